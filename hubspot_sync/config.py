@@ -1,0 +1,71 @@
+"""How this process reaches HubSpot: address, token, limits, time-outs. Bad values are refused here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+from urllib.parse import urlsplit
+
+from hubspot_sync.errors import ConfigurationError
+
+ApiVersion = Literal["2026-09", "2026-03", "legacy"]
+API_VERSIONS: tuple[ApiVersion, ...] = get_args(ApiVersion)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubSpotConfig:
+    """Everything the transport needs to know; durations in seconds.
+
+    `requests_per_window` and `window_s` are the app's rolling limit, `searches_per_second` the
+    account's search limit, `daily_limit` the account's daily cap (hubspot-facts: 190 per 10 s,
+    5 a second, 650 000). `background_share` is the part of window and day that work nobody is
+    waiting for may use. `request_deadline_s` is how long a person's request may take in all.
+    """
+
+    base_url: str = "https://api.hubapi.com"
+    token: str = field(default="", repr=False)
+    api_version: ApiVersion = "2026-09"
+    requests_per_window: int = 190
+    window_s: float = 10.0
+    searches_per_second: int = 5
+    daily_limit: int = 650_000
+    background_share: float = 0.5
+    connect_timeout_s: float = 3.0
+    read_timeout_s: float = 15.0
+    request_deadline_s: float = 25.0
+    pool_size: int = 32
+    max_attempts: int = 4
+    breaker_failures: int = 8
+    breaker_cooldown_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in {"http", "https"} or not parts.netloc:
+            raise ConfigurationError(
+                f"HUBSPOT_BASE_URL must be an http(s) address, not {self.base_url!r}."
+            )
+        if self.api_version not in API_VERSIONS:
+            raise ConfigurationError(
+                f"HUBSPOT_API_VERSION must be one of {', '.join(API_VERSIONS)}, "
+                f"not {self.api_version!r}."
+            )
+        if not 0 < self.background_share <= 1:
+            raise ConfigurationError(
+                f"HUBSPOT_BACKGROUND_SHARE must be above 0 and at most 1, not {self.background_share}."
+            )
+        positive = {
+            "HUBSPOT_RATE_LIMIT": self.requests_per_window,
+            "HUBSPOT_RATE_WINDOW_S": self.window_s,
+            "HUBSPOT_SEARCH_RATE": self.searches_per_second,
+            "HUBSPOT_DAILY_LIMIT": self.daily_limit,
+            "HUBSPOT_CONNECT_TIMEOUT_S": self.connect_timeout_s,
+            "HUBSPOT_READ_TIMEOUT_S": self.read_timeout_s,
+            "REQUEST_DEADLINE_S": self.request_deadline_s,
+            "HUBSPOT_POOL_SIZE": self.pool_size,
+            "HUBSPOT_MAX_ATTEMPTS": self.max_attempts,
+            "HUBSPOT_BREAKER_FAILURES": self.breaker_failures,
+            "HUBSPOT_BREAKER_COOLDOWN_S": self.breaker_cooldown_s,
+        }
+        for name, value in positive.items():
+            if value <= 0:
+                raise ConfigurationError(f"{name} must be above 0, not {value}.")

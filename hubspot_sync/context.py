@@ -1,0 +1,41 @@
+"""On whose behalf a call is made: how long they wait, how urgent they are, who counts it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.ledger import Meter
+
+
+class Priority(IntEnum):
+    """People's requests go before background work."""
+
+    PEOPLE = 0
+    BACKGROUND = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallContext:
+    """Passed to everything that may call HubSpot."""
+
+    deadline: Deadline
+    priority: Priority = Priority.PEOPLE
+    meters: tuple[Meter, ...] = field(default=())
+
+    @classmethod
+    def joined(cls, contexts: Sequence[CallContext]) -> CallContext:
+        """Return the context of one call made for several: the latest deadline, the most urgent
+        priority, counted by each."""
+        deadline = contexts[0].deadline
+        meters: dict[int, Meter] = {}
+        for context in contexts:
+            deadline = deadline.later_of(context.deadline)
+            meters.update((id(meter), meter) for meter in context.meters)
+        return cls(
+            deadline=deadline,
+            priority=min(context.priority for context in contexts),
+            meters=tuple(meters.values()),
+        )

@@ -1,0 +1,59 @@
+"""Independent calls at the same time, without ever waiting for a thread.
+
+One thunk runs in the caller's thread, the others on a shared pool when it has an idle worker and
+otherwise in the caller's thread too. A full pool therefore makes work slower, never stuck: a task
+running on the pool may itself fan out.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+V = TypeVar("V")
+
+
+class FanOut:
+    """A bounded pool shared by the process; threads start at first use."""
+
+    def __init__(self, workers: int) -> None:
+        self._idle = threading.Semaphore(workers)
+        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="fan-out")
+
+    def run(self, thunks: Sequence[Callable[[], V]]) -> list[V]:
+        """Return the thunks' results in their order; the first error, in their order, is raised
+        once all have ended."""
+        futures: list[Future[V]] = []
+        own: list[tuple[Callable[[], V], Future[V]]] = []
+        for index, thunk in enumerate(thunks):
+            last = index == len(thunks) - 1
+            if not last and self._idle.acquire(blocking=False):
+                future = self._pool.submit(self._run_and_release, thunk)
+            else:
+                future = Future()
+                own.append((thunk, future))
+            futures.append(future)
+        for thunk, future in own:
+            _settle(thunk, future)
+        errors = [error for future in futures if (error := future.exception()) is not None]
+        if errors:
+            raise errors[0]
+        return [future.result() for future in futures]
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run_and_release(self, thunk: Callable[[], V]) -> V:
+        try:
+            return thunk()
+        finally:
+            self._idle.release()
+
+
+def _settle(thunk: Callable[[], V], future: Future[V]) -> None:
+    try:
+        future.set_result(thunk())
+    except Exception as error:  # noqa: BLE001 - handed to whoever asks the future
+        future.set_exception(error)

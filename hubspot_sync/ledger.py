@@ -1,0 +1,75 @@
+"""What was asked of HubSpot: a frozen record per call, observers, and a count per request.
+
+The transport writes one `CallRecord` for every request it sends, retries included. Observers
+(metrics, logs) are told of each; a `Meter` counts those made for one request, for `Server-Timing`.
+Nothing here knows a metrics library, and no record holds a body, a token or an e-mail.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallRecord:
+    """One request sent to HubSpot.
+
+    `operation` is the endpoint's name (`batch_read`), `object_type` what it was about, `status`
+    HTTP's or None when no answer came; `attempt` counts from 1; `waited_s` is the time spent
+    waiting for the limiter, `took_s` from sending to the whole answer.
+    """
+
+    operation: str
+    object_type: str
+    method: str
+    status: int | None
+    attempt: int
+    waited_s: float
+    took_s: float
+    background: bool
+
+
+Observer = Callable[[CallRecord], None]
+
+
+class Meter:
+    """Counts the calls made for one request; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._took_s = 0.0
+
+    def add(self, record: CallRecord) -> None:
+        with self._lock:
+            self._calls += 1
+            self._took_s += record.waited_s + record.took_s
+
+    @property
+    def calls(self) -> int:
+        with self._lock:
+            return self._calls
+
+    @property
+    def took_s(self) -> float:
+        """Seconds spent in calls, added up; calls in parallel each count in full."""
+        with self._lock:
+            return self._took_s
+
+
+class Ledger:
+    """Tells every observer of every call."""
+
+    def __init__(self, observers: tuple[Observer, ...] = ()) -> None:
+        self._observers = list(observers)
+
+    def observe(self, observer: Observer) -> None:
+        self._observers.append(observer)
+
+    def write(self, record: CallRecord, meters: tuple[Meter, ...]) -> None:
+        for meter in meters:
+            meter.add(record)
+        for observer in self._observers:
+            observer(record)

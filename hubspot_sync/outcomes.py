@@ -1,0 +1,67 @@
+"""Found, missing, unknown: three answers that must never be taken for one another.
+
+HubSpot answers a batch in parts. What it returned is *found*; what it says does not exist is
+*missing*; everything else, a failed chunk or an error nobody has seen before, is *unknown*. An
+unknown is never treated as absent, so a function that counts or decides takes a `Complete`, which
+only `Many.require_complete` makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Generic, TypeVar
+
+from hubspot_sync.errors import HubSpotError
+
+V = TypeVar("V")
+W = TypeVar("W")
+
+
+def _empty() -> Mapping[str, HubSpotError]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Complete(Generic[V]):
+    """The result of many with no unknowns: each id asked for is in `found` or in `missing`."""
+
+    found: Mapping[str, V]
+    missing: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Many(Generic[V]):
+    """The result of asking for many things by key; every key asked for is in exactly one part."""
+
+    found: Mapping[str, V]
+    missing: frozenset[str] = frozenset()
+    unknown: Mapping[str, HubSpotError] = field(default_factory=_empty)
+
+    @property
+    def complete(self) -> bool:
+        return len(self.unknown) == 0
+
+    def require_complete(self) -> Complete[V]:
+        """Return the same without unknowns, or raise the first unknown's error."""
+        for error in self.unknown.values():
+            raise error
+        return Complete(found=self.found, missing=self.missing)
+
+    def map(self, convert: Callable[[V], W]) -> Many[W]:
+        """Return the same outcome with every found value converted."""
+        found = {key: convert(value) for key, value in self.found.items()}
+        return Many(found=found, missing=self.missing, unknown=self.unknown)
+
+
+def merge(parts: Iterable[Many[V]]) -> Many[V]:
+    """Join the results of disjoint chunks into one."""
+    found: dict[str, V] = {}
+    missing: set[str] = set()
+    unknown: dict[str, HubSpotError] = {}
+    for part in parts:
+        found.update(part.found)
+        missing.update(part.missing)
+        unknown.update(part.unknown)
+    return Many(found=found, missing=frozenset(missing), unknown=unknown)

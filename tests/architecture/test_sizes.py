@@ -1,0 +1,43 @@
+"""No file over 400 lines, few functions over 40: read off the tree, not promised."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LONGEST_FILE = 400
+LONG_FUNCTION = 40
+SHARE_OF_LONG_FUNCTIONS = 0.05
+
+
+def sources() -> list[Path]:
+    packages = ("booking_api", "hubspot_sync", "cache_layer", "tests")
+    found = (path for package in packages for path in (ROOT / package).rglob("*.py"))
+    return sorted(path for path in found if "migrations" not in path.parts)
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_stays_readable_at_one_sitting(path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+
+    assert lines <= LONGEST_FILE
+
+
+def function_lengths() -> Iterator[tuple[str, int]]:
+    for path in sources():
+        if "tests" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+                yield f"{path.name}:{node.name}", node.end_lineno - node.lineno + 1
+
+
+def test_few_functions_are_long() -> None:
+    lengths = dict(function_lengths())
+    long = {name: lines for name, lines in lengths.items() if lines > LONG_FUNCTION}
+
+    assert len(long) <= SHARE_OF_LONG_FUNCTIONS * len(lengths), long
