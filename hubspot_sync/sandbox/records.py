@@ -1,0 +1,86 @@
+"""What the store keeps and tells: records with every write that made them, and changes.
+
+Immutable data; a record is replaced on every write, so a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Properties = Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who wrote: CRM_UI for a person in HubSpot, INTEGRATION for an app."""
+
+    name: str = "INTEGRATION"
+    id: str = "62515"
+
+
+PERSON = Source("CRM_UI", "userId:1")
+APP = Source()
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write of some properties."""
+
+    at_ms: int
+    source: Source
+    properties: Properties
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """One object as it stands, and the writes that made it, oldest first."""
+
+    object_type: str
+    id: str
+    properties: Properties
+    writes: tuple[Write, ...]
+    created_ms: int
+    updated_ms: int
+    archived_ms: int | None = None
+
+    @property
+    def archived(self) -> bool:
+        return self.archived_ms is not None
+
+    def as_of(self, at_ms: int) -> Properties | None:
+        """The properties as they stood then; None if it did not exist yet."""
+        if self.updated_ms <= at_ms:
+            return self.properties
+        seen = [write.properties for write in self.writes if write.at_ms <= at_ms]
+        if not seen:
+            return None
+        return {name: value for properties in seen for name, value in properties.items()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """What a listener hears. For an associationChange `object_*` is the from side."""
+
+    kind: str  # creation | deletion | propertyChange | associationChange | restore
+    object_type: str
+    object_id: str
+    at_ms: int
+    source: Source
+    property_name: str | None = None
+    property_value: str | None = None
+    to_type: str | None = None
+    to_id: str | None = None
+    removed: bool = False
+
+
+class UniqueConflict(Exception):
+    """Another record of the type already has this value."""
+
+    def __init__(self, name: str, value: str, holder_id: str) -> None:
+        super().__init__(f"{name}={value} belongs to {holder_id}")
+        self.name, self.value, self.holder_id = name, value, holder_id
+
+
+class UnknownRecord(Exception):
+    """No such record, or archived."""

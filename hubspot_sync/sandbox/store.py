@@ -1,0 +1,394 @@
+"""The portal's content: records with their history, unique values, associations, snapshots.
+
+Promises: every write has its time and source; listeners hear of each change in order; one lock is
+held only while state is touched. Leaves limits, lag's length, validation of values and HubSpot's
+words to the endpoints: a bulk load believes what it is given.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from hubspot_sync.sandbox.clock import Clock, iso
+from hubspot_sync.sandbox.links import Link, Links
+from hubspot_sync.sandbox.records import (
+    APP,
+    PERSON,
+    Change,
+    Properties,
+    Record,
+    Source,
+    UniqueConflict,
+    UnknownRecord,
+    Write,
+)
+from hubspot_sync.sandbox.schemas import STANDARD_NAMES, Label, ObjectType, Property, own_properties
+
+FIRST_ID = 10_000_000_001
+BULK_IS_OLDER_BY_MS = 3_600_000
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """Everything a store holds; a copy of it is a moment kept."""
+
+    types: dict[str, ObjectType] = field(default_factory=dict)
+    records: dict[str, dict[str, Record]] = field(default_factory=dict)
+    unique: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    links: Links = field(default_factory=Links)
+    labels: dict[tuple[str, str], tuple[Label, ...]] = field(default_factory=dict)
+
+    def copy(self) -> Snapshot:
+        return Snapshot(
+            types=dict(self.types),
+            records={type_id: dict(records) for type_id, records in self.records.items()},
+            unique={key: dict(holders) for key, holders in self.unique.items()},
+            links=self.links.copy(),
+            labels=dict(self.labels),
+        )
+
+
+class Store:
+    """All records of one portal; every method is safe to call from any thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.lock = threading.RLock()
+        self._state = Snapshot()
+        self._ids = itertools.count(FIRST_ID)
+        self._listeners: list[Callable[[Change], None]] = []
+
+    # The portal's shape
+
+    def define_type(self, object_type: ObjectType) -> None:
+        """Add or replace a type; the properties every type has are added to its own."""
+        with self.lock:
+            whole = own_properties(object_type.type_id) | object_type.properties
+            type_id = object_type.type_id
+            self._state.types[type_id] = replace(object_type, properties=whole)
+            self._state.records.setdefault(type_id, {})
+
+    def define_property(self, type_id: str, definition: Property) -> None:
+        """Add or replace a property; raises KeyError for an unknown type."""
+        with self.lock:
+            known = self._state.types[type_id]
+            whole = {**known.properties, definition.name: definition}
+            self._state.types[type_id] = replace(known, properties=whole)
+
+    def define_label(self, from_type: str, to_type: str, label: Label, inverse: Label) -> None:
+        """Let two types be associated so: `label` seen from the first, `inverse` from the second."""
+        with self.lock:
+            for pair, each in (((from_type, to_type), label), ((to_type, from_type), inverse)):
+                self._state.labels[pair] = (*self._state.labels.get(pair, ()), each)
+
+    def types(self) -> list[ObjectType]:
+        with self.lock:
+            return list(self._state.types.values())
+
+    def type_named(self, name: str) -> ObjectType | None:
+        """A type by its id or, for HubSpot's own types, by its standard name."""
+        with self.lock:
+            return self._state.types.get(STANDARD_NAMES.get(name, name))
+
+    def labels(self, from_type: str, to_type: str) -> tuple[Label, ...]:
+        """The ways two types may be associated, the default first."""
+        with self.lock:
+            return self._state.labels.get((from_type, to_type), ())
+
+    # Reading
+
+    def get(self, object_type: str, record_id: str, *, archived: bool = False) -> Record | None:
+        """A record by id, None if unknown or archived; with `archived`, an archived one too."""
+        with self.lock:
+            record = self._state.records.get(object_type, {}).get(record_id)
+        if record is None or (record.archived and not archived):
+            return None
+        return record
+
+    def find(self, object_type: str, name: str, value: str) -> Record | None:
+        """The live record that holds a unique value."""
+        with self.lock:
+            holder = self._state.unique.get((object_type, name), {}).get(value)
+            return None if holder is None else self.get(object_type, holder)
+
+    def records(self, object_type: str) -> list[Record]:
+        """All records of a type, archived ones too, oldest first."""
+        with self.lock:
+            return list(self._state.records.get(object_type, {}).values())
+
+    def links_of(self, from_type: str, from_id: str, to_type: str) -> dict[str, Link]:
+        """Links of one object by target id, removed ones too."""
+        with self.lock:
+            return dict(self._state.links.of((from_type, to_type), from_id))
+
+    def linked_types(self, from_type: str) -> list[str]:
+        with self.lock:
+            return list(self._state.links.pairs_of(from_type))
+
+    # Writing
+
+    def create(
+        self,
+        object_type: str,
+        properties: Properties,
+        *,
+        source: Source = APP,
+        record_id: str | None = None,
+    ) -> Record:
+        """Make a record; raises UniqueConflict and KeyError (unknown type), and then made nothing."""
+        with self.lock:
+            record = self._insert(object_type, properties, source, record_id, self.clock.now_ms())
+            self._tell(_change(record, "creation", record.created_ms, source))
+            return record
+
+    def update(
+        self, object_type: str, record_id: str, properties: Properties, *, source: Source = APP
+    ) -> Record:
+        """Write what differs; raises UnknownRecord and UniqueConflict, and then wrote nothing."""
+        with self.lock:
+            record = self.get(object_type, record_id)
+            if record is None:
+                raise UnknownRecord(record_id)
+            changed = {
+                name: value
+                for name, value in properties.items()
+                if record.properties.get(name) != value
+            }
+            if not changed:
+                return record
+            self._check_unique(object_type, changed, record_id)
+            at_ms = self.clock.now_ms()
+            stamped = {**changed, self._state.types[object_type].stamps[1]: iso(at_ms)}
+            new = replace(
+                record,
+                properties={**record.properties, **stamped},
+                writes=(*record.writes, Write(at_ms, source, stamped)),
+                updated_ms=at_ms,
+            )
+            self._free(record)
+            self._put(new)
+            for name, value in changed.items():
+                base = _change(new, "propertyChange", at_ms, source)
+                self._tell(replace(base, property_name=name, property_value=value or ""))
+            return new
+
+    def archive(self, object_type: str, record_id: str, *, source: Source = APP) -> bool:
+        """Archive a record; returns whether there was one. Its unique values are free again."""
+        with self.lock:
+            record = self.get(object_type, record_id)
+            if record is None:
+                return False
+            at_ms = self.clock.now_ms()
+            self._free(record)
+            archived = replace(record, archived_ms=at_ms)
+            self._state.records[object_type][record_id] = archived
+            self._tell(_change(record, "deletion", at_ms, source))
+            return True
+
+    def restore(self, object_type: str, record_id: str, *, source: Source = PERSON) -> Record:
+        """Bring an archived record back, with its associations; raises UnknownRecord, UniqueConflict."""
+        with self.lock:
+            record = self._state.records.get(object_type, {}).get(record_id)
+            if record is None or not record.archived:
+                raise UnknownRecord(record_id)
+            self._check_unique(object_type, record.properties, record_id)
+            live = replace(record, archived_ms=None)
+            self._put(live)
+            self._tell(_change(live, "restore", self.clock.now_ms(), source))
+            return live
+
+    def associate(
+        self,
+        from_type: str,
+        from_id: str,
+        to_type: str,
+        to_id: str,
+        *,
+        type_ids: Iterable[int] = (),
+        source: Source = APP,
+    ) -> bool:
+        """Link two records, both directions; the default way without `type_ids`.
+
+        Returns whether anything is new; raises UnknownRecord, and KeyError where the two types
+        have no such label.
+        """
+        with self.lock:
+            for object_type, record_id in ((from_type, from_id), (to_type, to_id)):
+                if self.get(object_type, record_id) is None:
+                    raise UnknownRecord(record_id)
+            at_ms = self.clock.now_ms()
+            if not self._link(from_type, from_id, to_type, to_id, tuple(type_ids), at_ms):
+                return False
+            self._tell_link(from_type, from_id, to_type, to_id, at_ms, source, removed=False)
+            return True
+
+    def dissociate(
+        self, from_type: str, from_id: str, to_type: str, to_id: str, *, source: Source = APP
+    ) -> bool:
+        """Remove every link between two records; returns whether there was one."""
+        with self.lock:
+            at_ms = self.clock.now_ms()
+            links = self._state.links
+            if not links.remove((from_type, to_type), from_id, to_id, at_ms):
+                return False
+            links.remove((to_type, from_type), to_id, from_id, at_ms)
+            self._tell_link(from_type, from_id, to_type, to_id, at_ms, source, removed=True)
+            return True
+
+    def load(
+        self,
+        records: Iterable[tuple[str, str | None, Properties]] = (),
+        associations: Iterable[tuple[str, str, str, str]] = (),
+    ) -> list[str]:
+        """Take (type, id or None, properties) and (type, id, type, id) at once, telling nobody.
+
+        What is loaded is an hour old: searches find it and associations show it, however late they
+        are. Returns the ids in order; raises UniqueConflict or KeyError half way.
+        """
+        with self.lock:
+            at_ms = self.clock.now_ms() - BULK_IS_OLDER_BY_MS
+            ids = [
+                self._insert(object_type, properties, PERSON, record_id, at_ms).id
+                for object_type, record_id, properties in records
+            ]
+            for from_type, from_id, to_type, to_id in associations:
+                self._link(from_type, from_id, to_type, to_id, (), at_ms)
+            return ids
+
+    # Keeping and forgetting
+
+    def snapshot(self) -> Snapshot:
+        with self.lock:
+            return self._state.copy()
+
+    def restore_snapshot(self, snapshot: Snapshot) -> None:
+        with self.lock:
+            self._state = snapshot.copy()
+
+    def clear(self) -> None:
+        """Forget everything, the portal's shape too; ids start again."""
+        with self.lock:
+            self._state = Snapshot()
+            self._ids = itertools.count(FIRST_ID)
+
+    def subscribe(self, listener: Callable[[Change], None]) -> None:
+        """Call `listener` for each change, in order, under the lock: it must only take note."""
+        self._listeners.append(listener)
+
+    # The steps
+
+    def _insert(
+        self,
+        object_type: str,
+        properties: Properties,
+        source: Source,
+        record_id: str | None,
+        at_ms: int,
+    ) -> Record:
+        known = self._state.types[object_type]
+        given = {name: value for name, value in properties.items() if value is not None}
+        self._check_unique(object_type, given, record_id)
+        if record_id is None:
+            record_id = self._free_id(object_type)
+        elif (old := self._state.records[object_type].get(record_id)) is not None:
+            self._free(old)
+        stamp = iso(at_ms)
+        whole = {**given, "hs_object_id": record_id, **dict.fromkeys(known.stamps, stamp)}
+        record = Record(
+            object_type=object_type,
+            id=record_id,
+            properties=whole,
+            writes=(Write(at_ms, source, whole),),
+            created_ms=at_ms,
+            updated_ms=at_ms,
+        )
+        self._put(record)
+        return record
+
+    def _free_id(self, object_type: str) -> str:
+        taken = self._state.records[object_type]
+        return next(each for each in map(str, self._ids) if each not in taken)
+
+    def _put(self, record: Record) -> None:
+        self._state.records[record.object_type][record.id] = record
+        for name, value in self._unique_values(record.object_type, record.properties):
+            self._state.unique.setdefault((record.object_type, name), {})[value] = record.id
+
+    def _free(self, record: Record) -> None:
+        for name, value in self._unique_values(record.object_type, record.properties):
+            self._state.unique.get((record.object_type, name), {}).pop(value, None)
+
+    def _check_unique(self, object_type: str, properties: Properties, own_id: str | None) -> None:
+        for name, value in self._unique_values(object_type, properties):
+            holder = self._state.unique.get((object_type, name), {}).get(value)
+            if holder is not None and holder != own_id:
+                raise UniqueConflict(name, value, holder)
+
+    def _unique_values(self, object_type: str, properties: Properties) -> list[tuple[str, str]]:
+        definitions = self._state.types[object_type].properties
+        return [
+            (name, value)
+            for name, value in properties.items()
+            if value is not None and name in definitions and definitions[name].unique
+        ]
+
+    def _link(
+        self,
+        from_type: str,
+        from_id: str,
+        to_type: str,
+        to_id: str,
+        type_ids: tuple[int, ...],
+        at_ms: int,
+    ) -> bool:
+        there = self._state.labels[from_type, to_type]
+        back = self._state.labels[to_type, from_type]
+        wanted = type_ids or (there[0].type_id,)
+        places = {label.type_id: place for place, label in enumerate(there)}
+        inverse = tuple(back[places[each]].type_id for each in wanted)
+        links = self._state.links
+        links.add((to_type, from_type), to_id, from_id, inverse, at_ms)
+        return links.add((from_type, to_type), from_id, to_id, wanted, at_ms)
+
+    def _tell(self, change: Change) -> None:
+        for listener in self._listeners:
+            listener(change)
+
+    def _tell_link(
+        self,
+        from_type: str,
+        from_id: str,
+        to_type: str,
+        to_id: str,
+        at_ms: int,
+        source: Source,
+        *,
+        removed: bool,
+    ) -> None:
+        one, other = (from_type, from_id), (to_type, to_id)
+        for here, there in ((one, other), (other, one)):
+            self._tell(
+                Change(
+                    kind="associationChange",
+                    object_type=here[0],
+                    object_id=here[1],
+                    at_ms=at_ms,
+                    source=source,
+                    to_type=there[0],
+                    to_id=there[1],
+                    removed=removed,
+                )
+            )
+
+
+def _change(record: Record, kind: str, at_ms: int, source: Source) -> Change:
+    return Change(
+        kind=kind,
+        object_type=record.object_type,
+        object_id=record.id,
+        at_ms=at_ms,
+        source=source,
+    )
