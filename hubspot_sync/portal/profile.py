@@ -1,46 +1,44 @@
 """The portal as data: what this school's HubSpot calls its objects, properties and mock types.
 
 A profile is a TOML file, shipped (`default`, `prepdoctors`) or one's own, chosen by
-`HUBSPOT_PORTAL`. Loading validates all of it and names the bad key; after that every part of the
+`HUBSPOT_PORTAL`. Loading validates all of it and names every bad key; after that every part of the
 application can trust it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
-from zoneinfo import ZoneInfo
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.portal.mock_types import (
+    PROPERTY_NAME,
+    STUDENT_FIELDS,
+    ExtraField,
+    MockType,
+    read_mock_types,
+    read_student_fields,
+)
+from hubspot_sync.portal.tables import TableReader
+
+__all__ = [
+    "BookingState",
+    "ExtraField",
+    "MockType",
+    "ObjectTypes",
+    "PortalProfile",
+    "load_profile",
+    "shipped_profiles",
+]
 
 BookingState = Literal["active", "cancelled", "completed"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExtraField:
-    """A booking field that some mock types need: a bool, or one of `choices`.
-
-    `choices` maps what a caller sends to what HubSpot stores; it is empty for a bool.
-    """
-
-    name: str
-    kind: Literal["bool", "choice"]
-    required: bool
-    choices: Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MockType:
-    """A kind of mock exam: how it is spelt in HubSpot and which credits pay for it."""
-
-    value: str
-    slug: str
-    credit_property: str
-    token_label: str
-    shared_credit_property: str | None
-    shared_token_label: str | None
-    extra_fields: tuple[ExtraField, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,9 +57,11 @@ class PortalProfile:
     """All that differs between portals.
 
     The `…_properties` map our field names to HubSpot's property names; a field the portal does not
-    have is absent. `booking_states` maps each state to the values that mean it, the first being the
-    one we write. `association_type_ids` maps `"from->to"` (`"bookings->contacts"`) to the type id
-    that inline associations need, where it is known beforehand.
+    have is absent. `booking_states` maps each state to the values of `is_active` that mean it, the
+    first being the one we write; `booking_statuses` does so for the `status` property, and is empty
+    where the portal has none. `choices` maps a field to what a caller sends and HubSpot stores.
+    `association_type_ids` maps `"from->to"` (`"bookings->contacts"`) to the type id that inline
+    associations need, where it is known beforehand.
     """
 
     name: str
@@ -74,6 +74,9 @@ class PortalProfile:
     unique_booking_properties: tuple[str, ...]
     mock_types: tuple[MockType, ...]
     booking_states: Mapping[BookingState, tuple[str, ...]]
+    booking_statuses: Mapping[BookingState, tuple[str, ...]]
+    exam_active_values: tuple[str, ...]
+    choices: Mapping[str, Mapping[str, str]]
     editable_fields: tuple[str, ...]
     association_type_ids: Mapping[str, int]
 
@@ -92,9 +95,218 @@ class PortalProfile:
         return tuple(dict.fromkeys(specific + shared))
 
 
-def load_profile(name_or_path: str) -> PortalProfile:
-    """Return the profile called `name_or_path`, shipped or in a file.
+def shipped_profiles() -> tuple[str, ...]:
+    """Return the names of the profiles that come with the application."""
+    names = (entry.name for entry in files(__package__).iterdir())
+    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
-    Raises ConfigurationError with a sentence that names the key and what it wants.
+
+def load_profile(name_or_path: str) -> PortalProfile:
+    """Return the profile called `name_or_path`, shipped or in a file ending in `.toml`.
+
+    Raises ConfigurationError with a sentence for each bad key: its dotted name and what it wants.
     """
-    raise ConfigurationError(f"HUBSPOT_PORTAL: no profile named {name_or_path!r}.")
+    source = _source(name_or_path)
+    try:
+        values = tomllib.loads(source.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"HUBSPOT_PORTAL: {source} cannot be read: {error}") from error
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are both ValueErrors
+        raise ConfigurationError(f"HUBSPOT_PORTAL: {source} is not TOML: {error}") from error
+    problems: list[str] = []
+    profile = _read_profile(source.name.removesuffix(".toml"), TableReader(values, "", problems))
+    if problems:
+        raise ConfigurationError("\n".join(f"{source}: {problem}" for problem in problems))
+    return profile
+
+
+# Reading, key by key -----------------------------------------------------------------------------
+
+TYPE_ID = re.compile(r"\d+-\d+")
+
+OBJECT_NAMES = {"contacts", "bookings", "mock_exams", "notes", "enrollments"}
+BOOKING_STATES: tuple[BookingState, ...] = get_args(BookingState)
+CONTACT_FIELDS = ("email", "firstname", "lastname", "student_id")
+BOOKING_FIELDS = (
+    *("booking_id", "name", "email", "student_id", "exam_date", "is_active", "token_used"),
+    *("idempotency_key", "seat_key"),
+)
+OPTIONAL_BOOKING_FIELDS = (
+    *("mock_type", "status", "contact_id", "mock_exam_id", "created_at"),
+    *("dominant_hand", "attending_location"),
+)
+EXAM_FIELDS = (
+    *("exam_date", "start_time", "end_time", "capacity", "total_bookings", "mock_type"),
+    *("location", "is_active"),
+)
+MUST_BE_UNIQUE = ("idempotency_key", "seat_key")
+MOST_UNIQUE_PROPERTIES = 10  # an object type; hubspot-facts, Objects
+MOST_EXAM_STATES = 5  # a search has at most five filter groups, one for each
+
+
+def _source(name_or_path: str) -> Traversable:
+    if name_or_path in shipped_profiles():
+        return files(__package__) / f"{name_or_path}.toml"
+    if not name_or_path.endswith(".toml"):
+        raise ConfigurationError(
+            f"HUBSPOT_PORTAL is {name_or_path!r}; it wants {', '.join(shipped_profiles())}, "
+            "or the path of a .toml file."
+        )
+    return Path(name_or_path)
+
+
+def _read_profile(name: str, root: TableReader) -> PortalProfile:
+    object_types = _read_object_types(root.table("object_types"))
+    contacts = _read_properties(root.table("contacts"), CONTACT_FIELDS)
+    bookings = _read_properties(root.table("bookings"), BOOKING_FIELDS, OPTIONAL_BOOKING_FIELDS)
+    has_enrollments = object_types.enrollments is not None
+    enrollments = _read_enrollments(root.table("enrollments", required=has_enrollments))
+    if enrollments and not has_enrollments:
+        root.problem("enrollments", "is given, so object_types.enrollments is wanted too.")
+    choices = _read_choices(root.table("choices", required=False), bookings)
+    rules = root.table("booking_rules")
+    mock_types = read_mock_types(root.tables("mock_types"), bookings, choices)
+    profile = PortalProfile(
+        name=name,
+        time_zone=_read_time_zone(root),
+        object_types=object_types,
+        contact_properties=contacts,
+        booking_properties=bookings,
+        exam_properties=_read_properties(root.table("mock_exams"), EXAM_FIELDS),
+        enrollment_properties=enrollments,
+        unique_booking_properties=_read_unique(rules, bookings),
+        mock_types=mock_types,
+        booking_states=_read_states(root.table("booking_states"), ("active", "cancelled")),
+        booking_statuses=_read_statuses(root, has_status="status" in bookings),
+        exam_active_values=_read_exam_states(root.table("exam_states")),
+        choices=choices,
+        editable_fields=read_student_fields(rules, "editable", bookings),
+        association_type_ids=_read_association_types(
+            root.table("association_type_ids", required=False)
+        ),
+    )
+    for credit in set(profile.credit_properties) & set(contacts.values()):
+        root.problem("contacts", f"has {credit!r}, which is the credit of a mock type.")
+    rules.finish()
+    root.finish()
+    return profile
+
+
+def _read_time_zone(root: TableReader) -> ZoneInfo:
+    name = root.text("time_zone", example="Europe/London")
+    try:
+        return ZoneInfo(name or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        # ValueError for a path outside the database, OSError for a directory in it ("Europe").
+        root.problem("time_zone", f'is {name!r}; it wants a name such as "Europe/London".')
+        return ZoneInfo("UTC")
+
+
+def _read_object_types(table: TableReader) -> ObjectTypes:
+    ids = {
+        key: table.text(key, TYPE_ID, "2-50158943")
+        for key in ("contacts", "bookings", "mock_exams", "notes")
+    }
+    enrollments = table.optional_text("enrollments", TYPE_ID, "2-41701559")
+    _refuse_twice(table, {**ids, "enrollments": enrollments or ""})
+    table.finish()
+    return ObjectTypes(**ids, enrollments=enrollments)
+
+
+def _read_properties(
+    table: TableReader, required: Iterable[str], optional: Iterable[str] = ()
+) -> dict[str, str]:
+    properties = {field: table.text(field, PROPERTY_NAME, field) for field in required}
+    for field in optional:
+        name = table.optional_text(field, PROPERTY_NAME, field)
+        if name is not None:
+            properties[field] = name
+    _refuse_twice(table, properties)
+    table.finish()
+    return properties
+
+
+def _read_enrollments(table: TableReader) -> dict[str, str]:
+    return _read_properties(table, table.names)
+
+
+def _refuse_twice(table: TableReader, values: Mapping[str, str]) -> None:
+    first: dict[str, str] = {}
+    for key, value in values.items():
+        if value and value in first:
+            table.problem(key, f"is {value!r}, which {table.dotted(first[value])} is already.")
+        first.setdefault(value, key)
+
+
+def _read_unique(rules: TableReader, bookings: Mapping[str, str]) -> tuple[str, ...]:
+    fields = rules.texts("unique")
+    for field in fields:
+        if field not in bookings:
+            rules.problem("unique", f"names {field!r}, which is no field in [bookings].")
+    for field in MUST_BE_UNIQUE:
+        if field not in fields:
+            rules.problem("unique", f"wants {field!r} too: it is what keeps a seat from two sales.")
+    if len(fields) > MOST_UNIQUE_PROPERTIES:
+        rules.problem("unique", f"wants at most {MOST_UNIQUE_PROPERTIES} fields: HubSpot's limit.")
+    return tuple(bookings[field] for field in fields if field in bookings)
+
+
+def _read_choices(table: TableReader, bookings: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+    choices: dict[str, Mapping[str, str]] = {}
+    for field, kind in STUDENT_FIELDS.items():
+        if kind == "choice" and field in table.names:
+            choices[field] = _read_choice(table.table(field))
+            if field not in bookings:
+                table.problem(field, "is no field in [bookings].")
+    table.finish()
+    return choices
+
+
+def _read_choice(table: TableReader) -> dict[str, str]:
+    stored = {key: table.text(key) for key in table.names}
+    for key in stored:
+        if PROPERTY_NAME.fullmatch(key) is None:
+            table.problem(key, "is what callers send; it wants small letters, digits and _.")
+    _refuse_twice(table, stored)
+    return stored
+
+
+def _read_states(
+    table: TableReader, required: tuple[BookingState, ...]
+) -> dict[BookingState, tuple[str, ...]]:
+    states: dict[BookingState, tuple[str, ...]] = {
+        state: table.texts(state, required=state in required) for state in BOOKING_STATES
+    }
+    seen: set[str] = set()
+    for state, values in states.items():
+        for value in values:
+            if value.casefold() in seen:
+                table.problem(state, f"has {value!r}, which is the value of another state.")
+        seen.update(value.casefold() for value in values)
+    table.finish()
+    return states
+
+
+def _read_statuses(root: TableReader, *, has_status: bool) -> dict[BookingState, tuple[str, ...]]:
+    table = root.table("booking_statuses", required=has_status)
+    if not has_status:
+        if table.names:
+            root.problem("booking_statuses", "is given, so bookings.status is wanted too.")
+        return {}
+    return _read_states(table, ("active", "cancelled"))
+
+
+def _read_exam_states(table: TableReader) -> tuple[str, ...]:
+    active = table.texts("active", required=True)
+    if len(active) > MOST_EXAM_STATES:
+        table.problem("active", f"wants at most {MOST_EXAM_STATES} values: a search's limit.")
+    table.finish()
+    return active
+
+
+def _read_association_types(table: TableReader) -> dict[str, int]:
+    for key in table.names:
+        ends = key.split("->")
+        if len(ends) != 2 or not set(ends) <= OBJECT_NAMES:
+            table.problem(key, 'is no direction; it wants one such as "notes->contacts".')
+    return table.whole_numbers()
