@@ -1,0 +1,72 @@
+"""What a student can be told instead of an answer, as a tree.
+
+    BookingError          carries `code`, the contract's word for it
+    ├── WrongPair         student id and e-mail are not one contact's; counted against guessing
+    │   ├── AuthFailed        the answer of everything that shows or changes bookings
+    │   ├── StudentNotFound   no contact has that student id   (validate-credits only)
+    │   └── EmailMismatch     another e-mail is that student's (validate-credits only)
+    ├── AccessDenied      somebody else's booking
+    ├── BookingNotFound
+    ├── MissingBookingId
+    └── InvalidRequest    understood, but not acceptable; `reasons` has a sentence each
+
+Which HTTP status a code has is the API's business.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class BookingError(Exception):
+    """Raised where the reason is known; the message is a sentence for a person."""
+
+    code: ClassVar[str]
+    default_message: ClassVar[str]
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.default_message)
+        self.message = message or self.default_message
+
+
+class WrongPair(BookingError):
+    """Base of the answers to a student id and an e-mail that do not belong together."""
+
+
+class AuthFailed(WrongPair):
+    code = "AUTH_FAILED"
+    default_message = "Student ID and e-mail do not match."
+
+
+class StudentNotFound(WrongPair):
+    code = "STUDENT_NOT_FOUND"
+    default_message = "No student has this student ID."
+
+
+class EmailMismatch(WrongPair):
+    code = "EMAIL_MISMATCH"
+    default_message = "This is not the e-mail of this student."
+
+
+class AccessDenied(BookingError):
+    code = "ACCESS_DENIED"
+    default_message = "This booking belongs to another student."
+
+
+class BookingNotFound(BookingError):
+    code = "BOOKING_NOT_FOUND"
+    default_message = "There is no such booking."
+
+
+class MissingBookingId(BookingError):
+    code = "MISSING_BOOKING_ID"
+    default_message = "The address needs a booking's id."
+
+
+class InvalidRequest(BookingError):
+    code = "VALIDATION_ERROR"
+    default_message = "The request is not valid."
+
+    def __init__(self, *reasons: str) -> None:
+        super().__init__(" ".join(reasons))
+        self.reasons = reasons
