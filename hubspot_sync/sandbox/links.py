@@ -6,7 +6,6 @@ it. Not safe for threads by itself: the store holds its lock around every call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 Pair = tuple[str, str]
@@ -54,10 +53,6 @@ class Links:
     def of(self, pair: Pair, from_id: str) -> dict[str, Link]:
         """All links of one object to objects of the other type, removed ones too."""
         return self._pairs.get(pair, {}).get(from_id, {})
-
-    def pairs_of(self, from_type: str) -> Iterator[str]:
-        """The types this type has links to."""
-        return (to_type for known, to_type in self._pairs if known == from_type)
 
     def copy(self) -> Links:
         twin = Links()

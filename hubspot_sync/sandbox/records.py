@@ -6,7 +6,10 @@ Immutable data; a record is replaced on every write, so a reader never sees half
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from hubspot_sync.sandbox.links import Links
+from hubspot_sync.sandbox.schemas import Label, ObjectType
 
 Properties = Mapping[str, str | None]
 
@@ -84,3 +87,23 @@ class UniqueConflict(Exception):
 
 class UnknownRecord(Exception):
     """No such record, or archived."""
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """Everything a store holds; a copy of it is a moment kept."""
+
+    types: dict[str, ObjectType] = field(default_factory=dict)
+    records: dict[str, dict[str, Record]] = field(default_factory=dict)
+    unique: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    links: Links = field(default_factory=Links)
+    labels: dict[tuple[str, str], tuple[Label, ...]] = field(default_factory=dict)
+
+    def copy(self) -> Snapshot:
+        return Snapshot(
+            types=dict(self.types),
+            records={type_id: dict(records) for type_id, records in self.records.items()},
+            unique={key: dict(holders) for key, holders in self.unique.items()},
+            links=self.links.copy(),
+            labels=dict(self.labels),
+        )

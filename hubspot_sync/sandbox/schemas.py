@@ -75,4 +75,6 @@ def own_properties(type_id: str) -> dict[str, Property]:
         Property(name=created, type="datetime", read_only=True, hubspot_defined=True),
         Property(name=modified, type="datetime", read_only=True, hubspot_defined=True),
     ]
+    if type_id == CONTACTS:
+        own.append(Property(name="email", label="Email", unique=True, hubspot_defined=True))
     return {each.name: each for each in own}

@@ -10,16 +10,17 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from hubspot_sync.sandbox.clock import Clock, iso
-from hubspot_sync.sandbox.links import Link, Links
+from hubspot_sync.sandbox.links import Link
 from hubspot_sync.sandbox.records import (
     APP,
     PERSON,
     Change,
     Properties,
     Record,
+    Snapshot,
     Source,
     UniqueConflict,
     UnknownRecord,
@@ -29,26 +30,6 @@ from hubspot_sync.sandbox.schemas import STANDARD_NAMES, Label, ObjectType, Prop
 
 FIRST_ID = 10_000_000_001
 BULK_IS_OLDER_BY_MS = 3_600_000
-
-
-@dataclass(slots=True)
-class Snapshot:
-    """Everything a store holds; a copy of it is a moment kept."""
-
-    types: dict[str, ObjectType] = field(default_factory=dict)
-    records: dict[str, dict[str, Record]] = field(default_factory=dict)
-    unique: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
-    links: Links = field(default_factory=Links)
-    labels: dict[tuple[str, str], tuple[Label, ...]] = field(default_factory=dict)
-
-    def copy(self) -> Snapshot:
-        return Snapshot(
-            types=dict(self.types),
-            records={type_id: dict(records) for type_id, records in self.records.items()},
-            unique={key: dict(holders) for key, holders in self.unique.items()},
-            links=self.links.copy(),
-            labels=dict(self.labels),
-        )
 
 
 class Store:
@@ -66,7 +47,7 @@ class Store:
     def define_type(self, object_type: ObjectType) -> None:
         """Add or replace a type; the properties every type has are added to its own."""
         with self.lock:
-            whole = own_properties(object_type.type_id) | object_type.properties
+            whole = object_type.properties | own_properties(object_type.type_id)
             type_id = object_type.type_id
             self._state.types[type_id] = replace(object_type, properties=whole)
             self._state.records.setdefault(type_id, {})
@@ -98,6 +79,16 @@ class Store:
         with self.lock:
             return self._state.labels.get((from_type, to_type), ())
 
+    def association_target(self, from_type: str, category: str, type_id: int) -> str | None:
+        """The type an association type leads to from another; None where there is no such."""
+        with self.lock:
+            for (one, to_type), labels in self._state.labels.items():
+                if one == from_type and any(
+                    (each.category, each.type_id) == (category, type_id) for each in labels
+                ):
+                    return to_type
+        return None
+
     # Reading
 
     def get(self, object_type: str, record_id: str, *, archived: bool = False) -> Record | None:
@@ -123,10 +114,6 @@ class Store:
         """Links of one object by target id, removed ones too."""
         with self.lock:
             return dict(self._state.links.of((from_type, to_type), from_id))
-
-    def linked_types(self, from_type: str) -> list[str]:
-        with self.lock:
-            return list(self._state.links.pairs_of(from_type))
 
     # Writing
 

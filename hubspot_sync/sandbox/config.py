@@ -1,0 +1,132 @@
+"""How the sandbox behaves just now: speeds, limits, lags, rules, webhooks; changed while it runs.
+
+`unkind` sets three things at once — small pages, late search, now and then a 429 or a 5xx on a
+read — and kindness puts them back; each can still be set by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+DEFAULT_TOKEN = "sandbox-token"  # noqa: S105 - guards invented data
+KIND = {"association_page": 500, "search_page_max": 200, "search_lag_s": 0.0}
+UNKIND = {"association_page": 25, "search_page_max": 20, "search_lag_s": 0.3}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebhookConfig:
+    """Where events go, how they are signed, and how badly they are delivered."""
+
+    url: str = ""
+    secret: str = ""
+    signature: str = "v3"  # v3 | v1 | both
+    duplicate: float = 0.0
+    reorder: bool = False
+    late_s: float = 0.0
+    lose: float = 0.0
+    contact_words: str = "contact"  # contact (contact.creation) | object (object.creation) | both
+    timeout_s: float = 5.0
+    retry_s: float = 0.5  # before the first repeat; each further wait is twice as long
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValidationRule:
+    """What a portal's administrator demands of a property on API writes, from 2026-09 on."""
+
+    object_type: str
+    property: str
+    required: bool = False
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """One state of all switches."""
+
+    latency_ms: float = 0.0
+    jitter_ms: float = 0.0
+    rate_limit: int = 190
+    rate_window_s: float = 10.0
+    search_rate: int = 5
+    daily_limit: int = 650_000
+    search_lag_s: float = 0.0
+    association_lag_s: float = 0.0
+    association_page: int = 500
+    search_page_max: int = 200
+    unkind: bool = False
+    validation_rules: tuple[ValidationRule, ...] = ()
+    token: str = DEFAULT_TOKEN
+    scopes: tuple[str, ...] = (
+        "crm.objects.contacts.read",
+        "crm.objects.contacts.write",
+        "crm.objects.custom.read",
+        "crm.objects.custom.write",
+        "crm.schemas.contacts.read",
+        "crm.schemas.contacts.write",
+        "crm.schemas.custom.read",
+        "crm.schemas.custom.write",
+        "oauth",
+    )
+    webhook: WebhookConfig = field(default_factory=WebhookConfig)
+
+    def patched(self, changes: Mapping[str, Any]) -> Config:
+        """This with some switches set; raises ValueError naming one that does not exist."""
+        _refuse_unknown(changes, Config)
+        wanted: dict[str, Any] = dict(changes)
+        if "unkind" in wanted and wanted["unkind"] != self.unkind:
+            wanted = {**(UNKIND if wanted["unkind"] else KIND), **wanted}
+        if "webhook" in wanted:
+            _refuse_unknown(wanted["webhook"], WebhookConfig)
+            wanted["webhook"] = replace(self.webhook, **wanted["webhook"])
+        if "validation_rules" in wanted:
+            wanted["validation_rules"] = tuple(map(_rule, wanted["validation_rules"]))
+        if "scopes" in wanted:
+            wanted["scopes"] = tuple(wanted["scopes"])
+        return replace(self, **wanted)
+
+    def shown(self) -> dict[str, Any]:
+        """All switches as JSON."""
+        return asdict(self)
+
+
+class LiveConfig:
+    """The configuration now; `start` is what a reset goes back to."""
+
+    def __init__(self, start: Config) -> None:
+        self.start = start
+        self.now = start
+
+    @property
+    def webhook(self) -> WebhookConfig:
+        return self.now.webhook
+
+    def patch(self, changes: Mapping[str, Any]) -> Config:
+        """Change switches for every request from now on; raises ValueError."""
+        self.now = self.now.patched(changes)
+        return self.now
+
+    def reset(self) -> None:
+        self.now = self.start
+
+
+def _rule(raw: Mapping[str, Any]) -> ValidationRule:
+    _refuse_unknown(raw, ValidationRule)
+    rule = ValidationRule(**raw)
+    if rule.pattern is not None:
+        try:
+            re.compile(rule.pattern)
+        except re.error as error:
+            message = f"not a regular expression: {rule.pattern!r}"
+            raise ValueError(message) from error
+    return rule
+
+
+def _refuse_unknown(changes: Mapping[str, Any], known_in: type) -> None:
+    names = [each.name for each in fields(known_in)]
+    unknown = [name for name in changes if name not in names]
+    if unknown:
+        message = f"unknown: {', '.join(unknown)}; known: {', '.join(names)}"
+        raise ValueError(message)

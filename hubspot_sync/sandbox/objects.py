@@ -1,0 +1,280 @@
+"""The batch endpoints of objects: their limits, their refusals, their 207s.
+
+A batch is checked as a whole before anything is written. A unique conflict or a broken validation
+rule refuses it whole; other faults of single inputs do too, unless every input of a create carries
+its own trace id. Results come in an order of their own, never that of the inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hubspot_sync.sandbox.context import Sandbox, input_ids, limited, shown, text_id
+from hubspot_sync.sandbox.records import Record, UniqueConflict, UnknownRecord
+from hubspot_sync.sandbox.schemas import CONTACTS, ObjectType
+from hubspot_sync.sandbox.values import check_rules, cleaned, stored
+from hubspot_sync.sandbox.wire import (
+    OBJECT_NOT_FOUND,
+    Refusal,
+    Reply,
+    Request,
+    batch_reply,
+    invalid,
+)
+
+MOST_INPUTS = 100
+MOST_WITH_HISTORY = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A record about to be made: its values, its links as (type, id, association type)."""
+
+    properties: dict[str, str | None]
+    links: tuple[tuple[str, str, int], ...] = ()
+    trace_id: str | None = None
+
+
+def batch_read(sandbox: Sandbox, request: Request) -> Reply:
+    """200 with every record asked for, or 207 with those there are and the ids of the others."""
+    object_type = sandbox.type_of(request.names["type"])
+    history = strings(request.fields, "propertiesWithHistory")
+    inputs = limited(request, MOST_WITH_HISTORY if history else MOST_INPUTS)
+    names = strings(request.fields, "properties")
+    asked = input_ids(inputs)
+    archived = request.query.get("archived") == "true"
+    id_property = request.fields.get("idProperty")
+    if id_property is not None:
+        asked = input_ids([{"id": stored(object_type, id_property, each)} for each in asked])
+    found = {each: find(sandbox, object_type, each, id_property, archived) for each in asked}
+    results = [
+        shown(record, object_type, names, history)
+        for record in reversed(found.values())
+        if record is not None
+    ]
+    missing = [each for each, record in found.items() if record is None]
+    return batch_reply(200, results, sandbox.stamp(), _lost(object_type, missing))
+
+
+def batch_create(sandbox: Sandbox, request: Request) -> Reply:
+    """201 with all made, or 207 where every input has a trace id and some are wrong."""
+    object_type = sandbox.type_of(request.names["type"])
+    inputs = limited(request, MOST_INPUTS)
+    with sandbox.store.lock:
+        drafts, errors = _drafts(sandbox, object_type, inputs)
+        check_free(sandbox, object_type, [(None, draft.properties) for draft in drafts])
+        for draft in drafts:
+            check_new(sandbox, request, object_type, draft)
+        results = [make(sandbox, object_type, draft) for draft in drafts]
+    return batch_reply(201, results[::-1], sandbox.stamp(), errors)
+
+
+def batch_update(sandbox: Sandbox, request: Request) -> Reply:
+    """200 with all written, or 207 with the ids that do not exist."""
+    object_type = sandbox.type_of(request.names["type"])
+    inputs = limited(request, MOST_INPUTS)
+    asked = input_ids(inputs)
+    with sandbox.store.lock:
+        writes = []
+        missing = []
+        for key, each in zip(asked, inputs, strict=True):
+            record = find(sandbox, object_type, key, each.get("idProperty"))
+            properties = cleaned(object_type, each.get("properties"))
+            check_rules(
+                sandbox.config.validation_rules,
+                request.family,
+                object_type.type_id,
+                properties,
+                new=False,
+            )
+            if record is None:
+                missing.append(key)
+            else:
+                writes.append((record.id, properties))
+        check_free(sandbox, object_type, writes)
+        results = [write(sandbox, object_type, *each) for each in writes]
+    return batch_reply(200, results[::-1], sandbox.stamp(), _lost(object_type, missing))
+
+
+def batch_upsert(sandbox: Sandbox, request: Request) -> Reply:
+    """200 with each record written or made, `new` saying which."""
+    object_type = sandbox.type_of(request.names["type"])
+    inputs = limited(request, MOST_INPUTS)
+    asked = input_ids(inputs)
+    results = []
+    with sandbox.store.lock:
+        plans = []
+        for key, each in zip(asked, inputs, strict=True):
+            if "associations" in each:
+                raise invalid("Invalid input: an upsert takes no associations")
+            id_property = each.get("idProperty")
+            if not isinstance(id_property, str):
+                raise invalid("Invalid input: an upsert needs the idProperty of a unique property")
+            record = find(sandbox, object_type, key, id_property)
+            own = {id_property: key, **(each.get("properties") or {})}
+            draft = Draft(cleaned(object_type, own), (), each.get("objectWriteTraceId"))
+            if record is None:
+                check_new(sandbox, request, object_type, draft)
+            plans.append((record, draft))
+        check_free(
+            sandbox,
+            object_type,
+            [(None if record is None else record.id, draft.properties) for record, draft in plans],
+        )
+        for record, draft in plans:
+            if record is None:
+                body = make(sandbox, object_type, draft)
+            else:
+                body = write(sandbox, object_type, record.id, draft.properties)
+            results.append({**body, "new": record is None})
+    return batch_reply(200, results[::-1], sandbox.stamp())
+
+
+def batch_archive(sandbox: Sandbox, request: Request) -> Reply:
+    """204; what was archived already, or never was, is no error."""
+    object_type = sandbox.type_of(request.names["type"])
+    for each in input_ids(limited(request, MOST_INPUTS)):
+        sandbox.store.archive(object_type.type_id, each)
+    return Reply(204)
+
+
+def find(
+    sandbox: Sandbox,
+    object_type: ObjectType,
+    key: str,
+    id_property: str | None = None,
+    archived: bool = False,
+) -> Record | None:
+    """A record by id or by a unique property; with `archived`, among the archived ones alone."""
+    type_id = object_type.type_id
+    if id_property is None or id_property == "hs_object_id":
+        record = sandbox.store.get(type_id, key, archived=archived)
+        return record if record is None or record.archived == archived else None
+    definition = object_type.properties.get(id_property)
+    if definition is None or not definition.unique:
+        raise invalid(f"Property {id_property} is not a unique property of {object_type.singular}")
+    return sandbox.store.find(type_id, id_property, key)
+
+
+def strings(fields: Mapping[str, Any], name: str) -> list[str]:
+    """A list of texts in a body, empty if absent; raises Refusal for anything else."""
+    value = fields.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise invalid(f"Invalid input JSON: {name} must be a list of strings")
+    return value
+
+
+def check_free(
+    sandbox: Sandbox,
+    object_type: ObjectType,
+    writes: Iterable[tuple[str | None, Mapping[str, str | None]]],
+) -> None:
+    """Raise a 409 where a unique value belongs to another record, or to two of these."""
+    unique = [each.name for each in object_type.properties.values() if each.unique]
+    within: set[tuple[str, str]] = set()
+    for record_id, properties in writes:
+        for name in unique:
+            value = properties.get(name)
+            if value is None:
+                continue
+            holder = sandbox.store.find(object_type.type_id, name, value)
+            if holder is not None and holder.id != record_id:
+                raise conflict(object_type, name, holder.id)
+            if (name, value) in within:
+                raise conflict(object_type, name, "in this batch")
+            within.add((name, value))
+
+
+def conflict(object_type: ObjectType, name: str, holder: str) -> Refusal:
+    if object_type.type_id == CONTACTS:
+        message = f"Contact already exists. Existing ID: {holder}"
+    else:
+        message = (
+            f"A {object_type.singular} with this value of {name} already exists. "
+            f"Existing ID: {holder}"
+        )
+    return Refusal(409, "CONFLICT", message)
+
+
+def check_new(sandbox: Sandbox, request: Request, object_type: ObjectType, draft: Draft) -> None:
+    """Raise a 400 where a new record breaks an administrator's rule."""
+    check_rules(
+        sandbox.config.validation_rules,
+        request.family,
+        object_type.type_id,
+        draft.properties,
+        new=True,
+    )
+
+
+def draft_of(sandbox: Sandbox, object_type: ObjectType, raw: Mapping[str, Any]) -> Draft:
+    """One input of a create, checked; raises Refusal."""
+    properties = cleaned(object_type, raw.get("properties"))
+    links: list[tuple[str, str, int]] = []
+    for each in raw.get("associations") or ():
+        to_id = text_id(each.get("to"))
+        for kind in each.get("types") or ():
+            type_id = kind.get("associationTypeId")
+            to_type = sandbox.store.association_target(
+                object_type.type_id, str(kind.get("associationCategory")), type_id
+            )
+            if to_type is None:
+                raise invalid(f"Invalid association type {type_id} for {object_type.singular}")
+            if sandbox.store.get(to_type, to_id) is None:
+                message = f"Association target {to_id} does not exist"
+                raise Refusal(400, OBJECT_NOT_FOUND, message, context={"ids": [to_id]})
+            links.append((to_type, to_id, type_id))
+    return Draft(properties, tuple(links), raw.get("objectWriteTraceId"))
+
+
+def make(sandbox: Sandbox, object_type: ObjectType, draft: Draft) -> dict[str, Any]:
+    """Make a checked draft and its links; returns what is shown of it."""
+    record = sandbox.store.create(object_type.type_id, draft.properties)
+    for to_type, to_id, type_id in draft.links:
+        sandbox.store.associate(object_type.type_id, record.id, to_type, to_id, type_ids=(type_id,))
+    body = shown(record, object_type, list(draft.properties))
+    return body if draft.trace_id is None else {**body, "objectWriteTraceId": draft.trace_id}
+
+
+def write(
+    sandbox: Sandbox, object_type: ObjectType, record_id: str, properties: dict[str, str | None]
+) -> dict[str, Any]:
+    """Write a record; raises Refusal where it vanished or a value is taken."""
+    try:
+        record = sandbox.store.update(object_type.type_id, record_id, properties)
+    except UniqueConflict as error:
+        raise conflict(object_type, error.name, error.holder_id) from error
+    except UnknownRecord as error:
+        raise Refusal(404, OBJECT_NOT_FOUND, "resource not found") from error
+    return shown(record, object_type, list(properties))
+
+
+def _drafts(
+    sandbox: Sandbox, object_type: ObjectType, inputs: Sequence[Mapping[str, Any]]
+) -> tuple[list[Draft], list[dict[str, Any]]]:
+    """The drafts that can be made and the errors of the others; raises the first error where one
+    input has no trace id."""
+    traced = all(isinstance(each.get("objectWriteTraceId"), str) for each in inputs)
+    drafts: list[Draft] = []
+    errors: list[dict[str, Any]] = []
+    for each in inputs:
+        try:
+            drafts.append(draft_of(sandbox, object_type, each))
+        except Refusal as refusal:
+            if not traced:
+                raise
+            context = {"objectWriteTraceId": [each["objectWriteTraceId"]]}
+            errors.append({**refusal.part(), "context": context})
+    return drafts, errors
+
+
+def _lost(object_type: ObjectType, ids: Sequence[str]) -> list[dict[str, Any]]:
+    if not ids:
+        return []
+    message = (
+        f"Could not get some {object_type.singular.upper()} objects, they may be deleted or not "
+        "exist. Check that ids are valid."
+    )
+    return [Refusal(207, OBJECT_NOT_FOUND, message, context={"ids": ids}).part()]

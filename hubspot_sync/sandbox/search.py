@@ -1,0 +1,197 @@
+"""Search: filters, sorts, pages, and results as they stood some time ago.
+
+Archived records never appear, whatever the lag. More than 10 000 results cannot be paged through.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from hubspot_sync.sandbox.context import Sandbox, shown
+from hubspot_sync.sandbox.objects import strings
+from hubspot_sync.sandbox.records import Properties, Record
+from hubspot_sync.sandbox.schemas import ObjectType
+from hubspot_sync.sandbox.values import instant_ms
+from hubspot_sync.sandbox.wire import Refusal, Reply, Request, invalid
+
+LONGEST_PAGE = 200
+WINDOW = 10_000
+MOST_GROUPS = 5
+MOST_FILTERS_IN_GROUP = 6
+MOST_FILTERS = 18
+
+Ordered = float | str
+Test = Callable[[Properties], bool]
+
+
+def search(sandbox: Sandbox, request: Request) -> Reply:
+    """200 with a page of matches and how many there are; 400 past the window."""
+    object_type = sandbox.type_of(request.names["type"])
+    fields = request.fields
+    if fields.get("query"):
+        message = "The sandbox does not imitate search by query; use filters"
+        raise Refusal(501, "NOT_IMITATED", message)
+    groups = _groups(object_type, fields.get("filterGroups") or [])
+    limit, after = _number(fields, "limit", 10), _number(fields, "after", 0)
+    if not 1 <= limit <= LONGEST_PAGE:
+        raise invalid(f"Invalid limit {limit}: it is 1 to {LONGEST_PAGE}")
+    if after + limit > WINDOW:
+        raise invalid(f"Paging past {WINDOW} results is not possible (after {after})")
+    names = strings(fields, "properties")
+    found = [
+        each
+        for each in _seen(sandbox, object_type)
+        if not groups or any(all(test(each.properties) for test in group) for group in groups)
+    ]
+    _sort(object_type, found, fields.get("sorts") or [])
+    end = after + min(limit, sandbox.config.search_page_max)
+    body = {
+        "total": len(found),
+        "results": [shown(each, object_type, names) for each in found[after:end]],
+    }
+    if end >= len(found):
+        return Reply(200, body)
+    return Reply(200, {**body, "paging": {"next": {"after": str(end)}}})
+
+
+def _seen(sandbox: Sandbox, object_type: ObjectType) -> list[Record]:
+    """The live records as search knows them: as they stood a lag ago."""
+    records = sandbox.store.records(object_type.type_id)
+    at_ms = sandbox.clock.now_ms() - int(sandbox.config.search_lag_s * 1000)
+    seen = []
+    for record in records:
+        if record.archived:
+            continue
+        properties = record.as_of(at_ms)
+        if properties is record.properties:
+            seen.append(record)
+        elif properties is not None:
+            seen.append(replace(record, properties=properties))
+    return seen
+
+
+def _number(fields: Mapping[str, Any], name: str, otherwise: int) -> int:
+    raw = str(fields.get(name, otherwise))
+    if not raw.isdigit():
+        raise invalid(f"Invalid {name}: {raw}")
+    return int(raw)
+
+
+def _groups(object_type: ObjectType, raw: Sequence[Mapping[str, Any]]) -> list[list[Test]]:
+    sizes = [len(group.get("filters") or []) for group in raw]
+    if len(sizes) > MOST_GROUPS:
+        raise invalid(f"There are {len(sizes)} filter groups, the maximum is {MOST_GROUPS}")
+    if any(size > MOST_FILTERS_IN_GROUP for size in sizes):
+        raise invalid(f"A filter group has more than {MOST_FILTERS_IN_GROUP} filters")
+    if sum(sizes) > MOST_FILTERS:
+        raise invalid(f"There are {sum(sizes)} filters, the maximum is {MOST_FILTERS}")
+    return [[_test(object_type, each) for each in group.get("filters") or []] for group in raw]
+
+
+def _test(object_type: ObjectType, raw: Mapping[str, Any]) -> Test:
+    """One filter as a question to a record's properties."""
+    name, operator = str(raw.get("propertyName")), str(raw.get("operator"))
+    definition = object_type.properties.get(name)
+    if definition is None:
+        raise invalid(f"There was a problem with the request: property {name} does not exist")
+    key = _KEYS.get(definition.type, str)
+    if operator == "HAS_PROPERTY":
+        return lambda properties: properties.get(name) is not None
+    if operator == "NOT_HAS_PROPERTY":
+        return lambda properties: properties.get(name) is None
+    if operator in ("IN", "NOT_IN"):
+        wanted = {key(each) for each in strings(raw, "values")}
+        if not wanted:
+            raise invalid(f"Operator {operator} needs values")
+        inside = operator == "IN"
+        return lambda properties: (
+            (value := properties.get(name)) is not None and (key(value) in wanted) == inside
+        )
+    if operator not in _COMPARISONS:
+        raise invalid(f"Invalid operator: {operator}")
+    if raw.get("value") is None or (operator == "BETWEEN" and raw.get("highValue") is None):
+        raise invalid(f"Operator {operator} needs a value")
+    low, high = key(str(raw["value"])), key(str(raw.get("highValue", "")))
+    compare = _COMPARISONS[operator]
+    return lambda properties: (
+        (value := properties.get(name)) is not None and compare(key(value), low, high)
+    )
+
+
+def _compare(question: Callable[[Any, Any], bool]) -> Callable[[Ordered, Ordered, Ordered], bool]:
+    """A comparison with one value; values that cannot be compared do not match."""
+
+    def ask(value: Ordered, low: Ordered, _high: Ordered) -> bool:
+        return isinstance(value, str) == isinstance(low, str) and question(value, low)
+
+    return ask
+
+
+def _between(value: Ordered, low: Ordered, high: Ordered) -> bool:
+    if not isinstance(value, str) == isinstance(low, str) == isinstance(high, str):
+        return False
+    return low <= value <= high  # type: ignore[operator]  # of one kind, as just asked
+
+
+def _contains(value: Ordered, token: Ordered, _high: Ordered) -> bool:
+    """Whether one word of the value is the token, `*` standing for anything."""
+    words = re.findall(r"[^\s@.,;:]+", str(value).lower())
+    return any(fnmatchcase(word, str(token).lower()) for word in [*words, str(value).lower()])
+
+
+_COMPARISONS: dict[str, Callable[[Ordered, Ordered, Ordered], bool]] = {
+    "EQ": _compare(lambda value, wanted: value == wanted),
+    "NEQ": _compare(lambda value, wanted: value != wanted),
+    "LT": _compare(lambda value, wanted: value < wanted),
+    "LTE": _compare(lambda value, wanted: value <= wanted),
+    "GT": _compare(lambda value, wanted: value > wanted),
+    "GTE": _compare(lambda value, wanted: value >= wanted),
+    "BETWEEN": _between,
+    "CONTAINS_TOKEN": _contains,
+}
+
+
+def _number_key(value: str) -> Ordered:
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+def _instant_key(value: str) -> Ordered:
+    instant = instant_ms(value)
+    return value if instant is None else instant
+
+
+_KEYS: dict[str, Callable[[str], Ordered]] = {
+    "number": _number_key,
+    "date": _instant_key,
+    "datetime": _instant_key,
+}
+
+
+def _sort(object_type: ObjectType, found: list[Record], sorts: Sequence[Any]) -> None:
+    """By one property, those without it last; oldest first where nothing is asked."""
+    if len(sorts) > 1:
+        raise invalid("Only one sort is possible")
+    found.sort(key=lambda record: (record.created_ms, int(record.id)))
+    if not sorts:
+        return
+    raw = sorts[0] if isinstance(sorts[0], Mapping) else {"propertyName": sorts[0]}
+    name, direction = raw.get("propertyName"), raw.get("direction", "ASCENDING")
+    if name not in object_type.properties or direction not in ("ASCENDING", "DESCENDING"):
+        raise invalid(f"Invalid sort: {name} {direction}")
+    key = _KEYS.get(object_type.properties[name].type, str)
+
+    def place(record: Record) -> tuple[int, float, str]:
+        value = key(record.properties[name] or "")
+        return (1, 0.0, value) if isinstance(value, str) else (0, value, "")
+
+    having = [each for each in found if each.properties.get(name) is not None]
+    lacking = [each for each in found if each.properties.get(name) is None]
+    having.sort(key=place, reverse=direction == "DESCENDING")
+    found[:] = having + lacking

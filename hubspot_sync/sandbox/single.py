@@ -1,0 +1,100 @@
+"""The endpoints of one object: read, list, create, update, archive."""
+
+from __future__ import annotations
+
+from hubspot_sync.sandbox.context import Sandbox, shown
+from hubspot_sync.sandbox.objects import (
+    check_free,
+    check_new,
+    draft_of,
+    find,
+    make,
+    write,
+)
+from hubspot_sync.sandbox.values import check_rules, cleaned, stored
+from hubspot_sync.sandbox.wire import Refusal, Reply, Request, invalid, not_found
+
+MOST_LISTED = 100
+
+
+def read(sandbox: Sandbox, request: Request) -> Reply:
+    """200, or 404 for an unknown id; an archived one only with `archived=true`."""
+    object_type = sandbox.type_of(request.names["type"])
+    _refuse_associations(request)
+    id_property = request.query.get("idProperty")
+    key = request.names["id"]
+    if id_property is not None:
+        key = stored(object_type, id_property, key) or ""
+    archived = request.query.get("archived") == "true"
+    record = find(sandbox, object_type, key, id_property, archived)
+    if record is None:
+        raise not_found()
+    names, history = _listed(request, "properties"), _listed(request, "propertiesWithHistory")
+    return Reply(200, shown(record, object_type, names, history))
+
+
+def page(sandbox: Sandbox, request: Request) -> Reply:
+    """A page of all objects by id, at most a hundred."""
+    object_type = sandbox.type_of(request.names["type"])
+    _refuse_associations(request)
+    limit, after = _number(request, "limit", 10), _number(request, "after", 0)
+    if not 1 <= limit <= MOST_LISTED:
+        raise invalid(f"Invalid limit {limit}: it is 1 to {MOST_LISTED}")
+    archived = request.query.get("archived") == "true"
+    live = (
+        each for each in sandbox.store.records(object_type.type_id) if each.archived == archived
+    )
+    rest = sorted((each for each in live if int(each.id) > after), key=lambda each: int(each.id))
+    names = _listed(request, "properties")
+    body = {"results": [shown(each, object_type, names) for each in rest[:limit]]}
+    if len(rest) <= limit:
+        return Reply(200, body)
+    return Reply(200, {**body, "paging": {"next": {"after": rest[limit - 1].id}}})
+
+
+def create(sandbox: Sandbox, request: Request) -> Reply:
+    """201 with the object, its associations made with it."""
+    object_type = sandbox.type_of(request.names["type"])
+    with sandbox.store.lock:
+        draft = draft_of(sandbox, object_type, request.fields)
+        check_free(sandbox, object_type, [(None, draft.properties)])
+        check_new(sandbox, request, object_type, draft)
+        return Reply(201, make(sandbox, object_type, draft))
+
+
+def update(sandbox: Sandbox, request: Request) -> Reply:
+    """200 with the object as written; 404 for one that is not there."""
+    object_type = sandbox.type_of(request.names["type"])
+    id_property = request.query.get("idProperty")
+    with sandbox.store.lock:
+        record = find(sandbox, object_type, request.names["id"], id_property)
+        if record is None:
+            raise not_found()
+        properties = cleaned(object_type, request.fields.get("properties"))
+        rules = sandbox.config.validation_rules
+        check_rules(rules, request.family, object_type.type_id, properties, new=False)
+        return Reply(200, write(sandbox, object_type, record.id, properties))
+
+
+def archive(sandbox: Sandbox, request: Request) -> Reply:
+    """204, also for what is already gone."""
+    object_type = sandbox.type_of(request.names["type"])
+    sandbox.store.archive(object_type.type_id, request.names["id"])
+    return Reply(204)
+
+
+def _listed(request: Request, name: str) -> list[str]:
+    return [each for each in request.query.get(name, "").split(",") if each]
+
+
+def _number(request: Request, name: str, otherwise: int) -> int:
+    raw = request.query.get(name, str(otherwise))
+    if not raw.isdigit():
+        raise invalid(f"Invalid {name}: {raw}")
+    return int(raw)
+
+
+def _refuse_associations(request: Request) -> None:
+    if "associations" in request.query:
+        message = "The sandbox does not imitate associations=… on reads; use the association reads"
+        raise Refusal(501, "NOT_IMITATED", message)
