@@ -1,0 +1,56 @@
+"""The call log: what was asked, when, how it ended; what tests count."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import Any
+
+LONGEST_LOG = 200_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """One call; `at` is its receipt, `status` 0 where the connection was cut."""
+
+    n: int
+    at: float
+    method: str
+    path: str
+    operation: str
+    object_type: str
+    status: int
+    inputs: int
+    duration_ms: float
+
+
+class CallLog:
+    """The latest calls by number; a number is given on receipt, the entry made at the end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: deque[Call] = deque(maxlen=LONGEST_LOG)
+        self._last = 0
+
+    def number(self) -> int:
+        with self._lock:
+            self._last += 1
+            return self._last
+
+    def add(self, call: Call) -> None:
+        """Keep a call; one that began before the log was cleared is dropped."""
+        with self._lock:
+            if call.n <= self._last:
+                self._calls.append(call)
+
+    def since(self, n: int) -> dict[str, Any]:
+        """The calls with a higher number, in order of receipt, and how many there were in all."""
+        with self._lock:
+            calls = sorted((each for each in self._calls if each.n > n), key=lambda each: each.n)
+            return {"total": len(self._calls), "calls": [asdict(each) for each in calls]}
+
+    def clear(self) -> None:
+        with self._lock:
+            self._calls.clear()
+            self._last = 0

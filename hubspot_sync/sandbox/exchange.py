@@ -1,0 +1,187 @@
+"""The way of one counted call: transit, arrival, faults, limits, the endpoint, transit back.
+
+The first part of the latency passes before the call is counted, because HubSpot counts arrivals;
+nothing is locked while it passes.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from hubspot_sync.sandbox import associations, definitions, objects, routes, search, single
+from hubspot_sync.sandbox.calls import Call, CallLog
+from hubspot_sync.sandbox.context import Sandbox
+from hubspot_sync.sandbox.faults import Fault, Faults, with_failures, without_last
+from hubspot_sync.sandbox.limits import Limits
+from hubspot_sync.sandbox.wire import Refusal, Reply, Request, invalid
+
+ENDPOINTS: dict[str, Callable[[Sandbox, Request], Reply]] = {
+    "objects.batch_read": objects.batch_read,
+    "objects.batch_create": objects.batch_create,
+    "objects.batch_update": objects.batch_update,
+    "objects.batch_upsert": objects.batch_upsert,
+    "objects.batch_archive": objects.batch_archive,
+    "objects.search": search.search,
+    "objects.list": single.page,
+    "objects.create": single.create,
+    "objects.read": single.read,
+    "objects.update": single.update,
+    "objects.archive": single.archive,
+    "associations.batch_read": associations.batch_read,
+    "associations.batch_create": associations.batch_create,
+    "associations.batch_default": associations.batch_default,
+    "associations.batch_archive": associations.batch_archive,
+    "associations.list": associations.page,
+    "associations.default": associations.default,
+    "labels.list": associations.labels,
+    "properties.list": definitions.list_properties,
+    "properties.create": definitions.create_property,
+    "properties.read": definitions.read_property,
+    "schemas.list": definitions.list_schemas,
+    "schemas.read": definitions.read_schema,
+    "token.info": definitions.token_info,
+}
+UNAUTHENTICATED = Refusal(
+    401,
+    "INVALID_AUTHENTICATION",
+    "Authentication credentials not found. This API supports OAuth 2.0 authentication and you can "
+    "find more details at https://developers.hubspot.com/docs/methods/auth/oauth-overview",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A call as it came off the socket."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    raw: bytes
+
+
+class Exchange:
+    """Answers calls as HubSpot would; one for the whole server, used by all its threads."""
+
+    def __init__(self, sandbox: Sandbox, random_seed: int) -> None:
+        self.sandbox = sandbox
+        self.limits = Limits()
+        self.faults = Faults(random_seed)
+        self.log = CallLog()
+        self._random = random.Random(random_seed)
+
+    def reset(self) -> None:
+        self.limits.reset()
+        self.faults.reset()
+        self.log.clear()
+
+    def answer(self, received: Received) -> Reply | None:
+        """The answer to a call; None means: close the connection without one."""
+        n, at, began = self.log.number(), self.sandbox.clock.now_s(), time.perf_counter()
+        parts = urlsplit(received.target)
+        request = _routed(received.method, unquote(parts.path), dict(parse_qsl(parts.query)))
+        config = self.sandbox.config
+        half_ms = config.latency_ms / 2
+        _pass((half_ms + self._random.random() * config.jitter_ms) / 1000)
+        reply, inputs = self._arrived(received, request)
+        _pass(half_ms / 1000)
+        self.log.add(
+            Call(
+                n=n,
+                at=at,
+                method=request.method,
+                path=request.path,
+                operation=request.operation,
+                object_type=request.names.get("type") or request.names.get("from", ""),
+                status=0 if reply is None else reply.status,
+                inputs=inputs,
+                duration_ms=round((time.perf_counter() - began) * 1000, 3),
+            )
+        )
+        return reply
+
+    def _arrived(self, received: Received, request: Request) -> tuple[Reply | None, int]:
+        """The answer and how many inputs the call had."""
+        if not request.operation:
+            return routes.unknown(request.method, request.path), 0
+        if not self._authenticated(received):
+            return UNAUTHENTICATED.reply, 0
+        try:
+            request = replace(request, body=_body(received))
+            inputs = len(request.inputs) if "/batch/" in request.path else 0
+        except Refusal as refusal:
+            return refusal.reply, 0
+        fault = self.faults.meet(request.method, request.path)
+        if fault is not None and fault.action == "cut_before":
+            return None, inputs
+        now_s, config = self.sandbox.clock.now_s(), self.sandbox.config
+        is_search = request.operation == routes.SEARCH
+        refused = self.limits.arrive(now_s, config, search=is_search)
+        if refused is None and fault is None and config.unkind:
+            refused = self.faults.unkindness(request.operation)
+        if refused is not None:
+            return refused, inputs
+        reply = self._faulted(request, fault)
+        if fault is not None and fault.action == "cut_after":
+            return None, inputs
+        limits = self.limits.headers(now_s, config, search=is_search)
+        return replace(reply, headers={**limits, **reply.headers}), inputs
+
+    def _authenticated(self, received: Received) -> bool:
+        return received.headers.get("Authorization") == f"Bearer {self.sandbox.config.token}"
+
+    def _faulted(self, request: Request, fault: Fault | None) -> Reply:
+        if fault is None or fault.action == "cut_after":
+            return self._done(request)
+        if fault.action == "status":
+            return fault.reply
+        if fault.action == "delay":
+            _pass(fault.delay_ms / 1000)
+            return self._done(request)
+        try:
+            shorter, failed = without_last(request, fault.last)
+        except Refusal as refusal:
+            return refusal.reply
+        return with_failures(request, self._done(shorter), failed)
+
+    def _done(self, request: Request) -> Reply:
+        try:
+            return ENDPOINTS[request.operation](self.sandbox, request)
+        except Refusal as refusal:
+            return refusal.reply
+
+
+def _routed(method: str, path: str, query: dict[str, str]) -> Request:
+    match = routes.match(method, path)
+    if match is None:
+        return Request(method=method, path=path, query=query)
+    return Request(
+        method=method,
+        path=path,
+        query=query,
+        operation=match.operation,
+        family=match.family,
+        names=match.names,
+    )
+
+
+def _body(received: Received) -> Any:
+    """The JSON of a body, None without one; raises Refusal for anything else."""
+    if not received.raw:
+        return None
+    if "json" not in received.headers.get("Content-Type", ""):
+        raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", "The body must be application/json")
+    try:
+        return json.loads(received.raw)
+    except ValueError as error:
+        raise invalid(f"Invalid input JSON: {error}") from error
+
+
+def _pass(seconds: float) -> None:
+    if seconds > 0:
+        time.sleep(seconds)

@@ -1,0 +1,20 @@
+"""What the sandbox does not imitate, for whoever wonders what a green test proves."""
+
+from __future__ import annotations
+
+LIMITATIONS = (
+    "Paths that are not in its table: answered 501 with what it knows.",
+    "Reads with ?associations=…, search by `query`, search on associations: answered 501 or 400.",
+    "Labelled associations of one pair by PUT, removing a single label, association limits.",
+    "Merges, owners, pipelines, files, lists, imports, exports, conversations, forms.",
+    "Changing, archiving or grouping properties; making or changing schemas.",
+    "Scopes: they are listed by the token's information and refuse nothing (order a 403 fault).",
+    "423: only as a fault that was ordered.",
+    "Rate limits of whole accounts with several apps; burst limits of other plans.",
+    "Search's tokenising, ranking and case folding: text is compared as it is stored.",
+    "Contacts' secondary e-mails and automatic company associations.",
+    "Property history is kept whole, where HubSpot keeps the latest values of some properties.",
+    "A creation tells no propertyChange for the values it came with.",
+    "Undocumented, chosen here: a unique value is free again once cleared or its record archived; "
+    "batch results come in reverse; refused requests do not count against the rate limit.",
+)

@@ -1,0 +1,81 @@
+"""Putting one sandbox together: store, seeds, exchange, control, webhooks, socket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hubspot_sync.sandbox.clock import Clock
+from hubspot_sync.sandbox.config import Config, LiveConfig
+from hubspot_sync.sandbox.context import Sandbox
+from hubspot_sync.sandbox.control import Control
+from hubspot_sync.sandbox.exchange import Exchange
+from hubspot_sync.sandbox.seeds import seed
+from hubspot_sync.sandbox.server import SandboxServer
+from hubspot_sync.sandbox.store import Store
+from hubspot_sync.sandbox.webhooks import Deliverer
+
+LOOK_FOR_STOP_S = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What a sandbox starts with, and what a reset goes back to."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    seed: str = "empty"
+    portal: str = "default"
+    bookings: int | None = None
+    random_seed: int = 1
+    config: Config = field(default_factory=Config)
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxProcess:
+    """A sandbox that listens already; `serve` answers until `stop` from another thread."""
+
+    server: SandboxServer
+    deliverer: Deliverer
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    def serve(self) -> None:
+        self.deliverer.start()
+        try:
+            self.server.serve_forever(poll_interval=LOOK_FOR_STOP_S)
+        finally:
+            self.server.server_close()
+            self.deliverer.stop(drain_s=0)
+
+    def stop(self) -> None:
+        self.server.shutdown()
+
+
+def open_sandbox(options: Options) -> SandboxProcess:
+    """A seeded sandbox on its socket; raises OSError for a port that is taken, ValueError for a
+    seed that cannot be sown."""
+    clock = Clock()
+    store = Store(clock)
+    live = LiveConfig(options.config)
+
+    def sow(
+        name: str | None = None, portal: str | None = None, bookings: int | None = None
+    ) -> Mapping[str, Any]:
+        return seed(
+            store,
+            portal=portal or options.portal,
+            name=name or options.seed,
+            bookings=options.bookings if bookings is None else bookings,
+            now=clock.now(),
+            random_seed=options.random_seed,
+        )
+
+    sow()
+    exchange = Exchange(Sandbox(store, clock, live), options.random_seed)
+    deliverer = Deliverer(store, clock, live, random_seed=options.random_seed)
+    control = Control(exchange, sow, deliverer)
+    return SandboxProcess(SandboxServer((options.host, options.port), exchange, control), deliverer)
