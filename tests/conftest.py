@@ -1,0 +1,37 @@
+"""What every test may use: the sandbox process, kind or unkind, and the guard around sockets.
+
+`sandbox` is unkind, as HubSpot is: small pages, late search, now and then a 429 or (on reads) a
+5xx. `kind_sandbox` is the same process made kind, for tests that count calls. Both start empty.
+Connections to anywhere but this machine are refused by pytest-socket (see pyproject).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.sandbox import SandboxHandle, start_sandbox
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[SandboxHandle]:
+    """One sandbox for all tests of this worker; use `sandbox` or `kind_sandbox`."""
+    handle = start_sandbox(unkind=True)
+    yield handle
+    if handle.process.poll() is None:
+        handle.stop()
+
+
+@pytest.fixture
+def sandbox(sandbox_process: SandboxHandle) -> SandboxHandle:
+    """The sandbox, empty and unkind."""
+    sandbox_process.reset()
+    return sandbox_process
+
+
+@pytest.fixture
+def kind_sandbox(sandbox: SandboxHandle) -> SandboxHandle:
+    """The sandbox, empty and kind."""
+    sandbox.kind()
+    return sandbox

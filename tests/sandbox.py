@@ -1,0 +1,241 @@
+"""The sandbox as tests hold it: its process, and its control interface as methods.
+
+A test talks to HubSpot's paths itself, through whatever client it tests; this is the side door.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parents[1]
+TOKEN = "sandbox-token"
+READY = re.compile(r"HubSpot sandbox on (http://\S+)")
+ANSWER_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 10
+
+
+class ControlError(Exception):
+    """The control interface said no."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer to a plain call: status, headers by lower-case name, JSON."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass(slots=True)
+class SandboxHandle:
+    """A running sandbox process."""
+
+    base_url: str
+    process: subprocess.Popen[str]
+    token: str = TOKEN
+
+    # Its paths, plainly
+
+    def call(
+        self, method: str, path: str, body: object = None, *, token: str | None = TOKEN
+    ) -> Answer:
+        """One call to any path; raises OSError or HTTPException for a cut connection."""
+        address = urlsplit(self.base_url)
+        connection = http.client.HTTPConnection(
+            address.hostname or "", address.port, timeout=ANSWER_TIMEOUT_S
+        )
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        raw = None if body is None else json.dumps(body)
+        if raw is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            connection.request(method, path, raw, headers)
+            response = connection.getresponse()
+            content = response.read()
+        finally:
+            connection.close()
+        named = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, named, json.loads(content) if content else None)
+
+    def _control(self, method: str, path: str, body: object = None) -> Any:
+        answer = self.call(method, f"/_sandbox/{path}", body)
+        if answer.status >= 400:
+            raise ControlError(f"{method} {path}: {answer.status} {answer.body}")
+        return answer.body
+
+    # The log
+
+    def calls(
+        self, operation: str | None = None, *, since: int = 0, status: int | None = None
+    ) -> list[dict[str, Any]]:
+        """The calls of the log, of one operation or status only where asked."""
+        found = self._control("GET", f"calls?since={since}")["calls"]
+        return [
+            each
+            for each in found
+            if operation in (None, each["operation"]) and status in (None, each["status"])
+        ]
+
+    def calls_count(self, operation: str | None = None, *, status: int | None = None) -> int:
+        return len(self.calls(operation, status=status))
+
+    def clear_calls(self) -> None:
+        self._control("DELETE", "calls")
+
+    # The whole
+
+    def reset(
+        self, seed: str | None = None, portal: str | None = None, bookings: int | None = None
+    ) -> dict[str, Any]:
+        """Back to the start; what is not given is as the process was started."""
+        given = {"seed": seed, "portal": portal, "bookings": bookings}
+        body = {name: value for name, value in given.items() if value is not None}
+        reply: dict[str, Any] = self._control("POST", "reset", body)
+        return reply
+
+    def snapshot(self) -> str:
+        return str(self._control("POST", "snapshots")["id"])
+
+    def restore_snapshot(self, snapshot_id: str) -> None:
+        self._control("POST", f"snapshots/{snapshot_id}/restore")
+
+    def configure(self, **switches: Any) -> dict[str, Any]:
+        """Set switches; returns all of them."""
+        config: dict[str, Any] = self._control("PATCH", "config", switches)
+        return config
+
+    def config(self) -> dict[str, Any]:
+        config: dict[str, Any] = self._control("GET", "config")
+        return config
+
+    def kind(self) -> None:
+        """Whole pages, prompt search, no refusals out of the blue: for tests that count calls."""
+        self.configure(unkind=False)
+
+    def advance(self, seconds: float) -> None:
+        """Move the sandbox's clock."""
+        self._control("POST", "clock", {"advance_s": seconds})
+
+    # Faults
+
+    def fault(self, action: str, **order: Any) -> str:
+        """Order a fault; returns its id."""
+        return str(self._control("POST", "faults", {"action": action, **order})["id"])
+
+    def clear_faults(self, fault_id: str | None = None) -> None:
+        self._control("DELETE", "faults" if fault_id is None else f"faults/{fault_id}")
+
+    def faults(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._control("GET", "faults")["faults"]
+        return found
+
+    # Records, as a person in HubSpot
+
+    def create(
+        self,
+        object_type: str,
+        properties: Mapping[str, str | None],
+        associations: Iterable[tuple[str, str]] = (),
+    ) -> str:
+        """Make a record linked to (type, id) pairs; returns its id."""
+        links = [{"to_type": to_type, "to_id": to_id} for to_type, to_id in associations]
+        body = {"properties": dict(properties), "associations": links}
+        return str(self._control("POST", f"records/{object_type}", body)["id"])
+
+    def edit(self, object_type: str, record_id: str, **properties: str | None) -> None:
+        self._control("PATCH", f"records/{object_type}/{record_id}", {"properties": properties})
+
+    def archive(self, object_type: str, record_id: str) -> None:
+        self._control("DELETE", f"records/{object_type}/{record_id}")
+
+    def restore(self, object_type: str, record_id: str) -> None:
+        self._control("POST", f"records/{object_type}/{record_id}/restore")
+
+    def record(self, object_type: str, record_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._control("GET", f"records/{object_type}/{record_id}")
+        return found
+
+    def records(self, object_type: str) -> list[dict[str, Any]]:
+        """All records of a type, archived ones too, oldest first."""
+        found: list[dict[str, Any]] = self._control("GET", f"records/{object_type}")["results"]
+        return found
+
+    def bulk(
+        self,
+        records: Iterable[Mapping[str, Any]] = (),
+        associations: Iterable[Sequence[str]] = (),
+    ) -> list[str]:
+        """Load many at once, an hour old and untold: {type, id?, properties}; (type, id, type, id)."""
+        body = {"records": list(records), "associations": [list(each) for each in associations]}
+        ids: list[str] = self._control("POST", "bulk", body)["ids"]
+        return ids
+
+    def associate(self, from_type: str, from_id: str, to_type: str, to_id: str) -> None:
+        self._control("PUT", "associations", _ends(from_type, from_id, to_type, to_id))
+
+    def dissociate(self, from_type: str, from_id: str, to_type: str, to_id: str) -> None:
+        self._control("DELETE", "associations", _ends(from_type, from_id, to_type, to_id))
+
+    def webhooks(self) -> dict[str, int]:
+        """How many events are pending, delivered, failed, …"""
+        counts: dict[str, int] = self._control("GET", "webhooks")
+        return counts
+
+    # The process
+
+    def kill(self) -> None:
+        """End it as a crash would, without a word."""
+        self.process.kill()
+        self._reap()
+
+    def stop(self) -> int:
+        """End it politely; returns its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self._reap()
+
+    def _reap(self) -> int:
+        code = self.process.wait(timeout=STOP_TIMEOUT_S)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
+
+
+def start_sandbox(*, port: int = 0, unkind: bool = False, **options: object) -> SandboxHandle:
+    """Start a sandbox and wait until it says it is ready; options are those of the command.
+
+    Raises RuntimeError with what it said where it does not start.
+    """
+    arguments = ["--port", str(port), *(["--unkind"] if unkind else [])]
+    for name, value in {"seed": "empty", **options}.items():
+        arguments += [f"--{name.replace('_', '-')}", str(value)]
+    command = [sys.executable, str(ROOT / "manage.py"), "hubspot_sandbox", *arguments]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    line = process.stdout.readline() if process.stdout is not None else ""
+    ready = READY.match(line)
+    if ready is None:
+        process.kill()
+        process.wait()
+        raise RuntimeError(f"the sandbox did not start: {line!r}")
+    return SandboxHandle(base_url=ready[1], process=process)
+
+
+def _ends(from_type: str, from_id: str, to_type: str, to_id: str) -> dict[str, str]:
+    return {"from_type": from_type, "from_id": from_id, "to_type": to_type, "to_id": to_id}
