@@ -1,0 +1,91 @@
+"""How this process caches: the switch, the times to live, the bound, the share of readers.
+
+Made once from the settings; a value that cannot work is refused here with a sentence naming its key.
+Nothing here reads the environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from cache_layer.errors import ConfigurationError
+
+DEFAULT_TTLS_S: Mapping[str, float] = MappingProxyType(
+    {
+        "CACHE_TTL_BOOKING_DETAILS": 60,
+        "CACHE_TTL_BOOKING_LIST": 120,
+        "CACHE_TTL_MOCK_EXAMS": 300,
+        "CACHE_TTL_AVAILABLE_EXAMS": 180,
+        "CACHE_TTL_CONTACTS": 300,
+        "CACHE_TTL_USER_CREDITS": 1800,
+        "CACHE_TTL_ASSOCIATIONS": 120,
+    }
+)
+LONGEST_TTL_S = 7 * 24 * 3600
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CacheConfig:
+    """Everything the cache needs to know; durations in seconds.
+
+    `ttls_s` maps a setting's name to its time to live; names left out keep their default.
+    `redis_url` empty means: in this process's memory. `load_horizon_s` is longer than any load may
+    take; a load that was slower is not stored. `load_lease_s` is how long other processes wait for
+    one process's load. `loader_threads` bounds the loads that outlive an impatient caller.
+    `retry_s` is the pause before a broken backend is tried again.
+    """
+
+    enabled: bool = True
+    ttls_s: Mapping[str, float] = field(default_factory=lambda: DEFAULT_TTLS_S)
+    max_entries: int = 10_000
+    rollout_percentage: float = 100
+    redis_url: str = field(default="", repr=False)
+    key_prefix: str = "mock-exams"
+    redis_timeout_s: float = 1.0
+    load_horizon_s: float = 120.0
+    load_lease_s: float = 5.0
+    loader_threads: int = 32
+    retry_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        _refuse_bad_ttls(self.ttls_s)
+        if not 0 <= self.rollout_percentage <= 100:
+            raise ConfigurationError(
+                f"CACHE_ROLLOUT_PERCENTAGE must be from 0 to 100, not {self.rollout_percentage}."
+            )
+        if not self.key_prefix or not self.key_prefix.replace("-", "").isalnum():
+            raise ConfigurationError(
+                f"CACHE_KEY_PREFIX must be letters, digits and hyphens, not {self.key_prefix!r}."
+            )
+        if self.redis_url and not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
+            raise ConfigurationError("REDIS_URL must start with redis://, rediss:// or unix://.")
+        positive = {
+            "CACHE_MAX_ENTRIES": self.max_entries,
+            "CACHE_REDIS_TIMEOUT_S": self.redis_timeout_s,
+            "CACHE_LOAD_HORIZON_S": self.load_horizon_s,
+            "CACHE_LOAD_LEASE_S": self.load_lease_s,
+            "CACHE_LOADER_THREADS": self.loader_threads,
+            "CACHE_RETRY_S": self.retry_s,
+        }
+        for name, value in positive.items():
+            if not value > 0:
+                raise ConfigurationError(f"{name} must be above 0, not {value}.")
+
+    def ttl_s(self, setting: str) -> float:
+        """Return the time to live a setting gives; KeyError for a name that is no such setting."""
+        return self.ttls_s.get(setting, DEFAULT_TTLS_S[setting])
+
+
+def _refuse_bad_ttls(ttls_s: Mapping[str, float]) -> None:
+    for name, ttl_s in ttls_s.items():
+        if name not in DEFAULT_TTLS_S:
+            raise ConfigurationError(
+                f"{name} is no time to live; known are {', '.join(sorted(DEFAULT_TTLS_S))}."
+            )
+        if not 0 < ttl_s <= LONGEST_TTL_S:
+            raise ConfigurationError(
+                f"{name} must be above 0 and at most {LONGEST_TTL_S} seconds, not {ttl_s}. "
+                "To switch the cache off, set CACHE_ENABLED=false."
+            )

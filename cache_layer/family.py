@@ -1,0 +1,106 @@
+"""Families: one kind of entry each, declared once, in one catalogue.
+
+A family says how its keys look, how long an entry lives and how to load many at once; the loader
+says what each value was built from. Reading, statistics, flushing and validation are derived from
+the catalogue and name no family themselves.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+from cache_layer.entries import Loaded
+from cache_layer.errors import BadPattern, ConfigurationError
+from cache_layer.keys import Key, KeyPattern
+
+V = TypeVar("V")
+C = TypeVar("C")
+
+
+def _no_failures() -> Mapping[Key, Exception]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loads(Generic[V]):
+    """What a load brought: every key asked for is loaded, absent or failed.
+
+    When anything failed, the load was partial and nothing of it is stored.
+    """
+
+    loaded: Mapping[Key, Loaded[V]]
+    absent: frozenset[Key] = frozenset()
+    failed: Mapping[Key, Exception] = field(default_factory=_no_failures)
+
+
+LoadMany = Callable[[Sequence[Key], C], Loads[V]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family(Generic[V, C]):
+    """One kind of entry.
+
+    `load_many` takes all missing keys at once and the caller's context, which the cache never
+    looks into. `same` compares two whole values when the cache is checked against the truth.
+    """
+
+    name: str
+    patterns: tuple[KeyPattern, ...]
+    ttl_s: float
+    load_many: LoadMany[C, V]
+    same: Callable[[V, V], bool] = operator.eq
+
+    def key(self, **arguments: str) -> Key:
+        """Return the key of these arguments, by the pattern that has just these fields; raises
+        BadPattern when there is none or an argument does not fit."""
+        for pattern in self.patterns:
+            if pattern.kinds.keys() == arguments.keys():
+                return pattern.build(arguments)
+        raise BadPattern(f"No key of {self.name} is built from {', '.join(arguments)}.")
+
+    def parse(self, text: str) -> Key | None:
+        """Return the key a text stands for, or None when it is none of this family."""
+        for pattern in self.patterns:
+            key = pattern.parse(text)
+            if key is not None:
+                return key
+        return None
+
+
+class Catalogue:
+    """All families of one cache. Refuses two of one name, and patterns that could share a key."""
+
+    def __init__(self, families: Sequence[Family[Any, Any]]) -> None:
+        self._families = {family.name: family for family in families}
+        if len(self._families) != len(families):
+            raise ConfigurationError("Two cache families have one name.")
+        patterns = [(family.name, pattern) for family in families for pattern in family.patterns]
+        for (name, pattern), (other_name, other) in combinations(patterns, 2):
+            if pattern.overlaps(other):
+                raise ConfigurationError(
+                    f"{name} ({pattern.text}) and {other_name} ({other.text}) could share a key."
+                )
+
+    def __iter__(self) -> Iterator[Family[Any, Any]]:
+        return iter(self._families.values())
+
+    def named(self, name: str) -> Family[Any, Any]:
+        """Return a family; raises BadPattern naming those there are."""
+        try:
+            return self._families[name]
+        except KeyError:
+            known = ", ".join(sorted(self._families))
+            raise BadPattern(f"There is no family {name!r}; there are {known}.") from None
+
+    def of_key(self, text: str) -> tuple[Family[Any, Any], Key] | None:
+        """Return the family a key's text belongs to, and the key, or None for no key of ours."""
+        for family in self:
+            key = family.parse(text)
+            if key is not None:
+                return family, key
+        return None

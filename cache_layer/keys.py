@@ -1,0 +1,225 @@
+"""Keys and tags: building, parsing, escaping, and the patterns a flush may name.
+
+A key is a pattern's segments joined by colons. What a caller sends is escaped, so it stays one
+segment: it can neither add a colon nor be read as a wild card, and no two sets of arguments share a
+key. E-mails are lower-cased and keep their `@`, which no other segment can contain: a family keyed
+by e-mail and one keyed by id never meet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from types import MappingProxyType
+from urllib.parse import quote, unquote
+
+from cache_layer.errors import BadPattern
+
+LONGEST_KEY = 2000
+
+_ESCAPED = r"[A-Za-z0-9_.~%-]"
+_FIELD = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_LITERAL = re.compile(r"[a-z][a-z0-9_-]*")
+_FLUSH = re.compile(r"[A-Za-z0-9_.~%@:*-]+")
+_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_NOT_SLUG = re.compile(r"[^a-z0-9]+")
+
+
+class Kind(StrEnum):
+    """What may stand in a key's field."""
+
+    TEXT = "text"
+    EMAIL = "email"
+    SLUG = "slug"
+    NUMBER = "number"
+
+
+_SEGMENTS: Mapping[Kind, re.Pattern[str]] = {
+    Kind.TEXT: re.compile(f"{_ESCAPED}+"),
+    Kind.EMAIL: re.compile(f"{_ESCAPED}*@{_ESCAPED}*"),
+    Kind.SLUG: _SLUG,
+    Kind.NUMBER: re.compile(r"0|[1-9][0-9]{0,17}"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One entry's key: its text, and the arguments it was built from, as the loader needs them."""
+
+    text: str
+    arguments: Mapping[str, str] = field(compare=False, repr=False)
+
+
+def escape(value: str) -> str:
+    """Return `value` as one segment: letters, digits and `_.~-` as they are, the rest as %XX."""
+    # surrogatepass: a lone surrogate from a JSON body must not turn a read into an error.
+    return quote(value, safe="", encoding="utf-8", errors="surrogatepass")
+
+
+def slug(name: str) -> str:
+    """Return a name as a slug (`Clinical Skills` → `clinical-skills`); raises BadPattern if nothing
+    is left of it."""
+    text = _NOT_SLUG.sub("-", name.lower()).strip("-")
+    if not text:
+        raise BadPattern(f"{name!r} has no letter or digit to make a slug of.")
+    return text
+
+
+def object_tag(kind: str, record_id: str) -> str:
+    """Return the tag of one object: `contact:7`."""
+    return f"{_literal(kind)}:{_segment(Kind.TEXT, record_id)}"
+
+
+def collection_tag(owner: str, name: str) -> str:
+    """Return the tag of a collection: of an object (`contact:7/bookings`, the owner being its tag)
+    or of a kind (`mockexams/clinical`)."""
+    return f"{owner}/{_segment(Kind.TEXT, name)}"
+
+
+def _literal(text: str) -> str:
+    if _LITERAL.fullmatch(text) is None:
+        raise BadPattern(f"{text!r} must be lower-case letters, digits, hyphens or underscores.")
+    return text
+
+
+def _segment(kind: Kind, value: str) -> str:
+    if value == "":
+        raise BadPattern("An empty argument makes no key.")
+    text = value
+    if kind is Kind.EMAIL:
+        local, at, domain = value.lower().rpartition("@")
+        text = f"{escape(local)}{at}{escape(domain)}"
+    elif kind is Kind.TEXT:
+        text = escape(value)
+    if _SEGMENTS[kind].fullmatch(text) is None:
+        raise BadPattern(f"An argument is no {kind}.")
+    return text
+
+
+class KeyPattern:
+    """A key with fields, such as `bookings:list:{contact_id}:{filter}:page:{page}`.
+
+    A field is text unless `kinds` says otherwise. Raises BadPattern for a pattern that does not
+    start with a word, or names a field twice.
+    """
+
+    def __init__(self, text: str, **kinds: Kind) -> None:
+        self.text = text
+        self._segments = tuple(text.split(":"))
+        names = [match[1] for part in self._segments if (match := _FIELD.fullmatch(part))]
+        if len(set(names)) != len(names) or not set(kinds) <= set(names):
+            raise BadPattern(f"{text!r} must name each of its fields once.")
+        self.kinds: Mapping[str, Kind] = MappingProxyType(
+            {name: kinds.get(name, Kind.TEXT) for name in names}
+        )
+        if _LITERAL.fullmatch(self._segments[0]) is None:
+            raise BadPattern(f"{text!r} must start with a word.")
+        for part in self._segments:
+            if _FIELD.fullmatch(part) is None:
+                _literal(part)
+
+    def build(self, arguments: Mapping[str, str]) -> Key:
+        """Return the key of these arguments; raises BadPattern when one is missing, unknown,
+        empty, of another kind, or all together too long."""
+        if arguments.keys() != self.kinds.keys():
+            raise BadPattern(f"{self.text} is built from {', '.join(self.kinds) or 'nothing'}.")
+        text = self._join(arguments)
+        if len(text) > LONGEST_KEY:
+            raise BadPattern(f"A key of {len(text)} characters is longer than {LONGEST_KEY}.")
+        key = self.parse(text)
+        if key is None:
+            raise BadPattern(f"{self.text} cannot be built from these arguments.")
+        return key
+
+    def parse(self, text: str) -> Key | None:
+        """Return the key a text stands for, or None when it is no key of this pattern."""
+        match = self._shape.fullmatch(text)
+        if match is None:
+            return None
+        arguments = {
+            name: unquote(value, encoding="utf-8", errors="surrogatepass")
+            for name, value in match.groupdict().items()
+        }
+        # Only the spelling that `build` gives is a key: `%41` is not another name for `A`.
+        if self._join(arguments) != text:
+            return None
+        return Key(text, MappingProxyType(arguments))
+
+    def matching(self, **known: str) -> FlushPattern:
+        """Return the flush pattern of every key with these arguments, the rest left open."""
+        unknown = dict.fromkeys(self.kinds.keys() - known.keys(), "*")
+        if not known.keys() <= self.kinds.keys():
+            raise BadPattern(f"{self.text} has no such field.")
+        parts = {name: _segment(self.kinds[name], value) for name, value in known.items()}
+        return FlushPattern(self._fill(parts | unknown))
+
+    def overlaps(self, other: KeyPattern) -> bool:
+        """Say whether some text could be a key of both patterns."""
+        if len(self._segments) != len(other._segments):
+            return False
+        pairs = zip(self._forms, other._forms, strict=True)
+        return all(_may_be_equal(one, another) for one, another in pairs)
+
+    def _join(self, arguments: Mapping[str, str]) -> str:
+        return self._fill({name: _segment(self.kinds[name], v) for name, v in arguments.items()})
+
+    def _fill(self, parts: Mapping[str, str]) -> str:
+        return ":".join(
+            parts[match[1]] if (match := _FIELD.fullmatch(part)) else part
+            for part in self._segments
+        )
+
+    @cached_property
+    def _forms(self) -> tuple[str | Kind, ...]:
+        return tuple(
+            self.kinds[match[1]] if (match := _FIELD.fullmatch(part)) else part
+            for part in self._segments
+        )
+
+    @cached_property
+    def _shape(self) -> re.Pattern[str]:
+        return re.compile(
+            ":".join(
+                f"(?P<{match[1]}>{_SEGMENTS[self.kinds[match[1]]].pattern})"
+                if (match := _FIELD.fullmatch(part))
+                else re.escape(part)
+                for part in self._segments
+            )
+        )
+
+
+def _may_be_equal(one: str | Kind, another: str | Kind) -> bool:
+    if isinstance(one, Kind) and isinstance(another, Kind):
+        return (one is Kind.EMAIL) == (another is Kind.EMAIL)
+    if isinstance(one, Kind):
+        return _SEGMENTS[one].fullmatch(another) is not None
+    if isinstance(another, Kind):
+        return _SEGMENTS[another].fullmatch(one) is not None
+    return one == another
+
+
+class FlushPattern:
+    """Which keys a flush takes: a key in which `*` stands for anything within one segment, or, as
+    the whole last segment, for all that follows.
+
+    Raises BadPattern for characters no key contains and for a pattern that names nothing.
+    """
+
+    def __init__(self, text: str) -> None:
+        if _FLUSH.fullmatch(text) is None:
+            raise BadPattern(
+                f"{text!r} holds characters no key contains; write them as %XX, and only * is open."
+            )
+        if _LITERAL.match(text) is None:
+            raise BadPattern(f"{text!r} must start with a word; to flush all, say so.")
+        self.text = text
+        segments = [re.escape(part).replace(r"\*", "[^:]*") for part in text.split(":")]
+        if segments[-1] == "[^:]*":
+            segments[-1] = ".+"
+        self._shape = re.compile(":".join(segments))
+
+    def matches(self, key: str) -> bool:
+        return self._shape.fullmatch(key) is not None

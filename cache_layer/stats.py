@@ -1,0 +1,141 @@
+"""What the cache did: counters by family and minute, and an immutable picture of them.
+
+Counts are this process's own since it started; the last hour is kept by the minute so that it can
+be drawn. Keys never appear here, so no e-mail does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+MINUTES_KEPT = 60
+
+
+class Count(StrEnum):
+    """What is counted, in entries unless said otherwise."""
+
+    HITS = "hits"
+    MISSES = "misses"
+    LOADS = "loads"
+    SHARED_LOADS = "shared_loads"  # misses that waited for another reader's load
+    BYPASSES = "bypasses"  # read from the loader, the cache not asked
+    STORES = "stores"
+    BYTES_STORED = "bytes_stored"  # in bytes
+    REFUSED_STORES = "refused_stores"  # detail: why
+    EVICTIONS = "evictions"
+    EXPIRATIONS = "expirations"
+    INVALIDATIONS = "invalidations"  # requests, not entries; no family; detail: the cause
+    REMOVALS = "removals"  # entries those requests removed; detail: the cause
+    ERRORS = "errors"  # detail: what failed
+    DRIFTS = "drifts"  # entries that validation found to differ from the truth
+
+
+class Cause(StrEnum):
+    """Why entries were removed."""
+
+    WRITE = "write"
+    WEBHOOK = "webhook"
+    FORCED = "forced"
+    VALIDATION = "validation"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """One counter: what is counted, in which family (empty: none), with which detail."""
+
+    count: Count
+    family: str = ""
+    detail: str = ""
+
+
+Tallies = Mapping[Tally, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    at: datetime
+    tallies: Tallies
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The counters at one moment; later counting does not change it."""
+
+    since: datetime
+    totals: Tallies
+    minutes: tuple[Minute, ...]
+
+    def total(self, count: Count, family: str | None = None) -> int:
+        return sum(
+            number
+            for tally, number in self.totals.items()
+            if tally.count is count and family in (None, tally.family)
+        )
+
+    def by_family(self, count: Count) -> Mapping[str, int]:
+        found: Counter[str] = Counter()
+        for tally, number in self.totals.items():
+            if tally.count is count:
+                found[tally.family] += number
+        return MappingProxyType(found)
+
+    def by_detail(self, count: Count, family: str | None = None) -> Mapping[str, int]:
+        found: Counter[str] = Counter()
+        for tally, number in self.totals.items():
+            if tally.count is count and family in (None, tally.family):
+                found[tally.detail] += number
+        return MappingProxyType(found)
+
+    def hit_rate(self, family: str | None = None) -> float | None:
+        """Return hits as a share of look-ups, or None before the first."""
+        hits = self.total(Count.HITS, family)
+        looked_up = hits + self.total(Count.MISSES, family)
+        return hits / looked_up if looked_up > 0 else None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Stats:
+    """The counters; safe to share between threads."""
+
+    def __init__(self, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._since = clock()
+        self._totals: Counter[Tally] = Counter()
+        self._minutes: deque[tuple[datetime, Counter[Tally]]] = deque(maxlen=MINUTES_KEPT)
+
+    def add(self, count: Count, family: str = "", number: int = 1, detail: str = "") -> None:
+        if number == 0:
+            return
+        tally = Tally(count, family, str(detail))
+        minute = self._clock().replace(second=0, microsecond=0)
+        with self._lock:
+            self._totals[tally] += number
+            if not self._minutes or self._minutes[-1][0] != minute:
+                self._minutes.append((minute, Counter()))
+            self._minutes[-1][1][tally] += number
+
+    def add_each(self, count: Count, by_family: Mapping[str, int], detail: str = "") -> None:
+        for family, number in by_family.items():
+            self.add(count, family, number, detail)
+
+    def snapshot(self) -> Snapshot:
+        """Return the counters now, with the minutes of the last hour in which anything happened."""
+        now = self._clock()
+        with self._lock:
+            minutes = tuple(
+                Minute(at, MappingProxyType(dict(tallies)))
+                for at, tallies in self._minutes
+                if (now - at).total_seconds() < MINUTES_KEPT * 60
+            )
+            return Snapshot(self._since, MappingProxyType(dict(self._totals)), minutes)
