@@ -1,0 +1,155 @@
+"""What a backend is: a bounded store of entries that knows their tags and counts invalidations.
+
+Each method of `Backend` is one atomic step: nobody sees it half done, in any thread or process that
+shares the backend. Every method may raise BackendUnavailable; none loads, decides or retries.
+
+The guard against storing what is out of date lives here, because only the backend can check and
+store in one step. It keeps a *count* of invalidations; each tag and key remembers the count of its
+latest one, its *mark*, for longer than a load may take; a flush raises the *floor* for everything.
+All of it belongs to one *generation*: should any of it be lost, a new generation begins, and loads
+begun in an older one are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Protocol
+
+from cache_layer.entries import Entry, Held
+
+ByFamily = Mapping[str, int]
+
+
+def _nothing() -> ByFamily:
+    return MappingProxyType({})
+
+
+class Refusal(StrEnum):
+    """Why a value was not stored."""
+
+    INVALIDATED = "invalidated"  # one of its tags, or its key, since the load began
+    FLUSHED = "flushed"  # a pattern, a family or everything was, since the load began
+    LOST = "lost"  # the count was lost since, so nobody can tell
+    TOO_SLOW = "too slow"  # the load took longer than marks are remembered
+    PARTIAL = "partial"  # some part of the load failed
+    UNAVAILABLE = "unavailable"  # the backend did not answer
+    UNFIT = "unfit"  # the value cannot be pickled
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The count of invalidations at one moment, noted before a load begins."""
+
+    generation: str
+    count: int
+    began_ms: int
+
+    def covers(self, earlier: Ticket) -> bool:
+        """Say whether a value current at this moment may be given to one who came at `earlier`."""
+        return self.generation == earlier.generation and self.count >= earlier.count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """What was found, and the ticket for loading what was not, noted in the same step."""
+
+    held: Mapping[str, Held]
+    ticket: Ticket
+    expired: ByFamily = field(default_factory=_nothing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What became of a guarded store: the keys refused, the count at which the rest was found to be
+    current, and what had to go to make room."""
+
+    refused: Mapping[str, Refusal]
+    as_of: Ticket
+    evicted: ByFamily = field(default_factory=_nothing)
+    expired: ByFamily = field(default_factory=_nothing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a write-through did: the entries it removed, and the store that followed."""
+
+    removed: ByFamily
+    stored: Stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much is held; expired entries are swept before counting."""
+
+    entries: ByFamily
+    payload_bytes: ByFamily
+    expired: ByFamily = field(default_factory=_nothing)
+
+    @property
+    def total_entries(self) -> int:
+        return sum(self.entries.values())
+
+    @property
+    def total_bytes(self) -> int:
+        return sum(self.payload_bytes.values())
+
+
+class Backend(Protocol):
+    """A store of entries; see the module for the words."""
+
+    name: str
+    shared: bool
+    """Whether other processes see the same entries."""
+    max_entries: int
+
+    def lookup(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
+        """Return the live entries of these keys and a ticket. `touch` marks them as used; without
+        it a look leaves no trace in the order of eviction."""
+        ...
+
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
+        """Store each entry unless its key, one of its tags or everything was invalidated since the
+        ticket; make room, expired entries first, then the least recently used."""
+        ...
+
+    def invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
+        """Count one invalidation, mark these tags and keys with it and remove every entry that has
+        one; return how many went. Costs what those entries cost, whatever else is held."""
+        ...
+
+    def write_through(
+        self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
+    ) -> Written:
+        """Invalidate the tags and the entries' keys; then store the entries, unless *somebody else*
+        invalidated one of these tags, keys or the entries' own tags since the ticket."""
+        ...
+
+    def raise_floor(self) -> None:
+        """Count one invalidation of everything: refuse every load now in flight. Removes nothing:
+        whoever flushes removes the keys it means afterwards."""
+        ...
+
+    def pages(self) -> Iterator[Sequence[str]]:
+        """Yield the held keys, a page at a time. Keys held throughout are all yielded, some perhaps twice;
+        those that come or go meanwhile may be."""
+        ...
+
+    def remove(self, keys: Collection[str]) -> ByFamily:
+        """Remove entries without marking their keys; return how many went."""
+        ...
+
+    def size(self) -> Size: ...
+
+    def claim(self, keys: Collection[str], owner: str) -> frozenset[str]:
+        """Take the lease to load each key, where no other owner in another process holds it; return
+        the keys taken. A lease ends by itself, so that a dead owner blocks nobody."""
+        ...
+
+    def release(self, keys: Collection[str], owner: str) -> None:
+        """Give back the leases this owner still holds."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,305 @@
+"""The cache in this process's memory: Django's own, with tags, a real LRU, a bound and a guard.
+
+Django keeps the entries, their order of use and their expiry; this adds the index of tags and the
+count of invalidations, all under Django's lock, with values turned into bytes before it is taken.
+Django's cull drops the least recent third, live entries too; here what has expired goes first, and
+then one entry for each that comes. Made once per process and handed around, not through CACHES,
+whose instances are one per thread.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+import uuid
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
+from django.core.cache.backends.locmem import LocMemCache
+from typing_extensions import override
+
+from cache_layer.backends.base import ByFamily, Lookup, Refusal, Size, Stored, Ticket, Written
+from cache_layer.entries import Entry, Held
+
+_PAGE = 1000
+_SLACK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    entry: Entry
+    stamp: int
+    stored_at_s: float
+
+
+class LocMemBackend(LocMemCache):
+    """Many threads, one process. `clock` counts seconds and never goes back."""
+
+    name = "locmem"
+    shared = False
+
+    def __init__(
+        self,
+        *,
+        max_entries: int,
+        load_horizon_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__("", {"OPTIONS": {"MAX_ENTRIES": max_entries}})
+        # Django shares these between instances of one name; the index below would not be shared.
+        self._cache: OrderedDict[str, bytes] = OrderedDict()
+        self._expire_info: dict[str, float | None] = {}
+        self._lock = threading.Lock()
+        self.max_entries = max_entries
+        self._horizon_ms = int(load_horizon_s * 1000)
+        self._clock = clock
+        self._records: dict[str, _Record] = {}
+        self._tagged: dict[str, set[str]] = {}
+        self._deadlines: list[tuple[float, str]] = []
+        self._entries: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
+        self._evicted: Counter[str] = Counter()
+        self._expired: Counter[str] = Counter()
+        self._generation = uuid.uuid4().hex
+        self._count = 0
+        self._floor = 0
+        self._stamp = 0
+        self._marks: OrderedDict[str, tuple[int, int]] = OrderedDict()
+
+    def lookup(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
+        held: dict[str, Held] = {}
+        with self._lock:
+            now_s = self._clock()
+            for key in keys:
+                record = self._live(key)
+                if record is None:
+                    continue
+                if touch:
+                    self._cache.move_to_end(key, last=False)
+                held[key] = _held(record, now_s)
+            return Lookup(held=held, ticket=self._ticket(), expired=_drain(self._expired))
+
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
+        with self._lock:
+            return self._store(self._judged(ticket, entries, frozenset()), entries)
+
+    def invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
+        with self._lock:
+            return self._invalidate(tags, keys)
+
+    def write_through(
+        self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
+    ) -> Written:
+        with self._lock:
+            # Judged first: the marks set next are our own.
+            refused = self._judged(ticket, entries, frozenset(tags))
+            removed = self._invalidate(tags, entries.keys())
+            return Written(removed=removed, stored=self._store(refused, entries))
+
+    def raise_floor(self) -> None:
+        with self._lock:
+            self._raise_floor()
+
+    def pages(self) -> Iterator[Sequence[str]]:
+        with self._lock:
+            keys = list(self._records)
+        for start in range(0, len(keys), _PAGE):
+            yield keys[start : start + _PAGE]
+
+    def remove(self, keys: Collection[str]) -> ByFamily:
+        with self._lock:
+            return self._remove(keys)
+
+    def size(self) -> Size:
+        with self._lock:
+            self._sweep()
+            return Size(
+                entries=dict(+self._entries),
+                payload_bytes=dict(+self._bytes),
+                expired=_drain(self._expired),
+            )
+
+    def claim(self, keys: Collection[str], owner: str) -> frozenset[str]:  # noqa: ARG002
+        """Take every key: there is no other process."""
+        return frozenset(keys)
+
+    def release(self, keys: Collection[str], owner: str) -> None:
+        """Nothing to give back."""
+
+    @override
+    def clear(self) -> None:
+        with self._lock:
+            self._raise_floor()
+            self._remove(list(self._records))
+            self._cache.clear()
+            self._expire_info.clear()
+            self._deadlines.clear()
+
+    @override
+    def get_backend_timeout(self, timeout: float | None = DEFAULT_TIMEOUT) -> float | None:
+        if timeout is DEFAULT_TIMEOUT:
+            timeout = self.default_timeout
+        return None if timeout is None else self._clock() + max(0, timeout)
+
+    # Steps below run under the lock.
+
+    def _live(self, key: str) -> _Record | None:
+        record = self._records.get(key)
+        if record is None or not self._has_expired(key):
+            return record
+        self._expired[record.entry.family] += 1
+        self._delete(key)
+        return None
+
+    def _ticket(self) -> Ticket:
+        return Ticket(self._generation, self._count, self._now_ms())
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+    def _judged(
+        self, ticket: Ticket, entries: Mapping[str, Entry], tags: frozenset[str]
+    ) -> dict[str, Refusal]:
+        verdicts = {
+            key: self._refusal(ticket, key, tags | entry.tags) for key, entry in entries.items()
+        }
+        return {key: refusal for key, refusal in verdicts.items() if refusal is not None}
+
+    def _refusal(self, ticket: Ticket, key: str, tags: frozenset[str]) -> Refusal | None:
+        if ticket.generation != self._generation:
+            return Refusal.LOST
+        if self._now_ms() - ticket.began_ms > self._horizon_ms:
+            return Refusal.TOO_SLOW
+        if self._floor > ticket.count:
+            return Refusal.FLUSHED
+        marks = [_key_mark(key), *map(_tag_mark, tags)]
+        if any(self._marks.get(mark, (0, 0))[0] > ticket.count for mark in marks):
+            return Refusal.INVALIDATED
+        return None
+
+    def _store(self, refused: Mapping[str, Refusal], entries: Mapping[str, Entry]) -> Stored:
+        for key, entry in entries.items():
+            if key not in refused:
+                self._put(key, entry)
+        return Stored(
+            refused=refused,
+            as_of=self._ticket(),
+            evicted=_drain(self._evicted),
+            expired=_drain(self._expired),
+        )
+
+    def _put(self, key: str, entry: Entry) -> None:
+        # LocMemCache.get_backend_timeout takes whole and broken seconds alike.
+        self._set(key, entry.payload, entry.ttl_s)
+        self._stamp += 1
+        self._records[key] = _Record(entry, self._stamp, self._clock())
+        self._entries[entry.family] += 1
+        self._bytes[entry.family] += len(entry.payload)
+        for tag in entry.tags:
+            self._tagged.setdefault(tag, set()).add(key)
+
+    def _invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
+        self._count += 1
+        now_ms = self._now_ms()
+        for mark in (*map(_tag_mark, tags), *map(_key_mark, keys)):
+            self._marks[mark] = (self._count, now_ms)
+            self._marks.move_to_end(mark)
+        self._forget_old_marks(now_ms)
+        doomed = set(keys)
+        for tag in tags:
+            doomed |= self._tagged.get(tag, set())
+        return self._remove(doomed)
+
+    def _forget_old_marks(self, now_ms: int) -> None:
+        while True:
+            oldest, (_, set_at_ms) = next(iter(self._marks.items()), ("", (0, now_ms)))
+            if set_at_ms >= now_ms - self._horizon_ms:
+                return
+            del self._marks[oldest]
+
+    def _raise_floor(self) -> None:
+        self._count += 1
+        self._floor = self._count
+
+    def _remove(self, keys: Collection[str]) -> ByFamily:
+        removed: Counter[str] = Counter()
+        for key in keys:
+            record = self._live(key)
+            if record is not None:
+                removed[record.entry.family] += 1
+                self._delete(key)
+        return dict(removed)
+
+    def _sweep(self) -> None:
+        """Drop what has expired; a deadline whose entry was replaced or dropped is skipped."""
+        now_s = self._clock()
+        while self._deadlines and self._deadlines[0][0] <= now_s:
+            at_s, key = heapq.heappop(self._deadlines)
+            if self._expire_info.get(key) == at_s:
+                record = self._records.get(key)
+                if record is not None:
+                    self._expired[record.entry.family] += 1
+                self._delete(key)
+
+    def _set(self, key: str, value: bytes, timeout: float | None = DEFAULT_TIMEOUT) -> None:
+        self._delete(key)
+        super()._set(key, value, timeout)  # type: ignore[misc]  # the stubs leave it out
+        expires_at_s = self._expire_info[key]
+        if expires_at_s is not None:
+            heapq.heappush(self._deadlines, (expires_at_s, key))
+        if len(self._deadlines) > 2 * len(self._cache) + _SLACK:
+            self._deadlines = [(at, key) for key, at in self._expire_info.items() if at is not None]
+            heapq.heapify(self._deadlines)
+
+    def _delete(self, key: str) -> bool:
+        record = self._records.pop(key, None)
+        if record is not None:
+            entry = record.entry
+            self._entries[entry.family] -= 1
+            self._bytes[entry.family] -= len(entry.payload)
+            for tag in entry.tags:
+                keys = self._tagged[tag]
+                keys.discard(key)
+                if not keys:
+                    del self._tagged[tag]
+        return bool(super()._delete(key))  # type: ignore[misc]  # the stubs leave it out
+
+    def _has_expired(self, key: str) -> bool:
+        expires_at_s = self._expire_info.get(key, -1)
+        return expires_at_s is not None and expires_at_s <= self._clock()
+
+    def _cull(self) -> None:
+        self._sweep()
+        while len(self._cache) >= self.max_entries:
+            oldest = next(reversed(self._cache))
+            record = self._records.get(oldest)
+            if record is not None:
+                self._evicted[record.entry.family] += 1
+            self._delete(oldest)
+
+
+def _held(record: _Record, now_s: float) -> Held:
+    age_s = now_s - record.stored_at_s
+    return Held(
+        entry=record.entry,
+        stamp=record.stamp,
+        age_s=age_s,
+        ttl_left_s=record.entry.ttl_s - age_s,
+    )
+
+
+def _tag_mark(tag: str) -> str:
+    return f"tag {tag}"
+
+
+def _key_mark(key: str) -> str:
+    return f"key {key}"
+
+
+def _drain(counter: Counter[str]) -> ByFamily:
+    counted = dict(counter)
+    counter.clear()
+    return counted

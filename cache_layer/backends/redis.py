@@ -1,0 +1,241 @@
+"""The cache in Redis, through django-redis: any number of processes and hosts.
+
+Each atomic step is one Lua file in `scripts/`; this module turns typed values into its arguments
+and its answer back. Redis keeps the time, so that hosts need not agree on it. Every connection
+first makes sure that the Redis it reached is the one whose entries these are (`adopt.lua`).
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from django_redis.cache import RedisCache
+from django_redis.pool import ConnectionFactory
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.commands.core import Script
+from redis.connection import ConnectionPool
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from typing_extensions import override
+
+from cache_layer.backends.base import ByFamily, Lookup, Refusal, Size, Stored, Ticket, Written
+from cache_layer.entries import Entry, Held
+from cache_layer.errors import BackendUnavailable
+
+_SCRIPTS = Path(__file__).parent / "scripts"
+_PAGE = 500
+
+T = TypeVar("T")
+
+
+class OwnPool(ConnectionFactory):  # type: ignore[misc]  # django-redis has no types
+    """django-redis keeps one pool per address; ours must not be shared with connections that skip
+    the first step."""
+
+    @override
+    def get_or_create_connection_pool(self, params: dict[str, Any]) -> ConnectionPool:
+        return self.get_connection_pool(params)  # type: ignore[no-any-return]
+
+
+class RedisBackend:
+    """Many processes, one Redis, shared by everyone with the same prefix."""
+
+    name = "redis"
+    shared = True
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str,
+        max_entries: int,
+        load_horizon_s: float,
+        lease_s: float,
+        timeout_s: float,
+    ) -> None:
+        self.max_entries = max_entries
+        self._horizon_ms = int(load_horizon_s * 1000)
+        self._lease_ms = int(lease_s * 1000)
+        root = f"{{{prefix}}}:"
+        names = ("state", "tags", "meta", "uses", "deadlines")
+        self._keys = tuple(root + name for name in names)
+        self._payloads = f"{root}payload:"
+        self._leases = f"{root}lease:"
+        options = {
+            "CONNECTION_FACTORY": f"{OwnPool.__module__}.{OwnPool.__qualname__}",
+            "SOCKET_TIMEOUT": timeout_s,
+            "SOCKET_CONNECT_TIMEOUT": timeout_s,
+            # One more try at once, for a pooled connection that Redis has closed. redis-py's own
+            # default waits seconds. Every script may run twice: the second time only removes more.
+            "CONNECTION_POOL_KWARGS": {
+                "redis_connect_func": self._adopt,
+                "retry": Retry(NoBackoff(), 1),
+            },
+        }
+        self._cache = RedisCache(url, {"OPTIONS": options})
+        self._client: Redis = self._cache.client.get_client(write=True)
+        script = partial(_script, self._client)
+        self._lookup, self._store = script("lookup"), script("store")
+        self._invalidate, self._remove = script("invalidate"), script("remove")
+        self._write_through, self._raise_floor = script("write_through"), script("raise_floor")
+        self._size, self._claim = script("size"), script("claim", common=False)
+        self._release = script("release", common=False)
+
+    def lookup(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
+        answer = self._run(self._lookup, int(touch), *keys)
+        generation, count, now_ms, expired, found = answer
+        return Lookup(
+            held={row[0].decode(): _held(row, now_ms) for row in found},
+            ticket=Ticket(generation.decode(), count, now_ms),
+            expired=_by_family(expired),
+        )
+
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
+        payloads = [entry.payload for entry in entries.values()]
+        return _stored(self._run(self._store, self._order(ticket, entries), *payloads))
+
+    def invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
+        order = {"tags": list(tags), "keys": list(keys), "horizon_ms": self._horizon_ms}
+        return _by_family(self._run(self._invalidate, json.dumps(order)))
+
+    def write_through(
+        self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
+    ) -> Written:
+        payloads = [entry.payload for entry in entries.values()]
+        order = self._order(ticket, entries, tags)
+        removed, stored = self._run(self._write_through, order, *payloads)
+        return Written(removed=_by_family(removed), stored=_stored(stored))
+
+    def raise_floor(self) -> None:
+        self._run(self._raise_floor)
+
+    def pages(self) -> Iterator[Sequence[str]]:
+        cursor, first = 0, True
+        while first or cursor != 0:
+            scan = partial(self._client.zscan, self._keys[3], cursor, count=_PAGE)
+            cursor, pairs = _reached(scan)
+            first = False
+            yield [cast(bytes, member).decode() for member, _ in pairs]
+
+    def remove(self, keys: Collection[str]) -> ByFamily:
+        return _by_family(self._run(self._remove, *keys))
+
+    def size(self) -> Size:
+        rows, expired = self._run(self._size)
+        sizes: dict[str, dict[str, int]] = {"entries": {}, "bytes": {}}
+        for what, family, number in rows:
+            if number > 0:
+                sizes[what.decode()][family.decode()] = number
+        return Size(
+            entries=sizes["entries"], payload_bytes=sizes["bytes"], expired=_by_family(expired)
+        )
+
+    def claim(self, keys: Collection[str], owner: str) -> frozenset[str]:
+        asked = list(keys)
+        leases = [self._leases + key for key in asked]
+        claimed = _reached(lambda: self._claim(keys=leases, args=[owner, self._lease_ms]))
+        return frozenset(asked[index - 1] for index in claimed)
+
+    def release(self, keys: Collection[str], owner: str) -> None:
+        leases = [self._leases + key for key in keys]
+        _reached(lambda: self._release(keys=leases, args=[owner]))
+
+    def close(self) -> None:
+        self._client.connection_pool.disconnect()
+
+    def _run(self, script: Script, *arguments: Any) -> Any:
+        prepared = [self._payloads, uuid.uuid4().hex, *arguments]
+        return _reached(lambda: script(keys=list(self._keys), args=prepared))
+
+    def _order(
+        self, ticket: Ticket, entries: Mapping[str, Entry], tags: Collection[str] = ()
+    ) -> str:
+        return json.dumps(
+            {
+                "generation": ticket.generation,
+                "count": ticket.count,
+                "began_ms": ticket.began_ms,
+                "horizon_ms": self._horizon_ms,
+                "max_entries": self.max_entries,
+                "tags": list(tags),
+                "entries": [_described(key, entry) for key, entry in entries.items()],
+            }
+        )
+
+    def _adopt(self, connection: Any) -> None:
+        # Any: redis-py leaves these three methods without types.
+        connection.on_connect()
+        arguments = (self._payloads, uuid.uuid4().hex)
+        connection.send_command("EVAL", _source("adopt"), len(self._keys), *self._keys, *arguments)
+        connection.read_response()
+
+
+@lru_cache
+def _source(name: str, *, common: bool = True) -> str:
+    text = (_SCRIPTS / f"{name}.lua").read_text(encoding="utf-8")
+    return (_SCRIPTS / "common.lua").read_text(encoding="utf-8") + text if common else text
+
+
+def _script(client: Redis, name: str, *, common: bool = True) -> Script:
+    return client.register_script(_source(name, common=common))
+
+
+def _reached(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except (RedisError, OSError) as error:
+        raise BackendUnavailable(f"Redis did not answer: {type(error).__name__}.") from error
+
+
+def _described(key: str, entry: Entry) -> dict[str, Any]:
+    return {
+        "key": key,
+        "family": entry.family,
+        "ttl_ms": max(1, int(entry.ttl_s * 1000)),
+        "rendered": entry.rendered,
+        "version": entry.version,
+        "tags": sorted(entry.tags),
+    }
+
+
+def _held(row: Sequence[Any], now_ms: int) -> Held:
+    _, family, rendered, version, stamp, stored_ms, expires_ms, payload, tags = row
+    entry = Entry(
+        family=family.decode(),
+        payload=payload,
+        rendered=rendered == 1,
+        tags=frozenset(tag.decode() for tag in tags),
+        ttl_s=(expires_ms - stored_ms) / 1000,
+        version=version,
+    )
+    return Held(
+        entry=entry,
+        stamp=stamp,
+        age_s=(now_ms - stored_ms) / 1000,
+        ttl_left_s=(expires_ms - now_ms) / 1000,
+    )
+
+
+def _stored(answer: Sequence[Any]) -> Stored:
+    refused, generation, count, now_ms, evicted, expired = answer
+    reasons = {key.decode(): Refusal(reason.decode()) for key, reason in _pairs(refused)}
+    return Stored(
+        refused=reasons,
+        as_of=Ticket(generation.decode(), count, now_ms),
+        evicted=_by_family(evicted),
+        expired=_by_family(expired),
+    )
+
+
+def _by_family(flat: Sequence[Any]) -> ByFamily:
+    return {family.decode(): number for family, number in _pairs(flat)}
+
+
+def _pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    return zip(flat[::2], flat[1::2], strict=True)

@@ -1,0 +1,3 @@
+-- Refuse every load now in flight.
+ensure_generation()
+redis.call('HSET', STATE, 'floor', redis.call('HINCRBY', STATE, 'count', 1))

@@ -1,0 +1,88 @@
+"""A clock that stands still, a Redis where there is one, and entries in one line."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+from cache_layer.backends.locmem import LocMemBackend
+from cache_layer.backends.redis import RedisBackend
+from tests.cache_layer.support import Clock
+
+REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """The Redis for tests; skips without one, unless the environment promised it."""
+    client = Redis.from_url(REDIS_URL, socket_connect_timeout=0.5)
+    try:
+        client.ping()
+    except (RedisError, OSError):
+        if os.environ.get("REDIS_PROMISED"):
+            raise
+        pytest.skip("no Redis at TEST_REDIS_URL")
+    finally:
+        client.close()
+    return REDIS_URL
+
+
+MakeLocMem = Callable[..., LocMemBackend]
+MakeRedis = Callable[..., RedisBackend]
+
+
+@pytest.fixture
+def make_locmem(clock: Clock) -> MakeLocMem:
+    def make(*, max_entries: int = 1000, load_horizon_s: float = 120.0) -> LocMemBackend:
+        return LocMemBackend(max_entries=max_entries, load_horizon_s=load_horizon_s, clock=clock)
+
+    return make
+
+
+@pytest.fixture
+def redis_prefix(redis_url: str) -> Iterator[str]:
+    """A prefix of this test's own; its keys, and no others, are gone afterwards."""
+    prefix = f"test-{uuid.uuid4().hex}"
+    yield prefix
+    client = Redis.from_url(redis_url)
+    for key in client.scan_iter(f"{{{prefix}}}:*", count=1000):
+        client.delete(key)
+    client.close()
+
+
+@pytest.fixture
+def make_redis(redis_url: str, redis_prefix: str) -> Iterator[MakeRedis]:
+    """Each call is another process's view of the same entries."""
+    made: list[RedisBackend] = []
+
+    def make(
+        *,
+        max_entries: int = 1000,
+        load_horizon_s: float = 120.0,
+        lease_s: float = 5.0,
+        url: str = redis_url,
+    ) -> RedisBackend:
+        backend = RedisBackend(
+            url,
+            prefix=redis_prefix,
+            max_entries=max_entries,
+            load_horizon_s=load_horizon_s,
+            lease_s=lease_s,
+            timeout_s=2.0,
+        )
+        made.append(backend)
+        return backend
+
+    yield make
+    for backend in made:
+        backend.close()

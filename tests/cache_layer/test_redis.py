@@ -1,0 +1,100 @@
+"""The Redis backend: the contract against a real Redis, and what only it promises."""
+
+from __future__ import annotations
+
+import pytest
+from redis import Redis
+from typing_extensions import override
+
+from cache_layer.backends.base import Refusal
+from tests.cache_layer.backend_contract import BackendContract, MakeBackend
+from tests.cache_layer.conftest import MakeRedis
+from tests.cache_layer.support import entry, eventually, payload_at, put
+
+pytestmark = pytest.mark.redis
+
+
+class TestRedis(BackendContract):
+    @pytest.fixture
+    @override
+    def make(self, make_redis: MakeRedis) -> MakeBackend:
+        return make_redis
+
+
+def test_two_processes_see_the_same_entries_and_refuse_each_others_late_loads(
+    make_redis: MakeRedis,
+) -> None:
+    one, other = make_redis(), make_redis()
+    put(one, "k", b"v", tags=["exam:9"])
+    ticket = one.lookup(()).ticket
+
+    assert payload_at(other, "k") == b"v"
+    other.invalidate(["exam:9"], [])
+
+    assert payload_at(one, "k") is None
+    assert one.store(ticket, {"k": entry(tags=["exam:9"])}).refused == {"k": Refusal.INVALIDATED}
+
+
+@pytest.mark.parametrize("lost", ["state", "tags", "meta", "uses", "deadlines"])
+def test_whatever_redis_loses_no_late_load_is_stored_and_nothing_unfindable_is_served(
+    make_redis: MakeRedis, redis_url: str, redis_prefix: str, lost: str
+) -> None:
+    backend = make_redis()
+    put(backend, "k", b"old", tags=["exam:9"])
+    ticket = backend.lookup(()).ticket
+    backend.invalidate(["exam:8"], [])
+    with Redis.from_url(redis_url) as client:
+        client.delete(f"{{{redis_prefix}}}:{lost}")
+
+    stored = backend.store(ticket, {"page": entry(b"late", tags=["exam:8"])})
+
+    assert stored.refused == {"page": Refusal.LOST}
+    backend.invalidate(["exam:9"], [])
+    assert payload_at(backend, "k") is None
+
+
+def test_a_payload_dropped_for_room_is_a_miss(
+    make_redis: MakeRedis, redis_url: str, redis_prefix: str
+) -> None:
+    backend = make_redis()
+    put(backend, "k")
+    with Redis.from_url(redis_url) as client:
+        client.delete(f"{{{redis_prefix}}}:payload:k")
+
+    assert payload_at(backend, "k") is None
+    assert backend.size().total_entries == 0
+
+
+def test_a_lease_keeps_the_others_away_until_it_is_given_back(make_redis: MakeRedis) -> None:
+    backend = make_redis()
+    backend.claim(["a"], "me")
+
+    assert backend.claim(["a", "b"], "you") == {"b"}
+    assert backend.claim(["a"], "me") == {"a"}
+    backend.release(["a"], "you")
+    assert backend.claim(["a"], "you") == frozenset()
+    backend.release(["a"], "me")
+    assert backend.claim(["a"], "you") == {"a"}
+
+
+def test_a_dead_owners_lease_ends_by_itself(make_redis: MakeRedis) -> None:
+    backend = make_redis(lease_s=0.05)
+    backend.claim(["a"], "dead")
+
+    eventually(lambda: backend.claim(["a"], "alive") == {"a"})
+
+
+def test_marks_are_forgotten_once_no_load_can_need_them(
+    make_redis: MakeRedis, redis_url: str, redis_prefix: str
+) -> None:
+    backend = make_redis(load_horizon_s=0.05)
+    for number in range(200):
+        backend.invalidate([f"exam:{number}"], [])
+
+    with Redis.from_url(redis_url) as client:
+
+        def few_are_left() -> bool:
+            backend.invalidate(["exam:0"], [])
+            return int(client.hlen(f"{{{redis_prefix}}}:state")) < 50
+
+        eventually(few_are_left)
