@@ -1,0 +1,106 @@
+"""One cache, put together: made once per process from its catalogue and configuration.
+
+The parts are public; each is used through its own methods: `reading` for reads, `writing` for
+write-throughs, `invalidation` and `validation` for what their names say, `stats` for the numbers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cache_layer.backends.base import Backend
+from cache_layer.backends.locmem import LocMemBackend
+from cache_layer.coherence import Coherence
+from cache_layer.config import CacheConfig
+from cache_layer.entries import Held, Miss
+from cache_layer.errors import BadPattern
+from cache_layer.family import Catalogue
+from cache_layer.invalidation import Invalidating
+from cache_layer.reading import Reading
+from cache_layer.singleflight import SingleFlight
+from cache_layer.stats import Stats
+from cache_layer.validation import Validating
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """All parts of one cache, sharing one backend and one set of counters."""
+
+    config: CacheConfig
+    catalogue: Catalogue
+    backend: Backend
+    stats: Stats
+    writing: Coherence
+    flights: SingleFlight
+    reading: Reading
+    invalidation: Invalidating
+    validation: Validating
+
+    def look_up(self, text: str) -> Held | Miss:
+        """Return what is held under a key's text, or MISS; it does not count as a use. Raises
+        BadPattern for a text that is no key of any family, and BackendUnavailable."""
+        known = self.catalogue.of_key(text)
+        if known is None:
+            raise BadPattern(f"{text!r} is no key of any family.")
+        return self.writing.peek(known[1])
+
+    def close(self) -> None:
+        """Let running loads end, then let go of threads and connections."""
+        self.flights.close()
+        self.backend.close()
+
+
+def open_backend(config: CacheConfig, clock: Clock = time.monotonic) -> Backend:
+    """Return the backend a configuration names; nothing is connected yet."""
+    if not config.redis_url:
+        return LocMemBackend(
+            max_entries=config.max_entries, load_horizon_s=config.load_horizon_s, clock=clock
+        )
+    # Here, so that a process without Redis does not import its client.
+    from cache_layer.backends.redis import RedisBackend
+
+    return RedisBackend(
+        config.redis_url,
+        prefix=config.key_prefix,
+        max_entries=config.max_entries,
+        load_horizon_s=config.load_horizon_s,
+        lease_s=config.load_lease_s,
+        timeout_s=config.redis_timeout_s,
+    )
+
+
+def open_cache(
+    catalogue: Catalogue,
+    config: CacheConfig,
+    *,
+    backend: Backend | None = None,
+    stats: Stats | None = None,
+    clock: Clock = time.monotonic,
+) -> Cache:
+    """Return a cache over this catalogue. Threads and connections start at first use."""
+    backend = backend if backend is not None else open_backend(config, clock)
+    stats = stats if stats is not None else Stats()
+    coherence = Coherence(backend=backend, config=config, stats=stats, clock=clock)
+    flights = SingleFlight(
+        coherence=coherence,
+        stats=stats,
+        threads=config.loader_threads,
+        lease_s=config.load_lease_s,
+    )
+    return Cache(
+        config=config,
+        catalogue=catalogue,
+        backend=backend,
+        stats=stats,
+        writing=coherence,
+        flights=flights,
+        reading=Reading(
+            coherence=coherence, flights=flights, config=config, stats=stats, clock=clock
+        ),
+        invalidation=Invalidating(coherence=coherence, catalogue=catalogue),
+        validation=Validating(coherence=coherence, catalogue=catalogue, stats=stats),
+    )

@@ -1,0 +1,307 @@
+"""Never storing what is out of date, and never forgetting what must go.
+
+Between the backend's atomic steps and those who read and write: a load's result is stored only if
+nothing it was built from was invalidated since its ticket; a write invalidates and stores in one
+step. Errors of the backend are counted and said once a while. A failed look-up or store costs only
+speed. A failed invalidation is another matter: it is kept, and until it has been delivered this
+process does not read its cache.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from cache_layer.backends.base import Backend, ByFamily, Lookup, Refusal, Stored, Ticket
+from cache_layer.config import CacheConfig
+from cache_layer.entries import FORMAT_VERSION, MISS, Entry, Held, Loaded, Miss, packed
+from cache_layer.errors import BackendUnavailable
+from cache_layer.family import Family
+from cache_layer.keys import Key
+from cache_layer.stats import Cause, Count, Stats
+
+logger = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_WARNINGS = 60.0
+_CHUNK = 500
+
+W = TypeVar("W")
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A value known from a write, for the entry of one family."""
+
+    family: Family[Any, Any]
+    key: Key
+    loaded: Loaded[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult(Generic[W]):
+    """What a write answered, the entries it makes known and further tags it turned out to touch."""
+
+    answer: W
+    fresh: Sequence[Fresh] = ()
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What an invalidation removed. It counts as acknowledged only once `delivered`."""
+
+    removed: ByFamily
+    delivered: bool
+
+
+class Undelivered:
+    """Invalidations the backend has not heard of yet; a flush among them stands for everything."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tags: dict[str, int] = {}
+        self._keys: dict[str, int] = {}
+        self._flush = 0
+        self._added = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._tags or self._keys or self._flush)
+
+    def add(self, tags: Collection[str], keys: Collection[str], *, flush: bool = False) -> None:
+        with self._lock:
+            self._added += 1
+            self._tags.update(dict.fromkeys(tags, self._added))
+            self._keys.update(dict.fromkeys(keys, self._added))
+            if flush:
+                self._flush = self._added
+
+    def deliver(self, invalidate: Callable[[Collection[str], Collection[str], bool], None]) -> None:
+        """Hand all over; what was added meanwhile stays, even under the same name."""
+        with self._lock:
+            tags, keys, flush, until = [*self._tags], [*self._keys], self._flush > 0, self._added
+        invalidate(tags, keys, flush)
+        with self._lock:
+            self._tags = {tag: added for tag, added in self._tags.items() if added > until}
+            self._keys = {key: added for key, added in self._keys.items() if added > until}
+            self._flush = self._flush if self._flush > until else 0
+
+
+class Coherence:
+    """The one door to the backend. `clock` counts seconds and never goes back."""
+
+    def __init__(
+        self,
+        *,
+        backend: Backend,
+        config: CacheConfig,
+        stats: Stats,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.backend = backend
+        self._retry_s = config.retry_s
+        self._stats = stats
+        self.clock = clock
+        self._undelivered = Undelivered()
+        self._delivering = threading.Lock()
+        self._retry_at_s = clock()
+        self._warn_at_s = clock()
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the backend has heard of every invalidation of this process."""
+        return not self._undelivered
+
+    def ready(self) -> bool:
+        """Say whether entries may be read now. After a failure the backend is left alone for a
+        moment; what it has not heard of is delivered first."""
+        if self.clock() < self._retry_at_s:
+            return False
+        if not self._undelivered:
+            return True
+        # One thread delivers; the others need not wait for it, they read past the cache.
+        if not self._delivering.acquire(blocking=False):
+            return False
+        try:
+            self._undelivered.deliver(self._deliver)
+        except BackendUnavailable as error:
+            self._failed("deliver", error)
+        finally:
+            self._delivering.release()
+        return self.delivered
+
+    def lookup(self, keys: Sequence[Key], *, touch: bool = True) -> Lookup:
+        """Return the live entries and a ticket; raises BackendUnavailable."""
+        try:
+            found = self.backend.lookup([key.text for key in keys], touch=touch)
+        except BackendUnavailable as error:
+            self._failed("lookup", error)
+            raise
+        self._stats.add_each(Count.EXPIRATIONS, found.expired)
+        readable = {
+            key: held for key, held in found.held.items() if held.entry.version == FORMAT_VERSION
+        }
+        return Lookup(held=readable, ticket=found.ticket)
+
+    def peek(self, key: Key) -> Held | Miss:
+        """Return one entry without marking it as used, or MISS; raises BackendUnavailable."""
+        return self.lookup([key], touch=False).held.get(key.text, MISS)
+
+    def store(
+        self, ticket: Ticket, family: Family[Any, Any], loaded: Mapping[Key, Loaded[Any]]
+    ) -> Stored:
+        """Store a load's results where nothing they were built from was invalidated since the
+        ticket; never raises for the cache's own faults, they are refusals."""
+        entries, unfit = self._packed([Fresh(family, key, value) for key, value in loaded.items()])
+        try:
+            stored = self.backend.store(ticket, entries)
+        except BackendUnavailable as error:
+            self._failed("store", error)
+            stored = Stored(refused=dict.fromkeys(entries, Refusal.UNAVAILABLE), as_of=ticket)
+        self._count_store(entries, stored)
+        return Stored(refused={**stored.refused, **unfit}, as_of=stored.as_of)
+
+    def refuse(self, family: Family[Any, Any], number: int, reason: Refusal) -> None:
+        """Count results that were not offered to the backend at all."""
+        self._stats.add(Count.REFUSED_STORES, family.name, number, reason)
+
+    def invalidate(self, tags: Collection[str], keys: Collection[str], *, cause: Cause) -> Removal:
+        """Remove every entry built from these tags or stored under these keys."""
+        self._stats.add(Count.INVALIDATIONS, detail=cause)
+        try:
+            removed = self.backend.invalidate(tags, keys)
+        except BackendUnavailable as error:
+            self._keep(error, tags, keys)
+            return Removal({}, delivered=False)
+        self._stats.add_each(Count.REMOVALS, removed, cause)
+        return Removal(removed, delivered=True)
+
+    def flush(self, matches: Callable[[str], bool], *, cause: Cause) -> Removal:
+        """Remove every entry whose key matches, and refuse every load in flight."""
+        self._stats.add(Count.INVALIDATIONS, detail=cause)
+        try:
+            removed = self._flush(matches)
+        except BackendUnavailable as error:
+            self._keep(error, (), (), flush=True)
+            return Removal({}, delivered=False)
+        self._stats.add_each(Count.REMOVALS, removed, cause)
+        return Removal(removed, delivered=True)
+
+    def write_through(
+        self,
+        tags: Collection[str],
+        write: Callable[[], WriteResult[W]],
+        *,
+        cause: Cause = Cause.WRITE,
+    ) -> WriteResult[W]:
+        """Write, then invalidate these tags and store what the write made known, in one step.
+
+        Of two racing writers neither leaves its value behind the other's. When `write` raises, it
+        may still have taken effect: the tags are invalidated and the error goes on.
+        """
+        ticket = self._ticket()
+        try:
+            result = write()
+        except BaseException:
+            self.invalidate(tags, (), cause=cause)
+            raise
+        touched = frozenset(tags) | result.tags
+        if ticket is None:
+            self.invalidate(touched, [fresh.key.text for fresh in result.fresh], cause=cause)
+        else:
+            self.renew(ticket, touched, result.fresh, cause=cause)
+        return result
+
+    def renew(
+        self, ticket: Ticket, tags: Collection[str], fresh: Sequence[Fresh], *, cause: Cause
+    ) -> Removal:
+        """Invalidate the tags and store the fresh values, unless somebody else invalidated since
+        the ticket."""
+        self._stats.add(Count.INVALIDATIONS, detail=cause)
+        entries, unfit = self._packed(fresh)
+        try:
+            written = self.backend.write_through(ticket, tags, entries)
+            if unfit:
+                self.backend.invalidate((), unfit)
+        except BackendUnavailable as error:
+            self._keep(error, tags, [*entries, *unfit])
+            return Removal({}, delivered=False)
+        self._stats.add_each(Count.REMOVALS, written.removed, cause)
+        self._count_store(entries, written.stored)
+        return Removal(written.removed, delivered=True)
+
+    def held_keys(self) -> Iterator[Sequence[str]]:
+        """Yield the held keys in pages; raises BackendUnavailable."""
+        return self.backend.pages()
+
+    def _ticket(self) -> Ticket | None:
+        try:
+            return self.backend.lookup(()).ticket
+        except BackendUnavailable as error:
+            self._failed("lookup", error)
+            return None
+
+    def _packed(self, fresh: Sequence[Fresh]) -> tuple[dict[str, Entry], dict[str, Refusal]]:
+        entries: dict[str, Entry] = {}
+        unfit: dict[str, Refusal] = {}
+        for each in fresh:
+            try:
+                entry = packed(each.family.name, each.loaded, each.family.ttl_s)
+            except Exception:  # pickling runs the value's own code and may raise anything
+                logger.exception("A value of %s cannot be stored", each.family.name)
+                self.refuse(each.family, 1, Refusal.UNFIT)
+                unfit[each.key.text] = Refusal.UNFIT
+            else:
+                entries[each.key.text] = entry
+        return entries, unfit
+
+    def _count_store(self, entries: Mapping[str, Entry], stored: Stored) -> None:
+        for key, entry in entries.items():
+            if key in stored.refused:
+                reason = stored.refused[key]
+                self._stats.add(Count.REFUSED_STORES, entry.family, detail=reason)
+            else:
+                self._stats.add(Count.STORES, entry.family)
+                self._stats.add(Count.BYTES_STORED, entry.family, len(entry.payload))
+        self._stats.add_each(Count.EVICTIONS, stored.evicted)
+        self._stats.add_each(Count.EXPIRATIONS, stored.expired)
+
+    def _flush(self, matches: Callable[[str], bool]) -> ByFamily:
+        # The floor first: what is stored after it was loaded after it, and may stay or go.
+        self.backend.raise_floor()
+        removed: dict[str, int] = {}
+        for page in self.backend.pages():
+            doomed = [key for key in page if matches(key)]
+            for start in range(0, len(doomed), _CHUNK):
+                gone = self.backend.remove(doomed[start : start + _CHUNK])
+                for family, number in gone.items():
+                    removed[family] = removed.get(family, 0) + number
+        return removed
+
+    def _deliver(self, tags: Collection[str], keys: Collection[str], flush: bool) -> None:
+        if flush:
+            self._flush(lambda _: True)
+        else:
+            self.backend.invalidate(tags, keys)
+
+    def _keep(
+        self,
+        error: BackendUnavailable,
+        tags: Collection[str],
+        keys: Collection[str],
+        *,
+        flush: bool = False,
+    ) -> None:
+        self._undelivered.add(tags, keys, flush=flush)
+        self._failed("invalidate", error)
+
+    def _failed(self, step: str, error: BackendUnavailable) -> None:
+        now_s = self.clock()
+        self._retry_at_s = now_s + self._retry_s
+        self._stats.add(Count.ERRORS, detail=step)
+        if now_s >= self._warn_at_s:
+            self._warn_at_s = now_s + SECONDS_BETWEEN_WARNINGS
+            logger.warning("The cache failed to %s and is bypassed: %s", step, error)

@@ -1,0 +1,146 @@
+"""Removing entries on purpose: by tag, key, pattern, family, or all; with a cause and a name.
+
+Each request is remembered for the admin page and told to observers, such as the audit. An
+invalidation the backend did not hear of is kept by `coherence` until it is delivered; the record
+says so, and whoever must be sure repeats its own work until it reads `delivered`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cache_layer.backends.base import ByFamily
+from cache_layer.coherence import Coherence, Removal
+from cache_layer.family import Catalogue
+from cache_layer.keys import FlushPattern
+from cache_layer.stats import Cause
+
+REMEMBERED = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invalidation:
+    """One request: what was named, why and by whom, and what went."""
+
+    at: datetime
+    scope: str
+    """`tags`, `keys`, `pattern`, `family` or `all`."""
+    named: tuple[str, ...]
+    cause: Cause
+    who: str
+    removed: ByFamily
+    delivered: bool
+
+    @property
+    def total_removed(self) -> int:
+        return sum(self.removed.values())
+
+
+Observer = Callable[[Invalidation], None]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Invalidating:
+    """Removes entries and remembers the latest requests."""
+
+    def __init__(
+        self,
+        *,
+        coherence: Coherence,
+        catalogue: Catalogue,
+        clock: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self._coherence = coherence
+        self._catalogue = catalogue
+        self._clock = clock
+        self._latest: deque[Invalidation] = deque(maxlen=REMEMBERED)
+        self._observers: list[Observer] = []
+
+    def observe(self, observer: Observer) -> None:
+        self._observers.append(observer)
+
+    @property
+    def latest(self) -> tuple[Invalidation, ...]:
+        """The latest requests of this process, newest first."""
+        return tuple(reversed(self._latest))
+
+    def by_tags(self, tags: Collection[str], *, cause: Cause, who: str = "") -> Invalidation:
+        """Remove every entry built from one of these tags."""
+        removal = self._coherence.invalidate(tags, (), cause=cause)
+        return self._record("tags", tuple(tags), cause, who, removal)
+
+    def by_keys(self, keys: Collection[str], *, cause: Cause, who: str = "") -> Invalidation:
+        """Remove these entries, given as the text of their keys."""
+        removal = self._coherence.invalidate((), keys, cause=cause)
+        return self._record("keys", tuple(keys), cause, who, removal)
+
+    def by_pattern(self, pattern: str, *, cause: Cause, who: str = "") -> Invalidation:
+        """Remove every entry whose key matches; raises BadPattern."""
+        removal = self._coherence.flush(FlushPattern(pattern).matches, cause=cause)
+        return self._record("pattern", (pattern,), cause, who, removal)
+
+    def by_family(self, name: str, *, cause: Cause, who: str = "") -> Invalidation:
+        """Remove a family's entries; raises BadPattern for a name that is none."""
+        removal = self._coherence.flush(self._in_family(name), cause=cause)
+        return self._record("family", (name,), cause, who, removal)
+
+    def everything(self, *, cause: Cause, who: str = "") -> Invalidation:
+        removal = self._coherence.flush(lambda _: True, cause=cause)
+        return self._record("all", (), cause, who, removal)
+
+    def preview_tags(self, tags: Collection[str]) -> int:
+        """Return how many entries carry one of these tags; raises BackendUnavailable."""
+        wanted = frozenset(tags)
+        found = 0
+        for page in self._coherence.backend.pages():
+            held = self._coherence.backend.lookup(page, touch=False).held.values()
+            found += sum(not wanted.isdisjoint(each.entry.tags) for each in held)
+        return found
+
+    def preview_keys(self, keys: Collection[str]) -> int:
+        """Return how many of these keys are held; raises BackendUnavailable."""
+        return len(self._coherence.backend.lookup(list(keys), touch=False).held)
+
+    def preview_pattern(self, pattern: str) -> int:
+        """Return how many entries match; raises BadPattern, BackendUnavailable."""
+        return self._matching(FlushPattern(pattern).matches)
+
+    def preview_family(self, name: str) -> int:
+        """Return how many entries a family has; raises BadPattern, BackendUnavailable."""
+        return self._matching(self._in_family(name))
+
+    def preview_everything(self) -> int:
+        """Return how many entries there are; raises BackendUnavailable."""
+        return self._coherence.backend.size().total_entries
+
+    def _in_family(self, name: str) -> Callable[[str], bool]:
+        family = self._catalogue.named(name)
+        return lambda key: family.parse(key) is not None
+
+    def _matching(self, matches: Callable[[str], bool]) -> int:
+        pages = self._coherence.backend.pages()
+        # A page may name a key twice that was stored again while the pages were turned.
+        return len({key for page in pages for key in page if matches(key)})
+
+    def _record(
+        self, scope: str, named: tuple[str, ...], cause: Cause, who: str, removal: Removal
+    ) -> Invalidation:
+        invalidation = Invalidation(
+            at=self._clock(),
+            scope=scope,
+            named=named,
+            cause=cause,
+            who=who,
+            removed=removal.removed,
+            delivered=removal.delivered,
+        )
+        self._latest.append(invalidation)
+        for observer in self._observers:
+            observer(invalidation)
+        return invalidation

@@ -1,0 +1,262 @@
+"""Reading through the cache: what is held is returned, the rest is loaded, stored and returned.
+
+Many keys are one look-up, one load of the misses and one store. Absences and errors are answers too,
+but are never kept. With the cache off, broken, behind on invalidations, or for a student outside the
+rollout, the answer comes straight from the loader; a fault of the cache is never the reader's.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar, cast
+
+from cache_layer.backends.base import Lookup, Ticket
+from cache_layer.coherence import Coherence
+from cache_layer.config import CacheConfig
+from cache_layer.entries import MISS, Held, Loaded, Miss
+from cache_layer.errors import BackendUnavailable, UnreadableEntry, WaitedTooLong
+from cache_layer.family import Family
+from cache_layer.keys import Key
+from cache_layer.rollout import reads_through_cache
+from cache_layer.singleflight import Absent, Flight, Landing, Result, SingleFlight, results_of
+from cache_layer.stats import Cause, Count, Stats
+
+logger = logging.getLogger(__name__)
+
+V = TypeVar("V")
+C = TypeVar("C")
+
+
+class Outcome(StrEnum):
+    """How a read was answered, as `Server-Timing` says it."""
+
+    HIT = "hit"  # all from the cache
+    MISS = "miss"  # some of it loaded
+    BYPASS = "bypass"  # loaded, the cache not asked
+    OFF = "off"  # loaded, there is no cache
+
+
+@dataclass(frozen=True, slots=True)
+class Reads(Generic[V]):
+    """The answer for many keys; each key asked for is in exactly one of found, absent and failed.
+
+    `tags` are those of everything found: whoever builds an entry from it passes them on.
+    """
+
+    found: Mapping[Key, V]
+    outcome: Outcome
+    absent: frozenset[Key] = frozenset()
+    failed: Mapping[Key, Exception] = field(default_factory=lambda: MappingProxyType({}))
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Generic[V]):
+    """The answer for one key; MISS when the truth has no such thing."""
+
+    value: V | Miss
+    outcome: Outcome
+    tags: frozenset[str] = frozenset()
+
+
+class _Answer:
+    """What is known so far of many keys."""
+
+    def __init__(self) -> None:
+        self.found: dict[Key, Any] = {}
+        self.absent: set[Key] = set()
+        self.failed: dict[Key, Exception] = {}
+        self.tags: set[str] = set()
+
+    def take(self, key: Key, result: Result) -> None:
+        """Add one result; raises UnreadableEntry."""
+        match result:
+            case Held():
+                self.found[key] = result.value()
+                self.tags |= result.entry.tags
+            case Loaded():
+                self.found[key] = result.value
+                self.tags |= result.tags
+            case Absent():
+                self.absent.add(key)
+            case Exception():
+                self.failed[key] = result
+
+    def reads(self, outcome: Outcome) -> Reads[Any]:
+        return Reads(
+            found=self.found,
+            outcome=outcome,
+            absent=frozenset(self.absent),
+            failed=self.failed,
+            tags=frozenset(self.tags),
+        )
+
+
+class Reading:
+    """Reads families through the cache. `clock` counts seconds and never goes back."""
+
+    def __init__(
+        self,
+        *,
+        coherence: Coherence,
+        flights: SingleFlight,
+        config: CacheConfig,
+        stats: Stats,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._coherence = coherence
+        self._flights = flights
+        self._enabled = config.enabled
+        self._percentage = config.rollout_percentage
+        self._stats = stats
+        self._clock = clock
+
+    def read(
+        self,
+        family: Family[V, C],
+        key: Key,
+        context: C,
+        *,
+        wait_s: float,
+        subject: str | None = None,
+    ) -> Read[V]:
+        """Return one value, MISS where there is none; raises what its load raised, or
+        WaitedTooLong. For the arguments see `read_many`."""
+        reads = self.read_many(family, [key], context, wait_s=wait_s, subject=subject)
+        if key in reads.failed:
+            raise reads.failed[key]
+        return Read(reads.found.get(key, MISS), reads.outcome, reads.tags)
+
+    def read_many(
+        self,
+        family: Family[V, C],
+        keys: Collection[Key],
+        context: C,
+        *,
+        wait_s: float,
+        subject: str | None = None,
+    ) -> Reads[V]:
+        """Return the values of many keys; a key whose load failed or takes longer than `wait_s`
+        seconds is in `failed`, nothing is raised for it.
+
+        `context` goes to the loader as it is. The load may serve others and outlive this reader, so
+        give it the load's own time limit, not the reader's. `subject` is whose request this is, for
+        the rollout; without one the cache is used.
+        """
+        wanted = list(dict.fromkeys(keys))
+        if not self._enabled:
+            return self._load(family, wanted, context, Outcome.OFF)
+        rolled_out = subject is None or reads_through_cache(subject, self._percentage)
+        first = self._look(wanted) if rolled_out else None
+        if first is None:
+            self._stats.add(Count.BYPASSES, family.name, len(wanted))
+            return self._load(family, wanted, context, Outcome.BYPASS)
+        answer = _Answer()
+        missing = self._take_held(family, answer, wanted, first)
+        self._stats.add(Count.HITS, family.name, len(wanted) - len(missing))
+        self._stats.add(Count.MISSES, family.name, len(missing))
+        logger.debug("cache: %s, %d of %d missed", family.name, len(missing), len(wanted))
+        if not missing:
+            return answer.reads(Outcome.HIT)
+        until_s = self._clock() + wait_s
+        self._fill(family, answer, missing, context, first.ticket, until_s)
+        return answer.reads(Outcome.MISS)
+
+    def _look(self, keys: Sequence[Key]) -> Lookup | None:
+        """Return what is held, or None where the cache must not or cannot be asked."""
+        if not self._coherence.ready():
+            return None
+        try:
+            return self._coherence.lookup(keys)
+        except BackendUnavailable:
+            return None  # counted and logged where it happened
+
+    def _take_held(
+        self, family: Family[Any, Any], answer: _Answer, keys: Sequence[Key], found: Lookup
+    ) -> list[Key]:
+        """Take what is held into the answer; return the keys still missing."""
+        missing = []
+        for key in keys:
+            held = found.held.get(key.text)
+            if held is None or not self._readable(family, answer, key, held):
+                missing.append(key)
+        return missing
+
+    def _readable(self, family: Family[Any, Any], answer: _Answer, key: Key, result: Held) -> bool:
+        try:
+            answer.take(key, result)
+        except UnreadableEntry:
+            self._stats.add(Count.ERRORS, family.name, detail="unreadable")
+            logger.warning("An entry of %s cannot be read; it is dropped", family.name)
+            self._coherence.invalidate((), [key.text], cause=Cause.UNREADABLE)
+            return False
+        return True
+
+    def _fill(
+        self,
+        family: Family[Any, Any],
+        answer: _Answer,
+        missing: Sequence[Key],
+        context: Any,
+        ticket: Ticket,
+        until_s: float,
+    ) -> None:
+        """Load what is missing. What another reader's flight brought may be from before this one
+        came and be out of date since; then it is asked for again. Where the cache could not even
+        tell, the reader loads alone, or each of many would wait for all before it."""
+        alone: list[Key] = []
+        while missing:
+            boarding = self._flights.board(family, missing, context)
+            again: list[Key] = []
+            for key in missing:
+                own = key in boarding.own
+                flight = boarding.own[key] if own else boarding.joined[key]
+                landing = self._landed(flight, until_s)
+                if landing is None:
+                    answer.failed[key] = WaitedTooLong(f"A load of {family.name} takes too long.")
+                elif not (own or _may_share(landing, ticket)):
+                    (alone if landing.as_of is None else again).append(key)
+                elif not isinstance(landing.result, Held):
+                    answer.take(key, landing.result)
+                elif not self._readable(family, answer, key, landing.result):
+                    again.append(key)
+            missing = again
+        if alone:
+            for key, result in self._loaded(family, alone, context).items():
+                answer.take(key, result)
+
+    def _landed(self, flight: Flight, until_s: float) -> Landing | None:
+        try:
+            return flight.future.result(timeout=max(0.0, until_s - self._clock()))
+        except FutureTimeout:
+            return None
+
+    def _load(
+        self, family: Family[V, C], keys: Sequence[Key], context: C, outcome: Outcome
+    ) -> Reads[V]:
+        """Return the loader's answer, stored nowhere; it runs on the reader's own time."""
+        answer = _Answer()
+        for key, result in self._loaded(family, keys, context).items():
+            answer.take(key, result)
+        return cast(Reads[V], answer.reads(outcome))
+
+    def _loaded(
+        self, family: Family[Any, Any], keys: Sequence[Key], context: Any
+    ) -> Mapping[Key, Result]:
+        try:
+            return results_of(family.load_many(keys, context), keys)
+        except Exception as error:  # noqa: BLE001 - returned as each key's failure
+            return dict.fromkeys(keys, error)
+
+
+def _may_share(landing: Landing, came: Ticket) -> bool:
+    """Say whether a flight's end may be given to somebody who came at this ticket."""
+    if isinstance(landing.result, Exception):
+        return True  # no value, so none that is out of date
+    return landing.as_of is not None and landing.as_of.covers(came)

@@ -1,0 +1,212 @@
+"""Comparing the cache with the truth: sample, reload, compare, repair, report.
+
+A random sample of every family is loaded again in batches and compared whole. An entry that expired,
+was invalidated or replaced while it was being compared is skipped: only what is still served counts.
+Repairing takes away everything built from what drifted, because its invalidation was lost, and
+leaves the fresh value in its place.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from cache_layer.backends.base import Lookup, Ticket
+from cache_layer.coherence import Coherence, Fresh
+from cache_layer.entries import Held, Loaded
+from cache_layer.errors import UnreadableEntry
+from cache_layer.family import Catalogue, Family, Loads
+from cache_layer.keys import Key
+from cache_layer.stats import Cause, Count, Stats
+
+DEFAULT_SAMPLE = 10
+BATCH = 100
+
+
+class Verdict(StrEnum):
+    """What came of comparing one entry."""
+
+    SAME = "same"
+    DIFFERS = "differs"
+    GONE = "gone"  # the truth has no such thing any more
+    SKIPPED = "skipped"  # expired, invalidated or replaced meanwhile
+    UNKNOWN = "unknown"  # the truth could not be asked
+
+
+DRIFTED = frozenset({Verdict.DIFFERS, Verdict.GONE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """One entry that was being served and was wrong."""
+
+    family: str
+    key: str
+    verdict: Verdict
+    age_s: float
+    repaired: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How many entries came to which verdict, by family, and each drift."""
+
+    by_family: Mapping[str, Mapping[Verdict, int]]
+    drifts: tuple[Drift, ...]
+
+    def total(self, verdict: Verdict) -> int:
+        return sum(verdicts.get(verdict, 0) for verdicts in self.by_family.values())
+
+    @property
+    def drifted(self) -> bool:
+        return len(self.drifts) > 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether the truth answered for every entry it was asked about."""
+        return self.total(Verdict.UNKNOWN) == 0
+
+
+Progress = Callable[[str, int, int], None]
+"""Told the family, how many of its entries are compared, and how many there are to compare."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    key: Key
+    held: Held
+    verdict: Verdict
+    fresh: Loaded[Any] | None
+
+
+class Validating:
+    """Compares entries with what their loaders say now."""
+
+    def __init__(
+        self,
+        *,
+        coherence: Coherence,
+        catalogue: Catalogue,
+        stats: Stats,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._coherence = coherence
+        self._catalogue = catalogue
+        self._stats = stats
+        self._chance = chance if chance is not None else random.Random()  # noqa: S311 - a sample, no secret
+
+    def run(
+        self,
+        context: Any,
+        *,
+        sample: int | None = DEFAULT_SAMPLE,
+        repair: bool = True,
+        progress: Progress | None = None,
+    ) -> Report:
+        """Compare `sample` entries of every family, or all of them when it is None, and return the
+        report; raises BackendUnavailable. `context` goes to the loaders."""
+        by_family: dict[str, Mapping[Verdict, int]] = {}
+        drifts: list[Drift] = []
+        for family, keys in self._picked(sample):
+            verdicts: Counter[Verdict] = Counter()
+            for start in range(0, len(keys), BATCH):
+                for compared, repaired in self._checked(
+                    family, keys[start : start + BATCH], context, repair=repair
+                ):
+                    verdicts[compared.verdict] += 1
+                    if compared.verdict in DRIFTED:
+                        drifts.append(_drift(family, compared, repaired=repaired))
+                if progress is not None:
+                    progress(family.name, min(start + BATCH, len(keys)), len(keys))
+            by_family[family.name] = dict(verdicts)
+            self._stats.add(Count.DRIFTS, family.name, sum(verdicts[v] for v in DRIFTED))
+        return Report(by_family=by_family, drifts=tuple(drifts))
+
+    def _picked(self, sample: int | None) -> list[tuple[Family[Any, Any], list[Key]]]:
+        held: dict[str, dict[str, Key]] = {family.name: {} for family in self._catalogue}
+        for page in self._coherence.backend.pages():
+            for text in page:
+                known = self._catalogue.of_key(text)
+                if known is not None:
+                    family, key = known
+                    held[family.name][text] = key
+        picked = []
+        for family in self._catalogue:
+            keys = list(held[family.name].values())
+            few = sample is not None and sample < len(keys)
+            picked.append((family, self._chance.sample(keys, sample) if few else keys))  # type: ignore[arg-type]  # few: not None
+        return picked
+
+    def _checked(
+        self, family: Family[Any, Any], keys: Sequence[Key], context: Any, *, repair: bool
+    ) -> list[tuple[_Compared, bool]]:
+        before = self._coherence.lookup(keys, touch=False)
+        asked = [key for key in keys if key.text in before.held]
+        loads = _asked_again(family, asked, context)
+        after = self._coherence.lookup(asked, touch=False)
+        checked = []
+        for key in asked:
+            compared = _compared(family, key, before, after, loads)
+            repaired = (
+                repair
+                and compared.verdict in DRIFTED
+                and self._repair(family, compared, before.ticket)
+            )
+            checked.append((compared, repaired))
+        return checked
+
+    def _repair(self, family: Family[Any, Any], compared: _Compared, ticket: Ticket) -> bool:
+        tags = compared.held.entry.tags
+        if compared.fresh is None:
+            removal = self._coherence.invalidate(tags, [compared.key.text], cause=Cause.VALIDATION)
+        else:
+            fresh = Fresh(family, compared.key, compared.fresh)
+            removal = self._coherence.renew(ticket, tags, [fresh], cause=Cause.VALIDATION)
+        return removal.delivered
+
+
+def _asked_again(family: Family[Any, Any], keys: Sequence[Key], context: Any) -> Loads[Any]:
+    if not keys:
+        return Loads(loaded={})
+    try:
+        return family.load_many(keys, context)
+    except Exception as error:  # noqa: BLE001 - reported as unknown for each key
+        return Loads(loaded={}, failed=dict.fromkeys(keys, error))
+
+
+def _compared(
+    family: Family[Any, Any], key: Key, before: Lookup, after: Lookup, loads: Loads[Any]
+) -> _Compared:
+    held = before.held[key.text]
+    still = after.held.get(key.text)
+    fresh = loads.loaded.get(key)
+    if still is None or still.stamp != held.stamp:
+        verdict = Verdict.SKIPPED
+    elif fresh is not None:
+        verdict = Verdict.SAME if _same(family, held, fresh) else Verdict.DIFFERS
+    elif key in loads.absent:
+        verdict = Verdict.GONE
+    else:
+        verdict = Verdict.UNKNOWN
+    return _Compared(key, held, verdict, fresh)
+
+
+def _same(family: Family[Any, Any], held: Held, fresh: Loaded[Any]) -> bool:
+    try:
+        return family.same(held.value(), fresh.value)
+    except UnreadableEntry:
+        return False
+
+
+def _drift(family: Family[Any, Any], compared: _Compared, *, repaired: bool) -> Drift:
+    return Drift(
+        family=family.name,
+        key=compared.key.text,
+        verdict=compared.verdict,
+        age_s=compared.held.age_s,
+        repaired=repaired,
+    )
