@@ -1,0 +1,228 @@
+"""What HubSpot's answer means. The one table that decides it, and everybody goes through it.
+
+An answer is looked up by status, category, subCategory and policy (a 429's `policyName`); a member
+of a 207's `errors` by category and subCategory. The tables are closed: what no row names is a
+*failure* — never "absent" and never "try again". Structured fields decide, message text never does.
+A new case is one row here and one captured answer in `tests/wire/`.
+
+Pure: no clock, no socket. Who waits, retries or raises is `retries.py` and `transport.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused, Unavailable
+
+JsonObject = Mapping[str, Any]
+
+
+class Kind(Enum):
+    """The closed list of what an answer can mean."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    RETRY_AFTER = "retry after"
+    """Not done; whoever asks again after the wait may be served. Safe for every call."""
+    RETRY = "retry"
+    """Nobody knows whether it was done; safe to ask again only where twice is once."""
+    EXHAUSTED = "exhausted"
+    """Not done, and asking again soon cannot help."""
+    MISSING = "missing"
+    ZERO = "zero"
+    REFUSED = "refused"
+    UNEXPECTED = "unexpected"
+    """No row names it: a failure."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What an answer means. `wait_s` is the shortest wait before asking again; `pauses` says that
+    the limit is the whole account's, so that everybody should wait."""
+
+    kind: Kind
+    wait_s: float = 0.0
+    pauses: bool = False
+
+
+ANY = "*"
+MEMBER = 0
+"""In place of a status: an entry of a 207's `errors`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One line of the table. ANY matches anything, None only an answer without that field."""
+
+    status: int
+    category: str | None = ANY
+    sub_category: str | None = ANY
+    policy: str | None = ANY
+    verdict: Verdict
+
+    def matches(self, status: int, fields: tuple[str | None, ...]) -> bool:
+        wanted = (self.category, self.sub_category, self.policy)
+        return self.status == status and all(
+            want in (ANY, field) for want, field in zip(wanted, fields, strict=True)
+        )
+
+
+OK = Verdict(kind=Kind.OK)
+PARTIAL = Verdict(kind=Kind.PARTIAL)
+MISSING = Verdict(kind=Kind.MISSING)
+ZERO = Verdict(kind=Kind.ZERO)
+REFUSED = Verdict(kind=Kind.REFUSED)
+UNEXPECTED = Verdict(kind=Kind.UNEXPECTED)
+EXHAUSTED = Verdict(kind=Kind.EXHAUSTED)
+RETRY = Verdict(kind=Kind.RETRY, wait_s=0.1)
+# A 429 without Retry-After (HubSpot does not always send it) waits a second.
+OVER_LIMIT = Verdict(kind=Kind.RETRY_AFTER, wait_s=1.0, pauses=True)
+OVER_UNKNOWN_LIMIT = Verdict(kind=Kind.RETRY_AFTER, wait_s=1.0)
+LOCKED = Verdict(kind=Kind.RETRY_AFTER, wait_s=2.0)
+
+# Searched from the top: the particular before the general.
+TABLE: tuple[Row, ...] = (
+    Row(status=200, verdict=OK),
+    Row(status=201, verdict=OK),
+    Row(status=204, verdict=OK),
+    Row(status=207, verdict=PARTIAL),
+    Row(status=400, verdict=REFUSED),
+    Row(status=401, verdict=REFUSED),
+    Row(status=403, verdict=REFUSED),
+    Row(status=404, verdict=MISSING),
+    Row(status=405, verdict=REFUSED),
+    Row(status=409, verdict=REFUSED),
+    Row(status=413, verdict=REFUSED),
+    Row(status=414, verdict=REFUSED),
+    Row(status=415, verdict=REFUSED),
+    Row(status=423, verdict=LOCKED),
+    Row(status=429, policy="DAILY", verdict=EXHAUSTED),
+    Row(status=429, policy="TEN_SECONDLY_ROLLING", verdict=OVER_LIMIT),
+    Row(status=429, policy="SECONDLY", verdict=OVER_LIMIT),
+    Row(status=429, verdict=OVER_UNKNOWN_LIMIT),
+    # The portal is being moved to another data centre, for up to a day (HubSpot, "Error handling").
+    Row(status=477, verdict=EXHAUSTED),
+    Row(status=500, verdict=RETRY),
+    Row(status=502, verdict=RETRY),
+    Row(status=503, verdict=RETRY),
+    Row(status=504, verdict=RETRY),
+    # Cloudflare's, in front of HubSpot (HubSpot, "Error handling").
+    Row(status=521, verdict=RETRY),
+    Row(status=522, verdict=RETRY),
+    Row(status=523, verdict=RETRY),
+    Row(status=524, verdict=RETRY),
+    # Entries of a 207's `errors`. A subCategory not listed is unexpected even where its category is.
+    Row(status=MEMBER, category="OBJECT_NOT_FOUND", sub_category=None, verdict=MISSING),
+    Row(
+        status=MEMBER,
+        category="OBJECT_NOT_FOUND",
+        sub_category="crm.associations.NO_ASSOCIATIONS_FOUND",
+        verdict=ZERO,
+    ),
+    Row(status=MEMBER, category="VALIDATION_ERROR", sub_category=None, verdict=REFUSED),
+    Row(status=MEMBER, category="CONFLICT", sub_category=None, verdict=REFUSED),
+)
+
+
+def judge(status: int, body: JsonObject) -> Verdict:
+    """Return what an answer, or with MEMBER an entry of a 207's `errors`, means; UNEXPECTED where
+    no row names it."""
+    fields = (_text(body, "category"), _text(body, "subCategory"), _text(body, "policyName"))
+    return next((row.verdict for row in TABLE if row.matches(status, fields)), UNEXPECTED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Member:
+    """One entry of a 207's `errors`: what it means, for which ids or trace ids, as an error."""
+
+    verdict: Verdict
+    ids: tuple[str, ...]
+    trace_ids: tuple[str, ...]
+    error: HubSpotError
+
+
+def members(body: JsonObject) -> Iterator[Member]:
+    """Yield the judged entries of a 207's `errors`."""
+    for entry in _objects_in(body, "errors"):
+        verdict = judge(MEMBER, entry)
+        context = entry.get("context")
+        named: JsonObject = context if isinstance(context, Mapping) else {}
+        yield Member(
+            verdict=verdict,
+            ids=_texts(named, "ids") + _texts(named, "id") + _texts(named, "fromObjectId"),
+            trace_ids=_texts(named, "objectWriteTraceId"),
+            error=error_of(verdict, 207, entry, retry_after_s=None),
+        )
+
+
+def error_of(
+    verdict: Verdict, status: int, body: JsonObject, *, retry_after_s: float | None
+) -> HubSpotError:
+    """Return an answer that is not a success as the error of our tree, with its data.
+
+    The texts of refusals come from HubSpot and may quote a property's value; the others are ours,
+    so that a retry can be logged without anybody's data.
+    """
+    category, sub_category = _text(body, "category"), _text(body, "subCategory")
+    correlation_id = _text(body, "correlationId")
+    if verdict.kind is Kind.REFUSED:
+        return Refused(
+            _text(body, "message") or f"HubSpot refused with {status}.",
+            status=status,
+            category=category,
+            sub_category=sub_category,
+            correlation_id=correlation_id,
+            property_names=_property_names(body),
+            ids=_context_texts(body, "ids"),
+            trace_ids=_context_texts(body, "objectWriteTraceId"),
+        )
+    kinds: dict[Kind, type[HubSpotError]] = {Kind.MISSING: NotFound}
+    error = RateLimited if status == 429 else kinds.get(verdict.kind, Unavailable)
+    return error(
+        f"HubSpot answered {status}.",
+        status=status,
+        category=category or _text(body, "policyName"),
+        sub_category=sub_category,
+        correlation_id=correlation_id,
+        retry_after_s=retry_after_s if retry_after_s is not None else verdict.wait_s or None,
+    )
+
+
+def _property_names(body: JsonObject) -> tuple[str, ...]:
+    """The properties a refusal names. Undocumented which of the three places a given rule uses:
+    seen are `errors[].context.propertyName`, `errors[].in` and `context.propertyName`."""
+    names = list(_context_texts(body, "propertyName"))
+    names += [name for detail in _objects_in(body, "errors") for name in _texts(detail, "in")]
+    return tuple(dict.fromkeys(names))
+
+
+def _context_texts(body: JsonObject, key: str) -> tuple[str, ...]:
+    """The values of `context[key]` of the answer and of its `errors`, each once."""
+    found: list[str] = []
+    for part in (body, *_objects_in(body, "errors")):
+        context = part.get("context")
+        if isinstance(context, Mapping):
+            found.extend(_texts(context, key))
+    return tuple(dict.fromkeys(found))
+
+
+def _objects_in(body: JsonObject, key: str) -> Sequence[JsonObject]:
+    listed = body.get(key)
+    if not isinstance(listed, list):
+        return ()
+    return [entry for entry in listed if isinstance(entry, Mapping)]
+
+
+def _texts(body: JsonObject, key: str) -> tuple[str, ...]:
+    """A value, or a list of values, as texts: ids come as strings or as integers."""
+    value = body.get(key)
+    values = value if isinstance(value, list) else [value]
+    return tuple(str(one) for one in values if isinstance(one, str | int))
+
+
+def _text(body: JsonObject, key: str) -> str | None:
+    value = body.get(key)
+    return value if isinstance(value, str) else None
