@@ -1,0 +1,220 @@
+"""The budget of requests: who may send now, who waits, and who is told at once that it is hopeless.
+
+People are served in the order they came. Background work gets a share of the window and of the day,
+and only while nobody is waiting. Searches have a budget of their own besides, and do not hold up
+the others. A HubSpot that answers 429 all the same pauses everybody: someone else is using the
+token too.
+
+What is counted, and how, is `windows.py`'s.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from limits.storage import RedisStorage
+
+from hubspot_sync.config import HubSpotConfig
+from hubspot_sync.deadlines import Deadline, Monotonic
+from hubspot_sync.errors import RateLimited
+from hubspot_sync.windows import ArrivalWindow, Day, Gauge, SharedWindow, WindowStorage
+
+LONGEST_PAUSE_S: Final = 10.0
+REDIS_TIMEOUT_S: Final = 0.25
+
+
+@dataclass(eq=False, slots=True)
+class _Ticket:
+    order: int
+    granted: bool = False
+    turn: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(eq=False, slots=True)
+class _Lane:
+    """Those who need the same gauges, in the order they came."""
+
+    gauges: tuple[Gauge, ...]
+    queue: deque[_Ticket] = field(default_factory=deque)
+
+    def take(self) -> bool:
+        for index, gauge in enumerate(self.gauges):
+            if not gauge.take():
+                for taken in self.gauges[:index]:
+                    taken.put_back()
+                return False
+        return True
+
+    def earliest_s(self, ticket: _Ticket) -> float:
+        ahead = self.queue.index(ticket)
+        return max(gauge.earliest_s(ahead) for gauge in self.gauges)
+
+
+class Slot:
+    """The right to send one request now; exactly one of the two is called once it has ended."""
+
+    def __init__(self, budget: Budget, lane: _Lane, waited_s: float) -> None:
+        self._budget = budget
+        self._lane = lane
+        self.waited_s = waited_s
+
+    def answered(self, took_s: float) -> None:
+        self._budget.settle(self._lane, took_s)
+
+    def unused(self) -> None:
+        """It was certainly never sent."""
+        self._budget.settle(self._lane, None)
+
+
+Wait = Callable[[threading.Event, float], object]
+
+
+class Budget:
+    """Grants slots. `lanes` are looked up by (background, search); `wait` may be a test's."""
+
+    def __init__(
+        self,
+        lanes: Mapping[tuple[bool, bool], _Lane],
+        pausable: Mapping[bool, ArrivalWindow],
+        *,
+        clock: Monotonic,
+        wait: Wait = threading.Event.wait,
+    ) -> None:
+        self._lanes = lanes
+        self._pausable = pausable
+        self._clock = clock
+        self._wait = wait
+        self._lock = threading.Lock()
+        self._orders = itertools.count()
+
+    def acquire(self, deadline: Deadline, *, background: bool, search: bool) -> Slot:
+        """Return a slot once there is one, in the order of asking.
+
+        Raises RateLimited, with the time to try again, when there will be none before the deadline:
+        at once where that is known.
+        """
+        started_s = self._clock()
+        lane = self._lanes[background, search]
+        with self._lock:
+            ticket = _Ticket(order=next(self._orders))
+            lane.queue.append(ticket)
+            self._grant()
+        while not ticket.granted:
+            with self._lock:
+                wait_s = self._wait_s(lane, ticket, deadline)
+            self._wait(ticket.turn, wait_s)
+            with self._lock:
+                ticket.turn.clear()
+                self._grant()
+        return Slot(self, lane, self._clock() - started_s)
+
+    def pause(self, seconds: float, *, search: bool) -> None:
+        """Let nobody send (or nobody search) for so long, `LONGEST_PAUSE_S` at most."""
+        with self._lock:
+            self._pausable[search].pause(min(seconds, LONGEST_PAUSE_S))
+
+    def settle(self, lane: _Lane, took_s: float | None) -> None:
+        """Count a slot's end; None where nothing was sent."""
+        with self._lock:
+            for gauge in lane.gauges:
+                if took_s is None:
+                    gauge.put_back()
+                else:
+                    gauge.answered(took_s)
+            if took_s is None:
+                self._grant()
+
+    def _wait_s(self, lane: _Lane, ticket: _Ticket, deadline: Deadline) -> float:
+        """How long this one may sleep; raises RateLimited, and leaves the queue, if it is hopeless.
+        Only the first of a lane wakes by the clock; the others are woken when they become it."""
+        if ticket.granted:
+            return 0.0
+        left_s, earliest_s = deadline.remaining_s(), lane.earliest_s(ticket)
+        if left_s <= 0 or earliest_s > left_s:
+            first = lane.queue[0] is ticket
+            lane.queue.remove(ticket)
+            if first:
+                self._grant()
+                self._wake_the_first()
+            raise RateLimited(
+                "The budget of HubSpot requests is used up; try again later.",
+                retry_after_s=max(earliest_s, 1.0),
+            )
+        held_back = lane.queue[0] is not ticket or earliest_s <= 0
+        return left_s if held_back else min(left_s, earliest_s)
+
+    def _grant(self) -> None:
+        """Give slots to all who can have one; to background work only when no person waits."""
+        granted = False
+        for background in (False, True):
+            lanes = [lane for (late, _), lane in self._lanes.items() if late is background]
+            while (lane := _first_to_serve(lanes)) is not None:
+                ticket = lane.queue.popleft()
+                ticket.granted = granted = True
+                ticket.turn.set()
+            if any(lane.queue for lane in lanes):
+                break
+        if granted:
+            self._wake_the_first()
+
+    def _wake_the_first(self) -> None:
+        for lane in self._lanes.values():
+            if lane.queue:
+                lane.queue[0].turn.set()
+
+
+def _first_to_serve(lanes: Iterable[_Lane]) -> _Lane | None:
+    """Take from the gauges for whoever came first and can be served; None if nobody can."""
+    waiting = sorted((lane for lane in lanes if lane.queue), key=lambda lane: lane.queue[0].order)
+    return next((lane for lane in waiting if lane.take()), None)
+
+
+def build_budget(
+    config: HubSpotConfig, *, clock: Monotonic, redis_url: str | None = None
+) -> Budget:
+    """Return the budget of this process, or with a Redis its part of everybody's."""
+    share = config.background_share
+    window_s, amount, rate = config.window_s, config.requests_per_window, config.searches_per_second
+
+    def window(name: str, size: int, seconds: float) -> ArrivalWindow:
+        return ArrivalWindow(name, size, seconds, clock)
+
+    everybody, searches = window("all", amount, window_s), window("search", rate, 1.0)
+    late, late_searches = (
+        window("background", max(1, int(amount * share)), window_s),
+        window("background-search", max(1, int(rate * share)), 1.0),
+    )
+    day_storage = WindowStorage(clock)
+    day = Day("day", config.daily_limit, day_storage, clock)
+    late_day = Day("background-day", max(1, int(config.daily_limit * share)), day_storage, clock)
+    shared, shared_searches = _shared(config, redis_url, clock)
+    return Budget(
+        {
+            (False, False): _Lane((everybody, *shared, day)),
+            (False, True): _Lane((everybody, searches, *shared, *shared_searches, day)),
+            (True, False): _Lane((everybody, late, *shared, late_day, day)),
+            (True, True): _Lane(
+                (everybody, late, searches, late_searches, *shared, *shared_searches, late_day, day)
+            ),
+        },
+        {False: everybody, True: searches},
+        clock=clock,
+    )
+
+
+def _shared(
+    config: HubSpotConfig, redis_url: str | None, clock: Monotonic
+) -> tuple[tuple[Gauge, ...], tuple[Gauge, ...]]:
+    if redis_url is None:
+        return (), ()
+    storage = RedisStorage(
+        redis_url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
+    )
+    every = SharedWindow("all", config.requests_per_window, config.window_s, storage, clock)
+    search = SharedWindow("search", config.searches_per_second, 1.0, storage, clock)
+    return (every,), (search,)

@@ -1,0 +1,241 @@
+"""What may still be sent: the windows and the day that HubSpot counts in, as gauges.
+
+HubSpot counts requests as they *arrive*, somewhere between our sending and its answer. So a slot is
+held from the sending until the answer, and then for one whole window more: whenever a call is sent,
+every call that can have arrived within HubSpot's window before it is counted, and the limit cannot
+be exceeded however the transit times vary. The price is one transit time per window, about a tenth
+of a second in ten.
+
+The counting is `limits`': its moving window, and its fixed one for the day, on a storage here with
+a clock of our choice, or on Redis, so that several processes share a budget. Who goes next is
+`limits.py`'s. Not locked: whoever holds the gauges does that.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from limits import RateLimitItemPerDay, RateLimitItemPerSecond
+from limits.storage import MovingWindowSupport, Storage
+from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
+from redis.exceptions import RedisError
+from typing_extensions import override
+
+Monotonic = Callable[[], float]
+
+logger = logging.getLogger(__name__)
+
+TRANSIT_ALLOWANCE_S: Final = 1
+"""How much longer the window shared through Redis is: other processes' calls under way are not seen
+there, so it counts sendings, and must outlast the longest transit. A longer one is counted twice."""
+REDIS_REST_S: Final = 5.0
+
+
+class WindowStorage(Storage, MovingWindowSupport):
+    """A storage for `limits` in this process. The library's own reads the wall clock, whose steps
+    would block everything or let everything through, and starts a thread per expiry."""
+
+    STORAGE_SCHEME = None
+
+    def __init__(self, clock: Monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._entries: defaultdict[str, list[float]] = defaultdict(list)
+        self._counts: dict[str, tuple[int, float]] = {}
+
+    @property
+    @override
+    def base_exceptions(self) -> type[Exception]:
+        return ValueError
+
+    @override
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        entries = self._live(key, expiry)
+        if len(entries) + amount > limit:
+            return False
+        entries.extend([self._clock()] * amount)
+        return True
+
+    @override
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
+        entries = self._live(key, expiry)
+        return (entries[0] if entries else self._clock()), len(entries)
+
+    def oldest_leaves_at(self, key: str, expiry: int, nth: int) -> float:
+        """Return when the nth oldest entry, from 1, will be out of the window."""
+        return self._live(key, expiry)[nth - 1] + expiry
+
+    @override
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        count, ends_at = self._counts.get(key, (0, 0.0))
+        if count == 0 or ends_at <= self._clock():
+            count, ends_at = 0, self._clock() + expiry
+        self._counts[key] = (count + amount, ends_at)
+        return count + amount
+
+    @override
+    def get(self, key: str) -> int:
+        count, ends_at = self._counts.get(key, (0, 0.0))
+        return count if ends_at > self._clock() else 0
+
+    @override
+    def get_expiry(self, key: str) -> float:
+        return self._counts.get(key, (0, self._clock()))[1]
+
+    @override
+    def check(self) -> bool:
+        return True
+
+    @override
+    def reset(self) -> int | None:
+        self._entries.clear()
+        self._counts.clear()
+        return None
+
+    @override
+    def clear(self, key: str) -> None:
+        self._entries.pop(key, None)
+        self._counts.pop(key, None)
+
+    def _live(self, key: str, expiry: int) -> list[float]:
+        """An entry lives up to and including the end of its window."""
+        entries = self._entries[key]
+        del entries[: bisect_left(entries, self._clock() - expiry)]
+        return entries
+
+
+class Gauge(Protocol):
+    """One limit. `take` is asked before each sending, and then exactly one of the others."""
+
+    def take(self) -> bool:
+        """Return whether one more may be sent now, and count it if so."""
+        ...
+
+    def put_back(self) -> None:
+        """It was not sent after all."""
+        ...
+
+    def answered(self, took_s: float) -> None: ...
+
+    def earliest_s(self, ahead: int) -> float:
+        """Return the least wait in seconds for one with so many before it."""
+        ...
+
+
+class ArrivalWindow:
+    """At most `amount` arrivals in any `window_s`, which is rounded up to whole seconds."""
+
+    def __init__(self, name: str, amount: int, window_s: float, clock: Monotonic) -> None:
+        self._name = name
+        self._item = RateLimitItemPerSecond(amount, math.ceil(window_s), "hubspot")
+        self._storage = WindowStorage(clock)
+        self._limiter = MovingWindowRateLimiter(self._storage)
+        self._clock = clock
+        self._in_flight = 0
+        self._paused_until_s = 0.0
+
+    def pause(self, seconds: float) -> None:
+        self._paused_until_s = max(self._paused_until_s, self._clock() + seconds)
+
+    def take(self) -> bool:
+        if self._clock() < self._paused_until_s:
+            return False
+        if not self._limiter.test(self._item, self._name, cost=self._in_flight + 1):
+            return False
+        self._in_flight += 1
+        return True
+
+    def put_back(self) -> None:
+        self._in_flight -= 1
+
+    def answered(self, took_s: float) -> None:  # noqa: ARG002 - the time is another gauge's
+        self._in_flight -= 1
+        self._limiter.hit(self._item, self._name)
+
+    def earliest_s(self, ahead: int) -> float:
+        """Calls under way count as answered this instant: the true wait may be a little longer."""
+        pause_s = self._paused_until_s - self._clock()
+        window_s, amount = self._item.get_expiry(), self._item.amount
+        answered = amount - self._limiter.get_window_stats(self._item, self._name).remaining
+        short = answered + self._in_flight + ahead + 1 - amount
+        if short <= 0:
+            return max(0.0, pause_s)
+        if short > answered:
+            return max(pause_s, float(window_s * math.ceil((short - answered) / amount)))
+        key = self._item.key_for(self._name)
+        return max(
+            pause_s, self._storage.oldest_leaves_at(key, window_s, short) - self._clock(), 0.001
+        )
+
+
+class Day:
+    """At most `amount` sendings in a day that begins with the first of them.
+
+    HubSpot's day is a fixed one too, from the portal's midnight; where the two differ its own 429
+    `DAILY` decides.
+    """
+
+    def __init__(self, name: str, amount: int, storage: Storage, clock: Monotonic) -> None:
+        self._name = name
+        self._item = RateLimitItemPerDay(amount, namespace="hubspot")
+        self._storage = storage
+        self._limiter = FixedWindowRateLimiter(storage)
+        self._clock = clock
+
+    def take(self) -> bool:
+        return self._limiter.test(self._item, self._name) and self._limiter.hit(
+            self._item, self._name
+        )
+
+    def put_back(self) -> None:
+        """Stays counted: too careful by one."""
+
+    def answered(self, took_s: float) -> None:
+        """Counted when it was sent."""
+
+    def earliest_s(self, ahead: int) -> float:
+        stats = self._limiter.get_window_stats(self._item, self._name)
+        return 0.0 if stats.remaining > ahead else max(0.0, stats.reset_time - self._clock())
+
+
+class SharedWindow:
+    """A limit on the sendings of several processes, in Redis, whose clocks must agree.
+
+    Without Redis the process goes on with its own windows, and asks again after a rest.
+    """
+
+    def __init__(
+        self, name: str, amount: int, window_s: float, storage: Storage, clock: Monotonic
+    ) -> None:
+        self._name = name
+        seconds = math.ceil(window_s) + TRANSIT_ALLOWANCE_S
+        self._item = RateLimitItemPerSecond(amount, seconds, "hubspot")
+        self._limiter = MovingWindowRateLimiter(storage)
+        self._clock = clock
+        self._rests_until_s = 0.0
+
+    def take(self) -> bool:
+        if self._clock() < self._rests_until_s:
+            return True
+        try:
+            return self._limiter.hit(self._item, self._name)
+        except RedisError as error:
+            logger.warning("hubspot.shared_budget_lost", extra={"error": type(error).__name__})
+            self._rests_until_s = self._clock() + REDIS_REST_S
+            return True
+
+    def put_back(self) -> None:
+        """Stays counted: too careful by one."""
+
+    def answered(self, took_s: float) -> None:
+        if took_s > TRANSIT_ALLOWANCE_S:
+            self.take()
+
+    def earliest_s(self, ahead: int) -> float:  # noqa: ARG002 - Redis is asked, not reckoned
+        """Others fill it too: a tenth of a second is soon enough to ask again."""
+        return 0.1
