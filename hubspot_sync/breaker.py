@@ -1,0 +1,79 @@
+"""The circuit breaker: while HubSpot is down, calls fail in microseconds instead of holding threads.
+
+Closed, it only counts failures in a row and holds nobody up. Open, it refuses, until the cool-down
+has passed; then *one* call goes through as a probe, and its result closes or reopens the circuit.
+Only no answer, or a 5xx, is a failure: a 4xx and a 429 show that HubSpot is alive.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from hubspot_sync.deadlines import Monotonic
+from hubspot_sync.errors import Unavailable
+
+
+class Breaker:
+    """Opens after `failures` failures in a row and tries again after `cooldown_s`."""
+
+    def __init__(self, *, failures: int, cooldown_s: float, clock: Monotonic) -> None:
+        self._failures = failures
+        self._cooldown_s = cooldown_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._in_a_row = 0
+        self._open_until_s: float | None = None
+        self._probing = False
+        # Results of calls sent before the circuit last opened or closed say nothing about now.
+        self._generation = 0
+
+    def enter(self) -> Permit:
+        """Return the permit for one call, or raise Unavailable while the circuit is open."""
+        with self._lock:
+            if self._open_until_s is None:
+                return Permit(self, self._generation)
+            left_s = self._open_until_s - self._clock()
+            if left_s > 0 or self._probing:
+                raise Unavailable(
+                    "HubSpot has not been answering; not asking again yet.",
+                    retry_after_s=max(left_s, 1.0),
+                )
+            self._probing = True
+            return Permit(self, self._generation)
+
+    def end(self, generation: int, *, worked: bool | None) -> None:
+        """Count a call's result; None where it was never made."""
+        with self._lock:
+            if generation != self._generation:
+                return
+            self._probing = False
+            if worked is None:
+                return
+            if worked:
+                self._in_a_row = 0
+                if self._open_until_s is not None:
+                    self._open_until_s = None
+                    self._generation += 1
+                return
+            self._in_a_row += 1
+            if self._in_a_row >= self._failures or self._open_until_s is not None:
+                self._open_until_s = self._clock() + self._cooldown_s
+                self._generation += 1
+
+
+class Permit:
+    """Permission for one call; exactly one of the three is called once it has ended."""
+
+    def __init__(self, breaker: Breaker, generation: int) -> None:
+        self._breaker = breaker
+        self._generation = generation
+
+    def answered(self) -> None:
+        self._breaker.end(self._generation, worked=True)
+
+    def failed(self) -> None:
+        self._breaker.end(self._generation, worked=False)
+
+    def unused(self) -> None:
+        """The call was never made: nothing was learnt."""
+        self._breaker.end(self._generation, worked=None)
