@@ -1,0 +1,86 @@
+"""Which calls are made again, how often, and after how long.
+
+| what happened                              | reads, absolute writes | creates |
+|--------------------------------------------|------------------------|---------|
+| not done: 429, 423, connection never made  | again                  | again   |
+| perhaps done: 5xx, cut off, timed out      | again                  | never   |
+| anything else                              | never                  | never   |
+
+One budget bounds it all: a number of attempts, and the caller's deadline. A wait that would end
+after the deadline is not begun. Waits are jittered, so that callers refused together do not come
+back together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import stamina
+
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.errors import HubSpotError
+
+LONGEST_WAIT_S: Final = 8.0
+JITTER: Final = 0.25
+"""The largest part by which a wait is lengthened; never shortened, `Retry-After` is a minimum."""
+
+
+class Done(Enum):
+    """What a failed attempt may have done."""
+
+    NO = "not done"
+    PERHAPS = "perhaps done"
+    POINTLESS = "asking again cannot help"
+
+
+class AttemptFailed(Exception):
+    """One attempt's failure on its way to the retry loop; `error` is what the caller will see.
+
+    Its text is ours alone: the retry loop logs it, and HubSpot's may quote somebody's data.
+    """
+
+    def __init__(self, done: Done, error: HubSpotError, *, wait_s: float) -> None:
+        super().__init__(f"{done.value}, status {error.status}")
+        self.done = done
+        self.error = error
+        self.wait_s = wait_s
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetryPolicy:
+    """`random` returns numbers from 0 to 1."""
+
+    max_attempts: int
+    random: Callable[[], float]
+
+    def wait_s(self, failed: AttemptFailed, *, repeatable: bool, attempt: int) -> float | None:
+        """Return how long to wait before attempt number `attempt` + 1, or None not to make it.
+
+        Doubles with each attempt from the failure's shortest wait; `Retry-After` counts as given.
+        """
+        again = failed.done is Done.NO or (failed.done is Done.PERHAPS and repeatable)
+        if not again or attempt >= self.max_attempts:
+            return None
+        backoff_s = min(failed.wait_s * 2.0 ** (attempt - 1), LONGEST_WAIT_S)
+        least_s = max(backoff_s, failed.error.retry_after_s or 0.0)
+        return least_s * (1 + JITTER * self.random())
+
+    def attempts(self, *, repeatable: bool, deadline: Deadline) -> Iterator[stamina.Attempt]:
+        """Yield a context manager for each attempt; inside it an AttemptFailed is raised to try
+        again, and comes out of the last one."""
+        attempt = 0
+
+        def wait_within_deadline(error: Exception) -> float | bool:
+            nonlocal attempt
+            attempt += 1
+            if not isinstance(error, AttemptFailed):
+                return False
+            wait_s = self.wait_s(error, repeatable=repeatable, attempt=attempt)
+            return False if wait_s is None or wait_s >= deadline.remaining_s() else wait_s
+
+        return iter(
+            stamina.retry_context(on=wait_within_deadline, attempts=self.max_attempts, timeout=None)
+        )
