@@ -8,8 +8,10 @@ Nothing here knows a metrics library, and no record holds a body, a token or an 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,17 +61,48 @@ class Meter:
             return self._took_s
 
 
-class Ledger:
-    """Tells every observer of every call."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LedgerSnapshot:
+    """All calls so far. `calls` counts by (operation, status), a status of None being no answer;
+    `retries` those among them that were not the first attempt; the seconds are added up."""
 
-    def __init__(self, observers: tuple[Observer, ...] = ()) -> None:
+    calls: Mapping[tuple[str, int | None], int]
+    retries: int
+    waited_s: float
+    took_s: float
+
+
+class Ledger:
+    """Counts every call and tells every observer of it."""
+
+    def __init__(self, observers: Iterable[Observer] = ()) -> None:
         self._observers = list(observers)
+        self._lock = threading.Lock()
+        self._calls: Counter[tuple[str, int | None]] = Counter()
+        self._retries = 0
+        self._waited_s = 0.0
+        self._took_s = 0.0
 
     def observe(self, observer: Observer) -> None:
         self._observers.append(observer)
 
     def write(self, record: CallRecord, meters: tuple[Meter, ...]) -> None:
+        with self._lock:
+            self._calls[record.operation, record.status] += 1
+            self._retries += record.attempt > 1
+            self._waited_s += record.waited_s
+            self._took_s += record.took_s
         for meter in meters:
             meter.add(record)
         for observer in self._observers:
             observer(record)
+
+    def snapshot(self) -> LedgerSnapshot:
+        """Return the counts as they are now."""
+        with self._lock:
+            return LedgerSnapshot(
+                calls=MappingProxyType(dict(self._calls)),
+                retries=self._retries,
+                waited_s=self._waited_s,
+                took_s=self._took_s,
+            )
