@@ -1,0 +1,350 @@
+"""One call to HubSpot, from a request to its answer or an error of our tree.
+
+In order, for each attempt: the circuit breaker, the budget, a connection, the sending, the ledger,
+the table of answers. It promises that a call ends soon after its deadline, that a call which may
+not be repeated is not, and that an error says whether a write may have taken effect. The only
+importer of `requests`, whose own retries are off.
+
+Threads share one pool of connections, and wait for one in front of it and no longer than they have.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Final
+
+import orjson
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError as Urllib3Error
+from urllib3.exceptions import MaxRetryError, NewConnectionError
+
+from hubspot_sync.answers import UNEXPECTED, JsonObject, Kind, error_of, judge
+from hubspot_sync.breaker import Breaker, Permit
+from hubspot_sync.config import HubSpotConfig
+from hubspot_sync.context import CallContext, Priority
+from hubspot_sync.deadlines import Deadline, Monotonic
+from hubspot_sync.endpoints import ENDPOINTS, Effect, Endpoint, Operation
+from hubspot_sync.errors import HubSpotError, Unavailable
+from hubspot_sync.ledger import CallRecord, Ledger
+from hubspot_sync.limits import Budget, Slot
+from hubspot_sync.retries import AttemptFailed, Done, RetryPolicy
+
+logger = logging.getLogger(__name__)
+
+CHUNK_BYTES: Final = 65_536
+LEAST_TIMEOUT_S: Final = 0.001
+RETRY_WAIT_S: Final = 0.1
+FAIR_CHANCE_S: Final = 1.0
+"""A call whose caller gave it less than this, and that did not end in time, says nothing of HubSpot."""
+DONE: Final[Mapping[Kind, Done]] = {
+    Kind.RETRY_AFTER: Done.NO,
+    Kind.RETRY: Done.PERHAPS,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What to ask: an operation, what it is about, its body and query."""
+
+    operation: Operation
+    object_type: str = ""
+    to_type: str = ""
+    body: JsonObject | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def about(self) -> str:
+        """The object type, or the pair, for the ledger."""
+        return f"{self.object_type}>{self.to_type}" if self.to_type else self.object_type
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """HubSpot's answer to a call that was not refused: 2xx, a 207 among them."""
+
+    status: int
+    body: JsonObject
+
+    @property
+    def results(self) -> Sequence[JsonObject]:
+        """The objects in `results`; none where there is no such list."""
+        listed = self.body.get("results")
+        if not isinstance(listed, list):
+            return ()
+        return [one for one in listed if isinstance(one, Mapping)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """A whole answer off the wire; `body` is None where it was not a JSON object."""
+
+    status: int
+    body: JsonObject | None
+    retry_after_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """A request made ready: the same for every attempt."""
+
+    request: Request
+    endpoint: Endpoint
+    content: bytes | None
+    context: CallContext
+
+    @property
+    def background(self) -> bool:
+        return self.context.priority is Priority.BACKGROUND
+
+    @property
+    def search(self) -> bool:
+        return self.request.operation is Operation.SEARCH
+
+    @property
+    def writes(self) -> bool:
+        return self.endpoint.effect is not Effect.READ
+
+
+class _NotSent(Exception):
+    """No connection came about: the call cannot have taken effect."""
+
+
+class _NoReply(Exception):
+    """The call was sent, or may have been, and no whole answer came."""
+
+
+class Transport:
+    """Makes calls; shared by all threads of the process."""
+
+    def __init__(
+        self,
+        config: HubSpotConfig,
+        *,
+        budget: Budget,
+        breaker: Breaker,
+        ledger: Ledger,
+        clock: Monotonic = time.monotonic,
+    ) -> None:
+        self._config = config
+        self._budget = budget
+        self._breaker = breaker
+        self._ledger = ledger
+        self._clock = clock
+        self._retries = RetryPolicy(max_attempts=config.max_attempts, random=random.random)
+        self._connections = threading.BoundedSemaphore(config.pool_size)
+        self._session = _session(config)
+
+    def call(self, request: Request, context: CallContext) -> Answer:
+        """Return HubSpot's answer, after as many attempts as are safe and in time.
+
+        Raises RateLimited, Unavailable, NotFound or Refused.
+        """
+        content = None if request.body is None else orjson.dumps(request.body)
+        sending = _Sending(request, ENDPOINTS[request.operation], content, context)
+        repeatable = sending.endpoint.effect is not Effect.CREATE
+        try:
+            for attempt in self._retries.attempts(repeatable=repeatable, deadline=context.deadline):
+                with attempt:
+                    return self._attempt(sending, attempt.num)
+        except AttemptFailed as failed:
+            raise failed.error from failed
+        raise AssertionError("The retry loop ends with an answer or an error.")
+
+    def close(self) -> None:
+        """Close the idle connections; those in use close when their calls end."""
+        self._session.close()
+
+    def _attempt(self, sending: _Sending, number: int) -> Answer:
+        deadline = sending.context.deadline
+        if deadline.passed:
+            raise Unavailable("No time is left to ask HubSpot.")
+        permit = self._breaker.enter()
+        try:
+            slot = self._budget.acquire(
+                deadline, background=sending.background, search=sending.search
+            )
+        except HubSpotError:
+            permit.unused()
+            raise
+        if not self._connections.acquire(timeout=deadline.remaining_s()):
+            slot.unused()
+            permit.unused()
+            raise Unavailable("No connection to HubSpot came free in time.")
+        try:
+            reply = self._send(sending, slot, permit, number)
+        finally:
+            self._connections.release()
+        return self._judged(reply, sending)
+
+    def _send(self, sending: _Sending, slot: Slot, permit: Permit, number: int) -> _Reply:
+        """Send once; settle the slot and the permit, and write the ledger, whatever happens."""
+        started_s = self._clock()
+        status: int | None = None
+        sent = True
+        try:
+            reply = self._exchange(sending)
+            status = reply.status
+        except _NotSent as error:
+            sent = False
+            unreachable = Unavailable("HubSpot could not be reached.")
+            raise AttemptFailed(Done.NO, unreachable, wait_s=RETRY_WAIT_S) from error
+        except _NoReply as error:
+            cut_off = Unavailable(
+                "HubSpot did not answer in time, or the connection was lost.",
+                may_have_taken_effect=sending.writes,
+            )
+            raise AttemptFailed(Done.PERHAPS, cut_off, wait_s=RETRY_WAIT_S) from error
+        finally:
+            took_s = self._clock() - started_s
+            if sent:
+                slot.answered(took_s)
+            else:
+                slot.unused()
+            hurried = sending.context.deadline.passed and took_s < FAIR_CHANCE_S
+            _tell(permit, status, hurried=hurried)
+            self._write_down(sending, status, number, slot.waited_s, took_s)
+        return reply
+
+    def _write_down(
+        self, sending: _Sending, status: int | None, number: int, waited_s: float, took_s: float
+    ) -> None:
+        record = CallRecord(
+            operation=sending.request.operation.value,
+            object_type=sending.request.about,
+            method=sending.endpoint.method,
+            status=status,
+            attempt=number,
+            waited_s=waited_s,
+            took_s=took_s,
+            background=sending.background,
+        )
+        self._ledger.write(record, sending.context.meters)
+        logger.debug("hubspot.call", extra=asdict(record))
+
+    def _exchange(self, sending: _Sending) -> _Reply:
+        """Send and read the whole answer; raises _NotSent or _NoReply."""
+        config, request, deadline = self._config, sending.request, sending.context.deadline
+        left_s = max(deadline.remaining_s(), LEAST_TIMEOUT_S)
+        connect_s, read_s = (
+            min(config.connect_timeout_s, left_s),
+            min(config.read_timeout_s, left_s),
+        )
+        path = sending.endpoint.path(config.api_version, request.object_type, request.to_type)
+        try:
+            with self._session.request(
+                sending.endpoint.method,
+                config.base_url.rstrip("/") + path,
+                params=request.query,
+                data=sending.content,
+                timeout=(connect_s, read_s),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                content = _read_whole(response, deadline, read_s)
+        except requests.RequestException as error:
+            raise (_NotSent if _never_connected(error) else _NoReply) from error
+        except (Urllib3Error, OSError) as error:
+            raise _NoReply from error
+        return _Reply(response.status_code, _json_object(content), _retry_after_s(response))
+
+    def _judged(self, reply: _Reply, sending: _Sending) -> Answer:
+        """Return the answer if it is one, else raise what it means."""
+        body: JsonObject = reply.body if reply.body is not None else {}
+        verdict = judge(reply.status, body)
+        if reply.body is None and verdict.kind in _NEEDS_JSON:
+            verdict = UNEXPECTED
+        if verdict.kind in {Kind.OK, Kind.PARTIAL}:
+            return Answer(status=reply.status, body=body)
+        error = error_of(verdict, reply.status, body, retry_after_s=reply.retry_after_s)
+        if verdict.kind in {Kind.RETRY, Kind.UNEXPECTED}:
+            error.may_have_taken_effect = sending.writes
+        if verdict.pauses:
+            self._budget.pause(error.retry_after_s or verdict.wait_s, search=sending.search)
+        done = DONE.get(verdict.kind, Done.POINTLESS)
+        raise AttemptFailed(done, error, wait_s=verdict.wait_s)
+
+
+def _tell(permit: Permit, status: int | None, *, hurried: bool) -> None:
+    """Tell the breaker how a sent call ended."""
+    if status is not None and status < 500:
+        permit.answered()
+    elif hurried:
+        permit.unused()
+    else:
+        permit.failed()
+
+
+# A page of HTML with one of these would be a proxy's word, not HubSpot's.
+_NEEDS_JSON: Final = frozenset({Kind.OK, Kind.PARTIAL, Kind.MISSING, Kind.REFUSED})
+
+
+def _session(config: HubSpotConfig) -> requests.Session:
+    session = requests.Session()
+    adapter = HTTPAdapter(
+        pool_connections=1, pool_maxsize=config.pool_size, max_retries=0, pool_block=True
+    )
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    # No .netrc, no proxies from the environment: the token goes where the settings say.
+    session.trust_env = False
+    session.headers.update(
+        {
+            "Authorization": f"Bearer {config.token}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+        }
+    )
+    return session
+
+
+def _read_whole(response: requests.Response, deadline: Deadline, read_timeout_s: float) -> bytes:
+    """Read the body piece by piece: a time-out of `requests` is per piece, and a server that drips
+    would never run into it."""
+    content = bytearray()
+    while True:
+        left_s = deadline.remaining_s()
+        if left_s <= 0:
+            raise TimeoutError("The answer was still coming at the deadline.")
+        connection = response.raw.connection
+        if connection is not None and connection.sock is not None:
+            connection.sock.settimeout(min(read_timeout_s, left_s))
+        piece: bytes = response.raw.read1(CHUNK_BYTES, decode_content=True)
+        if not piece:
+            return bytes(content)
+        content += piece
+
+
+def _never_connected(error: requests.RequestException) -> bool:
+    """Whether the connection was never made, so that nothing can have been sent."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    return isinstance(reason, NewConnectionError)
+
+
+def _json_object(content: bytes) -> JsonObject | None:
+    """Return the body as an object; an empty one (a 204's) as an empty object."""
+    if not content:
+        return {}
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _retry_after_s(response: requests.Response) -> float | None:
+    """Return `Retry-After` in seconds. HubSpot sends a number; a date is not read."""
+    value = response.headers.get("Retry-After", "")
+    try:
+        seconds = float(value)
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < float("inf") else None
