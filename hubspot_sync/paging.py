@@ -1,0 +1,189 @@
+"""Following HubSpot's cursors to the end.
+
+Searches are paged by the record id, ascending: each page asks for ids above the last one seen. So
+more than the 10 000 results that offsets can reach are read too, and a record that appears or goes
+while we read does not shift the others. Association reads are paged per `from` record: whoever has
+more targets than a page holds is asked again with its own cursor, together with its like. A record
+any page of which could not be read is unknown, never half counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hubspot_sync.answers import JsonObject, Kind, members
+from hubspot_sync.context import CallContext
+from hubspot_sync.endpoints import Operation
+from hubspot_sync.errors import HubSpotError, Unavailable
+from hubspot_sync.outcomes import Many
+from hubspot_sync.transport import Answer, Request, Transport
+
+SEARCH_PAGE = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchFilter:
+    """One condition of a search; `values` for IN and NOT_IN, `value` for the others."""
+
+    property_name: str
+    operator: str
+    value: str | None = None
+    values: tuple[str, ...] = ()
+
+    def to_json(self) -> JsonObject:
+        shown: dict[str, Any] = {"propertyName": self.property_name, "operator": self.operator}
+        if self.value is not None:
+            shown["value"] = self.value
+        if len(self.values) > 0:
+            shown["values"] = list(self.values)
+        return shown
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Associated:
+    """A record linked to another, and by which association types."""
+
+    id: str
+    type_ids: tuple[int, ...]
+
+
+def search_ids(
+    transport: Transport,
+    object_type: str,
+    filters: Sequence[SearchFilter],
+    context: CallContext,
+) -> tuple[str, ...]:
+    """Return the ids of all records that match every filter, ascending. At most five filters: a
+    group holds six, and one is ours.
+
+    Search lags behind by seconds, so the values must be read by id. Raises HubSpotError.
+    """
+    found: list[str] = []
+    last_id = 0
+    while True:
+        answer = transport.call(_search_after(last_id, object_type, filters), context)
+        page = [str(record["id"]) for record in answer.results if "id" in record]
+        found.extend(page)
+        if _next_cursor(answer.body) is None:
+            return tuple(found)
+        highest = max((int(one) for one in page), default=0)
+        if highest <= last_id:
+            raise Unavailable("HubSpot's search pages do not advance.", status=answer.status)
+        last_id = highest
+
+
+def _search_after(last_id: int, object_type: str, filters: Sequence[SearchFilter]) -> Request:
+    above = SearchFilter(property_name="hs_object_id", operator="GT", value=str(last_id))
+    conditions = [*filters, above] if last_id > 0 else list(filters)
+    return Request(
+        operation=Operation.SEARCH,
+        object_type=object_type,
+        body={
+            "filterGroups": [{"filters": [one.to_json() for one in conditions]}],
+            "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+            "properties": ["hs_object_id"],
+            "limit": SEARCH_PAGE,
+        },
+    )
+
+
+def association_targets(
+    transport: Transport,
+    from_type: str,
+    to_type: str,
+    from_ids: Collection[str],
+    context: CallContext,
+) -> Many[tuple[Associated, ...]]:
+    """Return what each of up to 1 000 records is linked to, every page followed."""
+    targets: dict[str, dict[str, Associated]] = {}
+    unknown: dict[str, HubSpotError] = {}
+    cursors: dict[str, str | None] = dict.fromkeys(from_ids)
+    while cursors:
+        request = _associations_request(from_type, to_type, cursors)
+        try:
+            answer = transport.call(request, context)
+        except HubSpotError as error:
+            unknown.update(dict.fromkeys(cursors, error))
+            break
+        following: dict[str, str | None] = {}
+        failed = _failed_members(answer, cursors)
+        for from_id, linked, cursor in _pages(answer, cursors):
+            targets.setdefault(from_id, {}).update((one.id, one) for one in linked)
+            if cursor is None:
+                continue
+            if cursor == cursors[from_id]:
+                failed[from_id] = Unavailable("HubSpot's association pages do not advance.")
+            following[from_id] = cursor
+        unknown.update(failed)
+        unknown.update(_unmentioned(cursors, targets, failed))
+        cursors = {key: cursor for key, cursor in following.items() if key not in unknown}
+    found = {key: tuple(links.values()) for key, links in targets.items() if key not in unknown}
+    return Many(found=found, unknown=unknown)
+
+
+def _associations_request(
+    from_type: str, to_type: str, cursors: Mapping[str, str | None]
+) -> Request:
+    inputs = [
+        {"id": from_id} if after is None else {"id": from_id, "after": after}
+        for from_id, after in cursors.items()
+    ]
+    return Request(
+        operation=Operation.ASSOCIATIONS_READ,
+        object_type=from_type,
+        to_type=to_type,
+        body={"inputs": inputs},
+    )
+
+
+def _pages(
+    answer: Answer, asked: Mapping[str, str | None]
+) -> Iterator[tuple[str, list[Associated], str | None]]:
+    """Yield each asked record's page and next cursor; "no associations" is an empty page."""
+    for result in answer.results:
+        origin = result.get("from")
+        from_id = str(origin.get("id")) if isinstance(origin, Mapping) else ""
+        if from_id in asked:
+            linked = [_associated(one) for one in result.get("to", ()) if "toObjectId" in one]
+            yield from_id, linked, _next_cursor(result)
+    for member in members(answer.body):
+        if member.verdict.kind is Kind.ZERO:
+            yield from ((from_id, [], None) for from_id in member.ids if from_id in asked)
+
+
+def _failed_members(answer: Answer, asked: Mapping[str, str | None]) -> dict[str, HubSpotError]:
+    """Anything but "no associations" in a 207 means that we do not know (hubspot-facts)."""
+    return {
+        from_id: member.error
+        for member in members(answer.body)
+        if member.verdict.kind is not Kind.ZERO
+        for from_id in member.ids
+        if from_id in asked
+    }
+
+
+def _unmentioned(
+    asked: Mapping[str, str | None],
+    answered: Collection[str],
+    failed: Collection[str],
+) -> dict[str, HubSpotError]:
+    silent = [key for key in asked if key not in answered and key not in failed]
+    return {key: Unavailable("HubSpot's answer left out a record asked for.") for key in silent}
+
+
+def _associated(target: JsonObject) -> Associated:
+    """`toObjectId` is an integer in v4 and a string in the dated versions."""
+    types = target.get("associationTypes", ())
+    return Associated(
+        id=str(target["toObjectId"]),
+        type_ids=tuple(int(one["typeId"]) for one in types if "typeId" in one),
+    )
+
+
+def _next_cursor(body: JsonObject) -> str | None:
+    paging = body.get("paging")
+    following = paging.get("next") if isinstance(paging, Mapping) else None
+    after = following.get("after") if isinstance(following, Mapping) else None
+    return None if after is None else str(after)
