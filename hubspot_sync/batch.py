@@ -1,0 +1,390 @@
+"""Reads and writes of many records at once.
+
+Any number of ids goes in: they are normalised and deduplicated, cut into HubSpot's batches, sent in
+parallel, and their answers joined. Every id asked for comes out in exactly one part: found, missing
+(HubSpot said it does not exist) or unknown (its part failed, or the answer left it out). Results are
+matched by id, never by position. No method raises for a part that failed.
+
+A write that HubSpot refuses whole because of one record is bisected: the culprit gets its refusal,
+the others go through.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from hubspot_sync.answers import Kind, members
+from hubspot_sync.context import CallContext
+from hubspot_sync.endpoints import Operation
+from hubspot_sync.errors import HubSpotError, NotFound, Refused, Unavailable
+from hubspot_sync.fan_out import FanOut
+from hubspot_sync.outcomes import Many, merge
+from hubspot_sync.paging import Associated, association_targets
+from hubspot_sync.raw_records import NewRecord, RawRecord
+from hubspot_sync.transport import Answer, Request, Transport
+
+READ_LIMIT: Final = 100
+READ_WITH_HISTORY_LIMIT: Final = 50
+WRITE_LIMIT: Final = 100
+ASSOCIATION_READ_LIMIT: Final = 1_000
+
+# One that HubSpot could not have given out refuses the whole batch, the others' ids too.
+RECORD_ID: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+EMAIL: Final = re.compile(r"[^\s@]+@[^\s@]+")
+MAY_BE_ONE_RECORD: Final = frozenset({400, 404, 409})
+
+V = TypeVar("V")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """It exists."""
+
+    record: RawRecord
+
+
+@dataclass(frozen=True, slots=True)
+class NotCreated:
+    """It certainly was not made: `error` is a Refused, or says why it was never tried."""
+
+    error: HubSpotError
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """Nobody knows: look it up by a unique property before creating again."""
+
+    error: HubSpotError
+
+
+CreateOutcome = Created | NotCreated | Unclear
+
+
+class BatchClient:
+    """HubSpot's batch endpoints, without their limits."""
+
+    def __init__(self, transport: Transport, fan_out: FanOut) -> None:
+        self._transport = transport
+        self._fan_out = fan_out
+
+    def read(
+        self,
+        object_type: str,
+        ids: Collection[str],
+        *,
+        properties: Collection[str],
+        context: CallContext,
+        id_property: str | None = None,
+        with_history: Collection[str] = (),
+    ) -> Many[RawRecord]:
+        """Return the records by id, or by the value of a unique `id_property` (e-mails become lower
+        case). What cannot be an id at all is missing without being asked for."""
+        wanted: dict[str, Any] = {"properties": sorted(set(properties))}
+        if id_property is not None:
+            wanted["properties"] = sorted({*properties, id_property})
+            wanted["idProperty"] = id_property
+        if len(with_history) > 0:
+            wanted["propertiesWithHistory"] = sorted(set(with_history))
+
+        def read_chunk(chunk: Sequence[str]) -> Many[RawRecord]:
+            body = {"inputs": [{"id": key} for key in chunk], **wanted}
+            try:
+                answer = self._ask(Operation.BATCH_READ, object_type, body, context)
+            except HubSpotError as error:
+                return _all_unknown(chunk, error)
+            return _by_key(chunk, answer, id_property)
+
+        limit = READ_LIMIT if len(with_history) == 0 else READ_WITH_HISTORY_LIMIT
+        return self._read_in_chunks(ids, id_property, limit, read_chunk)
+
+    def read_associations(
+        self, from_type: str, to_type: str, ids: Collection[str], *, context: CallContext
+    ) -> Many[tuple[str, ...]]:
+        """Return the ids of all records each is linked to; none is found with an empty tuple."""
+        linked = self.read_association_types(from_type, to_type, ids, context=context)
+        return linked.map(lambda targets: tuple(target.id for target in targets))
+
+    def read_association_types(
+        self, from_type: str, to_type: str, ids: Collection[str], *, context: CallContext
+    ) -> Many[tuple[Associated, ...]]:
+        """Return the same with the association types of each link."""
+
+        def read_chunk(chunk: Sequence[str]) -> Many[tuple[Associated, ...]]:
+            return association_targets(self._transport, from_type, to_type, chunk, context)
+
+        return self._read_in_chunks(ids, None, ASSOCIATION_READ_LIMIT, read_chunk)
+
+    def create(
+        self, object_type: str, records: Sequence[NewRecord], *, context: CallContext
+    ) -> Mapping[str, CreateOutcome]:
+        """Return what became of each record, by trace id. Raises ValueError for a trace id twice."""
+        by_trace = {record.trace_id: record for record in records}
+        if len(by_trace) != len(records):
+            raise ValueError("Each new record needs its own trace id.")
+
+        def send(chunk: Sequence[str]) -> Mapping[str, CreateOutcome]:
+            sent = [by_trace[trace_id] for trace_id in chunk]
+            body = {"inputs": [record.to_json() for record in sent]}
+            answer = self._ask(Operation.BATCH_CREATE, object_type, body, context)
+            return _creations(sent, answer)
+
+        def failed(chunk: Sequence[str], error: HubSpotError) -> Mapping[str, CreateOutcome]:
+            unclear = error.may_have_taken_effect
+            return dict.fromkeys(chunk, Unclear(error) if unclear else NotCreated(error))
+
+        parts = self._write_in_chunks(list(by_trace), send, failed)
+        return {trace_id: outcome for part in parts for trace_id, outcome in part.items()}
+
+    def update(
+        self, object_type: str, changes: Mapping[str, Mapping[str, str]], *, context: CallContext
+    ) -> Many[RawRecord]:
+        """Return the records as updated. An id whose error is a Refused was certainly not changed;
+        of any other unknown nobody knows, but the same absolute values may be sent again."""
+        keys, impossible = _sorted_keys(changes, None)
+
+        def send(chunk: Sequence[str]) -> Many[RawRecord]:
+            inputs = [{"id": key, "properties": dict(changes[key])} for key in chunk]
+            answer = self._ask(Operation.BATCH_UPDATE, object_type, {"inputs": inputs}, context)
+            return _by_key(chunk, answer, None)
+
+        updated = merge(self._write_in_chunks(keys, send, _update_failed))
+        return _with_missing(updated, impossible)
+
+    def archive(
+        self, object_type: str, ids: Collection[str], *, context: CallContext
+    ) -> Many[None]:
+        """Archive the records; one that does not exist counts as archived, as HubSpot has it."""
+
+        def archive_chunk(chunk: Sequence[str]) -> Many[None]:
+            body = {"inputs": [{"id": key} for key in chunk]}
+            try:
+                answer = self._ask(Operation.BATCH_ARCHIVE, object_type, body, context)
+            except HubSpotError as error:
+                return _all_unknown(chunk, error)
+            return _archived(chunk, answer)
+
+        return self._read_in_chunks(ids, None, WRITE_LIMIT, archive_chunk)
+
+    def _ask(
+        self,
+        operation: Operation,
+        object_type: str,
+        body: Mapping[str, Any],
+        context: CallContext,
+    ) -> Answer:
+        request = Request(operation=operation, object_type=object_type, body=body)
+        return self._transport.call(request, context)
+
+    def _read_in_chunks(
+        self,
+        ids: Collection[str],
+        id_property: str | None,
+        limit: int,
+        read_chunk: Callable[[Sequence[str]], Many[V]],
+    ) -> Many[V]:
+        keys, impossible = _sorted_keys(ids, id_property)
+        thunks = [partial(read_chunk, chunk) for chunk in chunks(keys, limit)]
+        return _with_missing(merge(self._fan_out.run(thunks)), impossible)
+
+    def _write_in_chunks(
+        self,
+        keys: Sequence[str],
+        send: Callable[[Sequence[str]], R],
+        failed: Callable[[Sequence[str], HubSpotError], R],
+    ) -> list[R]:
+        thunks = [partial(_written, chunk, send, failed) for chunk in chunks(keys, WRITE_LIMIT)]
+        return [part for parts in self._fan_out.run(thunks) for part in parts]
+
+
+def chunks(keys: Sequence[str], limit: int) -> list[Sequence[str]]:
+    """Return the keys in order, in parts of at most `limit`."""
+    return [keys[start : start + limit] for start in range(0, len(keys), limit)]
+
+
+def _written(
+    keys: Sequence[str],
+    send: Callable[[Sequence[str]], R],
+    failed: Callable[[Sequence[str], HubSpotError], R],
+) -> list[R]:
+    """Send a write; where HubSpot refuses it whole, find the culprit and let the others through.
+
+    1. The first half of the suspects is sent. Accepted: the culprit is in the other half, which
+       need not be tried. Refused: it is in this one, and the other is put aside.
+    2. Down to one suspect, who gets the refusal, all that was put aside goes out as one write.
+    3. Refused again, there are more culprits: from then on plain halves.
+
+    One culprit among n costs log2(n) calls, and one for the others; n culprits cost about 2n.
+    """
+    done: list[R] = []
+    try:
+        return [send(keys)]
+    except HubSpotError as error:
+        if not _one_may_be_guilty(error):
+            return [failed(keys, error)]
+        refusal = error
+    suspects, aside = list(keys), list[str]()
+    while len(suspects) > 1:
+        half, rest = _halves(suspects)
+        try:
+            done.append(send(half))
+            suspects = rest
+        except HubSpotError as error:
+            aside = [*rest, *aside]
+            if not _one_may_be_guilty(error):
+                done.append(failed(half, error))
+                suspects = []
+            else:
+                refusal, suspects = error, half
+    if len(suspects) > 0:
+        done.append(failed(suspects, refusal))
+    return done + _halved(aside, send, failed)
+
+
+def _halved(
+    keys: Sequence[str],
+    send: Callable[[Sequence[str]], R],
+    failed: Callable[[Sequence[str], HubSpotError], R],
+) -> list[R]:
+    """Send a write, and each half of it where it is refused whole."""
+    if len(keys) == 0:
+        return []
+    try:
+        return [send(keys)]
+    except HubSpotError as error:
+        if len(keys) == 1 or not _one_may_be_guilty(error):
+            return [failed(keys, error)]
+    first, second = _halves(keys)
+    return _halved(first, send, failed) + _halved(second, send, failed)
+
+
+def _halves(keys: Sequence[str]) -> tuple[list[str], list[str]]:
+    middle = len(keys) // 2
+    return list(keys[:middle]), list(keys[middle:])
+
+
+def _one_may_be_guilty(error: HubSpotError) -> bool:
+    return isinstance(error, Refused | NotFound) and error.status in MAY_BE_ONE_RECORD
+
+
+def _sorted_keys(ids: Iterable[str], id_property: str | None) -> tuple[list[str], frozenset[str]]:
+    """Return the ids worth asking for, each once, and those that nothing can have."""
+    keys = dict.fromkeys(normal_key(one, id_property) for one in ids)
+    possible = [key for key in keys if _possible(key, id_property)]
+    return possible, frozenset(keys) - frozenset(possible)
+
+
+def normal_key(key: str, id_property: str | None) -> str:
+    """Return the id as results are keyed by it: text, trimmed, an e-mail in lower case."""
+    text = str(key).strip()
+    return text.lower() if id_property == "email" else text
+
+
+def _possible(key: str, id_property: str | None) -> bool:
+    if id_property is None:
+        return RECORD_ID.fullmatch(key) is not None
+    if id_property == "email":
+        return EMAIL.fullmatch(key) is not None
+    return key != ""
+
+
+def _by_key(keys: Sequence[str], answer: Answer, id_property: str | None) -> Many[RawRecord]:
+    """Sort a batch's answer: what was asked for and is neither given nor named is unknown.
+
+    HubSpot finds a contact under its secondary e-mails too. Such a record comes back under another
+    value than was asked for; nobody has the asked one as his own, so it is missing.
+    """
+    records = [RawRecord.from_json(one) for one in answer.results if "id" in one]
+    found: dict[str, RawRecord] = {}
+    strangers = 0
+    for record in records:
+        value = record.id if id_property is None else record.properties.get(id_property) or ""
+        key = normal_key(value, id_property)
+        if key in keys:
+            found[key] = record
+        else:
+            strangers += 1
+    named = {
+        normal_key(one, id_property): member
+        for member in members(answer.body)
+        for one in member.ids
+    }
+    absent = {key for key, member in named.items() if member.verdict.kind is Kind.MISSING}
+    missing = {key for key in keys if key in absent and key not in found}
+    unknown = {
+        key: named[key].error if key in named else _left_out(answer)
+        for key in keys
+        if key not in found and key not in missing
+    }
+    if id_property is not None and 0 < len(unknown) <= strangers and not unknown.keys() & named:
+        return Many(found=found, missing=frozenset(missing | unknown.keys()))
+    return Many(found=found, missing=frozenset(missing), unknown=unknown)
+
+
+def _archived(keys: Sequence[str], answer: Answer) -> Many[None]:
+    """A 204 says all are archived; a 207 that all are but those it names."""
+    if answer.status != 207:
+        return Many(found=dict.fromkeys(keys))
+    named = {one: member for member in members(answer.body) for one in member.ids}
+    nameless = [member.error for member in members(answer.body) if len(member.ids) == 0]
+    if len(nameless) > 0:
+        return _all_unknown(keys, nameless[0])
+    unknown = {
+        key: named[key].error
+        for key in keys
+        if key in named and named[key].verdict.kind is not Kind.MISSING
+    }
+    return Many(found=dict.fromkeys(key for key in keys if key not in unknown), unknown=unknown)
+
+
+def _creations(sent: Sequence[NewRecord], answer: Answer) -> Mapping[str, CreateOutcome]:
+    """Match what was made to what was sent: by trace id where HubSpot gives it back, else by the
+    values sent, where only one fits. What cannot be matched is unclear, never taken as not made."""
+    waiting = {record.trace_id: record for record in sent}
+    outcomes: dict[str, CreateOutcome] = {}
+    for member in members(answer.body):
+        for trace_id in member.trace_ids:
+            if waiting.pop(trace_id, None) is not None:
+                refused = member.verdict.kind is Kind.REFUSED
+                outcomes[trace_id] = (NotCreated if refused else Unclear)(member.error)
+    nameless: list[RawRecord] = []
+    for result in answer.results:
+        if "id" not in result:
+            continue
+        record, trace_id = RawRecord.from_json(result), str(result.get("objectWriteTraceId"))
+        if waiting.pop(trace_id, None) is not None:
+            outcomes[trace_id] = Created(record)
+        else:
+            nameless.append(record)
+    for record in nameless:
+        alike = [one.trace_id for one in waiting.values() if one.looks_like(record)]
+        if len(alike) == 1:
+            del waiting[alike[0]]
+            outcomes[alike[0]] = Created(record)
+    return outcomes | dict.fromkeys(waiting, Unclear(_left_out(answer, took_effect=True)))
+
+
+def _update_failed(keys: Sequence[str], error: HubSpotError) -> Many[RawRecord]:
+    if isinstance(error, NotFound) and len(keys) == 1:
+        return Many(found={}, missing=frozenset(keys))
+    return _all_unknown(keys, error)
+
+
+def _all_unknown(keys: Sequence[str], error: HubSpotError) -> Many[V]:
+    return Many(found={}, unknown=dict.fromkeys(keys, error))
+
+
+def _with_missing(read: Many[V], more: frozenset[str]) -> Many[V]:
+    return Many(found=read.found, missing=read.missing | more, unknown=read.unknown)
+
+
+def _left_out(answer: Answer, *, took_effect: bool = False) -> Unavailable:
+    return Unavailable(
+        "HubSpot's answer left out a record asked for.",
+        status=answer.status,
+        may_have_taken_effect=took_effect,
+    )

@@ -1,0 +1,112 @@
+"""Records on HubSpot's wire: a record as it was given, and one to be made. Names and values are
+still HubSpot's; `records.py` makes ours of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+JsonObject = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PropertyVersion:
+    """One value a property had, since when, and who set it (`sourceType`, `sourceId`)."""
+
+    value: str | None
+    at: datetime | None
+    source_type: str | None
+    source_id: str | None
+
+    @classmethod
+    def from_json(cls, version: JsonObject) -> PropertyVersion:
+        return cls(
+            value=_text(version.get("value")),
+            at=_instant(version.get("timestamp")),
+            source_type=_text(version.get("sourceType")),
+            source_id=_text(version.get("sourceId")),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawRecord:
+    """A record as HubSpot gave it. `history` has the properties asked for with it, newest first."""
+
+    id: str
+    properties: Mapping[str, str | None]
+    history: Mapping[str, tuple[PropertyVersion, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    archived: bool = False
+
+    @classmethod
+    def from_json(cls, record: JsonObject) -> RawRecord:
+        """Return the record; `record` must have an `id`."""
+        properties = _object(record.get("properties"))
+        history = _object(record.get("propertiesWithHistory"))
+        return cls(
+            id=str(record["id"]),
+            properties={name: _text(value) for name, value in properties.items()},
+            history={
+                name: tuple(PropertyVersion.from_json(version) for version in versions)
+                for name, versions in history.items()
+            },
+            created_at=_instant(record.get("createdAt")),
+            updated_at=_instant(record.get("updatedAt")),
+            archived=record.get("archived") is True,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewAssociation:
+    """A link made together with a new record; the type ids are the portal's own (`labels`)."""
+
+    to_id: str
+    type_id: int
+    category: str = "USER_DEFINED"
+
+    def to_json(self) -> JsonObject:
+        kind = {"associationCategory": self.category, "associationTypeId": self.type_id}
+        return {"to": {"id": self.to_id}, "types": [kind]}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewRecord:
+    """A record to create. `trace_id` is unique within the call; the outcome is found by it."""
+
+    trace_id: str
+    properties: Mapping[str, str]
+    associations: tuple[NewAssociation, ...] = ()
+
+    def to_json(self) -> JsonObject:
+        return {
+            "properties": dict(self.properties),
+            "associations": [one.to_json() for one in self.associations],
+            "objectWriteTraceId": self.trace_id,
+        }
+
+    def looks_like(self, record: RawRecord) -> bool:
+        """Whether the record has every value that was sent."""
+        return all(record.properties.get(name) == value for name, value in self.properties.items())
+
+
+def _object(value: object) -> JsonObject:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _instant(value: object) -> datetime | None:
+    """Return an ISO instant with its zone; None for anything else, it is for information only."""
+    try:
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return instant if instant is not None and instant.tzinfo is not None else None
