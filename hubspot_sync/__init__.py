@@ -1,0 +1,39 @@
+"""All that knows HubSpot's wire. These are the public names; the rest is how."""
+
+from __future__ import annotations
+
+from hubspot_sync.client import HubSpotClient, build_client
+from hubspot_sync.config import HubSpotConfig
+from hubspot_sync.context import CallContext, Priority
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.errors import (
+    ConfigurationError,
+    HubSpotError,
+    NotFound,
+    RateLimited,
+    Refused,
+    Unavailable,
+)
+from hubspot_sync.ledger import CallRecord, Ledger, LedgerSnapshot, Meter
+from hubspot_sync.outcomes import Complete, Many
+
+__all__ = [
+    "CallContext",
+    "CallRecord",
+    "Complete",
+    "ConfigurationError",
+    "Deadline",
+    "HubSpotClient",
+    "HubSpotConfig",
+    "HubSpotError",
+    "Ledger",
+    "LedgerSnapshot",
+    "Many",
+    "Meter",
+    "NotFound",
+    "Priority",
+    "RateLimited",
+    "Refused",
+    "Unavailable",
+    "build_client",
+]

@@ -1,0 +1,60 @@
+"""The client put together: one per process, made when it is first needed, closed when it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hubspot_sync.batch import BatchClient
+from hubspot_sync.breaker import Breaker
+from hubspot_sync.coalesce import Coalescer
+from hubspot_sync.config import HubSpotConfig
+from hubspot_sync.deadlines import Monotonic
+from hubspot_sync.fan_out import FanOut
+from hubspot_sync.ledger import Ledger, Observer
+from hubspot_sync.limits import build_budget
+from hubspot_sync.transport import Transport
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HubSpotClient:
+    """Everything that shares one pool of connections and one budget."""
+
+    transport: Transport
+    batch: BatchClient
+    coalescer: Coalescer
+    ledger: Ledger
+    fan_out: FanOut
+
+    def close(self) -> None:
+        """Wait for the calls under way, then close the connections."""
+        self.fan_out.close()
+        self.transport.close()
+
+
+def build_client(
+    config: HubSpotConfig,
+    *,
+    observers: Sequence[Observer] = (),
+    redis_url: str | None = None,
+    clock: Monotonic = time.monotonic,
+) -> HubSpotClient:
+    """Return a client that has opened nothing yet. With `redis_url` it shares the budget of requests
+    with all processes that have the same."""
+    ledger = Ledger(tuple(observers))
+    breaker = Breaker(
+        failures=config.breaker_failures, cooldown_s=config.breaker_cooldown_s, clock=clock
+    )
+    budget = build_budget(config, clock=clock, redis_url=redis_url)
+    transport = Transport(config, budget=budget, breaker=breaker, ledger=ledger, clock=clock)
+    # As many workers as connections: a further thread could only wait for one.
+    fan_out = FanOut(config.pool_size)
+    batch = BatchClient(transport, fan_out)
+    return HubSpotClient(
+        transport=transport,
+        batch=batch,
+        coalescer=Coalescer(batch),
+        ledger=ledger,
+        fan_out=fan_out,
+    )
