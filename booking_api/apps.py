@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
+from typing_extensions import override
 
 
 class BookingApiConfig(AppConfig):
@@ -10,3 +13,7 @@ class BookingApiConfig(AppConfig):
     label = "booking_api"
     verbose_name = "Booking API"
     default_auto_field = "django.db.models.BigAutoField"
+
+    @override
+    def ready(self) -> None:
+        import_module("booking_api.checks")  # registers them

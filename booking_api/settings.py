@@ -1,41 +1,259 @@
-"""Settings: the only reader of the environment, into typed values."""
+"""Settings: the only reader of the environment and of `.env`, into typed values.
+
+`VARIABLES` names every variable with its meaning's type and its default; `.env.example` lists the
+same. A value that cannot work stops the start with a sentence naming its variable. What is missing
+or weak only for production is for `checks.py` to say.
+"""
 
 from __future__ import annotations
 
+import ipaddress
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from hubspot_sync.config import HubSpotConfig
+from hubspot_sync.errors import ConfigurationError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
 
-DEBUG = env.bool("DEBUG", default=True)
-SECRET_KEY = env.str("SECRET_KEY", default="development-only")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if DEBUG else [])
+def switch(text: str) -> bool:
+    """Return the truth of "true" or "false"; django-environ takes a misspelt one for false."""
+    spellings = {"true": True, "1": True, "yes": True, "on": True}
+    spellings |= {"false": False, "0": False, "no": False, "off": False}
+    if text.strip().lower() not in spellings:
+        raise ValueError("true or false")
+    return spellings[text.strip().lower()]
+
+
+def whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ValueError("a whole number") from error
+
+
+def number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ValueError("a number") from error
+
+
+def words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def networks(text: str) -> list[str]:
+    try:
+        return [str(ipaddress.ip_network(word)) for word in words(text)]
+    except ValueError as error:
+        raise ValueError("addresses or networks, as 10.0.0.0/8, separated by commas") from error
+
+
+def rate(text: str) -> tuple[int, int] | None:
+    """Return how many requests in how many seconds; None, written as nothing, is no limit."""
+    if text == "":
+        return None
+    count, _, period = text.partition("/")
+    if not (count.isdecimal() and int(count) > 0 and period in PERIODS_S):
+        raise ValueError("a rate as 100/minute (second, minute, hour, day), or empty for no limit")
+    return int(count), PERIODS_S[period]
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    def choice(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"one of {', '.join(choices)}")
+        return text
+
+    return choice
+
+
+PERIODS_S = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+DEFAULT_HUBSPOT = HubSpotConfig()
+
+VARIABLES: dict[str, tuple[Callable[[str], Any], Any]] = {
+    "DEBUG": (switch, False),
+    "SECRET_KEY": (str, ""),
+    "ALLOWED_HOSTS": (words, ["localhost", "127.0.0.1", "[::1]"]),
+    "CSRF_TRUSTED_ORIGINS": (words, []),
+    "CORS_ALLOWED_ORIGINS": (words, ["*"]),
+    "TRUSTED_PROXIES": (networks, []),
+    "HSTS_SECONDS": (whole, 31_536_000),
+    "DATABASE_URL": (str, ""),
+    "REDIS_URL": (str, ""),
+    "CRON_SECRET": (str, ""),
+    "HS_PRIVATE_APP_TOKEN": (str, ""),
+    "HUBSPOT_BASE_URL": (str, DEFAULT_HUBSPOT.base_url),
+    "HUBSPOT_API_VERSION": (str, DEFAULT_HUBSPOT.api_version),
+    "HUBSPOT_PORTAL": (str, "default"),
+    "HUBSPOT_RATE_LIMIT": (whole, DEFAULT_HUBSPOT.requests_per_window),
+    "HUBSPOT_RATE_WINDOW_S": (number, DEFAULT_HUBSPOT.window_s),
+    "HUBSPOT_SEARCH_RATE": (whole, DEFAULT_HUBSPOT.searches_per_second),
+    "HUBSPOT_DAILY_LIMIT": (whole, DEFAULT_HUBSPOT.daily_limit),
+    "HUBSPOT_BACKGROUND_SHARE": (number, DEFAULT_HUBSPOT.background_share),
+    "HUBSPOT_CONNECT_TIMEOUT_S": (number, DEFAULT_HUBSPOT.connect_timeout_s),
+    "HUBSPOT_READ_TIMEOUT_S": (number, DEFAULT_HUBSPOT.read_timeout_s),
+    "HUBSPOT_POOL_SIZE": (whole, DEFAULT_HUBSPOT.pool_size),
+    "HUBSPOT_MAX_ATTEMPTS": (whole, DEFAULT_HUBSPOT.max_attempts),
+    "HUBSPOT_BREAKER_FAILURES": (whole, DEFAULT_HUBSPOT.breaker_failures),
+    "HUBSPOT_BREAKER_COOLDOWN_S": (number, DEFAULT_HUBSPOT.breaker_cooldown_s),
+    "REQUEST_DEADLINE_S": (number, DEFAULT_HUBSPOT.request_deadline_s),
+    "MAX_BODY_BYTES": (whole, 1_048_576),
+    "THROTTLE_READS": (rate, (3000, 60)),
+    "THROTTLE_FAILED_PAIRS": (rate, (30, 60)),
+    "LOG_LEVEL": (one_of(*LOG_LEVELS), "INFO"),
+    "LOG_FORMAT": (one_of("console", "json"), "console"),
+    "PROMETHEUS_MULTIPROC_DIR": (str, ""),
+    "SERVER_WORKERS": (whole, 1),
+    "SERVER_THREADS": (whole, 128),
+    "WEB_CONCURRENCY": (whole, 1),
+    "GRANIAN_WORKERS": (whole, 1),
+}
+
+environment = environ.Env(**VARIABLES)
+# An empty ENV_FILE means none: the tests must not depend on a developer's own.
+env_file = os.environ.get("ENV_FILE", str(BASE_DIR / ".env"))
+if env_file and Path(env_file).is_file():
+    environ.Env.read_env(env_file)
+
+
+def read(name: str) -> Any:
+    """Return a variable's typed value; raise ImproperlyConfigured with a sentence naming it."""
+    try:
+        return environment(name)
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name} must be {error}, not {os.environ.get(name)!r}."
+        ) from error
+
+
+def at_least(name: str, smallest: int) -> int:
+    value = int(read(name))
+    if value < smallest:
+        raise ImproperlyConfigured(f"{name} must be at least {smallest}, not {value}.")
+    return value
+
+
+def hubspot_config() -> HubSpotConfig:
+    try:
+        return HubSpotConfig(
+            base_url=read("HUBSPOT_BASE_URL"),
+            token=read("HS_PRIVATE_APP_TOKEN"),
+            api_version=read("HUBSPOT_API_VERSION"),
+            requests_per_window=read("HUBSPOT_RATE_LIMIT"),
+            window_s=read("HUBSPOT_RATE_WINDOW_S"),
+            searches_per_second=read("HUBSPOT_SEARCH_RATE"),
+            daily_limit=read("HUBSPOT_DAILY_LIMIT"),
+            background_share=read("HUBSPOT_BACKGROUND_SHARE"),
+            connect_timeout_s=read("HUBSPOT_CONNECT_TIMEOUT_S"),
+            read_timeout_s=read("HUBSPOT_READ_TIMEOUT_S"),
+            request_deadline_s=read("REQUEST_DEADLINE_S"),
+            pool_size=read("HUBSPOT_POOL_SIZE"),
+            max_attempts=read("HUBSPOT_MAX_ATTEMPTS"),
+            breaker_failures=read("HUBSPOT_BREAKER_FAILURES"),
+            breaker_cooldown_s=read("HUBSPOT_BREAKER_COOLDOWN_S"),
+        )
+    except ConfigurationError as error:
+        raise ImproperlyConfigured(str(error)) from error
+
+
+def database() -> dict[str, Any]:
+    url = read("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
+    if not url.startswith(("sqlite:///", "postgres://", "postgresql://")):
+        raise ImproperlyConfigured(
+            "DATABASE_URL must be an address as sqlite:///file or postgres://user:password@host/name."
+        )
+    config: dict[str, Any] = environ.Env.db_url_config(url)
+    if config["ENGINE"] == "django.db.backends.sqlite3":
+        # Readers beside one writer; a writer waits its turn at BEGIN instead of failing half-way.
+        config["OPTIONS"] = {
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+        }
+    return config
+
+
+def caches() -> dict[str, Any]:
+    url = read("REDIS_URL")
+    if not url:
+        local = "django.core.cache.backends.locmem.LocMemCache"
+        bound = {"MAX_ENTRIES": 100_000}
+        return {
+            "default": {"BACKEND": local, "LOCATION": "default"},
+            "throttles": {"BACKEND": local, "LOCATION": "throttles", "OPTIONS": bound},
+        }
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ImproperlyConfigured(f"REDIS_URL must be an address as redis://host/0, not {url!r}.")
+    quick = {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1}
+    # Redis down must not stop the API: then nobody is throttled, and it is logged.
+    forgiving = quick | {"IGNORE_EXCEPTIONS": True, "LOG_IGNORED_EXCEPTIONS": True}
+    shared = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url}
+    return {
+        "default": shared | {"OPTIONS": quick, "KEY_PREFIX": "mocks"},
+        "throttles": shared | {"OPTIONS": forgiving, "KEY_PREFIX": "mocks-throttle"},
+    }
+
+
+DEBUG: bool = read("DEBUG")
+# Enough for sessions on one's own machine; checks.py refuses it everywhere else.
+SECRET_KEY: str = read("SECRET_KEY") or "for development only"
+ALLOWED_HOSTS: list[str] = ["*"] if DEBUG else read("ALLOWED_HOSTS")
+CSRF_TRUSTED_ORIGINS: list[str] = read("CSRF_TRUSTED_ORIGINS")
+
+HUBSPOT: HubSpotConfig = hubspot_config()
+HUBSPOT_PORTAL: str = read("HUBSPOT_PORTAL")
+CRON_SECRET: str = read("CRON_SECRET")
+REDIS_URL: str = read("REDIS_URL")
+TRUSTED_PROXIES: list[str] = read("TRUSTED_PROXIES")
+THROTTLE_RATES: dict[str, tuple[int, int] | None] = {
+    "reads": read("THROTTLE_READS"),
+    "failed_pairs": read("THROTTLE_FAILED_PAIRS"),
+}
+MAX_BODY_BYTES: int = at_least("MAX_BODY_BYTES", 1)
+PROMETHEUS_MULTIPROC_DIR: str = read("PROMETHEUS_MULTIPROC_DIR")
+SERVER_WORKERS: int = at_least("SERVER_WORKERS", 1)
+SERVER_THREADS: int = at_least("SERVER_THREADS", 1)
+# What other servers call their number of processes; only the check for a shared cache asks.
+PROCESSES: int = max(SERVER_WORKERS, at_least("WEB_CONCURRENCY", 1), at_least("GRANIAN_WORKERS", 1))
 
 INSTALLED_APPS = [
+    "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "corsheaders",
     "rest_framework",
     "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "booking_api",
     "hubspot_sync",
     "cache_layer",
 ]
 
 MIDDLEWARE = [
+    "booking_api.api.context.RequestContextMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 ROOT_URLCONF = "booking_api.urls"
@@ -57,11 +275,72 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {
-    "default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / '.run' / 'db.sqlite3'}")
-}
+DATABASES = {"default": database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = caches()
+DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
 
 USE_TZ = True
 TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-gb"
+
 STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "static"
+WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_USE_FINDERS = DEBUG
+
+SESSION_COOKIE_SECURE = not DEBUG
+CSRF_COOKIE_SECURE = not DEBUG
+SECURE_HSTS_SECONDS: int = 0 if DEBUG else at_least("HSTS_SECONDS", 0)
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SILENCED_SYSTEM_CHECKS = [
+    "security.W008",  # a redirect would turn a client's POST into a GET; TLS is the proxy's job
+    "security.W005",  # other names under this domain are not ours to decide about,
+    "security.W021",  # nor is a browser's preload list
+]
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+CORS_ALLOWED_ORIGINS: list[str] = [o for o in read("CORS_ALLOWED_ORIGINS") if o != "*"]
+CORS_ALLOW_ALL_ORIGINS: bool = "*" in read("CORS_ALLOWED_ORIGINS")
+CORS_ALLOW_CREDENTIALS = False
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = [
+    *("accept", "authorization", "content-type", "x-request-id"),
+    *("idempotency-key", "x-idempotency-key"),
+]
+CORS_EXPOSE_HEADERS = ["x-request-id", "server-timing", "retry-after"]
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["booking_api.api.envelope.JsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["booking_api.api.envelope.JsonParser"],
+    "DEFAULT_METADATA_CLASS": "booking_api.api.envelope.AllowedMethods",
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_THROTTLE_CLASSES": [],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "booking_api.api.errors.answer_exception",
+    "UNAUTHENTICATED_USER": None,
+    # `?format=` would be a second, undocumented content negotiation.
+    "URL_FORMAT_OVERRIDE": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Mock Exam Booking API",
+    "DESCRIPTION": "Students see, book and cancel seats in mock exams; HubSpot holds the truth.",
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["booking_api.api.documentation.one_form_of_each_address"],
+}
+
+LOGGING_CONFIG = "booking_api.ops.logs.configure"
+LOGGING = {"level": read("LOG_LEVEL"), "format": read("LOG_FORMAT")}

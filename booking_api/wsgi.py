@@ -1,4 +1,4 @@
-"""The server's entry."""
+"""The server's entry: an unsafe configuration is refused here too, whatever server loads it."""
 
 from __future__ import annotations
 
@@ -9,3 +9,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "booking_api.settings")
 
 application = get_wsgi_application()
+
+from booking_api.checks import refuse_an_unsafe_start  # noqa: E402 - needs Django set up
+
+refuse_an_unsafe_start()

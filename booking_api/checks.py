@@ -1,0 +1,109 @@
+"""System checks: settings that are each fine and together would break a promise.
+
+`manage.py` commands run them, and so does `wsgi.py`, so that no server starts past an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register, run_checks
+from django.core.checks import Warning as Caution
+from django.core.exceptions import ImproperlyConfigured
+
+from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.portal.profile import load_profile
+
+TAG = "booking_api"
+# As Django's own deployment check has it.
+SECRET_KEY_LENGTH = 50
+SECRET_KEY_UNIQUE = 5
+CRON_SECRET_LENGTH = 16
+
+Check = Callable[[], Iterator[CheckMessage]]
+
+
+def secret_key() -> Iterator[CheckMessage]:
+    key = settings.SECRET_KEY
+    weak = len(key) < SECRET_KEY_LENGTH or len(set(key)) < SECRET_KEY_UNIQUE
+    if settings.DEBUG or not (weak or key.startswith("django-insecure-")):
+        return
+    yield Error(
+        "SECRET_KEY is missing or weak.",
+        hint=(
+            f"Set SECRET_KEY to at least {SECRET_KEY_LENGTH} random characters: "
+            "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+        ),
+        id="booking_api.E001",
+    )
+
+
+def hubspot_token() -> Iterator[CheckMessage]:
+    if settings.DEBUG or settings.HUBSPOT.token != "":
+        return
+    yield Error(
+        "HS_PRIVATE_APP_TOKEN is missing: HubSpot would refuse every call.",
+        hint="Set HS_PRIVATE_APP_TOKEN to the private app's token or a service key.",
+        id="booking_api.E002",
+    )
+
+
+def one_cache_for_all_processes() -> Iterator[CheckMessage]:
+    if settings.PROCESSES == 1 or settings.REDIS_URL != "":
+        return
+    yield Error(
+        f"{settings.PROCESSES} processes without REDIS_URL: each would keep a cache of its own, "
+        "and an invalidation would reach only one of them.",
+        hint="Set REDIS_URL, or serve with one process (SERVER_WORKERS=1) and more threads.",
+        id="booking_api.E003",
+    )
+
+
+def portal_profile() -> Iterator[CheckMessage]:
+    try:
+        load_profile(settings.HUBSPOT_PORTAL)
+    except ConfigurationError as error:
+        yield Error(
+            str(error),
+            hint="Set HUBSPOT_PORTAL to default, prepdoctors, or the path of a TOML file.",
+            id="booking_api.E004",
+        )
+
+
+def cron_secret() -> Iterator[CheckMessage]:
+    if settings.CRON_SECRET == "":
+        if not settings.DEBUG:
+            yield Caution(
+                "CRON_SECRET is not set: only staff may start the periodic jobs over HTTP.",
+                hint="Set CRON_SECRET to a random secret and give it to the scheduler.",
+                id="booking_api.W005",
+            )
+    elif len(settings.CRON_SECRET) < CRON_SECRET_LENGTH:
+        yield Error(
+            "CRON_SECRET is weak.",
+            hint=f"Set CRON_SECRET to at least {CRON_SECRET_LENGTH} random characters.",
+            id="booking_api.E006",
+        )
+
+
+CHECKS: tuple[Check, ...] = (
+    secret_key,
+    hubspot_token,
+    one_cache_for_all_processes,
+    portal_profile,
+    cron_secret,
+)
+
+
+@register(TAG)
+def check_settings(**_: Any) -> list[CheckMessage]:
+    return [message for check in CHECKS for message in check()]
+
+
+def refuse_an_unsafe_start() -> None:
+    """Raise ImproperlyConfigured with what is wrong and what to set; a server's first step."""
+    serious = [message for message in run_checks(tags=[TAG]) if message.is_serious()]
+    if len(serious) > 0:
+        raise ImproperlyConfigured(" ".join(f"{m.msg} {m.hint}" for m in serious))

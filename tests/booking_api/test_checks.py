@@ -1,0 +1,81 @@
+"""Settings that are each fine and together would break a promise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
+
+from booking_api.checks import check_settings, refuse_an_unsafe_start
+from hubspot_sync.config import HubSpotConfig
+
+STRONG = "".join(chr(ord("!") + number) for number in range(60))
+
+
+@pytest.fixture
+def production(settings: Settings) -> Settings:
+    settings.DEBUG = False
+    settings.SECRET_KEY = STRONG
+    settings.CRON_SECRET = STRONG
+    settings.HUBSPOT = HubSpotConfig(token="pat-eu1-00000000")
+    return settings
+
+
+def test_production_settings_as_they_should_be_pass(production: Settings) -> None:
+    assert check_settings() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "id_"),
+    [
+        ({"SECRET_KEY": "for development only"}, "booking_api.E001"),
+        ({"SECRET_KEY": "a" * 60}, "booking_api.E001"),
+        ({"SECRET_KEY": "django-insecure-" + STRONG}, "booking_api.E001"),
+        ({"HUBSPOT": HubSpotConfig()}, "booking_api.E002"),
+        ({"PROCESSES": 2}, "booking_api.E003"),
+        ({"HUBSPOT_PORTAL": "nowhere"}, "booking_api.E004"),
+        ({"CRON_SECRET": ""}, "booking_api.W005"),
+        ({"CRON_SECRET": "short"}, "booking_api.E006"),
+    ],
+)
+def test_each_check_speaks_alone_and_says_what_to_set(
+    changes: dict[str, Any], id_: str, production: Settings
+) -> None:
+    for name, value in changes.items():
+        setattr(production, name, value)
+
+    messages = check_settings()
+
+    assert [message.id for message in messages] == [id_]
+    assert (messages[0].hint or "").startswith("Set ")
+
+
+def test_several_processes_may_share_a_redis(production: Settings) -> None:
+    production.PROCESSES = 4
+    production.REDIS_URL = "redis://127.0.0.1/0"
+
+    assert check_settings() == []
+
+
+def test_development_needs_no_secrets(production: Settings) -> None:
+    production.DEBUG = True
+    production.SECRET_KEY = "for development only"
+    production.HUBSPOT = HubSpotConfig()
+    production.CRON_SECRET = ""
+
+    assert check_settings() == []
+
+
+def test_a_warning_lets_the_server_start(production: Settings) -> None:
+    production.CRON_SECRET = ""
+
+    refuse_an_unsafe_start()
+
+
+def test_an_error_does_not(production: Settings) -> None:
+    production.SECRET_KEY = "weak"
+
+    with pytest.raises(ImproperlyConfigured, match="Set SECRET_KEY"):
+        refuse_an_unsafe_start()

@@ -1,0 +1,137 @@
+"""The environment, read into settings: every variable known, every bad value refused by name."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from booking_api.settings import VARIABLES, at_least, caches, database, hubspot_config, read
+
+ROOT = Path(__file__).resolve().parents[2]
+READERS = {
+    "HUBSPOT_RATE_LIMIT": hubspot_config,
+    "HUBSPOT_API_VERSION": hubspot_config,
+    "HUBSPOT_BASE_URL": hubspot_config,
+    "SERVER_THREADS": lambda: at_least("SERVER_THREADS", 1),
+    "DATABASE_URL": database,
+    "REDIS_URL": caches,
+}
+PRODUCTION = {
+    "SECRET_KEY": secrets.token_urlsafe(50),
+    "HS_PRIVATE_APP_TOKEN": "pat-eu1-00000000",
+    "CRON_SECRET": secrets.token_urlsafe(30),
+}
+
+
+def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run manage.py with these variables and no others of ours."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=kept | {"ENV_FILE": ""} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def documented() -> dict[str, str]:
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    pairs = (line.partition("=") for line in lines if re.match(r"[A-Z]", line))
+    return {name: value for name, _, value in pairs}
+
+
+def test_env_example_names_every_variable_and_no_other() -> None:
+    assert set(documented()) == set(VARIABLES)
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_env_example_shows_the_default(name: str) -> None:
+    cast, default = VARIABLES[name]
+
+    assert cast(documented()[name]) == default
+
+
+def test_the_deployment_check_is_clean_with_production_settings() -> None:
+    result = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+
+    assert result.returncode == 0, result.stderr
+    assert "no issues" in result.stdout
+
+
+def test_the_example_as_it_is_works_for_development(tmp_path: Path) -> None:
+    copied = tmp_path / ".env"
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    copied.write_text(text.replace("DEBUG=false", "DEBUG=true"), encoding="utf-8")
+
+    result = manage("check", ENV_FILE=str(copied))
+
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_missing_secret_stops_the_start_and_says_what_to_set() -> None:
+    result = manage("check", DEBUG="false", HS_PRIVATE_APP_TOKEN="pat-eu1-00000000")
+
+    assert result.returncode != 0
+    assert "SECRET_KEY is missing or weak." in result.stderr
+    assert "Set SECRET_KEY to at least 50 random characters" in result.stderr
+
+
+def test_a_server_that_runs_no_checks_is_stopped_too() -> None:
+    loading = "import booking_api.wsgi"
+
+    result = subprocess.run(
+        [sys.executable, "-c", loading],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "ENV_FILE": "", "DEBUG": "false"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert result.returncode != 0
+    assert "Set SECRET_KEY to at least 50 random characters" in result.stderr
+
+
+def test_a_bad_value_stops_the_start_with_a_sentence_and_no_traceback() -> None:
+    result = manage("check", DEBUG="ture")
+
+    assert result.stderr == "Cannot start: DEBUG must be true or false, not 'ture'.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("HUBSPOT_RATE_LIMIT", "many", "HUBSPOT_RATE_LIMIT must be a whole number, not 'many'."),
+        ("HUBSPOT_RATE_LIMIT", "0", "HUBSPOT_RATE_LIMIT must be above 0, not 0."),
+        ("HUBSPOT_READ_TIMEOUT_S", "x", "HUBSPOT_READ_TIMEOUT_S must be a number, not 'x'."),
+        ("HUBSPOT_API_VERSION", "v3", "HUBSPOT_API_VERSION must be one of"),
+        ("HUBSPOT_BASE_URL", "api.hubapi.com", "HUBSPOT_BASE_URL must be an http"),
+        ("THROTTLE_READS", "100", "THROTTLE_READS must be a rate as 100/minute"),
+        ("THROTTLE_READS", "0/minute", "THROTTLE_READS must be a rate as 100/minute"),
+        ("TRUSTED_PROXIES", "proxy", "TRUSTED_PROXIES must be addresses or networks"),
+        ("LOG_LEVEL", "LOUD", "LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR"),
+        ("SERVER_THREADS", "0", "SERVER_THREADS must be at least 1, not 0."),
+        ("DATABASE_URL", "nonsense://", "DATABASE_URL must be an address"),
+        ("REDIS_URL", "localhost", "REDIS_URL must be an address as redis://host/0"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_in_a_sentence(
+    name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ImproperlyConfigured) as refused:
+        READERS.get(name, lambda: read(name))()
+
+    assert sentence in str(refused.value)
