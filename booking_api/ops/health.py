@@ -1,0 +1,75 @@
+"""Whether what this API needs is there: its database, the shared cache, HubSpot.
+
+Each part is asked once, briefly; none can make the question itself fail.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+import structlog
+from django.core.cache import caches
+from django.db import DatabaseError, connection
+from django_redis.exceptions import ConnectionInterrupted
+from redis.exceptions import RedisError
+
+from booking_api import composition
+from hubspot_sync.context import CallContext
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.errors import HubSpotError
+
+PATIENCE_S = 3.0
+# Reading a contact that cannot exist costs one call and needs nothing of the portal's content.
+NOBODY = "1"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Readiness:
+    """Which parts answer."""
+
+    database: bool
+    cache: bool
+    hubspot: bool
+
+    @property
+    def ready(self) -> bool:
+        return self.database and self.cache and self.hubspot
+
+
+def readiness(context: CallContext) -> Readiness:
+    return Readiness(
+        database=database_answers(), cache=cache_answers(), hubspot=hubspot_answers(context)
+    )
+
+
+def database_answers() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as error:
+        log.warning("database_does_not_answer", error=str(error))
+        return False
+    return True
+
+
+def cache_answers() -> bool:
+    key, value = f"ready:{uuid.uuid4().hex}", "there"
+    cache = caches["default"]
+    try:
+        cache.set(key, value, timeout=5)
+        return bool(cache.get(key) == value)
+    except (ConnectionInterrupted, RedisError, OSError) as error:
+        log.warning("cache_does_not_answer", error=str(error))
+        return False
+
+
+def hubspot_answers(context: CallContext) -> bool:
+    brief = CallContext(deadline=Deadline.after(PATIENCE_S), meters=context.meters)
+    try:
+        return composition.services().reads.contacts([NOBODY], brief).complete
+    except HubSpotError as error:
+        log.warning("hubspot_does_not_answer", error=error.message)
+        return False

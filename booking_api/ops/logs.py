@@ -1,0 +1,87 @@
+"""structlog over the standard library's logging: one line an event, on the console or as JSON.
+
+What must never be logged, e-mail addresses and tokens, is masked in the finished line, wherever in
+it they came from: a query, a traceback, a library's own message.
+"""
+
+from __future__ import annotations
+
+import logging.config
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from structlog.typing import Processor
+from typing_extensions import override
+
+SECRETS = (
+    (re.compile(r"[\w.+%-]+(?:@|%40)[\w-]+(?:\.[\w-]+)+"), "<e-mail>"),
+    (re.compile(r"(?i)\b(bearer|token)\s+[\w.~+/=-]{8,}"), r"\1 <secret>"),
+    (re.compile(r"\bpat-[\w-]+"), "<secret>"),
+)
+
+
+def masked(line: str) -> str:
+    """Return `line` without e-mail addresses and tokens."""
+    for pattern, replacement in SECRETS:
+        line = pattern.sub(replacement, line)
+    return line
+
+
+class MaskingFormatter(structlog.stdlib.ProcessorFormatter):
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
+
+
+def configure(config: Mapping[str, str]) -> None:
+    """Set up logging as `config` says: its `level`, and its `format`, console or json."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: Processor = structlog.dev.ConsoleRenderer(colors=False)
+    if config["format"] == "json":
+        shared.append(structlog.processors.dict_tracebacks)
+        renderer = structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    logging.config.dictConfig(standard_logging(config["level"], shared, renderer))
+
+
+def standard_logging(level: str, shared: list[Processor], renderer: Processor) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "lines": {
+                "()": MaskingFormatter,
+                "foreign_pre_chain": shared,
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    renderer,
+                ],
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            # Their debug lines repeat every request's address, e-mails included.
+            "urllib3": {"level": "WARNING"},
+            "django": {"handlers": [], "level": level, "propagate": True},
+            "django.server": {"handlers": [], "level": level, "propagate": True},
+            # The envelope's 4xx are one line already.
+            "django.request": {"level": "ERROR"},
+        },
+    }

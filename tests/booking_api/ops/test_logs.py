@@ -1,0 +1,62 @@
+"""What a log line may never hold."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from django.conf import settings
+
+from booking_api.ops.logs import configure, masked
+
+
+@pytest.fixture
+def json_lines() -> Iterator[None]:
+    configure({"level": "INFO", "format": "json"})
+    yield
+    configure(settings.LOGGING)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("asked for ada.lovelace@example.org twice", "asked for <e-mail> twice"),
+        ("GET /api?email=ada%40example.org&x=1", "GET /api?email=<e-mail>&x=1"),
+        ("Authorization: Bearer abcdefgh12345", "Authorization: Bearer <secret>"),
+        ("Authorization: Token 0123456789abcdef", "Authorization: Token <secret>"),
+        ("token pat-eu1-1234-5678 was refused", "token <secret> was refused"),
+        ("nothing to hide", "nothing to hide"),
+    ],
+)
+def test_e_mails_and_tokens_are_masked_wherever_they_stand(line: str, expected: str) -> None:
+    assert masked(line) == expected
+
+
+def test_a_line_is_json_and_carries_the_requests_id(
+    json_lines: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure({"level": "INFO", "format": "json"})
+    with structlog.contextvars.bound_contextvars(request_id="r-1"):
+        structlog.get_logger("test").info("stored", booking="5", email="ada@example.org")
+
+    line = json.loads(capsys.readouterr().err)
+
+    assert line["event"] == "stored"
+    assert line["request_id"] == "r-1"
+    assert line["email"] == "<e-mail>"
+
+
+def test_a_traceback_of_a_library_is_masked_too(
+    json_lines: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure({"level": "INFO", "format": "json"})
+    error = ValueError("no such user: ada@example.org")
+    logging.getLogger("library").error("failed for %s", "ada@example.org", exc_info=error)
+
+    written = capsys.readouterr().err
+
+    assert "ada@example.org" not in written
+    assert "no such user" in written
