@@ -1,0 +1,99 @@
+"""Puts the parts together, once per process, on first use.
+
+Whoever serves a request asks here for the portal; nobody below knows how it was built. A process
+that was forked builds its own: sockets and threads do not survive a fork.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.utils import timezone
+
+from booking_api.queries.portal import Portal
+from hubspot_sync import HubSpotClient, build_client
+from hubspot_sync.context import CallContext
+from hubspot_sync.ledger import Observer
+from hubspot_sync.portal.profile import PortalProfile, load_profile
+from hubspot_sync.reads import HubSpotReads, PortalReads
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Services:
+    """What one process shares between its requests."""
+
+    pid: int
+    profile: PortalProfile
+    client: HubSpotClient
+    reads: PortalReads
+
+
+class Composition:
+    """Holds the process's services, and who wants to hear of their calls."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._services: Services | None = None
+        self._observers: list[Observer] = []
+
+    def observe_calls(self, observer: Observer) -> None:
+        """Tell `observer` of every call to HubSpot; does nothing the second time."""
+        with self._lock:
+            if observer in self._observers:
+                return
+            self._observers.append(observer)
+            if self._services is not None:
+                self._services.client.ledger.observe(observer)
+
+    def services(self) -> Services:
+        """Return this process's services; raise ConfigurationError for a bad portal profile."""
+        services = self._services
+        if services is not None and services.pid == os.getpid():
+            return services
+        with self._lock:
+            if self._services is None or self._services.pid != os.getpid():
+                self._services = self._build()
+            return self._services
+
+    def close(self) -> None:
+        """Close connections and threads; the next use builds anew."""
+        with self._lock:
+            services, self._services = self._services, None
+        if services is not None and services.pid == os.getpid():
+            services.client.close()
+
+    def _build(self) -> Services:
+        profile = load_profile(settings.HUBSPOT_PORTAL)
+        client = build_client(
+            settings.HUBSPOT,
+            observers=tuple(self._observers),
+            redis_url=settings.REDIS_URL or None,
+        )
+        reads = HubSpotReads(
+            profile=profile,
+            coalescer=client.coalescer,
+            transport=client.transport,
+            now=timezone.now,
+        )
+        return Services(pid=os.getpid(), profile=profile, client=client, reads=reads)
+
+
+_composition = Composition()
+services = _composition.services
+observe_calls = _composition.observe_calls
+close = _composition.close
+
+
+def portal(context: CallContext) -> Portal:
+    """Return the portal as the request behind `context` sees it."""
+    built = services()
+    return Portal(
+        profile=built.profile,
+        reads=built.reads,
+        fan_out=built.client.fan_out,
+        now=timezone.now(),
+        context=context,
+    )

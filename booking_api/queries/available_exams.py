@@ -1,0 +1,82 @@
+"""The exams of a type that can still be sat, with their seats.
+
+A search says which exams there may be; what is true of them comes from batch reads. Asked for
+realtime, seats are counted from the bookings themselves, and an exam whose count is not completely
+known fails the whole answer: a number that is only probably right is worse than a late one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from booking_api.queries.portal import Portal
+from booking_api.queries.together import together
+from booking_api.rules.dates import is_over
+from booking_api.rules.status import ExamStatus, available_slots, exam_status
+from hubspot_sync.portal.profile import MockType
+from hubspot_sync.records import MockExam
+
+LAST = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExamSeats:
+    """An exam and its seats; `total_bookings` is the stored or the counted number, as asked."""
+
+    exam: MockExam
+    total_bookings: int
+
+    @property
+    def available_slots(self) -> int:
+        return available_slots(self.exam.capacity, self.total_bookings)
+
+    @property
+    def status(self) -> ExamStatus:
+        return exam_status(self.available_slots)
+
+
+def available_exams(
+    portal: Portal, mock_type: MockType, *, include_full: bool, realtime: bool
+) -> tuple[ExamSeats, ...]:
+    """Return the exams by date, then start; raise HubSpotError."""
+    reads, context = portal.reads, portal.context
+    exam_ids = reads.active_exam_ids(mock_type.value, context)
+    if realtime:
+        found, counts = together(
+            portal.fan_out,
+            lambda: reads.exams(exam_ids, context).require_complete().found,
+            lambda: active_bookings(portal, exam_ids),
+        )
+    else:
+        found = reads.exams(exam_ids, context).require_complete().found
+        counts = {exam.id: exam.total_bookings for exam in found.values()}
+    seats = (
+        ExamSeats(exam=exam, total_bookings=counts[exam.id])
+        for exam in found.values()
+        if is_bookable(exam, mock_type, portal.now)
+    )
+    listed = (seat for seat in seats if include_full or seat.available_slots > 0)
+    return tuple(sorted(listed, key=by_date_then_start))
+
+
+def is_bookable(exam: MockExam, mock_type: MockType, now: datetime) -> bool:
+    """Search lags: the exam itself says whether it is still active and of this type."""
+    return exam.is_active and exam.mock_type == mock_type.value and not is_over(exam.ends_at, now)
+
+
+def active_bookings(portal: Portal, exam_ids: tuple[str, ...]) -> Mapping[str, int]:
+    """Return the number of active bookings of each exam, from complete reads only."""
+    links = portal.reads.exam_bookings(exam_ids, portal.context).require_complete().found
+    booking_ids = {id_ for ids in links.values() for id_ in ids}
+    bookings = portal.reads.bookings(booking_ids, portal.context).require_complete().found
+    active = {booking.id for booking in bookings.values() if booking.state == "active"}
+    return {exam_id: len(active.intersection(links.get(exam_id, ()))) for exam_id in exam_ids}
+
+
+def by_date_then_start(seats: ExamSeats) -> tuple[date, datetime, int, str]:
+    exam = seats.exam
+    day = date.max if exam.exam_date is None else exam.exam_date
+    starts_at = LAST if exam.starts_at is None else exam.starts_at
+    return day, starts_at, len(exam.id), exam.id

@@ -1,0 +1,45 @@
+"""What a student may spend on a mock type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from booking_api.queries.enrollments import newest_enrollment_id
+from booking_api.queries.portal import Portal
+from booking_api.queries.students import StudentPair, identified_contact
+from booking_api.rules.credits import SpendableCredits, spendable
+from hubspot_sync.portal.profile import MockType
+from hubspot_sync.records import Contact
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CreditCheck:
+    """What was found; `error_message` is None for the eligible."""
+
+    contact: Contact
+    mock_type: MockType
+    credits: SpendableCredits
+    enrollment_id: str | None
+
+    @property
+    def student_name(self) -> str:
+        return f"{self.contact.firstname} {self.contact.lastname}".strip()
+
+    @property
+    def eligible(self) -> bool:
+        return self.credits.available > 0
+
+    @property
+    def error_message(self) -> str | None:
+        return None if self.eligible else f"No credits left for {self.mock_type.value}."
+
+
+def credit_check(portal: Portal, pair: StudentPair, mock_type: MockType) -> CreditCheck:
+    """Return the credits; raise StudentNotFound, EmailMismatch, HubSpotError."""
+    contact = identified_contact(portal, pair)
+    return CreditCheck(
+        contact=contact,
+        mock_type=mock_type,
+        credits=spendable(contact.credits, mock_type),
+        enrollment_id=newest_enrollment_id(portal, contact),
+    )

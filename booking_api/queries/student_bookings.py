@@ -1,0 +1,124 @@
+"""A student's bookings, with their exams, a page at a time.
+
+Four round trips whatever the number: the contact; which bookings; the bookings and which exams;
+the exams. A booking that is archived has left the list; one whose exam is gone stays in it. What
+HubSpot did not answer is an error, never a shorter list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from booking_api.queries.portal import Portal
+from booking_api.queries.students import StudentPair, authenticated_contact
+from booking_api.queries.together import together
+from booking_api.rules.dates import end_of_day
+from booking_api.rules.pages import Entry, Filter, Page, page_of
+from booking_api.rules.status import BookingStatus, booking_status
+from hubspot_sync.records import Booking, MockExam
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BookingsAsked:
+    """Which page of a student's bookings; `after` wins over `page`."""
+
+    pair: StudentPair
+    filter: Filter
+    page: int
+    limit: int
+    after: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListedBooking:
+    """A booking with its exam, None where that is archived or was never linked."""
+
+    booking: Booking
+    exam: MockExam | None
+    status: BookingStatus
+
+    @property
+    def mock_type(self) -> str:
+        return self.booking.mock_type if self.exam is None else self.exam.mock_type
+
+    @property
+    def exam_date(self) -> date | None:
+        return self.booking.exam_date if self.exam is None else self.exam.exam_date
+
+    @property
+    def mock_exam_id(self) -> str | None:
+        return self.booking.mock_exam_id if self.exam is None else self.exam.id
+
+    @property
+    def dominant_hand(self) -> bool:
+        return self.booking.dominant_hand is True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudentBookings:
+    """One page of a student's bookings, and all credits of the student."""
+
+    page: Page[ListedBooking]
+    credits: Mapping[str, int]
+
+
+def student_bookings(portal: Portal, asked: BookingsAsked) -> StudentBookings:
+    """Return the page asked for; raise AuthFailed, InvalidRequest for a bad cursor, HubSpotError."""
+    contact = authenticated_contact(portal, asked.pair)
+    linked = portal.reads.contact_bookings([contact.id], portal.context).require_complete()
+    entries = entries_of(portal, linked.found.get(contact.id, ()))
+    page = page_of(
+        entries,
+        wanted=asked.filter,
+        now=portal.now,
+        limit=asked.limit,
+        number=asked.page,
+        after=asked.after,
+    )
+    return StudentBookings(page=page, credits=contact.credits)
+
+
+def entries_of(portal: Portal, booking_ids: tuple[str, ...]) -> list[Entry[ListedBooking]]:
+    reads, context = portal.reads, portal.context
+    if len(booking_ids) == 0:
+        return []
+    bookings, links = together(
+        portal.fan_out,
+        lambda: reads.bookings(booking_ids, context).require_complete().found,
+        lambda: reads.booking_exams(booking_ids, context).require_complete().found,
+    )
+    exam_ids = {exam_id for booking_id in bookings for exam_id in links.get(booking_id, ())}
+    exams = reads.exams(exam_ids, context).require_complete().found
+    return [
+        entry_of(portal, booking, exam_linked(links.get(booking.id, ()), exams))
+        for booking in bookings.values()
+    ]
+
+
+def exam_linked(exam_ids: tuple[str, ...], exams: Mapping[str, MockExam]) -> MockExam | None:
+    """Return the exam a booking is linked to; the first by id, should a person have linked two."""
+    there = sorted((len(id_), id_) for id_ in exam_ids if id_ in exams)
+    return exams[there[0][1]] if len(there) > 0 else None
+
+
+def entry_of(portal: Portal, booking: Booking, exam: MockExam | None) -> Entry[ListedBooking]:
+    ends_at = booking_ends_at(portal, booking, exam)
+    starts_at = ends_at if exam is None or exam.starts_at is None else exam.starts_at
+    status = booking_status(booking.state, ends_at, portal.now)
+    return Entry(
+        id=booking.id,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        state=booking.state,
+        value=ListedBooking(booking=booking, exam=exam, status=status),
+    )
+
+
+def booking_ends_at(portal: Portal, booking: Booking, exam: MockExam | None) -> datetime | None:
+    if exam is not None and exam.ends_at is not None:
+        return exam.ends_at
+    if booking.exam_date is None:
+        return None
+    return end_of_day(booking.exam_date, portal.profile.time_zone)

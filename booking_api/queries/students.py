@@ -1,0 +1,48 @@
+"""The student behind a student id and an e-mail.
+
+Both must match the same contact, on every request, cached or not. The e-mail finds the contact, the
+contact decides about the id; neither is believed alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from booking_api.queries.portal import Portal
+from booking_api.rules.errors import AuthFailed, EmailMismatch, StudentNotFound
+from hubspot_sync.records import Contact
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudentPair:
+    """Who somebody says they are; `email` is lower-cased."""
+
+    student_id: str
+    email: str
+
+
+def matching_contact(portal: Portal, pair: StudentPair) -> Contact | None:
+    """Return the contact both halves of the pair name, or None; raise HubSpotError."""
+    asked = portal.reads.contacts_by_email([pair.email], portal.context).require_complete()
+    contact = asked.found.get(pair.email)
+    if contact is None or contact.student_id != pair.student_id or contact.email != pair.email:
+        return None
+    return contact
+
+
+def authenticated_contact(portal: Portal, pair: StudentPair) -> Contact:
+    """Return the pair's contact; raise AuthFailed without saying which half was wrong."""
+    contact = matching_contact(portal, pair)
+    if contact is None:
+        raise AuthFailed
+    return contact
+
+
+def identified_contact(portal: Portal, pair: StudentPair) -> Contact:
+    """Return the pair's contact; raise StudentNotFound or EmailMismatch."""
+    contact = matching_contact(portal, pair)
+    if contact is not None:
+        return contact
+    if portal.reads.student_exists(pair.student_id, portal.context):
+        raise EmailMismatch
+    raise StudentNotFound
