@@ -1,8 +1,48 @@
-"""Routes."""
+"""Routes. No address under /api/ ends in a slash, and none redirects: the slashed form serves too."""
 
 from __future__ import annotations
 
-from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from typing import Any
 
-urlpatterns: list[URLPattern | URLResolver] = [path("admin/", admin.site.urls)]
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, path, re_path
+from django.views.generic import TemplateView
+
+from booking_api.api import errors, operations
+from booking_api.api.bookings import BookingViewSet
+from booking_api.api.mock_exams import MockExamViewSet
+
+booking = BookingViewSet.as_view({"get": "retrieve"})
+
+API: tuple[tuple[str, Any, dict[str, Any]], ...] = (
+    ("bookings/list", BookingViewSet.as_view({"get": "list"}), {}),
+    ("bookings", booking, {"booking_id": ""}),
+    ("bookings/<booking_id>", booking, {}),
+    ("mock-exams/available", MockExamViewSet.as_view({"get": "available"}), {}),
+    ("mock-exams/validate-credits", MockExamViewSet.as_view({"post": "validate_credits"}), {}),
+    ("health", operations.HealthView.as_view(), {}),
+    ("ready", operations.ReadyView.as_view(), {}),
+    ("schema", operations.SchemaView.as_view(), {}),
+    ("docs", operations.DocsView.as_view(), {}),
+)
+
+
+def both_forms(route: str, view: Any, arguments: dict[str, Any]) -> list[URLPattern]:
+    return [
+        path(f"api/{route}", view, arguments, name=route),
+        path(f"api/{route}/", view, arguments),
+    ]
+
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    *(pattern for row in API for pattern in both_forms(*row)),
+    re_path(r"^api(/|$)", errors.unknown_address),
+    path("metrics", operations.metrics),
+    path("admin/", admin.site.urls),
+    path("", TemplateView.as_view(template_name="front_page.html")),
+]
+
+handler400 = errors.handle_400
+handler403 = errors.handle_403
+handler404 = errors.handle_404
+handler500 = errors.handle_500

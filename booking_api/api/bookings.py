@@ -1,0 +1,167 @@
+"""A student's bookings over HTTP."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from booking_api import composition
+from booking_api.api.context import context_of
+from booking_api.api.documentation import answers
+from booking_api.api.envelope import answer
+from booking_api.api.identity import PairFields, StudentViewSet
+from booking_api.queries.booking_detail import booking_detail
+from booking_api.queries.student_bookings import BookingsAsked, student_bookings
+from booking_api.rules.errors import BookingNotFound, MissingBookingId
+from booking_api.rules.pages import FILTERS
+
+# HubSpot's ids are digits; anything else cannot be one, and is not worth a call.
+RECORD_ID = re.compile(r"[0-9]{1,20}")
+
+
+class BookingListQuery(PairFields):
+    filter = serializers.ChoiceField(choices=FILTERS, default="all")
+    page = serializers.IntegerField(min_value=1, default=1)
+    limit = serializers.IntegerField(min_value=1, max_value=100, default=20)
+    after = serializers.CharField(
+        max_length=512, default=None, help_text="A cursor from `pagination.next`; wins over `page`."
+    )
+
+    def asked(self) -> BookingsAsked:
+        """Return the validated question."""
+        data = self.validated_data
+        return BookingsAsked(
+            pair=self.pair(),
+            filter=data["filter"],
+            page=data["page"],
+            limit=data["limit"],
+            after=data["after"],
+        )
+
+
+class ExamFields(serializers.Serializer[Any]):
+    """A mock exam beside its booking."""
+
+    id = serializers.CharField()
+    mock_type = serializers.CharField()
+    exam_date = serializers.DateField(allow_null=True)
+    location = serializers.CharField()
+    start_time = serializers.CharField()
+    end_time = serializers.CharField()
+    capacity = serializers.IntegerField()
+    total_bookings = serializers.IntegerField()
+    is_active = serializers.BooleanField()
+
+
+class ListedBookingFields(serializers.Serializer[Any]):
+    """A row of the list; what the exam says wins over what the booking remembers of it."""
+
+    id = serializers.CharField(source="booking.id")
+    booking_id = serializers.CharField(source="booking.booking_id")
+    booking_number = serializers.CharField(source="booking.booking_id")
+    name = serializers.CharField(source="booking.name")
+    email = serializers.CharField(source="booking.email")
+    dominant_hand = serializers.BooleanField()
+    attending_location = serializers.CharField(source="booking.attending_location")
+    mock_type = serializers.CharField()
+    exam_date = serializers.DateField(allow_null=True)
+    location = serializers.CharField(source="exam.location", allow_null=True)
+    start_time = serializers.CharField(source="exam.start_time", allow_null=True)
+    end_time = serializers.CharField(source="exam.end_time", allow_null=True)
+    is_active = serializers.CharField(source="booking.is_active")
+    status = serializers.CharField()
+    created_at = serializers.DateTimeField(source="booking.created_at", allow_null=True)
+    mock_exam_id = serializers.CharField(allow_null=True)
+    mock_exam = ExamFields(source="exam", allow_null=True)
+
+
+class PaginationFields(serializers.Serializer[Any]):
+    """The old names and the new; each pair says the same."""
+
+    current_page = serializers.IntegerField(source="number")
+    total_pages = serializers.IntegerField()
+    total_bookings = serializers.IntegerField(source="total")
+    has_next = serializers.BooleanField()
+    has_previous = serializers.BooleanField()
+    page = serializers.IntegerField(source="number")
+    limit = serializers.IntegerField()
+    total = serializers.IntegerField()
+    hasMore = serializers.BooleanField(source="has_next")  # noqa: N815 - the contract's name
+    next = serializers.CharField(allow_null=True)
+
+
+class BookingListFields(serializers.Serializer[Any]):
+    bookings = ListedBookingFields(many=True, source="page.values")
+    pagination = PaginationFields(source="page")
+    credits = serializers.DictField(child=serializers.IntegerField())
+
+
+class BookingFields(serializers.Serializer[Any]):
+    """The booking itself, in the detail."""
+
+    id = serializers.CharField(source="booking.id")
+    booking_id = serializers.CharField(source="booking.booking_id")
+    name = serializers.CharField(source="booking.name")
+    email = serializers.CharField(source="booking.email")
+    dominant_hand = serializers.BooleanField()
+    status = serializers.CharField()
+    is_active = serializers.CharField(source="booking.is_active")
+    created_at = serializers.DateTimeField(source="booking.created_at", allow_null=True)
+    updated_at = serializers.DateTimeField(source="booking.updated_at", allow_null=True)
+    attending_location = serializers.CharField(source="booking.attending_location")
+
+
+class ContactFields(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    firstname = serializers.CharField()
+    lastname = serializers.CharField()
+    student_id = serializers.CharField()
+
+
+class EnrollmentFields(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    properties = serializers.DictField(child=serializers.CharField())
+
+
+class BookingDetailFields(serializers.Serializer[Any]):
+    booking = BookingFields(source="*")
+    mock_exam = ExamFields(source="exam", allow_null=True)
+    contact = ContactFields()
+    enrollment = EnrollmentFields(allow_null=True)
+
+
+class BookingViewSet(StudentViewSet):
+    """`/api/bookings/…`"""
+
+    @extend_schema(
+        summary="A student's bookings, a page at a time",
+        parameters=[BookingListQuery],
+        responses=answers("BookingList", BookingListFields(), 400, 401, 429, 503),
+    )
+    def list(self, request: Request) -> Response:
+        query = BookingListQuery(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        portal = composition.portal(context_of(request).for_calls())
+        found = student_bookings(portal, query.asked())
+        return answer(BookingListFields(found).data, f"{found.page.total} bookings.")
+
+    @extend_schema(
+        summary="One booking with its exam and its student",
+        parameters=[OpenApiParameter("booking_id", str, OpenApiParameter.PATH), PairFields],
+        responses=answers("BookingDetail", BookingDetailFields(), 400, 401, 403, 404, 429, 503),
+    )
+    def retrieve(self, request: Request, booking_id: str) -> Response:
+        if booking_id.strip() == "":
+            raise MissingBookingId
+        query = PairFields(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        if RECORD_ID.fullmatch(booking_id) is None:
+            raise BookingNotFound
+        portal = composition.portal(context_of(request).for_calls())
+        found = booking_detail(portal, booking_id, query.pair())
+        return answer(BookingDetailFields(found).data, "The booking.")

@@ -1,0 +1,109 @@
+"""What belongs to one request: its id, its deadline and what it cost.
+
+The middleware is the outermost, so that every response, whoever made it, carries `X-Request-ID`,
+`Server-Timing` and, under `/api/`, `Cache-Control: no-store`; and it writes the request's one log
+line, which has no query string, because that is where e-mails are.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+from rest_framework.request import Request
+
+from booking_api.ops import metrics
+from hubspot_sync.context import CallContext
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.ledger import Meter
+
+SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+META_KEY = "booking_api.request_context"
+
+CacheOutcome = Literal["hit", "miss", "bypass", "off"]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(kw_only=True, slots=True)
+class RequestContext:
+    """One request's own; `cache` is what the cache did for it, as far as known."""
+
+    request_id: str
+    deadline: Deadline
+    meter: Meter = field(default_factory=Meter)
+    cache: CacheOutcome = "off"
+
+    def for_calls(self) -> CallContext:
+        """Return the context for calls to HubSpot made on this request's behalf."""
+        return CallContext(deadline=self.deadline, meters=(self.meter,))
+
+    def server_timing(self) -> str:
+        duration_ms = self.meter.took_s * 1000
+        return (
+            f'hubspot;desc="{self.meter.calls} calls";dur={duration_ms:.1f}, '
+            f'cache;desc="{self.cache}"'
+        )
+
+
+def context_of(request: HttpRequest | Request) -> RequestContext:
+    """Return the context the middleware made for `request`, the DRF request's or Django's own."""
+    context: RequestContext = request.META[META_KEY]
+    return context
+
+
+def request_id_from(header: str | None) -> str:
+    """Return the caller's id where it is sane, otherwise a new one."""
+    if header is not None and SANE_REQUEST_ID.fullmatch(header) is not None:
+        return header
+    return uuid.uuid4().hex
+
+
+class RequestContextMiddleware:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+        metrics.start()
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        started_s = time.monotonic()
+        context = RequestContext(
+            request_id=request_id_from(request.headers.get("X-Request-ID")),
+            deadline=Deadline.after(settings.HUBSPOT.request_deadline_s),
+        )
+        request.META[META_KEY] = context
+        with structlog.contextvars.bound_contextvars(request_id=context.request_id):
+            response = self._get_response(request)
+            self._note(request, response, context, time.monotonic() - started_s)
+        response["X-Request-ID"] = context.request_id
+        response["Server-Timing"] = context.server_timing()
+        if request.path.startswith("/api/"):
+            response["Cache-Control"] = "no-store"
+        return response
+
+    def _note(
+        self,
+        request: HttpRequest,
+        response: HttpResponseBase,
+        context: RequestContext,
+        took_s: float,
+    ) -> None:
+        route = "unknown" if request.resolver_match is None else request.resolver_match.route
+        metrics.observe_request(
+            method=request.method or "", route=route, status=response.status_code, took_s=took_s
+        )
+        log.info(
+            "request",
+            method=request.method,
+            route=route,
+            status=response.status_code,
+            took_ms=round(took_s * 1000, 1),
+            hubspot_calls=context.meter.calls,
+            cache=context.cache,
+        )

@@ -1,0 +1,43 @@
+"""How the envelope looks in the schema, and which addresses it shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import inline_serializer
+from rest_framework import serializers
+
+Documented = serializers.Serializer[Any] | serializers.ListSerializer[Any]
+
+
+class ErrorFields(serializers.Serializer[Any]):
+    """Every answer that is not a success."""
+
+    success = serializers.BooleanField(default=False)
+    error = serializers.CharField(help_text="A sentence for a person.")
+    code = serializers.CharField()
+    validationErrors = serializers.ListField(  # noqa: N815 - the contract's name
+        child=serializers.CharField(), required=False
+    )
+    retryAfter = serializers.IntegerField(  # noqa: N815 - the contract's name
+        required=False, help_text="Seconds."
+    )
+    request_id = serializers.CharField()
+
+
+def answers(name: str, data: Documented, *errors: int) -> dict[int, Any]:
+    """Return the answers of an endpoint: `data` in the envelope, or one of the error statuses."""
+    enveloped = inline_serializer(
+        name,
+        {
+            "success": serializers.BooleanField(),
+            "message": serializers.CharField(),
+            "data": data,
+        },
+    )
+    return {200: enveloped} | dict.fromkeys(errors, ErrorFields)
+
+
+def one_form_of_each_address(endpoints: list[Any], **_: Any) -> list[Any]:
+    """Leave out what is served but not offered: the slashed forms and the missing id."""
+    return [row for row in endpoints if not row[0].endswith("/") and row[0] != "/api/bookings"]

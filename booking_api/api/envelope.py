@@ -1,0 +1,103 @@
+"""JSON in and out, and the shape that every answer has.
+
+`success` and `failure` make the envelope's body; the renderer only writes it. The parser refuses
+what is too long before reading it, and what orjson does not take for JSON, deep nesting and broken
+Unicode included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import IO, TYPE_CHECKING, Any
+
+import orjson
+from django.conf import settings
+from rest_framework.exceptions import APIException, ParseError
+from rest_framework.metadata import BaseMetadata
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+if TYPE_CHECKING:  # views are made from this module's classes
+    from rest_framework.views import APIView
+from typing_extensions import override
+
+
+class PayloadTooLarge(APIException):
+    status_code = 413
+
+
+class JsonRenderer(BaseRenderer):
+    """Writes a body with orjson; bytes are taken as rendered already."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    @override
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        if data is None:
+            return b""
+        return data if isinstance(data, bytes) else orjson.dumps(data)
+
+
+class JsonParser(BaseParser):
+    """Reads a body of at most MAX_BODY_BYTES as JSON."""
+
+    media_type = "application/json"
+
+    @override
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        body = stream.read(settings.MAX_BODY_BYTES + 1)
+        if len(body) > settings.MAX_BODY_BYTES:
+            raise PayloadTooLarge
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise ParseError(f"The body is not JSON: {error}.") from error
+
+
+class AllowedMethods(BaseMetadata):
+    """The answer to OPTIONS; the Allow header says the same."""
+
+    @override
+    def determine_metadata(self, request: Request, view: APIView) -> dict[str, Any]:
+        return success({"methods": view.allowed_methods}, "The methods this address knows.")
+
+
+def success(data: Any, message: str) -> dict[str, Any]:
+    return {"success": True, "message": message, "data": data}
+
+
+def answer(data: Any, message: str, status: int = 200) -> Response:
+    """Return the response of a view that did what was asked."""
+    return Response(success(data, message), status=status)
+
+
+def failure(
+    *,
+    code: str,
+    message: str,
+    request_id: str,
+    validation_errors: tuple[str, ...] = (),
+    retry_after_s: int | None = None,
+) -> dict[str, Any]:
+    """Return the body of every answer that is not a success."""
+    body: dict[str, Any] = {"success": False, "error": message, "code": code}
+    if len(validation_errors) > 0:
+        body["validationErrors"] = list(validation_errors)
+    if retry_after_s is not None:
+        body["retryAfter"] = retry_after_s
+    body["request_id"] = request_id
+    return body

@@ -1,0 +1,232 @@
+"""The one place where an exception becomes an HTTP answer.
+
+Six short steps: find what the exception means in the table; report it if it means nothing known;
+take its status from its code; build the envelope; roll back; answer. Whatever happens outside a
+view, a wrong host or an address that does not exist, comes out in the same shape.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.signals import got_request_exception
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.views import defaults
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from booking_api.api.context import context_of
+from booking_api.api.envelope import JsonRenderer, PayloadTooLarge, failure
+from booking_api.rules.errors import BookingError, InvalidRequest
+from hubspot_sync.errors import HubSpotError, RateLimited
+
+# What a caller is told who is not told anything better.
+RETRY_AFTER_S = 5
+
+STATUS_OF_CODE = {
+    "VALIDATION_ERROR": 400,
+    "MISSING_BOOKING_ID": 400,
+    "EMAIL_MISMATCH": 400,
+    "MALFORMED_JSON": 400,
+    "BAD_REQUEST": 400,
+    "AUTH_FAILED": 401,
+    "ACCESS_DENIED": 403,
+    "STUDENT_NOT_FOUND": 404,
+    "BOOKING_NOT_FOUND": 404,
+    "NOT_FOUND": 404,
+    "METHOD_NOT_ALLOWED": 405,
+    "NOT_ACCEPTABLE": 406,
+    "PAYLOAD_TOO_LARGE": 413,
+    "UNSUPPORTED_MEDIA_TYPE": 415,
+    "THROTTLED": 429,
+    "INTERNAL_ERROR": 500,
+    "HUBSPOT_UNAVAILABLE": 503,
+    "RATE_LIMITED": 503,
+}
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """What an exception means to the caller."""
+
+    code: str
+    message: str
+    validation_errors: tuple[str, ...] = ()
+    retry_after_s: int | None = None
+
+
+INTERNAL_ERROR = Failure(code="INTERNAL_ERROR", message="Something went wrong on our side.")
+NO_SUCH_ADDRESS = Failure(code="NOT_FOUND", message="There is nothing at this address.")
+BAD_REQUEST = Failure(code="BAD_REQUEST", message="The request could not be understood.")
+TOO_LARGE = Failure(code="PAYLOAD_TOO_LARGE", message="The body is too large.")
+NOT_ALLOWED = Failure(code="ACCESS_DENIED", message="You may not do this.")
+
+
+def of_booking_error(error: BookingError) -> Failure:
+    reasons = error.reasons if isinstance(error, InvalidRequest) else ()
+    return Failure(code=error.code, message=error.message, validation_errors=reasons)
+
+
+def of_hubspot_error(error: HubSpotError) -> Failure:
+    """HubSpot's own words stay in the log: they may name records and properties."""
+    log.warning("hubspot_failed", status=error.status, category=error.category, error=error.message)
+    wait_s = RETRY_AFTER_S if error.retry_after_s is None else math.ceil(error.retry_after_s)
+    failure_ = Failure(
+        code="HUBSPOT_UNAVAILABLE",
+        message="HubSpot cannot be reached; please try again.",
+        retry_after_s=max(1, wait_s),
+    )
+    if isinstance(error, RateLimited):
+        busy = "Too many requests are under way; please try again."
+        return replace(failure_, code="RATE_LIMITED", message=busy)
+    return failure_
+
+
+def of_validation_error(error: drf.ValidationError) -> Failure:
+    sentences = tuple(flatten(error.detail))
+    return Failure(
+        code="VALIDATION_ERROR", message=" ".join(sentences), validation_errors=sentences
+    )
+
+
+def of_throttled(error: drf.Throttled) -> Failure:
+    wait: float | None = vars(error).get("wait")
+    wait_s = RETRY_AFTER_S if wait is None else max(1, math.ceil(wait))
+    return Failure(
+        code="THROTTLED",
+        message=f"Too many requests; try again in {wait_s} s.",
+        retry_after_s=wait_s,
+    )
+
+
+def as_code(code: str) -> Callable[[drf.APIException], Failure]:
+    return lambda error: Failure(code=code, message=str(error.detail))
+
+
+def as_is(failure_: Failure) -> Callable[[Exception], Failure]:
+    return lambda _: failure_
+
+
+# The first row whose type fits decides.
+MEANINGS: tuple[tuple[type[Exception], Callable[[Any], Failure]], ...] = (
+    (BookingError, of_booking_error),
+    (HubSpotError, of_hubspot_error),
+    (drf.ValidationError, of_validation_error),
+    (drf.Throttled, of_throttled),
+    (drf.ParseError, as_code("MALFORMED_JSON")),
+    (drf.NotAuthenticated, as_code("AUTH_FAILED")),
+    (drf.AuthenticationFailed, as_code("AUTH_FAILED")),
+    (drf.PermissionDenied, as_code("ACCESS_DENIED")),
+    (drf.MethodNotAllowed, as_code("METHOD_NOT_ALLOWED")),
+    (drf.NotAcceptable, as_code("NOT_ACCEPTABLE")),
+    (drf.UnsupportedMediaType, as_code("UNSUPPORTED_MEDIA_TYPE")),
+    (drf.NotFound, as_is(NO_SUCH_ADDRESS)),
+    (Http404, as_is(NO_SUCH_ADDRESS)),
+    (PayloadTooLarge, as_is(TOO_LARGE)),
+    (RequestDataTooBig, as_is(TOO_LARGE)),
+    (PermissionDenied, as_is(NOT_ALLOWED)),
+)
+
+
+def flatten(detail: Any, field: str = "") -> list[str]:
+    """Return DRF's nested details as one sentence each, the field's name in front."""
+    if isinstance(detail, dict):
+        return [s for name, inner in detail.items() for s in flatten(inner, prefixed(field, name))]
+    if isinstance(detail, list):
+        return [sentence for inner in detail for sentence in flatten(inner, field)]
+    return [f"{field}: {detail}" if field else str(detail)]
+
+
+def prefixed(field: str, name: Any) -> str:
+    if name == "non_field_errors":
+        return field
+    return f"{field}.{name}" if field else str(name)
+
+
+def meaning_of(error: Exception) -> Failure | None:
+    for kind, explain in MEANINGS:
+        if isinstance(error, kind):
+            return explain(error)
+    return None
+
+
+def answer_exception(error: Exception, drf_context: dict[str, Any]) -> Response:
+    """Return the answer to an exception raised in a view; DRF's exception handler."""
+    request = drf_context["request"]
+    meaning = meaning_of(error)
+    if meaning is None:
+        report(error, request._request)
+        meaning = INTERNAL_ERROR
+    set_rollback()
+    response = Response(body_of(meaning, request), status=STATUS_OF_CODE[meaning.code])
+    if meaning.retry_after_s is not None:
+        response["Retry-After"] = str(meaning.retry_after_s)
+    return response
+
+
+def report(error: Exception, request: HttpRequest) -> None:
+    """Tell whoever watches: an exception that is answered here never reaches Django, which would
+    have sent its signal and logged it."""
+    got_request_exception.send(sender=answer_exception, request=request)
+    log.error("unhandled_exception", path=request.path, exc_info=error)
+
+
+def body_of(meaning: Failure, request: Any) -> dict[str, Any]:
+    return failure(
+        code=meaning.code,
+        message=meaning.message,
+        validation_errors=meaning.validation_errors,
+        retry_after_s=meaning.retry_after_s,
+        request_id=context_of(request).request_id,
+    )
+
+
+def plain(request: HttpRequest, meaning: Failure) -> HttpResponse:
+    """Return the envelope outside DRF."""
+    return HttpResponse(
+        JsonRenderer().render(body_of(meaning, request)),
+        status=STATUS_OF_CODE[meaning.code],
+        content_type=JsonRenderer.media_type,
+    )
+
+
+def concerns_the_api(request: HttpRequest) -> bool:
+    return request.path.startswith("/api/")
+
+
+def unknown_address(request: HttpRequest, **_: Any) -> HttpResponse:
+    """The last route under /api/: with DEBUG, Django's own 404 would be a page."""
+    return plain(request, NO_SUCH_ADDRESS)
+
+
+def handle_400(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if concerns_the_api(request):
+        too_large = isinstance(exception, RequestDataTooBig)
+        return plain(request, TOO_LARGE if too_large else BAD_REQUEST)
+    return defaults.bad_request(request, exception)
+
+
+def handle_403(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if concerns_the_api(request):
+        return plain(request, NOT_ALLOWED)
+    return defaults.permission_denied(request, exception)
+
+
+def handle_404(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if concerns_the_api(request):
+        return plain(request, NO_SUCH_ADDRESS)
+    return defaults.page_not_found(request, exception)
+
+
+def handle_500(request: HttpRequest) -> HttpResponseBase:
+    if concerns_the_api(request):
+        return plain(request, INTERNAL_ERROR)
+    return defaults.server_error(request)

@@ -1,0 +1,86 @@
+"""Who is asking: a student by pair, a member of staff, or the scheduler.
+
+A student has no login: the pair of student id and e-mail is checked against HubSpot by the queries
+on every request. Wrong pairs are counted here, against guessing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from rest_framework import serializers
+from rest_framework.authentication import (
+    BaseAuthentication,
+    SessionAuthentication,
+    TokenAuthentication,
+)
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import BasePermission, IsAdminUser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSet
+from typing_extensions import override
+
+from booking_api.api.throttles import FailedPairThrottle, ReadThrottle, failed_pairs
+from booking_api.queries.students import StudentPair
+from booking_api.rules.errors import WrongPair
+
+
+class PairFields(serializers.Serializer[Any]):
+    """The fields by which a student says who they are."""
+
+    student_id = serializers.RegexField(r"\A[A-Z0-9]+\Z", max_length=64)
+    email = serializers.EmailField(max_length=254)
+
+    def pair(self) -> StudentPair:
+        """Return the validated pair."""
+        return StudentPair(
+            student_id=self.validated_data["student_id"],
+            email=self.validated_data["email"].lower(),
+        )
+
+
+class StudentViewSet(ViewSet):
+    """Base of what students call."""
+
+    throttle_classes = (FailedPairThrottle, ReadThrottle)
+
+    @override
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, WrongPair):
+            failed_pairs(self.request).add()
+        return super().handle_exception(exc)
+
+
+class CronAuthentication(BaseAuthentication):
+    """`Authorization: Bearer $CRON_SECRET`; without a secret, nobody."""
+
+    @override
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, str] | None:
+        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        known = settings.CRON_SECRET
+        if known == "" or not secrets.compare_digest(secret.encode(), known.encode()):
+            raise AuthenticationFailed("The secret is not right.")
+        return AnonymousUser(), "cron"
+
+    @override
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+STAFF_AUTHENTICATION = (TokenAuthentication, SessionAuthentication)
+CRON_AUTHENTICATION = (CronAuthentication, *STAFF_AUTHENTICATION)
+
+
+class CronOrStaff(BasePermission):
+    @override
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if isinstance(request.successful_authenticator, CronAuthentication):
+            return True
+        return IsAdminUser().has_permission(request, view)

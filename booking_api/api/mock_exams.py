@@ -1,0 +1,107 @@
+"""Mock exams over HTTP: which can be booked, and what a student may spend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from booking_api import composition
+from booking_api.api.context import context_of
+from booking_api.api.documentation import answers
+from booking_api.api.envelope import answer
+from booking_api.api.identity import PairFields, StudentViewSet
+from booking_api.queries.available_exams import available_exams
+from booking_api.queries.credit_check import credit_check
+from booking_api.rules.errors import InvalidRequest
+from hubspot_sync.portal.profile import MockType, PortalProfile
+
+
+class AvailableQuery(serializers.Serializer[Any]):
+    mock_type = serializers.CharField(max_length=100)
+    include_capacity = serializers.BooleanField(default=True, help_text="List full exams too.")
+    realtime = serializers.BooleanField(
+        default=False, help_text="Count seats from the bookings themselves."
+    )
+
+
+class AvailableExamFields(serializers.Serializer[Any]):
+    mock_exam_id = serializers.CharField(source="exam.id")
+    exam_date = serializers.DateField(source="exam.exam_date", allow_null=True)
+    start_time = serializers.CharField(source="exam.start_time")
+    end_time = serializers.CharField(source="exam.end_time")
+    mock_type = serializers.CharField(source="exam.mock_type")
+    capacity = serializers.IntegerField(source="exam.capacity")
+    total_bookings = serializers.IntegerField()
+    available_slots = serializers.IntegerField()
+    location = serializers.CharField(source="exam.location")
+    is_active = serializers.BooleanField(source="exam.is_active")
+    status = serializers.CharField()
+
+
+class CreditsAsked(PairFields):
+    mock_type = serializers.CharField(max_length=100)
+
+
+class CreditBreakdownFields(serializers.Serializer[Any]):
+    specific_credits = serializers.IntegerField(source="specific")
+    shared_credits = serializers.IntegerField(source="shared")
+
+
+class CreditCheckFields(serializers.Serializer[Any]):
+    eligible = serializers.BooleanField()
+    available_credits = serializers.IntegerField(source="credits.available")
+    credit_breakdown = CreditBreakdownFields(source="credits")
+    contact_id = serializers.CharField(source="contact.id")
+    enrollment_id = serializers.CharField(allow_null=True)
+    student_name = serializers.CharField()
+    error_message = serializers.CharField(required=False, help_text="Only where not eligible.")
+
+
+def known_mock_type(profile: PortalProfile, value: str) -> MockType:
+    """Return the portal's mock type; raise InvalidRequest naming those there are."""
+    mock_type = profile.mock_type(value)
+    if mock_type is None:
+        known = ", ".join(mock_type.value for mock_type in profile.mock_types)
+        raise InvalidRequest(f"mock_type: must be one of {known}.")
+    return mock_type
+
+
+class MockExamViewSet(StudentViewSet):
+    """`/api/mock-exams/…`"""
+
+    @extend_schema(
+        summary="The exams of a type that can be booked, with their seats",
+        parameters=[AvailableQuery],
+        responses=answers("AvailableExams", AvailableExamFields(many=True), 400, 429, 503),
+    )
+    def available(self, request: Request) -> Response:
+        query = AvailableQuery(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        portal = composition.portal(context_of(request).for_calls())
+        seats = available_exams(
+            portal,
+            known_mock_type(portal.profile, query.validated_data["mock_type"]),
+            include_full=query.validated_data["include_capacity"],
+            realtime=query.validated_data["realtime"],
+        )
+        return answer(AvailableExamFields(seats, many=True).data, f"{len(seats)} mock exams.")
+
+    @extend_schema(
+        summary="What a student may spend on a mock type",
+        request=CreditsAsked,
+        responses=answers("CreditCheck", CreditCheckFields(), 400, 404, 413, 415, 429, 503),
+    )
+    def validate_credits(self, request: Request) -> Response:
+        body = CreditsAsked(data=request.data)
+        body.is_valid(raise_exception=True)
+        portal = composition.portal(context_of(request).for_calls())
+        mock_type = known_mock_type(portal.profile, body.validated_data["mock_type"])
+        checked = credit_check(portal, body.pair(), mock_type)
+        data = CreditCheckFields(checked).data
+        if checked.eligible:
+            del data["error_message"]
+        return answer(data, "The credits were checked.")

@@ -1,0 +1,87 @@
+"""For those who run this: health, readiness, metrics, the schema and its page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, inline_serializer
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from prometheus_client import CONTENT_TYPE_LATEST
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from booking_api.api.context import context_of
+from booking_api.api.documentation import ErrorFields
+from booking_api.api.envelope import failure, success
+from booking_api.ops.health import readiness
+from booking_api.ops.metrics import exposition
+
+SERVICE = "mocks-booking-api"
+DOCUMENTED_HEALTH = inline_serializer(
+    "Health",
+    {
+        "status": serializers.CharField(),
+        "timestamp": serializers.DateTimeField(),
+        "service": serializers.CharField(),
+    },
+)
+
+
+def flat_and_enveloped(data: dict[str, Any], message: str) -> dict[str, Any]:
+    """Return `data` in the envelope and beside it: monitors read it flat, as they always have."""
+    return data | success(data, message)
+
+
+class HealthView(APIView):
+    """Whether this process answers; nothing else is asked."""
+
+    @extend_schema(summary="Is the process alive?", responses={200: DOCUMENTED_HEALTH})
+    def get(self, _: Request) -> Response:
+        data = {"status": "healthy", "timestamp": timezone.now(), "service": SERVICE}
+        return Response(flat_and_enveloped(data, "Healthy."))
+
+
+class ReadyView(APIView):
+    """Whether everything it needs answers."""
+
+    @extend_schema(
+        summary="Are database, cache and HubSpot there?",
+        responses={200: DOCUMENTED_HEALTH, 503: ErrorFields},
+    )
+    def get(self, request: Request) -> Response:
+        context = context_of(request)
+        parts = readiness(context.for_calls())
+        checks = {"database": parts.database, "cache": parts.cache, "hubspot": parts.hubspot}
+        data = {
+            "status": "ready" if parts.ready else "not ready",
+            "timestamp": timezone.now(),
+            "service": SERVICE,
+            "checks": {name: "ok" if there else "failed" for name, there in checks.items()},
+        }
+        if parts.ready:
+            return Response(flat_and_enveloped(data, "Ready."))
+        silent = ", ".join(name for name, there in checks.items() if not there)
+        body = failure(
+            code="NOT_READY" if parts.hubspot else "HUBSPOT_UNAVAILABLE",
+            message=f"No answer from: {silent}.",
+            request_id=context.request_id,
+        )
+        return Response(data | body, status=503)
+
+
+def metrics(_: HttpRequest) -> HttpResponse:
+    return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
+
+
+class SchemaView(SpectacularAPIView):
+    """The OpenAPI schema."""
+
+
+class DocsView(SpectacularSwaggerView):
+    """The schema as a page; all it loads is served from here."""
+
+    url_name = "schema"

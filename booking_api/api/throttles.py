@@ -1,0 +1,123 @@
+"""How many requests one caller may make, by scope; the rates are settings.
+
+Counted in fixed windows with the cache's atomic increment, so that threads and processes cannot
+lose counts. DRF's own throttle reads and writes a list in two steps, and a burst gets past it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from typing import ClassVar
+
+from django.conf import settings
+from django.core.cache import caches
+from django.http import HttpRequest
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
+from typing_extensions import override
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def address_of(text: str) -> IPAddress | None:
+    try:
+        return ipaddress.ip_address(text.strip())
+    except ValueError:
+        return None
+
+
+def is_trusted(address: IPAddress) -> bool:
+    return any(address in ipaddress.ip_network(known) for known in settings.TRUSTED_PROXIES)
+
+
+def client_address(request: HttpRequest | Request) -> str:
+    """Return who is calling, as something to count by.
+
+    `X-Forwarded-For` is written by anyone; it is read from its right end, and only as far as our
+    own proxies wrote it. An IPv6 caller is its /64: one household has that many addresses.
+    """
+    address = address_of(request.META.get("REMOTE_ADDR", ""))
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    while address is not None and is_trusted(address) and len(forwarded) > 0:
+        said = address_of(forwarded.pop())
+        if said is None:
+            break
+        address = said
+    if address is None:
+        return "unknown"
+    if address.version == 6:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+class Window:
+    """One caller's count in the window that is now; None as rate is no limit."""
+
+    def __init__(self, scope: str, caller: str) -> None:
+        self._rate: tuple[int, int] | None = settings.THROTTLE_RATES[scope]
+        self._scope = scope
+        self._caller = hashlib.sha256(caller.encode()).hexdigest()[:32]
+
+    def add(self) -> int:
+        """Count one more and return the count."""
+        if self._rate is None:
+            return 0
+        cache, key = caches["throttles"], self._key(self._rate[1])
+        if cache.add(key, 1, timeout=self._rate[1]):
+            return 1
+        try:
+            return cache.incr(key) or 0
+        except ValueError:  # evicted between the two
+            return 1
+
+    def count(self) -> int:
+        if self._rate is None:
+            return 0
+        return caches["throttles"].get(self._key(self._rate[1])) or 0
+
+    def over(self, count: int) -> bool:
+        return self._rate is not None and count > self._rate[0]
+
+    def wait_s(self) -> float:
+        period_s = 1 if self._rate is None else self._rate[1]
+        return period_s - timezone.now().timestamp() % period_s
+
+    def _key(self, period_s: int) -> str:
+        number = int(timezone.now().timestamp() // period_s)
+        return f"{self._scope}:{number}:{self._caller}"
+
+
+class ReadThrottle(BaseThrottle):
+    """Reads, by the student asked about and the address asking."""
+
+    scope: ClassVar[str] = "reads"
+
+    @override
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        student_id = request.query_params.get("student_id", "")
+        self._window = Window(self.scope, f"{client_address(request)} {student_id}")
+        return not self._window.over(self._window.add())
+
+    @override
+    def wait(self) -> float:
+        return self._window.wait_s()
+
+
+def failed_pairs(request: HttpRequest | Request) -> Window:
+    return Window("failed_pairs", client_address(request))
+
+
+class FailedPairThrottle(BaseThrottle):
+    """Addresses that named too many wrong student pairs, refused before their next guess."""
+
+    @override
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        self._window = failed_pairs(request)
+        return not self._window.over(self._window.count() + 1)
+
+    @override
+    def wait(self) -> float:
+        return self._window.wait_s()

@@ -1,0 +1,98 @@
+"""The API as tests call it: through Django's whole stack, against the sandbox as its HubSpot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from django.core.cache import caches
+from django.test import Client
+from pytest_django import Settings
+
+from booking_api import composition
+from hubspot_sync.config import ApiVersion, HubSpotConfig
+from tests.sandbox import SandboxHandle
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer: status, JSON (None where it is none), headers."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+    @property
+    def code(self) -> str:
+        return str(self.body["code"])
+
+    @property
+    def data(self) -> Any:
+        assert self.status in {200, 201}, self.body
+        return self.body["data"]
+
+
+@dataclass(slots=True)
+class Api:
+    """Calls the API; exceptions come out as answers, as a server would give them."""
+
+    client: Client = field(default_factory=lambda: Client(raise_request_exception=False))
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None, **query: Any) -> Reply:
+        return self.send("GET", path, query=query, headers=headers)
+
+    def post(self, path: str, **body: Any) -> Reply:
+        return self.send("POST", path, body=orjson.dumps(body))
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: bytes = b"",
+        content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+        **environ: str,
+    ) -> Reply:
+        response = self.client.generic(
+            method,
+            path,
+            body,
+            content_type=content_type,
+            query_params=query,
+            headers=headers,
+            **environ,
+        )
+        content = b"".join(response) if response.streaming else response.content
+        is_json = response.headers.get("Content-Type", "").startswith("application/json")
+        return Reply(
+            status=response.status_code,
+            body=orjson.loads(content) if is_json and content else content or None,
+            headers=response.headers,
+        )
+
+
+@contextmanager
+def connected(
+    settings: Settings,
+    sandbox: SandboxHandle,
+    *,
+    portal: str = "default",
+    api_version: ApiVersion = "2026-09",
+    **hubspot: Any,
+) -> Iterator[Api]:
+    """Point the application at the sandbox, with nothing remembered from before."""
+    composition.close()
+    for cache in caches.all():
+        cache.clear()
+    settings.HUBSPOT = HubSpotConfig(
+        base_url=sandbox.base_url, token=sandbox.token, api_version=api_version, **hubspot
+    )
+    settings.HUBSPOT_PORTAL = portal
+    caches["throttles"].clear()
+    yield Api()
+    composition.close()
