@@ -1,17 +1,39 @@
 """What the application may ask of the portal, in typed records and in batches.
 
 `PortalReads` is the whole list. Each method takes many keys at once and answers Found, Missing and
-Unknown for each; none ever raises for a part that failed.
+Unknown for each; none ever raises for a part that failed. `HubSpotReads` asks HubSpot itself, every
+time; whoever wants a cache puts it in front.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
 from typing import Protocol
 
+from typing_extensions import override
+
+from hubspot_sync.coalesce import Coalescer
 from hubspot_sync.context import CallContext
 from hubspot_sync.outcomes import Many
-from hubspot_sync.records import Booking, Contact, Enrollment, MockExam
+from hubspot_sync.paging import SearchFilter, search_ids
+from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.raw_records import RawRecord
+from hubspot_sync.records import (
+    Booking,
+    Contact,
+    Enrollment,
+    MockExam,
+    booking_property_names,
+    contact_property_names,
+    enrollment_property_names,
+    exam_property_names,
+    read_booking,
+    read_contact,
+    read_enrollment,
+    read_exam,
+)
+from hubspot_sync.transport import Transport
 
 
 class PortalReads(Protocol):
@@ -59,3 +81,141 @@ class PortalReads(Protocol):
         """Which exams of a type may be bookable, by search: ids alone, their values come from
         `exams`. Raises HubSpotError."""
         ...
+
+    def student_exists(self, student_id: str, context: CallContext) -> bool:
+        """Whether some contact has this student id, by search: good enough to word a refusal,
+        never to let anybody in. Raises HubSpotError."""
+        ...
+
+
+class HubSpotReads(PortalReads):
+    """The same, from HubSpot; concurrent callers share calls through the coalescer."""
+
+    def __init__(
+        self,
+        *,
+        profile: PortalProfile,
+        coalescer: Coalescer,
+        transport: Transport,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._profile = profile
+        self._types = profile.object_types
+        self._coalescer = coalescer
+        self._transport = transport
+        self._now = now
+
+    @override
+    def contacts_by_email(self, emails: Collection[str], context: CallContext) -> Many[Contact]:
+        # HubSpot may find a contact by a second address of theirs too; the result is keyed by the
+        # first, so nobody is let in by another.
+        raw = self._coalescer.read(
+            self._types.contacts,
+            {email.strip().lower() for email in emails},
+            properties=contact_property_names(self._profile),
+            context=context,
+            id_property=self._profile.contact_properties["email"],
+        )
+        return raw.map(self._contact)
+
+    @override
+    def contacts(self, ids: Collection[str], context: CallContext) -> Many[Contact]:
+        names = contact_property_names(self._profile)
+        raw = self._coalescer.read(self._types.contacts, ids, properties=names, context=context)
+        return raw.map(self._contact)
+
+    @override
+    def bookings(self, ids: Collection[str], context: CallContext) -> Many[Booking]:
+        names = booking_property_names(self._profile)
+        raw = self._coalescer.read(self._types.bookings, ids, properties=names, context=context)
+        return raw.map(self._booking)
+
+    @override
+    def exams(self, ids: Collection[str], context: CallContext) -> Many[MockExam]:
+        names = exam_property_names(self._profile)
+        raw = self._coalescer.read(self._types.mock_exams, ids, properties=names, context=context)
+        return raw.map(lambda record: read_exam(record.id, record.properties, self._profile))
+
+    @override
+    def enrollments(self, ids: Collection[str], context: CallContext) -> Many[Enrollment]:
+        if self._types.enrollments is None:
+            return Many(found={}, missing=frozenset(ids))
+        names = enrollment_property_names(self._profile)
+        raw = self._coalescer.read(self._types.enrollments, ids, properties=names, context=context)
+        return raw.map(lambda record: read_enrollment(record.id, record.properties, self._profile))
+
+    @override
+    def contact_bookings(
+        self, contact_ids: Collection[str], context: CallContext
+    ) -> Many[tuple[str, ...]]:
+        return self._linked(self._types.contacts, self._types.bookings, contact_ids, context)
+
+    @override
+    def exam_bookings(
+        self, exam_ids: Collection[str], context: CallContext
+    ) -> Many[tuple[str, ...]]:
+        return self._linked(self._types.mock_exams, self._types.bookings, exam_ids, context)
+
+    @override
+    def booking_exams(
+        self, booking_ids: Collection[str], context: CallContext
+    ) -> Many[tuple[str, ...]]:
+        return self._linked(self._types.bookings, self._types.mock_exams, booking_ids, context)
+
+    @override
+    def booking_contacts(
+        self, booking_ids: Collection[str], context: CallContext
+    ) -> Many[tuple[str, ...]]:
+        return self._linked(self._types.bookings, self._types.contacts, booking_ids, context)
+
+    @override
+    def contact_enrollments(
+        self, contact_ids: Collection[str], context: CallContext
+    ) -> Many[tuple[str, ...]]:
+        if self._types.enrollments is None:
+            return Many(found=dict.fromkeys(contact_ids, ()))
+        return self._linked(self._types.contacts, self._types.enrollments, contact_ids, context)
+
+    @override
+    def active_exam_ids(self, mock_type: str, context: CallContext) -> tuple[str, ...]:
+        names = self._profile.exam_properties
+        # A day early: an exam may run past midnight, and search compares dates in UTC.
+        yesterday = self._now().astimezone(self._profile.time_zone).date() - timedelta(days=1)
+        filters = (
+            SearchFilter(property_name=names["mock_type"], operator="EQ", value=mock_type),
+            _any_of(names["is_active"], self._profile.exam_active_values),
+            SearchFilter(
+                property_name=names["exam_date"], operator="GTE", value=yesterday.isoformat()
+            ),
+        )
+        return search_ids(self._transport, self._types.mock_exams, filters, context)
+
+    @override
+    def student_exists(self, student_id: str, context: CallContext) -> bool:
+        name = self._profile.contact_properties["student_id"]
+        same = SearchFilter(property_name=name, operator="EQ", value=student_id)
+        return len(search_ids(self._transport, self._types.contacts, (same,), context)) > 0
+
+    def _linked(
+        self, from_type: str, to_type: str, ids: Collection[str], context: CallContext
+    ) -> Many[tuple[str, ...]]:
+        return self._coalescer.read_associations(from_type, to_type, ids, context=context)
+
+    def _contact(self, record: RawRecord) -> Contact:
+        return read_contact(record.id, record.properties, self._profile)
+
+    def _booking(self, record: RawRecord) -> Booking:
+        return read_booking(
+            record.id,
+            record.properties,
+            self._profile,
+            created_at=record.created_at,
+            updated_at=record.updated_at,
+        )
+
+
+def _any_of(name: str, values: tuple[str, ...]) -> SearchFilter:
+    """EQ where it will do: HubSpot wants the values of IN in lower case for some properties."""
+    if len(values) == 1:
+        return SearchFilter(property_name=name, operator="EQ", value=values[0])
+    return SearchFilter(property_name=name, operator="IN", values=values)

@@ -1,0 +1,208 @@
+"""The portal in typed records, read from the sandbox over sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from hubspot_sync import HubSpotClient, build_client
+from hubspot_sync.config import HubSpotConfig
+from hubspot_sync.context import CallContext
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.portal.profile import PortalProfile, load_profile
+from hubspot_sync.reads import HubSpotReads
+from tests.builders import Portal
+from tests.sandbox import SandboxHandle
+
+CALLED_A_BATCH_READ = "objects.batch_read"
+
+
+@pytest.fixture(params=["default", "prepdoctors"])
+def profile(request: pytest.FixtureRequest) -> PortalProfile:
+    return load_profile(request.param)
+
+
+@pytest.fixture
+def portal(kind_sandbox: SandboxHandle, profile: PortalProfile) -> Portal:
+    return Portal(kind_sandbox, profile)
+
+
+@pytest.fixture
+def client(sandbox: SandboxHandle) -> Iterator[HubSpotClient]:
+    client = build_client(HubSpotConfig(base_url=sandbox.base_url, token=sandbox.token))
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def reads(client: HubSpotClient, profile: PortalProfile) -> HubSpotReads:
+    return HubSpotReads(
+        profile=profile,
+        coalescer=client.coalescer,
+        transport=client.transport,
+        now=lambda: datetime.now(UTC),
+    )
+
+
+@pytest.fixture
+def context() -> CallContext:
+    return CallContext(deadline=Deadline.after(20))
+
+
+def test_a_student_is_found_by_e_mail_however_it_is_written(
+    portal: Portal, reads: HubSpotReads, context: CallContext
+) -> None:
+    alice = portal.student("alice")
+
+    answer = reads.contacts_by_email([f" {alice.email.upper()} "], context).require_complete()
+
+    assert answer.found[alice.email].student_id == "S1001"
+    assert answer.found[alice.email].credits == dict(alice.credits)
+
+
+def test_an_address_nobody_has_is_missing_and_a_blank_one_is_not_asked_for(
+    portal: Portal, reads: HubSpotReads, context: CallContext
+) -> None:
+    answer = reads.contacts_by_email(["nobody@example.org", " "], context)
+
+    assert answer.missing == {"nobody@example.org", ""}
+    assert portal.sandbox.calls_count(CALLED_A_BATCH_READ) == 1
+
+
+def test_a_booking_and_its_exam_are_read_as_they_were_made(
+    portal: Portal, reads: HubSpotReads, context: CallContext
+) -> None:
+    booking = portal.booking(portal.student("alice"), portal.exam(in_days=3))
+
+    stored = reads.bookings([booking.id], context).require_complete().found[booking.id]
+    exam = reads.exams([booking.exam.id], context).require_complete().found[booking.exam.id]
+
+    assert (stored.booking_id, stored.state) == (booking.booking_id, "active")
+    assert (stored.mock_type, stored.exam_date) == (booking.exam.mock_type, booking.exam.day)
+    assert (exam.exam_date, exam.start_time) == (booking.exam.day, booking.exam.start_time)
+    assert exam.ends_at is not None
+    assert exam.ends_at.astimezone(portal.profile.time_zone).hour == 13
+
+
+def test_links_are_read_from_both_sides(
+    portal: Portal, reads: HubSpotReads, context: CallContext
+) -> None:
+    alice, exam = portal.student("alice"), portal.exam()
+    booking = portal.booking(alice, exam)
+
+    assert reads.contact_bookings([alice.id], context).found[alice.id] == (booking.id,)
+    assert reads.exam_bookings([exam.id], context).found[exam.id] == (booking.id,)
+    assert reads.booking_exams([booking.id], context).found[booking.id] == (exam.id,)
+    assert reads.booking_contacts([booking.id], context).found[booking.id] == (alice.id,)
+
+
+def test_a_student_without_bookings_has_none_rather_than_an_unknown_number(
+    portal: Portal, reads: HubSpotReads, context: CallContext
+) -> None:
+    bob = portal.student("bob")
+
+    assert reads.contact_bookings([bob.id], context).require_complete().found[bob.id] == ()
+
+
+def test_all_bookings_of_a_crowded_exam_are_counted(
+    portal: Portal, reads: HubSpotReads, context: CallContext
+) -> None:
+    exam, bookings = portal.exam_with_bookings(620)
+
+    linked = reads.exam_bookings([exam.id], context).require_complete().found[exam.id]
+
+    assert set(linked) == {booking.id for booking in bookings}
+
+
+def test_an_archived_exam_is_missing_and_no_longer_linked(
+    portal: Portal, reads: HubSpotReads, context: CallContext
+) -> None:
+    booking = portal.booking(portal.student("alice"), portal.exam())
+    portal.archive(booking.exam)
+
+    assert reads.exams([booking.exam.id], context).missing == {booking.exam.id}
+    assert reads.booking_exams([booking.id], context).found[booking.id] == ()
+
+
+def test_only_active_exams_of_the_type_that_may_not_be_over_are_listed(
+    portal: Portal, reads: HubSpotReads, context: CallContext
+) -> None:
+    first, second = portal.profile.mock_types[:2]
+    wanted = {portal.exam(mock_type=first.value, in_days=days).id for days in (0, 1, 30)}
+    portal.exam(mock_type=second.value)
+    portal.exam(mock_type=first.value, active=False)
+    portal.exam(mock_type=first.value, in_days=-5)
+
+    assert set(reads.active_exam_ids(first.value, context)) == wanted
+
+
+def test_every_active_exam_is_listed_however_many_there_are(
+    portal: Portal, reads: HubSpotReads, context: CallContext
+) -> None:
+    with portal.at_once():
+        exams = {portal.exam(in_days=turn % 90).id for turn in range(450)}
+
+    assert set(reads.active_exam_ids(portal.first_type.value, context)) == exams
+
+
+def test_an_exam_of_last_night_is_still_asked_for(
+    portal: Portal, client: HubSpotClient, context: CallContext
+) -> None:
+    exam = portal.exam(in_days=0)
+    reads = HubSpotReads(
+        profile=portal.profile,
+        coalescer=client.coalescer,
+        transport=client.transport,
+        now=lambda: datetime.now(UTC) + timedelta(days=1),
+    )
+
+    assert reads.active_exam_ids(exam.mock_type, context) == (exam.id,)
+
+
+def test_enrollments_are_read_where_the_portal_has_them(
+    portal: Portal, reads: HubSpotReads, context: CallContext
+) -> None:
+    alice = portal.student("alice")
+    if portal.profile.object_types.enrollments is None:
+        assert reads.contact_enrollments([alice.id], context).found == {alice.id: ()}
+        assert reads.enrollments(["7"], context).missing == {"7"}
+        assert portal.sandbox.calls_count() == 0
+        return
+    enrollment = portal.enrollment(alice, name="NDECC autumn")
+
+    assert reads.contact_enrollments([alice.id], context).found[alice.id] == (enrollment,)
+    stored = reads.enrollments([enrollment], context).require_complete().found[enrollment]
+    assert stored.properties["name"] == "NDECC autumn"
+
+
+def test_what_could_not_be_read_is_unknown_and_not_missing(
+    portal: Portal, reads: HubSpotReads, context: CallContext
+) -> None:
+    exams = [portal.exam().id, portal.exam().id]
+    portal.sandbox.fault("partial", path="batch/read", last=1)
+
+    answer = reads.exams(exams, context)
+
+    assert set(answer.found) == {exams[0]}
+    assert set(answer.unknown) == {exams[1]}
+
+
+def test_a_contact_under_a_second_address_is_not_let_in_by_it(
+    portal: Portal, reads: HubSpotReads, context: CallContext, client: HubSpotClient
+) -> None:
+    alice = portal.student("alice")
+    portal.sandbox.fault(
+        "status",
+        path="batch/read",
+        status=200,
+        body={
+            "status": "COMPLETE",
+            "results": [{"id": alice.id, "properties": {"email": alice.email}}],
+        },
+    )
+
+    answer = reads.contacts_by_email(["alice.second@example.org"], context)
+
+    assert answer.found == {}
