@@ -1,0 +1,141 @@
+"""`manage.py hubspot_check`: is the portal what the profile says? Prints a table.
+
+Exit code 0: everything is there. 1: something the application needs is missing or wrong.
+2: HubSpot could not be asked, or the profile itself is wrong.
+
+    manage.py hubspot_check              look, change nothing
+    manage.py hubspot_check --apply      also create the missing properties
+    manage.py hubspot_check --probe      also try what no document promises, on throw-away records
+    manage.py hubspot_check --json       the same for a machine
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import threading
+import time
+import uuid
+from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.table import Table
+from typing_extensions import override
+
+from hubspot_sync import HubSpotClient, build_client
+from hubspot_sync.context import CallContext
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.errors import ConfigurationError, HubSpotError
+from hubspot_sync.portal.profile import PortalProfile, load_profile
+from hubspot_sync.preflight import (
+    Finding,
+    Inspection,
+    Laboratory,
+    Verdict,
+    create_missing,
+    inspect,
+    probe,
+)
+
+PATIENCE_S = 120.0
+COULD_NOT_ASK = 2
+WIDTH_IN_A_FILE = 160
+COLOURS = {
+    Verdict.OK: "green",
+    Verdict.MADE: "green",
+    Verdict.WARNING: "yellow",
+    Verdict.UNKNOWN: "yellow",
+    Verdict.WRONG: "red",
+    Verdict.MISSING: "red",
+}
+
+
+class Command(BaseCommand):
+    help = "Compare the HubSpot portal with its profile; exit 1 where something is missing."
+
+    @override
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--apply", action="store_true", help="create missing properties")
+        parser.add_argument("--probe", action="store_true", help="try on throw-away records")
+        parser.add_argument("--json", action="store_true", help="print JSON, not a table")
+
+    @override
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            profile = load_profile(settings.HUBSPOT_PORTAL)
+            with closing(build_client(settings.HUBSPOT)) as client:
+                findings = _look(client, profile, options)
+        except ConfigurationError as error:
+            raise CommandError(str(error), returncode=COULD_NOT_ASK) from error
+        except HubSpotError as error:
+            sentence = f"HubSpot could not be asked: {error.message}"
+            raise CommandError(sentence, returncode=COULD_NOT_ASK) from error
+        if options["json"]:
+            self.stdout.write(_as_json(findings))
+        else:
+            self._print(profile, findings)
+        if any(finding.failed for finding in findings):
+            sys.exit(1)
+
+    def _print(self, profile: PortalProfile, findings: Iterable[Finding]) -> None:
+        table = Table(title=f"Portal profile {profile.name} at {settings.HUBSPOT.base_url}")
+        for heading in ("check", "subject", "found", "wanted", "verdict"):
+            table.add_column(heading, overflow="fold")
+        for row in findings:
+            colour = COLOURS[row.verdict]
+            verdict = f"[{colour}]{row.verdict}[/{colour}]"
+            table.add_row(row.area, row.subject, row.found, row.wanted, verdict)
+        console = Console(width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE)
+        with console.capture() as capture:
+            console.print(table)
+        self.stdout.write(capture.get())
+
+
+def _look(
+    client: HubSpotClient, profile: PortalProfile, options: dict[str, Any]
+) -> tuple[Finding, ...]:
+    context = CallContext(deadline=Deadline.after(PATIENCE_S))
+    seen = inspect(
+        profile=profile,
+        config=settings.HUBSPOT,
+        transport=client.transport,
+        context=context,
+        today=datetime.now(UTC).date(),
+    )
+    findings = seen.findings
+    if options["apply"]:
+        made = create_missing(seen.creatable, client.transport, context)
+        findings = tuple(_replaced(findings, made))
+    if options["probe"]:
+        findings += probe(_laboratory(client, profile, seen), context)
+    return findings
+
+
+def _replaced(findings: Iterable[Finding], made: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings, those about a property that was just made being told anew."""
+    anew = {(finding.area, finding.subject): finding for finding in made}
+    for finding in findings:
+        yield anew.get((finding.area, finding.subject), finding)
+
+
+def _laboratory(client: HubSpotClient, profile: PortalProfile, seen: Inspection) -> Laboratory:
+    return Laboratory(
+        profile=profile,
+        batch=client.batch,
+        link_types=seen.link_types,
+        mark=uuid.uuid4().hex,
+        clock=time.monotonic,
+        pause=threading.Event().wait,
+    )
+
+
+def _as_json(findings: Iterable[Finding]) -> str:
+    rows = [{**dataclasses.asdict(row), "verdict": row.verdict.value} for row in findings]
+    return json.dumps({"ok": not any(row.failed for row in findings), "findings": rows}, indent=2)

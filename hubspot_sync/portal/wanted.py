@@ -1,0 +1,167 @@
+"""What a live portal must have for a profile to work: object types, properties, links, scopes.
+
+Derived from the profile; `preflight.py` compares it with what HubSpot shows. A property may be of
+any of several types, because schools made theirs by hand; the first is the one a missing property
+is created with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from hubspot_sync.portal.profile import PortalProfile
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WantedProperty:
+    """One property: `types` it may have, and the `values` we write, if it is an enumeration."""
+
+    object_name: str
+    object_type: str
+    name: str
+    types: tuple[str, ...]
+    values: tuple[str, ...] = ()
+    unique: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WantedLink:
+    """A direction in which records are linked; `type_id` is None where only the portal knows it."""
+
+    name: str
+    from_type: str
+    to_type: str
+    type_id: int | None
+
+
+_TEXT = ("string", "enumeration")
+_NUMBER = ("number",)
+_DATE = ("date", "datetime", "string")
+_MOMENT = ("datetime", "string", "date")
+_CLOCK = ("string", "datetime")
+_YES_NO = ("bool", "enumeration", "string")
+_CHOICE = ("enumeration", "string")
+_ID = ("string", "number")
+_ANY = ("string", "enumeration", "date", "datetime", "number", "bool", "phone_number")
+
+_FIELD_TYPES: Mapping[str, tuple[str, ...]] = {
+    "exam_date": _DATE,
+    "created_at": _MOMENT,
+    "start_time": _CLOCK,
+    "end_time": _CLOCK,
+    "capacity": _NUMBER,
+    "total_bookings": _NUMBER,
+    "dominant_hand": _YES_NO,
+    "contact_id": _ID,
+    "mock_exam_id": _ID,
+}
+_YES_NO_VALUES = frozenset({"true", "false"})
+
+
+def wanted_properties(profile: PortalProfile) -> tuple[WantedProperty, ...]:
+    """Return every property the profile names, once."""
+    types = profile.object_types
+    wanted = [
+        *_of_object(profile, "contacts", types.contacts, profile.contact_properties),
+        *_credits(profile),
+        *_of_object(profile, "bookings", types.bookings, profile.booking_properties),
+        *_of_object(profile, "mock_exams", types.mock_exams, profile.exam_properties),
+    ]
+    if types.enrollments is not None:
+        wanted.extend(
+            WantedProperty(
+                object_name="enrollments", object_type=types.enrollments, name=name, types=_ANY
+            )
+            for name in profile.enrollment_properties.values()
+        )
+    return tuple(wanted)
+
+
+def wanted_links(profile: PortalProfile) -> tuple[WantedLink, ...]:
+    """Return every direction we read or write."""
+    types = profile.object_types
+    ends = [
+        ("contacts", "bookings"),
+        ("mock_exams", "bookings"),
+        ("bookings", "contacts"),
+        ("bookings", "mock_exams"),
+        ("notes", "contacts"),
+    ]
+    ids = {
+        "contacts": types.contacts,
+        "bookings": types.bookings,
+        "mock_exams": types.mock_exams,
+        "notes": types.notes,
+    }
+    if types.enrollments is not None:
+        ends.append(("contacts", "enrollments"))
+        ids["enrollments"] = types.enrollments
+    return tuple(
+        WantedLink(
+            name=f"{start}->{end}",
+            from_type=ids[start],
+            to_type=ids[end],
+            type_id=profile.association_type_ids.get(f"{start}->{end}"),
+        )
+        for start, end in ends
+    )
+
+
+def wanted_object_types(profile: PortalProfile) -> Mapping[str, str]:
+    """Return the custom objects by our name; HubSpot's own (`0-…`) are in every portal."""
+    types = profile.object_types
+    all_types = {
+        "bookings": types.bookings,
+        "mock_exams": types.mock_exams,
+        "enrollments": types.enrollments or "",
+    }
+    return {name: type_id for name, type_id in all_types.items() if type_id.startswith("2-")}
+
+
+def _credits(profile: PortalProfile) -> Iterable[WantedProperty]:
+    for name in profile.credit_properties:
+        yield WantedProperty(
+            object_name="contacts",
+            object_type=profile.object_types.contacts,
+            name=name,
+            types=_NUMBER,
+        )
+
+
+def _of_object(
+    profile: PortalProfile, object_name: str, object_type: str, properties: Mapping[str, str]
+) -> Iterable[WantedProperty]:
+    written = _written_values(profile, object_name)
+    for field, name in properties.items():
+        values = written.get(field, ())
+        yield WantedProperty(
+            object_name=object_name,
+            object_type=object_type,
+            name=name,
+            types=_types_of(field, values),
+            values=values,
+            unique=object_name == "bookings" and name in profile.unique_booking_properties,
+        )
+
+
+def _types_of(field: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    if values:
+        return _YES_NO if _YES_NO_VALUES.issuperset(values) else _CHOICE
+    return _FIELD_TYPES.get(field, _TEXT)
+
+
+def _written_values(profile: PortalProfile, object_name: str) -> Mapping[str, tuple[str, ...]]:
+    """The values a property must be able to hold, where they are a closed list."""
+    mock_types = tuple(mock_type.value for mock_type in profile.mock_types)
+    if object_name == "mock_exams":
+        return {"mock_type": mock_types, "is_active": profile.exam_active_values}
+    if object_name == "bookings":
+        choices = {field: tuple(stored.values()) for field, stored in profile.choices.items()}
+        return {
+            **choices,
+            "mock_type": mock_types,
+            "is_active": tuple(v for values in profile.booking_states.values() for v in values),
+            "status": tuple(v for values in profile.booking_statuses.values() for v in values),
+        }
+    return {}

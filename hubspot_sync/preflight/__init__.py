@@ -1,0 +1,16 @@
+"""A live portal against its profile: is everything there that the application relies on?
+
+`inspect` asks HubSpot for schemas, properties, association labels and the token's scopes, and says
+for each thing what was found and what is wanted; it changes nothing. `create_missing` makes the
+properties that do not exist, so running it again does nothing. `probe` learns by trial, on records
+it makes and removes, what no document promises.
+"""
+
+from __future__ import annotations
+
+from hubspot_sync.preflight.findings import Finding, Verdict
+from hubspot_sync.preflight.inspection import Inspection, inspect
+from hubspot_sync.preflight.missing import create_missing
+from hubspot_sync.preflight.probe import Laboratory, probe
+
+__all__ = ["Finding", "Inspection", "Laboratory", "Verdict", "create_missing", "inspect", "probe"]

@@ -1,0 +1,45 @@
+"""A finding: one thing that was looked at, and whether the application can work with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hubspot_sync.portal.wanted import WantedProperty
+
+
+class Verdict(StrEnum):
+    """`MISSING` and `WRONG` stop the application from working; the rest do not."""
+
+    OK = "ok"
+    MADE = "made"
+    WARNING = "warning"
+    UNKNOWN = "unknown"
+    WRONG = "wrong"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One row of the table: what was looked at, what was found, what is wanted."""
+
+    area: str
+    subject: str
+    found: str
+    wanted: str
+    verdict: Verdict
+
+    @property
+    def failed(self) -> bool:
+        return self.verdict in (Verdict.MISSING, Verdict.WRONG)
+
+
+def property_finding(wanted: WantedProperty, found: str, verdict: Verdict) -> Finding:
+    kinds = " or ".join(wanted.types)
+    return Finding(
+        area="property",
+        subject=f"{wanted.object_name}.{wanted.name}",
+        found=found,
+        wanted=f"{kinds}, unique" if wanted.unique else kinds,
+        verdict=verdict,
+    )

@@ -1,0 +1,294 @@
+"""What HubSpot shows of a portal, compared with what its profile wants; nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from hubspot_sync.config import ApiVersion, HubSpotConfig
+from hubspot_sync.context import CallContext
+from hubspot_sync.endpoints import Operation
+from hubspot_sync.errors import HubSpotError, NotFound, Refused
+from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.portal.wanted import (
+    WantedLink,
+    WantedProperty,
+    wanted_links,
+    wanted_object_types,
+    wanted_properties,
+)
+from hubspot_sync.preflight.findings import Finding, Verdict, property_finding
+from hubspot_sync.preflight.missing import MissingProperty
+from hubspot_sync.transport import Request, Transport
+
+# The documentation page "Developer platform and API versioning": a version is unsupported eighteen
+# months after its release. The older paths: hubspot-facts; v4 goes first, and associations need it.
+END_OF_SUPPORT: Mapping[ApiVersion, date] = {
+    "2026-09": date(2028, 3, 8),
+    "2026-03": date(2027, 9, 30),
+    "legacy": date(2027, 3, 30),
+}
+WARN_DAYS_AHEAD = 180
+MOST_UNIQUE_PROPERTIES = 10
+UNAUTHORIZED = 401
+SCOPES_TO_WORK = (
+    "crm.objects.contacts.read",
+    "crm.objects.contacts.write",
+    "crm.objects.custom.read",
+    "crm.objects.custom.write",
+    "crm.schemas.contacts.read",
+    "crm.schemas.custom.read",
+)
+SCOPES_TO_APPLY = ("crm.schemas.contacts.write", "crm.schemas.custom.write")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inspection:
+    """Everything found; `creatable` are the missing properties, `link_types` the type id that a
+    new record's associations need, by direction."""
+
+    findings: tuple[Finding, ...]
+    creatable: tuple[MissingProperty, ...]
+    link_types: Mapping[str, LinkType]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkType:
+    """The unlabelled association of one direction."""
+
+    type_id: int
+    category: str
+
+
+def inspect(
+    *,
+    profile: PortalProfile,
+    config: HubSpotConfig,
+    transport: Transport,
+    context: CallContext,
+    today: date,
+) -> Inspection:
+    """Compare the portal with the profile.
+
+    Raises HubSpotError where HubSpot cannot be asked at all: no answer, too many requests, or a
+    token it does not know. A refusal of one question is a finding.
+    """
+    findings = [version_finding(config.api_version, today)]
+    findings += _scopes(config, transport, context)
+    findings += _object_types(profile, transport, context)
+    creatable: list[MissingProperty] = []
+    by_type: dict[str, list[WantedProperty]] = {}
+    for wanted in wanted_properties(profile):
+        by_type.setdefault(wanted.object_type, []).append(wanted)
+    for object_type, properties in by_type.items():
+        found, missing = _properties(object_type, properties, transport, context)
+        findings += found
+        creatable += missing
+    link_types: dict[str, LinkType] = {}
+    for link in wanted_links(profile):
+        finding, link_type = _link(link, transport, context)
+        findings.append(finding)
+        if link_type is not None:
+            link_types[link.name] = link_type
+    return Inspection(findings=tuple(findings), creatable=tuple(creatable), link_types=link_types)
+
+
+def version_finding(version: ApiVersion, today: date) -> Finding:
+    """Return how long HubSpot supports the version of the API we speak."""
+    end = END_OF_SUPPORT[version]
+    days = (end - today).days
+    if days <= 0:
+        verdict = Verdict.WRONG
+    else:
+        verdict = Verdict.WARNING if days < WARN_DAYS_AHEAD else Verdict.OK
+    newest = next(iter(END_OF_SUPPORT))
+    return Finding(
+        area="API version",
+        subject=version,
+        found=f"supported until {end.isoformat()}" if days > 0 else f"unsupported since {end}",
+        wanted=f"HUBSPOT_API_VERSION={newest}" if verdict is not Verdict.OK else "supported",
+        verdict=verdict,
+    )
+
+
+# What the token may do ---------------------------------------------------------------------------
+
+
+def _scopes(config: HubSpotConfig, transport: Transport, context: CallContext) -> list[Finding]:
+    """HubSpot tells a private app's scopes; of a service key it may not know, so "unknown" there."""
+    request = Request(operation=Operation.TOKEN_INFO, body={"tokenKey": config.token})
+    try:
+        granted = transport.call(request, context).body.get("scopes")
+    except (Refused, NotFound) as error:
+        _raise_if_unknown_token(error)
+        granted = None
+    if not isinstance(granted, list):
+        return [
+            Finding(
+                area="token",
+                subject="scopes",
+                found="HubSpot does not say",
+                wanted=", ".join(SCOPES_TO_WORK),
+                verdict=Verdict.UNKNOWN,
+            )
+        ]
+    return [
+        *(_scope(scope, granted, "granted", Verdict.MISSING) for scope in SCOPES_TO_WORK),
+        *(_scope(scope, granted, "for --apply only", Verdict.WARNING) for scope in SCOPES_TO_APPLY),
+    ]
+
+
+def _scope(scope: str, granted: Sequence[object], wanted: str, otherwise: Verdict) -> Finding:
+    return Finding(
+        area="token",
+        subject=scope,
+        found="granted" if scope in granted else "not granted",
+        wanted=wanted,
+        verdict=Verdict.OK if scope in granted else otherwise,
+    )
+
+
+def _raise_if_unknown_token(error: HubSpotError) -> None:
+    """A 401 is no finding: nothing else can be asked."""
+    if error.status == UNAUTHORIZED:
+        raise error
+
+
+# What there is -----------------------------------------------------------------------------------
+
+
+def _object_types(
+    profile: PortalProfile, transport: Transport, context: CallContext
+) -> list[Finding]:
+    wanted = wanted_object_types(profile)
+    try:
+        answer = transport.call(Request(operation=Operation.SCHEMAS_LIST), context)
+    except (Refused, NotFound) as error:
+        _raise_if_unknown_token(error)
+        refusal = _refusal(error)
+        return [_type_finding(f"{n} {i}", refusal, Verdict.UNKNOWN) for n, i in wanted.items()]
+    names = {str(schema.get("objectTypeId")): schema.get("name") for schema in answer.results}
+    return [
+        _type_finding(f"{name} {type_id}", f"{names[type_id]}", Verdict.OK)
+        if type_id in names
+        else _type_finding(f"{name} {type_id}", "no such type", Verdict.MISSING)
+        for name, type_id in wanted.items()
+    ]
+
+
+def _type_finding(subject: str, found: str, verdict: Verdict) -> Finding:
+    return Finding(
+        area="object type", subject=subject, found=found, wanted="a custom object", verdict=verdict
+    )
+
+
+def _properties(
+    object_type: str,
+    wanted: Sequence[WantedProperty],
+    transport: Transport,
+    context: CallContext,
+) -> tuple[list[Finding], list[MissingProperty]]:
+    request = Request(operation=Operation.PROPERTIES_LIST, object_type=object_type)
+    try:
+        answer = transport.call(request, context)
+    except (Refused, NotFound) as error:
+        _raise_if_unknown_token(error)
+        refusal = _refusal(error)
+        return [property_finding(one, refusal, Verdict.MISSING) for one in wanted], []
+    live = {str(definition.get("name")): definition for definition in answer.results}
+    group = _group(live.values())
+    findings = [_compared(one, live.get(one.name)) for one in wanted]
+    missing = [MissingProperty(wanted=one, group=group) for one in wanted if one.name not in live]
+    return [*findings, *_unique_room(wanted, live)], missing
+
+
+def _compared(wanted: WantedProperty, live: Mapping[str, Any] | None) -> Finding:
+    if live is None:
+        return property_finding(wanted, "no such property", Verdict.MISSING)
+    kind = str(live.get("type"))
+    found = f"{kind}, unique" if live.get("hasUniqueValue") is True else kind
+    if kind not in wanted.types:
+        return property_finding(wanted, found, Verdict.WRONG)
+    if wanted.unique and live.get("hasUniqueValue") is not True:
+        # HubSpot cannot make an existing property unique; a new one under another name can be.
+        return property_finding(wanted, f"{found}, not unique", Verdict.WRONG)
+    lacking = _lacking_options(wanted, live) if kind == "enumeration" else []
+    if lacking:
+        return property_finding(wanted, f"{found} without {', '.join(lacking)}", Verdict.WRONG)
+    return property_finding(wanted, found, Verdict.OK)
+
+
+def _lacking_options(wanted: WantedProperty, live: Mapping[str, Any]) -> list[str]:
+    options = {str(option.get("value")) for option in live.get("options") or ()}
+    return [value for value in wanted.values if value not in options]
+
+
+def _unique_room(
+    wanted: Sequence[WantedProperty], live: Mapping[str, Mapping[str, Any]]
+) -> list[Finding]:
+    """HubSpot takes ten unique properties an object type, its own not counted."""
+    to_make = [one for one in wanted if one.unique and one.name not in live]
+    if not any(one.unique for one in wanted):
+        return []
+    taken = sum(
+        1
+        for definition in live.values()
+        if definition.get("hasUniqueValue") is True and definition.get("hubspotDefined") is not True
+    )
+    fits = taken + len(to_make) <= MOST_UNIQUE_PROPERTIES
+    return [
+        Finding(
+            area="unique properties",
+            subject=wanted[0].object_name,
+            found=f"{taken} in use, {len(to_make)} to make",
+            wanted=f"at most {MOST_UNIQUE_PROPERTIES}",
+            verdict=Verdict.OK if fits else Verdict.WRONG,
+        )
+    ]
+
+
+def _group(definitions: Iterable[Mapping[str, Any]]) -> str:
+    """The group most properties of an object are in: a new property must name an existing one."""
+    groups = [str(one["groupName"]) for one in definitions if one.get("groupName")]
+    return max(sorted(set(groups)), key=groups.count, default="contactinformation")
+
+
+# How records are linked --------------------------------------------------------------------------
+
+
+def _link(
+    link: WantedLink, transport: Transport, context: CallContext
+) -> tuple[Finding, LinkType | None]:
+    """A labelled association does not do for the plain one: records may have one without other."""
+    request = Request(operation=Operation.LABELS, object_type=link.from_type, to_type=link.to_type)
+    try:
+        answer = transport.call(request, context)
+    except (Refused, NotFound) as error:
+        _raise_if_unknown_token(error)
+        return _link_finding(link, _refusal(error), Verdict.MISSING), None
+    plain = [
+        LinkType(type_id=int(label["typeId"]), category=str(label.get("category")))
+        for label in answer.results
+        if label.get("label") is None and "typeId" in label
+    ]
+    ids = ", ".join(f"{one.type_id} {one.category}" for one in plain) or "no unlabelled type"
+    if not plain:
+        return _link_finding(link, ids, Verdict.MISSING), None
+    chosen = [one for one in plain if link.type_id in (None, one.type_id)]
+    if not chosen:
+        return _link_finding(link, ids, Verdict.WRONG), None
+    return _link_finding(link, ids, Verdict.OK), chosen[0]
+
+
+def _link_finding(link: WantedLink, found: str, verdict: Verdict) -> Finding:
+    wanted = "an unlabelled type" if link.type_id is None else f"type {link.type_id}"
+    return Finding(
+        area="association", subject=link.name, found=found, wanted=wanted, verdict=verdict
+    )
+
+
+def _refusal(error: HubSpotError) -> str:
+    said = f"{error.status} {error.category or ''}".strip()
+    return f"cannot be read: {said}"

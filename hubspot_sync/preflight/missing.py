@@ -1,0 +1,70 @@
+"""Creating the properties a portal lacks; one that exists is never touched, whatever it is like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from hubspot_sync.context import CallContext
+from hubspot_sync.endpoints import Operation
+from hubspot_sync.errors import NotFound, Refused
+from hubspot_sync.portal.wanted import WantedProperty
+from hubspot_sync.preflight.findings import Finding, Verdict, property_finding
+from hubspot_sync.transport import Request, Transport
+
+FIELD_TYPES = {
+    "string": "text",
+    "number": "number",
+    "date": "date",
+    "datetime": "date",
+    "bool": "booleancheckbox",
+    "enumeration": "select",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MissingProperty:
+    """A property to create, and the group of its object's properties it can go into."""
+
+    wanted: WantedProperty
+    group: str
+
+
+def create_missing(
+    missing: Iterable[MissingProperty], transport: Transport, context: CallContext
+) -> tuple[Finding, ...]:
+    """Create the properties and say what became of each. Raises HubSpotError but for a refusal."""
+    findings = []
+    for one in missing:
+        request = Request(
+            operation=Operation.PROPERTY_CREATE,
+            object_type=one.wanted.object_type,
+            body=_definition(one),
+        )
+        try:
+            transport.call(request, context)
+        except (Refused, NotFound) as error:
+            found, verdict = f"refused: {error.message}", Verdict.MISSING
+        else:
+            found, verdict = "created", Verdict.MADE
+        findings.append(property_finding(one.wanted, found, verdict))
+    return tuple(findings)
+
+
+def _definition(missing: MissingProperty) -> dict[str, Any]:
+    wanted = missing.wanted
+    kind = wanted.types[0]
+    options = wanted.values if kind == "enumeration" else ()
+    return {
+        "name": wanted.name,
+        "label": wanted.name.replace("_", " ").capitalize(),
+        "type": kind,
+        "fieldType": FIELD_TYPES[kind],
+        "groupName": missing.group,
+        "hasUniqueValue": wanted.unique,
+        "options": [
+            {"label": value, "value": value, "displayOrder": place, "hidden": False}
+            for place, value in enumerate(options)
+        ],
+    }

@@ -1,0 +1,185 @@
+"""What only a trial can tell, on throw-away records that are archived afterwards.
+
+Two things the booking desk relies on and no document promises: that a unique value may be used
+again once it has been cleared (a cancelled booking gives its seat back), and how long an
+association made together with a record takes to show. The records carry no student and no exam of
+the school's, are not active, and their names begin with `preflight-`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from hubspot_sync.batch import BatchClient, Created, CreateOutcome, Unclear
+from hubspot_sync.context import CallContext
+from hubspot_sync.deadlines import Monotonic
+from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.preflight.findings import Finding, Verdict
+from hubspot_sync.preflight.inspection import LinkType
+from hubspot_sync.raw_records import NewAssociation, NewRecord
+
+LONGEST_LAG_S = 15.0
+BETWEEN_READS_S = 0.2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Laboratory:
+    """What a trial needs: `mark` makes its values unlike any other's, `pause` waits so many
+    seconds, `clock` measures them."""
+
+    profile: PortalProfile
+    batch: BatchClient
+    link_types: Mapping[str, LinkType]
+    mark: str
+    clock: Monotonic
+    pause: Callable[[float], object]
+
+
+def probe(laboratory: Laboratory, context: CallContext) -> tuple[Finding, ...]:
+    """Run both trials and remove their records. Raises HubSpotError where HubSpot cannot be asked;
+    what was made by then is removed all the same."""
+    samples = _Samples(laboratory, context)
+    try:
+        reuse = _reuse_of_a_cleared_value(laboratory, samples, context)
+        lag = _association_lag(laboratory, samples, context)
+    finally:
+        left = samples.remove()
+    removal = Finding(
+        area="trial",
+        subject="throw-away records",
+        found=f"left behind: {', '.join(left)}" if left else "removed",
+        wanted="removed",
+        verdict=Verdict.WARNING if left else Verdict.OK,
+    )
+    return reuse, lag, removal
+
+
+def _reuse_of_a_cleared_value(
+    laboratory: Laboratory, samples: _Samples, context: CallContext
+) -> Finding:
+    """Sell a seat, try to sell it again, give it back, sell it again."""
+    seat_key = laboratory.profile.booking_properties["seat_key"]
+    seat = {seat_key: f"preflight-{laboratory.mark}"}
+    first = samples.booking(seat)
+    if not isinstance(first, Created):
+        return _reuse(f"no trial possible: {first.error.message}", Verdict.UNKNOWN)
+    if isinstance(samples.booking(seat), Created):
+        return _reuse("taken twice without clearing", Verdict.WRONG)
+    bookings = laboratory.profile.object_types.bookings
+    cleared = {first.record.id: {seat_key: ""}}
+    laboratory.batch.update(bookings, cleared, context=context).require_complete()
+    again = samples.booking(seat)
+    if isinstance(again, Created):
+        return _reuse("may be used again", Verdict.OK)
+    verdict = Verdict.UNKNOWN if isinstance(again, Unclear) else Verdict.WRONG
+    return _reuse(f"not taken again: {again.error.message}", verdict)
+
+
+def _association_lag(laboratory: Laboratory, samples: _Samples, context: CallContext) -> Finding:
+    """Make an exam, then a booking with the exam inline, and read the exam's bookings until it
+    shows: the direction in which seats are counted."""
+    link_type = laboratory.link_types.get("bookings->mock_exams")
+    if link_type is None:
+        return _lag("the portal shows no association type for it", Verdict.UNKNOWN)
+    exam = samples.exam()
+    if not isinstance(exam, Created):
+        return _lag(f"no trial possible: {exam.error.message}", Verdict.UNKNOWN)
+    started_s = laboratory.clock()
+    link = NewAssociation(
+        to_id=exam.record.id, type_id=link_type.type_id, category=link_type.category
+    )
+    booking = samples.booking({}, link)
+    if not isinstance(booking, Created):
+        return _lag(f"no trial possible: {booking.error.message}", Verdict.UNKNOWN)
+    types = laboratory.profile.object_types
+    made_s = laboratory.clock()
+    reads = 0
+    while laboratory.clock() - started_s < LONGEST_LAG_S:
+        reads += 1
+        linked = laboratory.batch.read_associations(
+            types.mock_exams, types.bookings, [exam.record.id], context=context
+        ).require_complete()
+        if booking.record.id in linked.found.get(exam.record.id, ()):
+            return _seen(reads, laboratory.clock() - made_s)
+        laboratory.pause(BETWEEN_READS_S)
+    return _lag(f"not shown after {LONGEST_LAG_S:.0f} s", Verdict.WARNING)
+
+
+def _seen(reads: int, after_s: float) -> Finding:
+    """A lag is survived, because the desk's journal fills the gap; so a warning and no more."""
+    if reads == 1:
+        return _lag("shown at once", Verdict.OK)
+    return _lag(f"shown after {after_s:.1f} s", Verdict.WARNING)
+
+
+def _reuse(found: str, verdict: Verdict) -> Finding:
+    return Finding(
+        area="trial",
+        subject="a unique value that was cleared",
+        found=found,
+        wanted="may be used again",
+        verdict=verdict,
+    )
+
+
+def _lag(found: str, verdict: Verdict) -> Finding:
+    return Finding(
+        area="trial",
+        subject="an association made with its record",
+        found=found,
+        wanted="shown at once",
+        verdict=verdict,
+    )
+
+
+class _Samples:
+    """Makes throw-away records and remembers each, so that all can be removed."""
+
+    def __init__(self, laboratory: Laboratory, context: CallContext) -> None:
+        self._laboratory = laboratory
+        self._context = context
+        self._made: dict[str, list[str]] = {}
+        self._unclear: list[str] = []
+
+    def booking(self, properties: Mapping[str, str], *links: NewAssociation) -> CreateOutcome:
+        profile = self._laboratory.profile
+        names = profile.booking_properties
+        stored = {
+            names["booking_id"]: f"preflight-{self._laboratory.mark}",
+            names["name"]: "Preflight trial",
+            names["is_active"]: profile.booking_states["cancelled"][0],
+            **properties,
+        }
+        return self._create(profile.object_types.bookings, stored, links)
+
+    def exam(self) -> CreateOutcome:
+        profile = self._laboratory.profile
+        names = profile.exam_properties
+        stored = {
+            names["location"]: f"preflight-{self._laboratory.mark}",
+            names["exam_date"]: "2000-01-01",
+            names["is_active"]: "false",
+        }
+        return self._create(profile.object_types.mock_exams, stored, ())
+
+    def remove(self) -> list[str]:
+        """Archive what was made; return what could not be, or may be there unseen."""
+        left = list(self._unclear)
+        for object_type, ids in self._made.items():
+            archived = self._laboratory.batch.archive(object_type, ids, context=self._context)
+            left.extend(f"{object_type} {record_id}" for record_id in archived.unknown)
+        return left
+
+    def _create(
+        self, object_type: str, properties: Mapping[str, str], links: tuple[NewAssociation, ...]
+    ) -> CreateOutcome:
+        record = NewRecord(trace_id="trial", properties=properties, associations=links)
+        outcome = self._laboratory.batch.create(object_type, [record], context=self._context)[
+            record.trace_id
+        ]
+        if isinstance(outcome, Created):
+            self._made.setdefault(object_type, []).append(outcome.record.id)
+        elif isinstance(outcome, Unclear):
+            self._unclear.append(f"{object_type} named preflight-{self._laboratory.mark}")
+        return outcome

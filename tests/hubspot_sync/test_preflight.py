@@ -1,0 +1,269 @@
+"""A live portal is compared with its profile before anybody relies on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from hubspot_sync import HubSpotClient, build_client
+from hubspot_sync.config import ApiVersion, HubSpotConfig
+from hubspot_sync.context import CallContext
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.errors import Refused
+from hubspot_sync.portal.profile import PortalProfile, load_profile
+from hubspot_sync.preflight import Finding, Inspection, Verdict, create_missing, inspect
+from hubspot_sync.preflight.inspection import version_finding
+from tests.sandbox import SandboxHandle
+
+TODAY = date(2026, 11, 23)
+SHIPPED = Path(load_profile.__code__.co_filename).parent
+
+
+@pytest.fixture
+def context() -> CallContext:
+    return CallContext(deadline=Deadline.after(20))
+
+
+@pytest.fixture
+def config(kind_sandbox: SandboxHandle) -> HubSpotConfig:
+    return HubSpotConfig(base_url=kind_sandbox.base_url, token=kind_sandbox.token)
+
+
+@pytest.fixture
+def client(config: HubSpotConfig) -> Iterator[HubSpotClient]:
+    client = build_client(config)
+    yield client
+    client.close()
+
+
+class Inspector:
+    """Looks at the sandbox's portal with whatever profile a test gives."""
+
+    def __init__(
+        self, client: HubSpotClient, config: HubSpotConfig, context: CallContext, folder: Path
+    ) -> None:
+        self._client, self._config, self._context = client, config, context
+        self._folder = folder
+
+    def edited(self, *edits: tuple[str, str]) -> PortalProfile:
+        """The default profile with some of its text replaced."""
+        text = (SHIPPED / "default.toml").read_text(encoding="utf-8")
+        for old, new in edits:
+            assert old in text
+            text = text.replace(old, new, 1)
+        path = self._folder / "school.toml"
+        path.write_text(text, encoding="utf-8")
+        return load_profile(str(path))
+
+    def look(self, profile: PortalProfile | str) -> Inspection:
+        return inspect(
+            profile=load_profile(profile) if isinstance(profile, str) else profile,
+            config=self._config,
+            transport=self._client.transport,
+            context=self._context,
+            today=TODAY,
+        )
+
+    def create(self, inspection: Inspection) -> tuple[Finding, ...]:
+        return create_missing(inspection.creatable, self._client.transport, self._context)
+
+
+@pytest.fixture
+def inspector(
+    client: HubSpotClient, config: HubSpotConfig, context: CallContext, tmp_path: Path
+) -> Inspector:
+    return Inspector(client, config, context, tmp_path)
+
+
+def failures(inspection: Inspection) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in inspection.findings if finding.failed}
+
+
+@pytest.mark.parametrize("name", ["default", "prepdoctors"])
+def test_each_shipped_profile_fits_its_portal(
+    kind_sandbox: SandboxHandle, inspector: Inspector, name: str
+) -> None:
+    kind_sandbox.reset(portal=name)
+    kind_sandbox.kind()
+
+    inspection = inspector.look(name)
+
+    assert failures(inspection) == {}
+    assert inspection.creatable == ()
+    areas = {finding.area for finding in inspection.findings}
+    assert {"API version", "token", "object type", "property", "association"} <= areas
+
+
+def test_another_schools_portal_lacks_what_the_profile_names(inspector: Inspector) -> None:
+    inspection = inspector.look("prepdoctors")
+
+    failed = failures(inspection)
+    assert failed["enrollments 2-41701559"].verdict is Verdict.MISSING
+    assert failed["contacts.sj_credits"].found == "no such property"
+    assert failed["bookings.is_active"].verdict is Verdict.WRONG
+    assert failed["contacts->enrollments"].verdict is Verdict.MISSING
+
+
+def test_a_missing_property_is_created_once(
+    kind_sandbox: SandboxHandle, inspector: Inspector
+) -> None:
+    profile = inspector.edited(('seat_key = "seat_key"', 'seat_key = "seat_sold"'))
+
+    made = inspector.create(inspector.look(profile))
+    after = inspector.look(profile)
+    inspector.create(after)
+
+    assert [(one.subject, one.verdict) for one in made] == [("bookings.seat_sold", Verdict.MADE)]
+    assert failures(after) == {}
+    assert kind_sandbox.calls_count("properties.create") == 1
+
+
+def test_a_property_of_another_type_is_told_and_left_alone(
+    kind_sandbox: SandboxHandle, inspector: Inspector
+) -> None:
+    profile = inspector.edited(
+        ('capacity = "capacity"', 'capacity = "location"'),
+        ('location = "location"', 'location = "capacity"'),
+    )
+
+    inspection = inspector.look(profile)
+    inspector.create(inspection)
+
+    assert failures(inspection)["mock_exams.location"].wanted == "number"
+    assert kind_sandbox.calls_count("properties.create") == 0
+
+
+def test_a_property_that_is_not_unique_cannot_guard_a_seat(inspector: Inspector) -> None:
+    profile = inspector.edited(
+        ('token_used = "token_used"', 'token_used = "seat_key"'),
+        ('seat_key = "seat_key"', 'seat_key = "token_used"'),
+    )
+
+    inspection = inspector.look(profile)
+
+    assert failures(inspection)["bookings.token_used"].found == "string, not unique"
+
+
+def test_an_enumeration_without_a_value_we_write_is_wrong(inspector: Inspector) -> None:
+    profile = inspector.edited(('value = "osce"', 'value = "viva"'))
+
+    inspection = inspector.look(profile)
+
+    assert failures(inspection)["mock_exams.mock_type"].found == "enumeration without viva"
+
+
+def test_an_eleventh_unique_property_has_no_room(
+    kind_sandbox: SandboxHandle, inspector: Inspector
+) -> None:
+    for number in range(8):
+        definition = {
+            "name": f"own_{number}",
+            "label": "Own",
+            "type": "string",
+            "fieldType": "text",
+            "groupName": "bookings_information",
+            "hasUniqueValue": True,
+        }
+        made = kind_sandbox.call("POST", "/crm/v3/properties/2-50158943", definition)
+        assert made.status == 201
+
+    inspection = inspector.look(inspector.edited(('seat_key = "seat_key"', 'seat_key = "seat"')))
+
+    assert failures(inspection)["bookings"].found == "10 in use, 1 to make"
+    refused = inspector.create(inspection)
+    assert [one.verdict for one in refused] == [Verdict.MISSING]
+
+
+def test_a_scope_that_was_not_granted_is_missing(
+    kind_sandbox: SandboxHandle, inspector: Inspector
+) -> None:
+    granted = [scope for scope in kind_sandbox.config()["scopes"] if "custom" not in scope]
+    kind_sandbox.configure(scopes=granted)
+
+    inspection = inspector.look("default")
+
+    assert set(failures(inspection)) == {
+        "crm.objects.custom.read",
+        "crm.objects.custom.write",
+        "crm.schemas.custom.read",
+    }
+
+
+def test_scopes_hubspot_does_not_tell_are_unknown_and_no_failure(
+    kind_sandbox: SandboxHandle, inspector: Inspector
+) -> None:
+    kind_sandbox.fault("status", path="access-token-info", status=404)
+
+    inspection = inspector.look("default")
+
+    assert failures(inspection) == {}
+    assert [one.verdict for one in inspection.findings if one.area == "token"] == [Verdict.UNKNOWN]
+
+
+def test_an_object_that_may_not_be_read_is_missing_and_the_rest_is_looked_at(
+    kind_sandbox: SandboxHandle, inspector: Inspector
+) -> None:
+    kind_sandbox.fault("status", path="properties/.*2-50158913", status=403)
+
+    failed = failures(inspector.look("default"))
+
+    assert failed["mock_exams.capacity"].found.startswith("cannot be read: 403")
+    assert set(failed) == {s for s in failed if s.startswith("mock_exams.")}
+
+
+def test_a_token_hubspot_does_not_know_ends_the_inspection(
+    kind_sandbox: SandboxHandle, context: CallContext
+) -> None:
+    config = HubSpotConfig(base_url=kind_sandbox.base_url, token="stale")
+    client = build_client(config)
+    profile = load_profile("default")
+    try:
+        with pytest.raises(Refused):
+            inspect(
+                profile=profile,
+                config=config,
+                transport=client.transport,
+                context=context,
+                today=TODAY,
+            )
+    finally:
+        client.close()
+
+
+def test_the_plain_association_is_told_from_a_labelled_one(
+    kind_sandbox: SandboxHandle, inspector: Inspector
+) -> None:
+    kind_sandbox.reset(portal="prepdoctors")
+    kind_sandbox.kind()
+    path = "/crm/v4/associations/2-50158943/0-1/labels"
+    labels = kind_sandbox.call("GET", path).body["results"]
+
+    link_type = inspector.look("prepdoctors").link_types["bookings->contacts"]
+
+    assert len(labels) > 1
+    assert link_type.type_id in {one["typeId"] for one in labels if one["label"] is None}
+
+
+def test_an_association_type_other_than_the_profiles_is_wrong(inspector: Inspector) -> None:
+    profile = inspector.edited(("= 202", "= 203"))
+
+    assert failures(inspector.look(profile))["notes->contacts"].verdict is Verdict.WRONG
+
+
+@pytest.mark.parametrize(
+    ("version", "today", "verdict"),
+    [
+        ("2026-09", date(2026, 11, 23), Verdict.OK),
+        ("legacy", date(2026, 9, 1), Verdict.OK),
+        ("legacy", date(2026, 11, 23), Verdict.WARNING),
+        ("legacy", date(2027, 3, 30), Verdict.WRONG),
+        ("2026-03", date(2027, 9, 30), Verdict.WRONG),
+    ],
+)
+def test_an_api_version_is_warned_of_before_its_support_ends(
+    version: ApiVersion, today: date, verdict: Verdict
+) -> None:
+    assert version_finding(version, today).verdict is verdict

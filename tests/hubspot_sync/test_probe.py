@@ -1,0 +1,163 @@
+"""Trials on a live portal: what they learn, and that nothing of them stays."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from hubspot_sync import HubSpotClient, build_client
+from hubspot_sync.config import HubSpotConfig
+from hubspot_sync.context import CallContext
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.errors import Unavailable
+from hubspot_sync.portal.profile import load_profile
+from hubspot_sync.preflight import Laboratory, Verdict, probe
+from hubspot_sync.preflight.inspection import LinkType
+from tests.sandbox import SandboxHandle
+
+PROFILE = load_profile("default")
+BOOKINGS, EXAMS = PROFILE.object_types.bookings, PROFILE.object_types.mock_exams
+
+
+class SteeredTime:
+    """Pausing moves the sandbox's clock and ours; nobody waits."""
+
+    def __init__(self, sandbox: SandboxHandle) -> None:
+        self._sandbox = sandbox
+        self._now_s = 0.0
+
+    def clock(self) -> float:
+        return self._now_s
+
+    def pause(self, seconds: float) -> None:
+        self._now_s += seconds
+        self._sandbox.advance(seconds)
+
+
+@pytest.fixture
+def client(kind_sandbox: SandboxHandle) -> Iterator[HubSpotClient]:
+    config = HubSpotConfig(base_url=kind_sandbox.base_url, token=kind_sandbox.token, max_attempts=1)
+    client = build_client(config)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def context() -> CallContext:
+    return CallContext(deadline=Deadline.after(20))
+
+
+@pytest.fixture
+def laboratory(kind_sandbox: SandboxHandle, client: HubSpotClient) -> Laboratory:
+    path = f"/crm/v4/associations/{BOOKINGS}/{EXAMS}/labels"
+    label = kind_sandbox.call("GET", path).body["results"][0]
+    steered = SteeredTime(kind_sandbox)
+    return Laboratory(
+        profile=PROFILE,
+        batch=client.batch,
+        link_types={
+            "bookings->mock_exams": LinkType(type_id=label["typeId"], category=label["category"])
+        },
+        mark="mark",
+        clock=steered.clock,
+        pause=steered.pause,
+    )
+
+
+def records(sandbox: SandboxHandle) -> list[dict[str, Any]]:
+    return [*sandbox.records(BOOKINGS), *sandbox.records(EXAMS)]
+
+
+def test_a_portal_that_behaves_passes_and_keeps_nothing(
+    kind_sandbox: SandboxHandle, laboratory: Laboratory, context: CallContext
+) -> None:
+    findings = probe(laboratory, context)
+
+    assert [finding.verdict for finding in findings] == [Verdict.OK] * 3
+    assert len(records(kind_sandbox)) == 4
+    assert all(record["archived"] for record in records(kind_sandbox))
+
+
+def test_a_lag_of_associations_is_measured_and_warned_of(
+    kind_sandbox: SandboxHandle, laboratory: Laboratory, context: CallContext
+) -> None:
+    kind_sandbox.configure(association_lag_s=2)
+
+    _, lag, _ = probe(laboratory, context)
+
+    assert lag.verdict is Verdict.WARNING
+    assert lag.found in {"shown after 2.0 s", "shown after 1.8 s"}
+
+
+def test_an_association_that_never_shows_ends_the_trial(
+    kind_sandbox: SandboxHandle, laboratory: Laboratory, context: CallContext
+) -> None:
+    kind_sandbox.configure(association_lag_s=3600)
+
+    _, lag, _ = probe(laboratory, context)
+
+    assert lag.found == "not shown after 15 s"
+
+
+def test_a_seat_that_can_be_sold_twice_is_wrong(
+    laboratory: Laboratory, context: CallContext
+) -> None:
+    names = {**PROFILE.booking_properties, "seat_key": "token_used", "token_used": "seat_key"}
+    not_unique = dataclasses.replace(PROFILE, booking_properties=names)
+
+    reuse, _, _ = probe(dataclasses.replace(laboratory, profile=not_unique), context)
+
+    assert (reuse.found, reuse.verdict) == ("taken twice without clearing", Verdict.WRONG)
+
+
+def test_a_seat_that_is_not_given_back_is_wrong(
+    kind_sandbox: SandboxHandle, laboratory: Laboratory, context: CallContext
+) -> None:
+    kind_sandbox.fault(
+        "status",
+        path="batch/create",
+        nth=3,
+        status=409,
+        body={"status": "error", "category": "CONFLICT", "message": "has that value"},
+    )
+
+    reuse, _, _ = probe(laboratory, context)
+
+    assert reuse.verdict is Verdict.WRONG
+
+
+def test_a_trial_cut_short_removes_its_records_all_the_same(
+    kind_sandbox: SandboxHandle, laboratory: Laboratory, context: CallContext
+) -> None:
+    kind_sandbox.fault("status", path="associations/.*batch/read", status=503)
+
+    with pytest.raises(Unavailable):
+        probe(laboratory, context)
+
+    assert all(record["archived"] for record in records(kind_sandbox))
+
+
+def test_records_that_could_not_be_removed_are_named(
+    kind_sandbox: SandboxHandle, laboratory: Laboratory, context: CallContext
+) -> None:
+    kind_sandbox.fault("status", path="batch/archive", status=503)
+
+    *_, removal = probe(laboratory, context)
+
+    left = [record["id"] for record in records(kind_sandbox)]
+    assert all(record_id in removal.found for record_id in left)
+    assert removal.verdict is Verdict.WARNING
+
+
+def test_a_create_nobody_knows_of_is_named(
+    kind_sandbox: SandboxHandle, laboratory: Laboratory, context: CallContext
+) -> None:
+    kind_sandbox.fault("cut_after", path="batch/create", nth=1)
+
+    reuse, _, removal = probe(laboratory, context)
+
+    assert reuse.verdict is Verdict.UNKNOWN
+    assert "preflight-mark" in removal.found
