@@ -1,0 +1,74 @@
+"""The catalogue refuses what could mix two families up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from cache_layer.errors import BadPattern, ConfigurationError
+from cache_layer.family import Catalogue, Family, Loads
+from cache_layer.keys import Key, KeyPattern, Kind
+
+
+def load_nothing(keys: Sequence[Key], context: None) -> Loads[str]:
+    return Loads(loaded={}, absent=frozenset(keys))
+
+
+def family(name: str, *patterns: KeyPattern) -> Family[str, None]:
+    return Family(name=name, patterns=patterns, ttl_s=60, load_many=load_nothing)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (KeyPattern("a:{id}"), KeyPattern("a:{id}")),
+        (KeyPattern("a:{id}:all"), KeyPattern("a:{id}:{what}")),
+        (KeyPattern("a:{id}"), KeyPattern("a:{n}", n=Kind.NUMBER)),
+        (KeyPattern("a:x:{id}"), KeyPattern("a:{id}:y")),
+    ],
+)
+def test_patterns_that_could_share_a_key_are_refused(one: KeyPattern, other: KeyPattern) -> None:
+    with pytest.raises(ConfigurationError, match="could share a key"):
+        Catalogue([family("one", one), family("other", other)])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (KeyPattern("c:{id}:details"), KeyPattern("c:{email}:details", email=Kind.EMAIL)),
+        (KeyPattern("a:{id}"), KeyPattern("a:{id}:more")),
+        (KeyPattern("a:{n}", n=Kind.NUMBER), KeyPattern("a:all")),
+    ],
+)
+def test_patterns_that_cannot_meet_live_together(one: KeyPattern, other: KeyPattern) -> None:
+    names = [each.name for each in Catalogue([family("one", one), family("other", other)])]
+
+    assert names == ["one", "other"]
+
+
+def test_two_families_of_one_name_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="one name"):
+        Catalogue([family("one", KeyPattern("a:{id}")), family("one", KeyPattern("b:{id}"))])
+
+
+def test_a_family_picks_the_pattern_by_the_arguments() -> None:
+    pages = family("pages", KeyPattern("p:{id}:page:{page}"), KeyPattern("p:{id}:after:{cursor}"))
+
+    assert pages.key(id="7", page="2").text == "p:7:page:2"
+    assert pages.key(id="7", cursor="x").text == "p:7:after:x"
+    with pytest.raises(BadPattern, match="pages"):
+        pages.key(id="7")
+
+
+def test_a_key_finds_its_family() -> None:
+    exams, pages = family("exams", KeyPattern("e:{id}")), family("pages", KeyPattern("p:{id}"))
+    catalogue = Catalogue([exams, pages])
+
+    found = catalogue.of_key("p:7")
+
+    assert found is not None
+    assert (found[0], found[1].arguments["id"]) == (pages, "7")
+    assert catalogue.of_key("x:7") is None
+    with pytest.raises(BadPattern, match="exams, pages"):
+        catalogue.named("students")

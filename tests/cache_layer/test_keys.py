@@ -1,0 +1,178 @@
+"""Keys, tags and patterns: what a caller sends stays one segment of one family's key."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cache_layer.errors import BadPattern
+from cache_layer.keys import FlushPattern, KeyPattern, Kind, collection_tag, object_tag, slug
+
+LIST = KeyPattern("bookings:list:{contact_id}:{filter}:page:{page}", page=Kind.NUMBER)
+LIST_OF_SIZE = KeyPattern(
+    "bookings:list:{contact_id}:{filter}:page:{page}:limit:{limit}",
+    page=Kind.NUMBER,
+    limit=Kind.NUMBER,
+)
+BY_CURSOR = KeyPattern("bookings:list:{contact_id}:{filter}:after:{cursor}")
+CONTACT = KeyPattern("contact:{contact_id}:details")
+CONTACT_BY_EMAIL = KeyPattern("contact:{email}:details", email=Kind.EMAIL)
+BOOKING = KeyPattern("booking:{booking_id}:details")
+CREDIT = KeyPattern("contact:{contact_id}:credit:{type}", type=Kind.SLUG)
+PATTERNS = [LIST, LIST_OF_SIZE, BY_CURSOR, CONTACT, CONTACT_BY_EMAIL, BOOKING, CREDIT]
+
+NASTY = st.one_of(
+    st.text(min_size=1, max_size=40),
+    st.text(alphabet=":*{}%?[]@\\ \n\x00Aaé../é𝔘", min_size=1, max_size=12),
+)
+VALUES = {
+    Kind.TEXT: NASTY,
+    Kind.EMAIL: st.builds("{}@{}".format, st.text(max_size=15), st.text(max_size=15)),
+    Kind.SLUG: st.from_regex(r"[a-z0-9]{1,5}(-[a-z0-9]{1,5}){0,2}", fullmatch=True),
+    Kind.NUMBER: st.integers(0, 10**17).map(str),
+}
+
+
+@st.composite
+def families_and_arguments(draw: st.DrawFn) -> tuple[KeyPattern, dict[str, str]]:
+    pattern = draw(st.sampled_from(PATTERNS))
+    return pattern, {name: draw(VALUES[kind]) for name, kind in pattern.kinds.items()}
+
+
+def normal(pattern: KeyPattern, arguments: dict[str, str]) -> dict[str, str]:
+    return {
+        name: value.lower() if pattern.kinds[name] is Kind.EMAIL else value
+        for name, value in arguments.items()
+    }
+
+
+@given(families_and_arguments())
+def test_a_key_gives_back_the_arguments_it_was_built_from(
+    drawn: tuple[KeyPattern, dict[str, str]],
+) -> None:
+    pattern, arguments = drawn
+
+    key = pattern.build(arguments)
+
+    assert dict(key.arguments) == normal(pattern, arguments)
+    assert pattern.parse(key.text) == key
+
+
+@given(families_and_arguments(), families_and_arguments())
+def test_no_two_sets_of_arguments_share_a_key(
+    one: tuple[KeyPattern, dict[str, str]], other: tuple[KeyPattern, dict[str, str]]
+) -> None:
+    same = one[0] is other[0] and normal(*one) == normal(*other)
+
+    assert (one[0].build(one[1]).text == other[0].build(other[1]).text) == same
+
+
+@given(families_and_arguments())
+def test_a_key_is_parsed_by_its_own_pattern_alone(
+    drawn: tuple[KeyPattern, dict[str, str]],
+) -> None:
+    text = drawn[0].build(drawn[1]).text
+
+    assert [pattern for pattern in PATTERNS if pattern.parse(text) is not None] == [drawn[0]]
+
+
+@given(NASTY, NASTY)
+def test_nothing_a_caller_sends_widens_a_pattern(contact_id: str, other: str) -> None:
+    pattern = LIST.matching(contact_id=contact_id)
+
+    taken = pattern.matches(LIST.build({"contact_id": other, "filter": "a", "page": "1"}).text)
+
+    assert taken == (contact_id == other)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"contact_id": "7", "filter": "all", "page": "1:limit:5"},
+        {"contact_id": "7", "filter": "all", "page": "01"},
+        {"contact_id": "7", "filter": "all", "page": "-1"},
+        {"contact_id": "7", "filter": "all", "page": "٣"},
+        {"contact_id": "", "filter": "all", "page": "1"},
+        {"contact_id": "7", "filter": "all"},
+        {"contact_id": "x" * 3000, "filter": "all", "page": "1"},
+    ],
+)
+def test_what_makes_no_key_is_refused(arguments: dict[str, str]) -> None:
+    with pytest.raises(BadPattern):
+        LIST.build(arguments)
+
+
+def test_a_key_reads_as_the_specification_writes_it() -> None:
+    assert LIST.build({"contact_id": "7", "filter": "all", "page": "2"}).text == (
+        "bookings:list:7:all:page:2"
+    )
+    assert CONTACT_BY_EMAIL.build({"email": "Anna.Lee@Example.COM"}).text == (
+        "contact:anna.lee@example.com:details"
+    )
+
+
+@pytest.mark.parametrize("email", ["anna", "anna:1", "*"])
+def test_an_email_without_an_at_is_no_email(email: str) -> None:
+    with pytest.raises(BadPattern):
+        CONTACT_BY_EMAIL.build({"email": email})
+
+
+def test_another_spelling_of_a_key_is_no_key() -> None:
+    assert CONTACT.parse("contact:%37:details") is None
+    assert CONTACT_BY_EMAIL.parse("contact:Anna@x.org:details") is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "key", "taken"),
+    [
+        ("contact:7:*", "contact:7:credits:all", True),
+        ("contact:7:*", "contact:77:details", False),
+        ("contact:*:details", "contact:7:details", True),
+        ("contact:*:details", "contact:7:credits:details", False),
+        ("contact:7*:details", "contact:77:details", True),
+        ("mockexams:type:clinical:active", "mockexams:type:clinical:active", True),
+        ("contact:a.b@x.org:*", "contact:aXb@x.org:details", False),
+    ],
+)
+def test_a_star_stays_within_its_segment_unless_it_is_the_last(
+    pattern: str, key: str, taken: bool
+) -> None:
+    assert FlushPattern(pattern).matches(key) is taken
+
+
+@pytest.mark.parametrize("text", ["", "*", "**", ":", "contact:?", "contact:[7]", "contact:{id}"])
+def test_a_pattern_that_names_nothing_or_holds_odd_characters_is_refused(text: str) -> None:
+    with pytest.raises(BadPattern):
+        FlushPattern(text)
+
+
+@pytest.mark.parametrize("text", ["{id}:details", "Contact:{id}", "a:{id}:{id}", "a::b", "a:{id}b"])
+def test_a_key_pattern_must_be_words_and_fields(text: str) -> None:
+    with pytest.raises(BadPattern):
+        KeyPattern(text)
+
+
+@given(NASTY, NASTY)
+def test_tags_of_different_things_differ(one: str, other: str) -> None:
+    assert (object_tag("contact", one) == object_tag("contact", other)) == (one == other)
+    assert object_tag("contact", one) != collection_tag(object_tag("contact", other), "bookings")
+
+
+def test_tags_read_as_the_specification_writes_them() -> None:
+    assert object_tag("contact", "7") == "contact:7"
+    assert collection_tag("contact:7", "bookings") == "contact:7/bookings"
+    assert collection_tag("mockexams", "clinical") == "mockexams/clinical"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("Clinical Skills", "clinical-skills"), ("Mini-mock", "mini-mock"), ("  A  b ", "a-b")],
+)
+def test_a_type_name_becomes_a_slug(name: str, expected: str) -> None:
+    assert slug(name) == expected
+
+
+def test_a_name_without_a_letter_makes_no_slug() -> None:
+    with pytest.raises(BadPattern):
+        slug("::*")
