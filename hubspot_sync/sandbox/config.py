@@ -73,13 +73,15 @@ class Config:
     webhook: WebhookConfig = field(default_factory=WebhookConfig)
 
     def patched(self, changes: Mapping[str, Any]) -> Config:
-        """This with some switches set; raises ValueError naming one that does not exist."""
+        """This with some switches set; raises ValueError naming one that does not exist or fit."""
         _refuse_unknown(changes, Config)
+        _refuse_unfit(changes, self)
         wanted: dict[str, Any] = dict(changes)
         if "unkind" in wanted and wanted["unkind"] != self.unkind:
             wanted = {**(UNKIND if wanted["unkind"] else KIND), **wanted}
         if "webhook" in wanted:
             _refuse_unknown(wanted["webhook"], WebhookConfig)
+            _refuse_unfit(wanted["webhook"], self.webhook)
             wanted["webhook"] = replace(self.webhook, **wanted["webhook"])
         if "validation_rules" in wanted:
             wanted["validation_rules"] = tuple(map(_rule, wanted["validation_rules"]))
@@ -130,3 +132,19 @@ def _refuse_unknown(changes: Mapping[str, Any], known_in: type) -> None:
     if unknown:
         message = f"unknown: {', '.join(unknown)}; known: {', '.join(names)}"
         raise ValueError(message)
+
+
+def _refuse_unfit(changes: Mapping[str, Any], known: Config | WebhookConfig) -> None:
+    """A number stays a number, a switch a switch, a text a text."""
+    for name, value in changes.items():
+        before = getattr(known, name)
+        wanted = next((kind for kind in _SIMPLE if isinstance(before, kind)), None)
+        if wanted is None:
+            continue
+        fits = isinstance(value, wanted) and (isinstance(value, bool) == isinstance(before, bool))
+        if not fits or (not isinstance(value, str) and value < 0):
+            message = f"{name} cannot be {value!r}"
+            raise ValueError(message)
+
+
+_SIMPLE: tuple[tuple[type, ...], ...] = ((bool,), (int, float), (str,))

@@ -46,9 +46,13 @@ def batch_read(sandbox: Sandbox, request: Request) -> Reply:
     asked = input_ids(inputs)
     archived = request.query.get("archived") == "true"
     id_property = request.fields.get("idProperty")
+    keys = asked
     if id_property is not None:
-        asked = input_ids([{"id": stored(object_type, id_property, each)} for each in asked])
-    found = {each: find(sandbox, object_type, each, id_property, archived) for each in asked}
+        keys = input_ids([{"id": stored(object_type, id_property, each)} for each in asked])
+    found = {
+        each: find(sandbox, object_type, key, id_property, archived)
+        for each, key in zip(asked, keys, strict=True)
+    }
     results = [
         shown(record, object_type, names, history)
         for record in reversed(found.values())
