@@ -36,7 +36,7 @@ def both_forms(route: str, view: Any, arguments: dict[str, Any]) -> list[URLPatt
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *(pattern for row in API for pattern in both_forms(*row)),
-    re_path(r"^api(/|$)", errors.unknown_address),
+    re_path(r"^api(?:/|$)", errors.unknown_address),
     path("metrics", operations.metrics),
     path("admin/", admin.site.urls),
     path("", TemplateView.as_view(template_name="front_page.html")),

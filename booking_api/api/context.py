@@ -66,6 +66,10 @@ def request_id_from(header: str | None) -> str:
     return uuid.uuid4().hex
 
 
+def concerns_the_api(request: HttpRequest) -> bool:
+    return request.path == "/api" or request.path.startswith("/api/")
+
+
 class RequestContextMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
@@ -83,7 +87,7 @@ class RequestContextMiddleware:
             self._note(request, response, context, time.monotonic() - started_s)
         response["X-Request-ID"] = context.request_id
         response["Server-Timing"] = context.server_timing()
-        if request.path.startswith("/api/"):
+        if concerns_the_api(request):
             response["Cache-Control"] = "no-store"
         return response
 

@@ -21,7 +21,7 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from booking_api.api.context import context_of
+from booking_api.api.context import concerns_the_api, context_of
 from booking_api.api.envelope import JsonRenderer, PayloadTooLarge, failure
 from booking_api.rules.errors import BookingError, InvalidRequest
 from hubspot_sync.errors import HubSpotError, RateLimited
@@ -198,11 +198,7 @@ def plain(request: HttpRequest, meaning: Failure) -> HttpResponse:
     )
 
 
-def concerns_the_api(request: HttpRequest) -> bool:
-    return request.path.startswith("/api/")
-
-
-def unknown_address(request: HttpRequest, **_: Any) -> HttpResponse:
+def unknown_address(request: HttpRequest) -> HttpResponse:
     """The last route under /api/: with DEBUG, Django's own 404 would be a page."""
     return plain(request, NO_SUCH_ADDRESS)
 

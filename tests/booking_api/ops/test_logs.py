@@ -49,14 +49,23 @@ def test_a_line_is_json_and_carries_the_requests_id(
     assert line["email"] == "<e-mail>"
 
 
-def test_a_traceback_of_a_library_is_masked_too(
-    json_lines: None, capsys: pytest.CaptureFixture[str]
+def fail(password: str) -> None:
+    raise ValueError("no such user: ada@example.org")
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_a_traceback_shows_neither_e_mails_nor_local_variables(
+    format_: str, json_lines: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    configure({"level": "INFO", "format": "json"})
-    error = ValueError("no such user: ada@example.org")
-    logging.getLogger("library").error("failed for %s", "ada@example.org", exc_info=error)
+    configure({"level": "INFO", "format": format_})
+    password = "correct horse"
+    try:
+        fail(password)
+    except ValueError:
+        logging.getLogger("library").exception("failed for %s", "ada@example.org")
 
     written = capsys.readouterr().err
 
+    assert "no such user: <e-mail>" in written
     assert "ada@example.org" not in written
-    assert "no such user" in written
+    assert "correct horse" not in written

@@ -1,0 +1,167 @@
+"""Every error leaves in one shape, whoever raised it."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from django.core.signals import got_request_exception
+from pytest_django import Settings
+
+from booking_api.api.errors import MEANINGS, STATUS_OF_CODE
+from booking_api.queries import student_bookings
+from tests.api import Api, Reply
+from tests.builders import Portal
+
+LIST = "/api/bookings/list"
+VALIDATE = "/api/mock-exams/validate-credits"
+
+
+def assert_envelope(reply: Reply, status: int, code: str) -> None:
+    assert (reply.status, reply.code) == (status, code)
+    assert reply.body["success"] is False
+    assert reply.body["error"]
+    assert reply.body["request_id"] == reply.headers["X-Request-ID"]
+    assert reply.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/unknown", "/api/bookings/1/2", "/api//"])
+def test_an_unknown_address_is_not_found(
+    path: str, debug: bool, api: Api, settings: Settings
+) -> None:
+    settings.DEBUG = debug
+
+    assert_envelope(api.get(path), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", LIST), ("PUT", "/api/bookings/1"), ("GET", VALIDATE), ("BREW", LIST)],
+)
+def test_a_method_an_address_does_not_know_is_not_allowed(method: str, path: str, api: Api) -> None:
+    assert_envelope(api.send(method, path), 405, "METHOD_NOT_ALLOWED")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"", b"{'a': 1}", b'{"a": NaN}', b"\xff\xfe", b'{"a": "\\ud800"}', b"[" * 100_000],
+)
+def test_a_body_that_is_not_json_is_malformed(body: bytes, api: Api) -> None:
+    reply = api.send("POST", VALIDATE, body=body)
+
+    if body == b"":
+        assert_envelope(reply, 400, "VALIDATION_ERROR")
+    else:
+        assert_envelope(reply, 400, "MALFORMED_JSON")
+
+
+@pytest.mark.parametrize("body", [b"[]", b"7", b'"text"', b"null"])
+def test_json_that_is_no_object_is_not_valid(body: bytes, api: Api) -> None:
+    assert_envelope(api.send("POST", VALIDATE, body=body), 400, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "x"])
+def test_a_body_of_another_kind_is_not_supported(content_type: str, api: Api) -> None:
+    reply = api.send("POST", VALIDATE, body=b"a=1", content_type=content_type)
+
+    assert_envelope(reply, 415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+def test_a_body_over_the_limit_is_too_large(api: Api, settings: Settings) -> None:
+    settings.MAX_BODY_BYTES = 100
+
+    just_fits = api.send("POST", VALIDATE, body=b" " * 98 + b"{}")
+    too_long = api.send("POST", VALIDATE, body=b" " * 99 + b"{}")
+
+    assert just_fits.code == "VALIDATION_ERROR"
+    assert_envelope(too_long, 413, "PAYLOAD_TOO_LARGE")
+
+
+def test_an_answer_that_is_not_acceptable_is_still_an_envelope(api: Api) -> None:
+    assert_envelope(api.get(LIST, headers={"Accept": "image/png"}), 406, "NOT_ACCEPTABLE")
+
+
+def test_a_host_that_is_not_ours_is_a_bad_request(api: Api, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["booking.example.org"]
+
+    assert_envelope(api.get(LIST, headers={"Host": "evil.example.org"}), 400, "BAD_REQUEST")
+
+
+def test_an_unexpected_exception_is_reported_and_leaks_nothing(
+    api: Api, portal: Portal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("the secret recipe")
+
+    monkeypatch.setattr(student_bookings, "entries_of", broken)
+    signalled: list[object] = []
+
+    def note(**arguments: object) -> None:
+        signalled.append(arguments["request"])
+
+    got_request_exception.connect(note)
+    with caplog.at_level(logging.ERROR):
+        reply = api.get(LIST, **portal.student("alice").pair)
+    got_request_exception.disconnect(note)
+
+    assert_envelope(reply, 500, "INTERNAL_ERROR")
+    assert "recipe" not in str(reply.body)
+    assert len(signalled) == 1
+    assert "unhandled_exception" in caplog.text
+
+
+def test_hubspots_429_is_rate_limited_with_a_time_to_come_back(api: Api, portal: Portal) -> None:
+    alice = portal.student("alice")
+    portal.sandbox.fault("status", path="batch/read", status=429, headers={"Retry-After": "40"})
+
+    reply = api.get(LIST, **alice.pair)
+
+    assert_envelope(reply, 503, "RATE_LIMITED")
+    assert reply.body["retryAfter"] == int(reply.headers["Retry-After"]) > 0
+
+
+def test_a_token_hubspot_refuses_is_not_the_students_business(api: Api, portal: Portal) -> None:
+    alice = portal.student("alice")
+    portal.sandbox.fault("status", path="batch/read", status=401, body={"message": "pat-secret"})
+
+    reply = api.get(LIST, **alice.pair)
+
+    assert_envelope(reply, 503, "HUBSPOT_UNAVAILABLE")
+    assert "pat-secret" not in str(reply.body)
+
+
+def test_every_code_has_a_status() -> None:
+    assert len(MEANINGS) > 0
+    assert all(400 <= status < 600 for status in STATUS_OF_CODE.values())
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/apis/bookings"])
+def test_addresses_outside_the_api_keep_djangos_own_page(path: str, api: Api) -> None:
+    reply = api.get(path)
+
+    assert reply.status == 404
+    assert isinstance(reply.body, bytes)
+
+
+def test_both_forms_of_an_address_serve_and_neither_redirects(api: Api, portal: Portal) -> None:
+    alice = portal.student("alice")
+
+    plain = api.post(VALIDATE, mock_type="clinical", **alice.pair)
+    slashed = api.post(f"{VALIDATE}/", mock_type="clinical", **alice.pair)
+
+    assert plain.data == slashed.data
+    assert api.get(f"{LIST}/", **alice.pair).status == 200
+
+
+def test_head_is_a_get_without_a_body(api: Api, portal: Portal) -> None:
+    reply = api.send("HEAD", LIST, query=portal.student("alice").pair)
+
+    assert (reply.status, reply.body) == (200, None)
+
+
+def test_options_says_what_an_address_knows(api: Api) -> None:
+    reply = api.send("OPTIONS", LIST)
+
+    assert reply.data == {"methods": ["GET", "HEAD", "OPTIONS"]}
+    assert reply.headers["Allow"] == "GET, HEAD, OPTIONS"

@@ -1,0 +1,121 @@
+"""How often one caller may ask, and who counts as one caller."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+import time_machine
+from django.test import RequestFactory
+from pytest_django import Settings
+
+from booking_api.api.throttles import client_address
+from tests.api import Api
+from tests.builders import Portal
+
+LIST = "/api/bookings/list"
+# In the middle of a minute, so that no window ends during a test.
+NOON = datetime(2026, 11, 23, 12, 0, 20, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def few_allowed(settings: Settings) -> None:
+    settings.THROTTLE_RATES = {"reads": (5, 60), "failed_pairs": (2, 60)}
+
+
+def test_the_request_after_the_last_allowed_is_throttled(api: Api, portal: Portal) -> None:
+    alice = portal.student("alice")
+    with time_machine.travel(NOON, tick=False):
+        statuses = [api.get(LIST, **alice.pair).status for _ in range(5)]
+
+        reply = api.get(LIST, **alice.pair)
+
+    assert statuses == [200] * 5
+    assert (reply.status, reply.code) == (429, "THROTTLED")
+    assert reply.headers["Retry-After"] == "40"
+    assert reply.body["retryAfter"] == 40
+
+
+def test_the_next_window_starts_afresh(api: Api, portal: Portal) -> None:
+    alice = portal.student("alice")
+    with time_machine.travel(NOON, tick=False) as clock:
+        for _ in range(6):
+            api.get(LIST, **alice.pair)
+        clock.shift(41)
+
+        assert api.get(LIST, **alice.pair).status == 200
+
+
+def test_one_student_does_not_use_up_anothers_share(api: Api, portal: Portal) -> None:
+    alice, charlie = portal.student("alice"), portal.student("charlie")
+    with time_machine.travel(NOON, tick=False):
+        for _ in range(6):
+            api.get(LIST, **alice.pair)
+
+        assert api.get(LIST, **charlie.pair).status == 200
+
+
+def test_whoever_guesses_pairs_is_stopped_sooner_even_with_a_right_one(
+    api: Api, portal: Portal
+) -> None:
+    alice = portal.student("alice")
+    wrong = alice.pair | {"student_id": "S9999"}
+    with time_machine.travel(NOON, tick=False):
+        statuses = [api.get(LIST, **wrong).status for _ in range(2)]
+        portal.sandbox.clear_calls()
+
+        stopped = api.get(LIST, **alice.pair)
+
+    assert statuses == [401, 401]
+    assert (stopped.status, stopped.code) == (429, "THROTTLED")
+    assert portal.sandbox.calls_count() == 0
+
+
+def test_guessing_through_the_credit_check_counts_as_well(api: Api, portal: Portal) -> None:
+    alice = portal.student("alice")
+    body = {"mock_type": "clinical", **alice.pair}
+    with time_machine.travel(NOON, tick=False):
+        api.post("/api/mock-exams/validate-credits", **body | {"student_id": "S9999"})
+        api.post("/api/mock-exams/validate-credits", **body | {"email": "x@example.org"})
+
+        assert api.get(LIST, **alice.pair).status == 429
+
+
+def test_another_address_is_not_stopped(api: Api, portal: Portal) -> None:
+    alice = portal.student("alice")
+    with time_machine.travel(NOON, tick=False):
+        for _ in range(3):
+            api.get(LIST, **alice.pair | {"student_id": "S9999"})
+
+        reply = api.send("GET", LIST, query=alice.pair, REMOTE_ADDR="203.0.113.9")
+
+    assert reply.status == 200
+
+
+def test_no_rate_is_no_limit(api: Api, portal: Portal, settings: Settings) -> None:
+    settings.THROTTLE_RATES = {"reads": None, "failed_pairs": None}
+    alice = portal.student("alice")
+
+    assert {api.get(LIST, **alice.pair).status for _ in range(8)} == {200}
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "expected"),
+    [
+        ("203.0.113.9", "198.51.100.1", "203.0.113.9"),  # a stranger's word about himself
+        ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "1.1.1.1, 198.51.100.1", "198.51.100.1"),  # the left end is anyone's
+        ("10.0.0.1", "198.51.100.1, 10.0.0.2", "198.51.100.1"),  # two proxies of ours
+        ("10.0.0.1", "nonsense", "10.0.0.1"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("2001:db8:1:2:3:4:5:6", "", "2001:db8:1:2::/64"),
+        ("", "198.51.100.1", "unknown"),
+    ],
+)
+def test_only_our_own_proxies_are_believed(
+    peer: str, forwarded: str, expected: str, settings: Settings
+) -> None:
+    settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
+    request = RequestFactory().get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_FOR=forwarded)
+
+    assert client_address(request) == expected
