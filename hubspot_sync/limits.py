@@ -25,6 +25,7 @@ from hubspot_sync.errors import RateLimited
 from hubspot_sync.windows import ArrivalWindow, Day, Gauge, SharedWindow, WindowStorage
 
 LONGEST_PAUSE_S: Final = 10.0
+LEAST_WAIT_S: Final = 0.001
 REDIS_TIMEOUT_S: Final = 0.25
 
 
@@ -83,7 +84,7 @@ class Budget:
         pausable: Mapping[bool, ArrivalWindow],
         *,
         clock: Monotonic,
-        wait: Wait = threading.Event.wait,
+        wait: Wait,
     ) -> None:
         self._lanes = lanes
         self._pausable = pausable
@@ -131,7 +132,8 @@ class Budget:
 
     def _wait_s(self, lane: _Lane, ticket: _Ticket, deadline: Deadline) -> float:
         """How long this one may sleep; raises RateLimited, and leaves the queue, if it is hopeless.
-        Only the first of a lane wakes by the clock; the others are woken when they become it."""
+        Only the first of a lane wakes by the clock; the others, and background work that yields, are
+        woken when it is their turn to look."""
         if ticket.granted:
             return 0.0
         left_s, earliest_s = deadline.remaining_s(), lane.earliest_s(ticket)
@@ -145,8 +147,14 @@ class Budget:
                 "The budget of HubSpot requests is used up; try again later.",
                 retry_after_s=max(earliest_s, 1.0),
             )
-        held_back = lane.queue[0] is not ticket or earliest_s <= 0
-        return left_s if held_back else min(left_s, earliest_s)
+        if lane.queue[0] is not ticket or self._yields(lane):
+            return left_s
+        return min(left_s, max(earliest_s, LEAST_WAIT_S))
+
+    def _yields(self, lane: _Lane) -> bool:
+        """Whether this is background work while people wait."""
+        people = [other for (late, _), other in self._lanes.items() if not late]
+        return lane not in people and any(other.queue for other in people)
 
     def _grant(self) -> None:
         """Give slots to all who can have one; to background work only when no person waits."""
@@ -175,7 +183,11 @@ def _first_to_serve(lanes: Iterable[_Lane]) -> _Lane | None:
 
 
 def build_budget(
-    config: HubSpotConfig, *, clock: Monotonic, redis_url: str | None = None
+    config: HubSpotConfig,
+    *,
+    clock: Monotonic,
+    wait: Wait = threading.Event.wait,
+    redis_url: str | None = None,
 ) -> Budget:
     """Return the budget of this process, or with a Redis its part of everybody's."""
     share = config.background_share
@@ -204,6 +216,7 @@ def build_budget(
         },
         {False: everybody, True: searches},
         clock=clock,
+        wait=wait,
     )
 
 

@@ -24,6 +24,7 @@ from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import HubSpotError
 
 LONGEST_WAIT_S: Final = 8.0
+MOST_DOUBLINGS: Final = 10
 JITTER: Final = 0.25
 """The largest part by which a wait is lengthened; never shortened, `Retry-After` is a minimum."""
 
@@ -64,7 +65,7 @@ class RetryPolicy:
         again = failed.done is Done.NO or (failed.done is Done.PERHAPS and repeatable)
         if not again or attempt >= self.max_attempts:
             return None
-        backoff_s = min(failed.wait_s * 2.0 ** (attempt - 1), LONGEST_WAIT_S)
+        backoff_s = min(failed.wait_s * 2.0 ** min(attempt - 1, MOST_DOUBLINGS), LONGEST_WAIT_S)
         least_s = max(backoff_s, failed.error.retry_after_s or 0.0)
         return least_s * (1 + JITTER * self.random())
 

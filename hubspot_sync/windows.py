@@ -168,9 +168,7 @@ class ArrivalWindow:
         if short > answered:
             return max(pause_s, float(window_s * math.ceil((short - answered) / amount)))
         key = self._item.key_for(self._name)
-        return max(
-            pause_s, self._storage.oldest_leaves_at(key, window_s, short) - self._clock(), 0.001
-        )
+        return max(pause_s, self._storage.oldest_leaves_at(key, window_s, short) - self._clock())
 
 
 class Day:

@@ -1,0 +1,133 @@
+"""The circuit breaker: quick when HubSpot is down, one probe when it may be back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from hubspot_sync.breaker import Breaker, Permit
+from hubspot_sync.errors import Unavailable
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 50.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> Breaker:
+    return Breaker(failures=3, cooldown_s=2.0, clock=clock)
+
+
+def open_it(breaker: Breaker) -> None:
+    for permit in [breaker.enter() for _ in range(3)]:
+        permit.failed()
+
+
+def test_failures_in_a_row_open_the_circuit_and_say_when_to_come_back(breaker: Breaker) -> None:
+    open_it(breaker)
+
+    with pytest.raises(Unavailable) as refused:
+        breaker.enter()
+
+    assert refused.value.retry_after_s == 2.0
+    assert not refused.value.may_have_taken_effect
+
+
+def test_an_answer_in_between_starts_the_count_again(breaker: Breaker) -> None:
+    for end in (Permit.failed, Permit.failed, Permit.answered, Permit.failed, Permit.failed):
+        end(breaker.enter())
+
+    breaker.enter()
+
+
+def test_a_closed_circuit_holds_nobody_up(breaker: Breaker) -> None:
+    assert len([breaker.enter() for _ in range(100)]) == 100
+
+
+def test_after_the_cool_down_one_call_alone_goes_through(breaker: Breaker, clock: Clock) -> None:
+    open_it(breaker)
+    clock.now_s += 2.0
+    everybody = threading.Barrier(8)
+    permits, refusals = [], []
+
+    def ask() -> None:
+        everybody.wait(10)
+        try:
+            permits.append(breaker.enter())
+        except Unavailable as refused:
+            refusals.append(refused)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    assert (len(permits), len(refusals)) == (1, 7)
+
+
+@pytest.mark.parametrize(
+    ("end", "next_one_passes"),
+    [(Permit.answered, True), (Permit.failed, False), (Permit.unused, True)],
+    ids=["answered", "failed", "never made"],
+)
+def test_the_probe_decides(
+    breaker: Breaker, clock: Clock, end: Callable[[Permit], None], next_one_passes: bool
+) -> None:
+    open_it(breaker)
+    clock.now_s += 2.0
+
+    end(breaker.enter())
+
+    try:
+        breaker.enter()
+    except Unavailable:
+        assert not next_one_passes
+    else:
+        assert next_one_passes
+
+
+def test_a_probe_that_was_never_made_leaves_the_circuit_open(
+    breaker: Breaker, clock: Clock
+) -> None:
+    open_it(breaker)
+    clock.now_s += 2.0
+    breaker.enter().unused()
+    breaker.enter()
+
+    with pytest.raises(Unavailable):
+        breaker.enter()
+
+
+def test_after_the_probe_everybody_passes_again(breaker: Breaker, clock: Clock) -> None:
+    open_it(breaker)
+    clock.now_s += 2.0
+    breaker.enter().answered()
+
+    for permit in [breaker.enter() for _ in range(20)]:
+        permit.answered()
+
+
+def test_calls_from_before_the_outage_do_not_speak_for_the_probe(
+    breaker: Breaker, clock: Clock
+) -> None:
+    late = breaker.enter()
+    open_it(breaker)
+    clock.now_s += 2.0
+    breaker.enter()
+
+    late.answered()
+
+    with pytest.raises(Unavailable):
+        breaker.enter()

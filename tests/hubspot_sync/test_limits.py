@@ -1,0 +1,270 @@
+"""The budget never lets HubSpot count too many arrivals, and serves people in order.
+
+Time stands still here: waiting moves it, and brings the answers that are due by then.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hubspot_sync.config import HubSpotConfig
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.errors import RateLimited
+from hubspot_sync.limits import Budget, Slot, build_budget
+
+PATIENCE_S = 10.0
+
+
+class World:
+    """A clock, and the answers under way."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+        self._due: list[tuple[float, int, Slot, float]] = []
+
+    def clock(self) -> float:
+        return self.now_s
+
+    def answer_later(self, slot: Slot, after_s: float) -> None:
+        heapq.heappush(self._due, (self.now_s + after_s, id(slot), slot, after_s))
+
+    def advance(self, seconds: float) -> None:
+        until_s = self.now_s + seconds
+        while self._due and self._due[0][0] <= until_s:
+            self.now_s, _, slot, took_s = heapq.heappop(self._due)
+            slot.answered(took_s)
+        self.now_s = until_s
+
+    def wait(self, event: threading.Event, seconds: float) -> None:
+        """The budget's wait: time passes instead of us."""
+        if not event.is_set():
+            self.advance(max(seconds, 0.001))
+
+    def budget(self, **config: float) -> Budget:
+        return build_budget(HubSpotConfig(**config), clock=self.clock, wait=self.wait)  # type: ignore[arg-type] # floats and ints by name
+
+    def deadline(self, seconds: float) -> Deadline:
+        return Deadline.after(seconds, self.clock)
+
+
+def acquire(
+    budget: Budget, deadline: Deadline, *, background: bool = False, search: bool = False
+) -> Slot:
+    return budget.acquire(deadline, background=background, search=search)
+
+
+def most_in_a_window(arrivals: list[float], window_s: float) -> int:
+    ordered = sorted(arrivals)
+    return max(
+        sum(1 for other in ordered[index:] if other < start + window_s)
+        for index, start in enumerate(ordered)
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0, 1.5), st.floats(0, 1.5)), min_size=30, max_size=90),
+    st.integers(1, 12),
+)
+def test_hubspot_never_counts_too_many_arrivals_however_transit_times_vary(
+    transits: list[tuple[float, float]], limit: int
+) -> None:
+    world = World()
+    budget = world.budget(requests_per_window=limit, window_s=1.0)
+    arrivals = []
+
+    for out_s, back_s in transits:
+        slot = acquire(budget, world.deadline(1_000))
+        arrivals.append(world.now_s + out_s)
+        world.answer_later(slot, out_s + back_s)
+
+    assert most_in_a_window(arrivals, 1.0) <= limit
+
+
+def test_more_than_nine_tenths_of_the_limit_are_usable() -> None:
+    world = World()
+    budget = world.budget(requests_per_window=190, window_s=10.0)
+    began_s, sent = world.now_s, 0
+
+    while world.now_s < began_s + 100:
+        world.answer_later(acquire(budget, world.deadline(1_000)), 0.2)
+        sent += 1
+
+    assert sent >= 0.9 * 190 * 10
+
+
+def test_searches_are_held_to_their_own_limit() -> None:
+    world = World()
+    budget = world.budget(searches_per_second=5)
+    arrivals = []
+
+    for _ in range(23):
+        slot = acquire(budget, world.deadline(100), search=True)
+        arrivals.append(world.now_s)
+        world.answer_later(slot, 0.01)
+
+    assert most_in_a_window(arrivals, 1.0) == 5
+
+
+def test_waiting_searches_do_not_hold_up_other_calls() -> None:
+    world = World()
+    budget = world.budget(searches_per_second=1)
+    acquire(budget, world.deadline(9), search=True).answered(0.0)
+    with pytest.raises(RateLimited):
+        acquire(budget, world.deadline(0.5), search=True)
+
+    assert acquire(budget, world.deadline(0.5)).waited_s == 0.0
+
+
+def test_who_would_get_a_slot_only_after_the_deadline_is_told_at_once() -> None:
+    world = World()
+    budget = world.budget(requests_per_window=1, window_s=10.0)
+    acquire(budget, world.deadline(1)).answered(0.0)
+    before_s = world.now_s
+
+    with pytest.raises(RateLimited) as refused:
+        acquire(budget, world.deadline(5))
+
+    assert world.now_s == before_s
+    assert refused.value.retry_after_s == 10.0
+    assert acquire(budget, world.deadline(11)).waited_s > 9.9
+
+
+def test_a_call_that_was_never_sent_gives_its_slot_back() -> None:
+    world = World()
+    budget = world.budget(requests_per_window=1)
+
+    acquire(budget, world.deadline(1)).unused()
+
+    assert acquire(budget, world.deadline(1)).waited_s == 0.0
+
+
+def test_background_work_may_use_only_its_share_of_the_window() -> None:
+    world = World()
+    budget = world.budget(requests_per_window=10, background_share=0.3)
+    for _ in range(3):
+        acquire(budget, world.deadline(1), background=True).answered(0.0)
+
+    with pytest.raises(RateLimited):
+        acquire(budget, world.deadline(1), background=True)
+    for _ in range(7):
+        acquire(budget, world.deadline(1))
+
+
+def test_background_work_may_use_only_its_share_of_the_day() -> None:
+    world = World()
+    budget = world.budget(daily_limit=10, background_share=0.3)
+    for _ in range(3):
+        acquire(budget, world.deadline(1), background=True).answered(0.0)
+        world.advance(100)
+
+    with pytest.raises(RateLimited):
+        acquire(budget, world.deadline(1_000), background=True)
+    for _ in range(7):
+        acquire(budget, world.deadline(1)).answered(0.0)
+    with pytest.raises(RateLimited) as refused:
+        acquire(budget, world.deadline(1))
+    assert refused.value.retry_after_s is not None
+    assert refused.value.retry_after_s > 80_000
+
+
+def test_the_day_begins_anew() -> None:
+    world = World()
+    budget = world.budget(daily_limit=1)
+    acquire(budget, world.deadline(1)).answered(0.0)
+
+    world.advance(86_401)
+
+    acquire(budget, world.deadline(1))
+
+
+def test_a_pause_holds_everybody_but_not_longer_than_ten_seconds() -> None:
+    world = World()
+    budget = world.budget()
+
+    budget.pause(3_600, search=False)
+
+    with pytest.raises(RateLimited):
+        acquire(budget, world.deadline(9))
+    assert acquire(budget, world.deadline(11)).waited_s == pytest.approx(10.0, abs=0.1)
+
+
+def test_a_pause_of_searches_leaves_the_others_alone() -> None:
+    world = World()
+    budget = world.budget()
+
+    budget.pause(5, search=True)
+
+    acquire(budget, world.deadline(1))
+    with pytest.raises(RateLimited):
+        acquire(budget, world.deadline(1), search=True)
+
+
+class Queue:
+    """Threads that wait at a budget of one slot; `served` is the order they got it in."""
+
+    def __init__(self) -> None:
+        self.served: list[str] = []
+        self._waiting = threading.Semaphore(0)
+        self.budget = build_budget(
+            HubSpotConfig(requests_per_window=1), clock=lambda: 1_000.0, wait=self._wait
+        )
+        self._threads: list[threading.Thread] = []
+
+    def _wait(self, event: threading.Event, _seconds: float) -> None:
+        self._waiting.release()
+        assert event.wait(PATIENCE_S)
+
+    def join(self, name: str, *, background: bool = False, search: bool = False) -> None:
+        """Have somebody wait; returns once they do."""
+        deadline = Deadline(at_s=1_000_000.0, clock=lambda: 1_000.0)
+
+        def ask() -> None:
+            slot = acquire(self.budget, deadline, background=background, search=search)
+            self.served.append(name)
+            slot.unused()
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        self._threads.append(thread)
+        assert self._waiting.acquire(timeout=PATIENCE_S)
+
+    def finish(self) -> None:
+        for thread in self._threads:
+            thread.join(PATIENCE_S)
+
+
+@contextmanager
+def full_budget() -> Iterator[tuple[Queue, Callable[[], None]]]:
+    """A queue whose only slot is taken, and how to give it back."""
+    queue = Queue()
+    slot = acquire(queue.budget, Deadline(at_s=1_001.0, clock=lambda: 1_000.0))
+    yield queue, slot.unused
+    queue.finish()
+
+
+def test_people_are_served_in_the_order_they_came_searches_among_them() -> None:
+    with full_budget() as (queue, release):
+        queue.join("alice")
+        queue.join("bob", search=True)
+        queue.join("carol")
+        release()
+
+    assert queue.served == ["alice", "bob", "carol"]
+
+
+def test_background_work_yields_to_people_who_came_later() -> None:
+    with full_budget() as (queue, release):
+        queue.join("recount", background=True)
+        queue.join("alice")
+        queue.join("bob")
+        release()
+
+    assert queue.served == ["alice", "bob", "recount"]
