@@ -99,11 +99,6 @@ def signature_v1(secret: str, body: bytes) -> str:
     return hashlib.sha256(secret.encode() + body).hexdigest()
 
 
-def signature_v2(secret: str, method: str, uri: str, body: bytes) -> str:
-    """Return hex SHA-256 of secret, method, URI and body."""
-    return hashlib.sha256(f"{secret}{method}{uri}".encode() + body).hexdigest()
-
-
 def signature_v3(secret: str, method: str, uri: str, body: bytes, timestamp: str) -> str:
     """Return base64 HMAC-SHA256 of method, URI (some encodings decoded), body and timestamp."""
     for encoded, character in DECODED_BEFORE_SIGNING.items():
