@@ -1,0 +1,146 @@
+"""What each question costs HubSpot: calls and round trips, cold, over both portals and both families
+of paths. The limits are the issue's own table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from pytest_django import Settings
+
+from hubspot_sync.config import ApiVersion
+from hubspot_sync.portal.profile import load_profile
+from tests.api import Api, connected
+from tests.builders import Portal, Student
+from tests.calls import LATENCY_MS, depth
+from tests.sandbox import SandboxHandle
+
+LIST = "/api/bookings/list"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """An API whose calls are counted."""
+
+    api: Api
+    portal: Portal
+
+    def cost(self, method: str, path: str, **fields: object) -> tuple[int, int]:
+        """Ask once, with HubSpot far away, and return the number of calls and their depth."""
+        self.portal.sandbox.configure(latency_ms=LATENCY_MS)
+        self.portal.sandbox.clear_calls()
+        reply = self.api.get(path, **fields) if method == "GET" else self.api.post(path, **fields)
+        assert reply.status == 200, reply.body
+        calls = self.portal.sandbox.calls()
+        return len(calls), depth(calls)
+
+    def student_with(self, bookings: int, exams: int) -> Student:
+        alice = self.portal.student("alice")
+        with self.portal.at_once():
+            sittings = [self.portal.exam(in_days=1 + day) for day in range(exams)]
+        self.portal.bookings(alice, sittings, bookings)
+        return alice
+
+
+@pytest.fixture(params=["default", "prepdoctors"])
+def profile_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["legacy", "2026-09"])
+def counted(
+    request: pytest.FixtureRequest, settings: Settings, sandbox: SandboxHandle, profile_name: str
+) -> Iterator[Counted]:
+    version: ApiVersion = request.param
+    portal = Portal(sandbox, load_profile(profile_name))
+    sandbox.kind()
+    with connected(settings, sandbox, portal=profile_name, api_version=version) as api:
+        yield Counted(api, portal)
+
+
+def test_a_list_of_50_bookings_of_10_exams(counted: Counted) -> None:
+    alice = counted.student_with(bookings=50, exams=10)
+
+    calls, rounds = counted.cost("GET", LIST, **alice.pair)
+
+    assert calls <= 5
+    assert rounds <= 4
+
+
+@pytest.mark.parametrize(
+    "page", [{}, {"page": 25}, {"filter": "past"}, {"filter": "upcoming", "limit": 100, "page": 3}]
+)
+def test_any_page_of_500_bookings_of_100_exams(page: dict[str, object], counted: Counted) -> None:
+    alice = counted.student_with(bookings=500, exams=100)
+
+    calls, rounds = counted.cost("GET", LIST, **alice.pair, **page)
+
+    assert calls <= 9
+    assert rounds <= 4
+
+
+def test_20_available_exams(counted: Counted) -> None:
+    with counted.portal.at_once():
+        for day in range(20):
+            counted.portal.exam(in_days=1 + day)
+
+    mock_type = counted.portal.first_type.value
+    calls, rounds = counted.cost("GET", "/api/mock-exams/available", mock_type=mock_type)
+
+    assert calls <= 2
+    assert rounds <= 2
+
+
+def test_20_available_exams_of_10_bookings_counted_in_realtime(counted: Counted) -> None:
+    alice = counted.portal.student("alice")
+    with counted.portal.at_once():
+        exams = [counted.portal.exam(in_days=1 + day) for day in range(20)]
+    counted.portal.bookings(alice, exams, 200)
+
+    mock_type = counted.portal.first_type.value
+    calls, rounds = counted.cost(
+        "GET", "/api/mock-exams/available", mock_type=mock_type, realtime="true"
+    )
+
+    assert calls <= 5
+    assert rounds <= 4
+
+
+def test_one_booking(counted: Counted) -> None:
+    alice = counted.student_with(bookings=1, exams=1)
+    booking_id = counted.api.get(LIST, **alice.pair).data["bookings"][0]["id"]
+
+    calls, rounds = counted.cost("GET", f"/api/bookings/{booking_id}", **alice.pair)
+
+    # Where a portal has enrollments, which one and what it says are two more.
+    has_enrollments = counted.portal.profile.object_types.enrollments is not None
+    assert calls <= (7 if has_enrollments else 5)
+    assert rounds <= 3
+
+
+def test_the_credits_of_a_student(counted: Counted) -> None:
+    alice = counted.portal.student("alice")
+
+    calls, rounds = counted.cost(
+        "POST",
+        "/api/mock-exams/validate-credits",
+        mock_type=counted.portal.first_type.value,
+        **alice.pair,
+    )
+
+    has_enrollments = counted.portal.profile.object_types.enrollments is not None
+    assert calls <= (2 if has_enrollments else 1)
+    assert rounds <= 2
+
+
+def test_calls_grow_by_one_per_hundred_bookings(counted: Counted) -> None:
+    alice = counted.student_with(bookings=400, exams=4)
+    calls, _ = counted.cost("GET", LIST, **alice.pair)
+    counted.portal.sandbox.configure(latency_ms=0)
+    exam = counted.portal.exam(in_days=9)
+    counted.portal.bookings(alice, [exam], 100)
+
+    more_calls, _ = counted.cost("GET", LIST, **alice.pair)
+
+    assert more_calls == calls + 1

@@ -1,0 +1,23 @@
+"""What a request cost, read off the sandbox's own log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+LATENCY_MS = 40
+
+
+def depth(calls: Sequence[dict[str, Any]]) -> int:
+    """Return the number of round trips that had to wait for one another.
+
+    Calls that overlap in time were made together; with the sandbox's latency far above what we need
+    between two calls, the longest chain of calls, each begun after the one before ended, is the
+    depth.
+    """
+    spans = sorted((call["at"], call["at"] + call["duration_ms"] / 1000) for call in calls)
+    rounds, last_end = 0, float("-inf")
+    for begun, ended in sorted(spans, key=lambda span: span[1]):
+        if begun >= last_end:
+            rounds, last_end = rounds + 1, ended
+    return rounds
