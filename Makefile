@@ -1,11 +1,12 @@
 # `make run` and `make test` do everything on a machine that has only Python 3.11 or newer.
 PYTHON ?= python3
+HOST ?= 127.0.0.1
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: help run serve test bench fmt lint types clean
+.PHONY: help run serve test bench fmt lint types migrations-check clean
 
 help:
 	@echo "make run    the API, the HubSpot sandbox with demo data and an administrator; Ctrl-C ends all"
@@ -25,6 +26,14 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
+run: $(VENV)/.installed
+	@DEBUG=true $(BIN)/python manage.py run_demo --port $(PORT) $(ARGS)
+
+serve: $(VENV)/.installed
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
+	@exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT)
+
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
@@ -42,3 +51,6 @@ types: $(VENV)/.installed-dev
 
 clean:
 	rm -rf $(VENV) .run .pytest_cache .mypy_cache .ruff_cache
+
+migrations-check: $(VENV)/.installed-dev
+	@DEBUG=true $(BIN)/python manage.py makemigrations --check --dry-run

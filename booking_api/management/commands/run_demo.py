@@ -1,0 +1,218 @@
+"""`make run`: the sandbox with demo data, the API and an administrator, until Ctrl-C.
+
+Everything it starts, it ends. A port that is taken is replaced by the next free one, and said so.
+Whatever the environment names as HubSpot, the demo talks to its own sandbox.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import IO, Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from typing_extensions import override
+
+HOST = "127.0.0.1"
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 35.0
+PORTS_TRIED = 50
+DEMO_USER = "admin"
+SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 - what the sandbox accepts; it guards invented data
+DEMO_CRON_SECRET = "demo-cron-secret-for-this-machine-only"  # noqa: S105 - guards invented data
+
+
+class Command(BaseCommand):
+    help = "Start the HubSpot sandbox with demo data and the API; Ctrl-C ends both."
+
+    @override
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--sandbox-port", type=int, default=8900)
+        parser.add_argument("--portal", default="default", choices=["default", "prepdoctors"])
+
+    @override
+    def handle(self, *args: Any, **options: Any) -> None:
+        run_folder = Path(settings.BASE_DIR) / ".run"
+        run_folder.mkdir(exist_ok=True)
+        call_command("migrate", verbosity=0)
+        password = self._demo_administrator(run_folder / "admin-password")
+        connection.close()
+
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        children: list[subprocess.Popen[Any]] = []
+        try:
+            with (run_folder / "sandbox.log").open("wb") as log:
+                # Two demos started together must not find the same port free.
+                with (run_folder / "starting.lock").open("w") as lock:
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+                    sandbox_url = self._start_sandbox(options, children, log, stop)
+                    api_url = self._start_api(options, children, sandbox_url, stop)
+                if not stop.is_set():
+                    self.stdout.write(banner(api_url, sandbox_url, password, options["portal"]))
+                    self.stdout.flush()
+                self._wait(children, stop)
+        finally:
+            end_all(children)
+            self.stdout.write("Everything that was started has ended.")
+
+    def _demo_administrator(self, password_file: Path) -> str:
+        if not password_file.exists():
+            password_file.touch(mode=0o600)
+            password_file.write_text(secrets.token_urlsafe(9), encoding="utf-8")
+        password = password_file.read_text(encoding="utf-8")
+        users = get_user_model().objects
+        user, _ = users.get_or_create(
+            username=DEMO_USER, defaults={"is_staff": True, "is_superuser": True}
+        )
+        user.set_password(password)
+        user.save()
+        return password
+
+    def _start_sandbox(
+        self,
+        options: dict[str, Any],
+        children: list[subprocess.Popen[Any]],
+        log: IO[bytes],
+        stop: threading.Event,
+    ) -> str:
+        port = self._free_port(options["sandbox_port"])
+        url = f"http://{HOST}:{port}"
+        command = [
+            *(sys.executable, "manage.py", "hubspot_sandbox"),
+            *("--port", str(port), "--seed", "demo", "--portal", options["portal"]),
+        ]
+        children.append(start(command, dict(os.environ), stdout=log))
+        self._wait_until_ready(f"{url}/_sandbox/health", children, stop)
+        return url
+
+    def _start_api(
+        self,
+        options: dict[str, Any],
+        children: list[subprocess.Popen[Any]],
+        sandbox_url: str,
+        stop: threading.Event,
+    ) -> str:
+        port = self._free_port(options["port"])
+        environment = dict(os.environ) | {
+            "DEBUG": "true",
+            "HUBSPOT_BASE_URL": sandbox_url,
+            "HUBSPOT_PORTAL": options["portal"],
+            "HS_PRIVATE_APP_TOKEN": SANDBOX_TOKEN,
+            "CRON_SECRET": DEMO_CRON_SECRET,
+        }
+        url = f"http://{HOST}:{port}"
+        command = [sys.executable, "manage.py", "serve", "--host", HOST, "--port", str(port)]
+        children.append(start(command, environment))
+        self._wait_until_ready(f"{url}/api/health", children, stop)
+        return url
+
+    def _free_port(self, wanted: int) -> int:
+        for port in range(wanted, wanted + PORTS_TRIED):
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((HOST, port))
+                except OSError:
+                    continue
+            if port != wanted:
+                self.stdout.write(f"Port {wanted} is taken; using {port}.")
+            return port
+        raise CommandError(f"No free port from {wanted} to {wanted + PORTS_TRIED - 1}.")
+
+    def _wait_until_ready(
+        self, url: str, children: list[subprocess.Popen[Any]], stop: threading.Event
+    ) -> None:
+        tries = int(START_TIMEOUT_S / 0.1)
+        for _ in range(tries):
+            if stop.wait(0.1):
+                return
+            if children[-1].poll() is not None:
+                raise CommandError(f"{url} did not start; its output is above or in .run/.")
+            if answers(url):
+                return
+        raise CommandError(f"{url} did not answer within {START_TIMEOUT_S:.0f} s.")
+
+    def _wait(self, children: list[subprocess.Popen[Any]], stop: threading.Event) -> None:
+        while not stop.wait(0.5):
+            for child in children:
+                if child.poll() is not None:
+                    raise CommandError(f"{child.args!r} ended by itself ({child.returncode}).")
+
+
+def start(
+    command: list[str], environment: dict[str, str], stdout: IO[bytes] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a child that a terminal's Ctrl-C does not reach: it is ended here, in order."""
+    return subprocess.Popen(  # noqa: S603 - our own commands
+        command,
+        env=environment,
+        cwd=settings.BASE_DIR,
+        stdout=stdout,
+        stderr=stdout,
+        start_new_session=True,
+    )
+
+
+def answers(url: str) -> bool:
+    """Return whether `url` answers 200 now."""
+    try:
+        with urlopen(url, timeout=2) as response:  # noqa: S310 - our own address
+            return bool(response.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def end_all(children: list[subprocess.Popen[Any]]) -> None:
+    """End the children, the last started first, and wait until they have."""
+    for child in reversed(children):
+        if child.poll() is None:
+            child.terminate()
+    for child in reversed(children):
+        try:
+            child.wait(timeout=STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+STUDENTS = {
+    "default": ("S1001", "ada.lovelace@example.org", "clinical"),
+    "prepdoctors": ("S1001", "ada.lovelace@example.org", "Clinical%20Skills"),
+}
+
+
+def banner(api_url: str, sandbox_url: str, password: str, portal: str) -> str:
+    """Return what a newcomer needs: addresses, the login, lines to paste."""
+    student_id, email, mock_type = STUDENTS[portal]
+    pair = f"student_id={student_id}&email={email}"
+    body = f'{{"student_id": "{student_id}", "email": "{email}", "mock_type": "{mock_type}"}}'
+    return f"""
+  API        {api_url}/            documentation {api_url}/api/docs
+  Admin      {api_url}/admin/      user {DEMO_USER}, password {password}
+  Sandbox    {sandbox_url}/_sandbox/calls   what HubSpot was asked
+
+  Try:
+    curl '{api_url}/api/bookings/list?{pair}'
+    curl '{api_url}/api/mock-exams/available?mock_type={mock_type}'
+    curl -X POST '{api_url}/api/mock-exams/validate-credits' -H 'Content-Type: application/json' \\
+         -d '{body.replace("%20", " ")}'
+
+  Ctrl-C ends everything.
+"""
