@@ -1,0 +1,261 @@
+"""One call on the wire: what is sent, what counts as an answer, how long it may take."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+
+import pytest
+
+from hubspot_sync.client import HubSpotClient
+from hubspot_sync.endpoints import Operation
+from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused, Unavailable
+from hubspot_sync.ledger import CallRecord, Meter
+from hubspot_sync.transport import Answer, Request
+from tests.hubspot_sync.clients import asking, client_of
+from tests.hubspot_sync.wire_server import answers, reply, wire_server
+from tests.sandbox import TOKEN
+
+READ = Request(operation=Operation.BATCH_READ, object_type="0-1", body={"inputs": [{"id": "1"}]})
+CREATE = Request(operation=Operation.BATCH_CREATE, object_type="0-1", body={"inputs": []})
+EMPTY = reply(b"{}")
+
+
+def call(client: HubSpotClient, request: Request = READ, seconds: float = 10.0) -> Answer:
+    return client.transport.call(request, asking(seconds))
+
+
+def failure(client: HubSpotClient, request: Request = READ, seconds: float = 10.0) -> HubSpotError:
+    with pytest.raises(HubSpotError) as raised:
+        call(client, request, seconds)
+    return raised.value
+
+
+def test_a_call_says_who_we_are_and_what_we_want() -> None:
+    with wire_server(answers(EMPTY)) as server, client_of(server.base_url) as client:
+        call(client)
+
+    head, body = server.requests[0].split(b"\r\n\r\n")
+    assert head.startswith(b"POST /crm/objects/2026-09/0-1/batch/read HTTP/1.1")
+    assert f"Authorization: Bearer {TOKEN}".encode() in head
+    assert body == b'{"inputs":[{"id":"1"}]}'
+
+
+def test_connections_are_kept_and_shared() -> None:
+    ports = set()
+
+    def behave(connection: socket.socket, _number: int) -> bool:
+        ports.add(connection.getpeername())
+        connection.sendall(EMPTY)
+        return True
+
+    with wire_server(behave) as server, client_of(server.base_url) as client:
+        for _ in range(5):
+            call(client)
+
+    assert len(ports) == 1
+
+
+def test_a_kept_connection_that_was_closed_meanwhile_is_no_failure() -> None:
+    def behave(connection: socket.socket, number: int) -> bool:
+        connection.sendall(EMPTY)
+        return number != 1
+
+    with wire_server(behave) as server, client_of(server.base_url) as client:
+        assert [call(client).status for _ in range(3)] == [200, 200, 200]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        ("200 OK", Unavailable),
+        ("404 Not Found", Unavailable),
+        ("400 Bad Request", Unavailable),
+        ("418 I'm a teapot", Unavailable),
+        ("302 Found", Unavailable),
+    ],
+)
+def test_a_page_that_is_not_hubspots_is_unavailable(status: str, error: type[HubSpotError]) -> None:
+    page = reply(b"<html>Down for maintenance</html>", status=status)
+    with wire_server(answers(page)) as server, client_of(server.base_url) as client:
+        raised = failure(client, CREATE)
+
+    assert type(raised) is error
+    assert raised.may_have_taken_effect
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        ("400 Bad Request", Refused),
+        ("401 Unauthorized", Refused),
+        ("403 Forbidden", Refused),
+        ("404 Not Found", NotFound),
+        ("409 Conflict", Refused),
+        ("418 I'm a teapot", Unavailable),
+    ],
+)
+def test_answers_become_errors_of_our_tree(status: str, error: type[HubSpotError]) -> None:
+    body = b'{"status":"error","message":"No.","category":"SOME","correlationId":"c-1"}'
+    with (
+        wire_server(answers(reply(body, status=status))) as server,
+        client_of(server.base_url) as client,
+    ):
+        raised = failure(client)
+
+    assert type(raised) is error
+    assert raised.status == int(status[:3])
+    assert raised.correlation_id == "c-1"
+    assert len(server.requests) == 1
+
+
+def test_the_wait_hubspot_asks_for_reaches_the_caller() -> None:
+    body = b'{"policyName":"SECONDLY","errorType":"RATE_LIMIT"}'
+    raw = reply(body, status="429 Too Many Requests", headers="Retry-After: 7\r\n")
+    with wire_server(answers(raw)) as server, client_of(server.base_url) as client:
+        raised = failure(client, seconds=3)
+
+    assert isinstance(raised, RateLimited)
+    assert raised.retry_after_s == 7.0
+    assert len(server.requests) == 1
+
+
+def test_the_status_of_a_429_reaches_the_ledger_and_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="hubspot_sync.transport")
+    seen: list[CallRecord] = []
+    meter = Meter()
+    body = b'{"message":"alice@example.org","policyName":"DAILY"}'
+    raw = reply(body, status="429 Too Many Requests")
+    with wire_server(answers(raw)) as server, client_of(server.base_url) as client:
+        client.ledger.observe(seen.append)
+        with pytest.raises(RateLimited):
+            client.transport.call(READ, asking(meters=[meter]))
+
+    assert [(one.operation, one.status, one.attempt) for one in seen] == [
+        ("objects.batch_read", 429, 1)
+    ]
+    assert meter.calls == 1
+    assert [record.__dict__["status"] for record in caplog.records] == [429]
+    logged = " ".join(str(record.__dict__) for record in caplog.records)
+    assert TOKEN not in logged
+    assert "alice" not in logged
+
+
+def test_a_server_that_says_nothing_costs_no_more_than_the_deadline() -> None:
+    def behave(_connection: socket.socket, _number: int) -> bool:
+        return server.stopped.wait(30)
+
+    with wire_server(behave) as server, client_of(server.base_url) as client:
+        raised = failure(client, CREATE, seconds=0.3)
+
+    assert isinstance(raised, Unavailable)
+    assert raised.may_have_taken_effect
+    assert raised.status is None
+
+
+def test_a_body_that_drips_costs_no_more_than_the_deadline() -> None:
+    body = b"{" + b" " * 400 + b"}"
+
+    def behave(connection: socket.socket, _number: int) -> bool:
+        connection.sendall(reply(body)[: -len(body)])
+        for byte in body:
+            connection.sendall(bytes([byte]))
+            if server.stopped.wait(0.05):
+                break
+        return False
+
+    with wire_server(behave) as server, client_of(server.base_url) as client:
+        raised = failure(client, CREATE, seconds=1.0)
+
+    assert isinstance(raised, Unavailable)
+
+
+def test_a_body_that_ends_too_soon_is_no_answer() -> None:
+    def behave(connection: socket.socket, number: int) -> bool:
+        connection.sendall(EMPTY[:-1] if number == 1 else EMPTY)
+        return number != 1
+
+    with wire_server(behave) as server, client_of(server.base_url) as client:
+        assert call(client).status == 200
+        assert client.ledger.snapshot().retries == 1
+
+
+def test_nothing_is_sent_after_the_deadline() -> None:
+    with wire_server(answers(EMPTY)) as server, client_of(server.base_url) as client:
+        raised = failure(client, CREATE, seconds=0.0)
+
+    assert isinstance(raised, Unavailable)
+    assert not raised.may_have_taken_effect
+    assert server.requests == []
+
+
+def test_a_create_that_found_no_connection_was_certainly_not_made() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with client_of(f"http://127.0.0.1:{port}") as client:
+        raised = failure(client, CREATE)
+
+        assert isinstance(raised, Unavailable)
+        assert not raised.may_have_taken_effect
+        assert client.ledger.snapshot().retries == 3
+
+
+def test_no_more_connections_are_open_than_the_pool_has_and_all_calls_come_through() -> None:
+    lock, open_now, most = threading.Lock(), 0, 0
+
+    def behave(connection: socket.socket, _number: int) -> bool:
+        nonlocal open_now, most
+        with lock:
+            open_now += 1
+            most = max(most, open_now)
+        server.stopped.wait(0.01)
+        with lock:
+            open_now -= 1
+        connection.sendall(EMPTY)
+        return True
+
+    with wire_server(behave) as server, client_of(server.base_url, pool_size=3) as client:
+        threads = [threading.Thread(target=call, args=(client,)) for _ in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert client.ledger.snapshot().calls == {("objects.batch_read", 200): 40}
+    assert most <= 3
+
+
+def test_a_caller_without_time_does_not_wait_for_a_connection() -> None:
+    arrived = threading.Event()
+
+    def behave(connection: socket.socket, _number: int) -> bool:
+        arrived.set()
+        release.wait(30)
+        connection.sendall(EMPTY)
+        return True
+
+    release = threading.Event()
+    with wire_server(behave) as server, client_of(server.base_url, pool_size=1) as client:
+        holder = threading.Thread(target=call, args=(client,))
+        holder.start()
+        assert arrived.wait(10)
+        raised = failure(client, CREATE, seconds=0.1)
+        release.set()
+        holder.join()
+
+    assert isinstance(raised, Unavailable)
+    assert not raised.may_have_taken_effect
+    assert len(server.requests) == 1
+
+
+def test_the_token_goes_nowhere_else() -> None:
+    with wire_server(answers(EMPTY)) as other:
+        moved = reply(b"{}", status="302 Found", headers=f"Location: {other.base_url}/x\r\n")
+        with wire_server(answers(moved)) as server, client_of(server.base_url) as client:
+            failure(client)
+
+    assert other.requests == []
