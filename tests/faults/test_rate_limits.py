@@ -1,0 +1,105 @@
+"""Under HubSpot's limits as HubSpot counts them: no 429, and hardly anything left unused."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from hubspot_sync.batch import Created
+from hubspot_sync.errors import HubSpotError, RateLimited
+from hubspot_sync.paging import search_ids
+from tests.hubspot_sync.clients import CONTACTS, asking, client_of, contact
+from tests.sandbox import SandboxHandle
+
+THREADS = 24
+
+
+def all_at_once(work: Callable[[], object], times: int) -> list[HubSpotError]:
+    """Do it so often in many threads; return what went wrong."""
+    left = threading.Semaphore(times)
+    errors: list[HubSpotError] = []
+
+    def worker() -> None:
+        while left.acquire(blocking=False):
+            try:
+                work()
+            except HubSpotError as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=worker) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return errors
+
+
+def share_used(sandbox: SandboxHandle, limit: int, window_s: float) -> float:
+    """How much of the limit was used, from the first arrival until the last windowful began."""
+    arrivals = sorted(call["at"] for call in sandbox.calls())
+    windows = (arrivals[-limit] - arrivals[0]) / window_s
+    return (len(arrivals) - limit) / (limit * windows)
+
+
+def test_a_steady_load_meets_no_429_and_uses_nine_tenths_of_the_limit(
+    kind_sandbox: SandboxHandle,
+) -> None:
+    kind_sandbox.configure(rate_limit=40, rate_window_s=1.0, latency_ms=5, jitter_ms=60)
+    kind_sandbox.clear_calls()
+    with client_of(kind_sandbox.base_url, requests_per_window=40, window_s=1.0) as client:
+        errors = all_at_once(
+            lambda: client.batch.read(CONTACTS, ["1"], properties=[], context=asking()), 200
+        )
+
+    assert errors == []
+    assert kind_sandbox.calls_count(status=429) == 0
+    assert kind_sandbox.calls_count() == 200
+    assert share_used(kind_sandbox, 40, 1.0) >= 0.9
+
+
+def test_searches_meet_no_429_either(kind_sandbox: SandboxHandle) -> None:
+    kind_sandbox.configure(latency_ms=2, jitter_ms=20)
+    kind_sandbox.clear_calls()
+    with client_of(kind_sandbox.base_url) as client:
+        errors = all_at_once(lambda: search_ids(client.transport, CONTACTS, [], asking()), 25)
+
+    assert errors == []
+    assert kind_sandbox.calls_count(status=429) == 0
+    assert share_used(kind_sandbox, 5, 1.0) >= 0.9
+
+
+def test_another_user_of_the_token_costs_waits_but_no_errors(kind_sandbox: SandboxHandle) -> None:
+    """The sandbox allows less than the client believes it has."""
+    kind_sandbox.configure(rate_limit=10, rate_window_s=1.0)
+    kind_sandbox.clear_calls()
+    with client_of(kind_sandbox.base_url, requests_per_window=20, window_s=1.0) as client:
+        read = client.batch.read(
+            CONTACTS, [str(n) for n in range(1, 1_501)], properties=[], context=asking()
+        )
+
+    assert read.complete
+    assert kind_sandbox.calls_count(status=429) > 0
+
+
+def test_a_429_in_the_middle_is_waited_out_even_by_a_create(kind_sandbox: SandboxHandle) -> None:
+    kind_sandbox.fault("status", path="batch/create", status=429, times=1)
+    with client_of(kind_sandbox.base_url) as client:
+        outcomes = client.batch.create(CONTACTS, [contact(1)], context=asking())
+        seen = client.ledger.snapshot()
+
+    assert isinstance(outcomes["trace-1"], Created)
+    assert seen.calls["objects.batch_create", 429] == 1
+    assert seen.retries == 1
+
+
+def test_the_daily_limit_is_not_tried_again(kind_sandbox: SandboxHandle) -> None:
+    kind_sandbox.configure(daily_limit=0)
+    kind_sandbox.clear_calls()
+    with client_of(kind_sandbox.base_url) as client, pytest.raises(RateLimited) as refused:
+        search_ids(client.transport, CONTACTS, [], asking())
+
+    assert refused.value.status == 429
+    assert refused.value.category == "DAILY"
+    assert kind_sandbox.calls_count() == 1
