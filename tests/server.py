@@ -1,0 +1,114 @@
+"""The API as a user runs it: `manage.py serve`, its own process, over sockets."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from tests.sandbox import SandboxHandle
+
+ROOT = Path(__file__).resolve().parents[1]
+START_TRIES = 300
+ANSWER_TIMEOUT_S = 40
+STOP_TIMEOUT_S = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came over the wire."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    @property
+    def code(self) -> str:
+        return str(self.body["code"])
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running API."""
+
+    base_url: str
+
+    def get(self, path: str, **query: Any) -> Answer:
+        return self.send("GET", f"{path}?{urlencode(query)}" if query else path)
+
+    def post(self, path: str, body: Any) -> Answer:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.send("POST", path, raw)
+
+    def send(self, method: str, target: str, body: bytes | None = None) -> Answer:
+        address = urlsplit(self.base_url)
+        connection = http.client.HTTPConnection(
+            address.hostname or "", address.port, timeout=ANSWER_TIMEOUT_S
+        )
+        try:
+            connection.request(method, target, body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            content = response.read()
+        finally:
+            connection.close()
+        is_json = response.headers.get_content_type() == "application/json"
+        return Answer(
+            status=response.status,
+            headers=dict(response.getheaders()),
+            body=json.loads(content) if is_json else content,
+        )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(sandbox: SandboxHandle, folder: Path, **environment: str) -> Iterator[Server]:
+    """Serve the API against the sandbox, with a database of its own in `folder`."""
+    port = free_port()
+    own = {
+        "HUBSPOT_BASE_URL": sandbox.base_url,
+        "HS_PRIVATE_APP_TOKEN": sandbox.token,
+        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "serve", "--port", str(port)],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "booking_api.settings", **own, **environment},
+        stdout=subprocess.DEVNULL,
+    )
+    server = Server(base_url=f"http://127.0.0.1:{port}")
+    try:
+        wait_until_it_answers(server, process)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(timeout=STOP_TIMEOUT_S)
+
+
+def wait_until_it_answers(server: Server, process: subprocess.Popen[bytes]) -> None:
+    """Return when the server answers; raise RuntimeError where it ended or never did."""
+    pause = threading.Event()
+    for _ in range(START_TRIES):
+        if process.poll() is not None:
+            break
+        try:
+            if server.get("/api/health").status == 200:
+                return
+        except OSError:
+            pause.wait(0.1)
+    raise RuntimeError(f"the API does not answer (exit code {process.poll()})")
