@@ -111,7 +111,7 @@ class HubSpotReads(PortalReads):
         # first, so nobody is let in by another.
         raw = self._coalescer.read(
             self._types.contacts,
-            {email.strip().lower() for email in emails},
+            emails,
             properties=contact_property_names(self._profile),
             context=context,
             id_property=self._profile.contact_properties["email"],

@@ -55,6 +55,7 @@ _FIELD_TYPES: Mapping[str, tuple[str, ...]] = {
     "dominant_hand": _YES_NO,
     "contact_id": _ID,
     "mock_exam_id": _ID,
+    "token_used": _TEXT,
 }
 _YES_NO_VALUES = frozenset({"true", "false"})
 
@@ -146,9 +147,9 @@ def _of_object(
 
 
 def _types_of(field: str, values: tuple[str, ...]) -> tuple[str, ...]:
-    if values:
-        return _YES_NO if _YES_NO_VALUES.issuperset(values) else _CHOICE
-    return _FIELD_TYPES.get(field, _TEXT)
+    if field in _FIELD_TYPES or not values:
+        return _FIELD_TYPES.get(field, _TEXT)
+    return _YES_NO if _YES_NO_VALUES.issuperset(values) else _CHOICE
 
 
 def _written_values(profile: PortalProfile, object_name: str) -> Mapping[str, tuple[str, ...]]:
@@ -161,7 +162,15 @@ def _written_values(profile: PortalProfile, object_name: str) -> Mapping[str, tu
         return {
             **choices,
             "mock_type": mock_types,
+            "token_used": tuple(dict.fromkeys(_token_labels(profile))),
             "is_active": tuple(v for values in profile.booking_states.values() for v in values),
             "status": tuple(v for values in profile.booking_statuses.values() for v in values),
         }
     return {}
+
+
+def _token_labels(profile: PortalProfile) -> Iterable[str]:
+    for mock_type in profile.mock_types:
+        yield mock_type.token_label
+        if mock_type.shared_token_label is not None:
+            yield mock_type.shared_token_label

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hubspot_sync import HubSpotClient, build_client
-from hubspot_sync.config import ApiVersion, HubSpotConfig
+from hubspot_sync.config import API_VERSIONS, ApiVersion, HubSpotConfig
 from hubspot_sync.context import CallContext
 from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import Refused
@@ -28,8 +28,11 @@ def context() -> CallContext:
 
 
 @pytest.fixture
-def config(kind_sandbox: SandboxHandle) -> HubSpotConfig:
-    return HubSpotConfig(base_url=kind_sandbox.base_url, token=kind_sandbox.token)
+def config(kind_sandbox: SandboxHandle, request: pytest.FixtureRequest) -> HubSpotConfig:
+    version = getattr(request, "param", API_VERSIONS[0])
+    return HubSpotConfig(
+        base_url=kind_sandbox.base_url, token=kind_sandbox.token, api_version=version
+    )
 
 
 @pytest.fixture
@@ -78,10 +81,20 @@ def inspector(
     return Inspector(client, config, context, tmp_path)
 
 
+def define(sandbox: SandboxHandle, name: str, **changes: object) -> None:
+    """Give bookings a property, as the portal's administrator would."""
+    plain = {"label": "Own", "type": "string", "fieldType": "text", "groupName": "own"}
+    answer = sandbox.call(
+        "POST", "/crm/v3/properties/2-50158943", {**plain, "name": name, **changes}
+    )
+    assert answer.status == 201
+
+
 def failures(inspection: Inspection) -> dict[str, Finding]:
     return {finding.subject: finding for finding in inspection.findings if finding.failed}
 
 
+@pytest.mark.parametrize("config", API_VERSIONS, indirect=True)
 @pytest.mark.parametrize("name", ["default", "prepdoctors"])
 def test_each_shipped_profile_fits_its_portal(
     kind_sandbox: SandboxHandle, inspector: Inspector, name: str
@@ -155,20 +168,23 @@ def test_an_enumeration_without_a_value_we_write_is_wrong(inspector: Inspector) 
     assert failures(inspection)["mock_exams.mock_type"].found == "enumeration without viva"
 
 
+def test_a_token_property_that_cannot_hold_every_label_is_wrong(
+    kind_sandbox: SandboxHandle, inspector: Inspector
+) -> None:
+    option = {"label": "Clinical", "value": "Clinical Token", "displayOrder": 0, "hidden": False}
+    define(kind_sandbox, "paid_with", type="enumeration", fieldType="select", options=[option])
+
+    inspection = inspector.look(inspector.edited(('= "token_used"', '= "paid_with"')))
+
+    found = failures(inspection)["bookings.paid_with"].found
+    assert found == "enumeration without OSCE Token, Written Token"
+
+
 def test_an_eleventh_unique_property_has_no_room(
     kind_sandbox: SandboxHandle, inspector: Inspector
 ) -> None:
     for number in range(8):
-        definition = {
-            "name": f"own_{number}",
-            "label": "Own",
-            "type": "string",
-            "fieldType": "text",
-            "groupName": "bookings_information",
-            "hasUniqueValue": True,
-        }
-        made = kind_sandbox.call("POST", "/crm/v3/properties/2-50158943", definition)
-        assert made.status == 201
+        define(kind_sandbox, f"own_{number}", hasUniqueValue=True)
 
     inspection = inspector.look(inspector.edited(('seat_key = "seat_key"', 'seat_key = "seat"')))
 
@@ -236,15 +252,40 @@ def test_a_token_hubspot_does_not_know_ends_the_inspection(
 def test_the_plain_association_is_told_from_a_labelled_one(
     kind_sandbox: SandboxHandle, inspector: Inspector
 ) -> None:
-    kind_sandbox.reset(portal="prepdoctors")
-    kind_sandbox.kind()
-    path = "/crm/v4/associations/2-50158943/0-1/labels"
-    labels = kind_sandbox.call("GET", path).body["results"]
+    labels = [
+        {"category": "USER_DEFINED", "typeId": 1301, "label": "Sponsor"},
+        {"category": "USER_DEFINED", "typeId": 1289, "label": None},
+    ]
+    path = "2-50158943/0-1/labels"
+    kind_sandbox.fault("status", path=path, status=200, body={"results": labels})
 
-    link_type = inspector.look("prepdoctors").link_types["bookings->contacts"]
+    assert inspector.look("default").link_types["bookings->contacts"].type_id == 1289
 
-    assert len(labels) > 1
-    assert link_type.type_id in {one["typeId"] for one in labels if one["label"] is None}
+
+def test_a_link_with_labelled_associations_alone_is_missing(
+    kind_sandbox: SandboxHandle, inspector: Inspector
+) -> None:
+    labels = [{"category": "USER_DEFINED", "typeId": 1301, "label": "Sponsor"}]
+    path = "2-50158943/0-1/labels"
+    kind_sandbox.fault("status", path=path, status=200, body={"results": labels})
+
+    assert failures(inspector.look("default"))["bookings->contacts"].verdict is Verdict.MISSING
+
+
+def test_hubspots_own_unique_properties_take_no_room(
+    kind_sandbox: SandboxHandle, inspector: Inspector
+) -> None:
+    path = "/crm/v3/properties/2-50158943"
+    live = kind_sandbox.call("GET", path).body["results"]
+    own = [
+        {"name": f"hs_{number}", "type": "string", "hasUniqueValue": True, "hubspotDefined": True}
+        for number in range(10)
+    ]
+    kind_sandbox.fault(
+        "status", path="properties/.*2-50158943", status=200, body={"results": live + own}
+    )
+
+    assert failures(inspector.look("default")) == {}
 
 
 def test_an_association_type_other_than_the_profiles_is_wrong(inspector: Inspector) -> None:

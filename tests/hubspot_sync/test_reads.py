@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -86,6 +87,21 @@ def test_a_booking_and_its_exam_are_read_as_they_were_made(
     assert exam.ends_at.astimezone(portal.profile.time_zone).hour == 13
 
 
+def test_a_booking_without_a_date_of_its_own_has_hubspots(
+    portal: Portal, reads: HubSpotReads, context: CallContext
+) -> None:
+    booking = portal.booking(portal.student("alice"), portal.exam(), created_at=None)
+    before = reads.bookings([booking.id], context).require_complete().found[booking.id]
+    portal.sandbox.edit(portal.profile.object_types.bookings, booking.id, name="Alice M")
+    after = reads.bookings([booking.id], context).require_complete().found[booking.id]
+
+    assert before.created_at is not None
+    assert before.created_at == after.created_at
+    assert before.updated_at is not None
+    assert after.updated_at is not None
+    assert after.updated_at > before.updated_at
+
+
 def test_links_are_read_from_both_sides(
     portal: Portal, reads: HubSpotReads, context: CallContext
 ) -> None:
@@ -136,6 +152,21 @@ def test_only_active_exams_of_the_type_that_may_not_be_over_are_listed(
     portal.exam(mock_type=first.value, in_days=-5)
 
     assert set(reads.active_exam_ids(first.value, context)) == wanted
+
+
+def test_a_portal_may_have_several_words_for_an_open_exam(
+    portal: Portal, client: HubSpotClient, context: CallContext
+) -> None:
+    profile = dataclasses.replace(portal.profile, exam_active_values=("true", "false"))
+    exams = {portal.exam().id, portal.exam(active=False).id}
+    reads = HubSpotReads(
+        profile=profile,
+        coalescer=client.coalescer,
+        transport=client.transport,
+        now=lambda: datetime.now(UTC),
+    )
+
+    assert set(reads.active_exam_ids(portal.first_type.value, context)) == exams
 
 
 def test_every_active_exam_is_listed_however_many_there_are(
@@ -190,7 +221,7 @@ def test_what_could_not_be_read_is_unknown_and_not_missing(
 
 
 def test_a_contact_under_a_second_address_is_not_let_in_by_it(
-    portal: Portal, reads: HubSpotReads, context: CallContext, client: HubSpotClient
+    portal: Portal, reads: HubSpotReads, context: CallContext
 ) -> None:
     alice = portal.student("alice")
     portal.sandbox.fault(
@@ -205,4 +236,5 @@ def test_a_contact_under_a_second_address_is_not_let_in_by_it(
 
     answer = reads.contacts_by_email(["alice.second@example.org"], context)
 
-    assert answer.found == {}
+    assert answer.missing == {"alice.second@example.org"}
+    assert [fault["fired"] for fault in portal.sandbox.faults()] == [1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -28,7 +29,9 @@ anything = st.one_of(
     st.datetimes(timezones=st.sampled_from([LONDON, TORONTO])).map(lambda at: at.isoformat()),
     st.dates().map(str),
     st.times().map(str),
-    st.sampled_from(["NaN", "Infinity", "1e400", "24:00", "9:60 pm", "true", "Active", "٣", " "]),
+    st.sampled_from(
+        ["NaN", "Infinity", "1e400", "999999999999999", "9:60 pm", "true", "Active", "٣", " "]
+    ),
 )
 
 
@@ -108,7 +111,7 @@ def test_a_date_is_the_same_day_in_every_form_hubspot_has_for_it(text: str) -> N
     assert records.calendar_day(text, TORONTO) == date(2026, 12, 1)
 
 
-@pytest.mark.parametrize("text", ["", None, "soon", "2026-13-01", "0001-01-01", "99999999999999"])
+@pytest.mark.parametrize("text", ["", None, "soon", "2026-13-01", "0001-01-01", "999999999999999"])
 def test_what_is_no_date_is_none(text: str | None) -> None:
     assert records.calendar_day(text, TORONTO) is None
 
@@ -183,6 +186,14 @@ def test_a_bookings_state_is_what_its_portal_means(
     stored = {"is_active": is_active, "booking_status": status}
 
     assert records.read_booking("1", stored, profile).state == state
+
+
+def test_a_booking_cancelled_in_either_property_is_cancelled() -> None:
+    states = {**DEFAULT.booking_states, "completed": ("done",)}
+    profile = dataclasses.replace(DEFAULT, booking_states=states)
+    stored = {"is_active": "done", "booking_status": "cancelled"}
+
+    assert records.read_booking("1", stored, profile).state == "cancelled"
 
 
 def test_a_location_is_spelt_as_callers_send_it() -> None:

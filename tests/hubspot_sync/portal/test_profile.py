@@ -110,7 +110,7 @@ MISTAKES = [
     ("[choices.attending_location]", "[choices.hall]", "choices.hall is not a key"),
     ("[choices.attending_location]", "[choices.hall]", "so [choices.attending_location] is wanted"),
     ('credit = "cs_credits"', "", "mock_types[1].credit is missing"),
-    ('value = "Mini-mock"', 'value = "clinical skills"', "mock_types[2].value is 'clinical"),
+    ('value = "Mini-mock"', 'value = "CLINICAL skills"', "mock_types[2].value is 'CLINICAL"),
     ('value = "Mini-mock"', 'value = "Clinical-Skills"', "mock_types[2].slug is 'clinical-skills'"),
     ('value = "Mini-mock"', 'value = "模拟"', "mock_types[2].slug is wanted"),
     ('token_label = "Mini-mock Token"', 'token_label = "Shared Token"', "stands for another"),
