@@ -154,6 +154,9 @@ class Exchange:
             return ENDPOINTS[request.operation](self.sandbox, request)
         except Refusal as refusal:
             return refusal.reply
+        except (AttributeError, TypeError) as error:
+            # A number where an object was due, deep in a body: HubSpot's parser refuses it, too.
+            return invalid(f"Invalid input JSON: {error}").reply
 
 
 def _routed(method: str, path: str, query: dict[str, str]) -> Request:

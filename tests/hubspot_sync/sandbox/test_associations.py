@@ -16,8 +16,8 @@ NONE = "crm.associations.NO_ASSOCIATIONS_FOUND"
 def hub(kind_sandbox: SandboxHandle) -> SandboxHandle:
     """Contacts 1 and 2; the first has bookings 101 to 105."""
     bookings = [str(number) for number in range(101, 106)]
-    records = [{"type": CONTACTS, "id": each, "properties": {}} for each in ("1", "2")]
-    records += [{"type": BOOKINGS, "id": each, "properties": {}} for each in bookings]
+    ids = [*((CONTACTS, each) for each in ("1", "2")), *((BOOKINGS, each) for each in bookings)]
+    records = [{"type": kind, "id": each, "properties": {}} for kind, each in ids]
     kind_sandbox.bulk(records, [(CONTACTS, "1", BOOKINGS, each) for each in bookings])
     return kind_sandbox
 
@@ -26,7 +26,7 @@ def read(hub: SandboxHandle, *inputs: dict[str, Any]) -> Answer:
     return hub.call("POST", pairs(CONTACTS, BOOKINGS, "/batch/read"), {"inputs": list(inputs)})
 
 
-def targets(answer: Answer) -> dict[str, list[str]]:
+def targets(answer: Answer) -> dict[str, list[Any]]:
     return {
         each["from"]["id"]: [to["toObjectId"] for to in each["to"]]
         for each in answer.body["results"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.hubspot_sync.sandbox.paths import CONTACTS, objects
+from tests.hubspot_sync.sandbox.paths import BOOKINGS, CONTACTS, objects
 from tests.sandbox import ROOT, TOKEN, SandboxHandle, start_sandbox
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
@@ -158,11 +157,45 @@ def test_a_body_that_cannot_be_read_is_refused_and_the_connection_goes_on(
     connection.close()
 
 
-def test_answers_leave_without_waiting_to_be_gathered(kind_sandbox: SandboxHandle) -> None:
-    """Head and body in one segment: a client that reads once has the whole answer."""
-    address = urlsplit(kind_sandbox.base_url)
-    with socket.create_connection((address.hostname or "", address.port or 0), 20) as plain:
-        plain.sendall(b"GET /_sandbox/health HTTP/1.1\r\nHost: x\r\n\r\n")
-        answer = plain.recv(65536)
+def test_one_of_many_creates_with_one_unique_value_is_made(kind_sandbox: SandboxHandle) -> None:
+    together = threading.Barrier(16, timeout=30)
+    statuses: list[int] = []
 
-    assert answer.endswith(b'{"status": "ok"}')
+    def create() -> None:
+        body = {"inputs": [{"properties": {"seat_key": "5:1"}}, {"properties": {}}]}
+        together.wait()
+        answer = kind_sandbox.call("POST", objects(BOOKINGS, "/batch/create"), body)
+        statuses.append(answer.status)
+
+    threads = [threading.Thread(target=create) for _ in range(16)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(timeout=60)
+
+    assert sorted(statuses) == [201] + [409] * 15
+    assert len(kind_sandbox.records(BOOKINGS)) == 2
+
+
+def test_latency_passes_on_the_way_there_and_back(kind_sandbox: SandboxHandle) -> None:
+    kind_sandbox.configure(latency_ms=30, jitter_ms=5)
+
+    kind_sandbox.call("GET", objects(CONTACTS))
+
+    assert kind_sandbox.calls()[0]["duration_ms"] >= 30
+
+
+@pytest.mark.parametrize(
+    ("rest", "body"),
+    [
+        ("/batch/create", {"inputs": [{"properties": {}, "associations": [1]}]}),
+        ("/batch/create", {"inputs": [{"properties": []}]}),
+        ("/search", {"filterGroups": [{"filters": ["name"]}]}),
+        ("/search", {"filterGroups": 1}),
+    ],
+    ids=str,
+)
+def test_a_body_of_the_wrong_shape_inside_is_refused(
+    kind_sandbox: SandboxHandle, rest: str, body: object
+) -> None:
+    assert kind_sandbox.call("POST", objects(BOOKINGS, rest), body).status == 400
