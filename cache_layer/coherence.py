@@ -41,7 +41,7 @@ class Fresh:
     loaded: Loaded[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WriteResult(Generic[W]):
     """What a write answered, the entries it makes known and further tags it turned out to touch."""
 

@@ -28,7 +28,8 @@ class Miss(Enum):
 MISS = Miss.MISS
 
 
-@dataclass(frozen=True, slots=True)
+# Generic classes have no slots: Python 3.11 cannot make a slotted one from `Loaded[int](…)`.
+@dataclass(frozen=True)
 class Loaded(Generic[V]):
     """A value as its loader made it, and the tags of everything it was built from."""
 

@@ -26,7 +26,7 @@ def _no_failures() -> Mapping[Key, Exception]:
     return MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Loads(Generic[V]):
     """What a load brought: every key asked for is loaded, absent or failed.
 
@@ -41,7 +41,7 @@ class Loads(Generic[V]):
 LoadMany = Callable[[Sequence[Key], C], Loads[V]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Family(Generic[V, C]):
     """One kind of entry.
 

@@ -42,7 +42,7 @@ class Outcome(StrEnum):
     OFF = "off"  # loaded, there is no cache
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reads(Generic[V]):
     """The answer for many keys; each key asked for is in exactly one of found, absent and failed.
 
@@ -56,7 +56,7 @@ class Reads(Generic[V]):
     tags: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Read(Generic[V]):
     """The answer for one key; MISS when the truth has no such thing."""
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
+from cache_layer import Cache, CacheConfig, open_cache
+from cache_layer.backends.base import Backend
 from cache_layer.backends.locmem import LocMemBackend
 from cache_layer.backends.redis import RedisBackend
+from tests.cache_layer.own_redis import OwnRedis
 from tests.cache_layer.support import Clock
+from tests.cache_layer.truth import Truth
 
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 
@@ -86,3 +92,36 @@ def make_redis(redis_url: str, redis_prefix: str) -> Iterator[MakeRedis]:
     yield make
     for backend in made:
         backend.close()
+
+
+@pytest.fixture(params=["locmem", pytest.param("redis", marks=pytest.mark.redis)])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each backend in turn."""
+    made: Backend = request.getfixturevalue(f"make_{request.param}")()
+    return made
+
+
+@pytest.fixture
+def truth() -> Truth:
+    return Truth()
+
+
+@pytest.fixture
+def cache(backend: Backend, truth: Truth) -> Iterator[Cache]:
+    made = open_cache(truth.catalogue, CacheConfig(retry_s=0.01), backend=backend)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[OwnRedis]:
+    """A Redis of this test's own, which it may kill."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        if os.environ.get("REDIS_PROMISED"):
+            pytest.fail("REDIS_PROMISED is set, but there is no redis-server to start")
+        pytest.skip("no redis-server to start")
+    server = OwnRedis(binary, tmp_path)
+    server.start()
+    yield server
+    server.kill()

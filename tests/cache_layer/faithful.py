@@ -1,0 +1,98 @@
+"""A backend that passes everything on to another: the place to break one step of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+from typing_extensions import override
+
+from cache_layer.backends.base import Backend, ByFamily, Lookup, Size, Stored, Ticket, Written
+from cache_layer.entries import Entry
+from cache_layer.errors import BackendUnavailable
+
+
+class Faithful:
+    """Passes every step on; subclasses override the one they spoil."""
+
+    name = "faithful"
+    shared = False
+
+    def __init__(self, inner: Backend) -> None:
+        self.inner = inner
+        self.max_entries = inner.max_entries
+
+    def lookup(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
+        return self.inner.lookup(keys, touch=touch)
+
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
+        return self.inner.store(ticket, entries)
+
+    def invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
+        return self.inner.invalidate(tags, keys)
+
+    def write_through(
+        self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
+    ) -> Written:
+        return self.inner.write_through(ticket, tags, entries)
+
+    def raise_floor(self) -> None:
+        self.inner.raise_floor()
+
+    def pages(self) -> Iterator[Sequence[str]]:
+        return self.inner.pages()
+
+    def remove(self, keys: Collection[str]) -> ByFamily:
+        return self.inner.remove(keys)
+
+    def size(self) -> Size:
+        return self.inner.size()
+
+    def claim(self, keys: Collection[str], owner: str) -> frozenset[str]:
+        return self.inner.claim(keys, owner)
+
+    def release(self, keys: Collection[str], owner: str) -> None:
+        self.inner.release(keys, owner)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+class Breakable(Faithful):
+    """A backend that can be cut off and reached again; `meanwhile` runs when a step meets the cut."""
+
+    def __init__(self, inner: Backend) -> None:
+        super().__init__(inner)
+        self.cut_off = False
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def _reach(self) -> None:
+        if self.cut_off:
+            self.meanwhile()
+            raise BackendUnavailable("cut off")
+
+    @override
+    def lookup(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
+        self._reach()
+        return super().lookup(keys, touch=touch)
+
+    @override
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
+        self._reach()
+        return super().store(ticket, entries)
+
+    @override
+    def invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
+        self._reach()
+        return super().invalidate(tags, keys)
+
+    @override
+    def write_through(
+        self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
+    ) -> Written:
+        self._reach()
+        return super().write_through(ticket, tags, entries)
+
+    @override
+    def raise_floor(self) -> None:
+        self._reach()
+        super().raise_floor()

@@ -1,0 +1,244 @@
+"""Writes, and a backend that cannot be reached: no failed read, no forgotten invalidation."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from cache_layer import (
+    Cache,
+    CacheConfig,
+    Cause,
+    Count,
+    Fresh,
+    Loaded,
+    Outcome,
+    Read,
+    WriteResult,
+    open_cache,
+)
+from cache_layer.backends.base import Backend
+from cache_layer.coherence import Undelivered
+from tests.cache_layer.faithful import Breakable
+from tests.cache_layer.support import WAIT_LIMIT_S, Clock
+from tests.cache_layer.truth import Truth
+
+RETRY_S = 1.0
+
+
+@pytest.fixture
+def breakable(backend: Backend) -> Breakable:
+    return Breakable(backend)
+
+
+@pytest.fixture
+def cache(breakable: Breakable, truth: Truth, clock: Clock) -> Iterator[Cache]:
+    config = CacheConfig(retry_s=RETRY_S)
+    made = open_cache(truth.catalogue, config, backend=breakable, clock=clock)
+    truth.exams = {"1": "old", "2": "two"}
+    yield made
+    made.close()
+
+
+def read(cache: Cache, truth: Truth, exam_id: str = "1") -> Read[object]:
+    return cache.reading.read(truth.exam, truth.key(exam_id), "", wait_s=WAIT_LIMIT_S)
+
+
+def write(cache: Cache, truth: Truth, value: object) -> str:
+    def call() -> WriteResult[str]:
+        truth.exams = {**truth.exams, "1": value}
+        fresh = Fresh(truth.exam, truth.key("1"), Loaded.built_from(value, ["exam:1"]))
+        return WriteResult("done", [fresh])
+
+    return cache.writing.write_through(["exam:1"], call).answer
+
+
+def test_the_read_after_a_write_is_a_hit_of_the_new_value(cache: Cache, truth: Truth) -> None:
+    read(cache, truth)
+
+    assert write(cache, truth, "new") == "done"
+
+    after = read(cache, truth)
+    assert (after.value, after.outcome) == ("new", Outcome.HIT)
+
+
+def test_a_write_that_failed_may_have_happened_so_the_old_value_goes(
+    cache: Cache, truth: Truth
+) -> None:
+    read(cache, truth)
+
+    def call() -> WriteResult[None]:
+        truth.exams["1"] = "new"
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        cache.writing.write_through(["exam:1"], call)
+
+    assert read(cache, truth).value == "new"
+
+
+def test_a_webhook_during_a_write_wins_over_the_written_value(cache: Cache, truth: Truth) -> None:
+    def call() -> WriteResult[None]:
+        truth.exams["1"] = "edited by a person just after"
+        cache.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK)
+        loaded = Loaded.built_from("written", ["exam:1"])
+        return WriteResult(None, [Fresh(truth.exam, truth.key("1"), loaded)])
+
+    cache.writing.write_through(["exam:1"], call)
+
+    assert read(cache, truth).value == "edited by a person just after"
+
+
+def test_tags_a_write_turned_out_to_touch_go_too(cache: Cache, truth: Truth) -> None:
+    read(cache, truth, "2")
+    truth.exams["2"] = "new"
+
+    cache.writing.write_through(["exam:1"], lambda: WriteResult(None, tags=frozenset({"exam:2"})))
+
+    assert read(cache, truth, "2").value == "new"
+
+
+def test_a_store_during_a_flush_by_a_load_from_before_it_is_refused(
+    cache: Cache, truth: Truth
+) -> None:
+    read(cache, truth, "2")
+    ticket = cache.writing.lookup([truth.key("1")]).ticket
+    refused = []
+
+    def matches(key: str) -> bool:
+        loaded = {truth.key("1"): Loaded.built_from("old", ["exam:1"])}
+        refused.append(cache.writing.store(ticket, truth.exam, loaded).refused)
+        return True
+
+    cache.writing.flush(matches, cause=Cause.FORCED)
+
+    assert [list(each.values()) for each in refused] == [["flushed"]]
+
+
+def test_a_read_never_fails_with_the_cache(
+    cache: Cache, truth: Truth, breakable: Breakable
+) -> None:
+    read(cache, truth)
+    breakable.cut_off = True
+
+    broken = read(cache, truth)
+
+    assert (broken.value, broken.outcome) == ("old", Outcome.BYPASS)
+    assert cache.stats.snapshot().by_detail(Count.ERRORS) == {"lookup": 1}
+
+
+def test_a_broken_backend_is_left_alone_for_a_moment(
+    cache: Cache, truth: Truth, breakable: Breakable, clock: Clock
+) -> None:
+    tries: list[None] = []
+    breakable.meanwhile = lambda: tries.append(None)
+    breakable.cut_off = True
+    for _ in range(5):
+        read(cache, truth)
+    assert len(tries) == 1
+
+    breakable.cut_off = False
+    clock.advance(RETRY_S)
+
+    assert read(cache, truth).outcome is Outcome.MISS
+    assert read(cache, truth).outcome is Outcome.HIT
+
+
+def test_a_load_that_lost_the_cache_on_its_way_still_answers(
+    cache: Cache, truth: Truth, breakable: Breakable
+) -> None:
+    def cut() -> None:
+        breakable.cut_off = True
+
+    truth.before_answering = cut
+
+    assert read(cache, truth).value == "old"
+    assert cache.stats.snapshot().by_detail(Count.REFUSED_STORES) == {"unavailable": 1}
+
+
+@pytest.mark.parametrize("way", ["tags", "keys", "pattern", "family", "all", "write"])
+def test_an_invalidation_that_could_not_be_delivered_is_delivered_before_the_next_hit(
+    cache: Cache, truth: Truth, breakable: Breakable, clock: Clock, way: str
+) -> None:
+    read(cache, truth)
+    breakable.cut_off = True
+    truth.exams["1"] = "new"
+    invalidation, cause = cache.invalidation, Cause.FORCED
+    ways = {
+        "tags": lambda: invalidation.by_tags(["exam:1"], cause=cause),
+        "keys": lambda: invalidation.by_keys(["exam:1"], cause=cause),
+        "pattern": lambda: invalidation.by_pattern("exam:*", cause=cause),
+        "family": lambda: invalidation.by_family("exam", cause=cause),
+        "all": lambda: invalidation.everything(cause=cause),
+        "write": lambda: write(cache, truth, "new"),
+    }
+    ways[way]()
+    assert not cache.writing.delivered
+    assert read(cache, truth).outcome is Outcome.BYPASS
+    breakable.cut_off = False
+    assert read(cache, truth).outcome is Outcome.BYPASS
+
+    clock.advance(RETRY_S)
+
+    assert read(cache, truth).value == "new"
+    assert cache.writing.delivered
+
+
+def test_a_late_load_does_not_slip_in_before_the_delivery(
+    cache: Cache, truth: Truth, breakable: Breakable, clock: Clock
+) -> None:
+    ticket = cache.writing.lookup([truth.key("1")]).ticket
+    breakable.cut_off = True
+    cache.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK)
+    breakable.cut_off = False
+    cache.writing.store(ticket, truth.exam, {truth.key("1"): Loaded.built_from("old", ["exam:1"])})
+    truth.exams["1"] = "new"
+    clock.advance(RETRY_S)
+
+    assert read(cache, truth).value == "new"
+
+
+def test_an_undelivered_invalidation_says_so(
+    cache: Cache, truth: Truth, breakable: Breakable
+) -> None:
+    breakable.cut_off = True
+
+    undelivered = cache.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK)
+
+    breakable.cut_off = False
+    assert not undelivered.delivered
+    assert cache.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK).delivered
+
+
+def test_what_is_added_during_a_delivery_stays_undelivered() -> None:
+    undelivered = Undelivered()
+    undelivered.add(["exam:1", "exam:2"], [])
+
+    undelivered.deliver(lambda *_: undelivered.add(["exam:1"], ["k"], flush=True))
+
+    left: list[object] = []
+    undelivered.deliver(lambda tags, keys, flush: left.extend([tags, keys, flush]))
+    assert left == [["exam:1"], ["k"], True]
+    assert not undelivered
+
+
+def test_a_broken_cache_is_logged_once_a_while(
+    cache: Cache,
+    truth: Truth,
+    breakable: Breakable,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    breakable.cut_off = True
+    with caplog.at_level(logging.WARNING):
+        for _ in range(50):
+            clock.advance(RETRY_S)
+            read(cache, truth)
+        assert len(caplog.records) == 1
+        clock.advance(30)
+        read(cache, truth)
+
+    assert len(caplog.records) == 2
+    assert cache.stats.snapshot().total(Count.ERRORS) == 51

@@ -1,0 +1,186 @@
+"""Reading through the cache: hits, misses, bulk, absences, failures, bypasses."""
+
+from __future__ import annotations
+
+import pytest
+
+from cache_layer import (
+    MISS,
+    Cache,
+    CacheConfig,
+    Cause,
+    Count,
+    Outcome,
+    open_cache,
+)
+from cache_layer.backends.base import Backend
+from tests.cache_layer.support import WAIT_LIMIT_S
+from tests.cache_layer.truth import Truth
+
+WAIT_S = WAIT_LIMIT_S
+
+
+class Unpicklable:
+    def __reduce__(self) -> str:
+        raise TypeError("not to be pickled")
+
+
+class BreaksOnReading:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (int, ("not a number",))
+
+
+def test_the_second_read_is_a_hit_and_loads_nothing(cache: Cache, truth: Truth) -> None:
+    truth.exams = {"1": {"capacity": 5}}
+
+    first = cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+    second = cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+
+    assert (first.value, first.outcome) == ({"capacity": 5}, Outcome.MISS)
+    assert (second.value, second.outcome) == ({"capacity": 5}, Outcome.HIT)
+    assert first.tags == second.tags == {"exam:1"}
+    assert truth.loads == [["1"]]
+
+
+@pytest.mark.parametrize("value", [None, 0, "", [], b"", b"\x80 a page"], ids=repr)
+def test_any_value_is_a_value(cache: Cache, truth: Truth, value: object) -> None:
+    truth.exams = {"1": value}
+
+    for _ in range(2):
+        read = cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+        assert read.value == value
+        assert type(read.value) is type(value)
+    assert len(truth.loads) == 1
+
+
+def test_many_are_one_load_of_the_misses(cache: Cache, truth: Truth) -> None:
+    truth.exams = {str(number): number for number in range(50)}
+    cache.reading.read_many(truth.exam, truth.keys("3", "7"), "", wait_s=WAIT_S)
+
+    reads = cache.reading.read_many(truth.exam, truth.keys(*truth.exams, "3"), "", wait_s=WAIT_S)
+
+    assert {key.arguments["id"]: value for key, value in reads.found.items()} == truth.exams
+    assert reads.outcome is Outcome.MISS
+    assert [len(load) for load in truth.loads] == [2, 48]
+    picture = cache.stats.snapshot()
+    assert picture.total(Count.HITS, "exam") == 2
+    assert picture.total(Count.MISSES, "exam") == 50
+    assert picture.total(Count.LOADS, "exam") == 50
+    assert picture.total(Count.STORES, "exam") == 50
+
+
+def test_asking_for_nothing_loads_nothing(cache: Cache, truth: Truth) -> None:
+    reads = cache.reading.read_many(truth.exam, [], "", wait_s=WAIT_S)
+
+    assert (reads.found, reads.outcome, truth.loads) == ({}, Outcome.HIT, [])
+
+
+def test_what_is_absent_is_said_and_never_kept(cache: Cache, truth: Truth) -> None:
+    assert cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value is MISS
+
+    truth.exams = {"1": "made since"}
+
+    assert cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value == "made since"
+
+
+def test_of_a_partial_load_nothing_is_kept(cache: Cache, truth: Truth) -> None:
+    truth.exams = {"1": "one", "2": "two"}
+    truth.unknown = {"2"}
+
+    reads = cache.reading.read_many(truth.exam, truth.keys("1", "2", "3"), "", wait_s=WAIT_S)
+
+    assert reads.found == {truth.key("1"): "one"}
+    assert reads.absent == {truth.key("3")}
+    assert isinstance(reads.failed[truth.key("2")], ConnectionError)
+    assert cache.backend.size().total_entries == 0
+    refused = cache.stats.snapshot().by_detail(Count.REFUSED_STORES)
+    assert refused == {"partial": 1}
+
+
+def test_an_error_is_raised_and_never_kept(cache: Cache, truth: Truth) -> None:
+    truth.exams = {"1": "one"}
+    truth.failing = ConnectionError("cut")
+    with pytest.raises(ConnectionError, match="cut"):
+        cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+
+    truth.failing = None
+
+    assert cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value == "one"
+
+
+def test_a_value_that_cannot_be_pickled_is_given_and_not_kept(cache: Cache, truth: Truth) -> None:
+    value = Unpicklable()
+    truth.exams = {"1": value}
+
+    assert cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value is value
+    assert cache.stats.snapshot().by_detail(Count.REFUSED_STORES) == {"unfit": 1}
+
+
+def test_an_entry_that_cannot_be_read_is_dropped_and_loaded_again(
+    cache: Cache, truth: Truth
+) -> None:
+    truth.exams = {"1": BreaksOnReading()}
+    cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+    truth.exams = {"1": "readable"}
+
+    read = cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+
+    assert (read.value, read.outcome) == ("readable", Outcome.MISS)
+    assert cache.stats.snapshot().by_detail(Count.ERRORS) == {"unreadable": 1}
+
+
+def test_an_invalidated_entry_is_loaded_again(cache: Cache, truth: Truth) -> None:
+    truth.exams = {"1": "old"}
+    cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+    truth.exams = {"1": "new"}
+
+    cache.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK)
+
+    assert cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value == "new"
+
+
+def test_without_a_cache_every_read_loads(backend: Backend, truth: Truth) -> None:
+    off = open_cache(truth.catalogue, CacheConfig(enabled=False), backend=backend)
+    truth.exams = {"1": "one"}
+
+    for _ in range(2):
+        read = off.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+        assert (read.value, read.outcome) == ("one", Outcome.OFF)
+
+    assert len(truth.loads) == 2
+    assert backend.size().total_entries == 0
+
+
+def test_only_students_within_the_rollout_read_through_it(backend: Backend, truth: Truth) -> None:
+    cache = open_cache(truth.catalogue, CacheConfig(rollout_percentage=50), backend=backend)
+    truth.exams = {"1": "one"}
+
+    def outcomes(subject: str | None) -> list[Outcome]:
+        key = truth.key("1")
+        reads = (
+            cache.reading.read(truth.exam, key, "", wait_s=WAIT_S, subject=subject)
+            for _ in range(3)
+        )
+        return [read.outcome for read in reads]
+
+    outcomes(None)
+    seen = {tuple(outcomes(str(number))) for number in range(40)}
+
+    assert seen == {(Outcome.HIT,) * 3, (Outcome.BYPASS,) * 3}
+
+
+def test_a_load_within_a_load_gets_its_answer(cache: Cache, truth: Truth) -> None:
+    truth.exams = {"1": "one", "2": "two"}
+    inner: list[object] = []
+
+    def read_exams() -> None:
+        truth.before_answering = lambda: None
+        reads = cache.reading.read_many(truth.exam, truth.keys("1", "2"), "", wait_s=WAIT_S)
+        inner.extend(reads.found.values())
+
+    truth.before_answering = read_exams
+
+    cache.reading.read(truth.page, truth.page.key(name="all"), "", wait_s=WAIT_S)
+
+    assert inner == ["one", "two"]
+    assert cache.backend.size().entries == {"exam": 2, "page": 1}

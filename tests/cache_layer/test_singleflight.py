@@ -1,0 +1,215 @@
+"""Many readers of one cold key: one load, and nobody gets what was out of date when they came."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from cache_layer import Cache, CacheConfig, Cause, Count, WaitedTooLong, open_cache
+from cache_layer.backends.base import Backend
+from tests.cache_layer.conftest import MakeRedis
+from tests.cache_layer.support import WAIT_LIMIT_S, eventually
+from tests.cache_layer.truth import Gate, Truth
+
+READERS = 64
+WAIT_S = WAIT_LIMIT_S
+
+
+@pytest.fixture
+def gate(truth: Truth) -> Gate:
+    gate = Gate()
+    truth.before_answering = gate
+    return gate
+
+
+def read(cache: Cache, truth: Truth, exam_id: str = "1", wait_s: float = WAIT_S) -> object:
+    return cache.reading.read(truth.exam, truth.key(exam_id), "", wait_s=wait_s).value
+
+
+def joined(cache: Cache, number: int) -> Callable[[], bool]:
+    return lambda: cache.stats.snapshot().total(Count.SHARED_LOADS) >= number
+
+
+def at_once(work: Callable[[], object]) -> list[Future[object]]:
+    barrier = threading.Barrier(READERS)
+
+    def run() -> object:
+        barrier.wait(WAIT_LIMIT_S)
+        return work()
+
+    with ThreadPoolExecutor(READERS) as pool:
+        return [pool.submit(run) for _ in range(READERS)]
+
+
+def test_64_readers_of_one_cold_key_make_one_load(cache: Cache, truth: Truth) -> None:
+    truth.exams = {"1": "one"}
+
+    futures = at_once(lambda: read(cache, truth))
+
+    assert [future.result() for future in futures] == ["one"] * READERS
+    assert truth.loads == [["1"]]
+
+
+def test_a_failing_load_fails_all_who_wait_once_and_the_next_tries_again(
+    cache: Cache, truth: Truth, gate: Gate
+) -> None:
+    truth.exams = {"1": "one"}
+    truth.failing = ConnectionError("cut")
+    with ThreadPoolExecutor(READERS) as pool:
+        futures = [pool.submit(read, cache, truth) for _ in range(READERS)]
+        eventually(joined(cache, READERS - 1))
+        gate.open()
+
+    assert {type(future.exception()) for future in futures} == {ConnectionError}
+    assert len(truth.loads) == 1
+    truth.failing = None
+    assert read(cache, truth) == "one"
+
+
+def test_a_load_that_hangs_holds_up_nobody_else(cache: Cache, truth: Truth, gate: Gate) -> None:
+    truth.exams = {"1": "one", "2": "two"}
+    with ThreadPoolExecutor(4) as pool:
+        impatient = [pool.submit(read, cache, truth, wait_s=0.01) for _ in range(3)]
+        assert {type(future.exception()) for future in impatient} == {WaitedTooLong}
+        truth.before_answering = lambda: None
+
+        assert read(cache, truth, "2") == "two"
+        patient = pool.submit(read, cache, truth)
+        gate.open()
+
+        assert patient.result() == "one"
+    assert truth.loads == [["1"], ["2"]]
+
+
+def test_who_gives_up_takes_nobody_else_down(cache: Cache, truth: Truth, gate: Gate) -> None:
+    truth.exams = {"1": "one"}
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(read, cache, truth, wait_s=0.01)
+        gate.wait_until_reached()
+        second = pool.submit(read, cache, truth)
+        eventually(joined(cache, 1))
+        assert isinstance(first.exception(), WaitedTooLong)
+        gate.open()
+
+        assert second.result() == "one"
+    assert read(cache, truth) == "one"
+    assert len(truth.loads) == 1
+
+
+def test_nobody_joins_a_flight_that_was_out_of_date_when_they_came(
+    cache: Cache, truth: Truth, gate: Gate
+) -> None:
+    truth.exams = {"1": "old"}
+    with ThreadPoolExecutor(2) as pool:
+        early = pool.submit(read, cache, truth)
+        gate.wait_until_reached()
+        truth.exams = {"1": "new"}
+        cache.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK)
+        late = pool.submit(read, cache, truth)
+        eventually(joined(cache, 1))
+        truth.before_answering = lambda: None
+        gate.open()
+
+        assert early.result() == "old"
+        assert late.result() == "new"
+    assert read(cache, truth) == "new"
+    assert len(truth.loads) == 2
+
+
+def test_an_absence_is_not_shared_with_who_came_after_it_ended(
+    cache: Cache, truth: Truth, gate: Gate
+) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(read, cache, truth)
+        gate.wait_until_reached()
+        truth.exams = {"1": "made since"}
+        cache.invalidation.by_tags(["exams/all"], cause=Cause.WEBHOOK)
+        late = pool.submit(read, cache, truth)
+        eventually(joined(cache, 1))
+        truth.before_answering = lambda: None
+        gate.open()
+
+        assert late.result() == "made since"
+
+
+def test_an_invalidation_of_something_else_lets_the_flight_be_shared(
+    cache: Cache, truth: Truth, gate: Gate
+) -> None:
+    truth.exams = {"1": "one"}
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(read, cache, truth)
+        gate.wait_until_reached()
+        cache.invalidation.by_tags(["exam:2"], cause=Cause.WEBHOOK)
+        late = pool.submit(read, cache, truth)
+        eventually(joined(cache, 1))
+        gate.open()
+
+        assert late.result() == "one"
+    assert len(truth.loads) == 1
+
+
+def test_a_bulk_read_loads_its_own_misses_and_joins_the_rest(
+    cache: Cache, truth: Truth, gate: Gate
+) -> None:
+    truth.exams = {"1": "one", "2": "two", "3": "three"}
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(read, cache, truth)
+        gate.wait_until_reached()
+        keys = truth.keys("1", "2", "3")
+        bulk = pool.submit(cache.reading.read_many, truth.exam, keys, "", wait_s=WAIT_S)
+        eventually(lambda: len(truth.loads) == 2)
+        gate.open()
+
+        assert set(bulk.result().found.values()) == {"one", "two", "three"}
+    assert truth.loads == [["1"], ["2", "3"]]
+
+
+def test_with_every_loader_thread_busy_a_read_still_loads(
+    backend: Backend, truth: Truth, gate: Gate
+) -> None:
+    cache = open_cache(truth.catalogue, CacheConfig(loader_threads=1), backend=backend)
+    truth.exams = {"1": "one", "2": "two"}
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(read, cache, truth)
+        gate.wait_until_reached()
+        truth.before_answering = lambda: None
+
+        assert read(cache, truth, "2") == "two"
+        gate.open()
+        assert hanging.result() == "one"
+    cache.close()
+
+
+@pytest.mark.redis
+def test_two_processes_make_one_load(make_redis: MakeRedis, truth: Truth, gate: Gate) -> None:
+    one, other = (
+        open_cache(truth.catalogue, CacheConfig(), backend=make_redis()) for _ in range(2)
+    )
+    truth.exams = {"1": "one"}
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(read, one, truth)
+        gate.wait_until_reached()
+        second = pool.submit(read, other, truth)
+        eventually(lambda: other.stats.snapshot().total(Count.MISSES) == 1)
+        gate.open()
+
+        assert (first.result(), second.result()) == ("one", "one")
+    assert len(truth.loads) == 1
+    one.close()
+    other.close()
+
+
+@pytest.mark.redis
+def test_a_process_that_died_while_loading_blocks_nobody(
+    make_redis: MakeRedis, truth: Truth
+) -> None:
+    backend = make_redis(lease_s=0.05)
+    cache = open_cache(truth.catalogue, CacheConfig(), backend=backend)
+    truth.exams = {"1": "one"}
+    backend.claim([truth.key("1").text], "the dead")
+
+    assert read(cache, truth) == "one"
+    cache.close()

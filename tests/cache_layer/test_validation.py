@@ -1,0 +1,103 @@
+"""Validation: what drifted is found, repaired and reported; what changed meanwhile is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from cache_layer import MISS, Cache, Cause, Count, Outcome, Verdict
+from tests.cache_layer.support import WAIT_LIMIT_S
+from tests.cache_layer.truth import Truth
+
+
+@pytest.fixture(autouse=True)
+def warm(cache: Cache, truth: Truth) -> None:
+    """Thirty exams and a page built from them."""
+    truth.exams = {str(number): f"exam {number}" for number in range(30)}
+    cache.reading.read_many(truth.exam, truth.keys(*truth.exams), "", wait_s=WAIT_LIMIT_S)
+    cache.reading.read(truth.page, truth.page.key(name="all"), "", wait_s=WAIT_LIMIT_S)
+    truth.loads.clear()
+
+
+def test_a_true_cache_has_no_drift(cache: Cache, truth: Truth) -> None:
+    report = cache.validation.run("")
+
+    assert report.by_family == {"exam": {Verdict.SAME: 10}, "page": {Verdict.SAME: 1}}
+    assert (report.drifted, report.complete) == (False, True)
+    assert [len(load) for load in truth.loads] == [10, 1]
+
+
+def test_a_lost_invalidation_is_found_and_all_built_from_it_repaired(
+    cache: Cache, truth: Truth
+) -> None:
+    truth.exams["7"] = "edited, and the webhook was lost"
+
+    report = cache.validation.run("", sample=None)
+
+    assert {(drift.key, drift.verdict, drift.repaired) for drift in report.drifts} >= {
+        ("exam:7", Verdict.DIFFERS, True)
+    }
+    exam = cache.reading.read(truth.exam, truth.key("7"), "", wait_s=WAIT_LIMIT_S)
+    page = cache.reading.read(truth.page, truth.page.key(name="all"), "", wait_s=WAIT_LIMIT_S)
+    assert (exam.value, exam.outcome) == (truth.exams["7"], Outcome.HIT)
+    assert b"the webhook was lost" in bytes(page.value)
+    assert cache.stats.snapshot().total(Count.DRIFTS, "exam") == 1
+
+
+def test_a_deleted_record_is_drift_and_its_entry_goes(cache: Cache, truth: Truth) -> None:
+    del truth.exams["7"]
+
+    report = cache.validation.run("", sample=None)
+
+    assert report.total(Verdict.GONE) == 1
+    assert cache.look_up("exam:7") is MISS
+
+
+def test_without_repair_drift_is_only_reported(cache: Cache, truth: Truth) -> None:
+    truth.exams["7"] = "edited"
+
+    report = cache.validation.run("", sample=None, repair=False)
+
+    assert report.drifted
+    assert not any(drift.repaired for drift in report.drifts)
+    assert cache.look_up("exam:7").value() == "exam 7"
+
+
+def test_what_was_invalidated_while_being_compared_is_skipped(cache: Cache, truth: Truth) -> None:
+    def edit() -> None:
+        truth.before_answering = lambda: None
+        truth.exams["7"] = "edited"
+        cache.invalidation.by_tags(["exam:7"], cause=Cause.WEBHOOK)
+
+    truth.exams["7"] = "seen by the reload"
+    truth.before_answering = edit
+
+    report = cache.validation.run("", sample=None)
+
+    assert report.by_family["exam"] == {Verdict.SAME: 29, Verdict.SKIPPED: 1}
+
+
+def test_what_the_truth_does_not_say_is_unknown_and_stays(cache: Cache, truth: Truth) -> None:
+    truth.unknown = {"7"}
+
+    report = cache.validation.run("", sample=None)
+
+    assert report.by_family["exam"] == {Verdict.SAME: 29, Verdict.UNKNOWN: 1}
+    assert not report.complete
+    assert cache.look_up("exam:7").value() == "exam 7"
+
+
+def test_an_outage_makes_all_unknown_and_repairs_nothing(cache: Cache, truth: Truth) -> None:
+    truth.failing = ConnectionError("down")
+
+    report = cache.validation.run("")
+
+    assert report.by_family["exam"] == {Verdict.UNKNOWN: 10}
+    assert cache.backend.size().total_entries == 31
+
+
+def test_progress_is_told_batch_by_batch(cache: Cache, truth: Truth) -> None:
+    told: list[tuple[str, int, int]] = []
+
+    cache.validation.run("", sample=None, progress=lambda *step: told.append(step))
+
+    assert told == [("exam", 30, 30), ("page", 1, 1)]
