@@ -17,6 +17,7 @@ from hubspot_sync.sandbox.store import Store
 from hubspot_sync.sandbox.webhooks import Deliverer
 
 LOOK_FOR_STOP_S = 0.05
+DRAIN_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +50,7 @@ class SandboxProcess:
             self.server.serve_forever(poll_interval=LOOK_FOR_STOP_S)
         finally:
             self.server.server_close()
-            self.deliverer.stop(drain_s=0)
+            self.deliverer.stop(drain_s=DRAIN_S)
 
     def stop(self) -> None:
         self.server.shutdown()

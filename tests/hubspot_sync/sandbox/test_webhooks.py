@@ -23,6 +23,7 @@ from hubspot_sync.sandbox.seeds import seed
 from hubspot_sync.sandbox.store import Store
 from hubspot_sync.sandbox.webhooks import Deliverer
 from tests.hubspot_sync.sandbox.receiver import WAIT_S, Receiver, receiving
+from tests.sandbox import start_sandbox
 
 SECRET = "yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy"
 
@@ -233,6 +234,15 @@ def test_stopping_at_once_says_how_many_it_gave_up(portal: Portal) -> None:
 
     assert portal.deliverer.stop(drain_s=0) == 3
     assert portal.receiver.events == []
+
+
+def test_a_sandbox_told_to_end_sends_what_is_still_waiting_first(receiver: Receiver) -> None:
+    sandbox = start_sandbox(webhook_url=receiver.url, webhook_secret=SECRET)
+    sandbox.configure(webhook={"late_s": 900.0})
+    booking = sandbox.create(BOOKINGS, {"name": "Amy"})
+
+    assert sandbox.stop() == 0
+    assert ids(receiver.events) == [int(booking)]
 
 
 def test_what_is_forgotten_is_not_sent_nor_counted(portal: Portal) -> None:
