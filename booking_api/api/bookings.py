@@ -20,13 +20,15 @@ from booking_api.queries.student_bookings import BookingsAsked, student_bookings
 from booking_api.rules.errors import BookingNotFound, MissingBookingId
 from booking_api.rules.pages import FILTERS
 
+# JSON's integers end somewhere; the last page of any list comes long before.
+MOST_PAGES = 1_000_000_000
 # HubSpot's ids are digits; anything else cannot be one, and is not worth a call.
 RECORD_ID = re.compile(r"[0-9]{1,20}")
 
 
 class BookingListQuery(PairFields):
     filter = serializers.ChoiceField(choices=FILTERS, default="all")
-    page = serializers.IntegerField(min_value=1, default=1)
+    page = serializers.IntegerField(min_value=1, max_value=MOST_PAGES, default=1)
     limit = serializers.IntegerField(min_value=1, max_value=100, default=20)
     after = serializers.CharField(
         max_length=512, default=None, help_text="A cursor from `pagination.next`; wins over `page`."

@@ -34,7 +34,6 @@ STATUS_OF_CODE = {
     "MISSING_BOOKING_ID": 400,
     "EMAIL_MISMATCH": 400,
     "MALFORMED_JSON": 400,
-    "BAD_REQUEST": 400,
     "AUTH_FAILED": 401,
     "ACCESS_DENIED": 403,
     "STUDENT_NOT_FOUND": 404,
@@ -65,7 +64,7 @@ class Failure:
 
 INTERNAL_ERROR = Failure(code="INTERNAL_ERROR", message="Something went wrong on our side.")
 NO_SUCH_ADDRESS = Failure(code="NOT_FOUND", message="There is nothing at this address.")
-BAD_REQUEST = Failure(code="BAD_REQUEST", message="The request could not be understood.")
+BAD_REQUEST = Failure(code="VALIDATION_ERROR", message="The request could not be understood.")
 TOO_LARGE = Failure(code="PAYLOAD_TOO_LARGE", message="The body is too large.")
 NOT_ALLOWED = Failure(code="ACCESS_DENIED", message="You may not do this.")
 

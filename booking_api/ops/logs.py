@@ -35,6 +35,14 @@ class MaskingFormatter(structlog.stdlib.ProcessorFormatter):
         return masked(super().format(record))
 
 
+class WithCause(logging.Filter):
+    """Lets exceptions pass, and not Django's line for every 4xx and 5xx: each request has one."""
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.exc_info is not None
+
+
 def configure(config: Mapping[str, str]) -> None:
     """Set up logging as `config` says: its `level`, and its `format`, console or json."""
     shared: list[Processor] = [
@@ -77,6 +85,7 @@ def standard_logging(level: str, shared: list[Processor], renderer: Processor) -
                 ],
             }
         },
+        "filters": {"with_cause": {"()": WithCause}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
@@ -84,7 +93,6 @@ def standard_logging(level: str, shared: list[Processor], renderer: Processor) -
             "urllib3": {"level": "WARNING"},
             "django": {"handlers": [], "level": level, "propagate": True},
             "django.server": {"handlers": [], "level": level, "propagate": True},
-            # The envelope's 4xx are one line already.
-            "django.request": {"level": "ERROR"},
+            "django.request": {"filters": ["with_cause"]},
         },
     }

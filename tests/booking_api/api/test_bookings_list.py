@@ -154,6 +154,7 @@ def test_a_pair_that_is_not_one_contacts_is_refused_alike(
     [
         ({"page": "0"}, "page: "),
         ({"page": "x"}, "page: "),
+        ({"page": "99999999999999999999"}, "page: "),
         ({"limit": "0"}, "limit: "),
         ({"limit": "1000"}, "limit: "),
         ({"filter": "unknown"}, "filter: "),

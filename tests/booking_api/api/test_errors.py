@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from booking_api.api.errors import MEANINGS, STATUS_OF_CODE
 from booking_api.queries import student_bookings
-from tests.api import Api, Reply
+from tests.api import Api, Reply, connected
 from tests.builders import Portal
 
 LIST = "/api/bookings/list"
@@ -85,7 +85,7 @@ def test_an_answer_that_is_not_acceptable_is_still_an_envelope(api: Api) -> None
 def test_a_host_that_is_not_ours_is_a_bad_request(api: Api, settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["booking.example.org"]
 
-    assert_envelope(api.get(LIST, headers={"Host": "evil.example.org"}), 400, "BAD_REQUEST")
+    assert_envelope(api.get(LIST, headers={"Host": "evil.example.org"}), 400, "VALIDATION_ERROR")
 
 
 def test_an_unexpected_exception_is_reported_and_leaks_nothing(
@@ -119,6 +119,18 @@ def test_hubspots_429_is_rate_limited_with_a_time_to_come_back(api: Api, portal:
 
     assert_envelope(reply, 503, "RATE_LIMITED")
     assert reply.body["retryAfter"] == int(reply.headers["Retry-After"]) > 0
+
+
+def test_a_request_whose_deadline_would_pass_is_answered_before(
+    settings: Settings, portal: Portal
+) -> None:
+    alice = portal.student("alice")
+    portal.sandbox.configure(latency_ms=1500)
+    with connected(settings, portal.sandbox, request_deadline_s=0.4) as api:
+        reply = api.get(LIST, **alice.pair)
+
+    assert_envelope(reply, 503, "HUBSPOT_UNAVAILABLE")
+    assert int(reply.headers["Retry-After"]) >= 1
 
 
 def test_a_token_hubspot_refuses_is_not_the_students_business(api: Api, portal: Portal) -> None:

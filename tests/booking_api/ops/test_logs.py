@@ -69,3 +69,17 @@ def test_a_traceback_shows_neither_e_mails_nor_local_variables(
     assert "no such user: <e-mail>" in written
     assert "ada@example.org" not in written
     assert "correct horse" not in written
+
+
+def test_djangos_own_line_is_written_for_exceptions_alone(
+    json_lines: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure({"level": "INFO", "format": "json"})
+    logger = logging.getLogger("django.request")
+    logger.error("Service Unavailable: /api/ready")
+    logger.error("Internal Server Error: /", exc_info=ValueError("why"))
+
+    written = capsys.readouterr().err
+
+    assert "Service Unavailable" not in written
+    assert "ValueError: why" in written
