@@ -1,0 +1,145 @@
+"""The table of answers against captured ones: `tests/wire/answers/`, one file for each row.
+
+A file has HubSpot's status (0: an entry of a 207's `errors`), the body, and what it means.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubspot_sync.answers import MEMBER, TABLE, UNEXPECTED, Kind, error_of, judge, members
+from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused, Unavailable
+
+CAPTURED = Path(__file__).resolve().parents[1] / "wire" / "answers"
+
+
+def captured(name: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads((CAPTURED / f"{name}.json").read_text(encoding="utf-8"))
+    return answer
+
+
+NAMES = sorted(path.stem for path in CAPTURED.glob("*.json"))
+
+
+def fields_of(body: dict[str, Any]) -> tuple[str | None, ...]:
+    return body.get("category"), body.get("subCategory"), body.get("policyName")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_captured_answer_means_what_its_file_says(name: str) -> None:
+    answer = captured(name)
+
+    assert judge(answer["status"], answer["body"]).kind.value == answer["verdict"]
+
+
+@pytest.mark.parametrize("row", TABLE, ids=str)
+def test_every_row_has_a_captured_answer(row: Any) -> None:
+    answers = [captured(name) for name in NAMES]
+    reached = [
+        next(one for one in TABLE if one.matches(answer["status"], fields_of(answer["body"])))
+        for answer in answers
+        if answer["verdict"] != "unexpected"
+    ]
+
+    assert row in reached
+
+
+@given(
+    st.integers(100, 599).filter(lambda status: status not in {row.status for row in TABLE}),
+    st.dictionaries(st.sampled_from(["category", "subCategory", "policyName"]), st.text()),
+)
+def test_what_no_row_names_is_a_failure(status: int, body: dict[str, str]) -> None:
+    assert judge(status, body) is UNEXPECTED
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.sampled_from([MEMBER, 207, 400, 404, 429, 500]),
+    st.dictionaries(
+        st.sampled_from(["category", "subCategory", "errors", "context", "message", "policyName"]),
+        json_values,
+    ),
+)
+def test_no_body_however_strange_breaks_the_table(status: int, body: dict[str, Any]) -> None:
+    verdict = judge(status, body)
+    error = error_of(verdict, status, body, retry_after_s=None)
+
+    assert isinstance(error, HubSpotError)
+    assert all(isinstance(one.error, HubSpotError) for one in members(body))
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("400-validation-rule", Refused),
+        ("404-object", NotFound),
+        ("423-locked", Unavailable),
+        ("429-daily", RateLimited),
+        ("429-ten-secondly", RateLimited),
+        ("477-migration", Unavailable),
+        ("503-unavailable", Unavailable),
+        ("418-teapot", Unavailable),
+    ],
+)
+def test_a_failure_becomes_an_error_of_the_tree(name: str, error: type[HubSpotError]) -> None:
+    answer = captured(name)
+    status, body = answer["status"], answer["body"]
+
+    raised = error_of(judge(status, body), status, body, retry_after_s=None)
+
+    assert type(raised) is error
+    assert raised.status == status
+
+
+def test_a_refusal_names_its_properties_and_its_members() -> None:
+    body = captured("409-unique-value")["body"]
+
+    refused = error_of(judge(409, body), 409, body, retry_after_s=None)
+
+    assert isinstance(refused, Refused)
+    assert refused.property_names == ("idempotency_key",)
+    assert refused.trace_ids == ("trace-7",)
+    assert refused.correlation_id == body["correlationId"]
+
+
+def test_a_locked_record_wants_two_seconds() -> None:
+    assert judge(423, {}).wait_s >= 2
+
+
+def test_retry_after_counts_more_than_the_tables_wait() -> None:
+    raised = error_of(judge(429, {}), 429, {}, retry_after_s=6.0)
+
+    assert raised.retry_after_s == 6.0
+
+
+def test_members_say_which_records_they_mean() -> None:
+    names = ["member-not-found", "member-no-associations", "member-conflict", "member-rate-limit"]
+    body = {"errors": [captured(name)["body"] for name in names]}
+
+    found = [(one.verdict.kind, one.ids, one.trace_ids) for one in members(body)]
+
+    assert found == [
+        (Kind.MISSING, ("404", "405"), ()),
+        (Kind.ZERO, ("1",), ()),
+        (Kind.REFUSED, (), ("trace-3",)),
+        (Kind.UNEXPECTED, ("1",), ()),
+    ]
+
+
+def test_only_refusals_quote_hubspot() -> None:
+    body = {"message": "alice@example.org is not available"}
+
+    assert "alice" not in str(error_of(judge(503, body), 503, body, retry_after_s=None))
+    assert "alice" in str(error_of(judge(400, body), 400, body, retry_after_s=None))
