@@ -157,26 +157,6 @@ def test_a_body_that_cannot_be_read_is_refused_and_the_connection_goes_on(
     connection.close()
 
 
-def test_one_of_many_creates_with_one_unique_value_is_made(kind_sandbox: SandboxHandle) -> None:
-    together = threading.Barrier(16, timeout=30)
-    statuses: list[int] = []
-
-    def create() -> None:
-        body = {"inputs": [{"properties": {"seat_key": "5:1"}}, {"properties": {}}]}
-        together.wait()
-        answer = kind_sandbox.call("POST", objects(BOOKINGS, "/batch/create"), body)
-        statuses.append(answer.status)
-
-    threads = [threading.Thread(target=create) for _ in range(16)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join(timeout=60)
-
-    assert sorted(statuses) == [201] + [409] * 15
-    assert len(kind_sandbox.records(BOOKINGS)) == 2
-
-
 def test_latency_passes_on_the_way_there_and_back(kind_sandbox: SandboxHandle) -> None:
     kind_sandbox.configure(latency_ms=30, jitter_ms=5)
 

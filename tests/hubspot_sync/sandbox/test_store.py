@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hubspot_sync.sandbox.clock import Clock
+from hubspot_sync.sandbox.config import Config, LiveConfig
+from hubspot_sync.sandbox.context import Sandbox
+from hubspot_sync.sandbox.objects import batch_create
 from hubspot_sync.sandbox.records import Change, UniqueConflict, UnknownRecord
 from hubspot_sync.sandbox.schemas import Label, ObjectType, Property
 from hubspot_sync.sandbox.store import Store
+from hubspot_sync.sandbox.wire import Refusal, Request
 
 CATS, OWNERS = "2-1", "2-2"
 
@@ -158,3 +166,39 @@ def test_listeners_hear_of_each_change_once_and_in_order() -> None:
         ("restore", CATS),
     ]
     assert (heard[3].property_name, heard[3].property_value) == ("name", "Tim")
+
+
+@pytest.fixture
+def restless_threads() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_of_batches_at_once_with_one_unique_value_one_is_made_and_whole(
+    restless_threads: None,
+) -> None:
+    store = new_store()
+    sandbox = Sandbox(store, store.clock, LiveConfig(Config()))
+    inputs = [*({"properties": {"chip": ""}} for _ in range(50)), {"properties": {"chip": "x"}}]
+    request = Request(method="POST", path="/", names={"type": CATS}, body={"inputs": inputs})
+    together = threading.Barrier(8, timeout=30)
+    statuses: list[int] = []
+
+    def create() -> None:
+        together.wait()
+        try:
+            statuses.append(batch_create(sandbox, request).status)
+        except Refusal as refusal:
+            statuses.append(refusal.status)
+
+    threads = [threading.Thread(target=create) for _ in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(timeout=60)
+
+    assert sorted(statuses) == [201] + [409] * 7
+    assert len(store.records(CATS)) == 51
