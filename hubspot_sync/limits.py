@@ -10,6 +10,7 @@ What is counted, and how, is `windows.py`'s.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import threading
 from collections import deque
@@ -18,6 +19,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from limits.storage import RedisStorage
+from redis import ConnectionPool
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.deadlines import Deadline, Monotonic
@@ -225,9 +229,16 @@ def _shared(
 ) -> tuple[tuple[Gauge, ...], tuple[Gauge, ...]]:
     if redis_url is None:
         return (), ()
-    storage = RedisStorage(
-        redis_url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
+    # One attempt, and a short one: the budget waits for nobody while it asks.
+    pool = ConnectionPool.from_url(
+        redis_url,
+        socket_timeout=REDIS_TIMEOUT_S,
+        socket_connect_timeout=REDIS_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
     )
-    every = SharedWindow("all", config.requests_per_window, config.window_s, storage, clock)
-    search = SharedWindow("search", config.searches_per_second, 1.0, storage, clock)
+    storage = RedisStorage(redis_url, connection_pool=pool)
+    # Whoever has another token, or asks another HubSpot, has another budget.
+    app = hashlib.sha256(f"{config.base_url} {config.token}".encode()).hexdigest()[:12]
+    every = SharedWindow(f"{app}-all", config.requests_per_window, config.window_s, storage, clock)
+    search = SharedWindow(f"{app}-search", config.searches_per_second, 1.0, storage, clock)
     return (every,), (search,)

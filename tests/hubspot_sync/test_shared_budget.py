@@ -1,0 +1,88 @@
+"""Several processes, one budget, in Redis; and what happens without it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+from hubspot_sync.config import HubSpotConfig
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.errors import RateLimited
+from hubspot_sync.limits import Budget, build_budget
+
+REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
+
+
+@pytest.fixture
+def redis_url() -> str:
+    """The Redis for tests; skips without one, unless the environment promised it."""
+    try:
+        with Redis.from_url(REDIS_URL, socket_connect_timeout=0.5) as redis:
+            redis.ping()
+    except RedisError:
+        if os.environ.get("REDIS_PROMISED"):
+            raise
+        pytest.skip("no Redis at TEST_REDIS_URL")
+    return REDIS_URL
+
+
+def budget(redis_url: str, token: str) -> Budget:
+    """The budget of one process: six calls in a second, which are two with the transit allowed."""
+    config = HubSpotConfig(token=token, requests_per_window=6, window_s=1.0)
+    return build_budget(config, clock=time.monotonic, redis_url=redis_url)
+
+
+def taken_now(part: Budget, most: int) -> int:
+    """How many slots it gives without a wait."""
+    for taken in range(most):
+        try:
+            part.acquire(Deadline.after(0.05), background=False, search=False).answered(0.0)
+        except RateLimited:
+            return taken
+    return most
+
+
+@pytest.mark.redis
+def test_two_processes_together_send_no_more_than_one_may(redis_url: str) -> None:
+    token = uuid.uuid4().hex
+    one, other = budget(redis_url, token), budget(redis_url, token)
+
+    assert taken_now(one, 4) + taken_now(other, 6) == 6
+
+
+@pytest.mark.redis
+def test_a_slot_comes_free_for_whoever_waits_in_another_process(redis_url: str) -> None:
+    token = uuid.uuid4().hex
+    taken_now(budget(redis_url, token), 6)
+
+    slot = budget(redis_url, token).acquire(Deadline.after(10), background=False, search=False)
+
+    assert slot.waited_s > 1.0
+
+
+@pytest.mark.redis
+def test_another_token_has_another_budget(redis_url: str) -> None:
+    taken_now(budget(redis_url, uuid.uuid4().hex), 6)
+
+    assert taken_now(budget(redis_url, uuid.uuid4().hex), 6) == 6
+
+
+def test_without_redis_a_process_keeps_its_own_budget(caplog: pytest.LogCaptureFixture) -> None:
+    alone = budget("redis://127.0.0.1:1/0", "token")
+
+    assert taken_now(alone, 10) == 6
+    assert [record.message for record in caplog.records] == ["hubspot.shared_budget_lost"]
+
+
+def test_a_budget_opens_no_connection_and_starts_no_thread_before_it_is_used() -> None:
+    before = threading.active_count()
+
+    budget("redis://127.0.0.1:1/0", "token")
+
+    assert threading.active_count() == before
