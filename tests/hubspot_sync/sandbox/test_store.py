@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ from hubspot_sync.sandbox.store import Store
 from hubspot_sync.sandbox.wire import Refusal, Request
 
 CATS, OWNERS = "2-1", "2-2"
+CHIPS = [f"chip {number}" for number in range(40)]
 
 writes = st.lists(
     st.tuples(
@@ -182,23 +184,25 @@ def test_of_batches_at_once_with_one_unique_value_one_is_made_and_whole(
 ) -> None:
     store = new_store()
     sandbox = Sandbox(store, store.clock, LiveConfig(Config()))
-    inputs = [*({"properties": {"chip": ""}} for _ in range(50)), {"properties": {"chip": "x"}}]
-    request = Request(method="POST", path="/", names={"type": CATS}, body={"inputs": inputs})
-    together = threading.Barrier(8, timeout=30)
     statuses: list[int] = []
+    together = threading.Barrier(8, timeout=30)
 
-    def create() -> None:
-        together.wait()
-        try:
-            statuses.append(batch_create(sandbox, request).status)
-        except Refusal as refusal:
-            statuses.append(refusal.status)
+    def create_all() -> None:
+        for chip in CHIPS:
+            inputs = [{"properties": {"chip": each}} for each in ("", "", chip)]
+            body = {"inputs": inputs}
+            request = Request(method="POST", path="/", names={"type": CATS}, body=body)
+            together.wait()
+            try:
+                statuses.append(batch_create(sandbox, request).status)
+            except Refusal as refusal:
+                statuses.append(refusal.status)
 
-    threads = [threading.Thread(target=create) for _ in range(8)]
+    threads = [threading.Thread(target=create_all) for _ in range(8)]
     for each in threads:
         each.start()
     for each in threads:
         each.join(timeout=60)
 
-    assert sorted(statuses) == [201] + [409] * 7
-    assert len(store.records(CATS)) == 51
+    assert Counter(statuses) == {201: len(CHIPS), 409: 7 * len(CHIPS)}
+    assert len(store.records(CATS)) == 3 * len(CHIPS)
