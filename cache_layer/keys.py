@@ -21,6 +21,7 @@ from cache_layer.errors import BadPattern
 LONGEST_KEY = 2000
 
 _ESCAPED = r"[A-Za-z0-9_.~%-]"
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
 _FIELD = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _LITERAL = re.compile(r"[a-z][a-z0-9_-]*")
 _FLUSH = re.compile(r"[A-Za-z0-9_.~%@:*-]+")
@@ -55,6 +56,8 @@ class Key:
 
 def escape(value: str) -> str:
     """Return `value` as one segment: letters, digits and `_.~-` as they are, the rest as %XX."""
+    if _PLAIN.fullmatch(value) is not None:
+        return value
     # surrogatepass: a lone surrogate from a JSON body must not turn a read into an error.
     return quote(value, safe="", encoding="utf-8", errors="surrogatepass")
 
@@ -129,20 +132,20 @@ class KeyPattern:
         text = self._join(arguments)
         if len(text) > LONGEST_KEY:
             raise BadPattern(f"A key of {len(text)} characters is longer than {LONGEST_KEY}.")
-        key = self.parse(text)
-        if key is None:
-            raise BadPattern(f"{self.text} cannot be built from these arguments.")
-        return key
+        return Key(text, MappingProxyType(self._normal(arguments)))
 
     def parse(self, text: str) -> Key | None:
         """Return the key a text stands for, or None when it is no key of this pattern."""
         match = self._shape.fullmatch(text)
         if match is None:
             return None
-        arguments = {
-            name: unquote(value, encoding="utf-8", errors="surrogatepass")
-            for name, value in match.groupdict().items()
-        }
+        try:
+            arguments = {
+                name: unquote(value, encoding="utf-8", errors="surrogatepass")
+                for name, value in match.groupdict().items()
+            }
+        except UnicodeDecodeError:
+            return None
         # Only the spelling that `build` gives is a key: `%41` is not another name for `A`.
         if self._join(arguments) != text:
             return None
@@ -167,10 +170,13 @@ class KeyPattern:
         return self._fill({name: _segment(self.kinds[name], v) for name, v in arguments.items()})
 
     def _fill(self, parts: Mapping[str, str]) -> str:
-        return ":".join(
-            parts[match[1]] if (match := _FIELD.fullmatch(part)) else part
-            for part in self._segments
-        )
+        return self.text.format_map(parts)
+
+    def _normal(self, arguments: Mapping[str, str]) -> dict[str, str]:
+        return {
+            name: value.lower() if self.kinds[name] is Kind.EMAIL else value
+            for name, value in arguments.items()
+        }
 
     @cached_property
     def _forms(self) -> tuple[str | Kind, ...]:

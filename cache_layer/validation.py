@@ -108,7 +108,8 @@ class Validating:
         progress: Progress | None = None,
     ) -> Report:
         """Compare `sample` entries of every family, or all of them when it is None, and return the
-        report; raises BackendUnavailable. `context` goes to the loaders."""
+        report; raises BackendUnavailable. `context` goes to the loaders; make it one that tells
+        those built from other families to load those anew, or the cache is compared with itself."""
         by_family: dict[str, Mapping[Verdict, int]] = {}
         drifts: list[Drift] = []
         for family, keys in self._picked(sample):

@@ -108,6 +108,7 @@ class BackendContract:
         assert payload_at(backend, "page") is None
         assert payload_at(backend, "detail") is None
         assert payload_at(backend, "other") == b"v"
+        assert backend.invalidate(["exam:99"], []) == {"exam": 1}
 
     def test_a_key_removes_its_entry_alone(self, backend: Backend) -> None:
         put(backend, "one", tags=["exam:9"])
@@ -280,16 +281,18 @@ class BackendContract:
         assert set(backend.lookup(list("abcd")).held) == {"a", "c", "d"}
 
     def test_the_expired_go_before_the_least_recently_used(self, make: MakeBackend) -> None:
-        backend = make(max_entries=3)
+        backend = make(max_entries=40)
         put(backend, "old")
-        ticket = backend.lookup(()).ticket
-        backend.store(ticket, {"a": entry(ttl_s=0.03), "b": entry(ttl_s=0.03)})
+        short = {f"short{number}": entry(ttl_s=0.03) for number in range(39)}
+        backend.store(backend.lookup(()).ticket, short)
         self.let_pass(0.03)
-        eventually(lambda: backend.lookup(["a"], touch=False).held == {})
-        for key in "xy":
-            put(backend, key)
+        eventually(lambda: backend.lookup(["short0"], touch=False).held == {})
 
-        assert set(backend.lookup(["old", "x", "y"]).held) == {"old", "x", "y"}
+        new = {f"new{number}": entry() for number in range(39)}
+        stored = backend.store(backend.lookup(()).ticket, new)
+
+        assert (stored.evicted, stored.expired) == ({}, {"exam": 38})
+        assert set(backend.lookup(["old", *new]).held) == {"old", *new}
 
     def test_the_bound_holds_and_what_left_leaves_nothing_behind(self, make: MakeBackend) -> None:
         backend = make(max_entries=50)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cache_layer import BadPattern, Cache, Cause, Count, Invalidation
+from cache_layer import MISS, BadPattern, Cache, Cause, Count, Invalidation
 from tests.cache_layer.support import WAIT_LIMIT_S
 from tests.cache_layer.truth import Truth
 
@@ -77,6 +77,7 @@ def test_the_latest_requests_say_what_why_and_who(cache: Cache) -> None:
 def test_looking_up_a_key_shows_its_entry(cache: Cache) -> None:
     held = cache.look_up("exam:1")
 
+    assert held is not MISS
     assert held.value() == "one"
     assert held.entry.tags == {"exam:1"}
     assert 0 < held.ttl_left_s <= 60

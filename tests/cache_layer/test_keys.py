@@ -118,6 +118,14 @@ def test_an_email_without_an_at_is_no_email(email: str) -> None:
         CONTACT_BY_EMAIL.build({"email": email})
 
 
+@given(st.from_regex(r"(contact|booking):[A-Za-z0-9_.~%@-]{0,20}:details", fullmatch=True))
+def test_a_text_is_a_key_only_if_its_arguments_build_it(text: str) -> None:
+    for pattern in PATTERNS:
+        key = pattern.parse(text)
+
+        assert key is None or pattern.build(key.arguments) == key
+
+
 def test_another_spelling_of_a_key_is_no_key() -> None:
     assert CONTACT.parse("contact:%37:details") is None
     assert CONTACT_BY_EMAIL.parse("contact:Anna@x.org:details") is None

@@ -48,6 +48,21 @@ def test_clearing_refuses_loads_in_flight(make_locmem: MakeLocMem) -> None:
     assert backend.store(ticket, {"k": entry()}).refused == {"k": Refusal.FLUSHED}
 
 
+def test_an_entry_replaced_again_and_again_still_expires_in_its_turn(
+    make_locmem: MakeLocMem, clock: Clock
+) -> None:
+    for times in range(1, 100):
+        backend = make_locmem()
+        backend.store(backend.lookup(()).ticket, {"long": entry(ttl_s=100)})
+        for _ in range(times):
+            backend.store(backend.lookup(()).ticket, {"short": entry(ttl_s=5, family="page")})
+        clock.advance(5)
+
+        size = backend.size()
+
+        assert (size.entries, size.expired) == ({"exam": 1}, {"page": 1})
+
+
 def test_two_instances_share_nothing(make_locmem: MakeLocMem) -> None:
     one, other = make_locmem(), make_locmem()
     put(one, "k")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from typing_extensions import override
 
 from cache_layer import (
     MISS,
@@ -21,11 +22,13 @@ WAIT_S = WAIT_LIMIT_S
 
 
 class Unpicklable:
+    @override
     def __reduce__(self) -> str:
         raise TypeError("not to be pickled")
 
 
 class BreaksOnReading:
+    @override
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return (int, ("not a number",))
 

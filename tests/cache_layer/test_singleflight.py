@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
+from typing_extensions import override
 
 from cache_layer import Cache, CacheConfig, Cause, Count, WaitedTooLong, open_cache
-from cache_layer.backends.base import Backend
+from cache_layer.backends.base import Backend, Lookup
 from tests.cache_layer.conftest import MakeRedis
+from tests.cache_layer.faithful import Faithful
 from tests.cache_layer.support import WAIT_LIMIT_S, eventually
 from tests.cache_layer.truth import Gate, Truth
 
@@ -51,6 +53,33 @@ def test_64_readers_of_one_cold_key_make_one_load(cache: Cache, truth: Truth) ->
 
     assert [future.result() for future in futures] == ["one"] * READERS
     assert truth.loads == [["1"]]
+
+
+class Overtaken(Faithful):
+    """Runs something once between a reader's look and what it does next."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    @override
+    def lookup(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
+        found = super().lookup(keys, touch=touch)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return found
+
+
+def test_who_looked_just_before_a_load_landed_does_not_load_again(
+    backend: Backend, truth: Truth
+) -> None:
+    overtaken = Overtaken(backend)
+    cache = open_cache(truth.catalogue, CacheConfig(), backend=overtaken)
+    truth.exams = {"1": "one"}
+    overtaken.meanwhile = lambda: read(cache, truth)
+
+    assert read(cache, truth) == "one"
+    assert len(truth.loads) == 1
+    cache.close()
 
 
 def test_a_failing_load_fails_all_who_wait_once_and_the_next_tries_again(

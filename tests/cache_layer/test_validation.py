@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cache_layer import MISS, Cache, Cause, Count, Outcome, Verdict
+from cache_layer import MISS, Cache, Catalogue, Cause, Count, Outcome, Verdict
+from cache_layer.validation import Validating
 from tests.cache_layer.support import WAIT_LIMIT_S
 from tests.cache_layer.truth import Truth
 
@@ -39,8 +40,20 @@ def test_a_lost_invalidation_is_found_and_all_built_from_it_repaired(
     exam = cache.reading.read(truth.exam, truth.key("7"), "", wait_s=WAIT_LIMIT_S)
     page = cache.reading.read(truth.page, truth.page.key(name="all"), "", wait_s=WAIT_LIMIT_S)
     assert (exam.value, exam.outcome) == (truth.exams["7"], Outcome.HIT)
-    assert b"the webhook was lost" in bytes(page.value)
+    assert page.value is not MISS
+    assert b"the webhook was lost" in page.value
     assert cache.stats.snapshot().total(Count.DRIFTS, "exam") == 1
+
+
+def test_a_repair_takes_what_was_not_in_the_sample_too(cache: Cache, truth: Truth) -> None:
+    truth.exams["7"] = "edited, and the webhook was lost"
+    exams_only = Validating(
+        coherence=cache.writing, catalogue=Catalogue([truth.exam]), stats=cache.stats
+    )
+
+    exams_only.run("", sample=None)
+
+    assert cache.look_up("page:all") is MISS
 
 
 def test_a_deleted_record_is_drift_and_its_entry_goes(cache: Cache, truth: Truth) -> None:
