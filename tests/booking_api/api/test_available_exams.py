@@ -111,9 +111,17 @@ def test_an_exam_with_620_bookings_is_counted_whole(api: Api, portal: Portal) ->
     assert (row["total_bookings"], row["available_slots"]) == (620, 80)
 
 
-def test_a_count_of_which_part_is_unknown_is_no_count(api: Api, portal: Portal) -> None:
+@pytest.mark.parametrize(
+    "part",
+    [
+        "objects/2026-09/2-50158913/batch/read",
+        "associations/2026-09/2-50158913/2-50158943/batch/read",
+        "objects/2026-09/2-50158943/batch/read",
+    ],
+)
+def test_a_count_of_which_part_is_unknown_is_no_count(part: str, api: Api, portal: Portal) -> None:
     portal.exam_with_bookings(4)
-    portal.sandbox.fault("partial", path="2-50158943/batch/read", last=1)
+    portal.sandbox.fault("partial", path=part, last=1)
 
     reply = api.get(AVAILABLE, mock_type="clinical", realtime="true")
 

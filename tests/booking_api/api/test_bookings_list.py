@@ -201,12 +201,22 @@ def test_a_walk_by_cursor_meets_a_booking_made_meanwhile_without_repeating_one(
     assert seen == [booking.id for booking in made]
 
 
-def test_part_of_the_bookings_unknown_is_an_error_and_not_a_shorter_list(
-    api: Api, portal: Portal
+@pytest.mark.parametrize(
+    "part",
+    [
+        "objects/2026-09/0-1/batch/read",
+        "associations/2026-09/0-1/2-50158943/batch/read",
+        "objects/2026-09/2-50158943/batch/read",
+        "associations/2026-09/2-50158943/2-50158913/batch/read",
+        "objects/2026-09/2-50158913/batch/read",
+    ],
+)
+def test_part_of_the_answer_unknown_is_an_error_and_not_a_shorter_list(
+    part: str, api: Api, portal: Portal
 ) -> None:
     alice = portal.student("alice")
     portal.bookings(alice, [portal.exam(in_days=days) for days in (2, 3, 4)])
-    portal.sandbox.fault("partial", path="2-50158943/batch/read", last=1)
+    portal.sandbox.fault("partial", path=part, last=1)
 
     reply = api.get(LIST, **alice.pair)
 
