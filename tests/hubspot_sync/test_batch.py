@@ -192,6 +192,15 @@ def test_a_contact_found_by_its_secondary_email_has_not_the_asked_one() -> None:
 
 
 @responses.activate
+def test_a_record_that_comes_under_another_id_answers_for_nobody() -> None:
+    responses.post(READ, json={"results": [{"id": "7", "properties": {}}]})
+    with client_of(HUBSPOT) as client:
+        read = client.batch.read(CONTACTS, ["1"], properties=[], context=asking())
+
+    assert read.unknown.keys() == {"1"}
+
+
+@responses.activate
 def test_a_type_that_does_not_exist_makes_no_record_missing() -> None:
     responses.post(READ, json={"category": "OBJECT_NOT_FOUND", "message": "no type"}, status=404)
     with client_of(HUBSPOT) as client:

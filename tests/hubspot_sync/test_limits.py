@@ -207,15 +207,17 @@ def test_a_pause_of_searches_leaves_the_others_alone() -> None:
         acquire(budget, world.deadline(1), search=True)
 
 
-class Queue:
-    """Threads that wait at a budget of one slot; `served` is the order they got it in."""
+ONE_CALL = HubSpotConfig(requests_per_window=1)
+ONE_SEARCH = HubSpotConfig(searches_per_second=1)
 
-    def __init__(self) -> None:
+
+class Queue:
+    """Threads that wait at a budget; `served` is the order they got it in."""
+
+    def __init__(self, config: HubSpotConfig) -> None:
         self.served: list[str] = []
         self._waiting = threading.Semaphore(0)
-        self.budget = build_budget(
-            HubSpotConfig(requests_per_window=1), clock=lambda: 1_000.0, wait=self._wait
-        )
+        self.budget = build_budget(config, clock=lambda: 1_000.0, wait=self._wait)
         self._threads: list[threading.Thread] = []
 
     def _wait(self, event: threading.Event, _seconds: float) -> None:
@@ -242,16 +244,18 @@ class Queue:
 
 
 @contextmanager
-def full_budget() -> Iterator[tuple[Queue, Callable[[], None]]]:
+def full_budget(
+    config: HubSpotConfig, *, search: bool = False
+) -> Iterator[tuple[Queue, Callable[[], None]]]:
     """A queue whose only slot is taken, and how to give it back."""
-    queue = Queue()
-    slot = acquire(queue.budget, Deadline(at_s=1_001.0, clock=lambda: 1_000.0))
+    queue = Queue(config)
+    slot = acquire(queue.budget, Deadline(at_s=1_001.0, clock=lambda: 1_000.0), search=search)
     yield queue, slot.unused
     queue.finish()
 
 
 def test_people_are_served_in_the_order_they_came_searches_among_them() -> None:
-    with full_budget() as (queue, release):
+    with full_budget(ONE_CALL) as (queue, release):
         queue.join("alice")
         queue.join("bob", search=True)
         queue.join("carol")
@@ -261,10 +265,19 @@ def test_people_are_served_in_the_order_they_came_searches_among_them() -> None:
 
 
 def test_background_work_yields_to_people_who_came_later() -> None:
-    with full_budget() as (queue, release):
+    with full_budget(ONE_CALL) as (queue, release):
         queue.join("recount", background=True)
         queue.join("alice")
         queue.join("bob")
         release()
 
     assert queue.served == ["alice", "bob", "recount"]
+
+
+def test_background_work_yields_even_to_people_who_wait_for_something_else() -> None:
+    with full_budget(ONE_SEARCH, search=True) as (queue, release):
+        queue.join("alice", search=True)
+        queue.join("recount", background=True)
+        release()
+
+    assert queue.served == ["alice", "recount"]

@@ -122,6 +122,18 @@ def test_the_wait_hubspot_asks_for_reaches_the_caller() -> None:
     assert len(server.requests) == 1
 
 
+def test_a_429_of_the_whole_account_holds_the_others_back_too() -> None:
+    body = b'{"policyName":"TEN_SECONDLY_ROLLING","errorType":"RATE_LIMIT"}'
+    raw = reply(body, status="429 Too Many Requests", headers="Retry-After: 9\r\n")
+    with wire_server(answers(raw)) as server, client_of(server.base_url) as client:
+        failure(client, seconds=1)
+        raised = failure(client, seconds=1)
+
+    assert isinstance(raised, RateLimited)
+    assert raised.status is None
+    assert len(server.requests) == 1
+
+
 def test_the_status_of_a_429_reaches_the_ledger_and_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -145,11 +157,12 @@ def test_the_status_of_a_429_reaches_the_ledger_and_the_log(
     assert "alice" not in logged
 
 
+@pytest.mark.timeout(30)
 def test_a_server_that_says_nothing_costs_no_more_than_the_deadline() -> None:
     def behave(_connection: socket.socket, _number: int) -> bool:
-        return server.stopped.wait(30)
+        return server.stopped.wait(600)
 
-    with wire_server(behave) as server, client_of(server.base_url) as client:
+    with wire_server(behave) as server, client_of(server.base_url, read_timeout_s=600) as client:
         raised = failure(client, CREATE, seconds=0.3)
 
     assert isinstance(raised, Unavailable)
