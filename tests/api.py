@@ -13,6 +13,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from booking_api import composition
+from cache_layer import CacheConfig
 from hubspot_sync.config import ApiVersion, HubSpotConfig
 from tests.sandbox import SandboxHandle
 
@@ -82,17 +83,18 @@ def connected(
     sandbox: SandboxHandle,
     *,
     portal: str = "default",
+    cache: CacheConfig | None = None,
     api_version: ApiVersion = "2026-09",
     **hubspot: Any,
 ) -> Iterator[Api]:
     """Point the application at the sandbox, with nothing remembered from before."""
     composition.close()
-    for cache in caches.all():
-        cache.clear()
+    for django_cache in caches.all():
+        django_cache.clear()
     settings.HUBSPOT = HubSpotConfig(
         base_url=sandbox.base_url, token=sandbox.token, api_version=api_version, **hubspot
     )
     settings.HUBSPOT_PORTAL = portal
-    caches["throttles"].clear()
+    settings.CACHE = cache if cache is not None else CacheConfig()
     yield Api()
     composition.close()
