@@ -248,6 +248,10 @@ class Coherence:
         entries: dict[str, Entry] = {}
         unfit: dict[str, Refusal] = {}
         for each in fresh:
+            if each.loaded.keep_s is not None and each.loaded.keep_s <= 0:
+                self.refuse(each.family, 1, Refusal.TOO_OLD)
+                unfit[each.key.text] = Refusal.TOO_OLD
+                continue
             try:
                 entry = packed(each.family.name, each.loaded, each.family.ttl_s)
             except Exception:  # pickling runs the value's own code and may raise anything

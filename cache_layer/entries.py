@@ -31,10 +31,15 @@ MISS = Miss.MISS
 # Generic classes have no slots: Python 3.11 cannot make a slotted one from `Loaded[int](…)`.
 @dataclass(frozen=True)
 class Loaded(Generic[V]):
-    """A value as its loader made it, and the tags of everything it was built from."""
+    """A value as its loader made it, and the tags of everything it was built from.
+
+    `keep_s` is the most seconds it may be kept, where what it was built from was not fresh, or will
+    not stay true, for as long as its family's entries live.
+    """
 
     value: V
     tags: frozenset[str]
+    keep_s: float | None = None
 
     @classmethod
     def built_from(cls, value: V, tags: Collection[str]) -> Loaded[V]:
@@ -80,4 +85,5 @@ def packed(family: str, loaded: Loaded[Any], ttl_s: float) -> Entry:
     """Return the entry of a loaded value; raises whatever pickling it raises."""
     rendered = type(loaded.value) is bytes
     payload = loaded.value if rendered else pickle.dumps(loaded.value, pickle.HIGHEST_PROTOCOL)
-    return Entry(family=family, payload=payload, rendered=rendered, tags=loaded.tags, ttl_s=ttl_s)
+    kept_s = ttl_s if loaded.keep_s is None else min(ttl_s, loaded.keep_s)
+    return Entry(family=family, payload=payload, rendered=rendered, tags=loaded.tags, ttl_s=kept_s)

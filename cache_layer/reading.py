@@ -46,7 +46,8 @@ class Outcome(StrEnum):
 class Reads(Generic[V]):
     """The answer for many keys; each key asked for is in exactly one of found, absent and failed.
 
-    `tags` are those of everything found: whoever builds an entry from it passes them on.
+    `tags` are those of everything found, and `age_s` is how long ago the oldest of it was stored:
+    whoever builds an entry from it passes them on.
     """
 
     found: Mapping[Key, V]
@@ -54,6 +55,7 @@ class Reads(Generic[V]):
     absent: frozenset[Key] = frozenset()
     failed: Mapping[Key, Exception] = field(default_factory=lambda: MappingProxyType({}))
     tags: frozenset[str] = frozenset()
+    age_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class _Answer:
         self.absent: set[Key] = set()
         self.failed: dict[Key, Exception] = {}
         self.tags: set[str] = set()
+        self.age_s = 0.0
 
     def take(self, key: Key, result: Result) -> None:
         """Add one result; raises UnreadableEntry."""
@@ -80,6 +83,7 @@ class _Answer:
             case Held():
                 self.found[key] = result.value()
                 self.tags |= result.entry.tags
+                self.age_s = max(self.age_s, result.age_s)
             case Loaded():
                 self.found[key] = result.value
                 self.tags |= result.tags
@@ -95,6 +99,7 @@ class _Answer:
             absent=frozenset(self.absent),
             failed=self.failed,
             tags=frozenset(self.tags),
+            age_s=self.age_s,
         )
 
 
@@ -150,10 +155,10 @@ class Reading:
         the rollout; without one the cache is used.
         """
         wanted = list(dict.fromkeys(keys))
-        if not self._enabled:
+        around = self.way_around(subject)
+        if around is Outcome.OFF:
             return self._load(family, wanted, context, Outcome.OFF)
-        rolled_out = subject is None or reads_through_cache(subject, self._percentage)
-        first = self._look(wanted) if rolled_out else None
+        first = self._look(wanted) if around is None else None
         if first is None:
             self._stats.add(Count.BYPASSES, family.name, len(wanted))
             return self._load(family, wanted, context, Outcome.BYPASS)
@@ -168,10 +173,16 @@ class Reading:
         self._fill(family, answer, missing, context, first.ticket, until_s)
         return answer.reads(Outcome.MISS)
 
+    def way_around(self, subject: str | None) -> Outcome | None:
+        """Say how reads for `subject` go past the cache now: OFF without a cache, BYPASS outside the
+        rollout or while the cache may not be asked, None when they do not."""
+        if not self._enabled:
+            return Outcome.OFF
+        rolled_out = subject is None or reads_through_cache(subject, self._percentage)
+        return None if rolled_out and self._coherence.ready() else Outcome.BYPASS
+
     def _look(self, keys: Sequence[Key]) -> Lookup | None:
-        """Return what is held, or None where the cache must not or cannot be asked."""
-        if not self._coherence.ready():
-            return None
+        """Return what is held, or None where the cache cannot be asked."""
         try:
             return self._coherence.lookup(keys)
         except BackendUnavailable:

@@ -37,6 +37,7 @@ class Refusal(StrEnum):
     PARTIAL = "partial"  # some part of the load failed
     UNAVAILABLE = "unavailable"  # the backend did not answer
     UNFIT = "unfit"  # the value cannot be pickled
+    TOO_OLD = "too old"  # what it was built from may not be served any longer
 
 
 @dataclass(frozen=True, slots=True)
