@@ -13,8 +13,12 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.utils import timezone
 
+from booking_api.queries.composed import ComposedLoaders
 from booking_api.queries.portal import Portal
+from cache_layer import CacheConfig
 from hubspot_sync import HubSpotClient, build_client
+from hubspot_sync.cached import Composed
+from hubspot_sync.cached_reads import CachedPortal, ReadsFor
 from hubspot_sync.context import CallContext
 from hubspot_sync.ledger import Observer
 from hubspot_sync.portal.profile import PortalProfile, load_profile
@@ -28,7 +32,8 @@ class Services:
     pid: int
     profile: PortalProfile
     client: HubSpotClient
-    reads: PortalReads
+    hubspot: PortalReads
+    cached: CachedPortal
 
 
 class Composition:
@@ -63,6 +68,7 @@ class Composition:
         with self._lock:
             services, self._services = self._services, None
         if services is not None and services.pid == os.getpid():
+            services.cached.cache.close()
             services.client.close()
 
     def _build(self) -> Services:
@@ -72,13 +78,37 @@ class Composition:
             observers=tuple(self._observers),
             redis_url=settings.REDIS_URL or None,
         )
-        reads = HubSpotReads(
+        hubspot = HubSpotReads(
             profile=profile,
             coalescer=client.coalescer,
             transport=client.transport,
             now=timezone.now,
         )
-        return Services(pid=os.getpid(), profile=profile, client=client, reads=reads)
+        cached = cached_portal(profile, client, hubspot, settings.CACHE)
+        return Services(
+            pid=os.getpid(), profile=profile, client=client, hubspot=hubspot, cached=cached
+        )
+
+
+def cached_portal(
+    profile: PortalProfile, client: HubSpotClient, hubspot: PortalReads, config: CacheConfig
+) -> CachedPortal:
+    def compose(reads_for: ReadsFor) -> Composed:
+        return ComposedLoaders(
+            profile=profile,
+            config=config,
+            fan_out=client.fan_out,
+            now=timezone.now,
+            reads_for=reads_for,
+        ).composed()
+
+    return CachedPortal(
+        profile=profile,
+        hubspot=hubspot,
+        config=config,
+        compose=compose,
+        load_s=settings.HUBSPOT.request_deadline_s,
+    )
 
 
 _composition = Composition()
@@ -87,12 +117,13 @@ observe_calls = _composition.observe_calls
 close = _composition.close
 
 
-def portal(context: CallContext) -> Portal:
-    """Return the portal as the request behind `context` sees it."""
+def portal(context: CallContext, subject: str | None = None) -> Portal:
+    """Return the portal as the request behind `context` sees it; `subject` is the student the
+    request is for, by whom the rollout of the cache chooses."""
     built = services()
     return Portal(
         profile=built.profile,
-        reads=built.reads,
+        reads=built.cached.reads(subject),
         fan_out=built.client.fan_out,
         now=timezone.now(),
         context=context,

@@ -16,6 +16,8 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from cache_layer.config import DEFAULT_TTLS_S, CacheConfig
+from cache_layer.errors import ConfigurationError as CacheConfigurationError
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import ConfigurationError
 
@@ -78,6 +80,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
 PERIODS_S = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 DEFAULT_HUBSPOT = HubSpotConfig()
+DEFAULT_CACHE = CacheConfig()
 
 VARIABLES: dict[str, tuple[Callable[[str], Any], Any]] = {
     "DEBUG": (switch, False),
@@ -105,6 +108,10 @@ VARIABLES: dict[str, tuple[Callable[[str], Any], Any]] = {
     "HUBSPOT_MAX_ATTEMPTS": (whole, DEFAULT_HUBSPOT.max_attempts),
     "HUBSPOT_BREAKER_FAILURES": (whole, DEFAULT_HUBSPOT.breaker_failures),
     "HUBSPOT_BREAKER_COOLDOWN_S": (number, DEFAULT_HUBSPOT.breaker_cooldown_s),
+    "CACHE_ENABLED": (switch, DEFAULT_CACHE.enabled),
+    "CACHE_MAX_ENTRIES": (whole, DEFAULT_CACHE.max_entries),
+    "CACHE_ROLLOUT_PERCENTAGE": (number, DEFAULT_CACHE.rollout_percentage),
+    **{name: (number, ttl_s) for name, ttl_s in DEFAULT_TTLS_S.items()},
     "REQUEST_DEADLINE_S": (number, DEFAULT_HUBSPOT.request_deadline_s),
     "MAX_BODY_BYTES": (whole, 1_048_576),
     "THROTTLE_READS": (rate, (3000, 60)),
@@ -165,6 +172,19 @@ def hubspot_config() -> HubSpotConfig:
         raise ImproperlyConfigured(str(error)) from error
 
 
+def cache_config() -> CacheConfig:
+    try:
+        return CacheConfig(
+            enabled=read("CACHE_ENABLED"),
+            ttls_s={name: read(name) for name in DEFAULT_TTLS_S},
+            max_entries=read("CACHE_MAX_ENTRIES"),
+            rollout_percentage=read("CACHE_ROLLOUT_PERCENTAGE"),
+            redis_url=read("REDIS_URL"),
+        )
+    except CacheConfigurationError as error:
+        raise ImproperlyConfigured(str(error)) from error
+
+
 def database() -> dict[str, Any]:
     url = read("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
     if not url.startswith(("sqlite:///", "postgres://", "postgresql://")):
@@ -210,6 +230,7 @@ ALLOWED_HOSTS: list[str] = ["*"] if DEBUG else read("ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS: list[str] = read("CSRF_TRUSTED_ORIGINS")
 
 HUBSPOT: HubSpotConfig = hubspot_config()
+CACHE: CacheConfig = cache_config()
 HUBSPOT_PORTAL: str = read("HUBSPOT_PORTAL")
 CRON_SECRET: str = read("CRON_SECRET")
 REDIS_URL: str = read("REDIS_URL")

@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from booking_api import composition
-from booking_api.api.context import context_of
 from booking_api.api.documentation import answers
-from booking_api.api.envelope import answer
+from booking_api.api.envelope import answer, answer_rendered
 from booking_api.api.identity import PairFields, StudentViewSet
 from booking_api.queries.booking_detail import booking_detail
-from booking_api.queries.student_bookings import BookingsAsked, student_bookings
+from booking_api.queries.page_rendering import with_credits
+from booking_api.queries.student_bookings import DEFAULT_LIMIT, PageAsked
+from booking_api.queries.students import authenticated_contact
 from booking_api.rules.errors import BookingNotFound, MissingBookingId
 from booking_api.rules.pages import FILTERS
 
@@ -29,16 +30,16 @@ RECORD_ID = re.compile(r"[0-9]{1,20}")
 class BookingListQuery(PairFields):
     filter = serializers.ChoiceField(choices=FILTERS, default="all")
     page = serializers.IntegerField(min_value=1, max_value=MOST_PAGES, default=1)
-    limit = serializers.IntegerField(min_value=1, max_value=100, default=20)
+    limit = serializers.IntegerField(min_value=1, max_value=100, default=DEFAULT_LIMIT)
     after = serializers.CharField(
         max_length=512, default=None, help_text="A cursor from `pagination.next`; wins over `page`."
     )
 
-    def asked(self) -> BookingsAsked:
-        """Return the validated question."""
+    def asked(self, contact_id: str) -> PageAsked:
+        """Return the validated question about this contact."""
         data = self.validated_data
-        return BookingsAsked(
-            pair=self.pair(),
+        return PageAsked(
+            contact_id=contact_id,
             filter=data["filter"],
             page=data["page"],
             limit=data["limit"],
@@ -98,6 +99,8 @@ class PaginationFields(serializers.Serializer[Any]):
 
 
 class BookingListFields(serializers.Serializer[Any]):
+    """What `queries/page_rendering.py` writes, for the documentation."""
+
     bookings = ListedBookingFields(many=True, source="page.values")
     pagination = PaginationFields(source="page")
     credits = serializers.DictField(child=serializers.IntegerField())
@@ -145,12 +148,14 @@ class BookingViewSet(StudentViewSet):
         parameters=[BookingListQuery],
         responses=answers("BookingList", BookingListFields(), 400, 401, 429, 503),
     )
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponse:
         query = BookingListQuery(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
-        portal = composition.portal(context_of(request).for_calls())
-        found = student_bookings(portal, query.asked())
-        return answer(BookingListFields(found).data, f"{found.page.total} bookings.")
+        portal = self.portal(request, query.pair().email)
+        contact = authenticated_contact(portal, query.pair())
+        page = portal.reads.booking_page(query.asked(contact.id).key_arguments(), portal.context)
+        credits_left = portal.reads.all_credits(contact.id, portal.context)
+        return answer_rendered(with_credits(page, credits_left), "The student's bookings.")
 
     @extend_schema(
         summary="One booking with its exam and its student",
@@ -164,6 +169,6 @@ class BookingViewSet(StudentViewSet):
         query.is_valid(raise_exception=True)
         if RECORD_ID.fullmatch(booking_id) is None:
             raise BookingNotFound
-        portal = composition.portal(context_of(request).for_calls())
+        portal = self.portal(request, query.pair().email)
         found = booking_detail(portal, booking_id, query.pair())
         return answer(BookingDetailFields(found).data, "The booking.")

@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 import structlog
 from django.conf import settings
@@ -20,6 +19,8 @@ from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
 
 from booking_api.ops import metrics
+from cache_layer import Outcome
+from hubspot_sync.cached_reads import BuiltFrom
 from hubspot_sync.context import CallContext
 from hubspot_sync.deadlines import Deadline
 from hubspot_sync.ledger import Meter
@@ -27,23 +28,28 @@ from hubspot_sync.ledger import Meter
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 META_KEY = "booking_api.request_context"
 
-CacheOutcome = Literal["hit", "miss", "bypass", "off"]
-
 log = structlog.get_logger(__name__)
 
 
 @dataclass(kw_only=True, slots=True)
 class RequestContext:
-    """One request's own; `cache` is what the cache did for it, as far as known."""
+    """One request's own; `built_from` is the account of what its answer was read from."""
 
     request_id: str
     deadline: Deadline
     meter: Meter = field(default_factory=Meter)
-    cache: CacheOutcome = "off"
+    built_from: BuiltFrom | None = None
 
     def for_calls(self) -> CallContext:
         """Return the context for calls to HubSpot made on this request's behalf."""
         return CallContext(deadline=self.deadline, meters=(self.meter,))
+
+    @property
+    def cache(self) -> str:
+        """What the cache did for this request."""
+        if self.built_from is None or len(self.built_from.outcomes) == 0:
+            return Outcome.BYPASS if settings.CACHE.enabled else Outcome.OFF
+        return self.built_from.outcome
 
     def server_timing(self) -> str:
         duration_ms = self.meter.took_s * 1000

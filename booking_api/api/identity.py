@@ -25,7 +25,10 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 from typing_extensions import override
 
+from booking_api import composition
+from booking_api.api.context import context_of
 from booking_api.api.throttles import FailedPairThrottle, ReadThrottle, failed_pairs
+from booking_api.queries.portal import Portal
 from booking_api.queries.students import StudentPair
 from booking_api.rules.errors import WrongPair
 
@@ -48,6 +51,14 @@ class StudentViewSet(ViewSet):
     """Base of what students call."""
 
     throttle_classes = (FailedPairThrottle, ReadThrottle)
+
+    def portal(self, request: Request, subject: str | None = None) -> Portal:
+        """Return the portal as this request sees it; `subject` is the student's e-mail, by which
+        the rollout of the cache chooses."""
+        context = context_of(request)
+        portal = composition.portal(context.for_calls(), subject)
+        context.built_from = portal.reads.built_from
+        return portal
 
     @override
     def handle_exception(self, exc: Exception) -> Response:

@@ -9,8 +9,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from booking_api import composition
-from booking_api.api.context import context_of
 from booking_api.api.documentation import answers
 from booking_api.api.envelope import answer
 from booking_api.api.identity import PairFields, StudentViewSet
@@ -81,7 +79,7 @@ class MockExamViewSet(StudentViewSet):
     def available(self, request: Request) -> Response:
         query = AvailableQuery(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
-        portal = composition.portal(context_of(request).for_calls())
+        portal = self.portal(request)
         seats = available_exams(
             portal,
             known_mock_type(portal.profile, query.validated_data["mock_type"]),
@@ -98,7 +96,7 @@ class MockExamViewSet(StudentViewSet):
     def validate_credits(self, request: Request) -> Response:
         body = CreditsAsked(data=request.data)
         body.is_valid(raise_exception=True)
-        portal = composition.portal(context_of(request).for_calls())
+        portal = self.portal(request, body.pair().email)
         mock_type = known_mock_type(portal.profile, body.validated_data["mock_type"])
         checked = credit_check(portal, body.pair(), mock_type)
         data = CreditCheckFields(checked).data

@@ -69,7 +69,7 @@ def cache_answers() -> bool:
 def hubspot_answers(context: CallContext) -> bool:
     brief = CallContext(deadline=Deadline.after(PATIENCE_S), meters=context.meters)
     try:
-        return composition.services().reads.contacts([NOBODY], brief).complete
+        return composition.services().hubspot.contacts([NOBODY], brief).complete
     except HubSpotError as error:
         log.warning("hubspot_does_not_answer", error=error.message)
         return False

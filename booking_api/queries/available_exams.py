@@ -8,6 +8,7 @@ known fails the whole answer: a number that is only probably right is worse than
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -15,6 +16,7 @@ from booking_api.queries.portal import Portal
 from booking_api.queries.together import together
 from booking_api.rules.dates import is_over
 from booking_api.rules.status import ExamStatus, available_slots, exam_status
+from hubspot_sync.cached import Ids, Seats
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.records import MockExam
 
@@ -43,17 +45,10 @@ def available_exams(
     """Return the exams by date, then start; raise HubSpotError."""
     reads, context = portal.reads, portal.context
     exam_ids = reads.active_exam_ids(mock_type.value, context)
-    if realtime:
-        found, counts = together(
-            portal.fan_out,
-            lambda: reads.exams(exam_ids, context).require_complete().found,
-            lambda: active_bookings(portal, exam_ids),
-        )
-    else:
-        found = reads.exams(exam_ids, context).require_complete().found
-        counts = {exam.id: exam.total_bookings for exam in found.values()}
+    counted = reads.seats(exam_ids, context).require_complete().found if realtime else {}
+    found = reads.exams(exam_ids, context).require_complete().found
     seats = (
-        ExamSeats(exam=exam, total_bookings=counts[exam.id])
+        ExamSeats(exam=exam, total_bookings=taken(exam, counted.get(exam.id)))
         for exam in found.values()
         if is_bookable(exam, mock_type, portal.now)
     )
@@ -66,13 +61,37 @@ def is_bookable(exam: MockExam, mock_type: MockType, now: datetime) -> bool:
     return exam.is_active and exam.mock_type == mock_type.value and not is_over(exam.ends_at, now)
 
 
-def active_bookings(portal: Portal, exam_ids: tuple[str, ...]) -> Mapping[str, int]:
-    """Return the number of active bookings of each exam, from complete reads only."""
-    links = portal.reads.exam_bookings(exam_ids, portal.context).require_complete().found
+def taken(exam: MockExam, counted: Seats | None) -> int:
+    return exam.total_bookings if counted is None else counted.active_bookings
+
+
+def count_seats(portal: Portal, exam_ids: tuple[str, ...]) -> Mapping[str, tuple[Seats, Ids]]:
+    """Return the seats of each exam there is, counted from complete reads only, with the ids of the
+    bookings they were counted from; raise HubSpotError."""
+    reads, context = portal.reads, portal.context
+    exams, links = together(
+        portal.fan_out,
+        lambda: reads.exams(exam_ids, context).require_complete().found,
+        lambda: reads.exam_bookings(exam_ids, context).require_complete().found,
+    )
     booking_ids = {id_ for ids in links.values() for id_ in ids}
-    bookings = portal.reads.bookings(booking_ids, portal.context).require_complete().found
+    bookings = reads.bookings(booking_ids, context).require_complete().found
     active = {booking.id for booking in bookings.values() if booking.state == "active"}
-    return {exam_id: len(active.intersection(links.get(exam_id, ()))) for exam_id in exam_ids}
+    return {
+        exam_id: (
+            seats_of(exam, active, links.get(exam_id, ()), portal.now),
+            links.get(exam_id, ()),
+        )
+        for exam_id, exam in exams.items()
+    }
+
+
+def seats_of(exam: MockExam, active: AbstractSet[str], booking_ids: Ids, now: datetime) -> Seats:
+    return Seats(
+        capacity=exam.capacity,
+        active_bookings=len(active & set(booking_ids)),
+        counted_at=now,
+    )
 
 
 def by_date_then_start(seats: ExamSeats) -> tuple[date, datetime, int, str]:

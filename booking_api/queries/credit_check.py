@@ -13,6 +13,14 @@ from hubspot_sync.records import Contact
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TypeCredits:
+    """What a contact's credits mean for one mock type."""
+
+    credits: SpendableCredits
+    enrollment_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CreditCheck:
     """What was found; `error_message` is None for the eligible."""
 
@@ -37,9 +45,19 @@ class CreditCheck:
 def credit_check(portal: Portal, pair: StudentPair, mock_type: MockType) -> CreditCheck:
     """Return the credits; raise StudentNotFound, EmailMismatch, HubSpotError."""
     contact = identified_contact(portal, pair)
+    found: TypeCredits = portal.reads.credits_for(contact.id, mock_type.slug, portal.context)
     return CreditCheck(
         contact=contact,
         mock_type=mock_type,
+        credits=found.credits,
+        enrollment_id=found.enrollment_id,
+    )
+
+
+def credits_of_type(portal: Portal, contact: Contact, type_slug: str) -> TypeCredits:
+    """Return what the contact's credits mean for the type; raise HubSpotError."""
+    (mock_type,) = (known for known in portal.profile.mock_types if known.slug == type_slug)
+    return TypeCredits(
         credits=spendable(contact.credits, mock_type),
         enrollment_id=newest_enrollment_id(portal, contact),
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from hubspot_sync.cached_reads import FamilyReads
 from hubspot_sync.context import CallContext
 from hubspot_sync.fan_out import FanOut
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.reads import PortalReads
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,7 +16,7 @@ class Portal:
     """The portal as one request sees it: `now` and `context` are that request's."""
 
     profile: PortalProfile
-    reads: PortalReads
+    reads: FamilyReads
     fan_out: FanOut
     now: datetime
     context: CallContext

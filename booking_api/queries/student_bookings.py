@@ -12,23 +12,41 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from booking_api.queries.portal import Portal
-from booking_api.queries.students import StudentPair, authenticated_contact
 from booking_api.queries.together import together
 from booking_api.rules.dates import end_of_day
-from booking_api.rules.pages import Entry, Filter, Page, page_of
+from booking_api.rules.pages import Entry, Filter, Page, filter_named, page_of
 from booking_api.rules.status import BookingStatus, booking_status
 from hubspot_sync.records import Booking, MockExam
 
+DEFAULT_LIMIT = 20
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BookingsAsked:
-    """Which page of a student's bookings; `after` wins over `page`."""
+class PageAsked:
+    """Which page of whose bookings; `after` wins over `page`."""
 
-    pair: StudentPair
+    contact_id: str
     filter: Filter
     page: int
     limit: int
     after: str | None
+
+    @classmethod
+    def from_key(cls, arguments: Mapping[str, str]) -> PageAsked:
+        """Return the question a cache key's arguments stand for."""
+        return cls(
+            contact_id=arguments["contact_id"],
+            filter=filter_named(arguments["filter"]),
+            page=int(arguments.get("page", "1")),
+            limit=int(arguments.get("limit", DEFAULT_LIMIT)),
+            after=arguments.get("after"),
+        )
+
+    def key_arguments(self) -> Mapping[str, str]:
+        """Return the arguments of this page's cache key, one spelling for one page."""
+        where = {"page": str(self.page)} if self.after is None else {"after": self.after}
+        limit = {} if self.limit == DEFAULT_LIMIT else {"limit": str(self.limit)}
+        return {"contact_id": self.contact_id, "filter": self.filter} | where | limit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,18 +75,17 @@ class ListedBooking:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StudentBookings:
-    """One page of a student's bookings, and all credits of the student."""
+class PageFound:
+    """A page, and the next instant at which a booking ends: then it may be another page."""
 
     page: Page[ListedBooking]
-    credits: Mapping[str, int]
+    changes_at: datetime | None
 
 
-def student_bookings(portal: Portal, asked: BookingsAsked) -> StudentBookings:
-    """Return the page asked for; raise AuthFailed, InvalidRequest for a bad cursor, HubSpotError."""
-    contact = authenticated_contact(portal, asked.pair)
-    linked = portal.reads.contact_bookings([contact.id], portal.context).require_complete()
-    entries = entries_of(portal, linked.found.get(contact.id, ()))
+def page_of_bookings(portal: Portal, asked: PageAsked) -> PageFound:
+    """Return the page asked for; raise InvalidRequest for a bad cursor, HubSpotError."""
+    linked = portal.reads.contact_bookings([asked.contact_id], portal.context).require_complete()
+    entries = entries_of(portal, linked.found.get(asked.contact_id, ()))
     page = page_of(
         entries,
         wanted=asked.filter,
@@ -77,7 +94,10 @@ def student_bookings(portal: Portal, asked: BookingsAsked) -> StudentBookings:
         number=asked.page,
         after=asked.after,
     )
-    return StudentBookings(page=page, credits=contact.credits)
+    ends = (entry.ends_at for entry in entries if entry.ends_at is not None)
+    return PageFound(
+        page=page, changes_at=min((at for at in ends if at > portal.now), default=None)
+    )
 
 
 def entries_of(portal: Portal, booking_ids: tuple[str, ...]) -> list[Entry[ListedBooking]]:

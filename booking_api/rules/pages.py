@@ -69,6 +69,14 @@ class Page(Generic[V]):
         return self.position > 0
 
 
+def filter_named(name: str) -> Filter:
+    """Return the filter called `name`; raise InvalidRequest for none of ours."""
+    for filter_ in FILTERS:
+        if filter_ == name:
+            return filter_
+    raise InvalidRequest(f"filter: must be one of {', '.join(FILTERS)}.")
+
+
 def belongs(entry: Entry[V], wanted: Filter, now: datetime) -> bool:
     """Every booking is in `all` and in exactly one of the other three."""
     if wanted == "all":

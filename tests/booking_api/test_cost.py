@@ -1,5 +1,5 @@
-"""What each question costs HubSpot: calls and round trips, cold, over both portals and both families
-of paths. The limits are the issue's own table."""
+"""What each question costs HubSpot: calls and round trips, cold, over both portals, both families
+of paths, with the cache and without. The limits are the issue's own table."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import pytest
 from pytest_django import Settings
 
+from booking_api import composition
+from cache_layer import CacheConfig, Cause
 from hubspot_sync.config import ApiVersion
 from hubspot_sync.portal.profile import load_profile
 from tests.api import Api, connected
@@ -27,7 +29,9 @@ class Counted:
     portal: Portal
 
     def cost(self, method: str, path: str, **fields: object) -> tuple[int, int]:
-        """Ask once, with HubSpot far away, and return the number of calls and their depth."""
+        """Ask once, with HubSpot far away and nothing cached; return the number of calls and their
+        depth."""
+        composition.services().cached.cache.invalidation.everything(cause=Cause.FORCED)
         self.portal.sandbox.configure(latency_ms=LATENCY_MS)
         self.portal.sandbox.clear_calls()
         reply = self.api.get(path, **fields) if method == "GET" else self.api.post(path, **fields)
@@ -48,14 +52,18 @@ def profile_name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["legacy", "2026-09"])
+@pytest.fixture(
+    params=[("legacy", False), ("2026-09", True)], ids=["legacy-uncached", "2026-09-cached"]
+)
 def counted(
     request: pytest.FixtureRequest, settings: Settings, sandbox: SandboxHandle, profile_name: str
 ) -> Iterator[Counted]:
-    version: ApiVersion = request.param
+    version: ApiVersion
+    version, cached = request.param
     portal = Portal(sandbox, load_profile(profile_name))
     sandbox.kind()
-    with connected(settings, sandbox, portal=profile_name, api_version=version) as api:
+    cache = CacheConfig(enabled=cached)
+    with connected(settings, sandbox, portal=profile_name, cache=cache, api_version=version) as api:
         yield Counted(api, portal)
 
 

@@ -1,0 +1,132 @@
+"""The loaders of entries that are built from other entries: pages of bookings, seats, credits.
+
+Each reads what it is built from through the same source as whoever asked, and passes on the tags and
+the age of all of it. Errors of one key are that key's; an error in the code itself is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from booking_api.queries.available_exams import count_seats
+from booking_api.queries.credit_check import credits_of_type
+from booking_api.queries.page_rendering import render_page
+from booking_api.queries.portal import Portal
+from booking_api.queries.student_bookings import PageAsked, page_of_bookings
+from booking_api.rules.errors import BookingError
+from cache_layer import CacheConfig, Key, Loaded, Loads, Outcome
+from hubspot_sync.cached import (
+    Composed,
+    LoadContext,
+    Seats,
+    booking_tag,
+    exam_bookings_tag,
+    exam_tag,
+)
+from hubspot_sync.cached_reads import Direct, FamilyReads
+from hubspot_sync.errors import HubSpotError
+from hubspot_sync.fan_out import FanOut
+from hubspot_sync.portal.profile import PortalProfile
+
+Build = Callable[[Portal, Key], Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComposedLoaders:
+    """`reads_for` gives the reads that a load's context asks for."""
+
+    profile: PortalProfile
+    config: CacheConfig
+    fan_out: FanOut
+    now: Callable[[], datetime]
+    reads_for: Callable[[LoadContext], FamilyReads]
+
+    def composed(self) -> Composed:
+        return Composed(booking_pages=self.booking_pages, seats=self.seats, credits=self.credits)
+
+    def booking_pages(self, keys: Sequence[Key], context: LoadContext) -> Loads[bytes]:
+        ttl_s = self.config.ttl_s("CACHE_TTL_BOOKING_LIST")
+        return self._each(keys, context, partial(self._page, ttl_s=ttl_s))
+
+    def credits(self, keys: Sequence[Key], context: LoadContext) -> Loads[Any]:
+        ttl_s = self.config.ttl_s("CACHE_TTL_USER_CREDITS")
+        return self._each(keys, context, partial(self._credits, ttl_s=ttl_s))
+
+    def seats(self, keys: Sequence[Key], context: LoadContext) -> Loads[Seats]:
+        """All exams at once: their bookings are read in the same batches."""
+        portal = self._portal(_settled(context))
+        by_id = {key.arguments["exam_id"]: key for key in keys}
+        try:
+            counted = count_seats(portal, tuple(by_id))
+        except HubSpotError as error:
+            return Loads(loaded={}, failed=dict.fromkeys(keys, error))
+        keep_s = portal.reads.built_from.keep_s(self.config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS"))
+        loaded = {
+            by_id[exam_id]: Loaded(
+                seats,
+                frozenset({exam_tag(exam_id), exam_bookings_tag(exam_id), *map(booking_tag, ids)}),
+                keep_s,
+            )
+            for exam_id, (seats, ids) in counted.items()
+        }
+        return Loads(loaded=loaded, absent=frozenset(keys) - loaded.keys())
+
+    def _page(self, portal: Portal, key: Key, *, ttl_s: float) -> Loaded[bytes]:
+        found = page_of_bookings(portal, PageAsked.from_key(key.arguments))
+        keep_s = portal.reads.built_from.keep_s(ttl_s)
+        if found.changes_at is not None:
+            # Then a booking moves from upcoming to past, and the page is another one.
+            keep_s = min(keep_s, (found.changes_at - portal.now).total_seconds())
+        return Loaded(render_page(found.page), frozenset(portal.reads.built_from.tags), keep_s)
+
+    def _credits(self, portal: Portal, key: Key, *, ttl_s: float) -> Loaded[Any] | None:
+        contact_id = key.arguments["contact_id"]
+        contacts = portal.reads.contacts([contact_id], portal.context).require_complete()
+        if contact_id in contacts.missing:
+            return None
+        contact = contacts.found[contact_id]
+        value: Any = dict(contact.credits)
+        if "type" in key.arguments:
+            value = credits_of_type(portal, contact, key.arguments["type"])
+        built_from = portal.reads.built_from
+        return Loaded(value, frozenset(built_from.tags), built_from.keep_s(ttl_s))
+
+    def _each(self, keys: Sequence[Key], context: LoadContext, build: Build) -> Loads[Any]:
+        """Build each key's value at the same time, each with its own account of what it used."""
+        settled = _settled(context)
+
+        def built(key: Key) -> Loaded[Any] | Exception | None:
+            try:
+                loaded: Loaded[Any] | None = build(self._portal(settled), key)
+            except (HubSpotError, BookingError) as error:
+                return error
+            return loaded
+
+        values = dict(
+            zip(keys, self.fan_out.run([partial(built, key) for key in keys]), strict=True)
+        )
+        return Loads(
+            loaded={key: value for key, value in values.items() if isinstance(value, Loaded)},
+            absent=frozenset(key for key, value in values.items() if value is None),
+            failed={key: value for key, value in values.items() if isinstance(value, Exception)},
+        )
+
+    def _portal(self, context: LoadContext) -> Portal:
+        return Portal(
+            profile=self.profile,
+            reads=self.reads_for(context),
+            fan_out=self.fan_out,
+            now=self.now(),
+            context=context.call,
+        )
+
+
+def _settled(context: LoadContext) -> LoadContext:
+    """Return the context with one source for all keys of a load, where it is to be fresh."""
+    if not context.fresh:
+        return context
+    return replace(context, direct=Direct(Outcome.BYPASS), fresh=False)

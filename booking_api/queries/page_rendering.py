@@ -1,0 +1,84 @@
+"""A finished page of bookings as the bytes that every reader of it gets.
+
+It is rendered once, when it is loaded, and kept so; the shape is the contract's, described for
+people in `api/bookings.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from booking_api.queries.student_bookings import ListedBooking
+from booking_api.rules.pages import Page
+from hubspot_sync.records import MockExam
+
+
+def render_page(page: Page[ListedBooking]) -> bytes:
+    """Return the bookings and the pagination of the list's answer, as one JSON object."""
+    rows = [_booking(listed) for listed in page.values]
+    return orjson.dumps(
+        {"bookings": rows, "pagination": _pagination(page)}, option=orjson.OPT_UTC_Z
+    )
+
+
+def with_credits(page: bytes, credits_left: Mapping[str, int]) -> bytes:
+    """Return `data` of the list's answer: a rendered page and, beside it, the student's credits,
+    which are kept on their own because they change at other times."""
+    return b'%b,"credits":%b}' % (page.removesuffix(b"}"), orjson.dumps(dict(credits_left)))
+
+
+def _booking(listed: ListedBooking) -> dict[str, Any]:
+    """What the exam says wins over what the booking remembers of it."""
+    booking, exam = listed.booking, listed.exam
+    return {
+        "id": booking.id,
+        "booking_id": booking.booking_id,
+        "booking_number": booking.booking_id,
+        "name": booking.name,
+        "email": booking.email,
+        "dominant_hand": listed.dominant_hand,
+        "attending_location": booking.attending_location,
+        "mock_type": listed.mock_type,
+        "exam_date": listed.exam_date,
+        "location": None if exam is None else exam.location,
+        "start_time": None if exam is None else exam.start_time,
+        "end_time": None if exam is None else exam.end_time,
+        "is_active": booking.is_active,
+        "status": listed.status,
+        "created_at": booking.created_at,
+        "mock_exam_id": listed.mock_exam_id,
+        "mock_exam": None if exam is None else _exam(exam),
+    }
+
+
+def _exam(exam: MockExam) -> dict[str, Any]:
+    return {
+        "id": exam.id,
+        "mock_type": exam.mock_type,
+        "exam_date": exam.exam_date,
+        "location": exam.location,
+        "start_time": exam.start_time,
+        "end_time": exam.end_time,
+        "capacity": exam.capacity,
+        "total_bookings": exam.total_bookings,
+        "is_active": exam.is_active,
+    }
+
+
+def _pagination(page: Page[ListedBooking]) -> dict[str, Any]:
+    """The old names and the new; each pair says the same."""
+    return {
+        "current_page": page.number,
+        "total_pages": page.total_pages,
+        "total_bookings": page.total,
+        "has_next": page.has_next,
+        "has_previous": page.has_previous,
+        "page": page.number,
+        "limit": page.limit,
+        "total": page.total,
+        "hasMore": page.has_next,
+        "next": page.next,
+    }

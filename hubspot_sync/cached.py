@@ -1,0 +1,364 @@
+"""The catalogue of cache families over the portal, and the names of their tags.
+
+Every kind of entry the application keeps is declared here once: its key, its time to live, how many
+of it are loaded at once and what each is built from. An entry built from others takes their tags, so
+no map of "this event deletes those keys" exists; and its age counts from when they were read, so
+nothing is served longer than the longer of its own time to live and that of what it was built from.
+
+Nothing that decides a booking, a credit or a count reads through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from cache_layer import (
+    CacheConfig,
+    Catalogue,
+    Family,
+    Key,
+    KeyPattern,
+    Kind,
+    Loaded,
+    Loads,
+    Reads,
+    collection_tag,
+    object_tag,
+)
+from hubspot_sync.context import CallContext
+from hubspot_sync.outcomes import Many
+from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.reads import PortalReads
+from hubspot_sync.records import Booking, Contact, Enrollment, MockExam
+
+V = TypeVar("V")
+
+Ids = tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadContext:
+    """What a loader needs: on whose behalf it calls, and where the entries it builds upon come from:
+    from `direct` where it is given, from HubSpot anew when `fresh`, otherwise from the cache.
+    `subject` is the student, for the rollout."""
+
+    call: CallContext
+    direct: Source | None = None
+    fresh: bool = False
+    subject: str | None = None
+
+
+class Source(Protocol):
+    """Where a reader gets entries from."""
+
+    def __call__(
+        self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
+    ) -> Reads[V]:
+        """Return the entries; a key whose load failed is in `failed`, nothing is raised for it."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seats:
+    """An exam's seats as its bookings said at `counted_at`; two counts that agree are the same
+    seats, whenever they were made."""
+
+    capacity: int
+    active_bookings: int
+    counted_at: datetime = field(compare=False)
+
+
+LoadMany = Callable[[Sequence[Key], LoadContext], Loads[Any]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Composed:
+    """The loaders of entries that are built from other entries."""
+
+    booking_pages: LoadMany
+    seats: LoadMany
+    credits: LoadMany
+
+
+def contact_tag(contact_id: str) -> str:
+    return object_tag("contact", contact_id)
+
+
+def contact_bookings_tag(contact_id: str) -> str:
+    return collection_tag(contact_tag(contact_id), "bookings")
+
+
+def contact_enrollments_tag(contact_id: str) -> str:
+    return collection_tag(contact_tag(contact_id), "enrollments")
+
+
+def booking_tag(booking_id: str) -> str:
+    return object_tag("booking", booking_id)
+
+
+def exam_tag(exam_id: str) -> str:
+    return object_tag("mockexam", exam_id)
+
+
+def exam_bookings_tag(exam_id: str) -> str:
+    return collection_tag(exam_tag(exam_id), "bookings")
+
+
+def exams_of_type_tag(type_slug: str) -> str:
+    """Return the tag of the collection of a type's exams; the slug is the profile's."""
+    return collection_tag("mockexams", type_slug)
+
+
+def enrollment_tag(enrollment_id: str) -> str:
+    return object_tag("enrollment", enrollment_id)
+
+
+def tags_of_student(contact_id: str) -> frozenset[str]:
+    """Return the tags of all that shows a student."""
+    return frozenset(
+        {
+            contact_tag(contact_id),
+            contact_bookings_tag(contact_id),
+            contact_enrollments_tag(contact_id),
+        }
+    )
+
+
+def tags_of_exam(exam_id: str, profile: PortalProfile) -> frozenset[str]:
+    """Return the tags of all that shows an exam: its own, its bookings' and, as nobody can say
+    which lists it belongs in now, those of every type's list."""
+    lists = {exams_of_type_tag(mock_type.slug) for mock_type in profile.mock_types}
+    return frozenset({exam_tag(exam_id), exam_bookings_tag(exam_id), *lists})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PortalFamilies:
+    """Every family, by what it holds."""
+
+    contacts: Family[Contact, LoadContext]
+    bookings: Family[Booking, LoadContext]
+    exams: Family[MockExam, LoadContext]
+    enrollments: Family[Enrollment, LoadContext]
+    contact_bookings: Family[Ids, LoadContext]
+    contact_enrollments: Family[Ids, LoadContext]
+    exam_bookings: Family[Ids, LoadContext]
+    booking_exams: Family[Ids, LoadContext]
+    booking_contacts: Family[Ids, LoadContext]
+    exams_of_type: Family[Ids, LoadContext]
+    seats: Family[Seats, LoadContext]
+    credits: Family[Any, LoadContext]
+    booking_pages: Family[bytes, LoadContext]
+
+    def catalogue(self) -> Catalogue:
+        return Catalogue([getattr(self, name) for name in self.__dataclass_fields__])
+
+
+def portal_families(
+    profile: PortalProfile, hubspot: PortalReads, config: CacheConfig, composed: Composed
+) -> PortalFamilies:
+    """Return the catalogue's families: the simple ones load from `hubspot`, the others as
+    `composed` says."""
+    contact_by_id = KeyPattern("contact:{contact_id}:details")
+    return PortalFamilies(
+        contacts=Family(
+            name="contacts",
+            patterns=(
+                contact_by_id,
+                KeyPattern("contact:{email}:details", email=Kind.EMAIL),
+            ),
+            ttl_s=config.ttl_s("CACHE_TTL_CONTACTS"),
+            load_many=_contacts_loader(contact_by_id, hubspot),
+        ),
+        exams_of_type=Family(
+            name="exams-of-type",
+            patterns=(KeyPattern("mockexams:type:{type}:active", type=Kind.SLUG),),
+            ttl_s=config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS"),
+            load_many=_exams_of_type_loader(profile, hubspot),
+        ),
+        **_object_families(hubspot, config),
+        **_association_families(hubspot, config),
+        **_composed_families(config, composed),
+    )
+
+
+def _object_families(hubspot: PortalReads, config: CacheConfig) -> dict[str, Any]:
+    return {
+        "bookings": Family(
+            name="bookings",
+            patterns=(KeyPattern("booking:{booking_id}:details"),),
+            ttl_s=config.ttl_s("CACHE_TTL_BOOKING_DETAILS"),
+            load_many=_loader("booking_id", hubspot.bookings, lambda id_, _: {booking_tag(id_)}),
+        ),
+        "exams": Family(
+            name="exams",
+            patterns=(KeyPattern("mockexam:{exam_id}:details"),),
+            ttl_s=config.ttl_s("CACHE_TTL_MOCK_EXAMS"),
+            load_many=_loader("exam_id", hubspot.exams, lambda id_, _: {exam_tag(id_)}),
+        ),
+        "enrollments": Family(
+            name="enrollments",
+            patterns=(KeyPattern("enrollment:{enrollment_id}:details"),),
+            ttl_s=config.ttl_s("CACHE_TTL_CONTACTS"),
+            load_many=_loader(
+                "enrollment_id", hubspot.enrollments, lambda id_, _: {enrollment_tag(id_)}
+            ),
+        ),
+    }
+
+
+def _association_families(hubspot: PortalReads, config: CacheConfig) -> dict[str, Any]:
+    """A link lives in the records at both of its ends: the death of either changes the answer, and
+    a deletion event names nothing but the dead."""
+    return {
+        "contact_bookings": _association(
+            *("assoc:contact:{contact_id}:bookings", hubspot.contact_bookings, config),
+            lambda id_, booking_ids: {contact_bookings_tag(id_), *map(booking_tag, booking_ids)},
+        ),
+        "exam_bookings": _association(
+            *("assoc:mockexam:{exam_id}:bookings", hubspot.exam_bookings, config),
+            lambda id_, booking_ids: {exam_bookings_tag(id_), *map(booking_tag, booking_ids)},
+        ),
+        "booking_exams": _association(
+            *("assoc:booking:{booking_id}:mockexam", hubspot.booking_exams, config),
+            lambda id_, exam_ids: {booking_tag(id_), *map(exam_tag, exam_ids)},
+        ),
+        "booking_contacts": _association(
+            *("assoc:booking:{booking_id}:contact", hubspot.booking_contacts, config),
+            lambda id_, contact_ids: {booking_tag(id_), *map(contact_tag, contact_ids)},
+        ),
+        "contact_enrollments": _association(
+            *("assoc:contact:{contact_id}:enrollments", hubspot.contact_enrollments, config),
+            lambda id_, ids: {contact_enrollments_tag(id_), *map(enrollment_tag, ids)},
+        ),
+    }
+
+
+def _composed_families(config: CacheConfig, composed: Composed) -> dict[str, Any]:
+    """Families whose entries are built from other entries."""
+    listed = "bookings:list:{contact_id}:{filter}"
+    return {
+        "booking_pages": Family(
+            name="booking-pages",
+            patterns=(
+                KeyPattern(f"{listed}:page:{{page}}", filter=Kind.SLUG, page=Kind.NUMBER),
+                KeyPattern(
+                    f"{listed}:page:{{page}}:limit:{{limit}}",
+                    filter=Kind.SLUG,
+                    page=Kind.NUMBER,
+                    limit=Kind.NUMBER,
+                ),
+                KeyPattern(f"{listed}:after:{{after}}", filter=Kind.SLUG),
+                KeyPattern(
+                    f"{listed}:after:{{after}}:limit:{{limit}}",
+                    filter=Kind.SLUG,
+                    limit=Kind.NUMBER,
+                ),
+            ),
+            ttl_s=config.ttl_s("CACHE_TTL_BOOKING_LIST"),
+            load_many=composed.booking_pages,
+        ),
+        "seats": Family(
+            name="seats",
+            patterns=(KeyPattern("mockexam:{exam_id}:capacity"),),
+            ttl_s=config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS"),
+            load_many=composed.seats,
+        ),
+        "credits": Family(
+            name="credits",
+            patterns=(
+                KeyPattern("contact:{contact_id}:credits:all"),
+                KeyPattern("contact:{contact_id}:credit:{type}", type=Kind.SLUG),
+            ),
+            ttl_s=config.ttl_s("CACHE_TTL_USER_CREDITS"),
+            load_many=composed.credits,
+        ),
+    }
+
+
+def _association(
+    pattern: str,
+    read: Callable[[Collection[str], CallContext], Many[Ids]],
+    config: CacheConfig,
+    tags: Callable[[str, Ids], Iterable[str]],
+) -> Family[Ids, LoadContext]:
+    key_pattern = KeyPattern(pattern)
+    (argument,) = key_pattern.kinds
+    return Family(
+        name=f"{argument.removesuffix('_id')}-{pattern.rsplit(':', maxsplit=1)[-1]}",
+        patterns=(key_pattern,),
+        ttl_s=config.ttl_s("CACHE_TTL_ASSOCIATIONS"),
+        load_many=_loader(argument, read, tags),
+    )
+
+
+def _loader(
+    argument: str,
+    read: Callable[[Collection[str], CallContext], Many[V]],
+    tags: Callable[[str, V], Iterable[str]],
+) -> Callable[[Sequence[Key], LoadContext], Loads[V]]:
+    """Return the loader of a family with one id in its key."""
+
+    def load_many(keys: Sequence[Key], context: LoadContext) -> Loads[V]:
+        by_id = {key.arguments[argument]: key for key in keys}
+        return loads_of(by_id, read(by_id, context.call), tags)
+
+    return load_many
+
+
+def loads_of(
+    keys: Mapping[str, Key], answer: Many[V], tags: Callable[[str, V], Iterable[str]]
+) -> Loads[V]:
+    """Return an answer by id as the load of these keys: found with its tags, missing as absent,
+    unknown as failed."""
+    return Loads(
+        loaded={
+            keys[id_]: Loaded.built_from(value, set(tags(id_, value)))
+            for id_, value in answer.found.items()
+        },
+        absent=frozenset(keys[id_] for id_ in answer.missing),
+        failed={keys[id_]: error for id_, error in answer.unknown.items()},
+    )
+
+
+def _contacts_loader(
+    by_id_pattern: KeyPattern, hubspot: PortalReads
+) -> Callable[[Sequence[Key], LoadContext], Loads[Contact]]:
+    def load_many(keys: Sequence[Key], context: LoadContext) -> Loads[Contact]:
+        by_id = {key.arguments["contact_id"]: key for key in keys if "contact_id" in key.arguments}
+        by_email = {key.arguments["email"]: key for key in keys if "email" in key.arguments}
+        parts = [
+            loads_of(named, read(named, context.call), lambda _, contact: {contact_tag(contact.id)})
+            for named, read in ((by_id, hubspot.contacts), (by_email, hubspot.contacts_by_email))
+            if named
+        ]
+        loaded = {key: value for part in parts for key, value in part.loaded.items()}
+        # A student is found by e-mail and then known by id: one read is enough for both.
+        also = {by_id_pattern.build({"contact_id": one.value.id}): one for one in loaded.values()}
+        return Loads(
+            loaded=also | loaded,
+            absent=frozenset(key for part in parts for key in part.absent),
+            failed={key: error for part in parts for key, error in part.failed.items()},
+        )
+
+    return load_many
+
+
+def _exams_of_type_loader(
+    profile: PortalProfile, hubspot: PortalReads
+) -> Callable[[Sequence[Key], LoadContext], Loads[Ids]]:
+    """The search says which exams; what is true of them is in their own entries."""
+    names = {mock_type.slug: mock_type.value for mock_type in profile.mock_types}
+
+    def load_many(keys: Sequence[Key], context: LoadContext) -> Loads[Ids]:
+        loaded: dict[Key, Loaded[Ids]] = {}
+        for key in keys:
+            type_slug = key.arguments["type"]
+            exam_ids = hubspot.active_exam_ids(names[type_slug], context.call)
+            tags = {exams_of_type_tag(type_slug), *map(exam_tag, exam_ids)}
+            loaded[key] = Loaded.built_from(exam_ids, tags)
+        return Loads(loaded=loaded)
+
+    return load_many

@@ -1,0 +1,317 @@
+"""The portal's reads by way of the cache, or straight from HubSpot, with what each was built from.
+
+`FamilyReads` asks a *source* for entries of the catalogue's families and keeps, for whoever builds
+an entry from them, their tags and how old they are. There are two sources: `ThroughCache`, and
+`Direct`, which asks HubSpot for each thing at most once and is used while there is no cache to use
+and for checking the cache against the truth.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from typing_extensions import override
+
+from cache_layer import (
+    Cache,
+    CacheConfig,
+    Family,
+    Key,
+    Loaded,
+    Outcome,
+    Reads,
+    WaitedTooLong,
+    open_cache,
+)
+from hubspot_sync.cached import (
+    Composed,
+    Ids,
+    LoadContext,
+    PortalFamilies,
+    Seats,
+    Source,
+    portal_families,
+)
+from hubspot_sync.context import CallContext
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.errors import HubSpotError, Unavailable
+from hubspot_sync.outcomes import Many
+from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.reads import PortalReads
+from hubspot_sync.records import Booking, Contact, Enrollment, MockExam
+
+V = TypeVar("V")
+
+RETRY_AFTER_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ThroughCache:
+    """Reads the cache, for the student `subject`. A load may serve others and outlive this reader,
+    so it gets the time of a whole request, `load_s`, not what the reader has left."""
+
+    cache: Cache
+    load_s: float
+    subject: str | None = None
+
+    def __call__(
+        self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
+    ) -> Reads[V]:
+        call = replace(context, deadline=Deadline.after(self.load_s, context.deadline.clock))
+        return self.cache.reading.read_many(
+            family,
+            keys,
+            LoadContext(call=call, subject=self.subject),
+            wait_s=context.deadline.remaining_s(),
+            subject=self.subject,
+        )
+
+
+class Direct:
+    """Reads HubSpot, each key at most once: what was read for one answer is not read again for the
+    next part of it. Made for one request, or one round of checks, and then dropped."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self._lock = threading.Lock()
+        self._known: dict[Key, Loaded[Any]] = {}
+
+    def __call__(
+        self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
+    ) -> Reads[V]:
+        with self._lock:
+            known = {key: self._known[key] for key in keys if key in self._known}
+        asked = [key for key in keys if key not in known]
+        if len(asked) == 0:
+            return self._reads(known, frozenset(), {})
+        try:
+            loads = family.load_many(asked, LoadContext(call=context, direct=self))
+        except HubSpotError as error:
+            return self._reads(known, frozenset(), dict.fromkeys(asked, error))
+        with self._lock:
+            self._known.update(loads.loaded)
+        found = known | {key: loads.loaded[key] for key in asked if key in loads.loaded}
+        return self._reads(found, loads.absent, loads.failed)
+
+    def _reads(
+        self,
+        found: Mapping[Key, Loaded[Any]],
+        absent: frozenset[Key],
+        failed: Mapping[Key, Exception],
+    ) -> Reads[Any]:
+        return Reads(
+            found={key: loaded.value for key, loaded in found.items()},
+            outcome=self._outcome,
+            absent=absent,
+            failed=failed,
+            tags=frozenset(tag for loaded in found.values() for tag in loaded.tags),
+        )
+
+
+@dataclass(slots=True)
+class BuiltFrom:
+    """What an answer was built from so far; safe to share between threads."""
+
+    tags: set[str] = field(default_factory=set)
+    outcomes: set[Outcome] = field(default_factory=set)
+    _ages: list[tuple[float, float]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, ttl_s: float, reads: Reads[Any]) -> None:
+        with self._lock:
+            self.tags |= reads.tags
+            self.outcomes.add(reads.outcome)
+            self._ages.append((ttl_s, reads.age_s))
+
+    def keep_s(self, ttl_s: float) -> float:
+        """Return how long an entry of `ttl_s` built from all this may be kept, in seconds: no part
+        of it is served when older than the longer of `ttl_s` and its own time to live."""
+        with self._lock:
+            return min((max(own, ttl_s) - age for own, age in self._ages), default=ttl_s)
+
+    @property
+    def outcome(self) -> Outcome:
+        """The reads' outcomes as one: a hit only if all were."""
+        for worst in (Outcome.OFF, Outcome.BYPASS, Outcome.MISS):
+            if worst in self.outcomes:
+                return worst
+        return Outcome.HIT
+
+
+class FamilyReads(PortalReads):
+    """`PortalReads` and the composed entries, from one source; `built_from` keeps the account."""
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        families: PortalFamilies,
+        profile: PortalProfile,
+        hubspot: PortalReads,
+    ) -> None:
+        self._source = source
+        self._families = families
+        self._profile = profile
+        self._hubspot = hubspot
+        self.built_from = BuiltFrom()
+
+    @override
+    def contacts_by_email(self, emails: Collection[str], context: CallContext) -> Many[Contact]:
+        wanted = {email.strip().lower() for email in emails}
+        return self._many(self._families.contacts, "email", wanted, context)
+
+    @override
+    def contacts(self, ids: Collection[str], context: CallContext) -> Many[Contact]:
+        return self._many(self._families.contacts, "contact_id", ids, context)
+
+    @override
+    def bookings(self, ids: Collection[str], context: CallContext) -> Many[Booking]:
+        return self._many(self._families.bookings, "booking_id", ids, context)
+
+    @override
+    def exams(self, ids: Collection[str], context: CallContext) -> Many[MockExam]:
+        return self._many(self._families.exams, "exam_id", ids, context)
+
+    @override
+    def enrollments(self, ids: Collection[str], context: CallContext) -> Many[Enrollment]:
+        return self._many(self._families.enrollments, "enrollment_id", ids, context)
+
+    @override
+    def contact_bookings(self, contact_ids: Collection[str], context: CallContext) -> Many[Ids]:
+        return self._many(self._families.contact_bookings, "contact_id", contact_ids, context)
+
+    @override
+    def exam_bookings(self, exam_ids: Collection[str], context: CallContext) -> Many[Ids]:
+        return self._many(self._families.exam_bookings, "exam_id", exam_ids, context)
+
+    @override
+    def booking_exams(self, booking_ids: Collection[str], context: CallContext) -> Many[Ids]:
+        return self._many(self._families.booking_exams, "booking_id", booking_ids, context)
+
+    @override
+    def booking_contacts(self, booking_ids: Collection[str], context: CallContext) -> Many[Ids]:
+        return self._many(self._families.booking_contacts, "booking_id", booking_ids, context)
+
+    @override
+    def contact_enrollments(self, contact_ids: Collection[str], context: CallContext) -> Many[Ids]:
+        return self._many(self._families.contact_enrollments, "contact_id", contact_ids, context)
+
+    @override
+    def active_exam_ids(self, mock_type: str, context: CallContext) -> Ids:
+        slugs = {known.value: known.slug for known in self._profile.mock_types}
+        family = self._families.exams_of_type
+        return self._one(family, family.key(type=slugs[mock_type]), context)
+
+    @override
+    def student_exists(self, student_id: str, context: CallContext) -> bool:
+        return self._hubspot.student_exists(student_id, context)
+
+    def seats(self, exam_ids: Collection[str], context: CallContext) -> Many[Seats]:
+        """Return the seats of each exam, counted from its bookings."""
+        return self._many(self._families.seats, "exam_id", exam_ids, context)
+
+    def all_credits(self, contact_id: str, context: CallContext) -> Mapping[str, int]:
+        """Return all credits of a contact; raise HubSpotError."""
+        family = self._families.credits
+        credits_: Mapping[str, int] = self._one(family, family.key(contact_id=contact_id), context)
+        return credits_
+
+    def credits_for(self, contact_id: str, type_slug: str, context: CallContext) -> Any:
+        """Return what the credits of a contact mean for a mock type, as `Composed.credits` makes
+        it; raise HubSpotError."""
+        family = self._families.credits
+        key = family.key(contact_id=contact_id, type=type_slug)
+        return self._one(family, key, context)
+
+    def booking_page(self, arguments: Mapping[str, str], context: CallContext) -> bytes:
+        """Return a rendered page of a contact's bookings; raise HubSpotError, and what the page's
+        loader raises for arguments it refuses."""
+        family = self._families.booking_pages
+        return self._one(family, family.key(**arguments), context)
+
+    def _one(self, family: Family[V, LoadContext], key: Key, context: CallContext) -> V:
+        answer = self._read(family, {key.text: key}, context).require_complete()
+        if key.text in answer.missing:
+            raise Unavailable(f"HubSpot has nothing to make {family.name} of.")
+        return answer.found[key.text]
+
+    def _many(
+        self,
+        family: Family[V, LoadContext],
+        argument: str,
+        values: Collection[str],
+        context: CallContext,
+    ) -> Many[V]:
+        keys = {value: family.key(**{argument: value}) for value in values}
+        return self._read(family, keys, context)
+
+    def _read(
+        self, family: Family[V, LoadContext], keys: Mapping[str, Key], context: CallContext
+    ) -> Many[V]:
+        """Return the answer by the names of `keys`; what is no error of HubSpot's is raised."""
+        if len(keys) == 0:
+            return Many(found={})
+        names = {key: name for name, key in keys.items()}
+        reads = self._source(family, list(names), context)
+        self.built_from.add(family.ttl_s, reads)
+        return Many(
+            found={names[key]: value for key, value in reads.found.items()},
+            missing=frozenset(names[key] for key in reads.absent),
+            unknown={names[key]: _of_hubspot(error) for key, error in reads.failed.items()},
+        )
+
+
+def _of_hubspot(error: Exception) -> HubSpotError:
+    if isinstance(error, HubSpotError):
+        return error
+    if isinstance(error, WaitedTooLong):
+        return Unavailable("HubSpot takes too long to answer.", retry_after_s=RETRY_AFTER_S)
+    raise error
+
+
+ReadsFor = Callable[[LoadContext], FamilyReads]
+
+
+class CachedPortal:
+    """The portal with its cache in front: made once per process.
+
+    `compose` makes the loaders of composed entries; they get their reads by `reads_for`. A load may
+    take `load_s` seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        profile: PortalProfile,
+        hubspot: PortalReads,
+        config: CacheConfig,
+        compose: Callable[[ReadsFor], Composed],
+        load_s: float,
+    ) -> None:
+        self._profile = profile
+        self._hubspot = hubspot
+        self._load_s = load_s
+        self._families = portal_families(profile, hubspot, config, compose(self.reads_for))
+        self.cache = open_cache(self._families.catalogue(), config)
+
+    def reads(self, subject: str | None = None) -> FamilyReads:
+        """Return the reads for one request; `subject` is the student it is for, if any."""
+        around = self.cache.reading.way_around(subject)
+        return self._from(self._through(subject) if around is None else Direct(around))
+
+    def reads_for(self, context: LoadContext) -> FamilyReads:
+        """Return the reads a load's context asks for."""
+        if context.direct is not None:
+            return self._from(context.direct)
+        return self._from(self._through(context.subject))
+
+    def _through(self, subject: str | None) -> ThroughCache:
+        return ThroughCache(cache=self.cache, load_s=self._load_s, subject=subject)
+
+    def _from(self, source: Source) -> FamilyReads:
+        return FamilyReads(
+            source=source, families=self._families, profile=self._profile, hubspot=self._hubspot
+        )
