@@ -27,19 +27,27 @@ class Breaker:
         # Results of calls sent before the circuit last opened or closed say nothing about now.
         self._generation = 0
 
-    def enter(self) -> Permit:
-        """Return the permit for one call, or raise Unavailable while the circuit is open."""
+    def check(self) -> None:
+        """Raise Unavailable while the circuit is open, before anything is waited for."""
         with self._lock:
-            if self._open_until_s is None:
-                return Permit(self, self._generation)
-            left_s = self._open_until_s - self._clock()
-            if left_s > 0 or self._probing:
-                raise Unavailable(
-                    "HubSpot has not been answering; not asking again yet.",
-                    retry_after_s=max(left_s, 1.0),
-                )
-            self._probing = True
+            self._refuse_while_open()
+
+    def enter(self) -> Permit:
+        """Return the permit for one call, to be sent at once, or raise Unavailable."""
+        with self._lock:
+            self._refuse_while_open()
+            self._probing = self._open_until_s is not None
             return Permit(self, self._generation)
+
+    def _refuse_while_open(self) -> None:
+        if self._open_until_s is None:
+            return
+        left_s = self._open_until_s - self._clock()
+        if left_s > 0 or self._probing:
+            raise Unavailable(
+                "HubSpot has not been answering; not asking again yet.",
+                retry_after_s=max(left_s, 1.0),
+            )
 
     def end(self, generation: int, *, worked: bool | None) -> None:
         """Count a call's result; None where it was never made."""

@@ -30,7 +30,7 @@ from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.context import CallContext, Priority
 from hubspot_sync.deadlines import Deadline, Monotonic
 from hubspot_sync.endpoints import ENDPOINTS, Effect, Endpoint, Operation
-from hubspot_sync.errors import HubSpotError, Unavailable
+from hubspot_sync.errors import Unavailable
 from hubspot_sync.ledger import CallRecord, Ledger
 from hubspot_sync.limits import Budget, Slot
 from hubspot_sync.retries import AttemptFailed, Done, RetryPolicy
@@ -164,18 +164,18 @@ class Transport:
         deadline = sending.context.deadline
         if deadline.passed:
             raise Unavailable("No time is left to ask HubSpot.")
-        permit = self._breaker.enter()
-        try:
-            slot = self._budget.acquire(
-                deadline, background=sending.background, search=sending.search
-            )
-        except HubSpotError:
-            permit.unused()
-            raise
+        self._breaker.check()
+        slot = self._budget.acquire(deadline, background=sending.background, search=sending.search)
         if not self._connections.acquire(timeout=deadline.remaining_s()):
             slot.unused()
-            permit.unused()
             raise Unavailable("No connection to HubSpot came free in time.")
+        try:
+            # Only now: the circuit may have opened during the waits, and a probe must not wait.
+            permit = self._breaker.enter()
+        except Unavailable:
+            self._connections.release()
+            slot.unused()
+            raise
         try:
             reply = self._send(sending, slot, permit, number)
         finally:

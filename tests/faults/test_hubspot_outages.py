@@ -173,3 +173,29 @@ def test_a_killed_hubspot_is_failed_fast_and_used_again_when_it_is_back() -> Non
             assert all(read() for _ in range(20))
         finally:
             back.stop()
+
+
+def test_who_waited_for_a_slot_while_hubspot_went_down_does_not_ask_it_any_more(
+    kind_sandbox: SandboxHandle,
+) -> None:
+    kind_sandbox.fault("cut_before")
+    with client_of(
+        kind_sandbox.base_url,
+        breaker_failures=2,
+        breaker_cooldown_s=60,
+        max_attempts=1,
+        requests_per_window=3,
+        window_s=1,
+    ) as client:
+
+        def read() -> None:
+            client.batch.read(CONTACTS, ["1"], properties=[], context=asking())
+
+        threads = [threading.Thread(target=read) for _ in range(30)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        seen = client.ledger.snapshot()
+
+    assert sum(seen.calls.values()) <= 3

@@ -44,6 +44,22 @@ def test_failures_in_a_row_open_the_circuit_and_say_when_to_come_back(breaker: B
     assert not refused.value.may_have_taken_effect
 
 
+def test_looking_whether_the_circuit_is_open_takes_nobodys_turn(
+    breaker: Breaker, clock: Clock
+) -> None:
+    open_it(breaker)
+    with pytest.raises(Unavailable):
+        breaker.check()
+    clock.now_s += 2.0
+
+    breaker.check()
+    breaker.check()
+    breaker.enter()
+
+    with pytest.raises(Unavailable):
+        breaker.check()
+
+
 def test_an_answer_in_between_starts_the_count_again(breaker: Breaker) -> None:
     for end in (Permit.failed, Permit.failed, Permit.answered, Permit.failed, Permit.failed):
         end(breaker.enter())
