@@ -13,9 +13,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
 from typing import Any
 
-from tests.sandbox import SandboxHandle
-
 from hubspot_sync.portal.profile import BookingState, MockType, PortalProfile
+from tests.sandbox import SandboxHandle
 
 CAST = {
     "alice": ("Alice", "Moreau", "S1001"),  # the student who asks
