@@ -27,12 +27,13 @@ class Invalidation:
 
     at: datetime
     scope: str
-    """`tags`, `keys`, `pattern`, `family` or `all`."""
+    """`tags`, `keys`, `pattern`, `family`, `all`, or the word for what the tags stand for."""
     named: tuple[str, ...]
     cause: Cause
     who: str
     removed: ByFamily
     delivered: bool
+    reason: str = ""
 
     @property
     def total_removed(self) -> int:
@@ -70,29 +71,43 @@ class Invalidating:
         """The latest requests of this process, newest first."""
         return tuple(reversed(self._latest))
 
-    def by_tags(self, tags: Collection[str], *, cause: Cause, who: str = "") -> Invalidation:
-        """Remove every entry built from one of these tags."""
+    def by_tags(
+        self,
+        tags: Collection[str],
+        *,
+        cause: Cause,
+        who: str = "",
+        reason: str = "",
+        scope: str = "tags",
+    ) -> Invalidation:
+        """Remove every entry built from one of these tags; `scope` is what they stand for."""
         removal = self._coherence.invalidate(tags, (), cause=cause)
-        return self._record("tags", tuple(tags), cause, who, removal)
+        return self._record(scope, tuple(sorted(tags)), cause, removal, who=who, reason=reason)
 
-    def by_keys(self, keys: Collection[str], *, cause: Cause, who: str = "") -> Invalidation:
+    def by_keys(
+        self, keys: Collection[str], *, cause: Cause, who: str = "", reason: str = ""
+    ) -> Invalidation:
         """Remove these entries, given as the text of their keys."""
         removal = self._coherence.invalidate((), keys, cause=cause)
-        return self._record("keys", tuple(keys), cause, who, removal)
+        return self._record("keys", tuple(keys), cause, removal, who=who, reason=reason)
 
-    def by_pattern(self, pattern: str, *, cause: Cause, who: str = "") -> Invalidation:
+    def by_pattern(
+        self, pattern: str, *, cause: Cause, who: str = "", reason: str = ""
+    ) -> Invalidation:
         """Remove every entry whose key matches; raises BadPattern."""
         removal = self._coherence.flush(FlushPattern(pattern).matches, cause=cause)
-        return self._record("pattern", (pattern,), cause, who, removal)
+        return self._record("pattern", (pattern,), cause, removal, who=who, reason=reason)
 
-    def by_family(self, name: str, *, cause: Cause, who: str = "") -> Invalidation:
+    def by_family(
+        self, name: str, *, cause: Cause, who: str = "", reason: str = ""
+    ) -> Invalidation:
         """Remove a family's entries; raises BadPattern for a name that is none."""
         removal = self._coherence.flush(self._in_family(name), cause=cause)
-        return self._record("family", (name,), cause, who, removal)
+        return self._record("family", (name,), cause, removal, who=who, reason=reason)
 
-    def everything(self, *, cause: Cause, who: str = "") -> Invalidation:
+    def everything(self, *, cause: Cause, who: str = "", reason: str = "") -> Invalidation:
         removal = self._coherence.flush(lambda _: True, cause=cause)
-        return self._record("all", (), cause, who, removal)
+        return self._record("all", (), cause, removal, who=who, reason=reason)
 
     def preview_tags(self, tags: Collection[str]) -> int:
         """Return how many entries carry one of these tags; raises BackendUnavailable."""
@@ -129,7 +144,14 @@ class Invalidating:
         return len({key for page in pages for key in page if matches(key)})
 
     def _record(
-        self, scope: str, named: tuple[str, ...], cause: Cause, who: str, removal: Removal
+        self,
+        scope: str,
+        named: tuple[str, ...],
+        cause: Cause,
+        removal: Removal,
+        *,
+        who: str,
+        reason: str,
     ) -> Invalidation:
         invalidation = Invalidation(
             at=self._clock(),
@@ -139,6 +161,7 @@ class Invalidating:
             who=who,
             removed=removal.removed,
             delivered=removal.delivered,
+            reason=reason,
         )
         self._latest.append(invalidation)
         for observer in self._observers:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from cache_layer.backends.base import Lookup, Ticket
 from cache_layer.coherence import Coherence, Fresh
+from cache_layer.describing import difference
 from cache_layer.entries import Held, Loaded
 from cache_layer.errors import UnreadableEntry
 from cache_layer.family import Catalogue, Family, Loads
@@ -48,6 +49,8 @@ class Drift:
     key: str
     verdict: Verdict
     age_s: float
+    difference: str
+    """Where it was wrong, in a few words that hold no e-mail; see `describing`."""
     repaired: bool
 
 
@@ -105,14 +108,16 @@ class Validating:
         *,
         sample: int | None = DEFAULT_SAMPLE,
         repair: bool = True,
+        families: Collection[str] | None = None,
         progress: Progress | None = None,
     ) -> Report:
         """Compare `sample` entries of every family, or all of them when it is None, and return the
-        report; raises BackendUnavailable. `context` goes to the loaders; make it one that tells
-        those built from other families to load those anew, or the cache is compared with itself."""
+        report; with `families` only of those. Raises BadPattern for a family that is none, and
+        BackendUnavailable. `context` goes to the loaders; make it one that tells those built from
+        other families to load those anew, or the cache is compared with itself."""
         by_family: dict[str, Mapping[Verdict, int]] = {}
         drifts: list[Drift] = []
-        for family, keys in self._picked(sample):
+        for family, keys in self._picked(sample, families):
             verdicts: Counter[Verdict] = Counter()
             for start in range(0, len(keys), BATCH):
                 for compared, repaired in self._checked(
@@ -127,7 +132,12 @@ class Validating:
             self._stats.add(Count.DRIFTS, family.name, sum(verdicts[v] for v in DRIFTED))
         return Report(by_family=by_family, drifts=tuple(drifts))
 
-    def _picked(self, sample: int | None) -> list[tuple[Family[Any, Any], list[Key]]]:
+    def _picked(
+        self, sample: int | None, names: Collection[str] | None
+    ) -> list[tuple[Family[Any, Any], list[Key]]]:
+        families = list(self._catalogue)
+        if names is not None:
+            families = [self._catalogue.named(name) for name in names]
         held: dict[str, dict[str, Key]] = {family.name: {} for family in self._catalogue}
         for page in self._coherence.backend.pages():
             for text in page:
@@ -136,7 +146,7 @@ class Validating:
                     family, key = known
                     held[family.name][text] = key
         picked = []
-        for family in self._catalogue:
+        for family in families:
             keys = list(held[family.name].values())
             few = sample is not None and sample < len(keys)
             picked.append((family, self._chance.sample(keys, sample) if few else keys))  # type: ignore[arg-type]  # few: not None
@@ -209,5 +219,15 @@ def _drift(family: Family[Any, Any], compared: _Compared, *, repaired: bool) -> 
         key=compared.key.text,
         verdict=compared.verdict,
         age_s=compared.held.age_s,
+        difference=_difference(compared),
         repaired=repaired,
     )
+
+
+def _difference(compared: _Compared) -> str:
+    if compared.fresh is None:
+        return "no longer there"
+    try:
+        return difference(compared.held.value(), compared.fresh.value)
+    except UnreadableEntry:
+        return "cannot be read"

@@ -1,0 +1,75 @@
+"""What people are told about keys and values: short, and without e-mails.
+
+Reports and logs name fields and show numbers; whole values are shown only by the look-up of the
+cache page, to staff who asked for that one key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pprint import pformat
+from typing import Any
+
+MOST_DIFFERENCES = 5
+_EMAIL = re.compile(r"[^:/\s]*@[^:/\s]*")
+_SHOWN_AS_THEY_ARE = (bool, int, float, type(None))
+
+
+def masked(text: str) -> str:
+    """Return a key, a tag or a pattern with `…@…` for each e-mail in it."""
+    return _EMAIL.sub("…@…", text)
+
+
+def difference(held: Any, fresh: Any) -> str:
+    """Return in a few words where two values differ: the names of what changed, and from what to
+    what only where that is a number or a switch."""
+    found = list(_differences(_plain(held), _plain(fresh), ""))
+    more = len(found) - MOST_DIFFERENCES
+    return ", ".join(found[:MOST_DIFFERENCES]) + (f" and {more} more" if more > 0 else "")
+
+
+def pretty(value: Any) -> str:
+    """Return a whole value as text to be read by a person."""
+    try:
+        return json.dumps(_plain(value), indent=2, ensure_ascii=False, default=str)
+    except (TypeError, ValueError):  # keys that are no strings, or a value that holds itself
+        return pformat(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a dataclass as a mapping of what it is compared by, and rendered JSON as its value."""
+    if isinstance(value, bytes):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        compared = (field.name for field in dataclasses.fields(value) if field.compare)
+        return {name: getattr(value, name) for name in compared}
+    return value
+
+
+def _differences(held: Any, fresh: Any, path: str) -> Iterator[str]:
+    if held == fresh:
+        return
+    if isinstance(held, Mapping) and isinstance(fresh, Mapping):
+        for name in dict.fromkeys([*held, *fresh]):
+            inner = masked(f"{path}.{name}" if path else str(name))
+            yield from _differences(_plain(held.get(name)), _plain(fresh.get(name)), inner)
+    elif isinstance(held, list | tuple) and isinstance(fresh, list | tuple):
+        yield from _in_sequences(held, fresh, path)
+    elif isinstance(held, _SHOWN_AS_THEY_ARE) and isinstance(fresh, _SHOWN_AS_THEY_ARE):
+        yield f"{path or 'value'} {held} → {fresh}"
+    else:
+        yield path or "value"
+
+
+def _in_sequences(held: Collection[Any], fresh: Collection[Any], path: str) -> Iterator[str]:
+    if len(held) != len(fresh):
+        yield f"{path or 'value'} {len(held)} → {len(fresh)} items"
+        return
+    for index, (one, other) in enumerate(zip(held, fresh, strict=True)):
+        yield from _differences(_plain(one), _plain(other), f"{path}[{index}]")
