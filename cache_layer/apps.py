@@ -7,6 +7,6 @@ from django.apps import AppConfig
 
 class CacheLayerConfig(AppConfig):
     name = "cache_layer"
-    label = "cache_layer"
+    label = "cache"  # so that the permission is `cache.invalidate`
     verbose_name = "Cache"
     default_auto_field = "django.db.models.BigAutoField"

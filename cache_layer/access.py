@@ -1,0 +1,53 @@
+"""What the cache's page and command are given by the application whose cache it is.
+
+The setting `CACHE_ACCESS` names a callable without arguments that returns a `CacheAccess`: this
+package knows neither whose objects it holds nor how to ask for them anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from cache_layer.cache import Cache
+
+TagsOf = Callable[[str], frozenset[str]]
+
+
+class TruthUnavailable(Exception):
+    """What the cache holds copies of could not be asked; the message says why, for a person."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """One thing the self-test tried: what, whether it held, and what was seen."""
+
+    name: str
+    passed: bool
+    seen: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CacheAccess:
+    """One process's cache, and what only its application knows.
+
+    `subjects` maps a word for a kind of object ("student") to the tags of all that shows the one
+    with an id; `load_context` makes the context for loads that ask the truth anew, with time enough
+    for all of a validation. `self_test` tries the cache end to end on records of its own; it raises
+    TruthUnavailable.
+    """
+
+    cache: Cache
+    subjects: Mapping[str, TagsOf]
+    load_context: Callable[[], Any]
+    self_test: Callable[[], Sequence[Check]]
+
+
+def cache_access() -> CacheAccess:
+    """Return this process's access, from the callable that the setting names."""
+    access: CacheAccess = import_string(settings.CACHE_ACCESS)()
+    return access

@@ -1,0 +1,99 @@
+"""Keeping on record who removed what, and what each validation found.
+
+The record is written after the deed and never undoes it: with the database down an invalidation
+stands, and the log says that its record is missing.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import Error as DatabaseFailure
+from django.db import models, transaction
+
+from cache_layer.access import CacheAccess
+from cache_layer.errors import BackendUnavailable
+from cache_layer.invalidation import Invalidation
+from cache_layer.models import CacheInvalidation, ValidationRun
+from cache_layer.validation import DEFAULT_SAMPLE, Progress, Report, Verdict
+
+logger = logging.getLogger(__name__)
+
+
+def note_invalidation(invalidation: Invalidation) -> None:
+    """Write down an invalidation that somebody asked for; an observer of the cache's own. Those of
+    webhooks and writes have nobody behind them and are too many to keep."""
+    if invalidation.who == "":
+        return
+    _write(
+        CacheInvalidation(
+            at=invalidation.at,
+            who=invalidation.who,
+            reason=invalidation.reason,
+            scope=invalidation.scope,
+            named=list(invalidation.named),
+            removed=invalidation.total_removed,
+            removed_by_family=dict(invalidation.removed),
+            delivered=invalidation.delivered,
+        )
+    )
+
+
+def validate(
+    access: CacheAccess,
+    *,
+    who: str,
+    sample: int | None = DEFAULT_SAMPLE,
+    repair: bool = True,
+    families: Collection[str] | None = None,
+    progress: Progress | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Report:
+    """Run a validation, write it down and return its report; raises BadPattern for a family that is
+    none, and BackendUnavailable."""
+    run = ValidationRun(at=datetime.now(UTC), who=who, duration_s=0.0)
+    started_s = clock()
+    try:
+        report = access.cache.validation.run(
+            access.load_context(),
+            sample=sample,
+            repair=repair,
+            families=families,
+            progress=progress,
+        )
+    except BackendUnavailable as error:
+        _write(_filled(run, clock() - started_s, error=str(error)[:500]))
+        raise
+    _write(_filled(run, clock() - started_s, **_numbers(report)))
+    return report
+
+
+def _numbers(report: Report) -> dict[str, Any]:
+    return {
+        "sampled": sum(report.total(verdict) for verdict in Verdict),
+        "drifted": len(report.drifts),
+        "repaired": sum(drift.repaired for drift in report.drifts),
+        "skipped": report.total(Verdict.SKIPPED),
+        "unknown": report.total(Verdict.UNKNOWN),
+        "by_family": {name: dict(verdicts) for name, verdicts in report.by_family.items()},
+    }
+
+
+def _filled(run: ValidationRun, duration_s: float, **fields: Any) -> ValidationRun:
+    run.duration_s = round(duration_s, 3)
+    for name, value in fields.items():
+        setattr(run, name, value)
+    return run
+
+
+def _write(row: models.Model) -> None:
+    try:
+        # A transaction of its own: a failure must not spoil one that is open around it.
+        with transaction.atomic():
+            row.save()
+    except DatabaseFailure:
+        logger.exception("The audit has no record of this %s", row._meta.verbose_name)

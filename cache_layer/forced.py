@@ -1,0 +1,81 @@
+"""Removing entries because a person asked: what may be named, how many would go, and doing it.
+
+The page and the API share this, so that they refuse the same things in the same words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cache_layer.access import CacheAccess
+from cache_layer.errors import BadPattern
+from cache_layer.invalidation import Invalidation
+from cache_layer.stats import Cause
+
+KEYS, PATTERN, FAMILY, EVERYTHING = "keys", "pattern", "family", "all"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What is to go: a scope, which is one of the words above or one of the access's subjects, and
+    what of it, which is nothing for everything."""
+
+    scope: str
+    named: tuple[str, ...] = ()
+
+
+def scopes(access: CacheAccess) -> tuple[str, ...]:
+    """Return every scope there is."""
+    return (KEYS, PATTERN, FAMILY, *access.subjects, EVERYTHING)
+
+
+def preview(access: CacheAccess, asked: Asked) -> int:
+    """Return how many entries would go now; raises BadPattern, BackendUnavailable."""
+    invalidation = access.cache.invalidation
+    if asked.scope == EVERYTHING:
+        return invalidation.preview_everything()
+    if asked.scope == KEYS:
+        return invalidation.preview_keys(_known_keys(access, asked))
+    if asked.scope == PATTERN:
+        return invalidation.preview_pattern(_one(asked))
+    if asked.scope == FAMILY:
+        return invalidation.preview_family(_one(asked))
+    return invalidation.preview_tags(_tags(access, asked))
+
+
+def remove(access: CacheAccess, asked: Asked, *, who: str, reason: str = "") -> Invalidation:
+    """Remove the entries and return what went; raises BadPattern. What the backend could not be
+    told is delivered later, see `Invalidation.delivered`."""
+    invalidation = access.cache.invalidation
+    if asked.scope == EVERYTHING:
+        return invalidation.everything(cause=Cause.FORCED, who=who, reason=reason)
+    if asked.scope == KEYS:
+        keys = _known_keys(access, asked)
+        return invalidation.by_keys(keys, cause=Cause.FORCED, who=who, reason=reason)
+    if asked.scope == PATTERN:
+        return invalidation.by_pattern(_one(asked), cause=Cause.FORCED, who=who, reason=reason)
+    if asked.scope == FAMILY:
+        return invalidation.by_family(_one(asked), cause=Cause.FORCED, who=who, reason=reason)
+    tags = _tags(access, asked)
+    return invalidation.by_tags(tags, cause=Cause.FORCED, who=who, reason=reason, scope=asked.scope)
+
+
+def _known_keys(access: CacheAccess, asked: Asked) -> tuple[str, ...]:
+    strangers = [key for key in asked.named if access.cache.catalogue.of_key(key) is None]
+    if strangers:
+        raise BadPattern(f"{', '.join(map(repr, strangers))}: no key of any family looks so.")
+    if not asked.named:
+        raise BadPattern("Name at least one key.")
+    return asked.named
+
+
+def _one(asked: Asked) -> str:
+    if len(asked.named) != 1 or not asked.named[0]:
+        raise BadPattern(f"Name one {asked.scope}.")
+    return asked.named[0]
+
+
+def _tags(access: CacheAccess, asked: Asked) -> frozenset[str]:
+    if asked.scope not in access.subjects:
+        raise BadPattern(f"{asked.scope!r} is none of {', '.join(scopes(access))}.")
+    return access.subjects[asked.scope](_one(asked))

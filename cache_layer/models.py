@@ -1,0 +1,68 @@
+"""What is kept about the cache in the database: who removed what, and what validation found."""
+
+from __future__ import annotations
+
+from django.db import models
+from typing_extensions import override
+
+
+class CacheInvalidation(models.Model):
+    """A forced invalidation: somebody named what had to go."""
+
+    at = models.DateTimeField("when", db_index=True)
+    who = models.CharField(max_length=150)
+    reason = models.CharField("why", max_length=200, blank=True)
+    scope = models.CharField(max_length=20)
+    named = models.JSONField(default=list)
+    removed = models.PositiveIntegerField("entries removed")
+    removed_by_family = models.JSONField(default=dict)
+    delivered = models.BooleanField(
+        help_text="Whether the cache had heard of it when this was written; if not, it was kept "
+        "and delivered later."
+    )
+
+    class Meta:
+        ordering = ("-at", "-id")
+        verbose_name = "invalidation"
+        permissions = (("invalidate", "Can remove entries from the cache"),)
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.scope} by {self.who}"
+
+
+class ValidationRun(models.Model):
+    """One comparison of the cache with the truth."""
+
+    at = models.DateTimeField("when", db_index=True)
+    who = models.CharField(max_length=150)
+    duration_s = models.FloatField("seconds")
+    sampled = models.PositiveIntegerField(default=0)
+    drifted = models.PositiveIntegerField(default=0)
+    repaired = models.PositiveIntegerField(default=0)
+    skipped = models.PositiveIntegerField(default=0)
+    unknown = models.PositiveIntegerField("not answered", default=0)
+    by_family = models.JSONField("verdicts by family", default=dict)
+    error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ("-at", "-id")
+        verbose_name = "validation run"
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.sampled} compared for {self.who}"
+
+
+class CachePage(models.Model):
+    """Stands for the cache page in the admin's index; there is no table behind it."""
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        verbose_name = "cache"
+        verbose_name_plural = "cache"
+
+    @override
+    def __str__(self) -> str:
+        return "cache"
