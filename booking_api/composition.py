@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import threading
+import uuid
 from dataclasses import dataclass
+from functools import partial
 
 from django.conf import settings
 from django.utils import timezone
@@ -16,13 +18,21 @@ from django.utils import timezone
 from booking_api.queries.composed import ComposedLoaders
 from booking_api.queries.portal import Portal
 from cache_layer import CacheConfig
+from cache_layer.access import CacheAccess, Check
+from cache_layer.audit import note_invalidation
 from hubspot_sync import HubSpotClient, build_client
-from hubspot_sync.cached import Composed
+from hubspot_sync.cached import Composed, LoadContext, tags_of_exam, tags_of_student
 from hubspot_sync.cached_reads import CachedPortal, ReadsFor
-from hubspot_sync.context import CallContext
+from hubspot_sync.context import CallContext, Priority
+from hubspot_sync.deadlines import Deadline
 from hubspot_sync.ledger import Observer
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.reads import HubSpotReads, PortalReads
+from hubspot_sync.self_test import Trial, try_the_cache
+
+# Comparing every entry of a full cache may take this long at the background's share of the budget.
+VALIDATION_S = 3600.0
+SELF_TEST_S = 120.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +95,7 @@ class Composition:
             now=timezone.now,
         )
         cached = cached_portal(profile, client, hubspot, settings.CACHE)
+        cached.cache.invalidation.observe(note_invalidation)
         return Services(
             pid=os.getpid(), profile=profile, client=client, hubspot=hubspot, cached=cached
         )
@@ -127,4 +138,41 @@ def portal(context: CallContext, subject: str | None = None) -> Portal:
         fan_out=built.client.fan_out,
         now=timezone.now(),
         context=context,
+    )
+
+
+def cache_access() -> CacheAccess:
+    """Return what the cache's page, command and API work on."""
+    built = services()
+    return CacheAccess(
+        cache=built.cached.cache,
+        subjects={
+            "student": tags_of_student,
+            "exam": partial(tags_of_exam, profile=built.profile),
+        },
+        load_context=truth_context,
+        self_test=partial(self_test, built),
+    )
+
+
+def truth_context() -> LoadContext:
+    """Return the context of loads that compare the cache with HubSpot, at their leisure."""
+    deadline = Deadline.after(VALIDATION_S)
+    return LoadContext(
+        call=CallContext(deadline=deadline, priority=Priority.BACKGROUND), fresh=True
+    )
+
+
+def self_test(built: Services) -> tuple[Check, ...]:
+    """Try the configured kind of cache against HubSpot; raise TruthUnavailable."""
+    return try_the_cache(
+        Trial(
+            profile=built.profile,
+            batch=built.client.batch,
+            config=settings.CACHE,
+            open_portal=partial(cached_portal, built.profile, built.client, built.hubspot),
+            context=CallContext(deadline=Deadline.after(SELF_TEST_S)),
+            mark=uuid.uuid4().hex,
+            pause=threading.Event().wait,
+        )
     )

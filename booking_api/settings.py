@@ -231,6 +231,8 @@ CSRF_TRUSTED_ORIGINS: list[str] = read("CSRF_TRUSTED_ORIGINS")
 
 HUBSPOT: HubSpotConfig = hubspot_config()
 CACHE: CacheConfig = cache_config()
+# What the cache's own page and command are given; see cache_layer/access.py.
+CACHE_ACCESS: str = "booking_api.composition.cache_access"
 HUBSPOT_PORTAL: str = read("HUBSPOT_PORTAL")
 CRON_SECRET: str = read("CRON_SECRET")
 REDIS_URL: str = read("REDIS_URL")

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path, re_path
 from django.views.generic import TemplateView
 
-from booking_api.api import errors, operations
+from booking_api.api import cache, cron, errors, operations
 from booking_api.api.bookings import BookingViewSet
 from booking_api.api.mock_exams import MockExamViewSet
 
@@ -20,6 +20,10 @@ API: tuple[tuple[str, Any, dict[str, Any]], ...] = (
     ("bookings/<booking_id>", booking, {}),
     ("mock-exams/available", MockExamViewSet.as_view({"get": "available"}), {}),
     ("mock-exams/validate-credits", MockExamViewSet.as_view({"post": "validate_credits"}), {}),
+    ("admin/cache/stats", cache.CacheStatsView.as_view(), {}),
+    ("admin/cache/invalidate", cache.CacheInvalidateView.as_view(), {}),
+    ("admin/cache/validate", cache.CacheValidateView.as_view(), {}),
+    ("cron/validate-cache-consistency", cron.ValidateCacheView.as_view(), {}),
     ("health", operations.HealthView.as_view(), {}),
     ("ready", operations.ReadyView.as_view(), {}),
     ("schema", operations.SchemaView.as_view(), {}),

@@ -294,8 +294,8 @@ class CachedPortal:
         self._profile = profile
         self._hubspot = hubspot
         self._load_s = load_s
-        self._families = portal_families(profile, hubspot, config, compose(self.reads_for))
-        self.cache = open_cache(self._families.catalogue(), config)
+        self.families = portal_families(profile, hubspot, config, compose(self.reads_for))
+        self.cache = open_cache(self.families.catalogue(), config)
 
     def reads(self, subject: str | None = None) -> FamilyReads:
         """Return the reads for one request; `subject` is the student it is for, if any."""
@@ -313,5 +313,5 @@ class CachedPortal:
 
     def _from(self, source: Source) -> FamilyReads:
         return FamilyReads(
-            source=source, families=self._families, profile=self._profile, hubspot=self._hubspot
+            source=source, families=self.families, profile=self._profile, hubspot=self._hubspot
         )

@@ -24,6 +24,7 @@ from rest_framework.views import set_rollback
 from booking_api.api.context import concerns_the_api, context_of
 from booking_api.api.envelope import JsonRenderer, PayloadTooLarge, failure
 from booking_api.rules.errors import BookingError, InvalidRequest
+from cache_layer.errors import BackendUnavailable
 from hubspot_sync.errors import HubSpotError, RateLimited
 
 # What a caller is told who is not told anything better.
@@ -45,6 +46,7 @@ STATUS_OF_CODE = {
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "THROTTLED": 429,
     "INTERNAL_ERROR": 500,
+    "CACHE_UNAVAILABLE": 503,
     "HUBSPOT_UNAVAILABLE": 503,
     "RATE_LIMITED": 503,
 }
@@ -66,6 +68,11 @@ INTERNAL_ERROR = Failure(code="INTERNAL_ERROR", message="Something went wrong on
 NO_SUCH_ADDRESS = Failure(code="NOT_FOUND", message="There is nothing at this address.")
 BAD_REQUEST = Failure(code="VALIDATION_ERROR", message="The request could not be understood.")
 TOO_LARGE = Failure(code="PAYLOAD_TOO_LARGE", message="The body is too large.")
+NO_CACHE = Failure(
+    code="CACHE_UNAVAILABLE",
+    message="The cache does not answer; please try again.",
+    retry_after_s=RETRY_AFTER_S,
+)
 NOT_ALLOWED = Failure(code="ACCESS_DENIED", message="You may not do this.")
 
 
@@ -118,6 +125,8 @@ def as_is(failure_: Failure) -> Callable[[Exception], Failure]:
 MEANINGS: tuple[tuple[type[Exception], Callable[[Any], Failure]], ...] = (
     (BookingError, of_booking_error),
     (HubSpotError, of_hubspot_error),
+    # Reads never show it: they go to HubSpot. What is about the cache itself does.
+    (BackendUnavailable, as_is(NO_CACHE)),
     (drf.ValidationError, of_validation_error),
     (drf.Throttled, of_throttled),
     (drf.ParseError, as_code("MALFORMED_JSON")),

@@ -1,0 +1,264 @@
+"""The cache for those who run it: its numbers, removing entries, comparing it with HubSpot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.permissions import BasePermission, IsAdminUser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from typing_extensions import override
+
+from booking_api.api.documentation import answers
+from booking_api.api.envelope import answer
+from booking_api.api.identity import STAFF_AUTHENTICATION
+from booking_api.rules.errors import InvalidRequest
+from cache_layer.access import cache_access
+from cache_layer.audit import validate
+from cache_layer.errors import BadPattern
+from cache_layer.forced import EVERYTHING, FAMILY, KEYS, PATTERN, Asked, remove
+from cache_layer.numbers import CacheNumbers, FamilyNumbers, numbers_of
+from cache_layer.reports import as_json
+from cache_layer.stats import Count
+from cache_layer.validation import DEFAULT_SAMPLE
+
+MAY_INVALIDATE = "cache.invalidate"
+LARGEST_SAMPLE = 10_000
+# What a body names, and the scope it stands for.
+SCOPES = {
+    "keys": KEYS,
+    "pattern": PATTERN,
+    "family": FAMILY,
+    "contact_id": "student",
+    "mock_exam_id": "exam",
+    "all": EVERYTHING,
+}
+
+
+class CountsFields(serializers.Serializer[Any]):
+    hits = serializers.IntegerField()
+    misses = serializers.IntegerField()
+
+
+class StatsFields(CountsFields):
+    enabled = serializers.BooleanField()
+    available = serializers.BooleanField(help_text="Whether the backend answers now.")
+    backend = serializers.CharField()
+    totalKeys = serializers.IntegerField()  # noqa: N815 - the contract's name
+    keysByType = serializers.DictField(  # noqa: N815 - the contract's name
+        child=serializers.IntegerField(), help_text="Entries held, by family."
+    )
+    maxSize = serializers.IntegerField()  # noqa: N815 - the contract's name
+    estimatedHitRate = serializers.FloatField(  # noqa: N815 - the contract's name
+        help_text="From 0 to 1, of this process since it started."
+    )
+    byFamily = serializers.DictField(child=CountsFields())  # noqa: N815 - the contract's name
+    memoryBytes = serializers.IntegerField()  # noqa: N815 - the contract's name
+    rolloutPercentage = serializers.FloatField()  # noqa: N815 - the contract's name
+    refusedStores = serializers.DictField(  # noqa: N815 - as its siblings
+        child=serializers.IntegerField(), help_text="By reason."
+    )
+    invalidations = serializers.DictField(child=serializers.IntegerField(), help_text="By cause.")
+    failures = serializers.DictField(
+        child=serializers.IntegerField(), help_text="Errors of the cache itself, by step."
+    )
+    undelivered = serializers.BooleanField(
+        help_text="Whether an invalidation still waits for the backend; then reads go past it."
+    )
+    since = serializers.DateTimeField()
+
+
+class InvalidateAsked(serializers.Serializer[Any]):
+    """Exactly one of the first six."""
+
+    keys = serializers.ListField(
+        child=serializers.CharField(max_length=2000), min_length=1, max_length=1000, required=False
+    )
+    pattern = serializers.CharField(max_length=2000, required=False)
+    family = serializers.CharField(max_length=100, required=False)
+    contact_id = serializers.RegexField(r"\A[0-9]{1,20}\Z", required=False)
+    mock_exam_id = serializers.RegexField(r"\A[0-9]{1,20}\Z", required=False)
+    all = serializers.BooleanField(required=False)
+    reason = serializers.CharField(max_length=200, required=False, default="", allow_blank=True)
+
+    @override
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        named = [name for name in SCOPES if name in attrs]
+        if len(named) != 1:
+            raise serializers.ValidationError(f"Name exactly one of {', '.join(SCOPES)}.")
+        if attrs.get("all") is False:
+            raise serializers.ValidationError({"all": "Only true removes everything."})
+        return attrs
+
+    def asked(self) -> Asked:
+        """Return what the validated body asks for."""
+        (field,) = (name for name in SCOPES if name in self.validated_data)
+        value = self.validated_data[field]
+        if field == "all":
+            return Asked(scope=EVERYTHING)
+        return Asked(scope=SCOPES[field], named=tuple(value) if field == "keys" else (value,))
+
+
+class InvalidatedFields(serializers.Serializer[Any]):
+    scope = serializers.CharField()
+    removed = serializers.IntegerField(source="total_removed")
+    byFamily = serializers.DictField(  # noqa: N815 - as in the stats
+        child=serializers.IntegerField(), source="removed"
+    )
+    delivered = serializers.BooleanField(
+        help_text="False: the backend did not answer; this process bypasses it until it has heard."
+    )
+
+
+class ValidateAsked(serializers.Serializer[Any]):
+    sample = serializers.IntegerField(
+        min_value=1, max_value=LARGEST_SAMPLE, default=DEFAULT_SAMPLE, help_text="Of each family."
+    )
+    all = serializers.BooleanField(default=False, help_text="Every entry instead of a sample.")
+    repair = serializers.BooleanField(default=True)
+    family = serializers.CharField(max_length=100, required=False, help_text="Only this one.")
+
+
+class ComparedFields(serializers.Serializer[Any]):
+    sampled = serializers.IntegerField()
+    same = serializers.IntegerField()
+    drifted = serializers.IntegerField()
+    repaired = serializers.IntegerField()
+    skipped = serializers.IntegerField(help_text="Expired or invalidated meanwhile.")
+    unknown = serializers.IntegerField(help_text="HubSpot could not be asked.")
+
+
+class DriftFields(serializers.Serializer[Any]):
+    family = serializers.CharField()
+    key = serializers.CharField(help_text="E-mails are left out.")
+    verdict = serializers.ChoiceField(["differs", "gone"])
+    ageSeconds = serializers.FloatField()  # noqa: N815 - as in the stats
+    difference = serializers.CharField()
+    repaired = serializers.BooleanField()
+
+
+class ReportFields(ComparedFields):
+    complete = serializers.BooleanField(help_text="Whether HubSpot answered for every entry.")
+    byFamily = serializers.DictField(child=ComparedFields())  # noqa: N815 - as in the stats
+    drifts = DriftFields(many=True)
+
+
+class MayInvalidate(BasePermission):
+    """Holders of `cache.invalidate`, which every superuser is."""
+
+    message = f"This needs the permission {MAY_INVALIDATE}."
+
+    @override
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return request.user.has_perm(MAY_INVALIDATE)
+
+
+class StaffView(APIView):
+    """Base of what staff call, by session or token."""
+
+    authentication_classes = STAFF_AUTHENTICATION
+    permission_classes: tuple[type[BasePermission], ...] = (IsAdminUser,)
+
+
+class CacheStatsView(StaffView):
+    @extend_schema(
+        summary="The cache in numbers", responses=answers("CacheStats", StatsFields(), 401, 403)
+    )
+    def get(self, _: Request) -> Response:
+        numbers = numbers_of(cache_access().cache, timezone.now())
+        return answer(stats_of(numbers), "The cache in numbers.")
+
+
+class CacheInvalidateView(StaffView):
+    permission_classes = (IsAdminUser, MayInvalidate)
+
+    @extend_schema(
+        summary="Remove entries",
+        request=InvalidateAsked,
+        responses=answers("CacheInvalidated", InvalidatedFields(), 400, 401, 403, 413, 415),
+    )
+    def post(self, request: Request) -> Response:
+        body = InvalidateAsked(data=request.data)
+        body.is_valid(raise_exception=True)
+        try:
+            done = remove(
+                cache_access(),
+                body.asked(),
+                who=name_of(request),
+                reason=body.validated_data["reason"],
+            )
+        except BadPattern as error:
+            raise InvalidRequest(str(error)) from error
+        message = f"{done.total_removed} entries removed."
+        if not done.delivered:
+            message = "The cache does not answer; the entries go before it is read again."
+        return answer(InvalidatedFields(done).data, message)
+
+
+class CacheValidateView(StaffView):
+    @extend_schema(
+        summary="Compare the cache with HubSpot",
+        request=ValidateAsked,
+        responses=answers("CacheValidated", ReportFields(), 400, 401, 403, 413, 415, 503),
+    )
+    def post(self, request: Request) -> Response:
+        return validated(request.data, who=name_of(request))
+
+
+def validated(asked: Any, *, who: str) -> Response:
+    """Run the validation asked for and return its report; raise InvalidRequest."""
+    body = ValidateAsked(data=asked)
+    body.is_valid(raise_exception=True)
+    wanted = body.validated_data
+    try:
+        report = validate(
+            cache_access(),
+            who=who,
+            sample=None if wanted["all"] else wanted["sample"],
+            repair=wanted["repair"],
+            families=[wanted["family"]] if "family" in wanted else None,
+        )
+    except BadPattern as error:
+        raise InvalidRequest(f"family: {error}") from error
+    data = as_json(report)
+    message = f"{data['sampled']} entries compared, {data['drifted']} drifted."
+    if not report.complete:
+        message += f" HubSpot did not answer for {data['unknown']}."
+    return answer(data, message)
+
+
+def name_of(request: Request) -> str:
+    """Return who asks; the scheduler has no name."""
+    return request.user.get_username()
+
+
+def stats_of(numbers: CacheNumbers) -> dict[str, Any]:
+    """Return the numbers in the contract's words."""
+    return {
+        "enabled": numbers.enabled,
+        "available": numbers.available,
+        "backend": numbers.backend,
+        "totalKeys": numbers.entries,
+        "keysByType": {family.name: family.entries for family in numbers.families},
+        "maxSize": numbers.max_entries,
+        "estimatedHitRate": round(numbers.hit_rate or 0.0, 4),
+        "hits": numbers.counts[Count.HITS],
+        "misses": numbers.counts[Count.MISSES],
+        "byFamily": {family.name: counts_of(family) for family in numbers.families},
+        "memoryBytes": numbers.payload_bytes,
+        "rolloutPercentage": numbers.rollout_percentage,
+        "refusedStores": dict(numbers.refused),
+        "invalidations": dict(numbers.invalidations),
+        "failures": dict(numbers.errors),
+        "undelivered": not numbers.delivered,
+        "since": numbers.since,
+    }
+
+
+def counts_of(family: FamilyNumbers) -> dict[str, Any]:
+    counts = {str(count): number for count, number in family.counts.items()}
+    return counts | {"entries": family.entries, "bytes": family.payload_bytes}

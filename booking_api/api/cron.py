@@ -1,0 +1,37 @@
+"""The periodic jobs by HTTP, for a scheduler with the cron secret, or staff."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from booking_api.api.cache import ReportFields, ValidateAsked, name_of, validated
+from booking_api.api.documentation import answers
+from booking_api.api.identity import CRON_AUTHENTICATION, CronOrStaff
+
+ANSWERS = answers("CacheConsistency", ReportFields(), 400, 401, 403, 413, 415, 503)
+
+
+class ValidateCacheView(APIView):
+    """The hourly sample; schedulers that can only GET may."""
+
+    authentication_classes = CRON_AUTHENTICATION
+    permission_classes = (CronOrStaff,)
+
+    @extend_schema(
+        summary="Compare a sample of the cache with HubSpot",
+        parameters=[ValidateAsked],
+        responses=ANSWERS,
+    )
+    def get(self, request: Request) -> Response:
+        return validated(request.query_params.dict(), who=name_of(request) or "cron")
+
+    @extend_schema(
+        summary="Compare a sample of the cache with HubSpot",
+        request=ValidateAsked,
+        responses=ANSWERS,
+    )
+    def post(self, request: Request) -> Response:
+        return validated(request.data, who=name_of(request) or "cron")

@@ -1,0 +1,61 @@
+"""The periodic jobs by HTTP."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_django import Settings
+
+from cache_layer.models import ValidationRun
+from tests.api import Api
+from tests.builders import Portal
+
+JOB = "/api/cron/validate-cache-consistency"
+SECRET = "a-scheduler's-own-secret"
+BEARER = {"Authorization": f"Bearer {SECRET}"}
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def secret(settings: Settings) -> None:
+    settings.CRON_SECRET = SECRET
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_hourly_sample_repairs_and_is_on_record(method: str, api: Api, portal: Portal) -> None:
+    alice = portal.student("alice")
+    api.get("/api/bookings/list", **alice.pair)
+    portal.sandbox.edit(portal.profile.object_types.contacts, alice.id, credits_osce="1")
+
+    found = api.send(method, JOB, headers=BEARER).data
+
+    assert found["drifted"] == found["repaired"] > 0
+    assert "credits.credits_osce 5 → 1" in {drift["difference"] for drift in found["drifts"]}
+    assert ValidationRun.objects.get().who == "cron"
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer wrong"])
+def test_nobody_else_starts_it(authorization: str | None, api: Api) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+
+    reply = api.get(JOB, headers=headers)
+
+    assert (reply.status, reply.code) == (401, "AUTH_FAILED")
+    assert ValidationRun.objects.count() == 0
+
+
+def test_a_query_says_how_much_and_of_what(api: Api, portal: Portal) -> None:
+    alice = portal.student("alice")
+    api.get("/api/bookings/list", **alice.pair)
+
+    found = api.get(JOB, headers=BEARER, family="contacts", sample=1, repair="false").data
+
+    assert found["byFamily"].keys() == {"contacts"}
+    assert found["sampled"] == 1
+
+
+@pytest.mark.parametrize("query", [{"sample": "0"}, {"sample": "x"}, {"family": "cats"}])
+def test_what_cannot_be_meant_is_refused(query: dict[str, str], api: Api) -> None:
+    reply = api.get(JOB, headers=BEARER, **query)
+
+    assert (reply.status, reply.code) == (400, "VALIDATION_ERROR")
