@@ -61,7 +61,7 @@ def redis_prefix(redis_url: str) -> Iterator[str]:
     prefix = f"test-{uuid.uuid4().hex}"
     yield prefix
     client = Redis.from_url(redis_url)
-    for key in client.scan_iter(f"{{{prefix}}}:*", count=1000):
+    for key in client.scan_iter(f"{{{prefix}*}}:*", count=1000):
         client.delete(key)
     client.close()
 

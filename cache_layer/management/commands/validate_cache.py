@@ -1,0 +1,207 @@
+"""`manage.py validate_cache`: does the cache say what HubSpot says? Prints a table.
+
+Exit code 0: all that was compared is equal. 1: something had drifted (or a check failed). 2: HubSpot,
+the cache or the server could not be asked.
+
+    manage.py validate_cache                 a sample of every family
+    manage.py validate_cache --all           every entry, with progress
+    manage.py validate_cache --no-repair     look, change nothing
+    manage.py validate_cache --self-test     try the cache itself, on records made for it
+    manage.py validate_cache --json          the same for a machine
+
+A cache in a server's own memory cannot be seen from here, so that server is asked (`--url`), with
+CRON_SECRET or a staff member's `--token`. One in Redis is compared by this process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from typing_extensions import override
+
+from cache_layer.access import CacheAccess, Check, TruthUnavailable, cache_access
+from cache_layer.audit import validate
+from cache_layer.errors import BackendUnavailable
+from cache_layer.reports import as_json, joined
+from cache_layer.running_server import ServerUnavailable, validate_there
+from cache_layer.validation import DEFAULT_SAMPLE
+
+LOCAL_URL = "http://127.0.0.1:8000"
+DRIFTED, COULD_NOT_ASK = 1, 2
+WIDTH_IN_A_FILE = 120
+COLUMNS = ("sampled", "same", "drifted", "repaired", "skipped", "unknown")
+HEADINGS = ("family", "sampled", "equal", "drifted", "repaired", "skipped", "not answered")
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise ArgumentTypeError(f"{text!r} is no number above 0")
+    return int(text)
+
+
+class Command(BaseCommand):
+    help = "Compare the cache with HubSpot; exit 1 where something drifted, 2 if nobody answered."
+
+    @override
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        how_many = parser.add_mutually_exclusive_group()
+        how_many.add_argument(
+            "--sample", type=positive, default=DEFAULT_SAMPLE, metavar="N", help="of each family"
+        )
+        how_many.add_argument("--all", action="store_true", help="every entry")
+        how_many.add_argument("--self-test", action="store_true", help="four checks, end to end")
+        parser.add_argument("--repair", action=BooleanOptionalAction, default=True)
+        parser.add_argument("--url", default=LOCAL_URL, help="the server whose memory it is")
+        parser.add_argument("--token", default="", help="a staff member's, instead of CRON_SECRET")
+        parser.add_argument("--json", action="store_true", help="print JSON, not a table")
+
+    @override
+    def handle(self, *args: Any, **options: Any) -> None:
+        access = cache_access()
+        try:
+            if options["self_test"]:
+                self._self_test(access, as_text=options["json"])
+            else:
+                self._compare(access, options)
+        except (TruthUnavailable, ServerUnavailable) as error:
+            raise CommandError(str(error), returncode=COULD_NOT_ASK) from error
+        except BackendUnavailable as error:
+            sentence = f"The cache could not be asked: {error}"
+            raise CommandError(sentence, returncode=COULD_NOT_ASK) from error
+
+    def _self_test(self, access: CacheAccess, *, as_text: bool) -> None:
+        checks = access.self_test()
+        passed = all(check.passed for check in checks)
+        if as_text:
+            rows = [dataclasses.asdict(check) for check in checks]
+            self.stdout.write(json.dumps({"ok": passed, "checks": rows}, indent=2))
+        else:
+            self._print(_table_of_checks(checks, access.cache.backend.name))
+        if not passed:
+            sys.exit(DRIFTED)
+
+    def _compare(self, access: CacheAccess, options: dict[str, Any]) -> None:
+        shared = access.cache.backend.shared
+        with _progress(shown=options["all"] and not options["json"]) as progress:
+            look = _compared_here if shared else _compared_there
+            report = look(access, options, progress)
+        ok = report["drifted"] == 0 and report["complete"]
+        if options["json"]:
+            self.stdout.write(json.dumps({"ok": ok, **report}, indent=2, ensure_ascii=False))
+        else:
+            self._print(_table_of_families(report))
+            if report["drifts"]:
+                self._print(_table_of_drifts(report["drifts"]))
+            self.stdout.write(_sentence(report))
+        if report["drifted"] > 0:
+            sys.exit(DRIFTED)
+        if not report["complete"]:
+            sys.exit(COULD_NOT_ASK)
+
+    def _print(self, table: Table) -> None:
+        console = Console(width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE)
+        with console.capture() as capture:
+            console.print(table)
+        self.stdout.write(capture.get())
+
+
+@contextmanager
+def _progress(*, shown: bool) -> Iterator[Progress]:
+    """A bar for each family, on the error stream; the output stays the report alone."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, TimeRemainingColumn(), console=Console(stderr=True), disable=not shown
+    ) as progress:
+        yield progress
+
+
+def _compared_here(
+    access: CacheAccess, options: dict[str, Any], progress: Progress
+) -> dict[str, Any]:
+    tasks = {family.name: progress.add_task(family.name) for family in access.cache.catalogue}
+
+    def told(family: str, done: int, total: int) -> None:
+        progress.update(tasks[family], completed=done, total=total)
+
+    report = validate(
+        access,
+        who="validate_cache",
+        sample=None if options["all"] else options["sample"],
+        repair=options["repair"],
+        progress=told,
+    )
+    return as_json(report)
+
+
+def _compared_there(
+    access: CacheAccess, options: dict[str, Any], progress: Progress
+) -> dict[str, Any]:
+    """Ask the server for one family after the other, which is what can be told of its progress."""
+    secret = settings.CRON_SECRET
+    authorization = f"Token {options['token']}" if options["token"] else f"Bearer {secret}"
+    asked = {"all": options["all"], "repair": options["repair"], "sample": options["sample"]}
+    if not options["all"]:
+        return validate_there(options["url"], authorization, asked)
+    names = [family.name for family in access.cache.catalogue]
+    parts = [
+        validate_there(options["url"], authorization, asked | {"family": name})
+        for name in progress.track(names, description="families")
+    ]
+    return joined(parts)
+
+
+def _table_of_families(report: dict[str, Any]) -> Table:
+    table = Table(title="The cache compared with HubSpot")
+    table.add_column(HEADINGS[0])
+    for heading in HEADINGS[1:]:
+        table.add_column(heading, justify="right")
+    for name, numbers in report["byFamily"].items():
+        style = "red" if numbers["drifted"] else "yellow" if numbers["unknown"] else None
+        table.add_row(name, *(str(numbers[column]) for column in COLUMNS), style=style)
+    table.add_section()
+    table.add_row("all", *(str(report[column]) for column in COLUMNS), style="bold")
+    return table
+
+
+def _table_of_drifts(drifts: Sequence[dict[str, Any]]) -> Table:
+    table = Table(title="What had drifted")
+    for heading in ("key", "age", "difference", "repaired"):
+        table.add_column(heading, overflow="fold")
+    for drift in drifts:
+        repaired = "yes" if drift["repaired"] else "no"
+        table.add_row(drift["key"], f"{drift['ageSeconds']:.0f} s", drift["difference"], repaired)
+    return table
+
+
+def _table_of_checks(checks: Sequence[Check], backend: str) -> Table:
+    table = Table(title=f"The cache tried end to end ({backend})")
+    for heading in ("check", "result", "what was read"):
+        table.add_column(heading, overflow="fold")
+    for check in checks:
+        result = "[green]passed[/green]" if check.passed else "[red]failed[/red]"
+        table.add_row(check.name, result, check.seen)
+    return table
+
+
+def _sentence(report: dict[str, Any]) -> str:
+    if report["sampled"] == 0:
+        return "The cache is empty."
+    parts = [f"{report['sampled']} entries compared"]
+    if report["drifted"] == 0 and report["complete"]:
+        parts.append("none had drifted")
+    if report["drifted"] > 0:
+        parts.append(f"{report['drifted']} had drifted, {report['repaired']} repaired")
+    if not report["complete"]:
+        parts.append(f"HubSpot did not answer for {report['unknown']}")
+    return ", ".join(parts) + "."

@@ -1,0 +1,52 @@
+"""Asking the running server to compare its cache, for a command that cannot see it from outside."""
+
+from __future__ import annotations
+
+import json
+from http.client import HTTPException
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+PATH = "/api/cron/validate-cache-consistency"
+PATIENCE_S = 3600.0
+
+
+class ServerUnavailable(Exception):
+    """The server gave no report; the message says why, for a person."""
+
+
+def validate_there(
+    url: str, authorization: str, asked: dict[str, Any], *, patience_s: float = PATIENCE_S
+) -> dict[str, Any]:
+    """Return the report of the server at `url`; raises ServerUnavailable. All of a full cache takes
+    long, so the answer is waited for up to `patience_s` without a sign of life."""
+    if not url.startswith(("http://", "https://")):
+        raise ServerUnavailable(f"{url!r} is no address; it wants http://host:port.")
+    headers = {"Content-Type": "application/json"}
+    if authorization:
+        headers["Authorization"] = authorization
+    request = Request(  # noqa: S310 - http and https alone, see above
+        url.rstrip("/") + PATH, data=json.dumps(asked).encode(), headers=headers, method="POST"
+    )
+    try:
+        with urlopen(request, timeout=patience_s) as response:  # noqa: S310 - as above
+            body = json.load(response)
+        report: dict[str, Any] = body["data"]
+    except HTTPError as error:
+        raise ServerUnavailable(_refusal(error)) from error
+    except (OSError, HTTPException) as error:
+        raise ServerUnavailable(f"No server answers at {url}: {error}.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ServerUnavailable(f"What answers at {url} is not this API.") from error
+    return report
+
+
+def _refusal(error: HTTPError) -> str:
+    """Return what the server said, and what would help."""
+    try:
+        said = json.load(error)["error"]
+    except (ValueError, KeyError, TypeError, OSError):
+        said = f"status {error.code}"
+    help_ = " Set CRON_SECRET as the server has it, or give --token." if error.code == 401 else ""
+    return f"The server refused: {said}{help_}"
