@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from cache_layer import (
+    MISS,
     Cache,
     CacheConfig,
     Cause,
@@ -115,6 +116,22 @@ def test_a_store_during_a_flush_by_a_load_from_before_it_is_refused(
     cache.writing.flush(matches, cause=Cause.FORCED)
 
     assert [list(each.values()) for each in refused] == [["flushed"]]
+
+
+def test_a_value_is_kept_no_longer_than_its_loader_says(cache: Cache, truth: Truth) -> None:
+    ticket = cache.writing.lookup([]).ticket
+    loaded = {
+        truth.key("1"): Loaded("soon out of date", frozenset(), keep_s=5),
+        truth.key("2"): Loaded("out of date already", frozenset(), keep_s=0),
+    }
+
+    refused = cache.writing.store(ticket, truth.exam, loaded).refused
+
+    held = cache.look_up("exam:1")
+    assert held is not MISS
+    assert held.ttl_left_s <= 5
+    assert refused == {"exam:2": "too old"}
+    assert cache.look_up("exam:2") is MISS
 
 
 def test_a_read_never_fails_with_the_cache(

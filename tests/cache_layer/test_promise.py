@@ -12,6 +12,7 @@ from tests.cache_layer.truth import Truth
 
 EDITS = 150
 READERS = 8
+LOAD_S = 0.001  # as long as a fast network
 
 
 class Editor:
@@ -30,13 +31,14 @@ class Editor:
             for version in range(1, EDITS + 1):
                 tell(version)
                 self.promised = version
-                self.let_readers_read()
+                # Now and then at once, while loads are still in flight.
+                self.let_readers_read(version % 3 * READERS)
         finally:
             self.done.set()
 
-    def let_readers_read(self) -> None:
+    def let_readers_read(self, times: int) -> None:
         with self.answered:
-            enough = self.answers + READERS
+            enough = self.answers + times
             assert self.answered.wait_for(lambda: self.answers >= enough, WAIT_LIMIT_S)
 
     def webhook(self, version: int) -> None:
@@ -71,6 +73,8 @@ class Editor:
 
 def run(editor: Editor, tell: Callable[[int], None]) -> list[object]:
     editor.truth.exams = {"1": 0, "2": 0}
+    never = threading.Event()
+    editor.truth.before_answering = lambda: never.wait(LOAD_S)
     with ThreadPoolExecutor(READERS + 1) as pool:
         readers = [pool.submit(editor.read) for _ in range(READERS)]
         pool.submit(editor.edit, tell).result()

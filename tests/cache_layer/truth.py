@@ -32,7 +32,7 @@ class Truth:
         self.loads: list[list[str]] = []
         self.failing: Exception | None = None
         self.unknown: set[str] = set()
-        self.before_answering: Callable[[], None] = lambda: None
+        self.before_answering: Callable[[], object] = lambda: None
         self._lock = threading.Lock()
         self.exam = Family[object, str](
             name="exam", patterns=(KeyPattern("exam:{id}"),), ttl_s=TTL_S, load_many=self._exams
