@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpResponse
@@ -13,7 +14,8 @@ from rest_framework.response import Response
 
 from booking_api.api.documentation import answers
 from booking_api.api.envelope import answer, answer_rendered
-from booking_api.api.identity import PairFields, StudentViewSet
+from booking_api.api.identity import PairFields, StudentViewSet, pair_of
+from booking_api.api.inputs import checked
 from booking_api.queries.booking_detail import booking_detail
 from booking_api.queries.page_rendering import with_credits
 from booking_api.queries.student_bookings import DEFAULT_LIMIT, PageAsked
@@ -35,16 +37,16 @@ class BookingListQuery(PairFields):
         max_length=512, default=None, help_text="A cursor from `pagination.next`; wins over `page`."
     )
 
-    def asked(self, contact_id: str) -> PageAsked:
-        """Return the validated question about this contact."""
-        data = self.validated_data
-        return PageAsked(
-            contact_id=contact_id,
-            filter=data["filter"],
-            page=data["page"],
-            limit=data["limit"],
-            after=data["after"],
-        )
+
+def page_asked(contact_id: str, values: Mapping[str, Any]) -> PageAsked:
+    """Return the question of a checked query about this contact."""
+    return PageAsked(
+        contact_id=contact_id,
+        filter=values["filter"],
+        page=values["page"],
+        limit=values["limit"],
+        after=values["after"],
+    )
 
 
 class ExamFields(serializers.Serializer[Any]):
@@ -149,11 +151,12 @@ class BookingViewSet(StudentViewSet):
         responses=answers("BookingList", BookingListFields(), 400, 401, 429, 503),
     )
     def list(self, request: Request) -> HttpResponse:
-        query = BookingListQuery(data=request.query_params.dict())
-        query.is_valid(raise_exception=True)
-        portal = self.portal(request, query.pair().email)
-        contact = authenticated_contact(portal, query.pair())
-        page = portal.reads.booking_page(query.asked(contact.id).key_arguments(), portal.context)
+        values = checked(BookingListQuery, request.query_params.dict())
+        pair = pair_of(values)
+        portal = self.portal(request, pair.email)
+        contact = authenticated_contact(portal, pair)
+        asked = page_asked(contact.id, values)
+        page = portal.reads.booking_page(asked.key_arguments(), portal.context)
         credits_left = portal.reads.all_credits(contact.id, portal.context)
         return answer_rendered(with_credits(page, credits_left), "The student's bookings.")
 
@@ -165,10 +168,9 @@ class BookingViewSet(StudentViewSet):
     def retrieve(self, request: Request, booking_id: str) -> Response:
         if booking_id.strip() == "":
             raise MissingBookingId
-        query = PairFields(data=request.query_params.dict())
-        query.is_valid(raise_exception=True)
+        pair = pair_of(checked(PairFields, request.query_params.dict()))
         if RECORD_ID.fullmatch(booking_id) is None:
             raise BookingNotFound
-        portal = self.portal(request, query.pair().email)
-        found = booking_detail(portal, booking_id, query.pair())
+        portal = self.portal(request, pair.email)
+        found = booking_detail(portal, booking_id, pair)
         return answer(BookingDetailFields(found).data, "The booking.")

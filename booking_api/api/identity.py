@@ -7,6 +7,7 @@ on every request. Wrong pairs are counted here, against guessing.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -39,12 +40,10 @@ class PairFields(serializers.Serializer[Any]):
     student_id = serializers.RegexField(r"\A[A-Z0-9]+\Z", max_length=64)
     email = serializers.EmailField(max_length=254)
 
-    def pair(self) -> StudentPair:
-        """Return the validated pair."""
-        return StudentPair(
-            student_id=self.validated_data["student_id"],
-            email=self.validated_data["email"].lower(),
-        )
+
+def pair_of(values: Mapping[str, Any]) -> StudentPair:
+    """Return the pair among checked values."""
+    return StudentPair(student_id=values["student_id"], email=values["email"].lower())
 
 
 class StudentViewSet(ViewSet):

@@ -11,7 +11,8 @@ from rest_framework.response import Response
 
 from booking_api.api.documentation import answers
 from booking_api.api.envelope import answer
-from booking_api.api.identity import PairFields, StudentViewSet
+from booking_api.api.identity import PairFields, StudentViewSet, pair_of
+from booking_api.api.inputs import checked
 from booking_api.queries.available_exams import available_exams
 from booking_api.queries.credit_check import credit_check
 from booking_api.rules.errors import InvalidRequest
@@ -77,14 +78,13 @@ class MockExamViewSet(StudentViewSet):
         responses=answers("AvailableExams", AvailableExamFields(many=True), 400, 429, 503),
     )
     def available(self, request: Request) -> Response:
-        query = AvailableQuery(data=request.query_params.dict())
-        query.is_valid(raise_exception=True)
+        values = checked(AvailableQuery, request.query_params.dict())
         portal = self.portal(request)
         seats = available_exams(
             portal,
-            known_mock_type(portal.profile, query.validated_data["mock_type"]),
-            include_full=query.validated_data["include_capacity"],
-            realtime=query.validated_data["realtime"],
+            known_mock_type(portal.profile, values["mock_type"]),
+            include_full=values["include_capacity"],
+            realtime=values["realtime"],
         )
         return answer(AvailableExamFields(seats, many=True).data, f"{len(seats)} mock exams.")
 
@@ -94,12 +94,12 @@ class MockExamViewSet(StudentViewSet):
         responses=answers("CreditCheck", CreditCheckFields(), 400, 404, 413, 415, 429, 503),
     )
     def validate_credits(self, request: Request) -> Response:
-        body = CreditsAsked(data=request.data)
-        body.is_valid(raise_exception=True)
-        portal = self.portal(request, body.pair().email)
-        mock_type = known_mock_type(portal.profile, body.validated_data["mock_type"])
-        checked = credit_check(portal, body.pair(), mock_type)
-        data = CreditCheckFields(checked).data
-        if checked.eligible:
+        values = checked(CreditsAsked, request.data)
+        pair = pair_of(values)
+        portal = self.portal(request, pair.email)
+        mock_type = known_mock_type(portal.profile, values["mock_type"])
+        found = credit_check(portal, pair, mock_type)
+        data = CreditCheckFields(found).data
+        if found.eligible:
             del data["error_message"]
         return answer(data, "The credits were checked.")
