@@ -343,6 +343,7 @@ CORS_EXPOSE_HEADERS = ["x-request-id", "server-timing", "retry-after"]
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["booking_api.api.envelope.JsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["booking_api.api.envelope.JsonParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "booking_api.api.envelope.Negotiation",
     "DEFAULT_METADATA_CLASS": "booking_api.api.envelope.AllowedMethods",
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
