@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import ClassVar
 
 from django.conf import settings
@@ -29,19 +31,27 @@ def address_of(text: str) -> IPAddress | None:
         return None
 
 
-def is_trusted(address: IPAddress) -> bool:
-    return any(address in ipaddress.ip_network(known) for known in settings.TRUSTED_PROXIES)
+def is_trusted(address: IPAddress, trusted: Iterable[str]) -> bool:
+    return any(address in ipaddress.ip_network(known) for known in trusted)
 
 
 def client_address(request: HttpRequest | Request) -> str:
-    """Return who is calling, as something to count by.
+    """Return who is calling, as something to count by."""
+    return _caller(
+        request.META.get("REMOTE_ADDR", ""),
+        request.META.get("HTTP_X_FORWARDED_FOR", ""),
+        tuple(settings.TRUSTED_PROXIES),
+    )
 
-    `X-Forwarded-For` is written by anyone; it is read from its right end, and only as far as our
-    own proxies wrote it. An IPv6 caller is its /64: one household has that many addresses.
-    """
-    address = address_of(request.META.get("REMOTE_ADDR", ""))
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    while address is not None and is_trusted(address) and len(forwarded) > 0:
+
+# Asked more than once for each request, and mostly by the same callers.
+@lru_cache(maxsize=4096)
+def _caller(remote: str, forwarded_for: str, trusted: tuple[str, ...]) -> str:
+    """`X-Forwarded-For` is written by anyone; it is read from its right end, and only as far as our
+    own proxies wrote it. An IPv6 caller is its /64: one household has that many addresses."""
+    address = address_of(remote)
+    forwarded = forwarded_for.split(",")
+    while address is not None and is_trusted(address, trusted) and len(forwarded) > 0:
         said = address_of(forwarded.pop())
         if said is None:
             break
@@ -66,12 +76,13 @@ class Window:
         if self._rate is None:
             return 0
         cache, key = caches["throttles"], self._key(self._rate[1])
-        if cache.add(key, 1, timeout=self._rate[1]):
-            return 1
-        try:
-            return cache.incr(key) or 0
-        except ValueError:  # evicted between the two
-            return 1
+        for _ in range(2):
+            try:
+                return cache.incr(key) or 0
+            except ValueError:  # the window's first
+                if cache.add(key, 1, timeout=self._rate[1]):
+                    return 1
+        return 1  # evicted between the two
 
     def count(self) -> int:
         if self._rate is None:
