@@ -12,13 +12,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from urllib.parse import quote, unquote
 
 from cache_layer.errors import BadPattern
 
 LONGEST_KEY = 2000
+BUILT_KEYS_KEPT = 4096
 
 _ESCAPED = r"[A-Za-z0-9_.~%-]"
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
@@ -118,6 +119,8 @@ class KeyPattern:
         self.kinds: Mapping[str, Kind] = MappingProxyType(
             {name: kinds.get(name, Kind.TEXT) for name in names}
         )
+        # Checking and escaping cost more than finding what they gave the last time.
+        self._built = lru_cache(maxsize=BUILT_KEYS_KEPT)(self._build)
         if _LITERAL.fullmatch(self._segments[0]) is None:
             raise BadPattern(f"{text!r} must start with a word.")
         for part in self._segments:
@@ -127,6 +130,10 @@ class KeyPattern:
     def build(self, arguments: Mapping[str, str]) -> Key:
         """Return the key of these arguments; raises BadPattern when one is missing, unknown,
         empty, of another kind, or all together too long."""
+        return self._built(tuple(arguments.items()))
+
+    def _build(self, items: tuple[tuple[str, str], ...]) -> Key:
+        arguments = dict(items)
         if arguments.keys() != self.kinds.keys():
             raise BadPattern(f"{self.text} is built from {', '.join(self.kinds) or 'nothing'}.")
         text = self._join(arguments)

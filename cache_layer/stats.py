@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 MINUTES_KEPT = 60
@@ -54,6 +55,9 @@ class Tally:
     family: str = ""
     detail: str = ""
 
+
+# Counted several times a read, and always the same few.
+_tally = lru_cache(maxsize=1024)(Tally)
 
 Tallies = Mapping[Tally, int]
 
@@ -117,7 +121,7 @@ class Stats:
     def add(self, count: Count, family: str = "", number: int = 1, detail: str = "") -> None:
         if number == 0:
             return
-        tally = Tally(count, family, str(detail))
+        tally = _tally(count, family, str(detail))
         minute = self._clock().replace(second=0, microsecond=0)
         with self._lock:
             self._totals[tally] += number
