@@ -17,6 +17,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.signals import got_request_exception
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -206,6 +207,7 @@ def plain(request: HttpRequest, meaning: Failure) -> HttpResponse:
     )
 
 
+@csrf_exempt  # or a write would be refused for its missing token, with a page
 def unknown_address(request: HttpRequest) -> HttpResponse:
     """The last route under /api/: with DEBUG, Django's own 404 would be a page."""
     return plain(request, NO_SUCH_ADDRESS)

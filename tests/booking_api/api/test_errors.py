@@ -6,6 +6,7 @@ import logging
 
 import pytest
 from django.core.signals import got_request_exception
+from django.test import Client
 from pytest_django import Settings
 
 from booking_api.api.errors import MEANINGS, STATUS_OF_CODE
@@ -33,6 +34,13 @@ def test_an_unknown_address_is_not_found(
     settings.DEBUG = debug
 
     assert_envelope(api.get(path), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+def test_a_write_to_an_unknown_address_is_not_found_either(method: str) -> None:
+    strict = Api(Client(enforce_csrf_checks=True, raise_request_exception=False))
+
+    assert_envelope(strict.send(method, "/api/unknown", body=b"{}"), 404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize(
