@@ -16,6 +16,7 @@ from booking_api.api.documentation import answers
 from booking_api.api.envelope import answer, answer_rendered
 from booking_api.api.identity import PairFields, StudentViewSet, pair_of
 from booking_api.api.inputs import checked
+from booking_api.api.throttles import FailedPairThrottle, StudentReadThrottle
 from booking_api.queries.booking_detail import booking_detail
 from booking_api.queries.page_rendering import with_credits
 from booking_api.queries.student_bookings import DEFAULT_LIMIT, PageAsked
@@ -144,6 +145,8 @@ class BookingDetailFields(serializers.Serializer[Any]):
 
 class BookingViewSet(StudentViewSet):
     """`/api/bookings/…`"""
+
+    throttle_classes = (FailedPairThrottle, StudentReadThrottle)
 
     @extend_schema(
         summary="A student's bookings, a page at a time",

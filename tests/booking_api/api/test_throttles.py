@@ -81,6 +81,20 @@ def test_guessing_through_the_credit_check_counts_as_well(api: Api, portal: Port
         assert api.get(LIST, **alice.pair).status == 429
 
 
+def test_an_invented_student_id_does_not_make_another_caller_of_who_asks_for_exams(
+    api: Api, portal: Portal
+) -> None:
+    with time_machine.travel(NOON, tick=False):
+        statuses = [
+            api.get(
+                "/api/mock-exams/available", mock_type="clinical", student_id=f"S{number}"
+            ).status
+            for number in range(6)
+        ]
+
+    assert statuses == [200] * 5 + [429]
+
+
 def test_another_address_is_not_stopped(api: Api, portal: Portal) -> None:
     alice = portal.student("alice")
     with time_machine.travel(NOON, tick=False):
