@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from django.conf import settings
@@ -24,7 +27,7 @@ from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.cached import Composed, LoadContext, tags_of_exam, tags_of_student
 from hubspot_sync.cached_reads import CachedPortal, ReadsFor
 from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.deadlines import Deadline
+from hubspot_sync.deadlines import Deadline, Monotonic
 from hubspot_sync.ledger import Observer
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.reads import HubSpotReads, PortalReads
@@ -36,6 +39,17 @@ SELF_TEST_S = 120.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Clocks:
+    """The time a process goes by: what is now, and what cached entries age by."""
+
+    now: Callable[[], datetime] = timezone.now
+    monotonic: Monotonic = time.monotonic
+
+
+REAL_TIME = Clocks()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Services:
     """What one process shares between its requests."""
 
@@ -44,12 +58,18 @@ class Services:
     client: HubSpotClient
     hubspot: PortalReads
     cached: CachedPortal
+    clocks: Clocks
 
 
 class Composition:
-    """Holds the process's services, and who wants to hear of their calls."""
+    """Holds the process's services, and who wants to hear of their calls.
+
+    `clocks` are the real ones but for those who live through an hour in seconds; they are read when
+    the services are built.
+    """
 
     def __init__(self) -> None:
+        self.clocks = REAL_TIME
         self._lock = threading.Lock()
         self._services: Services | None = None
         self._observers: list[Observer] = []
@@ -91,25 +111,33 @@ class Composition:
         hubspot = HubSpotReads(
             profile=profile,
             coalescer=client.coalescer,
-            transport=client.transport,
-            now=timezone.now,
+            now=self.clocks.now,
         )
-        cached = cached_portal(profile, client, hubspot, settings.CACHE)
+        cached = cached_portal(profile, client, hubspot, settings.CACHE, self.clocks)
         cached.cache.invalidation.observe(note_invalidation)
         return Services(
-            pid=os.getpid(), profile=profile, client=client, hubspot=hubspot, cached=cached
+            pid=os.getpid(),
+            profile=profile,
+            client=client,
+            hubspot=hubspot,
+            cached=cached,
+            clocks=self.clocks,
         )
 
 
 def cached_portal(
-    profile: PortalProfile, client: HubSpotClient, hubspot: PortalReads, config: CacheConfig
+    profile: PortalProfile,
+    client: HubSpotClient,
+    hubspot: PortalReads,
+    config: CacheConfig,
+    clocks: Clocks = REAL_TIME,
 ) -> CachedPortal:
     def compose(reads_for: ReadsFor) -> Composed:
         return ComposedLoaders(
             profile=profile,
             config=config,
             fan_out=client.fan_out,
-            now=timezone.now,
+            now=clocks.now,
             reads_for=reads_for,
         ).composed()
 
@@ -119,6 +147,7 @@ def cached_portal(
         config=config,
         compose=compose,
         load_s=settings.HUBSPOT.request_deadline_s,
+        clock=clocks.monotonic,
     )
 
 
@@ -126,6 +155,12 @@ _composition = Composition()
 services = _composition.services
 observe_calls = _composition.observe_calls
 close = _composition.close
+
+
+def go_by(clocks: Clocks) -> None:
+    """Let this process go by other clocks; what was built by the old ones is closed."""
+    _composition.close()
+    _composition.clocks = clocks
 
 
 def portal(context: CallContext, subject: str | None = None) -> Portal:
@@ -136,7 +171,7 @@ def portal(context: CallContext, subject: str | None = None) -> Portal:
         profile=built.profile,
         reads=built.cached.reads(subject),
         fan_out=built.client.fan_out,
-        now=timezone.now(),
+        now=built.clocks.now(),
         context=context,
     )
 

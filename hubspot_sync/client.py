@@ -54,7 +54,7 @@ def build_client(
     return HubSpotClient(
         transport=transport,
         batch=batch,
-        coalescer=Coalescer(batch),
+        coalescer=Coalescer(batch, transport),
         ledger=ledger,
         fan_out=fan_out,
     )

@@ -3,7 +3,8 @@
 Callers that want the same kind of thing while a call for it is under way gather, and their ids go
 out together in the next one. There are no timers: a lone caller waits for nobody, and a gathering
 that has filled a whole request leaves at once. Each caller gets its own result and waits only until
-its own deadline.
+its own deadline. A call that takes overly long does not hold up those who came after it: they go
+out beside it. People and background work never share, because background calls wait for people.
 
 Only a call *not yet sent* may be joined: an answer under way could be older than the caller's own
 start, and show it a world before its own write.
@@ -11,16 +12,26 @@ start, and show it a world before its own write.
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from hubspot_sync.batch import ASSOCIATION_READ_LIMIT, READ_LIMIT, BatchClient, normal_key
 from hubspot_sync.context import CallContext
-from hubspot_sync.errors import Refused, Unavailable
+from hubspot_sync.errors import HubSpotError, Refused, Unavailable
 from hubspot_sync.outcomes import Many
+from hubspot_sync.paging import SearchFilter, search_ids
 from hubspot_sync.raw_records import RawRecord
+from hubspot_sync.transport import Transport
+
+OVERLY_LONG_S: Final = 1.0
+MOST_SIDE_BY_SIDE: Final = 3
+"""So many calls of a kind at once, full ones not counted: while the budget is what they wait for,
+more of them would only make it scarcer."""
+THE_SEARCH: Final = "search"
+"""All who share a search ask for one thing: its ids."""
 
 V = TypeVar("V")
 Ask = Callable[[Collection[str], CallContext], Many[V]]
@@ -69,10 +80,11 @@ class _Lane(Generic[V]):
 
 
 class Coalescer:
-    """Batch reads shared between threads."""
+    """Batch reads and searches shared between threads."""
 
-    def __init__(self, batch: BatchClient) -> None:
+    def __init__(self, batch: BatchClient, transport: Transport) -> None:
         self._batch = batch
+        self._transport = transport
         self._lock = threading.Lock()
         self._lanes: dict[Hashable, _Lane[Any]] = {}
 
@@ -111,10 +123,28 @@ class Coalescer:
         limit = ASSOCIATION_READ_LIMIT
         return self._shared(key, limit, ask, tuple(dict.fromkeys(normal)), context)
 
+    def search_ids(
+        self, object_type: str, filters: Sequence[SearchFilter], *, context: CallContext
+    ) -> tuple[str, ...]:
+        """Return `paging.search_ids`, shared with others who search for the same. Raises
+        HubSpotError."""
+        wanted = tuple(filters)
+
+        def ask(_asked: Collection[str], shared: CallContext) -> Many[tuple[str, ...]]:
+            try:
+                found = search_ids(self._transport, object_type, wanted, shared)
+            except HubSpotError as error:
+                return Many(found={}, unknown={THE_SEARCH: error})
+            return Many(found={THE_SEARCH: found})
+
+        key = ("search", object_type, wanted)
+        searched = self._shared(key, math.inf, ask, (THE_SEARCH,), context)
+        return searched.require_complete().found[THE_SEARCH]
+
     def _shared(
         self,
-        key: Hashable,
-        limit: int,
+        question: Hashable,
+        limit: float,
         ask: Ask[V],
         ids: tuple[str, ...],
         context: CallContext,
@@ -122,6 +152,7 @@ class Coalescer:
         """Join the next call of this kind, make it if it is our turn, and take our part."""
         if len(ids) == 0:
             return Many(found={})
+        key = (context.priority, question)
         caller = _Caller(ids=ids, context=context)
         with self._lock:
             lane = self._lanes.setdefault(key, _Lane())
@@ -129,29 +160,42 @@ class Coalescer:
             gathering.callers.append(caller)
             if lane.under_way == 0 or len(gathering.ids) >= limit:
                 lane.depart()
-        caller.woken.wait(context.deadline.remaining_s())
-        with self._lock:
-            if not gathering.departed:
-                gathering.callers.remove(caller)
+        self._wait(lane, gathering, caller)
         if caller.leads:
-            self._make(lane, gathering, ask)
+            self._make(key, gathering, ask)
         if gathering.outcome is None:
             return _unknown(ids, "The shared call to HubSpot did not end in time.")
         own = _part(gathering.outcome, ids)
-        if len(gathering.callers) > 1 and _one_caller_may_be_guilty(own):
+        if len(gathering.ids) > len(ids) and _one_caller_may_be_guilty(own):
             return ask(ids, context)
         return own
 
-    def _make(self, lane: _Lane[V], gathering: _Gathering[V], ask: Ask[V]) -> None:
+    def _wait(self, lane: _Lane[V], gathering: _Gathering[V], caller: _Caller) -> None:
+        """Wait for the caller's turn or result; who is out of time before the call is made leaves."""
+        deadline = caller.context.deadline
+        caller.woken.wait(min(OVERLY_LONG_S, deadline.remaining_s()))
+        with self._lock:
+            early = not gathering.departed and not deadline.passed
+            if early and lane.under_way < MOST_SIDE_BY_SIDE:
+                lane.depart()
+        caller.woken.wait(deadline.remaining_s())
+        with self._lock:
+            if not gathering.departed:
+                gathering.callers.remove(caller)
+
+    def _make(self, key: Hashable, gathering: _Gathering[V], ask: Ask[V]) -> None:
         """Make the call for all who gathered, and let the next gathering go."""
         try:
             shared = CallContext.joined([caller.context for caller in gathering.callers])
             gathering.outcome = ask(gathering.ids, shared)
         finally:
             with self._lock:
+                lane = self._lanes[key]
                 lane.under_way -= 1
                 if len(lane.gathering.callers) > 0:
                     lane.depart()
+                elif lane.under_way == 0:
+                    del self._lanes[key]
             for caller in gathering.callers:
                 caller.woken.set()
 

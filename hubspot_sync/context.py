@@ -27,8 +27,8 @@ class CallContext:
 
     @classmethod
     def joined(cls, contexts: Sequence[CallContext]) -> CallContext:
-        """Return the context of one call made for several: the latest deadline, the most urgent
-        priority, counted by each."""
+        """Return the context of one call made for several of one priority: the latest deadline,
+        counted by each."""
         deadline = contexts[0].deadline
         meters: dict[int, Meter] = {}
         for context in contexts:
@@ -36,6 +36,6 @@ class CallContext:
             meters.update((id(meter), meter) for meter in context.meters)
         return cls(
             deadline=deadline,
-            priority=min(context.priority for context in contexts),
+            priority=contexts[0].priority,
             meters=tuple(meters.values()),
         )

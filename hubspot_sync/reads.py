@@ -16,7 +16,7 @@ from typing_extensions import override
 from hubspot_sync.coalesce import Coalescer
 from hubspot_sync.context import CallContext
 from hubspot_sync.outcomes import Many
-from hubspot_sync.paging import SearchFilter, search_ids
+from hubspot_sync.paging import SearchFilter
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.raw_records import RawRecord
 from hubspot_sync.records import (
@@ -33,7 +33,6 @@ from hubspot_sync.records import (
     read_enrollment,
     read_exam,
 )
-from hubspot_sync.transport import Transport
 
 
 class PortalReads(Protocol):
@@ -96,13 +95,11 @@ class HubSpotReads(PortalReads):
         *,
         profile: PortalProfile,
         coalescer: Coalescer,
-        transport: Transport,
         now: Callable[[], datetime],
     ) -> None:
         self._profile = profile
         self._types = profile.object_types
         self._coalescer = coalescer
-        self._transport = transport
         self._now = now
 
     @override
@@ -188,13 +185,14 @@ class HubSpotReads(PortalReads):
                 property_name=names["exam_date"], operator="GTE", value=yesterday.isoformat()
             ),
         )
-        return search_ids(self._transport, self._types.mock_exams, filters, context)
+        return self._coalescer.search_ids(self._types.mock_exams, filters, context=context)
 
     @override
     def student_exists(self, student_id: str, context: CallContext) -> bool:
         name = self._profile.contact_properties["student_id"]
         same = SearchFilter(property_name=name, operator="EQ", value=student_id)
-        return len(search_ids(self._transport, self._types.contacts, (same,), context)) > 0
+        same_id = self._coalescer.search_ids(self._types.contacts, (same,), context=context)
+        return len(same_id) > 0
 
     def _linked(
         self, from_type: str, to_type: str, ids: Collection[str], context: CallContext

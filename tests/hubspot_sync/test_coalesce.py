@@ -2,111 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
-import orjson
 import pytest
 
-from hubspot_sync.client import HubSpotClient
-from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import Refused, Unavailable
 from hubspot_sync.ledger import Meter
-from hubspot_sync.outcomes import Many
-from hubspot_sync.raw_records import RawRecord
 from tests.hubspot_sync.clients import BOOKINGS, CONTACTS, asking, client_of
-from tests.hubspot_sync.wire_server import WireServer, reply, wire_server
+from tests.hubspot_sync.stage import PATIENCE_S, raised_stage
 from tests.sandbox import SandboxHandle
-
-PATIENCE_S = 10.0
-
-
-class Stage:
-    """A HubSpot that answers when told to, and callers whose joining can be waited for."""
-
-    def __init__(self) -> None:
-        self.server: WireServer
-        self.client: HubSpotClient
-        self.arrived = threading.Semaphore(0)
-        self.curtain = threading.Semaphore(0)
-        self.results: dict[str, Many[RawRecord]] = {}
-        self.threads: list[threading.Thread] = []
-
-    def behave(self, connection: socket.socket, number: int) -> bool:
-        ids = self.asked(number)
-        self.arrived.release()
-        assert self.curtain.acquire(timeout=PATIENCE_S)
-        if "666" in ids:
-            refusal = {"category": "VALIDATION_ERROR", "message": "666 is invalid"}
-            connection.sendall(reply(orjson.dumps(refusal), status="400 Bad Request"))
-            return True
-        body = {"results": [{"id": one, "properties": {"call": str(number)}} for one in ids]}
-        connection.sendall(reply(orjson.dumps(body)))
-        return True
-
-    def asked(self, number: int) -> list[str]:
-        """The ids of a call, from 1."""
-        body = self.server.requests[number - 1].split(b"\r\n\r\n")[1]
-        return [one["id"] for one in orjson.loads(body)["inputs"]]
-
-    def enter(
-        self,
-        name: str,
-        ids: Sequence[str],
-        *,
-        seconds: float = PATIENCE_S,
-        properties: Sequence[str] = (),
-        meters: Sequence[Meter] = (),
-    ) -> None:
-        """Have somebody ask; returns once they have joined a call."""
-        joined = threading.Event()
-
-        def clock() -> float:
-            # Looked at first when the caller, having joined, begins to wait.
-            joined.set()
-            return time.monotonic()
-
-        context = CallContext(
-            deadline=Deadline(at_s=time.monotonic() + seconds, clock=clock), meters=tuple(meters)
-        )
-
-        def ask() -> None:
-            self.results[name] = self.client.coalescer.read(
-                CONTACTS, ids, properties=properties, context=context
-            )
-
-        thread = threading.Thread(target=ask)
-        self.threads.append(thread)
-        thread.start()
-        assert joined.wait(PATIENCE_S)
-
-    def wait_for_call(self) -> None:
-        assert self.arrived.acquire(timeout=PATIENCE_S)
-
-    def answer(self, times: int = 1) -> None:
-        self.curtain.release(times)
-
-    def finish(self) -> None:
-        for thread in self.threads:
-            thread.join(PATIENCE_S)
-
-    @property
-    def calls(self) -> int:
-        return len(self.server.requests)
-
-
-@contextmanager
-def raised_stage(**config: Any) -> Iterator[Stage]:
-    stage = Stage()
-    with wire_server(stage.behave) as server, client_of(server.base_url, **config) as client:
-        stage.server, stage.client = server, client
-        yield stage
-        stage.finish()
 
 
 def test_a_lone_caller_waits_for_nobody() -> None:
@@ -222,11 +127,29 @@ def test_a_shared_call_that_fails_is_unknown_to_each_of_its_callers(
     assert read.unknown.keys() == {"1", "2"}
 
 
-def test_background_work_joined_by_a_person_is_a_persons_call() -> None:
-    deadline = Deadline.after(1)
-    slow = CallContext(deadline=deadline, priority=Priority.BACKGROUND)
+def test_a_person_never_waits_for_a_call_of_background_work() -> None:
+    """Background calls yield to people, so they may be under way for long."""
+    with raised_stage() as stage:
+        stage.enter("recount", ["1"], background=True)
+        stage.wait_for_call()
+        stage.enter("second recount", ["1"], background=True)
+        stage.enter("alice", ["1"])
+        stage.wait_for_call()
+        stage.answer(3)
 
-    assert CallContext.joined([slow, CallContext(deadline=deadline)]).priority is Priority.PEOPLE
+    assert stage.results["alice"].found["1"].properties["call"] == "2"
+
+
+def test_a_call_that_takes_overly_long_does_not_hold_up_those_who_came_after_it() -> None:
+    with raised_stage() as stage:
+        stage.enter("stuck", ["1"])
+        stage.wait_for_call()
+        stage.enter("alice", ["2"])
+        stage.enter("bob", ["3"])
+        stage.wait_for_call()
+        stage.answer(2)
+
+    assert sorted(stage.asked(2)) == ["2", "3"]
 
 
 @pytest.mark.parametrize("readers", [60])

@@ -42,7 +42,6 @@ def reads(client: HubSpotClient, profile: PortalProfile) -> HubSpotReads:
     return HubSpotReads(
         profile=profile,
         coalescer=client.coalescer,
-        transport=client.transport,
         now=lambda: datetime.now(UTC),
     )
 
@@ -162,7 +161,6 @@ def test_a_portal_may_have_several_words_for_an_open_exam(
     reads = HubSpotReads(
         profile=profile,
         coalescer=client.coalescer,
-        transport=client.transport,
         now=lambda: datetime.now(UTC),
     )
 
@@ -185,7 +183,6 @@ def test_an_exam_of_last_night_is_still_asked_for(
     reads = HubSpotReads(
         profile=portal.profile,
         coalescer=client.coalescer,
-        transport=client.transport,
         now=lambda: datetime.now(UTC) + timedelta(days=1),
     )
 
