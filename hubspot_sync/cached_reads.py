@@ -9,6 +9,7 @@ and for checking the cache against the truth.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -36,7 +37,7 @@ from hubspot_sync.cached import (
     portal_families,
 )
 from hubspot_sync.context import CallContext
-from hubspot_sync.deadlines import Deadline
+from hubspot_sync.deadlines import Deadline, Monotonic
 from hubspot_sync.errors import HubSpotError, Unavailable
 from hubspot_sync.outcomes import Many
 from hubspot_sync.portal.profile import PortalProfile
@@ -279,7 +280,7 @@ class CachedPortal:
     """The portal with its cache in front: made once per process.
 
     `compose` makes the loaders of composed entries; they get their reads by `reads_for`. A load may
-    take `load_s` seconds.
+    take `load_s` seconds; `clock` is what entries age by.
     """
 
     def __init__(
@@ -290,12 +291,13 @@ class CachedPortal:
         config: CacheConfig,
         compose: Callable[[ReadsFor], Composed],
         load_s: float,
+        clock: Monotonic = time.monotonic,
     ) -> None:
         self._profile = profile
         self._hubspot = hubspot
         self._load_s = load_s
         self.families = portal_families(profile, hubspot, config, compose(self.reads_for))
-        self.cache = open_cache(self.families.catalogue(), config)
+        self.cache = open_cache(self.families.catalogue(), config, clock=clock)
 
     def reads(self, subject: str | None = None) -> FamilyReads:
         """Return the reads for one request; `subject` is the student it is for, if any."""
