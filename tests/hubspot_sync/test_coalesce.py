@@ -127,8 +127,8 @@ def test_a_shared_call_that_fails_is_unknown_to_each_of_its_callers(
     assert read.unknown.keys() == {"1", "2"}
 
 
-def test_a_person_never_waits_for_a_call_of_background_work() -> None:
-    """Background calls yield to people, so they may be under way for long."""
+def test_a_person_never_shares_a_call_with_background_work() -> None:
+    """Background calls wait for people, so they may be under way for long."""
     with raised_stage() as stage:
         stage.enter("recount", ["1"], background=True)
         stage.wait_for_call()
@@ -138,6 +138,7 @@ def test_a_person_never_waits_for_a_call_of_background_work() -> None:
         stage.answer(3)
 
     assert stage.results["alice"].found["1"].properties["call"] == "2"
+    assert stage.calls == 3
 
 
 def test_a_call_that_takes_overly_long_does_not_hold_up_those_who_came_after_it() -> None:
