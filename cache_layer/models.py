@@ -60,9 +60,9 @@ class CachePage(models.Model):
     class Meta:
         managed = False
         default_permissions = ()
-        verbose_name = "cache"
-        verbose_name_plural = "cache"
+        verbose_name = "overview"
+        verbose_name_plural = "overview"
 
     @override
     def __str__(self) -> str:
-        return "cache"
+        return "overview"

@@ -17,8 +17,8 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
             ],
             options={
-                'verbose_name': 'cache',
-                'verbose_name_plural': 'cache',
+                'verbose_name': 'overview',
+                'verbose_name_plural': 'overview',
                 'managed': False,
                 'default_permissions': (),
             },

@@ -1,0 +1,201 @@
+"""The cache in Django's admin: its page, and the two records, which nobody may change.
+
+The page shows numbers to all staff. It looks up a key, compares a sample with the truth and, for
+holders of `cache.invalidate`, removes entries: first how many would go, then the deed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import models
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from typing_extensions import override
+
+from cache_layer import page
+from cache_layer.access import CacheAccess, cache_access
+from cache_layer.audit import validate
+from cache_layer.entries import MISS
+from cache_layer.errors import BackendUnavailable, BadPattern
+from cache_layer.forced import Asked, preview, remove
+from cache_layer.forms import InvalidateForm, LookUpForm, ValidateForm
+from cache_layer.models import CacheInvalidation, CachePage, ValidationRun
+from cache_layer.reports import as_json
+
+MAY_INVALIDATE = "cache.invalidate"
+SILENT = "The cache does not answer now. Requests are served from HubSpot; please try again."
+NOT_ALLOWED = (
+    "You may not remove entries: that needs the permission “Can remove entries from the cache” "
+    f"({MAY_INVALIDATE}). An administrator can give it to you."
+)
+
+
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+    """Rows are written by the application and by nobody else; who may view them may."""
+
+    @override
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    @override
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    @override
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+
+@admin.register(CacheInvalidation)
+class CacheInvalidationAdmin(ReadOnly):
+    list_display = ("at", "who", "reason", "scope", "named", "removed", "delivered")
+    list_filter = ("scope", "delivered")
+    search_fields = ("who", "reason")
+    date_hierarchy = "at"
+
+
+@admin.register(ValidationRun)
+class ValidationRunAdmin(ReadOnly):
+    list_display = ("at", "who", "sampled", "drifted", "repaired", "skipped", "unknown", "error")
+    list_filter = ("who",)
+    date_hierarchy = "at"
+
+
+@admin.register(CachePage)
+class CachePageAdmin(ReadOnly):
+    """Its list is the page; there are no rows behind it."""
+
+    @override
+    def has_view_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return self.admin_site.has_permission(request)
+
+    @override
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    @override
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("", wrap(self.show), name="cache_cachepage_changelist"),
+            path("look-up/", wrap(self.look_up), name="cache_look_up"),
+            path("validate/", wrap(self.validate), name="cache_validate"),
+            path("invalidate/", wrap(self.invalidate), name="cache_invalidate"),
+        ]
+
+    def show(self, request: HttpRequest) -> HttpResponse:
+        return self._page(request, cache_access())
+
+    def look_up(self, request: HttpRequest) -> HttpResponse:
+        """By POST, because a key may hold an e-mail, and addresses are logged."""
+        if request.method != "POST":
+            return self._back()
+        access, form = cache_access(), LookUpForm(request.POST)
+        extra: dict[str, Any] = {"look_up_form": form}
+        if form.is_valid():
+            key = form.cleaned_data["key"]
+            try:
+                held = access.cache.look_up(key)
+            except BadPattern as error:
+                form.add_error("key", str(error))
+            except BackendUnavailable:
+                form.add_error(None, SILENT)
+            else:
+                extra["not_held"] = key if held is MISS else None
+                extra["found"] = None if held is MISS else page.found(key, held)
+        return self._page(request, access, **extra)
+
+    def validate(self, request: HttpRequest) -> HttpResponse:
+        if request.method != "POST":
+            return self._back()
+        access, form = cache_access(), ValidateForm(request.POST)
+        extra: dict[str, Any] = {"validate_form": form}
+        if form.is_valid():
+            try:
+                extra["report"] = as_json(
+                    validate(
+                        access,
+                        who=request.user.get_username(),
+                        sample=form.cleaned_data["sample"],
+                        repair=form.cleaned_data["repair"],
+                    )
+                )
+            except BackendUnavailable:
+                form.add_error(None, SILENT)
+        return self._page(request, access, **extra)
+
+    def invalidate(self, request: HttpRequest) -> HttpResponse:
+        """Show how many entries would go; once that is confirmed, remove them."""
+        if request.method != "POST":
+            return self._back()
+        access = cache_access()
+        if not request.user.has_perm(MAY_INVALIDATE):
+            return self._page(request, access, status=403, refusal=NOT_ALLOWED)
+        form = InvalidateForm(access, request.POST)
+        if not form.is_valid():
+            sentences = [str(sentence) for errors in form.errors.values() for sentence in errors]
+            return self._page(request, access, status=400, refusal=" ".join(sentences))
+        try:
+            if form.cleaned_data["confirmed"]:
+                return self._removed(request, access, form)
+            return self._confirm(request, access, form.asked())
+        except BadPattern as error:
+            return self._page(request, access, status=400, refusal=str(error))
+
+    def _confirm(self, request: HttpRequest, access: CacheAccess, asked: Asked) -> HttpResponse:
+        try:
+            number: int | None = preview(access, asked)
+        except BackendUnavailable:
+            number = None
+        context = {
+            **self._context(request, "Remove entries from the cache"),
+            "asked": asked,
+            "named": "\n".join(asked.named),
+            "described": page.described(asked),
+            "number": number,
+        }
+        return TemplateResponse(request, "admin/cache/confirm.html", context)
+
+    def _removed(
+        self, request: HttpRequest, access: CacheAccess, form: InvalidateForm
+    ) -> HttpResponse:
+        who, reason = request.user.get_username(), form.cleaned_data["reason"]
+        done = remove(access, form.asked(), who=who, reason=reason)
+        if done.delivered:
+            entries = "1 entry" if done.total_removed == 1 else f"{done.total_removed} entries"
+            messages.success(request, f"{entries} removed: {page.described(form.asked())}.")
+        else:
+            messages.warning(
+                request,
+                "The cache does not answer. It is told as soon as it does, and until then nothing "
+                "is read from it.",
+            )
+        return self._back()
+
+    def _page(
+        self, request: HttpRequest, access: CacheAccess, *, status: int = 200, **extra: Any
+    ) -> HttpResponse:
+        context = {
+            **self._context(request, "Cache"),
+            **page.overview(access, timezone.now()),
+            "may_invalidate": request.user.has_perm(MAY_INVALIDATE),
+            "not_allowed": NOT_ALLOWED,
+            "look_up_form": LookUpForm(),
+            "validate_form": ValidateForm(),
+            **extra,
+        }
+        return TemplateResponse(request, "admin/cache/page.html", context, status=status)
+
+    def _context(self, request: HttpRequest, title: str) -> dict[str, Any]:
+        return {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "opts": self.opts,
+        }
+
+    def _back(self) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:cache_cachepage_changelist"))

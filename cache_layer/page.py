@@ -1,0 +1,219 @@
+"""What the cache page shows, as rows and words for its templates; it asks, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cache_layer.access import CacheAccess
+from cache_layer.cache import Cache
+from cache_layer.describing import masked, pretty
+from cache_layer.entries import Held
+from cache_layer.errors import UnreadableEntry
+from cache_layer.forced import EVERYTHING, FAMILY, KEYS, PATTERN, Asked
+from cache_layer.models import CacheInvalidation, ValidationRun
+from cache_layer.numbers import CacheNumbers, FamilyNumbers, MinuteNumbers, numbers_of
+from cache_layer.stats import Count
+
+LATEST = 12
+LATEST_RUNS = 5
+NAMES_SHOWN = 3
+CHART_HEIGHT = 100
+BAR_STEP = 10
+
+EXPLAINED = {
+    "invalidated": "what it was built from changed while it was loaded",
+    "flushed": "a pattern, a family or everything was removed while it was loaded",
+    "lost": "the backend lost its count, so nobody can tell whether it is current",
+    "too slow": "the load took longer than invalidations are remembered",
+    "partial": "some part of the load failed",
+    "unavailable": "the backend did not answer",
+    "unfit": "the value cannot be stored",
+    "too old": "what it was built from may not be served any longer",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bar:
+    """A minute in the chart: where it stands, and the heights of its two parts."""
+
+    left: int
+    hits_top: float
+    hits_height: float
+    misses_top: float
+    misses_height: float
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LatestInvalidation:
+    at: datetime
+    who: str
+    why: str
+    what: str
+    removed: int
+    delivered: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """A held entry, all of it."""
+
+    key: str
+    family: str
+    age_s: float
+    ttl_left_s: float
+    payload_bytes: int
+    tags: tuple[str, ...]
+    value: str
+
+
+def overview(access: CacheAccess, now: datetime) -> dict[str, Any]:
+    """Return what the page always shows."""
+    numbers = numbers_of(access.cache, now)
+    return {
+        "numbers": numbers,
+        "state": state_of(numbers),
+        "full_percent": percent_of(numbers.entries, numbers.max_entries),
+        "hit_rate": percent(numbers.hit_rate),
+        "hour_hit_rate": percent(numbers.hour_hit_rate),
+        "families": [family_row(family) for family in numbers.families],
+        "bars": bars(numbers.minutes),
+        "chart_width": BAR_STEP * len(numbers.minutes),
+        "chart_height": CHART_HEIGHT,
+        "busiest": max((minute.hits + minute.misses for minute in numbers.minutes), default=0),
+        "refused": reasons(numbers.refused),
+        "failures": numbers.errors,
+        "latest": latest_invalidations(access.cache),
+        "runs": ValidationRun.objects.all()[:LATEST_RUNS],
+        "subjects": tuple(access.subjects),
+        "family_names": [family.name for family in numbers.families],
+    }
+
+
+def state_of(numbers: CacheNumbers) -> tuple[str, str]:
+    """Return how the cache is, as a tone and a sentence."""
+    if not numbers.enabled:
+        return "off", "Switched off (CACHE_ENABLED): every read goes to HubSpot."
+    if not numbers.available:
+        return "bad", "The backend does not answer. Reads go past it, and nothing fails."
+    if not numbers.delivered:
+        return "bad", "An invalidation waits for the backend. Reads go past it until it has heard."
+    if numbers.rollout_percentage < 100:
+        return "on", f"On for {numbers.rollout_percentage:g} % of the students."
+    return "on", "On."
+
+
+def percent(rate: float | None) -> str:
+    return "—" if rate is None else f"{rate * 100:.0f} %"
+
+
+def percent_of(part: int, whole: int) -> int:
+    return min(100, round(100 * part / whole))
+
+
+def family_row(family: FamilyNumbers) -> dict[str, Any]:
+    counts = {str(count): number for count, number in family.counts.items()}
+    return {
+        "name": family.name,
+        "entries": family.entries,
+        "bytes": family.payload_bytes,
+        "hit_rate": percent(family.hit_rate),
+        "hour_hit_rate": percent(family.hour_hit_rate),
+        "hour_percent": round((family.hour_hit_rate or 0) * 100),
+        "used": family.counts[Count.HITS] + family.counts[Count.MISSES] > 0,
+        **counts,
+    }
+
+
+def bars(minutes: Sequence[MinuteNumbers]) -> tuple[Bar, ...]:
+    """Return the minutes as bars, misses upon hits, the busiest as high as the chart."""
+    busiest = max((minute.hits + minute.misses for minute in minutes), default=0) or 1
+    return tuple(_bar(index, minute, busiest) for index, minute in enumerate(minutes))
+
+
+def _bar(index: int, minute: MinuteNumbers, busiest: int) -> Bar:
+    hits_height = CHART_HEIGHT * minute.hits / busiest
+    misses_height = CHART_HEIGHT * minute.misses / busiest
+    return Bar(
+        left=index * BAR_STEP,
+        hits_top=round(CHART_HEIGHT - hits_height, 2),
+        hits_height=round(hits_height, 2),
+        misses_top=round(CHART_HEIGHT - hits_height - misses_height, 2),
+        misses_height=round(misses_height, 2),
+        words=f"{minute.at:%H:%M}: {minute.hits} hits, {minute.misses} misses",
+    )
+
+
+def reasons(refused: Mapping[str, int]) -> list[tuple[str, str, int]]:
+    """Return each reason with what it means and how often, the most frequent first."""
+    rows = [(reason, EXPLAINED.get(reason, ""), number) for reason, number in refused.items()]
+    return sorted(rows, key=lambda row: -row[2])
+
+
+def latest_invalidations(cache: Cache) -> list[LatestInvalidation]:
+    """Return the latest, newest first: forced ones of every process, from the audit, and those that
+    webhooks asked of this process."""
+    forced = [
+        LatestInvalidation(
+            at=row.at,
+            who=row.who,
+            why=row.reason or "forced",
+            what=what(row.scope, row.named),
+            removed=row.removed,
+            delivered=row.delivered,
+        )
+        for row in CacheInvalidation.objects.all()[:LATEST]
+    ]
+    own = [
+        LatestInvalidation(
+            at=each.at,
+            who="",
+            why=each.cause,
+            what=what(each.scope, each.named),
+            removed=each.total_removed,
+            delivered=each.delivered,
+        )
+        for each in cache.invalidation.latest
+        if each.who == ""
+    ]
+    return sorted(forced + own, key=lambda row: row.at, reverse=True)[:LATEST]
+
+
+def what(scope: str, named: Sequence[str]) -> str:
+    """Return in short what an invalidation named."""
+    if scope == EVERYTHING:
+        return "everything"
+    more = f" and {len(named) - NAMES_SHOWN} more" if len(named) > NAMES_SHOWN else ""
+    return f"{scope}: {masked(', '.join(named[:NAMES_SHOWN]))}{more}"
+
+
+def described(asked: Asked) -> str:
+    """Return what is about to go, as the end of a sentence."""
+    names = ", ".join(asked.named)
+    phrases = {
+        EVERYTHING: "everything",
+        KEYS: f"the key{'s' if len(asked.named) > 1 else ''} {names}",
+        PATTERN: f"every key like {names}",
+        FAMILY: f"the family {names}",
+    }
+    return phrases.get(asked.scope, f"all that shows the {asked.scope} {names}")
+
+
+def found(key: str, held: Held) -> Found:
+    """Return a held entry as it is shown to whoever looked it up."""
+    try:
+        value = pretty(held.value())
+    except UnreadableEntry:
+        value = "These bytes cannot be read; the next reader will load the entry again."
+    return Found(
+        key=key,
+        family=held.entry.family,
+        age_s=held.age_s,
+        ttl_left_s=held.ttl_left_s,
+        payload_bytes=len(held.entry.payload),
+        tags=tuple(sorted(held.entry.tags)),
+        value=value,
+    )
