@@ -136,7 +136,7 @@ def cached_portal(
         return ComposedLoaders(
             profile=profile,
             config=config,
-            fan_out=client.fan_out,
+            fan_out_for=client.fan_out_for,
             now=clocks.now,
             reads_for=reads_for,
         ).composed()
@@ -170,7 +170,7 @@ def portal(context: CallContext, subject: str | None = None) -> Portal:
     return Portal(
         profile=built.profile,
         reads=built.cached.reads(subject),
-        fan_out=built.client.fan_out,
+        fan_out=built.client.fan_out_for(context),
         now=built.clocks.now(),
         context=context,
     )

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from hubspot_sync.answers import Kind, members
-from hubspot_sync.context import CallContext
+from hubspot_sync.context import CallContext, Priority
 from hubspot_sync.endpoints import Operation
 from hubspot_sync.errors import HubSpotError, NotFound, Refused, Unavailable
 from hubspot_sync.fan_out import FanOut
@@ -68,9 +68,9 @@ CreateOutcome = Created | NotCreated | Unclear
 class BatchClient:
     """HubSpot's batch endpoints, without their limits."""
 
-    def __init__(self, transport: Transport, fan_out: FanOut) -> None:
+    def __init__(self, transport: Transport, fan_outs: Mapping[Priority, FanOut]) -> None:
         self._transport = transport
-        self._fan_out = fan_out
+        self._fan_outs = fan_outs
 
     def read(
         self,
@@ -100,7 +100,7 @@ class BatchClient:
             return _by_key(chunk, answer, id_property)
 
         limit = READ_LIMIT if len(with_history) == 0 else READ_WITH_HISTORY_LIMIT
-        return self._read_in_chunks(ids, id_property, limit, read_chunk)
+        return self._read_in_chunks(ids, id_property, limit, read_chunk, context)
 
     def read_associations(
         self, from_type: str, to_type: str, ids: Collection[str], *, context: CallContext
@@ -117,7 +117,7 @@ class BatchClient:
         def read_chunk(chunk: Sequence[str]) -> Many[tuple[Associated, ...]]:
             return association_targets(self._transport, from_type, to_type, chunk, context)
 
-        return self._read_in_chunks(ids, None, ASSOCIATION_READ_LIMIT, read_chunk)
+        return self._read_in_chunks(ids, None, ASSOCIATION_READ_LIMIT, read_chunk, context)
 
     def create(
         self, object_type: str, records: Sequence[NewRecord], *, context: CallContext
@@ -137,7 +137,7 @@ class BatchClient:
             unclear = error.may_have_taken_effect
             return dict.fromkeys(chunk, Unclear(error) if unclear else NotCreated(error))
 
-        parts = self._write_in_chunks(list(by_trace), send, failed)
+        parts = self._write_in_chunks(list(by_trace), send, failed, context)
         return {trace_id: outcome for part in parts for trace_id, outcome in part.items()}
 
     def update(
@@ -146,13 +146,14 @@ class BatchClient:
         """Return the records as updated. An id whose error is a Refused was certainly not changed;
         of any other unknown nobody knows, but the same absolute values may be sent again."""
         keys, impossible = _sorted_keys(changes, None)
+        by_key = {normal_key(one, None): values for one, values in changes.items()}
 
         def send(chunk: Sequence[str]) -> Many[RawRecord]:
-            inputs = [{"id": key, "properties": dict(changes[key])} for key in chunk]
+            inputs = [{"id": key, "properties": dict(by_key[key])} for key in chunk]
             answer = self._ask(Operation.BATCH_UPDATE, object_type, {"inputs": inputs}, context)
             return _by_key(chunk, answer, None)
 
-        updated = merge(self._write_in_chunks(keys, send, _update_failed))
+        updated = merge(self._write_in_chunks(keys, send, _update_failed, context))
         return _with_missing(updated, impossible)
 
     def archive(
@@ -168,7 +169,7 @@ class BatchClient:
                 return _all_unknown(chunk, error)
             return _archived(chunk, answer)
 
-        return self._read_in_chunks(ids, None, WRITE_LIMIT, archive_chunk)
+        return self._read_in_chunks(ids, None, WRITE_LIMIT, archive_chunk, context)
 
     def _ask(
         self,
@@ -186,19 +187,21 @@ class BatchClient:
         id_property: str | None,
         limit: int,
         read_chunk: Callable[[Sequence[str]], Many[V]],
+        context: CallContext,
     ) -> Many[V]:
         keys, impossible = _sorted_keys(ids, id_property)
         thunks = [partial(read_chunk, chunk) for chunk in chunks(keys, limit)]
-        return _with_missing(merge(self._fan_out.run(thunks)), impossible)
+        return _with_missing(merge(self._fan_outs[context.priority].run(thunks)), impossible)
 
     def _write_in_chunks(
         self,
         keys: Sequence[str],
         send: Callable[[Sequence[str]], R],
         failed: Callable[[Sequence[str], HubSpotError], R],
+        context: CallContext,
     ) -> list[R]:
         thunks = [partial(_written, chunk, send, failed) for chunk in chunks(keys, WRITE_LIMIT)]
-        return [part for parts in self._fan_out.run(thunks) for part in parts]
+        return [part for parts in self._fan_outs[context.priority].run(thunks) for part in parts]
 
 
 def chunks(keys: Sequence[str], limit: int) -> list[Sequence[str]]:

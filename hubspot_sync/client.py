@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hubspot_sync.batch import BatchClient
 from hubspot_sync.breaker import Breaker
 from hubspot_sync.coalesce import Coalescer
 from hubspot_sync.config import HubSpotConfig
+from hubspot_sync.context import CallContext, Priority
 from hubspot_sync.deadlines import Monotonic
 from hubspot_sync.fan_out import FanOut
 from hubspot_sync.ledger import Ledger, Observer
@@ -25,11 +26,15 @@ class HubSpotClient:
     batch: BatchClient
     coalescer: Coalescer
     ledger: Ledger
-    fan_out: FanOut
+    fan_outs: Mapping[Priority, FanOut]
+
+    def fan_out_for(self, context: CallContext) -> FanOut:
+        return self.fan_outs[context.priority]
 
     def close(self) -> None:
         """Wait for the calls under way, then close the connections."""
-        self.fan_out.close()
+        for fan_out in self.fan_outs.values():
+            fan_out.close()
         self.transport.close()
 
 
@@ -48,13 +53,15 @@ def build_client(
     )
     budget = build_budget(config, clock=clock, redis_url=redis_url)
     transport = Transport(config, budget=budget, breaker=breaker, ledger=ledger, clock=clock)
-    # As many workers as connections: a further thread could only wait for one.
-    fan_out = FanOut(config.pool_size)
-    batch = BatchClient(transport, fan_out)
+    # As many workers as connections: a further thread could only wait for one. Background work has
+    # its own, fewer: its calls wait for people's, and must leave them threads and connections.
+    late = max(1, int(config.pool_size * config.background_share))
+    fan_outs = {Priority.PEOPLE: FanOut(config.pool_size), Priority.BACKGROUND: FanOut(late)}
+    batch = BatchClient(transport, fan_outs)
     return HubSpotClient(
         transport=transport,
         batch=batch,
         coalescer=Coalescer(batch, transport),
         ledger=ledger,
-        fan_out=fan_out,
+        fan_outs=fan_outs,
     )

@@ -28,6 +28,7 @@ from hubspot_sync.cached import (
     exam_tag,
 )
 from hubspot_sync.cached_reads import Direct, FamilyReads
+from hubspot_sync.context import CallContext
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.fan_out import FanOut
 from hubspot_sync.portal.profile import PortalProfile
@@ -41,7 +42,7 @@ class ComposedLoaders:
 
     profile: PortalProfile
     config: CacheConfig
-    fan_out: FanOut
+    fan_out_for: Callable[[CallContext], FanOut]
     now: Callable[[], datetime]
     reads_for: Callable[[LoadContext], FamilyReads]
 
@@ -98,6 +99,7 @@ class ComposedLoaders:
     def _each(self, keys: Sequence[Key], context: LoadContext, build: Build) -> Loads[Any]:
         """Build each key's value at the same time, each with its own account of what it used."""
         settled = _settled(context)
+        fan_out = self.fan_out_for(context.call)
 
         def built(key: Key) -> Loaded[Any] | Exception | None:
             try:
@@ -106,9 +108,7 @@ class ComposedLoaders:
                 return error
             return loaded
 
-        values = dict(
-            zip(keys, self.fan_out.run([partial(built, key) for key in keys]), strict=True)
-        )
+        values = dict(zip(keys, fan_out.run([partial(built, key) for key in keys]), strict=True))
         return Loads(
             loaded={key: value for key, value in values.items() if isinstance(value, Loaded)},
             absent=frozenset(key for key, value in values.items() if value is None),
@@ -119,7 +119,7 @@ class ComposedLoaders:
         return Portal(
             profile=self.profile,
             reads=self.reads_for(context),
-            fan_out=self.fan_out,
+            fan_out=self.fan_out_for(context.call),
             now=self.now(),
             context=context.call,
         )

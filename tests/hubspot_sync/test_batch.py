@@ -260,6 +260,14 @@ def test_an_update_answers_for_each_record(kind_sandbox: SandboxHandle) -> None:
     assert kind_sandbox.record(CONTACTS, "1002")["properties"]["firstname"] == "Bea"
 
 
+def test_an_update_finds_its_values_however_the_id_is_written(kind_sandbox: SandboxHandle) -> None:
+    kind_sandbox.bulk(bulk_contacts(1))
+    with client_of(kind_sandbox.base_url) as client:
+        updated = client.batch.update(CONTACTS, {" 1001 ": {"firstname": "Ada"}}, context=asking())
+
+    assert updated.found["1001"].properties["firstname"] == "Ada"
+
+
 @responses.activate
 def test_an_update_refused_for_an_unknown_record_says_missing() -> None:
     responses.post(UPDATE, json={"category": "OBJECT_NOT_FOUND", "message": "no"}, status=404)

@@ -32,6 +32,7 @@ class WireServer:
     def __init__(self, behave: Behaviour) -> None:
         self.requests: list[bytes] = []
         self.stopped = threading.Event()
+        self._counting = threading.Lock()
         self._behave = behave
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.base_url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -64,8 +65,10 @@ class WireServer:
     def _serve(self, connection: socket.socket) -> None:
         try:
             while (request := _read_request(connection)) is not None:
-                self.requests.append(request)
-                if not self._behave(connection, len(self.requests)):
+                with self._counting:
+                    self.requests.append(request)
+                    number = len(self.requests)
+                if not self._behave(connection, number):
                     break
         except OSError:
             return
