@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +12,8 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from booking_api.settings import VARIABLES, at_least, caches, database, hubspot_config, read
+from tests.manage import PRODUCTION, ROOT, manage
 
-ROOT = Path(__file__).resolve().parents[2]
 READERS = {
     "HUBSPOT_RATE_LIMIT": hubspot_config,
     "HUBSPOT_API_VERSION": hubspot_config,
@@ -23,25 +22,6 @@ READERS = {
     "DATABASE_URL": database,
     "REDIS_URL": caches,
 }
-PRODUCTION = {
-    "SECRET_KEY": secrets.token_urlsafe(50),
-    "HS_PRIVATE_APP_TOKEN": "pat-eu1-00000000",
-    "CRON_SECRET": secrets.token_urlsafe(30),
-}
-
-
-def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run manage.py with these variables and no others of ours."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=kept | {"ENV_FILE": ""} | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 def documented() -> dict[str, str]:

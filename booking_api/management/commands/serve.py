@@ -13,8 +13,10 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
+
+from booking_api.management.ports import port_number, why_not
 
 # Longer than a request's deadline (25 s), so that a graceful stop cuts nobody off.
 STOP_TIMEOUT_S = 30
@@ -44,10 +46,15 @@ class Command(BaseCommand):
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--port", type=port_number, default=8000)
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
+        # granian would share the port with a server already there, and each of the two would keep a
+        # cache of its own, out of reach of the other's invalidations.
+        reason = why_not(options["host"], options["port"])
+        if reason is not None:
+            raise CommandError(f"Cannot serve on {options['host']}:{options['port']}: {reason}.")
         arguments = granian_arguments(
             host=options["host"],
             port=options["port"],
