@@ -1,6 +1,6 @@
 """`make run`: the sandbox with demo data, the API and an administrator, until Ctrl-C.
 
-Everything it starts, it ends. A port that is taken is replaced by the next free one, and said so.
+Everything it starts, it ends. The sandbox may be killed to see an outage; the demo goes on. A port that is taken is replaced by the next free one, and said so.
 Whatever the environment names as HubSpot, the demo talks to its own sandbox.
 """
 
@@ -9,14 +9,14 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shlex
 import signal
-import socket
 import subprocess
 import sys
 import threading
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -26,6 +26,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from typing_extensions import override
+
+from booking_api.management.ports import LAST_PORT, port_number, why_not
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 60.0
@@ -41,8 +43,8 @@ class Command(BaseCommand):
 
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--sandbox-port", type=int, default=8900)
+        parser.add_argument("--port", type=port_number, default=8000)
+        parser.add_argument("--sandbox-port", type=port_number, default=8900)
         parser.add_argument("--portal", default="default", choices=["default", "prepdoctors"])
 
     @override
@@ -54,7 +56,7 @@ class Command(BaseCommand):
         connection.close()
 
         stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: stop.set())
         children: list[subprocess.Popen[Any]] = []
         try:
@@ -124,17 +126,14 @@ class Command(BaseCommand):
         return url
 
     def _free_port(self, wanted: int) -> int:
-        for port in range(wanted, wanted + PORTS_TRIED):
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((HOST, port))
-                except OSError:
-                    continue
+        last = min(wanted + PORTS_TRIED - 1, LAST_PORT)
+        for port in range(wanted, last + 1):
+            if why_not(HOST, port) is not None:
+                continue
             if port != wanted:
                 self.stdout.write(f"Port {wanted} is taken; using {port}.")
             return port
-        raise CommandError(f"No free port from {wanted} to {wanted + PORTS_TRIED - 1}.")
+        raise CommandError(f"No free port from {wanted} to {last}.")
 
     def _wait_until_ready(
         self, url: str, children: list[subprocess.Popen[Any]], stop: threading.Event
@@ -150,10 +149,15 @@ class Command(BaseCommand):
         raise CommandError(f"{url} did not answer within {START_TIMEOUT_S:.0f} s.")
 
     def _wait(self, children: list[subprocess.Popen[Any]], stop: threading.Event) -> None:
+        sandbox_there = True
         while not stop.wait(0.5):
-            for child in children:
-                if child.poll() is not None:
-                    raise CommandError(f"{child.args!r} ended by itself ({child.returncode}).")
+            sandbox, api = children
+            if api.poll() is not None:
+                raise CommandError(f"The API ended by itself ({api.returncode}).")
+            if sandbox_there and sandbox.poll() is not None:
+                sandbox_there = False
+                self.stdout.write(without_sandbox(sandbox))
+                self.stdout.flush()
 
 
 def start(
@@ -190,6 +194,15 @@ def end_all(children: list[subprocess.Popen[Any]]) -> None:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def without_sandbox(sandbox: subprocess.Popen[Any]) -> str:
+    """Return what to say when the sandbox has ended: an outage is there to be tried, too."""
+    command = shlex.join(cast(list[str], sandbox.args))
+    return (
+        f"The sandbox has ended ({sandbox.returncode}); without it the API answers 503. "
+        f"To bring it back:\n  {command}"
+    )
 
 
 STUDENTS = {

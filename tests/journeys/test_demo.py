@@ -1,0 +1,138 @@
+"""`make run`, as a newcomer meets it: what it prints works, and nothing of it stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.manage import ROOT
+from tests.server import Server, free_port
+
+pytestmark = pytest.mark.timeout(120)
+
+LAST_LINE = "Ctrl-C ends everything."
+STOP_TIMEOUT_S = 40
+TRIES = 300
+
+
+@dataclass(slots=True)
+class Demo:
+    """A running demo and what it has printed so far."""
+
+    process: subprocess.Popen[str]
+    printed: list[str] = field(default_factory=list)
+
+    def read_until(self, words: str) -> str:
+        """Return all that was printed up to the line with these words."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.printed.append(line)
+            if words in line:
+                return "".join(self.printed)
+        raise AssertionError(f"{words!r} was never printed, only: {''.join(self.printed)}")
+
+    def end(self, how: signal.Signals) -> str:
+        """Send the signal; return what it still printed."""
+        self.process.send_signal(how)
+        return self.process.communicate(timeout=STOP_TIMEOUT_S)[0]
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    ports = ("--port", str(free_port()), "--sandbox-port", str(free_port()))
+    own = {"DEBUG": "true", "ENV_FILE": "", "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}"}
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "run_demo", *ports],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "booking_api.settings", **own},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    yield Demo(process)
+    if process.poll() is None:
+        process.terminate()
+        process.communicate(timeout=STOP_TIMEOUT_S)
+
+
+def address_of(name: str, banner: str) -> str:
+    found = re.search(rf"{name} +(http://[\d.]+:\d+)", banner)
+    assert found is not None
+    return found[1]
+
+
+def curl_lines(banner: str) -> list[str]:
+    return re.findall(r"^ +(curl .*)$", banner.replace("\\\n", ""), flags=re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
+def test_the_lines_it_prints_work_when_pasted(demo: Demo) -> None:
+    banner = demo.read_until(LAST_LINE)
+
+    answers = [
+        json.loads(subprocess.check_output([*shlex.split(line), "--silent"], text=True))
+        for line in curl_lines(banner)
+    ]
+
+    assert len(answers) == 3
+    assert all(answer["success"] for answer in answers)
+    assert answers[0]["data"]["pagination"]["total"] > 0
+    assert len(answers[1]["data"]) > 0
+    assert answers[2]["data"]["eligible"] is True
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP], ids=["ctrl-c", "window-closed"])
+def test_nothing_of_it_stays_behind(how: signal.Signals, demo: Demo) -> None:
+    banner = demo.read_until(LAST_LINE)
+
+    said = demo.end(how)
+
+    assert "Everything that was started has ended." in said
+    for name in ("API", "Sandbox"):
+        with pytest.raises(ConnectionRefusedError):
+            Server(base_url=address_of(name, banner)).get("/api/health")
+
+
+def test_the_sandbox_may_be_killed_to_see_an_outage(demo: Demo) -> None:
+    banner = demo.read_until(LAST_LINE)
+    sandbox, api = (Server(base_url=address_of(name, banner)) for name in ("Sandbox", "API"))
+    list_ = shlex.split(curl_lines(banner)[0])[1].removeprefix(api.base_url)
+    os.kill(process_of(sandbox), signal.SIGKILL)
+
+    command = demo.read_until("manage.py hubspot_sandbox").splitlines()[-1]
+    during = api.send("GET", list_)
+    again = subprocess.Popen(shlex.split(command), cwd=ROOT, stdout=subprocess.DEVNULL)
+    back = answers_again(api, list_)
+    again.terminate()
+    again.wait(timeout=STOP_TIMEOUT_S)
+
+    assert (during.status, during.code) == (503, "HUBSPOT_UNAVAILABLE")
+    assert back
+
+
+def process_of(server: Server) -> int:
+    """Return the id of the process that listens at the server's port."""
+    port = server.base_url.rpartition(":")[2]
+    found = subprocess.check_output(["pgrep", "-f", f"hubspot_sandbox --port {port} "], text=True)
+    return int(found)
+
+
+def answers_again(server: Server, target: str) -> bool:
+    pause = threading.Event()
+    for _ in range(TRIES):
+        if server.send("GET", target).status == 200:
+            return True
+        pause.wait(0.1)
+    return False
