@@ -85,7 +85,7 @@ def overview(access: CacheAccess, now: datetime) -> dict[str, Any]:
         "chart_height": CHART_HEIGHT,
         "busiest": max((minute.hits + minute.misses for minute in numbers.minutes), default=0),
         "refused": reasons(numbers.refused),
-        "failures": numbers.errors,
+        "failures": sorted(numbers.errors.items()),
         "latest": latest_invalidations(access.cache),
         "runs": ValidationRun.objects.all()[:LATEST_RUNS],
         "subjects": tuple(access.subjects),

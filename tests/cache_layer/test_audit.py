@@ -1,0 +1,87 @@
+"""What is kept on record of invalidations and validations."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from django.db import OperationalError, connection
+
+from cache_layer import Cache, CacheConfig, Cause, open_cache
+from cache_layer.access import CacheAccess
+from cache_layer.audit import note_invalidation, validate
+from cache_layer.models import CacheInvalidation, ValidationRun
+from tests.cache_layer.truth import Truth
+
+
+@pytest.fixture
+def audited(truth: Truth) -> Iterator[Cache]:
+    cache = open_cache(truth.catalogue, CacheConfig())
+    cache.invalidation.observe(note_invalidation)
+    yield cache
+    cache.close()
+
+
+def access_to(cache: Cache) -> CacheAccess:
+    return CacheAccess(cache=cache, subjects={}, load_context=lambda: "anew", self_test=lambda: ())
+
+
+def hold(cache: Cache, truth: Truth, *exam_ids: str) -> None:
+    for exam_id in exam_ids:
+        truth.exams[exam_id] = f"exam {exam_id}"
+    cache.reading.read_many(truth.exam, truth.keys(*exam_ids), "now", wait_s=5)
+
+
+@pytest.mark.django_db
+def test_who_removed_what_and_why_is_kept(audited: Cache, truth: Truth) -> None:
+    hold(audited, truth, "1", "2")
+
+    audited.invalidation.by_family("exam", cause=Cause.FORCED, who="olga", reason="restored")
+
+    row = CacheInvalidation.objects.get()
+    assert (row.who, row.reason) == ("olga", "restored")
+    assert (row.scope, row.named) == ("family", ["exam"])
+    assert (row.removed, row.removed_by_family, row.delivered) == (2, {"exam": 2}, True)
+
+
+@pytest.mark.django_db
+def test_a_webhooks_invalidation_is_not_kept(audited: Cache) -> None:
+    audited.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK)
+
+    assert CacheInvalidation.objects.count() == 0
+    assert audited.invalidation.latest[0].named == ("exam:1",)
+
+
+@pytest.mark.django_db
+def test_what_a_validation_found_is_kept(audited: Cache, truth: Truth) -> None:
+    hold(audited, truth, "1", "2", "3")
+    truth.exams["1"] = "another"
+    truth.unknown.add("3")
+
+    validate(access_to(audited), who="cron")
+
+    run = ValidationRun.objects.get()
+    assert (run.who, run.sampled, run.drifted, run.repaired, run.unknown) == ("cron", 3, 1, 1, 1)
+    assert run.by_family["exam"] == {"same": 1, "differs": 1, "unknown": 1}
+    assert run.error == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_the_database_the_entries_go_and_the_log_says_what_is_missing(
+    audited: Cache, truth: Truth, caplog: pytest.LogCaptureFixture
+) -> None:
+    hold(audited, truth, "1")
+
+    def refuse(*_: object) -> None:
+        raise OperationalError("no database")
+
+    with caplog.at_level(logging.ERROR), connection.execute_wrapper(refuse):
+        done = audited.invalidation.everything(cause=Cause.FORCED, who="olga@example.org")
+        report = validate(access_to(audited), who="cron")
+
+    assert done.total_removed == 1
+    assert report.drifted is False
+    assert "no record of this invalidation" in caplog.text
+    assert "no record of this validation run" in caplog.text
+    assert "olga@example.org" not in caplog.messages[0]

@@ -1,0 +1,105 @@
+"""The cache in numbers, and what of it is logged."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cache_layer import (
+    Cache,
+    CacheConfig,
+    Catalogue,
+    Count,
+    Family,
+    KeyPattern,
+    Kind,
+    Loaded,
+    Loads,
+    Stats,
+    open_cache,
+)
+from cache_layer.numbers import numbers_of
+from cache_layer.page import bars, percent, reasons, what
+from tests.cache_layer.truth import Truth
+
+NOW = datetime(2026, 11, 23, 12, 30, 20, tzinfo=UTC)
+
+
+def test_each_minute_of_the_last_hour_is_there_and_older_ones_are_not(truth: Truth) -> None:
+    now = NOW - timedelta(minutes=61)
+    stats = Stats(clock=lambda: now)
+    cache = open_cache(truth.catalogue, CacheConfig(), stats=stats)
+    stats.add(Count.HITS, "exam", 50)
+    now = NOW - timedelta(minutes=2)
+    stats.add(Count.HITS, "exam", 3)
+    stats.add(Count.MISSES, "page", 1)
+    now = NOW
+
+    numbers = numbers_of(cache, NOW)
+    cache.close()
+
+    assert len(numbers.minutes) == 60
+    assert [(m.hits, m.misses) for m in numbers.minutes[-3:]] == [(3, 1), (0, 0), (0, 0)]
+    assert sum(minute.hits for minute in numbers.minutes) == 3
+    assert numbers.hour_hit_rate == 0.75
+    assert numbers.hit_rate == pytest.approx(53 / 54)
+    exam = next(family for family in numbers.families if family.name == "exam")
+    assert (exam.hit_rate, exam.hour_hit_rate, exam.counts[Count.HITS]) == (1.0, 1.0, 53)
+
+
+def test_what_is_held_is_counted_by_family(cache: Cache, truth: Truth) -> None:
+    truth.exams["1"] = b"four"
+    cache.reading.read(truth.exam, truth.key("1"), "now", wait_s=5)
+
+    numbers = numbers_of(cache, NOW)
+
+    assert (numbers.available, numbers.entries, numbers.payload_bytes) == (True, 1, 4)
+    assert {family.name: family.entries for family in numbers.families} == {"exam": 1, "page": 0}
+
+
+def test_a_bar_is_as_high_as_its_minute_was_busy(truth: Truth) -> None:
+    stats = Stats(clock=lambda: NOW)
+    cache = open_cache(truth.catalogue, CacheConfig(), stats=stats)
+    stats.add(Count.HITS, "exam", 3)
+    stats.add(Count.MISSES, "exam", 1)
+
+    drawn = bars(numbers_of(cache, NOW).minutes)
+    cache.close()
+
+    assert (drawn[-1].hits_height, drawn[-1].misses_height) == (75, 25)
+    assert (drawn[-1].misses_top, drawn[-1].hits_top) == (0, 25)
+    assert drawn[-1].words == "12:30: 3 hits, 1 misses"
+    assert drawn[0].hits_height == 0
+
+
+def test_words_for_people() -> None:
+    assert (percent(None), percent(0.756)) == ("—", "76 %")
+    assert reasons({"partial": 1, "lost": 5})[0][0] == "lost"
+    assert what("all", []) == "everything"
+    assert what("tags", ["a", "b", "c", "d"]) == "tags: a, b, c and 1 more"
+    assert what("keys", ["contact:ada@example.org:details"]) == "keys: contact:…@…:details"
+
+
+def test_hits_misses_and_loads_are_logged_with_the_family_and_no_email(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    contacts = Family[str, str](
+        name="contacts",
+        patterns=(KeyPattern("contact:{email}:details", email=Kind.EMAIL),),
+        ttl_s=60,
+        load_many=lambda keys, _: Loads(loaded={key: Loaded.built_from("x", ()) for key in keys}),
+    )
+    cache = open_cache(Catalogue([contacts]), CacheConfig())
+    key = contacts.key(email="ada@example.org")
+
+    with caplog.at_level(logging.DEBUG, logger="cache_layer"):
+        for _ in range(2):
+            cache.reading.read(contacts, key, "now", wait_s=5)
+    cache.close()
+
+    assert "cache: contacts, 1 of 1 missed" in caplog.text
+    assert "cache load: contacts, 1 entries" in caplog.text
+    assert "cache: contacts, 0 of 1 missed" in caplog.text
+    assert "ada" not in caplog.text
