@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 
 import orjson
@@ -293,6 +294,8 @@ def _session(config: HubSpotConfig) -> requests.Session:
     session.mount("https://", adapter)
     # No .netrc, no proxies from the environment: the token goes where the settings say.
     session.trust_env = False
+    # Cloudflare's cookies are of no use to us, and the jar is no place to meet for threads.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.headers.update(
         {
             "Authorization": f"Bearer {config.token}",

@@ -57,6 +57,16 @@ def test_connections_are_kept_and_shared() -> None:
     assert len(ports) == 1
 
 
+def test_cookies_are_not_kept() -> None:
+    """Threads share the session; a jar that is read while another thread fills it breaks."""
+    baked = reply(b"{}", headers="Set-Cookie: __cf_bm=1; path=/\r\n")
+    with wire_server(answers(baked)) as server, client_of(server.base_url) as client:
+        for _ in range(2):
+            call(client)
+
+    assert b"cookie" not in server.requests[1].lower()
+
+
 def test_a_kept_connection_that_was_closed_meanwhile_is_no_failure() -> None:
     def behave(connection: socket.socket, number: int) -> bool:
         connection.sendall(EMPTY)
