@@ -100,6 +100,7 @@ def association_targets(
     targets: dict[str, dict[str, Associated]] = {}
     unknown: dict[str, HubSpotError] = {}
     cursors: dict[str, str | None] = dict.fromkeys(from_ids)
+    followed: set[tuple[str, str]] = set()
     while cursors:
         request = _associations_request(from_type, to_type, cursors)
         try:
@@ -113,8 +114,9 @@ def association_targets(
             targets.setdefault(from_id, {}).update((one.id, one) for one in linked)
             if cursor is None:
                 continue
-            if cursor == cursors[from_id]:
+            if (from_id, cursor) in followed:
                 failed[from_id] = Unavailable("HubSpot's association pages do not advance.")
+            followed.add((from_id, cursor))
             following[from_id] = cursor
         unknown.update(failed)
         unknown.update(_unmentioned(cursors, targets, failed))

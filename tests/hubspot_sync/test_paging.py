@@ -95,6 +95,17 @@ def test_pages_that_do_not_advance_are_unknown() -> None:
 
 
 @responses.activate
+def test_pages_that_lead_back_to_one_another_are_unknown() -> None:
+    for after in ("x", "y", "x"):
+        responses.post(ASSOCIATIONS, json=associations_answer(page("1", 2, after=after)))
+    with client_of(HUBSPOT) as client:
+        read = association_targets(client.transport, CONTACTS, BOOKINGS, ["1"], asking(5))
+
+    assert read.unknown.keys() == {"1"}
+    assert len(responses.calls) == 3
+
+
+@responses.activate
 def test_a_record_the_answer_leaves_out_is_unknown() -> None:
     responses.post(ASSOCIATIONS, json=associations_answer(page("1", 2)))
     with client_of(HUBSPOT) as client:
