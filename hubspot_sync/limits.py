@@ -48,6 +48,9 @@ class _Lane:
     queue: deque[_Ticket] = field(default_factory=deque)
 
     def take(self) -> bool:
+        """All have room, or none is taken from: what Redis has counted cannot be put back."""
+        if not all(gauge.has_room() for gauge in self.gauges):
+            return False
         for index, gauge in enumerate(self.gauges):
             if not gauge.take():
                 for taken in self.gauges[:index]:

@@ -20,7 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from limits import RateLimitItemPerDay, RateLimitItemPerSecond
+from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerSecond
 from limits.storage import MovingWindowSupport, Storage
 from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
 from redis.exceptions import RedisError
@@ -110,10 +110,15 @@ class WindowStorage(Storage, MovingWindowSupport):
 
 
 class Gauge(Protocol):
-    """One limit. `take` is asked before each sending, and then exactly one of the others."""
+    """One limit. Before each sending `has_room` is asked, then `take`, and afterwards exactly one of
+    `put_back` and `answered`."""
+
+    def has_room(self) -> bool:
+        """Return whether one more may be sent now."""
+        ...
 
     def take(self) -> bool:
-        """Return whether one more may be sent now, and count it if so."""
+        """Count one more; return False, and count nothing, if another process was faster."""
         ...
 
     def put_back(self) -> None:
@@ -142,11 +147,12 @@ class ArrivalWindow:
     def pause(self, seconds: float) -> None:
         self._paused_until_s = max(self._paused_until_s, self._clock() + seconds)
 
-    def take(self) -> bool:
+    def has_room(self) -> bool:
         if self._clock() < self._paused_until_s:
             return False
-        if not self._limiter.test(self._item, self._name, cost=self._in_flight + 1):
-            return False
+        return self._limiter.test(self._item, self._name, cost=self._in_flight + 1)
+
+    def take(self) -> bool:
         self._in_flight += 1
         return True
 
@@ -185,10 +191,11 @@ class Day:
         self._limiter = FixedWindowRateLimiter(storage)
         self._clock = clock
 
+    def has_room(self) -> bool:
+        return self._limiter.test(self._item, self._name)
+
     def take(self) -> bool:
-        return self._limiter.test(self._item, self._name) and self._limiter.hit(
-            self._item, self._name
-        )
+        return self._limiter.hit(self._item, self._name)
 
     def put_back(self) -> None:
         """Stays counted: too careful by one."""
@@ -217,11 +224,17 @@ class SharedWindow:
         self._clock = clock
         self._rests_until_s = 0.0
 
+    def has_room(self) -> bool:
+        return self._asked(self._limiter.test)
+
     def take(self) -> bool:
+        return self._asked(self._limiter.hit)
+
+    def _asked(self, question: Callable[[RateLimitItem, str], bool]) -> bool:
         if self._clock() < self._rests_until_s:
             return True
         try:
-            return self._limiter.hit(self._item, self._name)
+            return question(self._item, self._name)
         except RedisError as error:
             logger.warning("hubspot.shared_budget_lost", extra={"error": type(error).__name__})
             self._rests_until_s = self._clock() + REDIS_REST_S

@@ -73,6 +73,20 @@ def test_another_token_has_another_budget(redis_url: str) -> None:
     assert taken_now(budget(redis_url, uuid.uuid4().hex), 6) == 6
 
 
+@pytest.mark.redis
+def test_a_search_that_waits_uses_up_no_calls(redis_url: str) -> None:
+    """It asks every tenth of a second, and of its two budgets only that of all calls has room."""
+    config = HubSpotConfig(
+        token=uuid.uuid4().hex, requests_per_window=30, window_s=5.0, searches_per_second=1
+    )
+    one, other = (build_budget(config, clock=time.monotonic, redis_url=redis_url) for _ in "ab")
+
+    for _ in range(2):
+        one.acquire(Deadline.after(10), background=False, search=True).answered(0.0)
+
+    assert taken_now(other, 40) == 28
+
+
 def test_without_redis_a_process_keeps_its_own_budget(caplog: pytest.LogCaptureFixture) -> None:
     alone = budget("redis://127.0.0.1:1/0", "token")
 
