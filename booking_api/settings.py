@@ -268,6 +268,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "booking_api.api.context.RequestContextMiddleware",
+    "booking_api.api.proxies.ForwardedProtoMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

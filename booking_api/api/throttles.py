@@ -7,9 +7,6 @@ lose counts. DRF's own throttle reads and writes a list in two steps, and a burs
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-from collections.abc import Iterable
-from functools import lru_cache
 from typing import ClassVar
 
 from django.conf import settings
@@ -21,46 +18,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 from typing_extensions import override
 
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-def address_of(text: str) -> IPAddress | None:
-    try:
-        return ipaddress.ip_address(text.strip())
-    except ValueError:
-        return None
-
-
-def is_trusted(address: IPAddress, trusted: Iterable[str]) -> bool:
-    return any(address in ipaddress.ip_network(known) for known in trusted)
-
-
-def client_address(request: HttpRequest | Request) -> str:
-    """Return who is calling, as something to count by."""
-    return _caller(
-        request.META.get("REMOTE_ADDR", ""),
-        request.META.get("HTTP_X_FORWARDED_FOR", ""),
-        tuple(settings.TRUSTED_PROXIES),
-    )
-
-
-# Asked more than once for each request, and mostly by the same callers.
-@lru_cache(maxsize=4096)
-def _caller(remote: str, forwarded_for: str, trusted: tuple[str, ...]) -> str:
-    """`X-Forwarded-For` is written by anyone; it is read from its right end, and only as far as our
-    own proxies wrote it. An IPv6 caller is its /64: one household has that many addresses."""
-    address = address_of(remote)
-    forwarded = forwarded_for.split(",")
-    while address is not None and is_trusted(address, trusted) and len(forwarded) > 0:
-        said = address_of(forwarded.pop())
-        if said is None:
-            break
-        address = said
-    if address is None:
-        return "unknown"
-    if address.version == 6:
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
+from booking_api.api.proxies import client_address
 
 
 class Window:

@@ -1,0 +1,71 @@
+"""Who is calling, and how, where proxies stand between.
+
+Anyone may write `X-Forwarded-For` and `X-Forwarded-Proto`; only what our own proxies, the settings'
+TRUSTED_PROXIES, wrote is believed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+from rest_framework.request import Request
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def address_of(text: str) -> IPAddress | None:
+    try:
+        return ipaddress.ip_address(text.strip())
+    except ValueError:
+        return None
+
+
+def is_trusted(address: IPAddress, trusted: Iterable[str]) -> bool:
+    return any(address in ipaddress.ip_network(known) for known in trusted)
+
+
+def client_address(request: HttpRequest | Request) -> str:
+    """Return who is calling, as something to count by."""
+    return _caller(
+        request.META.get("REMOTE_ADDR", ""),
+        request.META.get("HTTP_X_FORWARDED_FOR", ""),
+        tuple(settings.TRUSTED_PROXIES),
+    )
+
+
+# Asked more than once for each request, and mostly by the same callers.
+@lru_cache(maxsize=4096)
+def _caller(remote: str, forwarded_for: str, trusted: tuple[str, ...]) -> str:
+    """`X-Forwarded-For` is written by anyone; it is read from its right end, and only as far as our
+    own proxies wrote it. An IPv6 caller is its /64: one household has that many addresses."""
+    address = address_of(remote)
+    forwarded = forwarded_for.split(",")
+    while address is not None and is_trusted(address, trusted) and len(forwarded) > 0:
+        said = address_of(forwarded.pop())
+        if said is None:
+            break
+        address = said
+    if address is None:
+        return "unknown"
+    if address.version == 6:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+class ForwardedProtoMiddleware:
+    """Takes `X-Forwarded-Proto` off what did not come by one of our proxies: Django itself believes
+    the header whoever sent it, and would take plain HTTP for HTTPS."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if "HTTP_X_FORWARDED_PROTO" in request.META:
+            peer = address_of(request.META.get("REMOTE_ADDR", ""))
+            if peer is None or not is_trusted(peer, settings.TRUSTED_PROXIES):
+                del request.META["HTTP_X_FORWARDED_PROTO"]
+        return self._get_response(request)
