@@ -88,12 +88,23 @@ def cron_secret() -> Iterator[CheckMessage]:
         )
 
 
+def allowed_hosts() -> Iterator[CheckMessage]:
+    if len(settings.ALLOWED_HOSTS) > 0:
+        return
+    yield Error(
+        "ALLOWED_HOSTS is empty: every request would be refused.",
+        hint="Set ALLOWED_HOSTS to the names this API is reached by, separated by commas.",
+        id="booking_api.E007",
+    )
+
+
 CHECKS: tuple[Check, ...] = (
     secret_key,
     hubspot_token,
     one_cache_for_all_processes,
     portal_profile,
     cron_secret,
+    allowed_hosts,
 )
 
 

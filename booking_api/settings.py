@@ -8,6 +8,7 @@ or weak only for production is for `checks.py` to say.
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -41,10 +42,14 @@ def whole(text: str) -> int:
 
 
 def number(text: str) -> float:
+    """Return a finite number: nothing can be compared with "nan", and no wait lasts "inf"."""
     try:
-        return float(text)
+        value = float(text)
     except ValueError as error:
         raise ValueError("a number") from error
+    if not math.isfinite(value):
+        raise ValueError("a number")
+    return value
 
 
 def words(text: str) -> list[str]:
@@ -56,6 +61,12 @@ def networks(text: str) -> list[str]:
         return [str(ipaddress.ip_network(word)) for word in words(text)]
     except ValueError as error:
         raise ValueError("addresses or networks, as 10.0.0.0/8, separated by commas") from error
+
+
+def folder(text: str) -> str:
+    if text != "" and not Path(text).is_dir():
+        raise ValueError("a folder that exists, or empty")
+    return text
 
 
 def rate(text: str) -> tuple[int, int] | None:
@@ -118,7 +129,7 @@ VARIABLES: dict[str, tuple[Callable[[str], Any], Any]] = {
     "THROTTLE_FAILED_PAIRS": (rate, (30, 60)),
     "LOG_LEVEL": (one_of(*LOG_LEVELS), "INFO"),
     "LOG_FORMAT": (one_of("console", "json"), "console"),
-    "PROMETHEUS_MULTIPROC_DIR": (str, ""),
+    "PROMETHEUS_MULTIPROC_DIR": (folder, ""),
     "SERVER_WORKERS": (whole, 1),
     "SERVER_THREADS": (whole, 128),
     "WEB_CONCURRENCY": (whole, 1),

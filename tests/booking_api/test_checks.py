@@ -38,6 +38,7 @@ def test_production_settings_as_they_should_be_pass(production: Settings) -> Non
         ({"HUBSPOT_PORTAL": "nowhere"}, "booking_api.E004"),
         ({"CRON_SECRET": ""}, "booking_api.W005"),
         ({"CRON_SECRET": "short"}, "booking_api.E006"),
+        ({"ALLOWED_HOSTS": []}, "booking_api.E007"),
     ],
 )
 def test_each_check_speaks_alone_and_says_what_to_set(

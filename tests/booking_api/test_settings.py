@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from booking_api.settings import VARIABLES, at_least, caches, database, hubspot_config, read
 from tests.manage import PRODUCTION, ROOT, manage
+from tests.server import free_port
 
 READERS = {
     "HUBSPOT_RATE_LIMIT": hubspot_config,
@@ -83,6 +84,23 @@ def test_a_server_that_runs_no_checks_is_stopped_too() -> None:
     assert "Set SECRET_KEY to at least 50 random characters" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgres://somebody:top-secret@127.0.0.1:{free_port()}/bookings",
+        "sqlite:////no/where/db.sqlite3",
+    ],
+    ids=["postgres", "sqlite"],
+)
+def test_a_database_that_does_not_answer_is_named_without_a_traceback(url: str) -> None:
+    result = manage("migrate", DATABASE_URL=url, **PRODUCTION)
+
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("Cannot start: the database of DATABASE_URL")
+    assert "Traceback" not in result.stderr
+    assert "top-secret" not in result.stderr
+
+
 def test_a_bad_value_stops_the_start_with_a_sentence_and_no_traceback() -> None:
     result = manage("check", DEBUG="ture")
 
@@ -95,6 +113,9 @@ def test_a_bad_value_stops_the_start_with_a_sentence_and_no_traceback() -> None:
         ("HUBSPOT_RATE_LIMIT", "many", "HUBSPOT_RATE_LIMIT must be a whole number, not 'many'."),
         ("HUBSPOT_RATE_LIMIT", "0", "HUBSPOT_RATE_LIMIT must be above 0, not 0."),
         ("HUBSPOT_READ_TIMEOUT_S", "x", "HUBSPOT_READ_TIMEOUT_S must be a number, not 'x'."),
+        ("HUBSPOT_RATE_WINDOW_S", "nan", "HUBSPOT_RATE_WINDOW_S must be a number, not 'nan'."),
+        ("REQUEST_DEADLINE_S", "inf", "REQUEST_DEADLINE_S must be a number, not 'inf'."),
+        ("PROMETHEUS_MULTIPROC_DIR", "/no/where", "PROMETHEUS_MULTIPROC_DIR must be a folder that"),
         ("HUBSPOT_API_VERSION", "v3", "HUBSPOT_API_VERSION must be one of"),
         ("HUBSPOT_BASE_URL", "api.hubapi.com", "HUBSPOT_BASE_URL must be an http"),
         ("THROTTLE_READS", "100", "THROTTLE_READS must be a rate as 100/minute"),
