@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from http import HTTPStatus
 from typing import Any
 
 from hubspot_sync.config import ApiVersion, HubSpotConfig
@@ -32,7 +33,6 @@ END_OF_SUPPORT: Mapping[ApiVersion, date] = {
 }
 WARN_DAYS_AHEAD = 180
 MOST_UNIQUE_PROPERTIES = 10
-UNAUTHORIZED = 401
 SCOPES_TO_WORK = (
     "crm.objects.contacts.read",
     "crm.objects.contacts.write",
@@ -152,7 +152,7 @@ def _scope(scope: str, granted: Sequence[object], wanted: str, otherwise: Verdic
 
 def _raise_if_unknown_token(error: HubSpotError) -> None:
     """A 401 is no finding: nothing else can be asked."""
-    if error.status == UNAUTHORIZED:
+    if error.status == HTTPStatus.UNAUTHORIZED:
         raise error
 
 

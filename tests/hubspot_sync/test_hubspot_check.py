@@ -8,7 +8,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, call_command, execute_from_command_line
 from pytest_django import Settings
 
 from hubspot_sync.config import HubSpotConfig
@@ -96,7 +96,7 @@ def test_a_token_hubspot_does_not_know_is_exit_code_2(
 ) -> None:
     settings.HUBSPOT = dataclasses.replace(config, token="stale")
 
-    with pytest.raises(CommandError, match="HubSpot could not be asked") as refusal:
+    with pytest.raises(CommandError, match="the token in HS_PRIVATE_APP_TOKEN") as refusal:
         run()
 
     assert refusal.value.returncode == 2
@@ -106,10 +106,23 @@ def test_a_token_hubspot_does_not_know_is_exit_code_2(
 def test_a_hubspot_that_does_not_answer_is_exit_code_2(kind_sandbox: SandboxHandle) -> None:
     kind_sandbox.fault("cut_before", path="schemas")
 
-    with pytest.raises(CommandError, match="HubSpot could not be asked") as refusal:
+    with pytest.raises(CommandError, match=kind_sandbox.base_url) as refusal:
         run()
 
     assert refusal.value.returncode == 2
+
+
+@pytest.mark.usefixtures("config")
+def test_settings_of_the_api_alone_do_not_keep_us_from_looking(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their checks end with exit code 1, which here means that something is missing."""
+    settings.SECRET_KEY = "weak"
+    settings.DEBUG = False
+
+    execute_from_command_line(["manage.py", "hubspot_check"])
+
+    assert "Portal profile default" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("config")

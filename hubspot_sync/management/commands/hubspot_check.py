@@ -21,6 +21,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
@@ -59,6 +60,8 @@ COLOURS = {
 
 class Command(BaseCommand):
     help = "Compare the HubSpot portal with its profile; exit 1 where something is missing."
+    # Exit code 1 is a finding's; the API's own settings are `manage.py check`'s concern.
+    requires_system_checks = ()
 
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -75,8 +78,7 @@ class Command(BaseCommand):
         except ConfigurationError as error:
             raise CommandError(str(error), returncode=COULD_NOT_ASK) from error
         except HubSpotError as error:
-            sentence = f"HubSpot could not be asked: {error.message}"
-            raise CommandError(sentence, returncode=COULD_NOT_ASK) from error
+            raise CommandError(_why_not(error), returncode=COULD_NOT_ASK) from error
         if options["json"]:
             self.stdout.write(_as_json(findings))
         else:
@@ -96,6 +98,13 @@ class Command(BaseCommand):
         with console.capture() as capture:
             console.print(table)
         self.stdout.write(capture.get())
+
+
+def _why_not(error: HubSpotError) -> str:
+    sentence = f"HubSpot at {settings.HUBSPOT.base_url} could not be asked: {error.message}"
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        return f"{sentence}\nIt does not know the token in HS_PRIVATE_APP_TOKEN."
+    return sentence
 
 
 def _look(
