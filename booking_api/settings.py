@@ -367,6 +367,8 @@ REST_FRAMEWORK = {
     "URL_FORMAT_OVERRIDE": None,
 }
 
+UNFOLD = {"SITE_TITLE": "Mock Exam Booking", "SITE_HEADER": "Mock Exam Booking"}
+
 SPECTACULAR_SETTINGS = {
     "TITLE": "Mock Exam Booking API",
     "DESCRIPTION": "Students see, book and cancel seats in mock exams; HubSpot holds the truth.",

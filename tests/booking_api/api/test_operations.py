@@ -91,3 +91,4 @@ def test_staff_can_log_in_to_the_administration(api: Api) -> None:
 
     assert reply.status == 200
     assert b"csrfmiddlewaretoken" in reply.body
+    assert re.sub(r"\s+", " ", reply.body.decode()).count("Log in | Mock Exam Booking") == 1
