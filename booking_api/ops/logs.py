@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
+from stamina.instrumentation import set_on_retry_hooks
 from structlog.typing import Processor
 from typing_extensions import override
 
@@ -68,6 +69,8 @@ def configure(config: Mapping[str, str]) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    # The ledger counts retries, and the transport logs each call: a line for each wait says it twice.
+    set_on_retry_hooks(())
     logging.config.dictConfig(standard_logging(config["level"], shared, renderer))
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+import stamina
 import structlog
 from django.conf import settings
 
@@ -69,6 +70,18 @@ def test_a_traceback_shows_neither_e_mails_nor_local_variables(
     assert "no such user: <e-mail>" in written
     assert "ada@example.org" not in written
     assert "correct horse" not in written
+
+
+def test_a_retry_is_not_announced_by_the_library_that_waits(
+    json_lines: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure({"level": "DEBUG", "format": "json"})
+    for attempt in stamina.retry_context(on=ValueError, attempts=2, wait_initial=0, wait_jitter=0):
+        with attempt:
+            if attempt.num == 1:
+                raise ValueError
+
+    assert "stamina" not in capsys.readouterr().err
 
 
 def test_djangos_own_line_is_written_for_exceptions_alone(
