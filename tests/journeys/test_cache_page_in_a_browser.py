@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +12,9 @@ from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from hubspot_sync.portal.profile import load_profile
 from tests.builders import Portal, Student
+from tests.manage import manage
 from tests.sandbox import SandboxHandle
-from tests.server import ROOT, Server, serving
+from tests.server import Server, serving
 
 CHROMIUM = shutil.which("chromium")
 PROMISED = "BROWSER_PROMISED" in os.environ
@@ -35,28 +34,21 @@ pytestmark = [
 ]
 
 
-def manage(folder: Path, *arguments: str) -> None:
-    own = {
-        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
-        "DJANGO_SETTINGS_MODULE": "booking_api.settings",
-        "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
-    }
-    subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **own},
-        check=True,
-        capture_output=True,
+def managed(folder: Path, *arguments: str) -> None:
+    database = f"sqlite:///{folder / 'db.sqlite3'}"
+    done = manage(
+        *arguments, DEBUG="true", DATABASE_URL=database, DJANGO_SUPERUSER_PASSWORD=PASSWORD
     )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
 def staffed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with the administrator olga, and sam, who is staff without permissions."""
     folder: Path = tmp_path_factory.mktemp("staffed")
-    manage(folder, "migrate", "--verbosity", "0")
-    manage(folder, "createsuperuser", "--noinput", "--username", "olga", "--email", "")
-    manage(folder, "shell", "-c", STAFF_WITHOUT_PERMISSION)
+    managed(folder, "migrate", "--verbosity", "0")
+    managed(folder, "createsuperuser", "--noinput", "--username", "olga", "--email", "")
+    managed(folder, "shell", "-c", STAFF_WITHOUT_PERMISSION)
     return folder
 
 

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from pytest_django import Settings
 from rest_framework.authtoken.models import Token
 
 from booking_api import composition
+from cache_layer import CacheConfig
 from cache_layer.models import CacheInvalidation, ValidationRun
-from tests.api import Api, Reply
+from tests.api import Api, Reply, connected
 from tests.builders import Portal
+from tests.server import free_port
 
 STATS = "/api/admin/cache/stats"
 INVALIDATE = "/api/admin/cache/invalidate"
@@ -229,3 +232,19 @@ def test_a_comparison_without_hubspot_says_so(api: Api, portal: Portal) -> None:
     assert found["complete"] is False
     assert found["unknown"] == found["sampled"] > 0
     assert found["drifted"] == 0
+
+
+def test_a_silent_redis_is_told_from_an_empty_cache(settings: Settings, portal: Portal) -> None:
+    dead = CacheConfig(redis_url=f"redis://127.0.0.1:{free_port()}/0", retry_s=0.01)
+    olga = as_user(staff())
+    with connected(settings, portal.sandbox, cache=dead):
+        stats = olga.get(STATS).data
+        removal = olga.post(INVALIDATE, all=True)
+        after = olga.get(STATS).data
+        comparison = olga.post(VALIDATE)
+
+    assert (stats["available"], stats["totalKeys"], stats["undelivered"]) == (False, 0, False)
+    assert (removal.data["delivered"], removal.data["removed"]) == (False, 0)
+    assert after["undelivered"] is True
+    assert (comparison.status, comparison.code) == (503, "CACHE_UNAVAILABLE")
+    assert int(comparison.headers["Retry-After"]) > 0
