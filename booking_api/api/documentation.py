@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import inline_serializer
+from drf_spectacular.utils import extend_schema_serializer, inline_serializer
 from rest_framework import serializers
 from typing_extensions import override
 
@@ -48,6 +48,8 @@ def answers(name: str, data: Documented, *errors: int) -> dict[int, Any]:
             "data": data,
         },
     )
+    # Or the answer of a view called `list` is taken for an array of envelopes.
+    extend_schema_serializer(many=False)(type(enveloped))
     return {200: enveloped} | dict.fromkeys(errors, ErrorFields)
 
 

@@ -21,14 +21,20 @@ from booking_api.ops.health import readiness
 from booking_api.ops.metrics import exposition
 
 SERVICE = "mocks-booking-api"
-DOCUMENTED_HEALTH = inline_serializer(
-    "Health",
-    {
-        "status": serializers.CharField(),
-        "timestamp": serializers.DateTimeField(),
-        "service": serializers.CharField(),
-    },
-)
+
+
+class HealthFields(serializers.Serializer[Any]):
+    status = serializers.CharField()
+    timestamp = serializers.DateTimeField()
+    service = serializers.CharField()
+
+
+class ReadyFields(HealthFields):
+    checks = serializers.DictField(child=serializers.CharField())
+
+
+class NotReadyFields(ErrorFields, ReadyFields):
+    """Which part does not answer, flat, and the error beside it."""
 
 
 def flat_and_enveloped(data: dict[str, Any], message: str) -> dict[str, Any]:
@@ -36,10 +42,23 @@ def flat_and_enveloped(data: dict[str, Any], message: str) -> dict[str, Any]:
     return data | success(data, message)
 
 
+def documented(name: str, data: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
+    """Return how `flat_and_enveloped` looks in the schema."""
+    fields: dict[str, Any] = {
+        **data().get_fields(),
+        "success": serializers.BooleanField(),
+        "message": serializers.CharField(),
+        "data": data(),
+    }
+    return inline_serializer(name, fields)
+
+
 class HealthView(APIView):
     """Whether this process answers; nothing else is asked."""
 
-    @extend_schema(summary="Is the process alive?", responses={200: DOCUMENTED_HEALTH})
+    @extend_schema(
+        summary="Is the process alive?", responses={200: documented("Health", HealthFields)}
+    )
     def get(self, _: Request) -> Response:
         data = {"status": "healthy", "timestamp": timezone.now(), "service": SERVICE}
         return Response(flat_and_enveloped(data, "Healthy."))
@@ -50,7 +69,7 @@ class ReadyView(APIView):
 
     @extend_schema(
         summary="Are database, cache and HubSpot there?",
-        responses={200: DOCUMENTED_HEALTH, 503: ErrorFields},
+        responses={200: documented("Ready", ReadyFields), 503: NotReadyFields},
     )
     def get(self, request: Request) -> Response:
         context = context_of(request)

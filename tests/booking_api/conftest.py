@@ -1,4 +1,4 @@
-"""The API before an empty, kind sandbox."""
+"""The API before an empty, kind sandbox, with either portal."""
 
 from __future__ import annotations
 
@@ -25,4 +25,19 @@ def portal(sandbox: SandboxHandle) -> Portal:
 def api(settings: Settings, portal: Portal) -> Iterator[Api]:
     """The API, whose HubSpot is the sandbox with the default portal."""
     with connected(settings, portal.sandbox) as connected_api:
+        yield connected_api
+
+
+@pytest.fixture
+def prepdoctors(sandbox: SandboxHandle) -> Portal:
+    """The other shipped portal, empty, in a sandbox without surprises."""
+    portal = Portal(sandbox, load_profile("prepdoctors"))
+    sandbox.kind()
+    return portal
+
+
+@pytest.fixture
+def their_api(settings: Settings, prepdoctors: Portal) -> Iterator[Api]:
+    """The API, whose HubSpot is the sandbox with the other portal."""
+    with connected(settings, prepdoctors.sandbox, portal="prepdoctors") as connected_api:
         yield connected_api

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from pytest_django import Settings
 
-from hubspot_sync.portal.profile import load_profile
-from tests.api import Api, connected
+from tests.api import Api
 from tests.builders import Portal
-from tests.sandbox import SandboxHandle
 
 
 def test_a_booking_is_shown_with_everything_around_it(api: Api, portal: Portal) -> None:
@@ -95,19 +90,6 @@ def test_a_part_that_decides_and_is_unknown_is_an_error(
     reply = api.get(f"/api/bookings/{booking.id}", **alice.pair)
 
     assert (reply.status, reply.code) == (503, "HUBSPOT_UNAVAILABLE")
-
-
-@pytest.fixture
-def prepdoctors(sandbox: SandboxHandle) -> Portal:
-    portal = Portal(sandbox, load_profile("prepdoctors"))
-    sandbox.kind()
-    return portal
-
-
-@pytest.fixture
-def their_api(settings: Settings, prepdoctors: Portal) -> Iterator[Api]:
-    with connected(settings, prepdoctors.sandbox, portal="prepdoctors") as api:
-        yield api
 
 
 def test_the_newest_enrollment_is_shown_where_the_portal_has_them(

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from pytest_django import Settings
 
-from hubspot_sync.portal.profile import load_profile
-from tests.api import Api, connected
+from tests.api import Api
 from tests.builders import Portal
-from tests.sandbox import SandboxHandle
 
 VALIDATE = "/api/mock-exams/validate-credits"
 
@@ -68,19 +63,6 @@ def test_a_body_that_makes_no_sense_is_refused(
     reply = api.post(VALIDATE, **body | changes)
 
     assert (reply.status, reply.code) == (400, "VALIDATION_ERROR")
-
-
-@pytest.fixture
-def prepdoctors(sandbox: SandboxHandle) -> Portal:
-    portal = Portal(sandbox, load_profile("prepdoctors"))
-    sandbox.kind()
-    return portal
-
-
-@pytest.fixture
-def their_api(settings: Settings, prepdoctors: Portal) -> Iterator[Api]:
-    with connected(settings, prepdoctors.sandbox, portal="prepdoctors") as api:
-        yield api
 
 
 def test_shared_credits_count_where_the_type_may_use_them(
