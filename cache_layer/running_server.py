@@ -36,7 +36,8 @@ def validate_there(
     except HTTPError as error:
         raise ServerUnavailable(_refusal(error)) from error
     except (OSError, HTTPException) as error:
-        raise ServerUnavailable(f"No server answers at {url}: {error}.") from error
+        reason = getattr(error, "reason", error)
+        raise ServerUnavailable(f"No server answers at {url}: {reason}.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ServerUnavailable(f"What answers at {url} is not this API.") from error
     return report

@@ -26,7 +26,14 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from typing_extensions import override
 
@@ -129,9 +136,11 @@ def _progress(*, shown: bool) -> Iterator[Progress]:
 def _compared_here(
     access: CacheAccess, options: dict[str, Any], progress: Progress
 ) -> dict[str, Any]:
-    tasks = {family.name: progress.add_task(family.name) for family in access.cache.catalogue}
+    tasks: dict[str, TaskID] = {}
 
     def told(family: str, done: int, total: int) -> None:
+        if family not in tasks:
+            tasks[family] = progress.add_task(family)
         progress.update(tasks[family], completed=done, total=total)
 
     report = validate(
