@@ -35,7 +35,10 @@ class BookingListQuery(PairFields):
     page = serializers.IntegerField(min_value=1, max_value=MOST_PAGES, default=1)
     limit = serializers.IntegerField(min_value=1, max_value=100, default=DEFAULT_LIMIT)
     after = serializers.CharField(
-        max_length=512, default=None, help_text="A cursor from `pagination.next`; wins over `page`."
+        max_length=512,
+        default="",
+        allow_blank=True,
+        help_text="A cursor from `pagination.next`; `page` is then ignored.",
     )
 
 
@@ -46,7 +49,7 @@ def page_asked(contact_id: str, values: Mapping[str, Any]) -> PageAsked:
         filter=values["filter"],
         page=values["page"],
         limit=values["limit"],
-        after=values["after"],
+        after=values["after"] or None,
     )
 
 
@@ -154,7 +157,10 @@ class BookingViewSet(StudentViewSet):
         responses=answers("BookingList", BookingListFields(), 400, 401, 429, 503),
     )
     def list(self, request: Request) -> HttpResponse:
-        values = checked(BookingListQuery, request.query_params.dict())
+        query = request.query_params.dict()
+        if query.get("after", "") != "":
+            query.pop("page", None)
+        values = checked(BookingListQuery, query)
         pair = pair_of(values)
         portal = self.portal(request, pair.email)
         contact = authenticated_contact(portal, pair)
@@ -172,8 +178,9 @@ class BookingViewSet(StudentViewSet):
         if booking_id.strip() == "":
             raise MissingBookingId
         pair = pair_of(checked(PairFields, request.query_params.dict()))
-        if RECORD_ID.fullmatch(booking_id) is None:
-            raise BookingNotFound
         portal = self.portal(request, pair.email)
+        if RECORD_ID.fullmatch(booking_id) is None:
+            authenticated_contact(portal, pair)  # whoever is not a student is told that first
+            raise BookingNotFound
         found = booking_detail(portal, booking_id, pair)
         return answer(BookingDetailFields(found).data, "The booking.")

@@ -53,12 +53,13 @@ def test_another_students_booking_is_denied(api: Api, portal: Portal) -> None:
     assert (reply.status, reply.code) == (403, "ACCESS_DENIED")
 
 
+@pytest.mark.parametrize("id_", ["123", "no-number"])
 def test_a_wrong_pair_is_told_so_before_anything_about_the_booking(
-    api: Api, portal: Portal
+    id_: str, api: Api, portal: Portal
 ) -> None:
     alice = portal.student("alice")
 
-    reply = api.get("/api/bookings/123", student_id="S9999", email=alice.email)
+    reply = api.get(f"/api/bookings/{id_}", student_id="S9999", email=alice.email)
 
     assert (reply.status, reply.code) == (401, "AUTH_FAILED")
 

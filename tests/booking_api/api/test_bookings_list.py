@@ -177,6 +177,27 @@ def test_a_question_that_makes_no_sense_is_refused_with_its_reason(
     assert reply.body["validationErrors"][0].startswith(sentence)
 
 
+@pytest.mark.parametrize("page", ["2", "0", "nonsense"])
+def test_beside_a_cursor_the_page_is_ignored(page: str, api: Api, portal: Portal) -> None:
+    alice = portal.student("alice")
+    portal.bookings(alice, [portal.exam(in_days=days) for days in (2, 3, 4)])
+    cursor = api.get(LIST, limit=1, **alice.pair).data["pagination"]["next"]
+
+    alone = api.get(LIST, limit=1, after=cursor, **alice.pair).data
+    beside = api.get(LIST, limit=1, after=cursor, page=page, **alice.pair).data
+
+    assert alone == beside
+
+
+def test_an_empty_cursor_is_none(api: Api, portal: Portal) -> None:
+    alice = portal.student("alice")
+    portal.bookings(alice, [portal.exam(in_days=days) for days in (2, 3, 4)])
+
+    data = api.get(LIST, limit=1, after="", page=2, **alice.pair).data
+
+    assert data["pagination"]["page"] == 2
+
+
 def test_all_that_is_wrong_is_said_at_once(api: Api) -> None:
     reply = api.get(LIST, page="0", limit="1000")
 
