@@ -31,7 +31,7 @@ from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.context import CallContext, Priority
 from hubspot_sync.deadlines import Deadline, Monotonic
 from hubspot_sync.endpoints import ENDPOINTS, Effect, Endpoint, Operation
-from hubspot_sync.errors import Unavailable
+from hubspot_sync.errors import HubSpotError, Unavailable
 from hubspot_sync.ledger import CallRecord, Ledger
 from hubspot_sync.limits import Budget, Slot
 from hubspot_sync.retries import AttemptFailed, Done, RetryPolicy
@@ -149,12 +149,21 @@ class Transport:
         content = None if request.body is None else orjson.dumps(request.body)
         sending = _Sending(request, ENDPOINTS[request.operation], content, context)
         repeatable = sending.endpoint.effect is not Effect.CREATE
+        perhaps_done = False
         try:
             for attempt in self._retries.attempts(repeatable=repeatable, deadline=context.deadline):
                 with attempt:
-                    return self._attempt(sending, attempt.num)
+                    try:
+                        return self._attempt(sending, attempt.num)
+                    except AttemptFailed as failed:
+                        perhaps_done = perhaps_done or failed.error.may_have_taken_effect
+                        raise
         except AttemptFailed as failed:
+            failed.error.may_have_taken_effect = perhaps_done
             raise failed.error from failed
+        except HubSpotError as error:
+            error.may_have_taken_effect = perhaps_done
+            raise
         raise AssertionError("The retry loop ends with an answer or an error.")
 
     def close(self) -> None:

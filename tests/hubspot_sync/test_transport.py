@@ -19,6 +19,7 @@ from tests.sandbox import TOKEN
 
 READ = Request(operation=Operation.BATCH_READ, object_type="0-1", body={"inputs": [{"id": "1"}]})
 CREATE = Request(operation=Operation.BATCH_CREATE, object_type="0-1", body={"inputs": []})
+UPDATE = Request(operation=Operation.BATCH_UPDATE, object_type="0-1", body={"inputs": []})
 EMPTY = reply(b"{}")
 
 
@@ -205,6 +206,21 @@ def test_a_body_that_ends_too_soon_is_no_answer() -> None:
     with wire_server(behave) as server, client_of(server.base_url) as client:
         assert call(client).status == 200
         assert client.ledger.snapshot().retries == 1
+
+
+def test_a_write_that_was_cut_off_may_have_taken_effect_whatever_came_of_the_next_attempt() -> None:
+    over = reply(b'{"policyName":"TEN_SECONDLY_ROLLING"}', status="429 Too Many Requests")
+
+    def behave(connection: socket.socket, number: int) -> bool:
+        if number == 2:
+            connection.sendall(over)
+        return number == 2
+
+    with wire_server(behave) as server, client_of(server.base_url) as client:
+        raised = failure(client, UPDATE, seconds=1.0)
+
+    assert isinstance(raised, RateLimited)
+    assert raised.may_have_taken_effect
 
 
 def test_nothing_is_sent_after_the_deadline() -> None:
