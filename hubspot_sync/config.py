@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 from urllib.parse import urlsplit
@@ -20,6 +21,10 @@ class HubSpotConfig:
     account's search limit, `daily_limit` the account's daily cap (hubspot-facts: 190 per 10 s,
     5 a second, 650 000). `background_share` is the part of window and day that work nobody is
     waiting for may use. `request_deadline_s` is how long a person's request may take in all.
+
+    A HubSpot that hangs costs whole time-outs until `breaker_failures` calls in a row have failed,
+    and few are under way, because callers share them: five, of ten seconds and tried twice, open the
+    circuit before the first request's deadline has passed.
     """
 
     base_url: str = "https://api.hubapi.com"
@@ -31,11 +36,11 @@ class HubSpotConfig:
     daily_limit: int = 650_000
     background_share: float = 0.5
     connect_timeout_s: float = 3.0
-    read_timeout_s: float = 15.0
+    read_timeout_s: float = 10.0
     request_deadline_s: float = 25.0
     pool_size: int = 32
     max_attempts: int = 4
-    breaker_failures: int = 8
+    breaker_failures: int = 5
     breaker_cooldown_s: float = 2.0
 
     def __post_init__(self) -> None:
@@ -43,6 +48,11 @@ class HubSpotConfig:
         if parts.scheme not in {"http", "https"} or not parts.netloc:
             raise ConfigurationError(
                 f"HUBSPOT_BASE_URL must be an http(s) address, not {self.base_url!r}."
+            )
+        if re.fullmatch(r"[!-~]*", self.token) is None:
+            raise ConfigurationError(
+                "HS_PRIVATE_APP_TOKEN must have no blanks or line ends, and only letters, digits and "
+                "signs of ASCII: it does not fit into a header."
             )
         if self.api_version not in API_VERSIONS:
             raise ConfigurationError(
