@@ -8,6 +8,7 @@ rollout, the answer comes straight from the loader; a fault of the cache is neve
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -103,6 +104,17 @@ class _Answer:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one reader wants, since when, until when, and how old it may be."""
+
+    family: Family[Any, Any]
+    context: Any
+    came: Ticket
+    until_s: float
+    max_age_s: float
+
+
 class Reading:
     """Reads families through the cache. `clock` counts seconds and never goes back."""
 
@@ -146,19 +158,21 @@ class Reading:
         *,
         wait_s: float,
         subject: str | None = None,
+        max_age_s: float = math.inf,
     ) -> Reads[V]:
         """Return the values of many keys; a key whose load failed or takes longer than `wait_s`
         seconds is in `failed`, nothing is raised for it.
 
         `context` goes to the loader as it is. The load may serve others and outlive this reader, so
         give it the load's own time limit, not the reader's. `subject` is whose request this is, for
-        the rollout; without one the cache is used.
+        the rollout; without one the cache is used. What has been held for more than `max_age_s` is
+        loaded anew.
         """
         wanted = list(dict.fromkeys(keys))
         around = self.way_around(subject)
         if around is Outcome.OFF:
             return self._load(family, wanted, context, Outcome.OFF)
-        first = self._look(wanted) if around is None else None
+        first = self._look(wanted, max_age_s) if around is None else None
         if first is None:
             self._stats.add(Count.BYPASSES, family.name, len(wanted))
             return self._load(family, wanted, context, Outcome.BYPASS)
@@ -170,7 +184,8 @@ class Reading:
         if not missing:
             return answer.reads(Outcome.HIT)
         until_s = self._clock() + wait_s
-        self._fill(family, answer, missing, context, first.ticket, until_s)
+        asked = _Asked(family, context, first.ticket, until_s, max_age_s)
+        self._fill(asked, answer, missing)
         return answer.reads(Outcome.MISS)
 
     def way_around(self, subject: str | None) -> Outcome | None:
@@ -181,10 +196,10 @@ class Reading:
         rolled_out = subject is None or reads_through_cache(subject, self._percentage)
         return None if rolled_out and self._coherence.ready() else Outcome.BYPASS
 
-    def _look(self, keys: Sequence[Key]) -> Lookup | None:
+    def _look(self, keys: Sequence[Key], max_age_s: float) -> Lookup | None:
         """Return what is held, or None where the cache cannot be asked."""
         try:
-            return self._coherence.lookup(keys)
+            return self._coherence.lookup(keys).younger_than(max_age_s)
         except BackendUnavailable:
             return None  # counted and logged where it happened
 
@@ -209,37 +224,33 @@ class Reading:
             return False
         return True
 
-    def _fill(
-        self,
-        family: Family[Any, Any],
-        answer: _Answer,
-        missing: Sequence[Key],
-        context: Any,
-        ticket: Ticket,
-        until_s: float,
-    ) -> None:
+    def _fill(self, asked: _Asked, answer: _Answer, missing: Sequence[Key]) -> None:
         """Load what is missing. What another reader's flight brought may be from before this one
-        came and be out of date since; then it is asked for again. Where the cache could not even
+        came and be out of date since, or too old for it; then it is asked for again. Where the cache could not even
         tell, the reader loads alone, or each of many would wait for all before it."""
         alone: list[Key] = []
         while missing:
-            boarding = self._flights.board(family, missing, context)
+            boarding = self._flights.board(
+                asked.family, missing, asked.context, max_age_s=asked.max_age_s
+            )
             again: list[Key] = []
             for key in missing:
                 own = key in boarding.own
                 flight = boarding.own[key] if own else boarding.joined[key]
-                landing = self._landed(flight, until_s)
+                landing = self._landed(flight, asked.until_s)
                 if landing is None:
-                    answer.failed[key] = WaitedTooLong(f"A load of {family.name} takes too long.")
-                elif not (own or _may_share(landing, ticket)):
+                    answer.failed[key] = WaitedTooLong(
+                        f"A load of {asked.family.name} takes too long."
+                    )
+                elif not (own or _may_share(landing, asked)):
                     (alone if landing.as_of is None else again).append(key)
                 elif not isinstance(landing.result, Held):
                     answer.take(key, landing.result)
-                elif not self._readable(family, answer, key, landing.result):
+                elif not self._readable(asked.family, answer, key, landing.result):
                     again.append(key)
             missing = again
         if alone:
-            for key, result in self._loaded(family, alone, context).items():
+            for key, result in self._loaded(asked.family, alone, asked.context).items():
                 answer.take(key, result)
 
     def _landed(self, flight: Flight, until_s: float) -> Landing | None:
@@ -266,8 +277,10 @@ class Reading:
             return dict.fromkeys(keys, error)
 
 
-def _may_share(landing: Landing, came: Ticket) -> bool:
-    """Say whether a flight's end may be given to somebody who came at this ticket."""
+def _may_share(landing: Landing, asked: _Asked) -> bool:
+    """Say whether a flight's end may be given to somebody who asked so."""
     if isinstance(landing.result, Exception):
         return True  # no value, so none that is out of date
-    return landing.as_of is not None and landing.as_of.covers(came)
+    if isinstance(landing.result, Held) and landing.result.age_s > asked.max_age_s:
+        return False
+    return landing.as_of is not None and landing.as_of.covers(asked.came)

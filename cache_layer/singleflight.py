@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import math
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -60,6 +61,16 @@ class Flight:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """What a flight is to bring: entries of this family, loaded in this context, or held already and
+    not older than `max_age_s`."""
+
+    family: Family[Any, Any]
+    context: Any
+    max_age_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Boarding:
     """The flights a reader waits for: those it started, and those of others it joined."""
 
@@ -82,8 +93,16 @@ class SingleFlight:
         self._here = threading.local()
         self._closed = threading.Event()
 
-    def board(self, family: Family[Any, Any], keys: Sequence[Key], context: Any) -> Boarding:
-        """Join the flights these keys are on and start one load for all the rest."""
+    def board(
+        self,
+        family: Family[Any, Any],
+        keys: Sequence[Key],
+        context: Any,
+        *,
+        max_age_s: float = math.inf,
+    ) -> Boarding:
+        """Join the flights these keys are on and start one load for all the rest. What turns out to
+        be held already is taken where it is not older than `max_age_s`."""
         own: dict[Key, Flight] = {}
         joined: dict[Key, Flight] = {}
         with self._lock:
@@ -95,7 +114,8 @@ class SingleFlight:
                     joined[key] = flight
         self._stats.add(Count.SHARED_LOADS, family.name, len(joined))
         if own:
-            self._start(lambda: self._fly(family, own, context), own)
+            order = Order(family, context, max_age_s)
+            self._start(lambda: self._fly(order, own), own)
         return Boarding(own, joined)
 
     def close(self) -> None:
@@ -150,9 +170,9 @@ class SingleFlight:
             current = as_of.get(key) if isinstance(as_of, Mapping) else as_of
             flights[key].land(result, current)
 
-    def _fly(self, family: Family[Any, Any], flights: Mapping[Key, Flight], context: Any) -> None:
+    def _fly(self, order: Order, flights: Mapping[Key, Flight]) -> None:
         if not self._coherence.backend.shared:
-            self._load(family, flights, list(flights), context)
+            self._load(order, flights, list(flights))
             return
         waiting = list(flights)
         until_s = self._coherence.clock() + self._lease_s
@@ -160,13 +180,13 @@ class SingleFlight:
             claimed = self._claim(waiting, give_up=self._coherence.clock() >= until_s)
             try:
                 if claimed:
-                    self._load(family, flights, claimed, context)
+                    self._load(order, flights, claimed)
             finally:
                 self._release(claimed)
             waiting = [key for key in waiting if not flights[key].future.done()]
             if waiting:
                 self._closed.wait(SECONDS_BETWEEN_LOOKS)
-                waiting = self._land_held(flights, waiting)
+                waiting = self._land_held(order, flights, waiting)
 
     def _claim(self, keys: Sequence[Key], *, give_up: bool) -> list[Key]:
         """Return the keys to load now: those whose lease we have, or all once waiting has lasted
@@ -186,29 +206,26 @@ class SingleFlight:
         except BackendUnavailable:
             logger.debug("Leases were left to end by themselves")
 
-    def _land_held(self, flights: Mapping[Key, Flight], keys: Sequence[Key]) -> list[Key]:
+    def _land_held(
+        self, order: Order, flights: Mapping[Key, Flight], keys: Sequence[Key]
+    ) -> list[Key]:
         """Land what another process has stored meanwhile; return the rest."""
         try:
-            found = self._coherence.lookup(keys)
+            found = self._coherence.lookup(keys).younger_than(order.max_age_s)
         except BackendUnavailable:
             return list(keys)
         held = {key: found.held[key.text] for key in keys if key.text in found.held}
         self._land(flights, held, found.ticket)
         return [key for key in keys if key not in held]
 
-    def _load(
-        self,
-        family: Family[Any, Any],
-        flights: Mapping[Key, Flight],
-        keys: Sequence[Key],
-        context: Any,
-    ) -> None:
+    def _load(self, order: Order, flights: Mapping[Key, Flight], keys: Sequence[Key]) -> None:
         """Look again, for what landed between the reader's look and its boarding; load the rest,
         store it where it is still current, and land."""
+        family = order.family
         ticket: Ticket | None = None
         if self._coherence.ready():
             try:
-                found = self._coherence.lookup(keys)
+                found = self._coherence.lookup(keys).younger_than(order.max_age_s)
             except BackendUnavailable:
                 logger.debug("Loading %s without a ticket", family.name)
             else:
@@ -220,7 +237,7 @@ class SingleFlight:
             return
         self._stats.add(Count.LOADS, family.name, len(keys))
         logger.debug("cache load: %s, %d entries", family.name, len(keys))
-        loads = family.load_many(keys, context)
+        loads = family.load_many(keys, order.context)
         as_of = self._store(family, loads, ticket)
         self._land(flights, results_of(loads, keys), as_of)
 

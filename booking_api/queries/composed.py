@@ -33,7 +33,7 @@ from hubspot_sync.errors import HubSpotError
 from hubspot_sync.fan_out import FanOut
 from hubspot_sync.portal.profile import PortalProfile
 
-Build = Callable[[Portal, Key], Any]
+Build = Callable[[Portal, Key, float], Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,28 +44,27 @@ class ComposedLoaders:
     config: CacheConfig
     fan_out_for: Callable[[CallContext], FanOut]
     now: Callable[[], datetime]
-    reads_for: Callable[[LoadContext], FamilyReads]
+    reads_for: Callable[[LoadContext, float], FamilyReads]
 
     def composed(self) -> Composed:
         return Composed(booking_pages=self.booking_pages, seats=self.seats, credits=self.credits)
 
     def booking_pages(self, keys: Sequence[Key], context: LoadContext) -> Loads[bytes]:
-        ttl_s = self.config.ttl_s("CACHE_TTL_BOOKING_LIST")
-        return self._each(keys, context, partial(self._page, ttl_s=ttl_s))
+        return self._each(keys, context, self._page, self.config.ttl_s("CACHE_TTL_BOOKING_LIST"))
 
     def credits(self, keys: Sequence[Key], context: LoadContext) -> Loads[Any]:
-        ttl_s = self.config.ttl_s("CACHE_TTL_USER_CREDITS")
-        return self._each(keys, context, partial(self._credits, ttl_s=ttl_s))
+        return self._each(keys, context, self._credits, self.config.ttl_s("CACHE_TTL_USER_CREDITS"))
 
     def seats(self, keys: Sequence[Key], context: LoadContext) -> Loads[Seats]:
         """All exams at once: their bookings are read in the same batches."""
-        portal = self._portal(_settled(context))
+        ttl_s = self.config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS")
+        portal = self._portal(_settled(context), ttl_s)
         by_id = {key.arguments["exam_id"]: key for key in keys}
         try:
             counted = count_seats(portal, tuple(by_id))
         except HubSpotError as error:
             return Loads(loaded={}, failed=dict.fromkeys(keys, error))
-        keep_s = portal.reads.built_from.keep_s(self.config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS"))
+        keep_s = portal.reads.built_from.keep_s(ttl_s)
         loaded = {
             by_id[exam_id]: Loaded(
                 seats,
@@ -76,7 +75,7 @@ class ComposedLoaders:
         }
         return Loads(loaded=loaded, absent=frozenset(keys) - loaded.keys())
 
-    def _page(self, portal: Portal, key: Key, *, ttl_s: float) -> Loaded[bytes]:
+    def _page(self, portal: Portal, key: Key, ttl_s: float) -> Loaded[bytes]:
         found = page_of_bookings(portal, PageAsked.from_key(key.arguments))
         keep_s = portal.reads.built_from.keep_s(ttl_s)
         if found.changes_at is not None:
@@ -84,7 +83,7 @@ class ComposedLoaders:
             keep_s = min(keep_s, (found.changes_at - portal.now).total_seconds())
         return Loaded(render_page(found.page), frozenset(portal.reads.built_from.tags), keep_s)
 
-    def _credits(self, portal: Portal, key: Key, *, ttl_s: float) -> Loaded[Any] | None:
+    def _credits(self, portal: Portal, key: Key, ttl_s: float) -> Loaded[Any] | None:
         contact_id = key.arguments["contact_id"]
         contacts = portal.reads.contacts([contact_id], portal.context).require_complete()
         if contact_id in contacts.missing:
@@ -96,14 +95,16 @@ class ComposedLoaders:
         built_from = portal.reads.built_from
         return Loaded(value, frozenset(built_from.tags), built_from.keep_s(ttl_s))
 
-    def _each(self, keys: Sequence[Key], context: LoadContext, build: Build) -> Loads[Any]:
+    def _each(
+        self, keys: Sequence[Key], context: LoadContext, build: Build, ttl_s: float
+    ) -> Loads[Any]:
         """Build each key's value at the same time, each with its own account of what it used."""
         settled = _settled(context)
         fan_out = self.fan_out_for(context.call)
 
         def built(key: Key) -> Loaded[Any] | Exception | None:
             try:
-                loaded: Loaded[Any] | None = build(self._portal(settled), key)
+                loaded: Loaded[Any] | None = build(self._portal(settled, ttl_s), key, ttl_s)
             except (HubSpotError, BookingError) as error:
                 return error
             return loaded
@@ -115,10 +116,10 @@ class ComposedLoaders:
             failed={key: value for key, value in values.items() if isinstance(value, Exception)},
         )
 
-    def _portal(self, context: LoadContext) -> Portal:
+    def _portal(self, context: LoadContext, ttl_s: float) -> Portal:
         return Portal(
             profile=self.profile,
-            reads=self.reads_for(context),
+            reads=self.reads_for(context, ttl_s),
             fan_out=self.fan_out_for(context.call),
             now=self.now(),
             context=context.call,

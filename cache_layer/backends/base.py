@@ -13,7 +13,7 @@ begun in an older one are refused.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
@@ -60,6 +60,11 @@ class Lookup:
     held: Mapping[str, Held]
     ticket: Ticket
     expired: ByFamily = field(default_factory=_nothing)
+
+    def younger_than(self, max_age_s: float) -> Lookup:
+        """Return this without what has been held for longer."""
+        young = {key: held for key, held in self.held.items() if held.age_s <= max_age_s}
+        return self if len(young) == len(self.held) else replace(self, held=young)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,8 @@ from cache_layer import (
     open_cache,
 )
 from cache_layer.backends.base import Backend
-from tests.cache_layer.support import WAIT_LIMIT_S
+from tests.cache_layer.conftest import MakeLocMem
+from tests.cache_layer.support import WAIT_LIMIT_S, Clock
 from tests.cache_layer.truth import Truth
 
 WAIT_S = WAIT_LIMIT_S
@@ -187,3 +188,27 @@ def test_a_load_within_a_load_gets_its_answer(cache: Cache, truth: Truth) -> Non
 
     assert inner == ["one", "two"]
     assert cache.backend.size().entries == {"exam": 2, "page": 1}
+
+
+def test_what_is_held_for_longer_than_asked_is_loaded_anew(
+    make_locmem: MakeLocMem, truth: Truth, clock: Clock
+) -> None:
+    cache = open_cache(truth.catalogue, CacheConfig(), backend=make_locmem())
+    truth.exams = {"1": "old", "2": "other"}
+    cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+    clock.advance(20)
+    cache.reading.read(truth.exam, truth.key("2"), "", wait_s=WAIT_S)
+    truth.exams["1"] = "new"
+
+    old_enough, young = (
+        cache.reading.read_many(
+            truth.exam, truth.keys("1", "2"), "", wait_s=WAIT_S, max_age_s=max_age_s
+        )
+        for max_age_s in (20, 19)
+    )
+
+    assert old_enough.found[truth.key("1")] == "old"
+    assert young.found == {truth.key("1"): "new", truth.key("2"): "other"}
+    assert truth.loads == [["1"], ["2"], ["1"]]
+    assert cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value == "new"
+    cache.close()
