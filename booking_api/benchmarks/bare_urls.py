@@ -1,0 +1,26 @@
+"""The application's routes, and beside them the bare view that the benchmark measures against.
+
+Production never loads this: the route exists only under `bare_settings`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from booking_api.benchmarks.bare_settings import BARE_BODY
+from booking_api.urls import urlpatterns as served
+
+
+@cache
+def body() -> bytes:
+    return BARE_BODY.read_bytes()
+
+
+def bare(_: HttpRequest) -> HttpResponse:
+    return HttpResponse(body(), content_type="application/json")
+
+
+urlpatterns = [path("api/bare", bare), *served]

@@ -1,0 +1,158 @@
+"""An hour of requests and edits in a minute: how much the cache saves, and that it is never wrong.
+
+Every answer is held against the oracle's, at the moment it is given. Each edit is followed by the
+invalidation of its tags, as its webhook does it. The hour is then lived through once more without a
+cache, asking every so many requests only, for the number of calls it would have cost.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+
+from django.test import Client, override_settings
+
+from booking_api import composition
+from booking_api.benchmarks.clock import SteeredClock
+from booking_api.benchmarks.hour_oracle import matches
+from booking_api.benchmarks.hour_plan import Edit, Request, Size, plan
+from booking_api.benchmarks.hour_questions import question_of
+from booking_api.benchmarks.hour_world import World, open_world
+from booking_api.benchmarks.processes import TOKEN, Sandbox
+from cache_layer import CacheConfig, Cause, Count
+from hubspot_sync.config import HubSpotConfig
+
+STARTS = time(10, tzinfo=UTC)
+GROUPS = {
+    "exams": ("exams", "exams-of-type", "seats"),
+    "credits": ("credits",),
+    "lists": ("booking-pages",),
+}
+UNLIMITED = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HourResult:
+    """What came of it. `wrong` names the requests whose answers were not right; the hit rates are
+    those of `GROUPS`, the counts by family hits and misses."""
+
+    requests: int
+    edits: int
+    wrong: tuple[str, ...]
+    hit_rates: dict[str, float]
+    by_family: dict[str, tuple[int, int]]
+    cached_calls: int
+    uncached_calls: int
+
+    @property
+    def calls_share(self) -> float:
+        """Calls with the cache as a share of those without."""
+        return self.cached_calls / self.uncached_calls
+
+
+@dataclass(slots=True)
+class Walk:
+    """One way through the hour."""
+
+    world: World
+    clock: SteeredClock
+    client: Client
+    wrong: list[str] = field(default_factory=list)
+
+    def edit(self, edit: Edit) -> None:
+        tags = self.world.edit(edit)
+        composition.services().cached.cache.invalidation.by_tags(tags, cause=Cause.WEBHOOK)
+
+    def ask(self, request: Request) -> None:
+        question = question_of(request, self.world, self.clock.now())
+        status, data = question.ask(self.client)
+        if status != 200 or not matches(data, question.right):
+            self.wrong.append(f"{request} at {self.clock.now():%H:%M:%S}: {status}")
+
+
+def live_through(sandbox: Sandbox, *, size: Size, seed: int, every: int) -> HourResult:
+    """Return what the hour brought; without a cache only each `every`-th request is asked."""
+    with walking(sandbox, CacheConfig(), size, seed) as walk:
+        events = plan(size, random.Random(seed))
+        run(walk, events, every=1)
+        cached_calls, by_family = calls_made(), looked_up()
+    with walking(sandbox, CacheConfig(enabled=False), size, seed) as uncached:
+        run(uncached, events, every=every)
+        uncached_calls = calls_made() * every
+    return HourResult(
+        requests=sum(isinstance(event, Request) for event in events),
+        edits=sum(isinstance(event, Edit) for event in events),
+        wrong=(*walk.wrong, *uncached.wrong),
+        hit_rates={name: rate_of(by_family, families) for name, families in GROUPS.items()},
+        by_family=by_family,
+        cached_calls=cached_calls,
+        uncached_calls=uncached_calls,
+    )
+
+
+def run(walk: Walk, events: list[Request | Edit], *, every: int) -> None:
+    asked = 0
+    for event in events:
+        walk.clock.go_to(event.at_s)
+        if isinstance(event, Edit):
+            walk.edit(event)
+            continue
+        asked += 1
+        if asked % every == 0:
+            walk.ask(event)
+
+
+@contextmanager
+def walking(sandbox: Sandbox, cache: CacheConfig, size: Size, seed: int) -> Iterator[Walk]:
+    """Point this process's application at a sandbox filled anew, by a clock at the hour's start."""
+    sandbox.control("POST", "reset", {"seed": "empty", "portal": "default"})
+    limits = {"rate_limit": UNLIMITED, "search_rate": UNLIMITED, "daily_limit": UNLIMITED}
+    sandbox.control("PATCH", "config", {"unkind": False, **limits})
+    day = datetime.now(UTC).date()
+    clock = SteeredClock(datetime.combine(day, STARTS))
+    world = open_world(sandbox, size, day, random.Random(seed))
+    composition.go_by(clock.clocks())
+    try:
+        with override_settings(
+            HUBSPOT=hubspot_config(sandbox.url),
+            HUBSPOT_PORTAL="default",
+            CACHE=cache,
+            REDIS_URL="",
+            THROTTLE_RATES={"reads": None, "failed_pairs": None},
+        ):
+            yield Walk(world, clock, Client())
+    finally:
+        composition.go_by(composition.REAL_TIME)
+
+
+def hubspot_config(url: str) -> HubSpotConfig:
+    """An hour's calls in a minute would wait for HubSpot's limits all the time."""
+    return HubSpotConfig(
+        base_url=url,
+        token=TOKEN,
+        requests_per_window=UNLIMITED,
+        searches_per_second=UNLIMITED,
+        daily_limit=UNLIMITED,
+    )
+
+
+def calls_made() -> int:
+    return sum(composition.services().client.ledger.snapshot().calls.values())
+
+
+def looked_up() -> dict[str, tuple[int, int]]:
+    """Return hits and misses by family."""
+    counted = composition.services().cached.cache.stats.snapshot()
+    hits, misses = counted.by_family(Count.HITS), counted.by_family(Count.MISSES)
+    return {
+        name: (hits.get(name, 0), misses.get(name, 0)) for name in sorted({*hits, *misses} - {""})
+    }
+
+
+def rate_of(by_family: dict[str, tuple[int, int]], families: tuple[str, ...]) -> float:
+    hits = sum(by_family.get(name, (0, 0))[0] for name in families)
+    misses = sum(by_family.get(name, (0, 0))[1] for name in families)
+    return hits / (hits + misses) if hits + misses > 0 else 0.0

@@ -1,0 +1,93 @@
+"""A planned request as the call it is, with the right answer to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.test import Client
+
+from booking_api.benchmarks.hour_oracle import Oracle
+from booking_api.benchmarks.hour_plan import LISTS, Request
+from booking_api.benchmarks.hour_world import World
+from booking_api.benchmarks.portal_data import MOCK_TYPES, Student
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """`right` is what the data of the answer must have, `shown` how it is compared."""
+
+    path: str
+    fields: Mapping[str, Any]
+    right: Any
+    posted: bool = False
+
+    def ask(self, client: Client) -> tuple[int, Any]:
+        """Return the status and the data of the answer, a list's and a booking's flattened."""
+        if self.posted:
+            response = client.post(self.path, json.dumps(self.fields), "application/json")
+        else:
+            response = client.get(self.path, self.fields)
+        data = json.loads(response.content).get("data")
+        return response.status_code, flattened(data)
+
+
+def flattened(data: Any) -> Any:
+    """Return pagination's, the booking's and the contact's fields beside the rest."""
+    if not isinstance(data, dict):
+        return data
+    parts = [data.get(name) or {} for name in ("pagination", "contact", "booking")]
+    return data | {name: value for part in parts for name, value in part.items()}
+
+
+def question_of(request: Request, world: World, now: datetime) -> Question:
+    """Return the call a request makes and its right answer at this moment."""
+    student, oracle = world.students[request.student], Oracle(world)
+    bookings = list(world.bookings(student))
+    if request.asked in {"available", "realtime"}:
+        mock_type, realtime = picked(request), request.asked == "realtime"
+        return Question(
+            path="/api/mock-exams/available",
+            fields={"mock_type": mock_type, "realtime": str(realtime).lower()},
+            right=oracle.available(mock_type, realtime=realtime, now=now),
+        )
+    if request.asked == "credits":
+        return Question(
+            path="/api/mock-exams/validate-credits",
+            fields={**student.pair, "mock_type": picked(request)},
+            right=oracle.spendable(student, picked(request)),
+            posted=True,
+        )
+    if request.asked == "detail" and len(bookings) > 0:
+        booking_id = bookings[int(request.choice * len(bookings))]
+        return Question(
+            path=f"/api/bookings/{booking_id}",
+            fields=student.pair,
+            right=oracle.detail(student, booking_id, now),
+        )
+    return list_question(request, student, oracle, now)
+
+
+def picked(request: Request) -> str:
+    return MOCK_TYPES[int(request.choice * len(MOCK_TYPES))]
+
+
+def list_question(request: Request, student: Student, oracle: Oracle, now: datetime) -> Question:
+    wanted, page, limit = list_picked(request.choice)
+    return Question(
+        path="/api/bookings/list",
+        fields={**student.pair, "filter": wanted, "page": page, "limit": limit},
+        right=oracle.booking_list(student, wanted, page, limit, now),
+    )
+
+
+def list_picked(choice: float) -> tuple[str, int, int]:
+    left = choice * sum(LISTS.values())
+    for page, weight in LISTS.items():
+        left -= weight
+        if left < 0:
+            return page
+    return next(iter(LISTS))

@@ -1,0 +1,199 @@
+"""The portal during the hour: what is in the sandbox, how a person edits it, what that invalidates.
+
+`World` holds every record as the sandbox gave it back after the last edit, so that the right answer
+can be worked out at any moment without asking the code that is measured.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from booking_api.benchmarks.hour_plan import Edit, Edited, Size
+from booking_api.benchmarks.portal_data import (
+    BOOKINGS,
+    CONTACTS,
+    EXAMS,
+    MOCK_TYPES,
+    PortalData,
+    Student,
+)
+from booking_api.benchmarks.processes import Sandbox
+from hubspot_sync.cached import (
+    booking_tag,
+    contact_bookings_tag,
+    contact_tag,
+    exam_bookings_tag,
+    exam_tag,
+    exams_of_type_tag,
+)
+
+Properties = Mapping[str, str | None]
+Tags = frozenset[str]
+EVERY_LIST = frozenset(exams_of_type_tag(mock_type) for mock_type in MOCK_TYPES)
+MOST_BOOKINGS = 3
+# Exams of the hour's own day: each half of them ends while the hour runs.
+TODAY_ENDS = ("10:20", "10:40", "13:00")
+
+
+@dataclass(slots=True)
+class World:
+    """`exam_of` and `bookings_of` are the associations; archived records are absent."""
+
+    sandbox: Sandbox
+    students: list[Student]
+    exams: list[str]
+    bookings_of: dict[str, list[str]]
+    exam_of: dict[str, str]
+    records: dict[str, dict[str, Properties]] = field(default_factory=dict)
+
+    def edit(self, edit: Edit) -> Tags:
+        """Edit as a person in HubSpot does; return the tags its webhook would drop."""
+        return EDITORS[edit.edited](self, edit)
+
+    def contact(self, student: Student) -> Properties:
+        return self.records[CONTACTS][student.id]
+
+    def bookings(self, student: Student) -> dict[str, Properties]:
+        there = self.records[BOOKINGS]
+        return {id_: there[id_] for id_ in self.bookings_of[student.id] if id_ in there}
+
+    def exam(self, booking_id: str) -> Properties | None:
+        return self.records[EXAMS].get(self.exam_of.get(booking_id, ""))
+
+    def read_all(self) -> None:
+        """Take over every record there is."""
+        for object_type in (CONTACTS, BOOKINGS, EXAMS):
+            rows = self.sandbox.control("GET", f"records/{object_type}")["results"]
+            there = {row["id"]: row["properties"] for row in rows if not row["archived"]}
+            self.records[object_type] = there
+
+    def change(self, object_type: str, record_id: str, **properties: str) -> None:
+        path = f"records/{object_type}/{record_id}"
+        self.sandbox.control("PATCH", path, {"properties": properties})
+        self.records[object_type][record_id] = self.sandbox.control("GET", path)["properties"]
+
+    def some_booking(self, edit: Edit) -> str | None:
+        """Return a booking of the edit's student, None where they have none left."""
+        there = list(self.bookings(self.students[edit.student]))
+        return there[int(edit.choice * len(there))] if there else None
+
+
+def open_world(sandbox: Sandbox, size: Size, day: date, chance: random.Random) -> World:
+    """Fill the sandbox with students, exams and bookings; `day` is the hour's own."""
+    data = PortalData(sandbox, today=day)
+    students = [data.student(credits_left=chance.randint(0, 9)) for _ in range(size.students)]
+    exams: list[tuple[str, str]] = []
+    for number in range(size.exams):
+        mock_type = MOCK_TYPES[number % len(MOCK_TYPES)]
+        in_days = chance.randint(-3, 20) if number % 8 else 0
+        end_time = chance.choice(TODAY_ENDS)
+        exams.append(
+            (data.exam(in_days=in_days, mock_type=mock_type, end_time=end_time), mock_type)
+        )
+    chance.shuffle(exams)
+    bookings_of: dict[str, list[str]] = {student.id: [] for student in students}
+    exam_of: dict[str, str] = {}
+    for student in students:
+        for exam_id, mock_type in chance.sample(exams, chance.randint(0, MOST_BOOKINGS)):
+            booking_id = data.booking(student, exam_id, mock_type=mock_type)
+            bookings_of[student.id].append(booking_id)
+            exam_of[booking_id] = exam_id
+    data.write()
+    world = World(sandbox, students, [exam_id for exam_id, _ in exams], bookings_of, exam_of)
+    world.read_all()
+    return world
+
+
+def edit_credits(world: World, edit: Edit) -> Tags:
+    student = world.students[edit.student]
+    mock_type = MOCK_TYPES[int(edit.choice * len(MOCK_TYPES))]
+    world.change(CONTACTS, student.id, **{f"credits_{mock_type}": str(int(edit.choice * 100))})
+    return frozenset({contact_tag(student.id)})
+
+
+def edit_name(world: World, edit: Edit) -> Tags:
+    student = world.students[edit.student]
+    world.change(CONTACTS, student.id, firstname=f"Renamed {edit.at_s:.0f}")
+    return frozenset({contact_tag(student.id)})
+
+
+def cancel(world: World, edit: Edit) -> Tags:
+    booking_id = world.some_booking(edit)
+    if booking_id is None:
+        return edit_name(world, edit)
+    world.change(BOOKINGS, booking_id, is_active="false", booking_status="cancelled")
+    return frozenset({booking_tag(booking_id)})
+
+
+def book(world: World, edit: Edit) -> Tags:
+    """A creation event and two of associations: the collections at both ends change."""
+    student, exam_id = world.students[edit.student], world.exams[edit.exam]
+    properties = {
+        "booking_id": f"new-{student.student_id}-{edit.at_s:.3f}",
+        "name": "Student",
+        "email": student.email,
+        "student_id": student.student_id,
+        "is_active": "true",
+        "contact_id": student.id,
+        "mock_exam_id": exam_id,
+    }
+    links = [{"to_type": CONTACTS, "to_id": student.id}, {"to_type": EXAMS, "to_id": exam_id}]
+    made = world.sandbox.control(
+        "POST", f"records/{BOOKINGS}", {"properties": properties, "associations": links}
+    )
+    booking_id = str(made["id"])
+    path = f"records/{BOOKINGS}/{booking_id}"
+    world.records[BOOKINGS][booking_id] = world.sandbox.control("GET", path)["properties"]
+    world.bookings_of[student.id].append(booking_id)
+    world.exam_of[booking_id] = exam_id
+    return frozenset(
+        {booking_tag(booking_id), contact_bookings_tag(student.id), exam_bookings_tag(exam_id)}
+    )
+
+
+def archive(world: World, edit: Edit) -> Tags:
+    """A deletion event names nothing but the dead."""
+    booking_id = world.some_booking(edit)
+    if booking_id is None:
+        return edit_name(world, edit)
+    world.sandbox.control("DELETE", f"records/{BOOKINGS}/{booking_id}")
+    del world.records[BOOKINGS][booking_id]
+    return frozenset({booking_tag(booking_id)})
+
+
+def edit_capacity(world: World, edit: Edit) -> Tags:
+    exam_id = world.exams[edit.exam]
+    seats = {"capacity": str(int(edit.choice * 30)), "total_bookings": str(int(edit.choice * 20))}
+    world.change(EXAMS, exam_id, **seats)
+    return frozenset({exam_tag(exam_id)})
+
+
+def move(world: World, edit: Edit) -> Tags:
+    """Another date may put the exam on a list that does not show it yet."""
+    exam_id = world.exams[edit.exam]
+    day = date.fromisoformat(str(world.records[EXAMS][exam_id]["exam_date"]))
+    later = day + timedelta(days=1 + int(edit.choice * 5))
+    world.change(EXAMS, exam_id, exam_date=later.isoformat())
+    return frozenset({exam_tag(exam_id)}) | EVERY_LIST
+
+
+def switch(world: World, edit: Edit) -> Tags:
+    exam_id = world.exams[edit.exam]
+    was = world.records[EXAMS][exam_id]["is_active"]
+    world.change(EXAMS, exam_id, is_active="false" if was == "true" else "true")
+    return frozenset({exam_tag(exam_id)}) | EVERY_LIST
+
+
+EDITORS: Mapping[Edited, Callable[[World, Edit], Tags]] = {
+    "credits": edit_credits,
+    "name": edit_name,
+    "cancel": cancel,
+    "book": book,
+    "archive": archive,
+    "capacity": edit_capacity,
+    "move": move,
+    "switch": switch,
+}

@@ -1,0 +1,90 @@
+"""A load generator in its own process: keep-alive connections, each with one request under way.
+
+Plain sockets and one thread, so that on a small machine it is the server that is measured. It reads
+`path connections requests` from its input, line by line, and writes a line of JSON for each: the
+seconds from the first byte sent to the last received, and how many answers were not 200.
+"""
+
+from __future__ import annotations
+
+import json
+import selectors
+import socket
+import sys
+import time
+from dataclasses import dataclass
+
+END_OF_HEAD = b"\r\n\r\n"
+LENGTH = b"content-length:"
+READ_SIZE = 65536
+PATIENCE_S = 30.0
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One connection and what has come of the answer under way."""
+
+    connection: socket.socket
+    received: bytes = b""
+
+    def is_complete(self) -> bool:
+        head, found, body = self.received.partition(END_OF_HEAD)
+        if not found:
+            return False
+        length = head.lower().partition(LENGTH)[2].partition(b"\r\n")[0]
+        return len(body) >= int(length)
+
+
+def run(host: str, port: int, path: str, connections: int, requests: int) -> tuple[float, int]:
+    """Send the requests; return the seconds they took and how many were not answered with 200.
+    Raises ConnectionError where the server hangs up or falls silent."""
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: */*\r\n\r\n".encode()
+    failures = 0
+    with selectors.DefaultSelector() as selector:
+        exchanges = [Exchange(connected(host, port)) for _ in range(connections)]
+        started_s = time.perf_counter()
+        for exchange in exchanges:
+            selector.register(exchange.connection, selectors.EVENT_READ, exchange)
+            exchange.connection.sendall(request)
+        sent, answered = connections, 0
+        while answered < requests:
+            ready = selector.select(PATIENCE_S)
+            if not ready:
+                raise ConnectionError("The server fell silent.")
+            for key, _ in ready:
+                exchange = key.data
+                chunk = exchange.connection.recv(READ_SIZE)
+                if chunk == b"":
+                    raise ConnectionError("The server hung up.")
+                exchange.received += chunk
+                if not exchange.is_complete():
+                    continue
+                failures += not exchange.received.startswith(b"HTTP/1.1 200")
+                exchange.received = b""
+                answered += 1
+                if sent < requests:
+                    sent += 1
+                    exchange.connection.sendall(request)
+        took_s = time.perf_counter() - started_s
+    for exchange in exchanges:
+        exchange.connection.close()
+    return took_s, failures
+
+
+def connected(host: str, port: int) -> socket.socket:
+    connection = socket.create_connection((host, port), timeout=PATIENCE_S)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def main() -> None:
+    host, port = sys.argv[1], int(sys.argv[2])
+    for line in sys.stdin:
+        path, connections, requests = line.split()
+        took_s, failures = run(host, port, path, int(connections), int(requests))
+        sys.stdout.write(json.dumps({"took_s": took_s, "failures": failures}) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
