@@ -23,7 +23,7 @@ from hubspot_sync.endpoints import Operation
 from hubspot_sync.errors import HubSpotError, NotFound, Refused, Unavailable
 from hubspot_sync.fan_out import FanOut
 from hubspot_sync.outcomes import Many, merge
-from hubspot_sync.paging import Associated, association_targets
+from hubspot_sync.paging import association_targets
 from hubspot_sync.raw_records import NewRecord, RawRecord
 from hubspot_sync.transport import Answer, Request, Transport
 
@@ -106,15 +106,8 @@ class BatchClient:
         self, from_type: str, to_type: str, ids: Collection[str], *, context: CallContext
     ) -> Many[tuple[str, ...]]:
         """Return the ids of all records each is linked to; none is found with an empty tuple."""
-        linked = self.read_association_types(from_type, to_type, ids, context=context)
-        return linked.map(lambda targets: tuple(target.id for target in targets))
 
-    def read_association_types(
-        self, from_type: str, to_type: str, ids: Collection[str], *, context: CallContext
-    ) -> Many[tuple[Associated, ...]]:
-        """Return the same with the association types of each link."""
-
-        def read_chunk(chunk: Sequence[str]) -> Many[tuple[Associated, ...]]:
+        def read_chunk(chunk: Sequence[str]) -> Many[tuple[str, ...]]:
             return association_targets(self._transport, from_type, to_type, chunk, context)
 
         return self._read_in_chunks(ids, None, ASSOCIATION_READ_LIMIT, read_chunk, context)

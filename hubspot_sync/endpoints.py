@@ -34,8 +34,6 @@ class Operation(StrEnum):
     BATCH_ARCHIVE = "objects.batch_archive"
     SEARCH = "objects.search"
     ASSOCIATIONS_READ = "associations.batch_read"
-    ASSOCIATIONS_CREATE = "associations.batch_create"
-    ASSOCIATIONS_ARCHIVE = "associations.batch_archive"
     LABELS = "associations.labels"
     PROPERTIES_LIST = "properties.list"
     PROPERTY_CREATE = "properties.create"
@@ -69,10 +67,10 @@ def _objects(tail: str, effect: Effect) -> Endpoint:
     )
 
 
-def _associations(method: str, tail: str, effect: Effect) -> Endpoint:
+def _associations(method: str, tail: str) -> Endpoint:
     return Endpoint(
         method=method,
-        effect=effect,
+        effect=Effect.READ,
         dated=f"/crm/associations/{{version}}/{{type}}/{{to}}/{tail}",
         legacy=f"/crm/v4/associations/{{type}}/{{to}}/{tail}",
     )
@@ -94,10 +92,8 @@ ENDPOINTS: Mapping[Operation, Endpoint] = MappingProxyType(
         Operation.BATCH_UPDATE: _objects("batch/update", Effect.ABSOLUTE),
         Operation.BATCH_ARCHIVE: _objects("batch/archive", Effect.ABSOLUTE),
         Operation.SEARCH: _objects("search", Effect.READ),
-        Operation.ASSOCIATIONS_READ: _associations("POST", "batch/read", Effect.READ),
-        Operation.ASSOCIATIONS_CREATE: _associations("POST", "batch/create", Effect.ABSOLUTE),
-        Operation.ASSOCIATIONS_ARCHIVE: _associations("POST", "batch/archive", Effect.ABSOLUTE),
-        Operation.LABELS: _associations("GET", "labels", Effect.READ),
+        Operation.ASSOCIATIONS_READ: _associations("POST", "batch/read"),
+        Operation.LABELS: _associations("GET", "labels"),
         Operation.PROPERTIES_LIST: _settings("GET", Effect.READ, *_PROPERTIES),
         Operation.PROPERTY_CREATE: _settings("POST", Effect.CREATE, *_PROPERTIES),
         Operation.SCHEMAS_LIST: _settings("GET", Effect.READ, *_SCHEMAS),

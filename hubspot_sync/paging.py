@@ -41,14 +41,6 @@ class SearchFilter:
         return shown
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Associated:
-    """A record linked to another, and by which association types."""
-
-    id: str
-    type_ids: tuple[int, ...]
-
-
 def search_ids(
     transport: Transport,
     object_type: str,
@@ -95,9 +87,9 @@ def association_targets(
     to_type: str,
     from_ids: Collection[str],
     context: CallContext,
-) -> Many[tuple[Associated, ...]]:
-    """Return what each of up to 1 000 records is linked to, every page followed."""
-    targets: dict[str, dict[str, Associated]] = {}
+) -> Many[tuple[str, ...]]:
+    """Return the ids of what each of up to 1 000 records is linked to, every page followed."""
+    targets: dict[str, dict[str, None]] = {}
     unknown: dict[str, HubSpotError] = {}
     cursors: dict[str, str | None] = dict.fromkeys(from_ids)
     followed: set[tuple[str, str]] = set()
@@ -111,7 +103,7 @@ def association_targets(
         following: dict[str, str | None] = {}
         failed = _failed_members(answer, cursors)
         for from_id, linked, cursor in _pages(answer, cursors):
-            targets.setdefault(from_id, {}).update((one.id, one) for one in linked)
+            targets.setdefault(from_id, {}).update(dict.fromkeys(linked))
             if cursor is None:
                 continue
             if (from_id, cursor) in followed:
@@ -121,7 +113,7 @@ def association_targets(
         unknown.update(failed)
         unknown.update(_unmentioned(cursors, targets, failed))
         cursors = {key: cursor for key, cursor in following.items() if key not in unknown}
-    found = {key: tuple(links.values()) for key, links in targets.items() if key not in unknown}
+    found = {key: tuple(links) for key, links in targets.items() if key not in unknown}
     return Many(found=found, unknown=unknown)
 
 
@@ -142,13 +134,16 @@ def _associations_request(
 
 def _pages(
     answer: Answer, asked: Mapping[str, str | None]
-) -> Iterator[tuple[str, list[Associated], str | None]]:
-    """Yield each asked record's page and next cursor; "no associations" is an empty page."""
+) -> Iterator[tuple[str, list[str], str | None]]:
+    """Yield each asked record's page and next cursor; "no associations" is an empty page.
+
+    `toObjectId` is an integer in v4 and a string in the dated versions.
+    """
     for result in answer.results:
         origin = result.get("from")
         from_id = str(origin.get("id")) if isinstance(origin, Mapping) else ""
         if from_id in asked:
-            linked = [_associated(one) for one in result.get("to", ()) if "toObjectId" in one]
+            linked = [str(one["toObjectId"]) for one in result.get("to", ()) if "toObjectId" in one]
             yield from_id, linked, _next_cursor(result)
     for member in members(answer.body):
         if member.verdict.kind is Kind.ZERO:
@@ -173,15 +168,6 @@ def _unmentioned(
 ) -> dict[str, HubSpotError]:
     silent = [key for key in asked if key not in answered and key not in failed]
     return {key: Unavailable("HubSpot's answer left out a record asked for.") for key in silent}
-
-
-def _associated(target: JsonObject) -> Associated:
-    """`toObjectId` is an integer in v4 and a string in the dated versions."""
-    types = target.get("associationTypes", ())
-    return Associated(
-        id=str(target["toObjectId"]),
-        type_ids=tuple(int(one["typeId"]) for one in types if "typeId" in one),
-    )
 
 
 def _next_cursor(body: JsonObject) -> str | None:

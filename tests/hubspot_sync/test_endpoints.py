@@ -16,8 +16,6 @@ LEGACY = {
     Operation.BATCH_ARCHIVE: ("POST", "/crm/v3/objects/2-50158943/batch/archive"),
     Operation.SEARCH: ("POST", "/crm/v3/objects/2-50158943/search"),
     Operation.ASSOCIATIONS_READ: ("POST", "/crm/v4/associations/2-50158943/0-1/batch/read"),
-    Operation.ASSOCIATIONS_CREATE: ("POST", "/crm/v4/associations/2-50158943/0-1/batch/create"),
-    Operation.ASSOCIATIONS_ARCHIVE: ("POST", "/crm/v4/associations/2-50158943/0-1/batch/archive"),
     Operation.LABELS: ("GET", "/crm/v4/associations/2-50158943/0-1/labels"),
     Operation.PROPERTIES_LIST: ("GET", "/crm/v3/properties/2-50158943"),
     Operation.PROPERTY_CREATE: ("POST", "/crm/v3/properties/2-50158943"),

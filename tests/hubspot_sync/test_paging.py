@@ -54,9 +54,7 @@ def test_ids_are_texts_in_every_version_of_the_api(
     with client_of(kind_sandbox.base_url, api_version=version) as client:
         read = association_targets(client.transport, CONTACTS, BOOKINGS, ["101"], asking())
 
-    (link,) = read.found["101"]
-    assert link.id == "91010000"
-    assert len(link.type_ids) > 0
+    assert read.found == {"101": ("91010000",)}
 
 
 def test_a_page_that_fails_makes_its_records_unknown_not_half_counted(
@@ -90,7 +88,7 @@ def test_pages_that_do_not_advance_are_unknown() -> None:
         read = association_targets(client.transport, CONTACTS, BOOKINGS, ["1", "3"], asking())
 
     assert read.unknown.keys() == {"1"}
-    assert [one.id for one in read.found["3"]] == ["4"]
+    assert read.found["3"] == ("4",)
     assert len(responses.calls) == 2
 
 
