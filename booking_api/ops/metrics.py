@@ -38,6 +38,12 @@ class Metrics:
             ["operation"],
             registry=self.registry,
         )
+        self.hubspot_retries = Counter(
+            "mocks_hubspot_retries",
+            "Calls to HubSpot that were not the first attempt.",
+            ["operation"],
+            registry=self.registry,
+        )
 
     def observe_call(self, record: CallRecord) -> None:
         status = 0 if record.status is None else record.status
@@ -45,6 +51,7 @@ class Metrics:
             record.took_s
         )
         self.hubspot_waits.labels(record.operation).inc(record.waited_s)
+        self.hubspot_retries.labels(record.operation).inc(record.attempt > 1)
 
 
 @cache
