@@ -1,0 +1,67 @@
+"""Many readers of what is not cached yet: one load for all of them, and nobody waits for others'."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.api import Api, Reply
+from tests.builders import Portal
+
+LIST = "/api/bookings/list"
+READERS = 64
+WAIT_LIMIT_S = 20
+
+
+def test_64_readers_of_one_cold_list_make_one_load(api: Api, portal: Portal) -> None:
+    alice = portal.student("alice")
+    with portal.at_once():
+        exams = [portal.exam(in_days=1 + day) for day in range(5)]
+    portal.bookings(alice, exams)
+    portal.sandbox.configure(latency_ms=60)
+    portal.sandbox.clear_calls()
+    ready = threading.Barrier(READERS)
+
+    def ask(_: int) -> Reply:
+        ready.wait(WAIT_LIMIT_S)
+        return Api().get(LIST, **alice.pair)
+
+    with ThreadPoolExecutor(READERS) as pool:
+        replies = list(pool.map(ask, range(READERS)))
+
+    assert {reply.status for reply in replies} == {200}
+    assert all(reply.data == replies[0].data for reply in replies)
+    assert len(replies[0].data["bookings"]) == 5
+    assert portal.sandbox.calls_count() <= 5
+
+
+def test_a_slow_cold_list_holds_up_nobody_elses(api: Api, portal: Portal) -> None:
+    """Alice's associations hang; Charlie's list, just as cold, is answered meanwhile."""
+    alice, charlie = portal.student("alice"), portal.student("charlie")
+    exam = portal.exam(in_days=3)
+    portal.booking(alice, exam)
+    portal.booking(charlie, exam)
+    answered = threading.Event()
+    portal.sandbox.fault("delay", path="associations", nth=1, delay_ms=5000)
+
+    def slow() -> Reply:
+        reply = Api().get(LIST, **alice.pair)
+        answered.set()
+        return reply
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(slow)
+        wait_until_it_hangs(portal)
+        quick = api.get(LIST, **charlie.pair)
+        assert not answered.is_set()
+        assert len(quick.data["bookings"]) == 1
+        assert len(waiting.result(WAIT_LIMIT_S).data["bookings"]) == 1
+
+
+def wait_until_it_hangs(portal: Portal) -> None:
+    pause = threading.Event()
+    for _ in range(1000):
+        if portal.sandbox.faults()[0]["fired"] == 1:
+            return
+        pause.wait(0.01)
+    raise AssertionError("no call met the fault")
