@@ -1,12 +1,18 @@
-"""`manage.py serve` where it cannot."""
+"""`manage.py serve`: how it refuses to start, and how it ends."""
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from tests.manage import PRODUCTION, manage
+from tests.manage import PRODUCTION, ROOT, manage
+from tests.server import Server, free_port, wait_until_it_answers
 
 
 def test_a_port_that_another_server_shares_willingly_is_still_taken() -> None:
@@ -33,3 +39,36 @@ def test_what_is_no_port_is_refused_in_a_sentence(port: str) -> None:
     assert result.returncode != 0
     assert f"a port is a number from 1 to 65535, not {port!r}" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_its_processes_at_once_ends_them(
+    how: signal.Signals, tmp_path: Path
+) -> None:
+    port = free_port()
+    own = {"ENV_FILE": "", "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}"}
+    # It hung one time in three.
+    for _ in range(5):
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "serve", "--port", str(port)],
+            cwd=ROOT,
+            env=os.environ | {"DJANGO_SETTINGS_MODULE": "booking_api.settings"} | PRODUCTION | own,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        wait_until_it_answers(Server(base_url=f"http://127.0.0.1:{port}"), process)
+        os.killpg(process.pid, how)
+
+        assert ended(process) == 0
+
+
+def ended(process: subprocess.Popen[bytes]) -> int | None:
+    """Return the exit code, None where it hangs: then all of it is killed."""
+    try:
+        return process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return None

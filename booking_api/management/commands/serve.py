@@ -1,14 +1,7 @@
-"""`manage.py serve`: the API under granian, the one place that says how.
-
-One worker and many blocking threads by default: the locmem cache belongs to one process, and the
-number of threads bounds how many requests can gather into one HubSpot batch.
-docs/decisions/0001-granian.md has the reasons.
-"""
+"""`manage.py serve`: the API under the production server, after the system checks."""
 
 from __future__ import annotations
 
-import os
-import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -17,27 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
 from booking_api.management.ports import port_number, why_not
-
-# Longer than a request's deadline (25 s), so that a graceful stop cuts nobody off.
-STOP_TIMEOUT_S = 30
-
-
-def granian_arguments(*, host: str, port: int, workers: int, threads: int) -> list[str]:
-    """Return the command line that serves the API."""
-    return [
-        sys.executable,
-        *("-m", "granian", "booking_api.wsgi:application"),
-        *("--interface", "wsgi"),
-        "--no-ws",
-        *("--host", host),
-        *("--port", str(port)),
-        *("--workers", str(workers)),
-        *("--blocking-threads", str(threads)),
-        *("--workers-kill-timeout", str(STOP_TIMEOUT_S)),
-        "--respawn-failed-workers",
-        # Its one warning is about the number of threads, which is meant.
-        *("--log-level", "error"),
-    ]
+from booking_api.management.server import serve
 
 
 class Command(BaseCommand):
@@ -50,17 +23,17 @@ class Command(BaseCommand):
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
+        host, port = options["host"], options["port"]
         # granian would share the port with a server already there, and each of the two would keep a
         # cache of its own, out of reach of the other's invalidations.
-        reason = why_not(options["host"], options["port"])
+        reason = why_not(host, port)
         if reason is not None:
-            raise CommandError(f"Cannot serve on {options['host']}:{options['port']}: {reason}.")
-        arguments = granian_arguments(
-            host=options["host"],
-            port=options["port"],
+            raise CommandError(f"Cannot serve on {host}:{port}: {reason}.")
+        self.stdout.write(f"Serving on http://{host}:{port}")
+        self.stdout.flush()
+        serve(
+            host=host,
+            port=port,
             workers=settings.SERVER_WORKERS,
             threads=settings.SERVER_THREADS,
         )
-        self.stdout.write(f"Serving on http://{options['host']}:{options['port']}")
-        self.stdout.flush()
-        os.execv(sys.executable, arguments)  # noqa: S606 - granian takes this process's place
