@@ -111,11 +111,13 @@ class Exchange:
             return routes.unknown(request.method, request.path), 0
         if not self._authenticated(received):
             return UNAUTHENTICATED.reply, 0
+        malformed: Reply | None = None
+        inputs = 0
         try:
             request = replace(request, body=_body(received))
             inputs = len(request.inputs) if "/batch/" in request.path else 0
         except Refusal as refusal:
-            return refusal.reply, 0
+            malformed = refusal.reply  # but it has arrived, and is counted
         fault = self.faults.meet(request.method, request.path)
         if fault is not None and fault.action == "cut_before":
             return None, inputs
@@ -126,7 +128,7 @@ class Exchange:
             refused = self.faults.unkindness(request.operation)
         if refused is not None:
             return refused, inputs
-        reply = self._faulted(request, fault)
+        reply = self._faulted(request, fault) if malformed is None else malformed
         if fault is not None and fault.action == "cut_after":
             return None, inputs
         limits = self.limits.headers(now_s, config, search=is_search)

@@ -55,6 +55,14 @@ def test_the_day_starts_again_at_midnight() -> None:
     assert limits.arrive(NOON_S + 12 * 3600, config, search=False) is None
 
 
+def test_a_body_that_cannot_be_read_has_arrived_all_the_same(hub: SandboxHandle) -> None:
+    hub.configure(rate_limit=1)
+
+    answers = [hub.call("POST", objects(CONTACTS, "/batch/read"), {}) for _ in range(2)]
+
+    assert [each.status for each in answers] == [400, 429]
+
+
 def test_past_the_limit_comes_hubspots_429(hub: SandboxHandle) -> None:
     hub.configure(rate_limit=2)
     answers = [get(hub) for _ in range(3)]
