@@ -16,8 +16,15 @@ from stamina.instrumentation import set_on_retry_hooks
 from structlog.typing import Processor
 from typing_extensions import override
 
+# A JSON line stays JSON: the n of an escaped line end is no part of the address behind it, and the
+# letters beyond ASCII of one are written as escapes. No address has more than 64 characters before
+# its @, and without a bound a long word would be searched from each of its letters to its end.
+LABEL = r"(?:[\w-]|\\u[0-9a-f]{4})+"
+E_MAIL = re.compile(
+    rf"(?<!\\)[\w+%!#*^{{|}}~][\w.+%!#*'^`{{|}}~-]{{0,63}}(?:@|%40){LABEL}(?:\.{LABEL})*"
+)
 SECRETS = (
-    (re.compile(r"[\w.+%-]+(?:@|%40)[\w-]+(?:\.[\w-]+)+"), "<e-mail>"),
+    (E_MAIL, "<e-mail>"),
     (re.compile(r"(?i)\b(bearer|token)\s+[\w.~+/=-]{8,}"), r"\1 <secret>"),
     (re.compile(r"\bpat-[\w-]+"), "<secret>"),
 )

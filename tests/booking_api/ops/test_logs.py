@@ -26,6 +26,13 @@ def json_lines() -> Iterator[None]:
     [
         ("asked for ada.lovelace@example.org twice", "asked for <e-mail> twice"),
         ("GET /api?email=ada%40example.org&x=1", "GET /api?email=<e-mail>&x=1"),
+        ("from o'brien!x@example.org, too", "from <e-mail>, too"),
+        ("from root@localhost", "from <e-mail>"),
+        (r'{"email": "ada@ex\u00e4mple.org"}', '{"email": "<e-mail>"}'),
+        (
+            r'{"event": "asked\nada@example.org\nsaid \"b@example.org\""}',
+            r'{"event": "asked\n<e-mail>\nsaid \"<e-mail>\""}',
+        ),
         ("Authorization: Bearer abcdefgh12345", "Authorization: Bearer <secret>"),
         ("Authorization: Token 0123456789abcdef", "Authorization: Token <secret>"),
         ("token pat-eu1-1234-5678 was refused", "token <secret> was refused"),
