@@ -84,6 +84,7 @@ def environment_of(sandbox_url: str, folder: Path, body_file: Path) -> dict[str,
         "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
         "REDIS_URL": "",
         "CACHE_ENABLED": "true",
+        "LOG_LEVEL": "INFO",
         # Still counted, as in production; only never reached.
         "THROTTLE_READS": "1000000000/hour",
         # No entry may expire and be loaded again in the middle of a round.

@@ -1,0 +1,129 @@
+"""What a full cache costs: invalidating among many entries as among few, and never too many of them."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from cache_layer import CacheConfig, open_backend
+from cache_layer.backends.base import Backend
+from cache_layer.entries import Entry
+
+FEW, MANY = 1_000, 100_000
+# What one student's or one exam's change removes: their page, details, credits, links.
+OF_ONE = 20
+AT_ONCE = 500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Invalidating:
+    """Milliseconds for one subject's entries among few and among many others."""
+
+    backend: str
+    among_few_ms: float
+    among_many_ms: float
+
+    @property
+    def ratio(self) -> float:
+        return self.among_many_ms / self.among_few_ms
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bound:
+    """How many keys were stored, how many were allowed, the most that were ever held."""
+
+    stored: int
+    allowed: int
+    most_held: int
+
+
+def invalidation(*, redis_url: str, rounds: int, many: int = MANY) -> list[Invalidating]:
+    """Return the cost on each backend; Redis only where it answers."""
+    urls = {"locmem": ""} | ({"redis": redis_url} if answers(redis_url) else {})
+    return [among(name, url, rounds=rounds, many=many) for name, url in urls.items()]
+
+
+def among(name: str, url: str, *, rounds: int, many: int) -> Invalidating:
+    """Fill two caches, then take turns, so that whatever else the machine does hits both alike."""
+    with filled(url, FEW) as small, filled(url, many) as large:
+        took: tuple[list[float], list[float]] = ([], [])
+        for number in range(rounds):
+            for backend, found in zip((small, large), took, strict=True):
+                found.append(time_to_invalidate(backend, f"contact:x{number}"))
+    few_ms, many_ms = (statistics.median(found) * 1000 for found in took)
+    return Invalidating(backend=name, among_few_ms=few_ms, among_many_ms=many_ms)
+
+
+def time_to_invalidate(backend: Backend, tag: str) -> float:
+    put(backend, {f"{tag}:{number}": tag for number in range(OF_ONE)})
+    started_s = time.perf_counter()
+    removed = backend.invalidate([tag], ())
+    took_s = time.perf_counter() - started_s
+    if sum(removed.values()) != OF_ONE:
+        raise RuntimeError(f"{sum(removed.values())} entries went, not {OF_ONE}.")
+    return took_s
+
+
+def bound(*, keys: int, allowed: int) -> Bound:
+    """Store so many different keys in a cache of so many and look how many it holds meanwhile."""
+    backend = open_backend(CacheConfig(max_entries=allowed))
+    most = 0
+    for start in range(0, keys, AT_ONCE):
+        put(backend, {f"contact:{number}:details": "" for number in range(start, start + AT_ONCE)})
+        if start % (AT_ONCE * 100) == 0:
+            most = max(most, backend.size().total_entries)
+    most = max(most, backend.size().total_entries)
+    backend.close()
+    return Bound(stored=keys, allowed=allowed, most_held=most)
+
+
+@contextmanager
+def filled(url: str, entries: int) -> Iterator[Backend]:
+    """Give a cache with so many entries of as many contacts; it is emptied at the end."""
+    config = CacheConfig(
+        max_entries=2 * MANY,
+        redis_url=url,
+        key_prefix=f"bench-{uuid.uuid4().hex}",
+        redis_timeout_s=30,
+    )
+    backend = open_backend(config)
+    try:
+        for start in range(0, entries, AT_ONCE):
+            numbers = range(start, start + AT_ONCE)
+            put(backend, {f"contact:{n}:details": f"contact:{n}" for n in numbers})
+        yield backend
+    finally:
+        for page in list(backend.pages()):
+            backend.remove(page)
+        backend.close()
+
+
+def put(backend: Backend, tag_of: dict[str, str]) -> None:
+    entries = {
+        key: Entry(
+            family="contacts",
+            payload=b"{}",
+            rendered=True,
+            tags=frozenset({tag} if tag else ()),
+            ttl_s=3600,
+        )
+        for key, tag in tag_of.items()
+    }
+    backend.store(backend.lookup(()).ticket, entries)
+
+
+def answers(redis_url: str) -> bool:
+    if redis_url == "":
+        return False
+    with Redis.from_url(redis_url, socket_connect_timeout=1) as client:
+        try:
+            return bool(client.ping())
+        except (RedisError, OSError):
+            return False
