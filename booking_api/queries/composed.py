@@ -80,7 +80,7 @@ class ComposedLoaders:
         keep_s = portal.reads.built_from.keep_s(ttl_s)
         if found.changes_at is not None:
             # Then a booking moves from upcoming to past, and the page is another one.
-            keep_s = min(keep_s, (found.changes_at - portal.now).total_seconds())
+            keep_s = min(keep_s, (found.changes_at - self.now()).total_seconds())
         return Loaded(render_page(found.page), frozenset(portal.reads.built_from.tags), keep_s)
 
     def _credits(self, portal: Portal, key: Key, ttl_s: float) -> Loaded[Any] | None:
