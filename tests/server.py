@@ -46,17 +46,19 @@ class Server:
     def get(self, path: str, **query: Any) -> Answer:
         return self.send("GET", f"{path}?{urlencode(query)}" if query else path)
 
-    def post(self, path: str, body: Any) -> Answer:
+    def post(self, path: str, body: Any, **headers: str) -> Answer:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.send("POST", path, raw)
+        return self.send("POST", path, raw, **headers)
 
-    def send(self, method: str, target: str, body: bytes | None = None) -> Answer:
+    def send(self, method: str, target: str, body: bytes | None = None, **headers: str) -> Answer:
         address = urlsplit(self.base_url)
         connection = http.client.HTTPConnection(
             address.hostname or "", address.port, timeout=ANSWER_TIMEOUT_S
         )
         try:
-            connection.request(method, target, body, {"Content-Type": "application/json"})
+            connection.request(
+                method, target, body, {"Content-Type": "application/json", **headers}
+            )
             response = connection.getresponse()
             content = response.read()
         finally:

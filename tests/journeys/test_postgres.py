@@ -1,0 +1,162 @@
+"""The API on PostgreSQL and Redis, as in production: it starts, serves, and two processes agree."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from hubspot_sync.portal.profile import load_profile
+from tests.builders import Portal
+from tests.cache_layer.own_redis import OwnRedis
+from tests.sandbox import SandboxHandle
+from tests.server import ROOT, Answer, Server, serving
+
+DATABASE_URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+LIST = "/api/bookings/list"
+CONTACTS = "0-1"
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def database_url() -> Iterator[str]:
+    """A database of this test's own, migrated, and dropped afterwards; skips without PostgreSQL
+    unless the environment promised it."""
+    try:
+        connection = psycopg.connect(DATABASE_URL, autocommit=True, connect_timeout=2)
+    except psycopg.OperationalError:
+        if os.environ.get("POSTGRES_PROMISED"):
+            raise
+        pytest.skip("no PostgreSQL at TEST_DATABASE_URL")
+    database = f"test_{uuid.uuid4().hex}"
+    name = sql.Identifier(database)
+    with closing(connection):
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        url = urlunsplit(urlsplit(DATABASE_URL)._replace(path=f"/{database}"))
+        manage(url, "migrate", "--verbosity", "0")
+        yield url
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """A Redis of this test's own; skips without one unless the environment promised it."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        if os.environ.get("REDIS_PROMISED"):
+            pytest.fail("REDIS_PROMISED is set, but there is no redis-server to start")
+        pytest.skip("no redis-server to start")
+    server = OwnRedis(binary, tmp_path)
+    server.start()
+    yield server.url
+    server.kill()
+
+
+def manage(url: str, *command: str, **environment: str) -> str:
+    """Run a management command on the database; return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *command],
+        cwd=ROOT,
+        env={**os.environ, **settings_of(url), **environment},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout
+
+
+def settings_of(url: str) -> dict[str, str]:
+    return {
+        "DJANGO_SETTINGS_MODULE": "booking_api.settings",
+        "ENV_FILE": "",
+        "DEBUG": "true",
+        "DATABASE_URL": url,
+        "LOG_LEVEL": "ERROR",
+    }
+
+
+@pytest.fixture
+def staff_token(database_url: str) -> str:
+    """The token of an administrator in the test's database."""
+    named = {"DJANGO_SUPERUSER_USERNAME": "staff", "DJANGO_SUPERUSER_PASSWORD": uuid.uuid4().hex}
+    named |= {"DJANGO_SUPERUSER_EMAIL": "staff@example.org"}
+    manage(database_url, "createsuperuser", "--noinput", **named)
+    return manage(database_url, "drf_create_token", "staff").split()[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Two:
+    """Two processes before one portal, with one database and one Redis."""
+
+    first: Server
+    second: Server
+    portal: Portal
+
+
+@pytest.fixture
+def two(
+    kind_sandbox: SandboxHandle, database_url: str, redis_url: str, tmp_path: Path
+) -> Iterator[Two]:
+    portal = Portal(kind_sandbox, load_profile("default"))
+    environment = {**settings_of(database_url), "REDIS_URL": redis_url}
+    with ExitStack() as stack:
+        first, second = (
+            stack.enter_context(serving(kind_sandbox, tmp_path, **environment)) for _ in range(2)
+        )
+        yield Two(first, second, portal)
+
+
+def test_it_is_ready_and_serves_people_and_staff(two: Two) -> None:
+    alice = two.portal.student("alice")
+    booking = two.portal.booking(alice, two.portal.exam(in_days=3))
+
+    for server in (two.first, two.second):
+        assert server.get("/api/ready").body["checks"] == {
+            "database": "ok",
+            "cache": "ok",
+            "hubspot": "ok",
+        }
+        login = server.get("/admin/login/")
+        assert (login.status, b"csrfmiddlewaretoken" in login.body) == (200, True)
+        rows = server.get(LIST, **alice.pair).body["data"]["bookings"]
+        assert [row["id"] for row in rows] == [booking.id]
+
+
+def test_an_invalidation_in_one_process_is_seen_by_the_other_at_the_next_read(
+    two: Two, staff_token: str
+) -> None:
+    alice = two.portal.student("alice")
+    assert credits_of(two.first.get(LIST, **alice.pair)) == 5
+    two.portal.sandbox.clear_calls()
+    assert credits_of(two.second.get(LIST, **alice.pair)) == 5
+    assert two.portal.sandbox.calls_count() == 0, "what one process loaded, the other has"
+
+    two.portal.sandbox.edit(CONTACTS, alice.id, credits_clinical="2")
+    assert credits_of(two.second.get(LIST, **alice.pair)) == 5
+    dropped = two.first.post(
+        "/api/admin/cache/invalidate",
+        {"contact_id": alice.id, "reason": "a test"},
+        Authorization=f"Token {staff_token}",
+    )
+
+    assert dropped.status == 200, dropped.body
+    assert credits_of(two.second.get(LIST, **alice.pair)) == 2
+    assert credits_of(two.first.get(LIST, **alice.pair)) == 2
+
+
+def credits_of(answer: Answer) -> int:
+    assert answer.status == 200, answer.body
+    credits_left: int = answer.body["data"]["credits"]["credits_clinical"]
+    return credits_left
