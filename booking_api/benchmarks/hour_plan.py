@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 T = TypeVar("T")
 
 HOUR_S = 3600.0
-MEAN_PAUSE_S = 5.0
+MEAN_PAUSE_S = 3.0
 Asked = Literal["list", "available", "realtime", "detail", "credits"]
 Edited = Literal["credits", "name", "cancel", "book", "archive", "capacity", "move", "switch"]
 
@@ -71,7 +71,7 @@ class Size:
     students: int = 500
     exams: int = 40
     edited_share: float = 0.03
-    visit: int = 20
+    visit: int = 24
     zipf: float = 1.2
 
 

@@ -33,7 +33,7 @@ from hubspot_sync.cached import (
 Properties = Mapping[str, str | None]
 Tags = frozenset[str]
 EVERY_LIST = frozenset(exams_of_type_tag(mock_type) for mock_type in MOCK_TYPES)
-MOST_BOOKINGS = 3
+MOST_BOOKINGS = 2
 # Exams of the hour's own day: each half of them ends while the hour runs.
 TODAY_ENDS = ("10:20", "10:40", "13:00")
 
@@ -97,7 +97,7 @@ def open_world(sandbox: Sandbox, size: Size, day: date, chance: random.Random) -
     bookings_of: dict[str, list[str]] = {student.id: [] for student in students}
     exam_of: dict[str, str] = {}
     for student in students:
-        for exam_id, mock_type in chance.sample(exams, chance.randint(0, MOST_BOOKINGS)):
+        for exam_id, mock_type in chance.sample(exams, chance.randint(1, MOST_BOOKINGS)):
             booking_id = data.booking(student, exam_id, mock_type=mock_type)
             bookings_of[student.id].append(booking_id)
             exam_of[booking_id] = exam_id
