@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -274,16 +275,17 @@ class Coherence:
         self._stats.add_each(Count.EXPIRATIONS, stored.expired)
 
     def _flush(self, matches: Callable[[str], bool]) -> ByFamily:
-        # The floor first: what is stored after it was loaded after it, and may stay or go.
-        self.backend.raise_floor()
-        removed: dict[str, int] = {}
-        for page in self.backend.pages():
-            doomed = [key for key in page if matches(key)]
-            for start in range(0, len(doomed), _CHUNK):
-                gone = self.backend.remove(doomed[start : start + _CHUNK])
-                for family, number in gone.items():
-                    removed[family] = removed.get(family, 0) + number
-        return removed
+        """Remove what matches; raises BackendUnavailable. Twice, each time refusing the loads in
+        flight first: during the first round a load may still have built an entry of one that was
+        about to go. What the second round finds was loaded since, or built so."""
+        removed: Counter[str] = Counter()
+        for _ in range(2):
+            self.backend.raise_floor()
+            for page in self.backend.pages():
+                doomed = [key for key in page if matches(key)]
+                for start in range(0, len(doomed), _CHUNK):
+                    removed.update(self.backend.remove(doomed[start : start + _CHUNK]))
+        return dict(removed)
 
     def _deliver(self, tags: Collection[str], keys: Collection[str], flush: bool) -> None:
         if flush:
