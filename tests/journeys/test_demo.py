@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.manage import ROOT
+from tests.manage import ROOT, manage
 from tests.server import Server, free_port
 
 pytestmark = pytest.mark.timeout(120)
@@ -50,13 +50,23 @@ class Demo:
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Demo]:
+def own(tmp_path: Path) -> dict[str, str]:
+    """The environment of this demo's own database."""
+    return {
+        "DEBUG": "true",
+        "ENV_FILE": "",
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
+        "DJANGO_SETTINGS_MODULE": "booking_api.settings",
+    }
+
+
+@pytest.fixture
+def demo(own: dict[str, str]) -> Iterator[Demo]:
     ports = ("--port", str(free_port()), "--sandbox-port", str(free_port()))
-    own = {"DEBUG": "true", "ENV_FILE": "", "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}"}
     process = subprocess.Popen(
         [sys.executable, "manage.py", "run_demo", *ports],
         cwd=ROOT,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "booking_api.settings", **own},
+        env=os.environ | own,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -75,6 +85,33 @@ def address_of(name: str, banner: str) -> str:
 
 def curl_lines(banner: str) -> list[str]:
     return re.findall(r"^ +(curl .*)$", banner.replace("\\\n", ""), flags=re.MULTILINE)
+
+
+@pytest.fixture
+def an_administrator(own: dict[str, str]) -> str:
+    """The password of the administrator that the database has before the demo meets it."""
+    password = "chosen-long-before"
+    own_admin = own | {"DJANGO_SUPERUSER_PASSWORD": password}
+    manage("migrate", **own)
+    manage("createsuperuser", "--noinput", "--username", "admin", "--email", "", **own_admin)
+    return password
+
+
+def test_an_administrator_who_was_there_before_is_left_alone(
+    an_administrator: str, demo: Demo, own: dict[str, str]
+) -> None:
+    banner = demo.read_until(LAST_LINE)
+
+    assert "with an administrator of your database" in banner
+    assert checked("admin", an_administrator, own) == "True"
+
+
+def checked(user: str, password: str, environment: dict[str, str]) -> str:
+    code = (
+        "from django.contrib.auth import authenticate;"
+        f"print(authenticate(username={user!r}, password={password!r}) is not None)"
+    )
+    return manage("shell", "--no-imports", "-c", code, **environment).stdout.strip()
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
@@ -105,6 +142,9 @@ def test_nothing_of_it_stays_behind(how: signal.Signals, demo: Demo) -> None:
             Server(base_url=address_of(name, banner)).get("/api/health")
 
 
+@pytest.mark.skipif(
+    shutil.which("curl") is None or shutil.which("pgrep") is None, reason="no curl or pgrep here"
+)
 def test_the_sandbox_may_be_killed_to_see_an_outage(demo: Demo) -> None:
     banner = demo.read_until(LAST_LINE)
     sandbox, api = (Server(base_url=address_of(name, banner)) for name in ("Sandbox", "API"))

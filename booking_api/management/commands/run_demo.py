@@ -74,17 +74,20 @@ class Command(BaseCommand):
             end_all(children)
             self.stdout.write("Everything that was started has ended.")
 
-    def _demo_administrator(self, password_file: Path) -> str:
+    def _demo_administrator(self, password_file: Path) -> str | None:
+        """Return the demo administrator's password; None in a database that has administrators of
+        its own, such as one that DATABASE_URL names: those are left alone."""
         if not password_file.exists():
             password_file.touch(mode=0o600)
             password_file.write_text(secrets.token_urlsafe(9), encoding="utf-8")
         password = password_file.read_text(encoding="utf-8")
         users = get_user_model().objects
-        user, _ = users.get_or_create(
-            username=DEMO_USER, defaults={"is_staff": True, "is_superuser": True}
-        )
-        user.set_password(password)
-        user.save()
+        known = users.filter(username=DEMO_USER).first()
+        if known is not None and known.check_password(password):
+            return password
+        if known is not None or users.filter(is_superuser=True).exists():
+            return None
+        users.create_superuser(DEMO_USER, password=password)
         return password
 
     def _start_sandbox(
@@ -211,14 +214,17 @@ STUDENTS = {
 }
 
 
-def banner(api_url: str, sandbox_url: str, password: str, portal: str) -> str:
+def banner(api_url: str, sandbox_url: str, password: str | None, portal: str) -> str:
     """Return what a newcomer needs: addresses, the login, lines to paste."""
+    login = f"user {DEMO_USER}, password {password}"
+    if password is None:
+        login = "with an administrator of your database (manage.py changepassword helps)"
     student_id, email, mock_type = STUDENTS[portal]
     pair = f"student_id={student_id}&email={email}"
     body = f'{{"student_id": "{student_id}", "email": "{email}", "mock_type": "{mock_type}"}}'
     return f"""
   API        {api_url}/            documentation {api_url}/api/docs
-  Admin      {api_url}/admin/      user {DEMO_USER}, password {password}
+  Admin      {api_url}/admin/      {login}
   Sandbox    {sandbox_url}/_sandbox/calls   what HubSpot was asked
 
   Try:
