@@ -7,6 +7,7 @@ or weak only for production is for `checks.py` to say.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import math
 import os
@@ -183,6 +184,14 @@ def hubspot_config() -> HubSpotConfig:
         raise ImproperlyConfigured(str(error)) from error
 
 
+def cache_prefix() -> str:
+    """Return a prefix of this portal's own: two deployments may share a Redis, never entries."""
+    portal = " ".join(
+        (read("HUBSPOT_BASE_URL"), read("HUBSPOT_PORTAL"), read("HS_PRIVATE_APP_TOKEN"))
+    )
+    return f"mock-exams-{hashlib.sha256(portal.encode()).hexdigest()[:12]}"
+
+
 def cache_config() -> CacheConfig:
     try:
         return CacheConfig(
@@ -191,6 +200,7 @@ def cache_config() -> CacheConfig:
             max_entries=read("CACHE_MAX_ENTRIES"),
             rollout_percentage=read("CACHE_ROLLOUT_PERCENTAGE"),
             redis_url=read("REDIS_URL"),
+            key_prefix=cache_prefix(),
         )
     except CacheConfigurationError as error:
         raise ImproperlyConfigured(str(error)) from error

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from booking_api.settings import VARIABLES, at_least, caches, database, hubspot_config, read
+from booking_api.settings import (
+    VARIABLES,
+    at_least,
+    cache_config,
+    caches,
+    database,
+    hubspot_config,
+    read,
+)
 from tests.manage import PRODUCTION, ROOT, manage
 from tests.server import free_port
 
@@ -41,6 +49,24 @@ def test_env_example_shows_the_default(name: str) -> None:
     cast, default = VARIABLES[name]
 
     assert cast(documented()[name]) == default
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HUBSPOT_PORTAL", "prepdoctors"),
+        ("HS_PRIVATE_APP_TOKEN", "pat-another-portals"),
+        ("HUBSPOT_BASE_URL", "http://127.0.0.1:1"),
+    ],
+)
+def test_portals_that_share_a_redis_share_no_entries(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = cache_config().key_prefix
+
+    monkeypatch.setenv(name, value)
+
+    assert cache_config().key_prefix != ours
 
 
 def test_the_deployment_check_is_clean_with_production_settings() -> None:
