@@ -107,6 +107,12 @@ def exam_bookings_tag(exam_id: str) -> str:
     return collection_tag(exam_tag(exam_id), "bookings")
 
 
+def by_hand_tag(owner_tag: str) -> str:
+    """Return the tag of the bookings that name this student or exam in their own properties. Only
+    who removes all that shows one names it: every other event names the bookings it is about."""
+    return collection_tag(owner_tag, "by-hand")
+
+
 def exams_of_type_tag(type_slug: str) -> str:
     """Return the tag of the collection of a type's exams; the slug is the profile's."""
     return collection_tag("mockexams", type_slug)
@@ -118,20 +124,27 @@ def enrollment_tag(enrollment_id: str) -> str:
 
 def tags_of_student(contact_id: str) -> frozenset[str]:
     """Return the tags of all that shows a student."""
-    return frozenset(
-        {
-            contact_tag(contact_id),
-            contact_bookings_tag(contact_id),
-            contact_enrollments_tag(contact_id),
-        }
-    )
+    contact = contact_tag(contact_id)
+    bookings, enrollments = contact_bookings_tag(contact_id), contact_enrollments_tag(contact_id)
+    return frozenset({contact, bookings, enrollments, by_hand_tag(contact)})
 
 
 def tags_of_exam(exam_id: str, profile: PortalProfile) -> frozenset[str]:
     """Return the tags of all that shows an exam: its own, its bookings' and, as nobody can say
     which lists it belongs in now, those of every type's list."""
     lists = {exams_of_type_tag(mock_type.slug) for mock_type in profile.mock_types}
-    return frozenset({exam_tag(exam_id), exam_bookings_tag(exam_id), *lists})
+    exam = exam_tag(exam_id)
+    return frozenset({exam, exam_bookings_tag(exam_id), by_hand_tag(exam), *lists})
+
+
+def tags_of_booking(booking_id: str, booking: Booking) -> frozenset[str]:
+    """Return the tags of a booking's own entry."""
+    named = (
+        (contact_tag, booking.contact_id),
+        (exam_tag, booking.mock_exam_id),
+    )
+    owners = {by_hand_tag(tag(id_)) for tag, id_ in named if id_ is not None}
+    return frozenset({booking_tag(booking_id), *owners})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,7 +203,7 @@ def _object_families(hubspot: PortalReads, config: CacheConfig) -> dict[str, Any
             name="bookings",
             patterns=(KeyPattern("booking:{booking_id}:details"),),
             ttl_s=config.ttl_s("CACHE_TTL_BOOKING_DETAILS"),
-            load_many=_loader("booking_id", hubspot.bookings, lambda id_, _: {booking_tag(id_)}),
+            load_many=_loader("booking_id", hubspot.bookings, tags_of_booking),
         ),
         "exams": Family(
             name="exams",

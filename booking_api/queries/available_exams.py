@@ -16,9 +16,16 @@ from booking_api.queries.portal import Portal
 from booking_api.queries.together import together
 from booking_api.rules.dates import is_over
 from booking_api.rules.status import ExamStatus, available_slots, exam_status
-from hubspot_sync.cached import Ids, Seats
+from hubspot_sync.cached import (
+    Ids,
+    Seats,
+    booking_tag,
+    exam_bookings_tag,
+    exam_tag,
+    tags_of_booking,
+)
 from hubspot_sync.portal.profile import MockType
-from hubspot_sync.records import MockExam
+from hubspot_sync.records import Booking, MockExam
 
 LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -65,9 +72,11 @@ def taken(exam: MockExam, counted: Seats | None) -> int:
     return exam.total_bookings if counted is None else counted.active_bookings
 
 
-def count_seats(portal: Portal, exam_ids: tuple[str, ...]) -> Mapping[str, tuple[Seats, Ids]]:
-    """Return the seats of each exam there is, counted from complete reads only, with the ids of the
-    bookings they were counted from; raise HubSpotError."""
+def count_seats(
+    portal: Portal, exam_ids: tuple[str, ...]
+) -> Mapping[str, tuple[Seats, frozenset[str]]]:
+    """Return the seats of each exam there is, counted from complete reads only, with the tags of
+    what they were counted from; raise HubSpotError."""
     reads, context = portal.reads, portal.context
     exams, links = together(
         portal.fan_out,
@@ -80,10 +89,20 @@ def count_seats(portal: Portal, exam_ids: tuple[str, ...]) -> Mapping[str, tuple
     return {
         exam_id: (
             seats_of(exam, active, links.get(exam_id, ()), portal.now),
-            links.get(exam_id, ()),
+            tags_of_seats(exam_id, links.get(exam_id, ()), bookings),
         )
         for exam_id, exam in exams.items()
     }
+
+
+def tags_of_seats(
+    exam_id: str, booking_ids: Ids, bookings: Mapping[str, Booking]
+) -> frozenset[str]:
+    """Return the tags of an exam and of all its bookings, the archived too: all exams of a load are
+    counted from the same reads, but each changes with its own bookings alone."""
+    there = (tags_of_booking(id_, bookings[id_]) for id_ in booking_ids if id_ in bookings)
+    own = {exam_tag(exam_id), exam_bookings_tag(exam_id), *map(booking_tag, booking_ids)}
+    return frozenset(own.union(*there))
 
 
 def seats_of(exam: MockExam, active: AbstractSet[str], booking_ids: Ids, now: datetime) -> Seats:

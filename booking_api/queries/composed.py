@@ -19,14 +19,7 @@ from booking_api.queries.portal import Portal
 from booking_api.queries.student_bookings import PageAsked, page_of_bookings
 from booking_api.rules.errors import BookingError
 from cache_layer import CacheConfig, Key, Loaded, Loads, Outcome
-from hubspot_sync.cached import (
-    Composed,
-    LoadContext,
-    Seats,
-    booking_tag,
-    exam_bookings_tag,
-    exam_tag,
-)
+from hubspot_sync.cached import Composed, LoadContext, Seats
 from hubspot_sync.cached_reads import Direct, FamilyReads
 from hubspot_sync.context import CallContext
 from hubspot_sync.errors import HubSpotError
@@ -66,12 +59,8 @@ class ComposedLoaders:
             return Loads(loaded={}, failed=dict.fromkeys(keys, error))
         keep_s = portal.reads.built_from.keep_s(ttl_s)
         loaded = {
-            by_id[exam_id]: Loaded(
-                seats,
-                frozenset({exam_tag(exam_id), exam_bookings_tag(exam_id), *map(booking_tag, ids)}),
-                keep_s,
-            )
-            for exam_id, (seats, ids) in counted.items()
+            by_id[exam_id]: Loaded(seats, tags, keep_s)
+            for exam_id, (seats, tags) in counted.items()
         }
         return Loads(loaded=loaded, absent=frozenset(keys) - loaded.keys())
 

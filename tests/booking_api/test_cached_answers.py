@@ -210,6 +210,22 @@ def test_the_tags_of_a_student_and_of_an_exam_drop_all_that_shows_them(scene: Sc
     assert scene.answers() == at_once
 
 
+@pytest.mark.parametrize("subject", ["student", "exam"])
+def test_removing_a_student_or_an_exam_by_hand_renews_its_bookings_too(
+    subject: str, scene: Scene
+) -> None:
+    scene.answers()
+    booking_changed(name="A. Moreau", is_active="false")(scene)
+    record_id = scene.alice.id if subject == "student" else scene.exam.id
+    tags_of = composition.cache_access().subjects[subject]
+
+    scene.drop(*tags_of(record_id))
+    at_once = scene.answers()
+
+    composition.services().cached.cache.invalidation.everything(cause=Cause.FORCED)
+    assert scene.answers() == at_once
+
+
 def ask_as(scene: Scene, student_id: str, email: str) -> list[Reply]:
     pair = {"student_id": student_id, "email": email}
     return [
