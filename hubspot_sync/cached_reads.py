@@ -123,24 +123,30 @@ class Direct:
 
 @dataclass(slots=True)
 class BuiltFrom:
-    """What an answer was built from so far; safe to share between threads."""
+    """What an answer was built from so far; safe to share between threads. `clock` counts seconds
+    and never goes back: what an answer is built from grows older while the rest is read."""
 
+    clock: Monotonic = time.monotonic
     tags: set[str] = field(default_factory=set)
     outcomes: set[Outcome] = field(default_factory=set)
-    _ages: list[tuple[float, float]] = field(default_factory=list)
+    _born: list[tuple[float, float]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, ttl_s: float, reads: Reads[Any]) -> None:
+    def add(self, ttl_s: float, reads: Reads[Any], began_s: float) -> None:
+        """Add what a read brought that began at `began_s` on the clock."""
         with self._lock:
             self.tags |= reads.tags
             self.outcomes.add(reads.outcome)
-            self._ages.append((ttl_s, reads.age_s))
+            self._born.append((ttl_s, began_s - reads.age_s))
 
     def keep_s(self, ttl_s: float) -> float:
         """Return how long an entry of `ttl_s` built from all this may be kept, in seconds: no part
         of it is served when older than the longer of `ttl_s` and its own time to live."""
+        now_s = self.clock()
         with self._lock:
-            return min((max(own, ttl_s) - age for own, age in self._ages), default=ttl_s)
+            return min(
+                (max(own, ttl_s) - (now_s - at_s) for own, at_s in self._born), default=ttl_s
+            )
 
     @property
     def outcome(self) -> Outcome:
@@ -161,12 +167,13 @@ class FamilyReads(PortalReads):
         families: PortalFamilies,
         profile: PortalProfile,
         hubspot: PortalReads,
+        clock: Monotonic = time.monotonic,
     ) -> None:
         self._source = source
         self._families = families
         self._profile = profile
         self._hubspot = hubspot
-        self.built_from = BuiltFrom()
+        self.built_from = BuiltFrom(clock)
 
     @override
     def contacts_by_email(self, emails: Collection[str], context: CallContext) -> Many[Contact]:
@@ -265,13 +272,20 @@ class FamilyReads(PortalReads):
         if len(keys) == 0:
             return Many(found={})
         names = {key: name for name, key in keys.items()}
-        reads = self._source(family, list(names), context)
-        self.built_from.add(family.ttl_s, reads)
+        reads = self._from_source(family, list(names), context)
         return Many(
             found={names[key]: value for key, value in reads.found.items()},
             missing=frozenset(names[key] for key in reads.absent),
             unknown={names[key]: _of_hubspot(error) for key, error in reads.failed.items()},
         )
+
+    def _from_source(
+        self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
+    ) -> Reads[V]:
+        began_s = self.built_from.clock()
+        reads = self._source(family, keys, context)
+        self.built_from.add(family.ttl_s, reads, began_s)
+        return reads
 
 
 def _of_hubspot(error: Exception) -> HubSpotError:
@@ -305,6 +319,7 @@ class CachedPortal:
         self._profile = profile
         self._hubspot = hubspot
         self._load_s = load_s
+        self._clock = clock
         self.families = portal_families(profile, hubspot, config, compose(self.reads_for))
         self.cache = open_cache(self.families.catalogue(), config, clock=clock)
 
@@ -326,5 +341,9 @@ class CachedPortal:
 
     def _from(self, source: Source) -> FamilyReads:
         return FamilyReads(
-            source=source, families=self.families, profile=self._profile, hubspot=self._hubspot
+            source=source,
+            families=self.families,
+            profile=self._profile,
+            hubspot=self._hubspot,
+            clock=self._clock,
         )
