@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from booking_api.api.documentation import answers
 from booking_api.api.envelope import answer, answer_rendered
 from booking_api.api.identity import PairFields, StudentViewSet, pair_of
-from booking_api.api.inputs import checked
+from booking_api.api.inputs import checked_query
 from booking_api.api.throttles import FailedPairThrottle, StudentReadThrottle
 from booking_api.queries.booking_detail import booking_detail
 from booking_api.queries.page_rendering import with_credits
@@ -160,7 +160,7 @@ class BookingViewSet(StudentViewSet):
         query = request.query_params.dict()
         if query.get("after", "") != "":
             query.pop("page", None)
-        values = checked(BookingListQuery, query)
+        values = checked_query(BookingListQuery, query)
         pair = pair_of(values)
         portal = self.portal(request, pair.email)
         contact = authenticated_contact(portal, pair)
@@ -177,7 +177,7 @@ class BookingViewSet(StudentViewSet):
     def retrieve(self, request: Request, booking_id: str) -> Response:
         if booking_id.strip() == "":
             raise MissingBookingId
-        pair = pair_of(checked(PairFields, request.query_params.dict()))
+        pair = pair_of(checked_query(PairFields, request.query_params.dict()))
         portal = self.portal(request, pair.email)
         if RECORD_ID.fullmatch(booking_id) is None:
             authenticated_contact(portal, pair)  # whoever is not a student is told that first

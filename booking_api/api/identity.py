@@ -60,6 +60,14 @@ class StudentViewSet(ViewSet):
         return portal
 
     @override
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """DRF's, without its questions about versions, users and permissions: here are none."""
+        self.format_kwarg = None
+        negotiated = self.perform_content_negotiation(request)
+        request.accepted_renderer, request.accepted_media_type = negotiated
+        self.check_throttles(request)
+
+    @override
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, WrongPair):
             failed_pairs(self.request).add()

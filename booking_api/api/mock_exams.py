@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from booking_api.api.documentation import answers
 from booking_api.api.envelope import answer
 from booking_api.api.identity import PairFields, StudentViewSet, pair_of
-from booking_api.api.inputs import checked
+from booking_api.api.inputs import checked, checked_query
 from booking_api.queries.available_exams import available_exams
 from booking_api.queries.credit_check import credit_check
 from booking_api.rules.errors import InvalidRequest
@@ -78,7 +78,7 @@ class MockExamViewSet(StudentViewSet):
         responses=answers("AvailableExams", AvailableExamFields(many=True), 400, 429, 503),
     )
     def available(self, request: Request) -> Response:
-        values = checked(AvailableQuery, request.query_params.dict())
+        values = checked_query(AvailableQuery, request.query_params.dict())
         portal = self.portal(request)
         seats = available_exams(
             portal,

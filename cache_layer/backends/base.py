@@ -63,8 +63,10 @@ class Lookup:
 
     def younger_than(self, max_age_s: float) -> Lookup:
         """Return this without what has been held for longer."""
+        if all(held.age_s <= max_age_s for held in self.held.values()):
+            return self
         young = {key: held for key, held in self.held.items() if held.age_s <= max_age_s}
-        return self if len(young) == len(self.held) else replace(self, held=young)
+        return replace(self, held=young)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
