@@ -10,12 +10,14 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
 
 MINUTES_KEPT = 60
+MINUTE = timedelta(minutes=1)
+NOTHING = timedelta(0)
 
 
 class Count(StrEnum):
@@ -122,11 +124,11 @@ class Stats:
         if number == 0:
             return
         tally = _tally(count, family, str(detail))
-        minute = self._clock().replace(second=0, microsecond=0)
+        now = self._clock()
         with self._lock:
             self._totals[tally] += number
-            if not self._minutes or self._minutes[-1][0] != minute:
-                self._minutes.append((minute, Counter()))
+            if not self._minutes or not NOTHING <= now - self._minutes[-1][0] < MINUTE:
+                self._minutes.append((now.replace(second=0, microsecond=0), Counter()))
             self._minutes[-1][1][tally] += number
 
     def add_each(self, count: Count, by_family: Mapping[str, int], detail: str = "") -> None:

@@ -8,10 +8,11 @@ and for checking the cache against the truth.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from typing_extensions import override
@@ -69,14 +70,21 @@ class ThroughCache:
     def __call__(
         self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
     ) -> Reads[V]:
-        call = replace(context, deadline=Deadline.after(self.load_s, context.deadline.clock))
+        call = CallContext(
+            deadline=Deadline.after(self.load_s, context.deadline.clock),
+            priority=context.priority,
+            meters=context.meters,
+        )
+        max_age_s = math.inf
+        if self.composed_s > 0:
+            max_age_s = max(family.ttl_s, self.composed_s) - LEAST_SHARE * self.composed_s
         return self.cache.reading.read_many(
             family,
             keys,
             LoadContext(call=call, subject=self.subject),
             wait_s=context.deadline.remaining_s(),
             subject=self.subject,
-            max_age_s=max(family.ttl_s, self.composed_s) - LEAST_SHARE * self.composed_s,
+            max_age_s=max_age_s,
         )
 
 
@@ -250,10 +258,12 @@ class FamilyReads(PortalReads):
         return self._one(family, family.key(**arguments), context)
 
     def _one(self, family: Family[V, LoadContext], key: Key, context: CallContext) -> V:
-        answer = self._read(family, {key.text: key}, context).require_complete()
-        if key.text in answer.missing:
+        reads = self._from_source(family, [key], context)
+        if key in reads.failed:
+            raise _of_hubspot(reads.failed[key])
+        if key in reads.absent:
             raise Unavailable(f"HubSpot has nothing to make {family.name} of.")
-        return answer.found[key.text]
+        return reads.found[key]
 
     def _many(
         self,

@@ -12,6 +12,7 @@ begun in an older one are refused.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -63,7 +64,7 @@ class Lookup:
 
     def younger_than(self, max_age_s: float) -> Lookup:
         """Return this without what has been held for longer."""
-        if all(held.age_s <= max_age_s for held in self.held.values()):
+        if max_age_s == math.inf or all(held.age_s <= max_age_s for held in self.held.values()):
             return self
         young = {key: held for key, held in self.held.items() if held.age_s <= max_age_s}
         return replace(self, held=young)
@@ -143,6 +144,11 @@ class Backend(Protocol):
     def pages(self) -> Iterator[Sequence[str]]:
         """Yield the held keys, a page at a time. Keys held throughout are all yielded, some perhaps twice;
         those that come or go meanwhile may be."""
+        ...
+
+    def built_from(self, tags: Collection[str]) -> frozenset[str]:
+        """Return the keys of the entries that have one of these tags, some of them perhaps gone by
+        now. Costs what those entries cost, whatever else is held."""
         ...
 
     def remove(self, keys: Collection[str]) -> ByFamily:
