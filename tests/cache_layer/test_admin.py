@@ -103,8 +103,8 @@ def test_nothing_goes_before_it_was_confirmed(api: Api, alice: Student) -> None:
         ("keys", "contact:{id}:details\ncontact:{email}:details", 2),
         ("pattern", "bookings:list:{id}:*", 1),
         ("family", "exams", 1),
-        ("student", "{id}", 5),
-        ("exam", "{exam_id}", 3),
+        ("student", "{id}", 6),
+        ("exam", "{exam_id}", 4),
         ("all", "", None),
     ],
 )
