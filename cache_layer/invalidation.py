@@ -111,12 +111,7 @@ class Invalidating:
 
     def preview_tags(self, tags: Collection[str]) -> int:
         """Return how many entries carry one of these tags; raises BackendUnavailable."""
-        wanted = frozenset(tags)
-        found = 0
-        for page in self._coherence.backend.pages():
-            held = self._coherence.backend.lookup(page, touch=False).held.values()
-            found += sum(not wanted.isdisjoint(each.entry.tags) for each in held)
-        return found
+        return self.preview_keys(self._coherence.backend.built_from(tags))
 
     def preview_keys(self, keys: Collection[str]) -> int:
         """Return how many of these keys are held; raises BackendUnavailable."""

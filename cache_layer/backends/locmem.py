@@ -109,6 +109,10 @@ class LocMemBackend(LocMemCache):
         for start in range(0, len(keys), _PAGE):
             yield keys[start : start + _PAGE]
 
+    def built_from(self, tags: Collection[str]) -> frozenset[str]:
+        with self._lock:
+            return self._built_from(tags)
+
     def remove(self, keys: Collection[str]) -> ByFamily:
         with self._lock:
             return self._remove(keys)
@@ -208,10 +212,10 @@ class LocMemBackend(LocMemCache):
             self._marks[mark] = (self._count, now_ms)
             self._marks.move_to_end(mark)
         self._forget_old_marks(now_ms)
-        doomed = set(keys)
-        for tag in tags:
-            doomed |= self._tagged.get(tag, set())
-        return self._remove(doomed)
+        return self._remove(self._built_from(tags).union(keys))
+
+    def _built_from(self, tags: Collection[str]) -> frozenset[str]:
+        return frozenset().union(*(self._tagged.get(tag, ()) for tag in tags))
 
     def _forget_old_marks(self, now_ms: int) -> None:
         while True:

@@ -123,6 +123,16 @@ class RedisBackend:
             first = False
             yield [cast(bytes, member).decode() for member, _ in pairs]
 
+    def built_from(self, tags: Collection[str]) -> frozenset[str]:
+        found: set[str] = set()
+        for tag in tags:
+            # A member is the tag, a NUL and the key, see common.lua.
+            first, beyond = f"{tag}\0".encode(), f"{tag}\1".encode()
+            search = partial(self._client.zrangebylex, self._keys[1], b"[" + first, b"(" + beyond)
+            members = cast(list[bytes], _reached(search))
+            found.update(member.removeprefix(first).decode() for member in members)
+        return frozenset(found)
+
     def remove(self, keys: Collection[str]) -> ByFamily:
         return _by_family(self._run(self._remove, *keys))
 

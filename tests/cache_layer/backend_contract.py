@@ -110,6 +110,15 @@ class BackendContract:
         assert payload_at(backend, "other") == b"v"
         assert backend.invalidate(["exam:99"], []) == {"exam": 1}
 
+    def test_a_tag_names_the_entries_built_from_it(self, backend: Backend) -> None:
+        put(backend, "page", tags=["contact:7", "exam:9"])
+        put(backend, "detail", tags=["exam:9"])
+        put(backend, "other", tags=["exam:99", "exam:9/bookings"])
+
+        assert backend.built_from(["exam:9", "contact:8"]) == {"page", "detail"}
+        assert backend.built_from([]) == frozenset()
+        assert payload_at(backend, "page") == b"v"
+
     def test_a_key_removes_its_entry_alone(self, backend: Backend) -> None:
         put(backend, "one", tags=["exam:9"])
         put(backend, "two", tags=["exam:9"])

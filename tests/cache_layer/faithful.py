@@ -41,6 +41,9 @@ class Faithful:
     def pages(self) -> Iterator[Sequence[str]]:
         return self.inner.pages()
 
+    def built_from(self, tags: Collection[str]) -> frozenset[str]:
+        return self.inner.built_from(tags)
+
     def remove(self, keys: Collection[str]) -> ByFamily:
         return self.inner.remove(keys)
 
