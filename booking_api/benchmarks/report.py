@@ -54,10 +54,12 @@ def print_costs(console: Console, costs: Iterable[Cost]) -> None:
 
 
 def print_throughput(console: Console, figures: Figures, found: Throughput) -> None:
-    table = Table("view", "requests a second, median", "rounds", title="A warm list")
+    table = Table(
+        "view", "requests a second, median", "slowest and fastest round", title="A warm list"
+    )
     for name, rates in (("bare view", found.bare_per_s), ("warm list", found.list_per_s)):
-        rounds = ", ".join(f"{rate:,.0f}" for rate in rates)
-        table.add_row(name, f"{statistics.median(rates):,.0f}", rounds)
+        spread = f"{min(rates):,.0f} - {max(rates):,.0f}"
+        table.add_row(name, f"{statistics.median(rates):,.0f}", spread)
     console.print(table)
     console.print(
         f"{found.body_bytes:,} bytes each; {found.hubspot_calls} HubSpot calls meanwhile."

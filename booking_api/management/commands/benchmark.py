@@ -69,7 +69,7 @@ def measure_systems(console: Console, figures: Figures, *, quick: bool) -> None:
 
 
 def measure_throughput(console: Console, figures: Figures, *, quick: bool) -> None:
-    rounds, requests = (3, 500) if quick else (9, 1500)
+    rounds, requests = (9, 300) if quick else (31, 500)
     figures.throughput = throughput.measure(rounds=rounds, requests=requests)
     print_throughput(console, figures, figures.throughput)
 
