@@ -229,10 +229,19 @@ class FlushPattern:
         if _LITERAL.match(text) is None:
             raise BadPattern(f"{text!r} must start with a word; to flush all, say so.")
         self.text = text
-        segments = [re.escape(part).replace(r"\*", "[^:]*") for part in text.split(":")]
-        if segments[-1] == "[^:]*":
-            segments[-1] = ".+"
-        self._shape = re.compile(":".join(segments))
+        *segments, last = text.split(":")
+        shapes = [*map(_open_segment, segments), ".+" if last == "*" else _open_segment(last)]
+        self._shape = re.compile(":".join(shapes))
 
     def matches(self, key: str) -> bool:
         return self._shape.fullmatch(key) is not None
+
+
+def _open_segment(text: str) -> str:
+    """Return the expression of a segment with wild cards. Each but the last takes the nearest match
+    and keeps it: to try them all against a long key could take years."""
+    first, *rest = map(re.escape, text.split("*"))
+    if not rest:
+        return first
+    *between, last = rest
+    return first + "".join(f"(?>[^:]*?{part})" for part in between if part) + f"[^:]*{last}"

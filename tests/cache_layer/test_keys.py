@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -147,6 +149,19 @@ def test_a_star_stays_within_its_segment_unless_it_is_the_last(
     pattern: str, key: str, taken: bool
 ) -> None:
     assert FlushPattern(pattern).matches(key) is taken
+
+
+@given(st.text("ab*", min_size=1, max_size=8), st.text("ab", min_size=1, max_size=10))
+def test_stars_mean_what_they_mean_in_file_names(segment: str, value: str) -> None:
+    matches = FlushPattern(f"contact:{segment}:details").matches(f"contact:{value}:details")
+
+    assert matches is fnmatchcase(value, segment)
+
+
+def test_a_pattern_of_many_stars_is_decided_before_the_sun_goes_down() -> None:
+    pattern = FlushPattern("contact:" + "*a" * 200 + "*b:details")
+
+    assert not pattern.matches("contact:" + "a" * 1000 + ":details")
 
 
 @pytest.mark.parametrize("text", ["", "*", "**", ":", "contact:?", "contact:[7]", "contact:{id}"])
