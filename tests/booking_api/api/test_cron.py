@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from cache_layer.models import ValidationRun
@@ -42,6 +43,20 @@ def test_nobody_else_starts_it(authorization: str | None, api: Api) -> None:
 
     assert (reply.status, reply.code) == (401, "AUTH_FAILED")
     assert ValidationRun.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("comes_from", "status"),
+    [(None, 200), ("none", 200), ("same-origin", 200), ("same-site", 403), ("cross-site", 403)],
+)
+def test_no_link_on_another_site_starts_it_with_a_session(
+    comes_from: str | None, status: int, api: Api
+) -> None:
+    api.client.force_login(User.objects.create_user("olga", is_staff=True))
+    headers = {} if comes_from is None else {"Sec-Fetch-Site": comes_from}
+
+    assert api.get(JOB, headers=headers).status == status
+    assert ValidationRun.objects.count() == (1 if status == 200 else 0)
 
 
 def test_a_query_says_how_much_and_of_what(api: Api, portal: Portal) -> None:
