@@ -14,7 +14,8 @@ from pprint import pformat
 from typing import Any
 
 MOST_DIFFERENCES = 5
-_EMAIL = re.compile(r"[^:/\s]*@[^:/\s]*")
+# From the start of a segment alone: tried from each letter of a long text, it would take minutes.
+_EMAIL = re.compile(r"(?<![^:/\s])[^:/\s]*@[^:/\s]*")
 _SHOWN_AS_THEY_ARE = (bool, int, float, type(None))
 
 

@@ -33,6 +33,12 @@ def test_an_email_in_a_key_is_not_shown(text: str, shown: str) -> None:
     assert masked(text) == shown
 
 
+def test_a_long_text_without_an_e_mail_is_shown_as_it_is() -> None:
+    text = "x" * 500_000
+
+    assert masked(text) == text
+
+
 @pytest.mark.parametrize(
     ("held", "fresh", "words"),
     [
