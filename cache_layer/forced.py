@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from cache_layer.access import CacheAccess
 from cache_layer.errors import BadPattern
 from cache_layer.invalidation import Invalidation
+from cache_layer.keys import LONGEST_KEY
 from cache_layer.stats import Cause
 
 KEYS, PATTERN, FAMILY, EVERYTHING = "keys", "pattern", "family", "all"
@@ -72,6 +73,8 @@ def _known_keys(access: CacheAccess, asked: Asked) -> tuple[str, ...]:
 def _one(asked: Asked) -> str:
     if len(asked.named) != 1 or not asked.named[0]:
         raise BadPattern(f"Name one {asked.scope}.")
+    if len(asked.named[0]) > LONGEST_KEY:
+        raise BadPattern(f"No {asked.scope} has a name of {len(asked.named[0])} characters.")
     return asked.named[0]
 
 

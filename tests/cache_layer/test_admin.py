@@ -180,6 +180,14 @@ def test_a_key_is_looked_up(api: Api, alice: Student) -> None:
     assert f"<code>contact:{alice.id}</code>" in text
 
 
+@pytest.mark.parametrize("scope", ["pattern", "family", "student"])
+def test_a_name_longer_than_any_is_refused(scope: str, api: Api) -> None:
+    status, text = said(browser("invalidate"), "post", INVALIDATE, scope=scope, named="x" * 90_000)
+
+    assert (status, "has a name of 90000 characters" in text) == (400, True)
+    assert CacheInvalidation.objects.count() == 0
+
+
 @pytest.mark.parametrize(
     ("key", "words"),
     [("contact:77:details", "Nothing is held under"), ("cats:1", "is no key of any family")],
