@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -233,10 +233,6 @@ class Coherence:
         self._stats.add_each(Count.REMOVALS, written.removed, cause)
         self._count_store(entries, written.stored)
         return Removal(written.removed, delivered=True)
-
-    def held_keys(self) -> Iterator[Sequence[str]]:
-        """Yield the held keys in pages; raises BackendUnavailable."""
-        return self.backend.pages()
 
     def _ticket(self) -> Ticket | None:
         try:
