@@ -85,7 +85,7 @@ def measure_sizes(console: Console, figures: Figures, *, quick: bool) -> None:
 
 def measure_hour(console: Console, figures: Figures, *, quick: bool) -> None:
     # A tenth of the requests finds little in the cache; a tenth of the check against no cache does.
-    size, every = (Size(), 50) if quick else (Size(), 5)
+    size, every = (Size(), 10) if quick else (Size(), 5)
     with running_sandbox() as sandbox:
         figures.hour = hour.live_through(sandbox, size=size, seed=SEED, every=every)
     print_hour(console, figures, figures.hour)
