@@ -80,11 +80,15 @@ class _Lane(Generic[V]):
 
 
 class Coalescer:
-    """Batch reads and searches shared between threads."""
+    """Batch reads and searches shared between threads. Callers wait `overly_long_s` for a call of
+    their kind to end before they go out beside it."""
 
-    def __init__(self, batch: BatchClient, transport: Transport) -> None:
+    def __init__(
+        self, batch: BatchClient, transport: Transport, *, overly_long_s: float = OVERLY_LONG_S
+    ) -> None:
         self._batch = batch
         self._transport = transport
+        self._overly_long_s = overly_long_s
         self._lock = threading.Lock()
         self._lanes: dict[Hashable, _Lane[Any]] = {}
 
@@ -173,7 +177,7 @@ class Coalescer:
     def _wait(self, lane: _Lane[V], gathering: _Gathering[V], caller: _Caller) -> None:
         """Wait for the caller's turn or result; who is out of time before the call is made leaves."""
         deadline = caller.context.deadline
-        caller.woken.wait(min(OVERLY_LONG_S, deadline.remaining_s()))
+        caller.woken.wait(min(self._overly_long_s, deadline.remaining_s()))
         with self._lock:
             early = not gathering.departed and not deadline.passed
             if early and lane.under_way < MOST_SIDE_BY_SIDE:

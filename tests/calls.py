@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-LATENCY_MS = 120
+LATENCY_MS = 250
 
 
 def depth(calls: Sequence[dict[str, Any]]) -> int:

@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from hubspot_sync.client import HubSpotClient
+from hubspot_sync.coalesce import Coalescer
 from hubspot_sync.context import CallContext, Priority
 from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import HubSpotError
@@ -133,9 +135,11 @@ class Stage:
 
 
 @contextmanager
-def raised_stage(**config: Any) -> Iterator[Stage]:
+def raised_stage(*, overly_long_s: float = PATIENCE_S, **config: Any) -> Iterator[Stage]:
+    """Nobody goes out beside a slow call unless a test says when: it answers when it is told to."""
     stage = Stage()
     with wire_server(stage.behave) as server, client_of(server.base_url, **config) as client:
-        stage.server, stage.client = server, client
+        coalescer = Coalescer(client.batch, client.transport, overly_long_s=overly_long_s)
+        stage.server, stage.client = server, replace(client, coalescer=coalescer)
         yield stage
         stage.finish()
