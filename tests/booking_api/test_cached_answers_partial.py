@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from booking_api import composition
 from tests.api import Api, connected
 from tests.builders import Portal, Student
 
@@ -100,6 +101,8 @@ def test_one_failed_chunk_of_several_keeps_nothing(impatient: Api, portal: Porta
     portal.sandbox.clear_faults()
 
     assert broken.status == 503
+    pages = composition.services().cached.cache.backend.pages()
+    assert [key for page in pages for key in page if key.startswith("booking")] == []
     assert impatient.get(LIST, **alice.pair).data["pagination"]["total"] == 150
 
 
