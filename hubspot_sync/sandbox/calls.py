@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 LONGEST_LOG = 200_000
@@ -26,12 +26,14 @@ class Call:
 
 
 class CallLog:
-    """The latest calls by number; a number is given on receipt, the entry made at the end."""
+    """The latest calls by number, which is given on receipt; the entry is made at the end. Whoever
+    reads the log sees the numbers begin anew where it was cleared."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._calls: deque[Call] = deque(maxlen=LONGEST_LOG)
         self._last = 0
+        self._cleared = 0
 
     def number(self) -> int:
         with self._lock:
@@ -41,8 +43,8 @@ class CallLog:
     def add(self, call: Call) -> None:
         """Keep a call; one that began before the log was cleared is dropped."""
         with self._lock:
-            if call.n <= self._last:
-                self._calls.append(call)
+            if call.n > self._cleared:
+                self._calls.append(replace(call, n=call.n - self._cleared))
 
     def since(self, n: int) -> dict[str, Any]:
         """The calls with a higher number, in order of receipt, and how many there were in all."""
@@ -53,7 +55,7 @@ class CallLog:
     def clear(self) -> None:
         with self._lock:
             self._calls.clear()
-            self._last = 0
+            self._cleared = self._last
 
 
 _FIELDS = tuple(each.name for each in fields(Call))
