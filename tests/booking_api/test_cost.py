@@ -37,6 +37,8 @@ class Counted:
         reply = self.api.get(path, **fields) if method == "GET" else self.api.post(path, **fields)
         assert reply.status == 200, reply.body
         calls = self.portal.sandbox.calls()
+        # Shown by pytest when a cost is too high.
+        print([(call["operation"], call["object_type"], call["status"]) for call in calls])
         return len(calls), depth(calls)
 
     def student_with(self, bookings: int, exams: int) -> Student:
