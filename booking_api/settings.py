@@ -8,8 +8,6 @@ or weak only for production is for `checks.py` to say.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from booking_api.environment import folder, networks, number, one_of, rate, switch, whole, words
 from cache_layer.config import DEFAULT_TTLS_S, CacheConfig
 from cache_layer.errors import ConfigurationError as CacheConfigurationError
 from hubspot_sync.config import HubSpotConfig
@@ -26,70 +25,6 @@ from hubspot_sync.errors import ConfigurationError
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-def switch(text: str) -> bool:
-    """Return the truth of "true" or "false"; django-environ takes a misspelt one for false."""
-    spellings = {"true": True, "1": True, "yes": True, "on": True}
-    spellings |= {"false": False, "0": False, "no": False, "off": False}
-    if text.strip().lower() not in spellings:
-        raise ValueError("true or false")
-    return spellings[text.strip().lower()]
-
-
-def whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise ValueError("a whole number") from error
-
-
-def number(text: str) -> float:
-    """Return a finite number: nothing can be compared with "nan", and no wait lasts "inf"."""
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise ValueError("a number") from error
-    if not math.isfinite(value):
-        raise ValueError("a number")
-    return value
-
-
-def words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def networks(text: str) -> list[str]:
-    try:
-        return [str(ipaddress.ip_network(word)) for word in words(text)]
-    except ValueError as error:
-        raise ValueError("addresses or networks, as 10.0.0.0/8, separated by commas") from error
-
-
-def folder(text: str) -> str:
-    if text != "" and not Path(text).is_dir():
-        raise ValueError("a folder that exists, or empty")
-    return text
-
-
-def rate(text: str) -> tuple[int, int] | None:
-    """Return how many requests in how many seconds; None, written as nothing, is no limit."""
-    if text == "":
-        return None
-    count, _, period = text.partition("/")
-    if not (count.isdecimal() and int(count) > 0 and period in PERIODS_S):
-        raise ValueError("a rate as 100/minute (second, minute, hour, day), or empty for no limit")
-    return int(count), PERIODS_S[period]
-
-
-def one_of(*choices: str) -> Callable[[str], str]:
-    def choice(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"one of {', '.join(choices)}")
-        return text
-
-    return choice
-
-
-PERIODS_S = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 DEFAULT_HUBSPOT = HubSpotConfig()
 DEFAULT_CACHE = CacheConfig()
