@@ -10,9 +10,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 V = TypeVar("V")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
 
 
 class FanOut:
@@ -57,3 +61,25 @@ def _settle(thunk: Callable[[], V], future: Future[V]) -> None:
         future.set_result(thunk())
     except Exception as error:  # noqa: BLE001 - handed to whoever asks the future
         future.set_exception(error)
+
+
+@overload
+def together(
+    fan_out: FanOut, first: Callable[[], A], second: Callable[[], B], /
+) -> tuple[A, B]: ...
+
+
+@overload
+def together(
+    fan_out: FanOut,
+    first: Callable[[], A],
+    second: Callable[[], B],
+    third: Callable[[], C],
+    fourth: Callable[[], D],
+    /,
+) -> tuple[A, B, C, D]: ...
+
+
+def together(fan_out: FanOut, /, *questions: Callable[[], Any]) -> tuple[Any, ...]:
+    """Return the answers in the order of the questions; raise the first error of any."""
+    return tuple(fan_out.run(questions))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 
 OWN = (
     "HUBSPOT_",
@@ -19,3 +21,9 @@ for name in [name for name in os.environ if name.startswith(OWN)]:
 os.environ |= {"ENV_FILE": "", "DEBUG": "true", "LOG_LEVEL": "WARNING"}
 
 from booking_api.settings import *  # noqa: E402, F403 - all of them, after the environment
+
+# Threads and child processes share the tests' database, which one in memory does not allow.
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
+    DATABASES["default"]["TEST"] = {  # noqa: F405
+        "NAME": str(Path(tempfile.gettempdir()) / f"mock-exams-tests-{os.getpid()}.sqlite3")
+    }

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from booking_api.queries.portal import Portal
-from booking_api.queries.together import together
 from booking_api.rules.dates import is_over
 from booking_api.rules.status import ExamStatus, available_slots, exam_status
 from hubspot_sync.cached import (
@@ -24,6 +23,7 @@ from hubspot_sync.cached import (
     exam_tag,
     tags_of_booking,
 )
+from hubspot_sync.fan_out import together
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.records import Booking, MockExam
 

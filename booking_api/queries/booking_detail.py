@@ -8,9 +8,9 @@ from booking_api.queries.enrollments import newest_enrollment
 from booking_api.queries.portal import Portal
 from booking_api.queries.student_bookings import booking_ends_at, exam_linked
 from booking_api.queries.students import StudentPair, authenticated_contact
-from booking_api.queries.together import together
 from booking_api.rules.errors import AccessDenied, BookingNotFound
 from booking_api.rules.status import BookingStatus, booking_status
+from hubspot_sync.fan_out import together
 from hubspot_sync.records import Booking, Contact, Enrollment, MockExam
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from booking_api.queries.portal import Portal
-from booking_api.queries.together import together
 from booking_api.rules.dates import end_of_day
 from booking_api.rules.pages import Entry, Filter, Page, filter_named, page_of
 from booking_api.rules.status import BookingStatus, booking_status
+from hubspot_sync.fan_out import together
 from hubspot_sync.records import Booking, MockExam
 
 DEFAULT_LIMIT = 20

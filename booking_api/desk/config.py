@@ -1,0 +1,49 @@
+"""How patient the booking desk is. Bad values are refused when made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from hubspot_sync.errors import ConfigurationError
+
+MOST_REQUESTS_IN_A_GROUP = 100
+"""HubSpot's batch: one call makes or changes so many records (hubspot-facts, Objects)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeskConfig:
+    """Durations in seconds.
+
+    A desk holds its lease for `lease_s` after each renewal, and no call it makes may last longer
+    than that. Whoever takes over from a desk that vanished waits until its lease is over and
+    `grace_s` more: HubSpot may still be working on what it was sent last. Finished journal rows are
+    kept for `retention_days`.
+    """
+
+    lease_s: float = 15.0
+    grace_s: float = 5.0
+    retention_days: int = 30
+
+    def __post_init__(self) -> None:
+        if self.lease_s < 1:
+            raise ConfigurationError(f"DESK_LEASE_S must be at least 1, not {self.lease_s}.")
+        if self.grace_s < 0:
+            raise ConfigurationError(f"DESK_GRACE_S must not be negative, not {self.grace_s}.")
+        if self.retention_days < 1:
+            raise ConfigurationError(
+                f"JOURNAL_RETENTION_DAYS must be at least 1, not {self.retention_days}."
+            )
+
+    @property
+    def lease(self) -> timedelta:
+        return timedelta(seconds=self.lease_s)
+
+    @property
+    def grace(self) -> timedelta:
+        return timedelta(seconds=self.grace_s)
+
+    @property
+    def step_s(self) -> float:
+        """How long one step of calls may take: it must end while the lease lasts."""
+        return self.lease_s * 0.8

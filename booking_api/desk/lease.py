@@ -1,0 +1,99 @@
+"""Leases: something only one process of the deployment may do at a time, guarded by a database row.
+
+A lease has an *epoch* that grows with every new holder. Whoever holds it renews it, and puts the
+epoch into every transaction it makes, so that a holder that was paused and overtaken can write
+nothing more. Time is the database's: hosts need not agree on it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import DateTimeField, ExpressionWrapper, Q, QuerySet, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
+
+from booking_api.desk.models import Lease
+
+LONG_AGO = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
+
+
+class LeaseLost(Exception):
+    """Somebody else holds the lease now; what was begun is theirs to finish."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The lease as its holder has it. `taken_over` says that the holder before never gave it back:
+    it may have left things half done, and may still be sending."""
+
+    name: str
+    holder: str
+    epoch: int
+    lasts: timedelta
+    taken_over: bool
+
+    def renew(self) -> None:
+        """Hold it for its full time from now; raises LeaseLost."""
+        if self._own().update(expires_at=from_now(self.lasts)) != 1:
+            raise LeaseLost(f"The lease {self.name} has passed on from epoch {self.epoch}.")
+
+    @contextmanager
+    def fenced(self) -> Iterator[None]:
+        """A transaction that takes place only while the lease is held; raises LeaseLost."""
+        with transaction.atomic():
+            self.renew()
+            yield
+
+    def give_back(self) -> None:
+        """Let the next one have it at once; does nothing where it is lost already."""
+        self._own().update(holder="", expires_at=LONG_AGO)
+
+    def _own(self) -> QuerySet[Lease]:
+        return Lease.objects.filter(name=self.name, holder=self.holder, epoch=self.epoch)
+
+
+class LeaseKeeper:
+    """Acquires one lease on behalf of one holder."""
+
+    def __init__(self, name: str, lasts: timedelta, holder: str | None = None) -> None:
+        self._name = name
+        self._lasts = lasts
+        self._holder = holder if holder is not None else own_name()
+
+    def acquire(self) -> Held | None:
+        """Return the lease if it is free or its holder's time is over, else None."""
+        row = self._row()
+        free = Q(holder="") | Q(expires_at__lte=Now())
+        taken = Lease.objects.filter(free, name=self._name, epoch=row.epoch, holder=row.holder)
+        epoch, expires_at = row.epoch + 1, from_now(self._lasts)
+        if taken.update(holder=self._holder, epoch=epoch, expires_at=expires_at) != 1:
+            return None
+        return Held(self._name, self._holder, epoch, self._lasts, row.holder != "")
+
+    def epoch(self) -> int:
+        """Return the epoch of the holder now, or of the last one."""
+        return self._row().epoch
+
+    def _row(self) -> Lease:
+        row = Lease.objects.filter(name=self._name).first()
+        if row is None:
+            row, _ = Lease.objects.get_or_create(name=self._name, defaults={"expires_at": LONG_AGO})
+        return row
+
+
+def own_name() -> str:
+    """Return a name for this process that no other has, and that an operator can make sense of."""
+    return f"{socket.gethostname()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+def from_now(lasts: timedelta) -> Combinable:
+    """Return the database's own time, so much later."""
+    return ExpressionWrapper(Now() + Value(lasts), output_field=DateTimeField())

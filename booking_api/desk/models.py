@@ -1,0 +1,174 @@
+"""What the desk keeps in the database: leases, the journal, the outbox and what is still to be done.
+
+The journal is the queue too: a request is a row from its arrival on, so that the desk of any process
+serves it in its turn, and a row that was begun is finished whatever happens to who began it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Lease(models.Model):
+    """Who may do something that only one process of the deployment may do at a time."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    holder = models.CharField(
+        max_length=100, blank=True, help_text="Empty once it was given back in good order."
+    )
+    epoch = models.PositiveBigIntegerField(
+        default=0, help_text="Grows by one with every new holder."
+    )
+    expires_at = models.DateTimeField(help_text="By the database's clock.")
+
+    class Meta:
+        ordering = ("name",)
+
+    @override
+    def __str__(self) -> str:
+        return self.name
+
+
+class Kind(models.TextChoices):
+    CREATE = "create", "book"
+    CANCEL = "cancel", "cancel"
+    UPDATE = "update", "change"
+
+
+class State(models.TextChoices):
+    QUEUED = "queued", "waiting for the desk"
+    WRITING = "writing", "being written to HubSpot"
+    WRITTEN = "written", "the booking stands, the rest follows"
+    DONE = "done", "done"
+    REFUSED = "refused", "refused, nothing was changed"
+
+
+UNFINISHED = (State.WRITING, State.WRITTEN)
+ENDED = (State.DONE, State.REFUSED)
+
+
+class JournalEntry(models.Model):
+    """One create, cancel or update, from its arrival to its answer."""
+
+    kind = models.CharField(max_length=10, choices=Kind)
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    idempotency_key = models.CharField(max_length=255, unique=True)
+    fingerprint = models.CharField(max_length=64, help_text="Of the request, as SHA-256.")
+    email = models.CharField(max_length=254, help_text="The student's; one at a time for each.")
+    request = models.JSONField(default=dict)
+    plan = models.JSONField(default=dict, help_text="What was decided, before anything is written.")
+
+    contact_id = models.CharField(max_length=20, blank=True)
+    exam_id = models.CharField(max_length=20, blank=True)
+    record_id = models.CharField("booking", max_length=20, blank=True)
+
+    credit_property = models.CharField(max_length=100, blank=True)
+    credit_before = models.IntegerField(null=True, blank=True)
+    credit_after = models.IntegerField(null=True, blank=True)
+    contact_seen_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When the contact had last changed as its credit was read, by HubSpot's clock.",
+    )
+
+    epoch = models.PositiveBigIntegerField(default=0, help_text="Of the desk that wrote it last.")
+    arrived_at = models.DateTimeField("arrived")
+    wanted_until = models.DateTimeField(help_text="Nobody waits for it after this.")
+    changed_at = models.DateTimeField("last change")
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    last_error = models.CharField(max_length=500, blank=True)
+    answer = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name = "journal entry"
+        verbose_name_plural = "journal"
+        indexes = (
+            models.Index(fields=("state", "id"), name="journal_state"),
+            models.Index(fields=("exam_id", "changed_at"), name="journal_exam"),
+            models.Index(fields=("contact_id", "changed_at"), name="journal_contact"),
+            models.Index(fields=("record_id",), name="journal_record"),
+        )
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.kind} {self.idempotency_key}"
+
+
+class NoteState(models.TextChoices):
+    WAITING = "waiting", "waiting"
+    SENDING = "sending", "being sent"
+    SENT = "sent", "sent"
+    REFUSED = "refused", "refused by HubSpot"
+
+
+class OutboxNote(models.Model):
+    """A note for a contact's timeline, written with the journal row it tells of."""
+
+    entry = models.OneToOneField(JournalEntry, on_delete=models.CASCADE, related_name="note")
+    contact_id = models.CharField(max_length=20)
+    body = models.TextField()
+    noted_at = models.DateTimeField("when", help_text="What the timeline says.")
+    state = models.CharField(max_length=10, choices=NoteState, default=NoteState.WAITING)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField()
+    perhaps_sent = models.BooleanField(
+        default=False, help_text="Looked for on the timeline before it is sent again."
+    )
+    note_id = models.CharField("note", max_length=20, blank=True)
+    last_error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name = "note"
+        verbose_name_plural = "outbox"
+        indexes = (models.Index(fields=("state", "next_attempt_at"), name="outbox_due"),)
+
+    @override
+    def __str__(self) -> str:
+        return f"note on {self.contact_id}"
+
+
+class Chore(models.Model):
+    """Something to be looked at again, once for each subject however often it is asked for."""
+
+    subject_id = models.CharField(max_length=20, unique=True)
+    asked_at = models.DateTimeField("asked")
+    version = models.PositiveBigIntegerField(
+        default=1, help_text="Grows when it is asked for again while it is being done."
+    )
+    next_attempt_at = models.DateTimeField()
+    attempts = models.PositiveIntegerField(default=0)
+    last_error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        abstract = True
+        ordering = ("next_attempt_at",)
+
+    @override
+    def __str__(self) -> str:
+        return self.subject_id
+
+
+class RecountRequest(Chore):
+    """An exam whose bookings are to be counted."""
+
+    class Meta(Chore.Meta):
+        abstract = False
+        verbose_name = "recount"
+
+
+class CreditReview(Chore):
+    """A contact whose credits are to be compared with the journal, because a desk that had lost its
+    lease may have written them."""
+
+    class Meta(Chore.Meta):
+        abstract = False
+        verbose_name = "credit review"

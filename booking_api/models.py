@@ -1,0 +1,13 @@
+"""Re-exports for Django."""
+
+from __future__ import annotations
+
+from booking_api.desk.models import (
+    CreditReview,
+    JournalEntry,
+    Lease,
+    OutboxNote,
+    RecountRequest,
+)
+
+__all__ = ["CreditReview", "JournalEntry", "Lease", "OutboxNote", "RecountRequest"]
