@@ -345,7 +345,8 @@ def _creations(sent: Sequence[NewRecord], answer: Answer) -> Mapping[str, Create
     for member in members(answer.body):
         for trace_id in member.trace_ids:
             if waiting.pop(trace_id, None) is not None:
-                refused = member.verdict.kind is Kind.REFUSED
+                # MISSING: a record it should be linked to does not exist.
+                refused = member.verdict.kind in {Kind.REFUSED, Kind.MISSING}
                 outcomes[trace_id] = (NotCreated if refused else Unclear)(member.error)
     nameless: list[RawRecord] = []
     for result in answer.results:

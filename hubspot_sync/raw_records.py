@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 JsonObject = Mapping[str, Any]
+
+# HubSpot's own, the same in every portal.
+NOTE_BODY: Final = "hs_note_body"
+NOTE_TIME: Final = "hs_timestamp"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -71,6 +71,7 @@ class Booking:
     attending_location: str
     token_used: str
     idempotency_key: str
+    seat_key: str
     contact_id: str | None
     mock_exam_id: str | None
     created_at: datetime | None
@@ -167,6 +168,7 @@ def read_booking(
         attending_location=_as_sent(text, "attending_location", profile),
         token_used=text["token_used"],
         idempotency_key=text["idempotency_key"],
+        seat_key=text["seat_key"],
         contact_id=text.get("contact_id") or None,
         mock_exam_id=text.get("mock_exam_id") or None,
         created_at=stored_created_at if stored_created_at is not None else created_at,

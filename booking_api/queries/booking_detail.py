@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from booking_api.queries.enrollments import newest_enrollment
 from booking_api.queries.portal import Portal
-from booking_api.queries.student_bookings import booking_ends_at, exam_linked
-from booking_api.queries.students import StudentPair, authenticated_contact
+from booking_api.queries.students import authenticated_contact
 from booking_api.rules.errors import AccessDenied, BookingNotFound
+from booking_api.rules.exams import booking_ends_at, exam_linked
 from booking_api.rules.status import BookingStatus, booking_status
+from booking_api.rules.students import StudentPair
 from hubspot_sync.fan_out import together
 from hubspot_sync.records import Booking, Contact, Enrollment, MockExam
 
@@ -54,7 +55,7 @@ def booking_detail(portal: Portal, booking_id: str, pair: StudentPair) -> Bookin
         lambda: exam_linked(exam_ids, reads.exams(exam_ids, context).require_complete().found),
         lambda: newest_enrollment(portal, contact),
     )
-    ends_at = booking_ends_at(portal, booking, exam)
+    ends_at = booking_ends_at(booking, exam, portal.profile.time_zone)
     return BookingDetail(
         booking=booking,
         status=booking_status(booking.state, ends_at, portal.now),

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from booking_api.queries.enrollments import newest_enrollment_id
 from booking_api.queries.portal import Portal
-from booking_api.queries.students import StudentPair, identified_contact
+from booking_api.queries.students import identified_contact
 from booking_api.rules.credits import SpendableCredits, spendable
+from booking_api.rules.students import StudentPair
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.records import Contact
 

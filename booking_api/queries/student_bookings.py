@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from booking_api.queries.portal import Portal
-from booking_api.rules.dates import end_of_day
+from booking_api.rules.exams import booking_ends_at, exam_linked
 from booking_api.rules.pages import Entry, Filter, Page, filter_named, page_of
 from booking_api.rules.status import BookingStatus, booking_status
 from hubspot_sync.fan_out import together
@@ -117,14 +117,8 @@ def entries_of(portal: Portal, booking_ids: tuple[str, ...]) -> list[Entry[Liste
     ]
 
 
-def exam_linked(exam_ids: tuple[str, ...], exams: Mapping[str, MockExam]) -> MockExam | None:
-    """Return the exam a booking is linked to; the first by id, should a person have linked two."""
-    there = sorted((len(id_), id_) for id_ in exam_ids if id_ in exams)
-    return exams[there[0][1]] if len(there) > 0 else None
-
-
 def entry_of(portal: Portal, booking: Booking, exam: MockExam | None) -> Entry[ListedBooking]:
-    ends_at = booking_ends_at(portal, booking, exam)
+    ends_at = booking_ends_at(booking, exam, portal.profile.time_zone)
     starts_at = ends_at if exam is None or exam.starts_at is None else exam.starts_at
     status = booking_status(booking.state, ends_at, portal.now)
     return Entry(
@@ -134,11 +128,3 @@ def entry_of(portal: Portal, booking: Booking, exam: MockExam | None) -> Entry[L
         state=booking.state,
         value=ListedBooking(booking=booking, exam=exam, status=status),
     )
-
-
-def booking_ends_at(portal: Portal, booking: Booking, exam: MockExam | None) -> datetime | None:
-    if exam is not None and exam.ends_at is not None:
-        return exam.ends_at
-    if booking.exam_date is None:
-        return None
-    return end_of_day(booking.exam_date, portal.profile.time_zone)

@@ -6,28 +6,17 @@ contact decides about the id; neither is believed alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from booking_api.queries.portal import Portal
 from booking_api.rules.errors import AuthFailed, EmailMismatch, StudentNotFound
+from booking_api.rules.students import StudentPair, is_theirs
 from hubspot_sync.records import Contact
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StudentPair:
-    """Who somebody says they are; `email` is lower-cased."""
-
-    student_id: str
-    email: str
 
 
 def matching_contact(portal: Portal, pair: StudentPair) -> Contact | None:
     """Return the contact both halves of the pair name, or None; raise HubSpotError."""
     asked = portal.reads.contacts_by_email([pair.email], portal.context).require_complete()
     contact = asked.found.get(pair.email)
-    if contact is None or contact.student_id != pair.student_id or contact.email != pair.email:
-        return None
-    return contact
+    return contact if contact is not None and is_theirs(contact, pair) else None
 
 
 def authenticated_contact(portal: Portal, pair: StudentPair) -> Contact:

@@ -5,10 +5,13 @@
     │   ├── AuthFailed        the answer of everything that shows or changes bookings
     │   ├── StudentNotFound   no contact has that student id   (validate-credits only)
     │   └── EmailMismatch     another e-mail is that student's (validate-credits only)
-    ├── AccessDenied      somebody else's booking
-    ├── BookingNotFound
+    ├── AccessDenied      somebody else's booking, or somebody else's credits
+    ├── ContactNotFound, ExamNotFound, BookingNotFound
+    ├── ExamNotActive, ExamMismatch, ExamFull, DuplicateBooking, InsufficientCredits
+    ├── AlreadyCanceled
     ├── MissingBookingId
     └── InvalidRequest    understood, but not acceptable; `reasons` has a sentence each
+        └── TooManyExams
 
 Which HTTP status a code has is the API's business.
 """
@@ -58,6 +61,46 @@ class BookingNotFound(BookingError):
     default_message = "There is no such booking."
 
 
+class ContactNotFound(BookingError):
+    code = "CONTACT_NOT_FOUND"
+    default_message = "There is no such contact."
+
+
+class ExamNotFound(BookingError):
+    code = "EXAM_NOT_FOUND"
+    default_message = "There is no such mock exam."
+
+
+class ExamNotActive(BookingError):
+    code = "EXAM_NOT_ACTIVE"
+    default_message = "This mock exam cannot be booked any more."
+
+
+class ExamMismatch(BookingError):
+    code = "EXAM_MISMATCH"
+    default_message = "The date or the type is not this mock exam's."
+
+
+class ExamFull(BookingError):
+    code = "EXAM_FULL"
+    default_message = "This mock exam is full."
+
+
+class DuplicateBooking(BookingError):
+    code = "DUPLICATE_BOOKING"
+    default_message = "You have a booking for this type of mock exam on that day already."
+
+
+class InsufficientCredits(BookingError):
+    code = "INSUFFICIENT_CREDITS"
+    default_message = "You have no credits left for this type of mock exam."
+
+
+class AlreadyCanceled(BookingError):
+    code = "ALREADY_CANCELED"
+    default_message = "This booking has been cancelled already."
+
+
 class MissingBookingId(BookingError):
     code = "MISSING_BOOKING_ID"
     default_message = "The address needs a booking's id."
@@ -70,3 +113,8 @@ class InvalidRequest(BookingError):
     def __init__(self, *reasons: str) -> None:
         super().__init__(" ".join(reasons))
         self.reasons = reasons
+
+
+class TooManyExams(InvalidRequest):
+    code = "TOO_MANY_EXAMS"
+    default_message = "Too many mock exams at once."

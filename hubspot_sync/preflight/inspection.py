@@ -12,6 +12,7 @@ from hubspot_sync.config import ApiVersion, HubSpotConfig
 from hubspot_sync.context import CallContext
 from hubspot_sync.endpoints import Operation
 from hubspot_sync.errors import HubSpotError, NotFound, Refused
+from hubspot_sync.link_types import LinkType, plain_link_types
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.wanted import (
     WantedLink,
@@ -52,14 +53,6 @@ class Inspection:
     findings: tuple[Finding, ...]
     creatable: tuple[MissingProperty, ...]
     link_types: Mapping[str, LinkType]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LinkType:
-    """The unlabelled association of one direction."""
-
-    type_id: int
-    category: str
 
 
 def inspect(
@@ -261,18 +254,11 @@ def _group(definitions: Iterable[Mapping[str, Any]]) -> str:
 def _link(
     link: WantedLink, transport: Transport, context: CallContext
 ) -> tuple[Finding, LinkType | None]:
-    """A labelled association does not do for the plain one: records may have one without other."""
-    request = Request(operation=Operation.LABELS, object_type=link.from_type, to_type=link.to_type)
     try:
-        answer = transport.call(request, context)
+        plain = plain_link_types(link, transport, context)
     except (Refused, NotFound) as error:
         _raise_if_unknown_token(error)
         return _link_finding(link, _refusal(error), Verdict.MISSING), None
-    plain = [
-        LinkType(type_id=int(label["typeId"]), category=str(label.get("category")))
-        for label in answer.results
-        if label.get("label") is None and "typeId" in label
-    ]
     ids = ", ".join(f"{one.type_id} {one.category}" for one in plain) or "no unlabelled type"
     if not plain:
         return _link_finding(link, ids, Verdict.MISSING), None

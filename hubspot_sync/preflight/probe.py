@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from hubspot_sync.batch import BatchClient, Created, CreateOutcome, Unclear
 from hubspot_sync.context import CallContext
 from hubspot_sync.deadlines import Monotonic
+from hubspot_sync.link_types import LinkType
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.preflight.findings import Finding, Verdict
-from hubspot_sync.preflight.inspection import LinkType
 from hubspot_sync.raw_records import NewAssociation, NewRecord
 
 LONGEST_LAG_S = 15.0

@@ -13,9 +13,9 @@ from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.context import CallContext
 from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import Unavailable
+from hubspot_sync.link_types import LinkType
 from hubspot_sync.portal.profile import load_profile
 from hubspot_sync.preflight import Laboratory, Verdict, probe
-from hubspot_sync.preflight.inspection import LinkType
 from tests.sandbox import SandboxHandle
 
 PROFILE = load_profile("default")

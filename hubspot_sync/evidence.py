@@ -1,0 +1,184 @@
+"""Reads that only a writer needs: what a write would build on, and what became of one.
+
+Never from the cache and never by search. HubSpot has no transactions: after a call whose answer was
+lost, the booking is looked up by its unique key, the credit in its history, the note on the
+timeline, before anything is written again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from hubspot_sync.batch import BatchClient
+from hubspot_sync.context import CallContext
+from hubspot_sync.outcomes import Many
+from hubspot_sync.portal.profile import BookingState, PortalProfile
+from hubspot_sync.raw_records import NOTE_BODY, NOTE_TIME, RawRecord
+from hubspot_sync.records import (
+    Booking,
+    Contact,
+    contact_property_names,
+    moment,
+    read_booking,
+    read_contact,
+    whole_number,
+)
+
+AN_APP: Final = "INTEGRATION"
+"""The history's `sourceType` of a value that came through the API."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeenContact:
+    """A contact, and when it had last changed when it was read, by HubSpot's clock: a later change
+    has a later time."""
+
+    contact: Contact
+    seen_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Balance:
+    """A value a credit had, since when by HubSpot's clock, and whether an app set it."""
+
+    value: int
+    at: datetime
+    by_app: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CreditHistory:
+    """A contact's credits, and each one's values over time, oldest first."""
+
+    seen: SeenContact
+    balances: Mapping[str, tuple[Balance, ...]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeenNote:
+    """A note on a timeline, as far as it takes to know it again."""
+
+    id: str
+    body: str
+    at: datetime | None
+
+
+class Evidence:
+    """The portal as a writer reads it."""
+
+    def __init__(self, profile: PortalProfile, batch: BatchClient) -> None:
+        self._profile = profile
+        self._types = profile.object_types
+        self._batch = batch
+
+    def contacts(self, ids: Collection[str], context: CallContext) -> Many[SeenContact]:
+        return self._contacts(ids, context, None)
+
+    def contacts_by_email(self, emails: Collection[str], context: CallContext) -> Many[SeenContact]:
+        """Contacts keyed by their lower-cased e-mail."""
+        return self._contacts(emails, context, self._profile.contact_properties["email"])
+
+    def bookings_by_key(self, keys: Collection[str], context: CallContext) -> Many[Booking]:
+        """Bookings by their unique idempotency key: the answer to whether a create happened."""
+        names = self._profile.booking_properties
+        raw = self._batch.read(
+            self._types.bookings,
+            keys,
+            properties=names.values(),
+            context=context,
+            id_property=names["idempotency_key"],
+        )
+        return raw.map(lambda record: read_booking(record.id, record.properties, self._profile))
+
+    def booking_states(self, ids: Collection[str], context: CallContext) -> Many[BookingState]:
+        """The states alone: a count over many exams needs no more, and has no room for it."""
+        names = self._profile.booking_properties
+        wanted = [names[field] for field in ("is_active", "status") if field in names]
+        raw = self._batch.read(self._types.bookings, ids, properties=wanted, context=context)
+        return raw.map(
+            lambda record: read_booking(record.id, record.properties, self._profile).state
+        )
+
+    def credit_histories(
+        self, contact_ids: Collection[str], context: CallContext
+    ) -> Many[CreditHistory]:
+        credits_ = self._profile.credit_properties
+        raw = self._batch.read(
+            self._types.contacts,
+            contact_ids,
+            properties=contact_property_names(self._profile),
+            context=context,
+            with_history=credits_,
+        )
+        return raw.map(
+            lambda record: CreditHistory(
+                seen=self._seen(record),
+                balances={name: _balances(record, name) for name in credits_},
+            )
+        )
+
+    def notes_of(
+        self, contact_ids: Collection[str], context: CallContext
+    ) -> Many[tuple[SeenNote, ...]]:
+        """The notes on each contact's timeline; unknown where any of them could not be read."""
+        linked = self._batch.read_associations(
+            self._types.contacts, self._types.notes, contact_ids, context=context
+        )
+        note_ids = {note_id for ids in linked.found.values() for note_id in ids}
+        raw = self._batch.read(
+            self._types.notes, note_ids, properties=(NOTE_BODY, NOTE_TIME), context=context
+        )
+        notes = {record.id: _note(record) for record in raw.found.values()}
+        unread = {
+            contact_id: raw.unknown[note_id]
+            for contact_id, ids in linked.found.items()
+            for note_id in ids
+            if note_id in raw.unknown
+        }
+        return Many(
+            found={
+                contact_id: tuple(notes[note_id] for note_id in ids if note_id in notes)
+                for contact_id, ids in linked.found.items()
+                if contact_id not in unread
+            },
+            missing=linked.missing,
+            unknown={**linked.unknown, **unread},
+        )
+
+    def _contacts(
+        self, keys: Collection[str], context: CallContext, id_property: str | None
+    ) -> Many[SeenContact]:
+        raw = self._batch.read(
+            self._types.contacts,
+            keys,
+            properties=contact_property_names(self._profile),
+            context=context,
+            id_property=id_property,
+        )
+        return raw.map(self._seen)
+
+    def _seen(self, record: RawRecord) -> SeenContact:
+        contact = read_contact(record.id, record.properties, self._profile)
+        return SeenContact(contact=contact, seen_at=record.updated_at)
+
+
+def _balances(record: RawRecord, name: str) -> tuple[Balance, ...]:
+    newest_first = record.history.get(name, ())
+    return tuple(
+        Balance(
+            value=whole_number(version.value), at=version.at, by_app=version.source_type == AN_APP
+        )
+        for version in reversed(newest_first)
+        if version.at is not None
+    )
+
+
+def _note(record: RawRecord) -> SeenNote:
+    return SeenNote(
+        id=record.id,
+        body=record.properties.get(NOTE_BODY) or "",
+        at=moment(record.properties.get(NOTE_TIME)),
+    )

@@ -1,0 +1,68 @@
+"""The association types that new records are linked with.
+
+They differ from portal to portal and per direction (hubspot-facts, Associations), so the portal is
+asked, once per process, unless its profile names them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hubspot_sync.context import CallContext
+from hubspot_sync.endpoints import Operation
+from hubspot_sync.errors import Refused
+from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.portal.wanted import WantedLink, wanted_links
+from hubspot_sync.transport import Request, Transport
+
+HUBSPOTS_OWN: Final = "HUBSPOT_DEFINED"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkType:
+    """The unlabelled association of one direction."""
+
+    type_id: int
+    category: str
+
+
+def plain_link_types(
+    link: WantedLink, transport: Transport, context: CallContext
+) -> Sequence[LinkType]:
+    """Return the unlabelled types of a direction; raises HubSpotError. A labelled one does not do:
+    records may have one without the other."""
+    request = Request(operation=Operation.LABELS, object_type=link.from_type, to_type=link.to_type)
+    return [
+        LinkType(type_id=int(label["typeId"]), category=str(label.get("category")))
+        for label in transport.call(request, context).results
+        if label.get("label") is None and "typeId" in label
+    ]
+
+
+class LinkTypes:
+    """The link types of one portal; safe to share between threads."""
+
+    def __init__(self, profile: PortalProfile, transport: Transport) -> None:
+        self._links: Mapping[str, WantedLink] = {link.name: link for link in wanted_links(profile)}
+        self._transport = transport
+        self._lock = threading.Lock()
+        self._known: dict[str, LinkType] = {}
+
+    def of(self, name: str, context: CallContext) -> LinkType:
+        """Return the type of `name` (`"bookings->contacts"`); raises HubSpotError, Refused where
+        the portal has none that fits."""
+        with self._lock:
+            if name not in self._known:
+                self._known[name] = self._learn(self._links[name], context)
+            return self._known[name]
+
+    def _learn(self, link: WantedLink, context: CallContext) -> LinkType:
+        if link.from_type.startswith("0-") and link.type_id is not None:
+            return LinkType(type_id=link.type_id, category=HUBSPOTS_OWN)
+        for one in plain_link_types(link, self._transport, context):
+            if link.type_id in (None, one.type_id):
+                return one
+        raise Refused(f"The portal has no association type for {link.name}.")

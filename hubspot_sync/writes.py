@@ -1,0 +1,192 @@
+"""What is written to the portal, in our words: bookings, credits, counts and notes.
+
+Each method takes many and is one HubSpot call for a hundred of them; none raises for a part that
+failed. Who may call it, when, and what is written down before, is the booking desk's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from hubspot_sync.batch import BatchClient, CreateOutcome
+from hubspot_sync.context import CallContext
+from hubspot_sync.link_types import LinkTypes
+from hubspot_sync.outcomes import Many
+from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.raw_records import NOTE_BODY, NOTE_TIME, NewAssociation, NewRecord, RawRecord
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewBooking:
+    """A booking to be made. `fields` are those a student fills in, as callers send them."""
+
+    booking_id: str
+    name: str
+    email: str
+    student_id: str
+    mock_type: str
+    exam_date: date
+    contact_id: str
+    mock_exam_id: str
+    token_used: str
+    idempotency_key: str
+    seat_key: str
+    created_at: datetime
+    fields: Mapping[str, str | bool]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BookingDraft:
+    """A booking in HubSpot's words, with its two links; `key` is its idempotency key."""
+
+    key: str
+    contact_id: str
+    exam_id: str
+    properties: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewNote:
+    """A note for a contact's timeline; `key` is the caller's own name for it."""
+
+    key: str
+    contact_id: str
+    body: str
+    at: datetime
+
+
+class PortalWrites:
+    """The portal's batch writes."""
+
+    def __init__(self, profile: PortalProfile, batch: BatchClient, link_types: LinkTypes) -> None:
+        self._profile = profile
+        self._types = profile.object_types
+        self._batch = batch
+        self._link_types = link_types
+
+    def learn_link_types(self, context: CallContext) -> None:
+        """Ask the portal for what the first create would ask for; raises HubSpotError."""
+        for name in ("bookings->contacts", "bookings->mock_exams"):
+            self._link_types.of(name, context)
+
+    def booking_properties(self, new: NewBooking) -> dict[str, str]:
+        """Return a new booking as HubSpot stores it."""
+        profile = self._profile
+        fields = {
+            "booking_id": new.booking_id,
+            "name": new.name,
+            "email": new.email,
+            "student_id": new.student_id,
+            "mock_type": new.mock_type,
+            "exam_date": new.exam_date.isoformat(),
+            "contact_id": new.contact_id,
+            "mock_exam_id": new.mock_exam_id,
+            "token_used": new.token_used,
+            "idempotency_key": new.idempotency_key,
+            "seat_key": new.seat_key,
+            "created_at": _instant(new.created_at),
+            "is_active": profile.booking_states["active"][0],
+        }
+        if profile.booking_statuses:
+            fields["status"] = profile.booking_statuses["active"][0]
+        return self._named(fields) | self.student_properties(new.fields)
+
+    def student_properties(self, fields: Mapping[str, str | bool]) -> dict[str, str]:
+        """Return the fields that students fill in as HubSpot stores them."""
+        stored = {}
+        for field, value in fields.items():
+            text = str(value).lower() if isinstance(value, bool) else value
+            stored[field] = self._profile.choices.get(field, {}).get(text, text)
+        return self._named(stored)
+
+    def with_seat(self, properties: Mapping[str, str], seat_key: str) -> dict[str, str]:
+        """Return the properties of a new booking with another seat."""
+        return {**properties, **self._named({"seat_key": seat_key})}
+
+    def field_of(self, property_name: str) -> str:
+        """Return our name for a booking's property, or HubSpot's where we have none."""
+        names = {name: field for field, name in self._profile.booking_properties.items()}
+        return names.get(property_name, property_name)
+
+    def create_bookings(
+        self, drafts: Sequence[BookingDraft], context: CallContext
+    ) -> Mapping[str, CreateOutcome]:
+        """Create the bookings, each linked to its contact and its exam in the same call; return
+        what became of each by key. Raises HubSpotError while the link types are not known."""
+        to_contact = self._link_types.of("bookings->contacts", context)
+        to_exam = self._link_types.of("bookings->mock_exams", context)
+        records = [
+            NewRecord(
+                trace_id=draft.key,
+                properties=draft.properties,
+                associations=(
+                    NewAssociation(
+                        to_id=draft.contact_id,
+                        type_id=to_contact.type_id,
+                        category=to_contact.category,
+                    ),
+                    NewAssociation(
+                        to_id=draft.exam_id, type_id=to_exam.type_id, category=to_exam.category
+                    ),
+                ),
+            )
+            for draft in drafts
+        ]
+        return self._batch.create(self._types.bookings, records, context=context)
+
+    def cancel_bookings(self, ids: Collection[str], context: CallContext) -> Many[RawRecord]:
+        """Mark the bookings cancelled and give their seats' keys back."""
+        profile = self._profile
+        fields = {"is_active": profile.booking_states["cancelled"][0], "seat_key": ""}
+        if profile.booking_statuses:
+            fields["status"] = profile.booking_statuses["cancelled"][0]
+        return self.change_bookings(dict.fromkeys(ids, self._named(fields)), context)
+
+    def change_bookings(
+        self, changes: Mapping[str, Mapping[str, str]], context: CallContext
+    ) -> Many[RawRecord]:
+        """Write these properties of each booking, in HubSpot's words."""
+        return self._batch.update(self._types.bookings, changes, context=context)
+
+    def set_credits(
+        self, balances: Mapping[str, tuple[str, int]], context: CallContext
+    ) -> Many[RawRecord]:
+        """Set one credit property of each contact to a balance."""
+        changes = {id_: {name: str(balance)} for id_, (name, balance) in balances.items()}
+        return self._batch.update(self._types.contacts, changes, context=context)
+
+    def set_totals(self, totals: Mapping[str, int], context: CallContext) -> Many[RawRecord]:
+        """Set the stored count of each exam."""
+        name = self._profile.exam_properties["total_bookings"]
+        changes = {id_: {name: str(total)} for id_, total in totals.items()}
+        return self._batch.update(self._types.mock_exams, changes, context=context)
+
+    def create_notes(
+        self, notes: Sequence[NewNote], context: CallContext
+    ) -> Mapping[str, CreateOutcome]:
+        """Put the notes on their contacts' timelines; return what became of each by key. Raises
+        HubSpotError while the link type is not known."""
+        link = self._link_types.of("notes->contacts", context)
+        records = [
+            NewRecord(
+                trace_id=note.key,
+                properties={NOTE_BODY: note.body, NOTE_TIME: _instant(note.at)},
+                associations=(
+                    NewAssociation(
+                        to_id=note.contact_id, type_id=link.type_id, category=link.category
+                    ),
+                ),
+            )
+            for note in notes
+        ]
+        return self._batch.create(self._types.notes, records, context=context)
+
+    def _named(self, fields: Mapping[str, str]) -> dict[str, str]:
+        names = self._profile.booking_properties
+        return {names[field]: value for field, value in fields.items() if field in names}
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
