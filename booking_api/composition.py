@@ -6,6 +6,7 @@ that was forked builds its own: sockets and threads do not survive a fork.
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -18,6 +19,8 @@ from functools import partial
 from django.conf import settings
 from django.utils import timezone
 
+from booking_api.desk.assembly import BookingDesk, assemble
+from booking_api.desk.tools import Tools
 from booking_api.queries.composed import ComposedLoaders
 from booking_api.queries.portal import Portal
 from cache_layer import CacheConfig
@@ -28,10 +31,13 @@ from hubspot_sync.cached import Composed, LoadContext, tags_of_exam, tags_of_stu
 from hubspot_sync.cached_reads import CachedPortal, ReadsFor
 from hubspot_sync.context import CallContext, Priority
 from hubspot_sync.deadlines import Deadline, Monotonic
+from hubspot_sync.evidence import Evidence
 from hubspot_sync.ledger import Observer
+from hubspot_sync.link_types import LinkTypes
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.reads import HubSpotReads, PortalReads
 from hubspot_sync.self_test import Trial, try_the_cache
+from hubspot_sync.writes import PortalWrites
 
 # Comparing every entry of a full cache may take this long at the background's share of the budget.
 VALIDATION_S = 3600.0
@@ -58,6 +64,7 @@ class Services:
     client: HubSpotClient
     hubspot: PortalReads
     cached: CachedPortal
+    booking: BookingDesk
     clocks: Clocks
 
 
@@ -98,6 +105,7 @@ class Composition:
         with self._lock:
             services, self._services = self._services, None
         if services is not None and services.pid == os.getpid():
+            services.booking.close()
             services.cached.cache.close()
             services.client.close()
 
@@ -121,6 +129,7 @@ class Composition:
             client=client,
             hubspot=hubspot,
             cached=cached,
+            booking=booking_desk(profile, client, hubspot, cached, self.clocks),
             clocks=self.clocks,
         )
 
@@ -151,6 +160,28 @@ def cached_portal(
     )
 
 
+def booking_desk(
+    profile: PortalProfile,
+    client: HubSpotClient,
+    hubspot: PortalReads,
+    cached: CachedPortal,
+    clocks: Clocks,
+) -> BookingDesk:
+    link_types = LinkTypes(profile, client.transport)
+    return assemble(
+        Tools(
+            profile=profile,
+            hubspot=hubspot,
+            evidence=Evidence(profile, client.batch),
+            writes=PortalWrites(profile, client.batch, link_types),
+            cache=cached.cache,
+            fan_out=client.fan_outs[Priority.PEOPLE],
+            config=settings.DESK,
+            now=clocks.now,
+        )
+    )
+
+
 _composition = Composition()
 services = _composition.services
 observe_calls = _composition.observe_calls
@@ -161,6 +192,13 @@ def go_by(clocks: Clocks) -> None:
     """Let this process go by other clocks; what was built by the old ones is closed."""
     _composition.close()
     _composition.clocks = clocks
+
+
+def start() -> None:
+    """Start this process's background work, and see that it ends with the process: a server's last
+    step before it serves."""
+    atexit.register(_composition.close)
+    threading.Thread(target=services().booking.start, name="start", daemon=True).start()
 
 
 def portal(context: CallContext, subject: str | None = None) -> Portal:

@@ -20,3 +20,7 @@ refuse_an_unsafe_start()
 gc.collect()
 gc.freeze()
 gc.set_threshold(20_000, 20, 100)
+
+from booking_api import composition  # noqa: E402 - needs Django set up
+
+composition.start()

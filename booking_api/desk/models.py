@@ -115,6 +115,9 @@ class OutboxNote(models.Model):
     entry = models.OneToOneField(JournalEntry, on_delete=models.CASCADE, related_name="note")
     contact_id = models.CharField(max_length=20)
     body = models.TextField()
+    reference = models.CharField(
+        max_length=32, help_text="Stands in the body, so that the note is known again."
+    )
     noted_at = models.DateTimeField("when", help_text="What the timeline says.")
     state = models.CharField(max_length=10, choices=NoteState, default=NoteState.WAITING)
     attempts = models.PositiveIntegerField(default=0)

@@ -105,7 +105,7 @@ def test_20_available_exams(counted: Counted) -> None:
 def test_20_available_exams_of_10_bookings_counted_in_realtime(counted: Counted) -> None:
     alice = counted.portal.student("alice")
     with counted.portal.at_once():
-        exams = [counted.portal.exam(in_days=1 + day) for day in range(20)]
+        exams = [counted.portal.exam(in_days=1 + day, total_bookings=10) for day in range(20)]
     counted.portal.bookings(alice, exams, 200)
 
     mock_type = counted.portal.first_type.value
