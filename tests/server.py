@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 from tests.sandbox import SandboxHandle
 
 ROOT = Path(__file__).resolve().parents[1]
-START_TRIES = 300
+START_TRIES = 600
 ANSWER_TIMEOUT_S = 40
 STOP_TIMEOUT_S = 40
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from cache_layer.backends.base import Backend
 from cache_layer.entries import Entry
 
-WAIT_LIMIT_S = 10.0
+WAIT_LIMIT_S = 30.0
 
 
 class Clock:

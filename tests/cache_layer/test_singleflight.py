@@ -103,6 +103,7 @@ def test_a_load_that_hangs_holds_up_nobody_else(cache: Cache, truth: Truth, gate
     with ThreadPoolExecutor(4) as pool:
         impatient = [pool.submit(read, cache, truth, wait_s=0.01) for _ in range(3)]
         assert {type(future.exception()) for future in impatient} == {WaitedTooLong}
+        gate.wait_until_reached()
         truth.before_answering = lambda: None
 
         assert read(cache, truth, "2") == "two"

@@ -29,7 +29,7 @@ def own() -> Iterator[SandboxHandle]:
 
 def connection_to(hub: SandboxHandle) -> http.client.HTTPConnection:
     address = urlsplit(hub.base_url)
-    return http.client.HTTPConnection(address.hostname or "", address.port, timeout=20)
+    return http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
 
 
 def test_it_says_one_line_and_ends_cleanly_when_asked(own: SandboxHandle) -> None:
