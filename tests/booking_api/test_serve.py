@@ -48,8 +48,8 @@ def test_a_signal_to_all_its_processes_at_once_ends_them(
 ) -> None:
     port = free_port()
     own = {"ENV_FILE": "", "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}"}
-    # It hung one time in three.
-    for _ in range(5):
+    # It hung one time in three, of either signal.
+    for _ in range(3):
         process = subprocess.Popen(
             [sys.executable, "manage.py", "serve", "--port", str(port)],
             cwd=ROOT,
