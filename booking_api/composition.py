@@ -10,14 +10,16 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from django.conf import settings
+from django.db.models import F
 from django.utils import timezone
 
+from booking_api.desk.models import RecountRequest
 from booking_api.queries.composed import ComposedLoaders
 from booking_api.queries.portal import Portal
 from cache_layer import CacheConfig
@@ -32,6 +34,10 @@ from hubspot_sync.ledger import Observer
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.reads import HubSpotReads, PortalReads
 from hubspot_sync.self_test import Trial, try_the_cache
+from hubspot_sync.webhooks.handled import InboxObserver
+from hubspot_sync.webhooks.handled import Observer as WebhookObserver
+from hubspot_sync.webhooks.handled import Observers as WebhookObservers
+from hubspot_sync.webhooks.services import Webhooks, open_webhooks
 
 # Comparing every entry of a full cache may take this long at the background's share of the budget.
 VALIDATION_S = 3600.0
@@ -58,6 +64,7 @@ class Services:
     client: HubSpotClient
     hubspot: PortalReads
     cached: CachedPortal
+    webhooks: Webhooks
     clocks: Clocks
 
 
@@ -73,6 +80,7 @@ class Composition:
         self._lock = threading.Lock()
         self._services: Services | None = None
         self._observers: list[Observer] = []
+        self._webhook_observers = WebhookObservers()
 
     def observe_calls(self, observer: Observer) -> None:
         """Tell `observer` of every call to HubSpot; does nothing the second time."""
@@ -82,6 +90,14 @@ class Composition:
             self._observers.append(observer)
             if self._services is not None:
                 self._services.client.ledger.observe(observer)
+
+    def observe_webhooks(self, observer: WebhookObserver, of_inbox: InboxObserver) -> None:
+        """Tell `observer` what becomes of webhook events and `of_inbox` how many wait; does nothing
+        the second time."""
+        with self._lock:
+            if observer not in self._webhook_observers.of_events:
+                self._webhook_observers.of_events.append(observer)
+                self._webhook_observers.of_inbox.append(of_inbox)
 
     def services(self) -> Services:
         """Return this process's services; raise ConfigurationError for a bad portal profile."""
@@ -98,6 +114,7 @@ class Composition:
         with self._lock:
             services, self._services = self._services, None
         if services is not None and services.pid == os.getpid():
+            services.webhooks.worker.stop()
             services.cached.cache.close()
             services.client.close()
 
@@ -121,8 +138,25 @@ class Composition:
             client=client,
             hubspot=hubspot,
             cached=cached,
+            webhooks=open_webhooks(
+                profile=profile,
+                cached=cached,
+                hubspot=hubspot,
+                request_recounts=request_recounts,
+                observers=self._webhook_observers,
+                now=self.clocks.now,
+            ),
             clocks=self.clocks,
         )
+
+
+def request_recounts(exam_ids: Collection[str]) -> None:
+    """Write down that these exams are to be recounted; once for each, however often it is asked."""
+    now = timezone.now()
+    known = RecountRequest.objects.filter(subject_id__in=exam_ids)
+    known.update(version=F("version") + 1, next_attempt_at=now)
+    asked = [RecountRequest(subject_id=id_, asked_at=now, next_attempt_at=now) for id_ in exam_ids]
+    RecountRequest.objects.bulk_create(asked, ignore_conflicts=True)
 
 
 def cached_portal(
@@ -154,6 +188,7 @@ def cached_portal(
 _composition = Composition()
 services = _composition.services
 observe_calls = _composition.observe_calls
+observe_webhooks = _composition.observe_webhooks
 close = _composition.close
 
 
