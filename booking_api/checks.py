@@ -21,6 +21,8 @@ TAG = "booking_api"
 SECRET_KEY_LENGTH = 50
 SECRET_KEY_UNIQUE = 5
 CRON_SECRET_LENGTH = 16
+# HubSpot's are UUIDs of 36 characters.
+WEBHOOK_SECRET_LENGTH = 16
 
 Check = Callable[[], Iterator[CheckMessage]]
 
@@ -88,6 +90,24 @@ def cron_secret() -> Iterator[CheckMessage]:
         )
 
 
+def webhook_secret() -> Iterator[CheckMessage]:
+    secrets = settings.HUBSPOT_WEBHOOK_SECRETS
+    if len(secrets) == 0:
+        if not settings.DEBUG:
+            yield Caution(
+                "HUBSPOT_WEBHOOK_SECRET is not set: HubSpot's webhooks are refused, and what "
+                "changes there is seen only as cached answers grow old.",
+                hint="Set HUBSPOT_WEBHOOK_SECRET to the client secret of the app that sends them.",
+                id="booking_api.W008",
+            )
+    elif any(len(secret) < WEBHOOK_SECRET_LENGTH for secret in secrets):
+        yield Error(
+            "HUBSPOT_WEBHOOK_SECRET is weak.",
+            hint="Set HUBSPOT_WEBHOOK_SECRET to what HubSpot shows as the app's client secret.",
+            id="booking_api.E009",
+        )
+
+
 def allowed_hosts() -> Iterator[CheckMessage]:
     if len(settings.ALLOWED_HOSTS) > 0:
         return
@@ -104,6 +124,7 @@ CHECKS: tuple[Check, ...] = (
     one_cache_for_all_processes,
     portal_profile,
     cron_secret,
+    webhook_secret,
     allowed_hosts,
 )
 

@@ -6,7 +6,6 @@ that was forked builds its own: sockets and threads do not survive a fork.
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 import time
@@ -37,6 +36,10 @@ from hubspot_sync.link_types import LinkTypes
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.reads import HubSpotReads, PortalReads
 from hubspot_sync.self_test import Trial, try_the_cache
+from hubspot_sync.webhooks.handled import InboxObserver
+from hubspot_sync.webhooks.handled import Observer as WebhookObserver
+from hubspot_sync.webhooks.handled import Observers as WebhookObservers
+from hubspot_sync.webhooks.services import Webhooks, open_webhooks
 from hubspot_sync.writes import PortalWrites
 
 # Comparing every entry of a full cache may take this long at the background's share of the budget.
@@ -65,6 +68,7 @@ class Services:
     hubspot: PortalReads
     cached: CachedPortal
     booking: BookingDesk
+    webhooks: Webhooks
     clocks: Clocks
 
 
@@ -80,6 +84,7 @@ class Composition:
         self._lock = threading.Lock()
         self._services: Services | None = None
         self._observers: list[Observer] = []
+        self._webhook_observers = WebhookObservers()
 
     def observe_calls(self, observer: Observer) -> None:
         """Tell `observer` of every call to HubSpot; does nothing the second time."""
@@ -89,6 +94,14 @@ class Composition:
             self._observers.append(observer)
             if self._services is not None:
                 self._services.client.ledger.observe(observer)
+
+    def observe_webhooks(self, observer: WebhookObserver, of_inbox: InboxObserver) -> None:
+        """Tell `observer` what becomes of webhook events and `of_inbox` how many wait; does nothing
+        the second time."""
+        with self._lock:
+            if observer not in self._webhook_observers.of_events:
+                self._webhook_observers.of_events.append(observer)
+                self._webhook_observers.of_inbox.append(of_inbox)
 
     def services(self) -> Services:
         """Return this process's services; raise ConfigurationError for a bad portal profile."""
@@ -105,6 +118,7 @@ class Composition:
         with self._lock:
             services, self._services = self._services, None
         if services is not None and services.pid == os.getpid():
+            services.webhooks.worker.stop()
             services.booking.close()
             services.cached.cache.close()
             services.client.close()
@@ -123,13 +137,23 @@ class Composition:
         )
         cached = cached_portal(profile, client, hubspot, settings.CACHE, self.clocks)
         cached.cache.invalidation.observe(note_invalidation)
+        booking = booking_desk(profile, client, hubspot, cached, self.clocks)
         return Services(
             pid=os.getpid(),
             profile=profile,
             client=client,
             hubspot=hubspot,
             cached=cached,
-            booking=booking_desk(profile, client, hubspot, cached, self.clocks),
+            booking=booking,
+            webhooks=open_webhooks(
+                profile=profile,
+                cached=cached,
+                hubspot=hubspot,
+                request_recounts=booking.recounts.request,
+                exams_of_bookings=booking.exams_of_bookings,
+                observers=self._webhook_observers,
+                now=self.clocks.now,
+            ),
             clocks=self.clocks,
         )
 
@@ -185,6 +209,7 @@ def booking_desk(
 _composition = Composition()
 services = _composition.services
 observe_calls = _composition.observe_calls
+observe_webhooks = _composition.observe_webhooks
 close = _composition.close
 
 
@@ -192,13 +217,6 @@ def go_by(clocks: Clocks) -> None:
     """Let this process go by other clocks; what was built by the old ones is closed."""
     _composition.close()
     _composition.clocks = clocks
-
-
-def start() -> None:
-    """Start this process's background work, and see that it ends with the process: a server's last
-    step before it serves."""
-    atexit.register(_composition.close)
-    threading.Thread(target=services().booking.start, name="start", daemon=True).start()
 
 
 def portal(context: CallContext, subject: str | None = None) -> Portal:

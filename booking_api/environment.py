@@ -10,6 +10,7 @@ import ipaddress
 import math
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 PERIODS_S = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
@@ -50,6 +51,16 @@ def networks(text: str) -> list[str]:
         return [str(ipaddress.ip_network(word)) for word in words(text)]
     except ValueError as error:
         raise ValueError("addresses or networks, as 10.0.0.0/8, separated by commas") from error
+
+
+def address(text: str) -> str:
+    """Return an address without a slash at its end, or nothing."""
+    parts = urlsplit(text)
+    if text != "" and (parts.scheme not in {"http", "https"} or parts.netloc == ""):
+        raise ValueError("an address as https://booking.example.org, or empty")
+    if parts.query or parts.fragment:
+        raise ValueError("an address without ? and #")
+    return text.rstrip("/")
 
 
 def folder(text: str) -> str:

@@ -17,7 +17,17 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from booking_api.desk.config import DeskConfig
-from booking_api.environment import folder, networks, number, one_of, rate, switch, whole, words
+from booking_api.environment import (
+    address,
+    folder,
+    networks,
+    number,
+    one_of,
+    rate,
+    switch,
+    whole,
+    words,
+)
 from cache_layer.config import DEFAULT_TTLS_S, CacheConfig
 from cache_layer.errors import ConfigurationError as CacheConfigurationError
 from hubspot_sync.config import HubSpotConfig
@@ -43,6 +53,9 @@ VARIABLES: dict[str, tuple[Callable[[str], Any], Any]] = {
     "DATABASE_POOL_SIZE": (whole, 10),
     "REDIS_URL": (str, ""),
     "CRON_SECRET": (str, ""),
+    "HUBSPOT_WEBHOOK_SECRET": (words, []),
+    "PUBLIC_BASE_URL": (address, ""),
+    "WEBHOOK_RETENTION_DAYS": (whole, 7),
     "HS_PRIVATE_APP_TOKEN": (str, ""),
     "HUBSPOT_BASE_URL": (str, DEFAULT_HUBSPOT.base_url),
     "HUBSPOT_API_VERSION": (str, DEFAULT_HUBSPOT.api_version),
@@ -214,6 +227,11 @@ DESK: DeskConfig = desk_config()
 CACHE_ACCESS: str = "booking_api.composition.cache_access"
 HUBSPOT_PORTAL: str = read("HUBSPOT_PORTAL")
 CRON_SECRET: str = read("CRON_SECRET")
+# Several while one replaces another: HubSpot may still sign with the old one.
+HUBSPOT_WEBHOOK_SECRETS: list[str] = read("HUBSPOT_WEBHOOK_SECRET")
+PUBLIC_BASE_URL: str = read("PUBLIC_BASE_URL")
+# HubSpot repeats what it could not deliver for a day, and a repeat should be recognised.
+WEBHOOK_RETENTION_DAYS: int = at_least("WEBHOOK_RETENTION_DAYS", 2)
 REDIS_URL: str = read("REDIS_URL")
 TRUSTED_PROXIES: list[str] = read("TRUSTED_PROXIES")
 THROTTLE_RATES: dict[str, tuple[int, int] | None] = {

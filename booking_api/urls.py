@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path, re_path
 from django.views.generic import TemplateView
 
-from booking_api.api import cache, capacity, cron, errors, operations
+from booking_api.api import cache, capacity, cron, errors, operations, webhooks
 from booking_api.api.bookings import BookingViewSet
 from booking_api.api.mock_exams import MockExamViewSet
 
@@ -31,6 +31,8 @@ API: tuple[tuple[str, Any, dict[str, Any]], ...] = (
     ("admin/cache/stats", cache.CacheStatsView.as_view(), {}),
     ("admin/cache/invalidate", cache.CacheInvalidateView.as_view(), {}),
     ("admin/cache/validate", cache.CacheValidateView.as_view(), {}),
+    ("webhooks/booking-sync", webhooks.WebhookView.as_view(), {}),
+    ("webhooks/cache-invalidation", webhooks.WebhookView.as_view(), {}),
     ("cron/validate-cache-consistency", cron.ValidateCacheView.as_view(), {}),
     ("cron/sync-capacity", capacity.SyncCapacityView.as_view(), {}),
     ("health", operations.HealthView.as_view(), {}),

@@ -13,6 +13,7 @@ PRODUCTION = {
     "SECRET_KEY": secrets.token_urlsafe(50),
     "HS_PRIVATE_APP_TOKEN": "pat-eu1-00000000",
     "CRON_SECRET": secrets.token_urlsafe(30),
+    "HUBSPOT_WEBHOOK_SECRET": secrets.token_urlsafe(30),
 }
 
 

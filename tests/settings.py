@@ -15,6 +15,9 @@ OWN = (
     "REDIS_URL",
     "DATABASE_URL",
     "CRON_SECRET",
+    "PUBLIC_BASE_URL",
+    "WEBHOOK_",
+    "SCHEDULER",
 )
 for name in [name for name in os.environ if name.startswith(OWN)]:
     del os.environ[name]

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.signals import got_request_exception
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
@@ -27,6 +28,8 @@ from booking_api.api.envelope import JsonRenderer, PayloadTooLarge, failure
 from booking_api.rules.errors import BookingError, InvalidRequest
 from cache_layer.errors import BackendUnavailable
 from hubspot_sync.errors import HubSpotError, RateLimited
+from hubspot_sync.webhooks.events import MalformedEvents
+from hubspot_sync.webhooks.signature import InvalidSignature
 
 # What a caller is told who is not told anything better.
 RETRY_AFTER_S = 5
@@ -42,7 +45,9 @@ STATUS_OF_CODE = {
     "TOO_MANY_EXAMS": 400,
     "EMAIL_MISMATCH": 400,
     "MALFORMED_JSON": 400,
+    "MALFORMED_EVENTS": 400,
     "AUTH_FAILED": 401,
+    "INVALID_SIGNATURE": 401,
     "ACCESS_DENIED": 403,
     "STUDENT_NOT_FOUND": 404,
     "CONTACT_NOT_FOUND": 404,
@@ -59,6 +64,7 @@ STATUS_OF_CODE = {
     "THROTTLED": 429,
     "INTERNAL_ERROR": 500,
     "CACHE_UNAVAILABLE": 503,
+    "DATABASE_UNAVAILABLE": 503,
     "HUBSPOT_UNAVAILABLE": 503,
     "RATE_LIMITED": 503,
 }
@@ -86,6 +92,12 @@ NO_CACHE = Failure(
     message="The cache does not answer; please try again.",
     retry_after_s=RETRY_AFTER_S,
 )
+NO_DATABASE = Failure(
+    code="DATABASE_UNAVAILABLE",
+    message="The database does not answer; please try again.",
+    retry_after_s=RETRY_AFTER_S,
+)
+NOT_SIGNED = Failure(code="INVALID_SIGNATURE", message="The signature is not valid.")
 NOT_ALLOWED = Failure(code="ACCESS_DENIED", message="You may not do this.")
 
 
@@ -113,6 +125,15 @@ def of_hubspot_error(error: HubSpotError) -> Failure:
         busy = "Too many requests are under way; please try again."
         return replace(failure_, code="RATE_LIMITED", message=busy)
     return failure_
+
+
+def of_silent_database(error: DatabaseError) -> Failure:
+    log.error("database_failed", exc_info=error)
+    return NO_DATABASE
+
+
+def of_malformed_events(error: MalformedEvents) -> Failure:
+    return Failure(code="MALFORMED_EVENTS", message=str(error))
 
 
 def of_validation_error(error: drf.ValidationError) -> Failure:
@@ -146,6 +167,10 @@ MEANINGS: tuple[tuple[type[Exception], Callable[[Any], Failure]], ...] = (
     (HubSpotError, of_hubspot_error),
     # Reads never show it: they go to HubSpot. What is about the cache itself does.
     (BackendUnavailable, as_is(NO_CACHE)),
+    (OperationalError, of_silent_database),
+    (InterfaceError, of_silent_database),
+    (InvalidSignature, as_is(NOT_SIGNED)),
+    (MalformedEvents, of_malformed_events),
     (drf.ValidationError, of_validation_error),
     (drf.Throttled, of_throttled),
     (drf.ParseError, as_code("MALFORMED_JSON")),

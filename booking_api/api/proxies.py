@@ -56,6 +56,19 @@ def _caller(remote: str, forwarded_for: str, trusted: tuple[str, ...]) -> str:
     return str(address)
 
 
+def public_url(request: HttpRequest, public_base_url: str) -> str:
+    """Return the address that the caller called: under `public_base_url` where that is set, else by
+    what the request says, and by what a proxy says only if it is one of ours."""
+    host = request.get_host()
+    peer = address_of(request.META.get("REMOTE_ADDR", ""))
+    forwarded = request.META.get("HTTP_X_FORWARDED_HOST", "")
+    if forwarded != "" and peer is not None and is_trusted(peer, settings.TRUSTED_PROXIES):
+        # The last one is the one that our own proxy wrote.
+        host = forwarded.rpartition(",")[2].strip()
+    base = public_base_url or f"{request.scheme}://{host}"
+    return f"{base}{request.get_full_path()}"
+
+
 class ForwardedProtoMiddleware:
     """Takes `X-Forwarded-Proto` off what did not come by one of our proxies: Django itself believes
     the header whoever sent it, and would take plain HTTP for HTTPS."""

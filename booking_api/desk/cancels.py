@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -106,7 +107,7 @@ def _plan(
         row.credit_before = seen.contact.credits[credit]
         row.credit_after = row.credit_before + 1
         row.contact_seen_at = seen.seen_at
-    row.plan = {"answer": _answer(row, booking, exam, asked, now.isoformat())}
+    row.plan = {"answer": _answer(row, booking, exam, asked, shown(now))}
 
 
 def _answer(
@@ -136,6 +137,10 @@ def _answer(
     if asked.reason:
         answer["reason"] = asked.reason
     return answer
+
+
+def shown(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _totals(facts: Facts, written: Sequence[JournalEntry]) -> dict[str, int]:

@@ -21,7 +21,7 @@ class DeskConfig:
     kept for `retention_days`.
     """
 
-    lease_s: float = 15.0
+    lease_s: float = 10.0
     grace_s: float = 5.0
     retention_days: int = 30
 

@@ -1,4 +1,4 @@
-"""Numbers for Prometheus: requests answered, calls to HubSpot.
+"""Numbers for Prometheus: requests answered, calls to HubSpot, webhook events.
 
 Core code writes records; here they become metrics. With `PROMETHEUS_MULTIPROC_DIR` set, `/metrics`
 answers for all processes that share the folder.
@@ -9,10 +9,21 @@ from __future__ import annotations
 from functools import cache
 
 from django.conf import settings
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
 
 from booking_api import composition
 from hubspot_sync.ledger import CallRecord
+from hubspot_sync.webhooks.handled import Handled
+
+# From the moment it is seen to the day after, when HubSpot gives up.
+DELAYS_S = (0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 1_800, 7_200, 86_400)
 
 
 class Metrics:
@@ -45,6 +56,25 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.webhook_events = Counter(
+            "mocks_webhook_events",
+            "Webhook events, by what became of them; one may be received and then applied.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.webhook_delays = Histogram(
+            "mocks_webhook_delay_seconds",
+            "From when something happened in HubSpot until it was applied here.",
+            buckets=DELAYS_S,
+            registry=self.registry,
+        )
+        self.webhooks_waiting = Gauge(
+            "mocks_webhook_events_waiting",
+            "Webhook events in the inbox that are not applied yet, when last looked.",
+            registry=self.registry,
+            multiprocess_mode="mostrecent",
+        )
+
     def observe_call(self, record: CallRecord) -> None:
         status = 0 if record.status is None else record.status
         self.hubspot_calls.labels(record.operation, record.object_type, status).observe(
@@ -53,6 +83,14 @@ class Metrics:
         self.hubspot_waits.labels(record.operation).inc(record.waited_s)
         self.hubspot_retries.labels(record.operation).inc(record.attempt > 1)
 
+    def observe_webhooks(self, handled: Handled) -> None:
+        self.webhook_events.labels(handled.outcome).inc(handled.number)
+        for delay in handled.delays:
+            self.webhook_delays.observe(delay.total_seconds())
+
+    def observe_inbox(self, waiting: int) -> None:
+        self.webhooks_waiting.set(waiting)
+
 
 @cache
 def metrics() -> Metrics:
@@ -60,8 +98,9 @@ def metrics() -> Metrics:
 
 
 def start() -> None:
-    """Observe the calls this process will make; called when a server loads the application."""
+    """Observe the calls this process will make, and its webhooks; called when a server loads the application."""
     composition.observe_calls(metrics().observe_call)
+    composition.observe_webhooks(metrics().observe_webhooks, metrics().observe_inbox)
 
 
 def observe_request(*, method: str, route: str, status: int, took_s: float) -> None:

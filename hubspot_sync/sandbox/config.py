@@ -23,7 +23,7 @@ class WebhookConfig:
     url: str = ""
     secret: str = ""
     signature: str = "v3"  # v3 | v1 | both
-    duplicate: float = 0.0
+    duplicate: float = 0.0  # 0.5: every second event comes twice; 2.0: each comes three times
     reorder: bool = False
     late_s: float = 0.0
     lose: float = 0.0

@@ -19,7 +19,7 @@ class Source:
     """Who wrote: CRM_UI for a person in HubSpot, INTEGRATION for an app."""
 
     name: str = "INTEGRATION"
-    id: str = "62515"
+    id: str = "54321"  # the app, not the portal
 
 
 PERSON = Source("CRM_UI", "userId:1")

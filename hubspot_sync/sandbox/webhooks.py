@@ -133,7 +133,8 @@ class Deliverer:
             self._counts["lost"] += 1
             return
         self._put(event, 0, config)
-        if self._chance.random() < config.duplicate:
+        surely, perhaps = divmod(config.duplicate, 1)
+        for _ in range(int(surely) + (self._chance.random() < perhaps)):
             self._counts["duplicated"] += 1
             self._put(event, 0, config)
 

@@ -11,6 +11,7 @@ from hubspot_sync.portal.profile import load_profile
 from tests.api import Api, connected
 from tests.builders import Portal
 from tests.sandbox import SandboxHandle
+from tests.webhooks import SECRET, Events
 
 
 @pytest.fixture
@@ -41,3 +42,15 @@ def their_api(settings: Settings, prepdoctors: Portal) -> Iterator[Api]:
     """The API, whose HubSpot is the sandbox with the other portal."""
     with connected(settings, prepdoctors.sandbox, portal="prepdoctors") as connected_api:
         yield connected_api
+
+
+@pytest.fixture
+def webhook_secret(settings: Settings) -> None:
+    """HubSpot and the API know the same secret."""
+    settings.HUBSPOT_WEBHOOK_SECRETS = [SECRET]
+
+
+@pytest.fixture
+def events(portal: Portal) -> Events:
+    """Events of the default portal."""
+    return Events(portal.profile)

@@ -19,6 +19,7 @@ def production(settings: Settings) -> Settings:
     settings.DEBUG = False
     settings.SECRET_KEY = STRONG
     settings.CRON_SECRET = STRONG
+    settings.HUBSPOT_WEBHOOK_SECRETS = [STRONG]
     settings.HUBSPOT = HubSpotConfig(token="pat-eu1-00000000")
     return settings
 
@@ -39,6 +40,8 @@ def test_production_settings_as_they_should_be_pass(production: Settings) -> Non
         ({"CRON_SECRET": ""}, "booking_api.W005"),
         ({"CRON_SECRET": "short"}, "booking_api.E006"),
         ({"ALLOWED_HOSTS": []}, "booking_api.E007"),
+        ({"HUBSPOT_WEBHOOK_SECRETS": []}, "booking_api.W008"),
+        ({"HUBSPOT_WEBHOOK_SECRETS": [STRONG, "short"]}, "booking_api.E009"),
     ],
 )
 def test_each_check_speaks_alone_and_says_what_to_set(
@@ -65,6 +68,7 @@ def test_development_needs_no_secrets(production: Settings) -> None:
     production.SECRET_KEY = "for development only"
     production.HUBSPOT = HubSpotConfig()
     production.CRON_SECRET = ""
+    production.HUBSPOT_WEBHOOK_SECRETS = []
 
     assert check_settings() == []
 

@@ -29,6 +29,7 @@ READERS = {
     "HUBSPOT_BASE_URL": hubspot_config,
     "HS_PRIVATE_APP_TOKEN": hubspot_config,
     "SERVER_THREADS": lambda: at_least("SERVER_THREADS", 1),
+    "WEBHOOK_RETENTION_DAYS": lambda: at_least("WEBHOOK_RETENTION_DAYS", 2),
     "DATABASE_URL": database,
     "REDIS_URL": caches,
 }
@@ -150,6 +151,9 @@ def test_a_bad_value_stops_the_start_with_a_sentence_and_no_traceback() -> None:
         ("THROTTLE_READS", "0/minute", "THROTTLE_READS must be a rate as 100/minute"),
         ("TRUSTED_PROXIES", "proxy", "TRUSTED_PROXIES must be addresses or networks"),
         ("LOG_LEVEL", "LOUD", "LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR"),
+        ("PUBLIC_BASE_URL", "booking.example.org", "PUBLIC_BASE_URL must be an address as https"),
+        ("PUBLIC_BASE_URL", "https://a.org/?x", "PUBLIC_BASE_URL must be an address without ?"),
+        ("WEBHOOK_RETENTION_DAYS", "1", "WEBHOOK_RETENTION_DAYS must be at least 2, not 1."),
         ("SERVER_THREADS", "0", "SERVER_THREADS must be at least 1, not 0."),
         ("DATABASE_URL", "nonsense://", "DATABASE_URL must be an address"),
         ("REDIS_URL", "localhost", "REDIS_URL must be an address as redis://host/0"),

@@ -1,0 +1,78 @@
+"""The inbox in Django's admin: what HubSpot sent and what became of it; nobody changes it.
+
+Who may view the rows sees them; who holds `hubspot_sync.apply_webhookevent` may have them applied
+again. That only puts them back in the queue: the worker of a serving process takes them up.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from django.contrib import admin, messages
+from django.db.models import DurationField, ExpressionWrapper, F, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from typing_extensions import override
+
+from cache_layer.admin import ReadOnly
+from hubspot_sync.webhooks.inbox import Inbox
+from hubspot_sync.webhooks.models import WebhookEvent
+
+MAY_APPLY = "hubspot_sync.apply_webhookevent"
+
+
+@admin.register(WebhookEvent)
+class WebhookEventAdmin(ReadOnly):
+    list_display = (
+        *("received_at", "subscription", "records", "property_name", "state", "delay"),
+        *("attempts", "error"),
+    )
+    list_filter = ("state", "kind", "subscription", "change_source")
+    search_fields = ("records", "event_id", "error", "subscription")
+    search_help_text = "A record's id, HubSpot's event id, or words of an error"
+    date_hierarchy = "received_at"
+    actions = ("apply_again",)
+    fields = (
+        *("state", "subscription", "records", "property_name", "change_source"),
+        *("occurred_at", "received_at", "applied_at", "delay", "invalidated", "exams"),
+        *("attempts", "error", "due_at", "event_id", "as_it_came"),
+    )
+    readonly_fields = ("delay", "exams", "as_it_came")
+
+    @override
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEvent]:
+        took = ExpressionWrapper(F("applied_at") - F("occurred_at"), output_field=DurationField())
+        rows: QuerySet[WebhookEvent] = super().get_queryset(request)
+        return rows.annotate(took=took)
+
+    @admin.display(description="delay", ordering="took", empty_value="—")
+    def delay(self, row: WebhookEvent) -> str | None:
+        """From when it happened in HubSpot until it was applied here."""
+        return None if row.delay is None else in_words(row.delay)
+
+    @admin.display(description="exams to recount", empty_value="none")
+    def exams(self, row: WebhookEvent) -> str | None:
+        return ", ".join(row.exam_ids) or None
+
+    @admin.display(description="as it came")
+    def as_it_came(self, row: WebhookEvent) -> SafeString:
+        return format_html("<pre>{}</pre>", json.dumps(json.loads(row.raw), indent=2))
+
+    def has_apply_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(MAY_APPLY)
+
+    @admin.action(description="Apply again", permissions=["apply"])
+    def apply_again(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
+        number = Inbox().apply_again(list(queryset.values_list("id", flat=True)))
+        events = "1 event waits" if number == 1 else f"{number} events wait"
+        messages.success(request, f"{events} to be applied again; that takes a few seconds.")
+
+
+def in_words(delay: timedelta) -> str:
+    """Return a delay as a person reads it."""
+    seconds = delay.total_seconds()
+    if abs(seconds) < 60:
+        return f"{seconds:.1f} s"
+    return str(timedelta(seconds=round(seconds)))

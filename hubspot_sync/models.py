@@ -1,0 +1,7 @@
+"""Re-exports for Django."""
+
+from __future__ import annotations
+
+from hubspot_sync.webhooks.models import WebhookEvent
+
+__all__ = ["WebhookEvent"]

@@ -1,0 +1,206 @@
+"""What HubSpot's webhooks say, as typed events, the raw kept.
+
+HubSpot tells of custom objects as `object.creation` and the like with a type id, of contacts also as
+`contact.creation`; we understand `booking.…` and `mockexam.…` too, as earlier receivers of ours did.
+An event that says nothing we know, or not enough of it, is UNKNOWN: it comes from HubSpot all the
+same, so it is kept and counted. Only what is no event at all is refused.
+
+Sources: developers.hubspot.com, "Webhooks API"; tests/wire/webhooks has a captured event of each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from hubspot_sync.portal.profile import ObjectTypes
+
+Raw = Mapping[str, Any]
+
+
+class MalformedEvents(Exception):
+    """The body is no event and no array of events; the message says why, for a person."""
+
+
+class Kind(StrEnum):
+    """What happened."""
+
+    CREATION = "creation"
+    DELETION = "deletion"
+    RESTORE = "restore"
+    MERGE = "merge"
+    PROPERTY_CHANGE = "propertyChange"
+    ASSOCIATION_CHANGE = "associationChange"
+    UNKNOWN = "unknown"
+
+
+class Thing(StrEnum):
+    """What it happened to."""
+
+    CONTACT = "contact"
+    BOOKING = "booking"
+    EXAM = "mockexam"
+    ENROLLMENT = "enrollment"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A record, by kind and id."""
+
+    thing: Thing
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One event.
+
+    `records` are those it is about: one, all of a merge, both ends of an association; none where the
+    event is unknown. `incomplete` says that the kind is known and the event lacks what the kind
+    needs. `digest` is the same for two deliveries of one event and for no others.
+    """
+
+    digest: str
+    event_id: str
+    subscription: str
+    kind: Kind
+    records: tuple[Ref, ...]
+    property_name: str
+    change_source: str
+    by_subscriber: bool
+    """Whether the app that these webhooks go to made the change itself."""
+    occurred_at: datetime | None
+    raw: Raw
+    incomplete: bool = False
+
+
+# The words before the dot, besides `object`, which needs a type id.
+_WORDS = {"contact": Thing.CONTACT, "booking": Thing.BOOKING, "mockexam": Thing.EXAM}
+# To be forgotten by law is to be deleted, as far as we are concerned.
+_KINDS = {kind.value: kind for kind in Kind if kind is not Kind.UNKNOWN}
+_KINDS["privacyDeletion"] = Kind.DELETION
+
+_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Two deliveries are one event only when all of these agree: HubSpot promises no unique event id.
+_SAMENESS = (
+    *("portalId", "eventId", "subscriptionId", "subscriptionType", "objectTypeId", "objectId"),
+    *("propertyName", "occurredAt"),
+    *("fromObjectTypeId", "fromObjectId", "toObjectTypeId", "toObjectId", "associationRemoved"),
+    *("primaryObjectId", "mergedObjectIds", "newObjectId"),
+)
+
+
+def read_events(body: bytes, types: ObjectTypes) -> tuple[Event, ...]:
+    """Return the events of a request's body, an array or a single one; raise MalformedEvents."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedEvents(f"The body is not JSON: {error}.") from error
+    return tuple(read_event(raw, types) for raw in (found if isinstance(found, list) else [found]))
+
+
+def read_event(raw: Any, types: ObjectTypes) -> Event:
+    """Return one event; raise MalformedEvents for what is none."""
+    subscription = raw.get("subscriptionType") if isinstance(raw, dict) else None
+    if not isinstance(subscription, str) or subscription == "":
+        raise MalformedEvents("Every event is an object with a subscriptionType.")
+    word, _, said = subscription.partition(".")
+    kind = _KINDS.get(said, Kind.UNKNOWN)
+    thing = _thing(word, raw, types)
+    records = () if thing is None else _records(kind, thing, raw, types)
+    incomplete = thing is not None and kind is not Kind.UNKNOWN and len(records) == 0
+    return Event(
+        digest=digest_of(raw),
+        event_id=_text(raw, "eventId"),
+        subscription=subscription,
+        kind=kind if len(records) > 0 else Kind.UNKNOWN,
+        records=records,
+        property_name=_text(raw, "propertyName"),
+        change_source=_text(raw, "changeSource"),
+        by_subscriber=_by_subscriber(raw),
+        occurred_at=_moment(raw.get("occurredAt")),
+        raw=raw,
+        incomplete=incomplete,
+    )
+
+
+def digest_of(raw: Raw) -> str:
+    said = [raw.get(name) for name in _SAMENESS]
+    return sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _thing(word: str, raw: Raw, types: ObjectTypes) -> Thing | None:
+    """Return what the event is about, or None for a word that HubSpot may have and we do not."""
+    if word != "object":
+        return _WORDS.get(word)
+    type_id = raw.get("objectTypeId", raw.get("fromObjectTypeId"))
+    return _thing_of_type(type_id, types)
+
+
+def _thing_of_type(type_id: Any, types: ObjectTypes) -> Thing:
+    if not isinstance(type_id, str):
+        return Thing.OTHER
+    named = {
+        types.contacts: Thing.CONTACT,
+        types.bookings: Thing.BOOKING,
+        types.mock_exams: Thing.EXAM,
+        types.enrollments: Thing.ENROLLMENT,
+    }
+    return named.get(type_id, Thing.OTHER)
+
+
+def _records(kind: Kind, thing: Thing, raw: Raw, types: ObjectTypes) -> tuple[Ref, ...]:
+    """Return the records, or none where one that the kind needs is not named."""
+    if kind is Kind.UNKNOWN or (kind is Kind.PROPERTY_CHANGE and _text(raw, "propertyName") == ""):
+        return ()
+    if kind is Kind.ASSOCIATION_CHANGE:
+        ends = [
+            (_thing_of_type(raw.get(f"{end}ObjectTypeId"), types), raw.get(f"{end}ObjectId"))
+            for end in ("from", "to")
+        ]
+        return _refs(ends)
+    ids = [raw.get("objectId")]
+    if kind is Kind.MERGE:
+        merged = raw.get("mergedObjectIds")
+        others = merged if isinstance(merged, list) else []
+        named = [raw.get(name) for name in ("objectId", "primaryObjectId", "newObjectId")]
+        ids = [id_ for id_ in [*named, *others] if id_ is not None]
+    return _refs([(thing, id_) for id_ in ids])
+
+
+def _refs(named: list[tuple[Thing, Any]]) -> tuple[Ref, ...]:
+    """HubSpot writes ids as numbers, now and then as text; no record is called 0."""
+    texts = [(thing, "" if isinstance(id_, bool) else str(id_)) for thing, id_ in named]
+    if any(_ID.fullmatch(text) is None or int(text) == 0 for _, text in texts):
+        return ()
+    return tuple(dict.fromkeys(Ref(thing, str(int(text))) for thing, text in texts))
+
+
+def _by_subscriber(raw: Raw) -> bool:
+    app_id = raw.get("appId")
+    if raw.get("changeSource") != "INTEGRATION" or app_id is None:
+        return False
+    return _text(raw, "sourceId") == str(app_id)
+
+
+def _text(raw: Raw, name: str) -> str:
+    value = raw.get(name)
+    return "" if value is None or isinstance(value, dict | list) else str(value)
+
+
+def _moment(milliseconds: Any) -> datetime | None:
+    if isinstance(milliseconds, bool) or not isinstance(milliseconds, int):
+        return None
+    try:
+        return _EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        return None

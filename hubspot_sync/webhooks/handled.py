@@ -1,0 +1,49 @@
+"""What became of events, for those who count: a record to observers, as for calls to HubSpot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    RECEIVED = "received"
+    DUPLICATE = "duplicate"
+    IGNORED = "ignored"
+    APPLIED = "applied"
+    PUT_BACK = "put back"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Handled:
+    """So many events came to this outcome; `delays` are from when they happened until they were
+    applied, of those that say when."""
+
+    outcome: Outcome
+    number: int
+    delays: tuple[timedelta, ...] = ()
+
+
+Observer = Callable[[Handled], None]
+InboxObserver = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Observers:
+    """Those who want to hear what becomes of events, and how many wait."""
+
+    of_events: list[Observer] = field(default_factory=list)
+    of_inbox: list[InboxObserver] = field(default_factory=list)
+
+    def tell(self, outcome: Outcome, number: int, delays: tuple[timedelta, ...] = ()) -> None:
+        if number == 0:
+            return
+        for observer in self.of_events:
+            observer(Handled(outcome=outcome, number=number, delays=delays))
+
+    def tell_waiting(self, number: int) -> None:
+        for observer in self.of_inbox:
+            observer(number)

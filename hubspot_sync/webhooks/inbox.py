@@ -1,0 +1,206 @@
+"""The inbox: every event stored once, claimed by whoever counts the row, never lost.
+
+Storing is one transaction; what is already there is recognised by its digest. A claim is an update
+that looks at the number of rows it changed, and no lock: of two workers one gets a row. It moves the
+row's time on, so the rows of a worker that was killed come back by themselves. Doing an event's work
+twice is harmless, so what could be done twice or not at all is done twice.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import orjson
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from typing_extensions import override
+
+from hubspot_sync.webhooks.events import Event
+from hubspot_sync.webhooks.models import WebhookEvent
+
+State = WebhookEvent.State
+
+CLAIM = timedelta(minutes=1)
+FIRST_WAIT = timedelta(seconds=2)
+LONGEST_WAIT = timedelta(minutes=10)
+# With the waits above, an event is given up after two hours of failures.
+MOST_ATTEMPTS = 20
+# SQLite takes a limited number of values in one query.
+CHUNK = 500
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Incoming:
+    """An event as it is to be stored; `state` is what is left to do once its tags are dropped."""
+
+    event: Event
+    state: State
+    invalidated: bool
+    exam_ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Rows that are this worker's for a while, and the claim that proves it."""
+
+    claim: uuid.UUID
+    rows: tuple[WebhookEvent, ...]
+
+    @override
+    def __repr__(self) -> str:
+        return f"<{len(self.rows)} rows claimed>"
+
+
+class Inbox:
+    """The rows, for those who store, apply and prune them; `now` is what they go by."""
+
+    def __init__(self, now: Callable[[], datetime] = timezone.now) -> None:
+        self._now = now
+
+    def store(self, incoming: Sequence[Incoming]) -> list[Incoming]:
+        """Store what is not there yet, in one transaction, and return it."""
+        receipt = uuid.uuid4()
+        first: dict[str, Incoming] = {}
+        for one in incoming:
+            first.setdefault(one.event.digest, one)
+        rows = [self._row(one, receipt) for one in first.values()]
+        stored: set[str] = set()
+        with transaction.atomic():
+            WebhookEvent.objects.bulk_create(rows, ignore_conflicts=True, batch_size=CHUNK)
+            # The same event may come in two requests at once: the receipt says whose row it became.
+            for chunk in _chunks(list(first)):
+                ours = WebhookEvent.objects.filter(digest__in=chunk, receipt=receipt)
+                stored.update(ours.values_list("digest", flat=True))
+        return [one for digest, one in first.items() if digest in stored]
+
+    def claim(self, most: int, *, only_heard: bool = False) -> Claimed:
+        """Claim rows that wait and are due, the oldest first; `only_heard` leaves out those that the
+        cache still has to hear of."""
+        now, claim = self._now(), uuid.uuid4()
+        due = Q(state=State.RECEIVED, due_at__lte=now)
+        if only_heard:
+            due &= Q(invalidated=True)
+        ids = list(
+            WebhookEvent.objects.filter(due).order_by("id").values_list("id", flat=True)[:most]
+        )
+        rows: list[WebhookEvent] = []
+        for chunk in _chunks(ids):
+            named = WebhookEvent.objects.filter(id__in=chunk)
+            # Looked at again in the same step: somebody else may have been first.
+            taken = named.filter(due).update(
+                claim=claim, due_at=now + CLAIM, attempts=F("attempts") + 1
+            )
+            if taken > 0:
+                rows.extend(named.filter(claim=claim).order_by("id"))
+        return Claimed(claim, tuple(rows))
+
+    def applied(self, claimed: Claimed, rows: Iterable[WebhookEvent]) -> int:
+        """Mark rows as done; return how many were still this claim's."""
+        return self._finish(
+            claimed,
+            rows,
+            state=State.APPLIED,
+            applied_at=self._now(),
+            invalidated=True,
+            error="",
+        )
+
+    def heard(self, claimed: Claimed, rows: Iterable[WebhookEvent]) -> int:
+        """Mark that the cache has heard of these."""
+        return self._finish(claimed, rows, invalidated=True)
+
+    def put_back(self, claimed: Claimed, rows: Iterable[WebhookEvent], error: str) -> int:
+        """Have rows taken up again later, each failure later than the one before; return how many
+        were given up instead."""
+        given_up = [row for row in rows if row.attempts >= MOST_ATTEMPTS]
+        self.fail(claimed, given_up, error)
+        by_attempts: dict[int, list[WebhookEvent]] = {}
+        for row in rows:
+            if row.attempts < MOST_ATTEMPTS:
+                by_attempts.setdefault(row.attempts, []).append(row)
+        for attempts, group in by_attempts.items():
+            due_at = self._now() + wait_after(attempts)
+            self._finish(claimed, group, due_at=due_at, claim=None, error=error[:500])
+        return len(given_up)
+
+    def fail(self, claimed: Claimed, rows: Iterable[WebhookEvent], error: str) -> int:
+        """Move rows aside: nothing but *apply again* takes them up."""
+        return self._finish(claimed, rows, state=State.FAILED, claim=None, error=error[:500])
+
+    def apply_again(self, ids: Collection[int]) -> int:
+        """Have rows done anew, whatever became of them; return how many."""
+        return sum(
+            WebhookEvent.objects.filter(id__in=chunk).update(
+                state=State.RECEIVED,
+                invalidated=False,
+                attempts=0,
+                error="",
+                applied_at=None,
+                claim=None,
+                due_at=self._now(),
+            )
+            for chunk in _chunks(list(ids))
+        )
+
+    def prune(self, older_than: timedelta) -> int:
+        """Remove what was applied or ignored that long ago; return how many. What waits or failed
+        stays until somebody has looked at it."""
+        before = self._now() - older_than
+        done = Q(state=State.APPLIED, applied_at__lt=before)
+        done |= Q(state=State.IGNORED, received_at__lt=before)
+        removed, _ = WebhookEvent.objects.filter(done).delete()
+        return removed
+
+    def waiting(self) -> int:
+        """Return how many rows are still to be applied."""
+        return WebhookEvent.objects.filter(state=State.RECEIVED).count()
+
+    def _row(self, incoming: Incoming, receipt: uuid.UUID) -> WebhookEvent:
+        event, now = incoming.event, self._now()
+        return WebhookEvent(
+            digest=event.digest,
+            event_id=_fit(event.event_id, 40),
+            subscription=_fit(event.subscription, 100),
+            kind=event.kind,
+            records=_fit(", ".join(f"{ref.thing} {ref.id}" for ref in event.records), 200),
+            property_name=_fit(event.property_name, 200),
+            change_source=_fit(event.change_source, 60),
+            raw=orjson.dumps(event.raw).decode(),
+            receipt=receipt,
+            state=incoming.state,
+            invalidated=incoming.invalidated,
+            exam_ids=sorted(incoming.exam_ids),
+            occurred_at=event.occurred_at,
+            received_at=now,
+            applied_at=now if incoming.state == State.APPLIED else None,
+            due_at=now,
+        )
+
+    def _finish(self, claimed: Claimed, rows: Iterable[WebhookEvent], **values: object) -> int:
+        ids = [row.id for row in rows]
+        return sum(
+            WebhookEvent.objects.filter(id__in=chunk, claim=claimed.claim).update(**values)
+            for chunk in _chunks(ids)
+        )
+
+
+def wait_after(attempts: int) -> timedelta:
+    """Return how long a row waits after so many attempts: twice as long each time."""
+    doublings = min(max(attempts - 1, 0), 10)
+    return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
+
+
+def _fit(text: str, longest: int) -> str:
+    """PostgreSQL takes no NUL in a text; the raw event keeps it escaped."""
+    return text.replace("\0", "�")[:longest]
+
+
+def _chunks(values: Sequence[V]) -> Iterable[Sequence[V]]:
+    return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))

@@ -1,0 +1,67 @@
+"""The inbox: one row for each event that HubSpot sent, kept until it is pruned."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import models
+from django.utils import timezone
+from typing_extensions import override
+
+
+class WebhookEvent(models.Model):
+    """An event, and what became of it.
+
+    Its tags were dropped from the cache before it was stored; `invalidated` is false where the cache
+    could not hear of it then, or is to hear of it again. `exam_ids` are the exams to recount that
+    were known at that time. `due_at` is when the row may be taken up (again): whoever claims it
+    moves it on, so that the claims of a worker that was killed come back by themselves.
+    """
+
+    class State(models.TextChoices):
+        RECEIVED = "received", "waiting"
+        APPLIED = "applied", "applied"
+        FAILED = "failed", "failed"
+        IGNORED = "ignored", "ignored"
+
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    event_id = models.CharField("HubSpot's event", max_length=40, blank=True)
+    subscription = models.CharField("what HubSpot calls it", max_length=100)
+    kind = models.CharField(max_length=20)
+    records = models.CharField("about", max_length=200, blank=True)
+    property_name = models.CharField("property", max_length=200, blank=True)
+    change_source = models.CharField("changed by", max_length=60, blank=True)
+    raw = models.TextField("as it came")
+    receipt = models.UUIDField("request", editable=False)
+
+    state = models.CharField(max_length=10, choices=State.choices, default=State.RECEIVED)
+    invalidated = models.BooleanField("cache has heard of it", default=False)
+    exam_ids = models.JSONField("exams to recount", default=list)
+    attempts = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=500, blank=True)
+
+    occurred_at = models.DateTimeField("happened", null=True, blank=True)
+    received_at = models.DateTimeField("received", default=timezone.now, db_index=True)
+    applied_at = models.DateTimeField("applied", null=True, blank=True)
+    due_at = models.DateTimeField("to be taken up after", default=timezone.now)
+    claim = models.UUIDField(null=True, editable=False)
+
+    class Meta:
+        ordering = ("-received_at", "-id")
+        verbose_name = "webhook event"
+        indexes = (
+            models.Index(fields=("state", "due_at"), name="webhook_event_due"),
+            models.Index(fields=("applied_at",), name="webhook_event_applied"),
+        )
+        permissions = (("apply_webhookevent", "Can have a webhook event applied again"),)
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.subscription} of {self.records or 'nothing known'}"
+
+    @property
+    def delay(self) -> timedelta | None:
+        """How long after it happened it was applied, None where it has not been."""
+        if self.applied_at is None or self.occurred_at is None:
+            return None
+        return self.applied_at - self.occurred_at

@@ -1,0 +1,58 @@
+"""The parts of the pipeline, joined; made once per process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from hubspot_sync.cached_reads import CachedPortal
+from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.reads import PortalReads
+from hubspot_sync.webhooks.apply import Applying, ExamsOfBookings, RequestRecounts, no_journal
+from hubspot_sync.webhooks.handled import Observers
+from hubspot_sync.webhooks.inbox import Inbox
+from hubspot_sync.webhooks.receive import Receiving
+from hubspot_sync.webhooks.worker import InboxWorker
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Webhooks:
+    """`receiving` takes requests, `applying` what waits, `worker` does so by itself once started."""
+
+    inbox: Inbox
+    receiving: Receiving
+    applying: Applying
+    worker: InboxWorker
+
+
+def open_webhooks(
+    *,
+    profile: PortalProfile,
+    cached: CachedPortal,
+    hubspot: PortalReads,
+    request_recounts: RequestRecounts,
+    exams_of_bookings: ExamsOfBookings = no_journal,
+    observers: Observers,
+    now: Callable[[], datetime],
+) -> Webhooks:
+    """Return the pipeline; nothing is started."""
+    inbox = Inbox(now)
+    applying = Applying(
+        profile=profile,
+        cached=cached,
+        hubspot=hubspot,
+        inbox=inbox,
+        observers=observers,
+        request_recounts=request_recounts,
+        exams_of_bookings=exams_of_bookings,
+        now=now,
+    )
+    return Webhooks(
+        inbox=inbox,
+        receiving=Receiving(
+            profile=profile, cached=cached, inbox=inbox, observers=observers, now=now
+        ),
+        applying=applying,
+        worker=InboxWorker(applying.apply_waiting),
+    )

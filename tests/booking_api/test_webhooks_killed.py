@@ -1,0 +1,100 @@
+"""A process that takes or applies webhooks may be killed between any two steps: no event is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import count
+
+import pytest
+from django.utils import timezone
+
+from booking_api import composition
+from booking_api.composition import Clocks
+from booking_api.desk.models import RecountRequest
+from hubspot_sync.webhooks.inbox import CLAIM
+from hubspot_sync.webhooks.models import WebhookEvent
+from tests.api import Api
+from tests.builders import Portal
+from tests.killing import killed_after
+from tests.webhooks import Events, Raw, apply_waiting, exams_to_recount, tell
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("webhook_secret"),
+]
+
+
+@pytest.fixture
+def later() -> Iterator[Callable[[], None]]:
+    """Go on when the claims of who was killed are over."""
+
+    def go_on() -> None:
+        composition.go_by(Clocks(now=lambda: timezone.now() + CLAIM + timedelta(seconds=1)))
+
+    yield go_on
+    composition.go_by(composition.REAL_TIME)
+
+
+@pytest.fixture
+def told(portal: Portal, events: Events) -> tuple[list[Raw], set[str]]:
+    """Events on two exams, and those exams: a state, a restored booking, a link, a name."""
+    exams = [portal.exam(), portal.exam()]
+    alice = portal.student("alice")
+    bookings = [portal.booking(alice, exam) for exam in exams]
+    raw = [
+        events.changed(bookings[0].id, "is_active"),
+        events.booking("restore", bookings[1].id),
+        events.link(("bookings", bookings[1].id), ("mock_exams", exams[1].id)),
+        events.changed(bookings[0].id, "name"),
+    ]
+    return raw, {exam.id for exam in exams}
+
+
+def nothing_happened_yet() -> None:
+    WebhookEvent.objects.all().delete()
+    RecountRequest.objects.all().delete()
+    composition.go_by(composition.REAL_TIME)
+
+
+def assert_all_was_applied(number: int, exams: set[str]) -> None:
+    states = list(WebhookEvent.objects.values_list("state", flat=True))
+    assert states == ["applied"] * number
+    assert exams_to_recount() == exams
+
+
+def test_whoever_is_killed_while_taking_events_is_sent_them_again(
+    api: Api, told: tuple[list[Raw], set[str]]
+) -> None:
+    raw, exams = told
+    for statement in count(1):
+        nothing_happened_yet()
+        killed = killed_after(statement, lambda: tell(api, *raw))
+
+        again = tell(api, *raw)
+
+        assert again.body["processed"] + again.body["duplicates"] == len(raw)
+        assert WebhookEvent.objects.count() == len(raw)
+        apply_waiting()
+        assert_all_was_applied(len(raw), exams)
+        if not killed:
+            assert statement > 2
+            return
+
+
+def test_whoever_is_killed_while_applying_events_leaves_them_to_the_next(
+    api: Api, told: tuple[list[Raw], set[str]], later: Callable[[], None]
+) -> None:
+    raw, exams = told
+    for statement in count(1):
+        nothing_happened_yet()
+        tell(api, *raw)
+        killed = killed_after(statement, apply_waiting)
+
+        later()
+        apply_waiting()
+
+        assert_all_was_applied(len(raw), exams)
+        if not killed:
+            assert statement > 5
+            return

@@ -1,0 +1,190 @@
+"""The inbox: every event stored once, claimed by one, given back by whoever dies, pruned in time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from hubspot_sync.portal.profile import load_profile
+from hubspot_sync.webhooks.events import read_event
+from hubspot_sync.webhooks.inbox import (
+    CLAIM,
+    LONGEST_WAIT,
+    MOST_ATTEMPTS,
+    Inbox,
+    Incoming,
+    wait_after,
+)
+from hubspot_sync.webhooks.models import WebhookEvent
+
+State = WebhookEvent.State
+TYPES = load_profile("default").object_types
+WEEK = timedelta(days=7)
+
+pytestmark = pytest.mark.django_db
+
+
+@dataclass(slots=True)
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now: datetime = field(default_factory=lambda: datetime(2026, 11, 24, 9, tzinfo=UTC))
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, by: timedelta) -> None:
+        self.now += by
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def inbox(clock: Clock) -> Inbox:
+    return Inbox(clock)
+
+
+def incoming(
+    numbers: Iterable[int], *, state: State = State.RECEIVED, invalidated: bool = True
+) -> list[Incoming]:
+    return [
+        Incoming(
+            event=read_event(
+                {"eventId": number, "subscriptionType": "booking.creation", "objectId": 9}, TYPES
+            ),
+            state=state,
+            invalidated=invalidated,
+            exam_ids=frozenset({"5"}),
+        )
+        for number in numbers
+    ]
+
+
+def states() -> list[str]:
+    return list(WebhookEvent.objects.order_by("id").values_list("state", flat=True))
+
+
+def test_an_event_is_stored_once_however_often_it_comes(inbox: Inbox) -> None:
+    first = inbox.store(incoming([1, 2, 2]))
+    second = inbox.store(incoming([2, 3]))
+
+    assert [one.event.event_id for one in first] == ["1", "2"]
+    assert [one.event.event_id for one in second] == ["3"]
+    assert WebhookEvent.objects.count() == 3
+
+
+def test_thousands_of_events_in_one_request_are_stored(inbox: Inbox) -> None:
+    assert len(inbox.store(incoming(range(3_000)))) == 3_000
+    assert len(inbox.claim(5_000).rows) == 3_000
+
+
+def test_a_row_is_claimed_by_one_alone_the_oldest_first(inbox: Inbox) -> None:
+    inbox.store(incoming([1, 2, 3]))
+
+    first, second, third = inbox.claim(2), inbox.claim(2), inbox.claim(2)
+
+    assert [row.event_id for row in first.rows] == ["1", "2"]
+    assert [row.event_id for row in second.rows] == ["3"]
+    assert third.rows == ()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_claimers_at_once_each_row_goes_to_one(inbox: Inbox) -> None:
+    inbox.store(incoming(range(200)))
+    taken: list[int] = []
+    ready = threading.Barrier(4)
+
+    def claim() -> None:
+        ready.wait(timeout=10)
+        while rows := inbox.claim(7).rows:
+            taken.extend(row.id for row in rows)
+        connection.close()
+
+    threads = [threading.Thread(target=claim) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+
+    assert len(taken) == len(set(taken)) == 200
+
+
+def test_the_claims_of_a_killed_worker_come_back(inbox: Inbox, clock: Clock) -> None:
+    inbox.store(incoming([1]))
+    dead = inbox.claim(1)
+
+    clock.move(CLAIM - timedelta(seconds=1))
+    assert inbox.claim(1).rows == ()
+    clock.move(timedelta(seconds=1))
+    heir = inbox.claim(1)
+
+    assert [row.attempts for row in heir.rows] == [2]
+    assert inbox.applied(dead, dead.rows) == 0
+    assert inbox.applied(heir, heir.rows) == 1
+    assert states() == ["applied"]
+
+
+def test_what_failed_is_tried_again_later_each_time(inbox: Inbox, clock: Clock) -> None:
+    inbox.store(incoming([1]))
+    for attempt in range(1, MOST_ATTEMPTS):
+        claimed = inbox.claim(1)
+        assert inbox.put_back(claimed, claimed.rows, "HubSpot is away") == 0
+        assert inbox.claim(1).rows == ()
+        clock.move(wait_after(attempt))
+
+    last = inbox.claim(1)
+
+    assert inbox.put_back(last, last.rows, "HubSpot is away") == 1
+    clock.move(timedelta(days=1))
+    assert inbox.claim(1).rows == ()
+    row = WebhookEvent.objects.get()
+    assert (row.state, row.error, row.attempts) == ("failed", "HubSpot is away", MOST_ATTEMPTS)
+
+
+def test_waits_double_up_to_a_longest() -> None:
+    waits = [wait_after(attempts) for attempts in (1, 2, 3, 20, 10_000)]
+
+    assert waits == [
+        *(timedelta(seconds=2), timedelta(seconds=4), timedelta(seconds=8)),
+        *(LONGEST_WAIT, LONGEST_WAIT),
+    ]
+
+
+@pytest.mark.parametrize("state", [State.APPLIED, State.FAILED, State.IGNORED])
+def test_any_event_can_be_applied_again(state: State, inbox: Inbox) -> None:
+    inbox.store(incoming([1], state=state))
+    assert inbox.claim(1).rows == ()
+
+    assert inbox.apply_again(list(WebhookEvent.objects.values_list("id", flat=True))) == 1
+
+    (row,) = inbox.claim(1).rows
+    assert (row.invalidated, row.attempts, row.applied_at) == (False, 1, None)
+
+
+def test_what_the_cache_has_not_heard_of_can_be_left_to_others(inbox: Inbox) -> None:
+    inbox.store([*incoming([1], invalidated=False), *incoming([2])])
+
+    assert [row.event_id for row in inbox.claim(5, only_heard=True).rows] == ["2"]
+    assert [row.event_id for row in inbox.claim(5).rows] == ["1"]
+
+
+def test_what_was_applied_or_ignored_goes_after_its_time_and_nothing_else(
+    inbox: Inbox, clock: Clock
+) -> None:
+    for number, state in enumerate(State):
+        inbox.store(incoming([number], state=state))
+
+    clock.move(WEEK)
+    assert inbox.prune(WEEK) == 0
+    clock.move(timedelta(seconds=1))
+    assert inbox.prune(WEEK) == 2
+
+    assert states() == ["received", "failed"]

@@ -1,0 +1,41 @@
+"""Work in a process of its own that is killed, as by `kill -9`, after its nth database statement."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection
+
+
+def killed_after(statement: int, work: Callable[[], Any]) -> bool:
+    """Fork, do the work there and return whether it got as far as that statement, and died of it."""
+    connection.close()
+    pid = os.fork()
+    if pid == 0:
+        _work_and_die(statement, work)
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the work failed by itself"
+    return os.WIFSIGNALED(status)
+
+
+def _work_and_die(statement: int, work: Callable[[], Any]) -> None:
+    done = 0
+
+    def count(execute: Any, *arguments: Any) -> Any:
+        nonlocal done
+        result = execute(*arguments)
+        done += 1
+        if done == statement:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    code = 1
+    try:
+        with connection.execute_wrapper(count):
+            work()
+        code = 0
+    finally:
+        os._exit(code)  # not through the tests' own ending
