@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Final
+
+from django.db import transaction
 
 from booking_api.desk import journal
 from booking_api.desk.models import RecountRequest
@@ -33,7 +35,7 @@ class RecountQueue:
         """Have these exams counted soon; durable with the transaction around it."""
         if len(exam_ids) > 0:
             journal.request_recounts(exam_ids, self._tools.now())
-            self.worker.wake()
+            transaction.on_commit(self.worker.wake)
 
     def work(self) -> bool:
         """Count what is due, up to a hundred exams; say whether anything was."""
@@ -70,6 +72,3 @@ class RecountQueue:
             last_error=reason[: journal.KEPT_OF_AN_ERROR],
             next_attempt_at=self._tools.now() + timedelta(seconds=wait_s),
         )
-
-
-RequestRecounts = Callable[[Collection[str]], None]
