@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -53,6 +54,15 @@ class BookingDesk:
         self.desk.close()
         for worker in self.workers:
             worker.close()
+
+    def review_credits(self, since: timedelta) -> int:
+        """Have the credits compared with the journal that were written lately: a person may have
+        changed one at the same moment. Return of how many contacts."""
+        now = self.tools.now()
+        contacts = journal.contacts_charged_since(now - since)
+        journal.request_reviews(contacts, now, now, overtaken=False)
+        self.desk.wake()
+        return len(contacts)
 
     def exams_of_bookings(self, record_ids: Collection[str]) -> Mapping[str, str]:
         """Return what the journal knows: booking record id to exam id."""

@@ -190,7 +190,8 @@ class Desk:
         JournalEntry.objects.filter(id__in=[row.id for row in left]).update(next_attempt_at=None)
         contacts = {row.contact_id for row in left if row.contact_id != ""}
         exams = {row.exam_id for row in left if row.exam_id != ""}
-        journal.request_reviews(contacts, now, now + tools.config.lease + timedelta(seconds=1))
+        later = now + tools.config.lease + timedelta(seconds=1)
+        journal.request_reviews(contacts, now, later, overtaken=True)
         journal.request_recounts(exams, now)
 
     def _work(self, held: Held) -> bool:

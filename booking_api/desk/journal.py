@@ -160,9 +160,20 @@ def request_recounts(exam_ids: Collection[str], now: datetime) -> None:
     _ask_for(RecountRequest, exam_ids, now, now)
 
 
-def request_reviews(contact_ids: Collection[str], now: datetime, not_before: datetime) -> None:
-    """Ask for these contacts' credits to be compared with the journal."""
+def request_reviews(
+    contact_ids: Collection[str], now: datetime, not_before: datetime, *, overtaken: bool
+) -> None:
+    """Ask for these contacts' credits to be compared with the journal; `overtaken` where a desk that
+    had lost its lease may have written them."""
     _ask_for(CreditReview, contact_ids, now, not_before)
+    if overtaken:
+        CreditReview.objects.filter(subject_id__in=contact_ids).update(overtaken=True)
+
+
+def contacts_charged_since(since: datetime) -> set[str]:
+    """Return the contacts whose credits the desk has written since then."""
+    rows = JournalEntry.objects.filter(state=State.DONE, changed_at__gt=since)
+    return set(rows.exclude(credit_property="").values_list("contact_id", flat=True))
 
 
 def _ask_for(

@@ -169,8 +169,11 @@ class RecountRequest(Chore):
 
 
 class CreditReview(Chore):
-    """A contact whose credits are to be compared with the journal, because a desk that had lost its
-    lease may have written them."""
+    """A contact whose credits are to be compared with the journal."""
+
+    overtaken = models.BooleanField(
+        default=False, help_text="A desk that had lost its lease may have written them."
+    )
 
     class Meta(Chore.Meta):
         abstract = False

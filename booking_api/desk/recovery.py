@@ -94,9 +94,8 @@ def _charge(
     finish(tools, held, settled)
     with held.fenced():
         journal.save(held, to_write, tools.now())
-        journal.request_reviews(
-            [row.contact_id for row in to_write], tools.now(), tools.now() + tools.config.lease
-        )
+        contacts, later = {row.contact_id for row in to_write}, tools.now() + tools.config.lease
+        journal.request_reviews(contacts, tools.now(), later, overtaken=True)
     settle(tools, held, to_write, {}, meters)
 
 

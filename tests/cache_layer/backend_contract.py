@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from cache_layer.backends.base import Backend, Refusal
-from tests.cache_layer.support import entry, eventually, payload_at, put
+from tests.cache_layer.support import entry, payload_at, put
+from tests.waiting import eventually
 
 MakeBackend = Callable[..., Backend]
 

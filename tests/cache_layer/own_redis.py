@@ -9,7 +9,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.cache_layer.support import eventually
+from tests.waiting import eventually
 
 
 class OwnRedis:

@@ -13,8 +13,8 @@ from cache_layer import Cache, CacheConfig, Cause, Count, WaitedTooLong, open_ca
 from cache_layer.backends.base import Backend, Lookup
 from tests.cache_layer.conftest import MakeRedis
 from tests.cache_layer.faithful import Faithful
-from tests.cache_layer.support import WAIT_LIMIT_S, eventually
 from tests.cache_layer.truth import Gate, Truth
+from tests.waiting import WAIT_LIMIT_S, eventually
 
 READERS = 64
 WAIT_S = WAIT_LIMIT_S
