@@ -151,7 +151,9 @@ class CreateAskedFields(PairFields):
 
 
 class CancelAskedFields(PairFields):
-    reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
+    reason = serializers.CharField(
+        max_length=500, required=False, allow_blank=True, allow_null=True, default=""
+    )
 
 
 class UpdateAskedFields(PairFields):

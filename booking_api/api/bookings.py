@@ -171,7 +171,7 @@ class BookingViewSet(StudentViewSet):
         values = checked(CancelAskedFields, request.data)
         pair = pair_of(values)
         self._check_id(request, booking_id, pair)
-        asked = CancelAsked(pair=pair, booking_id=booking_id, reason=values["reason"])
+        asked = CancelAsked(pair=pair, booking_id=booking_id, reason=values["reason"] or "")
         return answer(served(request, asked).data, "The booking was cancelled.")
 
     def _check_id(self, request: Request, booking_id: str, pair: StudentPair) -> None:

@@ -99,7 +99,7 @@ class SyncCapacityView(APIView):
         responses=answers("CapacityByCron", SyncFields(), 400, 401, 403, 503),
     )
     def get(self, request: Request) -> Response:
-        return self._synced(request, request.query_params.dict())
+        return self._synced(request, request.query_params)
 
     @extend_schema(
         summary="Count the seats of exams and correct what is stored",
