@@ -12,8 +12,8 @@ from pytest_django import Settings
 from booking_api.desk.models import JournalEntry
 from tests.api import Api
 from tests.builders import Portal
-from tests.cache_layer.support import eventually
 from tests.desk import School, active_bookings, cancel, create, credit_of, stored_total
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,8 +9,8 @@ import pytest
 from booking_api.desk.models import JournalEntry
 from tests.api import Api
 from tests.builders import Portal
-from tests.cache_layer.support import eventually
 from tests.desk import School, active_bookings, create, credit_of, stored_total
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,8 +12,8 @@ from pytest_django import Settings
 from booking_api.desk.models import RecountRequest
 from tests.api import Api, Reply
 from tests.builders import Exam, Portal
-from tests.cache_layer.support import eventually
 from tests.desk import School, cancel, stored_total
+from tests.waiting import eventually
 
 SYNC = "/api/mock-exams/sync-capacity"
 JOB = "/api/cron/sync-capacity"
