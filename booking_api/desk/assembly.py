@@ -11,15 +11,16 @@ import structlog
 from booking_api.desk import journal
 from booking_api.desk.desk import Desk
 from booking_api.desk.outbox import Outbox
-from booking_api.desk.recount import Recount
+from booking_api.desk.recount import ExamCount, Recount, upcoming_exam_ids
 from booking_api.desk.recount_queue import RecountQueue
 from booking_api.desk.tools import Tools
 from booking_api.desk.worker import Worker
-from hubspot_sync.context import CallContext
+from hubspot_sync.context import CallContext, Priority
 from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import HubSpotError
 
 LEARNING_TAKES_S = 10.0
+RECOUNT_TAKES_S = 300.0
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,18 @@ class BookingDesk:
         self.desk.close()
         for worker in self.workers:
             worker.close()
+
+    def recount_upcoming(self) -> tuple[ExamCount, ...]:
+        """Count all exams that may still be booked, and correct what is stored; those that could
+        not be counted are asked for again. Raises HubSpotError where it is not known which there
+        are."""
+        context = CallContext(
+            deadline=Deadline.after(RECOUNT_TAKES_S), priority=Priority.BACKGROUND
+        )
+        types = [mock_type.value for mock_type in self.tools.profile.mock_types]
+        counts = self.recount.recount(upcoming_exam_ids(self.tools, types, context), context)
+        self.recounts.request({one.exam_id for one in counts if one.error})
+        return counts
 
     def review_credits(self, since: timedelta) -> int:
         """Have the credits compared with the journal that were written lately: a person may have
