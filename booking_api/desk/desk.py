@@ -82,6 +82,9 @@ class Desk:
         self._thread: threading.Thread | None = None
         self.after_serving: Callable[[], None] = lambda: None
         """Called once rows were served: notes and recounts may be waiting."""
+        self.serves_callers = True
+        """False for a command beside a server, which does jobs alone: what is written for a caller
+        must be forgotten by the cache that caller reads, and a cache may be its process's own."""
 
     # For callers --------------------------------------------------------------------------------
 
@@ -105,6 +108,10 @@ class Desk:
         self._jobs.append(_Job(do, future))
         self.wake()
         return future
+
+    def finish(self) -> Future[None]:
+        """Have this process finish all that was begun, and do the credit reviews that are due."""
+        return self.run(self._finish)
 
     def epoch(self) -> int:
         """Return the epoch of the desk at work now, or of the last one."""
@@ -163,7 +170,9 @@ class Desk:
         waited_for = self._queue.waited_for
         if waited_for:
             self._queue.look_up(waited_for)
-        if len(self._jobs) == 0 and not journal.anything_to_do(self._tools.now()):
+        if len(self._jobs) == 0 and not (
+            self.serves_callers and journal.anything_to_do(self._tools.now())
+        ):
             return False
         held = self._keeper.acquire()
         if held is None:
@@ -202,6 +211,8 @@ class Desk:
 
     def _one_round(self, held: Held) -> bool:
         """Do some of everything there is; say whether there was anything."""
+        if not self.serves_callers:
+            return self._do_job(held)
         tools = self._tools
         now = tools.now()
         journal.give_up_waiting(now)
@@ -214,6 +225,13 @@ class Desk:
                 self._serve(partial(serve, tools, held, rows), rows)
                 done = True
         return self._do_job(held) or review(tools, held) > 0 or done
+
+    def _finish(self, held: Held) -> None:
+        tools = self._tools
+        while due := journal.unfinished(tools.now()):
+            self._serve(partial(recover, tools, held, due), due)
+        while review(tools, held) > 0:
+            pass
 
     def _serve(
         self, serve: Callable[[Collection[Meter]], None], rows: Sequence[JournalEntry]
