@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import helpers
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -34,8 +36,16 @@ NOT_ALLOWED = (
 )
 
 
+class ActionForm(helpers.ActionForm):
+    """Django's, with the word by which unfold's button to run an action knows that one is chosen."""
+
+    action = forms.ChoiceField(label="Action:", widget=forms.Select(attrs={"x-model": "action"}))
+
+
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Rows are written by the application and by nobody else; who may view them may."""
+
+    action_form = ActionForm
 
     @override
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -25,8 +25,8 @@ class WebhookEvent(models.Model):
         IGNORED = "ignored", "ignored"
 
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    event_id = models.CharField("HubSpot's event", max_length=40, blank=True)
-    subscription = models.CharField("what HubSpot calls it", max_length=100)
+    event_id = models.CharField("HubSpot's number", max_length=40, blank=True)
+    subscription = models.CharField("event", max_length=100)
     kind = models.CharField(max_length=20)
     records = models.CharField("about", max_length=200, blank=True)
     property_name = models.CharField("property", max_length=200, blank=True)
