@@ -10,16 +10,16 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from django.conf import settings
-from django.db.models import F
 from django.utils import timezone
 
-from booking_api.desk.models import RecountRequest
+from booking_api.desk.assembly import BookingDesk, assemble
+from booking_api.desk.tools import Tools
 from booking_api.queries.composed import ComposedLoaders
 from booking_api.queries.portal import Portal
 from cache_layer import CacheConfig
@@ -30,7 +30,9 @@ from hubspot_sync.cached import Composed, LoadContext, tags_of_exam, tags_of_stu
 from hubspot_sync.cached_reads import CachedPortal, ReadsFor
 from hubspot_sync.context import CallContext, Priority
 from hubspot_sync.deadlines import Deadline, Monotonic
+from hubspot_sync.evidence import Evidence
 from hubspot_sync.ledger import Observer
+from hubspot_sync.link_types import LinkTypes
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.reads import HubSpotReads, PortalReads
 from hubspot_sync.self_test import Trial, try_the_cache
@@ -38,6 +40,7 @@ from hubspot_sync.webhooks.handled import InboxObserver
 from hubspot_sync.webhooks.handled import Observer as WebhookObserver
 from hubspot_sync.webhooks.handled import Observers as WebhookObservers
 from hubspot_sync.webhooks.services import Webhooks, open_webhooks
+from hubspot_sync.writes import PortalWrites
 
 # Comparing every entry of a full cache may take this long at the background's share of the budget.
 VALIDATION_S = 3600.0
@@ -64,6 +67,7 @@ class Services:
     client: HubSpotClient
     hubspot: PortalReads
     cached: CachedPortal
+    booking: BookingDesk
     webhooks: Webhooks
     clocks: Clocks
 
@@ -115,6 +119,7 @@ class Composition:
             services, self._services = self._services, None
         if services is not None and services.pid == os.getpid():
             services.webhooks.worker.stop()
+            services.booking.close()
             services.cached.cache.close()
             services.client.close()
 
@@ -132,31 +137,25 @@ class Composition:
         )
         cached = cached_portal(profile, client, hubspot, settings.CACHE, self.clocks)
         cached.cache.invalidation.observe(note_invalidation)
+        booking = booking_desk(profile, client, hubspot, cached, self.clocks)
         return Services(
             pid=os.getpid(),
             profile=profile,
             client=client,
             hubspot=hubspot,
             cached=cached,
+            booking=booking,
             webhooks=open_webhooks(
                 profile=profile,
                 cached=cached,
                 hubspot=hubspot,
-                request_recounts=request_recounts,
+                request_recounts=booking.recounts.request,
+                exams_of_bookings=booking.exams_of_bookings,
                 observers=self._webhook_observers,
                 now=self.clocks.now,
             ),
             clocks=self.clocks,
         )
-
-
-def request_recounts(exam_ids: Collection[str]) -> None:
-    """Write down that these exams are to be recounted; once for each, however often it is asked."""
-    now = timezone.now()
-    known = RecountRequest.objects.filter(subject_id__in=exam_ids)
-    known.update(version=F("version") + 1, next_attempt_at=now)
-    asked = [RecountRequest(subject_id=id_, asked_at=now, next_attempt_at=now) for id_ in exam_ids]
-    RecountRequest.objects.bulk_create(asked, ignore_conflicts=True)
 
 
 def cached_portal(
@@ -182,6 +181,28 @@ def cached_portal(
         compose=compose,
         load_s=settings.HUBSPOT.request_deadline_s,
         clock=clocks.monotonic,
+    )
+
+
+def booking_desk(
+    profile: PortalProfile,
+    client: HubSpotClient,
+    hubspot: PortalReads,
+    cached: CachedPortal,
+    clocks: Clocks,
+) -> BookingDesk:
+    link_types = LinkTypes(profile, client.transport)
+    return assemble(
+        Tools(
+            profile=profile,
+            hubspot=hubspot,
+            evidence=Evidence(profile, client.batch),
+            writes=PortalWrites(profile, client.batch, link_types),
+            cache=cached.cache,
+            fan_out=client.fan_outs[Priority.PEOPLE],
+            config=settings.DESK,
+            now=clocks.now,
+        )
     )
 
 

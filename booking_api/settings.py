@@ -16,6 +16,7 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from booking_api.desk.config import DeskConfig
 from booking_api.environment import (
     address,
     folder,
@@ -38,6 +39,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 DEFAULT_HUBSPOT = HubSpotConfig()
 DEFAULT_CACHE = CacheConfig()
+DEFAULT_DESK = DeskConfig()
 
 VARIABLES: dict[str, tuple[Callable[[str], Any], Any]] = {
     "DEBUG": (switch, False),
@@ -48,6 +50,7 @@ VARIABLES: dict[str, tuple[Callable[[str], Any], Any]] = {
     "TRUSTED_PROXIES": (networks, []),
     "HSTS_SECONDS": (whole, 31_536_000),
     "DATABASE_URL": (str, ""),
+    "DATABASE_POOL_SIZE": (whole, 10),
     "REDIS_URL": (str, ""),
     "CRON_SECRET": (str, ""),
     "HUBSPOT_WEBHOOK_SECRET": (words, []),
@@ -72,9 +75,13 @@ VARIABLES: dict[str, tuple[Callable[[str], Any], Any]] = {
     "CACHE_MAX_ENTRIES": (whole, DEFAULT_CACHE.max_entries),
     "CACHE_ROLLOUT_PERCENTAGE": (number, DEFAULT_CACHE.rollout_percentage),
     **{name: (number, ttl_s) for name, ttl_s in DEFAULT_TTLS_S.items()},
+    "DESK_LEASE_S": (number, DEFAULT_DESK.lease_s),
+    "DESK_GRACE_S": (number, DEFAULT_DESK.grace_s),
+    "JOURNAL_RETENTION_DAYS": (whole, DEFAULT_DESK.retention_days),
     "REQUEST_DEADLINE_S": (number, DEFAULT_HUBSPOT.request_deadline_s),
     "MAX_BODY_BYTES": (whole, 1_048_576),
     "THROTTLE_READS": (rate, (3000, 60)),
+    "THROTTLE_WRITES": (rate, (60, 60)),
     "THROTTLE_FAILED_PAIRS": (rate, (30, 60)),
     "LOG_LEVEL": (one_of(*LOG_LEVELS), "INFO"),
     "LOG_FORMAT": (one_of("console", "json"), "console"),
@@ -132,6 +139,17 @@ def hubspot_config() -> HubSpotConfig:
         raise ImproperlyConfigured(str(error)) from error
 
 
+def desk_config() -> DeskConfig:
+    try:
+        return DeskConfig(
+            lease_s=read("DESK_LEASE_S"),
+            grace_s=read("DESK_GRACE_S"),
+            retention_days=read("JOURNAL_RETENTION_DAYS"),
+        )
+    except ConfigurationError as error:
+        raise ImproperlyConfigured(str(error)) from error
+
+
 def cache_prefix() -> str:
     """Return a prefix of this portal's own: two deployments may share a Redis, never entries."""
     portal = " ".join(
@@ -168,6 +186,10 @@ def database() -> dict[str, Any]:
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
         }
+    else:
+        # Threads outnumber the connections a server allows; each has one only while it uses it.
+        size = at_least("DATABASE_POOL_SIZE", 2)
+        config["OPTIONS"] = {"pool": {"min_size": 0, "max_size": size, "timeout": 10}}
     return config
 
 
@@ -200,6 +222,7 @@ CSRF_TRUSTED_ORIGINS: list[str] = read("CSRF_TRUSTED_ORIGINS")
 
 HUBSPOT: HubSpotConfig = hubspot_config()
 CACHE: CacheConfig = cache_config()
+DESK: DeskConfig = desk_config()
 # What the cache's own page and command are given; see cache_layer/access.py.
 CACHE_ACCESS: str = "booking_api.composition.cache_access"
 HUBSPOT_PORTAL: str = read("HUBSPOT_PORTAL")
@@ -213,6 +236,7 @@ REDIS_URL: str = read("REDIS_URL")
 TRUSTED_PROXIES: list[str] = read("TRUSTED_PROXIES")
 THROTTLE_RATES: dict[str, tuple[int, int] | None] = {
     "reads": read("THROTTLE_READS"),
+    "writes": read("THROTTLE_WRITES"),
     "failed_pairs": read("THROTTLE_FAILED_PAIRS"),
 }
 MAX_BODY_BYTES: int = at_least("MAX_BODY_BYTES", 1)

@@ -8,24 +8,33 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path, re_path
 from django.views.generic import TemplateView
 
-from booking_api.api import cache, cron, errors, operations, webhooks
+from booking_api.api import cache, capacity, cron, errors, operations, webhooks
 from booking_api.api.bookings import BookingViewSet
 from booking_api.api.mock_exams import MockExamViewSet
 
-booking = BookingViewSet.as_view({"get": "retrieve"})
+booking = BookingViewSet.as_view(
+    {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
+)
 
 API: tuple[tuple[str, Any, dict[str, Any]], ...] = (
     ("bookings/list", BookingViewSet.as_view({"get": "list"}), {}),
+    ("bookings/create", BookingViewSet.as_view({"post": "create"}), {}),
     ("bookings", booking, {"booking_id": ""}),
     ("bookings/<booking_id>", booking, {}),
     ("mock-exams/available", MockExamViewSet.as_view({"get": "available"}), {}),
     ("mock-exams/validate-credits", MockExamViewSet.as_view({"post": "validate_credits"}), {}),
+    (
+        "mock-exams/sync-capacity",
+        capacity.SyncCapacityView.as_view(http_method_names=["post", "options"]),
+        {},
+    ),
     ("admin/cache/stats", cache.CacheStatsView.as_view(), {}),
     ("admin/cache/invalidate", cache.CacheInvalidateView.as_view(), {}),
     ("admin/cache/validate", cache.CacheValidateView.as_view(), {}),
     ("webhooks/booking-sync", webhooks.WebhookView.as_view(), {}),
     ("webhooks/cache-invalidation", webhooks.WebhookView.as_view(), {}),
     ("cron/validate-cache-consistency", cron.ValidateCacheView.as_view(), {}),
+    ("cron/sync-capacity", capacity.SyncCapacityView.as_view(), {}),
     ("health", operations.HealthView.as_view(), {}),
     ("ready", operations.ReadyView.as_view(), {}),
     ("schema", operations.SchemaView.as_view(), {}),

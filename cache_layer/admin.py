@@ -70,7 +70,17 @@ class CacheInvalidationAdmin(ReadOnly):
 
 @admin.register(ValidationRun)
 class ValidationRunAdmin(ReadOnly):
-    list_display = ("at", "who", "sampled", "drifted", "repaired", "skipped", "unknown", "error")
+    list_display = (
+        "at",
+        "who",
+        "what",
+        "sampled",
+        "drifted",
+        "repaired",
+        "skipped",
+        "unknown",
+        "error",
+    )
     list_filter = ("who",)
     date_hierarchy = "at"
 

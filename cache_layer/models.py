@@ -53,6 +53,12 @@ class ValidationRun(models.Model):
     def __str__(self) -> str:
         return f"{self.sampled} compared for {self.who}"
 
+    @property
+    def what(self) -> str:
+        """The family, where it was one: all of a cache are compared one after the other."""
+        families = list(self.by_family)
+        return families[0] if len(families) == 1 else f"{len(families)} families"
+
 
 class CachePage(models.Model):
     """Stands for the cache page in the admin's index; there is no table behind it."""

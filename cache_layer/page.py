@@ -18,7 +18,7 @@ from cache_layer.numbers import CacheNumbers, FamilyNumbers, MinuteNumbers, numb
 from cache_layer.stats import Count
 
 LATEST = 12
-LATEST_RUNS = 5
+LATEST_RUNS = 15  # the families of one whole comparison, and some before it
 NAMES_SHOWN = 3
 CHART_HEIGHT = 100
 BAR_STEP = 10

@@ -42,11 +42,13 @@ class SeenContact:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Balance:
-    """A value a credit had, since when by HubSpot's clock, and whether an app set it."""
+    """A value a credit had, since when by HubSpot's clock, and who set it: an app or not, and which
+    (`sourceType` and `sourceId`)."""
 
     value: int
     at: datetime
     by_app: bool
+    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,7 +171,10 @@ def _balances(record: RawRecord, name: str) -> tuple[Balance, ...]:
     newest_first = record.history.get(name, ())
     return tuple(
         Balance(
-            value=whole_number(version.value), at=version.at, by_app=version.source_type == AN_APP
+            value=whole_number(version.value),
+            at=version.at,
+            by_app=version.source_type == AN_APP,
+            source=f"{version.source_type} {version.source_id}",
         )
         for version in reversed(newest_first)
         if version.at is not None

@@ -43,6 +43,13 @@ class Many(Generic[V]):
     def complete(self) -> bool:
         return len(self.unknown) == 0
 
+    def answered(self, key: str) -> V | None:
+        """Return what was found under `key`, None where it is missing; raise its error where it is
+        unknown."""
+        if key in self.unknown:
+            raise self.unknown[key]
+        return self.found.get(key)
+
     def require_complete(self) -> Complete[V]:
         """Return the same without unknowns, or raise the first unknown's error."""
         for error in self.unknown.values():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-LATENCY_MS = 250
+LATENCIES_MS = (100, 200, 400, 800)
+"""How far away HubSpot is put, one after the other, until a depth is seen as small as it should be."""
 
 
 def depth(calls: Sequence[dict[str, Any]]) -> int:
@@ -13,7 +14,8 @@ def depth(calls: Sequence[dict[str, Any]]) -> int:
 
     Calls that overlap in time were made together; with the sandbox's latency far above what we need
     between two calls, the longest chain of calls, each begun after the one before ended, is the
-    depth.
+    depth. A busy machine may start one of two together so late that the other has ended: what is
+    measured is then too much, and never too little.
     """
     spans = sorted((call["at"], call["at"] + call["duration_ms"] / 1000) for call in calls)
     rounds, last_end = 0, float("-inf")

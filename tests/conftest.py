@@ -3,6 +3,9 @@
 `sandbox` is unkind, as HubSpot is: small pages, late search, now and then a 429 or (on reads) a
 5xx. `kind_sandbox` is the same process made kind, for tests that count calls. Both start empty.
 Connections to anywhere but this machine are refused by pytest-socket (see pyproject).
+
+No test depends on how fast the machine is: Hypothesis times nothing, and what is waited for is
+waited for with patience.
 """
 
 from __future__ import annotations
@@ -10,8 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.sandbox import SandboxHandle, start_sandbox
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

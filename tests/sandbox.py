@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TOKEN = "sandbox-token"
 READY = re.compile(r"HubSpot sandbox on (http://\S+)")
 ANSWER_TIMEOUT_S = 60
-STOP_TIMEOUT_S = 10
+STOP_TIMEOUT_S = 40
 
 
 class ControlError(Exception):

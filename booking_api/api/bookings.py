@@ -1,155 +1,80 @@
-"""A student's bookings over HTTP."""
+"""A student's bookings over HTTP: seen from the cache, changed by the booking desk."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+import uuid
 
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+from typing_extensions import override
 
+from booking_api import composition
+from booking_api.api.booking_fields import (
+    BookedFields,
+    BookingDetailFields,
+    BookingListFields,
+    BookingListQuery,
+    CancelAskedFields,
+    CanceledFields,
+    CreateAskedFields,
+    UpdateAskedFields,
+    edited_fields,
+    extra_fields,
+    page_asked,
+)
+from booking_api.api.context import context_of
 from booking_api.api.documentation import answers
 from booking_api.api.envelope import answer, answer_rendered
 from booking_api.api.identity import PairFields, StudentViewSet, pair_of
-from booking_api.api.inputs import checked_query
-from booking_api.api.throttles import FailedPairThrottle, StudentReadThrottle
+from booking_api.api.inputs import checked, checked_query
+from booking_api.api.mock_exams import known_mock_type
+from booking_api.api.throttles import (
+    FailedPairThrottle,
+    StudentReadThrottle,
+    StudentWriteThrottle,
+)
+from booking_api.desk.desk import Answered
+from booking_api.desk.requests import Asked, CancelAsked, CreateAsked, UpdateAsked
 from booking_api.queries.booking_detail import booking_detail
 from booking_api.queries.page_rendering import with_credits
-from booking_api.queries.student_bookings import DEFAULT_LIMIT, PageAsked
 from booking_api.queries.students import authenticated_contact
-from booking_api.rules.errors import BookingNotFound, MissingBookingId
-from booking_api.rules.pages import FILTERS
+from booking_api.rules.errors import BookingError, BookingNotFound, InvalidRequest, MissingBookingId
+from booking_api.rules.students import StudentPair
 
-# JSON's integers end somewhere; the last page of any list comes long before.
-MOST_PAGES = 1_000_000_000
 # HubSpot's ids are digits; anything else cannot be one, and is not worth a call.
 RECORD_ID = re.compile(r"[0-9]{1,20}")
+IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
+IDEMPOTENCY_HEADERS = ("Idempotency-Key", "X-Idempotency-Key")
+BOOKING_ID = OpenApiParameter("booking_id", str, OpenApiParameter.PATH)
+KEY = OpenApiParameter(
+    "Idempotency-Key", str, OpenApiParameter.HEADER, description="At most 255 characters."
+)
 
 
-class BookingListQuery(PairFields):
-    filter = serializers.ChoiceField(choices=FILTERS, default="all")
-    page = serializers.IntegerField(min_value=1, max_value=MOST_PAGES, default=1)
-    limit = serializers.IntegerField(min_value=1, max_value=100, default=DEFAULT_LIMIT)
-    after = serializers.CharField(
-        max_length=512,
-        default="",
-        allow_blank=True,
-        help_text="A cursor from `pagination.next`; `page` is then ignored.",
-    )
-
-
-def page_asked(contact_id: str, values: Mapping[str, Any]) -> PageAsked:
-    """Return the question of a checked query about this contact."""
-    return PageAsked(
-        contact_id=contact_id,
-        filter=values["filter"],
-        page=values["page"],
-        limit=values["limit"],
-        after=values["after"] or None,
-    )
-
-
-class ExamFields(serializers.Serializer[Any]):
-    """A mock exam beside its booking."""
-
-    id = serializers.CharField()
-    mock_type = serializers.CharField()
-    exam_date = serializers.DateField(allow_null=True)
-    location = serializers.CharField()
-    start_time = serializers.CharField()
-    end_time = serializers.CharField()
-    capacity = serializers.IntegerField()
-    total_bookings = serializers.IntegerField()
-    is_active = serializers.BooleanField()
-
-
-class ListedBookingFields(serializers.Serializer[Any]):
-    """A row of the list; what the exam says wins over what the booking remembers of it."""
-
-    id = serializers.CharField(source="booking.id")
-    booking_id = serializers.CharField(source="booking.booking_id")
-    booking_number = serializers.CharField(source="booking.booking_id")
-    name = serializers.CharField(source="booking.name")
-    email = serializers.CharField(source="booking.email")
-    dominant_hand = serializers.BooleanField()
-    attending_location = serializers.CharField(source="booking.attending_location")
-    mock_type = serializers.CharField()
-    exam_date = serializers.DateField(allow_null=True)
-    location = serializers.CharField(source="exam.location", allow_null=True)
-    start_time = serializers.CharField(source="exam.start_time", allow_null=True)
-    end_time = serializers.CharField(source="exam.end_time", allow_null=True)
-    is_active = serializers.CharField(source="booking.is_active")
-    status = serializers.CharField()
-    created_at = serializers.DateTimeField(source="booking.created_at", allow_null=True)
-    mock_exam_id = serializers.CharField(allow_null=True)
-    mock_exam = ExamFields(source="exam", allow_null=True)
-
-
-class PaginationFields(serializers.Serializer[Any]):
-    """The old names and the new; each pair says the same."""
-
-    current_page = serializers.IntegerField(source="number")
-    total_pages = serializers.IntegerField()
-    total_bookings = serializers.IntegerField(source="total")
-    has_next = serializers.BooleanField()
-    has_previous = serializers.BooleanField()
-    page = serializers.IntegerField(source="number")
-    limit = serializers.IntegerField()
-    total = serializers.IntegerField()
-    hasMore = serializers.BooleanField(source="has_next")  # noqa: N815 - the contract's name
-    next = serializers.CharField(allow_null=True)
-
-
-class BookingListFields(serializers.Serializer[Any]):
-    """What `queries/page_rendering.py` writes, for the documentation."""
-
-    bookings = ListedBookingFields(many=True, source="page.values")
-    pagination = PaginationFields(source="page")
-    credits = serializers.DictField(child=serializers.IntegerField())
-
-
-class BookingFields(serializers.Serializer[Any]):
-    """The booking itself, in the detail."""
-
-    id = serializers.CharField(source="booking.id")
-    booking_id = serializers.CharField(source="booking.booking_id")
-    name = serializers.CharField(source="booking.name")
-    email = serializers.CharField(source="booking.email")
-    dominant_hand = serializers.BooleanField()
-    status = serializers.CharField()
-    is_active = serializers.CharField(source="booking.is_active")
-    created_at = serializers.DateTimeField(source="booking.created_at", allow_null=True)
-    updated_at = serializers.DateTimeField(source="booking.updated_at", allow_null=True)
-    attending_location = serializers.CharField(source="booking.attending_location")
-
-
-class ContactFields(serializers.Serializer[Any]):
-    id = serializers.CharField()
-    firstname = serializers.CharField()
-    lastname = serializers.CharField()
-    student_id = serializers.CharField()
-
-
-class EnrollmentFields(serializers.Serializer[Any]):
-    id = serializers.CharField()
-    properties = serializers.DictField(child=serializers.CharField())
-
-
-class BookingDetailFields(serializers.Serializer[Any]):
-    booking = BookingFields(source="*")
-    mock_exam = ExamFields(source="exam", allow_null=True)
-    contact = ContactFields()
-    enrollment = EnrollmentFields(allow_null=True)
+def idempotency_key(request: Request) -> str:
+    """Return the caller's key, or a new one; raise InvalidRequest for one that cannot be."""
+    sent = {request.headers[name] for name in IDEMPOTENCY_HEADERS if name in request.headers}
+    if len(sent) == 0:
+        return uuid.uuid4().hex
+    key = sent.pop()
+    if len(sent) > 0 or IDEMPOTENCY_KEY.fullmatch(key) is None:
+        raise InvalidRequest(
+            "Idempotency-Key: must be one key of 1 to 255 letters, digits and signs of ASCII."
+        )
+    return key
 
 
 class BookingViewSet(StudentViewSet):
-    """`/api/bookings/…`"""
+    """`/api/bookings/…`: what is changed, the desk decides, from what HubSpot says now."""
 
-    throttle_classes = (FailedPairThrottle, StudentReadThrottle)
+    @override
+    def get_throttles(self) -> list[BaseThrottle]:
+        reads = self.request.method in {"GET", "HEAD", "OPTIONS"}
+        return [FailedPairThrottle(), StudentReadThrottle() if reads else StudentWriteThrottle()]
 
     @extend_schema(
         summary="A student's bookings, a page at a time",
@@ -171,7 +96,7 @@ class BookingViewSet(StudentViewSet):
 
     @extend_schema(
         summary="One booking with its exam and its student",
-        parameters=[OpenApiParameter("booking_id", str, OpenApiParameter.PATH), PairFields],
+        parameters=[BOOKING_ID, PairFields],
         responses=answers("BookingDetail", BookingDetailFields(), 400, 401, 403, 404, 429, 503),
     )
     def retrieve(self, request: Request, booking_id: str) -> Response:
@@ -184,3 +109,88 @@ class BookingViewSet(StudentViewSet):
             raise BookingNotFound
         found = booking_detail(portal, booking_id, pair)
         return answer(BookingDetailFields(found).data, "The booking.")
+
+    @extend_schema(
+        summary="Book a seat in a mock exam",
+        parameters=[KEY],
+        request=CreateAskedFields,
+        responses=answers(
+            "Booked", BookedFields(), 400, 401, 403, 404, 409, 413, 415, 422, 429, 503, status=201
+        )
+        | {200: answers("BookedBefore", BookedFields())[200]},
+    )
+    def create(self, request: Request) -> Response:
+        values = checked(CreateAskedFields, request.data)
+        key = idempotency_key(request)
+        pair = pair_of(values)
+        portal = self.portal(request, pair.email)
+        mock_type = known_mock_type(portal.profile, values["mock_type"])
+        asked = CreateAsked(
+            pair=pair,
+            contact_id=values["contact_id"],
+            mock_exam_id=values["mock_exam_id"],
+            name=values["name"],
+            exam_date=values["exam_date"],
+            mock_type=mock_type.value,
+            fields=extra_fields(mock_type, values),
+        )
+        booked = served(request, asked, key)
+        if not booked.replayed:
+            return answer(booked.data, booked.data["confirmation_message"], status=201)
+        authenticated_contact(portal, pair)  # a pair that was right once may be no longer
+        data = {**booked.data, "idempotent_request": True}
+        return answer(data, booked.data["confirmation_message"])
+
+    @extend_schema(
+        summary="Change what a student may edit of a booking",
+        parameters=[BOOKING_ID],
+        request=UpdateAskedFields,
+        responses=answers(
+            "BookingChanged", BookingDetailFields(), 400, 401, 403, 404, 409, 413, 415, 429, 503
+        ),
+    )
+    def partial_update(self, request: Request, booking_id: str) -> Response:
+        values = checked(UpdateAskedFields, request.data)
+        pair = pair_of(values)
+        portal = self.portal(request, pair.email)
+        fields = edited_fields(portal.profile, dict(request.data) | values)
+        self._check_id(request, booking_id, pair)
+        served(request, UpdateAsked(pair=pair, booking_id=booking_id, fields=fields))
+        found = booking_detail(portal, booking_id, pair)
+        return answer(BookingDetailFields(found).data, "The booking was changed.")
+
+    @extend_schema(
+        summary="Cancel a booking and give its credit back",
+        parameters=[BOOKING_ID],
+        request=CancelAskedFields,
+        responses=answers(
+            "BookingCanceled", CanceledFields(), 400, 401, 403, 404, 409, 413, 415, 429, 503
+        ),
+    )
+    def destroy(self, request: Request, booking_id: str) -> Response:
+        values = checked(CancelAskedFields, request.data)
+        pair = pair_of(values)
+        self._check_id(request, booking_id, pair)
+        asked = CancelAsked(pair=pair, booking_id=booking_id, reason=values["reason"] or "")
+        return answer(served(request, asked).data, "The booking was cancelled.")
+
+    def _check_id(self, request: Request, booking_id: str, pair: StudentPair) -> None:
+        """Raise MissingBookingId or BookingNotFound; whoever is no student is told that first."""
+        if booking_id.strip() == "":
+            raise MissingBookingId
+        if RECORD_ID.fullmatch(booking_id) is None:
+            authenticated_contact(self.portal(request, pair.email), pair)
+            raise BookingNotFound
+
+
+def served(request: Request, asked: Asked, key: str | None = None) -> Answered:
+    """Have the desk serve a request; raise its refusal, which names the key to ask again with."""
+    context = context_of(request)
+    own_key = key if key is not None else uuid.uuid4().hex
+    desk = composition.services().booking.desk
+    try:
+        return desk.submit(asked, own_key, context.deadline, context.meter)
+    except BookingError as refusal:
+        if key is not None and refusal.retry_after_s is not None:
+            refusal.details = {"idempotency_key": key}
+        raise

@@ -38,8 +38,9 @@ class ErrorFields(serializers.Serializer[Any]):
     request_id = serializers.CharField()
 
 
-def answers(name: str, data: Documented, *errors: int) -> dict[int, Any]:
-    """Return the answers of an endpoint: `data` in the envelope, or one of the error statuses."""
+def answers(name: str, data: Documented, *errors: int, status: int = 200) -> dict[int, Any]:
+    """Return the answers of an endpoint: `data` in the envelope with `status`, or one of the error
+    statuses."""
     enveloped = inline_serializer(
         name,
         {
@@ -50,7 +51,7 @@ def answers(name: str, data: Documented, *errors: int) -> dict[int, Any]:
     )
     # Or the answer of a view called `list` is taken for an array of envelopes.
     extend_schema_serializer(many=False)(type(enveloped))
-    return {200: enveloped} | dict.fromkeys(errors, ErrorFields)
+    return {status: enveloped} | dict.fromkeys(errors, ErrorFields)
 
 
 def one_form_of_each_address(endpoints: list[Any], **_: Any) -> list[Any]:

@@ -8,8 +8,8 @@ view, a wrong host or an address that does not exist, comes out in the same shap
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -37,6 +37,12 @@ RETRY_AFTER_S = 5
 STATUS_OF_CODE = {
     "VALIDATION_ERROR": 400,
     "MISSING_BOOKING_ID": 400,
+    "EXAM_NOT_ACTIVE": 400,
+    "EXAM_FULL": 400,
+    "EXAM_MISMATCH": 400,
+    "DUPLICATE_BOOKING": 400,
+    "INSUFFICIENT_CREDITS": 400,
+    "TOO_MANY_EXAMS": 400,
     "EMAIL_MISMATCH": 400,
     "MALFORMED_JSON": 400,
     "MALFORMED_EVENTS": 400,
@@ -44,12 +50,17 @@ STATUS_OF_CODE = {
     "INVALID_SIGNATURE": 401,
     "ACCESS_DENIED": 403,
     "STUDENT_NOT_FOUND": 404,
+    "CONTACT_NOT_FOUND": 404,
+    "EXAM_NOT_FOUND": 404,
     "BOOKING_NOT_FOUND": 404,
     "NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,
     "NOT_ACCEPTABLE": 406,
+    "ALREADY_CANCELED": 409,
+    "REQUEST_IN_PROGRESS": 409,
     "PAYLOAD_TOO_LARGE": 413,
     "UNSUPPORTED_MEDIA_TYPE": 415,
+    "IDEMPOTENCY_KEY_REUSED": 422,
     "THROTTLED": 429,
     "INTERNAL_ERROR": 500,
     "CACHE_UNAVAILABLE": 503,
@@ -69,6 +80,7 @@ class Failure:
     message: str
     validation_errors: tuple[str, ...] = ()
     retry_after_s: int | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 INTERNAL_ERROR = Failure(code="INTERNAL_ERROR", message="Something went wrong on our side.")
@@ -91,7 +103,13 @@ NOT_ALLOWED = Failure(code="ACCESS_DENIED", message="You may not do this.")
 
 def of_booking_error(error: BookingError) -> Failure:
     reasons = error.reasons if isinstance(error, InvalidRequest) else ()
-    return Failure(code=error.code, message=error.message, validation_errors=reasons)
+    return Failure(
+        code=error.code,
+        message=error.message,
+        validation_errors=reasons,
+        retry_after_s=error.retry_after_s,
+        details=error.details,
+    )
 
 
 def of_hubspot_error(error: HubSpotError) -> Failure:
@@ -220,7 +238,7 @@ def body_of(meaning: Failure, request: Any) -> dict[str, Any]:
         validation_errors=meaning.validation_errors,
         retry_after_s=meaning.retry_after_s,
         request_id=context_of(request).request_id,
-    )
+    ) | dict(meaning.details)
 
 
 def plain(request: HttpRequest, meaning: Failure) -> HttpResponse:

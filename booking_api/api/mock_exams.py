@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
+import structlog
+from django.db import DatabaseError
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from booking_api import composition
 from booking_api.api.documentation import answers
 from booking_api.api.envelope import answer
 from booking_api.api.identity import PairFields, StudentViewSet, pair_of
@@ -17,6 +21,8 @@ from booking_api.queries.available_exams import available_exams
 from booking_api.queries.credit_check import credit_check
 from booking_api.rules.errors import InvalidRequest
 from hubspot_sync.portal.profile import MockType, PortalProfile
+
+log = structlog.get_logger(__name__)
 
 
 class AvailableQuery(serializers.Serializer[Any]):
@@ -69,6 +75,15 @@ def known_mock_type(profile: PortalProfile, value: str) -> MockType:
     return mock_type
 
 
+def have_corrected(exam_ids: Collection[str]) -> None:
+    """Have stored counts corrected that a realtime count has shown to be wrong; the answer is right
+    without, so a database that does not answer costs only the correction."""
+    try:
+        composition.services().booking.recounts.request(exam_ids)
+    except DatabaseError as error:
+        log.warning("correction_not_queued", exams=len(exam_ids), error=str(error))
+
+
 class MockExamViewSet(StudentViewSet):
     """`/api/mock-exams/…`"""
 
@@ -80,13 +95,15 @@ class MockExamViewSet(StudentViewSet):
     def available(self, request: Request) -> Response:
         values = checked_query(AvailableQuery, request.query_params.dict())
         portal = self.portal(request)
-        seats = available_exams(
+        found = available_exams(
             portal,
             known_mock_type(portal.profile, values["mock_type"]),
             include_full=values["include_capacity"],
             realtime=values["realtime"],
         )
-        return answer(AvailableExamFields(seats, many=True).data, f"{len(seats)} mock exams.")
+        have_corrected(found.to_correct)
+        listed = found.listed
+        return answer(AvailableExamFields(listed, many=True).data, f"{len(listed)} mock exams.")
 
     @extend_schema(
         summary="What a student may spend on a mock type",

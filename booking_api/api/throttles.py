@@ -60,7 +60,7 @@ class Window:
 
 
 class ReadThrottle(BaseThrottle):
-    """Reads, by the address asking."""
+    """Reads, by the address asking; what is counted otherwise is derived from it."""
 
     scope: ClassVar[str] = "reads"
 
@@ -84,6 +84,17 @@ class StudentReadThrottle(ReadThrottle):
     @override
     def caller(self, request: Request) -> str:
         return f"{super().caller(request)} {request.query_params.get('student_id', '')}"
+
+
+class StudentWriteThrottle(ReadThrottle):
+    """Bookings, changes and cancellations, by the address and the student they are for."""
+
+    scope: ClassVar[str] = "writes"
+
+    @override
+    def caller(self, request: Request) -> str:
+        sent = request.data if isinstance(request.data, dict) else {}
+        return f"{super().caller(request)} {sent.get('student_id', '')}"
 
 
 def failed_pairs(request: HttpRequest | Request) -> Window:

@@ -21,15 +21,17 @@ class DeskConfig:
     kept for `retention_days`.
     """
 
-    lease_s: float = 15.0
+    lease_s: float = 10.0
     grace_s: float = 5.0
     retention_days: int = 30
 
     def __post_init__(self) -> None:
         if self.lease_s < 1:
             raise ConfigurationError(f"DESK_LEASE_S must be at least 1, not {self.lease_s}.")
-        if self.grace_s < 0:
-            raise ConfigurationError(f"DESK_GRACE_S must not be negative, not {self.grace_s}.")
+        if not 0 <= self.grace_s < self.lease_s:
+            raise ConfigurationError(
+                f"DESK_GRACE_S must be from 0 to less than DESK_LEASE_S, not {self.grace_s}."
+            )
         if self.retention_days < 1:
             raise ConfigurationError(
                 f"JOURNAL_RETENTION_DAYS must be at least 1, not {self.retention_days}."

@@ -70,9 +70,13 @@ class LeaseKeeper:
 
     def acquire(self) -> Held | None:
         """Return the lease if it is free or its holder's time is over, else None."""
-        row = self._row()
         free = Q(holder="") | Q(expires_at__lte=Now())
-        taken = Lease.objects.filter(free, name=self._name, epoch=row.epoch, holder=row.holder)
+        row = self._rows().filter(free).first()
+        if row is None:
+            if self._rows().exists():
+                return None
+            row = self._row()
+        taken = self._rows().filter(free, epoch=row.epoch, holder=row.holder)
         epoch, expires_at = row.epoch + 1, from_now(self._lasts)
         if taken.update(holder=self._holder, epoch=epoch, expires_at=expires_at) != 1:
             return None
@@ -82,10 +86,11 @@ class LeaseKeeper:
         """Return the epoch of the holder now, or of the last one."""
         return self._row().epoch
 
+    def _rows(self) -> QuerySet[Lease]:
+        return Lease.objects.filter(name=self._name)
+
     def _row(self) -> Lease:
-        row = Lease.objects.filter(name=self._name).first()
-        if row is None:
-            row, _ = Lease.objects.get_or_create(name=self._name, defaults={"expires_at": LONG_AGO})
+        row, _ = Lease.objects.get_or_create(name=self._name, defaults={"expires_at": LONG_AGO})
         return row
 
 

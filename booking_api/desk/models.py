@@ -115,6 +115,9 @@ class OutboxNote(models.Model):
     entry = models.OneToOneField(JournalEntry, on_delete=models.CASCADE, related_name="note")
     contact_id = models.CharField(max_length=20)
     body = models.TextField()
+    reference = models.CharField(
+        max_length=32, help_text="Stands in the body, so that the note is known again."
+    )
     noted_at = models.DateTimeField("when", help_text="What the timeline says.")
     state = models.CharField(max_length=10, choices=NoteState, default=NoteState.WAITING)
     attempts = models.PositiveIntegerField(default=0)
@@ -166,8 +169,11 @@ class RecountRequest(Chore):
 
 
 class CreditReview(Chore):
-    """A contact whose credits are to be compared with the journal, because a desk that had lost its
-    lease may have written them."""
+    """A contact whose credits are to be compared with the journal."""
+
+    overtaken = models.BooleanField(
+        default=False, help_text="A desk that had lost its lease may have written them."
+    )
 
     class Meta(Chore.Meta):
         abstract = False

@@ -1,8 +1,8 @@
-"""What a serving process does besides answering, started once it serves.
+"""What a serving process does besides answering: the booking desk, the inbox of webhooks.
 
-`wsgi.py` says that this process, or those it will be forked into, serve; the first request then
-starts the work, because threads do not survive a fork. Commands and tests, which answer nobody,
-never start it.
+`wsgi.py` starts it, so that what an earlier process left unfinished is finished before anybody asks.
+Threads do not survive a fork: a process forked after that starts its own with its first request.
+Commands and tests, which answer nobody, start nothing.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ class Background:
         self._pid = 0
 
     def serve(self) -> None:
-        """Let the first request start the work."""
+        """Start the work; this process, or those it will be forked into, serve."""
         self._serving = True
+        self.start()
 
     def start(self) -> None:
         """Start the work, in a process that serves and has not yet; asked by every request."""
@@ -34,7 +35,10 @@ class Background:
             if self._pid == os.getpid():
                 return
             self._pid = os.getpid()
-            composition.services().webhooks.worker.start()
+            services = composition.services()
+            services.webhooks.worker.start()
+            # Beside the start: it asks HubSpot for what the first booking will need.
+            threading.Thread(target=services.booking.start, name="start", daemon=True).start()
             atexit.register(composition.close)
 
 

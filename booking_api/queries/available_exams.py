@@ -46,21 +46,34 @@ class ExamSeats:
         return exam_status(self.available_slots)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AvailableExams:
+    """The exams by date, then start; `to_correct` are those whose stored count is not the counted."""
+
+    listed: tuple[ExamSeats, ...]
+    to_correct: frozenset[str]
+
+
 def available_exams(
     portal: Portal, mock_type: MockType, *, include_full: bool, realtime: bool
-) -> tuple[ExamSeats, ...]:
-    """Return the exams by date, then start; raise HubSpotError."""
+) -> AvailableExams:
+    """Return the exams that can be sat; raise HubSpotError."""
     reads, context = portal.reads, portal.context
     exam_ids = reads.active_exam_ids(mock_type.value, context)
     counted = reads.seats(exam_ids, context).require_complete().found if realtime else {}
     found = reads.exams(exam_ids, context).require_complete().found
-    seats = (
+    seats = [
         ExamSeats(exam=exam, total_bookings=taken(exam, counted.get(exam.id)))
         for exam in found.values()
         if is_bookable(exam, mock_type, portal.now)
-    )
+    ]
     listed = (seat for seat in seats if include_full or seat.available_slots > 0)
-    return tuple(sorted(listed, key=by_date_then_start))
+    return AvailableExams(
+        listed=tuple(sorted(listed, key=by_date_then_start)),
+        to_correct=frozenset(
+            seat.exam.id for seat in seats if seat.total_bookings != seat.exam.total_bookings
+        ),
+    )
 
 
 def is_bookable(exam: MockExam, mock_type: MockType, now: datetime) -> bool:

@@ -26,10 +26,14 @@ class BookingError(Exception):
 
     code: ClassVar[str]
     default_message: ClassVar[str]
+    retry_after_s: int | None = None
+    """Seconds after which asking again makes sense, None where it does not."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or self.default_message)
         self.message = message or self.default_message
+        self.details: dict[str, str] = {}
+        """Further fields of the answer, such as the idempotency key to ask again with."""
 
 
 class WrongPair(BookingError):

@@ -143,7 +143,7 @@ class Exchange:
         if fault.action == "status":
             return fault.reply
         if fault.action == "delay":
-            _pass(fault.delay_ms / 1000)
+            self.faults.hold(fault)
             return self._done(request)
         try:
             shorter, failed = without_last(request, fault.last)

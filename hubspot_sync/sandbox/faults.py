@@ -1,7 +1,8 @@
 """Faults on order: which calls they meet, and what happens to those.
 
 The first fault that fires wins; each counts the calls that meet its method and path by itself.
-`partial` takes the last inputs away before the call is done, and tells them as errors in a 207.
+`partial` takes the last inputs away before the call is done, and tells them as errors in a 207. A
+`delay` is over when its order is dropped, so that a test ends it when it has seen enough.
 Unkindness is a fault nobody ordered: now and then a 429, or a 5xx on a read, never two within a few
 calls, so that one retry always helps.
 """
@@ -76,6 +77,7 @@ class Faults:
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
         self._faults: dict[str, Fault] = {}
+        self._dropped: dict[str, threading.Event] = {}
         self._calm = 0
 
     def order(self, raw: Mapping[str, Any]) -> str:
@@ -97,6 +99,7 @@ class Faults:
                 self._faults[fault_id] = Fault(id=fault_id, **wanted)
             except TypeError as error:
                 raise ValueError(str(error)) from error
+            self._dropped[fault_id] = threading.Event()
         return fault_id
 
     def shown(self) -> list[dict[str, Any]]:
@@ -106,10 +109,11 @@ class Faults:
     def drop(self, fault_id: str | None = None) -> bool:
         """Drop one order or all; returns whether it was there."""
         with self._lock:
-            if fault_id is not None:
-                return self._faults.pop(fault_id, None) is not None
-            self._faults.clear()
-            return True
+            dropped = list(self._faults) if fault_id is None else [fault_id]
+            known = [each for each in dropped if self._faults.pop(each, None) is not None]
+            for each in known:
+                self._dropped.pop(each).set()
+            return fault_id is None or len(known) > 0
 
     def reset(self) -> None:
         """Drop all orders and start chance again."""
@@ -129,6 +133,13 @@ class Faults:
                     chosen = counted
                 self._faults[each.id] = counted
             return chosen
+
+    def hold(self, fault: Fault) -> None:
+        """Return when the fault's delay has passed, or its order is dropped."""
+        with self._lock:
+            dropped = self._dropped.get(fault.id)
+        if dropped is not None:
+            dropped.wait(fault.delay_ms / 1000)
 
     def unkindness(self, operation: str) -> Reply | None:
         """A refusal out of the blue; reads get any, writes a 429 alone, which did nothing."""

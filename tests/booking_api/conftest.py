@@ -10,6 +10,7 @@ from pytest_django import Settings
 from hubspot_sync.portal.profile import load_profile
 from tests.api import Api, connected
 from tests.builders import Portal
+from tests.desk import School
 from tests.sandbox import SandboxHandle
 from tests.webhooks import SECRET, Events
 
@@ -54,3 +55,14 @@ def webhook_secret(settings: Settings) -> None:
 def events(portal: Portal) -> Events:
     """Events of the default portal."""
     return Events(portal.profile)
+
+
+@pytest.fixture(params=["default", "prepdoctors"])
+def school(
+    request: pytest.FixtureRequest, settings: Settings, sandbox: SandboxHandle
+) -> Iterator[School]:
+    """The API with each of the shipped portals in turn."""
+    portal = Portal(sandbox, load_profile(request.param))
+    sandbox.kind()
+    with connected(settings, sandbox, portal=portal.profile.name) as connected_api:
+        yield School(connected_api, portal)

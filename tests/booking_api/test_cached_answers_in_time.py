@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from pytest_django import Settings
 
 from booking_api import composition
 from booking_api.benchmarks.clock import SteeredClock
+from booking_api.composition import Clocks
 from cache_layer import CacheConfig
 from hubspot_sync.portal.profile import load_profile
 from tests.api import Api, connected
@@ -33,14 +35,22 @@ class Steered:
     clock: SteeredClock
 
 
+@contextmanager
+def going_by(clocks: Clocks) -> Iterator[None]:
+    composition.go_by(clocks)
+    try:
+        yield
+    finally:
+        composition.go_by(composition.REAL_TIME)
+
+
 @pytest.fixture
 def steered(settings: Settings, kind_sandbox: SandboxHandle) -> Iterator[Steered]:
     portal = Portal(kind_sandbox, load_profile("default"), today=NOON.date())
     clock = SteeredClock(NOON)
-    composition.go_by(clock.clocks())
-    with connected(settings, kind_sandbox, cache=CacheConfig()) as api:
+    connecting = connected(settings, kind_sandbox, cache=CacheConfig())
+    with going_by(clock.clocks()), connecting as api:
         yield Steered(api, portal, clock)
-    composition.go_by(composition.REAL_TIME)
 
 
 def test_a_page_changes_when_an_exam_ends_though_its_time_is_not_up(steered: Steered) -> None:
@@ -56,6 +66,26 @@ def test_a_page_changes_when_an_exam_ends_though_its_time_is_not_up(steered: Ste
     assert api.get(LIST, filter="upcoming", **alice.pair).data["bookings"] == []
     past = api.get(LIST, filter="past", **alice.pair).data["bookings"]
     assert [(row["id"], row["status"]) for row in past] == [(booking.id, "completed")]
+
+
+def test_a_page_whose_exam_ends_while_it_is_read_is_not_kept(
+    settings: Settings, kind_sandbox: SandboxHandle
+) -> None:
+    """The last thing a page needs is its exams: as they are asked for, the exam ends."""
+    portal = Portal(kind_sandbox, load_profile("default"), today=NOON.date())
+    alice = portal.student("alice")
+    portal.booking(alice, portal.exam(in_days=0, start=time(9), end=time(12, 1)))
+
+    def now() -> datetime:
+        exams_asked_for = any(
+            f"/{EXAMS}/batch/read" in call["path"] for call in kind_sandbox.calls()
+        )
+        return NOON + timedelta(minutes=2 if exams_asked_for else 0)
+
+    with going_by(Clocks(now=now)), connected(settings, kind_sandbox) as api:
+        statuses = [api.get(LIST, **alice.pair).data["bookings"][0]["status"] for _ in range(2)]
+
+    assert statuses == ["scheduled", "completed"]
 
 
 def test_an_exam_leaves_the_available_ones_when_it_ends(steered: Steered) -> None:

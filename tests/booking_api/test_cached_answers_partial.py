@@ -73,7 +73,7 @@ def test_what_failed_in_part_is_said_and_not_kept(
 ) -> None:
     alice = portal.student("alice")
     with portal.at_once():
-        exams = [portal.exam(in_days=1 + day) for day in range(3)]
+        exams = [portal.exam(in_days=1 + day, total_bookings=1) for day in range(3)]
     portal.bookings(alice, exams)
     ask = questions(impatient, portal, alice)[question]
     portal.sandbox.fault(path=CALLS[call], **FAULTS[fault])

@@ -10,7 +10,8 @@ from tests.builders import Portal
 
 LIST = "/api/bookings/list"
 READERS = 64
-WAIT_LIMIT_S = 20
+FOR_EVER_MS = 100_000
+WAIT_LIMIT_S = 60
 
 
 def test_64_readers_of_one_cold_list_make_one_load(api: Api, portal: Portal) -> None:
@@ -42,7 +43,7 @@ def test_a_slow_cold_list_holds_up_nobody_elses(api: Api, portal: Portal) -> Non
     portal.booking(alice, exam)
     portal.booking(charlie, exam)
     answered = threading.Event()
-    portal.sandbox.fault("delay", path="associations", nth=1, delay_ms=5000)
+    portal.sandbox.fault("delay", path="associations", nth=1, delay_ms=FOR_EVER_MS)
 
     def slow() -> Reply:
         reply = Api().get(LIST, **alice.pair)
@@ -55,6 +56,7 @@ def test_a_slow_cold_list_holds_up_nobody_elses(api: Api, portal: Portal) -> Non
         quick = api.get(LIST, **charlie.pair)
         assert not answered.is_set()
         assert len(quick.data["bookings"]) == 1
+        portal.sandbox.clear_faults()
         assert len(waiting.result(WAIT_LIMIT_S).data["bookings"]) == 1
 
 

@@ -27,7 +27,7 @@ def test_threads_that_come_first_together_share_one_client(composition: Composit
     together = threading.Barrier(THREADS)
 
     def ask(_: int) -> Services:
-        together.wait(timeout=10)
+        together.wait(timeout=30)
         return composition.services()
 
     with ThreadPoolExecutor(THREADS) as pool:

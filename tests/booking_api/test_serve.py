@@ -48,8 +48,8 @@ def test_a_signal_to_all_its_processes_at_once_ends_them(
 ) -> None:
     port = free_port()
     own = {"ENV_FILE": "", "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}"}
-    # It hung one time in three.
-    for _ in range(5):
+    # It hung one time in three, of either signal.
+    for _ in range(3):
         process = subprocess.Popen(
             [sys.executable, "manage.py", "serve", "--port", str(port)],
             cwd=ROOT,
@@ -67,7 +67,7 @@ def test_a_signal_to_all_its_processes_at_once_ends_them(
 def ended(process: subprocess.Popen[bytes]) -> int | None:
     """Return the exit code, None where it hangs: then all of it is killed."""
     try:
-        return process.wait(timeout=10)
+        return process.wait(timeout=40)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -105,7 +105,7 @@ def test_a_server_that_runs_no_checks_is_stopped_too() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=100,
     )
 
     assert result.returncode != 0

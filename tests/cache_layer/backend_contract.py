@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from cache_layer.backends.base import Backend, Refusal
-from tests.cache_layer.support import entry, eventually, payload_at, put
+from tests.cache_layer.support import entry, payload_at, put
+from tests.waiting import eventually
 
 MakeBackend = Callable[..., Backend]
 
@@ -192,7 +193,7 @@ class BackendContract:
         assert backend.store(late, {"k": entry()}).refused == {"k": Refusal.TOO_SLOW}
 
     def test_a_mark_outlives_every_load_that_may_still_be_stored(self, make: MakeBackend) -> None:
-        backend = make(load_horizon_s=5)
+        backend = make(load_horizon_s=60)
         ticket = backend.lookup(()).ticket
         backend.invalidate(["exam:9"], [])
         for number in range(300):

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from cache_layer.backends.base import Backend
 from cache_layer.entries import Entry
-
-WAIT_LIMIT_S = 10.0
 
 
 class Clock:
@@ -40,12 +36,3 @@ def put(backend: Backend, key: str, payload: bytes = b"v", *, tags: Iterable[str
 def payload_at(backend: Backend, key: str) -> bytes | None:
     held = backend.lookup([key]).held.get(key)
     return None if held is None else held.entry.payload
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until the condition holds; fail after a limit."""
-    pause = threading.Event()
-    until_s = time.monotonic() + WAIT_LIMIT_S
-    while not condition():
-        assert time.monotonic() < until_s, "waited too long"
-        pause.wait(0.005)

@@ -6,6 +6,7 @@ import html
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
@@ -209,6 +210,25 @@ def test_a_comparison_shows_the_drift_and_is_on_record(
     assert "contact:…@…:details" in text
     assert "Alicia" not in text
     assert ValidationRun.objects.get().who == "olga"
+
+
+def test_a_command_that_compares_family_by_family_is_on_record_with_each(
+    api: Api, alice: Student, settings: Settings
+) -> None:
+    settings.CRON_SECRET = secret = "a-secret-of-the-scheduler"
+    families = [family.name for family in composition.cache_access().cache.catalogue]
+    for family in families:
+        compared = api.send(
+            "POST",
+            "/api/cron/validate-cache-consistency",
+            body=orjson.dumps({"family": family}),
+            headers={"Authorization": f"Bearer {secret}"},
+        )
+        assert compared.status == 200, compared.body
+
+    _, text = said(browser(), "get", PAGE)
+
+    assert [family for family in families if f"<td>{family}</td>" not in text] == []
 
 
 @pytest.mark.parametrize("path", [INVALIDATE, LOOK_UP, VALIDATE])

@@ -23,8 +23,9 @@ from cache_layer import (
 from cache_layer.backends.base import Backend
 from cache_layer.coherence import Undelivered
 from tests.cache_layer.faithful import Breakable
-from tests.cache_layer.support import WAIT_LIMIT_S, Clock
+from tests.cache_layer.support import Clock
 from tests.cache_layer.truth import Truth
+from tests.waiting import WAIT_LIMIT_S
 
 RETRY_S = 1.0
 

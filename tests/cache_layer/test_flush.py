@@ -21,8 +21,8 @@ from cache_layer import (
 from cache_layer.backends.base import Backend, ByFamily
 from cache_layer.family import Catalogue
 from tests.cache_layer.faithful import Faithful
-from tests.cache_layer.support import WAIT_LIMIT_S
 from tests.cache_layer.truth import Truth
+from tests.waiting import WAIT_LIMIT_S
 
 
 class Watched(Faithful):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cache_layer import MISS, BadPattern, Cache, Cause, Count, Invalidation
-from tests.cache_layer.support import WAIT_LIMIT_S
 from tests.cache_layer.truth import Truth
+from tests.waiting import WAIT_LIMIT_S
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from cache_layer import Cache, Cause, Count, Fresh, Loaded, WriteResult
-from tests.cache_layer.support import WAIT_LIMIT_S
 from tests.cache_layer.truth import Truth
+from tests.waiting import WAIT_LIMIT_S
 
 EDITS = 150
 READERS = 8

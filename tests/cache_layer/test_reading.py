@@ -16,8 +16,9 @@ from cache_layer import (
 )
 from cache_layer.backends.base import Backend
 from tests.cache_layer.conftest import MakeLocMem
-from tests.cache_layer.support import WAIT_LIMIT_S, Clock
+from tests.cache_layer.support import Clock
 from tests.cache_layer.truth import Truth
+from tests.waiting import WAIT_LIMIT_S
 
 WAIT_S = WAIT_LIMIT_S
 

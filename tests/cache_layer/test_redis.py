@@ -9,7 +9,8 @@ from typing_extensions import override
 from cache_layer.backends.base import Refusal
 from tests.cache_layer.backend_contract import BackendContract, MakeBackend
 from tests.cache_layer.conftest import MakeRedis
-from tests.cache_layer.support import entry, eventually, payload_at, put
+from tests.cache_layer.support import entry, payload_at, put
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.redis
 

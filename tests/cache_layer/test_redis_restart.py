@@ -12,8 +12,9 @@ from redis import Redis
 from cache_layer import Cache, CacheConfig, Cause, Count, Outcome, open_cache
 from cache_layer.backends.base import Refusal
 from tests.cache_layer.own_redis import OwnRedis
-from tests.cache_layer.support import WAIT_LIMIT_S, entry, eventually, payload_at, put
+from tests.cache_layer.support import entry, payload_at, put
 from tests.cache_layer.truth import Truth
+from tests.waiting import WAIT_LIMIT_S, eventually
 
 pytestmark = pytest.mark.redis
 

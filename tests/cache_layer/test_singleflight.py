@@ -13,8 +13,8 @@ from cache_layer import Cache, CacheConfig, Cause, Count, WaitedTooLong, open_ca
 from cache_layer.backends.base import Backend, Lookup
 from tests.cache_layer.conftest import MakeRedis
 from tests.cache_layer.faithful import Faithful
-from tests.cache_layer.support import WAIT_LIMIT_S, eventually
 from tests.cache_layer.truth import Gate, Truth
+from tests.waiting import WAIT_LIMIT_S, eventually
 
 READERS = 64
 WAIT_S = WAIT_LIMIT_S
@@ -103,6 +103,7 @@ def test_a_load_that_hangs_holds_up_nobody_else(cache: Cache, truth: Truth, gate
     with ThreadPoolExecutor(4) as pool:
         impatient = [pool.submit(read, cache, truth, wait_s=0.01) for _ in range(3)]
         assert {type(future.exception()) for future in impatient} == {WaitedTooLong}
+        gate.wait_until_reached()
         truth.before_answering = lambda: None
 
         assert read(cache, truth, "2") == "two"

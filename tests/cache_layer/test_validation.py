@@ -6,8 +6,8 @@ import pytest
 
 from cache_layer import MISS, Cache, Catalogue, Cause, Count, Outcome, Verdict
 from cache_layer.validation import Validating
-from tests.cache_layer.support import WAIT_LIMIT_S
 from tests.cache_layer.truth import Truth
+from tests.waiting import WAIT_LIMIT_S
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from cache_layer import (
     collection_tag,
     object_tag,
 )
-from tests.cache_layer.support import WAIT_LIMIT_S
+from tests.waiting import WAIT_LIMIT_S
 
 TTL_S = 60.0
 

@@ -28,7 +28,7 @@ def client_of(base_url: str, **config: Any) -> Iterator[HubSpotClient]:
 
 
 def asking(
-    seconds: float = 20.0, *, background: bool = False, meters: Sequence[Meter] = ()
+    seconds: float = 60.0, *, background: bool = False, meters: Sequence[Meter] = ()
 ) -> CallContext:
     """The context of somebody who waits so long."""
     return CallContext(

@@ -24,7 +24,7 @@ from hubspot_sync.raw_records import RawRecord
 from tests.hubspot_sync.clients import CONTACTS, client_of
 from tests.hubspot_sync.wire_server import WireServer, reply, wire_server
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 class Stage:

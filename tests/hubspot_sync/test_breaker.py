@@ -78,7 +78,7 @@ def test_after_the_cool_down_one_call_alone_goes_through(breaker: Breaker, clock
     permits, refusals = [], []
 
     def ask() -> None:
-        everybody.wait(10)
+        everybody.wait(30)
         try:
             permits.append(breaker.enter())
         except Unavailable as refused:
@@ -88,7 +88,7 @@ def test_after_the_cool_down_one_call_alone_goes_through(breaker: Breaker, clock
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
 
     assert (len(permits), len(refusals)) == (1, 7)
 

@@ -9,7 +9,7 @@ import pytest
 
 from hubspot_sync.fan_out import FanOut
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 @pytest.fixture

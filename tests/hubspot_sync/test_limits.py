@@ -19,7 +19,7 @@ from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import RateLimited
 from hubspot_sync.limits import Budget, Slot, build_budget
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 class World:

@@ -9,6 +9,8 @@ import threading
 import pytest
 
 from hubspot_sync.client import HubSpotClient
+from hubspot_sync.context import CallContext
+from hubspot_sync.deadlines import Deadline
 from hubspot_sync.endpoints import Operation
 from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused, Unavailable
 from hubspot_sync.ledger import CallRecord, Meter
@@ -135,9 +137,9 @@ def test_the_wait_hubspot_asks_for_reaches_the_caller() -> None:
 
 def test_a_429_of_the_whole_account_holds_the_others_back_too() -> None:
     body = b'{"policyName":"TEN_SECONDLY_ROLLING","errorType":"RATE_LIMIT"}'
-    raw = reply(body, status="429 Too Many Requests", headers="Retry-After: 9\r\n")
+    raw = reply(body, status="429 Too Many Requests", headers="Retry-After: 10\r\n")
     with wire_server(answers(raw)) as server, client_of(server.base_url) as client:
-        failure(client, seconds=1)
+        failure(client, seconds=5)
         raised = failure(client, seconds=1)
 
     assert isinstance(raised, RateLimited)
@@ -170,11 +172,19 @@ def test_the_status_of_a_429_reaches_the_ledger_and_the_log(
 
 @pytest.mark.timeout(30)
 def test_a_server_that_says_nothing_costs_no_more_than_the_deadline() -> None:
+    """The deadline is ever 0.3 s away, so that it cannot pass before the call is sent."""
+
     def behave(_connection: socket.socket, _number: int) -> bool:
         return server.stopped.wait(600)
 
-    with wire_server(behave) as server, client_of(server.base_url, read_timeout_s=600) as client:
-        raised = failure(client, CREATE, seconds=0.3)
+    impatient = CallContext(deadline=Deadline(at_s=0.3, clock=lambda: 0.0))
+    with (
+        wire_server(behave) as server,
+        client_of(server.base_url, read_timeout_s=600) as client,
+        pytest.raises(HubSpotError) as caught,
+    ):
+        client.transport.call(CREATE, impatient)
+    raised = caught.value
 
     assert isinstance(raised, Unavailable)
     assert raised.may_have_taken_effect
@@ -209,7 +219,8 @@ def test_a_body_that_ends_too_soon_is_no_answer() -> None:
 
 
 def test_a_write_that_was_cut_off_may_have_taken_effect_whatever_came_of_the_next_attempt() -> None:
-    over = reply(b'{"policyName":"TEN_SECONDLY_ROLLING"}', status="429 Too Many Requests")
+    body = b'{"policyName":"TEN_SECONDLY_ROLLING"}'
+    over = reply(body, status="429 Too Many Requests", headers="Retry-After: 10\r\n")
 
     def behave(connection: socket.socket, number: int) -> bool:
         if number == 2:
@@ -217,7 +228,7 @@ def test_a_write_that_was_cut_off_may_have_taken_effect_whatever_came_of_the_nex
         return number == 2
 
     with wire_server(behave) as server, client_of(server.base_url) as client:
-        raised = failure(client, UPDATE, seconds=1.0)
+        raised = failure(client, UPDATE, seconds=9.0)
 
     assert isinstance(raised, RateLimited)
     assert raised.may_have_taken_effect

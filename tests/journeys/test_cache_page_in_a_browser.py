@@ -23,9 +23,14 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update"),
 ]
 PASSWORD = "a long enough one"
-STAFF_WITHOUT_PERMISSION = (
+PATIENCE_MS = 30_000
+TOKEN = "0123456789abcdef0123456789abcdef01234567"
+STAFF = (
     "from django.contrib.auth.models import User;"
-    f"User.objects.create_user('sam', password={PASSWORD!r}, is_staff=True)"
+    "from rest_framework.authtoken.models import Token;"
+    f"User.objects.create_user('sam', password={PASSWORD!r}, is_staff=True);"
+    f"olga = User.objects.create_superuser('olga', password={PASSWORD!r});"
+    f"Token.objects.create(user=olga, key={TOKEN!r})"
 )
 
 pytestmark = [
@@ -36,33 +41,43 @@ pytestmark = [
 
 def managed(folder: Path, *arguments: str) -> None:
     database = f"sqlite:///{folder / 'db.sqlite3'}"
-    done = manage(
-        *arguments, DEBUG="true", DATABASE_URL=database, DJANGO_SUPERUSER_PASSWORD=PASSWORD
-    )
+    done = manage(*arguments, DEBUG="true", DATABASE_URL=database)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
 def staffed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with the administrator olga, and sam, who is staff without permissions."""
+    """A database with the administrator olga, and sam, who is staff without permissions. Olga has a
+    token."""
     folder: Path = tmp_path_factory.mktemp("staffed")
     managed(folder, "migrate", "--verbosity", "0")
-    managed(folder, "createsuperuser", "--noinput", "--username", "olga", "--email", "")
-    managed(folder, "shell", "-c", STAFF_WITHOUT_PERMISSION)
+    managed(folder, "shell", "-c", STAFF)
     return folder
 
 
-@pytest.fixture
-def administered(sandbox: SandboxHandle, staffed: Path) -> Iterator[Server]:
-    """An API whose cache is empty."""
-    with serving(sandbox, staffed) as api:
+@pytest.fixture(scope="module")
+def serving_staff(sandbox_process: SandboxHandle, staffed: Path) -> Iterator[Server]:
+    with serving(sandbox_process, staffed) as api:
         yield api
+
+
+@pytest.fixture
+def administered(sandbox: SandboxHandle, serving_staff: Server) -> Server:
+    """An API whose cache is empty."""
+    emptied = serving_staff.post(
+        "/api/admin/cache/invalidate",
+        {"all": True, "reason": "the next test"},
+        Authorization=f"Token {TOKEN}",
+    )
+    assert emptied.status == 200, emptied.body
+    return serving_staff
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        expect.set_options(timeout=PATIENCE_MS)
         yield launched
         launched.close()
 

@@ -39,7 +39,7 @@ def test_the_documentation_renders_without_any_outside_host(
 
     page.on("request", note)
     page.goto(f"{server.base_url}/api/docs")
-    page.get_by_text("/api/bookings/list").wait_for(timeout=20_000)
+    page.get_by_text("/api/bookings/list").wait_for(timeout=60_000)
 
     outside = [url for url in asked if not url.startswith((server.base_url, "data:", "blob:"))]
     assert outside == []

@@ -84,6 +84,7 @@ def test_every_exam_is_shown_however_many_there_are(api: Api, portal: Portal) ->
     assert {row["mock_exam_id"] for row in data} == {exam.id for exam in exams}
 
 
+@pytest.mark.django_db(transaction=True)
 def test_realtime_counts_the_bookings_themselves(api: Api, portal: Portal) -> None:
     exam, bookings = portal.exam_with_bookings(6, total_bookings=1, capacity=20)
     portal.archive(bookings[0])
@@ -103,6 +104,7 @@ def test_realtime_counts_the_bookings_themselves(api: Api, portal: Portal) -> No
     }
 
 
+@pytest.mark.django_db(transaction=True)
 def test_an_exam_with_620_bookings_is_counted_whole(api: Api, portal: Portal) -> None:
     portal.exam_with_bookings(620, capacity=700, total_bookings=0)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import time
 
 import pytest
-import time_machine
 
 from tests.api import Api
 from tests.builders import Portal
@@ -244,17 +243,3 @@ def test_part_of_the_answer_unknown_is_an_error_and_not_a_shorter_list(
 
     assert (reply.status, reply.code) == (503, "HUBSPOT_UNAVAILABLE")
     assert reply.body["retryAfter"] == int(reply.headers["Retry-After"]) >= 1
-
-
-def test_a_page_whose_exam_ends_while_it_is_read_is_not_kept(api: Api, portal: Portal) -> None:
-    alice = portal.student("alice")
-    exam = portal.exam(in_days=1, start=time(9), end=time(13))
-    portal.booking(alice, exam)
-    portal.sandbox.configure(latency_ms=250)
-    end = datetime.combine(exam.day, time(13), portal.profile.time_zone)
-
-    # Four round trips take longer than half a second.
-    with time_machine.travel(end - timedelta(seconds=0.5), tick=True):
-        statuses = [api.get(LIST, **alice.pair).data["bookings"][0]["status"] for _ in range(2)]
-
-    assert statuses == ["scheduled", "completed"]

@@ -32,7 +32,7 @@ def run(code: str, folder: Path) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=100,
     )
     return result.stdout
 

@@ -11,7 +11,7 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-WAIT_S = 15.0
+WAIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from hubspot_sync.sandbox.faults import CALM_AFTER, Faults
 from tests.hubspot_sync.sandbox.paths import BOOKINGS, CONTACTS, objects, pairs
 from tests.sandbox import Answer, ControlError, SandboxHandle
+from tests.waiting import eventually
 
 CREATE = objects(BOOKINGS, "/batch/create")
 
@@ -154,6 +156,16 @@ def test_a_delay_is_added_to_the_answer(hub: SandboxHandle) -> None:
 
     assert get(hub) == 200
     assert hub.calls()[0]["duration_ms"] >= 60
+
+
+def test_a_delay_ends_when_its_order_is_dropped(hub: SandboxHandle) -> None:
+    ordered = hub.fault("delay", delay_ms=100_000)
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(get, hub)
+        eventually(lambda: hub.faults()[0]["fired"] == 1)
+        hub.clear_faults(ordered)
+
+        assert held.result() == 200
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,16 @@ import pytest
 
 from tests.hubspot_sync.sandbox.paths import BOOKINGS, CONTACTS, objects
 from tests.sandbox import ROOT, TOKEN, SandboxHandle, start_sandbox
+from tests.server import free_port
 
+FOR_EVER_MS = 100_000
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
 
 
 @pytest.fixture
 def own() -> Iterator[SandboxHandle]:
     """A process of the test's own, to be ended by it."""
-    handle = start_sandbox()
+    handle = start_sandbox(port=free_port())
     yield handle
     if handle.process.poll() is None:
         handle.kill()
@@ -29,7 +31,7 @@ def own() -> Iterator[SandboxHandle]:
 
 def connection_to(hub: SandboxHandle) -> http.client.HTTPConnection:
     address = urlsplit(hub.base_url)
-    return http.client.HTTPConnection(address.hostname or "", address.port, timeout=20)
+    return http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
 
 
 def test_it_says_one_line_and_ends_cleanly_when_asked(own: SandboxHandle) -> None:
@@ -94,12 +96,13 @@ def test_ninety_six_connections_are_kept_alive_at_once(kind_sandbox: SandboxHand
 
 def test_latency_holds_up_nobody_else(kind_sandbox: SandboxHandle) -> None:
     """The slow call is under way while the quick one is asked and answered."""
-    kind_sandbox.fault("delay", path="/1$", delay_ms=2000)
+    kind_sandbox.fault("delay", path="/1$", delay_ms=FOR_EVER_MS)
     slow = connection_to(kind_sandbox)
     slow.request("GET", objects(CONTACTS, "/1"), headers=HEADERS)
 
     quick = kind_sandbox.call("GET", objects(CONTACTS, "/2"))
     logged = [each["path"] for each in kind_sandbox.calls()]
+    kind_sandbox.clear_faults()
     slow.getresponse().read()
     slow.close()
 

@@ -89,7 +89,9 @@ def ids(events: list[dict[str, Any]]) -> list[int]:
 
 
 def test_events_made_together_travel_in_one_request(portal: Portal) -> None:
+    portal.deliverer.stop(drain_s=0)
     made = portal.create(5)
+    portal.deliverer.start()
 
     assert ids(portal.receiver.wait_for_events(5)) == made
     assert len(portal.receiver.requests) == 1

@@ -1,0 +1,279 @@
+"""What is sent and answered about bookings: the fields of api/bookings.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from booking_api.api.identity import PairFields
+from booking_api.queries.student_bookings import DEFAULT_LIMIT, PageAsked
+from booking_api.rules.errors import InvalidRequest
+from booking_api.rules.pages import FILTERS
+from hubspot_sync.portal.mock_types import STUDENT_FIELDS
+from hubspot_sync.portal.profile import MockType, PortalProfile
+
+# JSON's integers end somewhere; the last page of any list comes long before.
+MOST_PAGES = 1_000_000_000
+
+
+class BookingListQuery(PairFields):
+    filter = serializers.ChoiceField(choices=FILTERS, default="all")
+    page = serializers.IntegerField(min_value=1, max_value=MOST_PAGES, default=1)
+    limit = serializers.IntegerField(min_value=1, max_value=100, default=DEFAULT_LIMIT)
+    after = serializers.CharField(
+        max_length=512,
+        default="",
+        allow_blank=True,
+        help_text="A cursor from `pagination.next`; `page` is then ignored.",
+    )
+
+
+def page_asked(contact_id: str, values: Mapping[str, Any]) -> PageAsked:
+    """Return the question of a checked query about this contact."""
+    return PageAsked(
+        contact_id=contact_id,
+        filter=values["filter"],
+        page=values["page"],
+        limit=values["limit"],
+        after=values["after"] or None,
+    )
+
+
+class ExamFields(serializers.Serializer[Any]):
+    """A mock exam beside its booking."""
+
+    id = serializers.CharField()
+    mock_type = serializers.CharField()
+    exam_date = serializers.DateField(allow_null=True)
+    location = serializers.CharField()
+    start_time = serializers.CharField()
+    end_time = serializers.CharField()
+    capacity = serializers.IntegerField()
+    total_bookings = serializers.IntegerField()
+    is_active = serializers.BooleanField()
+
+
+class ListedBookingFields(serializers.Serializer[Any]):
+    """A row of the list; what the exam says wins over what the booking remembers of it."""
+
+    id = serializers.CharField(source="booking.id")
+    booking_id = serializers.CharField(source="booking.booking_id")
+    booking_number = serializers.CharField(source="booking.booking_id")
+    name = serializers.CharField(source="booking.name")
+    email = serializers.CharField(source="booking.email")
+    dominant_hand = serializers.BooleanField()
+    attending_location = serializers.CharField(source="booking.attending_location")
+    mock_type = serializers.CharField()
+    exam_date = serializers.DateField(allow_null=True)
+    location = serializers.CharField(source="exam.location", allow_null=True)
+    start_time = serializers.CharField(source="exam.start_time", allow_null=True)
+    end_time = serializers.CharField(source="exam.end_time", allow_null=True)
+    is_active = serializers.CharField(source="booking.is_active")
+    status = serializers.CharField()
+    created_at = serializers.DateTimeField(source="booking.created_at", allow_null=True)
+    mock_exam_id = serializers.CharField(allow_null=True)
+    mock_exam = ExamFields(source="exam", allow_null=True)
+
+
+class PaginationFields(serializers.Serializer[Any]):
+    """The old names and the new; each pair says the same."""
+
+    current_page = serializers.IntegerField(source="number")
+    total_pages = serializers.IntegerField()
+    total_bookings = serializers.IntegerField(source="total")
+    has_next = serializers.BooleanField()
+    has_previous = serializers.BooleanField()
+    page = serializers.IntegerField(source="number")
+    limit = serializers.IntegerField()
+    total = serializers.IntegerField()
+    hasMore = serializers.BooleanField(source="has_next")  # noqa: N815 - the contract's name
+    next = serializers.CharField(allow_null=True)
+
+
+class BookingListFields(serializers.Serializer[Any]):
+    """What `queries/page_rendering.py` writes, for the documentation."""
+
+    bookings = ListedBookingFields(many=True, source="page.values")
+    pagination = PaginationFields(source="page")
+    credits = serializers.DictField(child=serializers.IntegerField())
+
+
+class BookingFields(serializers.Serializer[Any]):
+    """The booking itself, in the detail."""
+
+    id = serializers.CharField(source="booking.id")
+    booking_id = serializers.CharField(source="booking.booking_id")
+    name = serializers.CharField(source="booking.name")
+    email = serializers.CharField(source="booking.email")
+    dominant_hand = serializers.BooleanField()
+    status = serializers.CharField()
+    is_active = serializers.CharField(source="booking.is_active")
+    created_at = serializers.DateTimeField(source="booking.created_at", allow_null=True)
+    updated_at = serializers.DateTimeField(source="booking.updated_at", allow_null=True)
+    attending_location = serializers.CharField(source="booking.attending_location")
+
+
+class ContactFields(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    firstname = serializers.CharField()
+    lastname = serializers.CharField()
+    student_id = serializers.CharField()
+
+
+class EnrollmentFields(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    properties = serializers.DictField(child=serializers.CharField())
+
+
+class BookingDetailFields(serializers.Serializer[Any]):
+    booking = BookingFields(source="*")
+    mock_exam = ExamFields(source="exam", allow_null=True)
+    contact = ContactFields()
+    enrollment = EnrollmentFields(allow_null=True)
+
+
+class CreateAskedFields(PairFields):
+    """A seat wanted; the mock type's extra fields come besides."""
+
+    contact_id = serializers.RegexField(r"\A[0-9]{1,20}\Z")
+    mock_exam_id = serializers.RegexField(r"\A[0-9]{1,20}\Z")
+    name = serializers.CharField(min_length=2, max_length=100)
+    exam_date = serializers.DateField()
+    mock_type = serializers.CharField(max_length=100)
+    dominant_hand = serializers.BooleanField(
+        required=False, allow_null=True, help_text="Where the mock type asks for it."
+    )
+    attending_location = serializers.CharField(
+        required=False, allow_null=True, help_text="Where the mock type asks for it."
+    )
+
+
+class CancelAskedFields(PairFields):
+    reason = serializers.CharField(
+        max_length=500, required=False, allow_blank=True, allow_null=True, default=""
+    )
+
+
+class UpdateAskedFields(PairFields):
+    """New values for fields that students may edit."""
+
+    dominant_hand = serializers.BooleanField(required=False)
+    attending_location = serializers.CharField(required=False)
+
+
+class ExamDetailsFields(serializers.Serializer[Any]):
+    mock_exam_id = serializers.CharField()
+    exam_date = serializers.DateField()
+    mock_type = serializers.CharField()
+    location = serializers.CharField()
+
+
+class SpentBreakdownFields(serializers.Serializer[Any]):
+    specific_credits_before_deduction = serializers.IntegerField()
+    shared_credits_before_deduction = serializers.IntegerField()
+    used_field = serializers.CharField()
+
+
+class CreditDetailsFields(serializers.Serializer[Any]):
+    credit_field_deducted = serializers.CharField()
+    remaining_credits = serializers.IntegerField(help_text="Left for this mock type.")
+    credit_breakdown = SpentBreakdownFields()
+
+
+class AssociationFields(serializers.Serializer[Any]):
+    type = serializers.CharField()
+    success = serializers.BooleanField()
+
+
+class AssociationsFields(serializers.Serializer[Any]):
+    results = AssociationFields(many=True)
+    warnings = serializers.ListField(child=serializers.CharField())
+    critical_success = serializers.BooleanField()
+
+
+class BookedFields(serializers.Serializer[Any]):
+    booking_id = serializers.CharField()
+    booking_record_id = serializers.CharField()
+    confirmation_message = serializers.CharField()
+    idempotency_key = serializers.CharField()
+    exam_details = ExamDetailsFields()
+    credit_details = CreditDetailsFields()
+    associations = AssociationsFields()
+    idempotent_request = serializers.BooleanField(
+        required=False, help_text="Only where an earlier request with this key was answered again."
+    )
+
+
+class ActionsFields(serializers.Serializer[Any]):
+    soft_delete = serializers.BooleanField()
+    note_created = serializers.BooleanField(help_text="The note is safely queued.")
+    bookings_decremented = serializers.BooleanField()
+    credits_restored = serializers.BooleanField()
+
+
+class RestorationFields(serializers.Serializer[Any]):
+    credit_type = serializers.CharField()
+    amount = serializers.IntegerField()
+    new_balance = serializers.IntegerField()
+
+
+class CanceledFields(serializers.Serializer[Any]):
+    booking_id = serializers.CharField()
+    status = serializers.CharField()
+    cancelled_at = serializers.DateTimeField()
+    actions_completed = ActionsFields()
+    credit_restoration = RestorationFields(allow_null=True)
+    reason = serializers.CharField(required=False)
+
+
+def extra_fields(mock_type: MockType, sent: Mapping[str, Any]) -> dict[str, str | bool]:
+    """Return the mock type's own fields among what was sent; raise InvalidRequest for one that is
+    missing, wrong, or another type's."""
+    wanted = {field.name: field for field in mock_type.extra_fields}
+    reasons, values = [], {}
+    for name in STUDENT_FIELDS:
+        value, field = sent.get(name), wanted.get(name)
+        if value is None or value == "":
+            if field is not None and field.required:
+                reasons.append(f"{name}: This field is required for {mock_type.value}.")
+        elif field is None:
+            reasons.append(f"{name}: This field is not for {mock_type.value}.")
+        elif (reason := wrong_value(field.name, field.choices, value)) is not None:
+            reasons.append(reason)
+        else:
+            values[name] = value
+    if reasons:
+        raise InvalidRequest(*reasons)
+    return values
+
+
+def edited_fields(profile: PortalProfile, sent: Mapping[str, Any]) -> dict[str, str | bool]:
+    """Return the values to write; raise InvalidRequest for a field that may not be edited, a wrong
+    value, or nothing at all."""
+    changes = {name: value for name, value in sent.items() if name not in {"student_id", "email"}}
+    editable = ", ".join(profile.editable_fields)
+    if len(changes) == 0:
+        raise InvalidRequest(f"Nothing to change was sent; these can be: {editable}.")
+    reasons = [
+        f"{name}: This cannot be changed."
+        for name in changes
+        if name not in profile.editable_fields
+    ]
+    for name, value in changes.items():
+        if name in profile.editable_fields:
+            reason = wrong_value(name, profile.choices.get(name, {}), value)
+            reasons += [] if reason is None else [reason]
+    if reasons:
+        raise InvalidRequest(*reasons)
+    return changes
+
+
+def wrong_value(name: str, choices: Mapping[str, str], value: Any) -> str | None:
+    """Return what is wrong with a student field's value, None where nothing is."""
+    if STUDENT_FIELDS[name] == "bool":
+        return None if isinstance(value, bool) else f"{name}: Must be true or false."
+    if choices and value not in choices:
+        return f"{name}: Must be one of {', '.join(choices)}."
+    return None if isinstance(value, str) and value != "" else f"{name}: Must be a text."

@@ -1,0 +1,182 @@
+"""Counting seats on demand: the correction of stored counts, for a scheduler or staff."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from booking_api import composition
+from booking_api.api.context import context_of
+from booking_api.api.cron import NotFromElsewhere
+from booking_api.api.documentation import answers
+from booking_api.api.envelope import answer
+from booking_api.api.identity import CRON_AUTHENTICATION, CronOrStaff
+from booking_api.api.inputs import checked
+from booking_api.desk.recount import ExamCount, no_answer, upcoming_exam_ids
+from booking_api.rules.errors import TooManyExams
+from hubspot_sync.context import CallContext, Priority
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.errors import Unavailable
+
+MOST_EXAMS = 100
+# A scheduler waits longer than a person: all upcoming exams at the background's share of the budget.
+PATIENCE_S = 240.0
+
+
+class SyncAsked(serializers.Serializer[Any]):
+    mock_exam_ids = serializers.ListField(
+        child=serializers.RegexField(r"\A[0-9]{1,20}\Z"),
+        required=False,
+        allow_null=True,
+        help_text=f"At most {MOST_EXAMS}; all upcoming exams where it is not given.",
+    )
+    dry_run = serializers.BooleanField(default=False)
+
+
+class SummaryFields(serializers.Serializer[Any]):
+    processed = serializers.IntegerField()
+    successful = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    updated = serializers.IntegerField()
+    wouldUpdate = serializers.IntegerField()  # noqa: N815 - the contract's name
+    unchanged = serializers.IntegerField()
+    totalCorrections = serializers.IntegerField(  # noqa: N815 - the contract's name
+        help_text="Seats, summed over the corrected exams."
+    )
+
+
+class CorrectionFields(serializers.Serializer[Any]):
+    examId = serializers.CharField()  # noqa: N815 - the contract's name
+    examDate = serializers.DateField(allow_null=True)  # noqa: N815 - the contract's name
+    mockType = serializers.CharField()  # noqa: N815 - the contract's name
+    previousCount = serializers.IntegerField()  # noqa: N815 - the contract's name
+    actualCount = serializers.IntegerField()  # noqa: N815 - the contract's name
+    difference = serializers.IntegerField()
+    needsUpdate = serializers.BooleanField()  # noqa: N815 - the contract's name
+    updated = serializers.BooleanField()
+
+
+class UnchangedFields(serializers.Serializer[Any]):
+    examId = serializers.CharField()  # noqa: N815 - the contract's name
+    examDate = serializers.DateField(allow_null=True)  # noqa: N815 - the contract's name
+    mockType = serializers.CharField()  # noqa: N815 - the contract's name
+    count = serializers.IntegerField()
+
+
+class FailedFields(serializers.Serializer[Any]):
+    examId = serializers.CharField()  # noqa: N815 - the contract's name
+    error = serializers.CharField()
+
+
+class ResultsFields(serializers.Serializer[Any]):
+    updated = CorrectionFields(many=True)
+    wouldUpdate = CorrectionFields(many=True)  # noqa: N815 - the contract's name
+    unchanged = UnchangedFields(many=True)
+    failed = FailedFields(many=True)
+
+
+class SyncFields(serializers.Serializer[Any]):
+    summary = SummaryFields()
+    mode = serializers.ChoiceField(choices=["live", "dry_run"])
+    results = ResultsFields()
+
+
+class SyncCapacityView(APIView):
+    """Counts now and answers with what was found and corrected."""
+
+    authentication_classes = CRON_AUTHENTICATION
+    permission_classes = (CronOrStaff, NotFromElsewhere)
+
+    @extend_schema(
+        summary="Count the seats of upcoming exams and correct what is stored",
+        parameters=[SyncAsked],
+        responses=answers("CapacityByCron", SyncFields(), 400, 401, 403, 503),
+    )
+    def get(self, request: Request) -> Response:
+        return self._synced(request, request.query_params)
+
+    @extend_schema(
+        summary="Count the seats of exams and correct what is stored",
+        request=SyncAsked,
+        responses=answers("Capacity", SyncFields(), 400, 401, 403, 413, 415, 503),
+    )
+    def post(self, request: Request) -> Response:
+        return self._synced(request, request.data)
+
+    def _synced(self, request: Request, sent: Any) -> Response:
+        values = checked(SyncAsked, sent)
+        ids = values.get("mock_exam_ids")
+        if ids is not None and len(ids) > MOST_EXAMS:
+            raise TooManyExams(f"mock_exam_ids: at most {MOST_EXAMS} at once.")
+        context = CallContext(
+            deadline=Deadline.after(PATIENCE_S),
+            priority=Priority.BACKGROUND,
+            meters=(context_of(request).meter,),
+        )
+        built = composition.services()
+        if ids is None:
+            types = [mock_type.value for mock_type in built.profile.mock_types]
+            ids = upcoming_exam_ids(built.booking.tools, types, context)
+        counts = built.booking.recount.recount(ids, context, dry_run=values["dry_run"])
+        if no_answer(counts):
+            raise Unavailable("HubSpot answered for none of the exams.")
+        data = as_json(counts, dry_run=values["dry_run"])
+        return answer(data, f"{len(counts)} mock exams were counted.")
+
+
+def as_json(counts: Sequence[ExamCount], *, dry_run: bool) -> dict[str, Any]:
+    """Return counts in the contract's words."""
+    failed = [one for one in counts if one.error]
+    fine = [one for one in counts if not one.error]
+    updated = [one for one in fine if one.updated]
+    would = [one for one in fine if one.differs and not one.updated]
+    unchanged = [one for one in fine if not one.differs]
+    corrections = [abs(_difference(one)) for one in (*updated, *would)]
+    return {
+        "summary": {
+            "processed": len(counts),
+            "successful": len(fine),
+            "failed": len(failed),
+            "updated": len(updated),
+            "wouldUpdate": len(would),
+            "unchanged": len(unchanged),
+            "totalCorrections": sum(corrections),
+        },
+        "mode": "dry_run" if dry_run else "live",
+        "results": {
+            "updated": [_correction(one) for one in updated],
+            "wouldUpdate": [_correction(one) for one in would],
+            "unchanged": [{**_named(one), "count": one.actual} for one in unchanged],
+            "failed": [{"examId": one.exam_id, "error": one.error} for one in failed],
+        },
+    }
+
+
+def _difference(one: ExamCount) -> int:
+    return 0 if one.actual is None else one.actual - one.stored
+
+
+def _named(one: ExamCount) -> Mapping[str, Any]:
+    exam = one.exam
+    return {
+        "examId": one.exam_id,
+        "examDate": None if exam is None else exam.exam_date,
+        "mockType": "" if exam is None else exam.mock_type,
+    }
+
+
+def _correction(one: ExamCount) -> Mapping[str, Any]:
+    return {
+        **_named(one),
+        "previousCount": one.stored,
+        "actualCount": one.actual,
+        "difference": _difference(one),
+        "needsUpdate": one.differs,
+        "updated": one.updated,
+    }

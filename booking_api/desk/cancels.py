@@ -1,0 +1,155 @@
+"""Cancels: one group's straight line.
+
+1. Read the bookings, whose they are and of which exams; then those exams with all their bookings.
+2. Decide: the student's own, not cancelled yet, not over.
+3. Write ahead. 4. Mark the bookings cancelled. 5. Give the credits back, count, finish.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import structlog
+
+from booking_api.desk import journal
+from booking_api.desk.deciding import decide
+from booking_api.desk.errors import not_served
+from booking_api.desk.facts import Facts, read_facts
+from booking_api.desk.lease import Held
+from booking_api.desk.models import JournalEntry, State
+from booking_api.desk.owned import OwnedBookings, read_owned
+from booking_api.desk.requests import CancelAsked
+from booking_api.desk.settling import settle
+from booking_api.desk.tools import Tools
+from booking_api.rules.credits import credit_of_token
+from booking_api.rules.dates import is_over
+from booking_api.rules.errors import BookingError, InvalidRequest
+from booking_api.rules.exams import booking_ends_at, exam_linked
+from hubspot_sync.errors import HubSpotError, NotFound, Refused
+from hubspot_sync.ledger import Meter
+from hubspot_sync.records import Booking, MockExam
+
+log = structlog.get_logger(__name__)
+
+
+def serve_cancels(
+    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter] = ()
+) -> None:
+    """Take these waiting rows as far as they will go now; each is changed in place and saved.
+    Raises LeaseLost."""
+    asked = {row.id: CancelAsked.from_json(row.request) for row in rows}
+    context = tools.step(held, meters)
+    owned = read_owned(tools, list(asked.values()), context)
+    exam_ids = {id_ for linked in owned.exam_links.found.values() for id_ in linked}
+    facts = read_facts(tools, (), exam_ids, context)
+    for row in rows:
+        decide(row, partial(_plan, tools, owned, facts, row, asked[row.id]))
+    with held.fenced():
+        journal.save(held, rows, tools.now())
+    planned = [row for row in rows if row.state == State.WRITING]
+    cancel_bookings(tools, held, planned, meters)
+    written = [row for row in planned if row.state == State.WRITTEN]
+    settle(tools, held, written, _totals(facts, written), meters)
+
+
+def cancel_bookings(
+    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter] = ()
+) -> None:
+    """Mark the bookings of rows that are `writing` cancelled; afterwards each is written, refused,
+    or still writing because nobody knows. All are saved. Raises LeaseLost."""
+    if len(rows) == 0:
+        return
+    ids = [row.record_id for row in rows]
+    changed = tools.writes.cancel_bookings(ids, tools.step(held, meters))
+    for row in rows:
+        if row.record_id in changed.found:
+            row.state, row.next_attempt_at = State.WRITTEN, None
+        else:
+            note_unchanged(row, changed.unknown.get(row.record_id), tools)
+    with held.fenced():
+        journal.save(held, rows, tools.now())
+
+
+def note_unchanged(row: JournalEntry, error: HubSpotError | None, tools: Tools) -> None:
+    """A booking's change was not confirmed: refuse it where it certainly was not made, otherwise
+    look again. None stands for a booking that is gone."""
+    log.warning("booking_not_changed", entry=row.id, error="gone" if error is None else str(error))
+    if error is None or isinstance(error, Refused | NotFound):
+        journal.refuse(row, InvalidRequest("HubSpot does not accept this change of the booking."))
+    elif error.may_have_taken_effect or row.attempts > 0:
+        journal.postpone(row, error, tools.now())
+    else:
+        journal.refuse(row, not_served(error))
+
+
+def _plan(
+    tools: Tools, owned: OwnedBookings, facts: Facts, row: JournalEntry, asked: CancelAsked
+) -> None:
+    seen, booking = owned.of(asked)
+    linked = owned.exam_links.answered(booking.id) or ()
+    exams = {id_: exam for id_ in linked if (exam := facts.exams.answered(id_)) is not None}
+    exam = exam_linked(linked, exams)
+    now = tools.now()
+    over = is_over(booking_ends_at(booking, exam, tools.profile.time_zone), now)
+    if booking.state == "completed" or over:
+        raise InvalidRequest("This mock exam is over; its booking cannot be cancelled any more.")
+    mock_type = booking.mock_type if exam is None else exam.mock_type
+    credit = credit_of_token(tools.profile, booking.token_used, mock_type)
+    row.state = State.WRITING
+    row.contact_id, row.record_id = seen.contact.id, booking.id
+    row.exam_id = "" if exam is None else exam.id
+    if credit is not None:
+        row.credit_property = credit
+        row.credit_before = seen.contact.credits[credit]
+        row.credit_after = row.credit_before + 1
+        row.contact_seen_at = seen.seen_at
+    row.plan = {"answer": _answer(row, booking, exam, asked, shown(now))}
+
+
+def _answer(
+    row: JournalEntry, booking: Booking, exam: MockExam | None, asked: CancelAsked, at: str
+) -> dict[str, Any]:
+    """What a successful cancel says. The counted seat is right at the latest when the recount that
+    stands beside it is done."""
+    restored = row.credit_property != ""
+    answer: dict[str, Any] = {
+        "booking_id": booking.booking_id,
+        "status": "cancelled",
+        "cancelled_at": at,
+        "actions_completed": {
+            "soft_delete": True,
+            "note_created": True,
+            "bookings_decremented": exam is not None,
+            "credits_restored": restored,
+        },
+        "credit_restoration": {
+            "credit_type": row.credit_property,
+            "amount": 1,
+            "new_balance": row.credit_after,
+        }
+        if restored
+        else None,
+    }
+    if asked.reason:
+        answer["reason"] = asked.reason
+    return answer
+
+
+def shown(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _totals(facts: Facts, written: Sequence[JournalEntry]) -> dict[str, int]:
+    """The counts without what was cancelled, of exams that could be read completely."""
+    totals: dict[str, int] = {}
+    fewer = Counter(row.exam_id for row in written if row.exam_id != "")
+    for exam_id, number in fewer.items():
+        try:
+            totals[exam_id] = facts.exam(exam_id).active - number
+        except (HubSpotError, BookingError) as error:
+            log.warning("exam_not_counted", exam=exam_id, error=str(error))
+    return totals

@@ -1,0 +1,30 @@
+"""A row is planned, or it is refused with what planning raised; never both, and never neither."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from booking_api.desk import journal
+from booking_api.desk.errors import Broken, not_served
+from booking_api.desk.models import JournalEntry
+from booking_api.rules.errors import BookingError
+from hubspot_sync.errors import HubSpotError
+
+log = structlog.get_logger(__name__)
+
+
+def decide(row: JournalEntry, plan: Callable[[], None]) -> None:
+    """Let `plan` fill in the row, or refuse it with what that raises."""
+    try:
+        plan()
+    except BookingError as refusal:
+        journal.refuse(row, refusal)
+    except HubSpotError as error:
+        log.warning("not_decided", entry=row.id, error=error.message, status=error.status)
+        journal.refuse(row, not_served(error))
+    except Exception:
+        # One request that nobody foresaw must not stop the others of its group.
+        log.exception("not_decided", entry=row.id)
+        journal.refuse(row, Broken())

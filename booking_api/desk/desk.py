@@ -1,0 +1,261 @@
+"""The booking desk: the one loop in the deployment that writes bookings, credits and counts.
+
+Every process has a desk, and all of them take requests; whichever holds the lease serves the queue,
+the others look for the answers of the requests that came to them. A turn: finish what is
+unfinished, then groups of cancels, updates and creates, then one job that wanted the lease, until
+nothing is left. A process that takes over a lease that was never given back waits until its former
+holder can no longer be sending.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import structlog
+from django.db import DatabaseError, close_old_connections, connection
+
+from booking_api.desk import errors, journal
+from booking_api.desk.cancels import serve_cancels
+from booking_api.desk.creates import serve_creates
+from booking_api.desk.lease import Held, LeaseKeeper, LeaseLost
+from booking_api.desk.models import UNFINISHED, JournalEntry, Kind, State
+from booking_api.desk.queue import Queue
+from booking_api.desk.recovery import recover
+from booking_api.desk.requests import Asked
+from booking_api.desk.reviews import overtaken, review
+from booking_api.desk.tools import Tools
+from booking_api.desk.updates import serve_updates
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.ledger import Meter
+
+LEASE_NAME: Final = "booking-desk"
+LOOK_FOR_ANSWERS_S: Final = 0.025
+LOOK_FOR_LEFT_WORK_S: Final = 5.0
+AFTER_A_FAILURE_S: Final = 1.0
+STOP_WITHIN_S: Final = 20.0
+
+T = TypeVar("T")
+Serve = Callable[[Tools, Held, Sequence[JournalEntry], Collection[Meter]], None]
+LINES: Final[tuple[tuple[Kind, Serve], ...]] = (
+    (Kind.CANCEL, serve_cancels),
+    (Kind.UPDATE, serve_updates),
+    (Kind.CREATE, serve_creates),
+)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of a request: the contract's `data`. `replayed` says that an earlier request with
+    this key did it."""
+
+    data: dict[str, Any]
+    key: str
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    do: Callable[[Held], Any]
+    future: Future[Any]
+
+
+class Desk:
+    """One process's desk; its thread starts at first use."""
+
+    def __init__(self, tools: Tools, keeper: LeaseKeeper | None = None) -> None:
+        self._tools = tools
+        self._keeper = keeper or LeaseKeeper(LEASE_NAME, tools.config.lease)
+        self._queue = Queue(tools.now, self.wake)
+        self._jobs: deque[_Job] = deque()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self.after_serving: Callable[[], None] = lambda: None
+        """Called once rows were served: notes and recounts may be waiting."""
+
+    # For callers --------------------------------------------------------------------------------
+
+    def submit(self, asked: Asked, key: str, deadline: Deadline, meter: Meter) -> Answered:
+        """Have a request served, and wait for it until its deadline.
+
+        Raises the refusal; RequestInProgress where another request with this key is at work; and
+        Unsettled where the own one is, and its outcome could not be learnt in time.
+        """
+        place = self._queue.enter(asked, key, deadline)
+        row = self._queue.wait(place, deadline, meter)
+        if row is None:
+            raise errors.Unsettled() if place.own else errors.RequestInProgress()
+        if row.state == State.REFUSED:
+            raise errors.from_json(row.answer)
+        return Answered(row.answer, key, replayed=not place.own)
+
+    def run(self, do: Callable[[Held], T]) -> Future[T]:
+        """Have something done in the desk's own thread while it holds the lease."""
+        future: Future[T] = Future()
+        self._jobs.append(_Job(do, future))
+        self.wake()
+        return future
+
+    def epoch(self) -> int:
+        """Return the epoch of the desk at work now, or of the last one."""
+        return self._keeper.epoch()
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self.start()
+        self._wake.set()
+
+    def start(self) -> None:
+        with self._starting:
+            if self._thread is None and not self._stopping.is_set():
+                self._thread = threading.Thread(target=self._loop, name="desk", daemon=True)
+                self._thread.start()
+
+    def close(self) -> None:
+        """Let the group under way end, give the lease back, and end."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=STOP_WITHIN_S)
+        while self._jobs:
+            self._jobs.popleft().future.cancel()
+
+    # The loop -----------------------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        pause_s = 0.0
+        while not self._stopping.is_set():
+            self._wake.wait(pause_s)
+            self._wake.clear()
+            pause_s = self._turn_or_pause()
+            close_old_connections()
+        connection.close()
+
+    def _turn_or_pause(self) -> float:
+        """Work, and return for how long nothing will be to do unless somebody comes, in seconds."""
+        try:
+            worked = self._turn()
+        except DatabaseError:
+            log.exception("desk_database_failed")
+            connection.close()
+            return AFTER_A_FAILURE_S
+        except Exception:
+            # The only thread that serves anybody: it must go on, and say what happened.
+            log.exception("desk_failed")
+            return AFTER_A_FAILURE_S
+        if worked:
+            return 0.0
+        waited_for = len(self._queue.waited_for) > 0 or len(self._jobs) > 0
+        return LOOK_FOR_ANSWERS_S if waited_for else LOOK_FOR_LEFT_WORK_S
+
+    def _turn(self) -> bool:
+        """Work as long as there is work and the lease is to be had; say whether there was any."""
+        waited_for = self._queue.waited_for
+        if waited_for:
+            self._queue.look_up(waited_for)
+        if len(self._jobs) == 0 and not journal.anything_to_do(self._tools.now()):
+            return False
+        held = self._keeper.acquire()
+        if held is None:
+            return False
+        try:
+            if held.taken_over:
+                self._take_over(held)
+            return self._work(held)
+        except LeaseLost:
+            log.warning("lease_lost", epoch=held.epoch)
+            return True
+        finally:
+            held.give_back()
+
+    def _take_over(self, held: Held) -> None:
+        """Wait until the former holder can no longer be sending, and have looked at again what it
+        may have written: it was perhaps only paused."""
+        tools = self._tools
+        log.warning("lease_taken_over", epoch=held.epoch)
+        self._stopping.wait(tools.config.grace_s)
+        held.renew()
+        now = tools.now()
+        left = journal.unfinished(None)
+        JournalEntry.objects.filter(id__in=[row.id for row in left]).update(next_attempt_at=None)
+        contacts = {row.contact_id for row in left if row.contact_id != ""}
+        exams = {row.exam_id for row in left if row.exam_id != ""}
+        later = now + tools.config.lease + timedelta(seconds=1)
+        journal.request_reviews(contacts, now, later, overtaken=True)
+        journal.request_recounts(exams, now)
+
+    def _work(self, held: Held) -> bool:
+        worked = False
+        while not self._stopping.is_set() and self._one_round(held):
+            worked = True
+        return worked
+
+    def _one_round(self, held: Held) -> bool:
+        """Do some of everything there is; say whether there was anything."""
+        tools = self._tools
+        now = tools.now()
+        journal.give_up_waiting(now)
+        due = journal.unfinished(now)
+        self._serve(partial(recover, tools, held, due), due)
+        done = len(due) > 0
+        for kind, serve in LINES:
+            rows = journal.take([kind], tools.now())
+            if len(rows) > 0:
+                self._serve(partial(serve, tools, held, rows), rows)
+                done = True
+        return self._do_job(held) or review(tools, held) > 0 or done
+
+    def _serve(
+        self, serve: Callable[[Collection[Meter]], None], rows: Sequence[JournalEntry]
+    ) -> None:
+        """Serve rows and let their callers go, whatever happens."""
+        try:
+            serve(self._queue.meters_of(rows))
+        except LeaseLost:
+            overtaken(self._tools, rows)
+            raise
+        except DatabaseError:
+            raise  # the journal has what was begun
+        except Exception as error:
+            log.exception("group_failed", entries=[row.id for row in rows])
+            self._set_aside(rows, error)
+        self._queue.deliver(rows)
+        if len(rows) > 0:
+            self.after_serving()
+
+    def _set_aside(self, rows: Sequence[JournalEntry], error: Exception) -> None:
+        """A group that fails in a way nobody foresaw must not come back at once and for ever: what
+        was not begun is refused, what was is looked at again later."""
+        ids, now = [row.id for row in rows], self._tools.now()
+        JournalEntry.objects.filter(id__in=ids, state=State.QUEUED).update(
+            state=State.REFUSED, changed_at=now, answer=errors.to_json(errors.Broken())
+        )
+        for row in JournalEntry.objects.filter(id__in=ids, state__in=UNFINISHED):
+            journal.postpone(row, error, now)
+            row.save(update_fields=("attempts", "next_attempt_at", "last_error"))
+        self._queue.look_up(ids)
+
+    def _do_job(self, held: Held) -> bool:
+        if len(self._jobs) == 0:
+            return False
+        job = self._jobs.popleft()
+        if not job.future.set_running_or_notify_cancel():
+            return True
+        try:
+            job.future.set_result(job.do(held))
+        except LeaseLost as error:
+            job.future.set_exception(error)
+            raise
+        except Exception as error:  # noqa: BLE001 - handed to whoever asked for it
+            job.future.set_exception(error)
+        return True

@@ -1,0 +1,195 @@
+"""The journal: rows in their order of arrival, written only by whoever holds the lease.
+
+`queued → writing → written → done`, or `refused` before anything was written. A row is `writing`
+from before HubSpot is first asked to write until it is known that it did; `written` until its
+credit, count and note have followed. What is unfinished is finished, never undone (recovery.py).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+from django.db.models import F, Q
+
+from booking_api.desk import errors
+from booking_api.desk.config import MOST_REQUESTS_IN_A_GROUP
+from booking_api.desk.lease import Held
+from booking_api.desk.models import (
+    ENDED,
+    UNFINISHED,
+    CreditReview,
+    JournalEntry,
+    Kind,
+    OutboxNote,
+    RecountRequest,
+    State,
+)
+from booking_api.rules.errors import BookingError
+
+HUBSPOT_MAY_LAG: Final = timedelta(minutes=10)
+"""How long the journal vouches for links HubSpot may not show yet (hubspot-facts, Search)."""
+LOOKED_AT: Final = 5 * MOST_REQUESTS_IN_A_GROUP
+FIRST_RETRY_S: Final = 0.5
+LONGEST_RETRY_S: Final = 60.0
+KEPT_OF_AN_ERROR: Final = 500
+
+C = TypeVar("C", RecountRequest, CreditReview)
+
+CHANGING = (
+    *("state", "plan", "contact_id", "exam_id", "record_id", "credit_property", "credit_before"),
+    *("credit_after", "contact_seen_at", "epoch", "changed_at", "attempts", "next_attempt_at"),
+    *("last_error", "answer"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """What the journal knows and HubSpot may not show yet: bookings by exam and by contact, and the
+    seats of creates whose outcome is not known."""
+
+    by_exam: Mapping[str, frozenset[str]]
+    by_contact: Mapping[str, frozenset[str]]
+    pending_seats: Mapping[str, frozenset[int]]
+
+
+def take(kinds: Collection[Kind], now: datetime) -> list[JournalEntry]:
+    """Return the oldest waiting rows: at most a group of them, one for each student, and none of a
+    student of whom something is unfinished."""
+    busy = set(JournalEntry.objects.filter(state__in=UNFINISHED).values_list("email", flat=True))
+    waiting = JournalEntry.objects.filter(
+        state=State.QUEUED, kind__in=kinds, wanted_until__gt=now
+    ).order_by("id")
+    group: list[JournalEntry] = []
+    for row in waiting[:LOOKED_AT]:
+        if row.email not in busy and len(group) < MOST_REQUESTS_IN_A_GROUP:
+            busy.add(row.email)
+            group.append(row)
+    return group
+
+
+def give_up_waiting(now: datetime) -> int:
+    """Refuse the rows nobody waits for any more; nothing has happened for them."""
+    return JournalEntry.objects.filter(state=State.QUEUED, wanted_until__lte=now).update(
+        state=State.REFUSED, changed_at=now, answer=errors.to_json(errors.TooBusy())
+    )
+
+
+def anything_to_do(now: datetime) -> bool:
+    """Say whether a desk is wanted."""
+    due = Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now)
+    return (
+        JournalEntry.objects.filter(
+            Q(state=State.QUEUED) | (Q(state__in=UNFINISHED) & due)
+        ).exists()
+        or CreditReview.objects.filter(next_attempt_at__lte=now).exists()
+    )
+
+
+def unfinished(now: datetime | None) -> list[JournalEntry]:
+    """Return what was begun and is due to be looked at again; all of it without a time."""
+    rows = JournalEntry.objects.filter(state__in=UNFINISHED).order_by("id")
+    if now is not None:
+        rows = rows.filter(Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now))
+    return list(rows[:MOST_REQUESTS_IN_A_GROUP])
+
+
+def save(held: Held, rows: Iterable[JournalEntry], now: datetime) -> None:
+    """Write the rows, inside `held.fenced()`."""
+    for row in rows:
+        row.epoch = held.epoch
+        row.changed_at = now
+        row.save(update_fields=CHANGING)
+
+
+def refuse(row: JournalEntry, error: BookingError) -> None:
+    """Let the row end with a refusal; nothing was written for it."""
+    row.state = State.REFUSED
+    row.answer = errors.to_json(error)
+
+
+def postpone(row: JournalEntry, error: Exception, now: datetime) -> None:
+    """Look at the row again later, each time after a longer wait."""
+    row.attempts += 1
+    wait_s = min(FIRST_RETRY_S * 2 ** min(row.attempts - 1, 10), LONGEST_RETRY_S)
+    row.next_attempt_at = now + timedelta(seconds=wait_s)
+    row.last_error = str(error)[:KEPT_OF_AN_ERROR]
+
+
+def vouched(exam_ids: Collection[str], contact_ids: Collection[str], now: datetime) -> Vouched:
+    """Return what the journal knows of these exams and contacts."""
+    rows = JournalEntry.objects.filter(
+        Q(exam_id__in=exam_ids) | Q(contact_id__in=contact_ids),
+        Q(state__in=UNFINISHED) | Q(state=State.DONE, changed_at__gt=now - HUBSPOT_MAY_LAG),
+        kind=Kind.CREATE,
+    ).values_list("exam_id", "contact_id", "record_id", "state", "plan")
+    by_exam: dict[str, set[str]] = defaultdict(set)
+    by_contact: dict[str, set[str]] = defaultdict(set)
+    pending: dict[str, set[int]] = defaultdict(set)
+    for exam_id, contact_id, record_id, state, plan in rows:
+        if record_id != "":
+            by_exam[exam_id].add(record_id)
+            by_contact[contact_id].add(record_id)
+        elif state == State.WRITING:
+            pending[exam_id].add(int(plan["seat_number"]))
+    return Vouched(
+        by_exam={key: frozenset(value) for key, value in by_exam.items()},
+        by_contact={key: frozenset(value) for key, value in by_contact.items()},
+        pending_seats={key: frozenset(value) for key, value in pending.items()},
+    )
+
+
+def touched_since(epoch: int, exam_ids: Collection[str]) -> set[str]:
+    """Return those exams that a desk of this epoch or a later one has written for."""
+    touched = JournalEntry.objects.filter(exam_id__in=exam_ids, epoch__gte=epoch)
+    return set(touched.values_list("exam_id", flat=True))
+
+
+def exams_of_bookings(record_ids: Collection[str]) -> Mapping[str, str]:
+    """Return the exams of bookings made or cancelled here, by the booking's record id."""
+    known = JournalEntry.objects.filter(record_id__in=record_ids).exclude(exam_id="")
+    return dict(known.values_list("record_id", "exam_id"))
+
+
+def request_recounts(exam_ids: Collection[str], now: datetime) -> None:
+    """Ask for these exams to be counted, once each however often that is asked; durable with the
+    transaction around it."""
+    _ask_for(RecountRequest, exam_ids, now, now)
+
+
+def request_reviews(
+    contact_ids: Collection[str], now: datetime, not_before: datetime, *, overtaken: bool
+) -> None:
+    """Ask for these contacts' credits to be compared with the journal; `overtaken` where a desk that
+    had lost its lease may have written them."""
+    _ask_for(CreditReview, contact_ids, now, not_before)
+    if overtaken:
+        CreditReview.objects.filter(subject_id__in=contact_ids).update(overtaken=True)
+
+
+def contacts_charged_since(since: datetime) -> set[str]:
+    """Return the contacts whose credits the desk has written since then."""
+    rows = JournalEntry.objects.filter(state=State.DONE, changed_at__gt=since)
+    return set(rows.exclude(credit_property="").values_list("contact_id", flat=True))
+
+
+def _ask_for(
+    kind: type[C], subject_ids: Collection[str], now: datetime, not_before: datetime
+) -> None:
+    """The version tells whoever is at work on one of them that it was asked for again."""
+    ids = sorted(set(subject_ids))
+    new = [kind(subject_id=id_, asked_at=now, next_attempt_at=not_before) for id_ in ids]
+    kind.objects.bulk_create(new, ignore_conflicts=True)
+    kind.objects.filter(subject_id__in=ids).update(
+        version=F("version") + 1, asked_at=now, next_attempt_at=not_before
+    )
+
+
+def prune(before: datetime) -> int:
+    """Delete what ended before; return how many rows. A row whose note is not sent stays."""
+    waiting = OutboxNote.objects.filter(state__in=("waiting", "sending")).values("entry_id")
+    ended = JournalEntry.objects.filter(state__in=ENDED, changed_at__lt=before)
+    return ended.exclude(id__in=waiting).delete()[0]

@@ -1,0 +1,158 @@
+"""The create call, and what became of each booking in it.
+
+A create that HubSpot may or may not have carried out stays `writing` until it is found by its unique
+key, here or in recovery. One that is refused because of its seat's key gets another seat, if there
+is one; one that is refused because its own key is there already was made before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+import structlog
+
+from booking_api.desk import journal
+from booking_api.desk.errors import IdempotencyKeyReused, NotServed, not_served
+from booking_api.desk.facts import read_facts
+from booking_api.desk.lease import Held
+from booking_api.desk.models import JournalEntry, State
+from booking_api.desk.tools import Tools
+from booking_api.rules.eligibility import seat_key
+from booking_api.rules.errors import BookingError, InvalidRequest
+from hubspot_sync.batch import Created, CreateOutcome, NotCreated
+from hubspot_sync.errors import HubSpotError, NotFound, Refused
+from hubspot_sync.ledger import Meter
+from hubspot_sync.records import Booking
+from hubspot_sync.writes import BookingDraft
+
+SEATS_TRIED: Final = 3
+A_CONFLICT: Final = 409
+
+log = structlog.get_logger(__name__)
+
+
+def make_bookings(
+    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter] = ()
+) -> None:
+    """Create the bookings of rows that are `writing`; afterwards each is written, refused, or still
+    writing because nobody knows. All are saved. Raises LeaseLost."""
+    waiting = list(rows)
+    for _ in range(SEATS_TRIED):
+        outcomes = _created(tools, held, waiting, meters)
+        conflicts = [row for row in waiting if _is_conflict(outcomes[row.idempotency_key])]
+        for row in waiting:
+            if row not in conflicts:
+                _settle_outcome(tools, row, outcomes[row.idempotency_key])
+        waiting = _resolved(tools, held, conflicts, meters)
+        with held.fenced():
+            journal.save(held, rows, tools.now())
+        if len(waiting) == 0:
+            return
+    for row in waiting:
+        journal.postpone(row, NotServed("HubSpot refused one seat after the other."), tools.now())
+    with held.fenced():
+        journal.save(held, waiting, tools.now())
+
+
+def take_as_made(tools: Tools, row: JournalEntry, booking: Booking) -> None:
+    """Go on with a booking that was found under the row's key, if it is the row's."""
+    own_name = tools.profile.booking_properties["booking_id"]
+    if booking.booking_id == row.plan["properties"][own_name]:
+        _written(row, booking.id)
+    else:
+        journal.refuse(row, IdempotencyKeyReused())
+
+
+def _created(
+    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter]
+) -> Mapping[str, CreateOutcome]:
+    drafts = [
+        BookingDraft(
+            key=row.idempotency_key,
+            contact_id=row.contact_id,
+            exam_id=row.exam_id,
+            properties=row.plan["properties"],
+        )
+        for row in rows
+    ]
+    try:
+        return tools.writes.create_bookings(drafts, tools.step(held, meters))
+    except HubSpotError as error:  # how to link them could not be learnt: nothing was sent
+        return {draft.key: NotCreated(error) for draft in drafts}
+
+
+def _is_conflict(outcome: CreateOutcome) -> bool:
+    return isinstance(outcome, NotCreated) and outcome.error.status == A_CONFLICT
+
+
+def _settle_outcome(tools: Tools, row: JournalEntry, outcome: CreateOutcome) -> None:
+    if isinstance(outcome, Created):
+        _written(row, outcome.record.id)
+    elif isinstance(outcome, NotCreated):
+        log.warning("booking_not_created", entry=row.id, error=outcome.error.message)
+        journal.refuse(row, _refusal(tools, outcome.error))
+    else:
+        log.warning("booking_unclear", entry=row.id, error=outcome.error.message)
+        journal.postpone(row, outcome.error, tools.now())
+
+
+def _written(row: JournalEntry, record_id: str) -> None:
+    row.state, row.record_id = State.WRITTEN, record_id
+    row.next_attempt_at = None
+    row.plan["answer"]["booking_record_id"] = record_id
+
+
+def _refusal(tools: Tools, error: HubSpotError) -> BookingError:
+    """What HubSpot will not have for this one booking, as far as it says why."""
+    if not isinstance(error, Refused | NotFound):
+        return not_served(error)
+    if isinstance(error, NotFound) or error.category == "OBJECT_NOT_FOUND":
+        return InvalidRequest("The mock exam or the student is not there any more.")
+    if error.status == 400 and error.property_names:
+        fields = ", ".join(tools.writes.field_of(name) for name in error.property_names)
+        return InvalidRequest(f"{fields}: HubSpot does not accept this value.")
+    if error.status in {400, 207}:
+        return InvalidRequest("HubSpot does not accept this booking.")
+    return not_served(error)
+
+
+def _resolved(
+    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter]
+) -> list[JournalEntry]:
+    """Look the conflicting rows up by their keys; return those that get another seat."""
+    if len(rows) == 0:
+        return []
+    context = tools.step(held, meters)
+    found = tools.evidence.bookings_by_key([row.idempotency_key for row in rows], context)
+    homeless = []
+    for row in rows:
+        key = row.idempotency_key
+        if key in found.found:
+            take_as_made(tools, row, found.found[key])
+        elif key in found.unknown:
+            journal.postpone(row, found.unknown[key], tools.now())
+        else:
+            homeless.append(row)
+    if len(homeless) == 0:
+        return []
+    exam_ids = {row.exam_id for row in homeless}
+    facts = read_facts(tools, (), exam_ids, context)
+    for row in homeless:
+        refused = [*row.plan.get("refused_seats", []), row.plan["seat_number"]]
+        try:
+            number = facts.exam(row.exam_id).take_seat(refused)
+        except BookingError as refusal:
+            journal.refuse(row, refusal)
+        except HubSpotError as error:
+            journal.postpone(row, error, tools.now())
+        else:
+            _reseat(tools, row, number, refused)
+    return [row for row in homeless if row.state == State.WRITING and row.next_attempt_at is None]
+
+
+def _reseat(tools: Tools, row: JournalEntry, number: int, refused: Sequence[int]) -> None:
+    log.warning("seat_taken", entry=row.id, exam=row.exam_id, seat=row.plan["seat_number"])
+    key = seat_key(row.exam_id, number)
+    row.plan["properties"] = tools.writes.with_seat(row.plan["properties"], key)
+    row.plan["seat_number"], row.plan["refused_seats"] = number, list(refused)

@@ -1,0 +1,42 @@
+"""What the notes on a contact's timeline say. HubSpot shows them as HTML, so all that people typed
+is escaped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.html import escape
+
+from booking_api.desk.models import JournalEntry, Kind
+
+
+def reference_of(row: JournalEntry) -> str:
+    """Return what no other note has, of this database or of one before it."""
+    return hashlib.sha256(f"{row.id} {row.idempotency_key}".encode()).hexdigest()[:16]
+
+
+def note_body(row: JournalEntry) -> str:
+    """Return the note for a finished create or cancel."""
+    answer: Mapping[str, Any] = row.answer
+    if row.kind == Kind.CREATE:
+        exam = answer["exam_details"]
+        lines = {
+            "Mock exam": f"{exam['mock_type']} on {exam['exam_date']}",
+            "Location": exam["location"],
+            "Booking": answer["booking_id"],
+            "Credit used": f"{row.credit_property}: {row.credit_before} to {row.credit_after}",
+        }
+        title = "Mock exam booked"
+    else:
+        lines = {
+            "Booking": answer["booking_id"],
+            "Credit restored": f"{row.credit_property}: {row.credit_before} to {row.credit_after}"
+            if row.credit_property
+            else "none",
+            "Reason": answer.get("reason", ""),
+        }
+        title = "Mock exam cancelled"
+    shown = [f"<b>{escape(name)}:</b> {escape(text)}" for name, text in lines.items() if text]
+    return "<br>".join([f"<b>{title}</b>", *shown, f"<i>Reference {reference_of(row)}</i>"])

@@ -1,0 +1,141 @@
+"""The outbox: notes for contacts' timelines, written with the journal, sent once, in batches.
+
+A note has no unique property. One whose sending was cut off, or whose sender was killed, is looked
+for on the timeline before it is sent again; its body has a reference no other note has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from booking_api.desk.models import NoteState, OutboxNote
+from booking_api.desk.worker import Worker
+from hubspot_sync.batch import Created, CreateOutcome, NotCreated
+from hubspot_sync.context import CallContext, Priority
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.errors import HubSpotError, NotFound, Refused
+from hubspot_sync.evidence import Evidence
+from hubspot_sync.writes import NewNote, PortalWrites
+
+MOST_AT_ONCE: Final = 100
+PATIENCE_S: Final = 30.0
+CLAIMED_FOR: Final = timedelta(seconds=PATIENCE_S + 30)
+LOOK_AGAIN_S: Final = 10.0
+FIRST_RETRY_S: Final = 2
+LONGEST_RETRY_S: Final = 900
+KEPT_OF_AN_ERROR: Final = 500
+
+log = structlog.get_logger(__name__)
+
+
+class Outbox:
+    """Sends notes in a thread of its own; several processes may, no note is two processes'."""
+
+    def __init__(
+        self, writes: PortalWrites, evidence: Evidence, now: Callable[[], datetime]
+    ) -> None:
+        self._writes = writes
+        self._evidence = evidence
+        self._now = now
+        self.worker = Worker("outbox", self.work, LOOK_AGAIN_S)
+
+    def work(self) -> bool:
+        """Send the notes that are due, up to a hundred; say whether any were."""
+        claimed = self._claim()
+        if len(claimed) == 0:
+            return False
+        context = CallContext(deadline=Deadline.after(PATIENCE_S), priority=Priority.BACKGROUND)
+        to_send = self._not_sent_yet(claimed, context)
+        if len(to_send) > 0:
+            self._take_outcomes(to_send, self._sent(to_send, context))
+        return True
+
+    def _claim(self) -> list[OutboxNote]:
+        """Take what is due. A note that is still `sending` when its claim is over was perhaps
+        sent: who had claimed it was killed."""
+        now = self._now()
+        due = OutboxNote.objects.filter(
+            state__in=(NoteState.WAITING, NoteState.SENDING), next_attempt_at__lte=now
+        ).order_by("id")[:MOST_AT_ONCE]
+        claimed = []
+        for note in due:
+            note.perhaps_sent = note.perhaps_sent or note.state == NoteState.SENDING
+            taken = OutboxNote.objects.filter(
+                id=note.id, state=note.state, next_attempt_at=note.next_attempt_at
+            ).update(
+                state=NoteState.SENDING,
+                perhaps_sent=note.perhaps_sent,
+                next_attempt_at=now + CLAIMED_FOR,
+            )
+            if taken == 1:
+                claimed.append(note)
+        return claimed
+
+    def _not_sent_yet(self, notes: Sequence[OutboxNote], context: CallContext) -> list[OutboxNote]:
+        """Look for those that were perhaps sent; return the rest."""
+        doubtful = {note.contact_id for note in notes if note.perhaps_sent}
+        if len(doubtful) == 0:
+            return list(notes)
+        timelines = self._evidence.notes_of(doubtful, context)
+        to_send = []
+        for note in notes:
+            try:
+                seen = timelines.answered(note.contact_id) if note.perhaps_sent else None
+            except HubSpotError as error:
+                self._put_off(note, error)
+                continue
+            same = [one.id for one in seen or () if note.reference in one.body]
+            if same:
+                self._mark(note, NoteState.SENT, note_id=same[0])
+            else:
+                to_send.append(note)
+        return to_send
+
+    def _sent(
+        self, notes: Sequence[OutboxNote], context: CallContext
+    ) -> Mapping[str, CreateOutcome]:
+        new = [
+            NewNote(key=str(note.id), contact_id=note.contact_id, body=note.body, at=note.noted_at)
+            for note in notes
+        ]
+        try:
+            return self._writes.create_notes(new, context)
+        except HubSpotError as error:  # how to link them could not be learnt: nothing was sent
+            return {one.key: NotCreated(error) for one in new}
+
+    def _take_outcomes(
+        self, notes: Sequence[OutboxNote], outcomes: Mapping[str, CreateOutcome]
+    ) -> None:
+        for note in notes:
+            outcome = outcomes[str(note.id)]
+            if isinstance(outcome, Created):
+                self._mark(note, NoteState.SENT, note_id=outcome.record.id)
+            elif isinstance(outcome, NotCreated) and isinstance(outcome.error, Refused | NotFound):
+                log.error("note_refused", note=note.id, error=outcome.error.message)
+                self._mark(note, NoteState.REFUSED, last_error=_kept(outcome.error))
+            else:
+                note.perhaps_sent = note.perhaps_sent or not isinstance(outcome, NotCreated)
+                self._put_off(note, outcome.error)
+
+    def _put_off(self, note: OutboxNote, error: HubSpotError) -> None:
+        log.warning("note_not_sent", note=note.id, error=error.message)
+        wait_s = min(FIRST_RETRY_S * 2 ** min(note.attempts, 10), LONGEST_RETRY_S)
+        self._mark(
+            note,
+            NoteState.WAITING,
+            perhaps_sent=note.perhaps_sent,
+            attempts=note.attempts + 1,
+            next_attempt_at=self._now() + timedelta(seconds=wait_s),
+            last_error=_kept(error),
+        )
+
+    def _mark(self, note: OutboxNote, state: NoteState, **changes: object) -> None:
+        OutboxNote.objects.filter(id=note.id).update(state=state, **changes)
+
+
+def _kept(error: HubSpotError) -> str:
+    return error.message[:KEPT_OF_AN_ERROR]

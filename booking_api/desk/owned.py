@@ -1,0 +1,60 @@
+"""The booking a student names, read from HubSpot now, and whether it is theirs: what cancels and
+updates have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from booking_api.desk.requests import CancelAsked, UpdateAsked
+from booking_api.desk.tools import Tools
+from booking_api.rules.errors import AccessDenied, AlreadyCanceled, AuthFailed, BookingNotFound
+from booking_api.rules.students import is_theirs
+from hubspot_sync.context import CallContext
+from hubspot_sync.evidence import SeenContact
+from hubspot_sync.fan_out import together
+from hubspot_sync.outcomes import Many
+from hubspot_sync.records import Booking
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedBookings:
+    """What was read for a group; asking for what could not be read raises HubSpotError."""
+
+    contacts: Many[SeenContact]
+    bookings: Many[Booking]
+    owners: Many[tuple[str, ...]]
+    exam_links: Many[tuple[str, ...]]
+
+    def of(self, asked: CancelAsked | UpdateAsked) -> tuple[SeenContact, Booking]:
+        """Return the student and the booking.
+
+        Raises AuthFailed, then BookingNotFound, AccessDenied and AlreadyCanceled.
+        """
+        seen = self.contacts.answered(asked.pair.email)
+        if seen is None or not is_theirs(seen.contact, asked.pair):
+            raise AuthFailed
+        booking = self.bookings.answered(asked.booking_id)
+        if booking is None:
+            raise BookingNotFound
+        if seen.contact.id not in (self.owners.answered(booking.id) or ()):
+            raise AccessDenied
+        if booking.state == "cancelled":
+            raise AlreadyCanceled
+        return seen, booking
+
+
+def read_owned(
+    tools: Tools, asked: Collection[CancelAsked | UpdateAsked], context: CallContext
+) -> OwnedBookings:
+    """Read all at once, in one round trip; nothing is raised for a part that failed."""
+    ids = {one.booking_id for one in asked}
+    emails = {one.pair.email for one in asked}
+    contacts, bookings, owners, exam_links = together(
+        tools.fan_out,
+        lambda: tools.evidence.contacts_by_email(emails, context),
+        lambda: tools.hubspot.bookings(ids, context),
+        lambda: tools.hubspot.booking_contacts(ids, context),
+        lambda: tools.hubspot.booking_exams(ids, context),
+    )
+    return OwnedBookings(contacts, bookings, owners, exam_links)

@@ -1,0 +1,147 @@
+"""The queue in front of the desk: requests arrive as journal rows, and their callers wait.
+
+The order is that of the rows, whichever process they came to. A caller waits until its row has
+ended or its own deadline has passed; a row that nobody has begun by then is taken back, so that
+"nothing was changed" is true.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import IntegrityError, connection, transaction
+
+from booking_api.desk import errors
+from booking_api.desk.models import ENDED, JournalEntry, State
+from booking_api.desk.requests import Asked, fingerprint
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.ledger import Meter
+
+ANSWERING_TAKES_S: Final = 0.25
+"""What a request needs to send its answer before its deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A row in the queue; `own` says that this call made it, not an earlier one with its key."""
+
+    row: JournalEntry
+    own: bool
+
+
+@dataclass(eq=False, slots=True)
+class _Caller:
+    meter: Meter
+    ended: threading.Event = field(default_factory=threading.Event)
+    row: JournalEntry | None = None
+
+
+class Queue:
+    """One process's door to the journal. `now` is the wall clock; `arrived` is called once a row
+    is there."""
+
+    def __init__(self, now: Callable[[], datetime], arrived: Callable[[], None]) -> None:
+        self._now = now
+        self._arrived = arrived
+        self._lock = threading.Lock()
+        self._callers: dict[int, list[_Caller]] = defaultdict(list)
+
+    def enter(self, asked: Asked, key: str, deadline: Deadline) -> Place:
+        """Put a request into the queue, or find the one its key belongs to.
+
+        Raises IdempotencyKeyReused where that was another request.
+        """
+        print_ = fingerprint(asked)
+        now = self._now()
+        new = JournalEntry(
+            kind=asked.kind,
+            idempotency_key=key,
+            fingerprint=print_,
+            email=asked.pair.email,
+            request=asked.to_json(),
+            arrived_at=now,
+            changed_at=now,
+            wanted_until=now + timedelta(seconds=deadline.remaining_s()),
+        )
+        while True:
+            try:
+                with transaction.atomic():
+                    new.save(force_insert=True)
+            except IntegrityError:
+                known = JournalEntry.objects.filter(idempotency_key=key).first()
+            else:
+                return Place(new, own=True)
+            if known is None:
+                continue  # its key has just been given free
+            if known.fingerprint != print_:
+                raise errors.IdempotencyKeyReused
+            if known.state != State.REFUSED:
+                return Place(known, own=False)
+            # Nothing came of it: the same request may be made anew, at the end of the queue. Whoever
+            # waits for the old row still finds it by its id.
+            JournalEntry.objects.filter(id=known.id, state=State.REFUSED).update(
+                idempotency_key=f"refused:{known.id}"
+            )
+            new.pk = None
+
+    def wait(self, place: Place, deadline: Deadline, meter: Meter) -> JournalEntry | None:
+        """Return the row once it has ended, or None where it has not by the deadline."""
+        if place.row.state in ENDED:
+            return place.row
+        caller = _Caller(meter)
+        with self._lock:
+            self._callers[place.row.id].append(caller)
+        try:
+            # A waiting caller holds no connection: there are more callers than those.
+            if not connection.in_atomic_block:
+                connection.close()
+            self._arrived()
+            caller.ended.wait(max(0.0, deadline.remaining_s() - ANSWERING_TAKES_S))
+        finally:
+            with self._lock:
+                self._callers[place.row.id].remove(caller)
+                if len(self._callers[place.row.id]) == 0:
+                    del self._callers[place.row.id]
+        if caller.row is not None:
+            return caller.row
+        return self._last_look(place)
+
+    def meters_of(self, rows: Iterable[JournalEntry]) -> list[Meter]:
+        """Return the meters of this process's callers who wait for these rows."""
+        with self._lock:
+            return [caller.meter for row in rows for caller in self._callers.get(row.id, ())]
+
+    @property
+    def waited_for(self) -> list[int]:
+        """The ids of the rows that callers of this process wait for."""
+        with self._lock:
+            return list(self._callers)
+
+    def deliver(self, rows: Iterable[JournalEntry]) -> None:
+        """Let the callers go whose rows have ended."""
+        with self._lock:
+            for row in rows:
+                if row.state not in ENDED:
+                    continue
+                for caller in self._callers.get(row.id, ()):
+                    caller.row = row
+                    caller.ended.set()
+
+    def look_up(self, ids: Collection[int]) -> None:
+        """Deliver what the desks of other processes have ended."""
+        self.deliver(JournalEntry.objects.filter(id__in=ids, state__in=ENDED))
+
+    def _last_look(self, place: Place) -> JournalEntry | None:
+        """Take the row back if nobody has begun it; return it if it has ended meanwhile."""
+        if place.own:
+            JournalEntry.objects.filter(id=place.row.id, state=State.QUEUED).update(
+                state=State.REFUSED,
+                changed_at=self._now(),
+                answer=errors.to_json(errors.TooBusy()),
+            )
+        return JournalEntry.objects.filter(id=place.row.id, state__in=ENDED).first()

@@ -1,0 +1,74 @@
+"""Recounts that were asked for, coalesced by exam, done in the background and never lost."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Final
+
+from django.db import transaction
+
+from booking_api.desk import journal
+from booking_api.desk.models import RecountRequest
+from booking_api.desk.recount import NO_SUCH_EXAM, Recount
+from booking_api.desk.tools import Tools
+from booking_api.desk.worker import Worker
+from hubspot_sync.context import CallContext, Priority
+from hubspot_sync.deadlines import Deadline
+
+MOST_AT_ONCE: Final = 100
+PATIENCE_S: Final = 60.0
+CLAIMED_FOR: Final = timedelta(seconds=PATIENCE_S + 15)
+LOOK_AGAIN_S: Final = 5.0
+LONGEST_RETRY_S: Final = 300
+
+
+class RecountQueue:
+    """Counts the exams of `RecountRequest` in a thread of its own."""
+
+    def __init__(self, tools: Tools, recount: Recount) -> None:
+        self._tools = tools
+        self._recount = recount
+        self.worker = Worker("recount", self.work, LOOK_AGAIN_S)
+
+    def request(self, exam_ids: Collection[str]) -> None:
+        """Have these exams counted soon; durable with the transaction around it."""
+        if len(exam_ids) > 0:
+            journal.request_recounts(exam_ids, self._tools.now())
+            transaction.on_commit(self.worker.wake)
+
+    def work(self) -> bool:
+        """Count what is due, up to a hundred exams; say whether anything was."""
+        claimed = self._claim()
+        if len(claimed) == 0:
+            return False
+        context = CallContext(deadline=Deadline.after(PATIENCE_S), priority=Priority.BACKGROUND)
+        counts = self._recount.recount([one.subject_id for one in claimed], context)
+        for one, counted in zip(claimed, counts, strict=True):
+            if counted.error in {"", NO_SUCH_EXAM}:
+                RecountRequest.objects.filter(id=one.id, version=one.version).delete()
+                RecountRequest.objects.filter(id=one.id).update(next_attempt_at=self._tools.now())
+            else:
+                self._put_off(one, counted.error)
+        return True
+
+    def _claim(self) -> list[RecountRequest]:
+        """Take what is due for as long as counting may take; who is killed loses the claim."""
+        now = self._tools.now()
+        due = RecountRequest.objects.filter(next_attempt_at__lte=now)
+        return [
+            one
+            for one in due[:MOST_AT_ONCE]
+            if RecountRequest.objects.filter(
+                id=one.id, version=one.version, next_attempt_at=one.next_attempt_at
+            ).update(next_attempt_at=now + CLAIMED_FOR)
+            == 1
+        ]
+
+    def _put_off(self, one: RecountRequest, reason: str) -> None:
+        wait_s = min(2 ** min(one.attempts + 1, 10), LONGEST_RETRY_S)
+        RecountRequest.objects.filter(id=one.id).update(
+            attempts=one.attempts + 1,
+            last_error=reason[: journal.KEPT_OF_AN_ERROR],
+            next_attempt_at=self._tools.now() + timedelta(seconds=wait_s),
+        )

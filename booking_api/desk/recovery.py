@@ -1,0 +1,121 @@
+"""Finish what the journal shows unfinished: roll forward only, and never write before looking.
+
+- Did the create happen? The booking is looked up by its unique key. Found, it is gone on with; not
+  there, it is created with the same key, so that a sending that is still on its way is refused.
+- Was the credit written? The contact's history tells: a value as planned, by an app, since the
+  contact was read for the plan. If not, the plan is made anew from what the credit is now.
+- Cancels and updates are absolute: they are sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import structlog
+
+from booking_api.desk import journal
+from booking_api.desk.cancels import cancel_bookings
+from booking_api.desk.lease import Held
+from booking_api.desk.making import make_bookings, take_as_made
+from booking_api.desk.models import JournalEntry, Kind, State
+from booking_api.desk.settling import finish, mark_done, settle, tags_of
+from booking_api.desk.tools import Tools
+from booking_api.desk.updates import change_bookings
+from hubspot_sync.errors import HubSpotError
+from hubspot_sync.evidence import CreditHistory
+from hubspot_sync.ledger import Meter
+
+log = structlog.get_logger(__name__)
+
+
+def recover(
+    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter] = ()
+) -> None:
+    """Take these unfinished rows as far as they will go now; each is changed in place and saved.
+    Raises LeaseLost."""
+    if len(rows) == 0:
+        return
+    for row in rows:
+        row.next_attempt_at = None
+    writing = [row for row in rows if row.state == State.WRITING]
+    _create_or_find(tools, held, [row for row in writing if row.kind == Kind.CREATE], meters)
+    cancel_bookings(tools, held, [row for row in writing if row.kind == Kind.CANCEL], meters)
+    change_bookings(tools, held, [row for row in writing if row.kind == Kind.UPDATE], meters)
+    _charge(tools, held, [row for row in rows if row.state == State.WRITTEN], meters)
+    for row in rows:
+        log.info("recovered", entry=row.id, kind=row.kind, state=row.state, attempts=row.attempts)
+
+
+def _create_or_find(
+    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter]
+) -> None:
+    if len(rows) == 0:
+        return
+    keys = [row.idempotency_key for row in rows]
+    found = tools.evidence.bookings_by_key(keys, tools.step(held, meters))
+    absent = []
+    for row in rows:
+        key = row.idempotency_key
+        if key in found.found:
+            take_as_made(tools, row, found.found[key])
+        elif key in found.missing:
+            absent.append(row)
+        else:
+            journal.postpone(row, found.unknown[key], tools.now())
+    with held.fenced():
+        journal.save(held, rows, tools.now())
+    if len(absent) > 0:
+        make_bookings(tools, held, absent, meters)
+
+
+def _charge(
+    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter]
+) -> None:
+    """Tell the credits that were written from those that were not, and write those."""
+    if len(rows) == 0:
+        return
+    contacts = {row.contact_id for row in rows if row.credit_property != ""}
+    histories = tools.evidence.credit_histories(contacts, tools.step(held, meters))
+    settled, to_write = [], []
+    for row in rows:
+        try:
+            history = histories.answered(row.contact_id) if row.credit_property != "" else None
+        except HubSpotError as error:
+            journal.postpone(row, error, tools.now())
+            settled.append(row)
+            continue
+        if history is not None and not _was_written(row, history):
+            _plan_anew(row, history)
+            to_write.append(row)
+        else:
+            mark_done(row)
+            settled.append(row)
+    tools.forget(tags_of(settled))
+    finish(tools, held, settled)
+    with held.fenced():
+        journal.save(held, to_write, tools.now())
+        contacts, later = {row.contact_id for row in to_write}, tools.now() + tools.config.lease
+        journal.request_reviews(contacts, tools.now(), later, overtaken=True)
+    settle(tools, held, to_write, {}, meters)
+
+
+def _was_written(row: JournalEntry, history: CreditHistory) -> bool:
+    """Whether the credit took the planned value since the contact was read for the plan. Both
+    times are HubSpot's own."""
+    return any(
+        balance.by_app
+        and balance.value == row.credit_after
+        and (row.contact_seen_at is None or balance.at > row.contact_seen_at)
+        for balance in history.balances[row.credit_property]
+    )
+
+
+def _plan_anew(row: JournalEntry, history: CreditHistory) -> None:
+    """What stood when the row was planned may have been changed by a person since."""
+    step = -1 if row.kind == Kind.CREATE else 1
+    contact = history.seen.contact
+    row.credit_before = contact.credits[row.credit_property]
+    row.credit_after = row.credit_before + step
+    row.contact_seen_at = history.seen.seen_at
+    if row.kind == Kind.CANCEL:
+        row.plan["answer"]["credit_restoration"]["new_balance"] = row.credit_after

@@ -1,0 +1,111 @@
+"""What the desk is asked to do: typed, and as JSON for the journal.
+
+A request's *fingerprint* tells whether a key came back with the same request or with another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from booking_api.desk.models import Kind
+from booking_api.rules.students import StudentPair
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CreateAsked:
+    """A seat wanted. `fields` are the mock type's extra fields, as callers send them."""
+
+    pair: StudentPair
+    contact_id: str
+    mock_exam_id: str
+    name: str
+    exam_date: date
+    mock_type: str
+    fields: Mapping[str, str | bool]
+
+    kind = Kind.CREATE
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **_pair_json(self.pair),
+            "contact_id": self.contact_id,
+            "mock_exam_id": self.mock_exam_id,
+            "name": self.name,
+            "exam_date": self.exam_date.isoformat(),
+            "mock_type": self.mock_type,
+            "fields": dict(self.fields),
+        }
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> CreateAsked:
+        return cls(
+            pair=_pair(kept),
+            contact_id=kept["contact_id"],
+            mock_exam_id=kept["mock_exam_id"],
+            name=kept["name"],
+            exam_date=date.fromisoformat(kept["exam_date"]),
+            mock_type=kept["mock_type"],
+            fields=kept["fields"],
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CancelAsked:
+    """A booking to be cancelled; `reason` may be empty."""
+
+    pair: StudentPair
+    booking_id: str
+    reason: str
+
+    kind = Kind.CANCEL
+
+    def to_json(self) -> dict[str, Any]:
+        return {**_pair_json(self.pair), "booking_id": self.booking_id, "reason": self.reason}
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> CancelAsked:
+        return cls(pair=_pair(kept), booking_id=kept["booking_id"], reason=kept["reason"])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UpdateAsked:
+    """New values for a booking's editable fields, as callers send them."""
+
+    pair: StudentPair
+    booking_id: str
+    fields: Mapping[str, str | bool]
+
+    kind = Kind.UPDATE
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **_pair_json(self.pair),
+            "booking_id": self.booking_id,
+            "fields": dict(self.fields),
+        }
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> UpdateAsked:
+        return cls(pair=_pair(kept), booking_id=kept["booking_id"], fields=kept["fields"])
+
+
+Asked = CreateAsked | CancelAsked | UpdateAsked
+
+
+def fingerprint(asked: Asked) -> str:
+    """Return the same for the same request, however it was spelt."""
+    text = json.dumps([asked.kind, asked.to_json()], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _pair_json(pair: StudentPair) -> dict[str, str]:
+    return {"student_id": pair.student_id, "email": pair.email}
+
+
+def _pair(kept: Mapping[str, Any]) -> StudentPair:
+    return StudentPair(student_id=kept["student_id"], email=kept["email"])

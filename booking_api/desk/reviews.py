@@ -1,0 +1,154 @@
+"""Credits compared with the journal, where somebody else may have written at the same time.
+
+A credit is an absolute value that no unique key guards. Two things can go wrong, neither of which
+can be kept from happening, and both show in the contact's history:
+- A person changes a credit between our reading and our writing it: the change is overwritten.
+- A desk that was paused between its check and its call wakes after another has taken over, and puts
+  an old balance over a newer one.
+What should be is added up from the planned changes of the journal and the edits of others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from django.db.models import Q
+
+from booking_api.desk import journal
+from booking_api.desk.lease import Held
+from booking_api.desk.models import UNFINISHED, CreditReview, JournalEntry, State
+from booking_api.desk.tools import Tools
+from hubspot_sync.cached import contact_tag
+from hubspot_sync.errors import HubSpotError
+from hubspot_sync.evidence import Balance, CreditHistory
+
+MOST_AT_ONCE: Final = 50
+THE_LAST_PERIOD: Final = timedelta(days=1)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedChange:
+    """One credit more or less, as the journal has it; `seen_at` is by HubSpot's clock."""
+
+    before: int
+    after: int
+    seen_at: datetime
+
+
+def review(tools: Tools, held: Held) -> int:
+    """Do the reviews that are due, as many as one call reads; return how many. Raises LeaseLost."""
+    due = list(CreditReview.objects.filter(next_attempt_at__lte=tools.now())[:MOST_AT_ONCE])
+    if len(due) == 0:
+        return 0
+    contact_ids = {one.subject_id for one in due}
+    histories = tools.evidence.credit_histories(contact_ids, tools.step(held))
+    for one in due:
+        try:
+            history = histories.answered(one.subject_id)
+            if history is None or _mended(tools, held, one, history):
+                CreditReview.objects.filter(id=one.id, version=one.version).delete()
+            else:
+                _put_off(one, "Something of this student's is unfinished.", tools.now())
+        except HubSpotError as error:
+            _put_off(one, error.message, tools.now())
+    return len(due)
+
+
+def should_be(
+    current: int,
+    balances: Sequence[Balance],
+    changes: Sequence[PlannedChange],
+    *,
+    overtaken: bool = False,
+) -> int:
+    """Return the balance that all planned changes and all edits of others leave.
+
+    `balances` are the history, `changes` the journal's, both oldest first. Ours count as the change
+    they are, all others as they stand. Only where a desk was `overtaken` is a balance of ours that
+    was made already an old one put back; else another part of this school's software has set it.
+    """
+    if len(changes) == 0:
+        return current
+    ours = _own_source(balances, changes)
+    expected, done = changes[0].before, 0
+    for balance in balances:
+        own = balance.source == ours
+        if balance.at <= changes[0].seen_at:
+            continue
+        if own and done < len(changes) and balance.value == changes[done].after:
+            expected += changes[done].after - changes[done].before
+            done += 1
+        elif own and overtaken and balance.value in {one.after for one in changes[:done]}:
+            continue
+        else:
+            expected = balance.value
+    return expected
+
+
+def _own_source(balances: Sequence[Balance], changes: Sequence[PlannedChange]) -> str | None:
+    """Return the app most of the planned changes were made by: that is us."""
+    made_by = Counter(
+        balance.source
+        for change in changes
+        for balance in balances
+        if balance.by_app and balance.value == change.after and balance.at > change.seen_at
+    )
+    return made_by.most_common(1)[0][0] if made_by else None
+
+
+def _mended(tools: Tools, held: Held, one: CreditReview, history: CreditHistory) -> bool:
+    """Write what should be where it is not; return False where that cannot be told yet."""
+    own = JournalEntry.objects.filter(
+        Q(state__in=UNFINISHED) | Q(state=State.DONE),
+        contact_id=one.subject_id,
+        changed_at__gt=tools.now() - THE_LAST_PERIOD,
+    ).exclude(credit_property="")
+    rows = list(own.order_by("contact_seen_at", "id"))
+    if any(row.state in UNFINISHED for row in rows):
+        return False
+    contact = history.seen.contact
+    for name in {row.credit_property for row in rows}:
+        expected = should_be(
+            contact.credits[name],
+            history.balances[name],
+            [change for row in rows if (change := _planned(row, name)) is not None],
+            overtaken=one.overtaken,
+        )
+        if expected != contact.credits[name]:
+            log.error("credit_mended", contact=contact.id, credit=name, to=expected)
+            written = tools.writes.set_credits({contact.id: (name, expected)}, tools.step(held))
+            tools.forget([contact_tag(contact.id)])
+            written.require_complete()
+    return True
+
+
+def _planned(row: JournalEntry, name: str) -> PlannedChange | None:
+    before, after, seen_at = row.credit_before, row.credit_after, row.contact_seen_at
+    if row.credit_property != name or before is None or after is None or seen_at is None:
+        return None
+    return PlannedChange(before, after, seen_at)
+
+
+def _put_off(one: CreditReview, reason: str, now: datetime) -> None:
+    one.attempts += 1
+    wait_s = min(5 * 2 ** min(one.attempts, 6), 300)
+    CreditReview.objects.filter(id=one.id, version=one.version).update(
+        attempts=one.attempts,
+        last_error=reason[: journal.KEPT_OF_AN_ERROR],
+        next_attempt_at=now + timedelta(seconds=wait_s),
+    )
+
+
+def overtaken(tools: Tools, rows: Collection[JournalEntry]) -> None:
+    """Ask for everything to be looked at that a desk which has lost its lease may have written."""
+    now = tools.now()
+    contacts = {row.contact_id for row in rows if row.contact_id}
+    journal.request_reviews(contacts, now, now, overtaken=True)
+    journal.request_recounts({row.exam_id for row in rows if row.exam_id}, now)

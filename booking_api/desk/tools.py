@@ -1,0 +1,49 @@
+"""What the desk works with, put together once per process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from booking_api.desk.config import DeskConfig
+from booking_api.desk.lease import Held
+from cache_layer import Cache, Cause
+from hubspot_sync.context import CallContext, Priority
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.evidence import Evidence
+from hubspot_sync.fan_out import FanOut
+from hubspot_sync.ledger import Meter
+from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.reads import PortalReads
+from hubspot_sync.writes import PortalWrites
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tools:
+    """`hubspot` reads HubSpot itself, never the cache; `now` is the wall clock, aware."""
+
+    profile: PortalProfile
+    hubspot: PortalReads
+    evidence: Evidence
+    writes: PortalWrites
+    cache: Cache
+    fan_out: FanOut
+    config: DeskConfig
+    now: Callable[[], datetime]
+
+    def step(
+        self,
+        held: Held,
+        meters: Collection[Meter] = (),
+        priority: Priority = Priority.PEOPLE,
+    ) -> CallContext:
+        """Renew the lease and return the context of the next calls, which end while it lasts;
+        raises LeaseLost. Right before each write: what is checked earlier may be over."""
+        deadline = Deadline.after(self.config.step_s)
+        held.renew()
+        return CallContext(deadline=deadline, priority=priority, meters=tuple(meters))
+
+    def forget(self, tags: Collection[str]) -> None:
+        """Let no reader see what was built from these any more."""
+        self.cache.writing.invalidate(tags, (), cause=Cause.WRITE)

@@ -1,0 +1,64 @@
+"""Updates of the fields students may edit: read, decide, write ahead, write.
+
+The values are absolute, so a write whose outcome is not known is simply sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import partial
+
+from booking_api.desk import journal
+from booking_api.desk.cancels import note_unchanged
+from booking_api.desk.deciding import decide
+from booking_api.desk.lease import Held
+from booking_api.desk.models import JournalEntry, State
+from booking_api.desk.owned import OwnedBookings, read_owned
+from booking_api.desk.requests import UpdateAsked
+from booking_api.desk.settling import finish, mark_done, tags_of
+from booking_api.desk.tools import Tools
+from hubspot_sync.ledger import Meter
+
+
+def serve_updates(
+    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter] = ()
+) -> None:
+    """Take these waiting rows as far as they will go now; each is changed in place and saved.
+    Raises LeaseLost."""
+    asked = {row.id: UpdateAsked.from_json(row.request) for row in rows}
+    owned = read_owned(tools, list(asked.values()), tools.step(held, meters))
+    for row in rows:
+        decide(row, partial(_plan, tools, owned, row, asked[row.id]))
+    with held.fenced():
+        journal.save(held, rows, tools.now())
+    change_bookings(tools, held, [row for row in rows if row.state == State.WRITING], meters)
+
+
+def change_bookings(
+    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter] = ()
+) -> None:
+    """Write what rows that are `writing` have planned; afterwards each is done, refused, or still
+    writing because nobody knows. All are saved. Raises LeaseLost."""
+    if len(rows) == 0:
+        return
+    changes = {row.record_id: row.plan["properties"] for row in rows}
+    try:
+        changed = tools.writes.change_bookings(changes, tools.step(held, meters))
+    finally:
+        tools.forget(tags_of(rows))
+    for row in rows:
+        if row.record_id in changed.found:
+            mark_done(row)
+        else:
+            note_unchanged(row, changed.unknown.get(row.record_id), tools)
+    finish(tools, held, rows)
+
+
+def _plan(tools: Tools, owned: OwnedBookings, row: JournalEntry, asked: UpdateAsked) -> None:
+    seen, booking = owned.of(asked)
+    row.state = State.WRITING
+    row.contact_id, row.record_id = seen.contact.id, booking.id
+    row.plan = {
+        "properties": tools.writes.student_properties(asked.fields),
+        "answer": {"booking_id": booking.id},
+    }

@@ -1,0 +1,215 @@
+"""Idempotency keys: the same request twice is one booking, and its answer is the first one's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from pytest_django import Settings
+
+from booking_api.desk.config import DeskConfig
+from booking_api.desk.desk import LEASE_NAME
+from booking_api.desk.lease import LeaseKeeper
+from booking_api.desk.models import JournalEntry, State
+from tests.api import Api, connected
+from tests.builders import Portal
+from tests.desk import CREATE, School, active_bookings, cancel, create, create_body, credit_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_the_same_request_again_is_answered_as_the_first_time(school: School) -> None:
+    alice, exam = school.portal.student("alice"), school.portal.exam()
+
+    first = create(school.api, alice, exam, "key-1")
+    again = create(school.api, alice, exam, "key-1")
+
+    assert (first.status, again.status) == (201, 200)
+    assert "idempotent_request" not in first.data
+    assert again.data == {**first.data, "idempotent_request": True}
+    assert len(active_bookings(school.portal, exam)) == 1
+    assert credit_of(school.portal, alice) == 4
+
+
+def test_a_replay_asks_hubspot_for_nothing_but_who_is_asking(api: Api, portal: Portal) -> None:
+    alice, exam = portal.student("alice"), portal.exam()
+    create(api, alice, exam, "key-1")
+    portal.sandbox.clear_calls()
+
+    create(api, alice, exam, "key-1")
+
+    types = portal.profile.object_types
+    calls = portal.sandbox.calls()
+    assert {call["object_type"] for call in calls} <= {types.contacts, types.notes}
+    assert portal.sandbox.calls_count("objects.batch_update") == 0
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [{"email": "ALICE.MOREAU.S1001@EXAMPLE.ORG"}, {"name": " Alice Moreau "}],
+    ids=["email", "name"],
+)
+def test_a_request_spelt_otherwise_is_the_same(
+    spelling: dict[str, str], api: Api, portal: Portal
+) -> None:
+    alice, exam = portal.student("alice"), portal.exam()
+    create(api, alice, exam, "key-1")
+
+    assert create(api, alice, exam, "key-1", **spelling).status == 200
+
+
+def test_the_key_of_another_request_is_refused(school: School) -> None:
+    alice, exam = school.portal.student("alice"), school.portal.exam()
+    other = school.portal.exam(in_days=9)
+    create(school.api, alice, exam, "key-1")
+
+    replies = [
+        create(school.api, alice, other, "key-1"),
+        create(school.api, alice, exam, "key-1", name="Somebody Else"),
+        create(school.api, school.portal.student("charlie"), exam, "key-1"),
+    ]
+
+    assert {(reply.status, reply.code) for reply in replies} == {(422, "IDEMPOTENCY_KEY_REUSED")}
+    assert credit_of(school.portal, alice) == 4
+    assert active_bookings(school.portal, other) == []
+
+
+def test_both_headers_carry_the_key(api: Api, portal: Portal) -> None:
+    alice, exam = portal.student("alice"), portal.exam()
+    body = orjson.dumps(create_body(alice, exam))
+
+    replies = [
+        api.send("POST", CREATE, body=body, headers=headers)
+        for headers in (
+            {"Idempotency-Key": "key-1"},
+            {"X-Idempotency-Key": "key-1"},
+            {"X-Idempotency-Key": "key-1", "Idempotency-Key": "key-1"},
+        )
+    ]
+
+    assert [reply.status for reply in replies] == [201, 200, 200]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Idempotency-Key": ""},
+        {"Idempotency-Key": "k" * 256},
+        {"Idempotency-Key": "two words"},
+        {"Idempotency-Key": "ké"},
+        {"Idempotency-Key": "key-1", "X-Idempotency-Key": "key-2"},
+    ],
+    ids=["empty", "too-long", "blank", "not-ascii", "two"],
+)
+def test_a_key_that_cannot_be_one_is_refused(
+    headers: dict[str, str], api: Api, portal: Portal
+) -> None:
+    body = orjson.dumps(create_body(portal.student("alice"), portal.exam()))
+
+    reply = api.send("POST", CREATE, body=body, headers=headers)
+
+    assert (reply.status, reply.code) == (400, "VALIDATION_ERROR")
+    assert reply.body["validationErrors"][0].startswith("Idempotency-Key:")
+    assert portal.sandbox.calls_count() == 0
+
+
+def test_a_key_of_255_characters_is_one(api: Api, portal: Portal) -> None:
+    reply = create(api, portal.student("alice"), portal.exam(), "k" * 255)
+
+    assert reply.data["idempotency_key"] == "k" * 255
+
+
+def test_what_was_refused_may_be_tried_again_with_the_same_key(school: School) -> None:
+    alice = school.portal.student("alice")
+    exam, seats = school.portal.exam_with_bookings(1, capacity=1)
+    full = create(school.api, alice, exam, "key-1")
+    cancel(school.api, seats[0].student, seats[0].id)
+
+    again = create(school.api, alice, exam, "key-1")
+
+    assert (full.code, again.status) == ("EXAM_FULL", 201)
+    assert "idempotent_request" not in again.data
+
+
+def test_the_answer_stays_the_first_one_after_the_booking_was_cancelled(school: School) -> None:
+    alice, exam = school.portal.student("alice"), school.portal.exam()
+    first = create(school.api, alice, exam, "key-1")
+    cancel(school.api, alice, first.data["booking_record_id"])
+
+    again = create(school.api, alice, exam, "key-1")
+
+    assert (again.status, again.data["idempotent_request"]) == (200, True)
+    assert again.data["booking_record_id"] == first.data["booking_record_id"]
+    assert active_bookings(school.portal, exam) == []
+    assert credit_of(school.portal, alice) == 5
+
+
+def test_a_pair_that_is_right_no_more_is_shown_nothing(api: Api, portal: Portal) -> None:
+    alice, exam = portal.student("alice"), portal.exam()
+    create(api, alice, exam, "key-1")
+    portal.sandbox.edit(portal.profile.object_types.contacts, alice.id, student_id="S7777")
+
+    reply = create(api, alice, exam, "key-1")
+
+    assert (reply.status, reply.code) == (401, "AUTH_FAILED")
+
+
+def test_a_request_under_way_is_in_progress_for_whoever_sends_it_again(
+    settings: Settings, portal: Portal
+) -> None:
+    alice, exam = portal.student("alice"), portal.exam()
+    with connected(settings, portal.sandbox, request_deadline_s=1) as api:
+        begun = without_a_desk(api, portal, create_body(alice, exam))
+        JournalEntry.objects.update(state=State.WRITING, next_attempt_at="2999-01-01T00:00Z")
+
+        reply = create(api, alice, exam, "key-1")
+
+    assert (begun.status, begun.code) == (503, "RATE_LIMITED")
+    assert (reply.status, reply.code) == (409, "REQUEST_IN_PROGRESS")
+    assert reply.body["retryAfter"] == int(reply.headers["Retry-After"]) > 0
+    assert reply.body["idempotency_key"] == "key-1"
+
+
+def without_a_desk(api: Api, portal: Portal, body: dict[str, Any]) -> Any:
+    """Send a create with the key `key-1` while no desk is at work."""
+    held = LeaseKeeper(LEASE_NAME, DeskConfig(lease_s=600).lease).acquire()
+    assert held is not None
+    reply = api.send("POST", CREATE, body=orjson.dumps(body), headers={"Idempotency-Key": "key-1"})
+    held.give_back()
+    return reply
+
+
+def test_a_deadline_is_kept_and_says_the_key_to_ask_again_with(
+    settings: Settings, portal: Portal
+) -> None:
+    alice, exam = portal.student("alice"), portal.exam()
+    with connected(settings, portal.sandbox, request_deadline_s=1) as api:
+        late = without_a_desk(api, portal, create_body(alice, exam))
+
+        assert (late.status, late.code) == (503, "RATE_LIMITED")
+        assert late.body["retryAfter"] == int(late.headers["Retry-After"]) > 0
+        assert late.body["idempotency_key"] == "key-1"
+        assert active_bookings(portal, exam) == []
+        assert create(api, alice, exam, "key-1").status == 201
+
+
+def test_a_browser_may_send_the_key_from_any_origin(api: Api, portal: Portal) -> None:
+    alice, exam = portal.student("alice"), portal.exam()
+    origin = {"Origin": "https://frontend.example.org"}
+    for header in ("Idempotency-Key", "X-Idempotency-Key"):
+        asked = {
+            **origin,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": f"content-type,{header.lower()}",
+        }
+        preflight = api.send("OPTIONS", CREATE, headers=asked)
+        assert header.lower() in preflight.headers["Access-Control-Allow-Headers"]
+        assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
+
+    body = orjson.dumps(create_body(alice, exam))
+    reply = api.send("POST", CREATE, body=body, headers=origin | {"Idempotency-Key": "key-1"})
+
+    assert reply.status == 201
+    assert reply.headers["Access-Control-Allow-Origin"] == "*"
+    assert "Access-Control-Allow-Credentials" not in reply.headers

@@ -1,0 +1,112 @@
+"""What a credit should be: the journal's changes and the edits of others, whoever wrote last."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from booking_api import composition
+from booking_api.desk.models import CreditReview
+from booking_api.desk.reviews import PlannedChange, should_be
+from hubspot_sync.evidence import Balance
+from tests.api import Api
+from tests.builders import Portal
+from tests.desk import create, credit_of
+from tests.waiting import eventually
+
+START = datetime(2026, 11, 24, 9, tzinfo=UTC)
+
+
+def at(second: int) -> datetime:
+    return START + timedelta(seconds=second)
+
+
+def ours(value: int, second: int) -> Balance:
+    return Balance(value=value, at=at(second), by_app=True, source="INTEGRATION 1")
+
+
+def shop(value: int, second: int) -> Balance:
+    return Balance(value=value, at=at(second), by_app=True, source="INTEGRATION 2")
+
+
+def person(value: int, second: int) -> Balance:
+    return Balance(value=value, at=at(second), by_app=False, source="CRM_UI userId:1")
+
+
+BOOKED = PlannedChange(before=5, after=4, seen_at=at(10))
+BOOKED_AGAIN = PlannedChange(before=4, after=3, seen_at=at(20))
+CANCELLED = PlannedChange(before=3, after=4, seen_at=at(30))
+
+
+@pytest.mark.parametrize(
+    ("history", "changes", "expected"),
+    [
+        pytest.param([person(5, 0), ours(4, 11)], [BOOKED], 4, id="as planned"),
+        pytest.param([person(5, 0), person(10, 11), ours(4, 12)], [BOOKED], 9, id="overwritten"),
+        pytest.param([person(5, 0), ours(4, 11), person(9, 12)], [BOOKED], 9, id="edited after"),
+        pytest.param(
+            [person(5, 0), person(10, 11), ours(4, 12), ours(3, 21)],
+            [BOOKED, BOOKED_AGAIN],
+            8,
+            id="overwritten, and built upon",
+        ),
+        pytest.param(
+            [person(5, 0), ours(4, 11), ours(3, 21), shop(4, 25)],
+            [BOOKED, BOOKED_AGAIN],
+            4,
+            id="bought from another app",
+        ),
+        pytest.param([person(5, 0), ours(4, 11), ours(5, 12)], [BOOKED], 5, id="ours, unplanned"),
+        pytest.param([person(5, 0)], [], 7, id="nothing of ours"),
+    ],
+)
+def test_what_others_did_counts(
+    history: list[Balance], changes: list[PlannedChange], expected: int
+) -> None:
+    current = history[-1].value if changes else 7
+
+    assert should_be(current, history, changes) == expected
+
+
+def test_an_old_balance_put_back_by_an_overtaken_desk_counts_for_nothing() -> None:
+    history = [person(5, 0), ours(4, 11), ours(3, 21), ours(4, 25)]
+
+    assert should_be(4, history, [BOOKED, BOOKED_AGAIN], overtaken=True) == 3
+    assert should_be(4, history, [BOOKED, BOOKED_AGAIN]) == 4
+
+
+def test_a_mended_balance_stays_as_it_is() -> None:
+    mended = [person(5, 0), ours(4, 11), ours(3, 21), ours(4, 25), ours(3, 40)]
+
+    assert should_be(3, mended, [BOOKED, BOOKED_AGAIN], overtaken=True) == 3
+    assert should_be(3, mended, [BOOKED, BOOKED_AGAIN]) == 3
+
+
+def test_a_cancel_that_follows_is_no_old_balance() -> None:
+    history = [person(5, 0), ours(4, 11), ours(3, 21), ours(4, 31)]
+    changes = [BOOKED, BOOKED_AGAIN, CANCELLED]
+
+    assert should_be(4, history, changes, overtaken=True) == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_edit_made_while_a_seat_was_booked_is_not_lost(api: Api, portal: Portal) -> None:
+    alice, exam = portal.student("alice", credits=5), portal.exam()
+    contacts, credit = portal.profile.object_types.contacts, portal.first_type.credit_property
+    sandbox = portal.sandbox
+    sandbox.fault("delay", path="objects.*0-1/batch/update", delay_ms=60_000)
+
+    with ThreadPoolExecutor() as pool:
+        booking = pool.submit(create, api, alice, exam)
+        eventually(lambda: sandbox.faults()[0]["fired"] == 1)
+        sandbox.edit(contacts, alice.id, **{credit: "10"})
+        sandbox.clear_faults()
+        assert booking.result().status == 201
+    assert credit_of(portal, alice) == 4
+
+    composition.services().booking.review_credits(timedelta(minutes=5))
+
+    eventually(lambda: not CreditReview.objects.exists())
+    assert credit_of(portal, alice) == 9
