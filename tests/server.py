@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.sandbox import SandboxHandle
 
 ROOT = Path(__file__).resolve().parents[1]
 START_TRIES = 600
+FIRST_PORT, PORTS = 12_000, 18_000
 ANSWER_TIMEOUT_S = 40
 STOP_TIMEOUT_S = 40
 
@@ -72,10 +74,14 @@ class Server:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port nobody listens on, from below those the system gives out by itself: there it
+    would be somebody else's before whoever asked has bound it."""
+    while True:
+        # Not by `random`, which each test and each worker begins with the same seed.
+        port = FIRST_PORT + secrets.randbelow(PORTS)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 @contextmanager

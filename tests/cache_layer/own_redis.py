@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from pathlib import Path
 
 from redis import Redis
 from redis.exceptions import RedisError
 
+from tests.server import free_port
 from tests.waiting import eventually
 
 
@@ -18,9 +18,7 @@ class OwnRedis:
     def __init__(self, binary: str, directory: Path) -> None:
         self._binary = binary
         self._directory = directory
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port: int = free.getsockname()[1]
+        self._port = free_port()
         self.url = f"redis://127.0.0.1:{self._port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 

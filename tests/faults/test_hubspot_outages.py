@@ -12,6 +12,7 @@ from hubspot_sync.errors import Refused, Unavailable
 from hubspot_sync.paging import search_ids
 from tests.hubspot_sync.clients import BOOKINGS, CONTACTS, asking, bulk_contacts, client_of, contact
 from tests.sandbox import SandboxHandle, start_sandbox
+from tests.server import free_port
 
 COOLDOWN_S = 0.3
 
@@ -149,8 +150,8 @@ def test_a_late_answer_costs_no_more_than_the_deadline(kind_sandbox: SandboxHand
 
 
 def test_a_killed_hubspot_is_failed_fast_and_used_again_when_it_is_back() -> None:
-    sandbox = start_sandbox()
-    port = int(sandbox.base_url.rsplit(":", 1)[1])
+    port = free_port()
+    sandbox = start_sandbox(port=port)
     with client_of(sandbox.base_url, breaker_failures=4, breaker_cooldown_s=COOLDOWN_S) as client:
 
         def read() -> bool:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.hubspot_sync.sandbox.paths import BOOKINGS, CONTACTS, objects
 from tests.sandbox import ROOT, TOKEN, SandboxHandle, start_sandbox
+from tests.server import free_port
 
 FOR_EVER_MS = 100_000
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
@@ -22,7 +23,7 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json
 @pytest.fixture
 def own() -> Iterator[SandboxHandle]:
     """A process of the test's own, to be ended by it."""
-    handle = start_sandbox()
+    handle = start_sandbox(port=free_port())
     yield handle
     if handle.process.poll() is None:
         handle.kill()
