@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from hubspot_sync.sandbox.faults import CALM_AFTER, Faults
-from tests.cache_layer.support import eventually
 from tests.hubspot_sync.sandbox.paths import BOOKINGS, CONTACTS, objects, pairs
 from tests.sandbox import Answer, ControlError, SandboxHandle
+from tests.waiting import eventually
 
 CREATE = objects(BOOKINGS, "/batch/create")
 
