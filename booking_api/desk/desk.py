@@ -103,9 +103,14 @@ class Desk:
         return Answered(row.answer, key, replayed=not place.own)
 
     def run(self, do: Callable[[Held], T]) -> Future[T]:
-        """Have something done in the desk's own thread while it holds the lease."""
+        """Have something done in the desk's own thread while it holds the lease; what comes when
+        the desk has ended is cancelled."""
         future: Future[T] = Future()
-        self._jobs.append(_Job(do, future))
+        with self._starting:
+            if self._stopping.is_set():
+                future.cancel()
+                return future
+            self._jobs.append(_Job(do, future))
         self.wake()
         return future
 
@@ -130,7 +135,8 @@ class Desk:
 
     def close(self) -> None:
         """Let the group under way end, give the lease back, and end."""
-        self._stopping.set()
+        with self._starting:
+            self._stopping.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join(timeout=STOP_WITHIN_S)
