@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from hubspot_sync.portal.profile import load_profile
 from tests.builders import Booking, Exam, Portal, Student
 from tests.desk import credit_of, stored_total
 from tests.faults.children import Child, Died, Zygote, zygote
@@ -33,14 +32,6 @@ def forks(
 ) -> Iterator[Zygote]:
     with zygote(sandbox_process, tmp_path_factory.mktemp("crashes")) as running:
         yield running
-
-
-@pytest.fixture
-def portal(sandbox: SandboxHandle) -> Portal:
-    portal = Portal(sandbox, load_profile("default"))
-    sandbox.kind()
-    sandbox.configure(rate_limit=100_000)
-    return portal
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,11 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from typing import Any
 
 import django
 
 LIVES_S = 90
-REST_WITHIN_S = 45.0
-LOOK_S = 0.02
 
 
 def main(path: str) -> None:
@@ -70,10 +67,10 @@ class Child:
     def __init__(self, connection: socket.socket, order: Mapping[str, Any]) -> None:
         from django.conf import settings
         from django.db import connections
-        from django.utils import timezone
 
         from booking_api import composition
         from booking_api.desk.config import DeskConfig
+        from tests.faults.rest import ForwardClock
         from tests.faults.stations import Stations, Stop
 
         self._connection = connection
@@ -84,12 +81,8 @@ class Child:
         stop = None if order["stop"] is None else Stop(**order["stop"])
         self._stations = Stations(stop, self._tell)
         self._stations.watch_transactions()
-        self._ahead = timedelta(0)
-
-        def now() -> datetime:
-            return timezone.now() + self._ahead
-
-        composition.go_by(composition.Clocks(now=now))
+        self._clock = ForwardClock()
+        composition.go_by(self._clock.clocks)
         self._services = composition.services()
         self._stations.watch_calls(self._services)
         self._close = composition.close
@@ -126,37 +119,11 @@ class Child:
         return {"status": response.status_code, "body": json.loads(response.content)}
 
     def _rest(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Wait until nothing is left to do. What waits for its time alone, such as a note whose
-        sender was killed, is not waited for: this process's clock is put forward."""
-        pause = threading.Event()
-        for _look in range(int(REST_WITHIN_S / LOOK_S)):
-            left = self._left()
-            if len(left) == 0:
-                return {"at_rest": True, "left": {}}
-            if "journal" not in left:
-                self._ahead += timedelta(seconds=5)
-            self._wake()
-            pause.wait(LOOK_S)
-        return {"at_rest": False, "left": self._left()}
+        """Wait until nothing is left to do."""
+        from tests.faults.rest import rest
 
-    def _left(self) -> Mapping[str, int]:
-        from booking_api.desk import models
-
-        ended = models.ENDED
-        left = {
-            "journal": models.JournalEntry.objects.exclude(state__in=ended),
-            "notes": models.OutboxNote.objects.filter(state__in=("waiting", "sending")),
-            "recounts": models.RecountRequest.objects.all(),
-            "reviews": models.CreditReview.objects.all(),
-        }
-        counts = {name: rows.count() for name, rows in left.items()}
-        return {name: number for name, number in counts.items() if number > 0}
-
-    def _wake(self) -> None:
-        booking = self._services.booking
-        booking.desk.wake()
-        for worker in booking.workers:
-            worker.wake()
+        left = rest(self._services, self._clock, hurry=False)
+        return {"at_rest": len(left) == 0, "left": left}
 
     def _passed(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"stations": self._stations.passed}
