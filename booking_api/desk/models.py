@@ -90,6 +90,7 @@ class JournalEntry(models.Model):
         ordering = ("-id",)
         verbose_name = "journal entry"
         verbose_name_plural = "journal"
+        permissions = (("finish_bookings", "Can have bookings finished now"),)
         indexes = (
             models.Index(fields=("state", "id"), name="journal_state"),
             models.Index(fields=("exam_id", "changed_at"), name="journal_exam"),

@@ -90,6 +90,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'journal entry',
                 'verbose_name_plural': 'journal',
                 'ordering': ('-id',),
+                'permissions': (('finish_bookings', 'Can have bookings finished now'),),
                 'indexes': [models.Index(fields=['state', 'id'], name='journal_state'), models.Index(fields=['exam_id', 'changed_at'], name='journal_exam'), models.Index(fields=['contact_id', 'changed_at'], name='journal_contact'), models.Index(fields=['record_id'], name='journal_record')],
             },
         ),

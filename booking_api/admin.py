@@ -1,0 +1,197 @@
+"""The booking desk in Django's admin: what it has done, what is waiting, and why.
+
+Who may view the rows sees them; nobody changes them. Holders of `booking_api.finish_bookings` may have
+the desk look at something now instead of at its next attempt. Lists show ids alone; what names a
+person is in the details.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+
+from booking_api import composition
+from booking_api.desk.by_hand import make_due
+from booking_api.desk.models import (
+    UNFINISHED,
+    CreditReview,
+    JournalEntry,
+    Lease,
+    NoteState,
+    OutboxNote,
+    RecountRequest,
+)
+from cache_layer.admin import ReadOnly
+
+MAY_FINISH = "booking_api.finish_bookings"
+FAILING = ("last_error", admin.EmptyFieldListFilter)
+IN_SECONDS = timedelta(minutes=2)
+
+
+def in_words(age: timedelta) -> str:
+    """Return an age as a person reads it."""
+    if age < IN_SECONDS:
+        return f"{max(0.0, age.total_seconds()):.0f} s"
+    now = timezone.now()
+    return timesince(now - age, now)
+
+
+def since(moment: datetime) -> str:
+    return in_words(timezone.now() - moment)
+
+
+def as_text(value: Any) -> SafeString:
+    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False))
+
+
+class DeskAdmin(ReadOnly):
+    """What the desk's pages have in common: who may hurry it, and what is said then."""
+
+    def has_finish_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(MAY_FINISH)
+
+    def say(self, request: HttpRequest, due: int, asked: int) -> None:
+        if due > 0:
+            rows = "1 row is" if due == 1 else f"{due} rows are"
+            messages.success(request, f"{rows} taken up now; that takes a few seconds.")
+        if asked > due:
+            rows = "1 row was" if asked - due == 1 else f"{asked - due} rows were"
+            messages.warning(
+                request, f"{rows} left alone: nothing of it is waiting to be finished."
+            )
+
+
+@admin.register(JournalEntry)
+class JournalEntryAdmin(DeskAdmin):
+    list_display = (
+        *("arrived_at", "kind", "state", "age", "contact_id", "exam_id", "record_id"),
+        *("attempts", "last_error"),
+    )
+    list_filter = ("state", "kind")
+    search_fields = ("idempotency_key", "contact_id", "exam_id", "record_id", "email")
+    search_help_text = "An idempotency key, the id of a contact, an exam or a booking, an e-mail"
+    date_hierarchy = "arrived_at"
+    actions = ("finish_now",)
+    fields = (
+        *("kind", "state", "age", "idempotency_key", "email", "contact_id", "exam_id"),
+        *("record_id", "credit_property", "credit_before", "credit_after", "contact_seen_at"),
+        *("arrived_at", "wanted_until", "changed_at", "attempts", "next_attempt_at"),
+        *("last_error", "epoch", "fingerprint", "was_asked", "was_planned", "was_answered"),
+    )
+    readonly_fields = ("age", "was_asked", "was_planned", "was_answered")
+
+    @admin.display(description="age", ordering="-arrived_at")
+    def age(self, row: JournalEntry) -> str:
+        return since(row.arrived_at)
+
+    @admin.display(description="request")
+    def was_asked(self, row: JournalEntry) -> SafeString:
+        return as_text(row.request)
+
+    @admin.display(description="plan")
+    def was_planned(self, row: JournalEntry) -> SafeString:
+        return as_text(row.plan)
+
+    @admin.display(description="answer")
+    def was_answered(self, row: JournalEntry) -> SafeString:
+        return as_text(row.answer)
+
+    @admin.action(description="Finish now", permissions=["finish"])
+    def finish_now(self, request: HttpRequest, queryset: QuerySet[JournalEntry]) -> None:
+        unfinished = queryset.filter(state__in=UNFINISHED)
+        ids = list(unfinished.values_list("id", flat=True))
+        make_due(entries=ids, notes=(), now=timezone.now())
+        composition.services().booking.desk.wake()
+        self.say(request, len(ids), queryset.count())
+
+
+@admin.register(OutboxNote)
+class OutboxNoteAdmin(DeskAdmin):
+    list_display = (
+        *("noted_at", "state", "age", "contact_id", "entry_id", "note_id", "attempts"),
+        *("perhaps_sent", "last_error"),
+    )
+    list_filter = ("state", "perhaps_sent", "entry__kind")
+    search_fields = (
+        *("contact_id", "note_id", "reference", "entry__idempotency_key", "entry__exam_id"),
+        *("entry__record_id", "entry__email"),
+    )
+    search_help_text = "The id of a contact, a note, an exam or a booking, a reference, an e-mail"
+    date_hierarchy = "noted_at"
+    actions = ("finish_now",)
+    fields = (
+        *("state", "age", "contact_id", "entry", "note_id", "noted_at", "attempts"),
+        *("next_attempt_at", "perhaps_sent", "last_error", "reference", "body"),
+    )
+    readonly_fields = ("age",)
+
+    @admin.display(description="age", ordering="-noted_at")
+    def age(self, row: OutboxNote) -> str:
+        return since(row.noted_at)
+
+    @admin.action(description="Finish now", permissions=["finish"])
+    def finish_now(self, request: HttpRequest, queryset: QuerySet[OutboxNote]) -> None:
+        waiting = queryset.filter(state=NoteState.WAITING)
+        ids = list(waiting.values_list("id", flat=True))
+        make_due(entries=(), notes=ids, now=timezone.now())
+        composition.services().booking.outbox.worker.wake()
+        self.say(request, len(ids), queryset.count())
+
+
+class ChoreAdmin(ReadOnly):
+    search_fields = ("subject_id", "last_error")
+
+    @admin.display(description="age", ordering="-asked_at")
+    def age(self, row: RecountRequest | CreditReview) -> str:
+        return since(row.asked_at)
+
+
+@admin.register(RecountRequest)
+class RecountRequestAdmin(ChoreAdmin):
+    list_display = ("exam", "age", "attempts", "next_attempt_at", "last_error")
+    list_filter = (FAILING,)
+    fields = ("exam", "asked_at", "age", "attempts", "next_attempt_at", "last_error", "version")
+    readonly_fields = ("age", "exam")
+    search_help_text = "An exam's id, or words of an error"
+
+    @admin.display(description="exam", ordering="subject_id")
+    def exam(self, row: RecountRequest) -> str:
+        return row.subject_id
+
+
+@admin.register(CreditReview)
+class CreditReviewAdmin(ChoreAdmin):
+    list_display = ("contact", "overtaken", "age", "attempts", "next_attempt_at", "last_error")
+    list_filter = ("overtaken", FAILING)
+    fields = (
+        *("contact", "overtaken", "asked_at", "age", "attempts", "next_attempt_at"),
+        *("last_error", "version"),
+    )
+    readonly_fields = ("age", "contact")
+    search_help_text = "A contact's id, or words of an error"
+
+    @admin.display(description="contact", ordering="subject_id")
+    def contact(self, row: CreditReview) -> str:
+        return row.subject_id
+
+
+@admin.register(Lease)
+class LeaseAdmin(ReadOnly):
+    list_display = ("name", "state", "holder", "epoch", "expires_at")
+    fields = ("name", "state", "holder", "epoch", "expires_at")
+    readonly_fields = ("state",)
+
+    @admin.display(description="state", empty_value="free")
+    def state(self, row: Lease) -> str | None:
+        if row.holder == "":
+            return None
+        return "held" if row.expires_at > timezone.now() else "left by its holder"
