@@ -118,7 +118,7 @@ class JournalEntryAdmin(DeskAdmin):
 class OutboxNoteAdmin(DeskAdmin):
     list_display = (
         *("noted_at", "state", "age", "contact_id", "entry_id", "note_id", "attempts"),
-        *("perhaps_sent", "last_error"),
+        "last_error",
     )
     list_filter = ("state", "perhaps_sent", "entry__kind")
     search_fields = (
@@ -186,12 +186,16 @@ class CreditReviewAdmin(ChoreAdmin):
 
 @admin.register(Lease)
 class LeaseAdmin(ReadOnly):
-    list_display = ("name", "state", "holder", "epoch", "expires_at")
-    fields = ("name", "state", "holder", "epoch", "expires_at")
-    readonly_fields = ("state",)
+    list_display = ("name", "state", "holder", "until", "epoch")
+    fields = ("name", "state", "holder", "until", "epoch")
+    readonly_fields = ("state", "until")
 
     @admin.display(description="state", empty_value="free")
     def state(self, row: Lease) -> str | None:
         if row.holder == "":
             return None
         return "held" if row.expires_at > timezone.now() else "left by its holder"
+
+    @admin.display(description="until", empty_value="—")
+    def until(self, row: Lease) -> datetime | None:
+        return None if row.holder == "" else row.expires_at
