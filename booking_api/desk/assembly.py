@@ -77,6 +77,12 @@ class BookingDesk:
         self.desk.wake()
         return len(contacts)
 
+    def prune(self) -> int:
+        """Delete what ended longer than `retention_days` ago from the journal; return how many
+        entries. A request that comes again with the key of one is then a new one."""
+        kept = timedelta(days=self.tools.config.retention_days)
+        return journal.prune(self.tools.now() - kept)
+
     def exams_of_bookings(self, record_ids: Collection[str]) -> Mapping[str, str]:
         """Return what the journal knows: booking record id to exam id."""
         return journal.exams_of_bookings(record_ids)

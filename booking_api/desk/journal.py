@@ -189,7 +189,9 @@ def _ask_for(
 
 
 def prune(before: datetime) -> int:
-    """Delete what ended before; return how many rows. A row whose note is not sent stays."""
+    """Delete what ended before, with its notes; return how many entries. One whose note is not sent
+    stays."""
     waiting = OutboxNote.objects.filter(state__in=("waiting", "sending")).values("entry_id")
     ended = JournalEntry.objects.filter(state__in=ENDED, changed_at__lt=before)
-    return ended.exclude(id__in=waiting).delete()[0]
+    _, deleted = ended.exclude(id__in=waiting).delete()
+    return deleted.get(JournalEntry._meta.label, 0)

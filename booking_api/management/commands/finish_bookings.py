@@ -2,7 +2,8 @@
 
 Finishes the bookings, cancels and changes that the journal shows unfinished, sends the notes that
 are waiting, counts the exams that are to be counted. A running server does all of it by itself,
-later; this does it now, beside the server or without one.
+later; this does it now, beside the server or without one. With `--prune` it also deletes what ended
+longer than JOURNAL_RETENTION_DAYS ago.
 
 Exit code 0: nothing is left unfinished. 1: something is; the last error of each is shown. 2: HubSpot
 could not be reached, and nothing was tried.
@@ -48,6 +49,7 @@ class Command(BaseCommand):
             help=f"for the desk's lease and for HubSpot, in all ({DEFAULT_WAIT_S:.0f})",
         )
         parser.add_argument("--json", action="store_true", help="print JSON, not tables")
+        parser.add_argument("--prune", action="store_true", help="delete old entries too")
         running_server.add_arguments(parser)
 
     @override
@@ -61,20 +63,21 @@ class Command(BaseCommand):
                     "HubSpot cannot be reached; nothing was tried.", returncode=COULD_NOT_ASK
                 )
             report = finish_by_hand(booking, deadline, threading.Event().wait)
+            pruned = booking.prune() if options["prune"] else None
             families = changed(report)
             told = (
                 "" if not families else running_server.told(options, settings.CRON_SECRET, families)
             )
         finally:
             composition.close()
-        self._print(report, told, as_text=options["json"])
+        self._print(report, told, pruned, machine=options["json"])
         if not report.finished:
             sys.exit(SOMETHING_LEFT)
 
-    def _print(self, report: Report, told: str, *, as_text: bool) -> None:
-        if as_text:
-            data = orjson.dumps(as_json(report, told), option=orjson.OPT_INDENT_2)
-            self.stdout.write(data.decode())
+    def _print(self, report: Report, told: str, pruned: int | None, *, machine: bool) -> None:
+        if machine:
+            data = as_json(report) | {"told": told, "pruned": pruned}
+            self.stdout.write(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
             return
         if report.ended or report.unfinished:
             self.stdout.write(rendered(table_of(report)))
@@ -82,6 +85,8 @@ class Command(BaseCommand):
             self.stdout.write(sentence)
         if told:
             self.stdout.write(told)
+        if pruned is not None:
+            self.stdout.write(f"{pruned} old entries deleted.")
 
 
 def changed(report: Report) -> list[str]:
@@ -136,7 +141,7 @@ def sentences_of(report: Report) -> list[str]:
     return sentences
 
 
-def as_json(report: Report, told: str) -> dict[str, Any]:
+def as_json(report: Report) -> dict[str, Any]:
     found, left = report.found, report.left
     return {
         "ok": report.finished,
@@ -158,7 +163,6 @@ def as_json(report: Report, told: str) -> dict[str, Any]:
             "waiting": len(left.reviews),
         },
         "deskWasBusy": report.desk_was_busy,
-        "told": told,
     }
 
 

@@ -168,3 +168,28 @@ def test_the_desk_that_vanished_is_taken_over_from(
     assert code == 0, printed
     assert credit_of(portal, alice) == 4
     assert CreditReview.objects.count() == RecountRequest.objects.count() == 0
+
+
+def test_old_entries_are_deleted_and_what_is_unfinished_or_unsent_stays(
+    settings: Settings, school: School
+) -> None:
+    settings.DESK = DeskConfig(retention_days=30)
+    composition.close()
+    students = [school.portal.student(name) for name in ("old", "young", "unsent", "unfinished")]
+    for number, student in enumerate(students):
+        create(school.api, student, school.portal.exam(in_days=5 + number), f"key-{number}")
+    composition.close()
+    now = timezone.now()
+    JournalEntry.objects.update(changed_at=now - timedelta(days=31))
+    JournalEntry.objects.filter(idempotency_key="key-1").update(changed_at=now - timedelta(days=29))
+    OutboxNote.objects.update(state=NoteState.SENT)
+    unsent = OutboxNote.objects.filter(entry__idempotency_key="key-2")
+    unsent.update(state=NoteState.WAITING)
+    JournalEntry.objects.filter(idempotency_key="key-3").update(state=State.WRITTEN)
+
+    pruned = composition.services().booking.prune()
+
+    left = set(JournalEntry.objects.values_list("idempotency_key", flat=True))
+    assert (pruned, left) == (1, {"key-1", "key-2", "key-3"})
+    assert ran("--prune")[1].endswith("1 old entries deleted.\n")  # its note is sent now
+    assert not JournalEntry.objects.filter(idempotency_key="key-2").exists()
