@@ -19,6 +19,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from booking_api.desk.assembly import BookingDesk, assemble
+from booking_api.desk.events import DeskEvent, DeskObserver
 from booking_api.desk.tools import Tools
 from booking_api.queries.composed import ComposedLoaders
 from booking_api.queries.portal import Portal
@@ -85,6 +86,7 @@ class Composition:
         self._services: Services | None = None
         self._observers: list[Observer] = []
         self._webhook_observers = WebhookObservers()
+        self._desk_observers: list[DeskObserver] = []
 
     def observe_calls(self, observer: Observer) -> None:
         """Tell `observer` of every call to HubSpot; does nothing the second time."""
@@ -102,6 +104,12 @@ class Composition:
             if observer not in self._webhook_observers.of_events:
                 self._webhook_observers.of_events.append(observer)
                 self._webhook_observers.of_inbox.append(of_inbox)
+
+    def observe_desk(self, observer: DeskObserver) -> None:
+        """Tell `observer` of what the booking desk does; does nothing the second time."""
+        with self._lock:
+            if observer not in self._desk_observers:
+                self._desk_observers.append(observer)
 
     def services(self) -> Services:
         """Return this process's services; raise ConfigurationError for a bad portal profile."""
@@ -123,6 +131,10 @@ class Composition:
             services.cached.cache.close()
             services.client.close()
 
+    def _tell_desk(self, event: DeskEvent) -> None:
+        for observer in self._desk_observers:
+            observer(event)
+
     def _build(self) -> Services:
         profile = load_profile(settings.HUBSPOT_PORTAL)
         client = build_client(
@@ -137,7 +149,7 @@ class Composition:
         )
         cached = cached_portal(profile, client, hubspot, settings.CACHE, self.clocks)
         cached.cache.invalidation.observe(note_invalidation)
-        booking = booking_desk(profile, client, hubspot, cached, self.clocks)
+        booking = booking_desk(profile, client, hubspot, cached, self.clocks, self._tell_desk)
         return Services(
             pid=os.getpid(),
             profile=profile,
@@ -190,6 +202,7 @@ def booking_desk(
     hubspot: PortalReads,
     cached: CachedPortal,
     clocks: Clocks,
+    tell: DeskObserver,
 ) -> BookingDesk:
     link_types = LinkTypes(profile, client.transport)
     return assemble(
@@ -202,6 +215,7 @@ def booking_desk(
             fan_out=client.fan_outs[Priority.PEOPLE],
             config=settings.DESK,
             now=clocks.now,
+            tell=tell,
         )
     )
 
@@ -210,6 +224,7 @@ _composition = Composition()
 services = _composition.services
 observe_calls = _composition.observe_calls
 observe_webhooks = _composition.observe_webhooks
+observe_desk = _composition.observe_desk
 close = _composition.close
 
 

@@ -24,6 +24,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from booking_api.desk import errors, journal
 from booking_api.desk.cancels import serve_cancels
 from booking_api.desk.creates import serve_creates
+from booking_api.desk.events import TakenOver, served
 from booking_api.desk.lease import Held, LeaseKeeper, LeaseLost
 from booking_api.desk.models import UNFINISHED, JournalEntry, Kind, State
 from booking_api.desk.queue import Queue
@@ -198,6 +199,7 @@ class Desk:
         may have written: it was perhaps only paused."""
         tools = self._tools
         log.warning("lease_taken_over", epoch=held.epoch)
+        tools.tell(TakenOver(epoch=held.epoch))
         self._stopping.wait(tools.config.grace_s)
         held.renew()
         now = tools.now()
@@ -223,7 +225,7 @@ class Desk:
         now = tools.now()
         journal.give_up_waiting(now)
         due = journal.unfinished(now)
-        self._serve(partial(recover, tools, held, due), due)
+        self._serve(partial(recover, tools, held, due), due, recovery=True)
         done = len(due) > 0
         for kind, serve in LINES:
             rows = journal.take([kind], tools.now())
@@ -235,12 +237,16 @@ class Desk:
     def _finish(self, held: Held) -> None:
         tools = self._tools
         while due := journal.unfinished(tools.now()):
-            self._serve(partial(recover, tools, held, due), due)
+            self._serve(partial(recover, tools, held, due), due, recovery=True)
         while review(tools, held) > 0:
             pass
 
     def _serve(
-        self, serve: Callable[[Collection[Meter]], None], rows: Sequence[JournalEntry]
+        self,
+        serve: Callable[[Collection[Meter]], None],
+        rows: Sequence[JournalEntry],
+        *,
+        recovery: bool = False,
     ) -> None:
         """Serve rows and let their callers go, whatever happens."""
         try:
@@ -253,6 +259,8 @@ class Desk:
         except Exception as error:
             log.exception("group_failed", entries=[row.id for row in rows])
             self._set_aside(rows, error)
+        if len(rows) > 0:
+            self._tools.tell(served(rows, recovery=recovery))
         self._queue.deliver(rows)
         if len(rows) > 0:
             self.after_serving()

@@ -20,6 +20,7 @@ import structlog
 from django.db.models import Q
 
 from booking_api.desk import journal
+from booking_api.desk.events import Mended
 from booking_api.desk.lease import Held
 from booking_api.desk.models import UNFINISHED, CreditReview, JournalEntry, State
 from booking_api.desk.tools import Tools
@@ -126,6 +127,7 @@ def _mended(tools: Tools, held: Held, one: CreditReview, history: CreditHistory)
             written = tools.writes.set_credits({contact.id: (name, expected)}, tools.step(held))
             tools.forget([contact_tag(contact.id)])
             written.require_complete()
+            tools.tell(Mended(credit_property=name))
     return True
 
 

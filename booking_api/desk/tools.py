@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from booking_api.desk.config import DeskConfig
+from booking_api.desk.events import DeskObserver, nobody
 from booking_api.desk.lease import Held
 from cache_layer import Cache, Cause
 from hubspot_sync.context import CallContext, Priority
@@ -21,7 +22,8 @@ from hubspot_sync.writes import PortalWrites
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tools:
-    """`hubspot` reads HubSpot itself, never the cache; `now` is the wall clock, aware."""
+    """`hubspot` reads HubSpot itself, never the cache; `now` is the wall clock, aware; `tell` hears
+    of what was done."""
 
     profile: PortalProfile
     hubspot: PortalReads
@@ -31,6 +33,7 @@ class Tools:
     fan_out: FanOut
     config: DeskConfig
     now: Callable[[], datetime]
+    tell: DeskObserver = nobody
 
     def step(
         self,

@@ -19,10 +19,13 @@ from prometheus_client import (
 )
 
 from booking_api import composition
+from booking_api.desk.events import DeskEvent, Mended, Served, TakenOver
+from booking_api.ops.waiting import WaitingWork
 from hubspot_sync.ledger import CallRecord
 from hubspot_sync.webhooks.handled import Handled
 
 # From the moment it is seen to the day after, when HubSpot gives up.
+GROUP_SIZES = (1, 2, 5, 10, 20, 50, 100)
 DELAYS_S = (0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 1_800, 7_200, 86_400)
 
 
@@ -75,6 +78,32 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )
 
+        self.desk_requests = Counter(
+            "mocks_desk_requests",
+            "Requests the booking desk took up, by kind and outcome; one may be unfinished first and "
+            "done in a recovery.",
+            ["kind", "outcome"],
+            registry=self.registry,
+        )
+        self.desk_groups = Histogram(
+            "mocks_desk_group_size",
+            "How many requests the booking desk served at once.",
+            ["recovery"],
+            buckets=GROUP_SIZES,
+            registry=self.registry,
+        )
+        self.desk_takeovers = Counter(
+            "mocks_desk_takeovers",
+            "Leases taken from a desk that never gave its own back.",
+            registry=self.registry,
+        )
+        self.credits_mended = Counter(
+            "mocks_desk_credits_mended",
+            "Credits that were not what the journal makes them, and were set right.",
+            ["credit"],
+            registry=self.registry,
+        )
+
     def observe_call(self, record: CallRecord) -> None:
         status = 0 if record.status is None else record.status
         self.hubspot_calls.labels(record.operation, record.object_type, status).observe(
@@ -91,6 +120,17 @@ class Metrics:
     def observe_inbox(self, waiting: int) -> None:
         self.webhooks_waiting.set(waiting)
 
+    def observe_desk(self, event: DeskEvent) -> None:
+        match event:
+            case Served():
+                for (kind, outcome), number in event.outcomes.items():
+                    self.desk_requests.labels(kind, outcome).inc(number)
+                self.desk_groups.labels(str(event.recovery).lower()).observe(event.size)
+            case TakenOver():
+                self.desk_takeovers.inc()
+            case Mended():
+                self.credits_mended.labels(event.credit_property).inc()
+
 
 @cache
 def metrics() -> Metrics:
@@ -98,9 +138,11 @@ def metrics() -> Metrics:
 
 
 def start() -> None:
-    """Observe the calls this process will make, and its webhooks; called when a server loads the application."""
+    """Observe the calls this process will make, its webhooks and its desk; called when a server loads the
+    application."""
     composition.observe_calls(metrics().observe_call)
     composition.observe_webhooks(metrics().observe_webhooks, metrics().observe_inbox)
+    composition.observe_desk(metrics().observe_desk)
 
 
 def observe_request(*, method: str, route: str, status: int, took_s: float) -> None:
@@ -110,8 +152,10 @@ def observe_request(*, method: str, route: str, status: int, took_s: float) -> N
 
 def exposition() -> bytes:
     """Return the metrics in Prometheus' text format."""
-    if settings.PROMETHEUS_MULTIPROC_DIR == "":
-        return generate_latest(metrics().registry)
-    registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
+    waiting = CollectorRegistry()
+    waiting.register(WaitingWork())
+    own = metrics().registry
+    if settings.PROMETHEUS_MULTIPROC_DIR != "":
+        own = CollectorRegistry()
+        multiprocess.MultiProcessCollector(own)  # type: ignore[no-untyped-call]
+    return generate_latest(own) + generate_latest(waiting)

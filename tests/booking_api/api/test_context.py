@@ -57,6 +57,7 @@ def test_a_request_that_asked_nobody_cost_nothing(api: Api) -> None:
     assert timing.groups() == ("0", "0.0", "bypass")
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/", "/api/unknown", "/nothing", "/metrics"])
 def test_every_response_carries_both_headers(path: str, api: Api) -> None:
     reply = api.get(path)
@@ -91,6 +92,7 @@ def test_a_browser_may_ask_before_it_posts(api: Api) -> None:
     assert "idempotency-key" in reply.headers["Access-Control-Allow-Headers"]
 
 
+@pytest.mark.django_db
 def test_requests_and_calls_are_counted_by_route_without_any_e_mail(
     api: Api, portal: Portal
 ) -> None:

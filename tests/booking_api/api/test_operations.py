@@ -43,6 +43,7 @@ def test_without_hubspot_it_is_not_ready_and_says_so(api: Api, portal: Portal) -
     assert reply.body["error"] == "No answer from: hubspot."
 
 
+@pytest.mark.django_db
 def test_metrics_are_in_prometheus_own_format(api: Api) -> None:
     reply = api.get("/metrics")
 

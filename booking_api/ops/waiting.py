@@ -1,0 +1,81 @@
+"""What waits in the database for the booking desk and its helpers, read when somebody asks for it.
+
+It is the deployment's, whichever process answers. A database that does not answer is missing from
+the metrics, and stops nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.db import DatabaseError
+from django.db.models import Count, Min, QuerySet
+from django.utils import timezone
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+from booking_api.desk.models import (
+    UNFINISHED,
+    CreditReview,
+    JournalEntry,
+    NoteState,
+    OutboxNote,
+    RecountRequest,
+    State,
+)
+
+log = structlog.get_logger(__name__)
+
+
+class WaitingWork(Collector):
+    """Numbers and ages, as gauges."""
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: being registered must not ask the database."""
+        return iter(())
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        number = GaugeMetricFamily(
+            "mocks_desk_waiting", "Rows waiting in the database, by what they are.", labels=["what"]
+        )
+        oldest = GaugeMetricFamily(
+            "mocks_desk_oldest_waiting_seconds",
+            "Age of the oldest of them; 0 where none waits.",
+            labels=["what"],
+        )
+        try:
+            for what, rows, field in _waiting():
+                count, since = _counted(rows, field)
+                number.add_metric([what], count)
+                oldest.add_metric([what], _age_s(since))
+        except DatabaseError as error:
+            log.warning("waiting_work_not_counted", error=str(error))
+            return
+        yield number
+        yield oldest
+
+
+def _waiting() -> Iterator[tuple[str, QuerySet[Any], str]]:
+    """Name what waits, and the field that says since when."""
+    entries, notes = JournalEntry.objects.order_by(), OutboxNote.objects.order_by()
+    unsent = (NoteState.WAITING, NoteState.SENDING)
+    yield "requests", entries.filter(state=State.QUEUED), "arrived_at"
+    yield "unfinished", entries.filter(state__in=UNFINISHED), "arrived_at"
+    yield "notes", notes.filter(state__in=unsent), "noted_at"
+    yield "recounts", RecountRequest.objects.order_by(), "asked_at"
+    yield "credit_reviews", CreditReview.objects.order_by(), "asked_at"
+
+
+def _counted(rows: QuerySet[Any], field: str) -> tuple[int, datetime | None]:
+    found = rows.aggregate(number=Count("id"), since=Min(field))
+    return found["number"], found["since"]
+
+
+def _age_s(since: datetime | None) -> float:
+    return 0.0 if since is None else max(0.0, (timezone.now() - since).total_seconds())
