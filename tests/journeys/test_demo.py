@@ -123,11 +123,13 @@ def test_the_lines_it_prints_work_when_pasted(demo: Demo) -> None:
         for line in curl_lines(banner)
     ]
 
-    assert len(answers) == 3
+    assert len(answers) == 5
     assert all(answer["success"] for answer in answers)
     assert answers[0]["data"]["pagination"]["total"] > 0
     assert len(answers[1]["data"]) > 0
     assert answers[2]["data"]["eligible"] is True
+    assert answers[3]["data"]["credit_details"]["remaining_credits"] == 3
+    assert answers[4]["data"]["status"] == "cancelled"
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP], ids=["ctrl-c", "window-closed"])

@@ -27,6 +27,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from typing_extensions import override
 
+from booking_api.management.demo_banner import banner
 from booking_api.management.ports import LAST_PORT, port_number, why_not
 
 HOST = "127.0.0.1"
@@ -67,7 +68,8 @@ class Command(BaseCommand):
                     sandbox_url = self._start_sandbox(options, children, log, stop)
                     api_url = self._start_api(options, children, sandbox_url, stop)
                 if not stop.is_set():
-                    self.stdout.write(banner(api_url, sandbox_url, password, options["portal"]))
+                    login = None if password is None else f"user {DEMO_USER}, password {password}"
+                    self.stdout.write(banner(api_url, sandbox_url, login, options["portal"]))
                     self.stdout.flush()
                 self._wait(children, stop)
         finally:
@@ -206,32 +208,3 @@ def without_sandbox(sandbox: subprocess.Popen[Any]) -> str:
         f"The sandbox has ended ({sandbox.returncode}); without it the API answers 503. "
         f"To bring it back:\n  {command}"
     )
-
-
-STUDENTS = {
-    "default": ("S1001", "ada.lovelace@example.org", "clinical"),
-    "prepdoctors": ("S1001", "ada.lovelace@example.org", "Clinical%20Skills"),
-}
-
-
-def banner(api_url: str, sandbox_url: str, password: str | None, portal: str) -> str:
-    """Return what a newcomer needs: addresses, the login, lines to paste."""
-    login = f"user {DEMO_USER}, password {password}"
-    if password is None:
-        login = "with an administrator of your database (manage.py changepassword helps)"
-    student_id, email, mock_type = STUDENTS[portal]
-    pair = f"student_id={student_id}&email={email}"
-    body = f'{{"student_id": "{student_id}", "email": "{email}", "mock_type": "{mock_type}"}}'
-    return f"""
-  API        {api_url}/            documentation {api_url}/api/docs
-  Admin      {api_url}/admin/      {login}
-  Sandbox    {sandbox_url}/_sandbox/calls   what HubSpot was asked
-
-  Try:
-    curl '{api_url}/api/bookings/list?{pair}'
-    curl '{api_url}/api/mock-exams/available?mock_type={mock_type}'
-    curl -X POST '{api_url}/api/mock-exams/validate-credits' -H 'Content-Type: application/json' \\
-         -d '{body.replace("%20", " ")}'
-
-  Ctrl-C ends everything.
-"""
