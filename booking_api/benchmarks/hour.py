@@ -120,6 +120,7 @@ def walking(sandbox: Sandbox, cache: CacheConfig, size: Size, seed: int) -> Iter
             HUBSPOT=hubspot_config(sandbox.url),
             HUBSPOT_PORTAL="default",
             CACHE=cache,
+            CORRECT_COUNTS=False,
             REDIS_URL="",
             THROTTLE_RATES={"reads": None, "failed_pairs": None},
         ):

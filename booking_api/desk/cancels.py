@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -32,6 +32,8 @@ from booking_api.rules.exams import booking_ends_at, exam_linked
 from hubspot_sync.errors import HubSpotError, NotFound, Refused
 from hubspot_sync.ledger import Meter
 from hubspot_sync.records import Booking, MockExam
+
+AN_ANSWER: Final = range(200, 300)
 
 log = structlog.get_logger(__name__)
 
@@ -76,11 +78,12 @@ def cancel_bookings(
 
 def note_unchanged(row: JournalEntry, error: HubSpotError | None, tools: Tools) -> None:
     """A booking's change was not confirmed: refuse it where it certainly was not made, otherwise
-    look again. None stands for a booking that is gone."""
+    look again. None stands for a booking that is gone. HubSpot's word on one of many (a 207's) is
+    certain only where it is a refusal."""
     log.warning("booking_not_changed", entry=row.id, error="gone" if error is None else str(error))
     if error is None or isinstance(error, Refused | NotFound):
         journal.refuse(row, InvalidRequest("HubSpot does not accept this change of the booking."))
-    elif error.may_have_taken_effect or row.attempts > 0:
+    elif error.may_have_taken_effect or error.status in AN_ANSWER or row.attempts > 0:
         journal.postpone(row, error, tools.now())
     else:
         journal.refuse(row, not_served(error))

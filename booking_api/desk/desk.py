@@ -82,6 +82,9 @@ class Desk:
         self._thread: threading.Thread | None = None
         self.after_serving: Callable[[], None] = lambda: None
         """Called once rows were served: notes and recounts may be waiting."""
+        self.serves_callers = True
+        """False for a command beside a server, which does jobs alone: what is written for a caller
+        must be forgotten by the cache that caller reads, and a cache may be its process's own."""
 
     # For callers --------------------------------------------------------------------------------
 
@@ -100,11 +103,20 @@ class Desk:
         return Answered(row.answer, key, replayed=not place.own)
 
     def run(self, do: Callable[[Held], T]) -> Future[T]:
-        """Have something done in the desk's own thread while it holds the lease."""
+        """Have something done in the desk's own thread while it holds the lease; what comes when
+        the desk has ended is cancelled."""
         future: Future[T] = Future()
-        self._jobs.append(_Job(do, future))
+        with self._starting:
+            if self._stopping.is_set():
+                future.cancel()
+                return future
+            self._jobs.append(_Job(do, future))
         self.wake()
         return future
+
+    def finish(self) -> Future[None]:
+        """Have this process finish all that was begun, and do the credit reviews that are due."""
+        return self.run(self._finish)
 
     def epoch(self) -> int:
         """Return the epoch of the desk at work now, or of the last one."""
@@ -123,7 +135,8 @@ class Desk:
 
     def close(self) -> None:
         """Let the group under way end, give the lease back, and end."""
-        self._stopping.set()
+        with self._starting:
+            self._stopping.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join(timeout=STOP_WITHIN_S)
@@ -163,7 +176,9 @@ class Desk:
         waited_for = self._queue.waited_for
         if waited_for:
             self._queue.look_up(waited_for)
-        if len(self._jobs) == 0 and not journal.anything_to_do(self._tools.now()):
+        if len(self._jobs) == 0 and not (
+            self.serves_callers and journal.anything_to_do(self._tools.now())
+        ):
             return False
         held = self._keeper.acquire()
         if held is None:
@@ -202,6 +217,8 @@ class Desk:
 
     def _one_round(self, held: Held) -> bool:
         """Do some of everything there is; say whether there was anything."""
+        if not self.serves_callers:
+            return self._do_job(held)
         tools = self._tools
         now = tools.now()
         journal.give_up_waiting(now)
@@ -214,6 +231,13 @@ class Desk:
                 self._serve(partial(serve, tools, held, rows), rows)
                 done = True
         return self._do_job(held) or review(tools, held) > 0 or done
+
+    def _finish(self, held: Held) -> None:
+        tools = self._tools
+        while due := journal.unfinished(tools.now()):
+            self._serve(partial(recover, tools, held, due), due)
+        while review(tools, held) > 0:
+            pass
 
     def _serve(
         self, serve: Callable[[Collection[Meter]], None], rows: Sequence[JournalEntry]

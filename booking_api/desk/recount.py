@@ -9,6 +9,7 @@ unknown is never written as a zero.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
 from typing import Final
@@ -83,6 +84,8 @@ class Recount:
         except FutureTimeout:
             done.cancel()
             return [_uncorrected(counts[id_], "The desk was busy.") for id_ in exam_ids]
+        except CancelledError:
+            return [_uncorrected(counts[id_], "The desk has ended.") for id_ in exam_ids]
         return [corrected[id_] for id_ in exam_ids]
 
     def _correct(

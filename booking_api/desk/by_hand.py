@@ -1,0 +1,131 @@
+"""Finishing by hand: everything that is waiting is due now, and what became of it is told.
+
+A running server does the same by itself; this is for an operator who will not wait for the next
+attempt, or who has no server running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from booking_api.desk.assembly import BookingDesk
+from booking_api.desk.lease import LeaseLost
+from booking_api.desk.models import (
+    ENDED,
+    UNFINISHED,
+    CreditReview,
+    JournalEntry,
+    NoteState,
+    OutboxNote,
+    RecountRequest,
+)
+from hubspot_sync.deadlines import Deadline
+
+BETWEEN_LOOKS_S: Final = 0.2
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Left:
+    """What is waiting to be done; rows by id."""
+
+    entries: frozenset[int]
+    notes: frozenset[int]
+    recounts: frozenset[int]
+    reviews: frozenset[int]
+
+    @property
+    def nothing(self) -> bool:
+        return not (self.entries or self.notes or self.recounts or self.reviews)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What was waiting at the beginning, what ended of it, and what is still waiting. `desk_was_busy`
+    says that the lease was not to be had."""
+
+    found: Left
+    left: Left
+    ended: tuple[JournalEntry, ...]
+    unfinished: tuple[JournalEntry, ...]
+    notes_sent: int
+    notes_refused: int
+    desk_was_busy: bool
+
+    @property
+    def finished(self) -> bool:
+        return self.left.nothing
+
+
+def waiting() -> Left:
+    """Return what is waiting now."""
+    return Left(
+        entries=_ids(JournalEntry, state__in=UNFINISHED),
+        notes=_ids(OutboxNote, state__in=(NoteState.WAITING, NoteState.SENDING)),
+        recounts=_ids(RecountRequest),
+        reviews=_ids(CreditReview),
+    )
+
+
+def make_due(
+    entries: Collection[int], notes: Collection[int], now: datetime, recounts: Collection[int] = ()
+) -> None:
+    """Let these rows be looked at now, where nobody is at it. A note that is being sent is whose
+    claim it is; and a credit review is not due before the desk it is about has fallen silent."""
+    JournalEntry.objects.filter(id__in=entries, state__in=UNFINISHED).update(next_attempt_at=None)
+    OutboxNote.objects.filter(id__in=notes, state=NoteState.WAITING).update(next_attempt_at=now)
+    RecountRequest.objects.filter(id__in=recounts).update(next_attempt_at=now)
+
+
+def finish_by_hand(
+    booking: BookingDesk, deadline: Deadline, pause: Callable[[float], object]
+) -> Report:
+    """Finish what is waiting, until nothing is or the deadline has passed."""
+    found = waiting()
+    make_due(found.entries, found.notes, booking.tools.now(), found.recounts)
+    busy = not _journal_finished(booking, deadline)
+    for worker in booking.workers:
+        worker.wake()
+    while not waiting().nothing and deadline.remaining_s() > 0:
+        pause(BETWEEN_LOOKS_S)
+        busy = not _journal_finished(booking, deadline)
+    return _report(found, busy=busy)
+
+
+def _journal_finished(booking: BookingDesk, deadline: Deadline) -> bool:
+    """Have the desk finish what is due; say whether it came to it."""
+    done = booking.desk.finish()
+    try:
+        done.result(timeout=max(0.0, deadline.remaining_s()))
+    except FutureTimeout:
+        return not done.cancel()
+    except LeaseLost as error:
+        log.warning("lease_lost", error=str(error))
+        return False
+    return True
+
+
+def _report(found: Left, *, busy: bool) -> Report:
+    entries = JournalEntry.objects.filter(id__in=found.entries).order_by("id")
+    notes = OutboxNote.objects.filter(id__in=found.notes)
+    left = waiting()
+    return Report(
+        found=found,
+        left=left,
+        ended=tuple(entries.filter(state__in=ENDED)),
+        unfinished=tuple(JournalEntry.objects.filter(id__in=left.entries).order_by("id")),
+        notes_sent=notes.filter(state=NoteState.SENT).count(),
+        notes_refused=notes.filter(state=NoteState.REFUSED).count(),
+        desk_was_busy=busy,
+    )
+
+
+def _ids(kind: type, **which: object) -> frozenset[int]:
+    return frozenset(kind.objects.filter(**which).values_list("id", flat=True))  # type: ignore[attr-defined]

@@ -1,0 +1,175 @@
+"""`manage.py finish_bookings`: recovery by hand, saying what it did.
+
+Finishes the bookings, cancels and changes that the journal shows unfinished, sends the notes that
+are waiting, counts the exams that are to be counted. A running server does all of it by itself,
+later; this does it now, beside the server or without one.
+
+Exit code 0: nothing is left unfinished. 1: something is; the last error of each is shown. 2: HubSpot
+could not be reached, and nothing was tried.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from argparse import ArgumentParser
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from rich.table import Table
+from typing_extensions import override
+
+from booking_api import composition
+from booking_api.desk.by_hand import Report, finish_by_hand
+from booking_api.desk.models import JournalEntry
+from booking_api.management import running_server
+from booking_api.management.output import rendered
+from booking_api.ops.health import hubspot_answers
+from hubspot_sync.context import CallContext, Priority
+from hubspot_sync.deadlines import Deadline
+
+SOMETHING_LEFT, COULD_NOT_ASK = 1, 2
+DEFAULT_WAIT_S = 60.0
+
+
+class Command(BaseCommand):
+    help = "Finish what was begun and send what is waiting; exit 1 where something is left."
+
+    @override
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--wait",
+            type=float,
+            default=DEFAULT_WAIT_S,
+            metavar="SECONDS",
+            help=f"for the desk's lease and for HubSpot, in all ({DEFAULT_WAIT_S:.0f})",
+        )
+        parser.add_argument("--json", action="store_true", help="print JSON, not tables")
+        running_server.add_arguments(parser)
+
+    @override
+    def handle(self, *args: Any, **options: Any) -> None:
+        booking = composition.services().booking
+        booking.desk.serves_callers = False
+        deadline = Deadline.after(options["wait"])
+        try:
+            if not hubspot_answers(CallContext(deadline=deadline, priority=Priority.BACKGROUND)):
+                raise CommandError(
+                    "HubSpot cannot be reached; nothing was tried.", returncode=COULD_NOT_ASK
+                )
+            report = finish_by_hand(booking, deadline, threading.Event().wait)
+            families = changed(report)
+            told = (
+                "" if not families else running_server.told(options, settings.CRON_SECRET, families)
+            )
+        finally:
+            composition.close()
+        self._print(report, told, as_text=options["json"])
+        if not report.finished:
+            sys.exit(SOMETHING_LEFT)
+
+    def _print(self, report: Report, told: str, *, as_text: bool) -> None:
+        if as_text:
+            data = orjson.dumps(as_json(report, told), option=orjson.OPT_INDENT_2)
+            self.stdout.write(data.decode())
+            return
+        if report.ended or report.unfinished:
+            self.stdout.write(rendered(table_of(report)))
+        for sentence in sentences_of(report):
+            self.stdout.write(sentence)
+        if told:
+            self.stdout.write(told)
+
+
+def changed(report: Report) -> list[str]:
+    """Return the cache's families that may show what was before."""
+    if report.ended or report.found.reviews:
+        return [family.name for family in composition.services().cached.cache.catalogue]
+    return ["exams"] if report.found.recounts else []
+
+
+def table_of(report: Report) -> Table:
+    """Return the rows that were or are unfinished. E-mails stay out: what is printed is kept."""
+    table = Table(title="Begun and not finished")
+    for heading in (
+        "entry",
+        "what",
+        "contact",
+        "exam",
+        "booking",
+        "now",
+        "age",
+        "tries",
+        "last error",
+    ):
+        table.add_column(heading, overflow="fold")
+    for rows, style in ((report.ended, "green"), (report.unfinished, "red")):
+        for row in rows:
+            table.add_row(
+                *(str(row.id), row.kind, row.contact_id, row.exam_id, row.record_id, row.state),
+                *(age_of(row), str(row.attempts), row.last_error),
+                style=style,
+            )
+    return table
+
+
+def age_of(row: JournalEntry) -> str:
+    return f"{(timezone.now() - row.arrived_at).total_seconds():.0f} s"
+
+
+def sentences_of(report: Report) -> list[str]:
+    found, left = report.found, report.left
+    if found.nothing and left.nothing:
+        return ["Nothing was unfinished."]
+    sentences = [
+        f"Journal: {len(report.ended)} finished, {len(left.entries)} still unfinished.",
+        f"Notes: {report.notes_sent} sent, {report.notes_refused} refused by HubSpot, "
+        f"{len(left.notes)} still waiting.",
+        f"Recounts: {len(found.recounts - left.recounts)} done, {len(left.recounts)} still waiting.",
+        f"Credit reviews: {len(found.reviews - left.reviews)} done, {len(left.reviews)} still waiting.",
+    ]
+    if report.desk_was_busy:
+        sentences.append("Another desk held the lease all the time; it may be at work on these.")
+    return sentences
+
+
+def as_json(report: Report, told: str) -> dict[str, Any]:
+    found, left = report.found, report.left
+    return {
+        "ok": report.finished,
+        "journal": {
+            "finished": [entry_json(row) for row in report.ended],
+            "unfinished": [entry_json(row) for row in report.unfinished],
+        },
+        "notes": {
+            "sent": report.notes_sent,
+            "refused": report.notes_refused,
+            "waiting": len(left.notes),
+        },
+        "recounts": {
+            "done": len(found.recounts - left.recounts),
+            "waiting": len(left.recounts),
+        },
+        "creditReviews": {
+            "done": len(found.reviews - left.reviews),
+            "waiting": len(left.reviews),
+        },
+        "deskWasBusy": report.desk_was_busy,
+        "told": told,
+    }
+
+
+def entry_json(row: JournalEntry) -> dict[str, Any]:
+    return {
+        "entry": row.id,
+        "kind": row.kind,
+        "state": row.state,
+        "contactId": row.contact_id,
+        "examId": row.exam_id,
+        "bookingId": row.record_id,
+        "attempts": row.attempts,
+        "lastError": row.last_error,
+    }

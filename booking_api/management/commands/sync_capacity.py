@@ -1,0 +1,171 @@
+"""`manage.py sync_capacity`: are the stored counts of exams what their bookings say? Corrects them.
+
+Exit code 0: all were counted. 1: some exams are not known, or their correction could not be written.
+2: HubSpot could not be reached.
+
+    manage.py sync_capacity                    every upcoming exam of every type
+    manage.py sync_capacity --type clinical    of one type
+    manage.py sync_capacity --exam 1234 5678   these exams
+    manage.py sync_capacity --dry-run          look, change nothing
+    manage.py sync_capacity --json             the same for a machine
+
+Works beside a running server: corrections wait for the booking desk's lease like everything else.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from typing_extensions import override
+
+from booking_api import composition
+from booking_api.api.capacity import as_json
+from booking_api.desk.recount import ExamCount, no_answer, upcoming_exam_ids
+from booking_api.management import running_server
+from booking_api.management.output import rendered
+from hubspot_sync.context import CallContext, Priority
+from hubspot_sync.deadlines import Deadline
+from hubspot_sync.errors import HubSpotError
+from hubspot_sync.portal.profile import PortalProfile
+
+SOME_UNKNOWN, COULD_NOT_ASK = 1, 2
+PATIENCE_S = 3600.0
+AT_ONCE = 500
+"""Half of what one association read takes: a long run shows where it is, for one call more."""
+MOST_SHOWN = 50
+RECORD_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
+
+
+def record_id(text: str) -> str:
+    if RECORD_ID.fullmatch(text) is None:
+        raise ArgumentTypeError(f"{text!r} is no HubSpot record id")
+    return text
+
+
+class Command(BaseCommand):
+    help = "Count exams' bookings and correct the stored counts; exit 1 where some are not known."
+
+    @override
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument("--exam", nargs="+", type=record_id, metavar="ID", help="these exams")
+        which.add_argument("--type", help="upcoming exams of this mock type")
+        parser.add_argument("--dry-run", action="store_true", help="look, change nothing")
+        parser.add_argument("--json", action="store_true", help="print JSON, not a table")
+        running_server.add_arguments(parser)
+
+    @override
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            counts = counted(options)
+            if no_answer(counts):
+                raise CommandError(
+                    f"HubSpot could not be asked: {counts[0].error}", returncode=COULD_NOT_ASK
+                )
+            told = ""
+            if any(one.updated for one in counts):
+                told = running_server.told(options, settings.CRON_SECRET, ["exams"])
+        except HubSpotError as error:
+            sentence = f"HubSpot could not be asked: {error.message}"
+            raise CommandError(sentence, returncode=COULD_NOT_ASK) from error
+        finally:
+            composition.close()
+        self._print(counts, told, options)
+        if any(one.error for one in counts):
+            sys.exit(SOME_UNKNOWN)
+
+    def _print(self, counts: Sequence[ExamCount], told: str, options: dict[str, Any]) -> None:
+        data = as_json(counts, dry_run=options["dry_run"])
+        if options["json"]:
+            ok = data["summary"]["failed"] == 0
+            report = orjson.dumps({"ok": ok, **data, "told": told}, option=orjson.OPT_INDENT_2)
+            self.stdout.write(report.decode())
+            return
+        self.stdout.write(rendered(table_of(counts)))
+        self.stdout.write(sentence_of(data["summary"], dry_run=options["dry_run"]))
+        if told:
+            self.stdout.write(told)
+
+
+def counted(options: dict[str, Any]) -> tuple[ExamCount, ...]:
+    """Count the exams asked for and have them corrected; raise HubSpotError where not even which
+    exams there are could be learnt."""
+    built = composition.services()
+    built.booking.desk.serves_callers = False
+    context = CallContext(deadline=Deadline.after(PATIENCE_S), priority=Priority.BACKGROUND)
+    ids = options["exam"]
+    if ids is None:
+        types = types_of(built.profile, options["type"])
+        ids = upcoming_exam_ids(built.booking.tools, types, context)
+    counts: list[ExamCount] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns,
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=options["json"] or len(ids) <= AT_ONCE,
+    ) as progress:
+        task = progress.add_task("exams", total=len(ids))
+        for start in range(0, len(ids), AT_ONCE):
+            some = ids[start : start + AT_ONCE]
+            counts += built.booking.recount.recount(some, context, dry_run=options["dry_run"])
+            progress.advance(task, len(some))
+    return tuple(counts)
+
+
+def types_of(profile: PortalProfile, wanted: str | None) -> list[str]:
+    """Return the mock types asked for; raise CommandError for one the portal does not have."""
+    known = [mock_type.value for mock_type in profile.mock_types]
+    if wanted is None:
+        return known
+    if wanted not in known:
+        raise CommandError(f"--type {wanted!r}: the portal has {', '.join(known)}.")
+    return [wanted]
+
+
+def table_of(counts: Sequence[ExamCount]) -> Table:
+    """Return every exam of few, and of many those that differ or are not known."""
+    few = len(counts) <= MOST_SHOWN
+    shown = [one for one in counts if few or one.differs or one.error]
+    table = Table(title="Stored counts and the bookings themselves")
+    for heading in ("exam", "date", "type"):
+        table.add_column(heading)
+    for heading in ("stored", "actual", "change"):
+        table.add_column(heading, justify="right")
+    for one in shown:
+        table.add_row(
+            *cells_of(one), style="red" if one.error else "yellow" if one.differs else None
+        )
+    if len(shown) < len(counts):
+        table.caption = f"{len(counts) - len(shown)} exams whose count is right are not listed."
+    return table
+
+
+def cells_of(one: ExamCount) -> tuple[str, str, str, str, str, str]:
+    if one.exam is None or one.actual is None:
+        return one.exam_id, "", one.error, "", "unknown", "not changed"
+    change = f"{one.actual - one.stored:+d}" if one.differs else "0"
+    if one.error:
+        change = f"not written: {one.error}"
+    day = "" if one.exam.exam_date is None else one.exam.exam_date.isoformat()
+    return one.exam_id, day, one.exam.mock_type, str(one.stored), str(one.actual), change
+
+
+def sentence_of(summary: dict[str, int], *, dry_run: bool) -> str:
+    corrected = f"{summary['updated']} corrected"
+    if dry_run:
+        corrected = f"{summary['wouldUpdate']} would be corrected"
+    parts = [f"{summary['processed']} exams counted", corrected, f"{summary['unchanged']} right"]
+    if summary["failed"] > 0:
+        parts.append(f"{summary['failed']} not known or not written, and left alone")
+    return ", ".join(parts) + "."

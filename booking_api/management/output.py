@@ -1,0 +1,18 @@
+"""What commands print: tables that fit a terminal or a file."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+WIDTH_IN_A_FILE = 120
+
+
+def rendered(table: Table) -> str:
+    """Return the table as text, as wide as the terminal."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()

@@ -1,0 +1,170 @@
+"""`manage.py finish_bookings`: what a killed or cut-off server left is finished, and said."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from pytest_django import Settings
+
+from booking_api import composition
+from booking_api.desk.config import DeskConfig
+from booking_api.desk.desk import LEASE_NAME
+from booking_api.desk.lease import LeaseKeeper
+from booking_api.desk.models import (
+    CreditReview,
+    JournalEntry,
+    NoteState,
+    OutboxNote,
+    RecountRequest,
+    State,
+)
+from hubspot_sync.portal.profile import load_profile
+from tests.api import connected
+from tests.builders import Exam, Portal, Student
+from tests.desk import School, active_bookings, create, credit_of, stored_total
+from tests.sandbox import SandboxHandle
+from tests.server import free_port
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LATER = timedelta(hours=1)
+
+
+def ran(*arguments: str) -> tuple[int, str]:
+    """Return the exit code and what was printed; nobody serves at the address it would tell."""
+    nobody = f"http://127.0.0.1:{free_port()}"
+    out = StringIO()
+    try:
+        call_command("finish_bookings", "--url", nobody, *arguments, stdout=out)
+    except SystemExit as ended:
+        return int(str(ended.code)), out.getvalue()
+    except CommandError as error:
+        return error.returncode, str(error)
+    return 0, out.getvalue()
+
+
+@pytest.fixture
+def cut_off(settings: Settings, sandbox: SandboxHandle) -> tuple[Portal, Student, Exam]:
+    """A booking as a server leaves it that was killed while its create call was under way: HubSpot
+    has it, and the journal does not know."""
+    portal = Portal(sandbox, load_profile("default"))
+    sandbox.kind()
+    alice, exam = portal.student("alice"), portal.exam()
+    with connected(settings, sandbox) as api:
+        assert create(api, alice, exam, "key-1").status == 201
+    OutboxNote.objects.all().delete()
+    JournalEntry.objects.update(state=State.WRITING, record_id="", answer={})
+    return portal, alice, exam
+
+
+def test_nothing_unfinished_is_said(school: School) -> None:
+    assert ran() == (0, "Nothing was unfinished.\n")
+
+
+def test_a_booking_that_was_cut_off_is_finished(
+    cut_off: tuple[Portal, Student, Exam], settings: Settings
+) -> None:
+    portal, alice, exam = cut_off
+    JournalEntry.objects.update(next_attempt_at=timezone.now() + LATER)
+
+    with connected(settings, portal.sandbox) as api:
+        code, printed = ran()
+        again = create(api, alice, exam, "key-1")
+
+    assert code == 0, printed
+    assert "Journal: 1 finished, 0 still unfinished." in printed
+    assert "create" in printed
+    assert alice.email not in printed
+    assert len(active_bookings(portal, exam)) == 1
+    assert credit_of(portal, alice) == 4
+    assert stored_total(portal, exam) == 1
+    assert OutboxNote.objects.get().state == NoteState.SENT
+    assert (again.status, again.data["idempotent_request"]) == (200, True)
+
+
+def test_what_hubspot_will_not_let_be_finished_ends_with_1_and_its_reason(
+    cut_off: tuple[Portal, Student, Exam], settings: Settings
+) -> None:
+    portal, _, _ = cut_off
+    path = f"objects/.*{portal.profile.object_types.bookings}/batch/read"
+    portal.sandbox.fault("status", path=path, status=403)
+
+    with connected(settings, portal.sandbox):
+        code, printed = ran("--json", "--wait", "1")
+
+    report = json.loads(printed)
+    (left,) = report["journal"]["unfinished"]
+    assert (code, report["ok"]) == (1, False)
+    assert (left["kind"], left["state"]) == ("create", "writing")
+    assert left["lastError"] != ""
+
+
+def test_hubspot_out_of_reach_ends_with_2_and_nothing_is_tried(
+    cut_off: tuple[Portal, Student, Exam], settings: Settings
+) -> None:
+    portal, _, _ = cut_off
+    before = JournalEntry.objects.get().attempts
+    portal.sandbox.fault("status", path=".*", status=401)
+
+    with connected(settings, portal.sandbox):
+        code, said = ran()
+
+    assert (code, "HubSpot cannot be reached" in said) == (2, True)
+    assert JournalEntry.objects.get().attempts == before
+
+
+def test_notes_recounts_and_reviews_that_wait_are_done_now(school: School) -> None:
+    alice, exam = school.portal.student("alice"), school.portal.exam()
+    school.portal.sandbox.fault("status", path="0-46/batch/create", status=400)
+    create(school.api, alice, exam)
+    composition.close()
+    school.portal.sandbox.clear_faults()
+    later = timezone.now() + LATER
+    OutboxNote.objects.update(state="waiting", next_attempt_at=later)
+    wrong = school.portal.exam(total_bookings=3)
+    RecountRequest.objects.create(subject_id=wrong.id, asked_at=later, next_attempt_at=later)
+    CreditReview.objects.create(subject_id=alice.id, asked_at=later, next_attempt_at=timezone.now())
+
+    code, printed = ran()
+
+    assert code == 0, printed
+    assert "Notes: 1 sent, 0 refused by HubSpot, 0 still waiting." in printed
+    assert "Recounts: 1 done, 0 still waiting." in printed
+    assert "Credit reviews: 1 done, 0 still waiting." in printed
+    assert len(school.notes) == 1
+    assert stored_total(school.portal, wrong) == 0
+
+
+def test_a_desk_at_work_is_waited_for_only_so_long(
+    cut_off: tuple[Portal, Student, Exam], settings: Settings
+) -> None:
+    portal, _, _ = cut_off
+    held = LeaseKeeper(LEASE_NAME, timedelta(minutes=5)).acquire()
+    assert held is not None
+
+    with connected(settings, portal.sandbox):
+        code, printed = ran("--wait", "0.5")
+
+    assert code == 1
+    assert "Another desk held the lease all the time" in printed
+    assert JournalEntry.objects.get().state == State.WRITING
+
+
+def test_the_desk_that_vanished_is_taken_over_from(
+    cut_off: tuple[Portal, Student, Exam], settings: Settings
+) -> None:
+    portal, alice, _ = cut_off
+    settings.DESK = DeskConfig(lease_s=1, grace_s=0.1)
+    assert LeaseKeeper(LEASE_NAME, settings.DESK.lease).acquire() is not None
+
+    with connected(settings, portal.sandbox):
+        code, printed = ran("--wait", "20")
+
+    assert code == 0, printed
+    assert credit_of(portal, alice) == 4
+    assert CreditReview.objects.count() == RecountRequest.objects.count() == 0

@@ -1,0 +1,183 @@
+"""The test's side of the zygote: child processes as objects."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tests.builders import Exam, Student
+from tests.desk import CREATE, create_body
+from tests.faults.stations import Stop
+from tests.sandbox import SandboxHandle
+
+ROOT = Path(__file__).resolve().parents[2]
+ANSWER_TIMEOUT_S = 60
+QUICK_DESK = {"lease_s": 1.0, "grace_s": 0.1}
+
+
+class Died(Exception):
+    """The process ended before it answered."""
+
+
+@dataclass(slots=True)
+class Child:
+    """One process of the application; commands are answered in their order."""
+
+    connection: socket.socket
+    lines: BinaryIO
+    pid: int = 0
+    paused: bool = False
+    ended_well: bool = False
+    """Whether it came to its end by itself; known once its block is left."""
+
+    def start(self) -> None:
+        """Begin as a server does: its background threads start."""
+        self.ask(do="start")
+
+    def send(
+        self, method: str, path: str, body: Mapping[str, Any], key: str | None = None
+    ) -> Mapping[str, Any]:
+        """Return status and body; raises Died."""
+        self.begin(method, path, body, key)
+        return self.answer()
+
+    def begin(
+        self, method: str, path: str, body: Mapping[str, Any], key: str | None = None
+    ) -> None:
+        headers = {} if key is None else {"Idempotency-Key": key}
+        self._say(do="send", method=method, path=path, body=body, headers=headers)
+
+    def create(self, student: Student, exam: Exam, key: str) -> Mapping[str, Any]:
+        return self.send("POST", CREATE, create_body(student, exam), key)
+
+    def cancel(self, student: Student, record_id: str) -> Mapping[str, Any]:
+        return self.send("DELETE", f"/api/bookings/{record_id}", student.pair)
+
+    def rest(self) -> None:
+        """Return once nothing is left to do anywhere."""
+        answer = self.ask(do="rest")
+        assert answer["at_rest"], answer
+
+    def stations(self) -> list[str]:
+        passed: list[str] = self.ask(do="stations")["stations"]
+        return passed
+
+    def resume(self) -> None:
+        self.paused = False
+        os.kill(self.pid, signal.SIGCONT)
+
+    def ask(self, **command: Any) -> Mapping[str, Any]:
+        self._say(**command)
+        return self.answer()
+
+    def answer(self) -> Mapping[str, Any]:
+        """Return the next answer; raises Died."""
+        while True:
+            said = self._hear()
+            if said.get("event") != "reached":
+                return said
+
+    def wait_until_it_pauses(self) -> None:
+        """Return once the process has reached the station it stops at; raises Died."""
+        said = self._hear()
+        assert said.get("event") == "reached", said
+        self.paused = True
+
+    def _say(self, **command: Any) -> None:
+        try:
+            self.connection.sendall(json.dumps(command).encode() + b"\n")
+        except OSError as error:
+            raise Died from error
+
+    def _hear(self) -> Mapping[str, Any]:
+        try:
+            line = self.lines.readline()
+        except ConnectionError as error:
+            raise Died from error
+        if not line:
+            raise Died
+        said: Mapping[str, Any] = json.loads(line)
+        return said
+
+
+@dataclass(slots=True)
+class Zygote:
+    """The loaded application, to be forked."""
+
+    address: str
+    folder: Path
+    desk: Mapping[str, float] = field(default_factory=lambda: QUICK_DESK)
+
+    def database(self) -> str:
+        """Return the file of a migrated database of its own."""
+        own = self.folder / f"{uuid.uuid4().hex}.sqlite3"
+        shutil.copyfile(self.folder / "template.sqlite3", own)
+        return str(own)
+
+    @contextmanager
+    def child(self, database: str, stop: Stop | None = None) -> Iterator[Child]:
+        """A process on this database, which stops itself where it is told to. It ends politely at
+        the end of the block, unless it has been killed; one that stands still is killed."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(ANSWER_TIMEOUT_S)
+            connection.connect(self.address)
+            with closing(connection.makefile("rb")) as lines:
+                child = Child(connection, lines)
+                order = {"database": database, "desk": self.desk}
+                child._say(**order, stop=None if stop is None else asdict(stop))
+                child.pid = int(child._hear()["pid"])
+                try:
+                    yield child
+                    connection.shutdown(socket.SHUT_WR)
+                finally:
+                    if child.paused:
+                        os.kill(child.pid, signal.SIGKILL)
+                child.ended_well = b"ended" in b"".join(lines)
+
+
+@contextmanager
+def zygote(sandbox: SandboxHandle, folder: Path) -> Iterator[Zygote]:
+    """Start a zygote whose children talk to this sandbox; its databases are in `folder`."""
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "booking_api.settings",
+        "ENV_FILE": "",
+        "DEBUG": "true",
+        "LOG_LEVEL": "ERROR",
+        "HUBSPOT_BASE_URL": sandbox.base_url,
+        "HS_PRIVATE_APP_TOKEN": sandbox.token,
+        "DATABASE_URL": f"sqlite:///{folder / 'template.sqlite3'}",
+        "THROTTLE_WRITES": "",
+        "HUBSPOT_RATE_LIMIT": "10000",
+    }
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+    )
+    address = str(folder / "zygote")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.zygote", address],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == b"ready\n", "the zygote did not start"
+        yield Zygote(address, folder)
+    finally:
+        process.communicate(timeout=ANSWER_TIMEOUT_S)

@@ -1,0 +1,91 @@
+"""Requests served as one group: the desk is held up until all of them wait."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pytest_django import Settings
+
+from booking_api import composition
+from booking_api.desk.config import DeskConfig
+from tests.api import Api, Reply, connected
+from tests.faults.rest import ForwardClock, rest, wait_for_queue
+from tests.sandbox import SandboxHandle
+
+PATIENCE_S = 40.0
+
+Deed = Callable[[], Reply]
+
+
+@dataclass(slots=True)
+class Group:
+    """Requests under way in threads of their own, in the order of the deeds."""
+
+    threads: list[threading.Thread]
+    replies: list[Reply | None]
+
+    def all(self) -> list[Reply]:
+        for thread in self.threads:
+            thread.join(PATIENCE_S)
+        assert None not in self.replies, "a request was never answered"
+        return [reply for reply in self.replies if reply is not None]
+
+
+@dataclass(slots=True)
+class Desk:
+    """The API in this process and its desk, whose clock the test puts forward."""
+
+    api: Api
+    clock: ForwardClock = field(default_factory=ForwardClock)
+
+    @contextmanager
+    def held_up(self) -> Iterator[None]:
+        """The desk serves nobody inside the block."""
+        begun, over = threading.Event(), threading.Event()
+
+        def hold(_: object) -> None:
+            begun.set()
+            over.wait(PATIENCE_S)
+
+        composition.services().booking.desk.run(hold)
+        assert begun.wait(PATIENCE_S)
+        try:
+            yield
+        finally:
+            over.set()
+
+    def begin(self, deeds: Sequence[Deed]) -> Group:
+        """Have the deeds' requests arrive one after the other; the desk is to be held up."""
+        replies: list[Reply | None] = [None] * len(deeds)
+
+        def do(place: int, deed: Deed) -> None:
+            replies[place] = deed()
+
+        threads = [threading.Thread(target=do, args=each) for each in enumerate(deeds)]
+        for number, thread in enumerate(threads, start=1):
+            thread.start()
+            wait_for_queue(number)
+        return Group(threads, replies)
+
+    def rest(self) -> None:
+        """Return once nothing is left to do."""
+        left = rest(composition.services(), self.clock, hurry=True)
+        assert len(left) == 0, left
+
+
+@contextmanager
+def a_desk(
+    settings: Settings, sandbox: SandboxHandle, config: DeskConfig | None = None, **hubspot: object
+) -> Iterator[Desk]:
+    """An API before the sandbox whose calls are made once only, unless told otherwise."""
+    settings.DESK = config or DeskConfig()
+    settings.THROTTLE_RATES = dict.fromkeys(settings.THROTTLE_RATES)
+    chosen = {"max_attempts": 1, "breaker_failures": 1_000, "requests_per_window": 100_000}
+    with connected(settings, sandbox, **{**chosen, **hubspot}) as api:
+        desk = Desk(api)
+        composition.go_by(desk.clock.clocks)
+        yield desk
+        composition.go_by(composition.REAL_TIME)

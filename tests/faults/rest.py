@@ -1,0 +1,85 @@
+"""Waiting until the desk has nothing left to do, without sitting out its patience."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.utils import timezone
+
+from booking_api.composition import Clocks, Services
+from booking_api.desk.models import (
+    ENDED,
+    CreditReview,
+    JournalEntry,
+    OutboxNote,
+    RecountRequest,
+    State,
+)
+
+WITHIN_S = 45.0
+LOOK_S = 0.02
+STEP = timedelta(seconds=5)
+
+
+@dataclass(slots=True)
+class ForwardClock:
+    """The wall's time, and what it was put forward by."""
+
+    ahead: timedelta = field(default_factory=timedelta)
+
+    def now(self) -> datetime:
+        return timezone.now() + self.ahead
+
+    @property
+    def clocks(self) -> Clocks:
+        return Clocks(now=self.now)
+
+
+def rest(services: Services, clock: ForwardClock, *, hurry: bool) -> Mapping[str, int]:
+    """Return once nothing is left, or what is left when patience is over. Notes, recounts and
+    reviews that wait for their time are not waited for, the clock is put forward; with `hurry` not
+    for postponed rows of the journal either."""
+    pause = threading.Event()
+    for _ in range(int(WITHIN_S / LOOK_S)):
+        left = whats_left()
+        if len(left) == 0:
+            return left
+        if "queued" not in left and (hurry or "unfinished" not in left):
+            clock.ahead += STEP
+        wake(services)
+        pause.wait(LOOK_S)
+    return whats_left()
+
+
+def whats_left() -> Mapping[str, int]:
+    """How many of each kind are not done; none where there is nothing."""
+    rows = {
+        "queued": JournalEntry.objects.filter(state=State.QUEUED),
+        "unfinished": JournalEntry.objects.exclude(state__in=(State.QUEUED, *ENDED)),
+        "notes": OutboxNote.objects.filter(state__in=("waiting", "sending")),
+        "recounts": RecountRequest.objects.all(),
+        "reviews": CreditReview.objects.all(),
+    }
+    counts = {name: found.count() for name, found in rows.items()}
+    return {name: number for name, number in counts.items() if number > 0}
+
+
+def wake(services: Services) -> None:
+    services.booking.desk.wake()
+    for worker in services.booking.workers:
+        worker.wake()
+
+
+def wait_for_queue(number: int) -> None:
+    """Return once so many requests wait for the desk."""
+    pause = threading.Event()
+    for _ in range(int(WITHIN_S / LOOK_S)):
+        if JournalEntry.objects.filter(state=State.QUEUED).count() >= number:
+            connection.close()
+            return
+        pause.wait(LOOK_S)
+    raise AssertionError(f"there were never {number} requests in the queue")

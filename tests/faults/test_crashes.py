@@ -1,0 +1,158 @@
+"""`kill -9` at every step of a create and of a cancel, and what a new process makes of it.
+
+For each call to HubSpot and each transaction a real process is killed before it, and after it took
+effect but before its answer was seen. A new process starts as a server does; with nobody's help the
+promises hold, and whoever asks again is told the truth. `-s` shows the table of every point.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.builders import Booking, Exam, Portal, Student
+from tests.desk import credit_of, stored_total
+from tests.faults.children import Child, Died, Zygote, zygote
+from tests.faults.stations import SIDES, Stop
+from tests.faults.world import Holdings, broken_promises, notes_of, seats
+from tests.sandbox import SandboxHandle
+
+AT_ONCE = 20
+
+
+@pytest.fixture(scope="module")
+def forks(
+    sandbox_process: SandboxHandle, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Zygote]:
+    with zygote(sandbox_process, tmp_path_factory.mktemp("crashes")) as running:
+        yield running
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A student with another booking elsewhere, an exam in which somebody sits, and `booking`, the
+    student's own in it, where the deed is a cancel."""
+
+    student: Student
+    exam: Exam
+    booking: Booking | None
+    owned: Holdings
+
+
+def scenes(portal: Portal, number: int, *, booked: bool) -> list[Scene]:
+    made = []
+    with portal.at_once():
+        elsewhere = portal.exam(in_days=30, capacity=1_000, mock_type="written")
+        for turn in range(number):
+            student = portal.student(f"student{turn}", credits=3)
+            exam = portal.exam(capacity=2, total_bookings=2 if booked else 1)
+            portal.booking(portal.student(f"other{turn}"), exam, seat_key=f"{exam.id}:1")
+            portal.booking(student, elsewhere)
+            own = portal.booking(student, exam, seat_key=f"{exam.id}:2") if booked else None
+            made.append((student, exam, own))
+    owned = Holdings.of(portal, [student for student, _, _ in made])
+    return [Scene(student, exam, own, owned) for student, exam, own in made]
+
+
+Deed = Callable[[Child, Scene], Mapping[str, Any]]
+
+
+def book(child: Child, scene: Scene) -> Mapping[str, Any]:
+    return child.create(scene.student, scene.exam, f"key-{scene.student.id}")
+
+
+def cancel(child: Child, scene: Scene) -> Mapping[str, Any]:
+    assert scene.booking is not None
+    return child.cancel(scene.student, scene.booking.id)
+
+
+def done_and_at_rest(child: Child, deed: Deed, scene: Scene) -> None:
+    deed(child, scene)
+    child.rest()
+
+
+def look(portal: Portal, database: str, scene: Scene) -> str:
+    """What HubSpot and the journal say of a scene, in a few words for the table."""
+    with closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute("SELECT state FROM booking_api_journalentry").fetchall()
+    journal = ",".join(row[0] for row in rows) or "-"
+    booked = sum(seat.exam_id == scene.exam.id for seat in seats(portal))
+    credit, stored = credit_of(portal, scene.student), stored_total(portal, scene.exam)
+    return f"{journal:8} {booked} booked, says {stored}, credit {credit}"
+
+
+def crash(forks: Zygote, portal: Portal, deed: Deed, point: Stop, scene: Scene) -> list[str]:
+    """Kill a process at the point, let another follow; return the table's row."""
+    database = forks.database()
+    try:
+        with forks.child(database, point) as victim:
+            done_and_at_rest(victim, deed, scene)
+    except Died:
+        assert not victim.ended_well
+    assert not victim.ended_well, f"{point} was never reached"
+    found = look(portal, database, scene)
+    with forks.child(database) as heir:
+        heir.start()
+        heir.rest()
+        recovered = look(portal, database, scene)
+        wrong = broken_promises(portal, [scene.exam], [scene.student], scene.owned)
+        assert wrong == [], (point, found, recovered, wrong)
+        reply = deed(heir, scene)
+        heir.rest()
+    wrong = broken_promises(portal, [scene.exam], [scene.student], scene.owned)
+    assert wrong == [], (point, found, recovered, reply, wrong)
+    check_answer(portal, deed, scene, reply)
+    answer = f"{reply['status']} {reply['body'].get('code', '')}"
+    return [point.side, point.station, found, recovered, answer]
+
+
+def check_answer(portal: Portal, deed: Deed, scene: Scene, reply: Mapping[str, Any]) -> None:
+    """Whoever asked again was told the truth, and the timeline tells it once."""
+    own = [seat for seat in seats(portal) if seat.exam_id == scene.exam.id]
+    mine = [seat for seat in own if seat.contact_id == scene.student.id]
+    if deed is book:
+        assert reply["status"] in {200, 201}, reply
+        assert [seat.record_id for seat in mine] == [reply["body"]["data"]["booking_record_id"]]
+        assert credit_of(portal, scene.student) == 2
+        title = "Mock exam booked"
+    else:
+        assert reply["status"] == 200 or reply["body"]["code"] == "ALREADY_CANCELED", reply
+        assert mine == []
+        assert credit_of(portal, scene.student) == 4
+        title = "Mock exam cancelled"
+    assert len(notes_of(portal, title, scene.student.student_id)) == 1
+
+
+def show(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    print()
+    for row in rows:
+        print(" | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)))
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("deed", [book, cancel], ids=["create", "cancel"])
+def test_a_killed_process_leaves_nothing_wrong(
+    forks: Zygote, portal: Portal, deed: Deed, side: str
+) -> None:
+    (rehearsal,) = scenes(portal, 1, booked=deed is cancel)
+    with forks.child(forks.database()) as child:
+        done_and_at_rest(child, deed, rehearsal)
+        stations = child.stations()
+    stage = scenes(portal, len(stations), booked=deed is cancel)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        trials = [
+            pool.submit(crash, forks, portal, deed, Stop(station=station, side=side), scene)
+            for station, scene in zip(stations, stage, strict=True)
+        ]
+    rows = [trial.result() for trial in trials]
+
+    show([["killed", "", "found", "recovered", "asked again"], *rows])
+    assert any(station.startswith("create" if deed is book else "update b") for station in stations)
