@@ -17,7 +17,7 @@ from django.db import close_old_connections, connection
 
 logger = logging.getLogger(__name__)
 
-GATHER_S = 0.5
+GATHER_S = 1.0
 LOOK_S = 5.0
 
 
