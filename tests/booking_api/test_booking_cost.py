@@ -15,9 +15,9 @@ from booking_api.desk.lease import LeaseKeeper
 from booking_api.desk.models import JournalEntry
 from tests.api import Api
 from tests.builders import Exam, Student
-from tests.cache_layer.support import eventually
 from tests.calls import LATENCIES_MS, depth
 from tests.desk import School, active_bookings, cancel, create, credit_of, stored_total
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
