@@ -12,7 +12,7 @@ help:
 	@echo "make run    the API, the HubSpot sandbox with demo data and an administrator; Ctrl-C ends all"
 	@echo "make serve  the API alone, production server, on PORT, against HUBSPOT_BASE_URL"
 	@echo "make test   every test that this machine can run"
-	@echo "make bench  HubSpot calls, throughput, the cache's hit rates, measured here in minutes"
+	@echo "make bench  HubSpot calls, throughput, hit rates, a flood of webhooks, measured here in minutes"
 	@echo "make fmt lint types    the habit before a commit"
 
 $(VENV)/.installed: requirements.txt

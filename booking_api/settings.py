@@ -56,6 +56,9 @@ VARIABLES: dict[str, tuple[Callable[[str], Any], Any]] = {
     "HUBSPOT_WEBHOOK_SECRET": (words, []),
     "PUBLIC_BASE_URL": (address, ""),
     "WEBHOOK_RETENTION_DAYS": (whole, 7),
+    "SCHEDULER": (switch, True),
+    "RECOUNT_EVERY_S": (whole, 600),
+    "VALIDATE_EVERY_S": (whole, 3_600),
     "HS_PRIVATE_APP_TOKEN": (str, ""),
     "HUBSPOT_BASE_URL": (str, DEFAULT_HUBSPOT.base_url),
     "HUBSPOT_API_VERSION": (str, DEFAULT_HUBSPOT.api_version),
@@ -235,6 +238,9 @@ HUBSPOT_WEBHOOK_SECRETS: list[str] = read("HUBSPOT_WEBHOOK_SECRET")
 PUBLIC_BASE_URL: str = read("PUBLIC_BASE_URL")
 # HubSpot repeats what it could not deliver for a day, and a repeat should be recognised.
 WEBHOOK_RETENTION_DAYS: int = at_least("WEBHOOK_RETENTION_DAYS", 2)
+SCHEDULER: bool = read("SCHEDULER")
+RECOUNT_EVERY_S: int = at_least("RECOUNT_EVERY_S", 10)
+VALIDATE_EVERY_S: int = at_least("VALIDATE_EVERY_S", 10)
 REDIS_URL: str = read("REDIS_URL")
 TRUSTED_PROXIES: list[str] = read("TRUSTED_PROXIES")
 THROTTLE_RATES: dict[str, tuple[int, int] | None] = {

@@ -91,6 +91,7 @@ def serving(sandbox: SandboxHandle, folder: Path, **environment: str) -> Iterato
     own = {
         "HUBSPOT_BASE_URL": sandbox.base_url,
         "HS_PRIVATE_APP_TOKEN": sandbox.token,
+        "SCHEDULER": "false",
         "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
     }
     process = subprocess.Popen(

@@ -18,6 +18,8 @@ OWN = (
     "PUBLIC_BASE_URL",
     "WEBHOOK_",
     "SCHEDULER",
+    "RECOUNT_",
+    "VALIDATE_",
 )
 for name in [name for name in os.environ if name.startswith(OWN)]:
     del os.environ[name]

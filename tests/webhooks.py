@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 import orjson
+from django.utils import timezone
 from hubspot.utils.signature import Signature
 
 from booking_api import composition
+from booking_api.desk import journal
 from booking_api.desk.models import RecountRequest
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.webhooks.apply import Done
+from hubspot_sync.webhooks.apply import Done, ExamsOfBookings, RequestRecounts, no_journal
+from hubspot_sync.webhooks.handled import Observers
+from hubspot_sync.webhooks.services import Webhooks, open_webhooks
 from tests.api import Api, Reply
 
 SECRET = "yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy"
@@ -107,6 +111,30 @@ def post(
 ) -> Reply:
     given = signed(body, f"{HOST}{path}", secret=secret) if headers is None else headers
     return api.send("POST", path, body=body, headers=given, **environ)
+
+
+def pipeline(
+    request_recounts: RequestRecounts | None = None,
+    exams_of_bookings: ExamsOfBookings = no_journal,
+    observers: Observers | None = None,
+    now: Callable[[], datetime] = timezone.now,
+) -> Webhooks:
+    """The API's pipeline with other neighbours; by default recounts are written down as ever, but
+    nobody is woken to do them."""
+    built = composition.services()
+    return open_webhooks(
+        profile=built.profile,
+        cached=built.cached,
+        hubspot=built.hubspot,
+        request_recounts=write_down if request_recounts is None else request_recounts,
+        exams_of_bookings=exams_of_bookings,
+        observers=Observers() if observers is None else observers,
+        now=now,
+    )
+
+
+def write_down(exam_ids: Collection[str]) -> None:
+    journal.request_recounts(exam_ids, timezone.now())
 
 
 def apply_waiting() -> Done:

@@ -15,11 +15,17 @@ from booking_api.benchmarks.cache_sizes import FEW, MANY, Bound, Invalidating
 from booking_api.benchmarks.hour import HourResult
 from booking_api.benchmarks.three_systems import Cost
 from booking_api.benchmarks.throughput import Throughput
+from booking_api.benchmarks.webhooks import WebhookFigures
 
 LEAST_THROUGHPUT = 0.6
 MOST_INVALIDATION = 1.5
 LEAST_HIT_RATES = {"exams": 0.7, "credits": 0.8, "lists": 0.6}
 MOST_CALLS = 0.1
+# A quarter of the five seconds HubSpot waits.
+MOST_ANSWER_S = 1.25
+MOST_WEBHOOK_CALLS = 5
+MOST_FLOOD_CALLS = 100
+MOST_SLOWDOWN = 2.0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -30,6 +36,7 @@ class Figures:
     throughput: Throughput | None = None
     invalidating: Sequence[Invalidating] = ()
     bound: Bound | None = None
+    webhooks: WebhookFigures | None = None
     hour: HourResult | None = None
     missed: list[str] = field(default_factory=list)
 
@@ -81,6 +88,20 @@ def print_sizes(console: Console, figures: Figures) -> None:
         console.print(f"{found.stored:,} different keys were stored.")
         share = found.most_held / found.allowed
         judge(console, figures, f"held at most, of {found.allowed:,} allowed", share, most=1.0)
+
+
+def print_webhooks(console: Console, figures: Figures, found: WebhookFigures) -> None:
+    console.print(f"Webhooks before a cache of about {found.entries:,} entries:")
+    slowest_s = max(found.answered_s)
+    judge(console, figures, "seconds, 100 events in a request", slowest_s, most=MOST_ANSWER_S)
+    judge(console, figures, "HubSpot calls for them", found.calls, most=MOST_WEBHOOK_CALLS)
+    console.print(
+        f"A flood: sent in {found.flood_s:.1f} s, applied after {found.applied_s:.1f} s; a list took "
+        f"{found.quiet_ms:.1f} ms before and {found.flooded_ms:.1f} ms meanwhile."
+    )
+    judge(console, figures, "not answered 200", found.flood_failures, most=0)
+    judge(console, figures, "HubSpot calls of the flood", found.flood_calls, most=MOST_FLOOD_CALLS)
+    judge(console, figures, "readers' slowdown", found.slowdown, most=MOST_SLOWDOWN)
 
 
 def print_hour(console: Console, figures: Figures, hour: HourResult) -> None:

@@ -83,6 +83,7 @@ def environment_of(sandbox_url: str, folder: Path, body_file: Path) -> dict[str,
         "HS_PRIVATE_APP_TOKEN": TOKEN,
         "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
         "REDIS_URL": "",
+        "SCHEDULER": "false",
         "CACHE_ENABLED": "true",
         "LOG_LEVEL": "INFO",
         # Still counted, as in production; only never reached.

@@ -1,4 +1,4 @@
-"""What a serving process does besides answering: the booking desk, the inbox of webhooks.
+"""What a serving process does besides answering: the booking desk, the inbox of webhooks, the jobs.
 
 `wsgi.py` starts it, so that what an earlier process left unfinished is finished before anybody asks.
 Threads do not survive a fork: a process forked after that starts its own with its first request.
@@ -10,8 +10,12 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from datetime import timedelta
+
+from django.conf import settings
 
 from booking_api import composition
+from booking_api.ops.scheduler import Times, scheduler
 
 
 class Background:
@@ -40,6 +44,20 @@ class Background:
             # Beside the start: it asks HubSpot for what the first booking will need.
             threading.Thread(target=services.booking.start, name="start", daemon=True).start()
             atexit.register(composition.close)
+            if settings.SCHEDULER:
+                jobs = scheduler(times())
+                jobs.start()
+                atexit.register(jobs.close)
+
+
+def times() -> Times:
+    """Return the periodic jobs' times, as the settings have them."""
+    return Times(
+        recount_every_s=settings.RECOUNT_EVERY_S,
+        validate_every_s=settings.VALIDATE_EVERY_S,
+        keep_webhooks=timedelta(days=settings.WEBHOOK_RETENTION_DAYS),
+        keep_journal=timedelta(days=settings.DESK.retention_days),
+    )
 
 
 _background = Background()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -16,13 +16,11 @@ from django.utils import timezone
 from booking_api import composition
 from booking_api.ops.metrics import Metrics
 from cache_layer import BackendUnavailable
-from hubspot_sync.webhooks.apply import no_journal
 from hubspot_sync.webhooks.handled import Observers
 from hubspot_sync.webhooks.models import WebhookEvent
-from hubspot_sync.webhooks.services import Webhooks, open_webhooks
 from tests.api import Api
 from tests.builders import Booking, Exam, Portal
-from tests.webhooks import Events, apply_waiting, exams_to_recount, tell
+from tests.webhooks import Events, apply_waiting, exams_to_recount, pipeline, tell
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("webhook_secret")]
 
@@ -39,28 +37,10 @@ def booking(portal: Portal, exam: Exam) -> Booking:
     return portal.booking(portal.student("alice"), exam)
 
 
-def services(
-    request_recounts: Callable[[Collection[str]], None] = lambda _: None,
-    exams_of_bookings: Callable[[Collection[str]], Mapping[str, str]] = no_journal,
-    observers: Observers | None = None,
-) -> Webhooks:
-    """The pipeline with other neighbours."""
-    built = composition.services()
-    return open_webhooks(
-        profile=built.profile,
-        cached=built.cached,
-        hubspot=built.hubspot,
-        request_recounts=request_recounts,
-        exams_of_bookings=exams_of_bookings,
-        observers=Observers() if observers is None else observers,
-        now=timezone.now,
-    )
-
-
 def recounted(journal: Mapping[str, str]) -> set[str]:
     """Apply what waits beside this journal, and return the exams that were asked for."""
     asked: set[str] = set()
-    services(asked.update, lambda _: journal).applying.apply_waiting()
+    pipeline(asked.update, lambda _: journal).applying.apply_waiting()
     return asked
 
 
@@ -163,7 +143,7 @@ def test_an_event_that_cannot_be_applied_holds_up_no_other(
     asked: set[str] = set()
 
     with caplog.at_level(logging.ERROR):
-        done = services(asked.update).applying.apply_waiting()
+        done = pipeline(asked.update).applying.apply_waiting()
 
     assert (done.applied, done.failed) == (7, 1)
     assert asked == {"1", "2", "3", "4", "6", "7", "8"}
@@ -178,7 +158,7 @@ def test_a_database_that_goes_away_meanwhile_is_nobodys_fault(api: Api, events: 
         raise OperationalError("the connection was cut")
 
     with pytest.raises(OperationalError):
-        services(away).applying.apply_waiting()
+        pipeline(away).applying.apply_waiting()
 
     assert WebhookEvent.objects.get().state == "received"
 
@@ -215,17 +195,17 @@ def test_the_command_fails_where_something_could_not_be_applied(
 
 def test_events_and_their_delays_are_measured(api: Api, events: Events) -> None:
     metrics = Metrics()
-    pipeline = services(
+    webhooks = pipeline(
         observers=Observers(of_events=[metrics.observe_webhooks], of_inbox=[metrics.observe_inbox])
     )
     body = b'[{"subscriptionType": "booking.deletion", "objectId": 9, "occurredAt": 1795471200000}]'
     unknown = b'{"subscriptionType": "x.y"}'
 
-    pipeline.receiving.receive(body)
-    pipeline.receiving.receive(body)
-    pipeline.receiving.receive(unknown)
+    webhooks.receiving.receive(body)
+    webhooks.receiving.receive(body)
+    webhooks.receiving.receive(unknown)
     before = {outcome: counted(metrics, outcome) for outcome in ("received", "applied")}
-    pipeline.applying.apply_waiting()
+    webhooks.applying.apply_waiting()
 
     assert before == {"received": 2.0, "applied": None}
     assert [counted(metrics, outcome) for outcome in ("duplicate", "ignored", "applied")] == [

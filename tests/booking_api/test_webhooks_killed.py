@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 
 import pytest
 from django.utils import timezone
 
-from booking_api import composition
-from booking_api.composition import Clocks
 from booking_api.desk.models import RecountRequest
 from hubspot_sync.webhooks.inbox import CLAIM
 from hubspot_sync.webhooks.models import WebhookEvent
 from tests.api import Api
 from tests.builders import Portal
 from tests.killing import killed_after
-from tests.webhooks import Events, Raw, apply_waiting, exams_to_recount, tell
+from tests.webhooks import Events, Raw, exams_to_recount, pipeline, tell
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -25,15 +22,9 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def later() -> Iterator[Callable[[], None]]:
-    """Go on when the claims of who was killed are over."""
-
-    def go_on() -> None:
-        composition.go_by(Clocks(now=lambda: timezone.now() + CLAIM + timedelta(seconds=1)))
-
-    yield go_on
-    composition.go_by(composition.REAL_TIME)
+def later() -> datetime:
+    """When the claims of whoever was killed are over."""
+    return timezone.now() + CLAIM + timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -51,10 +42,14 @@ def told(portal: Portal, events: Events) -> tuple[list[Raw], set[str]]:
     return raw, {exam.id for exam in exams}
 
 
+def apply_here() -> None:
+    """Apply what waits in the process that calls."""
+    pipeline().applying.apply_waiting()
+
+
 def nothing_happened_yet() -> None:
     WebhookEvent.objects.all().delete()
     RecountRequest.objects.all().delete()
-    composition.go_by(composition.REAL_TIME)
 
 
 def assert_all_was_applied(number: int, exams: set[str]) -> None:
@@ -75,7 +70,7 @@ def test_whoever_is_killed_while_taking_events_is_sent_them_again(
 
         assert again.body["processed"] + again.body["duplicates"] == len(raw)
         assert WebhookEvent.objects.count() == len(raw)
-        apply_waiting()
+        apply_here()
         assert_all_was_applied(len(raw), exams)
         if not killed:
             assert statement > 2
@@ -83,16 +78,15 @@ def test_whoever_is_killed_while_taking_events_is_sent_them_again(
 
 
 def test_whoever_is_killed_while_applying_events_leaves_them_to_the_next(
-    api: Api, told: tuple[list[Raw], set[str]], later: Callable[[], None]
+    api: Api, told: tuple[list[Raw], set[str]]
 ) -> None:
     raw, exams = told
     for statement in count(1):
         nothing_happened_yet()
         tell(api, *raw)
-        killed = killed_after(statement, apply_waiting)
+        killed = killed_after(statement, apply_here)
 
-        later()
-        apply_waiting()
+        pipeline(now=later).applying.apply_waiting()
 
         assert_all_was_applied(len(raw), exams)
         if not killed:

@@ -19,6 +19,7 @@ import pytest
 
 from tests.manage import ROOT, manage
 from tests.server import Server, free_port
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -130,6 +131,23 @@ def test_the_lines_it_prints_work_when_pasted(demo: Demo) -> None:
     assert answers[2]["data"]["eligible"] is True
     assert answers[3]["data"]["credit_details"]["remaining_credits"] == 3
     assert answers[4]["data"]["status"] == "cancelled"
+
+
+def test_what_is_changed_in_its_hubspot_is_seen_at_once(demo: Demo) -> None:
+    banner = demo.read_until(LAST_LINE)
+    sandbox, api = (Server(base_url=address_of(name, banner)) for name in ("Sandbox", "API"))
+    list_ = shlex.split(curl_lines(banner)[0])[1].removeprefix(api.base_url)
+    booking = api.send("GET", list_).body["data"]["bookings"][0]
+    record = f"/_sandbox/records/2-50158943/{booking['id']}"
+
+    sandbox.send("PATCH", record, b'{"properties": {"name": "Ada King"}}')
+
+    def seen() -> bool:
+        listed = api.send("GET", list_).body["data"]["bookings"]
+        return any(one["name"] == "Ada King" for one in listed)
+
+    # The list is kept for two minutes, and nobody waits for that here.
+    eventually(seen)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP], ids=["ctrl-c", "window-closed"])

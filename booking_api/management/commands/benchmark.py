@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand
 from rich.console import Console
 from typing_extensions import override
 
-from booking_api.benchmarks import cache_sizes, hour, three_systems, throughput
+from booking_api.benchmarks import cache_sizes, hour, three_systems, throughput, webhooks
 from booking_api.benchmarks.hour_plan import Size
 from booking_api.benchmarks.processes import running_sandbox
 from booking_api.benchmarks.report import (
@@ -26,14 +26,15 @@ from booking_api.benchmarks.report import (
     print_hour,
     print_sizes,
     print_throughput,
+    print_webhooks,
 )
 
-PARTS = ("systems", "throughput", "sizes", "hour")
+PARTS = ("systems", "throughput", "sizes", "webhooks", "hour")
 SEED = 3
 
 
 class Command(BaseCommand):
-    help = "Measure HubSpot calls, throughput, the cache's sizes and an hour of requests."
+    help = "Measure HubSpot calls, throughput, the cache's sizes, webhooks, an hour of requests."
 
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -51,6 +52,7 @@ class Command(BaseCommand):
             "systems": measure_systems,
             "throughput": measure_throughput,
             "sizes": measure_sizes,
+            "webhooks": measure_webhooks,
             "hour": measure_hour,
         }
         for part in options["parts"] or PARTS:
@@ -81,6 +83,14 @@ def measure_sizes(console: Console, figures: Figures, *, quick: bool) -> None:
     )
     figures.bound = cache_sizes.bound(keys=100_000 if quick else 1_000_000, allowed=10_000)
     print_sizes(console, figures)
+
+
+def measure_webhooks(console: Console, figures: Figures, *, quick: bool) -> None:
+    students, requests, seconds = (5, 10, 1.0) if quick else (50, 100, 10.0)
+    figures.webhooks = webhooks.measure(
+        students=students, bookings=500, requests=requests, seconds=seconds
+    )
+    print_webhooks(console, figures, figures.webhooks)
 
 
 def measure_hour(console: Console, figures: Figures, *, quick: bool) -> None:

@@ -36,6 +36,8 @@ STOP_TIMEOUT_S = 35.0
 PORTS_TRIED = 50
 DEMO_USER = "admin"
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 - what the sandbox accepts; it guards invented data
+WEBHOOKS = "/api/webhooks/booking-sync"
+DEMO_WEBHOOK_SECRET = "demo-webhook-secret-for-this-machine-only"  # noqa: S105 - likewise
 DEMO_CRON_SECRET = "demo-cron-secret-for-this-machine-only"  # noqa: S105 - guards invented data
 
 
@@ -65,8 +67,10 @@ class Command(BaseCommand):
                 # Two demos started together must not find the same port free.
                 with (run_folder / "starting.lock").open("w") as lock:
                     fcntl.flock(lock, fcntl.LOCK_EX)
-                    sandbox_url = self._start_sandbox(options, children, log, stop)
-                    api_url = self._start_api(options, children, sandbox_url, stop)
+                    api_port = self._free_port(options["port"])
+                    api_url = f"http://{HOST}:{api_port}"
+                    sandbox_url = self._start_sandbox(options, children, log, stop, api_url)
+                    self._start_api(options, children, sandbox_url, stop, api_port)
                 if not stop.is_set():
                     login = None if password is None else f"user {DEMO_USER}, password {password}"
                     self.stdout.write(banner(api_url, sandbox_url, login, options["portal"]))
@@ -98,12 +102,14 @@ class Command(BaseCommand):
         children: list[subprocess.Popen[Any]],
         log: IO[bytes],
         stop: threading.Event,
+        api_url: str,
     ) -> str:
-        port = self._free_port(options["sandbox_port"])
+        port = self._free_port(options["sandbox_port"], taken=api_url)
         url = f"http://{HOST}:{port}"
         command = [
             *(sys.executable, "manage.py", "hubspot_sandbox"),
             *("--port", str(port), "--seed", "demo", "--portal", options["portal"]),
+            *("--webhook-url", f"{api_url}{WEBHOOKS}", "--webhook-secret", DEMO_WEBHOOK_SECRET),
         ]
         children.append(start(command, dict(os.environ), stdout=log))
         self._wait_until_ready(f"{url}/_sandbox/health", children, stop)
@@ -115,25 +121,26 @@ class Command(BaseCommand):
         children: list[subprocess.Popen[Any]],
         sandbox_url: str,
         stop: threading.Event,
-    ) -> str:
-        port = self._free_port(options["port"])
+        port: int,
+    ) -> None:
         environment = dict(os.environ) | {
             "DEBUG": "true",
             "HUBSPOT_BASE_URL": sandbox_url,
             "HUBSPOT_PORTAL": options["portal"],
             "HS_PRIVATE_APP_TOKEN": SANDBOX_TOKEN,
             "CRON_SECRET": DEMO_CRON_SECRET,
+            "HUBSPOT_WEBHOOK_SECRET": DEMO_WEBHOOK_SECRET,
+            "PUBLIC_BASE_URL": "",
         }
-        url = f"http://{HOST}:{port}"
         command = [sys.executable, "manage.py", "serve", "--host", HOST, "--port", str(port)]
         children.append(start(command, environment))
-        self._wait_until_ready(f"{url}/api/health", children, stop)
-        return url
+        self._wait_until_ready(f"http://{HOST}:{port}/api/health", children, stop)
 
-    def _free_port(self, wanted: int) -> int:
+    def _free_port(self, wanted: int, taken: str = "") -> int:
+        """Return a port that is free; `taken` is an address that will be somebody's in a moment."""
         last = min(wanted + PORTS_TRIED - 1, LAST_PORT)
         for port in range(wanted, last + 1):
-            if why_not(HOST, port) is not None:
+            if why_not(HOST, port) is not None or taken.endswith(f":{port}"):
                 continue
             if port != wanted:
                 self.stdout.write(f"Port {wanted} is taken; using {port}.")
