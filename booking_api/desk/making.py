@@ -89,12 +89,18 @@ def _is_conflict(outcome: CreateOutcome) -> bool:
 def _settle_outcome(tools: Tools, row: JournalEntry, outcome: CreateOutcome) -> None:
     if isinstance(outcome, Created):
         _written(row, outcome.record.id)
-    elif isinstance(outcome, NotCreated):
+    elif isinstance(outcome, NotCreated) and not _may_be_on_its_way(row, outcome.error):
         log.warning("booking_not_created", entry=row.id, error=outcome.error.message)
         journal.refuse(row, _refusal(tools, outcome.error))
     else:
         log.warning("booking_unclear", entry=row.id, error=outcome.error.message)
         journal.postpone(row, outcome.error, tools.now())
+
+
+def _may_be_on_its_way(row: JournalEntry, error: HubSpotError) -> bool:
+    """Whether an earlier sending may still arrive: HubSpot's having no time for this one says
+    nothing of that one. What HubSpot refuses for its content, it would refuse both times."""
+    return row.attempts > 0 and not isinstance(error, Refused | NotFound)
 
 
 def _written(row: JournalEntry, record_id: str) -> None:
