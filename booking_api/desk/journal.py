@@ -119,17 +119,24 @@ def postpone(row: JournalEntry, error: Exception, now: datetime) -> None:
     row.last_error = str(error)[:KEPT_OF_AN_ERROR]
 
 
-def vouched(exam_ids: Collection[str], contact_ids: Collection[str], now: datetime) -> Vouched:
-    """Return what the journal knows of these exams and contacts."""
+def vouched(
+    exam_ids: Collection[str],
+    contact_ids: Collection[str],
+    now: datetime,
+    but: Collection[int] = (),
+) -> Vouched:
+    """Return what the journal knows of these exams and contacts, leaving out the rows `but`."""
     rows = JournalEntry.objects.filter(
         Q(exam_id__in=exam_ids) | Q(contact_id__in=contact_ids),
         Q(state__in=UNFINISHED) | Q(state=State.DONE, changed_at__gt=now - HUBSPOT_MAY_LAG),
         kind=Kind.CREATE,
-    ).values_list("exam_id", "contact_id", "record_id", "state", "plan")
+    ).exclude(id__in=but)
     by_exam: dict[str, set[str]] = defaultdict(set)
     by_contact: dict[str, set[str]] = defaultdict(set)
     pending: dict[str, set[int]] = defaultdict(set)
-    for exam_id, contact_id, record_id, state, plan in rows:
+    for exam_id, contact_id, record_id, state, plan in rows.values_list(
+        "exam_id", "contact_id", "record_id", "state", "plan"
+    ):
         if record_id != "":
             by_exam[exam_id].add(record_id)
             by_contact[contact_id].add(record_id)
