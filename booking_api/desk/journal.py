@@ -97,6 +97,21 @@ def unfinished(now: datetime | None) -> list[JournalEntry]:
     return list(rows[:MOST_REQUESTS_IN_A_GROUP])
 
 
+def begin(held: Held, rows: Iterable[JournalEntry], now: datetime) -> list[JournalEntry]:
+    """Write what was decided of waiting rows, inside `held.fenced()`, and return those rows. One
+    whose caller has given it up meanwhile is left as it is: that caller was told that nothing was
+    changed."""
+    decided = list(rows)
+    still = JournalEntry.objects.filter(id__in=[row.id for row in decided], state=State.QUEUED)
+    waiting = set(still.select_for_update().values_list("id", flat=True))
+    begun = [row for row in decided if row.id in waiting]
+    save(held, begun, now)
+    for row in decided:
+        if row.id not in waiting:
+            row.state = State.QUEUED  # no answer of ours: what it became stands in the journal
+    return begun
+
+
 def save(held: Held, rows: Iterable[JournalEntry], now: datetime) -> None:
     """Write the rows, inside `held.fenced()`."""
     for row in rows:
