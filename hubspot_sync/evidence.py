@@ -85,15 +85,11 @@ class Evidence:
 
     def bookings_by_key(self, keys: Collection[str], context: CallContext) -> Many[Booking]:
         """Bookings by their unique idempotency key: the answer to whether a create happened."""
-        names = self._profile.booking_properties
-        raw = self._batch.read(
-            self._types.bookings,
-            keys,
-            properties=names.values(),
-            context=context,
-            id_property=names["idempotency_key"],
-        )
-        return raw.map(lambda record: read_booking(record.id, record.properties, self._profile))
+        return self._bookings_by("idempotency_key", keys, context)
+
+    def bookings_by_seat(self, keys: Collection[str], context: CallContext) -> Many[Booking]:
+        """Bookings by their unique seat key: the answer to who has a seat."""
+        return self._bookings_by("seat_key", keys, context)
 
     def booking_states(self, ids: Collection[str], context: CallContext) -> Many[BookingState]:
         """The states alone: a count over many exams needs no more, and has no room for it."""
@@ -149,6 +145,19 @@ class Evidence:
             missing=linked.missing,
             unknown={**linked.unknown, **unread},
         )
+
+    def _bookings_by(
+        self, field: str, keys: Collection[str], context: CallContext
+    ) -> Many[Booking]:
+        names = self._profile.booking_properties
+        raw = self._batch.read(
+            self._types.bookings,
+            keys,
+            properties=names.values(),
+            context=context,
+            id_property=names[field],
+        )
+        return raw.map(lambda record: read_booking(record.id, record.properties, self._profile))
 
     def _contacts(
         self, keys: Collection[str], context: CallContext, id_property: str | None

@@ -51,8 +51,8 @@ def serve_cancels(
     for row in rows:
         decide(row, partial(_plan, tools, owned, facts, row, asked[row.id]))
     with held.fenced():
-        journal.save(held, rows, tools.now())
-    planned = [row for row in rows if row.state == State.WRITING]
+        begun = journal.begin(held, rows, tools.now())
+    planned = [row for row in begun if row.state == State.WRITING]
     cancel_bookings(tools, held, planned, meters)
     written = [row for row in planned if row.state == State.WRITTEN]
     settle(tools, held, written, _totals(facts, written), meters)

@@ -67,8 +67,8 @@ def serve_creates(
     for row in rows:
         decide(row, partial(_plan, tools, facts, row, asked[row.id], strangers))
     with held.fenced():
-        journal.save(held, rows, tools.now())
-    planned = [row for row in rows if row.state == State.WRITING]
+        begun = journal.begin(held, rows, tools.now())
+    planned = [row for row in begun if row.state == State.WRITING]
     if len(planned) == 0:
         return
     make_bookings(tools, held, planned, meters)

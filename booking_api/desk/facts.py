@@ -38,6 +38,11 @@ class ExamFacts:
         """Raise ExamFull where no seat is free."""
         free_seat(self.exam.capacity, self.taken, self.numbers)
 
+    def count_in(self, booking: Booking) -> None:
+        """Count a booking that is not among those HubSpot lists for the exam."""
+        if booking.state == "active" and booking.id not in self.bookings:
+            self.taken += 1
+
     def take_seat(self, refused: Collection[int] = ()) -> int:
         """Give out the lowest free number but `refused`; raise ExamFull."""
         number = free_seat(self.exam.capacity, self.taken, self.numbers.union(refused))
@@ -76,13 +81,15 @@ class Facts:
         bookings = self._read(linked | self.vouched.by_exam.get(exam_id, frozenset()))
         pending = self.vouched.pending_seats.get(exam_id, frozenset())
         named = {seat_number(exam_id, booking.seat_key) for booking in bookings}
+        sat_on = {seat_number(exam_id, one.seat_key) for one in bookings if one.state == "active"}
         facts = ExamFacts(
             exam=exam,
             bookings={booking.id: booking for booking in bookings},
             taken=0,
             numbers={number for number in named if number is not None} | pending,
         )
-        facts.taken = facts.active + len(pending)
+        # A create that nobody has heard of may stand among them already: its seat tells.
+        facts.taken = facts.active + len(pending - sat_on)
         return facts
 
     def _read(self, ids: Collection[str]) -> list[Booking]:
@@ -92,9 +99,14 @@ class Facts:
 
 
 def read_facts(
-    tools: Tools, contact_ids: Collection[str], exam_ids: Collection[str], context: CallContext
+    tools: Tools,
+    contact_ids: Collection[str],
+    exam_ids: Collection[str],
+    context: CallContext,
+    but: Collection[int] = (),
 ) -> Facts:
-    """Read all at once, in two round trips; nothing is raised for a part that failed."""
+    """Read all at once, in two round trips; nothing is raised for a part that failed. The journal's
+    rows `but` hold no seat."""
     hubspot = tools.hubspot
     contacts, exams, exam_links, contact_links = together(
         tools.fan_out,
@@ -103,7 +115,7 @@ def read_facts(
         lambda: hubspot.exam_bookings(exam_ids, context),
         lambda: hubspot.contact_bookings(contact_ids, context),
     )
-    vouched = journal.vouched(exam_ids, contact_ids, tools.now())
+    vouched = journal.vouched(exam_ids, contact_ids, tools.now(), but)
     ids: set[str] = set()
     for links in (exam_links.found, contact_links.found):
         ids.update(id_ for linked in links.values() for id_ in linked)

@@ -97,6 +97,21 @@ def unfinished(now: datetime | None) -> list[JournalEntry]:
     return list(rows[:MOST_REQUESTS_IN_A_GROUP])
 
 
+def begin(held: Held, rows: Iterable[JournalEntry], now: datetime) -> list[JournalEntry]:
+    """Write what was decided of waiting rows, inside `held.fenced()`, and return those rows. One
+    whose caller has given it up meanwhile is left as it is: that caller was told that nothing was
+    changed."""
+    decided = list(rows)
+    still = JournalEntry.objects.filter(id__in=[row.id for row in decided], state=State.QUEUED)
+    waiting = set(still.select_for_update().values_list("id", flat=True))
+    begun = [row for row in decided if row.id in waiting]
+    save(held, begun, now)
+    for row in decided:
+        if row.id not in waiting:
+            row.state = State.QUEUED  # no answer of ours: what it became stands in the journal
+    return begun
+
+
 def save(held: Held, rows: Iterable[JournalEntry], now: datetime) -> None:
     """Write the rows, inside `held.fenced()`."""
     for row in rows:
@@ -119,17 +134,24 @@ def postpone(row: JournalEntry, error: Exception, now: datetime) -> None:
     row.last_error = str(error)[:KEPT_OF_AN_ERROR]
 
 
-def vouched(exam_ids: Collection[str], contact_ids: Collection[str], now: datetime) -> Vouched:
-    """Return what the journal knows of these exams and contacts."""
+def vouched(
+    exam_ids: Collection[str],
+    contact_ids: Collection[str],
+    now: datetime,
+    but: Collection[int] = (),
+) -> Vouched:
+    """Return what the journal knows of these exams and contacts, leaving out the rows `but`."""
     rows = JournalEntry.objects.filter(
         Q(exam_id__in=exam_ids) | Q(contact_id__in=contact_ids),
         Q(state__in=UNFINISHED) | Q(state=State.DONE, changed_at__gt=now - HUBSPOT_MAY_LAG),
         kind=Kind.CREATE,
-    ).values_list("exam_id", "contact_id", "record_id", "state", "plan")
+    ).exclude(id__in=but)
     by_exam: dict[str, set[str]] = defaultdict(set)
     by_contact: dict[str, set[str]] = defaultdict(set)
     pending: dict[str, set[int]] = defaultdict(set)
-    for exam_id, contact_id, record_id, state, plan in rows:
+    for exam_id, contact_id, record_id, state, plan in rows.values_list(
+        "exam_id", "contact_id", "record_id", "state", "plan"
+    ):
         if record_id != "":
             by_exam[exam_id].add(record_id)
             by_contact[contact_id].add(record_id)

@@ -21,6 +21,7 @@ from booking_api.desk.tools import Tools
 from booking_api.rules.eligibility import seat_key
 from booking_api.rules.errors import BookingError, InvalidRequest
 from hubspot_sync.batch import Created, CreateOutcome, NotCreated
+from hubspot_sync.context import CallContext
 from hubspot_sync.errors import HubSpotError, NotFound, Refused
 from hubspot_sync.ledger import Meter
 from hubspot_sync.records import Booking
@@ -44,9 +45,9 @@ def make_bookings(
         for row in waiting:
             if row not in conflicts:
                 _settle_outcome(tools, row, outcomes[row.idempotency_key])
-        waiting = _resolved(tools, held, conflicts, meters)
-        with held.fenced():
+        with held.fenced():  # what stands now is no longer in doubt when seats are given out anew
             journal.save(held, rows, tools.now())
+        waiting = _resolved(tools, held, conflicts, meters)
         if len(waiting) == 0:
             return
     for row in waiting:
@@ -89,12 +90,18 @@ def _is_conflict(outcome: CreateOutcome) -> bool:
 def _settle_outcome(tools: Tools, row: JournalEntry, outcome: CreateOutcome) -> None:
     if isinstance(outcome, Created):
         _written(row, outcome.record.id)
-    elif isinstance(outcome, NotCreated):
+    elif isinstance(outcome, NotCreated) and not _may_be_on_its_way(row, outcome.error):
         log.warning("booking_not_created", entry=row.id, error=outcome.error.message)
         journal.refuse(row, _refusal(tools, outcome.error))
     else:
         log.warning("booking_unclear", entry=row.id, error=outcome.error.message)
         journal.postpone(row, outcome.error, tools.now())
+
+
+def _may_be_on_its_way(row: JournalEntry, error: HubSpotError) -> bool:
+    """Whether an earlier sending may still arrive: HubSpot's having no time for this one says
+    nothing of that one. What HubSpot refuses for its content, it would refuse both times."""
+    return row.attempts > 0 and not isinstance(error, Refused | NotFound)
 
 
 def _written(row: JournalEntry, record_id: str) -> None:
@@ -120,7 +127,8 @@ def _refusal(tools: Tools, error: HubSpotError) -> BookingError:
 def _resolved(
     tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter]
 ) -> list[JournalEntry]:
-    """Look the conflicting rows up by their keys; return those that get another seat."""
+    """Look the conflicting rows up by their keys, and save what is found; return those that get
+    another seat."""
     if len(rows) == 0:
         return []
     context = tools.step(held, meters)
@@ -134,21 +142,39 @@ def _resolved(
             journal.postpone(row, found.unknown[key], tools.now())
         else:
             homeless.append(row)
-    if len(homeless) == 0:
-        return []
-    exam_ids = {row.exam_id for row in homeless}
-    facts = read_facts(tools, (), exam_ids, context)
-    for row in homeless:
-        refused = [*row.plan.get("refused_seats", []), row.plan["seat_number"]]
+    if len(homeless) > 0:
+        _seat_anew(tools, homeless, context)
+    with held.fenced():
+        journal.save(held, rows, tools.now())
+    return [row for row in homeless if row.state == State.WRITING and row.next_attempt_at is None]
+
+
+def _seat_anew(tools: Tools, rows: Sequence[JournalEntry], context: CallContext) -> None:
+    """Give each row another seat, if one is free. Whoever has the one it was refused counts, even
+    where HubSpot does not list that booking for the exam."""
+    facts = read_facts(
+        tools, (), {row.exam_id for row in rows}, context, but=[row.id for row in rows]
+    )
+    keys = {row.id: seat_key(row.exam_id, row.plan["seat_number"]) for row in rows}
+    holders = tools.evidence.bookings_by_seat(keys.values(), context)
+    seekers = []
+    for row in rows:
         try:
-            number = facts.exam(row.exam_id).take_seat(refused)
+            exam, holder = facts.exam(row.exam_id), holders.answered(keys[row.id])
         except BookingError as refusal:
             journal.refuse(row, refusal)
         except HubSpotError as error:
             journal.postpone(row, error, tools.now())
         else:
-            _reseat(tools, row, number, refused)
-    return [row for row in homeless if row.state == State.WRITING and row.next_attempt_at is None]
+            seekers.append((row, exam))
+            if holder is not None:
+                exam.count_in(holder)
+    for row, exam in seekers:
+        refused = [*row.plan.get("refused_seats", []), row.plan["seat_number"]]
+        try:
+            _reseat(tools, row, exam.take_seat(refused), refused)
+        except BookingError as refusal:
+            journal.refuse(row, refusal)
 
 
 def _reseat(tools: Tools, row: JournalEntry, number: int, refused: Sequence[int]) -> None:

@@ -37,6 +37,8 @@ def recover(
         return
     for row in rows:
         row.next_attempt_at = None
+        # It may have been sent, whoever began it: no error of a further try makes that undone.
+        row.attempts = max(row.attempts, 1)
     writing = [row for row in rows if row.state == State.WRITING]
     _create_or_find(tools, held, [row for row in writing if row.kind == Kind.CREATE], meters)
     cancel_bookings(tools, held, [row for row in writing if row.kind == Kind.CANCEL], meters)

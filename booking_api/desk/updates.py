@@ -30,8 +30,8 @@ def serve_updates(
     for row in rows:
         decide(row, partial(_plan, tools, owned, row, asked[row.id]))
     with held.fenced():
-        journal.save(held, rows, tools.now())
-    change_bookings(tools, held, [row for row in rows if row.state == State.WRITING], meters)
+        begun = journal.begin(held, rows, tools.now())
+    change_bookings(tools, held, [row for row in begun if row.state == State.WRITING], meters)
 
 
 def change_bookings(

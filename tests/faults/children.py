@@ -7,12 +7,13 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,7 +24,10 @@ from tests.sandbox import SandboxHandle
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSWER_TIMEOUT_S = 60
-QUICK_DESK = {"lease_s": 1.0, "grace_s": 0.1}
+PATIENT: Mapping[str, float] = {"lease_s": 60.0, "grace_s": 0.05}
+"""A lease that no busy machine outlasts; let it expire."""
+SHORT: Mapping[str, float] = {"lease_s": 1.0, "grace_s": 0.1}
+"""A lease that is soon over, for those who wait for that."""
 
 
 class Died(Exception):
@@ -117,7 +121,6 @@ class Zygote:
 
     address: str
     folder: Path
-    desk: Mapping[str, float] = field(default_factory=lambda: QUICK_DESK)
 
     def database(self) -> str:
         """Return the file of a migrated database of its own."""
@@ -126,15 +129,22 @@ class Zygote:
         return str(own)
 
     @contextmanager
-    def child(self, database: str, stop: Stop | None = None) -> Iterator[Child]:
-        """A process on this database, which stops itself where it is told to. It ends politely at
+    def child(
+        self,
+        database: str,
+        stop: Stop | None = None,
+        desk: Mapping[str, float] = PATIENT,
+        **hubspot: Any,
+    ) -> Iterator[Child]:
+        """A process on this database, which stops itself where it is told to; `desk` and `hubspot`
+        override its settings. It ends politely at
         the end of the block, unless it has been killed; one that stands still is killed."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(ANSWER_TIMEOUT_S)
             connection.connect(self.address)
             with closing(connection.makefile("rb")) as lines:
                 child = Child(connection, lines)
-                order = {"database": database, "desk": self.desk}
+                order = {"database": database, "desk": desk, "hubspot": hubspot}
                 child._say(**order, stop=None if stop is None else asdict(stop))
                 child.pid = int(child._hear()["pid"])
                 try:
@@ -144,6 +154,12 @@ class Zygote:
                     if child.paused:
                         os.kill(child.pid, signal.SIGKILL)
                 child.ended_well = b"ended" in b"".join(lines)
+
+
+def let_the_lease_expire(database: str) -> None:
+    """As if its time were over: nobody knows what became of the holder, if there is one."""
+    with closing(sqlite3.connect(database, timeout=ANSWER_TIMEOUT_S)) as connection, connection:
+        connection.execute("UPDATE booking_api_lease SET expires_at = '2000-01-01 00:00:00'")
 
 
 @contextmanager

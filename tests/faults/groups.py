@@ -71,8 +71,10 @@ class Desk:
         return Group(threads, replies)
 
     def rest(self) -> None:
-        """Return once nothing is left to do."""
-        left = rest(composition.services(), self.clock, hurry=True)
+        """Return once the group under way is done, and nothing is left to do."""
+        services = composition.services()
+        services.booking.desk.run(lambda _: None).result(PATIENCE_S)
+        left = rest(services, self.clock, hurry=True)
         assert len(left) == 0, left
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.builders import Booking, Exam, Portal, Student
 from tests.desk import credit_of, stored_total
-from tests.faults.children import Child, Died, Zygote, zygote
+from tests.faults.children import SHORT, Child, Died, Zygote, let_the_lease_expire, zygote
 from tests.faults.stations import SIDES, Stop
 from tests.faults.world import Holdings, broken_promises, notes_of, seats
 from tests.sandbox import SandboxHandle
@@ -97,6 +97,7 @@ def crash(forks: Zygote, portal: Portal, deed: Deed, point: Stop, scene: Scene) 
         assert not victim.ended_well
     assert not victim.ended_well, f"{point} was never reached"
     found = look(portal, database, scene)
+    let_the_lease_expire(database)
     with forks.child(database) as heir:
         heir.start()
         heir.rest()
@@ -156,3 +157,39 @@ def test_a_killed_process_leaves_nothing_wrong(
 
     show([["killed", "", "found", "recovered", "asked again"], *rows])
     assert any(station.startswith("create" if deed is book else "update b") for station in stations)
+
+
+NOT_NOW: dict[str, Any] = {
+    "action": "status",
+    "status": 429,
+    "body": {"status": "error", "message": "Too many.", "errorType": "RATE_LIMIT"},
+}
+
+
+@pytest.mark.parametrize(
+    ("deed", "station", "side", "path"),
+    [
+        pytest.param(book, "create bookings #1", "before", "/batch/create", id="create"),
+        pytest.param(cancel, "update bookings #1", "after", "943/batch/update", id="cancel"),
+    ],
+)
+def test_what_may_have_been_done_is_not_refused_because_hubspot_is_busy(
+    forks: Zygote, portal: Portal, deed: Deed, station: str, side: str, path: str
+) -> None:
+    """The next process waits for the lease, and is told to come later: that says nothing of what
+    the killed one sent."""
+    (scene,) = scenes(portal, 1, booked=deed is cancel)
+    database = forks.database()
+    with (
+        pytest.raises(Died),
+        forks.child(database, Stop(station=station, side=side), SHORT) as victim,
+    ):
+        done_and_at_rest(victim, deed, scene)
+    portal.sandbox.fault(path=path, times=1, **NOT_NOW)
+
+    with forks.child(database, desk=SHORT, max_attempts=1) as heir:
+        heir.start()
+        heir.rest()
+
+        assert broken_promises(portal, [scene.exam], [scene.student], scene.owned) == []
+        assert look(portal, database, scene).startswith("done")

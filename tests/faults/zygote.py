@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import django
@@ -78,6 +79,7 @@ class Child:
         connections["default"].settings_dict["NAME"] = order["database"]
         settings.DATABASES["default"]["NAME"] = order["database"]
         settings.DESK = DeskConfig(**order["desk"])
+        settings.HUBSPOT = replace(settings.HUBSPOT, **order["hubspot"])
         stop = None if order["stop"] is None else Stop(**order["stop"])
         self._stations = Stations(stop, self._tell)
         self._stations.watch_transactions()

@@ -1,0 +1,47 @@
+"""What was perhaps done already is gone on with, whatever the second try is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from tests.builders import Portal
+from tests.desk import create
+from tests.faults.groups import Desk, a_desk
+from tests.faults.world import Holdings, broken_promises
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CREATE = "/2-50158943/batch/create"
+NOT_NOW: Mapping[str, Any] = {
+    "action": "status",
+    "status": 429,
+    "body": {"status": "error", "message": "Too many.", "errorType": "RATE_LIMIT"},
+}
+
+
+@pytest.fixture
+def desk(settings: Settings, portal: Portal) -> Iterator[Desk]:
+    with a_desk(settings, portal.sandbox) as running:
+        yield running
+
+
+def test_a_create_that_may_be_on_its_way_is_not_refused_for_a_429(
+    desk: Desk, portal: Portal
+) -> None:
+    """The first sending is lost without an answer; the second is told to come later."""
+    alice, exam = portal.student("alice"), portal.exam()
+    owned = Holdings.of(portal, [alice])
+    portal.sandbox.fault("cut_before", path=CREATE, nth=1)
+    portal.sandbox.fault(path=CREATE, nth=2, **NOT_NOW)
+
+    with desk.held_up():
+        group = desk.begin([partial(create, desk.api, alice, exam, "key-1")])
+    desk.rest()
+
+    assert [reply.status for reply in group.all()] == [201]
+    assert broken_promises(portal, [exam], [alice], owned) == []

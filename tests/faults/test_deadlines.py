@@ -1,0 +1,118 @@
+"""A request whose deadline passes: what it was told stays true, and its key tells what came of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from booking_api import composition
+from tests.api import Reply
+from tests.builders import Portal
+from tests.desk import create, credit_of
+from tests.faults.groups import Desk, a_desk
+from tests.faults.world import Holdings, broken_promises, seats
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+READ_CONTACTS = "/0-1/batch/read"
+CREATE = "/2-50158943/batch/create"
+LIMIT_S = 30.0
+
+
+@pytest.fixture
+def desk(settings: Settings, portal: Portal) -> Iterator[Desk]:
+    with a_desk(settings, portal.sandbox, request_deadline_s=1.0) as running:
+        yield running
+
+
+@contextmanager
+def stuck(path: str) -> Iterator[threading.Event]:
+    """Inside the block the first call to `path` is not sent before the event is set; it is set at
+    the end."""
+    session = composition.services().client.transport._session
+    send, go_on, first = session.send, threading.Event(), threading.Lock()
+
+    def slow(request: Any, **options: Any) -> Any:
+        if request.path_url.endswith(path) and first.acquire(blocking=False):
+            assert go_on.wait(LIMIT_S)
+        return send(request, **options)
+
+    session.send = slow  # type: ignore[method-assign]
+    yield go_on
+    go_on.set()
+
+
+def told_to_ask_again(reply: Reply, key: str) -> bool:
+    asked_later = int(reply.headers["Retry-After"]) > 0
+    return reply.status == 503 and asked_later and reply.body["idempotency_key"] == key
+
+
+def test_nothing_is_booked_for_whom_was_told_that_nothing_was(desk: Desk, portal: Portal) -> None:
+    """The deadline passes while the desk is reading for the group."""
+    alice, exam = portal.student("alice"), portal.exam()
+    owned = Holdings.of(portal, [alice])
+
+    with stuck(READ_CONTACTS):
+        reply = create(desk.api, alice, exam, "key-1")
+    desk.rest()
+
+    assert told_to_ask_again(reply, "key-1"), reply
+    assert seats(portal) == []
+    assert broken_promises(portal, [exam], [alice], owned) == []
+
+
+def test_who_asks_again_meanwhile_is_served_once(desk: Desk, portal: Portal) -> None:
+    """The same key comes again while the desk is still at work on the row that was given up."""
+    alice, exam = portal.student("alice"), portal.exam()
+    owned = Holdings.of(portal, [alice])
+
+    with stuck(READ_CONTACTS) as go_on:
+        first = create(desk.api, alice, exam, "key-1")
+        group = desk.begin([partial(create, desk.api, alice, exam, "key-1")])
+        go_on.set()
+        (second,) = group.all()
+    desk.rest()
+    third = create(desk.api, alice, exam, "key-1")
+
+    assert told_to_ask_again(first, "key-1"), first
+    assert (second.status, third.status) in {(201, 200), (503, 201)}, second
+    assert credit_of(portal, alice) == 4
+    assert broken_promises(portal, [exam], [alice], owned) == []
+
+
+def test_a_create_whose_outcome_is_not_known_in_time_is_told_by_its_key(
+    desk: Desk, portal: Portal
+) -> None:
+    alice, exam = portal.student("alice"), portal.exam()
+    owned = Holdings.of(portal, [alice])
+
+    with stuck(CREATE):
+        first = create(desk.api, alice, exam, "key-1")
+        again = create(desk.api, alice, exam, "key-1")
+    desk.rest()
+    last = create(desk.api, alice, exam, "key-1")
+
+    assert told_to_ask_again(first, "key-1"), first
+    assert (again.status, again.code) == (409, "REQUEST_IN_PROGRESS")
+    assert last.status == 200
+    assert last.data["idempotent_request"] is True
+    assert [seat.record_id for seat in seats(portal)] == [last.data["booking_record_id"]]
+    assert broken_promises(portal, [exam], [alice], owned) == []
+
+
+def test_who_waited_in_vain_in_the_queue_has_nothing(desk: Desk, portal: Portal) -> None:
+    alice, exam = portal.student("alice"), portal.exam()
+
+    with desk.held_up():
+        reply = create(desk.api, alice, exam, "key-1")
+    desk.rest()
+
+    assert told_to_ask_again(reply, "key-1"), reply
+    assert (seats(portal), credit_of(portal, alice)) == ([], 5)
+    assert create(desk.api, alice, exam, "key-1").status == 201
