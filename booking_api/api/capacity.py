@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -27,6 +28,8 @@ from hubspot_sync.errors import Unavailable
 MOST_EXAMS = 100
 # A scheduler waits longer than a person: all upcoming exams at the background's share of the budget.
 PATIENCE_S = 240.0
+# The periodic call also has the credits reviewed that were written since the last one.
+REVIEWED = timedelta(minutes=30)
 
 
 class SyncAsked(serializers.Serializer[Any]):
@@ -123,6 +126,8 @@ class SyncCapacityView(APIView):
         if ids is None:
             types = [mock_type.value for mock_type in built.profile.mock_types]
             ids = upcoming_exam_ids(built.booking.tools, types, context)
+            if not values["dry_run"]:
+                built.booking.review_credits(REVIEWED)
         counts = built.booking.recount.recount(ids, context, dry_run=values["dry_run"])
         if no_answer(counts):
             raise Unavailable("HubSpot answered for none of the exams.")

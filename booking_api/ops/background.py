@@ -56,7 +56,6 @@ def times() -> Times:
         recount_every_s=settings.RECOUNT_EVERY_S,
         validate_every_s=settings.VALIDATE_EVERY_S,
         keep_webhooks=timedelta(days=settings.WEBHOOK_RETENTION_DAYS),
-        keep_journal=timedelta(days=settings.DESK.retention_days),
     )
 
 

@@ -18,10 +18,8 @@ from functools import partial
 import structlog
 from django.db import Error as DatabaseFailure
 from django.db import connection
-from django.utils import timezone
 
 from booking_api import composition
-from booking_api.desk import journal
 from booking_api.desk.lease import Held, LeaseKeeper, LeaseLost
 from cache_layer.audit import validate
 
@@ -150,12 +148,11 @@ class Scheduler:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Times:
-    """How often the jobs are due, and how long what they prune is kept."""
+    """How often the jobs are due, and how long applied webhooks are kept."""
 
     recount_every_s: float
     validate_every_s: float
     keep_webhooks: timedelta
-    keep_journal: timedelta
 
 
 def scheduler(times: Times) -> Scheduler:
@@ -195,5 +192,6 @@ def validate_cache() -> None:
 
 def prune(times: Times) -> None:
     """Remove what was kept long enough of webhooks and of the journal."""
-    composition.services().webhooks.inbox.prune(times.keep_webhooks)
-    journal.prune(timezone.now() - times.keep_journal)
+    services = composition.services()
+    services.webhooks.inbox.prune(times.keep_webhooks)
+    services.booking.prune()

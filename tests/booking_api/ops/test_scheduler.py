@@ -28,7 +28,6 @@ TIMES = Times(
     recount_every_s=600,
     validate_every_s=3_600,
     keep_webhooks=timedelta(days=7),
-    keep_journal=timedelta(days=30),
 )
 
 # A job closes the connection of its thread, and in these tests that is the tests' own.
