@@ -18,7 +18,7 @@ import structlog
 
 from booking_api.desk import journal
 from booking_api.desk.desk import Desk
-from booking_api.desk.lease import Held
+from booking_api.desk.lease import Held, LeaseLost
 from booking_api.desk.tools import Tools
 from hubspot_sync.cached import exam_tag
 from hubspot_sync.context import CallContext
@@ -86,6 +86,8 @@ class Recount:
             return [_uncorrected(counts[id_], "The desk was busy.") for id_ in exam_ids]
         except CancelledError:
             return [_uncorrected(counts[id_], "The desk has ended.") for id_ in exam_ids]
+        except LeaseLost:
+            return [_uncorrected(counts[id_], "Another desk took over.") for id_ in exam_ids]
         return [corrected[id_] for id_ in exam_ids]
 
     def _correct(
@@ -106,6 +108,11 @@ class Recount:
             written = tools.writes.set_totals(
                 totals, tools.step(held, context.meters, context.priority)
             )
+            held.renew()
+        except LeaseLost:
+            # Whoever has taken over may have counted since: what was written here may be older.
+            journal.request_recounts(totals, tools.now())
+            raise
         finally:
             tools.forget({exam_tag(exam_id) for exam_id in totals})
         for exam_id in totals:

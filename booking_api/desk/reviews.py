@@ -21,7 +21,7 @@ from django.db.models import Q
 
 from booking_api.desk import journal
 from booking_api.desk.events import Mended
-from booking_api.desk.lease import Held
+from booking_api.desk.lease import Held, LeaseLost
 from booking_api.desk.models import UNFINISHED, CreditReview, JournalEntry, State
 from booking_api.desk.tools import Tools
 from hubspot_sync.cached import contact_tag
@@ -49,6 +49,17 @@ def review(tools: Tools, held: Held) -> int:
     if len(due) == 0:
         return 0
     contact_ids = {one.subject_id for one in due}
+    try:
+        _review(tools, held, due)
+    except LeaseLost:
+        # Whoever has taken over may have written since: what was mended here may be older.
+        journal.request_reviews(contact_ids, tools.now(), tools.now(), overtaken=True)
+        raise
+    return len(due)
+
+
+def _review(tools: Tools, held: Held, due: Sequence[CreditReview]) -> None:
+    contact_ids = {one.subject_id for one in due}
     histories = tools.evidence.credit_histories(contact_ids, tools.step(held))
     for one in due:
         try:
@@ -59,7 +70,6 @@ def review(tools: Tools, held: Held) -> int:
                 _put_off(one, "Something of this student's is unfinished.", tools.now())
         except HubSpotError as error:
             _put_off(one, error.message, tools.now())
-    return len(due)
 
 
 def should_be(
@@ -126,6 +136,7 @@ def _mended(tools: Tools, held: Held, one: CreditReview, history: CreditHistory)
             log.error("credit_mended", contact=contact.id, credit=name, to=expected)
             written = tools.writes.set_credits({contact.id: (name, expected)}, tools.step(held))
             tools.forget([contact_tag(contact.id)])
+            held.renew()
             written.require_complete()
             tools.tell(Mended(credit_property=name))
     return True

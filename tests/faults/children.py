@@ -24,6 +24,7 @@ from tests.sandbox import SandboxHandle
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSWER_TIMEOUT_S = 60
+CRON_SECRET = "for-the-tests-alone"
 PATIENT: Mapping[str, float] = {"lease_s": 60.0, "grace_s": 0.05}
 """A lease that no busy machine outlasts; let it expire."""
 SHORT: Mapping[str, float] = {"lease_s": 1.0, "grace_s": 0.1}
@@ -57,9 +58,14 @@ class Child:
         return self.answer()
 
     def begin(
-        self, method: str, path: str, body: Mapping[str, Any], key: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any],
+        key: str | None = None,
+        **headers: str,
     ) -> None:
-        headers = {} if key is None else {"Idempotency-Key": key}
+        headers |= {} if key is None else {"Idempotency-Key": key}
         self._say(do="send", method=method, path=path, body=body, headers=headers)
 
     def create(self, student: Student, exam: Exam, key: str) -> Mapping[str, Any]:
@@ -72,6 +78,10 @@ class Child:
         """Return once nothing is left to do anywhere."""
         answer = self.ask(do="rest")
         assert answer["at_rest"], answer
+
+    def end_turn(self) -> None:
+        """Return once this process's desk has ended what it was at."""
+        self.ask(do="end_turn")
 
     def stations(self) -> list[str]:
         passed: list[str] = self.ask(do="stations")["stations"]
@@ -153,7 +163,7 @@ class Zygote:
                 finally:
                     if child.paused:
                         os.kill(child.pid, signal.SIGKILL)
-                child.ended_well = b"ended" in b"".join(lines)
+                child.ended_well = b"ended_well" in b"".join(lines)
 
 
 def let_the_lease_expire(database: str) -> None:
@@ -174,6 +184,7 @@ def zygote(sandbox: SandboxHandle, folder: Path) -> Iterator[Zygote]:
         "HUBSPOT_BASE_URL": sandbox.base_url,
         "HS_PRIVATE_APP_TOKEN": sandbox.token,
         "DATABASE_URL": f"sqlite:///{folder / 'template.sqlite3'}",
+        "CRON_SECRET": CRON_SECRET,
         "THROTTLE_WRITES": "",
         "HUBSPOT_RATE_LIMIT": "10000",
     }
@@ -191,9 +202,9 @@ def zygote(sandbox: SandboxHandle, folder: Path) -> Iterator[Zygote]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
+    assert process.stdin is not None
     assert process.stdout is not None
-    try:
+    with process.stdin, process.stdout:
         assert process.stdout.readline() == b"ready\n", "the zygote did not start"
         yield Zygote(address, folder)
-    finally:
-        process.communicate(timeout=ANSWER_TIMEOUT_S)
+    process.wait(timeout=ANSWER_TIMEOUT_S)

@@ -7,7 +7,6 @@ child's own objects; the application knows nothing of them.
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import threading
@@ -63,7 +62,8 @@ class Stations:
     def _reach(self, name: str, side: str) -> None:
         if self._stop is not None and (name, side) == (self._stop.station, self._stop.side):
             self._tell({"event": "reached", "how": self._stop.how})
-            os.kill(os.getpid(), SIGNALS[self._stop.how])
+            # To this very thread: sent to the process, SIGSTOP would let it run on for a moment.
+            signal.pthread_kill(threading.get_ident(), SIGNALS[self._stop.how])
 
     def watch_calls(self, services: Services) -> None:
         """Make every sending of this process's client a station."""

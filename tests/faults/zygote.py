@@ -23,6 +23,7 @@ from typing import Any
 import django
 
 LIVES_S = 90
+PATIENCE_S = 40
 
 
 def main(path: str) -> None:
@@ -95,13 +96,14 @@ class Child:
             "start": self._start,
             "send": self._send,
             "rest": self._rest,
+            "end_turn": self._end_turn,
             "stations": self._passed,
         }
         self._tell(answers[command["do"]](command))
 
     def end(self) -> None:
         self._close()
-        self._tell({"ended": True})
+        self._tell({"ended_well": True})
 
     def _start(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
         """Begin as a server does."""
@@ -126,6 +128,10 @@ class Child:
 
         left = rest(self._services, self._clock, hurry=False)
         return {"at_rest": len(left) == 0, "left": left}
+
+    def _end_turn(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
+        self._services.booking.desk.run(lambda _held: None).result(PATIENCE_S)
+        return {"ended": True}
 
     def _passed(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"stations": self._stations.passed}
