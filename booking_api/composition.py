@@ -34,6 +34,7 @@ from hubspot_sync.deadlines import Deadline, Monotonic
 from hubspot_sync.evidence import Evidence
 from hubspot_sync.ledger import Observer
 from hubspot_sync.link_types import LinkTypes
+from hubspot_sync.own_app import own_app_id
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.reads import HubSpotReads, PortalReads
 from hubspot_sync.self_test import Trial, try_the_cache
@@ -209,7 +210,11 @@ def booking_desk(
         Tools(
             profile=profile,
             hubspot=hubspot,
-            evidence=Evidence(profile, client.batch),
+            evidence=Evidence(
+                profile,
+                client.batch,
+                partial(own_app_id, client.transport, settings.HUBSPOT.token),
+            ),
             writes=PortalWrites(profile, client.batch, link_types),
             cache=cached.cache,
             fan_out=client.fan_outs[Priority.PEOPLE],

@@ -134,16 +134,24 @@ class BatchClient:
         return {trace_id: outcome for part in parts for trace_id, outcome in part.items()}
 
     def update(
-        self, object_type: str, changes: Mapping[str, Mapping[str, str]], *, context: CallContext
+        self,
+        object_type: str,
+        changes: Mapping[str, Mapping[str, str]],
+        *,
+        context: CallContext,
+        once: bool = False,
     ) -> Many[RawRecord]:
         """Return the records as updated. An id whose error is a Refused was certainly not changed;
-        of any other unknown nobody knows, but the same absolute values may be sent again."""
+        of any other unknown nobody knows, but the same absolute values may be sent again. They are,
+        here already, unless `once`: for values that a late arrival of the first sending could put
+        over newer ones."""
         keys, impossible = _sorted_keys(changes, None)
         by_key = {normal_key(one, None): values for one, values in changes.items()}
 
         def send(chunk: Sequence[str]) -> Many[RawRecord]:
             inputs = [{"id": key, "properties": dict(by_key[key])} for key in chunk]
-            answer = self._ask(Operation.BATCH_UPDATE, object_type, {"inputs": inputs}, context)
+            body = {"inputs": inputs}
+            answer = self._ask(Operation.BATCH_UPDATE, object_type, body, context, once=once)
             return _by_key(chunk, answer, None)
 
         updated = merge(self._write_in_chunks(keys, send, _update_failed, context))
@@ -170,8 +178,10 @@ class BatchClient:
         object_type: str,
         body: Mapping[str, Any],
         context: CallContext,
+        *,
+        once: bool = False,
     ) -> Answer:
-        request = Request(operation=operation, object_type=object_type, body=body)
+        request = Request(operation=operation, object_type=object_type, body=body, once=once)
         return self._transport.call(request, context)
 
     def _read_in_chunks(

@@ -14,6 +14,8 @@ whether the call may have taken effect.
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 
 class ConfigurationError(Exception):
     """A setting or a portal profile that cannot work; the message names the key and what it wants."""
@@ -46,6 +48,11 @@ class HubSpotError(Exception):
         self.correlation_id = correlation_id
         self.retry_after_s = retry_after_s
         self.may_have_taken_effect = may_have_taken_effect
+
+    @property
+    def safe_text(self) -> str:
+        """What may be logged and kept: HubSpot's own words may quote a property's value."""
+        return self.message
 
 
 class RateLimited(HubSpotError):
@@ -89,3 +96,10 @@ class Refused(HubSpotError):
         self.property_names = property_names
         self.ids = ids
         self.trace_ids = trace_ids
+
+    @property
+    @override
+    def safe_text(self) -> str:
+        words = (self.category, self.sub_category, *self.property_names)
+        said = ", ".join(word for word in words if word)
+        return f"HubSpot refused with {self.status}" + (f": {said}." if said else ".")

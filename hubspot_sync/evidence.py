@@ -7,7 +7,7 @@ timeline, before anything is written again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -16,7 +16,7 @@ from hubspot_sync.batch import BatchClient
 from hubspot_sync.context import CallContext
 from hubspot_sync.outcomes import Many
 from hubspot_sync.portal.profile import BookingState, PortalProfile
-from hubspot_sync.raw_records import NOTE_BODY, NOTE_TIME, RawRecord
+from hubspot_sync.raw_records import NOTE_BODY, NOTE_TIME, PropertyVersion, RawRecord
 from hubspot_sync.records import (
     Booking,
     Contact,
@@ -42,8 +42,8 @@ class SeenContact:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Balance:
-    """A value a credit had, since when by HubSpot's clock, and who set it: an app or not, and which
-    (`sourceType` and `sourceId`)."""
+    """A value a credit had, since when by HubSpot's clock, and who set it (`sourceType` and
+    `sourceId`); `by_app` says that it may have been us."""
 
     value: int
     at: datetime
@@ -71,10 +71,22 @@ class SeenNote:
 class Evidence:
     """The portal as a writer reads it."""
 
-    def __init__(self, profile: PortalProfile, batch: BatchClient) -> None:
+    def __init__(
+        self,
+        profile: PortalProfile,
+        batch: BatchClient,
+        ask_own_app: Callable[[CallContext], str | None] = lambda _: None,
+    ) -> None:
+        self._ask_own_app = ask_own_app
+        self._own_app: str | None = None
         self._profile = profile
         self._types = profile.object_types
         self._batch = batch
+
+    def learn_own_app(self, context: CallContext) -> None:
+        """Ask HubSpot which app we are, to tell our own values from other apps'; raises
+        HubSpotError. Until then any app's may be ours."""
+        self._own_app = self._ask_own_app(context)
 
     def contacts(self, ids: Collection[str], context: CallContext) -> Many[SeenContact]:
         return self._contacts(ids, context, None)
@@ -114,7 +126,7 @@ class Evidence:
         return raw.map(
             lambda record: CreditHistory(
                 seen=self._seen(record),
-                balances={name: _balances(record, name) for name in credits_},
+                balances={name: self._balances(record, name) for name in credits_},
             )
         )
 
@@ -175,19 +187,22 @@ class Evidence:
         contact = read_contact(record.id, record.properties, self._profile)
         return SeenContact(contact=contact, seen_at=record.updated_at)
 
-
-def _balances(record: RawRecord, name: str) -> tuple[Balance, ...]:
-    newest_first = record.history.get(name, ())
-    return tuple(
-        Balance(
-            value=whole_number(version.value),
-            at=version.at,
-            by_app=version.source_type == AN_APP,
-            source=f"{version.source_type} {version.source_id}",
+    def _balances(self, record: RawRecord, name: str) -> tuple[Balance, ...]:
+        newest_first = record.history.get(name, ())
+        return tuple(
+            Balance(
+                value=whole_number(version.value),
+                at=version.at,
+                by_app=self._may_be_ours(version),
+                source=f"{version.source_type} {version.source_id}",
+            )
+            for version in reversed(newest_first)
+            if version.at is not None
         )
-        for version in reversed(newest_first)
-        if version.at is not None
-    )
+
+    def _may_be_ours(self, version: PropertyVersion) -> bool:
+        known = self._own_app is None or version.source_id == self._own_app
+        return version.source_type == AN_APP and known
 
 
 def _note(record: RawRecord) -> SeenNote:

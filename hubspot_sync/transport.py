@@ -57,6 +57,8 @@ class Request:
     object_type: str = ""
     to_type: str = ""
     body: JsonObject | None = None
+    once: bool = False
+    """Never sent again where it may have taken effect: whoever sends it looks before that."""
     query: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -148,7 +150,7 @@ class Transport:
         """
         content = None if request.body is None else orjson.dumps(request.body)
         sending = _Sending(request, ENDPOINTS[request.operation], content, context)
-        repeatable = sending.endpoint.effect is not Effect.CREATE
+        repeatable = sending.endpoint.effect is not Effect.CREATE and not request.once
         perhaps_done = False
         try:
             for attempt in self._retries.attempts(repeatable=repeatable, deadline=context.deadline):

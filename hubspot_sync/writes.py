@@ -153,9 +153,9 @@ class PortalWrites:
     def set_credits(
         self, balances: Mapping[str, tuple[str, int]], context: CallContext
     ) -> Many[RawRecord]:
-        """Set one credit property of each contact to a balance."""
+        """Set one credit property of each contact to a balance; sent once, see `BatchClient.update`."""
         changes = {id_: {name: str(balance)} for id_, (name, balance) in balances.items()}
-        return self._batch.update(self._types.contacts, changes, context=context)
+        return self._batch.update(self._types.contacts, changes, context=context, once=True)
 
     def set_totals(self, totals: Mapping[str, int], context: CallContext) -> Many[RawRecord]:
         """Set the stored count of each exam."""

@@ -45,11 +45,11 @@ class BookingDesk:
         for worker in self.workers:
             worker.start()
         try:
-            self.tools.writes.learn_link_types(
-                CallContext(deadline=Deadline.after(LEARNING_TAKES_S))
-            )
+            context = CallContext(deadline=Deadline.after(LEARNING_TAKES_S))
+            self.tools.writes.learn_link_types(context)
+            self.tools.evidence.learn_own_app(context)
         except HubSpotError as error:  # the first create asks again
-            log.warning("link_types_not_learnt", error=error.message)
+            log.warning("portal_not_learnt", error=error.safe_text)
 
     def close(self) -> None:
         self.desk.close()

@@ -17,7 +17,7 @@ import structlog
 
 from booking_api.desk import journal
 from booking_api.desk.deciding import decide
-from booking_api.desk.errors import not_served
+from booking_api.desk.errors import is_final, not_served
 from booking_api.desk.facts import Facts, read_facts
 from booking_api.desk.lease import Held
 from booking_api.desk.models import JournalEntry, State
@@ -29,7 +29,7 @@ from booking_api.rules.credits import credit_of_token
 from booking_api.rules.dates import is_over
 from booking_api.rules.errors import BookingError, InvalidRequest
 from booking_api.rules.exams import booking_ends_at, exam_linked
-from hubspot_sync.errors import HubSpotError, NotFound, Refused
+from hubspot_sync.errors import HubSpotError
 from hubspot_sync.ledger import Meter
 from hubspot_sync.records import Booking, MockExam
 
@@ -80,8 +80,9 @@ def note_unchanged(row: JournalEntry, error: HubSpotError | None, tools: Tools) 
     """A booking's change was not confirmed: refuse it where it certainly was not made, otherwise
     look again. None stands for a booking that is gone. HubSpot's word on one of many (a 207's) is
     certain only where it is a refusal."""
-    log.warning("booking_not_changed", entry=row.id, error="gone" if error is None else str(error))
-    if error is None or isinstance(error, Refused | NotFound):
+    said = "gone" if error is None else error.safe_text
+    log.warning("booking_not_changed", entry=row.id, error=said)
+    if error is None or is_final(error):
         journal.refuse(row, InvalidRequest("HubSpot does not accept this change of the booking."))
     elif error.may_have_taken_effect or error.status in AN_ANSWER or row.attempts > 0:
         journal.postpone(row, error, tools.now())

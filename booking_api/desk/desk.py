@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import Enum
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -31,6 +32,7 @@ from booking_api.desk.queue import Queue
 from booking_api.desk.recovery import recover
 from booking_api.desk.requests import Asked
 from booking_api.desk.reviews import overtaken, review
+from booking_api.desk.settling import tags_of
 from booking_api.desk.tools import Tools
 from booking_api.desk.updates import serve_updates
 from hubspot_sync.deadlines import Deadline
@@ -42,6 +44,10 @@ LOOK_FOR_LEFT_WORK_S: Final = 5.0
 AFTER_A_FAILURE_S: Final = 1.0
 STOP_WITHIN_S: Final = 20.0
 
+LONGEST_TURN_S: Final = 2.0
+LET_OTHERS_S: Final = 0.05
+TRIED_TOGETHER: Final = 3
+
 T = TypeVar("T")
 Serve = Callable[[Tools, Held, Sequence[JournalEntry], Collection[Meter]], None]
 LINES: Final[tuple[tuple[Kind, Serve], ...]] = (
@@ -51,6 +57,14 @@ LINES: Final[tuple[tuple[Kind, Serve], ...]] = (
 )
 
 log = structlog.get_logger(__name__)
+
+
+class Turn(Enum):
+    """What became of a turn: nothing to do, everything done, or more to do when others had theirs."""
+
+    IDLE = "idle"
+    WORKED = "worked"
+    CUT = "cut"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +89,8 @@ class Desk:
     def __init__(self, tools: Tools, keeper: LeaseKeeper | None = None) -> None:
         self._tools = tools
         self._keeper = keeper or LeaseKeeper(LEASE_NAME, tools.config.lease)
-        self._queue = Queue(tools.now, self.wake)
+        # The cache may be this process's own, and whoever ended a row could not reach it.
+        self._queue = Queue(tools.now, self.wake, lambda rows: tools.forget(tags_of(rows)))
         self._jobs: deque[_Job] = deque()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -167,40 +182,47 @@ class Desk:
             # The only thread that serves anybody: it must go on, and say what happened.
             log.exception("desk_failed")
             return AFTER_A_FAILURE_S
-        if worked:
+        if worked is Turn.CUT:
+            return LET_OTHERS_S
+        if worked is Turn.WORKED:
             return 0.0
         waited_for = len(self._queue.waited_for) > 0 or len(self._jobs) > 0
         return LOOK_FOR_ANSWERS_S if waited_for else LOOK_FOR_LEFT_WORK_S
 
-    def _turn(self) -> bool:
-        """Work as long as there is work and the lease is to be had; say whether there was any."""
+    def _turn(self) -> Turn:
+        """Work as long as there is work and the lease is to be had, but not for ever: a job of
+        another process may be waiting for it."""
         waited_for = self._queue.waited_for
         if waited_for:
             self._queue.look_up(waited_for)
         if len(self._jobs) == 0 and not (
             self.serves_callers and journal.anything_to_do(self._tools.now())
         ):
-            return False
+            return Turn.IDLE
         held = self._keeper.acquire()
         if held is None:
-            return False
+            return Turn.IDLE
+        # A lease taken over and not settled is let expire: the next one must be as careful.
+        settled = not held.taken_over
         try:
-            if held.taken_over:
-                self._take_over(held)
+            if not settled:
+                settled = self._take_over(held)
             return self._work(held)
         except LeaseLost:
             log.warning("lease_lost", epoch=held.epoch)
-            return True
+            return Turn.WORKED
         finally:
-            held.give_back()
+            if settled:
+                held.give_back()
 
-    def _take_over(self, held: Held) -> None:
+    def _take_over(self, held: Held) -> bool:
         """Wait until the former holder can no longer be sending, and have looked at again what it
-        may have written: it was perhaps only paused."""
+        may have written: it was perhaps only paused. False where this process ends meanwhile."""
         tools = self._tools
         log.warning("lease_taken_over", epoch=held.epoch)
         tools.tell(TakenOver(epoch=held.epoch))
-        self._stopping.wait(tools.config.grace_s)
+        if self._stopping.wait(tools.config.grace_s):
+            return False
         held.renew()
         now = tools.now()
         left = journal.unfinished(None)
@@ -210,12 +232,15 @@ class Desk:
         later = now + tools.config.lease + timedelta(seconds=1)
         journal.request_reviews(contacts, now, later, overtaken=True)
         journal.request_recounts(exams, now)
+        return True
 
-    def _work(self, held: Held) -> bool:
-        worked = False
+    def _work(self, held: Held) -> Turn:
+        turn, until = Turn.IDLE, Deadline.after(LONGEST_TURN_S)
         while not self._stopping.is_set() and self._one_round(held):
-            worked = True
-        return worked
+            turn = Turn.WORKED
+            if until.passed:
+                return Turn.CUT
+        return turn
 
     def _one_round(self, held: Held) -> bool:
         """Do some of everything there is; say whether there was anything."""
@@ -224,9 +249,7 @@ class Desk:
         tools = self._tools
         now = tools.now()
         journal.give_up_waiting(now)
-        due = journal.unfinished(now)
-        self._serve(partial(recover, tools, held, due), due, recovery=True)
-        done = len(due) > 0
+        done = self._recover(held, now)
         for kind, serve in LINES:
             rows = journal.take([kind], tools.now())
             if len(rows) > 0:
@@ -234,11 +257,21 @@ class Desk:
                 done = True
         return self._do_job(held) or review(tools, held) > 0 or done
 
-    def _finish(self, held: Held) -> None:
+    def _recover(self, held: Held, now: datetime) -> bool:
+        """Take up again what is due; say whether anything was. What has failed several times goes
+        by itself, so that it holds up no other."""
         tools = self._tools
-        while due := journal.unfinished(tools.now()):
-            self._serve(partial(recover, tools, held, due), due, recovery=True)
-        while review(tools, held) > 0:
+        due = journal.unfinished(now)
+        stubborn = [row for row in due if row.attempts >= TRIED_TOGETHER]
+        groups = [[row for row in due if row not in stubborn], *([row] for row in stubborn)]
+        for rows in groups:
+            self._serve(partial(recover, tools, held, rows), rows, recovery=True)
+        return len(due) > 0
+
+    def _finish(self, held: Held) -> None:
+        while self._recover(held, self._tools.now()):
+            pass
+        while review(self._tools, held) > 0:
             pass
 
     def _serve(
@@ -259,6 +292,7 @@ class Desk:
         except Exception as error:
             log.exception("group_failed", entries=[row.id for row in rows])
             self._set_aside(rows, error)
+            return
         if len(rows) > 0:
             self._tools.tell(served(rows, recovery=recovery))
         self._queue.deliver(rows)

@@ -15,9 +15,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from booking_api.rules.errors import BookingError, InvalidRequest
-from hubspot_sync.errors import HubSpotError, RateLimited
+from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused
 
 RETRY_AFTER_S = 5
+OF_CONTENT = frozenset({400, 404, 409, 207})
+KEPT = 500
 
 
 class RequestInProgress(BookingError):
@@ -34,8 +36,8 @@ class IdempotencyKeyReused(BookingError):
 class Unsettled(BookingError):
     code = "HUBSPOT_UNAVAILABLE"
     default_message = (
-        "HubSpot did not answer in time. The request may still be carried out; ask again with the "
-        "same idempotency key to learn what became of it."
+        "HubSpot did not answer in time, and the request may still be carried out. Ask again to learn "
+        "what became of it, with the same idempotency key where there is one."
     )
     retry_after_s = RETRY_AFTER_S
 
@@ -62,6 +64,20 @@ def not_served(error: HubSpotError) -> NotServed:
     if error.retry_after_s is not None:
         refused.retry_after_s = max(1, math.ceil(error.retry_after_s))
     return refused
+
+
+def is_final(error: HubSpotError) -> bool:
+    """Whether HubSpot will not have this record for what it says or names. A token or a scope that
+    is missing (401, 403) is our fault, passes, and says nothing of an earlier sending."""
+    return isinstance(error, Refused | NotFound) and error.status in OF_CONTENT
+
+
+def kept(error: Exception) -> str:
+    """Return an error as it may be kept and shown: no more than a column holds, nobody's data."""
+    if isinstance(error, HubSpotError):
+        return error.safe_text[:KEPT]
+    text = error.message if isinstance(error, BookingError) else type(error).__name__
+    return text[:KEPT]
 
 
 def to_json(error: BookingError) -> dict[str, Any]:

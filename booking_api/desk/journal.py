@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from django.db.models import F, Q
 
 from booking_api.desk import errors
+from booking_api.desk.backoff import backoff
 from booking_api.desk.config import MOST_REQUESTS_IN_A_GROUP
 from booking_api.desk.lease import Held
 from booking_api.desk.models import (
@@ -35,7 +36,6 @@ HUBSPOT_MAY_LAG: Final = timedelta(minutes=10)
 LOOKED_AT: Final = 5 * MOST_REQUESTS_IN_A_GROUP
 FIRST_RETRY_S: Final = 0.5
 LONGEST_RETRY_S: Final = 60.0
-KEPT_OF_AN_ERROR: Final = 500
 
 C = TypeVar("C", RecountRequest, CreditReview)
 
@@ -90,11 +90,12 @@ def anything_to_do(now: datetime) -> bool:
 
 
 def unfinished(now: datetime | None) -> list[JournalEntry]:
-    """Return what was begun and is due to be looked at again; all of it without a time."""
+    """Return what was begun and is due to be looked at again, a group of it; without a time, all."""
     rows = JournalEntry.objects.filter(state__in=UNFINISHED).order_by("id")
     if now is not None:
-        rows = rows.filter(Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now))
-    return list(rows[:MOST_REQUESTS_IN_A_GROUP])
+        due = Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now)
+        return list(rows.filter(due)[:MOST_REQUESTS_IN_A_GROUP])
+    return list(rows)
 
 
 def begin(held: Held, rows: Iterable[JournalEntry], now: datetime) -> list[JournalEntry]:
@@ -129,9 +130,10 @@ def refuse(row: JournalEntry, error: BookingError) -> None:
 def postpone(row: JournalEntry, error: Exception, now: datetime) -> None:
     """Look at the row again later, each time after a longer wait."""
     row.attempts += 1
-    wait_s = min(FIRST_RETRY_S * 2 ** min(row.attempts - 1, 10), LONGEST_RETRY_S)
-    row.next_attempt_at = now + timedelta(seconds=wait_s)
-    row.last_error = str(error)[:KEPT_OF_AN_ERROR]
+    row.next_attempt_at = now + backoff(
+        row.attempts, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S
+    )
+    row.last_error = errors.kept(error)
 
 
 def vouched(

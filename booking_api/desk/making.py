@@ -13,13 +13,13 @@ from typing import Final
 import structlog
 
 from booking_api.desk import journal
-from booking_api.desk.errors import IdempotencyKeyReused, NotServed, not_served
+from booking_api.desk.errors import IdempotencyKeyReused, NotServed, is_final, not_served
 from booking_api.desk.facts import read_facts
 from booking_api.desk.lease import Held
 from booking_api.desk.models import JournalEntry, State
 from booking_api.desk.tools import Tools
 from booking_api.rules.eligibility import seat_key
-from booking_api.rules.errors import BookingError, InvalidRequest
+from booking_api.rules.errors import BookingError, ContactNotFound, ExamNotFound, InvalidRequest
 from hubspot_sync.batch import Created, CreateOutcome, NotCreated
 from hubspot_sync.context import CallContext
 from hubspot_sync.errors import HubSpotError, NotFound, Refused
@@ -29,6 +29,7 @@ from hubspot_sync.writes import BookingDraft
 
 SEATS_TRIED: Final = 3
 A_CONFLICT: Final = 409
+UNIQUE_FIELDS: Final = frozenset({"idempotency_key", "seat_key"})
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +42,7 @@ def make_bookings(
     waiting = list(rows)
     for _ in range(SEATS_TRIED):
         outcomes = _created(tools, held, waiting, meters)
-        conflicts = [row for row in waiting if _is_conflict(outcomes[row.idempotency_key])]
+        conflicts = [row for row in waiting if _is_conflict(tools, outcomes[row.idempotency_key])]
         for row in waiting:
             if row not in conflicts:
                 _settle_outcome(tools, row, outcomes[row.idempotency_key])
@@ -57,9 +58,11 @@ def make_bookings(
 
 
 def take_as_made(tools: Tools, row: JournalEntry, booking: Booking) -> None:
-    """Go on with a booking that was found under the row's key, if it is the row's."""
+    """Go on with a booking that was found under the row's key, if it is the row's and stands: one
+    that is cancelled was an earlier request's, or a person has taken it back."""
     own_name = tools.profile.booking_properties["booking_id"]
-    if booking.booking_id == row.plan["properties"][own_name]:
+    same = booking.booking_id == row.plan["properties"][own_name]
+    if same and booking.state != "cancelled":
         _written(row, booking.id)
     else:
         journal.refuse(row, IdempotencyKeyReused())
@@ -83,25 +86,32 @@ def _created(
         return {draft.key: NotCreated(error) for draft in drafts}
 
 
-def _is_conflict(outcome: CreateOutcome) -> bool:
-    return isinstance(outcome, NotCreated) and outcome.error.status == A_CONFLICT
+def _is_conflict(tools: Tools, outcome: CreateOutcome) -> bool:
+    """Whether a unique value is taken: HubSpot says so with a 409, a 400 naming the property, or a
+    207's CONFLICT (hubspot-facts, Objects)."""
+    error = outcome.error if isinstance(outcome, NotCreated) else None
+    if not isinstance(error, Refused):
+        return False
+    named = {tools.writes.field_of(name) for name in error.property_names}
+    by_word = error.status == A_CONFLICT or error.category == "CONFLICT"
+    return by_word or not named.isdisjoint(UNIQUE_FIELDS)
 
 
 def _settle_outcome(tools: Tools, row: JournalEntry, outcome: CreateOutcome) -> None:
     if isinstance(outcome, Created):
         _written(row, outcome.record.id)
     elif isinstance(outcome, NotCreated) and not _may_be_on_its_way(row, outcome.error):
-        log.warning("booking_not_created", entry=row.id, error=outcome.error.message)
-        journal.refuse(row, _refusal(tools, outcome.error))
+        log.warning("booking_not_created", entry=row.id, error=outcome.error.safe_text)
+        journal.refuse(row, _refusal(tools, row, outcome.error))
     else:
-        log.warning("booking_unclear", entry=row.id, error=outcome.error.message)
+        log.warning("booking_unclear", entry=row.id, error=outcome.error.safe_text)
         journal.postpone(row, outcome.error, tools.now())
 
 
 def _may_be_on_its_way(row: JournalEntry, error: HubSpotError) -> bool:
     """Whether an earlier sending may still arrive: HubSpot's having no time for this one says
     nothing of that one. What HubSpot refuses for its content, it would refuse both times."""
-    return row.attempts > 0 and not isinstance(error, Refused | NotFound)
+    return row.attempts > 0 and not is_final(error)
 
 
 def _written(row: JournalEntry, record_id: str) -> None:
@@ -110,18 +120,18 @@ def _written(row: JournalEntry, record_id: str) -> None:
     row.plan["answer"]["booking_record_id"] = record_id
 
 
-def _refusal(tools: Tools, error: HubSpotError) -> BookingError:
+def _refusal(tools: Tools, row: JournalEntry, error: HubSpotError) -> BookingError:
     """What HubSpot will not have for this one booking, as far as it says why."""
-    if not isinstance(error, Refused | NotFound):
+    if not is_final(error):
         return not_served(error)
     if isinstance(error, NotFound) or error.category == "OBJECT_NOT_FOUND":
-        return InvalidRequest("The mock exam or the student is not there any more.")
-    if error.status == 400 and error.property_names:
+        if isinstance(error, Refused) and row.contact_id in error.ids:
+            return ContactNotFound()
+        return ExamNotFound("The mock exam, or the student, is not there any more.")
+    if isinstance(error, Refused) and error.property_names:
         fields = ", ".join(tools.writes.field_of(name) for name in error.property_names)
         return InvalidRequest(f"{fields}: HubSpot does not accept this value.")
-    if error.status in {400, 207}:
-        return InvalidRequest("HubSpot does not accept this booking.")
-    return not_served(error)
+    return InvalidRequest("HubSpot does not accept this booking.")
 
 
 def _resolved(

@@ -12,12 +12,14 @@ from typing import Final
 
 import structlog
 
+from booking_api.desk.backoff import backoff
+from booking_api.desk.errors import is_final, kept
 from booking_api.desk.models import NoteState, OutboxNote
 from booking_api.desk.worker import Worker
 from hubspot_sync.batch import Created, CreateOutcome, NotCreated
 from hubspot_sync.context import CallContext, Priority
 from hubspot_sync.deadlines import Deadline
-from hubspot_sync.errors import HubSpotError, NotFound, Refused
+from hubspot_sync.errors import HubSpotError
 from hubspot_sync.evidence import Evidence
 from hubspot_sync.writes import NewNote, PortalWrites
 
@@ -27,7 +29,6 @@ CLAIMED_FOR: Final = timedelta(seconds=PATIENCE_S + 30)
 LOOK_AGAIN_S: Final = 10.0
 FIRST_RETRY_S: Final = 2
 LONGEST_RETRY_S: Final = 900
-KEPT_OF_AN_ERROR: Final = 500
 
 log = structlog.get_logger(__name__)
 
@@ -114,28 +115,24 @@ class Outbox:
             outcome = outcomes[str(note.id)]
             if isinstance(outcome, Created):
                 self._mark(note, NoteState.SENT, note_id=outcome.record.id)
-            elif isinstance(outcome, NotCreated) and isinstance(outcome.error, Refused | NotFound):
-                log.error("note_refused", note=note.id, error=outcome.error.message)
-                self._mark(note, NoteState.REFUSED, last_error=_kept(outcome.error))
+            elif isinstance(outcome, NotCreated) and is_final(outcome.error):
+                log.error("note_refused", note=note.id, error=outcome.error.safe_text)
+                self._mark(note, NoteState.REFUSED, last_error=kept(outcome.error))
             else:
                 note.perhaps_sent = note.perhaps_sent or not isinstance(outcome, NotCreated)
                 self._put_off(note, outcome.error)
 
     def _put_off(self, note: OutboxNote, error: HubSpotError) -> None:
-        log.warning("note_not_sent", note=note.id, error=error.message)
-        wait_s = min(FIRST_RETRY_S * 2 ** min(note.attempts, 10), LONGEST_RETRY_S)
+        log.warning("note_not_sent", note=note.id, error=error.safe_text)
+        wait = backoff(note.attempts + 1, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S)
         self._mark(
             note,
             NoteState.WAITING,
             perhaps_sent=note.perhaps_sent,
             attempts=note.attempts + 1,
-            next_attempt_at=self._now() + timedelta(seconds=wait_s),
-            last_error=_kept(error),
+            next_attempt_at=self._now() + wait,
+            last_error=kept(error),
         )
 
     def _mark(self, note: OutboxNote, state: NoteState, **changes: object) -> None:
         OutboxNote.objects.filter(id=note.id).update(state=state, **changes)
-
-
-def _kept(error: HubSpotError) -> str:
-    return error.message[:KEPT_OF_AN_ERROR]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -43,11 +43,17 @@ class _Caller:
 
 class Queue:
     """One process's door to the journal. `now` is the wall clock; `arrived` is called once a row
-    is there."""
+    is there, `ended_elsewhere` before callers hear of rows that another process has ended."""
 
-    def __init__(self, now: Callable[[], datetime], arrived: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        arrived: Callable[[], None],
+        ended_elsewhere: Callable[[Sequence[JournalEntry]], None],
+    ) -> None:
         self._now = now
         self._arrived = arrived
+        self._ended_elsewhere = ended_elsewhere
         self._lock = threading.Lock()
         self._callers: dict[int, list[_Caller]] = defaultdict(list)
 
@@ -78,14 +84,16 @@ class Queue:
                 return Place(new, own=True)
             if known is None:
                 continue  # its key has just been given free
-            if known.fingerprint != print_:
+            # A key that somebody else was refused with is nobody's: or any stranger could use it up.
+            strange = known.state == State.REFUSED and known.email != asked.pair.email
+            if known.fingerprint != print_ and not strange:
                 raise errors.IdempotencyKeyReused
             if known.state != State.REFUSED:
                 return Place(known, own=False)
             # Nothing came of it: the same request may be made anew, at the end of the queue. Whoever
-            # waits for the old row still finds it by its id.
+            # waits for the old row still finds it by its id. No caller can send a key with a blank.
             JournalEntry.objects.filter(id=known.id, state=State.REFUSED).update(
-                idempotency_key=f"refused:{known.id}"
+                idempotency_key=f"refused {known.id}"
             )
             new.pk = None
 
@@ -134,7 +142,10 @@ class Queue:
 
     def look_up(self, ids: Collection[int]) -> None:
         """Deliver what the desks of other processes have ended."""
-        self.deliver(JournalEntry.objects.filter(id__in=ids, state__in=ENDED))
+        ended = list(JournalEntry.objects.filter(id__in=ids, state__in=ENDED))
+        if len(ended) > 0:
+            self._ended_elsewhere(ended)
+            self.deliver(ended)
 
     def _last_look(self, place: Place) -> JournalEntry | None:
         """Take the row back if nobody has begun it; return it if it has ended meanwhile."""
@@ -144,4 +155,8 @@ class Queue:
                 changed_at=self._now(),
                 answer=errors.to_json(errors.TooBusy()),
             )
-        return JournalEntry.objects.filter(id=place.row.id, state__in=ENDED).first()
+        ended = list(JournalEntry.objects.filter(id=place.row.id, state__in=ENDED))
+        if len(ended) == 0:
+            return None
+        self._ended_elsewhere(ended)
+        return ended[0]

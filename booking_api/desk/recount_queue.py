@@ -9,6 +9,8 @@ from typing import Final
 from django.db import transaction
 
 from booking_api.desk import journal
+from booking_api.desk.backoff import backoff
+from booking_api.desk.errors import KEPT
 from booking_api.desk.models import RecountRequest
 from booking_api.desk.recount import NO_SUCH_EXAM, Recount
 from booking_api.desk.tools import Tools
@@ -20,7 +22,8 @@ MOST_AT_ONCE: Final = 100
 PATIENCE_S: Final = 60.0
 CLAIMED_FOR: Final = timedelta(seconds=PATIENCE_S + 15)
 LOOK_AGAIN_S: Final = 5.0
-LONGEST_RETRY_S: Final = 300
+FIRST_RETRY_S: Final = 2.0
+LONGEST_RETRY_S: Final = 300.0
 
 
 class RecountQueue:
@@ -66,9 +69,9 @@ class RecountQueue:
         ]
 
     def _put_off(self, one: RecountRequest, reason: str) -> None:
-        wait_s = min(2 ** min(one.attempts + 1, 10), LONGEST_RETRY_S)
+        wait = backoff(one.attempts + 1, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S)
         RecountRequest.objects.filter(id=one.id).update(
             attempts=one.attempts + 1,
-            last_error=reason[: journal.KEPT_OF_AN_ERROR],
-            next_attempt_at=self._tools.now() + timedelta(seconds=wait_s),
+            last_error=reason[:KEPT],
+            next_attempt_at=self._tools.now() + wait,
         )

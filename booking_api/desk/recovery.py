@@ -4,7 +4,8 @@
   there, it is created with the same key, so that a sending that is still on its way is refused.
 - Was the credit written? The contact's history tells: a value as planned, by an app, since the
   contact was read for the plan. If not, the plan is made anew from what the credit is now.
-- Cancels and updates are absolute: they are sent again.
+- Did the cancel happen? The booking says; if not, it is sent again. An update is absolute: it is
+  simply sent again.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def recover(
         row.attempts = max(row.attempts, 1)
     writing = [row for row in rows if row.state == State.WRITING]
     _create_or_find(tools, held, [row for row in writing if row.kind == Kind.CREATE], meters)
-    cancel_bookings(tools, held, [row for row in writing if row.kind == Kind.CANCEL], meters)
+    _cancel_or_find(tools, held, [row for row in writing if row.kind == Kind.CANCEL], meters)
     change_bookings(tools, held, [row for row in writing if row.kind == Kind.UPDATE], meters)
     _charge(tools, held, [row for row in rows if row.state == State.WRITTEN], meters)
     for row in rows:
@@ -68,6 +69,26 @@ def _create_or_find(
         journal.save(held, rows, tools.now())
     if len(absent) > 0:
         make_bookings(tools, held, absent, meters)
+
+
+def _cancel_or_find(
+    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter]
+) -> None:
+    if len(rows) == 0:
+        return
+    ids = [row.record_id for row in rows]
+    states = tools.evidence.booking_states(ids, tools.step(held, meters))
+    standing = []
+    for row in rows:
+        if states.found.get(row.record_id) == "cancelled":
+            row.state = State.WRITTEN
+        elif row.record_id in states.unknown:
+            journal.postpone(row, states.unknown[row.record_id], tools.now())
+        else:
+            standing.append(row)
+    with held.fenced():
+        journal.save(held, rows, tools.now())
+    cancel_bookings(tools, held, standing, meters)
 
 
 def _charge(

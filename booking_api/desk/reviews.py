@@ -17,9 +17,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
+from django.db import DatabaseError
 from django.db.models import Q
 
 from booking_api.desk import journal
+from booking_api.desk.backoff import backoff
+from booking_api.desk.errors import kept
 from booking_api.desk.events import Mended
 from booking_api.desk.lease import Held, LeaseLost
 from booking_api.desk.models import UNFINISHED, CreditReview, JournalEntry, State
@@ -29,6 +32,8 @@ from hubspot_sync.errors import HubSpotError
 from hubspot_sync.evidence import Balance, CreditHistory
 
 MOST_AT_ONCE: Final = 50
+FIRST_RETRY_S: Final = 5.0
+LONGEST_RETRY_S: Final = 300.0
 THE_LAST_PERIOD: Final = timedelta(days=1)
 
 log = structlog.get_logger(__name__)
@@ -69,7 +74,13 @@ def _review(tools: Tools, held: Held, due: Sequence[CreditReview]) -> None:
             else:
                 _put_off(one, "Something of this student's is unfinished.", tools.now())
         except HubSpotError as error:
-            _put_off(one, error.message, tools.now())
+            _put_off(one, kept(error), tools.now())
+        except (LeaseLost, DatabaseError):
+            raise
+        except Exception as error:
+            # One contact that nobody foresaw must not keep the desk from all others.
+            log.exception("review_failed", contact=one.subject_id)
+            _put_off(one, kept(error), tools.now())
 
 
 def should_be(
@@ -151,11 +162,11 @@ def _planned(row: JournalEntry, name: str) -> PlannedChange | None:
 
 def _put_off(one: CreditReview, reason: str, now: datetime) -> None:
     one.attempts += 1
-    wait_s = min(5 * 2 ** min(one.attempts, 6), 300)
+    wait = backoff(one.attempts, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S)
     CreditReview.objects.filter(id=one.id, version=one.version).update(
         attempts=one.attempts,
-        last_error=reason[: journal.KEPT_OF_AN_ERROR],
-        next_attempt_at=now + timedelta(seconds=wait_s),
+        last_error=reason,
+        next_attempt_at=now + wait,
     )
 
 
