@@ -12,6 +12,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
+from booking_api import composition
 from booking_api.desk.models import (
     CreditReview,
     JournalEntry,
@@ -180,6 +181,7 @@ def test_an_unfinished_row_is_finished_now(booked: tuple[Student, Exam]) -> None
         state=State.WRITING, record_id="", next_attempt_at=timezone.now() + LATER
     )
     entry = JournalEntry.objects.get()
+    composition.close()  # no desk is at work that would come by on its own
 
     page = act(browser("view_journalentry", "finish_bookings"), JOURNAL, entry.id)
 
@@ -201,6 +203,7 @@ def test_a_waiting_note_is_sent_now(booked: tuple[Student, Exam], portal: Portal
         state=NoteState.WAITING, next_attempt_at=timezone.now() + LATER, note_id=""
     )
     note = OutboxNote.objects.get()
+    composition.close()
 
     page = act(browser("view_outboxnote", "finish_bookings"), OUTBOX, note.id)
 
