@@ -90,11 +90,12 @@ class Recount:
     def _correct(
         self, held: Held, counts: Mapping[str, ExamCount], epoch: int, context: CallContext
     ) -> dict[str, ExamCount]:
-        """Write the counts that differ; runs in the desk's thread, while nobody else writes."""
+        """Write the counts that differ; runs in the desk's thread, while nobody else writes. People
+        wait for the desk meanwhile, so its calls are not the background's."""
         tools = self._tools
         differing = [one.exam_id for one in counts.values() if one.differs]
         touched = journal.touched_since(epoch, differing)
-        fresh = count(tools, sorted(touched), tools.step(held, context.meters, context.priority))
+        fresh = count(tools, sorted(touched), tools.step(held, context.meters))
         corrected = {**counts, **fresh}
         totals = {
             one.exam_id: one.actual
@@ -102,9 +103,7 @@ class Recount:
             if one.differs and one.actual is not None
         }
         try:
-            written = tools.writes.set_totals(
-                totals, tools.step(held, context.meters, context.priority)
-            )
+            written = tools.writes.set_totals(totals, tools.step(held, context.meters))
             held.renew()
         except LeaseLost:
             # Whoever has taken over may have counted since: what was written here may be older.
