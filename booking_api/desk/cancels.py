@@ -46,8 +46,7 @@ def serve_cancels(
     asked = {row.id: CancelAsked.from_json(row.request) for row in rows}
     context = tools.step(held, meters)
     owned = read_owned(tools, list(asked.values()), context)
-    exam_ids = {id_ for linked in owned.exam_links.found.values() for id_ in linked}
-    facts = read_facts(tools, (), exam_ids, context)
+    facts = read_facts(tools, (), owned.exam_ids(), context)
     for row in rows:
         decide(row, partial(_plan, tools, owned, facts, row, asked[row.id]))
     with held.fenced():
@@ -94,7 +93,7 @@ def _plan(
     tools: Tools, owned: OwnedBookings, facts: Facts, row: JournalEntry, asked: CancelAsked
 ) -> None:
     seen, booking = owned.of(asked)
-    linked = owned.exam_links.answered(booking.id) or ()
+    linked = owned.exams_of(booking.id)
     exams = {id_: exam for id_ in linked if (exam := facts.exams.answered(id_)) is not None}
     exam = exam_linked(linked, exams)
     now = tools.now()

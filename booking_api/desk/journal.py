@@ -56,6 +56,14 @@ class Vouched:
     pending_seats: Mapping[str, frozenset[int]]
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Whose a booking made here is, and of which exam."""
+
+    contact_id: str
+    exam_id: str
+
+
 def take(kinds: Collection[Kind], now: datetime) -> list[JournalEntry]:
     """Return the oldest waiting rows: at most a group of them, one for each student, and none of a
     student of whom something is unfinished."""
@@ -164,6 +172,17 @@ def vouched(
         by_contact={key: frozenset(value) for key, value in by_contact.items()},
         pending_seats={key: frozenset(value) for key, value in pending.items()},
     )
+
+
+def just_made(record_ids: Collection[str], now: datetime) -> Mapping[str, Made]:
+    """Return those of these bookings that were made here so lately that HubSpot may not show their
+    links yet."""
+    rows = JournalEntry.objects.filter(
+        Q(state__in=UNFINISHED) | Q(state=State.DONE, changed_at__gt=now - HUBSPOT_MAY_LAG),
+        kind=Kind.CREATE,
+        record_id__in=record_ids,
+    )
+    return {row.record_id: Made(row.contact_id, row.exam_id) for row in rows}
 
 
 def touched_since(epoch: int, exam_ids: Collection[str]) -> set[str]:

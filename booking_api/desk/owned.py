@@ -3,9 +3,10 @@ updates have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from booking_api.desk import journal
 from booking_api.desk.requests import CancelAsked, UpdateAsked
 from booking_api.desk.tools import Tools
 from booking_api.rules.errors import AccessDenied, AlreadyCanceled, AuthFailed, BookingNotFound
@@ -19,12 +20,14 @@ from hubspot_sync.records import Booking
 
 @dataclass(frozen=True, slots=True)
 class OwnedBookings:
-    """What was read for a group; asking for what could not be read raises HubSpotError."""
+    """What was read for a group; asking for what could not be read raises HubSpotError. `made` are
+    those whose links HubSpot may not show yet, by booking."""
 
     contacts: Many[SeenContact]
     bookings: Many[Booking]
     owners: Many[tuple[str, ...]]
     exam_links: Many[tuple[str, ...]]
+    made: Mapping[str, journal.Made]
 
     def of(self, asked: CancelAsked | UpdateAsked) -> tuple[SeenContact, Booking]:
         """Return the student and the booking.
@@ -37,11 +40,27 @@ class OwnedBookings:
         booking = self.bookings.answered(asked.booking_id)
         if booking is None:
             raise BookingNotFound
-        if seen.contact.id not in (self.owners.answered(booking.id) or ()):
+        if seen.contact.id not in self._owners_of(booking.id):
             raise AccessDenied
         if booking.state == "cancelled":
             raise AlreadyCanceled
         return seen, booking
+
+    def exams_of(self, booking_id: str) -> tuple[str, ...]:
+        linked = self.exam_links.answered(booking_id) or ()
+        return linked or tuple(made.exam_id for made in self._made(booking_id))
+
+    def exam_ids(self) -> set[str]:
+        """All exams that were found."""
+        found = {id_ for linked in self.exam_links.found.values() for id_ in linked}
+        return found | {made.exam_id for made in self.made.values()}
+
+    def _owners_of(self, booking_id: str) -> tuple[str, ...]:
+        linked = self.owners.answered(booking_id) or ()
+        return linked or tuple(made.contact_id for made in self._made(booking_id))
+
+    def _made(self, booking_id: str) -> tuple[journal.Made, ...]:
+        return (self.made[booking_id],) if booking_id in self.made else ()
 
 
 def read_owned(
@@ -57,4 +76,5 @@ def read_owned(
         lambda: tools.hubspot.booking_contacts(ids, context),
         lambda: tools.hubspot.booking_exams(ids, context),
     )
-    return OwnedBookings(contacts, bookings, owners, exam_links)
+    made = journal.just_made(ids, tools.now())
+    return OwnedBookings(contacts, bookings, owners, exam_links, made)

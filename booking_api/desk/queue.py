@@ -101,13 +101,13 @@ class Queue:
         """Return the row once it has ended, or None where it has not by the deadline."""
         if place.row.state in ENDED:
             return place.row
+        # A waiting caller holds no connection: there are more callers than those.
+        if not connection.in_atomic_block:
+            connection.close()
         caller = _Caller(meter)
         with self._lock:
             self._callers[place.row.id].append(caller)
         try:
-            # A waiting caller holds no connection: there are more callers than those.
-            if not connection.in_atomic_block:
-                connection.close()
             self._arrived()
             caller.ended.wait(max(0.0, deadline.remaining_s() - ANSWERING_TAKES_S))
         finally:
@@ -142,6 +142,7 @@ class Queue:
 
     def look_up(self, ids: Collection[int]) -> None:
         """Deliver what the desks of other processes have ended."""
+        # Read before the lock is taken: callers wait for it with a connection in their hands.
         ended = list(JournalEntry.objects.filter(id__in=ids, state__in=ENDED))
         if len(ended) > 0:
             self._ended_elsewhere(ended)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from pytest_django import Settings
 
@@ -91,3 +92,37 @@ def a_desk(
         composition.go_by(desk.clock.clocks)
         yield desk
         composition.go_by(composition.REAL_TIME)
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A call that is not sent before it is told to."""
+
+    reached: threading.Event = field(default_factory=threading.Event)
+    told: threading.Event = field(default_factory=threading.Event)
+
+    def wait_for_it(self) -> None:
+        """Return once the call is about to be sent."""
+        assert self.reached.wait(PATIENCE_S)
+
+    def go_on(self) -> None:
+        self.told.set()
+
+
+@contextmanager
+def stuck(path: str) -> Iterator[Stuck]:
+    """Inside the block the first call to `path` is stuck; it goes on at the end at the latest."""
+    session = composition.services().client.transport._session
+    send, first, call = session.send, threading.Lock(), Stuck()
+
+    def slow(request: Any, **options: Any) -> Any:
+        if request.path_url.endswith(path) and first.acquire(blocking=False):
+            call.reached.set()
+            assert call.told.wait(PATIENCE_S)
+        return send(request, **options)
+
+    session.send = slow  # type: ignore[method-assign]
+    try:
+        yield call
+    finally:
+        call.go_on()

@@ -2,50 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 import pytest
 from pytest_django import Settings
 
-from booking_api import composition
 from tests.api import Reply
 from tests.builders import Portal
 from tests.desk import create, credit_of
-from tests.faults.groups import Desk, a_desk
+from tests.faults.groups import Desk, a_desk, stuck
 from tests.faults.world import Holdings, broken_promises, seats
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 READ_CONTACTS = "/0-1/batch/read"
 CREATE = "/2-50158943/batch/create"
-LIMIT_S = 30.0
 
 
 @pytest.fixture
 def desk(settings: Settings, portal: Portal) -> Iterator[Desk]:
     with a_desk(settings, portal.sandbox, request_deadline_s=1.0) as running:
         yield running
-
-
-@contextmanager
-def stuck(path: str) -> Iterator[threading.Event]:
-    """Inside the block the first call to `path` is not sent before the event is set; it is set at
-    the end."""
-    session = composition.services().client.transport._session
-    send, go_on, first = session.send, threading.Event(), threading.Lock()
-
-    def slow(request: Any, **options: Any) -> Any:
-        if request.path_url.endswith(path) and first.acquire(blocking=False):
-            assert go_on.wait(LIMIT_S)
-        return send(request, **options)
-
-    session.send = slow  # type: ignore[method-assign]
-    yield go_on
-    go_on.set()
 
 
 def told_to_ask_again(reply: Reply, key: str) -> bool:
@@ -72,10 +50,10 @@ def test_who_asks_again_meanwhile_is_served_once(desk: Desk, portal: Portal) -> 
     alice, exam = portal.student("alice"), portal.exam()
     owned = Holdings.of(portal, [alice])
 
-    with stuck(READ_CONTACTS) as go_on:
+    with stuck(READ_CONTACTS) as call:
         first = create(desk.api, alice, exam, "key-1")
         group = desk.begin([partial(create, desk.api, alice, exam, "key-1")])
-        go_on.set()
+        call.go_on()
         (second,) = group.all()
     desk.rest()
     third = create(desk.api, alice, exam, "key-1")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.builders import Exam, Portal, Student
-from tests.desk import credit_of, stored_total
+from tests.desk import stored_total
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,12 @@ def linked(portal: Portal, to_type: str, record_ids: Sequence[str]) -> Mapping[s
     }
 
 
+def all_credits(portal: Portal, student: Student) -> int:
+    """The student's balances together."""
+    record = portal.sandbox.record(portal.profile.object_types.contacts, student.id)
+    return sum(int(record["properties"][name]) for name in portal.profile.credit_properties)
+
+
 @dataclass(frozen=True, slots=True)
 class Holdings:
     """What students owned before: credits and active bookings together, which no booking and no
@@ -59,7 +65,7 @@ class Holdings:
     @classmethod
     def of(cls, portal: Portal, students: Collection[Student]) -> Holdings:
         booked = Counter(seat.contact_id for seat in seats(portal))
-        owned = {one.id: credit_of(portal, one) + booked[one.id] for one in students}
+        owned = {one.id: all_credits(portal, one) + booked[one.id] for one in students}
         return cls(portal, owned)
 
 
@@ -80,7 +86,7 @@ def broken_promises(
         if stored != taken:
             wrong.append(f"exam {exam.id} has {taken} bookings and says {stored}")
     for student in students:
-        credit, booked = credit_of(portal, student), per_student[student.id]
+        credit, booked = all_credits(portal, student), per_student[student.id]
         if credit + booked != owned.total[student.id]:
             had = owned.total[student.id]
             wrong.append(f"{student.id} has {credit} credits and {booked} bookings, of {had}")

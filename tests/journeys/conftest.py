@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from hubspot_sync.portal.profile import load_profile
 from tests.builders import Portal
+from tests.cache_layer.own_redis import OwnRedis
+from tests.journeys.databases import manage
 from tests.sandbox import SandboxHandle
 from tests.server import Server, serving
+
+DATABASE_URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +40,37 @@ def portal(sandbox: SandboxHandle) -> Portal:
     portal = Portal(sandbox, load_profile("default"))
     sandbox.kind()
     return portal
+
+
+@pytest.fixture
+def database_url() -> Iterator[str]:
+    """A database of this test's own, migrated, and dropped afterwards; skips without PostgreSQL
+    unless the environment promised it."""
+    try:
+        connection = psycopg.connect(DATABASE_URL, autocommit=True, connect_timeout=2)
+    except psycopg.OperationalError:
+        if os.environ.get("POSTGRES_PROMISED"):
+            raise
+        pytest.skip("no PostgreSQL at TEST_DATABASE_URL")
+    database = f"test_{uuid.uuid4().hex}"
+    name = sql.Identifier(database)
+    with closing(connection):
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        url = urlunsplit(urlsplit(DATABASE_URL)._replace(path=f"/{database}"))
+        manage(url, "migrate", "--verbosity", "0")
+        yield url
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """A Redis of this test's own; skips without one unless the environment promised it."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        if os.environ.get("REDIS_PROMISED"):
+            pytest.fail("REDIS_PROMISED is set, but there is no redis-server to start")
+        pytest.skip("no redis-server to start")
+    server = OwnRedis(binary, tmp_path)
+    server.start()
+    yield server.url
+    server.kill()

@@ -2,89 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from hubspot_sync.portal.profile import load_profile
 from tests.builders import Portal
-from tests.cache_layer.own_redis import OwnRedis
+from tests.journeys.databases import manage, settings_of
 from tests.sandbox import SandboxHandle
-from tests.server import ROOT, Answer, Server, serving
+from tests.server import Answer, Server, serving
 
-DATABASE_URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 LIST = "/api/bookings/list"
 CONTACTS = "0-1"
 
 pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture
-def database_url() -> Iterator[str]:
-    """A database of this test's own, migrated, and dropped afterwards; skips without PostgreSQL
-    unless the environment promised it."""
-    try:
-        connection = psycopg.connect(DATABASE_URL, autocommit=True, connect_timeout=2)
-    except psycopg.OperationalError:
-        if os.environ.get("POSTGRES_PROMISED"):
-            raise
-        pytest.skip("no PostgreSQL at TEST_DATABASE_URL")
-    database = f"test_{uuid.uuid4().hex}"
-    name = sql.Identifier(database)
-    with closing(connection):
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-        url = urlunsplit(urlsplit(DATABASE_URL)._replace(path=f"/{database}"))
-        manage(url, "migrate", "--verbosity", "0")
-        yield url
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
-
-
-@pytest.fixture
-def redis_url(tmp_path: Path) -> Iterator[str]:
-    """A Redis of this test's own; skips without one unless the environment promised it."""
-    binary = shutil.which("redis-server")
-    if binary is None:
-        if os.environ.get("REDIS_PROMISED"):
-            pytest.fail("REDIS_PROMISED is set, but there is no redis-server to start")
-        pytest.skip("no redis-server to start")
-    server = OwnRedis(binary, tmp_path)
-    server.start()
-    yield server.url
-    server.kill()
-
-
-def manage(url: str, *command: str, **environment: str) -> str:
-    """Run a management command on the database; return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "manage.py", *command],
-        cwd=ROOT,
-        env={**os.environ, **settings_of(url), **environment},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout
-
-
-def settings_of(url: str) -> dict[str, str]:
-    return {
-        "DJANGO_SETTINGS_MODULE": "booking_api.settings",
-        "ENV_FILE": "",
-        "DEBUG": "true",
-        "DATABASE_URL": url,
-        "LOG_LEVEL": "ERROR",
-    }
 
 
 @pytest.fixture
