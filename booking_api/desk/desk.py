@@ -186,10 +186,10 @@ class Desk:
         self._stopping.wait(tools.config.grace_s)
         held.renew()
         now = tools.now()
-        left = journal.unfinished(None)
-        JournalEntry.objects.filter(id__in=[row.id for row in left]).update(next_attempt_at=None)
-        contacts = {row.contact_id for row in left if row.contact_id != ""}
-        exams = {row.exam_id for row in left if row.exam_id != ""}
+        left = JournalEntry.objects.filter(state__in=UNFINISHED)
+        contacts = set(left.exclude(contact_id="").values_list("contact_id", flat=True))
+        exams = set(left.exclude(exam_id="").values_list("exam_id", flat=True))
+        left.update(next_attempt_at=None)
         journal.request_reviews(contacts, now, now + tools.config.lease + timedelta(seconds=1))
         journal.request_recounts(exams, now)
 
