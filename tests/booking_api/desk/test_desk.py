@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,7 @@ from booking_api.desk.desk import LEASE_NAME
 from booking_api.desk.lease import LONG_AGO
 from booking_api.desk.models import CreditReview, JournalEntry, Kind, Lease, State
 from tests.builders import Portal
+from tests.desk import create
 from tests.faults.groups import Desk, a_desk
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,3 +63,17 @@ def test_whoever_takes_over_has_every_credit_looked_at(desk: Desk, portal: Porta
     composition.services().booking.desk.run(lambda _: None).result(LIMIT_S)
 
     assert CreditReview.objects.count() == UNFINISHED
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_desk_whose_thread_died_has_a_new_one(desk: Desk, portal: Portal) -> None:
+    alice, exam = portal.student("alice"), portal.exam()
+    inner = composition.services().booking.desk
+    inner.run(lambda _: None).result(LIMIT_S)
+    thread = inner._thread
+    assert thread is not None
+    inner.run(lambda _: sys.exit())
+    thread.join(LIMIT_S)
+    assert not thread.is_alive()
+
+    assert create(desk.api, alice, exam).status == 201
