@@ -29,8 +29,10 @@ class DeskConfig:
         if self.lease_s < 1:
             raise ConfigurationError(f"DESK_LEASE_S must be at least 1, not {self.lease_s}.")
         if not 0 <= self.grace_s < self.lease_s:
+            # Whoever waited longer than the lease would be taken over while waiting, and for ever.
             raise ConfigurationError(
-                f"DESK_GRACE_S must be from 0 to less than DESK_LEASE_S, not {self.grace_s}."
+                f"DESK_GRACE_S must be at least 0 and less than DESK_LEASE_S ({self.lease_s}), "
+                f"not {self.grace_s}."
             )
         if self.retention_days < 1:
             raise ConfigurationError(

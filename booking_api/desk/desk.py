@@ -145,7 +145,8 @@ class Desk:
 
     def start(self) -> None:
         with self._starting:
-            if self._thread is None and not self._stopping.is_set():
+            alive = self._thread is not None and self._thread.is_alive()
+            if not alive and not self._stopping.is_set():
                 self._thread = threading.Thread(target=self._loop, name="desk", daemon=True)
                 self._thread.start()
 
@@ -225,10 +226,10 @@ class Desk:
             return False
         held.renew()
         now = tools.now()
-        left = journal.unfinished(None)
-        JournalEntry.objects.filter(id__in=[row.id for row in left]).update(next_attempt_at=None)
-        contacts = {row.contact_id for row in left if row.contact_id != ""}
-        exams = {row.exam_id for row in left if row.exam_id != ""}
+        left = JournalEntry.objects.filter(state__in=UNFINISHED)
+        contacts = set(left.exclude(contact_id="").values_list("contact_id", flat=True))
+        exams = set(left.exclude(exam_id="").values_list("exam_id", flat=True))
+        left.update(next_attempt_at=None)
         later = now + tools.config.lease + timedelta(seconds=1)
         journal.request_reviews(contacts, now, later, overtaken=True)
         journal.request_recounts(exams, now)

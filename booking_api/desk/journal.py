@@ -97,13 +97,11 @@ def anything_to_do(now: datetime) -> bool:
     )
 
 
-def unfinished(now: datetime | None) -> list[JournalEntry]:
-    """Return what was begun and is due to be looked at again, a group of it; without a time, all."""
-    rows = JournalEntry.objects.filter(state__in=UNFINISHED).order_by("id")
-    if now is not None:
-        due = Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now)
-        return list(rows.filter(due)[:MOST_REQUESTS_IN_A_GROUP])
-    return list(rows)
+def unfinished(now: datetime) -> list[JournalEntry]:
+    """Return what was begun and is due to be looked at again, at most a group of it."""
+    due = Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now)
+    rows = JournalEntry.objects.filter(due, state__in=UNFINISHED).order_by("id")
+    return list(rows[:MOST_REQUESTS_IN_A_GROUP])
 
 
 def begin(held: Held, rows: Iterable[JournalEntry], now: datetime) -> list[JournalEntry]:

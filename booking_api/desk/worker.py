@@ -35,7 +35,8 @@ class Worker:
 
     def start(self) -> None:
         with self._starting:
-            if self._thread is None and not self._stopping.is_set():
+            alive = self._thread is not None and self._thread.is_alive()
+            if not alive and not self._stopping.is_set():
                 self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
                 self._thread.start()
 

@@ -159,6 +159,71 @@ def test_a_killed_process_leaves_nothing_wrong(
     assert any(station.startswith("create" if deed is book else "update b") for station in stations)
 
 
+FIRST_KILLED = {book: "create bookings #1", cancel: "update bookings #1"}
+
+
+def killed(forks: Zygote, database: str, deed: Deed | None, stop: Stop, scene: Scene) -> None:
+    """Run a process until it is killed; without a deed it is one that recovers."""
+    try:
+        with forks.child(database, stop) as child:
+            if deed is None:
+                child.start()
+                child.rest()
+            else:
+                done_and_at_rest(child, deed, scene)
+    except Died:
+        assert not child.ended_well
+    assert not child.ended_well, f"{stop} was never reached"
+    let_the_lease_expire(database)
+
+
+def crash_twice(forks: Zygote, portal: Portal, deed: Deed, station: str, scene: Scene) -> list[str]:
+    database = forks.database()
+    killed(forks, database, deed, Stop(station=FIRST_KILLED[deed], side="after"), scene)
+    killed(forks, database, None, Stop(station=station, side="after"), scene)
+    found = look(portal, database, scene)
+    with forks.child(database) as last:
+        last.start()
+        last.rest()
+        reply = deed(last, scene)
+        last.rest()
+    wrong = broken_promises(portal, [scene.exam], [scene.student], scene.owned)
+    assert wrong == [], (station, found, reply, wrong)
+    check_answer(portal, deed, scene, reply)
+    return [station, found, look(portal, database, scene), str(reply["status"])]
+
+
+@pytest.mark.parametrize("deed", [book, cancel], ids=["create", "cancel"])
+def test_a_process_killed_while_it_recovers_leaves_nothing_wrong(
+    forks: Zygote, portal: Portal, deed: Deed
+) -> None:
+    (rehearsal,) = scenes(portal, 1, booked=deed is cancel)
+    database = forks.database()
+    killed(forks, database, deed, Stop(station=FIRST_KILLED[deed], side="after"), rehearsal)
+    with forks.child(database) as heir:
+        heir.start()
+        heir.rest()
+        stations = [one for one in dict.fromkeys(heir.stations()) if certain(one)]
+    stage = scenes(portal, len(stations), booked=deed is cancel)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        trials = [
+            pool.submit(crash_twice, forks, portal, deed, station, scene)
+            for station, scene in zip(stations, stage, strict=True)
+        ]
+    rows = [trial.result() for trial in trials]
+
+    show([["killed again after", "found", "recovered", "asked again"], *rows])
+
+
+def certain(station: str) -> bool:
+    """Whether every recovery passes it: how many rounds the background's threads make, and how
+    often the lease changes hands, differ from one to the next."""
+    journal = station.startswith("commit") and "journalentry" in station
+    first_call = station.endswith("#1") and not station.startswith(("commit", "update outbox"))
+    return journal or (first_call and "lease" not in station and "recount" not in station)
+
+
 NOT_NOW: dict[str, Any] = {
     "action": "status",
     "status": 429,

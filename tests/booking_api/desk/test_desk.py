@@ -1,0 +1,79 @@
+"""The desk's loop: it takes over everything, and goes on whatever happens to its thread."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from booking_api import composition
+from booking_api.desk.config import DeskConfig
+from booking_api.desk.desk import LEASE_NAME
+from booking_api.desk.lease import LONG_AGO
+from booking_api.desk.models import CreditReview, JournalEntry, Kind, Lease, State
+from tests.builders import Portal
+from tests.desk import create
+from tests.faults.groups import Desk, a_desk
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+UNFINISHED = 130
+LIMIT_S = 40.0
+
+
+@pytest.fixture
+def desk(settings: Settings, portal: Portal) -> Iterator[Desk]:
+    with a_desk(settings, portal.sandbox, DeskConfig(lease_s=60, grace_s=0)) as running:
+        yield running
+
+
+def left_by_a_vanished_desk(number: int) -> None:
+    now = timezone.now()
+    JournalEntry.objects.bulk_create(
+        JournalEntry(
+            kind=Kind.CREATE,
+            state=State.WRITTEN,
+            idempotency_key=f"key-{turn}",
+            email=f"{turn}@example.org",
+            contact_id=f"1{turn:06}",
+            record_id=f"9{turn:06}",
+            credit_property="credits_clinical",
+            plan={
+                "answer": {
+                    "exam_details": {"mock_type": "", "exam_date": "", "location": ""},
+                    "booking_id": "",
+                }
+            },
+            arrived_at=now,
+            changed_at=now,
+            wanted_until=now,
+        )
+        for turn in range(number)
+    )
+    Lease.objects.create(name=LEASE_NAME, holder="vanished", epoch=7, expires_at=LONG_AGO)
+
+
+def test_whoever_takes_over_has_every_credit_looked_at(desk: Desk, portal: Portal) -> None:
+    """More than go into one group: the vanished desk may have been writing any of them."""
+    left_by_a_vanished_desk(UNFINISHED)
+
+    composition.services().booking.desk.run(lambda _: None).result(LIMIT_S)
+
+    assert CreditReview.objects.count() == UNFINISHED
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_desk_whose_thread_died_has_a_new_one(desk: Desk, portal: Portal) -> None:
+    alice, exam = portal.student("alice"), portal.exam()
+    inner = composition.services().booking.desk
+    inner.run(lambda _: None).result(LIMIT_S)
+    thread = inner._thread
+    assert thread is not None
+    inner.run(lambda _: sys.exit())
+    thread.join(LIMIT_S)
+    assert not thread.is_alive()
+
+    assert create(desk.api, alice, exam).status == 201
