@@ -14,10 +14,11 @@ from pytest_django import Settings
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
 from booking_api.desk.desk import LEASE_NAME
-from booking_api.desk.lease import LeaseKeeper
+from booking_api.desk.lease import LONG_AGO, LeaseKeeper
 from booking_api.desk.models import (
     CreditReview,
     JournalEntry,
+    Lease,
     NoteState,
     OutboxNote,
     RecountRequest,
@@ -161,6 +162,7 @@ def test_the_desk_that_vanished_is_taken_over_from(
     portal, alice, _ = cut_off
     settings.DESK = DeskConfig(lease_s=1, grace_s=0.1)
     assert LeaseKeeper(LEASE_NAME, settings.DESK.lease).acquire() is not None
+    Lease.objects.update(expires_at=LONG_AGO)
 
     with connected(settings, portal.sandbox):
         code, printed = ran("--wait", "20")

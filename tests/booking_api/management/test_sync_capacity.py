@@ -47,14 +47,14 @@ def test_what_differs_is_shown_and_corrected(school: School) -> None:
     low, _ = school.portal.exam_with_bookings(3, total_bookings=1)
     right, _ = school.portal.exam_with_bookings(2)
 
-    code, printed = ran()
+    code, printed = ran("--exam", low.id, right.id)
 
     assert code == 0
     assert cells(printed, low) == [low.id, str(low.day), low.mock_type, "1", "3", "+2"]
     assert cells(printed, right) == [right.id, str(right.day), right.mock_type, "2", "2", "0"]
     assert "2 exams counted, 1 corrected, 1 right." in printed
     assert stored_total(school.portal, low) == 3
-    assert ran()[1].count("corrected, 2 right") == 1
+    assert "0 corrected, 2 right" in ran("--exam", low.id, right.id)[1]
 
 
 def cells(printed: str, exam: Exam) -> list[str]:
@@ -66,13 +66,21 @@ def cells(printed: str, exam: Exam) -> list[str]:
 def test_a_dry_run_shows_and_writes_nothing(school: School) -> None:
     exam, _ = school.portal.exam_with_bookings(2, total_bookings=5)
 
-    code, printed = ran("--dry-run")
+    code, printed = ran("--exam", exam.id, "--dry-run")
 
     assert code == 0
     assert cells(printed, exam)[3:] == ["5", "2", "-3"]
     assert "1 would be corrected" in printed
     assert stored_total(school.portal, exam) == 5
     assert Lease.objects.filter(epoch__gt=0).count() == 0
+
+
+def test_every_upcoming_exam_of_every_type_is_counted_unless_told(school: School) -> None:
+    types = [mock_type.value for mock_type in school.portal.profile.mock_types]
+    exams = [school.portal.exam(mock_type=one, total_bookings=1) for one in types]
+
+    assert ran()[0] == 0
+    assert [stored_total(school.portal, exam) for exam in exams] == [0, 0, 0]
 
 
 def test_only_the_exams_named_are_counted(school: School) -> None:
@@ -95,7 +103,7 @@ def test_only_the_type_named_is_counted(school: School) -> None:
 def test_a_machine_reads_json(school: School) -> None:
     exam, _ = school.portal.exam_with_bookings(2, total_bookings=0)
 
-    code, printed = ran("--json")
+    code, printed = ran("--exam", exam.id, "--json")
 
     report = json.loads(printed)
     assert (code, report["ok"], report["mode"]) == (0, True, "live")
@@ -119,7 +127,7 @@ def test_an_exam_that_was_not_read_is_left_alone_and_ends_with_1(school: School)
     exams = [school.portal.exam_with_bookings(1, total_bookings=7)[0] for _ in range(2)]
     school.portal.sandbox.fault("partial", path="associations", last=1)
 
-    code, printed = ran("--json")
+    code, printed = ran("--json", "--exam", *(exam.id for exam in exams))
 
     (failed,) = json.loads(printed)["results"]["failed"]
     assert code == 1
@@ -133,7 +141,7 @@ def test_hubspot_out_of_reach_ends_with_2(path: str, school: School) -> None:
     exam = school.portal.exam(total_bookings=7)
     school.portal.sandbox.fault("status", path=path, status=401)
 
-    code, said = ran()
+    code, said = ran("--type", exam.mock_type)
 
     assert (code, "HubSpot could not be asked" in said) == (2, True)
     school.portal.sandbox.clear_faults()
@@ -171,7 +179,7 @@ def test_what_a_servers_callers_wait_for_is_left_to_the_server(school: School) -
         wanted_until=now + timedelta(minutes=1),
     )
 
-    assert ran()[0] == 0
+    assert ran("--exam", exam.id)[0] == 0
     assert stored_total(school.portal, exam) == 0
     assert JournalEntry.objects.get().state == State.QUEUED
 
@@ -182,7 +190,7 @@ def test_a_desk_at_work_is_waited_for(settings: Settings, school: School) -> Non
     vanished = LeaseKeeper(LEASE_NAME, settings.DESK.lease).acquire()
     assert vanished is not None
 
-    assert ran()[0] == 0
+    assert ran("--exam", exam.id)[0] == 0
     assert stored_total(school.portal, exam) == 0
 
 
@@ -230,7 +238,7 @@ def test_a_running_server_shows_the_correction_at_once(
     path = "/api/mock-exams/available"
     before = server.get(path, mock_type=exam.mock_type).body["data"]
 
-    done = manage("sync_capacity", "--url", server.base_url, **own)
+    done = manage("sync_capacity", "--exam", exam.id, "--url", server.base_url, **own)
 
     after = server.get(path, mock_type=exam.mock_type).body["data"]
     assert done.returncode == 0, done.stderr

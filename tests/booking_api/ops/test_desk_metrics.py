@@ -13,10 +13,11 @@ from pytest_django import Settings
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
 from booking_api.desk.desk import LEASE_NAME
-from booking_api.desk.lease import LeaseKeeper
+from booking_api.desk.lease import LONG_AGO, LeaseKeeper
 from booking_api.desk.models import (
     CreditReview,
     JournalEntry,
+    Lease,
     NoteState,
     OutboxNote,
     RecountRequest,
@@ -100,6 +101,7 @@ def test_a_takeover_and_a_mended_credit_are_counted(
         subject_id=alice.id, asked_at=now, next_attempt_at=now, overtaken=True
     )
     assert LeaseKeeper(LEASE_NAME, settings.DESK.lease).acquire() is not None
+    Lease.objects.update(expires_at=LONG_AGO)
 
     composition.services().booking.desk.wake()
 
