@@ -242,6 +242,7 @@ SCHEDULER: bool = read("SCHEDULER")
 RECOUNT_EVERY_S: int = at_least("RECOUNT_EVERY_S", 10)
 VALIDATE_EVERY_S: int = at_least("VALIDATE_EVERY_S", 10)
 REDIS_URL: str = read("REDIS_URL")
+DATABASE_URL: str = read("DATABASE_URL")
 TRUSTED_PROXIES: list[str] = read("TRUSTED_PROXIES")
 THROTTLE_RATES: dict[str, tuple[int, int] | None] = {
     "reads": read("THROTTLE_READS"),

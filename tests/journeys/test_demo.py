@@ -61,6 +61,30 @@ def own(tmp_path: Path) -> dict[str, str]:
     }
 
 
+def test_each_demo_begins_with_a_database_of_its_own(own: dict[str, str]) -> None:
+    """The sandbox begins anew, so what an earlier demo's journal remembers would be untrue."""
+    port = free_port()
+    left = ROOT / ".run" / f"demo-{port}.sqlite3"
+    left.parent.mkdir(exist_ok=True)
+    left.write_text("what an earlier demo left behind")
+    ports = ("--port", str(port), "--sandbox-port", str(free_port()))
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "run_demo", *ports],
+        cwd=ROOT,
+        env=os.environ | own | {"DATABASE_URL": ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    demo = Demo(process)
+
+    assert f":{port}/" in demo.read_until(LAST_LINE)
+    demo.end(signal.SIGTERM)
+
+    assert process.returncode == 0
+    assert not left.exists()
+
+
 @pytest.fixture
 def demo(own: dict[str, str]) -> Iterator[Demo]:
     ports = ("--port", str(free_port()), "--sandbox-port", str(free_port()))

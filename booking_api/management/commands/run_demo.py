@@ -1,7 +1,8 @@
 """`make run`: the sandbox with demo data, the API and an administrator, until Ctrl-C.
 
 Everything it starts, it ends. The sandbox may be killed to see an outage; the demo goes on. A port that is taken is replaced by the next free one, and said so.
-Whatever the environment names as HubSpot, the demo talks to its own sandbox.
+Whatever the environment names as HubSpot, the demo talks to its own sandbox; and unless DATABASE_URL
+names a database, it has one of its own, which begins and ends with it.
 """
 
 from __future__ import annotations
@@ -54,14 +55,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         run_folder = Path(settings.BASE_DIR) / ".run"
         run_folder.mkdir(exist_ok=True)
-        call_command("migrate", verbosity=0)
-        password = self._demo_administrator(run_folder / "admin-password")
-        connection.close()
-
-        stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: stop.set())
+        stop = told_to_stop()
         children: list[subprocess.Popen[Any]] = []
+        database: Path | None = None
         try:
             with (run_folder / "sandbox.log").open("wb") as log:
                 # Two demos started together must not find the same port free.
@@ -69,6 +65,12 @@ class Command(BaseCommand):
                     fcntl.flock(lock, fcntl.LOCK_EX)
                     api_port = self._free_port(options["port"])
                     api_url = f"http://{HOST}:{api_port}"
+                    if settings.DATABASE_URL == "":
+                        database = run_folder / f"demo-{api_port}.sqlite3"
+                        use_fresh(database)
+                    call_command("migrate", verbosity=0)
+                    password = self._demo_administrator(run_folder / "admin-password")
+                    connection.close()
                     sandbox_url = self._start_sandbox(options, children, log, stop, api_url)
                     self._start_api(options, children, sandbox_url, stop, api_port)
                 if not stop.is_set():
@@ -78,6 +80,8 @@ class Command(BaseCommand):
                 self._wait(children, stop)
         finally:
             end_all(children)
+            if database is not None:
+                remove(database)
             self.stdout.write("Everything that was started has ended.")
 
     def _demo_administrator(self, password_file: Path) -> str | None:
@@ -170,6 +174,28 @@ class Command(BaseCommand):
                 sandbox_there = False
                 self.stdout.write(without_sandbox(sandbox))
                 self.stdout.flush()
+
+
+def told_to_stop() -> threading.Event:
+    """Return an event that is set when a terminal or a service manager wants the end."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def use_fresh(database: Path) -> None:
+    """Let this process and its children keep their data in a new file: the sandbox begins anew each
+    time, and what a journal remembers of an earlier one would be untrue."""
+    remove(database)
+    connection.close()
+    connection.settings_dict["NAME"] = str(database)
+    os.environ["DATABASE_URL"] = f"sqlite:///{database}"
+
+
+def remove(database: Path) -> None:
+    for end in ("", "-wal", "-shm"):
+        database.with_name(database.name + end).unlink(missing_ok=True)
 
 
 def start(
