@@ -224,6 +224,21 @@ def certain(station: str) -> bool:
     return journal or (first_call and "lease" not in station and "recount" not in station)
 
 
+def test_what_was_made_is_looked_up_and_not_made_again(forks: Zygote, portal: Portal) -> None:
+    (scene,) = scenes(portal, 1, booked=False)
+    database = forks.database()
+    killed(forks, database, book, Stop(station=FIRST_KILLED[book], side="after"), scene)
+
+    with forks.child(database) as heir:
+        heir.start()
+        heir.rest()
+
+    bookings = portal.profile.object_types.bookings
+    creates = portal.sandbox.calls("objects.batch_create")
+    assert [call["status"] for call in creates if call["object_type"] == bookings] == [201]
+    assert broken_promises(portal, [scene.exam], [scene.student], scene.owned) == []
+
+
 NOT_NOW: dict[str, Any] = {
     "action": "status",
     "status": 429,
