@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -13,16 +12,12 @@ from booking_api.desk.models import JournalEntry, OutboxNote
 from tests.builders import Portal
 from tests.desk import cancel, create
 from tests.faults.groups import Desk, a_desk
+from tests.faults.tables import NOT_NOW
 from tests.faults.world import Holdings, broken_promises, seats
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 CREATE = "/2-50158943/batch/create"
-NOT_NOW: Mapping[str, Any] = {
-    "action": "status",
-    "status": 429,
-    "body": {"status": "error", "message": "Too many.", "errorType": "RATE_LIMIT"},
-}
 
 
 @pytest.fixture

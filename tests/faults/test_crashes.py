@@ -20,6 +20,7 @@ from tests.builders import Booking, Exam, Portal, Student
 from tests.desk import credit_of, stored_total
 from tests.faults.children import SHORT, Child, Died, Zygote, let_the_lease_expire, zygote
 from tests.faults.stations import SIDES, Stop
+from tests.faults.tables import NOT_NOW
 from tests.faults.world import Holdings, broken_promises, notes_of, seats
 from tests.sandbox import SandboxHandle
 
@@ -237,13 +238,6 @@ def test_what_was_made_is_looked_up_and_not_made_again(forks: Zygote, portal: Po
     creates = portal.sandbox.calls("objects.batch_create")
     assert [call["status"] for call in creates if call["object_type"] == bookings] == [201]
     assert broken_promises(portal, [scene.exam], [scene.student], scene.owned) == []
-
-
-NOT_NOW: dict[str, Any] = {
-    "action": "status",
-    "status": 429,
-    "body": {"status": "error", "message": "Too many.", "errorType": "RATE_LIMIT"},
-}
 
 
 @pytest.mark.parametrize(
