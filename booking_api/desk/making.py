@@ -2,7 +2,8 @@
 
 A create that HubSpot may or may not have carried out stays `writing` until it is found by its unique
 key, here or in recovery. One that is refused because of its seat's key gets another seat, if there
-is one; one that is refused because its own key is there already was made before.
+is one; one that is refused because its own key is there already was made before, by an earlier
+sending or for a request the journal has forgotten.
 """
 
 from __future__ import annotations
@@ -146,12 +147,14 @@ def _resolved(
     homeless = []
     for row in rows:
         key = row.idempotency_key
-        if key in found.found:
-            take_as_made(tools, row, found.found[key])
-        elif key in found.unknown:
+        if key in found.unknown:
             journal.postpone(row, found.unknown[key], tools.now())
-        else:
+        elif key not in found.found:
             homeless.append(row)
+        elif row.attempts > 0:
+            take_as_made(tools, row, found.found[key])
+        else:  # nothing was sent for this row before: the booking is an older request's
+            journal.refuse(row, IdempotencyKeyReused())
     if len(homeless) > 0:
         _seat_anew(tools, homeless, context)
     with held.fenced():

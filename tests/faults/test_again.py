@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import pytest
 from pytest_django import Settings
 
+from booking_api.desk.models import JournalEntry, OutboxNote
 from tests.builders import Portal
-from tests.desk import create
+from tests.desk import cancel, create
 from tests.faults.groups import Desk, a_desk
-from tests.faults.world import Holdings, broken_promises
+from tests.faults.tables import NOT_NOW
+from tests.faults.world import Holdings, broken_promises, seats
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 CREATE = "/2-50158943/batch/create"
-NOT_NOW: Mapping[str, Any] = {
-    "action": "status",
-    "status": 429,
-    "body": {"status": "error", "message": "Too many.", "errorType": "RATE_LIMIT"},
-}
 
 
 @pytest.fixture
@@ -44,4 +40,22 @@ def test_a_create_that_may_be_on_its_way_is_not_refused_for_a_429(
     desk.rest()
 
     assert [reply.status for reply in group.all()] == [201]
+    assert broken_promises(portal, [exam], [alice], owned) == []
+
+
+def test_a_key_the_journal_has_forgotten_is_not_paid_for_again(desk: Desk, portal: Portal) -> None:
+    """Booked, cancelled, and so long ago that only HubSpot remembers the key."""
+    alice, exam = portal.student("alice"), portal.exam()
+    owned = Holdings.of(portal, [alice])
+    booked = create(desk.api, alice, exam, "key-1").data["booking_record_id"]
+    assert cancel(desk.api, alice, booked).status == 200
+    desk.rest()
+    OutboxNote.objects.all().delete()
+    JournalEntry.objects.all().delete()
+
+    again = create(desk.api, alice, exam, "key-1")
+    desk.rest()
+
+    assert (again.status, again.code) == (422, "IDEMPOTENCY_KEY_REUSED")
+    assert seats(portal) == []
     assert broken_promises(portal, [exam], [alice], owned) == []

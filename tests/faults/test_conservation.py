@@ -8,7 +8,8 @@ on one day. HubSpot's own records say so, not what we were answered.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import orjson
 import pytest
@@ -36,7 +37,7 @@ from tests.builders import Exam, Portal, Student
 from tests.desk import cancel, create, credit_of
 from tests.faults.groups import Desk, a_desk
 from tests.faults.rest import LOOK_S, STEP, WITHIN_S, wake, whats_left
-from tests.faults.test_every_fault import FAULTS, OF_A_CANCEL, OF_A_CREATE
+from tests.faults.tables import FAULTS, OF_A_CANCEL, OF_A_CREATE
 from tests.faults.world import Holdings, Seat, broken_promises, seats
 from tests.sandbox import SandboxHandle
 
@@ -174,7 +175,7 @@ class Conservation(RuleBasedStateMachine):
         path=st.sampled_from([*OF_A_CREATE.values(), *OF_A_CANCEL.values()]),
         fault=st.sampled_from([*FAULTS.values()]),
     )
-    def order_fault(self, path: str, fault: dict[str, object]) -> None:
+    def order_fault(self, path: str, fault: Mapping[str, Any]) -> None:
         self.portal.sandbox.fault(path=path, times=1, **fault)
 
     @rule()

@@ -20,6 +20,7 @@ from tests.builders import Booking, Exam, Portal, Student
 from tests.desk import credit_of, stored_total
 from tests.faults.children import SHORT, Child, Died, Zygote, let_the_lease_expire, zygote
 from tests.faults.stations import SIDES, Stop
+from tests.faults.tables import NOT_NOW
 from tests.faults.world import Holdings, broken_promises, notes_of, seats
 from tests.sandbox import SandboxHandle
 
@@ -224,11 +225,19 @@ def certain(station: str) -> bool:
     return journal or (first_call and "lease" not in station and "recount" not in station)
 
 
-NOT_NOW: dict[str, Any] = {
-    "action": "status",
-    "status": 429,
-    "body": {"status": "error", "message": "Too many.", "errorType": "RATE_LIMIT"},
-}
+def test_what_was_made_is_looked_up_and_not_made_again(forks: Zygote, portal: Portal) -> None:
+    (scene,) = scenes(portal, 1, booked=False)
+    database = forks.database()
+    killed(forks, database, book, Stop(station=FIRST_KILLED[book], side="after"), scene)
+
+    with forks.child(database) as heir:
+        heir.start()
+        heir.rest()
+
+    bookings = portal.profile.object_types.bookings
+    creates = portal.sandbox.calls("objects.batch_create")
+    assert [call["status"] for call in creates if call["object_type"] == bookings] == [201]
+    assert broken_promises(portal, [scene.exam], [scene.student], scene.owned) == []
 
 
 @pytest.mark.parametrize(

@@ -16,44 +16,10 @@ from pytest_django import Settings
 from tests.builders import Portal
 from tests.desk import cancel, create
 from tests.faults.groups import Desk, a_desk
+from tests.faults.tables import FAULTS, OF_A_CANCEL, OF_A_CREATE
 from tests.faults.world import Holdings, broken_promises, seats
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-CONTACTS, BOOKINGS, EXAMS, NOTES = "0-1", "2-50158943", "2-50158913", "0-46"
-READS = {
-    "contacts": f"/{CONTACTS}/batch/read",
-    "exams": f"objects/.*/{EXAMS}/batch/read",
-    "bookings": f"objects/.*/{BOOKINGS}/batch/read",
-    "exams>bookings": f"/{EXAMS}/{BOOKINGS}/batch/read",
-    "contacts>bookings": f"/{CONTACTS}/{BOOKINGS}/batch/read",
-    "bookings>exams": f"/{BOOKINGS}/{EXAMS}/batch/read",
-    "bookings>contacts": f"/{BOOKINGS}/{CONTACTS}/batch/read",
-}
-WRITES = {
-    "credits": f"/{CONTACTS}/batch/update",
-    "count": f"/{EXAMS}/batch/update",
-    "note": f"/{NOTES}/batch/create",
-}
-OF_A_CREATE = {
-    **{name: READS[name] for name in READS if not name.startswith("bookings>")},
-    "create": f"/{BOOKINGS}/batch/create",
-    **WRITES,
-}
-OF_A_CANCEL = {
-    **{name: READS[name] for name in READS if name != "contacts>bookings"},
-    "bookings again": READS["bookings"],
-    "cancel": f"/{BOOKINGS}/batch/update",
-    **WRITES,
-}
-WITHOUT_A_POLICY = {"status": "error", "message": "Too many.", "errorType": "RATE_LIMIT"}
-FAULTS: dict[str, dict[str, Any]] = {
-    "429": {"action": "status", "status": 429, "body": WITHOUT_A_POLICY},
-    "500": {"action": "status", "status": 500},
-    "cut before": {"action": "cut_before"},
-    "cut after": {"action": "cut_after"},
-    "207 for one": {"action": "partial", "last": 1},
-}
 
 
 @pytest.fixture
