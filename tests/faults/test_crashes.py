@@ -250,20 +250,30 @@ def test_what_was_made_is_looked_up_and_not_made_again(forks: Zygote, portal: Po
 def test_what_may_have_been_done_is_not_refused_because_hubspot_is_busy(
     forks: Zygote, portal: Portal, deed: Deed, station: str, side: str, path: str
 ) -> None:
-    """The next process waits for the lease, and is told to come later: that says nothing of what
-    the killed one sent."""
+    """The next process is told to come later: that says nothing of what the killed one sent."""
     (scene,) = scenes(portal, 1, booked=deed is cancel)
     database = forks.database()
-    with (
-        pytest.raises(Died),
-        forks.child(database, Stop(station=station, side=side), SHORT) as victim,
-    ):
-        done_and_at_rest(victim, deed, scene)
+    killed(forks, database, deed, Stop(station=station, side=side), scene)
     portal.sandbox.fault(path=path, times=1, **NOT_NOW)
 
-    with forks.child(database, desk=SHORT, max_attempts=1) as heir:
+    with forks.child(database, max_attempts=1) as heir:
         heir.start()
         heir.rest()
 
         assert broken_promises(portal, [scene.exam], [scene.student], scene.owned) == []
         assert look(portal, database, scene).startswith("done")
+
+
+def test_a_lease_that_nobody_gave_back_runs_out_by_itself(forks: Zygote, portal: Portal) -> None:
+    (scene,) = scenes(portal, 1, booked=False)
+    database = forks.database()
+    stop = Stop(station="update lease #1", side="after")
+    with pytest.raises(Died), forks.child(database, stop, SHORT) as victim:
+        done_and_at_rest(victim, book, scene)
+
+    with forks.child(database) as heir:
+        heir.start()
+        heir.rest()
+
+    assert look(portal, database, scene).startswith("done")
+    assert broken_promises(portal, [scene.exam], [scene.student], scene.owned) == []
