@@ -4,7 +4,8 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= 2
+# One more than the cores: many tests wait for processes of their own.
+WORKERS ?= 3
 
 .PHONY: help run serve test bench fmt lint types migrations-check clean
 

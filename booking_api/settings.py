@@ -192,7 +192,10 @@ def database() -> dict[str, Any]:
     else:
         # Threads outnumber the connections a server allows; each has one only while it uses it.
         size = at_least("DATABASE_POOL_SIZE", 2)
-        config["OPTIONS"] = {"pool": {"min_size": 0, "max_size": size, "timeout": 10}}
+        pool = {"min_size": 0, "max_size": size, "timeout": 5}
+        # What the address itself says, such as sslmode, stays.
+        given = config.get("OPTIONS", {})
+        config["OPTIONS"] = {"connect_timeout": 3} | given | {"pool": pool}
     return config
 
 

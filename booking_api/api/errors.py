@@ -114,7 +114,9 @@ def of_booking_error(error: BookingError) -> Failure:
 
 def of_hubspot_error(error: HubSpotError) -> Failure:
     """HubSpot's own words stay in the log: they may name records and properties."""
-    log.warning("hubspot_failed", status=error.status, category=error.category, error=error.message)
+    log.warning(
+        "hubspot_failed", status=error.status, category=error.category, error=error.safe_text
+    )
     wait_s = RETRY_AFTER_S if error.retry_after_s is None else math.ceil(error.retry_after_s)
     failure_ = Failure(
         code="HUBSPOT_UNAVAILABLE",

@@ -22,7 +22,7 @@ def decide(row: JournalEntry, plan: Callable[[], None]) -> None:
     except BookingError as refusal:
         journal.refuse(row, refusal)
     except HubSpotError as error:
-        log.warning("not_decided", entry=row.id, error=error.message, status=error.status)
+        log.warning("not_decided", entry=row.id, error=error.safe_text, status=error.status)
         journal.refuse(row, not_served(error))
     except Exception:
         # One request that nobody foresaw must not stop the others of its group.

@@ -108,7 +108,7 @@ def _take_outcome(row: JournalEntry, credits_: Many[RawRecord], now: datetime) -
         mark_done(row)
     else:
         error = credits_.unknown[row.contact_id]
-        log.warning("credit_unclear", entry=row.id, error=error.message)
+        log.warning("credit_unclear", entry=row.id, error=error.safe_text)
         journal.postpone(row, error, now)
 
 

@@ -71,5 +71,5 @@ def hubspot_answers(context: CallContext) -> bool:
     try:
         return composition.services().hubspot.contacts([NOBODY], brief).complete
     except HubSpotError as error:
-        log.warning("hubspot_does_not_answer", error=error.message)
+        log.warning("hubspot_does_not_answer", error=error.safe_text)
         return False

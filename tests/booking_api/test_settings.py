@@ -168,3 +168,14 @@ def test_a_value_that_cannot_work_is_refused_in_a_sentence(
         READERS.get(name, lambda: read(name))()
 
     assert sentence in str(refused.value)
+
+
+def test_what_a_databases_address_says_of_its_connections_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://somebody@db.example.org/exams?sslmode=require")
+
+    options = database()["OPTIONS"]
+
+    assert options["sslmode"] == "require"
+    assert options["pool"]["max_size"] == 10

@@ -23,7 +23,7 @@ DOCUMENTED = (
     ("GET", "/api/health"),
 )
 FEW = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
