@@ -7,13 +7,14 @@ credit, count and note have followed. What is unfinished is finished, never undo
 
 from __future__ import annotations
 
+import secrets
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from django.db.models import F, Q
+from django.db.models import Q
 
 from booking_api.desk import errors
 from booking_api.desk.backoff import backoff
@@ -206,9 +207,8 @@ def request_reviews(
 ) -> None:
     """Ask for these contacts' credits to be compared with the journal; `overtaken` where a desk that
     had lost its lease may have written them."""
-    _ask_for(CreditReview, contact_ids, now, not_before)
-    if overtaken:
-        CreditReview.objects.filter(subject_id__in=contact_ids).update(overtaken=True)
+    also = {"overtaken": True} if overtaken else {}
+    _ask_for(CreditReview, contact_ids, now, not_before, **also)
 
 
 def contacts_charged_since(since: datetime) -> set[str]:
@@ -218,14 +218,28 @@ def contacts_charged_since(since: datetime) -> set[str]:
 
 
 def _ask_for(
-    kind: type[C], subject_ids: Collection[str], now: datetime, not_before: datetime
+    kind: type[C],
+    subject_ids: Collection[str],
+    now: datetime,
+    not_before: datetime,
+    **also: bool,
 ) -> None:
-    """The version tells whoever is at work on one of them that it was asked for again."""
-    ids = sorted(set(subject_ids))
-    new = [kind(subject_id=id_, asked_at=now, next_attempt_at=not_before) for id_ in ids]
-    kind.objects.bulk_create(new, ignore_conflicts=True)
-    kind.objects.filter(subject_id__in=ids).update(
-        version=F("version") + 1, asked_at=now, next_attempt_at=not_before
+    """One statement, so that nobody who is done with an earlier request can delete this one between
+    two. The version tells whoever is at work on one of them that it was asked for again."""
+    kind.objects.bulk_create(
+        [
+            kind(
+                subject_id=id_,
+                asked_at=now,
+                next_attempt_at=not_before,
+                version=secrets.randbits(62),
+                **also,
+            )
+            for id_ in sorted(set(subject_ids))
+        ],
+        update_conflicts=True,
+        unique_fields=["subject_id"],
+        update_fields=["version", "asked_at", "next_attempt_at", *also],
     )
 
 

@@ -146,7 +146,7 @@ class Chore(models.Model):
     subject_id = models.CharField(max_length=20, unique=True)
     asked_at = models.DateTimeField("asked")
     version = models.PositiveBigIntegerField(
-        default=1, help_text="Grows when it is asked for again while it is being done."
+        default=1, help_text="Changes when it is asked for again while it is being done."
     )
     next_attempt_at = models.DateTimeField()
     attempts = models.PositiveIntegerField(default=0)
