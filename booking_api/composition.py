@@ -27,22 +27,22 @@ from cache_layer import CacheConfig
 from cache_layer.access import CacheAccess, Check
 from cache_layer.audit import note_invalidation
 from hubspot_sync import HubSpotClient, build_client
-from hubspot_sync.cached import Composed, LoadContext, tags_of_exam, tags_of_student
-from hubspot_sync.cached_reads import CachedPortal, ReadsFor
-from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.deadlines import Deadline, Monotonic
-from hubspot_sync.evidence import Evidence
-from hubspot_sync.ledger import Observer
-from hubspot_sync.link_types import LinkTypes
-from hubspot_sync.own_app import own_app_id
+from hubspot_sync.inbox.observers import InboxObserver
+from hubspot_sync.inbox.observers import Observer as WebhookObserver
+from hubspot_sync.inbox.observers import Observers as WebhookObservers
+from hubspot_sync.portal.app_identity import own_app_id
+from hubspot_sync.portal.association_types import LinkTypes
 from hubspot_sync.portal.profile import PortalProfile, load_profile
-from hubspot_sync.reads import HubSpotReads, PortalReads
-from hubspot_sync.self_test import Trial, try_the_cache
-from hubspot_sync.webhooks.handled import InboxObserver
-from hubspot_sync.webhooks.handled import Observer as WebhookObserver
-from hubspot_sync.webhooks.handled import Observers as WebhookObservers
-from hubspot_sync.webhooks.services import Webhooks, open_webhooks
-from hubspot_sync.writes import PortalWrites
+from hubspot_sync.reading.cache_families import Composed, LoadContext, tags_of_exam, tags_of_student
+from hubspot_sync.reading.cache_self_test import Trial, try_the_cache
+from hubspot_sync.reading.cached_portal import CachedPortal, ReadsFor
+from hubspot_sync.reading.portal_reads import HubSpotReads, PortalReads
+from hubspot_sync.webhooks.pipeline import Webhooks, open_webhooks
+from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.call_log import Observer
+from hubspot_sync.wire.deadlines import Deadline, Monotonic
+from hubspot_sync.writing.authoritative_reads import Evidence
+from hubspot_sync.writing.portal_writes import PortalWrites
 
 # Comparing every entry of a full cache may take this long at the background's share of the budget.
 VALIDATION_S = 3600.0

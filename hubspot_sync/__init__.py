@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from hubspot_sync.batching.outcomes import Complete, Many
 from hubspot_sync.client import HubSpotClient, build_client
 from hubspot_sync.config import HubSpotConfig
-from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import (
     ConfigurationError,
     HubSpotError,
@@ -14,8 +13,9 @@ from hubspot_sync.errors import (
     Refused,
     Unavailable,
 )
-from hubspot_sync.ledger import CallRecord, Ledger, LedgerSnapshot, Meter
-from hubspot_sync.outcomes import Complete, Many
+from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.call_log import CallRecord, Ledger, LedgerSnapshot, Meter
+from hubspot_sync.wire.deadlines import Deadline
 
 __all__ = [
     "CallContext",

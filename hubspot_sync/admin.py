@@ -17,8 +17,8 @@ from django.utils.safestring import SafeString
 from typing_extensions import override
 
 from cache_layer.admin import ReadOnly
-from hubspot_sync.webhooks.inbox import Inbox
-from hubspot_sync.webhooks.models import WebhookEvent
+from hubspot_sync.inbox.inbox import Inbox
+from hubspot_sync.inbox.models import WebhookEvent
 
 MAY_APPLY = "hubspot_sync.apply_webhookevent"
 

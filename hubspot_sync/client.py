@@ -6,16 +6,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hubspot_sync.batch import BatchClient
-from hubspot_sync.breaker import Breaker
-from hubspot_sync.coalesce import Coalescer
+from hubspot_sync.batching.batch import BatchClient
+from hubspot_sync.batching.coalescing import Coalescer
 from hubspot_sync.config import HubSpotConfig
-from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.deadlines import Monotonic
-from hubspot_sync.fan_out import FanOut
-from hubspot_sync.ledger import Ledger, Observer
-from hubspot_sync.limits import build_budget
-from hubspot_sync.transport import Transport
+from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.call_log import Ledger, Observer
+from hubspot_sync.wire.circuit_breaker import Breaker
+from hubspot_sync.wire.deadlines import Monotonic
+from hubspot_sync.wire.fan_out import FanOut
+from hubspot_sync.wire.rate_budget import build_budget
+from hubspot_sync.wire.transport import Transport
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

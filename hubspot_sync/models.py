@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from hubspot_sync.webhooks.models import WebhookEvent
+from hubspot_sync.inbox.models import WebhookEvent
 
 __all__ = ["WebhookEvent"]

@@ -15,10 +15,10 @@ from hubspot.utils.signature import Signature
 from booking_api import composition
 from booking_api.desk import journal
 from booking_api.desk.models import RecountRequest
+from hubspot_sync.inbox.applier import Done, ExamsOfBookings, RequestRecounts, no_journal
+from hubspot_sync.inbox.observers import Observers
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.webhooks.apply import Done, ExamsOfBookings, RequestRecounts, no_journal
-from hubspot_sync.webhooks.handled import Observers
-from hubspot_sync.webhooks.services import Webhooks, open_webhooks
+from hubspot_sync.webhooks.pipeline import Webhooks, open_webhooks
 from tests.api import Api, Reply
 
 SECRET = "yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy"

@@ -21,9 +21,9 @@ from booking_api.api.identity import CRON_AUTHENTICATION, CronOrStaff
 from booking_api.api.inputs import checked
 from booking_api.desk.recount import ExamCount, no_answer, upcoming_exam_ids
 from booking_api.rules.errors import TooManyExams
-from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import Unavailable
+from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.deadlines import Deadline
 
 MOST_EXAMS = 100
 # A scheduler waits longer than a person: all upcoming exams at the background's share of the budget.

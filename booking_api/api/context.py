@@ -20,10 +20,10 @@ from rest_framework.request import Request
 
 from booking_api.ops import background, metrics
 from cache_layer import Outcome
-from hubspot_sync.cached_reads import BuiltFrom
-from hubspot_sync.context import CallContext
-from hubspot_sync.deadlines import Deadline
-from hubspot_sync.ledger import Meter
+from hubspot_sync.reading.cached_portal import BuiltFrom
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.deadlines import Deadline
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 META_KEY = "booking_api.request_context"

@@ -28,7 +28,7 @@ from booking_api.api.envelope import JsonRenderer, PayloadTooLarge, failure
 from booking_api.rules.errors import BookingError, InvalidRequest
 from cache_layer.errors import BackendUnavailable
 from hubspot_sync.errors import HubSpotError, RateLimited
-from hubspot_sync.webhooks.events import MalformedEvents
+from hubspot_sync.inbox.events import MalformedEvents
 from hubspot_sync.webhooks.signature import InvalidSignature
 
 # What a caller is told who is not told anything better.

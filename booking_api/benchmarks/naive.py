@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from booking_api.benchmarks.portal_data import BOOKINGS, CONTACTS, EXAMS, Student
-from hubspot_sync.context import CallContext
-from hubspot_sync.endpoints import Operation
-from hubspot_sync.raw_records import JsonObject
-from hubspot_sync.transport import Request, Transport
+from hubspot_sync.batching.raw_records import JsonObject
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.endpoints import Operation
+from hubspot_sync.wire.transport import Request, Transport
 
 PROPERTIES = {
     CONTACTS: ["email", "student_id", "firstname", "lastname"],

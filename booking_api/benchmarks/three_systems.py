@@ -21,9 +21,9 @@ from booking_api.benchmarks.processes import TOKEN, Sandbox, running_sandbox
 from cache_layer import CacheConfig
 from hubspot_sync.client import build_client
 from hubspot_sync.config import HubSpotConfig
-from hubspot_sync.context import CallContext
-from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import HubSpotError
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.deadlines import Deadline
 
 LATENCY_MS = 50
 # HubSpot's longest window: after it, nothing that was measured before counts any more.

@@ -14,10 +14,10 @@ from booking_api.desk.outbox import Outbox
 from booking_api.desk.recount import ExamCount, Recount, upcoming_exam_ids
 from booking_api.desk.recount_queue import RecountQueue
 from booking_api.desk.tools import Tools
-from booking_api.desk.worker import Worker
-from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.deadlines import Deadline
+from hubspot_sync.background.worker import Worker
 from hubspot_sync.errors import HubSpotError
+from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.deadlines import Deadline
 
 LEARNING_TAKES_S = 10.0
 RECOUNT_TAKES_S = 300.0

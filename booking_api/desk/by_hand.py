@@ -25,7 +25,7 @@ from booking_api.desk.models import (
     OutboxNote,
     RecountRequest,
 )
-from hubspot_sync.deadlines import Deadline
+from hubspot_sync.wire.deadlines import Deadline
 
 BETWEEN_LOOKS_S: Final = 0.2
 

@@ -30,8 +30,8 @@ from booking_api.rules.dates import is_over
 from booking_api.rules.errors import BookingError, InvalidRequest
 from booking_api.rules.exams import booking_ends_at, exam_linked
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.ledger import Meter
-from hubspot_sync.records import Booking, MockExam
+from hubspot_sync.portal.records import Booking, MockExam
+from hubspot_sync.wire.call_log import Meter
 
 AN_ANSWER: Final = range(200, 300)
 

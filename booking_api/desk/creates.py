@@ -37,13 +37,13 @@ from booking_api.rules.errors import (
     InvalidRequest,
 )
 from booking_api.rules.students import is_theirs
-from hubspot_sync.context import CallContext
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.evidence import SeenContact
-from hubspot_sync.ledger import Meter
 from hubspot_sync.portal.profile import MockType
-from hubspot_sync.records import MockExam
-from hubspot_sync.writes import NewBooking
+from hubspot_sync.portal.records import MockExam
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.writing.authoritative_reads import SeenContact
+from hubspot_sync.writing.portal_writes import NewBooking
 
 Strangers = Mapping[str, SeenContact | HubSpotError | None]
 

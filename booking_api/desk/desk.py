@@ -35,8 +35,8 @@ from booking_api.desk.reviews import overtaken, review
 from booking_api.desk.settling import tags_of
 from booking_api.desk.tools import Tools
 from booking_api.desk.updates import serve_updates
-from hubspot_sync.deadlines import Deadline
-from hubspot_sync.ledger import Meter
+from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.deadlines import Deadline
 
 LEASE_NAME: Final = "booking-desk"
 LOOK_FOR_ANSWERS_S: Final = 0.025

@@ -13,11 +13,11 @@ from booking_api.desk import journal
 from booking_api.desk.tools import Tools
 from booking_api.rules.eligibility import free_seat, seat_number
 from booking_api.rules.errors import ExamNotFound
-from hubspot_sync.context import CallContext
-from hubspot_sync.evidence import SeenContact
-from hubspot_sync.fan_out import together
-from hubspot_sync.outcomes import Many
-from hubspot_sync.records import Booking, MockExam
+from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.portal.records import Booking, MockExam
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.fan_out import together
+from hubspot_sync.writing.authoritative_reads import SeenContact
 
 
 @dataclass(slots=True)

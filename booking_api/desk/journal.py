@@ -17,7 +17,6 @@ from typing import Final, TypeVar
 from django.db.models import Q
 
 from booking_api.desk import errors
-from booking_api.desk.backoff import backoff
 from booking_api.desk.config import MOST_REQUESTS_IN_A_GROUP
 from booking_api.desk.lease import Held
 from booking_api.desk.models import (
@@ -31,6 +30,7 @@ from booking_api.desk.models import (
     State,
 )
 from booking_api.rules.errors import BookingError
+from hubspot_sync.background.backoff import backoff
 
 HUBSPOT_MAY_LAG: Final = timedelta(minutes=10)
 """How long the journal vouches for links HubSpot may not show yet (hubspot-facts, Search)."""

@@ -21,12 +21,12 @@ from booking_api.desk.models import JournalEntry, State
 from booking_api.desk.tools import Tools
 from booking_api.rules.eligibility import seat_key
 from booking_api.rules.errors import BookingError, ContactNotFound, ExamNotFound, InvalidRequest
-from hubspot_sync.batch import Created, CreateOutcome, NotCreated
-from hubspot_sync.context import CallContext
+from hubspot_sync.batching.batch import Created, CreateOutcome, NotCreated
 from hubspot_sync.errors import HubSpotError, NotFound, Refused
-from hubspot_sync.ledger import Meter
-from hubspot_sync.records import Booking
-from hubspot_sync.writes import BookingDraft
+from hubspot_sync.portal.records import Booking
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.writing.portal_writes import BookingDraft
 
 SEATS_TRIED: Final = 3
 A_CONFLICT: Final = 409

@@ -12,16 +12,16 @@ from typing import Final
 
 import structlog
 
-from booking_api.desk.backoff import backoff
 from booking_api.desk.errors import is_final, kept
 from booking_api.desk.models import NoteState, OutboxNote
-from booking_api.desk.worker import Worker
-from hubspot_sync.batch import Created, CreateOutcome, NotCreated
-from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.deadlines import Deadline
+from hubspot_sync.background.backoff import backoff
+from hubspot_sync.background.worker import Worker
+from hubspot_sync.batching.batch import Created, CreateOutcome, NotCreated
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.evidence import Evidence
-from hubspot_sync.writes import NewNote, PortalWrites
+from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.writing.authoritative_reads import Evidence
+from hubspot_sync.writing.portal_writes import NewNote, PortalWrites
 
 MOST_AT_ONCE: Final = 100
 PATIENCE_S: Final = 30.0

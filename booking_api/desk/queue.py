@@ -19,8 +19,8 @@ from django.db import IntegrityError, connection, transaction
 from booking_api.desk import errors
 from booking_api.desk.models import ENDED, JournalEntry, State
 from booking_api.desk.requests import Asked, fingerprint
-from hubspot_sync.deadlines import Deadline
-from hubspot_sync.ledger import Meter
+from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.deadlines import Deadline
 
 ANSWERING_TAKES_S: Final = 0.25
 """What a request needs to send its answer before its deadline."""

@@ -20,11 +20,11 @@ from booking_api.desk import journal
 from booking_api.desk.desk import Desk
 from booking_api.desk.lease import Held, LeaseLost
 from booking_api.desk.tools import Tools
-from hubspot_sync.cached import exam_tag
-from hubspot_sync.context import CallContext
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.fan_out import together
-from hubspot_sync.records import MockExam
+from hubspot_sync.portal.records import MockExam
+from hubspot_sync.reading.cache_families import exam_tag
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.fan_out import together
 
 MOST_AT_ONCE: Final = 1_000
 """As many exams as one association read takes (hubspot-facts, Associations)."""

@@ -9,14 +9,14 @@ from typing import Final
 from django.db import transaction
 
 from booking_api.desk import journal
-from booking_api.desk.backoff import backoff
 from booking_api.desk.errors import KEPT
 from booking_api.desk.models import RecountRequest
 from booking_api.desk.recount import NO_SUCH_EXAM, Recount
 from booking_api.desk.tools import Tools
-from booking_api.desk.worker import Worker
-from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.deadlines import Deadline
+from hubspot_sync.background.backoff import backoff
+from hubspot_sync.background.worker import Worker
+from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.deadlines import Deadline
 
 MOST_AT_ONCE: Final = 100
 PATIENCE_S: Final = 60.0

@@ -23,8 +23,8 @@ from booking_api.desk.settling import finish, mark_done, settle, tags_of
 from booking_api.desk.tools import Tools
 from booking_api.desk.updates import change_bookings
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.evidence import CreditHistory
-from hubspot_sync.ledger import Meter
+from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.writing.authoritative_reads import CreditHistory
 
 log = structlog.get_logger(__name__)
 

@@ -21,15 +21,15 @@ from django.db import DatabaseError
 from django.db.models import Q
 
 from booking_api.desk import journal
-from booking_api.desk.backoff import backoff
 from booking_api.desk.errors import kept
 from booking_api.desk.events import Mended
 from booking_api.desk.lease import Held, LeaseLost
 from booking_api.desk.models import UNFINISHED, CreditReview, JournalEntry, State
 from booking_api.desk.tools import Tools
-from hubspot_sync.cached import contact_tag
+from hubspot_sync.background.backoff import backoff
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.evidence import Balance, CreditHistory
+from hubspot_sync.reading.cache_families import contact_tag
+from hubspot_sync.writing.authoritative_reads import Balance, CreditHistory
 
 MOST_AT_ONCE: Final = 50
 FIRST_RETRY_S: Final = 5.0

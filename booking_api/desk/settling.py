@@ -17,17 +17,17 @@ from booking_api.desk.lease import Held
 from booking_api.desk.models import JournalEntry, Kind, OutboxNote, State
 from booking_api.desk.notes import note_body, reference_of
 from booking_api.desk.tools import Tools
-from hubspot_sync.cached import (
+from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.batching.raw_records import RawRecord
+from hubspot_sync.reading.cache_families import (
     booking_tag,
     contact_bookings_tag,
     contact_tag,
     exam_bookings_tag,
     exam_tag,
 )
-from hubspot_sync.fan_out import together
-from hubspot_sync.ledger import Meter
-from hubspot_sync.outcomes import Many
-from hubspot_sync.raw_records import RawRecord
+from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.fan_out import together
 
 log = structlog.get_logger(__name__)
 

@@ -10,14 +10,14 @@ from booking_api.desk.config import DeskConfig
 from booking_api.desk.events import DeskObserver, nobody
 from booking_api.desk.lease import Held
 from cache_layer import Cache, Cause
-from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.deadlines import Deadline
-from hubspot_sync.evidence import Evidence
-from hubspot_sync.fan_out import FanOut
-from hubspot_sync.ledger import Meter
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.reads import PortalReads
-from hubspot_sync.writes import PortalWrites
+from hubspot_sync.reading.portal_reads import PortalReads
+from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.wire.fan_out import FanOut
+from hubspot_sync.writing.authoritative_reads import Evidence
+from hubspot_sync.writing.portal_writes import PortalWrites
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,7 @@ from booking_api.desk.owned import OwnedBookings, read_owned
 from booking_api.desk.requests import UpdateAsked
 from booking_api.desk.settling import finish, mark_done, tags_of
 from booking_api.desk.tools import Tools
-from hubspot_sync.ledger import Meter
+from hubspot_sync.wire.call_log import Meter
 
 
 def serve_updates(

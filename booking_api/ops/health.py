@@ -15,9 +15,9 @@ from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
 
 from booking_api import composition
-from hubspot_sync.context import CallContext
-from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import HubSpotError
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.deadlines import Deadline
 
 PATIENCE_S = 3.0
 # Reading a contact that cannot exist costs one call and needs nothing of the portal's content.

@@ -21,8 +21,8 @@ from prometheus_client import (
 from booking_api import composition
 from booking_api.desk.events import DeskEvent, Mended, Served, TakenOver
 from booking_api.ops.waiting import WaitingWork
-from hubspot_sync.ledger import CallRecord
-from hubspot_sync.webhooks.handled import Handled
+from hubspot_sync.inbox.observers import Handled
+from hubspot_sync.wire.call_log import CallRecord
 
 # From the moment it is seen to the day after, when HubSpot gives up.
 GROUP_SIZES = (1, 2, 5, 10, 20, 50, 100)

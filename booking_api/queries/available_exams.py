@@ -15,7 +15,9 @@ from datetime import UTC, date, datetime
 from booking_api.queries.portal import Portal
 from booking_api.rules.dates import is_over
 from booking_api.rules.status import ExamStatus, available_slots, exam_status
-from hubspot_sync.cached import (
+from hubspot_sync.portal.profile import MockType
+from hubspot_sync.portal.records import Booking, MockExam
+from hubspot_sync.reading.cache_families import (
     Ids,
     Seats,
     booking_tag,
@@ -23,9 +25,7 @@ from hubspot_sync.cached import (
     exam_tag,
     tags_of_booking,
 )
-from hubspot_sync.fan_out import together
-from hubspot_sync.portal.profile import MockType
-from hubspot_sync.records import Booking, MockExam
+from hubspot_sync.wire.fan_out import together
 
 LAST = datetime.max.replace(tzinfo=UTC)
 

@@ -11,8 +11,8 @@ from booking_api.rules.errors import AccessDenied, BookingNotFound
 from booking_api.rules.exams import booking_ends_at, exam_linked
 from booking_api.rules.status import BookingStatus, booking_status
 from booking_api.rules.students import StudentPair
-from hubspot_sync.fan_out import together
-from hubspot_sync.records import Booking, Contact, Enrollment, MockExam
+from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
+from hubspot_sync.wire.fan_out import together
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,12 +19,12 @@ from booking_api.queries.portal import Portal
 from booking_api.queries.student_bookings import PageAsked, page_of_bookings
 from booking_api.rules.errors import BookingError
 from cache_layer import CacheConfig, Key, Loaded, Loads, Outcome
-from hubspot_sync.cached import Composed, LoadContext, Seats
-from hubspot_sync.cached_reads import Direct, FamilyReads
-from hubspot_sync.context import CallContext
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.fan_out import FanOut
 from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.reading.cache_families import Composed, LoadContext, Seats
+from hubspot_sync.reading.cached_portal import Direct, FamilyReads
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.fan_out import FanOut
 
 Build = Callable[[Portal, Key, float], Any]
 

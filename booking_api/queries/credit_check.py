@@ -10,7 +10,7 @@ from booking_api.queries.students import identified_contact
 from booking_api.rules.credits import SpendableCredits, spendable
 from booking_api.rules.students import StudentPair
 from hubspot_sync.portal.profile import MockType
-from hubspot_sync.records import Contact
+from hubspot_sync.portal.records import Contact
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from booking_api.queries.portal import Portal
-from hubspot_sync.records import Contact, Enrollment
+from hubspot_sync.portal.records import Contact, Enrollment
 
 
 def newest_enrollment_id(portal: Portal, contact: Contact) -> str | None:

@@ -13,7 +13,7 @@ import orjson
 
 from booking_api.queries.student_bookings import ListedBooking
 from booking_api.rules.pages import Page
-from hubspot_sync.records import MockExam
+from hubspot_sync.portal.records import MockExam
 
 
 def render_page(page: Page[ListedBooking]) -> bytes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from hubspot_sync.cached_reads import FamilyReads
-from hubspot_sync.context import CallContext
-from hubspot_sync.fan_out import FanOut
 from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.reading.cached_portal import FamilyReads
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.fan_out import FanOut
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

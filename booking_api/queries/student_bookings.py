@@ -15,8 +15,8 @@ from booking_api.queries.portal import Portal
 from booking_api.rules.exams import booking_ends_at, exam_linked
 from booking_api.rules.pages import Entry, Filter, Page, filter_named, page_of
 from booking_api.rules.status import BookingStatus, booking_status
-from hubspot_sync.fan_out import together
-from hubspot_sync.records import Booking, MockExam
+from hubspot_sync.portal.records import Booking, MockExam
+from hubspot_sync.wire.fan_out import together
 
 DEFAULT_LIMIT = 20
 

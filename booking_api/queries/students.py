@@ -9,7 +9,7 @@ from __future__ import annotations
 from booking_api.queries.portal import Portal
 from booking_api.rules.errors import AuthFailed, EmailMismatch, StudentNotFound
 from booking_api.rules.students import StudentPair, is_theirs
-from hubspot_sync.records import Contact
+from hubspot_sync.portal.records import Contact
 
 
 def matching_contact(portal: Portal, pair: StudentPair) -> Contact | None:

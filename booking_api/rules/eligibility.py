@@ -16,7 +16,7 @@ from itertools import count
 
 from booking_api.rules.dates import is_over
 from booking_api.rules.errors import DuplicateBooking, ExamFull, ExamMismatch, ExamNotActive
-from hubspot_sync.records import Booking, MockExam
+from hubspot_sync.portal.records import Booking, MockExam
 
 
 def check_exam(exam: MockExam, *, mock_type: str, exam_date: date, now: datetime) -> None:

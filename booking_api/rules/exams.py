@@ -7,7 +7,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from booking_api.rules.dates import end_of_day
-from hubspot_sync.records import Booking, MockExam
+from hubspot_sync.portal.records import Booking, MockExam
 
 
 def exam_linked(exam_ids: Iterable[str], exams: Mapping[str, MockExam]) -> MockExam | None:

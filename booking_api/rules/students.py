@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hubspot_sync.records import Contact
+from hubspot_sync.portal.records import Contact
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

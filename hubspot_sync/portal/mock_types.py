@@ -1,6 +1,6 @@
 """Mock types as data: how each is spelt, which credits pay for it, which extra fields it needs.
 
-Reading notes every mistake with its dotted key (see `tables.py`) and keeps three promises the
+Reading notes every mistake with its dotted key (see `toml_reader.py`) and keeps three promises the
 application builds on: no two types share a value or a slug, every type has a credit, and a token
 label stands for one credit only, because cancelling gives back what the label names.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from hubspot_sync.portal.tables import TableReader
+from hubspot_sync.portal.toml_reader import TableReader
 
 FieldKind = Literal["bool", "choice"]
 

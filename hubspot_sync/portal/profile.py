@@ -26,7 +26,7 @@ from hubspot_sync.portal.mock_types import (
     read_mock_types,
     read_student_fields,
 )
-from hubspot_sync.portal.tables import TableReader
+from hubspot_sync.portal.toml_reader import TableReader
 
 __all__ = [
     "BookingState",

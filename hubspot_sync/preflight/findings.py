@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hubspot_sync.portal.wanted import WantedProperty
+from hubspot_sync.portal.required_schema import WantedProperty
 
 
 class Verdict(StrEnum):

@@ -9,12 +9,10 @@ from http import HTTPStatus
 from typing import Any
 
 from hubspot_sync.config import ApiVersion, HubSpotConfig
-from hubspot_sync.context import CallContext
-from hubspot_sync.endpoints import Operation
 from hubspot_sync.errors import HubSpotError, NotFound, Refused
-from hubspot_sync.link_types import LinkType, plain_link_types
+from hubspot_sync.portal.association_types import LinkType, plain_link_types
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.portal.wanted import (
+from hubspot_sync.portal.required_schema import (
     WantedLink,
     WantedProperty,
     wanted_links,
@@ -23,7 +21,9 @@ from hubspot_sync.portal.wanted import (
 )
 from hubspot_sync.preflight.findings import Finding, Verdict, property_finding
 from hubspot_sync.preflight.missing import MissingProperty
-from hubspot_sync.transport import Request, Transport
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.endpoints import Operation
+from hubspot_sync.wire.transport import Request, Transport
 
 # The documentation page "Developer platform and API versioning": a version is unsupported eighteen
 # months after its release. The older paths: hubspot-facts; v4 goes first, and associations need it.

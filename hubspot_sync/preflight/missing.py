@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from hubspot_sync.context import CallContext
-from hubspot_sync.endpoints import Operation
 from hubspot_sync.errors import NotFound, Refused
-from hubspot_sync.portal.wanted import WantedProperty
+from hubspot_sync.portal.required_schema import WantedProperty
 from hubspot_sync.preflight.findings import Finding, Verdict, property_finding
-from hubspot_sync.transport import Request, Transport
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.endpoints import Operation
+from hubspot_sync.wire.transport import Request, Transport
 
 FIELD_TYPES = {
     "string": "text",

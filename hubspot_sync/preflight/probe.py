@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from hubspot_sync.batch import BatchClient, Created, CreateOutcome, Unclear
-from hubspot_sync.context import CallContext
-from hubspot_sync.deadlines import Monotonic
-from hubspot_sync.link_types import LinkType
+from hubspot_sync.batching.batch import BatchClient, Created, CreateOutcome, Unclear
+from hubspot_sync.batching.raw_records import NewAssociation, NewRecord
+from hubspot_sync.portal.association_types import LinkType
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.preflight.findings import Finding, Verdict
-from hubspot_sync.raw_records import NewAssociation, NewRecord
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.deadlines import Monotonic
 
 LONGEST_LAG_S = 15.0
 BETWEEN_READS_S = 0.2

@@ -16,8 +16,8 @@ from django.utils import timezone
 from booking_api import composition
 from booking_api.ops.metrics import Metrics
 from cache_layer import BackendUnavailable
-from hubspot_sync.webhooks.handled import Observers
-from hubspot_sync.webhooks.models import WebhookEvent
+from hubspot_sync.inbox.models import WebhookEvent
+from hubspot_sync.inbox.observers import Observers
 from tests.api import Api
 from tests.builders import Booking, Exam, Portal
 from tests.webhooks import Events, apply_waiting, exams_to_recount, pipeline, tell

@@ -9,8 +9,8 @@ import pytest
 from django.utils import timezone
 
 from booking_api.desk.models import RecountRequest
-from hubspot_sync.webhooks.inbox import CLAIM
-from hubspot_sync.webhooks.models import WebhookEvent
+from hubspot_sync.inbox.inbox import CLAIM
+from hubspot_sync.inbox.models import WebhookEvent
 from tests.api import Api
 from tests.builders import Portal
 from tests.killing import killed_after

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from hubspot_sync.batch import Created, NotCreated, Unclear
+from hubspot_sync.batching.batch import Created, NotCreated, Unclear
+from hubspot_sync.batching.paging import search_ids
 from hubspot_sync.errors import Refused, Unavailable
-from hubspot_sync.paging import search_ids
 from tests.hubspot_sync.clients import BOOKINGS, CONTACTS, asking, bulk_contacts, client_of, contact
 from tests.sandbox import SandboxHandle, start_sandbox
 from tests.server import free_port

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from hubspot_sync.batch import Created
+from hubspot_sync.batching.batch import Created
+from hubspot_sync.batching.paging import search_ids
 from hubspot_sync.errors import HubSpotError, RateLimited
-from hubspot_sync.paging import search_ids
 from tests.hubspot_sync.clients import CONTACTS, asking, client_of, contact
 from tests.sandbox import SandboxHandle
 

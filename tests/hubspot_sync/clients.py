@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from hubspot_sync.batching.raw_records import NewRecord
 from hubspot_sync.client import HubSpotClient, build_client
 from hubspot_sync.config import HubSpotConfig
-from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.deadlines import Deadline
-from hubspot_sync.ledger import Meter
-from hubspot_sync.raw_records import NewRecord
+from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.deadlines import Deadline
 from tests.sandbox import TOKEN
 
 CONTACTS = "0-1"

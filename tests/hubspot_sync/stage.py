@@ -12,15 +12,15 @@ from typing import Any
 
 import orjson
 
+from hubspot_sync.batching.coalescing import Coalescer
+from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.batching.paging import SearchFilter
+from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.client import HubSpotClient
-from hubspot_sync.coalesce import Coalescer
-from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.ledger import Meter
-from hubspot_sync.outcomes import Many
-from hubspot_sync.paging import SearchFilter
-from hubspot_sync.raw_records import RawRecord
+from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.deadlines import Deadline
 from tests.hubspot_sync.clients import CONTACTS, client_of
 from tests.hubspot_sync.wire_server import WireServer, reply, wire_server
 

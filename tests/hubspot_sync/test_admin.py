@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from hubspot_sync.webhooks.models import WebhookEvent
+from hubspot_sync.inbox.models import WebhookEvent
 
 PAGE = "/admin/hubspot_sync/webhookevent/"
 HAPPENED = datetime(2026, 11, 24, 9, tzinfo=UTC)

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubspot_sync.answers import MEMBER, TABLE, UNEXPECTED, Kind, error_of, judge, members
 from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused, Unavailable
+from hubspot_sync.wire.verdicts import MEMBER, TABLE, UNEXPECTED, Kind, error_of, judge, members
 
 CAPTURED = Path(__file__).resolve().parents[1] / "wire" / "answers"
 

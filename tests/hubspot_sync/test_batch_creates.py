@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests import PreparedRequest
 
-from hubspot_sync.batch import Created, NotCreated, Unclear
+from hubspot_sync.batching.batch import Created, NotCreated, Unclear
+from hubspot_sync.batching.raw_records import NewAssociation, NewRecord
 from hubspot_sync.errors import Refused
-from hubspot_sync.raw_records import NewAssociation, NewRecord
 from tests.hubspot_sync.clients import BOOKINGS, CONTACTS, asking, bulk_contacts, client_of, contact
 from tests.sandbox import SandboxHandle
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from hubspot_sync.breaker import Breaker, Permit
 from hubspot_sync.errors import Unavailable
+from hubspot_sync.wire.circuit_breaker import Breaker, Permit
 
 
 class Clock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cache_layer import Outcome, Reads
-from hubspot_sync.cached_reads import BuiltFrom
+from hubspot_sync.reading.cached_portal import BuiltFrom
 from tests.cache_layer.support import Clock
 
 EXAM_TTL_S, PAGE_TTL_S = 300.0, 120.0

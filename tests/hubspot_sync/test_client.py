@@ -6,14 +6,14 @@ import threading
 
 import pytest
 
-from hubspot_sync.batch import Created
+from hubspot_sync.batching.batch import Created
+from hubspot_sync.batching.paging import SearchFilter, search_ids
+from hubspot_sync.batching.raw_records import NewAssociation, NewRecord
 from hubspot_sync.client import build_client
 from hubspot_sync.config import API_VERSIONS, ApiVersion, HubSpotConfig
-from hubspot_sync.endpoints import Operation
-from hubspot_sync.ledger import CallRecord
-from hubspot_sync.paging import SearchFilter, search_ids
-from hubspot_sync.raw_records import NewAssociation, NewRecord
-from hubspot_sync.transport import Request
+from hubspot_sync.wire.call_log import CallRecord
+from hubspot_sync.wire.endpoints import Operation
+from hubspot_sync.wire.transport import Request
 from tests.hubspot_sync.clients import BOOKINGS, CONTACTS, asking, client_of, contact
 from tests.sandbox import TOKEN, SandboxHandle
 

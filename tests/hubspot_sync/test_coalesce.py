@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hubspot_sync.errors import Refused, Unavailable
-from hubspot_sync.ledger import Meter
+from hubspot_sync.wire.call_log import Meter
 from tests.hubspot_sync.clients import BOOKINGS, CONTACTS, asking, client_of
 from tests.hubspot_sync.stage import PATIENCE_S, raised_stage
 from tests.sandbox import SandboxHandle

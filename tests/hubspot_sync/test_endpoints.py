@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubspot_sync.config import API_VERSIONS, ApiVersion
-from hubspot_sync.endpoints import ENDPOINTS, Effect, Operation
+from hubspot_sync.wire.endpoints import ENDPOINTS, Effect, Operation
 from tests.hubspot_sync.clients import BOOKINGS, CONTACTS
 from tests.sandbox import SandboxHandle
 

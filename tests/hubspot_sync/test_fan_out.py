@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hubspot_sync.fan_out import FanOut
+from hubspot_sync.wire.fan_out import FanOut
 
 PATIENCE_S = 30.0
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from hubspot_sync.ledger import CallRecord, Ledger, Meter
+from hubspot_sync.wire.call_log import CallRecord, Ledger, Meter
 
 
 def record(

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubspot_sync.config import HubSpotConfig
-from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import RateLimited
-from hubspot_sync.limits import Budget, Slot, build_budget
+from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.wire.rate_budget import Budget, Slot, build_budget
 
 PATIENCE_S = 30.0
 

@@ -8,8 +8,8 @@ import orjson
 import pytest
 import responses
 
+from hubspot_sync.batching.paging import SearchFilter, association_targets, search_ids
 from hubspot_sync.errors import Refused, Unavailable
-from hubspot_sync.paging import SearchFilter, association_targets, search_ids
 from tests.hubspot_sync.clients import BOOKINGS, CONTACTS, asking, bulk_contacts, client_of
 from tests.sandbox import SandboxHandle
 

@@ -10,12 +10,12 @@ import pytest
 
 from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.config import API_VERSIONS, ApiVersion, HubSpotConfig
-from hubspot_sync.context import CallContext
-from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import Refused
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.preflight import Finding, Inspection, Verdict, create_missing, inspect
 from hubspot_sync.preflight.inspection import version_finding
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.deadlines import Deadline
 from tests.sandbox import SandboxHandle
 
 TODAY = date(2026, 11, 23)

@@ -10,12 +10,12 @@ import pytest
 
 from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.config import HubSpotConfig
-from hubspot_sync.context import CallContext
-from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import Unavailable
-from hubspot_sync.link_types import LinkType
+from hubspot_sync.portal.association_types import LinkType
 from hubspot_sync.portal.profile import load_profile
 from hubspot_sync.preflight import Laboratory, Verdict, probe
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.deadlines import Deadline
 from tests.sandbox import SandboxHandle
 
 PROFILE = load_profile("default")

@@ -10,10 +10,10 @@ import pytest
 
 from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.config import HubSpotConfig
-from hubspot_sync.context import CallContext
-from hubspot_sync.deadlines import Deadline
 from hubspot_sync.portal.profile import PortalProfile, load_profile
-from hubspot_sync.reads import HubSpotReads
+from hubspot_sync.reading.portal_reads import HubSpotReads
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.deadlines import Deadline
 from tests.builders import Portal
 from tests.sandbox import SandboxHandle
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubspot_sync import records
+from hubspot_sync.portal import records
 from hubspot_sync.portal.profile import load_profile
 
 DEFAULT = load_profile("default")

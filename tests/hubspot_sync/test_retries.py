@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import RateLimited, Unavailable
-from hubspot_sync.retries import JITTER, LONGEST_WAIT_S, AttemptFailed, Done, RetryPolicy
+from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.wire.retries import JITTER, LONGEST_WAIT_S, AttemptFailed, Done, RetryPolicy
 
 POLICY = RetryPolicy(max_attempts=4, random=lambda: 0.0)
 

@@ -12,9 +12,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from hubspot_sync.config import HubSpotConfig
-from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import RateLimited
-from hubspot_sync.limits import Budget, build_budget
+from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.wire.rate_budget import Budget, build_budget
 
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 

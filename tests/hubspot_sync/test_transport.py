@@ -9,12 +9,12 @@ import threading
 import pytest
 
 from hubspot_sync.client import HubSpotClient
-from hubspot_sync.context import CallContext
-from hubspot_sync.deadlines import Deadline
-from hubspot_sync.endpoints import Operation
 from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused, Unavailable
-from hubspot_sync.ledger import CallRecord, Meter
-from hubspot_sync.transport import Answer, Request
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.call_log import CallRecord, Meter
+from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.wire.endpoints import Operation
+from hubspot_sync.wire.transport import Answer, Request
 from tests.hubspot_sync.clients import asking, client_of
 from tests.hubspot_sync.wire_server import answers, reply, wire_server
 from tests.sandbox import TOKEN
@@ -150,7 +150,7 @@ def test_a_429_of_the_whole_account_holds_the_others_back_too() -> None:
 def test_the_status_of_a_429_reaches_the_ledger_and_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.DEBUG, logger="hubspot_sync.transport")
+    caplog.set_level(logging.DEBUG, logger="hubspot_sync.wire.transport")
     seen: list[CallRecord] = []
     meter = Meter()
     body = b'{"message":"alice@example.org","policyName":"DAILY"}'

@@ -29,8 +29,8 @@ from booking_api.desk.models import JournalEntry
 from booking_api.management import running_server
 from booking_api.management.output import rendered
 from booking_api.ops.health import hubspot_answers
-from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.deadlines import Deadline
+from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.deadlines import Deadline
 
 SOMETHING_LEFT, COULD_NOT_ASK = 1, 2
 DEFAULT_WAIT_S = 60.0

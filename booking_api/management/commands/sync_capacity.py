@@ -33,10 +33,10 @@ from booking_api.api.capacity import as_json
 from booking_api.desk.recount import ExamCount, no_answer, upcoming_exam_ids
 from booking_api.management import running_server
 from booking_api.management.output import rendered
-from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.deadlines import Deadline
 
 SOME_UNKNOWN, COULD_NOT_ASK = 1, 2
 PATIENCE_S = 3600.0

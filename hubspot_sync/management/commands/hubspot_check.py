@@ -31,8 +31,6 @@ from rich.table import Table
 from typing_extensions import override
 
 from hubspot_sync import HubSpotClient, build_client
-from hubspot_sync.context import CallContext
-from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import ConfigurationError, HubSpotError
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.preflight import (
@@ -44,6 +42,8 @@ from hubspot_sync.preflight import (
     inspect,
     probe,
 )
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.deadlines import Deadline
 
 PATIENCE_S = 120.0
 COULD_NOT_ASK = 2

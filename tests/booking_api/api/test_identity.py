@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from booking_api.api.context import META_KEY, RequestContext
 from booking_api.api.identity import CRON_AUTHENTICATION, CronOrStaff
-from hubspot_sync.deadlines import Deadline
+from hubspot_sync.wire.deadlines import Deadline
 
 SECRET = "a-scheduler's-own-secret"
 

@@ -11,7 +11,7 @@ import pytest
 from django.db import OperationalError, connection
 from pytest_django import Settings
 
-from hubspot_sync.webhooks.models import WebhookEvent
+from hubspot_sync.inbox.models import WebhookEvent
 from tests.api import Api
 from tests.webhooks import (
     BOOKING_SYNC,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hubspot_sync.webhooks.models import WebhookEvent
+from hubspot_sync.inbox.models import WebhookEvent
 from tests.api import Api
 from tests.builders import Booking, Exam, Portal, Student
 from tests.webhooks import Events, apply_waiting, exams_to_recount, tell

@@ -10,8 +10,8 @@ from pytest_django import Settings
 
 from booking_api import composition
 from booking_api.desk.recount import ExamCount
-from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.deadlines import Deadline
+from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.deadlines import Deadline
 from tests.builders import Exam, Portal
 from tests.desk import create, stored_total
 from tests.faults.groups import Desk, a_desk, stuck

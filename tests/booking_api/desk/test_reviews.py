@@ -10,7 +10,7 @@ import pytest
 from booking_api import composition
 from booking_api.desk.models import CreditReview
 from booking_api.desk.reviews import PlannedChange, should_be
-from hubspot_sync.evidence import Balance
+from hubspot_sync.writing.authoritative_reads import Balance
 from tests.api import Api
 from tests.builders import Portal
 from tests.desk import create, credit_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from booking_api import composition
-from hubspot_sync.context import CallContext
-from hubspot_sync.deadlines import Deadline
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.deadlines import Deadline
 from tests.api import Api
 from tests.builders import Portal
 

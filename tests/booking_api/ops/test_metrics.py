@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from booking_api.ops.metrics import Metrics
-from hubspot_sync.ledger import CallRecord
+from hubspot_sync.wire.call_log import CallRecord
 
 ROOT = Path(__file__).resolve().parents[3]
 OBSERVE = """

@@ -18,7 +18,7 @@ from booking_api.desk.models import Lease
 from booking_api.ops import background
 from booking_api.ops.scheduler import Job, Scheduler, Times, Work, periodic_jobs
 from cache_layer.models import ValidationRun
-from hubspot_sync.webhooks.models import WebhookEvent
+from hubspot_sync.inbox.models import WebhookEvent
 from tests.api import Api
 from tests.builders import Portal
 from tests.desk import stored_total

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubspot_sync.portal.profile import load_profile
-from hubspot_sync.webhooks.events import (
+from hubspot_sync.inbox.events import (
     Event,
     Kind,
     MalformedEvents,
@@ -22,6 +21,7 @@ from hubspot_sync.webhooks.events import (
     read_event,
     read_events,
 )
+from hubspot_sync.portal.profile import load_profile
 
 WIRE = Path(__file__).resolve().parents[2] / "wire" / "webhooks"
 TYPES = load_profile("default").object_types

@@ -10,9 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
-from hubspot_sync.portal.profile import load_profile
-from hubspot_sync.webhooks.events import read_event
-from hubspot_sync.webhooks.inbox import (
+from hubspot_sync.inbox.events import read_event
+from hubspot_sync.inbox.inbox import (
     CLAIM,
     LONGEST_WAIT,
     MOST_ATTEMPTS,
@@ -20,7 +19,8 @@ from hubspot_sync.webhooks.inbox import (
     Incoming,
     wait_after,
 )
-from hubspot_sync.webhooks.models import WebhookEvent
+from hubspot_sync.inbox.models import WebhookEvent
+from hubspot_sync.portal.profile import load_profile
 
 State = WebhookEvent.State
 TYPES = load_profile("default").object_types

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.db import OperationalError
 
-from hubspot_sync.webhooks.worker import InboxWorker
+from hubspot_sync.inbox.worker import InboxWorker
 
 PATIENCE_S = 20.0
 NEVER_S = 3_600.0

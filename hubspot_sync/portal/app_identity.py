@@ -6,10 +6,10 @@ ours.
 
 from __future__ import annotations
 
-from hubspot_sync.context import CallContext
-from hubspot_sync.endpoints import Operation
 from hubspot_sync.errors import NotFound, Refused
-from hubspot_sync.transport import Request, Transport
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.endpoints import Operation
+from hubspot_sync.wire.transport import Request, Transport
 
 
 def own_app_id(transport: Transport, token: str, context: CallContext) -> str | None:

@@ -1,5 +1,5 @@
 """Records on HubSpot's wire: a record as it was given, and one to be made. Names and values are
-still HubSpot's; `records.py` makes ours of them."""
+still HubSpot's; `portal/records.py` makes ours of them."""
 
 from __future__ import annotations
 

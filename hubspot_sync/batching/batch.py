@@ -17,15 +17,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from hubspot_sync.answers import Kind, members
-from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.endpoints import Operation
+from hubspot_sync.batching.outcomes import Many, merge
+from hubspot_sync.batching.paging import association_targets
+from hubspot_sync.batching.raw_records import NewRecord, RawRecord
 from hubspot_sync.errors import HubSpotError, NotFound, Refused, Unavailable
-from hubspot_sync.fan_out import FanOut
-from hubspot_sync.outcomes import Many, merge
-from hubspot_sync.paging import association_targets
-from hubspot_sync.raw_records import NewRecord, RawRecord
-from hubspot_sync.transport import Answer, Request, Transport
+from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.endpoints import Operation
+from hubspot_sync.wire.fan_out import FanOut
+from hubspot_sync.wire.transport import Answer, Request, Transport
+from hubspot_sync.wire.verdicts import Kind, members
 
 READ_LIMIT: Final = 100
 READ_WITH_HISTORY_LIMIT: Final = 50

@@ -13,13 +13,12 @@ from typing import Protocol
 
 from typing_extensions import override
 
-from hubspot_sync.coalesce import Coalescer
-from hubspot_sync.context import CallContext
-from hubspot_sync.outcomes import Many
-from hubspot_sync.paging import SearchFilter
+from hubspot_sync.batching.coalescing import Coalescer
+from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.batching.paging import SearchFilter
+from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.raw_records import RawRecord
-from hubspot_sync.records import (
+from hubspot_sync.portal.records import (
     Booking,
     Contact,
     Enrollment,
@@ -33,6 +32,7 @@ from hubspot_sync.records import (
     read_enrollment,
     read_exam,
 )
+from hubspot_sync.wire.call_context import CallContext
 
 
 class PortalReads(Protocol):

@@ -13,12 +13,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hubspot_sync.answers import JsonObject, Kind, members
-from hubspot_sync.context import CallContext
-from hubspot_sync.endpoints import Operation
+from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.errors import HubSpotError, Unavailable
-from hubspot_sync.outcomes import Many
-from hubspot_sync.transport import Answer, Request, Transport
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.endpoints import Operation
+from hubspot_sync.wire.transport import Answer, Request, Transport
+from hubspot_sync.wire.verdicts import JsonObject, Kind, members
 
 SEARCH_PAGE = 200
 

@@ -20,8 +20,8 @@ from typing import Final
 
 import stamina
 
-from hubspot_sync.deadlines import Deadline
 from hubspot_sync.errors import HubSpotError
+from hubspot_sync.wire.deadlines import Deadline
 
 LONGEST_WAIT_S: Final = 8.0
 MOST_DOUBLINGS: Final = 10

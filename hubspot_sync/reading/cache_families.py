@@ -28,11 +28,11 @@ from cache_layer import (
     collection_tag,
     object_tag,
 )
-from hubspot_sync.context import CallContext
-from hubspot_sync.outcomes import Many
+from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.reads import PortalReads
-from hubspot_sync.records import Booking, Contact, Enrollment, MockExam
+from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
+from hubspot_sync.reading.portal_reads import PortalReads
+from hubspot_sync.wire.call_context import CallContext
 
 V = TypeVar("V")
 

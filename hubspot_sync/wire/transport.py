@@ -25,16 +25,16 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from hubspot_sync.answers import UNEXPECTED, JsonObject, Kind, error_of, judge
-from hubspot_sync.breaker import Breaker, Permit
 from hubspot_sync.config import HubSpotConfig
-from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.deadlines import Deadline, Monotonic
-from hubspot_sync.endpoints import ENDPOINTS, Effect, Endpoint, Operation
 from hubspot_sync.errors import HubSpotError, Unavailable
-from hubspot_sync.ledger import CallRecord, Ledger
-from hubspot_sync.limits import Budget, Slot
-from hubspot_sync.retries import AttemptFailed, Done, RetryPolicy
+from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.call_log import CallRecord, Ledger
+from hubspot_sync.wire.circuit_breaker import Breaker, Permit
+from hubspot_sync.wire.deadlines import Deadline, Monotonic
+from hubspot_sync.wire.endpoints import ENDPOINTS, Effect, Endpoint, Operation
+from hubspot_sync.wire.rate_budget import Budget, Slot
+from hubspot_sync.wire.retries import AttemptFailed, Done, RetryPolicy
+from hubspot_sync.wire.verdicts import UNEXPECTED, JsonObject, Kind, error_of, judge
 
 logger = logging.getLogger(__name__)
 

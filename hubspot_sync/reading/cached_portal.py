@@ -28,7 +28,11 @@ from cache_layer import (
     WaitedTooLong,
     open_cache,
 )
-from hubspot_sync.cached import (
+from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.errors import HubSpotError, Unavailable
+from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
+from hubspot_sync.reading.cache_families import (
     Composed,
     Ids,
     LoadContext,
@@ -37,13 +41,9 @@ from hubspot_sync.cached import (
     Source,
     portal_families,
 )
-from hubspot_sync.context import CallContext
-from hubspot_sync.deadlines import Deadline, Monotonic
-from hubspot_sync.errors import HubSpotError, Unavailable
-from hubspot_sync.outcomes import Many
-from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.reads import PortalReads
-from hubspot_sync.records import Booking, Contact, Enrollment, MockExam
+from hubspot_sync.reading.portal_reads import PortalReads
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.deadlines import Deadline, Monotonic
 
 V = TypeVar("V")
 

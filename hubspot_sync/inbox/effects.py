@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from hubspot_sync.cached import (
+from hubspot_sync.inbox.events import Event, Kind, Ref, Thing
+from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.reading.cache_families import (
     booking_tag,
     contact_bookings_tag,
     contact_enrollments_tag,
@@ -25,8 +27,6 @@ from hubspot_sync.cached import (
     tags_of_exam,
     tags_of_student,
 )
-from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.webhooks.events import Event, Kind, Ref, Thing
 
 NOTHING: frozenset[str] = frozenset()
 

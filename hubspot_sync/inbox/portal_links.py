@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from hubspot_sync.context import CallContext, Priority
-from hubspot_sync.deadlines import Deadline
+from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.outcomes import Many
-from hubspot_sync.reads import PortalReads
-from hubspot_sync.webhooks.effects import tags_of_links
-from hubspot_sync.webhooks.events import Ref, Thing
+from hubspot_sync.inbox.effects import tags_of_links
+from hubspot_sync.inbox.events import Ref, Thing
+from hubspot_sync.reading.portal_reads import PortalReads
+from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.deadlines import Deadline
 
 # What is asked in the background has time, but must be answered before its rows are claimed anew.
 ASK_S = 30.0

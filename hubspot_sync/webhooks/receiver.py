@@ -15,14 +15,14 @@ from datetime import datetime
 from django.utils import timezone
 
 from cache_layer import BackendUnavailable, Cause
-from hubspot_sync.cached_reads import CachedPortal
+from hubspot_sync.inbox.cached_links import exams_shown_with
+from hubspot_sync.inbox.effects import Effect, effect_of
+from hubspot_sync.inbox.events import Event, read_events
+from hubspot_sync.inbox.inbox import Inbox, Incoming
+from hubspot_sync.inbox.models import WebhookEvent
+from hubspot_sync.inbox.observers import Observers, Outcome
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.webhooks.effects import Effect, effect_of
-from hubspot_sync.webhooks.events import Event, read_events
-from hubspot_sync.webhooks.handled import Observers, Outcome
-from hubspot_sync.webhooks.inbox import Inbox, Incoming
-from hubspot_sync.webhooks.models import WebhookEvent
-from hubspot_sync.webhooks.shown import exams_shown_with
+from hubspot_sync.reading.cached_portal import CachedPortal
 
 logger = logging.getLogger(__name__)
 

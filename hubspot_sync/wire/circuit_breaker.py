@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 
-from hubspot_sync.deadlines import Monotonic
 from hubspot_sync.errors import Unavailable
+from hubspot_sync.wire.deadlines import Monotonic
 
 
 class Breaker:

@@ -5,7 +5,7 @@ and only while nobody is waiting. Searches have a budget of their own besides, a
 the others. A HubSpot that answers 429 all the same pauses everybody: someone else is using the
 token too.
 
-What is counted, and how, is `windows.py`'s.
+What is counted, and how, is `rate_windows.py`'s.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from hubspot_sync.config import HubSpotConfig
-from hubspot_sync.deadlines import Deadline, Monotonic
 from hubspot_sync.errors import RateLimited
-from hubspot_sync.windows import ArrivalWindow, Day, Gauge, SharedWindow, WindowStorage
+from hubspot_sync.wire.deadlines import Deadline, Monotonic
+from hubspot_sync.wire.rate_windows import ArrivalWindow, Day, Gauge, SharedWindow, WindowStorage
 
 LONGEST_PAUSE_S: Final = 10.0
 LEAST_WAIT_S: Final = 0.001

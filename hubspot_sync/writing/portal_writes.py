@@ -10,12 +10,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from hubspot_sync.batch import BatchClient, CreateOutcome
-from hubspot_sync.context import CallContext
-from hubspot_sync.link_types import LinkTypes
-from hubspot_sync.outcomes import Many
+from hubspot_sync.batching.batch import BatchClient, CreateOutcome
+from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.batching.raw_records import (
+    NOTE_BODY,
+    NOTE_TIME,
+    NewAssociation,
+    NewRecord,
+    RawRecord,
+)
+from hubspot_sync.portal.association_types import LinkTypes
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.raw_records import NOTE_BODY, NOTE_TIME, NewAssociation, NewRecord, RawRecord
+from hubspot_sync.wire.call_context import CallContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from hubspot_sync.batch import BatchClient
-from hubspot_sync.context import CallContext
-from hubspot_sync.outcomes import Many
+from hubspot_sync.batching.batch import BatchClient
+from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.batching.raw_records import NOTE_BODY, NOTE_TIME, PropertyVersion, RawRecord
 from hubspot_sync.portal.profile import BookingState, PortalProfile
-from hubspot_sync.raw_records import NOTE_BODY, NOTE_TIME, PropertyVersion, RawRecord
-from hubspot_sync.records import (
+from hubspot_sync.portal.records import (
     Booking,
     Contact,
     contact_property_names,
@@ -26,6 +25,7 @@ from hubspot_sync.records import (
     read_contact,
     whole_number,
 )
+from hubspot_sync.wire.call_context import CallContext
 
 AN_APP: Final = "INTEGRATION"
 """The history's `sourceType` of a value that came through the API."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from hubspot_sync.deadlines import Deadline
-from hubspot_sync.ledger import Meter
+from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.deadlines import Deadline
 
 
 class Priority(IntEnum):

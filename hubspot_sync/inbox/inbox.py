@@ -20,8 +20,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 from typing_extensions import override
 
-from hubspot_sync.webhooks.events import Event
-from hubspot_sync.webhooks.models import WebhookEvent
+from hubspot_sync.inbox.events import Event
+from hubspot_sync.inbox.models import WebhookEvent
 
 State = WebhookEvent.State
 

@@ -19,15 +19,15 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from cache_layer import Cause
-from hubspot_sync.cached_reads import CachedPortal
+from hubspot_sync.inbox.effects import Effect, effect_of
+from hubspot_sync.inbox.events import Ref, Thing, read_event
+from hubspot_sync.inbox.inbox import Claimed, Inbox
+from hubspot_sync.inbox.models import WebhookEvent
+from hubspot_sync.inbox.observers import Observers, Outcome
+from hubspot_sync.inbox.portal_links import Linked, ask_links
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.reads import PortalReads
-from hubspot_sync.webhooks.effects import Effect, effect_of
-from hubspot_sync.webhooks.events import Ref, Thing, read_event
-from hubspot_sync.webhooks.handled import Observers, Outcome
-from hubspot_sync.webhooks.inbox import Claimed, Inbox
-from hubspot_sync.webhooks.links import Linked, ask_links
-from hubspot_sync.webhooks.models import WebhookEvent
+from hubspot_sync.reading.cached_portal import CachedPortal
+from hubspot_sync.reading.portal_reads import PortalReads
 
 logger = logging.getLogger(__name__)
 

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from hubspot_sync.cached_reads import CachedPortal
+from hubspot_sync.inbox.applier import Applying, ExamsOfBookings, RequestRecounts, no_journal
+from hubspot_sync.inbox.inbox import Inbox
+from hubspot_sync.inbox.observers import Observers
+from hubspot_sync.inbox.worker import InboxWorker
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.reads import PortalReads
-from hubspot_sync.webhooks.apply import Applying, ExamsOfBookings, RequestRecounts, no_journal
-from hubspot_sync.webhooks.handled import Observers
-from hubspot_sync.webhooks.inbox import Inbox
-from hubspot_sync.webhooks.receive import Receiving
-from hubspot_sync.webhooks.worker import InboxWorker
+from hubspot_sync.reading.cached_portal import CachedPortal
+from hubspot_sync.reading.portal_reads import PortalReads
+from hubspot_sync.webhooks.receiver import Receiving
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,13 +18,13 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
-from hubspot_sync.batch import ASSOCIATION_READ_LIMIT, READ_LIMIT, BatchClient, normal_key
-from hubspot_sync.context import CallContext
+from hubspot_sync.batching.batch import ASSOCIATION_READ_LIMIT, READ_LIMIT, BatchClient, normal_key
+from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.batching.paging import SearchFilter, search_ids
+from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.errors import HubSpotError, Refused, Unavailable
-from hubspot_sync.outcomes import Many
-from hubspot_sync.paging import SearchFilter, search_ids
-from hubspot_sync.raw_records import RawRecord
-from hubspot_sync.transport import Transport
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.transport import Transport
 
 OVERLY_LONG_S: Final = 1.0
 MOST_SIDE_BY_SIDE: Final = 3

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from hubspot_sync.context import CallContext
-from hubspot_sync.endpoints import Operation
 from hubspot_sync.errors import Refused
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.portal.wanted import WantedLink, wanted_links
-from hubspot_sync.transport import Request, Transport
+from hubspot_sync.portal.required_schema import WantedLink, wanted_links
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.endpoints import Operation
+from hubspot_sync.wire.transport import Request, Transport
 
 HUBSPOTS_OWN: Final = "HUBSPOT_DEFINED"
 

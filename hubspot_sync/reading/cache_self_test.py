@@ -17,13 +17,19 @@ from typing import Any
 from cache_layer import CacheConfig, Cause, Family, Fresh, Outcome, WriteResult
 from cache_layer.access import Check, TruthUnavailable
 from cache_layer.config import DEFAULT_TTLS_S
-from hubspot_sync.batch import BatchClient, Created, NotCreated
-from hubspot_sync.cached import LoadContext, PortalFamilies, booking_tag, contact_tag, exam_tag
-from hubspot_sync.cached_reads import CachedPortal
-from hubspot_sync.context import CallContext
+from hubspot_sync.batching.batch import BatchClient, Created, NotCreated
+from hubspot_sync.batching.raw_records import NewRecord
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.raw_records import NewRecord
+from hubspot_sync.reading.cache_families import (
+    LoadContext,
+    PortalFamilies,
+    booking_tag,
+    contact_tag,
+    exam_tag,
+)
+from hubspot_sync.reading.cached_portal import CachedPortal
+from hubspot_sync.wire.call_context import CallContext
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ of a second in ten.
 
 The counting is `limits`': its moving window, and its fixed one for the day, on a storage here with
 a clock of our choice, or on Redis, so that several processes share a budget. Who goes next is
-`limits.py`'s. Not locked: whoever holds the gauges does that.
+`rate_budget.py`'s. Not locked: whoever holds the gauges does that.
 """
 
 from __future__ import annotations
