@@ -24,8 +24,8 @@ from booking_api.desk.tools import Tools
 from booking_api.queries.composed import ComposedLoaders
 from booking_api.queries.portal import Portal
 from cache_layer import CacheConfig
-from cache_layer.access import CacheAccess, Check
-from cache_layer.audit import note_invalidation
+from cache_layer.operating.audit import note_invalidation
+from cache_layer.operating.host import CacheAccess, Check
 from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.inbox.observers import InboxObserver
 from hubspot_sync.inbox.observers import Observer as WebhookObserver

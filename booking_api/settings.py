@@ -232,7 +232,7 @@ DESK: DeskConfig = desk_config()
 # Whether a stored count that a realtime count shows to be wrong is corrected. Not in a benchmark,
 # whose counts are wrong on purpose and whose database is somebody's own.
 CORRECT_COUNTS: bool = True
-# What the cache's own page and command are given; see cache_layer/access.py.
+# What the cache's own page and command are given; see cache_layer/operating/host.py.
 CACHE_ACCESS: str = "booking_api.composition.cache_access"
 HUBSPOT_PORTAL: str = read("HUBSPOT_PORTAL")
 CRON_SECRET: str = read("CRON_SECRET")

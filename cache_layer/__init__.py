@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from cache_layer.cache import Cache, open_backend, open_cache
-from cache_layer.coherence import Fresh, Removal, WriteResult
+from cache_layer.coherence.guarded_store import Fresh, Removal, WriteResult
+from cache_layer.coherence.invalidation import Invalidation
+from cache_layer.coherence.reading import Outcome, Read, Reads
 from cache_layer.config import CacheConfig
-from cache_layer.entries import MISS, Held, Loaded, Miss
+from cache_layer.counters import Cause, Count, Snapshot, Stats
+from cache_layer.entries.entries import MISS, Held, Loaded, Miss
+from cache_layer.entries.families import Catalogue, Family, Loads
+from cache_layer.entries.keys import Key, KeyPattern, Kind, collection_tag, object_tag, slug
 from cache_layer.errors import (
     BackendUnavailable,
     BadPattern,
@@ -14,12 +19,7 @@ from cache_layer.errors import (
     LoadFailed,
     WaitedTooLong,
 )
-from cache_layer.family import Catalogue, Family, Loads
-from cache_layer.invalidation import Invalidation
-from cache_layer.keys import Key, KeyPattern, Kind, collection_tag, object_tag, slug
-from cache_layer.reading import Outcome, Read, Reads
-from cache_layer.stats import Cause, Count, Snapshot, Stats
-from cache_layer.validation import Drift, Report, Verdict
+from cache_layer.operating.validation import Drift, Report, Verdict
 
 __all__ = [
     "MISS",

@@ -18,15 +18,15 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from typing_extensions import override
 
-from cache_layer import page
-from cache_layer.access import CacheAccess, cache_access
-from cache_layer.audit import validate
-from cache_layer.entries import MISS
+from cache_layer.entries.entries import MISS
 from cache_layer.errors import BackendUnavailable, BadPattern
-from cache_layer.forced import Asked, preview, remove
-from cache_layer.forms import InvalidateForm, LookUpForm, ValidateForm
 from cache_layer.models import CacheInvalidation, CachePage, ValidationRun
-from cache_layer.reports import as_json
+from cache_layer.operating import admin_page as page
+from cache_layer.operating.audit import validate
+from cache_layer.operating.forms import InvalidateForm, LookUpForm, ValidateForm
+from cache_layer.operating.host import CacheAccess, cache_access
+from cache_layer.operating.manual_invalidation import Asked, preview, remove
+from cache_layer.operating.validation_report import as_json
 
 MAY_INVALIDATE = "cache.invalidate"
 SILENT = "The cache does not answer now. Requests are served from HubSpot; please try again."

@@ -1,7 +1,7 @@
 """One cache, put together: made once per process from its catalogue and configuration.
 
 The parts are public; each is used through its own methods: `reading` for reads, `writing` for
-write-throughs, `invalidation` and `validation` for what their names say, `stats` for the numbers.
+write-throughs, `invalidation` for what its name says, `stats` for the numbers.
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ from dataclasses import dataclass
 
 from cache_layer.backends.base import Backend
 from cache_layer.backends.locmem import LocMemBackend
-from cache_layer.coherence import Coherence
+from cache_layer.coherence.guarded_store import Coherence
+from cache_layer.coherence.invalidation import Invalidating
+from cache_layer.coherence.reading import Reading
+from cache_layer.coherence.singleflight import SingleFlight
 from cache_layer.config import CacheConfig
-from cache_layer.entries import Held, Miss
+from cache_layer.counters import Stats
+from cache_layer.entries.entries import Held, Miss
+from cache_layer.entries.families import Catalogue
 from cache_layer.errors import BadPattern
-from cache_layer.family import Catalogue
-from cache_layer.invalidation import Invalidating
-from cache_layer.reading import Reading
-from cache_layer.singleflight import SingleFlight
-from cache_layer.stats import Stats
-from cache_layer.validation import Validating
 
 Clock = Callable[[], float]
 
@@ -38,7 +37,6 @@ class Cache:
     flights: SingleFlight
     reading: Reading
     invalidation: Invalidating
-    validation: Validating
 
     def look_up(self, text: str) -> Held | Miss:
         """Return what is held under a key's text, or MISS; it does not count as a use. Raises
@@ -102,5 +100,4 @@ def open_cache(
             coherence=coherence, flights=flights, config=config, stats=stats, clock=clock
         ),
         invalidation=Invalidating(coherence=coherence, catalogue=catalogue),
-        validation=Validating(coherence=coherence, catalogue=catalogue, stats=stats),
     )

@@ -17,14 +17,21 @@ from booking_api.api.documentation import answers
 from booking_api.api.envelope import answer
 from booking_api.api.identity import STAFF_AUTHENTICATION
 from booking_api.rules.errors import InvalidRequest
-from cache_layer.access import cache_access
-from cache_layer.audit import validate
+from cache_layer.counters import Count
 from cache_layer.errors import BadPattern
-from cache_layer.forced import EVERYTHING, FAMILY, KEYS, PATTERN, Asked, remove
-from cache_layer.numbers import CacheNumbers, FamilyNumbers, numbers_of
-from cache_layer.reports import as_json
-from cache_layer.stats import Count
-from cache_layer.validation import DEFAULT_SAMPLE
+from cache_layer.operating.audit import validate
+from cache_layer.operating.host import cache_access
+from cache_layer.operating.manual_invalidation import (
+    EVERYTHING,
+    FAMILY,
+    KEYS,
+    PATTERN,
+    Asked,
+    remove,
+)
+from cache_layer.operating.report import CacheNumbers, FamilyNumbers, numbers_of
+from cache_layer.operating.validation import DEFAULT_SAMPLE
+from cache_layer.operating.validation_report import as_json
 
 MAY_INVALIDATE = "cache.invalidate"
 LARGEST_SAMPLE = 10_000

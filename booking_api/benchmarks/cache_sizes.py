@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from cache_layer import CacheConfig, open_backend
 from cache_layer.backends.base import Backend
-from cache_layer.entries import Entry
+from cache_layer.entries.entries import Entry
 
 FEW, MANY = 1_000, 100_000
 # What one student's or one exam's change removes: their page, details, credits, links.

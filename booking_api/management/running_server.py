@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 from booking_api import composition
-from cache_layer.running_server import ServerUnavailable, validate_there
+from cache_layer.operating.running_server import ServerUnavailable, validate_there
 
 LOCAL_URL = "http://127.0.0.1:8000"
 

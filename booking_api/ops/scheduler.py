@@ -21,7 +21,7 @@ from django.db import connection
 
 from booking_api import composition
 from booking_api.desk.lease import Held, LeaseKeeper, LeaseLost
-from cache_layer.audit import validate
+from cache_layer.operating.audit import validate
 
 LEASE = timedelta(seconds=30)
 LOOK_S = 5.0

@@ -19,7 +19,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
-from cache_layer.entries import Entry, Held
+from cache_layer.entries.entries import Entry, Held
 
 ByFamily = Mapping[str, int]
 

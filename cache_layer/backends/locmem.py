@@ -22,7 +22,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from typing_extensions import override
 
 from cache_layer.backends.base import ByFamily, Lookup, Refusal, Size, Stored, Ticket, Written
-from cache_layer.entries import Entry, Held
+from cache_layer.entries.entries import Entry, Held
 
 _PAGE = 1000
 _SLACK = 64

@@ -25,7 +25,7 @@ from redis.retry import Retry
 from typing_extensions import override
 
 from cache_layer.backends.base import ByFamily, Lookup, Refusal, Size, Stored, Ticket, Written
-from cache_layer.entries import Entry, Held
+from cache_layer.entries.entries import Entry, Held
 from cache_layer.errors import BackendUnavailable
 
 _SCRIPTS = Path(__file__).parent / "scripts"

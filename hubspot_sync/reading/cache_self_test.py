@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cache_layer import CacheConfig, Cause, Family, Fresh, Outcome, WriteResult
-from cache_layer.access import Check, TruthUnavailable
 from cache_layer.config import DEFAULT_TTLS_S
+from cache_layer.operating.host import Check, TruthUnavailable
 from hubspot_sync.batching.batch import BatchClient, Created, NotCreated
 from hubspot_sync.batching.raw_records import NewRecord
 from hubspot_sync.errors import HubSpotError

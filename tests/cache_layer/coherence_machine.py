@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from cache_layer.backends.base import Backend, Ticket
-from cache_layer.coherence import Coherence, Fresh, WriteResult
+from cache_layer.coherence.guarded_store import Coherence, Fresh, WriteResult
 from cache_layer.config import CacheConfig
-from cache_layer.entries import Loaded
-from cache_layer.family import Family, Loads
-from cache_layer.keys import FlushPattern, Key, KeyPattern
-from cache_layer.stats import Cause, Stats
+from cache_layer.counters import Cause, Stats
+from cache_layer.entries.entries import Loaded
+from cache_layer.entries.families import Family, Loads
+from cache_layer.entries.keys import FlushPattern, Key, KeyPattern
 from tests.cache_layer.support import Clock
 
 TTL_S = 60.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing_extensions import override
 
 from cache_layer.backends.base import Backend, ByFamily, Lookup, Size, Stored, Ticket, Written
-from cache_layer.entries import Entry
+from cache_layer.entries.entries import Entry
 from cache_layer.errors import BackendUnavailable
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cache_layer.backends.base import Backend
-from cache_layer.entries import Entry
+from cache_layer.entries.entries import Entry
 
 
 class Clock:

@@ -9,9 +9,9 @@ import pytest
 from django.db import OperationalError, connection
 
 from cache_layer import Cache, CacheConfig, Cause, open_cache
-from cache_layer.access import CacheAccess
-from cache_layer.audit import note_invalidation, validate
 from cache_layer.models import CacheInvalidation, ValidationRun
+from cache_layer.operating.audit import note_invalidation, validate
+from cache_layer.operating.host import CacheAccess
 from tests.cache_layer.truth import Truth
 
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from typing_extensions import override
 
 from cache_layer.backends.base import Backend, ByFamily, Stored, Ticket, Written
-from cache_layer.entries import Entry
+from cache_layer.entries.entries import Entry
 from tests.cache_layer.coherence_machine import MAX_ENTRIES, CoherenceMachine
 from tests.cache_layer.conftest import MakeLocMem, MakeRedis
 from tests.cache_layer.faithful import Faithful

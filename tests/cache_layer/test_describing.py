@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from cache_layer.describing import difference, masked, pretty
+from cache_layer.operating.redaction import difference, masked, pretty
 
 
 @dataclass(frozen=True)

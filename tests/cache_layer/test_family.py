@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from cache_layer.entries.families import Catalogue, Family, Loads
+from cache_layer.entries.keys import Key, KeyPattern, Kind
 from cache_layer.errors import BadPattern, ConfigurationError
-from cache_layer.family import Catalogue, Family, Loads
-from cache_layer.keys import Key, KeyPattern, Kind
 
 
 def load_nothing(keys: Sequence[Key], context: None) -> Loads[str]:

@@ -19,7 +19,7 @@ from cache_layer import (
     open_cache,
 )
 from cache_layer.backends.base import Backend, ByFamily
-from cache_layer.family import Catalogue
+from cache_layer.entries.families import Catalogue
 from tests.cache_layer.faithful import Faithful
 from tests.cache_layer.truth import Truth
 from tests.waiting import WAIT_LIMIT_S

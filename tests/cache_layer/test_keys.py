@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cache_layer.entries.keys import (
+    FlushPattern,
+    KeyPattern,
+    Kind,
+    collection_tag,
+    object_tag,
+    slug,
+)
 from cache_layer.errors import BadPattern
-from cache_layer.keys import FlushPattern, KeyPattern, Kind, collection_tag, object_tag, slug
 
 LIST = KeyPattern("bookings:list:{contact_id}:{filter}:page:{page}", page=Kind.NUMBER)
 LIST_OF_SIZE = KeyPattern(

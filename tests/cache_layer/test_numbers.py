@@ -20,8 +20,8 @@ from cache_layer import (
     Stats,
     open_cache,
 )
-from cache_layer.numbers import numbers_of
-from cache_layer.page import bars, percent, reasons, what
+from cache_layer.operating.admin_page import bars, percent, reasons, what
+from cache_layer.operating.report import numbers_of
 from tests.cache_layer.truth import Truth
 
 NOW = datetime(2026, 11, 23, 12, 30, 20, tzinfo=UTC)

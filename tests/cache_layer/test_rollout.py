@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache_layer.rollout import reads_through_cache
+from cache_layer.entries.rollout import reads_through_cache
 
 
 @given(st.text(), st.integers(0, 100), st.integers(0, 100))

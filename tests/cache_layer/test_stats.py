@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from cache_layer.stats import Cause, Count, Stats
+from cache_layer.counters import Cause, Count, Stats
 
 NOON = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
 

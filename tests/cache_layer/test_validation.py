@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cache_layer import MISS, Cache, Catalogue, Cause, Count, Outcome, Verdict
-from cache_layer.validation import Validating
+from cache_layer import MISS, Cache, Cause, Count, Outcome, Verdict
+from cache_layer.operating.validation import Validator
 from tests.cache_layer.truth import Truth
 from tests.waiting import WAIT_LIMIT_S
 
@@ -20,7 +20,7 @@ def warm(cache: Cache, truth: Truth) -> None:
 
 
 def test_a_true_cache_has_no_drift(cache: Cache, truth: Truth) -> None:
-    report = cache.validation.run("")
+    report = Validator(cache).run("")
 
     assert report.by_family == {"exam": {Verdict.SAME: 10}, "page": {Verdict.SAME: 1}}
     assert (report.drifted, report.complete) == (False, True)
@@ -32,7 +32,7 @@ def test_a_lost_invalidation_is_found_and_all_built_from_it_repaired(
 ) -> None:
     truth.exams["7"] = "edited, and the webhook was lost"
 
-    report = cache.validation.run("", sample=None)
+    report = Validator(cache).run("", sample=None)
 
     assert {(drift.key, drift.verdict, drift.repaired) for drift in report.drifts} >= {
         ("exam:7", Verdict.DIFFERS, True)
@@ -47,11 +47,8 @@ def test_a_lost_invalidation_is_found_and_all_built_from_it_repaired(
 
 def test_a_repair_takes_what_was_not_in_the_sample_too(cache: Cache, truth: Truth) -> None:
     truth.exams["7"] = "edited, and the webhook was lost"
-    exams_only = Validating(
-        coherence=cache.writing, catalogue=Catalogue([truth.exam]), stats=cache.stats
-    )
 
-    exams_only.run("", sample=None)
+    Validator(cache).run("", sample=None, families=["exam"])
 
     assert cache.look_up("page:all") is MISS
 
@@ -59,7 +56,7 @@ def test_a_repair_takes_what_was_not_in_the_sample_too(cache: Cache, truth: Trut
 def test_a_deleted_record_is_drift_and_its_entry_goes(cache: Cache, truth: Truth) -> None:
     del truth.exams["7"]
 
-    report = cache.validation.run("", sample=None)
+    report = Validator(cache).run("", sample=None)
 
     assert report.total(Verdict.GONE) == 1
     assert cache.look_up("exam:7") is MISS
@@ -68,7 +65,7 @@ def test_a_deleted_record_is_drift_and_its_entry_goes(cache: Cache, truth: Truth
 def test_without_repair_drift_is_only_reported(cache: Cache, truth: Truth) -> None:
     truth.exams["7"] = "edited"
 
-    report = cache.validation.run("", sample=None, repair=False)
+    report = Validator(cache).run("", sample=None, repair=False)
 
     assert report.drifted
     assert not any(drift.repaired for drift in report.drifts)
@@ -84,7 +81,7 @@ def test_what_was_invalidated_while_being_compared_is_skipped(cache: Cache, trut
     truth.exams["7"] = "seen by the reload"
     truth.before_answering = edit
 
-    report = cache.validation.run("", sample=None)
+    report = Validator(cache).run("", sample=None)
 
     assert report.by_family["exam"] == {Verdict.SAME: 29, Verdict.SKIPPED: 1}
 
@@ -92,7 +89,7 @@ def test_what_was_invalidated_while_being_compared_is_skipped(cache: Cache, trut
 def test_what_the_truth_does_not_say_is_unknown_and_stays(cache: Cache, truth: Truth) -> None:
     truth.unknown = {"7"}
 
-    report = cache.validation.run("", sample=None)
+    report = Validator(cache).run("", sample=None)
 
     assert report.by_family["exam"] == {Verdict.SAME: 29, Verdict.UNKNOWN: 1}
     assert not report.complete
@@ -102,7 +99,7 @@ def test_what_the_truth_does_not_say_is_unknown_and_stays(cache: Cache, truth: T
 def test_an_outage_makes_all_unknown_and_repairs_nothing(cache: Cache, truth: Truth) -> None:
     truth.failing = ConnectionError("down")
 
-    report = cache.validation.run("")
+    report = Validator(cache).run("")
 
     assert report.by_family["exam"] == {Verdict.UNKNOWN: 10}
     assert cache.backend.size().total_entries == 31
@@ -111,6 +108,6 @@ def test_an_outage_makes_all_unknown_and_repairs_nothing(cache: Cache, truth: Tr
 def test_progress_is_told_batch_by_batch(cache: Cache, truth: Truth) -> None:
     told: list[tuple[str, int, int]] = []
 
-    cache.validation.run("", sample=None, progress=lambda *step: told.append(step))
+    Validator(cache).run("", sample=None, progress=lambda *step: told.append(step))
 
     assert told == [("exam", 30, 30), ("page", 1, 1)]

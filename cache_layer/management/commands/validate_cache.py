@@ -37,12 +37,12 @@ from rich.progress import (
 from rich.table import Table
 from typing_extensions import override
 
-from cache_layer.access import CacheAccess, Check, TruthUnavailable, cache_access
-from cache_layer.audit import validate
 from cache_layer.errors import BackendUnavailable
-from cache_layer.reports import as_json, joined
-from cache_layer.running_server import ServerUnavailable, validate_there
-from cache_layer.validation import DEFAULT_SAMPLE
+from cache_layer.operating.audit import validate
+from cache_layer.operating.host import CacheAccess, Check, TruthUnavailable, cache_access
+from cache_layer.operating.running_server import ServerUnavailable, validate_there
+from cache_layer.operating.validation import DEFAULT_SAMPLE
+from cache_layer.operating.validation_report import as_json, joined
 
 LOCAL_URL = "http://127.0.0.1:8000"
 DRIFTED, COULD_NOT_ASK = 1, 2

@@ -14,9 +14,9 @@ from itertools import combinations
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from cache_layer.entries import Loaded
+from cache_layer.entries.entries import Loaded
+from cache_layer.entries.keys import Key, KeyPattern
 from cache_layer.errors import BadPattern, ConfigurationError
-from cache_layer.keys import Key, KeyPattern
 
 V = TypeVar("V")
 C = TypeVar("C")

@@ -21,12 +21,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cache_layer.backends.base import Refusal, Ticket
-from cache_layer.coherence import Coherence
-from cache_layer.entries import Held, Loaded
+from cache_layer.coherence.guarded_store import Coherence
+from cache_layer.counters import Count, Stats
+from cache_layer.entries.entries import Held, Loaded
+from cache_layer.entries.families import Family, Loads
+from cache_layer.entries.keys import Key
 from cache_layer.errors import BackendUnavailable, LoadFailed
-from cache_layer.family import Family, Loads
-from cache_layer.keys import Key
-from cache_layer.stats import Count, Stats
 
 logger = logging.getLogger(__name__)
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cache_layer.access import CacheAccess
 from cache_layer.cache import Cache
-from cache_layer.describing import masked, pretty
-from cache_layer.entries import Held
+from cache_layer.counters import Count
+from cache_layer.entries.entries import Held
 from cache_layer.errors import UnreadableEntry
-from cache_layer.forced import EVERYTHING, FAMILY, KEYS, PATTERN, Asked
 from cache_layer.models import CacheInvalidation, ValidationRun
-from cache_layer.numbers import CacheNumbers, FamilyNumbers, MinuteNumbers, numbers_of
-from cache_layer.stats import Count
+from cache_layer.operating.host import CacheAccess
+from cache_layer.operating.manual_invalidation import EVERYTHING, FAMILY, KEYS, PATTERN, Asked
+from cache_layer.operating.redaction import masked, pretty
+from cache_layer.operating.report import CacheNumbers, FamilyNumbers, MinuteNumbers, numbers_of
 
 LATEST = 12
 LATEST_RUNS = 15  # the families of one whole comparison, and some before it

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 
 from cache_layer.backends.base import Size
 from cache_layer.cache import Cache
+from cache_layer.counters import MINUTES_KEPT, Count, Minute, Snapshot
 from cache_layer.errors import BackendUnavailable
-from cache_layer.stats import MINUTES_KEPT, Count, Minute, Snapshot
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cache_layer.access import CacheAccess
+from cache_layer.coherence.invalidation import Invalidation
+from cache_layer.counters import Cause
+from cache_layer.entries.keys import LONGEST_KEY
 from cache_layer.errors import BadPattern
-from cache_layer.invalidation import Invalidation
-from cache_layer.keys import LONGEST_KEY
-from cache_layer.stats import Cause
+from cache_layer.operating.host import CacheAccess
 
 KEYS, PATTERN, FAMILY, EVERYTHING = "keys", "pattern", "family", "all"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from django import forms
 
-from cache_layer.access import CacheAccess
-from cache_layer.forced import EVERYTHING, KEYS, Asked, scopes
-from cache_layer.validation import DEFAULT_SAMPLE
+from cache_layer.operating.host import CacheAccess
+from cache_layer.operating.manual_invalidation import EVERYTHING, KEYS, Asked, scopes
+from cache_layer.operating.validation import DEFAULT_SAMPLE
 
 LARGEST_SAMPLE = 1000
 

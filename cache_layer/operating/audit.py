@@ -15,11 +15,11 @@ from typing import Any
 from django.db import Error as DatabaseFailure
 from django.db import models, transaction
 
-from cache_layer.access import CacheAccess
+from cache_layer.coherence.invalidation import Invalidation
 from cache_layer.errors import BackendUnavailable
-from cache_layer.invalidation import Invalidation
 from cache_layer.models import CacheInvalidation, ValidationRun
-from cache_layer.validation import DEFAULT_SAMPLE, Progress, Report, Verdict
+from cache_layer.operating.host import CacheAccess
+from cache_layer.operating.validation import DEFAULT_SAMPLE, Progress, Report, Validator, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def validate(
     run = ValidationRun(at=datetime.now(UTC), who=who, duration_s=0.0)
     started_s = clock()
     try:
-        report = access.cache.validation.run(
+        report = Validator(access.cache).run(
             access.load_context(),
             sample=sample,
             repair=repair,

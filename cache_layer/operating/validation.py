@@ -16,13 +16,14 @@ from enum import StrEnum
 from typing import Any
 
 from cache_layer.backends.base import Lookup, Ticket
-from cache_layer.coherence import Coherence, Fresh
-from cache_layer.describing import difference
-from cache_layer.entries import Held, Loaded
+from cache_layer.cache import Cache
+from cache_layer.coherence.guarded_store import Fresh
+from cache_layer.counters import Cause, Count
+from cache_layer.entries.entries import Held, Loaded
+from cache_layer.entries.families import Family, Loads
+from cache_layer.entries.keys import Key
 from cache_layer.errors import UnreadableEntry
-from cache_layer.family import Catalogue, Family, Loads
-from cache_layer.keys import Key
-from cache_layer.stats import Cause, Count, Stats
+from cache_layer.operating.redaction import difference
 
 DEFAULT_SAMPLE = 10
 BATCH = 100
@@ -50,7 +51,7 @@ class Drift:
     verdict: Verdict
     age_s: float
     difference: str
-    """Where it was wrong, in a few words that hold no e-mail; see `describing`."""
+    """Where it was wrong, in a few words that hold no e-mail; see `redaction`."""
     repaired: bool
 
 
@@ -86,20 +87,13 @@ class _Compared:
     fresh: Loaded[Any] | None
 
 
-class Validating:
-    """Compares entries with what their loaders say now."""
+class Validator:
+    """Compares a cache's entries with what their loaders say now."""
 
-    def __init__(
-        self,
-        *,
-        coherence: Coherence,
-        catalogue: Catalogue,
-        stats: Stats,
-        chance: random.Random | None = None,
-    ) -> None:
-        self._coherence = coherence
-        self._catalogue = catalogue
-        self._stats = stats
+    def __init__(self, cache: Cache, *, chance: random.Random | None = None) -> None:
+        self._coherence = cache.writing
+        self._catalogue = cache.catalogue
+        self._stats = cache.stats
         self._chance = chance if chance is not None else random.Random()  # noqa: S311 - a sample, no secret
 
     def run(

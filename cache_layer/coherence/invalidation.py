@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cache_layer.backends.base import ByFamily
-from cache_layer.coherence import Coherence, Removal
-from cache_layer.family import Catalogue
-from cache_layer.keys import FlushPattern
-from cache_layer.stats import Cause
+from cache_layer.coherence.guarded_store import Coherence, Removal
+from cache_layer.counters import Cause
+from cache_layer.entries.families import Catalogue
+from cache_layer.entries.keys import FlushPattern
 
 REMEMBERED = 50
 

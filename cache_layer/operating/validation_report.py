@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from cache_layer.describing import masked
-from cache_layer.validation import DRIFTED, Report, Verdict
+from cache_layer.operating.redaction import masked
+from cache_layer.operating.validation import DRIFTED, Report, Verdict
 
 _COUNTED = ("sampled", "same", "drifted", "repaired", "skipped", "unknown")
 

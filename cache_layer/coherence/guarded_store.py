@@ -19,11 +19,11 @@ from typing import Any, Generic, TypeVar
 
 from cache_layer.backends.base import Backend, ByFamily, Lookup, Refusal, Stored, Ticket
 from cache_layer.config import CacheConfig
-from cache_layer.entries import FORMAT_VERSION, MISS, Entry, Held, Loaded, Miss, packed
+from cache_layer.counters import Cause, Count, Stats
+from cache_layer.entries.entries import FORMAT_VERSION, MISS, Entry, Held, Loaded, Miss, packed
+from cache_layer.entries.families import Family
+from cache_layer.entries.keys import Key
 from cache_layer.errors import BackendUnavailable
-from cache_layer.family import Family
-from cache_layer.keys import Key
-from cache_layer.stats import Cause, Count, Stats
 
 logger = logging.getLogger(__name__)
 

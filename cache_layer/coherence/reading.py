@@ -18,15 +18,22 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
 
 from cache_layer.backends.base import Lookup, Ticket
-from cache_layer.coherence import Coherence
+from cache_layer.coherence.guarded_store import Coherence
+from cache_layer.coherence.singleflight import (
+    Absent,
+    Flight,
+    Landing,
+    Result,
+    SingleFlight,
+    results_of,
+)
 from cache_layer.config import CacheConfig
-from cache_layer.entries import MISS, Held, Loaded, Miss
+from cache_layer.counters import Cause, Count, Stats
+from cache_layer.entries.entries import MISS, Held, Loaded, Miss
+from cache_layer.entries.families import Family
+from cache_layer.entries.keys import Key
+from cache_layer.entries.rollout import reads_through_cache
 from cache_layer.errors import BackendUnavailable, UnreadableEntry, WaitedTooLong
-from cache_layer.family import Family
-from cache_layer.keys import Key
-from cache_layer.rollout import reads_through_cache
-from cache_layer.singleflight import Absent, Flight, Landing, Result, SingleFlight, results_of
-from cache_layer.stats import Cause, Count, Stats
 
 logger = logging.getLogger(__name__)
 
