@@ -20,8 +20,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 from booking_api import composition
-from booking_api.desk.by_hand import make_due
-from booking_api.desk.models import (
+from booking_api.desk.journal.models import (
     UNFINISHED,
     CreditReview,
     JournalEntry,
@@ -30,6 +29,7 @@ from booking_api.desk.models import (
     OutboxNote,
     RecountRequest,
 )
+from booking_api.desk.manual_recovery import make_due
 from cache_layer.admin import ReadOnly
 
 MAY_FINISH = "booking_api.finish_bookings"

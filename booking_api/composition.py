@@ -18,9 +18,9 @@ from functools import partial
 from django.conf import settings
 from django.utils import timezone
 
-from booking_api.desk.assembly import BookingDesk, assemble
+from booking_api.desk.desk_context import Tools
 from booking_api.desk.events import DeskEvent, DeskObserver
-from booking_api.desk.tools import Tools
+from booking_api.desk.factory import BookingDesk, assemble
 from booking_api.queries.composed import ComposedLoaders
 from booking_api.queries.portal import Portal
 from cache_layer import CacheConfig

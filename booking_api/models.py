@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from booking_api.desk.models import (
+from booking_api.desk.journal.models import (
     CreditReview,
     JournalEntry,
     Lease,

@@ -13,8 +13,8 @@ from django.utils import timezone
 from hubspot.utils.signature import Signature
 
 from booking_api import composition
-from booking_api.desk import journal
-from booking_api.desk.models import RecountRequest
+from booking_api.desk.journal import journal
+from booking_api.desk.journal.models import RecountRequest
 from hubspot_sync.inbox.applier import Done, ExamsOfBookings, RequestRecounts, no_journal
 from hubspot_sync.inbox.observers import Observers
 from hubspot_sync.portal.profile import PortalProfile

@@ -38,7 +38,7 @@ from booking_api.api.throttles import (
     StudentWriteThrottle,
 )
 from booking_api.desk.desk import Answered
-from booking_api.desk.requests import Asked, CancelAsked, CreateAsked, UpdateAsked
+from booking_api.desk.journal.requests import Asked, CancelAsked, CreateAsked, UpdateAsked
 from booking_api.queries.booking_detail import booking_detail
 from booking_api.queries.page_rendering import with_credits
 from booking_api.queries.students import authenticated_contact

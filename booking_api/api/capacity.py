@@ -19,7 +19,7 @@ from booking_api.api.documentation import answers
 from booking_api.api.envelope import answer
 from booking_api.api.identity import CRON_AUTHENTICATION, CronOrStaff
 from booking_api.api.inputs import checked
-from booking_api.desk.recount import ExamCount, no_answer, upcoming_exam_ids
+from booking_api.desk.counts.recount import ExamCount, no_answer, upcoming_exam_ids
 from booking_api.rules.errors import TooManyExams
 from hubspot_sync.errors import Unavailable
 from hubspot_sync.wire.call_context import CallContext, Priority

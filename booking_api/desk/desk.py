@@ -22,19 +22,20 @@ from typing import Any, Final, TypeVar
 import structlog
 from django.db import DatabaseError, close_old_connections, connection
 
-from booking_api.desk import errors, journal
-from booking_api.desk.cancels import serve_cancels
-from booking_api.desk.creates import serve_creates
+from booking_api.desk import errors
+from booking_api.desk.desk_context import Tools
 from booking_api.desk.events import TakenOver, served
-from booking_api.desk.lease import Held, LeaseKeeper, LeaseLost
-from booking_api.desk.models import UNFINISHED, JournalEntry, Kind, State
-from booking_api.desk.queue import Queue
-from booking_api.desk.recovery import recover
-from booking_api.desk.requests import Asked
-from booking_api.desk.reviews import overtaken, review
-from booking_api.desk.settling import tags_of
-from booking_api.desk.tools import Tools
-from booking_api.desk.updates import serve_updates
+from booking_api.desk.groups.cancel_group import serve_cancels
+from booking_api.desk.groups.create_group import serve_creates
+from booking_api.desk.groups.credits_and_counts import tags_of
+from booking_api.desk.groups.update_group import serve_updates
+from booking_api.desk.journal import journal
+from booking_api.desk.journal.lease import Held, LeaseKeeper, LeaseLost
+from booking_api.desk.journal.models import UNFINISHED, JournalEntry, Kind, State
+from booking_api.desk.journal.queue import Queue
+from booking_api.desk.journal.requests import Asked
+from booking_api.desk.repair.credit_reconciliation import overtaken, review
+from booking_api.desk.repair.recovery import recover
 from hubspot_sync.wire.call_log import Meter
 from hubspot_sync.wire.deadlines import Deadline
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from booking_api.desk.models import JournalEntry, State
+from booking_api.desk.journal.models import JournalEntry, State
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,7 +20,7 @@ from django.db import Error as DatabaseFailure
 from django.db import connection
 
 from booking_api import composition
-from booking_api.desk.lease import Held, LeaseKeeper, LeaseLost
+from booking_api.desk.journal.lease import Held, LeaseKeeper, LeaseLost
 from cache_layer.operating.audit import validate
 
 LEASE = timedelta(seconds=30)

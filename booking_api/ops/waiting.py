@@ -19,7 +19,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from booking_api.desk.models import (
+from booking_api.desk.journal.models import (
     UNFINISHED,
     CreditReview,
     JournalEntry,

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from booking_api import composition
-from booking_api.desk.models import (
+from booking_api.desk.journal.models import (
     CreditReview,
     JournalEntry,
     Lease,

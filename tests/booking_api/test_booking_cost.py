@@ -11,8 +11,8 @@ from django.db import connection
 
 from booking_api import composition
 from booking_api.desk.desk import LEASE_NAME
-from booking_api.desk.lease import LeaseKeeper
-from booking_api.desk.models import JournalEntry
+from booking_api.desk.journal.lease import LeaseKeeper
+from booking_api.desk.journal.models import JournalEntry
 from tests.api import Api
 from tests.builders import Exam, Student
 from tests.calls import LATENCIES_MS, depth

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 from django.utils import timezone
 
-from booking_api.desk.models import RecountRequest
+from booking_api.desk.journal.models import RecountRequest
 from hubspot_sync.inbox.inbox import CLAIM
 from hubspot_sync.inbox.models import WebhookEvent
 from tests.api import Api

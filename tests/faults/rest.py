@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from booking_api.composition import Clocks, Services
-from booking_api.desk.models import (
+from booking_api.desk.journal.models import (
     ENDED,
     CreditReview,
     JournalEntry,

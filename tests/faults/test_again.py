@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from pytest_django import Settings
 
-from booking_api.desk.models import JournalEntry, OutboxNote
+from booking_api.desk.journal.models import JournalEntry, OutboxNote
 from tests.builders import Portal
 from tests.desk import cancel, create
 from tests.faults.groups import Desk, a_desk

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 from pytest_django import Settings
 
 from booking_api import composition
-from booking_api.desk.models import (
+from booking_api.desk.journal.models import (
     UNFINISHED,
     CreditReview,
     JournalEntry,

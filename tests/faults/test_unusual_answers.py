@@ -13,11 +13,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from booking_api import composition
-from booking_api.desk import journal
-from booking_api.desk.assembly import assemble
 from booking_api.desk.config import DeskConfig
-from booking_api.desk.lease import LONG_AGO, LeaseKeeper
-from booking_api.desk.models import CreditReview, JournalEntry, Lease, OutboxNote, State
+from booking_api.desk.factory import assemble
+from booking_api.desk.journal import journal
+from booking_api.desk.journal.lease import LONG_AGO, LeaseKeeper
+from booking_api.desk.journal.models import CreditReview, JournalEntry, Lease, OutboxNote, State
 from tests.builders import Portal, Student
 from tests.desk import cancel, create, credit_of
 from tests.faults.groups import Desk, a_desk

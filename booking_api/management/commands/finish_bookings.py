@@ -24,8 +24,8 @@ from rich.table import Table
 from typing_extensions import override
 
 from booking_api import composition
-from booking_api.desk.by_hand import Report, finish_by_hand
-from booking_api.desk.models import JournalEntry
+from booking_api.desk.journal.models import JournalEntry
+from booking_api.desk.manual_recovery import Report, finish_by_hand
 from booking_api.management import running_server
 from booking_api.management.output import rendered
 from booking_api.ops.health import hubspot_answers

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from pytest_django import Settings
 
-from booking_api.desk.models import JournalEntry
+from booking_api.desk.journal.models import JournalEntry
 from tests.api import Api
 from tests.builders import Portal
 from tests.desk import School, active_bookings, cancel, create, credit_of, stored_total

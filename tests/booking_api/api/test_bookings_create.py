@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from booking_api.desk.models import JournalEntry
+from booking_api.desk.journal.models import JournalEntry
 from tests.api import Api
 from tests.builders import Portal
 from tests.desk import School, active_bookings, create, credit_of, stored_total

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from booking_api.desk.models import JournalEntry
+from booking_api.desk.journal.models import JournalEntry
 from tests.api import Api, Reply
 from tests.builders import Portal
 from tests.desk import CREATE, create, create_body

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from booking_api.desk.models import OutboxNote
+from booking_api.desk.journal.models import OutboxNote
 from tests.api import Api
 from tests.builders import Exam, Portal, Student
 from tests.desk import School, active_bookings, create, credit_of, stored_total

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from booking_api.desk.models import JournalEntry, OutboxNote
+from booking_api.desk.journal.models import JournalEntry, OutboxNote
 from tests.api import Api
 from tests.builders import Portal
 from tests.desk import School, create, credit_of, stored_total, update

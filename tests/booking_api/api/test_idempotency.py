@@ -10,8 +10,8 @@ from pytest_django import Settings
 
 from booking_api.desk.config import DeskConfig
 from booking_api.desk.desk import LEASE_NAME
-from booking_api.desk.lease import LeaseKeeper
-from booking_api.desk.models import JournalEntry, State
+from booking_api.desk.journal.lease import LeaseKeeper
+from booking_api.desk.journal.models import JournalEntry, State
 from tests.api import Api, connected
 from tests.builders import Portal
 from tests.desk import CREATE, School, active_bookings, cancel, create, create_body, credit_of

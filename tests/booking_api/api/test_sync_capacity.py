@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
-from booking_api.desk.models import RecountRequest
+from booking_api.desk.journal.models import RecountRequest
 from tests.api import Api, Reply
 from tests.builders import Exam, Portal
 from tests.desk import School, cancel, stored_total

@@ -10,8 +10,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from booking_api.desk import journal
-from booking_api.desk.models import CreditReview, RecountRequest
+from booking_api.desk.journal import journal
+from booking_api.desk.journal.models import CreditReview, RecountRequest
 
 pytestmark = pytest.mark.django_db
 

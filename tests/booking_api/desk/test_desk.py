@@ -12,8 +12,8 @@ from pytest_django import Settings
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
 from booking_api.desk.desk import LEASE_NAME
-from booking_api.desk.lease import LONG_AGO
-from booking_api.desk.models import CreditReview, JournalEntry, Kind, Lease, State
+from booking_api.desk.journal.lease import LONG_AGO
+from booking_api.desk.journal.models import CreditReview, JournalEntry, Kind, Lease, State
 from tests.builders import Portal
 from tests.desk import create
 from tests.faults.groups import Desk, a_desk

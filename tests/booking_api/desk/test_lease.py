@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 
-from booking_api.desk.lease import LONG_AGO, LeaseKeeper, LeaseLost
-from booking_api.desk.models import Lease, RecountRequest
+from booking_api.desk.journal.lease import LONG_AGO, LeaseKeeper, LeaseLost
+from booking_api.desk.journal.models import Lease, RecountRequest
 
 pytestmark = pytest.mark.django_db
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from booking_api import composition
-from booking_api.desk.models import CreditReview
-from booking_api.desk.reviews import PlannedChange, should_be
+from booking_api.desk.journal.models import CreditReview
+from booking_api.desk.repair.credit_reconciliation import PlannedChange, should_be
 from hubspot_sync.writing.authoritative_reads import Balance
 from tests.api import Api
 from tests.builders import Portal

@@ -16,8 +16,8 @@ from pytest_django import Settings
 
 from booking_api.desk.config import DeskConfig
 from booking_api.desk.desk import LEASE_NAME
-from booking_api.desk.lease import LeaseKeeper
-from booking_api.desk.models import JournalEntry, Kind, Lease, State
+from booking_api.desk.journal.lease import LeaseKeeper
+from booking_api.desk.journal.models import JournalEntry, Kind, Lease, State
 from hubspot_sync.portal.profile import load_profile
 from tests.builders import Exam, Portal
 from tests.desk import School, stored_total

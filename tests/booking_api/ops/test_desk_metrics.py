@@ -13,8 +13,8 @@ from pytest_django import Settings
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
 from booking_api.desk.desk import LEASE_NAME
-from booking_api.desk.lease import LONG_AGO, LeaseKeeper
-from booking_api.desk.models import (
+from booking_api.desk.journal.lease import LONG_AGO, LeaseKeeper
+from booking_api.desk.journal.models import (
     CreditReview,
     JournalEntry,
     Lease,

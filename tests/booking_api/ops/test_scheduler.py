@@ -13,8 +13,8 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from booking_api import composition
-from booking_api.desk.lease import LeaseKeeper
-from booking_api.desk.models import Lease
+from booking_api.desk.journal.lease import LeaseKeeper
+from booking_api.desk.journal.models import Lease
 from booking_api.ops import background
 from booking_api.ops.scheduler import Job, Scheduler, Times, Work, periodic_jobs
 from cache_layer.models import ValidationRun

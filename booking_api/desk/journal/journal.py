@@ -2,7 +2,7 @@
 
 `queued → writing → written → done`, or `refused` before anything was written. A row is `writing`
 from before HubSpot is first asked to write until it is known that it did; `written` until its
-credit, count and note have followed. What is unfinished is finished, never undone (recovery.py).
+credit, count and note have followed. What is unfinished is finished, never undone (repair/recovery.py).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from django.db.models import Q
 
 from booking_api.desk import errors
 from booking_api.desk.config import MOST_REQUESTS_IN_A_GROUP
-from booking_api.desk.lease import Held
-from booking_api.desk.models import (
+from booking_api.desk.journal.lease import Held
+from booking_api.desk.journal.models import (
     ENDED,
     UNFINISHED,
     CreditReview,

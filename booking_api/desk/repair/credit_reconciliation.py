@@ -20,12 +20,12 @@ import structlog
 from django.db import DatabaseError
 from django.db.models import Q
 
-from booking_api.desk import journal
+from booking_api.desk.desk_context import Tools
 from booking_api.desk.errors import kept
 from booking_api.desk.events import Mended
-from booking_api.desk.lease import Held, LeaseLost
-from booking_api.desk.models import UNFINISHED, CreditReview, JournalEntry, State
-from booking_api.desk.tools import Tools
+from booking_api.desk.journal import journal
+from booking_api.desk.journal.lease import Held, LeaseLost
+from booking_api.desk.journal.models import UNFINISHED, CreditReview, JournalEntry, State
 from hubspot_sync.background.backoff import backoff
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.reading.cache_families import contact_tag

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from booking_api.desk.models import Kind
+from booking_api.desk.journal.models import Kind
 from booking_api.rules.students import StudentPair
 
 

@@ -12,11 +12,11 @@ from datetime import datetime
 
 import structlog
 
-from booking_api.desk import journal
-from booking_api.desk.lease import Held
-from booking_api.desk.models import JournalEntry, Kind, OutboxNote, State
-from booking_api.desk.notes import note_body, reference_of
-from booking_api.desk.tools import Tools
+from booking_api.desk.desk_context import Tools
+from booking_api.desk.journal import journal
+from booking_api.desk.journal.lease import Held
+from booking_api.desk.journal.models import JournalEntry, Kind, OutboxNote, State
+from booking_api.desk.notes.note_text import note_body, reference_of
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.reading.cache_families import (

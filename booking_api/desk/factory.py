@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import structlog
 
-from booking_api.desk import journal
+from booking_api.desk.counts.recount import ExamCount, Recount, upcoming_exam_ids
+from booking_api.desk.counts.recount_queue import RecountQueue
 from booking_api.desk.desk import Desk
-from booking_api.desk.outbox import Outbox
-from booking_api.desk.recount import ExamCount, Recount, upcoming_exam_ids
-from booking_api.desk.recount_queue import RecountQueue
-from booking_api.desk.tools import Tools
+from booking_api.desk.desk_context import Tools
+from booking_api.desk.journal import journal
+from booking_api.desk.notes.outbox import Outbox
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_context import CallContext, Priority

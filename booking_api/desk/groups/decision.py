@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import structlog
 
-from booking_api.desk import journal
 from booking_api.desk.errors import Broken, not_served
-from booking_api.desk.models import JournalEntry
+from booking_api.desk.journal import journal
+from booking_api.desk.journal.models import JournalEntry
 from booking_api.rules.errors import BookingError
 from hubspot_sync.errors import HubSpotError
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from booking_api.desk import journal
-from booking_api.desk.tools import Tools
+from booking_api.desk.desk_context import Tools
+from booking_api.desk.journal import journal
 from booking_api.rules.eligibility import free_seat, seat_number
 from booking_api.rules.errors import ExamNotFound
 from hubspot_sync.batching.outcomes import Many

@@ -13,12 +13,12 @@ from typing import Final
 
 import structlog
 
-from booking_api.desk import journal
+from booking_api.desk.desk_context import Tools
 from booking_api.desk.errors import IdempotencyKeyReused, NotServed, is_final, not_served
-from booking_api.desk.facts import read_facts
-from booking_api.desk.lease import Held
-from booking_api.desk.models import JournalEntry, State
-from booking_api.desk.tools import Tools
+from booking_api.desk.groups.decision_inputs import read_facts
+from booking_api.desk.journal import journal
+from booking_api.desk.journal.lease import Held
+from booking_api.desk.journal.models import JournalEntry, State
 from booking_api.rules.eligibility import seat_key
 from booking_api.rules.errors import BookingError, ContactNotFound, ExamNotFound, InvalidRequest
 from hubspot_sync.batching.batch import Created, CreateOutcome, NotCreated

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from booking_api.desk.errors import is_final, kept
-from booking_api.desk.models import NoteState, OutboxNote
+from booking_api.desk.journal.models import NoteState, OutboxNote
 from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.batching.batch import Created, CreateOutcome, NotCreated

@@ -20,7 +20,7 @@ from django.db.models import DateTimeField, ExpressionWrapper, Q, QuerySet, Valu
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
-from booking_api.desk.models import Lease
+from booking_api.desk.journal.models import Lease
 
 LONG_AGO = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 

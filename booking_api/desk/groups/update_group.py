@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from functools import partial
 
-from booking_api.desk import journal
-from booking_api.desk.cancels import note_unchanged
-from booking_api.desk.deciding import decide
-from booking_api.desk.lease import Held
-from booking_api.desk.models import JournalEntry, State
-from booking_api.desk.owned import OwnedBookings, read_owned
-from booking_api.desk.requests import UpdateAsked
-from booking_api.desk.settling import finish, mark_done, tags_of
-from booking_api.desk.tools import Tools
+from booking_api.desk.desk_context import Tools
+from booking_api.desk.groups.cancel_group import note_unchanged
+from booking_api.desk.groups.credits_and_counts import finish, mark_done, tags_of
+from booking_api.desk.groups.decision import decide
+from booking_api.desk.groups.ownership import OwnedBookings, read_owned
+from booking_api.desk.journal import journal
+from booking_api.desk.journal.lease import Held
+from booking_api.desk.journal.models import JournalEntry, State
+from booking_api.desk.journal.requests import UpdateAsked
 from hubspot_sync.wire.call_log import Meter
 
 

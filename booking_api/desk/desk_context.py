@@ -8,7 +8,7 @@ from datetime import datetime
 
 from booking_api.desk.config import DeskConfig
 from booking_api.desk.events import DeskObserver, nobody
-from booking_api.desk.lease import Held
+from booking_api.desk.journal.lease import Held
 from cache_layer import Cache, Cause
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.portal_reads import PortalReads

@@ -14,14 +14,14 @@ from collections.abc import Collection, Sequence
 
 import structlog
 
-from booking_api.desk import journal
-from booking_api.desk.cancels import cancel_bookings
-from booking_api.desk.lease import Held
-from booking_api.desk.making import make_bookings, take_as_made
-from booking_api.desk.models import JournalEntry, Kind, State
-from booking_api.desk.settling import finish, mark_done, settle, tags_of
-from booking_api.desk.tools import Tools
-from booking_api.desk.updates import change_bookings
+from booking_api.desk.desk_context import Tools
+from booking_api.desk.groups.booking_creation import make_bookings, take_as_made
+from booking_api.desk.groups.cancel_group import cancel_bookings
+from booking_api.desk.groups.credits_and_counts import finish, mark_done, settle, tags_of
+from booking_api.desk.groups.update_group import change_bookings
+from booking_api.desk.journal import journal
+from booking_api.desk.journal.lease import Held
+from booking_api.desk.journal.models import JournalEntry, Kind, State
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_log import Meter
 from hubspot_sync.writing.authoritative_reads import CreditHistory

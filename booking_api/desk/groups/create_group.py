@@ -3,8 +3,8 @@
 1. Read what decides, for all at once.
 2. Decide in memory, in order of arrival: exam, seat, duplicate, credit.
 3. Write ahead: plans and refusals go into the journal before HubSpot is asked to write.
-4. Create the bookings (making.py).
-5. Charge, count and finish (settling.py).
+4. Create the bookings (booking_creation.py).
+5. Charge, count and finish (credits_and_counts.py).
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from booking_api.desk import journal
-from booking_api.desk.deciding import decide
-from booking_api.desk.facts import Facts, read_facts
-from booking_api.desk.lease import Held
-from booking_api.desk.making import make_bookings
-from booking_api.desk.models import JournalEntry, State
-from booking_api.desk.requests import CreateAsked
-from booking_api.desk.settling import settle
-from booking_api.desk.tools import Tools
+from booking_api.desk.desk_context import Tools
+from booking_api.desk.groups.booking_creation import make_bookings
+from booking_api.desk.groups.credits_and_counts import settle
+from booking_api.desk.groups.decision import decide
+from booking_api.desk.groups.decision_inputs import Facts, read_facts
+from booking_api.desk.journal import journal
+from booking_api.desk.journal.lease import Held
+from booking_api.desk.journal.models import JournalEntry, State
+from booking_api.desk.journal.requests import CreateAsked
 from booking_api.rules.credits import Charge, charge, spendable
 from booking_api.rules.eligibility import (
     booking_name,

@@ -14,9 +14,9 @@ from typing import Final
 
 import structlog
 
-from booking_api.desk.assembly import BookingDesk
-from booking_api.desk.lease import LeaseLost
-from booking_api.desk.models import (
+from booking_api.desk.factory import BookingDesk
+from booking_api.desk.journal.lease import LeaseLost
+from booking_api.desk.journal.models import (
     ENDED,
     UNFINISHED,
     CreditReview,

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.html import escape
 
-from booking_api.desk.models import JournalEntry, Kind
+from booking_api.desk.journal.models import JournalEntry, Kind
 
 
 def reference_of(row: JournalEntry) -> str:

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from booking_api.desk import journal
-from booking_api.desk.requests import CancelAsked, UpdateAsked
-from booking_api.desk.tools import Tools
+from booking_api.desk.desk_context import Tools
+from booking_api.desk.journal import journal
+from booking_api.desk.journal.requests import CancelAsked, UpdateAsked
 from booking_api.rules.errors import AccessDenied, AlreadyCanceled, AuthFailed, BookingNotFound
 from booking_api.rules.students import is_theirs
 from hubspot_sync.batching.outcomes import Many

@@ -16,10 +16,10 @@ from typing import Final
 
 import structlog
 
-from booking_api.desk import journal
 from booking_api.desk.desk import Desk
-from booking_api.desk.lease import Held, LeaseLost
-from booking_api.desk.tools import Tools
+from booking_api.desk.desk_context import Tools
+from booking_api.desk.journal import journal
+from booking_api.desk.journal.lease import Held, LeaseLost
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import MockExam
 from hubspot_sync.reading.cache_families import exam_tag

@@ -15,16 +15,16 @@ from typing import Any, Final
 
 import structlog
 
-from booking_api.desk import journal
-from booking_api.desk.deciding import decide
+from booking_api.desk.desk_context import Tools
 from booking_api.desk.errors import is_final, not_served
-from booking_api.desk.facts import Facts, read_facts
-from booking_api.desk.lease import Held
-from booking_api.desk.models import JournalEntry, State
-from booking_api.desk.owned import OwnedBookings, read_owned
-from booking_api.desk.requests import CancelAsked
-from booking_api.desk.settling import settle
-from booking_api.desk.tools import Tools
+from booking_api.desk.groups.credits_and_counts import settle
+from booking_api.desk.groups.decision import decide
+from booking_api.desk.groups.decision_inputs import Facts, read_facts
+from booking_api.desk.groups.ownership import OwnedBookings, read_owned
+from booking_api.desk.journal import journal
+from booking_api.desk.journal.lease import Held
+from booking_api.desk.journal.models import JournalEntry, State
+from booking_api.desk.journal.requests import CancelAsked
 from booking_api.rules.credits import credit_of_token
 from booking_api.rules.dates import is_over
 from booking_api.rules.errors import BookingError, InvalidRequest

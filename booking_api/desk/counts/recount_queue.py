@@ -8,11 +8,11 @@ from typing import Final
 
 from django.db import transaction
 
-from booking_api.desk import journal
+from booking_api.desk.counts.recount import NO_SUCH_EXAM, Recount
+from booking_api.desk.desk_context import Tools
 from booking_api.desk.errors import KEPT
-from booking_api.desk.models import RecountRequest
-from booking_api.desk.recount import NO_SUCH_EXAM, Recount
-from booking_api.desk.tools import Tools
+from booking_api.desk.journal import journal
+from booking_api.desk.journal.models import RecountRequest
 from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.wire.call_context import CallContext, Priority

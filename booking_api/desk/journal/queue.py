@@ -17,8 +17,8 @@ from typing import Final
 from django.db import IntegrityError, connection, transaction
 
 from booking_api.desk import errors
-from booking_api.desk.models import ENDED, JournalEntry, State
-from booking_api.desk.requests import Asked, fingerprint
+from booking_api.desk.journal.models import ENDED, JournalEntry, State
+from booking_api.desk.journal.requests import Asked, fingerprint
 from hubspot_sync.wire.call_log import Meter
 from hubspot_sync.wire.deadlines import Deadline
 
