@@ -21,7 +21,7 @@ from django.utils import timezone
 from booking_api.desk.desk_context import Tools
 from booking_api.desk.events import DeskEvent, DeskObserver
 from booking_api.desk.factory import BookingDesk, assemble
-from booking_api.queries.composed import ComposedLoaders
+from booking_api.queries.composed_loaders import ComposedLoaders
 from booking_api.queries.portal import Portal
 from cache_layer import CacheConfig
 from cache_layer.operating.audit import note_invalidation

@@ -17,7 +17,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from booking_api.desk.config import DeskConfig
-from booking_api.environment import (
+from booking_api.env_types import (
     address,
     folder,
     networks,
@@ -377,7 +377,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "PREPROCESSING_HOOKS": ["booking_api.api.documentation.one_form_of_each_address"],
+    "PREPROCESSING_HOOKS": ["booking_api.api.openapi.one_form_of_each_address"],
 }
 
 LOGGING_CONFIG = "booking_api.ops.logs.configure"

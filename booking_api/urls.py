@@ -8,9 +8,10 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path, re_path
 from django.views.generic import TemplateView
 
-from booking_api.api import cache, capacity, cron, errors, operations, webhooks
-from booking_api.api.bookings import BookingViewSet
-from booking_api.api.mock_exams import MockExamViewSet
+from booking_api.api import errors
+from booking_api.api.views import cache, capacity, cron, operations, webhooks
+from booking_api.api.views.bookings import BookingViewSet
+from booking_api.api.views.mock_exams import MockExamViewSet
 
 booking = BookingViewSet.as_view(
     {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}

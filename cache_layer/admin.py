@@ -21,7 +21,7 @@ from typing_extensions import override
 from cache_layer.entries.entries import MISS
 from cache_layer.errors import BackendUnavailable, BadPattern
 from cache_layer.models import CacheInvalidation, CachePage, ValidationRun
-from cache_layer.operating import admin_page as page
+from cache_layer.operating import admin_page
 from cache_layer.operating.audit import validate
 from cache_layer.operating.forms import InvalidateForm, LookUpForm, ValidateForm
 from cache_layer.operating.host import CacheAccess, cache_access
@@ -126,7 +126,7 @@ class CachePageAdmin(ReadOnly):
                 form.add_error(None, SILENT)
             else:
                 extra["not_held"] = key if held is MISS else None
-                extra["found"] = None if held is MISS else page.found(key, held)
+                extra["found"] = None if held is MISS else admin_page.found(key, held)
         return self._page(request, access, **extra)
 
     def validate(self, request: HttpRequest) -> HttpResponse:
@@ -175,7 +175,7 @@ class CachePageAdmin(ReadOnly):
             **self._context(request, "Remove entries from the cache"),
             "asked": asked,
             "named": "\n".join(asked.named),
-            "described": page.described(asked),
+            "described": admin_page.described(asked),
             "number": number,
         }
         return TemplateResponse(request, "admin/cache/confirm.html", context)
@@ -187,7 +187,7 @@ class CachePageAdmin(ReadOnly):
         done = remove(access, form.asked(), who=who, reason=reason)
         if done.delivered:
             entries = "1 entry" if done.total_removed == 1 else f"{done.total_removed} entries"
-            messages.success(request, f"{entries} removed: {page.described(form.asked())}.")
+            messages.success(request, f"{entries} removed: {admin_page.described(form.asked())}.")
         else:
             messages.warning(
                 request,
@@ -201,7 +201,7 @@ class CachePageAdmin(ReadOnly):
     ) -> HttpResponse:
         context = {
             **self._context(request, "Cache"),
-            **page.overview(access, timezone.now()),
+            **admin_page.overview(access, timezone.now()),
             "may_invalidate": request.user.has_perm(MAY_INVALIDATE),
             "not_allowed": NOT_ALLOWED,
             "look_up_form": LookUpForm(),

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
 
-from booking_api.ops import background, metrics
+from booking_api.ops import lifecycle, metrics
 from cache_layer import Outcome
 from hubspot_sync.reading.cached_portal import BuiltFrom
 from hubspot_sync.wire.call_context import CallContext
@@ -88,7 +88,7 @@ class RequestContextMiddleware:
             deadline=Deadline.after(settings.HUBSPOT.request_deadline_s),
         )
         request.META[META_KEY] = context
-        background.start()
+        lifecycle.start()
         with structlog.contextvars.bound_contextvars(request_id=context.request_id):
             response = self._get_response(request)
             self._note(request, response, context, time.monotonic() - started_s)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from booking_api.benchmarks.cache_sizes import FEW, MANY, Bound, Invalidating
-from booking_api.benchmarks.hour import HourResult
+from booking_api.benchmarks.hour.replay import HourResult
 from booking_api.benchmarks.three_systems import Cost
 from booking_api.benchmarks.throughput import Throughput
 from booking_api.benchmarks.webhooks import WebhookFigures

@@ -20,7 +20,7 @@ from prometheus_client import (
 
 from booking_api import composition
 from booking_api.desk.events import DeskEvent, Mended, Served, TakenOver
-from booking_api.ops.waiting import WaitingWork
+from booking_api.ops.backlog import WaitingWork
 from hubspot_sync.inbox.observers import Handled
 from hubspot_sync.wire.call_log import CallRecord
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 
 from booking_api import composition
-from booking_api.benchmarks.hour import live_through, walking
-from booking_api.benchmarks.hour_plan import Edit, Request, Size
+from booking_api.benchmarks.hour.plan import Edit, Request, Size
+from booking_api.benchmarks.hour.replay import live_through, walking
 from booking_api.benchmarks.processes import Address, Sandbox
 from cache_layer import CacheConfig
 from tests.sandbox import SandboxHandle

@@ -17,8 +17,9 @@ from django.core.management.base import BaseCommand
 from rich.console import Console
 from typing_extensions import override
 
-from booking_api.benchmarks import cache_sizes, hour, three_systems, throughput, webhooks
-from booking_api.benchmarks.hour_plan import Size
+from booking_api.benchmarks import cache_sizes, three_systems, throughput, webhooks
+from booking_api.benchmarks.hour import replay
+from booking_api.benchmarks.hour.plan import Size
 from booking_api.benchmarks.processes import running_sandbox
 from booking_api.benchmarks.report import (
     Figures,
@@ -97,5 +98,5 @@ def measure_hour(console: Console, figures: Figures, *, quick: bool) -> None:
     # A tenth of the requests finds little in the cache; a tenth of the check against no cache does.
     size, every = (Size(), 10) if quick else (Size(), 5)
     with running_sandbox() as sandbox:
-        figures.hour = hour.live_through(sandbox, size=size, seed=SEED, every=every)
+        figures.hour = replay.live_through(sandbox, size=size, seed=SEED, every=every)
     print_hour(console, figures, figures.hour)

@@ -29,7 +29,7 @@ from rich.table import Table
 from typing_extensions import override
 
 from booking_api import composition
-from booking_api.api.capacity import as_json
+from booking_api.api.views.capacity import as_json
 from booking_api.desk.counts.recount import ExamCount, no_answer, upcoming_exam_ids
 from booking_api.management import running_server
 from booking_api.management.output import rendered

@@ -15,7 +15,7 @@ from django.utils import timezone
 from booking_api import composition
 from booking_api.desk.journal.lease import LeaseKeeper
 from booking_api.desk.journal.models import Lease
-from booking_api.ops import background
+from booking_api.ops import lifecycle
 from booking_api.ops.scheduler import Job, Scheduler, Times, Work, periodic_jobs
 from cache_layer.models import ValidationRun
 from hubspot_sync.inbox.models import WebhookEvent
@@ -196,7 +196,7 @@ def test_old_events_are_removed(api: Api) -> None:
 
 
 def test_the_settings_say_when() -> None:
-    assert background.times() == TIMES
+    assert lifecycle.times() == TIMES
 
 
 @pytest.fixture(autouse=True)

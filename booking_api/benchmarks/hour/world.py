@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from booking_api.benchmarks.hour_plan import Edit, Edited, Size
+from booking_api.benchmarks.hour.plan import Edit, Edited, Size
 from booking_api.benchmarks.portal_data import (
     BOOKINGS,
     CONTACTS,

@@ -10,9 +10,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from typing_extensions import override
 
-from booking_api.api.cache import ReportFields, ValidateAsked, name_of, validated
-from booking_api.api.documentation import answers
-from booking_api.api.identity import CRON_AUTHENTICATION, CronOrStaff
+from booking_api.api.authentication import CRON_AUTHENTICATION, CronOrStaff
+from booking_api.api.openapi import answers
+from booking_api.api.views.cache import ReportFields, ValidateAsked, name_of, validated
 
 ANSWERS = answers("CacheConsistency", ReportFields(), 400, 401, 403, 413, 415, 503)
 

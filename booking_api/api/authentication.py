@@ -28,7 +28,7 @@ from typing_extensions import override
 
 from booking_api import composition
 from booking_api.api.context import context_of
-from booking_api.api.throttles import FailedPairThrottle, ReadThrottle, failed_pairs
+from booking_api.api.throttling import FailedPairThrottle, ReadThrottle, failed_pairs
 from booking_api.queries.portal import Portal
 from booking_api.rules.errors import WrongPair
 from booking_api.rules.students import StudentPair

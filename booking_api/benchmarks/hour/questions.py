@@ -10,9 +10,9 @@ from typing import Any
 
 from django.test import Client
 
-from booking_api.benchmarks.hour_oracle import Oracle
-from booking_api.benchmarks.hour_plan import LISTS, Request
-from booking_api.benchmarks.hour_world import World
+from booking_api.benchmarks.hour.oracle import Oracle
+from booking_api.benchmarks.hour.plan import LISTS, Request
+from booking_api.benchmarks.hour.world import World
 from booking_api.benchmarks.portal_data import MOCK_TYPES, Student
 
 

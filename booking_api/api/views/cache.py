@@ -13,9 +13,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from typing_extensions import override
 
-from booking_api.api.documentation import answers
+from booking_api.api.authentication import STAFF_AUTHENTICATION
 from booking_api.api.envelope import answer
-from booking_api.api.identity import STAFF_AUTHENTICATION
+from booking_api.api.openapi import answers
 from booking_api.rules.errors import InvalidRequest
 from cache_layer.counters import Count
 from cache_layer.errors import BadPattern

@@ -13,12 +13,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from booking_api import composition
+from booking_api.api.authentication import CRON_AUTHENTICATION, CronOrStaff
 from booking_api.api.context import context_of
-from booking_api.api.cron import NotFromElsewhere
-from booking_api.api.documentation import answers
 from booking_api.api.envelope import answer
-from booking_api.api.identity import CRON_AUTHENTICATION, CronOrStaff
-from booking_api.api.inputs import checked
+from booking_api.api.openapi import answers
+from booking_api.api.validation import checked
+from booking_api.api.views.cron import NotFromElsewhere
 from booking_api.desk.counts.recount import ExamCount, no_answer, upcoming_exam_ids
 from booking_api.rules.errors import TooManyExams
 from hubspot_sync.errors import Unavailable

@@ -15,8 +15,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from booking_api.api.context import context_of
-from booking_api.api.documentation import ErrorFields
 from booking_api.api.envelope import failure, success
+from booking_api.api.openapi import ErrorFields
 from booking_api.ops.health import readiness
 from booking_api.ops.metrics import exposition
 

@@ -13,7 +13,11 @@ from rest_framework.throttling import BaseThrottle
 from typing_extensions import override
 
 from booking_api import composition
-from booking_api.api.booking_fields import (
+from booking_api.api.authentication import PairFields, StudentViewSet, pair_of
+from booking_api.api.context import context_of
+from booking_api.api.envelope import answer, answer_rendered
+from booking_api.api.openapi import answers
+from booking_api.api.serializers import (
     BookedFields,
     BookingDetailFields,
     BookingListFields,
@@ -26,17 +30,13 @@ from booking_api.api.booking_fields import (
     extra_fields,
     page_asked,
 )
-from booking_api.api.context import context_of
-from booking_api.api.documentation import answers
-from booking_api.api.envelope import answer, answer_rendered
-from booking_api.api.identity import PairFields, StudentViewSet, pair_of
-from booking_api.api.inputs import checked, checked_query
-from booking_api.api.mock_exams import known_mock_type
-from booking_api.api.throttles import (
+from booking_api.api.throttling import (
     FailedPairThrottle,
     StudentReadThrottle,
     StudentWriteThrottle,
 )
+from booking_api.api.validation import checked, checked_query
+from booking_api.api.views.mock_exams import known_mock_type
 from booking_api.desk.desk import Answered
 from booking_api.desk.journal.requests import Asked, CancelAsked, CreateAsked, UpdateAsked
 from booking_api.queries.booking_detail import booking_detail

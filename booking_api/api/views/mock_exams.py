@@ -14,10 +14,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from booking_api import composition
-from booking_api.api.documentation import answers
+from booking_api.api.authentication import PairFields, StudentViewSet, pair_of
 from booking_api.api.envelope import answer
-from booking_api.api.identity import PairFields, StudentViewSet, pair_of
-from booking_api.api.inputs import checked, checked_query
+from booking_api.api.openapi import answers
+from booking_api.api.validation import checked, checked_query
 from booking_api.queries.available_exams import available_exams
 from booking_api.queries.credit_check import credit_check
 from booking_api.rules.errors import InvalidRequest

@@ -17,10 +17,10 @@ from django.test import Client, override_settings
 
 from booking_api import composition
 from booking_api.benchmarks.clock import SteeredClock
-from booking_api.benchmarks.hour_oracle import matches
-from booking_api.benchmarks.hour_plan import Edit, Request, Size, plan
-from booking_api.benchmarks.hour_questions import question_of
-from booking_api.benchmarks.hour_world import World, open_world
+from booking_api.benchmarks.hour.oracle import matches
+from booking_api.benchmarks.hour.plan import Edit, Request, Size, plan
+from booking_api.benchmarks.hour.questions import question_of
+from booking_api.benchmarks.hour.world import World, open_world
 from booking_api.benchmarks.processes import TOKEN, Sandbox
 from cache_layer import CacheConfig, Cause, Count
 from hubspot_sync.config import HubSpotConfig

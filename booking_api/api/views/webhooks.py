@@ -24,7 +24,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from booking_api import composition
-from booking_api.api.documentation import ErrorFields
+from booking_api.api.openapi import ErrorFields
 from booking_api.api.proxies import public_url
 from hubspot_sync.webhooks.signature import InvalidSignature, SignedRequest, Verdict, verify
 

@@ -15,7 +15,7 @@ Documented = serializers.Serializer[Any] | serializers.ListSerializer[Any]
 class CronScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # its hook has no types
     """How the schema names the scheduler's secret."""
 
-    target_class = "booking_api.api.identity.CronAuthentication"
+    target_class = "booking_api.api.authentication.CronAuthentication"
     name = "cronSecret"
 
     @override

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from booking_api.benchmarks.hour_world import Properties, World
+from booking_api.benchmarks.hour.world import Properties, World
 from booking_api.benchmarks.portal_data import EXAMS, MOCK_TYPES, Student
 
 LONDON = ZoneInfo("Europe/London")

@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from booking_api.api.identity import PairFields
+from booking_api.api.authentication import PairFields
 from booking_api.queries.student_bookings import DEFAULT_LIMIT, PageAsked
 from booking_api.rules.errors import InvalidRequest
 from booking_api.rules.pages import FILTERS
