@@ -1,7 +1,7 @@
 """What `make run` prints for a newcomer: addresses, the login, lines to paste.
 
-The people and exams are those of the sandbox's demo data (hubspot_sync/sandbox/demo.py), the same on
-every machine; only the day of an exam is asked for.
+The people and exams are those of the sandbox's demo data (`sandbox/data/demo.py`), the same on every
+machine; only the day of an exam is asked for.
 """
 
 from __future__ import annotations

@@ -8,13 +8,13 @@ from typing import Any
 
 from hubspot_sync.sandbox.clock import Clock
 from hubspot_sync.sandbox.config import Config, LiveConfig
-from hubspot_sync.sandbox.context import Sandbox
-from hubspot_sync.sandbox.control import Control
-from hubspot_sync.sandbox.exchange import Exchange
-from hubspot_sync.sandbox.seeds import seed
-from hubspot_sync.sandbox.server import SandboxServer
-from hubspot_sync.sandbox.store import Store
-from hubspot_sync.sandbox.webhooks import Deliverer
+from hubspot_sync.sandbox.data.seeds import seed
+from hubspot_sync.sandbox.data.store import Store
+from hubspot_sync.sandbox.endpoints.context import Sandbox
+from hubspot_sync.sandbox.http.control import Control
+from hubspot_sync.sandbox.http.exchange import Exchange
+from hubspot_sync.sandbox.http.server import SandboxServer
+from hubspot_sync.sandbox.webhooks.delivery import Deliverer
 
 LOOK_FOR_STOP_S = 0.05
 DRAIN_S = 2.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hubspot_sync.sandbox.calls import Call, CallLog
+from hubspot_sync.sandbox.http.call_log import Call, CallLog
 
 
 def call(number: int, path: str) -> Call:

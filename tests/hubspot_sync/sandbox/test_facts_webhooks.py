@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from hubspot.utils.signature import Signature
 
-from hubspot_sync.sandbox.payloads import signature_v1, signature_v3
+from hubspot_sync.sandbox.webhooks.payloads import signature_v1, signature_v3
 from tests.hubspot_sync.sandbox.hub import BOOKINGS, CONTACTS, EXAMS, Hub, connected
 from tests.hubspot_sync.sandbox.receiver import Receiver, receiving
 from tests.sandbox import SandboxHandle

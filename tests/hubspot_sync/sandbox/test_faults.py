@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hubspot_sync.sandbox.faults import CALM_AFTER, Faults
+from hubspot_sync.sandbox.http.faults import CALM_AFTER, Faults
 from tests.hubspot_sync.sandbox.paths import BOOKINGS, CONTACTS, objects, pairs
 from tests.sandbox import Answer, ControlError, SandboxHandle
 from tests.waiting import eventually

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubspot_sync.sandbox.config import Config
-from hubspot_sync.sandbox.limits import Limits
+from hubspot_sync.sandbox.http.rate_limits import Limits
 from tests.hubspot_sync.sandbox.paths import CONTACTS, objects
 from tests.sandbox import Answer, SandboxHandle
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from hubspot_sync.sandbox.clock import Clock
-from hubspot_sync.sandbox.portals import BOOKINGS, ENROLLMENTS, MOCK_EXAMS, PORTALS
-from hubspot_sync.sandbox.records import Record
-from hubspot_sync.sandbox.schemas import CONTACTS, NOTES
-from hubspot_sync.sandbox.seeds import BadSeed, seed
-from hubspot_sync.sandbox.store import Store
+from hubspot_sync.sandbox.data.portals import BOOKINGS, ENROLLMENTS, MOCK_EXAMS, PORTALS
+from hubspot_sync.sandbox.data.records import Record
+from hubspot_sync.sandbox.data.schemas import CONTACTS, NOTES
+from hubspot_sync.sandbox.data.seeds import BadSeed, seed
+from hubspot_sync.sandbox.data.store import Store
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 BOTH = pytest.mark.parametrize("portal", sorted(PORTALS))

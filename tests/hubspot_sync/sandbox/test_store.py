@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from hubspot_sync.sandbox.clock import Clock
 from hubspot_sync.sandbox.config import Config, LiveConfig
-from hubspot_sync.sandbox.context import Sandbox
-from hubspot_sync.sandbox.objects import batch_create
-from hubspot_sync.sandbox.records import Change, UniqueConflict, UnknownRecord
-from hubspot_sync.sandbox.schemas import Label, ObjectType, Property
-from hubspot_sync.sandbox.store import Store
-from hubspot_sync.sandbox.wire import Refusal, Request
+from hubspot_sync.sandbox.data.records import Change, UniqueConflict, UnknownRecord
+from hubspot_sync.sandbox.data.schemas import Label, ObjectType, Property
+from hubspot_sync.sandbox.data.store import Store
+from hubspot_sync.sandbox.endpoints.context import Sandbox
+from hubspot_sync.sandbox.endpoints.object_batches import batch_create
+from hubspot_sync.sandbox.messages import Refusal, Request
 
 CATS, OWNERS = "2-1", "2-2"
 CHIPS = [f"chip {number}" for number in range(40)]

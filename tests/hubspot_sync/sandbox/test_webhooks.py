@@ -16,12 +16,12 @@ from hubspot.utils.signature import Signature
 
 from hubspot_sync.sandbox.clock import Clock
 from hubspot_sync.sandbox.config import Config, LiveConfig
-from hubspot_sync.sandbox.portals import BOOKINGS
-from hubspot_sync.sandbox.records import PERSON
-from hubspot_sync.sandbox.schemas import CONTACTS
-from hubspot_sync.sandbox.seeds import seed
-from hubspot_sync.sandbox.store import Store
-from hubspot_sync.sandbox.webhooks import Deliverer
+from hubspot_sync.sandbox.data.portals import BOOKINGS
+from hubspot_sync.sandbox.data.records import PERSON
+from hubspot_sync.sandbox.data.schemas import CONTACTS
+from hubspot_sync.sandbox.data.seeds import seed
+from hubspot_sync.sandbox.data.store import Store
+from hubspot_sync.sandbox.webhooks.delivery import Deliverer
 from tests.hubspot_sync.sandbox.receiver import WAIT_S, Receiver, receiving
 from tests.sandbox import start_sandbox
 

@@ -14,7 +14,7 @@ from hubspot.utils.signature import Signature
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from hubspot_sync.sandbox.payloads import signature_v3
+from hubspot_sync.sandbox.webhooks.payloads import signature_v3
 from hubspot_sync.webhooks.signature import SignedRequest, Verdict, verify
 
 SECRET, OTHER_SECRET = (

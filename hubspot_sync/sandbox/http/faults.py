@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from hubspot_sync.sandbox.limits import too_many
-from hubspot_sync.sandbox.wire import Reply, Request, correlation_id
+from hubspot_sync.sandbox.http.rate_limits import too_many
+from hubspot_sync.sandbox.messages import Reply, Request, correlation_id
 
 ACTIONS = ("status", "delay", "cut_before", "cut_after", "partial")
 TOO_MANY = 429

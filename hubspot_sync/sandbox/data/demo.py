@@ -27,7 +27,7 @@ from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hubspot_sync.sandbox.portals import (
+from hubspot_sync.sandbox.data.portals import (
     BOOKINGS,
     ENROLLMENTS,
     LOCATIONS,
@@ -35,7 +35,7 @@ from hubspot_sync.sandbox.portals import (
     MockType,
     Portal,
 )
-from hubspot_sync.sandbox.schemas import CONTACTS
+from hubspot_sync.sandbox.data.schemas import CONTACTS
 
 FIRST_IDS = {CONTACTS: 101_001, MOCK_EXAMS: 500_001, BOOKINGS: 900_001, ENROLLMENTS: 700_001}
 MORNING, AFTERNOON = (time(9), time(13)), (time(14), time(18))

@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from hubspot_sync.sandbox.config import ValidationRule
-from hubspot_sync.sandbox.schemas import CONTACTS, ObjectType, Property
-from hubspot_sync.sandbox.wire import Refusal, invalid
+from hubspot_sync.sandbox.data.schemas import CONTACTS, ObjectType, Property
+from hubspot_sync.sandbox.messages import Refusal, invalid
 
 RULES_SINCE = "2026-09"
 

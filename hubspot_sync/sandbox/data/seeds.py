@@ -12,10 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hubspot_sync.sandbox.demo import demo_data
-from hubspot_sync.sandbox.portals import PORTALS, Portal
-from hubspot_sync.sandbox.records import UniqueConflict
-from hubspot_sync.sandbox.store import Store
+from hubspot_sync.sandbox.data.demo import demo_data
+from hubspot_sync.sandbox.data.portals import PORTALS, Portal
+from hubspot_sync.sandbox.data.records import UniqueConflict
+from hubspot_sync.sandbox.data.store import Store
 
 DEMO_BOOKINGS = 400
 MOST_BOOKINGS = 50_000

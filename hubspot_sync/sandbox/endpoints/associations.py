@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hubspot_sync.sandbox.context import Sandbox, input_ids, limited, text_id
-from hubspot_sync.sandbox.links import Link
-from hubspot_sync.sandbox.records import UnknownRecord
-from hubspot_sync.sandbox.schemas import ObjectType
-from hubspot_sync.sandbox.wire import (
+from hubspot_sync.sandbox.data.links import Link
+from hubspot_sync.sandbox.data.records import UnknownRecord
+from hubspot_sync.sandbox.data.schemas import ObjectType
+from hubspot_sync.sandbox.endpoints.context import Sandbox, input_ids, limited, text_id
+from hubspot_sync.sandbox.messages import (
     LEGACY,
     OBJECT_NOT_FOUND,
     Refusal,

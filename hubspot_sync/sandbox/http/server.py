@@ -15,9 +15,9 @@ from typing import Any
 
 from typing_extensions import override
 
-from hubspot_sync.sandbox.control import Control
-from hubspot_sync.sandbox.exchange import Exchange, Received
-from hubspot_sync.sandbox.wire import Reply
+from hubspot_sync.sandbox.http.control import Control
+from hubspot_sync.sandbox.http.exchange import Exchange, Received
+from hubspot_sync.sandbox.messages import Reply
 
 CONTROL_PREFIX = "/_sandbox/"
 WAITING_CONNECTIONS = 1024

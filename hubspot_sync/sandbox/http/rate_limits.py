@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hubspot_sync.sandbox.config import Config
-from hubspot_sync.sandbox.wire import Reply, correlation_id
+from hubspot_sync.sandbox.messages import Reply, correlation_id
 
 SEARCH_WINDOW_S = 1.0
 DAY_S = 86_400

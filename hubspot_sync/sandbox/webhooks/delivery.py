@@ -23,9 +23,9 @@ from urllib.parse import urlsplit
 
 from hubspot_sync.sandbox.clock import Clock
 from hubspot_sync.sandbox.config import LiveConfig, WebhookConfig
-from hubspot_sync.sandbox.payloads import events_of, signed_headers
-from hubspot_sync.sandbox.records import Change
-from hubspot_sync.sandbox.store import Store
+from hubspot_sync.sandbox.data.records import Change
+from hubspot_sync.sandbox.data.store import Store
+from hubspot_sync.sandbox.webhooks.payloads import events_of, signed_headers
 
 MOST_EVENTS_A_REQUEST = 100
 MOST_REQUESTS_AT_ONCE = 10

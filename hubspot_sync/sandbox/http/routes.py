@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from hubspot_sync.sandbox.wire import LEGACY, Reply, correlation_id
+from hubspot_sync.sandbox.messages import LEGACY, Reply, correlation_id
 
 DATED = ("2026-03", "2026-09")
 SEARCH = "objects.search"

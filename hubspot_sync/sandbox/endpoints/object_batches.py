@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hubspot_sync.sandbox.context import Sandbox, input_ids, limited, shown, text_id
-from hubspot_sync.sandbox.records import Record, UniqueConflict, UnknownRecord
-from hubspot_sync.sandbox.schemas import CONTACTS, ObjectType
-from hubspot_sync.sandbox.values import check_rules, cleaned, stored
-from hubspot_sync.sandbox.wire import (
+from hubspot_sync.sandbox.data.property_values import check_rules, cleaned, stored
+from hubspot_sync.sandbox.data.records import Record, UniqueConflict, UnknownRecord
+from hubspot_sync.sandbox.data.schemas import CONTACTS, ObjectType
+from hubspot_sync.sandbox.endpoints.context import Sandbox, input_ids, limited, shown, text_id
+from hubspot_sync.sandbox.messages import (
     OBJECT_NOT_FOUND,
     Refusal,
     Reply,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hubspot_sync.sandbox.context import Sandbox
-from hubspot_sync.sandbox.schemas import MOST_UNIQUE_PROPERTIES, ObjectType, Property
-from hubspot_sync.sandbox.wire import Refusal, Reply, Request, invalid, not_found
+from hubspot_sync.sandbox.data.schemas import MOST_UNIQUE_PROPERTIES, ObjectType, Property
+from hubspot_sync.sandbox.endpoints.context import Sandbox
+from hubspot_sync.sandbox.messages import Refusal, Reply, Request, invalid, not_found
 
 PORTAL_ID = 62515
 APP_ID = 54321

@@ -14,12 +14,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from hubspot_sync.sandbox import associations, definitions, objects, routes, search, single
-from hubspot_sync.sandbox.calls import Call, CallLog
-from hubspot_sync.sandbox.context import Sandbox
-from hubspot_sync.sandbox.faults import Fault, Faults, with_failures, without_last
-from hubspot_sync.sandbox.limits import Limits
-from hubspot_sync.sandbox.wire import Refusal, Reply, Request, invalid
+from hubspot_sync.sandbox.endpoints import associations, definitions, search
+from hubspot_sync.sandbox.endpoints import object_batches as objects
+from hubspot_sync.sandbox.endpoints import single_objects as single
+from hubspot_sync.sandbox.endpoints.context import Sandbox
+from hubspot_sync.sandbox.http import routes
+from hubspot_sync.sandbox.http.call_log import Call, CallLog
+from hubspot_sync.sandbox.http.faults import Fault, Faults, with_failures, without_last
+from hubspot_sync.sandbox.http.rate_limits import Limits
+from hubspot_sync.sandbox.messages import Refusal, Reply, Request, invalid
 
 ENDPOINTS: dict[str, Callable[[Sandbox, Request], Reply]] = {
     "objects.batch_read": objects.batch_read,

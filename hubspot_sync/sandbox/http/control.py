@@ -13,17 +13,17 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from hubspot_sync.sandbox.clock import iso
-from hubspot_sync.sandbox.exchange import Exchange
-from hubspot_sync.sandbox.limitations import LIMITATIONS
-from hubspot_sync.sandbox.records import (
+from hubspot_sync.sandbox.data.property_values import stored
+from hubspot_sync.sandbox.data.records import (
     PERSON,
     Record,
     Snapshot,
     UniqueConflict,
     UnknownRecord,
 )
-from hubspot_sync.sandbox.values import stored
-from hubspot_sync.sandbox.wire import Refusal, Reply, not_found
+from hubspot_sync.sandbox.http.exchange import Exchange
+from hubspot_sync.sandbox.limitations import LIMITATIONS
+from hubspot_sync.sandbox.messages import Refusal, Reply, not_found
 
 
 class Deliveries(Protocol):

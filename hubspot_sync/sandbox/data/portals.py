@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hubspot_sync.sandbox.schemas import CONTACTS, NOTES, Label, ObjectType, Property
+from hubspot_sync.sandbox.data.schemas import CONTACTS, NOTES, Label, ObjectType, Property
 
 BOOKINGS = "2-50158943"
 MOCK_EXAMS = "2-50158913"

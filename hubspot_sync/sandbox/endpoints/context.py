@@ -8,10 +8,10 @@ from typing import Any
 
 from hubspot_sync.sandbox.clock import Clock, iso
 from hubspot_sync.sandbox.config import Config, LiveConfig
-from hubspot_sync.sandbox.records import Record
-from hubspot_sync.sandbox.schemas import ObjectType
-from hubspot_sync.sandbox.store import Store
-from hubspot_sync.sandbox.wire import Request, invalid
+from hubspot_sync.sandbox.data.records import Record
+from hubspot_sync.sandbox.data.schemas import ObjectType
+from hubspot_sync.sandbox.data.store import Store
+from hubspot_sync.sandbox.messages import Request, invalid
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from hubspot_sync.sandbox.context import Sandbox, shown
-from hubspot_sync.sandbox.objects import strings
-from hubspot_sync.sandbox.records import Properties, Record
-from hubspot_sync.sandbox.schemas import ObjectType
-from hubspot_sync.sandbox.values import instant_ms
-from hubspot_sync.sandbox.wire import Refusal, Reply, Request, invalid
+from hubspot_sync.sandbox.data.property_values import instant_ms
+from hubspot_sync.sandbox.data.records import Properties, Record
+from hubspot_sync.sandbox.data.schemas import ObjectType
+from hubspot_sync.sandbox.endpoints.context import Sandbox, shown
+from hubspot_sync.sandbox.endpoints.object_batches import strings
+from hubspot_sync.sandbox.messages import Refusal, Reply, Request, invalid
 
 LONGEST_PAGE = 200
 WINDOW = 10_000

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from hubspot_sync.sandbox.context import Sandbox, shown
-from hubspot_sync.sandbox.objects import (
+from hubspot_sync.sandbox.data.property_values import check_rules, cleaned, stored
+from hubspot_sync.sandbox.endpoints.context import Sandbox, shown
+from hubspot_sync.sandbox.endpoints.object_batches import (
     check_free,
     check_new,
     draft_of,
@@ -11,8 +12,7 @@ from hubspot_sync.sandbox.objects import (
     make,
     write,
 )
-from hubspot_sync.sandbox.values import check_rules, cleaned, stored
-from hubspot_sync.sandbox.wire import Refusal, Reply, Request, invalid, not_found
+from hubspot_sync.sandbox.messages import Refusal, Reply, Request, invalid, not_found
 
 MOST_LISTED = 100
 

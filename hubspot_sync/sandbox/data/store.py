@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from hubspot_sync.sandbox.clock import Clock, iso
-from hubspot_sync.sandbox.links import Link
-from hubspot_sync.sandbox.records import (
+from hubspot_sync.sandbox.data.links import Link
+from hubspot_sync.sandbox.data.records import (
     APP,
     PERSON,
     Change,
@@ -26,7 +26,13 @@ from hubspot_sync.sandbox.records import (
     UnknownRecord,
     Write,
 )
-from hubspot_sync.sandbox.schemas import STANDARD_NAMES, Label, ObjectType, Property, own_properties
+from hubspot_sync.sandbox.data.schemas import (
+    STANDARD_NAMES,
+    Label,
+    ObjectType,
+    Property,
+    own_properties,
+)
 
 FIRST_ID = 10_000_000_001
 BULK_IS_OLDER_BY_MS = 3_600_000

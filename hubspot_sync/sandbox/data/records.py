@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hubspot_sync.sandbox.links import Links
-from hubspot_sync.sandbox.schemas import Label, ObjectType
+from hubspot_sync.sandbox.data.links import Links
+from hubspot_sync.sandbox.data.schemas import Label, ObjectType
 
 Properties = Mapping[str, str | None]
 

@@ -12,8 +12,8 @@ import hmac
 from base64 import b64encode
 from typing import Any
 
-from hubspot_sync.sandbox.records import Change
-from hubspot_sync.sandbox.schemas import CONTACTS
+from hubspot_sync.sandbox.data.records import Change
+from hubspot_sync.sandbox.data.schemas import CONTACTS
 
 PORTAL_ID, APP_ID, FIRST_SUBSCRIPTION_ID = 62515, 54321, 1_000
 KINDS = ("creation", "deletion", "propertyChange", "associationChange", "restore")
