@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused, Unavailable
 from hubspot_sync.wire.verdicts import MEMBER, TABLE, UNEXPECTED, Kind, error_of, judge, members
 
-CAPTURED = Path(__file__).resolve().parents[1] / "wire" / "answers"
+CAPTURED = Path(__file__).resolve().parents[2] / "wire" / "answers"
 
 
 def captured(name: str) -> dict[str, Any]:

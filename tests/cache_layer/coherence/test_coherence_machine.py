@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from cache_layer.backends.base import Backend, ByFamily, Stored, Ticket, Written
 from cache_layer.entries.entries import Entry
-from tests.cache_layer.coherence_machine import MAX_ENTRIES, CoherenceMachine
+from tests.cache_layer.coherence.coherence_machine import MAX_ENTRIES, CoherenceMachine
 from tests.cache_layer.conftest import MakeLocMem, MakeRedis
 from tests.cache_layer.faithful import Faithful
 from tests.cache_layer.support import Clock
