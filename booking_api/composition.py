@@ -18,30 +18,33 @@ from functools import partial
 from django.conf import settings
 from django.utils import timezone
 
-from booking_api.desk.desk_context import Tools
+from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.events import DeskEvent, DeskObserver
-from booking_api.desk.factory import BookingDesk, assemble
+from booking_api.desk.factory import BookingDesk, build_booking_desk
 from booking_api.queries.composed_loaders import ComposedLoaders
 from booking_api.queries.portal import Portal
 from cache_layer import CacheConfig
 from cache_layer.operating.audit import note_invalidation
-from cache_layer.operating.host import CacheAccess, Check
+from cache_layer.operating.host import CacheHost, SelfTestCheck
 from hubspot_sync import HubSpotClient, build_client
-from hubspot_sync.inbox.observers import InboxObserver
-from hubspot_sync.inbox.observers import Observer as WebhookObserver
-from hubspot_sync.inbox.observers import Observers as WebhookObservers
+from hubspot_sync.inbox.observers import EventObserver, EventObservers, InboxObserver
 from hubspot_sync.portal.app_identity import own_app_id
-from hubspot_sync.portal.association_types import LinkTypes
+from hubspot_sync.portal.association_types import AssociationTypes
 from hubspot_sync.portal.profile import PortalProfile, load_profile
-from hubspot_sync.reading.cache_families import Composed, LoadContext, tags_of_exam, tags_of_student
+from hubspot_sync.reading.cache_families import (
+    ComposedFamilyLoaders,
+    LoadContext,
+    tags_of_exam,
+    tags_of_student,
+)
 from hubspot_sync.reading.cache_self_test import Trial, try_the_cache
 from hubspot_sync.reading.cached_portal import CachedPortal, ReadsFor
 from hubspot_sync.reading.portal_reads import HubSpotReads, PortalReads
-from hubspot_sync.webhooks.pipeline import Webhooks, open_webhooks
+from hubspot_sync.webhooks.pipeline import WebhookPipeline, open_webhooks
 from hubspot_sync.wire.call_context import CallContext, Priority
-from hubspot_sync.wire.call_log import Observer
+from hubspot_sync.wire.call_log import CallObserver
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
-from hubspot_sync.writing.authoritative_reads import Evidence
+from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
 from hubspot_sync.writing.portal_writes import PortalWrites
 
 # Comparing every entry of a full cache may take this long at the background's share of the budget.
@@ -70,7 +73,7 @@ class Services:
     hubspot: PortalReads
     cached: CachedPortal
     booking: BookingDesk
-    webhooks: Webhooks
+    webhooks: WebhookPipeline
     clocks: Clocks
 
 
@@ -85,11 +88,11 @@ class Composition:
         self.clocks = REAL_TIME
         self._lock = threading.Lock()
         self._services: Services | None = None
-        self._observers: list[Observer] = []
-        self._webhook_observers = WebhookObservers()
+        self._observers: list[CallObserver] = []
+        self._webhook_observers = EventObservers()
         self._desk_observers: list[DeskObserver] = []
 
-    def observe_calls(self, observer: Observer) -> None:
+    def observe_calls(self, observer: CallObserver) -> None:
         """Tell `observer` of every call to HubSpot; does nothing the second time."""
         with self._lock:
             if observer in self._observers:
@@ -98,7 +101,7 @@ class Composition:
             if self._services is not None:
                 self._services.client.ledger.observe(observer)
 
-    def observe_webhooks(self, observer: WebhookObserver, of_inbox: InboxObserver) -> None:
+    def observe_webhooks(self, observer: EventObserver, of_inbox: InboxObserver) -> None:
         """Tell `observer` what becomes of webhook events and `of_inbox` how many wait; does nothing
         the second time."""
         with self._lock:
@@ -178,7 +181,7 @@ def cached_portal(
     config: CacheConfig,
     clocks: Clocks = REAL_TIME,
 ) -> CachedPortal:
-    def compose(reads_for: ReadsFor) -> Composed:
+    def compose(reads_for: ReadsFor) -> ComposedFamilyLoaders:
         return ComposedLoaders(
             profile=profile,
             config=config,
@@ -205,12 +208,12 @@ def booking_desk(
     clocks: Clocks,
     tell: DeskObserver,
 ) -> BookingDesk:
-    link_types = LinkTypes(profile, client.transport)
-    return assemble(
-        Tools(
+    link_types = AssociationTypes(profile, client.transport)
+    return build_booking_desk(
+        DeskContext(
             profile=profile,
             hubspot=hubspot,
-            evidence=Evidence(
+            evidence=AuthoritativeReads(
                 profile,
                 client.batch,
                 partial(own_app_id, client.transport, settings.HUBSPOT.token),
@@ -252,10 +255,10 @@ def portal(context: CallContext, subject: str | None = None) -> Portal:
     )
 
 
-def cache_access() -> CacheAccess:
+def cache_host() -> CacheHost:
     """Return what the cache's page, command and API work on."""
     built = services()
-    return CacheAccess(
+    return CacheHost(
         cache=built.cached.cache,
         subjects={
             "student": tags_of_student,
@@ -274,7 +277,7 @@ def truth_context() -> LoadContext:
     )
 
 
-def self_test(built: Services) -> tuple[Check, ...]:
+def self_test(built: Services) -> tuple[SelfTestCheck, ...]:
     """Try the configured kind of cache against HubSpot; raise TruthUnavailable."""
     return try_the_cache(
         Trial(

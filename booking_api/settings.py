@@ -233,7 +233,7 @@ DESK: DeskConfig = desk_config()
 # whose counts are wrong on purpose and whose database is somebody's own.
 CORRECT_COUNTS: bool = True
 # What the cache's own page and command are given; see cache_layer/operating/host.py.
-CACHE_ACCESS: str = "booking_api.composition.cache_access"
+CACHE_HOST: str = "booking_api.composition.cache_host"
 HUBSPOT_PORTAL: str = read("HUBSPOT_PORTAL")
 CRON_SECRET: str = read("CRON_SECRET")
 # Several while one replaces another: HubSpot may still sign with the old one.

@@ -7,10 +7,10 @@ from cache_layer.coherence.guarded_store import Fresh, Removal, WriteResult
 from cache_layer.coherence.invalidation import Invalidation
 from cache_layer.coherence.reading import Outcome, Read, Reads
 from cache_layer.config import CacheConfig
-from cache_layer.counters import Cause, Count, Snapshot, Stats
-from cache_layer.entries.entries import MISS, Held, Loaded, Miss
+from cache_layer.counters import Cause, Count, Counters, CountersSnapshot
+from cache_layer.entries.entries import MISS, HeldEntry, Loaded, Miss
 from cache_layer.entries.families import Catalogue, Family, Loads
-from cache_layer.entries.keys import Key, KeyPattern, Kind, collection_tag, object_tag, slug
+from cache_layer.entries.keys import ArgumentType, Key, KeyPattern, collection_tag, object_tag, slug
 from cache_layer.errors import (
     BackendUnavailable,
     BadPattern,
@@ -19,10 +19,11 @@ from cache_layer.errors import (
     LoadFailed,
     WaitedTooLong,
 )
-from cache_layer.operating.validation import Drift, Report, Verdict
+from cache_layer.operating.validation import Comparison, Drift, ValidationReport
 
 __all__ = [
     "MISS",
+    "ArgumentType",
     "BackendUnavailable",
     "BadPattern",
     "Cache",
@@ -30,16 +31,18 @@ __all__ = [
     "CacheError",
     "Catalogue",
     "Cause",
+    "Comparison",
     "ConfigurationError",
     "Count",
+    "Counters",
+    "CountersSnapshot",
     "Drift",
     "Family",
     "Fresh",
-    "Held",
+    "HeldEntry",
     "Invalidation",
     "Key",
     "KeyPattern",
-    "Kind",
     "LoadFailed",
     "Loaded",
     "Loads",
@@ -48,10 +51,7 @@ __all__ = [
     "Read",
     "Reads",
     "Removal",
-    "Report",
-    "Snapshot",
-    "Stats",
-    "Verdict",
+    "ValidationReport",
     "WaitedTooLong",
     "WriteResult",
     "collection_tag",

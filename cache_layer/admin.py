@@ -24,8 +24,8 @@ from cache_layer.models import CacheInvalidation, CachePage, ValidationRun
 from cache_layer.operating import admin_page
 from cache_layer.operating.audit import validate
 from cache_layer.operating.forms import InvalidateForm, LookUpForm, ValidateForm
-from cache_layer.operating.host import CacheAccess, cache_access
-from cache_layer.operating.manual_invalidation import Asked, preview, remove
+from cache_layer.operating.host import CacheHost, cache_host
+from cache_layer.operating.manual_invalidation import InvalidationRequest, preview, remove
 from cache_layer.operating.validation_report import as_json
 
 MAY_INVALIDATE = "cache.invalidate"
@@ -108,13 +108,13 @@ class CachePageAdmin(ReadOnly):
         ]
 
     def show(self, request: HttpRequest) -> HttpResponse:
-        return self._page(request, cache_access())
+        return self._page(request, cache_host())
 
     def look_up(self, request: HttpRequest) -> HttpResponse:
         """By POST, because a key may hold an e-mail, and addresses are logged."""
         if request.method != "POST":
             return self._back()
-        access, form = cache_access(), LookUpForm(request.POST)
+        access, form = cache_host(), LookUpForm(request.POST)
         extra: dict[str, Any] = {"look_up_form": form}
         if form.is_valid():
             key = form.cleaned_data["key"]
@@ -132,7 +132,7 @@ class CachePageAdmin(ReadOnly):
     def validate(self, request: HttpRequest) -> HttpResponse:
         if request.method != "POST":
             return self._back()
-        access, form = cache_access(), ValidateForm(request.POST)
+        access, form = cache_host(), ValidateForm(request.POST)
         extra: dict[str, Any] = {"validate_form": form}
         if form.is_valid():
             try:
@@ -152,7 +152,7 @@ class CachePageAdmin(ReadOnly):
         """Show how many entries would go; once that is confirmed, remove them."""
         if request.method != "POST":
             return self._back()
-        access = cache_access()
+        access = cache_host()
         if not request.user.has_perm(MAY_INVALIDATE):
             return self._page(request, access, status=403, refusal=NOT_ALLOWED)
         form = InvalidateForm(access, request.POST)
@@ -166,7 +166,9 @@ class CachePageAdmin(ReadOnly):
         except BadPattern as error:
             return self._page(request, access, status=400, refusal=str(error))
 
-    def _confirm(self, request: HttpRequest, access: CacheAccess, asked: Asked) -> HttpResponse:
+    def _confirm(
+        self, request: HttpRequest, access: CacheHost, asked: InvalidationRequest
+    ) -> HttpResponse:
         try:
             number: int | None = preview(access, asked)
         except BackendUnavailable:
@@ -181,7 +183,7 @@ class CachePageAdmin(ReadOnly):
         return TemplateResponse(request, "admin/cache/confirm.html", context)
 
     def _removed(
-        self, request: HttpRequest, access: CacheAccess, form: InvalidateForm
+        self, request: HttpRequest, access: CacheHost, form: InvalidateForm
     ) -> HttpResponse:
         who, reason = request.user.get_username(), form.cleaned_data["reason"]
         done = remove(access, form.asked(), who=who, reason=reason)
@@ -197,7 +199,7 @@ class CachePageAdmin(ReadOnly):
         return self._back()
 
     def _page(
-        self, request: HttpRequest, access: CacheAccess, *, status: int = 200, **extra: Any
+        self, request: HttpRequest, access: CacheHost, *, status: int = 200, **extra: Any
     ) -> HttpResponse:
         context = {
             **self._context(request, "Cache"),

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from cache_layer.backends.base import Backend
 from cache_layer.backends.locmem import LocMemBackend
-from cache_layer.coherence.guarded_store import Coherence
-from cache_layer.coherence.invalidation import Invalidating
-from cache_layer.coherence.reading import Reading
+from cache_layer.coherence.guarded_store import GuardedStore
+from cache_layer.coherence.invalidation import Invalidator
+from cache_layer.coherence.reading import Reader
 from cache_layer.coherence.singleflight import SingleFlight
 from cache_layer.config import CacheConfig
-from cache_layer.counters import Stats
-from cache_layer.entries.entries import Held, Miss
+from cache_layer.counters import Counters
+from cache_layer.entries.entries import HeldEntry, Miss
 from cache_layer.entries.families import Catalogue
 from cache_layer.errors import BadPattern
 
@@ -32,13 +32,13 @@ class Cache:
     config: CacheConfig
     catalogue: Catalogue
     backend: Backend
-    stats: Stats
-    writing: Coherence
+    stats: Counters
+    writing: GuardedStore
     flights: SingleFlight
-    reading: Reading
-    invalidation: Invalidating
+    reading: Reader
+    invalidation: Invalidator
 
-    def look_up(self, text: str) -> Held | Miss:
+    def look_up(self, text: str) -> HeldEntry | Miss:
         """Return what is held under a key's text, or MISS; it does not count as a use. Raises
         BadPattern for a text that is no key of any family, and BackendUnavailable."""
         known = self.catalogue.of_key(text)
@@ -76,13 +76,13 @@ def open_cache(
     config: CacheConfig,
     *,
     backend: Backend | None = None,
-    stats: Stats | None = None,
+    stats: Counters | None = None,
     clock: Clock = time.monotonic,
 ) -> Cache:
     """Return a cache over this catalogue. Threads and connections start at first use."""
     backend = backend if backend is not None else open_backend(config, clock)
-    stats = stats if stats is not None else Stats()
-    coherence = Coherence(backend=backend, config=config, stats=stats, clock=clock)
+    stats = stats if stats is not None else Counters()
+    coherence = GuardedStore(backend=backend, config=config, stats=stats, clock=clock)
     flights = SingleFlight(
         coherence=coherence,
         stats=stats,
@@ -96,8 +96,8 @@ def open_cache(
         stats=stats,
         writing=coherence,
         flights=flights,
-        reading=Reading(
+        reading=Reader(
             coherence=coherence, flights=flights, config=config, stats=stats, clock=clock
         ),
-        invalidation=Invalidating(coherence=coherence, catalogue=catalogue),
+        invalidation=Invalidator(coherence=coherence, catalogue=catalogue),
     )

@@ -71,7 +71,7 @@ class Minute:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class CountersSnapshot:
     """The counters at one moment; later counting does not change it."""
 
     since: datetime
@@ -110,7 +110,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Stats:
+class Counters:
     """The counters; safe to share between threads."""
 
     def __init__(self, clock: Callable[[], datetime] = _utc_now) -> None:
@@ -135,7 +135,7 @@ class Stats:
         for family, number in by_family.items():
             self.add(count, family, number, detail)
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> CountersSnapshot:
         """Return the counters now, with the minutes of the last hour in which anything happened."""
         now = self._clock()
         with self._lock:
@@ -144,4 +144,4 @@ class Stats:
                 for at, tallies in self._minutes
                 if (now - at).total_seconds() < MINUTES_KEPT * 60
             )
-            return Snapshot(self._since, MappingProxyType(dict(self._totals)), minutes)
+            return CountersSnapshot(self._since, MappingProxyType(dict(self._totals)), minutes)

@@ -14,11 +14,14 @@ from hubspot_sync.errors import (
     Unavailable,
 )
 from hubspot_sync.wire.call_context import CallContext, Priority
-from hubspot_sync.wire.call_log import CallRecord, Ledger, LedgerSnapshot, Meter
+from hubspot_sync.wire.call_log import CallLog, CallLogSnapshot, CallMeter, CallRecord
 from hubspot_sync.wire.deadlines import Deadline
 
 __all__ = [
     "CallContext",
+    "CallLog",
+    "CallLogSnapshot",
+    "CallMeter",
     "CallRecord",
     "Complete",
     "ConfigurationError",
@@ -26,10 +29,7 @@ __all__ = [
     "HubSpotClient",
     "HubSpotConfig",
     "HubSpotError",
-    "Ledger",
-    "LedgerSnapshot",
     "Many",
-    "Meter",
     "NotFound",
     "Priority",
     "RateLimited",

@@ -10,8 +10,8 @@ from hubspot_sync.batching.batch import BatchClient
 from hubspot_sync.batching.coalescing import Coalescer
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.wire.call_context import CallContext, Priority
-from hubspot_sync.wire.call_log import Ledger, Observer
-from hubspot_sync.wire.circuit_breaker import Breaker
+from hubspot_sync.wire.call_log import CallLog, CallObserver
+from hubspot_sync.wire.circuit_breaker import CircuitBreaker
 from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.fan_out import FanOut
 from hubspot_sync.wire.rate_budget import build_budget
@@ -25,7 +25,7 @@ class HubSpotClient:
     transport: Transport
     batch: BatchClient
     coalescer: Coalescer
-    ledger: Ledger
+    ledger: CallLog
     fan_outs: Mapping[Priority, FanOut]
 
     def fan_out_for(self, context: CallContext) -> FanOut:
@@ -41,14 +41,14 @@ class HubSpotClient:
 def build_client(
     config: HubSpotConfig,
     *,
-    observers: Sequence[Observer] = (),
+    observers: Sequence[CallObserver] = (),
     redis_url: str | None = None,
     clock: Monotonic = time.monotonic,
 ) -> HubSpotClient:
     """Return a client that has opened nothing yet. With `redis_url` it shares the budget of requests
     with all processes that have the same."""
-    ledger = Ledger(tuple(observers))
-    breaker = Breaker(
+    ledger = CallLog(tuple(observers))
+    breaker = CircuitBreaker(
         failures=config.breaker_failures, cooldown_s=config.breaker_cooldown_s, clock=clock
     )
     budget = build_budget(config, clock=clock, redis_url=redis_url)

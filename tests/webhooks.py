@@ -15,10 +15,10 @@ from hubspot.utils.signature import Signature
 from booking_api import composition
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.models import RecountRequest
-from hubspot_sync.inbox.applier import Done, ExamsOfBookings, RequestRecounts, no_journal
-from hubspot_sync.inbox.observers import Observers
+from hubspot_sync.inbox.applier import ApplyResult, ExamsOfBookings, RequestRecounts, no_journal
+from hubspot_sync.inbox.observers import EventObservers
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.webhooks.pipeline import Webhooks, open_webhooks
+from hubspot_sync.webhooks.pipeline import WebhookPipeline, open_webhooks
 from tests.api import Api, Reply
 
 SECRET = "yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy"
@@ -116,9 +116,9 @@ def post(
 def pipeline(
     request_recounts: RequestRecounts | None = None,
     exams_of_bookings: ExamsOfBookings = no_journal,
-    observers: Observers | None = None,
+    observers: EventObservers | None = None,
     now: Callable[[], datetime] = timezone.now,
-) -> Webhooks:
+) -> WebhookPipeline:
     """The API's pipeline with other neighbours; by default recounts are written down as ever, but
     nobody is woken to do them."""
     built = composition.services()
@@ -128,7 +128,7 @@ def pipeline(
         hubspot=built.hubspot,
         request_recounts=write_down if request_recounts is None else request_recounts,
         exams_of_bookings=exams_of_bookings,
-        observers=Observers() if observers is None else observers,
+        observers=EventObservers() if observers is None else observers,
         now=now,
     )
 
@@ -137,7 +137,7 @@ def write_down(exam_ids: Collection[str]) -> None:
     journal.request_recounts(exam_ids, timezone.now())
 
 
-def apply_waiting() -> Done:
+def apply_waiting() -> ApplyResult:
     """Do what the worker of a serving process would."""
     return composition.services().webhooks.applying.apply_waiting()
 

@@ -20,9 +20,9 @@ from rest_framework.request import Request
 
 from booking_api.ops import lifecycle, metrics
 from cache_layer import Outcome
-from hubspot_sync.reading.cached_portal import BuiltFrom
+from hubspot_sync.reading.cached_portal import Provenance
 from hubspot_sync.wire.call_context import CallContext
-from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -37,8 +37,8 @@ class RequestContext:
 
     request_id: str
     deadline: Deadline
-    meter: Meter = field(default_factory=Meter)
-    built_from: BuiltFrom | None = None
+    meter: CallMeter = field(default_factory=CallMeter)
+    built_from: Provenance | None = None
 
     def for_calls(self) -> CallContext:
         """Return the context for calls to HubSpot made on this request's behalf."""

@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from booking_api.api.authentication import PairFields
-from booking_api.queries.student_bookings import DEFAULT_LIMIT, PageAsked
+from booking_api.queries.student_bookings import DEFAULT_LIMIT, PageRequest
 from booking_api.rules.errors import InvalidRequest
 from booking_api.rules.pages import FILTERS
 from hubspot_sync.portal.mock_types import STUDENT_FIELDS
@@ -30,9 +30,9 @@ class BookingListQuery(PairFields):
     )
 
 
-def page_asked(contact_id: str, values: Mapping[str, Any]) -> PageAsked:
+def page_asked(contact_id: str, values: Mapping[str, Any]) -> PageRequest:
     """Return the question of a checked query about this contact."""
-    return PageAsked(
+    return PageRequest(
         contact_id=contact_id,
         filter=values["filter"],
         page=values["page"],

@@ -42,7 +42,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Question:
     """A question as each system is asked it."""
 
     name: str
@@ -66,7 +66,7 @@ def measure(*, quick: bool) -> list[Cost]:
         return costs
 
 
-def fill(data: PortalData, *, quick: bool) -> list[Asked]:
+def fill(data: PortalData, *, quick: bool) -> list[Question]:
     exams = [data.exam(in_days=1 + day, mock_type="osce", taken=10) for day in range(20)]
     for exam_id in exams:
         for _ in range(10):
@@ -76,13 +76,13 @@ def fill(data: PortalData, *, quick: bool) -> list[Asked]:
     few = data.student_with(bookings=50, exams=10)
     questions = [
         list_of("list, 50 bookings of 10 exams", few),
-        Asked(
+        Question(
             "seats counted, 20 exams of 10 bookings",
             lambda naive: naive.realtime("osce"),
             "/api/mock-exams/available",
             {"mock_type": "osce", "realtime": "true"},
         ),
-        Asked(
+        Question(
             "one booking",
             lambda naive: naive.booking(single, booking_id),
             f"/api/bookings/{booking_id}",
@@ -95,13 +95,13 @@ def fill(data: PortalData, *, quick: bool) -> list[Asked]:
     return questions
 
 
-def list_of(name: str, student: Student) -> Asked:
-    return Asked(
+def list_of(name: str, student: Student) -> Question:
+    return Question(
         name, lambda naive: naive.booking_list(student), "/api/bookings/list", student.pair
     )
 
 
-def naive_cost(sandbox: Sandbox, asked: Asked) -> Cost:
+def naive_cost(sandbox: Sandbox, asked: Question) -> Cost:
     start_afresh(sandbox)
     config = config_of(sandbox.url)
     client = build_client(config)
@@ -118,7 +118,7 @@ def naive_cost(sandbox: Sandbox, asked: Asked) -> Cost:
     return Cost(question=asked.name, system="naive", calls=calls, took_ms=took_ms, failure=failure)
 
 
-def cost(sandbox: Sandbox, client: Client, asked: Asked, system: str) -> Cost:
+def cost(sandbox: Sandbox, client: Client, asked: Question, system: str) -> Cost:
     start_afresh(sandbox)
     started_s = time.monotonic()
     response = client.get(asked.path, asked.fields)

@@ -23,20 +23,20 @@ import structlog
 from django.db import DatabaseError, close_old_connections, connection
 
 from booking_api.desk import errors
-from booking_api.desk.desk_context import Tools
+from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.events import TakenOver, served
 from booking_api.desk.groups.cancel_group import serve_cancels
 from booking_api.desk.groups.create_group import serve_creates
 from booking_api.desk.groups.credits_and_counts import tags_of
 from booking_api.desk.groups.update_group import serve_updates
 from booking_api.desk.journal import journal
-from booking_api.desk.journal.lease import Held, LeaseKeeper, LeaseLost
-from booking_api.desk.journal.models import UNFINISHED, JournalEntry, Kind, State
+from booking_api.desk.journal.lease import HeldLease, LeaseKeeper, LeaseLost
+from booking_api.desk.journal.models import UNFINISHED, EntryState, JournalEntry, RequestKind
 from booking_api.desk.journal.queue import Queue
-from booking_api.desk.journal.requests import Asked
+from booking_api.desk.journal.requests import DeskRequest
 from booking_api.desk.repair.credit_reconciliation import overtaken, review
 from booking_api.desk.repair.recovery import recover
-from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
 LEASE_NAME: Final = "booking-desk"
@@ -50,17 +50,17 @@ LET_OTHERS_S: Final = 0.05
 TRIED_TOGETHER: Final = 3
 
 T = TypeVar("T")
-Serve = Callable[[Tools, Held, Sequence[JournalEntry], Collection[Meter]], None]
-LINES: Final[tuple[tuple[Kind, Serve], ...]] = (
-    (Kind.CANCEL, serve_cancels),
-    (Kind.UPDATE, serve_updates),
-    (Kind.CREATE, serve_creates),
+Serve = Callable[[DeskContext, HeldLease, Sequence[JournalEntry], Collection[CallMeter]], None]
+LINES: Final[tuple[tuple[RequestKind, Serve], ...]] = (
+    (RequestKind.CANCEL, serve_cancels),
+    (RequestKind.UPDATE, serve_updates),
+    (RequestKind.CREATE, serve_creates),
 )
 
 log = structlog.get_logger(__name__)
 
 
-class Turn(Enum):
+class TurnOutcome(Enum):
     """What became of a turn: nothing to do, everything done, or more to do when others had theirs."""
 
     IDLE = "idle"
@@ -80,14 +80,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    do: Callable[[Held], Any]
+    do: Callable[[HeldLease], Any]
     future: Future[Any]
 
 
 class Desk:
     """One process's desk; its thread starts at first use."""
 
-    def __init__(self, tools: Tools, keeper: LeaseKeeper | None = None) -> None:
+    def __init__(self, tools: DeskContext, keeper: LeaseKeeper | None = None) -> None:
         self._tools = tools
         self._keeper = keeper or LeaseKeeper(LEASE_NAME, tools.config.lease)
         # The cache may be this process's own, and whoever ended a row could not reach it.
@@ -105,7 +105,9 @@ class Desk:
 
     # For callers --------------------------------------------------------------------------------
 
-    def submit(self, asked: Asked, key: str, deadline: Deadline, meter: Meter) -> Answered:
+    def submit(
+        self, asked: DeskRequest, key: str, deadline: Deadline, meter: CallMeter
+    ) -> Answered:
         """Have a request served, and wait for it until its deadline.
 
         Raises the refusal; RequestInProgress where another request with this key is at work; and
@@ -115,11 +117,11 @@ class Desk:
         row = self._queue.wait(place, deadline, meter)
         if row is None:
             raise errors.Unsettled() if place.own else errors.RequestInProgress()
-        if row.state == State.REFUSED:
+        if row.state == EntryState.REFUSED:
             raise errors.from_json(row.answer)
         return Answered(row.answer, key, replayed=not place.own)
 
-    def run(self, do: Callable[[Held], T]) -> Future[T]:
+    def run(self, do: Callable[[HeldLease], T]) -> Future[T]:
         """Have something done in the desk's own thread while it holds the lease; what comes when
         the desk has ended is cancelled."""
         future: Future[T] = Future()
@@ -184,14 +186,14 @@ class Desk:
             # The only thread that serves anybody: it must go on, and say what happened.
             log.exception("desk_failed")
             return AFTER_A_FAILURE_S
-        if worked is Turn.CUT:
+        if worked is TurnOutcome.CUT:
             return LET_OTHERS_S
-        if worked is Turn.WORKED:
+        if worked is TurnOutcome.WORKED:
             return 0.0
         waited_for = len(self._queue.waited_for) > 0 or len(self._jobs) > 0
         return LOOK_FOR_ANSWERS_S if waited_for else LOOK_FOR_LEFT_WORK_S
 
-    def _turn(self) -> Turn:
+    def _turn(self) -> TurnOutcome:
         """Work as long as there is work and the lease is to be had, but not for ever: a job of
         another process may be waiting for it."""
         waited_for = self._queue.waited_for
@@ -200,10 +202,10 @@ class Desk:
         if len(self._jobs) == 0 and not (
             self.serves_callers and journal.anything_to_do(self._tools.now())
         ):
-            return Turn.IDLE
+            return TurnOutcome.IDLE
         held = self._keeper.acquire()
         if held is None:
-            return Turn.IDLE
+            return TurnOutcome.IDLE
         # A lease taken over and not settled is let expire: the next one must be as careful.
         settled = not held.taken_over
         try:
@@ -212,12 +214,12 @@ class Desk:
             return self._work(held)
         except LeaseLost:
             log.warning("lease_lost", epoch=held.epoch)
-            return Turn.WORKED
+            return TurnOutcome.WORKED
         finally:
             if settled:
                 held.give_back()
 
-    def _take_over(self, held: Held) -> bool:
+    def _take_over(self, held: HeldLease) -> bool:
         """Wait until the former holder can no longer be sending, and have looked at again what it
         may have written: it was perhaps only paused. False where this process ends meanwhile."""
         tools = self._tools
@@ -236,15 +238,15 @@ class Desk:
         journal.request_recounts(exams, now)
         return True
 
-    def _work(self, held: Held) -> Turn:
-        turn, until = Turn.IDLE, Deadline.after(LONGEST_TURN_S)
+    def _work(self, held: HeldLease) -> TurnOutcome:
+        turn, until = TurnOutcome.IDLE, Deadline.after(LONGEST_TURN_S)
         while not self._stopping.is_set() and self._one_round(held):
-            turn = Turn.WORKED
+            turn = TurnOutcome.WORKED
             if until.passed:
-                return Turn.CUT
+                return TurnOutcome.CUT
         return turn
 
-    def _one_round(self, held: Held) -> bool:
+    def _one_round(self, held: HeldLease) -> bool:
         """Do some of everything there is; say whether there was anything."""
         if not self.serves_callers:
             return self._do_job(held)
@@ -259,7 +261,7 @@ class Desk:
                 done = True
         return self._do_job(held) or review(tools, held) > 0 or done
 
-    def _recover(self, held: Held, now: datetime) -> bool:
+    def _recover(self, held: HeldLease, now: datetime) -> bool:
         """Take up again what is due; say whether anything was. What has failed several times goes
         by itself, so that it holds up no other."""
         tools = self._tools
@@ -270,7 +272,7 @@ class Desk:
             self._serve(partial(recover, tools, held, rows), rows, recovery=True)
         return len(due) > 0
 
-    def _finish(self, held: Held) -> None:
+    def _finish(self, held: HeldLease) -> None:
         while self._recover(held, self._tools.now()):
             pass
         while review(self._tools, held) > 0:
@@ -278,7 +280,7 @@ class Desk:
 
     def _serve(
         self,
-        serve: Callable[[Collection[Meter]], None],
+        serve: Callable[[Collection[CallMeter]], None],
         rows: Sequence[JournalEntry],
         *,
         recovery: bool = False,
@@ -305,15 +307,15 @@ class Desk:
         """A group that fails in a way nobody foresaw must not come back at once and for ever: what
         was not begun is refused, what was is looked at again later."""
         ids, now = [row.id for row in rows], self._tools.now()
-        JournalEntry.objects.filter(id__in=ids, state=State.QUEUED).update(
-            state=State.REFUSED, changed_at=now, answer=errors.to_json(errors.Broken())
+        JournalEntry.objects.filter(id__in=ids, state=EntryState.QUEUED).update(
+            state=EntryState.REFUSED, changed_at=now, answer=errors.to_json(errors.Broken())
         )
         for row in JournalEntry.objects.filter(id__in=ids, state__in=UNFINISHED):
             journal.postpone(row, error, now)
             row.save(update_fields=("attempts", "next_attempt_at", "last_error"))
         self._queue.look_up(ids)
 
-    def _do_job(self, held: Held) -> bool:
+    def _do_job(self, held: HeldLease) -> bool:
         if len(self._jobs) == 0:
             return False
         job = self._jobs.popleft()

@@ -8,26 +8,26 @@ from datetime import datetime
 
 from booking_api.desk.config import DeskConfig
 from booking_api.desk.events import DeskObserver, nobody
-from booking_api.desk.journal.lease import Held
+from booking_api.desk.journal.lease import HeldLease
 from cache_layer import Cache, Cause
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.wire.call_context import CallContext, Priority
-from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.fan_out import FanOut
-from hubspot_sync.writing.authoritative_reads import Evidence
+from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
 from hubspot_sync.writing.portal_writes import PortalWrites
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Tools:
+class DeskContext:
     """`hubspot` reads HubSpot itself, never the cache; `now` is the wall clock, aware; `tell` hears
     of what was done."""
 
     profile: PortalProfile
     hubspot: PortalReads
-    evidence: Evidence
+    evidence: AuthoritativeReads
     writes: PortalWrites
     cache: Cache
     fan_out: FanOut
@@ -37,8 +37,8 @@ class Tools:
 
     def step(
         self,
-        held: Held,
-        meters: Collection[Meter] = (),
+        held: HeldLease,
+        meters: Collection[CallMeter] = (),
         priority: Priority = Priority.PEOPLE,
     ) -> CallContext:
         """Renew the lease and return the context of the next calls, which end while it lasts;

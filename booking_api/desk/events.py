@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from booking_api.desk.journal.models import JournalEntry, State
+from booking_api.desk.journal.models import EntryState, JournalEntry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +52,6 @@ def nobody(_: DeskEvent) -> None:
 
 
 def _outcome(row: JournalEntry) -> str:
-    if row.state == State.REFUSED:
+    if row.state == EntryState.REFUSED:
         return str(row.answer["code"])
-    return "done" if row.state == State.DONE else "unfinished"
+    return "done" if row.state == EntryState.DONE else "unfinished"

@@ -11,7 +11,7 @@ import structlog
 from booking_api.desk.counts.recount import ExamCount, Recount, upcoming_exam_ids
 from booking_api.desk.counts.recount_queue import RecountQueue
 from booking_api.desk.desk import Desk
-from booking_api.desk.desk_context import Tools
+from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.journal import journal
 from booking_api.desk.notes.outbox import Outbox
 from hubspot_sync.background.worker import Worker
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 class BookingDesk:
     """One process's part in booking. Its threads start when they are first needed, or together."""
 
-    tools: Tools
+    tools: DeskContext
     desk: Desk
     recount: Recount
     recounts: RecountQueue
@@ -88,7 +88,7 @@ class BookingDesk:
         return journal.exams_of_bookings(record_ids)
 
 
-def assemble(tools: Tools) -> BookingDesk:
+def build_booking_desk(tools: DeskContext) -> BookingDesk:
     """Return a desk that has started nothing."""
     outbox = Outbox(tools.writes, tools.evidence, tools.now)
     desk = Desk(tools)

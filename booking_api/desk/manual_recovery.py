@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Left:
+class PendingWork:
     """What is waiting to be done; rows by id."""
 
     entries: frozenset[int]
@@ -47,12 +47,12 @@ class Left:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class RecoveryReport:
     """What was waiting at the beginning, what ended of it, and what is still waiting. `desk_was_busy`
     says that the lease was not to be had."""
 
-    found: Left
-    left: Left
+    found: PendingWork
+    left: PendingWork
     ended: tuple[JournalEntry, ...]
     unfinished: tuple[JournalEntry, ...]
     notes_sent: int
@@ -64,9 +64,9 @@ class Report:
         return self.left.nothing
 
 
-def waiting() -> Left:
+def waiting() -> PendingWork:
     """Return what is waiting now."""
-    return Left(
+    return PendingWork(
         entries=_ids(JournalEntry, state__in=UNFINISHED),
         notes=_ids(OutboxNote, state__in=(NoteState.WAITING, NoteState.SENDING)),
         recounts=_ids(RecountRequest),
@@ -86,7 +86,7 @@ def make_due(
 
 def finish_by_hand(
     booking: BookingDesk, deadline: Deadline, pause: Callable[[float], object]
-) -> Report:
+) -> RecoveryReport:
     """Finish what is waiting, until nothing is or the deadline has passed."""
     found = waiting()
     make_due(found.entries, found.notes, booking.tools.now(), found.recounts)
@@ -112,11 +112,11 @@ def _journal_finished(booking: BookingDesk, deadline: Deadline) -> bool:
     return True
 
 
-def _report(found: Left, *, busy: bool) -> Report:
+def _report(found: PendingWork, *, busy: bool) -> RecoveryReport:
     entries = JournalEntry.objects.filter(id__in=found.entries).order_by("id")
     notes = OutboxNote.objects.filter(id__in=found.notes)
     left = waiting()
-    return Report(
+    return RecoveryReport(
         found=found,
         left=left,
         ended=tuple(entries.filter(state__in=ENDED)),

@@ -22,17 +22,17 @@ from typing_extensions import override
 from booking_api.desk.journal.models import (
     UNFINISHED,
     CreditReview,
+    EntryState,
     JournalEntry,
     NoteState,
     OutboxNote,
     RecountRequest,
-    State,
 )
 
 log = structlog.get_logger(__name__)
 
 
-class WaitingWork(Collector):
+class BacklogCollector(Collector):
     """Numbers and ages, as gauges."""
 
     def describe(self) -> Iterator[Metric]:
@@ -65,7 +65,7 @@ def _waiting() -> Iterator[tuple[str, QuerySet[Any], str]]:
     """Name what waits, and the field that says since when."""
     entries, notes = JournalEntry.objects.order_by(), OutboxNote.objects.order_by()
     unsent = (NoteState.WAITING, NoteState.SENDING)
-    yield "requests", entries.filter(state=State.QUEUED), "arrived_at"
+    yield "requests", entries.filter(state=EntryState.QUEUED), "arrived_at"
     yield "unfinished", entries.filter(state__in=UNFINISHED), "arrived_at"
     yield "notes", notes.filter(state__in=unsent), "noted_at"
     yield "recounts", RecountRequest.objects.order_by(), "asked_at"

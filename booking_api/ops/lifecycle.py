@@ -18,7 +18,7 @@ from booking_api import composition
 from booking_api.ops.scheduler import Times, scheduler
 
 
-class Background:
+class ProcessLifecycle:
     """This process's work in the background."""
 
     def __init__(self) -> None:
@@ -59,6 +59,6 @@ def times() -> Times:
     )
 
 
-_background = Background()
+_background = ProcessLifecycle()
 serve = _background.serve
 start = _background.start

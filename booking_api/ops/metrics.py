@@ -20,8 +20,8 @@ from prometheus_client import (
 
 from booking_api import composition
 from booking_api.desk.events import DeskEvent, Mended, Served, TakenOver
-from booking_api.ops.backlog import WaitingWork
-from hubspot_sync.inbox.observers import Handled
+from booking_api.ops.backlog import BacklogCollector
+from hubspot_sync.inbox.observers import EventsHandled
 from hubspot_sync.wire.call_log import CallRecord
 
 # From the moment it is seen to the day after, when HubSpot gives up.
@@ -112,7 +112,7 @@ class Metrics:
         self.hubspot_waits.labels(record.operation).inc(record.waited_s)
         self.hubspot_retries.labels(record.operation).inc(record.attempt > 1)
 
-    def observe_webhooks(self, handled: Handled) -> None:
+    def observe_webhooks(self, handled: EventsHandled) -> None:
         self.webhook_events.labels(handled.outcome).inc(handled.number)
         for delay in handled.delays:
             self.webhook_delays.observe(delay.total_seconds())
@@ -153,7 +153,7 @@ def observe_request(*, method: str, route: str, status: int, took_s: float) -> N
 def exposition() -> bytes:
     """Return the metrics in Prometheus' text format."""
     waiting = CollectorRegistry()
-    waiting.register(WaitingWork())
+    waiting.register(BacklogCollector())
     own = metrics().registry
     if settings.PROMETHEUS_MULTIPROC_DIR != "":
         own = CollectorRegistry()

@@ -20,7 +20,7 @@ from django.db import Error as DatabaseFailure
 from django.db import connection
 
 from booking_api import composition
-from booking_api.desk.journal.lease import Held, LeaseKeeper, LeaseLost
+from booking_api.desk.journal.lease import HeldLease, LeaseKeeper, LeaseLost
 from cache_layer.operating.audit import validate
 
 LEASE = timedelta(seconds=30)
@@ -65,7 +65,7 @@ class Scheduler:
         self._keeper = lease
         self._clock = clock
         self._run = run
-        self._held: Held | None = None
+        self._held: HeldLease | None = None
         first_s = clock() + first_after_s
         self._due_s = {
             name: min(first_s, clock() + job.every_s) for name, job in self._jobs.items()
@@ -187,7 +187,7 @@ def review_credits(lately: timedelta) -> None:
 
 def validate_cache() -> None:
     """Compare a sample of every family with HubSpot and repair what drifted."""
-    validate(composition.cache_access(), who="scheduler")
+    validate(composition.cache_host(), who="scheduler")
 
 
 def prune(times: Times) -> None:

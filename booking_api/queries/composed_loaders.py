@@ -16,13 +16,13 @@ from booking_api.queries.available_exams import count_seats
 from booking_api.queries.credit_check import credits_of_type
 from booking_api.queries.page_rendering import render_page
 from booking_api.queries.portal import Portal
-from booking_api.queries.student_bookings import PageAsked, page_of_bookings
+from booking_api.queries.student_bookings import PageRequest, page_of_bookings
 from booking_api.rules.errors import BookingError
 from cache_layer import CacheConfig, Key, Loaded, Loads, Outcome
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.reading.cache_families import Composed, LoadContext, Seats
-from hubspot_sync.reading.cached_portal import Direct, FamilyReads
+from hubspot_sync.reading.cache_families import ComposedFamilyLoaders, LoadContext, Seats
+from hubspot_sync.reading.cached_portal import DirectSource, FamilyReads
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import FanOut
 
@@ -39,8 +39,10 @@ class ComposedLoaders:
     now: Callable[[], datetime]
     reads_for: Callable[[LoadContext, float], FamilyReads]
 
-    def composed(self) -> Composed:
-        return Composed(booking_pages=self.booking_pages, seats=self.seats, credits=self.credits)
+    def composed(self) -> ComposedFamilyLoaders:
+        return ComposedFamilyLoaders(
+            booking_pages=self.booking_pages, seats=self.seats, credits=self.credits
+        )
 
     def booking_pages(self, keys: Sequence[Key], context: LoadContext) -> Loads[bytes]:
         return self._each(keys, context, self._page, self.config.ttl_s("CACHE_TTL_BOOKING_LIST"))
@@ -65,7 +67,7 @@ class ComposedLoaders:
         return Loads(loaded=loaded, absent=frozenset(keys) - loaded.keys())
 
     def _page(self, portal: Portal, key: Key, ttl_s: float) -> Loaded[bytes]:
-        found = page_of_bookings(portal, PageAsked.from_key(key.arguments))
+        found = page_of_bookings(portal, PageRequest.from_key(key.arguments))
         keep_s = portal.reads.built_from.keep_s(ttl_s)
         if found.changes_at is not None:
             # Then a booking moves from upcoming to past, and the page is another one.
@@ -119,4 +121,4 @@ def _settled(context: LoadContext) -> LoadContext:
     """Return the context with one source for all keys of a load, where it is to be fresh."""
     if not context.fresh:
         return context
-    return replace(context, direct=Direct(Outcome.BYPASS), fresh=False)
+    return replace(context, direct=DirectSource(Outcome.BYPASS), fresh=False)

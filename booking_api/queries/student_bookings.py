@@ -22,7 +22,7 @@ DEFAULT_LIMIT = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PageAsked:
+class PageRequest:
     """Which page of whose bookings; `after` wins over `page`."""
 
     contact_id: str
@@ -32,7 +32,7 @@ class PageAsked:
     after: str | None
 
     @classmethod
-    def from_key(cls, arguments: Mapping[str, str]) -> PageAsked:
+    def from_key(cls, arguments: Mapping[str, str]) -> PageRequest:
         """Return the question a cache key's arguments stand for."""
         return cls(
             contact_id=arguments["contact_id"],
@@ -82,7 +82,7 @@ class PageFound:
     changes_at: datetime | None
 
 
-def page_of_bookings(portal: Portal, asked: PageAsked) -> PageFound:
+def page_of_bookings(portal: Portal, asked: PageRequest) -> PageFound:
     """Return the page asked for; raise InvalidRequest for a bad cursor, HubSpotError."""
     linked = portal.reads.contact_bookings([asked.contact_id], portal.context).require_complete()
     entries = entries_of(portal, linked.found.get(asked.contact_id, ()))

@@ -19,7 +19,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
-from cache_layer.entries.entries import Entry, Held
+from cache_layer.entries.entries import Entry, HeldEntry
 
 ByFamily = Mapping[str, int]
 
@@ -58,7 +58,7 @@ class Ticket:
 class Lookup:
     """What was found, and the ticket for loading what was not, noted in the same step."""
 
-    held: Mapping[str, Held]
+    held: Mapping[str, HeldEntry]
     ticket: Ticket
     expired: ByFamily = field(default_factory=_nothing)
 

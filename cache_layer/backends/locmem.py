@@ -22,7 +22,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from typing_extensions import override
 
 from cache_layer.backends.base import ByFamily, Lookup, Refusal, Size, Stored, Ticket, Written
-from cache_layer.entries.entries import Entry, Held
+from cache_layer.entries.entries import Entry, HeldEntry
 
 _PAGE = 1000
 _SLACK = 64
@@ -70,7 +70,7 @@ class LocMemBackend(LocMemCache):
         self._marks: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
     def lookup(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
-        held: dict[str, Held] = {}
+        held: dict[str, HeldEntry] = {}
         with self._lock:
             now_s = self._clock()
             for key in keys:
@@ -285,9 +285,9 @@ class LocMemBackend(LocMemCache):
             self._delete(oldest)
 
 
-def _held(record: _Record, now_s: float) -> Held:
+def _held(record: _Record, now_s: float) -> HeldEntry:
     age_s = now_s - record.stored_at_s
-    return Held(
+    return HeldEntry(
         entry=record.entry,
         stamp=record.stamp,
         age_s=age_s,

@@ -25,7 +25,7 @@ from redis.retry import Retry
 from typing_extensions import override
 
 from cache_layer.backends.base import ByFamily, Lookup, Refusal, Size, Stored, Ticket, Written
-from cache_layer.entries.entries import Entry, Held
+from cache_layer.entries.entries import Entry, HeldEntry
 from cache_layer.errors import BackendUnavailable
 
 _SCRIPTS = Path(__file__).parent / "scripts"
@@ -214,7 +214,7 @@ def _described(key: str, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _held(row: Sequence[Any], now_ms: int) -> Held:
+def _held(row: Sequence[Any], now_ms: int) -> HeldEntry:
     _, family, rendered, version, stamp, stored_ms, expires_ms, payload, tags = row
     entry = Entry(
         family=family.decode(),
@@ -224,7 +224,7 @@ def _held(row: Sequence[Any], now_ms: int) -> Held:
         ttl_s=(expires_ms - stored_ms) / 1000,
         version=version,
     )
-    return Held(
+    return HeldEntry(
         entry=entry,
         stamp=stamp,
         age_s=(now_ms - stored_ms) / 1000,

@@ -19,8 +19,8 @@ from typing import Any, Generic, TypeVar
 
 from cache_layer.backends.base import Backend, ByFamily, Lookup, Refusal, Stored, Ticket
 from cache_layer.config import CacheConfig
-from cache_layer.counters import Cause, Count, Stats
-from cache_layer.entries.entries import FORMAT_VERSION, MISS, Entry, Held, Loaded, Miss, packed
+from cache_layer.counters import Cause, Count, Counters
+from cache_layer.entries.entries import FORMAT_VERSION, MISS, Entry, HeldEntry, Loaded, Miss, packed
 from cache_layer.entries.families import Family
 from cache_layer.entries.keys import Key
 from cache_layer.errors import BackendUnavailable
@@ -91,7 +91,7 @@ class Undelivered:
             self._flush = self._flush if self._flush > until else 0
 
 
-class Coherence:
+class GuardedStore:
     """The one door to the backend. `clock` counts seconds and never goes back."""
 
     def __init__(
@@ -99,7 +99,7 @@ class Coherence:
         *,
         backend: Backend,
         config: CacheConfig,
-        stats: Stats,
+        stats: Counters,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.backend = backend
@@ -147,7 +147,7 @@ class Coherence:
         }
         return Lookup(held=readable, ticket=found.ticket)
 
-    def peek(self, key: Key) -> Held | Miss:
+    def peek(self, key: Key) -> HeldEntry | Miss:
         """Return one entry without marking it as used, or MISS; raises BackendUnavailable."""
         return self.lookup([key], touch=False).held.get(key.text, MISS)
 

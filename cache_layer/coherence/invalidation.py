@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cache_layer.backends.base import ByFamily
-from cache_layer.coherence.guarded_store import Coherence, Removal
+from cache_layer.coherence.guarded_store import GuardedStore, Removal
 from cache_layer.counters import Cause
 from cache_layer.entries.families import Catalogue
 from cache_layer.entries.keys import FlushPattern
@@ -47,13 +47,13 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Invalidating:
+class Invalidator:
     """Removes entries and remembers the latest requests."""
 
     def __init__(
         self,
         *,
-        coherence: Coherence,
+        coherence: GuardedStore,
         catalogue: Catalogue,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
 
 from cache_layer.backends.base import Lookup, Ticket
-from cache_layer.coherence.guarded_store import Coherence
+from cache_layer.coherence.guarded_store import GuardedStore
 from cache_layer.coherence.singleflight import (
     Absent,
     Flight,
@@ -28,8 +28,8 @@ from cache_layer.coherence.singleflight import (
     results_of,
 )
 from cache_layer.config import CacheConfig
-from cache_layer.counters import Cause, Count, Stats
-from cache_layer.entries.entries import MISS, Held, Loaded, Miss
+from cache_layer.counters import Cause, Count, Counters
+from cache_layer.entries.entries import MISS, HeldEntry, Loaded, Miss
 from cache_layer.entries.families import Family
 from cache_layer.entries.keys import Key
 from cache_layer.entries.rollout import reads_through_cache
@@ -88,7 +88,7 @@ class _Answer:
     def take(self, key: Key, result: Result) -> None:
         """Add one result; raises UnreadableEntry."""
         match result:
-            case Held():
+            case HeldEntry():
                 self.found[key] = result.value()
                 self.tags |= result.entry.tags
                 self.age_s = max(self.age_s, result.age_s)
@@ -122,16 +122,16 @@ class _Asked:
     max_age_s: float
 
 
-class Reading:
+class Reader:
     """Reads families through the cache. `clock` counts seconds and never goes back."""
 
     def __init__(
         self,
         *,
-        coherence: Coherence,
+        coherence: GuardedStore,
         flights: SingleFlight,
         config: CacheConfig,
-        stats: Stats,
+        stats: Counters,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._coherence = coherence
@@ -221,7 +221,9 @@ class Reading:
                 missing.append(key)
         return missing
 
-    def _readable(self, family: Family[Any, Any], answer: _Answer, key: Key, result: Held) -> bool:
+    def _readable(
+        self, family: Family[Any, Any], answer: _Answer, key: Key, result: HeldEntry
+    ) -> bool:
         try:
             answer.take(key, result)
         except UnreadableEntry:
@@ -251,7 +253,7 @@ class Reading:
                     )
                 elif not (own or _may_share(landing, asked)):
                     (alone if landing.as_of is None else again).append(key)
-                elif not isinstance(landing.result, Held):
+                elif not isinstance(landing.result, HeldEntry):
                     answer.take(key, landing.result)
                 elif not self._readable(asked.family, answer, key, landing.result):
                     again.append(key)
@@ -288,6 +290,6 @@ def _may_share(landing: Landing, asked: _Asked) -> bool:
     """Say whether a flight's end may be given to somebody who asked so."""
     if isinstance(landing.result, Exception):
         return True  # no value, so none that is out of date
-    if isinstance(landing.result, Held) and landing.result.age_s > asked.max_age_s:
+    if isinstance(landing.result, HeldEntry) and landing.result.age_s > asked.max_age_s:
         return False
     return landing.as_of is not None and landing.as_of.covers(asked.came)

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cache_layer.backends.base import Refusal, Ticket
-from cache_layer.coherence.guarded_store import Coherence
-from cache_layer.counters import Count, Stats
-from cache_layer.entries.entries import Held, Loaded
+from cache_layer.coherence.guarded_store import GuardedStore
+from cache_layer.counters import Count, Counters
+from cache_layer.entries.entries import HeldEntry, Loaded
 from cache_layer.entries.families import Family, Loads
 from cache_layer.entries.keys import Key
 from cache_layer.errors import BackendUnavailable, LoadFailed
@@ -38,7 +38,7 @@ class Absent:
     """The truth has no such thing."""
 
 
-Result = Loaded[Any] | Held | Absent | Exception
+Result = Loaded[Any] | HeldEntry | Absent | Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,9 @@ class Boarding:
 class SingleFlight:
     """The flights of one process. `threads` bounds the loader threads; they start at first use."""
 
-    def __init__(self, *, coherence: Coherence, stats: Stats, threads: int, lease_s: float) -> None:
+    def __init__(
+        self, *, coherence: GuardedStore, stats: Counters, threads: int, lease_s: float
+    ) -> None:
         self._coherence = coherence
         self._stats = stats
         self._lease_s = lease_s

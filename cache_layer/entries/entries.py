@@ -62,7 +62,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HeldEntry:
     """An entry as it was found. `stamp` differs for every store, so that two looks at one key can
     tell whether it is still the same entry."""
 

@@ -30,7 +30,7 @@ _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 
 
-class Kind(StrEnum):
+class ArgumentType(StrEnum):
     """What may stand in a key's field."""
 
     TEXT = "text"
@@ -39,11 +39,11 @@ class Kind(StrEnum):
     NUMBER = "number"
 
 
-_SEGMENTS: Mapping[Kind, re.Pattern[str]] = {
-    Kind.TEXT: re.compile(f"{_ESCAPED}+"),
-    Kind.EMAIL: re.compile(f"{_ESCAPED}*@{_ESCAPED}*"),
-    Kind.SLUG: _SLUG,
-    Kind.NUMBER: re.compile(r"0|[1-9][0-9]{0,17}"),
+_SEGMENTS: Mapping[ArgumentType, re.Pattern[str]] = {
+    ArgumentType.TEXT: re.compile(f"{_ESCAPED}+"),
+    ArgumentType.EMAIL: re.compile(f"{_ESCAPED}*@{_ESCAPED}*"),
+    ArgumentType.SLUG: _SLUG,
+    ArgumentType.NUMBER: re.compile(r"0|[1-9][0-9]{0,17}"),
 }
 
 
@@ -74,13 +74,13 @@ def slug(name: str) -> str:
 
 def object_tag(kind: str, record_id: str) -> str:
     """Return the tag of one object: `contact:7`."""
-    return f"{_literal(kind)}:{_segment(Kind.TEXT, record_id)}"
+    return f"{_literal(kind)}:{_segment(ArgumentType.TEXT, record_id)}"
 
 
 def collection_tag(owner: str, name: str) -> str:
     """Return the tag of a collection: of an object (`contact:7/bookings`, the owner being its tag)
     or of a kind (`mockexams/clinical`)."""
-    return f"{owner}/{_segment(Kind.TEXT, name)}"
+    return f"{owner}/{_segment(ArgumentType.TEXT, name)}"
 
 
 def _literal(text: str) -> str:
@@ -89,14 +89,14 @@ def _literal(text: str) -> str:
     return text
 
 
-def _segment(kind: Kind, value: str) -> str:
+def _segment(kind: ArgumentType, value: str) -> str:
     if value == "":
         raise BadPattern("An empty argument makes no key.")
     text = value
-    if kind is Kind.EMAIL:
+    if kind is ArgumentType.EMAIL:
         local, at, domain = value.lower().rpartition("@")
         text = f"{escape(local)}{at}{escape(domain)}"
-    elif kind is Kind.TEXT:
+    elif kind is ArgumentType.TEXT:
         text = escape(value)
     if _SEGMENTS[kind].fullmatch(text) is None:
         raise BadPattern(f"An argument is no {kind}.")
@@ -110,14 +110,14 @@ class KeyPattern:
     start with a word, or names a field twice.
     """
 
-    def __init__(self, text: str, **kinds: Kind) -> None:
+    def __init__(self, text: str, **kinds: ArgumentType) -> None:
         self.text = text
         self._segments = tuple(text.split(":"))
         names = [match[1] for part in self._segments if (match := _FIELD.fullmatch(part))]
         if len(set(names)) != len(names) or not set(kinds) <= set(names):
             raise BadPattern(f"{text!r} must name each of its fields once.")
-        self.kinds: Mapping[str, Kind] = MappingProxyType(
-            {name: kinds.get(name, Kind.TEXT) for name in names}
+        self.kinds: Mapping[str, ArgumentType] = MappingProxyType(
+            {name: kinds.get(name, ArgumentType.TEXT) for name in names}
         )
         # Checking and escaping cost more than finding what they gave the last time.
         self._built = lru_cache(maxsize=BUILT_KEYS_KEPT)(self._build)
@@ -181,12 +181,12 @@ class KeyPattern:
 
     def _normal(self, arguments: Mapping[str, str]) -> dict[str, str]:
         return {
-            name: value.lower() if self.kinds[name] is Kind.EMAIL else value
+            name: value.lower() if self.kinds[name] is ArgumentType.EMAIL else value
             for name, value in arguments.items()
         }
 
     @cached_property
-    def _forms(self) -> tuple[str | Kind, ...]:
+    def _forms(self) -> tuple[str | ArgumentType, ...]:
         return tuple(
             self.kinds[match[1]] if (match := _FIELD.fullmatch(part)) else part
             for part in self._segments
@@ -204,12 +204,12 @@ class KeyPattern:
         )
 
 
-def _may_be_equal(one: str | Kind, another: str | Kind) -> bool:
-    if isinstance(one, Kind) and isinstance(another, Kind):
-        return (one is Kind.EMAIL) == (another is Kind.EMAIL)
-    if isinstance(one, Kind):
+def _may_be_equal(one: str | ArgumentType, another: str | ArgumentType) -> bool:
+    if isinstance(one, ArgumentType) and isinstance(another, ArgumentType):
+        return (one is ArgumentType.EMAIL) == (another is ArgumentType.EMAIL)
+    if isinstance(one, ArgumentType):
         return _SEGMENTS[one].fullmatch(another) is not None
-    if isinstance(another, Kind):
+    if isinstance(another, ArgumentType):
         return _SEGMENTS[another].fullmatch(one) is not None
     return one == another
 

@@ -9,13 +9,19 @@ from typing import Any
 
 from cache_layer.cache import Cache
 from cache_layer.counters import Count
-from cache_layer.entries.entries import Held
+from cache_layer.entries.entries import HeldEntry
 from cache_layer.errors import UnreadableEntry
 from cache_layer.models import CacheInvalidation, ValidationRun
-from cache_layer.operating.host import CacheAccess
-from cache_layer.operating.manual_invalidation import EVERYTHING, FAMILY, KEYS, PATTERN, Asked
+from cache_layer.operating.host import CacheHost
+from cache_layer.operating.manual_invalidation import (
+    EVERYTHING,
+    FAMILY,
+    KEYS,
+    PATTERN,
+    InvalidationRequest,
+)
 from cache_layer.operating.redaction import masked, pretty
-from cache_layer.operating.report import CacheNumbers, FamilyNumbers, MinuteNumbers, numbers_of
+from cache_layer.operating.report import CacheReport, FamilyReport, MinuteReport, report_of
 
 LATEST = 12
 LATEST_RUNS = 15  # the families of one whole comparison, and some before it
@@ -70,9 +76,9 @@ class Found:
     value: str
 
 
-def overview(access: CacheAccess, now: datetime) -> dict[str, Any]:
+def overview(access: CacheHost, now: datetime) -> dict[str, Any]:
     """Return what the page always shows."""
-    numbers = numbers_of(access.cache, now)
+    numbers = report_of(access.cache, now)
     return {
         "numbers": numbers,
         "state": state_of(numbers),
@@ -93,7 +99,7 @@ def overview(access: CacheAccess, now: datetime) -> dict[str, Any]:
     }
 
 
-def state_of(numbers: CacheNumbers) -> tuple[str, str]:
+def state_of(numbers: CacheReport) -> tuple[str, str]:
     """Return how the cache is, as a tone and a sentence."""
     if not numbers.enabled:
         return "off", "Switched off (CACHE_ENABLED): every read goes to HubSpot."
@@ -114,7 +120,7 @@ def percent_of(part: int, whole: int) -> int:
     return min(100, round(100 * part / whole))
 
 
-def family_row(family: FamilyNumbers) -> dict[str, Any]:
+def family_row(family: FamilyReport) -> dict[str, Any]:
     counts = {str(count): number for count, number in family.counts.items()}
     return {
         "name": family.name,
@@ -128,13 +134,13 @@ def family_row(family: FamilyNumbers) -> dict[str, Any]:
     }
 
 
-def bars(minutes: Sequence[MinuteNumbers]) -> tuple[Bar, ...]:
+def bars(minutes: Sequence[MinuteReport]) -> tuple[Bar, ...]:
     """Return the minutes as bars, misses upon hits, the busiest as high as the chart."""
     busiest = max((minute.hits + minute.misses for minute in minutes), default=0) or 1
     return tuple(_bar(index, minute, busiest) for index, minute in enumerate(minutes))
 
 
-def _bar(index: int, minute: MinuteNumbers, busiest: int) -> Bar:
+def _bar(index: int, minute: MinuteReport, busiest: int) -> Bar:
     hits_height = CHART_HEIGHT * minute.hits / busiest
     misses_height = CHART_HEIGHT * minute.misses / busiest
     return Bar(
@@ -190,7 +196,7 @@ def what(scope: str, named: Sequence[str]) -> str:
     return f"{scope}: {masked(', '.join(named[:NAMES_SHOWN]))}{more}"
 
 
-def described(asked: Asked) -> str:
+def described(asked: InvalidationRequest) -> str:
     """Return what is about to go, as the end of a sentence."""
     names = ", ".join(asked.named)
     phrases = {
@@ -202,7 +208,7 @@ def described(asked: Asked) -> str:
     return phrases.get(asked.scope, f"all that shows the {asked.scope} {names}")
 
 
-def found(key: str, held: Held) -> Found:
+def found(key: str, held: HeldEntry) -> Found:
     """Return a held entry as it is shown to whoever looked it up."""
     try:
         value = pretty(held.value())

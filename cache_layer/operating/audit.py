@@ -18,8 +18,14 @@ from django.db import models, transaction
 from cache_layer.coherence.invalidation import Invalidation
 from cache_layer.errors import BackendUnavailable
 from cache_layer.models import CacheInvalidation, ValidationRun
-from cache_layer.operating.host import CacheAccess
-from cache_layer.operating.validation import DEFAULT_SAMPLE, Progress, Report, Validator, Verdict
+from cache_layer.operating.host import CacheHost
+from cache_layer.operating.validation import (
+    DEFAULT_SAMPLE,
+    Comparison,
+    Progress,
+    ValidationReport,
+    Validator,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +50,7 @@ def note_invalidation(invalidation: Invalidation) -> None:
 
 
 def validate(
-    access: CacheAccess,
+    access: CacheHost,
     *,
     who: str,
     sample: int | None = DEFAULT_SAMPLE,
@@ -52,7 +58,7 @@ def validate(
     families: Collection[str] | None = None,
     progress: Progress | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> Report:
+) -> ValidationReport:
     """Run a validation, write it down and return its report; raises BadPattern for a family that is
     none, and BackendUnavailable."""
     run = ValidationRun(at=datetime.now(UTC), who=who, duration_s=0.0)
@@ -72,13 +78,13 @@ def validate(
     return report
 
 
-def _numbers(report: Report) -> dict[str, Any]:
+def _numbers(report: ValidationReport) -> dict[str, Any]:
     return {
-        "sampled": sum(report.total(verdict) for verdict in Verdict),
+        "sampled": sum(report.total(verdict) for verdict in Comparison),
         "drifted": len(report.drifts),
         "repaired": sum(drift.repaired for drift in report.drifts),
-        "skipped": report.total(Verdict.SKIPPED),
-        "unknown": report.total(Verdict.UNKNOWN),
+        "skipped": report.total(Comparison.SKIPPED),
+        "unknown": report.total(Comparison.UNKNOWN),
         "by_family": {name: dict(verdicts) for name, verdicts in report.by_family.items()},
     }
 

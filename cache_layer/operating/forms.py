@@ -6,8 +6,8 @@ from typing import Any
 
 from django import forms
 
-from cache_layer.operating.host import CacheAccess
-from cache_layer.operating.manual_invalidation import EVERYTHING, KEYS, Asked, scopes
+from cache_layer.operating.host import CacheHost
+from cache_layer.operating.manual_invalidation import EVERYTHING, KEYS, InvalidationRequest, scopes
 from cache_layer.operating.validation import DEFAULT_SAMPLE
 
 LARGEST_SAMPLE = 1000
@@ -39,19 +39,19 @@ class InvalidateForm(forms.Form):
     reason = forms.CharField(max_length=200, required=False)
     confirmed = forms.BooleanField(required=False)
 
-    def __init__(self, access: CacheAccess, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, access: CacheHost, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["scope"] = forms.ChoiceField(
             choices=[(scope, scope) for scope in scopes(access)],
             error_messages={"invalid_choice": "There is no such way to name entries."},
         )
 
-    def asked(self) -> Asked:
+    def asked(self) -> InvalidationRequest:
         """Return what the valid form asks for; keys are named one a line."""
         scope, text = self.cleaned_data["scope"], self.cleaned_data["named"]
         if scope == EVERYTHING:
-            return Asked(scope=scope)
+            return InvalidationRequest(scope=scope)
         if scope == KEYS:
             lines = (line.strip() for line in text.splitlines())
-            return Asked(scope=scope, named=tuple(line for line in lines if line))
-        return Asked(scope=scope, named=(text,))
+            return InvalidationRequest(scope=scope, named=tuple(line for line in lines if line))
+        return InvalidationRequest(scope=scope, named=(text,))

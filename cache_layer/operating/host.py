@@ -1,6 +1,6 @@
 """What the cache's page and command are given by the application whose cache it is.
 
-The setting `CACHE_ACCESS` names a callable without arguments that returns a `CacheAccess`: this
+The setting `CACHE_HOST` names a callable without arguments that returns a `CacheHost`: this
 package knows neither whose objects it holds nor how to ask for them anew.
 """
 
@@ -23,7 +23,7 @@ class TruthUnavailable(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Check:
+class SelfTestCheck:
     """One thing the self-test tried: what, whether it held, and what was seen."""
 
     name: str
@@ -32,7 +32,7 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CacheAccess:
+class CacheHost:
     """One process's cache, and what only its application knows.
 
     `subjects` maps a word for a kind of object ("student") to the tags of all that shows the one
@@ -44,10 +44,10 @@ class CacheAccess:
     cache: Cache
     subjects: Mapping[str, TagsOf]
     load_context: Callable[[], Any]
-    self_test: Callable[[], Sequence[Check]]
+    self_test: Callable[[], Sequence[SelfTestCheck]]
 
 
-def cache_access() -> CacheAccess:
+def cache_host() -> CacheHost:
     """Return this process's access, from the callable that the setting names."""
-    access: CacheAccess = import_string(settings.CACHE_ACCESS)()
+    access: CacheHost = import_string(settings.CACHE_HOST)()
     return access

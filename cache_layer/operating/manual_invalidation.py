@@ -11,13 +11,13 @@ from cache_layer.coherence.invalidation import Invalidation
 from cache_layer.counters import Cause
 from cache_layer.entries.keys import LONGEST_KEY
 from cache_layer.errors import BadPattern
-from cache_layer.operating.host import CacheAccess
+from cache_layer.operating.host import CacheHost
 
 KEYS, PATTERN, FAMILY, EVERYTHING = "keys", "pattern", "family", "all"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
+class InvalidationRequest:
     """What is to go: a scope, which is one of the words above or one of the access's subjects, and
     what of it, which is nothing for everything."""
 
@@ -25,12 +25,12 @@ class Asked:
     named: tuple[str, ...] = ()
 
 
-def scopes(access: CacheAccess) -> tuple[str, ...]:
+def scopes(access: CacheHost) -> tuple[str, ...]:
     """Return every scope there is."""
     return (KEYS, PATTERN, FAMILY, *access.subjects, EVERYTHING)
 
 
-def preview(access: CacheAccess, asked: Asked) -> int:
+def preview(access: CacheHost, asked: InvalidationRequest) -> int:
     """Return how many entries would go now; raises BadPattern, BackendUnavailable."""
     invalidation = access.cache.invalidation
     if asked.scope == EVERYTHING:
@@ -44,7 +44,9 @@ def preview(access: CacheAccess, asked: Asked) -> int:
     return invalidation.preview_tags(_tags(access, asked))
 
 
-def remove(access: CacheAccess, asked: Asked, *, who: str, reason: str = "") -> Invalidation:
+def remove(
+    access: CacheHost, asked: InvalidationRequest, *, who: str, reason: str = ""
+) -> Invalidation:
     """Remove the entries and return what went; raises BadPattern. What the backend could not be
     told is delivered later, see `Invalidation.delivered`."""
     invalidation = access.cache.invalidation
@@ -61,7 +63,7 @@ def remove(access: CacheAccess, asked: Asked, *, who: str, reason: str = "") -> 
     return invalidation.by_tags(tags, cause=Cause.FORCED, who=who, reason=reason, scope=asked.scope)
 
 
-def _known_keys(access: CacheAccess, asked: Asked) -> tuple[str, ...]:
+def _known_keys(access: CacheHost, asked: InvalidationRequest) -> tuple[str, ...]:
     strangers = [key for key in asked.named if access.cache.catalogue.of_key(key) is None]
     if strangers:
         raise BadPattern(f"{', '.join(map(repr, strangers))}: no key of any family looks so.")
@@ -70,7 +72,7 @@ def _known_keys(access: CacheAccess, asked: Asked) -> tuple[str, ...]:
     return asked.named
 
 
-def _one(asked: Asked) -> str:
+def _one(asked: InvalidationRequest) -> str:
     if len(asked.named) != 1 or not asked.named[0]:
         raise BadPattern(f"Name one {asked.scope}.")
     if len(asked.named[0]) > LONGEST_KEY:
@@ -78,7 +80,7 @@ def _one(asked: Asked) -> str:
     return asked.named[0]
 
 
-def _tags(access: CacheAccess, asked: Asked) -> frozenset[str]:
+def _tags(access: CacheHost, asked: InvalidationRequest) -> frozenset[str]:
     if asked.scope not in access.subjects:
         raise BadPattern(f"{asked.scope!r} is none of {', '.join(scopes(access))}.")
     return access.subjects[asked.scope](_one(asked))

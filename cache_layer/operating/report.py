@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 
 from cache_layer.backends.base import Size
 from cache_layer.cache import Cache
-from cache_layer.counters import MINUTES_KEPT, Count, Minute, Snapshot
+from cache_layer.counters import MINUTES_KEPT, Count, CountersSnapshot, Minute
 from cache_layer.errors import BackendUnavailable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FamilyNumbers:
+class FamilyReport:
     """One family: entries and bytes held now, counts since the start, and the last hour's rate."""
 
     name: str
@@ -30,7 +30,7 @@ class FamilyNumbers:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MinuteNumbers:
+class MinuteReport:
     """A minute of the last hour."""
 
     at: datetime
@@ -39,7 +39,7 @@ class MinuteNumbers:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CacheNumbers:
+class CacheReport:
     """The whole cache. `available` says whether the backend could be asked what it holds;
     `delivered` whether it has heard of every invalidation. Rates are from 0 to 1, None before the
     first look-up."""
@@ -57,21 +57,21 @@ class CacheNumbers:
     counts: Mapping[Count, int]
     hit_rate: float | None
     hour_hit_rate: float | None
-    families: tuple[FamilyNumbers, ...]
-    minutes: tuple[MinuteNumbers, ...]
+    families: tuple[FamilyReport, ...]
+    minutes: tuple[MinuteReport, ...]
     refused: Mapping[str, int]
     invalidations: Mapping[str, int]
     errors: Mapping[str, int]
 
 
-def numbers_of(cache: Cache, now: datetime) -> CacheNumbers:
+def report_of(cache: Cache, now: datetime) -> CacheReport:
     """Return the numbers now; a backend that does not answer has none, and says so."""
     try:
         size, available = cache.backend.size(), True
     except BackendUnavailable:
         size, available = Size(entries={}, payload_bytes={}), False
     seen = cache.stats.snapshot()
-    return CacheNumbers(
+    return CacheReport(
         enabled=cache.config.enabled,
         backend=cache.backend.name,
         shared=cache.backend.shared,
@@ -93,8 +93,8 @@ def numbers_of(cache: Cache, now: datetime) -> CacheNumbers:
     )
 
 
-def _family(name: str, size: Size, seen: Snapshot) -> FamilyNumbers:
-    return FamilyNumbers(
+def _family(name: str, size: Size, seen: CountersSnapshot) -> FamilyReport:
+    return FamilyReport(
         name=name,
         entries=size.entries.get(name, 0),
         payload_bytes=size.payload_bytes.get(name, 0),
@@ -120,13 +120,13 @@ def _hour_hit_rate(minutes: tuple[Minute, ...], family: str | None) -> float | N
     return sums[Count.HITS] / looked_up if looked_up > 0 else None
 
 
-def _last_hour(minutes: tuple[Minute, ...], now: datetime) -> tuple[MinuteNumbers, ...]:
+def _last_hour(minutes: tuple[Minute, ...], now: datetime) -> tuple[MinuteReport, ...]:
     """Return each of the last sixty minutes, the quiet ones too."""
     known = {minute.at: _sums(minute, None) for minute in minutes}
     this_minute = now.replace(second=0, microsecond=0)
     all_minutes = [this_minute - timedelta(minutes=ago) for ago in range(MINUTES_KEPT)]
     return tuple(
-        MinuteNumbers(at=at, hits=sums[Count.HITS], misses=sums[Count.MISSES])
+        MinuteReport(at=at, hits=sums[Count.HITS], misses=sums[Count.MISSES])
         for at in reversed(all_minutes)
         for sums in [known.get(at, Counter())]
     )

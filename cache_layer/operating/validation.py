@@ -19,7 +19,7 @@ from cache_layer.backends.base import Lookup, Ticket
 from cache_layer.cache import Cache
 from cache_layer.coherence.guarded_store import Fresh
 from cache_layer.counters import Cause, Count
-from cache_layer.entries.entries import Held, Loaded
+from cache_layer.entries.entries import HeldEntry, Loaded
 from cache_layer.entries.families import Family, Loads
 from cache_layer.entries.keys import Key
 from cache_layer.errors import UnreadableEntry
@@ -29,7 +29,7 @@ DEFAULT_SAMPLE = 10
 BATCH = 100
 
 
-class Verdict(StrEnum):
+class Comparison(StrEnum):
     """What came of comparing one entry."""
 
     SAME = "same"
@@ -39,7 +39,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"  # the truth could not be asked
 
 
-DRIFTED = frozenset({Verdict.DIFFERS, Verdict.GONE})
+DRIFTED = frozenset({Comparison.DIFFERS, Comparison.GONE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Drift:
 
     family: str
     key: str
-    verdict: Verdict
+    verdict: Comparison
     age_s: float
     difference: str
     """Where it was wrong, in a few words that hold no e-mail; see `redaction`."""
@@ -56,13 +56,13 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class ValidationReport:
     """How many entries came to which verdict, by family, and each drift."""
 
-    by_family: Mapping[str, Mapping[Verdict, int]]
+    by_family: Mapping[str, Mapping[Comparison, int]]
     drifts: tuple[Drift, ...]
 
-    def total(self, verdict: Verdict) -> int:
+    def total(self, verdict: Comparison) -> int:
         return sum(verdicts.get(verdict, 0) for verdicts in self.by_family.values())
 
     @property
@@ -72,7 +72,7 @@ class Report:
     @property
     def complete(self) -> bool:
         """Whether the truth answered for every entry it was asked about."""
-        return self.total(Verdict.UNKNOWN) == 0
+        return self.total(Comparison.UNKNOWN) == 0
 
 
 Progress = Callable[[str, int, int], None]
@@ -82,8 +82,8 @@ Progress = Callable[[str, int, int], None]
 @dataclass(frozen=True, slots=True)
 class _Compared:
     key: Key
-    held: Held
-    verdict: Verdict
+    held: HeldEntry
+    verdict: Comparison
     fresh: Loaded[Any] | None
 
 
@@ -104,15 +104,15 @@ class Validator:
         repair: bool = True,
         families: Collection[str] | None = None,
         progress: Progress | None = None,
-    ) -> Report:
+    ) -> ValidationReport:
         """Compare `sample` entries of every family, or all of them when it is None, and return the
         report; with `families` only of those. Raises BadPattern for a family that is none, and
         BackendUnavailable. `context` goes to the loaders; make it one that tells those built from
         other families to load those anew, or the cache is compared with itself."""
-        by_family: dict[str, Mapping[Verdict, int]] = {}
+        by_family: dict[str, Mapping[Comparison, int]] = {}
         drifts: list[Drift] = []
         for family, keys in self._picked(sample, families):
-            verdicts: Counter[Verdict] = Counter()
+            verdicts: Counter[Comparison] = Counter()
             for start in range(0, len(keys), BATCH):
                 for compared, repaired in self._checked(
                     family, keys[start : start + BATCH], context, repair=repair
@@ -124,7 +124,7 @@ class Validator:
                     progress(family.name, min(start + BATCH, len(keys)), len(keys))
             by_family[family.name] = dict(verdicts)
             self._stats.add(Count.DRIFTS, family.name, sum(verdicts[v] for v in DRIFTED))
-        return Report(by_family=by_family, drifts=tuple(drifts))
+        return ValidationReport(by_family=by_family, drifts=tuple(drifts))
 
     def _picked(
         self, sample: int | None, names: Collection[str] | None
@@ -190,17 +190,17 @@ def _compared(
     still = after.held.get(key.text)
     fresh = loads.loaded.get(key)
     if still is None or still.stamp != held.stamp:
-        verdict = Verdict.SKIPPED
+        verdict = Comparison.SKIPPED
     elif fresh is not None:
-        verdict = Verdict.SAME if _same(family, held, fresh) else Verdict.DIFFERS
+        verdict = Comparison.SAME if _same(family, held, fresh) else Comparison.DIFFERS
     elif key in loads.absent:
-        verdict = Verdict.GONE
+        verdict = Comparison.GONE
     else:
-        verdict = Verdict.UNKNOWN
+        verdict = Comparison.UNKNOWN
     return _Compared(key, held, verdict, fresh)
 
 
-def _same(family: Family[Any, Any], held: Held, fresh: Loaded[Any]) -> bool:
+def _same(family: Family[Any, Any], held: HeldEntry, fresh: Loaded[Any]) -> bool:
     try:
         return family.same(held.value(), fresh.value)
     except UnreadableEntry:

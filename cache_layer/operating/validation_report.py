@@ -8,22 +8,22 @@ from collections.abc import Iterable
 from typing import Any
 
 from cache_layer.operating.redaction import masked
-from cache_layer.operating.validation import DRIFTED, Report, Verdict
+from cache_layer.operating.validation import DRIFTED, Comparison, ValidationReport
 
 _COUNTED = ("sampled", "same", "drifted", "repaired", "skipped", "unknown")
 
 
-def as_json(report: Report) -> dict[str, Any]:
+def as_json(report: ValidationReport) -> dict[str, Any]:
     """Return the report: sums, sums by family, and each drift."""
     repaired = Counter(drift.family for drift in report.drifts if drift.repaired)
     by_family = {
         name: {
             "sampled": sum(verdicts.values()),
-            "same": verdicts.get(Verdict.SAME, 0),
+            "same": verdicts.get(Comparison.SAME, 0),
             "drifted": sum(verdicts.get(verdict, 0) for verdict in DRIFTED),
             "repaired": repaired[name],
-            "skipped": verdicts.get(Verdict.SKIPPED, 0),
-            "unknown": verdicts.get(Verdict.UNKNOWN, 0),
+            "skipped": verdicts.get(Comparison.SKIPPED, 0),
+            "unknown": verdicts.get(Comparison.UNKNOWN, 0),
         }
         for name, verdicts in report.by_family.items()
     }

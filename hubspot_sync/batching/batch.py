@@ -25,7 +25,7 @@ from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.fan_out import FanOut
 from hubspot_sync.wire.transport import Answer, Request, Transport
-from hubspot_sync.wire.verdicts import Kind, members
+from hubspot_sync.wire.verdicts import Meaning, members
 
 READ_LIMIT: Final = 100
 READ_WITH_HISTORY_LIMIT: Final = 50
@@ -319,7 +319,7 @@ def _by_key(keys: Sequence[str], answer: Answer, id_property: str | None) -> Man
         for member in members(answer.body)
         for one in member.ids
     }
-    absent = {key for key, member in named.items() if member.verdict.kind is Kind.MISSING}
+    absent = {key for key, member in named.items() if member.verdict.kind is Meaning.MISSING}
     missing = {key for key in keys if key in absent and key not in found}
     unknown = {
         key: named[key].error if key in named else _left_out(answer)
@@ -342,7 +342,7 @@ def _archived(keys: Sequence[str], answer: Answer) -> Many[None]:
     unknown = {
         key: named[key].error
         for key in keys
-        if key in named and named[key].verdict.kind is not Kind.MISSING
+        if key in named and named[key].verdict.kind is not Meaning.MISSING
     }
     return Many(found=dict.fromkeys(key for key in keys if key not in unknown), unknown=unknown)
 
@@ -356,7 +356,7 @@ def _creations(sent: Sequence[NewRecord], answer: Answer) -> Mapping[str, Create
         for trace_id in member.trace_ids:
             if waiting.pop(trace_id, None) is not None:
                 # MISSING: a record it should be linked to does not exist.
-                refused = member.verdict.kind in {Kind.REFUSED, Kind.MISSING}
+                refused = member.verdict.kind in {Meaning.REFUSED, Meaning.MISSING}
                 outcomes[trace_id] = (NotCreated if refused else Unclear)(member.error)
     nameless: list[RawRecord] = []
     for result in answer.results:

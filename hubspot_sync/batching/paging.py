@@ -18,7 +18,7 @@ from hubspot_sync.errors import HubSpotError, Unavailable
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.transport import Answer, Request, Transport
-from hubspot_sync.wire.verdicts import JsonObject, Kind, members
+from hubspot_sync.wire.verdicts import JsonObject, Meaning, members
 
 SEARCH_PAGE = 200
 
@@ -146,7 +146,7 @@ def _pages(
             linked = [str(one["toObjectId"]) for one in result.get("to", ()) if "toObjectId" in one]
             yield from_id, linked, _next_cursor(result)
     for member in members(answer.body):
-        if member.verdict.kind is Kind.ZERO:
+        if member.verdict.kind is Meaning.ZERO:
             yield from ((from_id, [], None) for from_id in member.ids if from_id in asked)
 
 
@@ -155,7 +155,7 @@ def _failed_members(answer: Answer, asked: Mapping[str, str | None]) -> dict[str
     return {
         from_id: member.error
         for member in members(answer.body)
-        if member.verdict.kind is not Kind.ZERO
+        if member.verdict.kind is not Meaning.ZERO
         for from_id in member.ids
         if from_id in asked
     }

@@ -20,11 +20,11 @@ from django.utils import timezone
 
 from cache_layer import Cause
 from hubspot_sync.inbox.effects import Effect, effect_of
-from hubspot_sync.inbox.events import Ref, Thing, read_event
+from hubspot_sync.inbox.events import ObjectKind, RecordRef, read_event
 from hubspot_sync.inbox.inbox import Claimed, Inbox
 from hubspot_sync.inbox.models import WebhookEvent
-from hubspot_sync.inbox.observers import Observers, Outcome
-from hubspot_sync.inbox.portal_links import Linked, ask_links
+from hubspot_sync.inbox.observers import EventObservers, EventOutcome
+from hubspot_sync.inbox.portal_links import PortalLinks, ask_links
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.cached_portal import CachedPortal
 from hubspot_sync.reading.portal_reads import PortalReads
@@ -54,7 +54,7 @@ class Work:
 
 
 @dataclass(slots=True)
-class Done:
+class ApplyResult:
     """What applying did, in rows; and the exams it asked to be recounted."""
 
     applied: int = 0
@@ -63,7 +63,7 @@ class Done:
     exam_ids: set[str] = field(default_factory=set)
 
 
-class Applying:
+class Applier:
     """Takes up what waits.
 
     `request_recounts` is called inside a transaction: it writes down which exams are to be
@@ -78,7 +78,7 @@ class Applying:
         cached: CachedPortal,
         hubspot: PortalReads,
         inbox: Inbox,
-        observers: Observers,
+        observers: EventObservers,
         request_recounts: RequestRecounts,
         exams_of_bookings: ExamsOfBookings = no_journal,
         now: Callable[[], datetime] = timezone.now,
@@ -92,10 +92,10 @@ class Applying:
         self._exams_of_bookings = exams_of_bookings
         self._now = now
 
-    def apply_waiting(self, *, only_heard: bool = False) -> Done:
+    def apply_waiting(self, *, only_heard: bool = False) -> ApplyResult:
         """Apply all that waits and is due; raise Django's database errors. `only_heard` leaves out
         what the cache still has to hear of: for a process whose cache answers no readers."""
-        done = Done()
+        done = ApplyResult()
         while True:
             claimed = self._inbox.claim(MOST_AT_ONCE, only_heard=only_heard)
             if len(claimed.rows) == 0:
@@ -103,7 +103,7 @@ class Applying:
                 return done
             self._apply(claimed, claimed.rows, done)
 
-    def _apply(self, claimed: Claimed, rows: Sequence[WebhookEvent], done: Done) -> None:
+    def _apply(self, claimed: Claimed, rows: Sequence[WebhookEvent], done: ApplyResult) -> None:
         """Apply rows together; where that fails, halve them until the one is found that cannot be
         applied."""
         try:
@@ -119,7 +119,9 @@ class Applying:
             for part in (rows[:half], rows[half:]):
                 self._apply(claimed, part, done)
 
-    def _apply_together(self, claimed: Claimed, rows: Sequence[WebhookEvent], done: Done) -> None:
+    def _apply_together(
+        self, claimed: Claimed, rows: Sequence[WebhookEvent], done: ApplyResult
+    ) -> None:
         work = [Work(row, self._effect(row)) for row in rows]
         self._invalidate(claimed, work)
         known, linked = self._ask(work)
@@ -131,7 +133,7 @@ class Applying:
             self._inbox.applied(claimed, ready)
         done.exam_ids |= exam_ids
         done.applied += len(ready)
-        self._observers.tell(Outcome.APPLIED, len(ready), self._delays(ready))
+        self._observers.tell(EventOutcome.APPLIED, len(ready), self._delays(ready))
         self._put_back(claimed, [one for one in work if one.error != ""], done)
 
     def _effect(self, row: WebhookEvent) -> Effect:
@@ -149,7 +151,7 @@ class Applying:
         for one in unheard:
             one.error = NOT_HEARD
 
-    def _ask(self, work: Sequence[Work]) -> tuple[Mapping[str, str], Linked]:
+    def _ask(self, work: Sequence[Work]) -> tuple[Mapping[str, str], PortalLinks]:
         """Return what our journal and HubSpot know of the bookings; restored links are dropped."""
         bookings = {id_ for one in work for id_ in one.effect.bookings}
         known = self._exams_of_bookings(bookings) if len(bookings) > 0 else {}
@@ -168,7 +170,7 @@ class Applying:
         return known, linked
 
     def _exams(
-        self, work: Sequence[Work], known: Mapping[str, str], linked: Linked
+        self, work: Sequence[Work], known: Mapping[str, str], linked: PortalLinks
     ) -> frozenset[str]:
         """Return the exams to recount; note at each work what HubSpot could not say."""
         exam_ids: set[str] = set()
@@ -180,7 +182,11 @@ class Applying:
                 exam_ids.update(linked.exams.get(booking_id, ()))
                 if booking_id in known:
                     exam_ids.add(known[booking_id])
-            needed = [Ref(Thing.BOOKING, id_) for id_ in one.effect.bookings if one.effect.linked]
+            needed = [
+                RecordRef(ObjectKind.BOOKING, id_)
+                for id_ in one.effect.bookings
+                if one.effect.linked
+            ]
             for record in (*needed, *one.effect.restored):
                 if record in linked.unknown:
                     one.error = f"HubSpot: {linked.unknown[record].message}"
@@ -192,7 +198,7 @@ class Applying:
             return True
         return self._cached.cache.invalidation.by_tags(named, cause=Cause.WEBHOOK).delivered
 
-    def _put_back(self, claimed: Claimed, work: Sequence[Work], done: Done) -> None:
+    def _put_back(self, claimed: Claimed, work: Sequence[Work], done: ApplyResult) -> None:
         by_error: dict[str, list[WebhookEvent]] = {}
         for one in work:
             by_error.setdefault(one.error, []).append(one.row)
@@ -201,15 +207,15 @@ class Applying:
             logger.warning("%d webhook events wait for another attempt: %s", len(rows), error)
             done.failed += given_up
             done.put_back += len(rows) - given_up
-            self._observers.tell(Outcome.FAILED, given_up)
-            self._observers.tell(Outcome.PUT_BACK, len(rows) - given_up)
+            self._observers.tell(EventOutcome.FAILED, given_up)
+            self._observers.tell(EventOutcome.PUT_BACK, len(rows) - given_up)
 
     def _give_up(
-        self, claimed: Claimed, rows: Sequence[WebhookEvent], error: str, done: Done
+        self, claimed: Claimed, rows: Sequence[WebhookEvent], error: str, done: ApplyResult
     ) -> None:
         self._inbox.fail(claimed, rows, error)
         done.failed += len(rows)
-        self._observers.tell(Outcome.FAILED, len(rows))
+        self._observers.tell(EventOutcome.FAILED, len(rows))
 
     def _delays(self, rows: Sequence[WebhookEvent]) -> tuple[timedelta, ...]:
         now = self._now()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 
-from cache_layer import Held
+from cache_layer import HeldEntry
 from cache_layer.errors import UnreadableEntry
 from hubspot_sync.reading.cache_families import booking_tag
 from hubspot_sync.reading.cached_portal import CachedPortal
@@ -47,7 +47,7 @@ def exams_shown_with(
     return found
 
 
-def _linked(held: Held) -> frozenset[str]:
+def _linked(held: HeldEntry) -> frozenset[str]:
     try:
         return frozenset(held.value())
     except UnreadableEntry:

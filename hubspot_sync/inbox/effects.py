@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from hubspot_sync.inbox.events import Event, Kind, Ref, Thing
+from hubspot_sync.inbox.events import Event, EventKind, ObjectKind, RecordRef
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.cache_families import (
     booking_tag,
@@ -42,7 +42,7 @@ class Effect:
     """Bookings whose exams are to be recounted."""
     linked: bool = True
     """Whether HubSpot still knows the links of those bookings."""
-    restored: tuple[Ref, ...] = ()
+    restored: tuple[RecordRef, ...] = ()
     """Records that are back in links which have to be asked for."""
     by_subscriber: bool = False
 
@@ -59,23 +59,23 @@ class Effect:
 def effect_of(event: Event, profile: PortalProfile) -> Effect:
     """Return what an event means; nothing for one that is unknown or about nothing of ours."""
     match event.kind:
-        case Kind.UNKNOWN:
+        case EventKind.UNKNOWN:
             return Effect()
-        case Kind.ASSOCIATION_CHANGE:
+        case EventKind.ASSOCIATION_CHANGE:
             return _of_association(event)
-        case Kind.PROPERTY_CHANGE:
+        case EventKind.PROPERTY_CHANGE:
             return _of_property(event, profile)
-        case Kind.CREATION | Kind.DELETION | Kind.RESTORE | Kind.MERGE:
+        case EventKind.CREATION | EventKind.DELETION | EventKind.RESTORE | EventKind.MERGE:
             return _of_life(event, profile)
         case _:
             assert_never(event.kind)
 
 
 # A link lives in the collection of its owner and in the entries of the other end.
-_COLLECTIONS: Mapping[tuple[Thing, Thing], Callable[[str], str]] = {
-    (Thing.CONTACT, Thing.BOOKING): contact_bookings_tag,
-    (Thing.CONTACT, Thing.ENROLLMENT): contact_enrollments_tag,
-    (Thing.EXAM, Thing.BOOKING): exam_bookings_tag,
+_COLLECTIONS: Mapping[tuple[ObjectKind, ObjectKind], Callable[[str], str]] = {
+    (ObjectKind.CONTACT, ObjectKind.BOOKING): contact_bookings_tag,
+    (ObjectKind.CONTACT, ObjectKind.ENROLLMENT): contact_enrollments_tag,
+    (ObjectKind.EXAM, ObjectKind.BOOKING): exam_bookings_tag,
 }
 
 
@@ -90,7 +90,7 @@ def _of_association(event: Event) -> Effect:
         if collection is None:
             continue
         tags |= {collection(owner.id), *_own_tags(member)}
-        if owner.thing is Thing.EXAM:
+        if owner.thing is ObjectKind.EXAM:
             exams.add(owner.id)
             bookings.add(member.id)
     return Effect(
@@ -105,10 +105,10 @@ def _of_association(event: Event) -> Effect:
 def _of_property(event: Event, profile: PortalProfile) -> Effect:
     (record,) = event.records
     tags, name = _own_tags(record), event.property_name
-    if record.thing is Thing.BOOKING and name in _booking_states(profile):
+    if record.thing is ObjectKind.BOOKING and name in _booking_states(profile):
         bookings = frozenset({record.id})
         return Effect(tags=tags, bookings=bookings, by_subscriber=event.by_subscriber)
-    if record.thing is Thing.EXAM:
+    if record.thing is ObjectKind.EXAM:
         exam = profile.exam_properties
         if name in {exam["is_active"], exam["mock_type"], exam["exam_date"]}:
             tags |= _lists(profile)
@@ -122,24 +122,24 @@ def _of_property(event: Event, profile: PortalProfile) -> Effect:
 def _of_life(event: Event, profile: PortalProfile) -> Effect:
     """Of a record that comes, goes, comes back or becomes part of another."""
     tags = frozenset().union(*(_all_tags(record, profile) for record in event.records))
-    restored = event.records if event.kind is Kind.RESTORE else ()
-    named = {thing: _ids(event, thing) for thing in (Thing.BOOKING, Thing.EXAM)}
-    bookable_again = event.kind in {Kind.RESTORE, Kind.MERGE}
+    restored = event.records if event.kind is EventKind.RESTORE else ()
+    named = {thing: _ids(event, thing) for thing in (ObjectKind.BOOKING, ObjectKind.EXAM)}
+    bookable_again = event.kind in {EventKind.RESTORE, EventKind.MERGE}
     return Effect(
         tags=tags,
-        exams=named[Thing.EXAM] if bookable_again else NOTHING,
-        bookings=named[Thing.BOOKING],
+        exams=named[ObjectKind.EXAM] if bookable_again else NOTHING,
+        bookings=named[ObjectKind.BOOKING],
         # Links to what was deleted disappear from HubSpot's answers.
-        linked=event.kind is not Kind.DELETION,
+        linked=event.kind is not EventKind.DELETION,
         restored=tuple(ref for ref in restored if ref.thing in _LINKED_THINGS),
         by_subscriber=event.by_subscriber,
     )
 
 
-_LINKED_THINGS = frozenset({Thing.CONTACT, Thing.BOOKING, Thing.EXAM})
+_LINKED_THINGS = frozenset({ObjectKind.CONTACT, ObjectKind.BOOKING, ObjectKind.EXAM})
 
 
-def _ids(event: Event, thing: Thing) -> frozenset[str]:
+def _ids(event: Event, thing: ObjectKind) -> frozenset[str]:
     return frozenset(record.id for record in event.records if record.thing is thing)
 
 
@@ -149,23 +149,23 @@ def _booking_states(profile: PortalProfile) -> set[str | None]:
     return {names["is_active"], names.get("status")}
 
 
-_OWN: Mapping[Thing, Callable[[str], str]] = {
-    Thing.CONTACT: contact_tag,
-    Thing.BOOKING: booking_tag,
-    Thing.EXAM: exam_tag,
-    Thing.ENROLLMENT: enrollment_tag,
+_OWN: Mapping[ObjectKind, Callable[[str], str]] = {
+    ObjectKind.CONTACT: contact_tag,
+    ObjectKind.BOOKING: booking_tag,
+    ObjectKind.EXAM: exam_tag,
+    ObjectKind.ENROLLMENT: enrollment_tag,
 }
 
 
-def _own_tags(record: Ref) -> frozenset[str]:
+def _own_tags(record: RecordRef) -> frozenset[str]:
     tag = _OWN.get(record.thing)
     return NOTHING if tag is None else frozenset({tag(record.id)})
 
 
-def _all_tags(record: Ref, profile: PortalProfile) -> frozenset[str]:
-    if record.thing is Thing.CONTACT:
+def _all_tags(record: RecordRef, profile: PortalProfile) -> frozenset[str]:
+    if record.thing is ObjectKind.CONTACT:
         return tags_of_student(record.id)
-    if record.thing is Thing.EXAM:
+    if record.thing is ObjectKind.EXAM:
         return tags_of_exam(record.id, profile)
     return _own_tags(record)
 
@@ -174,7 +174,7 @@ def _lists(profile: PortalProfile) -> frozenset[str]:
     return frozenset(exams_of_type_tag(mock_type.slug) for mock_type in profile.mock_types)
 
 
-def tags_of_links(record: Ref, linked: Ref) -> frozenset[str]:
+def tags_of_links(record: RecordRef, linked: RecordRef) -> frozenset[str]:
     """Return the tags of a link that is there again between a restored record and another."""
     tags = _own_tags(record) | _own_tags(linked)
     for owner, member in ((record, linked), (linked, record)):

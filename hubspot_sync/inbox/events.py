@@ -29,7 +29,7 @@ class MalformedEvents(Exception):
     """The body is no event and no array of events; the message says why, for a person."""
 
 
-class Kind(StrEnum):
+class EventKind(StrEnum):
     """What happened."""
 
     CREATION = "creation"
@@ -41,7 +41,7 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Thing(StrEnum):
+class ObjectKind(StrEnum):
     """What it happened to."""
 
     CONTACT = "contact"
@@ -52,10 +52,10 @@ class Thing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ref:
+class RecordRef:
     """A record, by kind and id."""
 
-    thing: Thing
+    thing: ObjectKind
     id: str
 
 
@@ -71,8 +71,8 @@ class Event:
     digest: str
     event_id: str
     subscription: str
-    kind: Kind
-    records: tuple[Ref, ...]
+    kind: EventKind
+    records: tuple[RecordRef, ...]
     property_name: str
     change_source: str
     by_subscriber: bool
@@ -83,10 +83,10 @@ class Event:
 
 
 # The words before the dot, besides `object`, which needs a type id.
-_WORDS = {"contact": Thing.CONTACT, "booking": Thing.BOOKING, "mockexam": Thing.EXAM}
+_WORDS = {"contact": ObjectKind.CONTACT, "booking": ObjectKind.BOOKING, "mockexam": ObjectKind.EXAM}
 # To be forgotten by law is to be deleted, as far as we are concerned.
-_KINDS = {kind.value: kind for kind in Kind if kind is not Kind.UNKNOWN}
-_KINDS["privacyDeletion"] = Kind.DELETION
+_KINDS = {kind.value: kind for kind in EventKind if kind is not EventKind.UNKNOWN}
+_KINDS["privacyDeletion"] = EventKind.DELETION
 
 _ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -114,15 +114,15 @@ def read_event(raw: Any, types: ObjectTypes) -> Event:
     if not isinstance(subscription, str) or subscription == "":
         raise MalformedEvents("Every event is an object with a subscriptionType.")
     word, _, said = subscription.partition(".")
-    kind = _KINDS.get(said, Kind.UNKNOWN)
+    kind = _KINDS.get(said, EventKind.UNKNOWN)
     thing = _thing(word, raw, types)
     records = () if thing is None else _records(kind, thing, raw, types)
-    incomplete = thing is not None and kind is not Kind.UNKNOWN and len(records) == 0
+    incomplete = thing is not None and kind is not EventKind.UNKNOWN and len(records) == 0
     return Event(
         digest=digest_of(raw),
         event_id=_text(raw, "eventId"),
         subscription=subscription,
-        kind=kind if len(records) > 0 else Kind.UNKNOWN,
+        kind=kind if len(records) > 0 else EventKind.UNKNOWN,
         records=records,
         property_name=_text(raw, "propertyName"),
         change_source=_text(raw, "changeSource"),
@@ -138,7 +138,7 @@ def digest_of(raw: Raw) -> str:
     return sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _thing(word: str, raw: Raw, types: ObjectTypes) -> Thing | None:
+def _thing(word: str, raw: Raw, types: ObjectTypes) -> ObjectKind | None:
     """Return what the event is about, or None for a word that HubSpot may have and we do not."""
     if word != "object":
         return _WORDS.get(word)
@@ -146,30 +146,34 @@ def _thing(word: str, raw: Raw, types: ObjectTypes) -> Thing | None:
     return _thing_of_type(type_id, types)
 
 
-def _thing_of_type(type_id: Any, types: ObjectTypes) -> Thing:
+def _thing_of_type(type_id: Any, types: ObjectTypes) -> ObjectKind:
     if not isinstance(type_id, str):
-        return Thing.OTHER
+        return ObjectKind.OTHER
     named = {
-        types.contacts: Thing.CONTACT,
-        types.bookings: Thing.BOOKING,
-        types.mock_exams: Thing.EXAM,
-        types.enrollments: Thing.ENROLLMENT,
+        types.contacts: ObjectKind.CONTACT,
+        types.bookings: ObjectKind.BOOKING,
+        types.mock_exams: ObjectKind.EXAM,
+        types.enrollments: ObjectKind.ENROLLMENT,
     }
-    return named.get(type_id, Thing.OTHER)
+    return named.get(type_id, ObjectKind.OTHER)
 
 
-def _records(kind: Kind, thing: Thing, raw: Raw, types: ObjectTypes) -> tuple[Ref, ...]:
+def _records(
+    kind: EventKind, thing: ObjectKind, raw: Raw, types: ObjectTypes
+) -> tuple[RecordRef, ...]:
     """Return the records, or none where one that the kind needs is not named."""
-    if kind is Kind.UNKNOWN or (kind is Kind.PROPERTY_CHANGE and _text(raw, "propertyName") == ""):
+    if kind is EventKind.UNKNOWN or (
+        kind is EventKind.PROPERTY_CHANGE and _text(raw, "propertyName") == ""
+    ):
         return ()
-    if kind is Kind.ASSOCIATION_CHANGE:
+    if kind is EventKind.ASSOCIATION_CHANGE:
         ends = [
             (_thing_of_type(raw.get(f"{end}ObjectTypeId"), types), raw.get(f"{end}ObjectId"))
             for end in ("from", "to")
         ]
         return _refs(ends)
     ids = [raw.get("objectId")]
-    if kind is Kind.MERGE:
+    if kind is EventKind.MERGE:
         merged = raw.get("mergedObjectIds")
         others = merged if isinstance(merged, list) else []
         named = [raw.get(name) for name in ("objectId", "primaryObjectId", "newObjectId")]
@@ -177,12 +181,12 @@ def _records(kind: Kind, thing: Thing, raw: Raw, types: ObjectTypes) -> tuple[Re
     return _refs([(thing, id_) for id_ in ids])
 
 
-def _refs(named: list[tuple[Thing, Any]]) -> tuple[Ref, ...]:
+def _refs(named: list[tuple[ObjectKind, Any]]) -> tuple[RecordRef, ...]:
     """HubSpot writes ids as numbers, now and then as text; no record is called 0."""
     texts = [(thing, "" if isinstance(id_, bool) else str(id_)) for thing, id_ in named]
     if any(_ID.fullmatch(text) is None or int(text) == 0 for _, text in texts):
         return ()
-    return tuple(dict.fromkeys(Ref(thing, str(int(text))) for thing, text in texts))
+    return tuple(dict.fromkeys(RecordRef(thing, str(int(text))) for thing, text in texts))
 
 
 def _by_subscriber(raw: Raw) -> bool:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 
-class Outcome(StrEnum):
+class EventOutcome(StrEnum):
     RECEIVED = "received"
     DUPLICATE = "duplicate"
     IGNORED = "ignored"
@@ -18,31 +18,31 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Handled:
+class EventsHandled:
     """So many events came to this outcome; `delays` are from when they happened until they were
     applied, of those that say when."""
 
-    outcome: Outcome
+    outcome: EventOutcome
     number: int
     delays: tuple[timedelta, ...] = ()
 
 
-Observer = Callable[[Handled], None]
+EventObserver = Callable[[EventsHandled], None]
 InboxObserver = Callable[[int], None]
 
 
 @dataclass(slots=True)
-class Observers:
+class EventObservers:
     """Those who want to hear what becomes of events, and how many wait."""
 
-    of_events: list[Observer] = field(default_factory=list)
+    of_events: list[EventObserver] = field(default_factory=list)
     of_inbox: list[InboxObserver] = field(default_factory=list)
 
-    def tell(self, outcome: Outcome, number: int, delays: tuple[timedelta, ...] = ()) -> None:
+    def tell(self, outcome: EventOutcome, number: int, delays: tuple[timedelta, ...] = ()) -> None:
         if number == 0:
             return
         for observer in self.of_events:
-            observer(Handled(outcome=outcome, number=number, delays=delays))
+            observer(EventsHandled(outcome=outcome, number=number, delays=delays))
 
     def tell_waiting(self, number: int) -> None:
         for observer in self.of_inbox:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.inbox.effects import tags_of_links
-from hubspot_sync.inbox.events import Ref, Thing
+from hubspot_sync.inbox.events import ObjectKind, RecordRef
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
@@ -21,43 +21,45 @@ Read = Callable[[Collection[str], CallContext], Many[Ids]]
 
 
 @dataclass(slots=True)
-class Linked:
+class PortalLinks:
     """`exams` of each booking; `tags` of the links that restored records are in again; `unknown` is
     what HubSpot could not say, and why."""
 
     exams: Mapping[str, Ids] = field(default_factory=dict)
     tags: set[str] = field(default_factory=set)
-    unknown: dict[Ref, HubSpotError] = field(default_factory=dict)
+    unknown: dict[RecordRef, HubSpotError] = field(default_factory=dict)
 
 
 def ask_links(
-    hubspot: PortalReads, booking_ids: Collection[str], restored: Collection[Ref]
-) -> Linked:
+    hubspot: PortalReads, booking_ids: Collection[str], restored: Collection[RecordRef]
+) -> PortalLinks:
     """Return the exams of these bookings and the links of restored records; never raises for what
     HubSpot could not answer."""
     context = CallContext(deadline=Deadline.after(ASK_S), priority=Priority.BACKGROUND)
-    linked = Linked()
+    linked = PortalLinks()
     if len(booking_ids) > 0:
         found = hubspot.booking_exams(booking_ids, context)
         linked.exams = found.found
-        linked.unknown |= {Ref(Thing.BOOKING, id_): why for id_, why in found.unknown.items()}
+        linked.unknown |= {
+            RecordRef(ObjectKind.BOOKING, id_): why for id_, why in found.unknown.items()
+        }
     for thing, other, read in _directions(hubspot):
         ids = {record.id for record in restored if record.thing is thing}
         if len(ids) == 0:
             continue
         many = read(ids, context)
-        linked.unknown |= {Ref(thing, id_): why for id_, why in many.unknown.items()}
+        linked.unknown |= {RecordRef(thing, id_): why for id_, why in many.unknown.items()}
         for id_, others in many.found.items():
             for one in others:
-                linked.tags |= tags_of_links(Ref(thing, id_), Ref(other, one))
+                linked.tags |= tags_of_links(RecordRef(thing, id_), RecordRef(other, one))
     return linked
 
 
-def _directions(hubspot: PortalReads) -> tuple[tuple[Thing, Thing, Read], ...]:
+def _directions(hubspot: PortalReads) -> tuple[tuple[ObjectKind, ObjectKind, Read], ...]:
     return (
-        (Thing.BOOKING, Thing.CONTACT, hubspot.booking_contacts),
-        (Thing.BOOKING, Thing.EXAM, hubspot.booking_exams),
-        (Thing.CONTACT, Thing.BOOKING, hubspot.contact_bookings),
-        (Thing.CONTACT, Thing.ENROLLMENT, hubspot.contact_enrollments),
-        (Thing.EXAM, Thing.BOOKING, hubspot.exam_bookings),
+        (ObjectKind.BOOKING, ObjectKind.CONTACT, hubspot.booking_contacts),
+        (ObjectKind.BOOKING, ObjectKind.EXAM, hubspot.booking_exams),
+        (ObjectKind.CONTACT, ObjectKind.BOOKING, hubspot.contact_bookings),
+        (ObjectKind.CONTACT, ObjectKind.ENROLLMENT, hubspot.contact_enrollments),
+        (ObjectKind.EXAM, ObjectKind.BOOKING, hubspot.exam_bookings),
     )

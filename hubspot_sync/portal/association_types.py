@@ -13,7 +13,7 @@ from typing import Final
 
 from hubspot_sync.errors import Refused
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.portal.required_schema import WantedLink, wanted_links
+from hubspot_sync.portal.required_schema import RequiredAssociation, wanted_links
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.transport import Request, Transport
@@ -22,7 +22,7 @@ HUBSPOTS_OWN: Final = "HUBSPOT_DEFINED"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LinkType:
+class AssociationType:
     """The unlabelled association of one direction."""
 
     type_id: int
@@ -30,28 +30,30 @@ class LinkType:
 
 
 def plain_link_types(
-    link: WantedLink, transport: Transport, context: CallContext
-) -> Sequence[LinkType]:
+    link: RequiredAssociation, transport: Transport, context: CallContext
+) -> Sequence[AssociationType]:
     """Return the unlabelled types of a direction; raises HubSpotError. A labelled one does not do:
     records may have one without the other."""
     request = Request(operation=Operation.LABELS, object_type=link.from_type, to_type=link.to_type)
     return [
-        LinkType(type_id=int(label["typeId"]), category=str(label.get("category")))
+        AssociationType(type_id=int(label["typeId"]), category=str(label.get("category")))
         for label in transport.call(request, context).results
         if label.get("label") is None and "typeId" in label
     ]
 
 
-class LinkTypes:
+class AssociationTypes:
     """The link types of one portal; safe to share between threads."""
 
     def __init__(self, profile: PortalProfile, transport: Transport) -> None:
-        self._links: Mapping[str, WantedLink] = {link.name: link for link in wanted_links(profile)}
+        self._links: Mapping[str, RequiredAssociation] = {
+            link.name: link for link in wanted_links(profile)
+        }
         self._transport = transport
         self._lock = threading.Lock()
-        self._known: dict[str, LinkType] = {}
+        self._known: dict[str, AssociationType] = {}
 
-    def of(self, name: str, context: CallContext) -> LinkType:
+    def of(self, name: str, context: CallContext) -> AssociationType:
         """Return the type of `name` (`"bookings->contacts"`); raises HubSpotError, Refused where
         the portal has none that fits."""
         with self._lock:
@@ -59,9 +61,9 @@ class LinkTypes:
                 self._known[name] = self._learn(self._links[name], context)
             return self._known[name]
 
-    def _learn(self, link: WantedLink, context: CallContext) -> LinkType:
+    def _learn(self, link: RequiredAssociation, context: CallContext) -> AssociationType:
         if link.from_type.startswith("0-") and link.type_id is not None:
-            return LinkType(type_id=link.type_id, category=HUBSPOTS_OWN)
+            return AssociationType(type_id=link.type_id, category=HUBSPOTS_OWN)
         for one in plain_link_types(link, self._transport, context):
             if link.type_id in (None, one.type_id):
                 return one

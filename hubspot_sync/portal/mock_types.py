@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from hubspot_sync.portal.toml_reader import TableReader
+from hubspot_sync.portal.toml_reader import TomlReader
 
 FieldKind = Literal["bool", "choice"]
 
@@ -51,7 +51,7 @@ class MockType:
 
 
 def read_mock_types(
-    tables: list[TableReader],
+    tables: list[TomlReader],
     booking_fields: Mapping[str, str],
     choices: Mapping[str, Mapping[str, str]],
 ) -> tuple[MockType, ...]:
@@ -72,7 +72,7 @@ def read_mock_types(
 
 
 def read_student_fields(
-    table: TableReader, key: str, booking_fields: Mapping[str, str]
+    table: TomlReader, key: str, booking_fields: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Return the list under `key`, whose members are booking fields that students fill in."""
     fields = table.texts(key)
@@ -85,7 +85,7 @@ def read_student_fields(
 
 
 def _read_mock_type(
-    table: TableReader,
+    table: TomlReader,
     booking_fields: Mapping[str, str],
     choices: Mapping[str, Mapping[str, str]],
 ) -> MockType:
@@ -114,7 +114,7 @@ def _read_mock_type(
 
 
 def _read_extra_fields(
-    table: TableReader,
+    table: TomlReader,
     booking_fields: Mapping[str, str],
     choices: Mapping[str, Mapping[str, str]],
 ) -> tuple[ExtraField, ...]:
@@ -137,7 +137,7 @@ def _read_extra_fields(
     )
 
 
-def _refuse_repeated(table: TableReader, key: str, text: str, seen: set[str]) -> None:
+def _refuse_repeated(table: TomlReader, key: str, text: str, seen: set[str]) -> None:
     if text and text.casefold() in seen:
         table.problem(key, f"is {text!r}, as in another mock type.")
     seen.add(text.casefold())

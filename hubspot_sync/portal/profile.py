@@ -26,7 +26,7 @@ from hubspot_sync.portal.mock_types import (
     read_mock_types,
     read_student_fields,
 )
-from hubspot_sync.portal.toml_reader import TableReader
+from hubspot_sync.portal.toml_reader import TomlReader
 
 __all__ = [
     "BookingState",
@@ -114,7 +114,7 @@ def load_profile(name_or_path: str) -> PortalProfile:
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are both ValueErrors
         raise ConfigurationError(f"HUBSPOT_PORTAL: {source} is not TOML: {error}") from error
     problems: list[str] = []
-    profile = _read_profile(source.name.removesuffix(".toml"), TableReader(values, "", problems))
+    profile = _read_profile(source.name.removesuffix(".toml"), TomlReader(values, "", problems))
     if problems:
         raise ConfigurationError("\n".join(f"{source}: {problem}" for problem in problems))
     return profile
@@ -154,7 +154,7 @@ def _source(name_or_path: str) -> Traversable:
     return Path(name_or_path)
 
 
-def _read_profile(name: str, root: TableReader) -> PortalProfile:
+def _read_profile(name: str, root: TomlReader) -> PortalProfile:
     object_types = _read_object_types(root.table("object_types"))
     contacts = _read_properties(root.table("contacts"), CONTACT_FIELDS)
     bookings = _read_properties(root.table("bookings"), BOOKING_FIELDS, OPTIONAL_BOOKING_FIELDS)
@@ -191,7 +191,7 @@ def _read_profile(name: str, root: TableReader) -> PortalProfile:
     return profile
 
 
-def _read_time_zone(root: TableReader) -> ZoneInfo:
+def _read_time_zone(root: TomlReader) -> ZoneInfo:
     name = root.text("time_zone", example="Europe/London")
     try:
         return ZoneInfo(name or "UTC")
@@ -201,7 +201,7 @@ def _read_time_zone(root: TableReader) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def _read_object_types(table: TableReader) -> ObjectTypes:
+def _read_object_types(table: TomlReader) -> ObjectTypes:
     ids = {
         key: table.text(key, TYPE_ID, "2-50158943")
         for key in ("contacts", "bookings", "mock_exams", "notes")
@@ -213,7 +213,7 @@ def _read_object_types(table: TableReader) -> ObjectTypes:
 
 
 def _read_properties(
-    table: TableReader, required: Iterable[str], optional: Iterable[str] = ()
+    table: TomlReader, required: Iterable[str], optional: Iterable[str] = ()
 ) -> dict[str, str]:
     properties = {field: table.text(field, PROPERTY_NAME, field) for field in required}
     for field in optional:
@@ -225,11 +225,11 @@ def _read_properties(
     return properties
 
 
-def _read_enrollments(table: TableReader) -> dict[str, str]:
+def _read_enrollments(table: TomlReader) -> dict[str, str]:
     return _read_properties(table, table.names)
 
 
-def _refuse_twice(table: TableReader, values: Mapping[str, str]) -> None:
+def _refuse_twice(table: TomlReader, values: Mapping[str, str]) -> None:
     first: dict[str, str] = {}
     for key, value in values.items():
         if value and value in first:
@@ -237,7 +237,7 @@ def _refuse_twice(table: TableReader, values: Mapping[str, str]) -> None:
         first.setdefault(value, key)
 
 
-def _read_unique(rules: TableReader, bookings: Mapping[str, str]) -> tuple[str, ...]:
+def _read_unique(rules: TomlReader, bookings: Mapping[str, str]) -> tuple[str, ...]:
     fields = rules.texts("unique")
     for field in fields:
         if field not in bookings:
@@ -250,7 +250,7 @@ def _read_unique(rules: TableReader, bookings: Mapping[str, str]) -> tuple[str, 
     return tuple(bookings[field] for field in fields if field in bookings)
 
 
-def _read_choices(table: TableReader, bookings: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+def _read_choices(table: TomlReader, bookings: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
     choices: dict[str, Mapping[str, str]] = {}
     for field, kind in STUDENT_FIELDS.items():
         if kind == "choice" and field in table.names:
@@ -261,7 +261,7 @@ def _read_choices(table: TableReader, bookings: Mapping[str, str]) -> dict[str, 
     return choices
 
 
-def _read_choice(table: TableReader) -> dict[str, str]:
+def _read_choice(table: TomlReader) -> dict[str, str]:
     stored = {key: table.text(key) for key in table.names}
     for key in stored:
         if PROPERTY_NAME.fullmatch(key) is None:
@@ -271,7 +271,7 @@ def _read_choice(table: TableReader) -> dict[str, str]:
 
 
 def _read_states(
-    table: TableReader, required: tuple[BookingState, ...]
+    table: TomlReader, required: tuple[BookingState, ...]
 ) -> dict[BookingState, tuple[str, ...]]:
     states: dict[BookingState, tuple[str, ...]] = {
         state: table.texts(state, required=state in required) for state in BOOKING_STATES
@@ -286,7 +286,7 @@ def _read_states(
     return states
 
 
-def _read_statuses(root: TableReader, *, has_status: bool) -> dict[BookingState, tuple[str, ...]]:
+def _read_statuses(root: TomlReader, *, has_status: bool) -> dict[BookingState, tuple[str, ...]]:
     table = root.table("booking_statuses", required=has_status)
     if not has_status:
         if table.names:
@@ -295,13 +295,13 @@ def _read_statuses(root: TableReader, *, has_status: bool) -> dict[BookingState,
     return _read_states(table, ("active", "cancelled"))
 
 
-def _read_exam_states(table: TableReader) -> tuple[str, ...]:
+def _read_exam_states(table: TomlReader) -> tuple[str, ...]:
     active = table.texts("active", required=True)
     table.finish()
     return active
 
 
-def _read_association_types(table: TableReader) -> dict[str, int]:
+def _read_association_types(table: TomlReader) -> dict[str, int]:
     for key in table.names:
         ends = key.split("->")
         if len(ends) != 2 or not set(ends) <= OBJECT_NAMES:

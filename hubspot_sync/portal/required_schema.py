@@ -14,7 +14,7 @@ from hubspot_sync.portal.profile import PortalProfile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WantedProperty:
+class RequiredProperty:
     """One property: `types` it may have, and the `values` we write, if it is an enumeration."""
 
     object_name: str
@@ -26,7 +26,7 @@ class WantedProperty:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WantedLink:
+class RequiredAssociation:
     """A direction in which records are linked; `type_id` is None where only the portal knows it."""
 
     name: str
@@ -60,7 +60,7 @@ _FIELD_TYPES: Mapping[str, tuple[str, ...]] = {
 _YES_NO_VALUES = frozenset({"true", "false"})
 
 
-def wanted_properties(profile: PortalProfile) -> tuple[WantedProperty, ...]:
+def wanted_properties(profile: PortalProfile) -> tuple[RequiredProperty, ...]:
     """Return every property the profile names, once."""
     types = profile.object_types
     wanted = [
@@ -71,7 +71,7 @@ def wanted_properties(profile: PortalProfile) -> tuple[WantedProperty, ...]:
     ]
     if types.enrollments is not None:
         wanted.extend(
-            WantedProperty(
+            RequiredProperty(
                 object_name="enrollments", object_type=types.enrollments, name=name, types=_ANY
             )
             for name in profile.enrollment_properties.values()
@@ -79,7 +79,7 @@ def wanted_properties(profile: PortalProfile) -> tuple[WantedProperty, ...]:
     return tuple(wanted)
 
 
-def wanted_links(profile: PortalProfile) -> tuple[WantedLink, ...]:
+def wanted_links(profile: PortalProfile) -> tuple[RequiredAssociation, ...]:
     """Return every direction we read or write."""
     types = profile.object_types
     ends = [
@@ -99,7 +99,7 @@ def wanted_links(profile: PortalProfile) -> tuple[WantedLink, ...]:
         ends.append(("contacts", "enrollments"))
         ids["enrollments"] = types.enrollments
     return tuple(
-        WantedLink(
+        RequiredAssociation(
             name=f"{start}->{end}",
             from_type=ids[start],
             to_type=ids[end],
@@ -120,9 +120,9 @@ def wanted_object_types(profile: PortalProfile) -> Mapping[str, str]:
     return {name: type_id for name, type_id in all_types.items() if type_id.startswith("2-")}
 
 
-def _credits(profile: PortalProfile) -> Iterable[WantedProperty]:
+def _credits(profile: PortalProfile) -> Iterable[RequiredProperty]:
     for name in profile.credit_properties:
-        yield WantedProperty(
+        yield RequiredProperty(
             object_name="contacts",
             object_type=profile.object_types.contacts,
             name=name,
@@ -132,11 +132,11 @@ def _credits(profile: PortalProfile) -> Iterable[WantedProperty]:
 
 def _of_object(
     profile: PortalProfile, object_name: str, object_type: str, properties: Mapping[str, str]
-) -> Iterable[WantedProperty]:
+) -> Iterable[RequiredProperty]:
     written = _written_values(profile, object_name)
     for field, name in properties.items():
         values = written.get(field, ())
-        yield WantedProperty(
+        yield RequiredProperty(
             object_name=object_name,
             object_type=object_type,
             name=name,

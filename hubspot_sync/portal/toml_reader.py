@@ -1,6 +1,6 @@
 """Reading a TOML table strictly: every wrong key is noted with its dotted name, none stops the rest.
 
-A `TableReader` hands out typed values and writes what is wrong into a shared list of sentences; a
+A `TomlReader` hands out typed values and writes what is wrong into a shared list of sentences; a
 value that was wrong comes back empty, so that the reading goes on and a profile's author sees all
 mistakes at once. It knows nothing of portals.
 """
@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 
 
-class TableReader:
+class TomlReader:
     """One table of a TOML file, with the dotted name it has there."""
 
     def __init__(self, values: Mapping[str, object], name: str, problems: list[str]) -> None:
@@ -69,7 +69,7 @@ class TableReader:
                 self.problem(key, f"wants a whole number above 0, not {value!r}.")
         return numbers
 
-    def table(self, key: str, *, required: bool = True) -> TableReader:
+    def table(self, key: str, *, required: bool = True) -> TomlReader:
         """Return the table under `key`, an empty one where it is absent or wrong."""
         value = self._take(key)
         if value is None and required:
@@ -77,9 +77,9 @@ class TableReader:
         if value is not None and not isinstance(value, dict):
             self.problem(key, f"wants a table, not {value!r}.")
         values = value if isinstance(value, dict) else {}
-        return TableReader(values, self.dotted(key), self._problems)
+        return TomlReader(values, self.dotted(key), self._problems)
 
-    def tables(self, key: str) -> list[TableReader]:
+    def tables(self, key: str) -> list[TomlReader]:
         """Return the tables of a required, non-empty array, named `key[0]` and so on."""
         value = self._take(key)
         if (
@@ -90,7 +90,7 @@ class TableReader:
             self.problem(key, f"wants at least one table, [[{self.dotted(key)}]].")
             return []
         return [
-            TableReader(table, f"{self.dotted(key)}[{index}]", self._problems)
+            TomlReader(table, f"{self.dotted(key)}[{index}]", self._problems)
             for index, table in enumerate(value)
         ]
 

@@ -8,9 +8,17 @@ it makes and removes, what no document promises.
 
 from __future__ import annotations
 
-from hubspot_sync.preflight.findings import Finding, Verdict
+from hubspot_sync.preflight.findings import Finding, FindingKind
 from hubspot_sync.preflight.inspection import Inspection, inspect
 from hubspot_sync.preflight.missing import create_missing
 from hubspot_sync.preflight.probe import Laboratory, probe
 
-__all__ = ["Finding", "Inspection", "Laboratory", "Verdict", "create_missing", "inspect", "probe"]
+__all__ = [
+    "Finding",
+    "FindingKind",
+    "Inspection",
+    "Laboratory",
+    "create_missing",
+    "inspect",
+    "probe",
+]

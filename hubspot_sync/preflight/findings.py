@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hubspot_sync.portal.required_schema import WantedProperty
+from hubspot_sync.portal.required_schema import RequiredProperty
 
 
-class Verdict(StrEnum):
+class FindingKind(StrEnum):
     """`MISSING` and `WRONG` stop the application from working; the rest do not."""
 
     OK = "ok"
@@ -27,14 +27,14 @@ class Finding:
     subject: str
     found: str
     wanted: str
-    verdict: Verdict
+    verdict: FindingKind
 
     @property
     def failed(self) -> bool:
-        return self.verdict in (Verdict.MISSING, Verdict.WRONG)
+        return self.verdict in (FindingKind.MISSING, FindingKind.WRONG)
 
 
-def property_finding(wanted: WantedProperty, found: str, verdict: Verdict) -> Finding:
+def property_finding(wanted: RequiredProperty, found: str, verdict: FindingKind) -> Finding:
     kinds = " or ".join(wanted.types)
     return Finding(
         area="property",

@@ -10,16 +10,16 @@ from typing import Any
 
 from hubspot_sync.config import ApiVersion, HubSpotConfig
 from hubspot_sync.errors import HubSpotError, NotFound, Refused
-from hubspot_sync.portal.association_types import LinkType, plain_link_types
+from hubspot_sync.portal.association_types import AssociationType, plain_link_types
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.required_schema import (
-    WantedLink,
-    WantedProperty,
+    RequiredAssociation,
+    RequiredProperty,
     wanted_links,
     wanted_object_types,
     wanted_properties,
 )
-from hubspot_sync.preflight.findings import Finding, Verdict, property_finding
+from hubspot_sync.preflight.findings import Finding, FindingKind, property_finding
 from hubspot_sync.preflight.missing import MissingProperty
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.endpoints import Operation
@@ -52,7 +52,7 @@ class Inspection:
 
     findings: tuple[Finding, ...]
     creatable: tuple[MissingProperty, ...]
-    link_types: Mapping[str, LinkType]
+    link_types: Mapping[str, AssociationType]
 
 
 def inspect(
@@ -72,14 +72,14 @@ def inspect(
     findings += _scopes(config, transport, context)
     findings += _object_types(profile, transport, context)
     creatable: list[MissingProperty] = []
-    by_type: dict[str, list[WantedProperty]] = {}
+    by_type: dict[str, list[RequiredProperty]] = {}
     for wanted in wanted_properties(profile):
         by_type.setdefault(wanted.object_type, []).append(wanted)
     for object_type, properties in by_type.items():
         found, missing = _properties(object_type, properties, transport, context)
         findings += found
         creatable += missing
-    link_types: dict[str, LinkType] = {}
+    link_types: dict[str, AssociationType] = {}
     for link in wanted_links(profile):
         finding, link_type = _link(link, transport, context)
         findings.append(finding)
@@ -93,15 +93,15 @@ def version_finding(version: ApiVersion, today: date) -> Finding:
     end = END_OF_SUPPORT[version]
     days = (end - today).days
     if days <= 0:
-        verdict = Verdict.WRONG
+        verdict = FindingKind.WRONG
     else:
-        verdict = Verdict.WARNING if days < WARN_DAYS_AHEAD else Verdict.OK
+        verdict = FindingKind.WARNING if days < WARN_DAYS_AHEAD else FindingKind.OK
     newest = next(iter(END_OF_SUPPORT))
     return Finding(
         area="API version",
         subject=version,
         found=f"supported until {end.isoformat()}" if days > 0 else f"unsupported since {end}",
-        wanted=f"HUBSPOT_API_VERSION={newest}" if verdict is not Verdict.OK else "supported",
+        wanted=f"HUBSPOT_API_VERSION={newest}" if verdict is not FindingKind.OK else "supported",
         verdict=verdict,
     )
 
@@ -124,22 +124,25 @@ def _scopes(config: HubSpotConfig, transport: Transport, context: CallContext) -
                 subject="scopes",
                 found="HubSpot does not say",
                 wanted=", ".join(SCOPES_TO_WORK),
-                verdict=Verdict.UNKNOWN,
+                verdict=FindingKind.UNKNOWN,
             )
         ]
     return [
-        *(_scope(scope, granted, "granted", Verdict.MISSING) for scope in SCOPES_TO_WORK),
-        *(_scope(scope, granted, "for --apply only", Verdict.WARNING) for scope in SCOPES_TO_APPLY),
+        *(_scope(scope, granted, "granted", FindingKind.MISSING) for scope in SCOPES_TO_WORK),
+        *(
+            _scope(scope, granted, "for --apply only", FindingKind.WARNING)
+            for scope in SCOPES_TO_APPLY
+        ),
     ]
 
 
-def _scope(scope: str, granted: Sequence[object], wanted: str, otherwise: Verdict) -> Finding:
+def _scope(scope: str, granted: Sequence[object], wanted: str, otherwise: FindingKind) -> Finding:
     return Finding(
         area="token",
         subject=scope,
         found="granted" if scope in granted else "not granted",
         wanted=wanted,
-        verdict=Verdict.OK if scope in granted else otherwise,
+        verdict=FindingKind.OK if scope in granted else otherwise,
     )
 
 
@@ -161,17 +164,17 @@ def _object_types(
     except (Refused, NotFound) as error:
         _raise_if_unknown_token(error)
         refusal = _refusal(error)
-        return [_type_finding(f"{n} {i}", refusal, Verdict.UNKNOWN) for n, i in wanted.items()]
+        return [_type_finding(f"{n} {i}", refusal, FindingKind.UNKNOWN) for n, i in wanted.items()]
     names = {str(schema.get("objectTypeId")): schema.get("name") for schema in answer.results}
     return [
-        _type_finding(f"{name} {type_id}", f"{names[type_id]}", Verdict.OK)
+        _type_finding(f"{name} {type_id}", f"{names[type_id]}", FindingKind.OK)
         if type_id in names
-        else _type_finding(f"{name} {type_id}", "no such type", Verdict.MISSING)
+        else _type_finding(f"{name} {type_id}", "no such type", FindingKind.MISSING)
         for name, type_id in wanted.items()
     ]
 
 
-def _type_finding(subject: str, found: str, verdict: Verdict) -> Finding:
+def _type_finding(subject: str, found: str, verdict: FindingKind) -> Finding:
     return Finding(
         area="object type", subject=subject, found=found, wanted="a custom object", verdict=verdict
     )
@@ -179,7 +182,7 @@ def _type_finding(subject: str, found: str, verdict: Verdict) -> Finding:
 
 def _properties(
     object_type: str,
-    wanted: Sequence[WantedProperty],
+    wanted: Sequence[RequiredProperty],
     transport: Transport,
     context: CallContext,
 ) -> tuple[list[Finding], list[MissingProperty]]:
@@ -189,7 +192,7 @@ def _properties(
     except (Refused, NotFound) as error:
         _raise_if_unknown_token(error)
         refusal = _refusal(error)
-        return [property_finding(one, refusal, Verdict.MISSING) for one in wanted], []
+        return [property_finding(one, refusal, FindingKind.MISSING) for one in wanted], []
     live = {str(definition.get("name")): definition for definition in answer.results}
     group = _group(live.values())
     findings = [_compared(one, live.get(one.name)) for one in wanted]
@@ -197,29 +200,29 @@ def _properties(
     return [*findings, *_unique_room(wanted, live)], missing
 
 
-def _compared(wanted: WantedProperty, live: Mapping[str, Any] | None) -> Finding:
+def _compared(wanted: RequiredProperty, live: Mapping[str, Any] | None) -> Finding:
     if live is None:
-        return property_finding(wanted, "no such property", Verdict.MISSING)
+        return property_finding(wanted, "no such property", FindingKind.MISSING)
     kind = str(live.get("type"))
     found = f"{kind}, unique" if live.get("hasUniqueValue") is True else kind
     if kind not in wanted.types:
-        return property_finding(wanted, found, Verdict.WRONG)
+        return property_finding(wanted, found, FindingKind.WRONG)
     if wanted.unique and live.get("hasUniqueValue") is not True:
         # HubSpot cannot make an existing property unique; a new one under another name can be.
-        return property_finding(wanted, f"{found}, not unique", Verdict.WRONG)
+        return property_finding(wanted, f"{found}, not unique", FindingKind.WRONG)
     lacking = _lacking_options(wanted, live) if kind == "enumeration" else []
     if lacking:
-        return property_finding(wanted, f"{found} without {', '.join(lacking)}", Verdict.WRONG)
-    return property_finding(wanted, found, Verdict.OK)
+        return property_finding(wanted, f"{found} without {', '.join(lacking)}", FindingKind.WRONG)
+    return property_finding(wanted, found, FindingKind.OK)
 
 
-def _lacking_options(wanted: WantedProperty, live: Mapping[str, Any]) -> list[str]:
+def _lacking_options(wanted: RequiredProperty, live: Mapping[str, Any]) -> list[str]:
     options = {str(option.get("value")) for option in live.get("options") or ()}
     return [value for value in wanted.values if value not in options]
 
 
 def _unique_room(
-    wanted: Sequence[WantedProperty], live: Mapping[str, Mapping[str, Any]]
+    wanted: Sequence[RequiredProperty], live: Mapping[str, Mapping[str, Any]]
 ) -> list[Finding]:
     """HubSpot takes ten unique properties an object type, its own not counted."""
     to_make = [one for one in wanted if one.unique and one.name not in live]
@@ -237,7 +240,7 @@ def _unique_room(
             subject=wanted[0].object_name,
             found=f"{taken} in use, {len(to_make)} to make",
             wanted=f"at most {MOST_UNIQUE_PROPERTIES}",
-            verdict=Verdict.OK if fits else Verdict.WRONG,
+            verdict=FindingKind.OK if fits else FindingKind.WRONG,
         )
     ]
 
@@ -252,23 +255,23 @@ def _group(definitions: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _link(
-    link: WantedLink, transport: Transport, context: CallContext
-) -> tuple[Finding, LinkType | None]:
+    link: RequiredAssociation, transport: Transport, context: CallContext
+) -> tuple[Finding, AssociationType | None]:
     try:
         plain = plain_link_types(link, transport, context)
     except (Refused, NotFound) as error:
         _raise_if_unknown_token(error)
-        return _link_finding(link, _refusal(error), Verdict.MISSING), None
+        return _link_finding(link, _refusal(error), FindingKind.MISSING), None
     ids = ", ".join(f"{one.type_id} {one.category}" for one in plain) or "no unlabelled type"
     if not plain:
-        return _link_finding(link, ids, Verdict.MISSING), None
+        return _link_finding(link, ids, FindingKind.MISSING), None
     chosen = [one for one in plain if link.type_id in (None, one.type_id)]
     if not chosen:
-        return _link_finding(link, ids, Verdict.WRONG), None
-    return _link_finding(link, ids, Verdict.OK), chosen[0]
+        return _link_finding(link, ids, FindingKind.WRONG), None
+    return _link_finding(link, ids, FindingKind.OK), chosen[0]
 
 
-def _link_finding(link: WantedLink, found: str, verdict: Verdict) -> Finding:
+def _link_finding(link: RequiredAssociation, found: str, verdict: FindingKind) -> Finding:
     wanted = "an unlabelled type" if link.type_id is None else f"type {link.type_id}"
     return Finding(
         area="association", subject=link.name, found=found, wanted=wanted, verdict=verdict

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hubspot_sync.errors import NotFound, Refused
-from hubspot_sync.portal.required_schema import WantedProperty
-from hubspot_sync.preflight.findings import Finding, Verdict, property_finding
+from hubspot_sync.portal.required_schema import RequiredProperty
+from hubspot_sync.preflight.findings import Finding, FindingKind, property_finding
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.transport import Request, Transport
@@ -27,7 +27,7 @@ FIELD_TYPES = {
 class MissingProperty:
     """A property to create, and the group of its object's properties it can go into."""
 
-    wanted: WantedProperty
+    wanted: RequiredProperty
     group: str
 
 
@@ -45,9 +45,9 @@ def create_missing(
         try:
             transport.call(request, context)
         except (Refused, NotFound) as error:
-            found, verdict = f"refused: {error.message}", Verdict.MISSING
+            found, verdict = f"refused: {error.message}", FindingKind.MISSING
         else:
-            found, verdict = "created", Verdict.MADE
+            found, verdict = "created", FindingKind.MADE
         findings.append(property_finding(one.wanted, found, verdict))
     return tuple(findings)
 

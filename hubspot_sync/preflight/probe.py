@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from hubspot_sync.batching.batch import BatchClient, Created, CreateOutcome, Unclear
 from hubspot_sync.batching.raw_records import NewAssociation, NewRecord
-from hubspot_sync.portal.association_types import LinkType
+from hubspot_sync.portal.association_types import AssociationType
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.preflight.findings import Finding, Verdict
+from hubspot_sync.preflight.findings import Finding, FindingKind
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Monotonic
 
@@ -30,7 +30,7 @@ class Laboratory:
 
     profile: PortalProfile
     batch: BatchClient
-    link_types: Mapping[str, LinkType]
+    link_types: Mapping[str, AssociationType]
     mark: str
     clock: Monotonic
     pause: Callable[[float], object]
@@ -50,7 +50,7 @@ def probe(laboratory: Laboratory, context: CallContext) -> tuple[Finding, ...]:
         subject="throw-away records",
         found=f"left behind: {', '.join(left)}" if left else "removed",
         wanted="removed",
-        verdict=Verdict.WARNING if left else Verdict.OK,
+        verdict=FindingKind.WARNING if left else FindingKind.OK,
     )
     return reuse, lag, removal
 
@@ -63,16 +63,16 @@ def _reuse_of_a_cleared_value(
     seat = {seat_key: f"preflight-{laboratory.mark}"}
     first = samples.booking(seat)
     if not isinstance(first, Created):
-        return _reuse(f"no trial possible: {first.error.message}", Verdict.UNKNOWN)
+        return _reuse(f"no trial possible: {first.error.message}", FindingKind.UNKNOWN)
     if isinstance(samples.booking(seat), Created):
-        return _reuse("taken twice without clearing", Verdict.WRONG)
+        return _reuse("taken twice without clearing", FindingKind.WRONG)
     bookings = laboratory.profile.object_types.bookings
     cleared = {first.record.id: {seat_key: ""}}
     laboratory.batch.update(bookings, cleared, context=context).require_complete()
     again = samples.booking(seat)
     if isinstance(again, Created):
-        return _reuse("may be used again", Verdict.OK)
-    verdict = Verdict.UNKNOWN if isinstance(again, Unclear) else Verdict.WRONG
+        return _reuse("may be used again", FindingKind.OK)
+    verdict = FindingKind.UNKNOWN if isinstance(again, Unclear) else FindingKind.WRONG
     return _reuse(f"not taken again: {again.error.message}", verdict)
 
 
@@ -81,17 +81,17 @@ def _association_lag(laboratory: Laboratory, samples: _Samples, context: CallCon
     shows: the direction in which seats are counted."""
     link_type = laboratory.link_types.get("bookings->mock_exams")
     if link_type is None:
-        return _lag("the portal shows no association type for it", Verdict.UNKNOWN)
+        return _lag("the portal shows no association type for it", FindingKind.UNKNOWN)
     exam = samples.exam()
     if not isinstance(exam, Created):
-        return _lag(f"no trial possible: {exam.error.message}", Verdict.UNKNOWN)
+        return _lag(f"no trial possible: {exam.error.message}", FindingKind.UNKNOWN)
     started_s = laboratory.clock()
     link = NewAssociation(
         to_id=exam.record.id, type_id=link_type.type_id, category=link_type.category
     )
     booking = samples.booking({}, link)
     if not isinstance(booking, Created):
-        return _lag(f"no trial possible: {booking.error.message}", Verdict.UNKNOWN)
+        return _lag(f"no trial possible: {booking.error.message}", FindingKind.UNKNOWN)
     types = laboratory.profile.object_types
     made_s = laboratory.clock()
     reads = 0
@@ -103,17 +103,17 @@ def _association_lag(laboratory: Laboratory, samples: _Samples, context: CallCon
         if booking.record.id in linked.found.get(exam.record.id, ()):
             return _seen(reads, laboratory.clock() - made_s)
         laboratory.pause(BETWEEN_READS_S)
-    return _lag(f"not shown after {LONGEST_LAG_S:.0f} s", Verdict.WARNING)
+    return _lag(f"not shown after {LONGEST_LAG_S:.0f} s", FindingKind.WARNING)
 
 
 def _seen(reads: int, after_s: float) -> Finding:
     """A lag is survived, because the desk's journal fills the gap; so a warning and no more."""
     if reads == 1:
-        return _lag("shown at once", Verdict.OK)
-    return _lag(f"shown after {after_s:.1f} s", Verdict.WARNING)
+        return _lag("shown at once", FindingKind.OK)
+    return _lag(f"shown after {after_s:.1f} s", FindingKind.WARNING)
 
 
-def _reuse(found: str, verdict: Verdict) -> Finding:
+def _reuse(found: str, verdict: FindingKind) -> Finding:
     return Finding(
         area="trial",
         subject="a unique value that was cleared",
@@ -123,7 +123,7 @@ def _reuse(found: str, verdict: Verdict) -> Finding:
     )
 
 
-def _lag(found: str, verdict: Verdict) -> Finding:
+def _lag(found: str, verdict: FindingKind) -> Finding:
     return Finding(
         area="trial",
         subject="an association made with its record",

@@ -16,12 +16,12 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from cache_layer import (
+    ArgumentType,
     CacheConfig,
     Catalogue,
     Family,
     Key,
     KeyPattern,
-    Kind,
     Loaded,
     Loads,
     Reads,
@@ -46,12 +46,12 @@ class LoadContext:
     `subject` is the student, for the rollout."""
 
     call: CallContext
-    direct: Source | None = None
+    direct: EntrySource | None = None
     fresh: bool = False
     subject: str | None = None
 
 
-class Source(Protocol):
+class EntrySource(Protocol):
     """Where a reader gets entries from."""
 
     def __call__(
@@ -75,7 +75,7 @@ LoadMany = Callable[[Sequence[Key], LoadContext], Loads[Any]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Composed:
+class ComposedFamilyLoaders:
     """The loaders of entries that are built from other entries."""
 
     booking_pages: LoadMany
@@ -170,7 +170,10 @@ class PortalFamilies:
 
 
 def portal_families(
-    profile: PortalProfile, hubspot: PortalReads, config: CacheConfig, composed: Composed
+    profile: PortalProfile,
+    hubspot: PortalReads,
+    config: CacheConfig,
+    composed: ComposedFamilyLoaders,
 ) -> PortalFamilies:
     """Return the catalogue's families: the simple ones load from `hubspot`, the others as
     `composed` says."""
@@ -180,14 +183,14 @@ def portal_families(
             name="contacts",
             patterns=(
                 contact_by_id,
-                KeyPattern("contact:{email}:details", email=Kind.EMAIL),
+                KeyPattern("contact:{email}:details", email=ArgumentType.EMAIL),
             ),
             ttl_s=config.ttl_s("CACHE_TTL_CONTACTS"),
             load_many=_contacts_loader(contact_by_id, hubspot),
         ),
         exams_of_type=Family(
             name="exams-of-type",
-            patterns=(KeyPattern("mockexams:type:{type}:active", type=Kind.SLUG),),
+            patterns=(KeyPattern("mockexams:type:{type}:active", type=ArgumentType.SLUG),),
             ttl_s=config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS"),
             load_many=_exams_of_type_loader(profile, hubspot),
         ),
@@ -249,25 +252,27 @@ def _association_families(hubspot: PortalReads, config: CacheConfig) -> dict[str
     }
 
 
-def _composed_families(config: CacheConfig, composed: Composed) -> dict[str, Any]:
+def _composed_families(config: CacheConfig, composed: ComposedFamilyLoaders) -> dict[str, Any]:
     """Families whose entries are built from other entries."""
     listed = "bookings:list:{contact_id}:{filter}"
     return {
         "booking_pages": Family(
             name="booking-pages",
             patterns=(
-                KeyPattern(f"{listed}:page:{{page}}", filter=Kind.SLUG, page=Kind.NUMBER),
+                KeyPattern(
+                    f"{listed}:page:{{page}}", filter=ArgumentType.SLUG, page=ArgumentType.NUMBER
+                ),
                 KeyPattern(
                     f"{listed}:page:{{page}}:limit:{{limit}}",
-                    filter=Kind.SLUG,
-                    page=Kind.NUMBER,
-                    limit=Kind.NUMBER,
+                    filter=ArgumentType.SLUG,
+                    page=ArgumentType.NUMBER,
+                    limit=ArgumentType.NUMBER,
                 ),
-                KeyPattern(f"{listed}:after:{{after}}", filter=Kind.SLUG),
+                KeyPattern(f"{listed}:after:{{after}}", filter=ArgumentType.SLUG),
                 KeyPattern(
                     f"{listed}:after:{{after}}:limit:{{limit}}",
-                    filter=Kind.SLUG,
-                    limit=Kind.NUMBER,
+                    filter=ArgumentType.SLUG,
+                    limit=ArgumentType.NUMBER,
                 ),
             ),
             ttl_s=config.ttl_s("CACHE_TTL_BOOKING_LIST"),
@@ -283,7 +288,7 @@ def _composed_families(config: CacheConfig, composed: Composed) -> dict[str, Any
             name="credits",
             patterns=(
                 KeyPattern("contact:{contact_id}:credits:all"),
-                KeyPattern("contact:{contact_id}:credit:{type}", type=Kind.SLUG),
+                KeyPattern("contact:{contact_id}:credit:{type}", type=ArgumentType.SLUG),
             ),
             ttl_s=config.ttl_s("CACHE_TTL_USER_CREDITS"),
             load_many=composed.credits,

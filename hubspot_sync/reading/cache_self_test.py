@@ -16,7 +16,7 @@ from typing import Any
 
 from cache_layer import CacheConfig, Cause, Family, Fresh, Outcome, WriteResult
 from cache_layer.config import DEFAULT_TTLS_S
-from cache_layer.operating.host import Check, TruthUnavailable
+from cache_layer.operating.host import SelfTestCheck, TruthUnavailable
 from hubspot_sync.batching.batch import BatchClient, Created, NotCreated
 from hubspot_sync.batching.raw_records import NewRecord
 from hubspot_sync.errors import HubSpotError
@@ -109,10 +109,10 @@ class _Bench:
 
         self.cached.cache.writing.write_through([self.tag], write)
 
-    def check(self, name: str, *wanted: str) -> Check:
+    def check(self, name: str, *wanted: str) -> SelfTestCheck:
         passed = self.seen == list(wanted)
         seen = ", ".join(self.seen)
-        return Check(
+        return SelfTestCheck(
             name=name, passed=passed, seen=seen if passed else f"{seen}; not {', '.join(wanted)}"
         )
 
@@ -121,14 +121,14 @@ HIT_OLD, HIT_NEW = f"{Outcome.HIT} old", f"{Outcome.HIT} new"
 MISS_OLD, MISS_NEW = f"{Outcome.MISS} old", f"{Outcome.MISS} new"
 
 
-def _write_through(bench: _Bench, _: Trial) -> Check:
+def _write_through(bench: _Bench, _: Trial) -> SelfTestCheck:
     bench.look()
     bench.write_through(NEW)
     bench.look()
     return bench.check("write-through", MISS_OLD, HIT_NEW)
 
 
-def _webhook_invalidation(bench: _Bench, _: Trial) -> Check:
+def _webhook_invalidation(bench: _Bench, _: Trial) -> SelfTestCheck:
     bench.look()
     bench.edit(NEW)
     bench.look()
@@ -137,7 +137,7 @@ def _webhook_invalidation(bench: _Bench, _: Trial) -> Check:
     return bench.check("webhook invalidation", MISS_OLD, HIT_OLD, MISS_NEW)
 
 
-def _expiry(bench: _Bench, trial: Trial) -> Check:
+def _expiry(bench: _Bench, trial: Trial) -> SelfTestCheck:
     bench.look()
     bench.edit(NEW)
     # A quarter more: Redis counts by its own clock.
@@ -146,7 +146,7 @@ def _expiry(bench: _Bench, trial: Trial) -> Check:
     return bench.check("expiry", MISS_OLD, MISS_NEW)
 
 
-def _miss_fallback(bench: _Bench, _: Trial) -> Check:
+def _miss_fallback(bench: _Bench, _: Trial) -> SelfTestCheck:
     bench.look()
     bench.look()
     bench.cached.cache.invalidation.by_keys([bench.key.text], cause=Cause.FORCED)
@@ -154,7 +154,7 @@ def _miss_fallback(bench: _Bench, _: Trial) -> Check:
     return bench.check("miss fallback", MISS_OLD, HIT_OLD, MISS_OLD)
 
 
-TryOne = Callable[[_Bench, Trial], Check]
+TryOne = Callable[[_Bench, Trial], SelfTestCheck]
 # Each check has a record of its own kind, and a time to live.
 CHECKS: tuple[tuple[TryOne, str, float], ...] = (
     (_write_through, "booking", LONG_S),
@@ -164,7 +164,7 @@ CHECKS: tuple[tuple[TryOne, str, float], ...] = (
 )
 
 
-def try_the_cache(trial: Trial) -> tuple[Check, ...]:
+def try_the_cache(trial: Trial) -> tuple[SelfTestCheck, ...]:
     """Run the four checks and remove their records; one more tells of records left behind. Raises
     TruthUnavailable where HubSpot cannot be asked."""
     samples = _Samples(trial)
@@ -176,11 +176,13 @@ def try_the_cache(trial: Trial) -> tuple[Check, ...]:
         left = samples.remove()
     if len(left) > 0:
         seen = f"left behind: {', '.join(left)}"
-        checks = (*checks, Check(name="records removed", passed=False, seen=seen))
+        checks = (*checks, SelfTestCheck(name="records removed", passed=False, seen=seen))
     return checks
 
 
-def _tried(trial: Trial, samples: _Samples, attempt: TryOne, kind: str, ttl_s: float) -> Check:
+def _tried(
+    trial: Trial, samples: _Samples, attempt: TryOne, kind: str, ttl_s: float
+) -> SelfTestCheck:
     subject = samples.subject(kind)
     record_id = samples.make(subject)
     with _private_portal(trial, ttl_s) as cached:

@@ -1,8 +1,8 @@
 """The portal's reads by way of the cache, or straight from HubSpot, with what each was built from.
 
 `FamilyReads` asks a *source* for entries of the catalogue's families and keeps, for whoever builds
-an entry from them, their tags and how old they are. There are two sources: `ThroughCache`, and
-`Direct`, which asks HubSpot for each thing at most once and is used while there is no cache to use
+an entry from them, their tags and how old they are. There are two sources: `CacheSource`, and
+`DirectSource`, which asks HubSpot for each thing at most once and is used while there is no cache to use
 and for checking the cache against the truth.
 """
 
@@ -33,12 +33,12 @@ from hubspot_sync.errors import HubSpotError, Unavailable
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.reading.cache_families import (
-    Composed,
+    ComposedFamilyLoaders,
+    EntrySource,
     Ids,
     LoadContext,
     PortalFamilies,
     Seats,
-    Source,
     portal_families,
 )
 from hubspot_sync.reading.portal_reads import PortalReads
@@ -54,12 +54,12 @@ LEAST_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ThroughCache:
+class CacheSource:
     """Reads the cache, for the student `subject`. A load may serve others and outlive this reader,
     so it gets the time of a whole request, `load_s`, not what the reader has left.
 
     An entry kept for `composed_s` seconds is being built of what is read, or none where that is 0.
-    A part that would leave it less than `LEAST_SHARE` of them (see `BuiltFrom.keep_s`) is read anew.
+    A part that would leave it less than `LEAST_SHARE` of them (see `Provenance.keep_s`) is read anew.
     """
 
     cache: Cache
@@ -88,7 +88,7 @@ class ThroughCache:
         )
 
 
-class Direct:
+class DirectSource:
     """Reads HubSpot, each key at most once: what was read for one answer is not read again for the
     next part of it. Made for one request, or one round of checks, and then dropped."""
 
@@ -130,7 +130,7 @@ class Direct:
 
 
 @dataclass(slots=True)
-class BuiltFrom:
+class Provenance:
     """What an answer was built from so far; safe to share between threads. `clock` counts seconds
     and never goes back: what an answer is built from grows older while the rest is read."""
 
@@ -171,7 +171,7 @@ class FamilyReads(PortalReads):
     def __init__(
         self,
         *,
-        source: Source,
+        source: EntrySource,
         families: PortalFamilies,
         profile: PortalProfile,
         hubspot: PortalReads,
@@ -181,7 +181,7 @@ class FamilyReads(PortalReads):
         self._families = families
         self._profile = profile
         self._hubspot = hubspot
-        self.built_from = BuiltFrom(clock)
+        self.built_from = Provenance(clock)
 
     @override
     def contacts_by_email(self, emails: Collection[str], context: CallContext) -> Many[Contact]:
@@ -245,7 +245,7 @@ class FamilyReads(PortalReads):
         return credits_
 
     def credits_for(self, contact_id: str, type_slug: str, context: CallContext) -> Any:
-        """Return what the credits of a contact mean for a mock type, as `Composed.credits` makes
+        """Return what the credits of a contact mean for a mock type, as `ComposedFamilyLoaders.credits` makes
         it; raise HubSpotError."""
         family = self._families.credits
         key = family.key(contact_id=contact_id, type=type_slug)
@@ -322,7 +322,7 @@ class CachedPortal:
         profile: PortalProfile,
         hubspot: PortalReads,
         config: CacheConfig,
-        compose: Callable[[ReadsFor], Composed],
+        compose: Callable[[ReadsFor], ComposedFamilyLoaders],
         load_s: float,
         clock: Monotonic = time.monotonic,
     ) -> None:
@@ -336,7 +336,7 @@ class CachedPortal:
     def reads(self, subject: str | None = None) -> FamilyReads:
         """Return the reads for one request; `subject` is the student it is for, if any."""
         around = self.cache.reading.way_around(subject)
-        return self._from(self._through(subject) if around is None else Direct(around))
+        return self._from(self._through(subject) if around is None else DirectSource(around))
 
     def reads_for(self, context: LoadContext, composed_s: float) -> FamilyReads:
         """Return the reads a load's context asks for, to build an entry that lives `composed_s`."""
@@ -344,12 +344,12 @@ class CachedPortal:
             return self._from(context.direct)
         return self._from(self._through(context.subject, composed_s))
 
-    def _through(self, subject: str | None, composed_s: float = 0.0) -> ThroughCache:
-        return ThroughCache(
+    def _through(self, subject: str | None, composed_s: float = 0.0) -> CacheSource:
+        return CacheSource(
             cache=self.cache, load_s=self._load_s, subject=subject, composed_s=composed_s
         )
 
-    def _from(self, source: Source) -> FamilyReads:
+    def _from(self, source: EntrySource) -> FamilyReads:
         return FamilyReads(
             source=source,
             families=self.families,

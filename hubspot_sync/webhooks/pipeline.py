@@ -6,23 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from hubspot_sync.inbox.applier import Applying, ExamsOfBookings, RequestRecounts, no_journal
+from hubspot_sync.inbox.applier import Applier, ExamsOfBookings, RequestRecounts, no_journal
 from hubspot_sync.inbox.inbox import Inbox
-from hubspot_sync.inbox.observers import Observers
+from hubspot_sync.inbox.observers import EventObservers
 from hubspot_sync.inbox.worker import InboxWorker
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.cached_portal import CachedPortal
 from hubspot_sync.reading.portal_reads import PortalReads
-from hubspot_sync.webhooks.receiver import Receiving
+from hubspot_sync.webhooks.receiver import Receiver
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Webhooks:
+class WebhookPipeline:
     """`receiving` takes requests, `applying` what waits, `worker` does so by itself once started."""
 
     inbox: Inbox
-    receiving: Receiving
-    applying: Applying
+    receiving: Receiver
+    applying: Applier
     worker: InboxWorker
 
 
@@ -33,12 +33,12 @@ def open_webhooks(
     hubspot: PortalReads,
     request_recounts: RequestRecounts,
     exams_of_bookings: ExamsOfBookings = no_journal,
-    observers: Observers,
+    observers: EventObservers,
     now: Callable[[], datetime],
-) -> Webhooks:
+) -> WebhookPipeline:
     """Return the pipeline; nothing is started."""
     inbox = Inbox(now)
-    applying = Applying(
+    applying = Applier(
         profile=profile,
         cached=cached,
         hubspot=hubspot,
@@ -48,9 +48,9 @@ def open_webhooks(
         exams_of_bookings=exams_of_bookings,
         now=now,
     )
-    return Webhooks(
+    return WebhookPipeline(
         inbox=inbox,
-        receiving=Receiving(
+        receiving=Receiver(
             profile=profile, cached=cached, inbox=inbox, observers=observers, now=now
         ),
         applying=applying,

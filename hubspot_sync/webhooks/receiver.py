@@ -20,7 +20,7 @@ from hubspot_sync.inbox.effects import Effect, effect_of
 from hubspot_sync.inbox.events import Event, read_events
 from hubspot_sync.inbox.inbox import Inbox, Incoming
 from hubspot_sync.inbox.models import WebhookEvent
-from hubspot_sync.inbox.observers import Observers, Outcome
+from hubspot_sync.inbox.observers import EventObservers, EventOutcome
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.cached_portal import CachedPortal
 
@@ -42,7 +42,7 @@ class Receipt:
     waiting: bool
 
 
-class Receiving:
+class Receiver:
     """Takes requests' bodies."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Receiving:
         profile: PortalProfile,
         cached: CachedPortal,
         inbox: Inbox,
-        observers: Observers,
+        observers: EventObservers,
         now: Callable[[], datetime] = timezone.now,
     ) -> None:
         self._profile = profile
@@ -99,12 +99,12 @@ class Receiving:
     def _tell(self, stored: Sequence[Incoming], duplicates: int) -> None:
         done = [one.event for one in stored if one.state == State.APPLIED]
         ignored = sum(one.state == State.IGNORED for one in stored)
-        self._observers.tell(Outcome.RECEIVED, len(stored))
-        self._observers.tell(Outcome.DUPLICATE, duplicates)
-        self._observers.tell(Outcome.IGNORED, ignored)
+        self._observers.tell(EventOutcome.RECEIVED, len(stored))
+        self._observers.tell(EventOutcome.DUPLICATE, duplicates)
+        self._observers.tell(EventOutcome.IGNORED, ignored)
         now = self._now()
         delays = tuple(now - event.occurred_at for event in done if event.occurred_at is not None)
-        self._observers.tell(Outcome.APPLIED, len(done), delays)
+        self._observers.tell(EventOutcome.APPLIED, len(done), delays)
 
 
 def _incoming(event: Event, effect: Effect, shown: Shown, *, heard: bool) -> Incoming:

@@ -51,7 +51,7 @@ _ENCODED = re.compile("|".join(_DECODED), re.IGNORECASE)
 _MILLISECONDS = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
-class Verdict(StrEnum):
+class SignatureResult(StrEnum):
     """What a signature turned out to be; all but the first are refusals."""
 
     VERIFIED = "verified"
@@ -79,19 +79,19 @@ class SignedRequest:
     headers: Mapping[str, str]
 
 
-def verify(request: SignedRequest, secrets: Sequence[str], now: datetime) -> Verdict:
+def verify(request: SignedRequest, secrets: Sequence[str], now: datetime) -> SignatureResult:
     """Return whether one of the secrets made the request's signature."""
     if len(secrets) == 0:
-        return Verdict.NO_SECRET
+        return SignatureResult.NO_SECRET
     v3 = request.headers.get(V3)
     if v3 is not None:
         return _verify_v3(request, v3, secrets, now)
     given = request.headers.get(OLDER)
     if given is None:
-        return Verdict.UNSIGNED
+        return SignatureResult.UNSIGNED
     version = request.headers.get(OLDER_VERSION)
     if version not in {"v1", "v2"}:
-        return Verdict.UNKNOWN_VERSION
+        return SignatureResult.UNKNOWN_VERSION
     before = _line(request.method, request.uri) if version == "v2" else b""
     signed = before + request.body
     return _compared(given, (sha256(secret.encode() + signed).hexdigest() for secret in secrets))
@@ -99,16 +99,16 @@ def verify(request: SignedRequest, secrets: Sequence[str], now: datetime) -> Ver
 
 def _verify_v3(
     request: SignedRequest, given: str, secrets: Sequence[str], now: datetime
-) -> Verdict:
+) -> SignatureResult:
     timestamp = request.headers.get(TIMESTAMP, "")
     if _MILLISECONDS.fullmatch(timestamp) is None:
-        return Verdict.NO_TIME
+        return SignatureResult.NO_TIME
     # Before the comparison: an old request is refused whether or not it was once right.
     age = timedelta(milliseconds=now.timestamp() * 1000 - int(timestamp))
     if age > WINDOW:
-        return Verdict.TOO_OLD
+        return SignatureResult.TOO_OLD
     if age < -WINDOW:
-        return Verdict.FROM_THE_FUTURE
+        return SignatureResult.FROM_THE_FUTURE
     uri = _ENCODED.sub(lambda found: _DECODED[found[0].upper()], request.uri)
     signed = _line(request.method, uri) + request.body + timestamp.encode()
     made = (hmac.new(secret.encode(), signed, sha256).digest() for secret in secrets)
@@ -120,7 +120,7 @@ def _line(method: str, uri: str) -> bytes:
     return f"{method}{uri}".encode(errors="replace")
 
 
-def _compared(given: str, expected: Iterable[str]) -> Verdict:
+def _compared(given: str, expected: Iterable[str]) -> SignatureResult:
     sent = given.encode(errors="replace")
     right = any(hmac.compare_digest(one.encode(), sent) for one in expected)
-    return Verdict.VERIFIED if right else Verdict.WRONG
+    return SignatureResult.VERIFIED if right else SignatureResult.WRONG

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
 
@@ -23,14 +23,14 @@ class CallContext:
 
     deadline: Deadline
     priority: Priority = Priority.PEOPLE
-    meters: tuple[Meter, ...] = field(default=())
+    meters: tuple[CallMeter, ...] = field(default=())
 
     @classmethod
     def joined(cls, contexts: Sequence[CallContext]) -> CallContext:
         """Return the context of one call made for several of one priority: the latest deadline,
         counted by each."""
         deadline = contexts[0].deadline
-        meters: dict[int, Meter] = {}
+        meters: dict[int, CallMeter] = {}
         for context in contexts:
             deadline = deadline.later_of(context.deadline)
             meters.update((id(meter), meter) for meter in context.meters)

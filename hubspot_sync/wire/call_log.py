@@ -1,7 +1,7 @@
 """What was asked of HubSpot: a frozen record per call, observers, and a count per request.
 
 The transport writes one `CallRecord` for every request it sends, retries included. Observers
-(metrics, logs) are told of each; a `Meter` counts those made for one request, for `Server-Timing`.
+(metrics, logs) are told of each; a `CallMeter` counts those made for one request, for `Server-Timing`.
 Nothing here knows a metrics library, and no record holds a body, a token or an e-mail.
 """
 
@@ -33,10 +33,10 @@ class CallRecord:
     background: bool
 
 
-Observer = Callable[[CallRecord], None]
+CallObserver = Callable[[CallRecord], None]
 
 
-class Meter:
+class CallMeter:
     """Counts the calls made for one request; safe to share between threads."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Meter:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LedgerSnapshot:
+class CallLogSnapshot:
     """All calls so far. `calls` counts by (operation, status), a status of None being no answer;
     `retries` those among them that were not the first attempt; the seconds are added up."""
 
@@ -72,10 +72,10 @@ class LedgerSnapshot:
     took_s: float
 
 
-class Ledger:
+class CallLog:
     """Counts every call and tells every observer of it."""
 
-    def __init__(self, observers: Iterable[Observer] = ()) -> None:
+    def __init__(self, observers: Iterable[CallObserver] = ()) -> None:
         self._observers = list(observers)
         self._lock = threading.Lock()
         self._calls: Counter[tuple[str, int | None]] = Counter()
@@ -83,10 +83,10 @@ class Ledger:
         self._waited_s = 0.0
         self._took_s = 0.0
 
-    def observe(self, observer: Observer) -> None:
+    def observe(self, observer: CallObserver) -> None:
         self._observers.append(observer)
 
-    def write(self, record: CallRecord, meters: tuple[Meter, ...]) -> None:
+    def write(self, record: CallRecord, meters: tuple[CallMeter, ...]) -> None:
         with self._lock:
             self._calls[record.operation, record.status] += 1
             self._retries += record.attempt > 1
@@ -97,10 +97,10 @@ class Ledger:
         for observer in self._observers:
             observer(record)
 
-    def snapshot(self) -> LedgerSnapshot:
+    def snapshot(self) -> CallLogSnapshot:
         """Return the counts as they are now."""
         with self._lock:
-            return LedgerSnapshot(
+            return CallLogSnapshot(
                 calls=MappingProxyType(dict(self._calls)),
                 retries=self._retries,
                 waited_s=self._waited_s,

@@ -13,7 +13,7 @@ from hubspot_sync.errors import Unavailable
 from hubspot_sync.wire.deadlines import Monotonic
 
 
-class Breaker:
+class CircuitBreaker:
     """Opens after `failures` failures in a row and tries again after `cooldown_s`."""
 
     def __init__(self, *, failures: int, cooldown_s: float, clock: Monotonic) -> None:
@@ -72,7 +72,7 @@ class Breaker:
 class Permit:
     """Permission for one call; exactly one of the three is called once it has ended."""
 
-    def __init__(self, breaker: Breaker, generation: int) -> None:
+    def __init__(self, breaker: CircuitBreaker, generation: int) -> None:
         self._breaker = breaker
         self._generation = generation
 

@@ -26,7 +26,13 @@ from redis.retry import Retry
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
-from hubspot_sync.wire.rate_windows import ArrivalWindow, Day, Gauge, SharedWindow, WindowStorage
+from hubspot_sync.wire.rate_windows import (
+    ArrivalWindow,
+    Day,
+    RateLimit,
+    SharedWindow,
+    WindowStorage,
+)
 
 LONGEST_PAUSE_S: Final = 10.0
 LEAST_WAIT_S: Final = 0.001
@@ -44,7 +50,7 @@ class _Ticket:
 class _Lane:
     """Those who need the same gauges, in the order they came."""
 
-    gauges: tuple[Gauge, ...]
+    gauges: tuple[RateLimit, ...]
     queue: deque[_Ticket] = field(default_factory=deque)
 
     def take(self) -> bool:
@@ -66,7 +72,7 @@ class _Lane:
 class Slot:
     """The right to send one request now; exactly one of the two is called once it has ended."""
 
-    def __init__(self, budget: Budget, lane: _Lane, waited_s: float) -> None:
+    def __init__(self, budget: RateBudget, lane: _Lane, waited_s: float) -> None:
         self._budget = budget
         self._lane = lane
         self.waited_s = waited_s
@@ -82,7 +88,7 @@ class Slot:
 Wait = Callable[[threading.Event, float], object]
 
 
-class Budget:
+class RateBudget:
     """Grants slots. `lanes` are looked up by (background, search); `wait` may be a test's."""
 
     def __init__(
@@ -195,7 +201,7 @@ def build_budget(
     clock: Monotonic,
     wait: Wait = threading.Event.wait,
     redis_url: str | None = None,
-) -> Budget:
+) -> RateBudget:
     """Return the budget of this process, or with a Redis its part of everybody's."""
     share = config.background_share
     window_s, amount, rate = config.window_s, config.requests_per_window, config.searches_per_second
@@ -212,7 +218,7 @@ def build_budget(
     day = Day("day", config.daily_limit, day_storage, clock)
     late_day = Day("background-day", max(1, int(config.daily_limit * share)), day_storage, clock)
     shared, shared_searches = _shared(config, redis_url, clock)
-    return Budget(
+    return RateBudget(
         {
             (False, False): _Lane((everybody, *shared, day)),
             (False, True): _Lane((everybody, searches, *shared, *shared_searches, day)),
@@ -229,7 +235,7 @@ def build_budget(
 
 def _shared(
     config: HubSpotConfig, redis_url: str | None, clock: Monotonic
-) -> tuple[tuple[Gauge, ...], tuple[Gauge, ...]]:
+) -> tuple[tuple[RateLimit, ...], tuple[RateLimit, ...]]:
     if redis_url is None:
         return (), ()
     # One attempt, and a short one: the budget waits for nobody while it asks.

@@ -109,7 +109,7 @@ class WindowStorage(Storage, MovingWindowSupport):
         return entries
 
 
-class Gauge(Protocol):
+class RateLimit(Protocol):
     """One limit. Before each sending `has_room` is asked, then `take`, and afterwards exactly one of
     `put_back` and `answered`."""
 

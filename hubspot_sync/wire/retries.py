@@ -29,7 +29,7 @@ JITTER: Final = 0.25
 """The largest part by which a wait is lengthened; never shortened, `Retry-After` is a minimum."""
 
 
-class Done(Enum):
+class Completion(Enum):
     """What a failed attempt may have done."""
 
     NO = "not done"
@@ -43,7 +43,7 @@ class AttemptFailed(Exception):
     Its text is ours alone: the retry loop logs it, and HubSpot's may quote somebody's data.
     """
 
-    def __init__(self, done: Done, error: HubSpotError, *, wait_s: float) -> None:
+    def __init__(self, done: Completion, error: HubSpotError, *, wait_s: float) -> None:
         super().__init__(f"{done.value}, status {error.status}")
         self.done = done
         self.error = error
@@ -62,7 +62,7 @@ class RetryPolicy:
 
         Doubles with each attempt from the failure's shortest wait; `Retry-After` counts as given.
         """
-        again = failed.done is Done.NO or (failed.done is Done.PERHAPS and repeatable)
+        again = failed.done is Completion.NO or (failed.done is Completion.PERHAPS and repeatable)
         if not again or attempt >= self.max_attempts:
             return None
         backoff_s = min(failed.wait_s * 2.0 ** min(attempt - 1, MOST_DOUBLINGS), LONGEST_WAIT_S)

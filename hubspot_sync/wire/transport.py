@@ -28,13 +28,13 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import HubSpotError, Unavailable
 from hubspot_sync.wire.call_context import CallContext, Priority
-from hubspot_sync.wire.call_log import CallRecord, Ledger
-from hubspot_sync.wire.circuit_breaker import Breaker, Permit
+from hubspot_sync.wire.call_log import CallLog, CallRecord
+from hubspot_sync.wire.circuit_breaker import CircuitBreaker, Permit
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
 from hubspot_sync.wire.endpoints import ENDPOINTS, Effect, Endpoint, Operation
-from hubspot_sync.wire.rate_budget import Budget, Slot
-from hubspot_sync.wire.retries import AttemptFailed, Done, RetryPolicy
-from hubspot_sync.wire.verdicts import UNEXPECTED, JsonObject, Kind, error_of, judge
+from hubspot_sync.wire.rate_budget import RateBudget, Slot
+from hubspot_sync.wire.retries import AttemptFailed, Completion, RetryPolicy
+from hubspot_sync.wire.verdicts import UNEXPECTED, JsonObject, Meaning, error_of, judge
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +43,9 @@ LEAST_TIMEOUT_S: Final = 0.001
 RETRY_WAIT_S: Final = 0.1
 FAIR_CHANCE_S: Final = 1.0
 """A call whose caller gave it less than this, and that did not end in time, says nothing of HubSpot."""
-DONE: Final[Mapping[Kind, Done]] = {
-    Kind.RETRY_AFTER: Done.NO,
-    Kind.RETRY: Done.PERHAPS,
+DONE: Final[Mapping[Meaning, Completion]] = {
+    Meaning.RETRY_AFTER: Completion.NO,
+    Meaning.RETRY: Completion.PERHAPS,
 }
 
 
@@ -129,9 +129,9 @@ class Transport:
         self,
         config: HubSpotConfig,
         *,
-        budget: Budget,
-        breaker: Breaker,
-        ledger: Ledger,
+        budget: RateBudget,
+        breaker: CircuitBreaker,
+        ledger: CallLog,
         clock: Monotonic = time.monotonic,
     ) -> None:
         self._config = config
@@ -205,13 +205,13 @@ class Transport:
         except _NotSent as error:
             sent = False
             unreachable = Unavailable("HubSpot could not be reached.")
-            raise AttemptFailed(Done.NO, unreachable, wait_s=RETRY_WAIT_S) from error
+            raise AttemptFailed(Completion.NO, unreachable, wait_s=RETRY_WAIT_S) from error
         except _NoReply as error:
             cut_off = Unavailable(
                 "HubSpot did not answer in time, or the connection was lost.",
                 may_have_taken_effect=sending.writes,
             )
-            raise AttemptFailed(Done.PERHAPS, cut_off, wait_s=RETRY_WAIT_S) from error
+            raise AttemptFailed(Completion.PERHAPS, cut_off, wait_s=RETRY_WAIT_S) from error
         finally:
             took_s = self._clock() - started_s
             if sent:
@@ -271,14 +271,14 @@ class Transport:
         verdict = judge(reply.status, body)
         if reply.body is None and verdict.kind in _NEEDS_JSON:
             verdict = UNEXPECTED
-        if verdict.kind in {Kind.OK, Kind.PARTIAL}:
+        if verdict.kind in {Meaning.OK, Meaning.PARTIAL}:
             return Answer(status=reply.status, body=body)
         error = error_of(verdict, reply.status, body, retry_after_s=reply.retry_after_s)
-        if verdict.kind in {Kind.RETRY, Kind.UNEXPECTED}:
+        if verdict.kind in {Meaning.RETRY, Meaning.UNEXPECTED}:
             error.may_have_taken_effect = sending.writes
         if verdict.pauses:
             self._budget.pause(error.retry_after_s or verdict.wait_s, search=sending.search)
-        done = DONE.get(verdict.kind, Done.POINTLESS)
+        done = DONE.get(verdict.kind, Completion.POINTLESS)
         raise AttemptFailed(done, error, wait_s=verdict.wait_s)
 
 
@@ -293,7 +293,7 @@ def _tell(permit: Permit, status: int | None, *, hurried: bool) -> None:
 
 
 # A page of HTML with one of these would be a proxy's word, not HubSpot's.
-_NEEDS_JSON: Final = frozenset({Kind.OK, Kind.PARTIAL, Kind.MISSING, Kind.REFUSED})
+_NEEDS_JSON: Final = frozenset({Meaning.OK, Meaning.PARTIAL, Meaning.MISSING, Meaning.REFUSED})
 
 
 def _session(config: HubSpotConfig) -> requests.Session:

@@ -20,7 +20,7 @@ from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused, Un
 JsonObject = Mapping[str, Any]
 
 
-class Kind(Enum):
+class Meaning(Enum):
     """The closed list of what an answer can mean."""
 
     OK = "ok"
@@ -43,7 +43,7 @@ class Verdict:
     """What an answer means. `wait_s` is the shortest wait before asking again; `pauses` says that
     the limit is the whole account's, so that everybody should wait."""
 
-    kind: Kind
+    kind: Meaning
     wait_s: float = 0.0
     pauses: bool = False
 
@@ -54,7 +54,7 @@ MEMBER = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class VerdictRule:
     """One line of the table. ANY matches anything, None only an answer without that field."""
 
     status: int
@@ -70,60 +70,60 @@ class Row:
         )
 
 
-OK = Verdict(kind=Kind.OK)
-PARTIAL = Verdict(kind=Kind.PARTIAL)
-MISSING = Verdict(kind=Kind.MISSING)
-ZERO = Verdict(kind=Kind.ZERO)
-REFUSED = Verdict(kind=Kind.REFUSED)
-UNEXPECTED = Verdict(kind=Kind.UNEXPECTED)
-EXHAUSTED = Verdict(kind=Kind.EXHAUSTED)
-RETRY = Verdict(kind=Kind.RETRY, wait_s=0.1)
+OK = Verdict(kind=Meaning.OK)
+PARTIAL = Verdict(kind=Meaning.PARTIAL)
+MISSING = Verdict(kind=Meaning.MISSING)
+ZERO = Verdict(kind=Meaning.ZERO)
+REFUSED = Verdict(kind=Meaning.REFUSED)
+UNEXPECTED = Verdict(kind=Meaning.UNEXPECTED)
+EXHAUSTED = Verdict(kind=Meaning.EXHAUSTED)
+RETRY = Verdict(kind=Meaning.RETRY, wait_s=0.1)
 # A 429 without Retry-After (HubSpot does not always send it) waits a second.
-OVER_LIMIT = Verdict(kind=Kind.RETRY_AFTER, wait_s=1.0, pauses=True)
-OVER_UNKNOWN_LIMIT = Verdict(kind=Kind.RETRY_AFTER, wait_s=1.0)
-LOCKED = Verdict(kind=Kind.RETRY_AFTER, wait_s=2.0)
+OVER_LIMIT = Verdict(kind=Meaning.RETRY_AFTER, wait_s=1.0, pauses=True)
+OVER_UNKNOWN_LIMIT = Verdict(kind=Meaning.RETRY_AFTER, wait_s=1.0)
+LOCKED = Verdict(kind=Meaning.RETRY_AFTER, wait_s=2.0)
 
 # Searched from the top: the particular before the general.
-TABLE: tuple[Row, ...] = (
-    Row(status=200, verdict=OK),
-    Row(status=201, verdict=OK),
-    Row(status=204, verdict=OK),
-    Row(status=207, verdict=PARTIAL),
-    Row(status=400, verdict=REFUSED),
-    Row(status=401, verdict=REFUSED),
-    Row(status=403, verdict=REFUSED),
-    Row(status=404, verdict=MISSING),
-    Row(status=405, verdict=REFUSED),
-    Row(status=409, verdict=REFUSED),
-    Row(status=413, verdict=REFUSED),
-    Row(status=414, verdict=REFUSED),
-    Row(status=415, verdict=REFUSED),
-    Row(status=423, verdict=LOCKED),
-    Row(status=429, policy="DAILY", verdict=EXHAUSTED),
-    Row(status=429, policy="TEN_SECONDLY_ROLLING", verdict=OVER_LIMIT),
-    Row(status=429, policy="SECONDLY", verdict=OVER_LIMIT),
-    Row(status=429, verdict=OVER_UNKNOWN_LIMIT),
+TABLE: tuple[VerdictRule, ...] = (
+    VerdictRule(status=200, verdict=OK),
+    VerdictRule(status=201, verdict=OK),
+    VerdictRule(status=204, verdict=OK),
+    VerdictRule(status=207, verdict=PARTIAL),
+    VerdictRule(status=400, verdict=REFUSED),
+    VerdictRule(status=401, verdict=REFUSED),
+    VerdictRule(status=403, verdict=REFUSED),
+    VerdictRule(status=404, verdict=MISSING),
+    VerdictRule(status=405, verdict=REFUSED),
+    VerdictRule(status=409, verdict=REFUSED),
+    VerdictRule(status=413, verdict=REFUSED),
+    VerdictRule(status=414, verdict=REFUSED),
+    VerdictRule(status=415, verdict=REFUSED),
+    VerdictRule(status=423, verdict=LOCKED),
+    VerdictRule(status=429, policy="DAILY", verdict=EXHAUSTED),
+    VerdictRule(status=429, policy="TEN_SECONDLY_ROLLING", verdict=OVER_LIMIT),
+    VerdictRule(status=429, policy="SECONDLY", verdict=OVER_LIMIT),
+    VerdictRule(status=429, verdict=OVER_UNKNOWN_LIMIT),
     # The portal is being moved to another data centre, for up to a day (HubSpot, "Error handling").
-    Row(status=477, verdict=EXHAUSTED),
-    Row(status=500, verdict=RETRY),
-    Row(status=502, verdict=RETRY),
-    Row(status=503, verdict=RETRY),
-    Row(status=504, verdict=RETRY),
+    VerdictRule(status=477, verdict=EXHAUSTED),
+    VerdictRule(status=500, verdict=RETRY),
+    VerdictRule(status=502, verdict=RETRY),
+    VerdictRule(status=503, verdict=RETRY),
+    VerdictRule(status=504, verdict=RETRY),
     # Cloudflare's, in front of HubSpot (HubSpot, "Error handling").
-    Row(status=521, verdict=RETRY),
-    Row(status=522, verdict=RETRY),
-    Row(status=523, verdict=RETRY),
-    Row(status=524, verdict=RETRY),
+    VerdictRule(status=521, verdict=RETRY),
+    VerdictRule(status=522, verdict=RETRY),
+    VerdictRule(status=523, verdict=RETRY),
+    VerdictRule(status=524, verdict=RETRY),
     # Entries of a 207's `errors`. A subCategory not listed is unexpected even where its category is.
-    Row(status=MEMBER, category="OBJECT_NOT_FOUND", sub_category=None, verdict=MISSING),
-    Row(
+    VerdictRule(status=MEMBER, category="OBJECT_NOT_FOUND", sub_category=None, verdict=MISSING),
+    VerdictRule(
         status=MEMBER,
         category="OBJECT_NOT_FOUND",
         sub_category="crm.associations.NO_ASSOCIATIONS_FOUND",
         verdict=ZERO,
     ),
-    Row(status=MEMBER, category="VALIDATION_ERROR", sub_category=None, verdict=REFUSED),
-    Row(status=MEMBER, category="CONFLICT", sub_category=None, verdict=REFUSED),
+    VerdictRule(status=MEMBER, category="VALIDATION_ERROR", sub_category=None, verdict=REFUSED),
+    VerdictRule(status=MEMBER, category="CONFLICT", sub_category=None, verdict=REFUSED),
 )
 
 
@@ -135,7 +135,7 @@ def judge(status: int, body: JsonObject) -> Verdict:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Member:
+class MemberVerdict:
     """One entry of a 207's `errors`: what it means, for which ids or trace ids, as an error."""
 
     verdict: Verdict
@@ -144,13 +144,13 @@ class Member:
     error: HubSpotError
 
 
-def members(body: JsonObject) -> Iterator[Member]:
+def members(body: JsonObject) -> Iterator[MemberVerdict]:
     """Yield the judged entries of a 207's `errors`."""
     for entry in _objects_in(body, "errors"):
         verdict = judge(MEMBER, entry)
         context = entry.get("context")
         named: JsonObject = context if isinstance(context, Mapping) else {}
-        yield Member(
+        yield MemberVerdict(
             verdict=verdict,
             ids=_texts(named, "ids") + _texts(named, "id") + _texts(named, "fromObjectId"),
             trace_ids=_texts(named, "objectWriteTraceId"),
@@ -168,7 +168,7 @@ def error_of(
     """
     category, sub_category = _text(body, "category"), _text(body, "subCategory")
     correlation_id = _text(body, "correlationId")
-    if verdict.kind is Kind.REFUSED:
+    if verdict.kind is Meaning.REFUSED:
         return Refused(
             _text(body, "message") or f"HubSpot refused with {status}.",
             status=status,
@@ -179,7 +179,7 @@ def error_of(
             ids=_context_texts(body, "ids"),
             trace_ids=_context_texts(body, "objectWriteTraceId"),
         )
-    kinds: dict[Kind, type[HubSpotError]] = {Kind.MISSING: NotFound}
+    kinds: dict[Meaning, type[HubSpotError]] = {Meaning.MISSING: NotFound}
     error = RateLimited if status == 429 else kinds.get(verdict.kind, Unavailable)
     return error(
         f"HubSpot answered {status}.",

@@ -68,7 +68,7 @@ class SeenNote:
     at: datetime | None
 
 
-class Evidence:
+class AuthoritativeReads:
     """The portal as a writer reads it."""
 
     def __init__(

@@ -19,7 +19,7 @@ from hubspot_sync.batching.raw_records import (
     NewRecord,
     RawRecord,
 )
-from hubspot_sync.portal.association_types import LinkTypes
+from hubspot_sync.portal.association_types import AssociationTypes
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.wire.call_context import CallContext
 
@@ -66,7 +66,9 @@ class NewNote:
 class PortalWrites:
     """The portal's batch writes."""
 
-    def __init__(self, profile: PortalProfile, batch: BatchClient, link_types: LinkTypes) -> None:
+    def __init__(
+        self, profile: PortalProfile, batch: BatchClient, link_types: AssociationTypes
+    ) -> None:
         self._profile = profile
         self._types = profile.object_types
         self._batch = batch

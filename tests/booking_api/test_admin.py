@@ -15,12 +15,12 @@ from django.utils import timezone
 from booking_api import composition
 from booking_api.desk.journal.models import (
     CreditReview,
+    EntryState,
     JournalEntry,
     Lease,
     NoteState,
     OutboxNote,
     RecountRequest,
-    State,
 )
 from tests.api import Api
 from tests.builders import Exam, Portal, Student
@@ -102,7 +102,7 @@ def test_a_journal_row_shows_state_age_attempts_and_last_error(
     alice, exam = booked
     long_ago = timezone.now() - timedelta(hours=3)
     JournalEntry.objects.update(
-        state=State.WRITTEN, attempts=7, last_error="HubSpot was silent.", arrived_at=long_ago
+        state=EntryState.WRITTEN, attempts=7, last_error="HubSpot was silent.", arrived_at=long_ago
     )
 
     page = said(browser("view_journalentry"), JOURNAL)
@@ -178,7 +178,7 @@ def test_a_students_words_are_text_on_the_page(api: Api, portal: Portal) -> None
 
 def test_an_unfinished_row_is_finished_now(booked: tuple[Student, Exam]) -> None:
     JournalEntry.objects.update(
-        state=State.WRITING, record_id="", next_attempt_at=timezone.now() + LATER
+        state=EntryState.WRITING, record_id="", next_attempt_at=timezone.now() + LATER
     )
     entry = JournalEntry.objects.get()
     composition.close()  # no desk is at work that would come by on its own
@@ -186,7 +186,7 @@ def test_an_unfinished_row_is_finished_now(booked: tuple[Student, Exam]) -> None
     page = act(browser("view_journalentry", "finish_bookings"), JOURNAL, entry.id)
 
     assert "1 row is taken up now" in page
-    eventually(lambda: JournalEntry.objects.get().state == State.DONE)
+    eventually(lambda: JournalEntry.objects.get().state == EntryState.DONE)
 
 
 def test_a_row_that_has_ended_is_left_alone(booked: tuple[Student, Exam]) -> None:
@@ -214,7 +214,7 @@ def test_a_waiting_note_is_sent_now(booked: tuple[Student, Exam], portal: Portal
 
 def test_without_the_permission_there_is_no_such_action(booked: tuple[Student, Exam]) -> None:
     later = timezone.now() + LATER
-    JournalEntry.objects.update(state=State.WRITING, next_attempt_at=later)
+    JournalEntry.objects.update(state=EntryState.WRITING, next_attempt_at=later)
     client = browser("view_journalentry", "view_outboxnote")
 
     act(client, JOURNAL, JournalEntry.objects.get().id)

@@ -17,7 +17,7 @@ from booking_api import composition
 from booking_api.ops.metrics import Metrics
 from cache_layer import BackendUnavailable
 from hubspot_sync.inbox.models import WebhookEvent
-from hubspot_sync.inbox.observers import Observers
+from hubspot_sync.inbox.observers import EventObservers
 from tests.api import Api
 from tests.builders import Booking, Exam, Portal
 from tests.webhooks import Events, apply_waiting, exams_to_recount, pipeline, tell
@@ -196,7 +196,9 @@ def test_the_command_fails_where_something_could_not_be_applied(
 def test_events_and_their_delays_are_measured(api: Api, events: Events) -> None:
     metrics = Metrics()
     webhooks = pipeline(
-        observers=Observers(of_events=[metrics.observe_webhooks], of_inbox=[metrics.observe_inbox])
+        observers=EventObservers(
+            of_events=[metrics.observe_webhooks], of_inbox=[metrics.observe_inbox]
+        )
     )
     body = b'[{"subscriptionType": "booking.deletion", "objectId": 9, "occurredAt": 1795471200000}]'
     unknown = b'{"subscriptionType": "x.y"}'

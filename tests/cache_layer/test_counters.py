@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from cache_layer.counters import Cause, Count, Stats
+from cache_layer.counters import Cause, Count, Counters
 
 NOON = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
 
@@ -18,7 +18,7 @@ class Hands:
 
 
 def test_counts_add_up_by_family_and_detail() -> None:
-    stats = Stats()
+    stats = Counters()
     stats.add(Count.HITS, "exam", 3)
     stats.add(Count.MISSES, "exam")
     stats.add(Count.HITS, "page")
@@ -36,7 +36,7 @@ def test_counts_add_up_by_family_and_detail() -> None:
 
 
 def test_a_picture_does_not_change() -> None:
-    stats = Stats()
+    stats = Counters()
     stats.add(Count.HITS, "exam")
     picture = stats.snapshot()
 
@@ -48,7 +48,7 @@ def test_a_picture_does_not_change() -> None:
 
 def test_the_last_hour_is_kept_by_the_minute() -> None:
     hands = Hands()
-    stats = Stats(clock=hands)
+    stats = Counters(clock=hands)
     for _ in range(70):
         stats.add(Count.HITS, "exam")
         hands.now += timedelta(minutes=1)
@@ -62,7 +62,7 @@ def test_the_last_hour_is_kept_by_the_minute() -> None:
 
 def test_an_hour_without_readers_is_empty() -> None:
     hands = Hands()
-    stats = Stats(clock=hands)
+    stats = Counters(clock=hands)
     stats.add(Count.HITS, "exam")
     hands.now += timedelta(hours=2)
 

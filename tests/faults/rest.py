@@ -14,10 +14,10 @@ from booking_api.composition import Clocks, Services
 from booking_api.desk.journal.models import (
     ENDED,
     CreditReview,
+    EntryState,
     JournalEntry,
     OutboxNote,
     RecountRequest,
-    State,
 )
 
 WITHIN_S = 45.0
@@ -58,8 +58,8 @@ def rest(services: Services, clock: ForwardClock, *, hurry: bool) -> Mapping[str
 def whats_left() -> Mapping[str, int]:
     """How many of each kind are not done; none where there is nothing."""
     rows = {
-        "queued": JournalEntry.objects.filter(state=State.QUEUED),
-        "unfinished": JournalEntry.objects.exclude(state__in=(State.QUEUED, *ENDED)),
+        "queued": JournalEntry.objects.filter(state=EntryState.QUEUED),
+        "unfinished": JournalEntry.objects.exclude(state__in=(EntryState.QUEUED, *ENDED)),
         "notes": OutboxNote.objects.filter(state__in=("waiting", "sending")),
         "recounts": RecountRequest.objects.all(),
         "reviews": CreditReview.objects.all(),
@@ -78,7 +78,7 @@ def wait_for_queue(number: int) -> None:
     """Return once so many requests wait for the desk."""
     pause = threading.Event()
     for _ in range(int(WITHIN_S / LOOK_S)):
-        if JournalEntry.objects.filter(state=State.QUEUED).count() >= number:
+        if JournalEntry.objects.filter(state=EntryState.QUEUED).count() >= number:
             connection.close()
             return
         pause.wait(LOOK_S)

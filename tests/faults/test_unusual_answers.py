@@ -14,10 +14,16 @@ from pytest_django import Settings
 
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
-from booking_api.desk.factory import assemble
+from booking_api.desk.factory import build_booking_desk
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import LONG_AGO, LeaseKeeper
-from booking_api.desk.journal.models import CreditReview, JournalEntry, Lease, OutboxNote, State
+from booking_api.desk.journal.models import (
+    CreditReview,
+    EntryState,
+    JournalEntry,
+    Lease,
+    OutboxNote,
+)
 from tests.builders import Portal, Student
 from tests.desk import cancel, create, credit_of
 from tests.faults.groups import Desk, a_desk
@@ -191,7 +197,7 @@ def test_one_that_cannot_be_finished_holds_up_nobody_else(desk: Desk, portal: Po
     portal.sandbox.fault("cut_before", path=CONTACTS_UPDATE)
     with desk.held_up():
         group = desk.begin([partial(create, desk.api, one, exam) for one in (alice, charlie)])
-    written = JournalEntry.objects.filter(state=State.WRITTEN, attempts__gt=1)
+    written = JournalEntry.objects.filter(state=EntryState.WRITTEN, attempts__gt=1)
     eventually(lambda: written.count() == 2)
     with desk.held_up():
         JournalEntry.objects.filter(email=alice.email).update(credit_property="credits_gone")
@@ -236,7 +242,7 @@ def test_what_another_process_booked_is_seen_in_a_cache_it_cannot_reach(
     )
     other = replace(services.booking.tools, cache=own_cache.cache)
     services.booking.desk.serves_callers = False
-    elsewhere = assemble(other)
+    elsewhere = build_booking_desk(other)
     elsewhere.desk.start()
 
     booked = create(desk.api, alice, exam)

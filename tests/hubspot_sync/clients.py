@@ -10,7 +10,7 @@ from hubspot_sync.batching.raw_records import NewRecord
 from hubspot_sync.client import HubSpotClient, build_client
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.wire.call_context import CallContext, Priority
-from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 from tests.sandbox import TOKEN
 
@@ -28,7 +28,7 @@ def client_of(base_url: str, **config: Any) -> Iterator[HubSpotClient]:
 
 
 def asking(
-    seconds: float = 60.0, *, background: bool = False, meters: Sequence[Meter] = ()
+    seconds: float = 60.0, *, background: bool = False, meters: Sequence[CallMeter] = ()
 ) -> CallContext:
     """The context of somebody who waits so long."""
     return CallContext(

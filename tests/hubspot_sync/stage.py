@@ -19,7 +19,7 @@ from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.client import HubSpotClient
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_context import CallContext, Priority
-from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 from tests.hubspot_sync.clients import CONTACTS, client_of
 from tests.hubspot_sync.wire_server import WireServer, reply, wire_server
@@ -68,7 +68,7 @@ class Stage:
         *,
         seconds: float = PATIENCE_S,
         properties: Sequence[str] = (),
-        meters: Sequence[Meter] = (),
+        meters: Sequence[CallMeter] = (),
         background: bool = False,
     ) -> None:
         """Have somebody ask; returns once they have joined a call."""
@@ -98,7 +98,7 @@ class Stage:
         self,
         ask: Callable[[CallContext], None],
         seconds: float,
-        meters: Sequence[Meter],
+        meters: Sequence[CallMeter],
         *,
         background: bool,
     ) -> None:

@@ -38,7 +38,12 @@ from booking_api.api.throttling import (
 from booking_api.api.validation import checked, checked_query
 from booking_api.api.views.mock_exams import known_mock_type
 from booking_api.desk.desk import Answered
-from booking_api.desk.journal.requests import Asked, CancelAsked, CreateAsked, UpdateAsked
+from booking_api.desk.journal.requests import (
+    CancelRequest,
+    CreateRequest,
+    DeskRequest,
+    UpdateRequest,
+)
 from booking_api.queries.booking_detail import booking_detail
 from booking_api.queries.page_rendering import with_credits
 from booking_api.queries.students import authenticated_contact
@@ -125,7 +130,7 @@ class BookingViewSet(StudentViewSet):
         pair = pair_of(values)
         portal = self.portal(request, pair.email)
         mock_type = known_mock_type(portal.profile, values["mock_type"])
-        asked = CreateAsked(
+        asked = CreateRequest(
             pair=pair,
             contact_id=values["contact_id"],
             mock_exam_id=values["mock_exam_id"],
@@ -155,7 +160,7 @@ class BookingViewSet(StudentViewSet):
         portal = self.portal(request, pair.email)
         fields = edited_fields(portal.profile, dict(request.data) | values)
         self._check_id(request, booking_id, pair)
-        served(request, UpdateAsked(pair=pair, booking_id=booking_id, fields=fields))
+        served(request, UpdateRequest(pair=pair, booking_id=booking_id, fields=fields))
         found = booking_detail(portal, booking_id, pair)
         return answer(BookingDetailFields(found).data, "The booking was changed.")
 
@@ -171,7 +176,7 @@ class BookingViewSet(StudentViewSet):
         values = checked(CancelAskedFields, request.data)
         pair = pair_of(values)
         self._check_id(request, booking_id, pair)
-        asked = CancelAsked(pair=pair, booking_id=booking_id, reason=values["reason"] or "")
+        asked = CancelRequest(pair=pair, booking_id=booking_id, reason=values["reason"] or "")
         return answer(served(request, asked).data, "The booking was cancelled.")
 
     def _check_id(self, request: Request, booking_id: str, pair: StudentPair) -> None:
@@ -183,7 +188,7 @@ class BookingViewSet(StudentViewSet):
             raise BookingNotFound
 
 
-def served(request: Request, asked: Asked, key: str | None = None) -> Answered:
+def served(request: Request, asked: DeskRequest, key: str | None = None) -> Answered:
     """Have the desk serve a request; raise its refusal, which names the key to ask again with."""
     context = context_of(request)
     own_key = key if key is not None else uuid.uuid4().hex

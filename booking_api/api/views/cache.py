@@ -20,16 +20,16 @@ from booking_api.rules.errors import InvalidRequest
 from cache_layer.counters import Count
 from cache_layer.errors import BadPattern
 from cache_layer.operating.audit import validate
-from cache_layer.operating.host import cache_access
+from cache_layer.operating.host import cache_host
 from cache_layer.operating.manual_invalidation import (
     EVERYTHING,
     FAMILY,
     KEYS,
     PATTERN,
-    Asked,
+    InvalidationRequest,
     remove,
 )
-from cache_layer.operating.report import CacheNumbers, FamilyNumbers, numbers_of
+from cache_layer.operating.report import CacheReport, FamilyReport, report_of
 from cache_layer.operating.validation import DEFAULT_SAMPLE
 from cache_layer.operating.validation_report import as_json
 
@@ -101,13 +101,15 @@ class InvalidateAsked(serializers.Serializer[Any]):
             raise serializers.ValidationError({"all": "Only true removes everything."})
         return attrs
 
-    def asked(self) -> Asked:
+    def asked(self) -> InvalidationRequest:
         """Return what the validated body asks for."""
         (field,) = (name for name in SCOPES if name in self.validated_data)
         value = self.validated_data[field]
         if field == "all":
-            return Asked(scope=EVERYTHING)
-        return Asked(scope=SCOPES[field], named=tuple(value) if field == "keys" else (value,))
+            return InvalidationRequest(scope=EVERYTHING)
+        return InvalidationRequest(
+            scope=SCOPES[field], named=tuple(value) if field == "keys" else (value,)
+        )
 
 
 class InvalidatedFields(serializers.Serializer[Any]):
@@ -176,7 +178,7 @@ class CacheStatsView(StaffView):
         summary="The cache in numbers", responses=answers("CacheStats", StatsFields(), 401, 403)
     )
     def get(self, _: Request) -> Response:
-        numbers = numbers_of(cache_access().cache, timezone.now())
+        numbers = report_of(cache_host().cache, timezone.now())
         return answer(stats_of(numbers), "The cache in numbers.")
 
 
@@ -193,7 +195,7 @@ class CacheInvalidateView(StaffView):
         body.is_valid(raise_exception=True)
         try:
             done = remove(
-                cache_access(),
+                cache_host(),
                 body.asked(),
                 who=name_of(request),
                 reason=body.validated_data["reason"],
@@ -223,7 +225,7 @@ def validated(asked: Any, *, who: str) -> Response:
     wanted = body.validated_data
     try:
         report = validate(
-            cache_access(),
+            cache_host(),
             who=who,
             sample=None if wanted["all"] else wanted["sample"],
             repair=wanted["repair"],
@@ -243,7 +245,7 @@ def name_of(request: Request) -> str:
     return request.user.get_username()
 
 
-def stats_of(numbers: CacheNumbers) -> dict[str, Any]:
+def stats_of(numbers: CacheReport) -> dict[str, Any]:
     """Return the numbers in the contract's words."""
     return {
         "enabled": numbers.enabled,
@@ -266,6 +268,6 @@ def stats_of(numbers: CacheNumbers) -> dict[str, Any]:
     }
 
 
-def counts_of(family: FamilyNumbers) -> dict[str, Any]:
+def counts_of(family: FamilyReport) -> dict[str, Any]:
     counts = {str(count): number for count, number in family.counts.items()}
     return counts | {"entries": family.entries, "bytes": family.payload_bytes}

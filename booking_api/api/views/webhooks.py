@@ -26,7 +26,7 @@ from rest_framework.views import APIView
 from booking_api import composition
 from booking_api.api.openapi import ErrorFields
 from booking_api.api.proxies import public_url
-from hubspot_sync.webhooks.signature import InvalidSignature, SignedRequest, Verdict, verify
+from hubspot_sync.webhooks.signature import InvalidSignature, SignatureResult, SignedRequest, verify
 
 log = structlog.get_logger(__name__)
 
@@ -100,9 +100,9 @@ def refuse_what_hubspot_did_not_sign(request: Request, body: bytes) -> None:
         headers=request.headers,
     )
     verdict = verify(signed, settings.HUBSPOT_WEBHOOK_SECRETS, timezone.now())
-    if verdict is Verdict.NO_SECRET and settings.DEBUG:
+    if verdict is SignatureResult.NO_SECRET and settings.DEBUG:
         warn_once_of_unsigned_webhooks()
-    elif verdict is not Verdict.VERIFIED:
+    elif verdict is not SignatureResult.VERIFIED:
         log.warning("webhook_refused", reason=str(verdict), uri=signed.uri.partition("?")[0])
         raise InvalidSignature(verdict)
 

@@ -17,9 +17,9 @@ from typing import Final
 import structlog
 
 from booking_api.desk.desk import Desk
-from booking_api.desk.desk_context import Tools
+from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.journal import journal
-from booking_api.desk.journal.lease import Held, LeaseLost
+from booking_api.desk.journal.lease import HeldLease, LeaseLost
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import MockExam
 from hubspot_sync.reading.cache_families import exam_tag
@@ -56,7 +56,7 @@ class ExamCount:
 class Recount:
     """Counts exams and has the desk correct what differs."""
 
-    def __init__(self, tools: Tools, desk: Desk) -> None:
+    def __init__(self, tools: DeskContext, desk: Desk) -> None:
         self._tools = tools
         self._desk = desk
 
@@ -91,7 +91,7 @@ class Recount:
         return [corrected[id_] for id_ in exam_ids]
 
     def _correct(
-        self, held: Held, counts: Mapping[str, ExamCount], epoch: int, context: CallContext
+        self, held: HeldLease, counts: Mapping[str, ExamCount], epoch: int, context: CallContext
     ) -> dict[str, ExamCount]:
         """Write the counts that differ; runs in the desk's thread, while nobody else writes. People
         wait behind it, so it does not wait for the background's share of the budget."""
@@ -126,7 +126,9 @@ class Recount:
         return corrected
 
 
-def count(tools: Tools, exam_ids: Collection[str], context: CallContext) -> dict[str, ExamCount]:
+def count(
+    tools: DeskContext, exam_ids: Collection[str], context: CallContext
+) -> dict[str, ExamCount]:
     """Return each exam's count; two round trips, one call for a hundred bookings."""
     if len(exam_ids) == 0:
         return {}
@@ -158,7 +160,7 @@ def count(tools: Tools, exam_ids: Collection[str], context: CallContext) -> dict
 
 
 def upcoming_exam_ids(
-    tools: Tools, mock_types: Collection[str], context: CallContext
+    tools: DeskContext, mock_types: Collection[str], context: CallContext
 ) -> tuple[str, ...]:
     """Return the exams of these types that may still be booked, by search: which there are, not
     what is true of them. Raises HubSpotError."""

@@ -9,7 +9,7 @@ from typing import Final
 from django.db import transaction
 
 from booking_api.desk.counts.recount import NO_SUCH_EXAM, Recount
-from booking_api.desk.desk_context import Tools
+from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import KEPT
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.models import RecountRequest
@@ -29,7 +29,7 @@ LONGEST_RETRY_S: Final = 300.0
 class RecountQueue:
     """Counts the exams of `RecountRequest` in a thread of its own."""
 
-    def __init__(self, tools: Tools, recount: Recount) -> None:
+    def __init__(self, tools: DeskContext, recount: Recount) -> None:
         self._tools = tools
         self._recount = recount
         self.worker = Worker("recount", self.work, LOOK_AGAIN_S)

@@ -13,19 +13,19 @@ from typing import Final
 
 import structlog
 
-from booking_api.desk.desk_context import Tools
+from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import IdempotencyKeyReused, NotServed, is_final, not_served
-from booking_api.desk.groups.decision_inputs import read_facts
+from booking_api.desk.groups.decision_inputs import read_decision_inputs
 from booking_api.desk.journal import journal
-from booking_api.desk.journal.lease import Held
-from booking_api.desk.journal.models import JournalEntry, State
+from booking_api.desk.journal.lease import HeldLease
+from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.rules.eligibility import seat_key
 from booking_api.rules.errors import BookingError, ContactNotFound, ExamNotFound, InvalidRequest
 from hubspot_sync.batching.batch import Created, CreateOutcome, NotCreated
 from hubspot_sync.errors import HubSpotError, NotFound, Refused
 from hubspot_sync.portal.records import Booking
 from hubspot_sync.wire.call_context import CallContext
-from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.writing.portal_writes import BookingDraft
 
 SEATS_TRIED: Final = 3
@@ -35,8 +35,11 @@ UNIQUE_FIELDS: Final = frozenset({"idempotency_key", "seat_key"})
 log = structlog.get_logger(__name__)
 
 
-def make_bookings(
-    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter] = ()
+def create_bookings(
+    tools: DeskContext,
+    held: HeldLease,
+    rows: Sequence[JournalEntry],
+    meters: Collection[CallMeter] = (),
 ) -> None:
     """Create the bookings of rows that are `writing`; afterwards each is written, refused, or still
     writing because nobody knows. All are saved. Raises LeaseLost."""
@@ -58,7 +61,7 @@ def make_bookings(
         journal.save(held, waiting, tools.now())
 
 
-def take_as_made(tools: Tools, row: JournalEntry, booking: Booking) -> None:
+def take_as_made(tools: DeskContext, row: JournalEntry, booking: Booking) -> None:
     """Go on with a booking that was found under the row's key, if it is the row's and stands: one
     that is cancelled was an earlier request's, or a person has taken it back."""
     own_name = tools.profile.booking_properties["booking_id"]
@@ -70,7 +73,7 @@ def take_as_made(tools: Tools, row: JournalEntry, booking: Booking) -> None:
 
 
 def _created(
-    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter]
+    tools: DeskContext, held: HeldLease, rows: Sequence[JournalEntry], meters: Collection[CallMeter]
 ) -> Mapping[str, CreateOutcome]:
     drafts = [
         BookingDraft(
@@ -87,7 +90,7 @@ def _created(
         return {draft.key: NotCreated(error) for draft in drafts}
 
 
-def _is_conflict(tools: Tools, outcome: CreateOutcome) -> bool:
+def _is_conflict(tools: DeskContext, outcome: CreateOutcome) -> bool:
     """Whether a unique value is taken: HubSpot says so with a 409, a 400 naming the property, or a
     207's CONFLICT (hubspot-facts, Objects)."""
     error = outcome.error if isinstance(outcome, NotCreated) else None
@@ -98,7 +101,7 @@ def _is_conflict(tools: Tools, outcome: CreateOutcome) -> bool:
     return by_word or not named.isdisjoint(UNIQUE_FIELDS)
 
 
-def _settle_outcome(tools: Tools, row: JournalEntry, outcome: CreateOutcome) -> None:
+def _settle_outcome(tools: DeskContext, row: JournalEntry, outcome: CreateOutcome) -> None:
     if isinstance(outcome, Created):
         _written(row, outcome.record.id)
     elif isinstance(outcome, NotCreated) and not _may_be_on_its_way(row, outcome.error):
@@ -116,12 +119,12 @@ def _may_be_on_its_way(row: JournalEntry, error: HubSpotError) -> bool:
 
 
 def _written(row: JournalEntry, record_id: str) -> None:
-    row.state, row.record_id = State.WRITTEN, record_id
+    row.state, row.record_id = EntryState.WRITTEN, record_id
     row.next_attempt_at = None
     row.plan["answer"]["booking_record_id"] = record_id
 
 
-def _refusal(tools: Tools, row: JournalEntry, error: HubSpotError) -> BookingError:
+def _refusal(tools: DeskContext, row: JournalEntry, error: HubSpotError) -> BookingError:
     """What HubSpot will not have for this one booking, as far as it says why."""
     if not is_final(error):
         return not_served(error)
@@ -136,7 +139,7 @@ def _refusal(tools: Tools, row: JournalEntry, error: HubSpotError) -> BookingErr
 
 
 def _resolved(
-    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter]
+    tools: DeskContext, held: HeldLease, rows: Sequence[JournalEntry], meters: Collection[CallMeter]
 ) -> list[JournalEntry]:
     """Look the conflicting rows up by their keys, and save what is found; return those that get
     another seat."""
@@ -159,13 +162,15 @@ def _resolved(
         _seat_anew(tools, homeless, context)
     with held.fenced():
         journal.save(held, rows, tools.now())
-    return [row for row in homeless if row.state == State.WRITING and row.next_attempt_at is None]
+    return [
+        row for row in homeless if row.state == EntryState.WRITING and row.next_attempt_at is None
+    ]
 
 
-def _seat_anew(tools: Tools, rows: Sequence[JournalEntry], context: CallContext) -> None:
+def _seat_anew(tools: DeskContext, rows: Sequence[JournalEntry], context: CallContext) -> None:
     """Give each row another seat, if one is free. Whoever has the one it was refused counts, even
     where HubSpot does not list that booking for the exam."""
-    facts = read_facts(
+    facts = read_decision_inputs(
         tools, (), {row.exam_id for row in rows}, context, but=[row.id for row in rows]
     )
     keys = {row.id: seat_key(row.exam_id, row.plan["seat_number"]) for row in rows}
@@ -190,7 +195,7 @@ def _seat_anew(tools: Tools, rows: Sequence[JournalEntry], context: CallContext)
             journal.refuse(row, refusal)
 
 
-def _reseat(tools: Tools, row: JournalEntry, number: int, refused: Sequence[int]) -> None:
+def _reseat(tools: DeskContext, row: JournalEntry, number: int, refused: Sequence[int]) -> None:
     log.warning("seat_taken", entry=row.id, exam=row.exam_id, seat=row.plan["seat_number"])
     key = seat_key(row.exam_id, number)
     row.plan["properties"] = tools.writes.with_seat(row.plan["properties"], key)

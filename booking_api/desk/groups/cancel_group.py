@@ -15,23 +15,23 @@ from typing import Any, Final
 
 import structlog
 
-from booking_api.desk.desk_context import Tools
+from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import is_final, not_served
-from booking_api.desk.groups.credits_and_counts import settle
+from booking_api.desk.groups.credits_and_counts import charge_and_count
 from booking_api.desk.groups.decision import decide
-from booking_api.desk.groups.decision_inputs import Facts, read_facts
+from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
 from booking_api.desk.groups.ownership import OwnedBookings, read_owned
 from booking_api.desk.journal import journal
-from booking_api.desk.journal.lease import Held
-from booking_api.desk.journal.models import JournalEntry, State
-from booking_api.desk.journal.requests import CancelAsked
+from booking_api.desk.journal.lease import HeldLease
+from booking_api.desk.journal.models import EntryState, JournalEntry
+from booking_api.desk.journal.requests import CancelRequest
 from booking_api.rules.credits import credit_of_token
 from booking_api.rules.dates import is_over
 from booking_api.rules.errors import BookingError, InvalidRequest
 from booking_api.rules.exams import booking_ends_at, exam_linked
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import Booking, MockExam
-from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.call_log import CallMeter
 
 AN_ANSWER: Final = range(200, 300)
 
@@ -39,26 +39,32 @@ log = structlog.get_logger(__name__)
 
 
 def serve_cancels(
-    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter] = ()
+    tools: DeskContext,
+    held: HeldLease,
+    rows: Sequence[JournalEntry],
+    meters: Collection[CallMeter] = (),
 ) -> None:
     """Take these waiting rows as far as they will go now; each is changed in place and saved.
     Raises LeaseLost."""
-    asked = {row.id: CancelAsked.from_json(row.request) for row in rows}
+    asked = {row.id: CancelRequest.from_json(row.request) for row in rows}
     context = tools.step(held, meters)
     owned = read_owned(tools, list(asked.values()), context)
-    facts = read_facts(tools, (), owned.exam_ids(), context)
+    facts = read_decision_inputs(tools, (), owned.exam_ids(), context)
     for row in rows:
         decide(row, partial(_plan, tools, owned, facts, row, asked[row.id]))
     with held.fenced():
         begun = journal.begin(held, rows, tools.now())
-    planned = [row for row in begun if row.state == State.WRITING]
+    planned = [row for row in begun if row.state == EntryState.WRITING]
     cancel_bookings(tools, held, planned, meters)
-    written = [row for row in planned if row.state == State.WRITTEN]
-    settle(tools, held, written, _totals(facts, written), meters)
+    written = [row for row in planned if row.state == EntryState.WRITTEN]
+    charge_and_count(tools, held, written, _totals(facts, written), meters)
 
 
 def cancel_bookings(
-    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter] = ()
+    tools: DeskContext,
+    held: HeldLease,
+    rows: Sequence[JournalEntry],
+    meters: Collection[CallMeter] = (),
 ) -> None:
     """Mark the bookings of rows that are `writing` cancelled; afterwards each is written, refused,
     or still writing because nobody knows. All are saved. Raises LeaseLost."""
@@ -68,14 +74,14 @@ def cancel_bookings(
     changed = tools.writes.cancel_bookings(ids, tools.step(held, meters))
     for row in rows:
         if row.record_id in changed.found:
-            row.state, row.next_attempt_at = State.WRITTEN, None
+            row.state, row.next_attempt_at = EntryState.WRITTEN, None
         else:
             note_unchanged(row, changed.unknown.get(row.record_id), tools)
     with held.fenced():
         journal.save(held, rows, tools.now())
 
 
-def note_unchanged(row: JournalEntry, error: HubSpotError | None, tools: Tools) -> None:
+def note_unchanged(row: JournalEntry, error: HubSpotError | None, tools: DeskContext) -> None:
     """A booking's change was not confirmed: refuse it where it certainly was not made, otherwise
     look again. None stands for a booking that is gone. HubSpot's word on one of many (a 207's) is
     certain only where it is a refusal."""
@@ -90,7 +96,11 @@ def note_unchanged(row: JournalEntry, error: HubSpotError | None, tools: Tools) 
 
 
 def _plan(
-    tools: Tools, owned: OwnedBookings, facts: Facts, row: JournalEntry, asked: CancelAsked
+    tools: DeskContext,
+    owned: OwnedBookings,
+    facts: DecisionInputs,
+    row: JournalEntry,
+    asked: CancelRequest,
 ) -> None:
     seen, booking = owned.of(asked)
     linked = owned.exams_of(booking.id)
@@ -102,7 +112,7 @@ def _plan(
         raise InvalidRequest("This mock exam is over; its booking cannot be cancelled any more.")
     mock_type = booking.mock_type if exam is None else exam.mock_type
     credit = credit_of_token(tools.profile, booking.token_used, mock_type)
-    row.state = State.WRITING
+    row.state = EntryState.WRITING
     row.contact_id, row.record_id = seen.contact.id, booking.id
     row.exam_id = "" if exam is None else exam.id
     if credit is not None:
@@ -114,7 +124,7 @@ def _plan(
 
 
 def _answer(
-    row: JournalEntry, booking: Booking, exam: MockExam | None, asked: CancelAsked, at: str
+    row: JournalEntry, booking: Booking, exam: MockExam | None, asked: CancelRequest, at: str
 ) -> dict[str, Any]:
     """What a successful cancel says. The counted seat is right at the latest when the recount that
     stands beside it is done."""
@@ -146,7 +156,7 @@ def shown(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _totals(facts: Facts, written: Sequence[JournalEntry]) -> dict[str, int]:
+def _totals(facts: DecisionInputs, written: Sequence[JournalEntry]) -> dict[str, int]:
     """The counts without what was cancelled, of exams that could be read completely."""
     totals: dict[str, int] = {}
     fewer = Counter(row.exam_id for row in written if row.exam_id != "")

@@ -14,15 +14,15 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from booking_api.desk.desk_context import Tools
-from booking_api.desk.groups.booking_creation import make_bookings
-from booking_api.desk.groups.credits_and_counts import settle
+from booking_api.desk.desk_context import DeskContext
+from booking_api.desk.groups.booking_creation import create_bookings
+from booking_api.desk.groups.credits_and_counts import charge_and_count
 from booking_api.desk.groups.decision import decide
-from booking_api.desk.groups.decision_inputs import Facts, read_facts
+from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
 from booking_api.desk.journal import journal
-from booking_api.desk.journal.lease import Held
-from booking_api.desk.journal.models import JournalEntry, State
-from booking_api.desk.journal.requests import CreateAsked
+from booking_api.desk.journal.lease import HeldLease
+from booking_api.desk.journal.models import EntryState, JournalEntry
+from booking_api.desk.journal.requests import CreateRequest
 from booking_api.rules.credits import Charge, charge, spendable
 from booking_api.rules.eligibility import (
     booking_name,
@@ -41,7 +41,7 @@ from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.portal.records import MockExam
 from hubspot_sync.wire.call_context import CallContext
-from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.writing.authoritative_reads import SeenContact
 from hubspot_sync.writing.portal_writes import NewBooking
 
@@ -49,15 +49,18 @@ Strangers = Mapping[str, SeenContact | HubSpotError | None]
 
 
 def serve_creates(
-    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter] = ()
+    tools: DeskContext,
+    held: HeldLease,
+    rows: Sequence[JournalEntry],
+    meters: Collection[CallMeter] = (),
 ) -> None:
     """Take these waiting rows as far as they will go now; each is changed in place and saved.
 
     Raises LeaseLost, and then says nothing of what became of the rows.
     """
     context = tools.step(held, meters)
-    asked = {row.id: CreateAsked.from_json(row.request) for row in rows}
-    facts = read_facts(
+    asked = {row.id: CreateRequest.from_json(row.request) for row in rows}
+    facts = read_decision_inputs(
         tools,
         {one.contact_id for one in asked.values()},
         {one.mock_exam_id for one in asked.values()},
@@ -68,18 +71,18 @@ def serve_creates(
         decide(row, partial(_plan, tools, facts, row, asked[row.id], strangers))
     with held.fenced():
         begun = journal.begin(held, rows, tools.now())
-    planned = [row for row in begun if row.state == State.WRITING]
+    planned = [row for row in begun if row.state == EntryState.WRITING]
     if len(planned) == 0:
         return
-    make_bookings(tools, held, planned, meters)
-    written = [row for row in planned if row.state == State.WRITTEN]
+    create_bookings(tools, held, planned, meters)
+    written = [row for row in planned if row.state == EntryState.WRITTEN]
     made = Counter(row.exam_id for row in written)
     totals = {exam_id: facts.exam(exam_id).active + number for exam_id, number in made.items()}
-    settle(tools, held, written, totals, meters)
+    charge_and_count(tools, held, written, totals, meters)
 
 
 def _strangers(
-    tools: Tools, facts: Facts, asked: Sequence[CreateAsked], context: CallContext
+    tools: DeskContext, facts: DecisionInputs, asked: Sequence[CreateRequest], context: CallContext
 ) -> Strangers:
     """Return whom the e-mails belong to of those who named a contact that is not theirs: a wrong
     pair is told so, a right one with somebody else's contact is refused."""
@@ -97,8 +100,8 @@ def _strangers(
 
 
 def _own_contact(
-    facts: Facts,
-    asked: CreateAsked,
+    facts: DecisionInputs,
+    asked: CreateRequest,
     strangers: Strangers,
 ) -> SeenContact:
     """Return the contact; raise AuthFailed, ContactNotFound or AccessDenied where it is not theirs."""
@@ -116,7 +119,11 @@ def _own_contact(
 
 
 def _plan(
-    tools: Tools, facts: Facts, row: JournalEntry, asked: CreateAsked, strangers: Strangers
+    tools: DeskContext,
+    facts: DecisionInputs,
+    row: JournalEntry,
+    asked: CreateRequest,
+    strangers: Strangers,
 ) -> None:
     """Decide, in the order of booking.md, and note all that follows from it."""
     seen = _own_contact(facts, asked, strangers)
@@ -150,7 +157,7 @@ def _plan(
         created_at=now,
         fields=asked.fields,
     )
-    row.state = State.WRITING
+    row.state = EntryState.WRITING
     row.contact_id, row.exam_id = asked.contact_id, asked.mock_exam_id
     row.credit_property = cost.property_name
     row.credit_before, row.credit_after = cost.before, cost.after

@@ -12,10 +12,10 @@ from datetime import datetime
 
 import structlog
 
-from booking_api.desk.desk_context import Tools
+from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.journal import journal
-from booking_api.desk.journal.lease import Held
-from booking_api.desk.journal.models import JournalEntry, Kind, OutboxNote, State
+from booking_api.desk.journal.lease import HeldLease
+from booking_api.desk.journal.models import EntryState, JournalEntry, OutboxNote, RequestKind
 from booking_api.desk.notes.note_text import note_body, reference_of
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.raw_records import RawRecord
@@ -26,18 +26,18 @@ from hubspot_sync.reading.cache_families import (
     exam_bookings_tag,
     exam_tag,
 )
-from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.fan_out import together
 
 log = structlog.get_logger(__name__)
 
 
-def settle(
-    tools: Tools,
-    held: Held,
+def charge_and_count(
+    tools: DeskContext,
+    held: HeldLease,
     rows: Sequence[JournalEntry],
     totals: Mapping[str, int],
-    meters: Collection[Meter] = (),
+    meters: Collection[CallMeter] = (),
 ) -> None:
     """Write the planned credits of `written` rows and these exams' counts, and finish.
 
@@ -61,27 +61,27 @@ def settle(
         tools.forget(tags_of(rows))
     for row in rows:
         _take_outcome(row, credits_, tools.now())
-    finish(tools, held, rows, counted=counts.found)
+    finish_rows(tools, held, rows, counted=counts.found)
 
 
-def finish(
-    tools: Tools, held: Held, rows: Sequence[JournalEntry], counted: Collection[str] = ()
+def finish_rows(
+    tools: DeskContext, held: HeldLease, rows: Sequence[JournalEntry], counted: Collection[str] = ()
 ) -> None:
     """Save the rows, and with those that are done their notes; an exam not `counted` is to be
     counted again."""
-    done = [row for row in rows if row.state == State.DONE]
+    done = [row for row in rows if row.state == EntryState.DONE]
     uncounted = {row.exam_id for row in rows if row.exam_id != ""} - set(counted)
     now = tools.now()
     with held.fenced():
         journal.save(held, rows, now)
-        notes = [_note(row, now) for row in done if row.kind != Kind.UPDATE]
+        notes = [_note(row, now) for row in done if row.kind != RequestKind.UPDATE]
         OutboxNote.objects.bulk_create(notes, ignore_conflicts=True)
         journal.request_recounts(uncounted, now)
 
 
 def mark_done(row: JournalEntry) -> None:
     """Let the row end with its planned answer."""
-    row.state = State.DONE
+    row.state = EntryState.DONE
     row.answer = row.plan["answer"]
     row.next_attempt_at = None
 

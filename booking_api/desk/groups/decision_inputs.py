@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from booking_api.desk.desk_context import Tools
+from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.journal import journal
 from booking_api.rules.eligibility import free_seat, seat_number
 from booking_api.rules.errors import ExamNotFound
@@ -21,7 +21,7 @@ from hubspot_sync.writing.authoritative_reads import SeenContact
 
 
 @dataclass(slots=True)
-class ExamFacts:
+class ExamInputs:
     """An exam with all its bookings; seats given out while deciding are counted in."""
 
     exam: MockExam
@@ -52,7 +52,7 @@ class ExamFacts:
 
 
 @dataclass(slots=True)
-class Facts:
+class DecisionInputs:
     """All that was read for one group; asking for what could not be read raises HubSpotError."""
 
     contacts: Many[SeenContact]
@@ -61,9 +61,9 @@ class Facts:
     contact_links: Many[tuple[str, ...]]
     bookings: Many[Booking]
     vouched: journal.Vouched
-    _known: dict[str, ExamFacts] = field(default_factory=dict)
+    _known: dict[str, ExamInputs] = field(default_factory=dict)
 
-    def exam(self, exam_id: str) -> ExamFacts:
+    def exam(self, exam_id: str) -> ExamInputs:
         """Return the exam's facts, the same object every time; raise ExamNotFound."""
         if exam_id not in self._known:
             self._known[exam_id] = self._exam(exam_id)
@@ -73,7 +73,7 @@ class Facts:
         linked = set(self.contact_links.answered(contact_id) or ())
         return list(self._read(linked | self.vouched.by_contact.get(contact_id, frozenset())))
 
-    def _exam(self, exam_id: str) -> ExamFacts:
+    def _exam(self, exam_id: str) -> ExamInputs:
         exam = self.exams.answered(exam_id)
         linked = set(self.exam_links.answered(exam_id) or ())
         if exam is None:
@@ -82,7 +82,7 @@ class Facts:
         pending = self.vouched.pending_seats.get(exam_id, frozenset())
         named = {seat_number(exam_id, booking.seat_key) for booking in bookings}
         sat_on = {seat_number(exam_id, one.seat_key) for one in bookings if one.state == "active"}
-        facts = ExamFacts(
+        facts = ExamInputs(
             exam=exam,
             bookings={booking.id: booking for booking in bookings},
             taken=0,
@@ -98,13 +98,13 @@ class Facts:
         return [booking for booking in answered if booking is not None]
 
 
-def read_facts(
-    tools: Tools,
+def read_decision_inputs(
+    tools: DeskContext,
     contact_ids: Collection[str],
     exam_ids: Collection[str],
     context: CallContext,
     but: Collection[int] = (),
-) -> Facts:
+) -> DecisionInputs:
     """Read all at once, in two round trips; nothing is raised for a part that failed. The journal's
     rows `but` hold no seat."""
     hubspot = tools.hubspot
@@ -121,7 +121,7 @@ def read_facts(
         ids.update(id_ for linked in links.values() for id_ in linked)
     for known in (vouched.by_exam, vouched.by_contact):
         ids.update(id_ for records in known.values() for id_ in records)
-    return Facts(
+    return DecisionInputs(
         contacts=contacts,
         exams=exams,
         exam_links=exam_links,

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from booking_api.desk.desk_context import Tools
+from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.journal import journal
-from booking_api.desk.journal.requests import CancelAsked, UpdateAsked
+from booking_api.desk.journal.requests import CancelRequest, UpdateRequest
 from booking_api.rules.errors import AccessDenied, AlreadyCanceled, AuthFailed, BookingNotFound
 from booking_api.rules.students import is_theirs
 from hubspot_sync.batching.outcomes import Many
@@ -29,7 +29,7 @@ class OwnedBookings:
     exam_links: Many[tuple[str, ...]]
     made: Mapping[str, journal.Made]
 
-    def of(self, asked: CancelAsked | UpdateAsked) -> tuple[SeenContact, Booking]:
+    def of(self, asked: CancelRequest | UpdateRequest) -> tuple[SeenContact, Booking]:
         """Return the student and the booking.
 
         Raises AuthFailed, then BookingNotFound, AccessDenied and AlreadyCanceled.
@@ -64,7 +64,7 @@ class OwnedBookings:
 
 
 def read_owned(
-    tools: Tools, asked: Collection[CancelAsked | UpdateAsked], context: CallContext
+    tools: DeskContext, asked: Collection[CancelRequest | UpdateRequest], context: CallContext
 ) -> OwnedBookings:
     """Read all at once, in one round trip; nothing is raised for a part that failed."""
     ids = {one.booking_id for one in asked}

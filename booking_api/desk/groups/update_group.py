@@ -8,34 +8,40 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from functools import partial
 
-from booking_api.desk.desk_context import Tools
+from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.groups.cancel_group import note_unchanged
-from booking_api.desk.groups.credits_and_counts import finish, mark_done, tags_of
+from booking_api.desk.groups.credits_and_counts import finish_rows, mark_done, tags_of
 from booking_api.desk.groups.decision import decide
 from booking_api.desk.groups.ownership import OwnedBookings, read_owned
 from booking_api.desk.journal import journal
-from booking_api.desk.journal.lease import Held
-from booking_api.desk.journal.models import JournalEntry, State
-from booking_api.desk.journal.requests import UpdateAsked
-from hubspot_sync.wire.call_log import Meter
+from booking_api.desk.journal.lease import HeldLease
+from booking_api.desk.journal.models import EntryState, JournalEntry
+from booking_api.desk.journal.requests import UpdateRequest
+from hubspot_sync.wire.call_log import CallMeter
 
 
 def serve_updates(
-    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter] = ()
+    tools: DeskContext,
+    held: HeldLease,
+    rows: Sequence[JournalEntry],
+    meters: Collection[CallMeter] = (),
 ) -> None:
     """Take these waiting rows as far as they will go now; each is changed in place and saved.
     Raises LeaseLost."""
-    asked = {row.id: UpdateAsked.from_json(row.request) for row in rows}
+    asked = {row.id: UpdateRequest.from_json(row.request) for row in rows}
     owned = read_owned(tools, list(asked.values()), tools.step(held, meters))
     for row in rows:
         decide(row, partial(_plan, tools, owned, row, asked[row.id]))
     with held.fenced():
         begun = journal.begin(held, rows, tools.now())
-    change_bookings(tools, held, [row for row in begun if row.state == State.WRITING], meters)
+    change_bookings(tools, held, [row for row in begun if row.state == EntryState.WRITING], meters)
 
 
 def change_bookings(
-    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter] = ()
+    tools: DeskContext,
+    held: HeldLease,
+    rows: Sequence[JournalEntry],
+    meters: Collection[CallMeter] = (),
 ) -> None:
     """Write what rows that are `writing` have planned; afterwards each is done, refused, or still
     writing because nobody knows. All are saved. Raises LeaseLost."""
@@ -51,12 +57,14 @@ def change_bookings(
             mark_done(row)
         else:
             note_unchanged(row, changed.unknown.get(row.record_id), tools)
-    finish(tools, held, rows)
+    finish_rows(tools, held, rows)
 
 
-def _plan(tools: Tools, owned: OwnedBookings, row: JournalEntry, asked: UpdateAsked) -> None:
+def _plan(
+    tools: DeskContext, owned: OwnedBookings, row: JournalEntry, asked: UpdateRequest
+) -> None:
     seen, booking = owned.of(asked)
-    row.state = State.WRITING
+    row.state = EntryState.WRITING
     row.contact_id, row.record_id = seen.contact.id, booking.id
     row.plan = {
         "properties": tools.writes.student_properties(asked.fields),

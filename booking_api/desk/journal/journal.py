@@ -18,16 +18,16 @@ from django.db.models import Q
 
 from booking_api.desk import errors
 from booking_api.desk.config import MOST_REQUESTS_IN_A_GROUP
-from booking_api.desk.journal.lease import Held
+from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import (
     ENDED,
     UNFINISHED,
     CreditReview,
+    EntryState,
     JournalEntry,
-    Kind,
     OutboxNote,
     RecountRequest,
-    State,
+    RequestKind,
 )
 from booking_api.rules.errors import BookingError
 from hubspot_sync.background.backoff import backoff
@@ -65,12 +65,12 @@ class Made:
     exam_id: str
 
 
-def take(kinds: Collection[Kind], now: datetime) -> list[JournalEntry]:
+def take(kinds: Collection[RequestKind], now: datetime) -> list[JournalEntry]:
     """Return the oldest waiting rows: at most a group of them, one for each student, and none of a
     student of whom something is unfinished."""
     busy = set(JournalEntry.objects.filter(state__in=UNFINISHED).values_list("email", flat=True))
     waiting = JournalEntry.objects.filter(
-        state=State.QUEUED, kind__in=kinds, wanted_until__gt=now
+        state=EntryState.QUEUED, kind__in=kinds, wanted_until__gt=now
     ).order_by("id")
     group: list[JournalEntry] = []
     for row in waiting[:LOOKED_AT]:
@@ -82,8 +82,8 @@ def take(kinds: Collection[Kind], now: datetime) -> list[JournalEntry]:
 
 def give_up_waiting(now: datetime) -> int:
     """Refuse the rows nobody waits for any more; nothing has happened for them."""
-    return JournalEntry.objects.filter(state=State.QUEUED, wanted_until__lte=now).update(
-        state=State.REFUSED, changed_at=now, answer=errors.to_json(errors.TooBusy())
+    return JournalEntry.objects.filter(state=EntryState.QUEUED, wanted_until__lte=now).update(
+        state=EntryState.REFUSED, changed_at=now, answer=errors.to_json(errors.TooBusy())
     )
 
 
@@ -92,7 +92,7 @@ def anything_to_do(now: datetime) -> bool:
     due = Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now)
     return (
         JournalEntry.objects.filter(
-            Q(state=State.QUEUED) | (Q(state__in=UNFINISHED) & due)
+            Q(state=EntryState.QUEUED) | (Q(state__in=UNFINISHED) & due)
         ).exists()
         or CreditReview.objects.filter(next_attempt_at__lte=now).exists()
     )
@@ -105,22 +105,22 @@ def unfinished(now: datetime) -> list[JournalEntry]:
     return list(rows[:MOST_REQUESTS_IN_A_GROUP])
 
 
-def begin(held: Held, rows: Iterable[JournalEntry], now: datetime) -> list[JournalEntry]:
+def begin(held: HeldLease, rows: Iterable[JournalEntry], now: datetime) -> list[JournalEntry]:
     """Write what was decided of waiting rows, inside `held.fenced()`, and return those rows. One
     whose caller has given it up meanwhile is left as it is: that caller was told that nothing was
     changed."""
     decided = list(rows)
-    still = JournalEntry.objects.filter(id__in=[row.id for row in decided], state=State.QUEUED)
+    still = JournalEntry.objects.filter(id__in=[row.id for row in decided], state=EntryState.QUEUED)
     waiting = set(still.select_for_update().values_list("id", flat=True))
     begun = [row for row in decided if row.id in waiting]
     save(held, begun, now)
     for row in decided:
         if row.id not in waiting:
-            row.state = State.QUEUED  # no answer of ours: what it became stands in the journal
+            row.state = EntryState.QUEUED  # no answer of ours: what it became stands in the journal
     return begun
 
 
-def save(held: Held, rows: Iterable[JournalEntry], now: datetime) -> None:
+def save(held: HeldLease, rows: Iterable[JournalEntry], now: datetime) -> None:
     """Write the rows, inside `held.fenced()`."""
     for row in rows:
         row.epoch = held.epoch
@@ -130,7 +130,7 @@ def save(held: Held, rows: Iterable[JournalEntry], now: datetime) -> None:
 
 def refuse(row: JournalEntry, error: BookingError) -> None:
     """Let the row end with a refusal; nothing was written for it."""
-    row.state = State.REFUSED
+    row.state = EntryState.REFUSED
     row.answer = errors.to_json(error)
 
 
@@ -152,8 +152,8 @@ def vouched(
     """Return what the journal knows of these exams and contacts, leaving out the rows `but`."""
     rows = JournalEntry.objects.filter(
         Q(exam_id__in=exam_ids) | Q(contact_id__in=contact_ids),
-        Q(state__in=UNFINISHED) | Q(state=State.DONE, changed_at__gt=now - HUBSPOT_MAY_LAG),
-        kind=Kind.CREATE,
+        Q(state__in=UNFINISHED) | Q(state=EntryState.DONE, changed_at__gt=now - HUBSPOT_MAY_LAG),
+        kind=RequestKind.CREATE,
     ).exclude(id__in=but)
     by_exam: dict[str, set[str]] = defaultdict(set)
     by_contact: dict[str, set[str]] = defaultdict(set)
@@ -164,7 +164,7 @@ def vouched(
         if record_id != "":
             by_exam[exam_id].add(record_id)
             by_contact[contact_id].add(record_id)
-        elif state == State.WRITING:
+        elif state == EntryState.WRITING:
             pending[exam_id].add(int(plan["seat_number"]))
     return Vouched(
         by_exam={key: frozenset(value) for key, value in by_exam.items()},
@@ -177,8 +177,8 @@ def just_made(record_ids: Collection[str], now: datetime) -> Mapping[str, Made]:
     """Return those of these bookings that were made here so lately that HubSpot may not show their
     links yet."""
     rows = JournalEntry.objects.filter(
-        Q(state__in=UNFINISHED) | Q(state=State.DONE, changed_at__gt=now - HUBSPOT_MAY_LAG),
-        kind=Kind.CREATE,
+        Q(state__in=UNFINISHED) | Q(state=EntryState.DONE, changed_at__gt=now - HUBSPOT_MAY_LAG),
+        kind=RequestKind.CREATE,
         record_id__in=record_ids,
     )
     return {row.record_id: Made(row.contact_id, row.exam_id) for row in rows}
@@ -213,7 +213,7 @@ def request_reviews(
 
 def contacts_charged_since(since: datetime) -> set[str]:
     """Return the contacts whose credits the desk has written since then."""
-    rows = JournalEntry.objects.filter(state=State.DONE, changed_at__gt=since)
+    rows = JournalEntry.objects.filter(state=EntryState.DONE, changed_at__gt=since)
     return set(rows.exclude(credit_property="").values_list("contact_id", flat=True))
 
 

@@ -30,7 +30,7 @@ class LeaseLost(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldLease:
     """The lease as its holder has it. `taken_over` says that the holder before never gave it back:
     it may have left things half done, and may still be sending."""
 
@@ -68,7 +68,7 @@ class LeaseKeeper:
         self._lasts = lasts
         self._holder = holder if holder is not None else own_name()
 
-    def acquire(self) -> Held | None:
+    def acquire(self) -> HeldLease | None:
         """Return the lease if it is free or its holder's time is over, else None."""
         free = Q(holder="") | Q(expires_at__lte=Now())
         row = self._rows().filter(free).first()
@@ -80,7 +80,7 @@ class LeaseKeeper:
         epoch, expires_at = row.epoch + 1, from_now(self._lasts)
         if taken.update(holder=self._holder, epoch=epoch, expires_at=expires_at) != 1:
             return None
-        return Held(self._name, self._holder, epoch, self._lasts, row.holder != "")
+        return HeldLease(self._name, self._holder, epoch, self._lasts, row.holder != "")
 
     def epoch(self) -> int:
         """Return the epoch of the holder now, or of the last one."""

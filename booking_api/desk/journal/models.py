@@ -35,13 +35,13 @@ class Lease(models.Model):
         return self.name
 
 
-class Kind(models.TextChoices):
+class RequestKind(models.TextChoices):
     CREATE = "create", "book"
     CANCEL = "cancel", "cancel"
     UPDATE = "update", "change"
 
 
-class State(models.TextChoices):
+class EntryState(models.TextChoices):
     QUEUED = "queued", "waiting for the desk"
     WRITING = "writing", "being written to HubSpot"
     WRITTEN = "written", "the booking stands, the rest follows"
@@ -49,15 +49,15 @@ class State(models.TextChoices):
     REFUSED = "refused", "refused, nothing was changed"
 
 
-UNFINISHED = (State.WRITING, State.WRITTEN)
-ENDED = (State.DONE, State.REFUSED)
+UNFINISHED = (EntryState.WRITING, EntryState.WRITTEN)
+ENDED = (EntryState.DONE, EntryState.REFUSED)
 
 
 class JournalEntry(models.Model):
     """One create, cancel or update, from its arrival to its answer."""
 
-    kind = models.CharField(max_length=10, choices=Kind)
-    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    kind = models.CharField(max_length=10, choices=RequestKind)
+    state = models.CharField(max_length=10, choices=EntryState, default=EntryState.QUEUED)
     idempotency_key = models.CharField(max_length=255, unique=True)
     fingerprint = models.CharField(max_length=64, help_text="Of the request, as SHA-256.")
     email = models.CharField(max_length=254, help_text="The student's; one at a time for each.")

@@ -17,9 +17,9 @@ from typing import Final
 from django.db import IntegrityError, connection, transaction
 
 from booking_api.desk import errors
-from booking_api.desk.journal.models import ENDED, JournalEntry, State
-from booking_api.desk.journal.requests import Asked, fingerprint
-from hubspot_sync.wire.call_log import Meter
+from booking_api.desk.journal.models import ENDED, EntryState, JournalEntry
+from booking_api.desk.journal.requests import DeskRequest, fingerprint
+from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
 ANSWERING_TAKES_S: Final = 0.25
@@ -27,7 +27,7 @@ ANSWERING_TAKES_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QueuePlace:
     """A row in the queue; `own` says that this call made it, not an earlier one with its key."""
 
     row: JournalEntry
@@ -36,7 +36,7 @@ class Place:
 
 @dataclass(eq=False, slots=True)
 class _Caller:
-    meter: Meter
+    meter: CallMeter
     ended: threading.Event = field(default_factory=threading.Event)
     row: JournalEntry | None = None
 
@@ -57,7 +57,7 @@ class Queue:
         self._lock = threading.Lock()
         self._callers: dict[int, list[_Caller]] = defaultdict(list)
 
-    def enter(self, asked: Asked, key: str, deadline: Deadline) -> Place:
+    def enter(self, asked: DeskRequest, key: str, deadline: Deadline) -> QueuePlace:
         """Put a request into the queue, or find the one its key belongs to.
 
         Raises IdempotencyKeyReused where that was another request.
@@ -81,23 +81,23 @@ class Queue:
             except IntegrityError:
                 known = JournalEntry.objects.filter(idempotency_key=key).first()
             else:
-                return Place(new, own=True)
+                return QueuePlace(new, own=True)
             if known is None:
                 continue  # its key has just been given free
             # A key that somebody else was refused with is nobody's: or any stranger could use it up.
-            strange = known.state == State.REFUSED and known.email != asked.pair.email
+            strange = known.state == EntryState.REFUSED and known.email != asked.pair.email
             if known.fingerprint != print_ and not strange:
                 raise errors.IdempotencyKeyReused
-            if known.state != State.REFUSED:
-                return Place(known, own=False)
+            if known.state != EntryState.REFUSED:
+                return QueuePlace(known, own=False)
             # Nothing came of it: the same request may be made anew, at the end of the queue. Whoever
             # waits for the old row still finds it by its id. No caller can send a key with a blank.
-            JournalEntry.objects.filter(id=known.id, state=State.REFUSED).update(
+            JournalEntry.objects.filter(id=known.id, state=EntryState.REFUSED).update(
                 idempotency_key=f"refused {known.id}"
             )
             new.pk = None
 
-    def wait(self, place: Place, deadline: Deadline, meter: Meter) -> JournalEntry | None:
+    def wait(self, place: QueuePlace, deadline: Deadline, meter: CallMeter) -> JournalEntry | None:
         """Return the row once it has ended, or None where it has not by the deadline."""
         if place.row.state in ENDED:
             return place.row
@@ -119,7 +119,7 @@ class Queue:
             return caller.row
         return self._last_look(place)
 
-    def meters_of(self, rows: Iterable[JournalEntry]) -> list[Meter]:
+    def meters_of(self, rows: Iterable[JournalEntry]) -> list[CallMeter]:
         """Return the meters of this process's callers who wait for these rows."""
         with self._lock:
             return [caller.meter for row in rows for caller in self._callers.get(row.id, ())]
@@ -148,11 +148,11 @@ class Queue:
             self._ended_elsewhere(ended)
             self.deliver(ended)
 
-    def _last_look(self, place: Place) -> JournalEntry | None:
+    def _last_look(self, place: QueuePlace) -> JournalEntry | None:
         """Take the row back if nobody has begun it; return it if it has ended meanwhile."""
         if place.own:
-            JournalEntry.objects.filter(id=place.row.id, state=State.QUEUED).update(
-                state=State.REFUSED,
+            JournalEntry.objects.filter(id=place.row.id, state=EntryState.QUEUED).update(
+                state=EntryState.REFUSED,
                 changed_at=self._now(),
                 answer=errors.to_json(errors.TooBusy()),
             )

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from booking_api.desk.journal.models import Kind
+from booking_api.desk.journal.models import RequestKind
 from booking_api.rules.students import StudentPair
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CreateAsked:
+class CreateRequest:
     """A seat wanted. `fields` are the mock type's extra fields, as callers send them."""
 
     pair: StudentPair
@@ -28,7 +28,7 @@ class CreateAsked:
     mock_type: str
     fields: Mapping[str, str | bool]
 
-    kind = Kind.CREATE
+    kind = RequestKind.CREATE
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -42,7 +42,7 @@ class CreateAsked:
         }
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> CreateAsked:
+    def from_json(cls, kept: Mapping[str, Any]) -> CreateRequest:
         return cls(
             pair=_pair(kept),
             contact_id=kept["contact_id"],
@@ -55,32 +55,32 @@ class CreateAsked:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CancelAsked:
+class CancelRequest:
     """A booking to be cancelled; `reason` may be empty."""
 
     pair: StudentPair
     booking_id: str
     reason: str
 
-    kind = Kind.CANCEL
+    kind = RequestKind.CANCEL
 
     def to_json(self) -> dict[str, Any]:
         return {**_pair_json(self.pair), "booking_id": self.booking_id, "reason": self.reason}
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> CancelAsked:
+    def from_json(cls, kept: Mapping[str, Any]) -> CancelRequest:
         return cls(pair=_pair(kept), booking_id=kept["booking_id"], reason=kept["reason"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class UpdateAsked:
+class UpdateRequest:
     """New values for a booking's editable fields, as callers send them."""
 
     pair: StudentPair
     booking_id: str
     fields: Mapping[str, str | bool]
 
-    kind = Kind.UPDATE
+    kind = RequestKind.UPDATE
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -90,14 +90,14 @@ class UpdateAsked:
         }
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> UpdateAsked:
+    def from_json(cls, kept: Mapping[str, Any]) -> UpdateRequest:
         return cls(pair=_pair(kept), booking_id=kept["booking_id"], fields=kept["fields"])
 
 
-Asked = CreateAsked | CancelAsked | UpdateAsked
+DeskRequest = CreateRequest | CancelRequest | UpdateRequest
 
 
-def fingerprint(asked: Asked) -> str:
+def fingerprint(asked: DeskRequest) -> str:
     """Return the same for the same request, however it was spelt."""
     text = json.dumps([asked.kind, asked.to_json()], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

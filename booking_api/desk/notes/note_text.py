@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.html import escape
 
-from booking_api.desk.journal.models import JournalEntry, Kind
+from booking_api.desk.journal.models import JournalEntry, RequestKind
 
 
 def reference_of(row: JournalEntry) -> str:
@@ -20,7 +20,7 @@ def reference_of(row: JournalEntry) -> str:
 def note_body(row: JournalEntry) -> str:
     """Return the note for a finished create or cancel."""
     answer: Mapping[str, Any] = row.answer
-    if row.kind == Kind.CREATE:
+    if row.kind == RequestKind.CREATE:
         exam = answer["exam_details"]
         lines = {
             "Mock exam": f"{exam['mock_type']} on {exam['exam_date']}",

@@ -20,7 +20,7 @@ from hubspot_sync.batching.batch import Created, CreateOutcome, NotCreated
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
-from hubspot_sync.writing.authoritative_reads import Evidence
+from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
 from hubspot_sync.writing.portal_writes import NewNote, PortalWrites
 
 MOST_AT_ONCE: Final = 100
@@ -37,7 +37,7 @@ class Outbox:
     """Sends notes in a thread of its own; several processes may, no note is two processes'."""
 
     def __init__(
-        self, writes: PortalWrites, evidence: Evidence, now: Callable[[], datetime]
+        self, writes: PortalWrites, evidence: AuthoritativeReads, now: Callable[[], datetime]
     ) -> None:
         self._writes = writes
         self._evidence = evidence

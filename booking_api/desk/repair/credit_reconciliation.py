@@ -20,12 +20,12 @@ import structlog
 from django.db import DatabaseError
 from django.db.models import Q
 
-from booking_api.desk.desk_context import Tools
+from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import kept
 from booking_api.desk.events import Mended
 from booking_api.desk.journal import journal
-from booking_api.desk.journal.lease import Held, LeaseLost
-from booking_api.desk.journal.models import UNFINISHED, CreditReview, JournalEntry, State
+from booking_api.desk.journal.lease import HeldLease, LeaseLost
+from booking_api.desk.journal.models import UNFINISHED, CreditReview, EntryState, JournalEntry
 from hubspot_sync.background.backoff import backoff
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.reading.cache_families import contact_tag
@@ -48,7 +48,7 @@ class PlannedChange:
     seen_at: datetime
 
 
-def review(tools: Tools, held: Held) -> int:
+def review(tools: DeskContext, held: HeldLease) -> int:
     """Do the reviews that are due, as many as one call reads; return how many. Raises LeaseLost."""
     due = list(CreditReview.objects.filter(next_attempt_at__lte=tools.now())[:MOST_AT_ONCE])
     if len(due) == 0:
@@ -63,7 +63,7 @@ def review(tools: Tools, held: Held) -> int:
     return len(due)
 
 
-def _review(tools: Tools, held: Held, due: Sequence[CreditReview]) -> None:
+def _review(tools: DeskContext, held: HeldLease, due: Sequence[CreditReview]) -> None:
     contact_ids = {one.subject_id for one in due}
     histories = tools.evidence.credit_histories(contact_ids, tools.step(held))
     for one in due:
@@ -125,10 +125,10 @@ def _own_source(balances: Sequence[Balance], changes: Sequence[PlannedChange]) -
     return made_by.most_common(1)[0][0] if made_by else None
 
 
-def _mended(tools: Tools, held: Held, one: CreditReview, history: CreditHistory) -> bool:
+def _mended(tools: DeskContext, held: HeldLease, one: CreditReview, history: CreditHistory) -> bool:
     """Write what should be where it is not; return False where that cannot be told yet."""
     own = JournalEntry.objects.filter(
-        Q(state__in=UNFINISHED) | Q(state=State.DONE),
+        Q(state__in=UNFINISHED) | Q(state=EntryState.DONE),
         contact_id=one.subject_id,
         changed_at__gt=tools.now() - THE_LAST_PERIOD,
     ).exclude(credit_property="")
@@ -170,7 +170,7 @@ def _put_off(one: CreditReview, reason: str, now: datetime) -> None:
     )
 
 
-def overtaken(tools: Tools, rows: Collection[JournalEntry]) -> None:
+def overtaken(tools: DeskContext, rows: Collection[JournalEntry]) -> None:
     """Ask for everything to be looked at that a desk which has lost its lease may have written."""
     now = tools.now()
     contacts = {row.contact_id for row in rows if row.contact_id}

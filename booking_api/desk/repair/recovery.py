@@ -14,23 +14,31 @@ from collections.abc import Collection, Sequence
 
 import structlog
 
-from booking_api.desk.desk_context import Tools
-from booking_api.desk.groups.booking_creation import make_bookings, take_as_made
+from booking_api.desk.desk_context import DeskContext
+from booking_api.desk.groups.booking_creation import create_bookings, take_as_made
 from booking_api.desk.groups.cancel_group import cancel_bookings
-from booking_api.desk.groups.credits_and_counts import finish, mark_done, settle, tags_of
+from booking_api.desk.groups.credits_and_counts import (
+    charge_and_count,
+    finish_rows,
+    mark_done,
+    tags_of,
+)
 from booking_api.desk.groups.update_group import change_bookings
 from booking_api.desk.journal import journal
-from booking_api.desk.journal.lease import Held
-from booking_api.desk.journal.models import JournalEntry, Kind, State
+from booking_api.desk.journal.lease import HeldLease
+from booking_api.desk.journal.models import EntryState, JournalEntry, RequestKind
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.writing.authoritative_reads import CreditHistory
 
 log = structlog.get_logger(__name__)
 
 
 def recover(
-    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter] = ()
+    tools: DeskContext,
+    held: HeldLease,
+    rows: Sequence[JournalEntry],
+    meters: Collection[CallMeter] = (),
 ) -> None:
     """Take these unfinished rows as far as they will go now; each is changed in place and saved.
     Raises LeaseLost."""
@@ -40,17 +48,17 @@ def recover(
         row.next_attempt_at = None
         # It may have been sent, whoever began it: no error of a further try makes that undone.
         row.attempts = max(row.attempts, 1)
-    writing = [row for row in rows if row.state == State.WRITING]
-    _create_or_find(tools, held, [row for row in writing if row.kind == Kind.CREATE], meters)
-    _cancel_or_find(tools, held, [row for row in writing if row.kind == Kind.CANCEL], meters)
-    change_bookings(tools, held, [row for row in writing if row.kind == Kind.UPDATE], meters)
-    _charge(tools, held, [row for row in rows if row.state == State.WRITTEN], meters)
+    writing = [row for row in rows if row.state == EntryState.WRITING]
+    _create_or_find(tools, held, [row for row in writing if row.kind == RequestKind.CREATE], meters)
+    _cancel_or_find(tools, held, [row for row in writing if row.kind == RequestKind.CANCEL], meters)
+    change_bookings(tools, held, [row for row in writing if row.kind == RequestKind.UPDATE], meters)
+    _charge(tools, held, [row for row in rows if row.state == EntryState.WRITTEN], meters)
     for row in rows:
         log.info("recovered", entry=row.id, kind=row.kind, state=row.state, attempts=row.attempts)
 
 
 def _create_or_find(
-    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter]
+    tools: DeskContext, held: HeldLease, rows: Sequence[JournalEntry], meters: Collection[CallMeter]
 ) -> None:
     if len(rows) == 0:
         return
@@ -68,11 +76,11 @@ def _create_or_find(
     with held.fenced():
         journal.save(held, rows, tools.now())
     if len(absent) > 0:
-        make_bookings(tools, held, absent, meters)
+        create_bookings(tools, held, absent, meters)
 
 
 def _cancel_or_find(
-    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter]
+    tools: DeskContext, held: HeldLease, rows: Sequence[JournalEntry], meters: Collection[CallMeter]
 ) -> None:
     if len(rows) == 0:
         return
@@ -81,7 +89,7 @@ def _cancel_or_find(
     standing = []
     for row in rows:
         if states.found.get(row.record_id) == "cancelled":
-            row.state = State.WRITTEN
+            row.state = EntryState.WRITTEN
         elif row.record_id in states.unknown:
             journal.postpone(row, states.unknown[row.record_id], tools.now())
         else:
@@ -92,7 +100,7 @@ def _cancel_or_find(
 
 
 def _charge(
-    tools: Tools, held: Held, rows: Sequence[JournalEntry], meters: Collection[Meter]
+    tools: DeskContext, held: HeldLease, rows: Sequence[JournalEntry], meters: Collection[CallMeter]
 ) -> None:
     """Tell the credits that were written from those that were not, and write those."""
     if len(rows) == 0:
@@ -114,12 +122,12 @@ def _charge(
             mark_done(row)
             settled.append(row)
     tools.forget(tags_of(settled))
-    finish(tools, held, settled)
+    finish_rows(tools, held, settled)
     with held.fenced():
         journal.save(held, to_write, tools.now())
         contacts, later = {row.contact_id for row in to_write}, tools.now() + tools.config.lease
         journal.request_reviews(contacts, tools.now(), later, overtaken=True)
-    settle(tools, held, to_write, {}, meters)
+    charge_and_count(tools, held, to_write, {}, meters)
 
 
 def _was_written(row: JournalEntry, history: CreditHistory) -> bool:
@@ -135,10 +143,10 @@ def _was_written(row: JournalEntry, history: CreditHistory) -> bool:
 
 def _plan_anew(row: JournalEntry, history: CreditHistory) -> None:
     """What stood when the row was planned may have been changed by a person since."""
-    step = -1 if row.kind == Kind.CREATE else 1
+    step = -1 if row.kind == RequestKind.CREATE else 1
     contact = history.seen.contact
     row.credit_before = contact.credits[row.credit_property]
     row.credit_after = row.credit_before + step
     row.contact_seen_at = history.seen.seen_at
-    if row.kind == Kind.CANCEL:
+    if row.kind == RequestKind.CANCEL:
         row.plan["answer"]["credit_restoration"]["new_balance"] = row.credit_after

@@ -25,7 +25,7 @@ from typing_extensions import override
 
 from booking_api import composition
 from booking_api.desk.journal.models import JournalEntry
-from booking_api.desk.manual_recovery import Report, finish_by_hand
+from booking_api.desk.manual_recovery import RecoveryReport, finish_by_hand
 from booking_api.management import running_server
 from booking_api.management.output import rendered
 from booking_api.ops.health import hubspot_answers
@@ -74,7 +74,9 @@ class Command(BaseCommand):
         if not report.finished:
             sys.exit(SOMETHING_LEFT)
 
-    def _print(self, report: Report, told: str, pruned: int | None, *, machine: bool) -> None:
+    def _print(
+        self, report: RecoveryReport, told: str, pruned: int | None, *, machine: bool
+    ) -> None:
         if machine:
             data = as_json(report) | {"told": told, "pruned": pruned}
             self.stdout.write(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
@@ -89,14 +91,14 @@ class Command(BaseCommand):
             self.stdout.write(f"{pruned} old entries deleted.")
 
 
-def changed(report: Report) -> list[str]:
+def changed(report: RecoveryReport) -> list[str]:
     """Return the cache's families that may show what was before."""
     if report.ended or report.found.reviews:
         return [family.name for family in composition.services().cached.cache.catalogue]
     return ["exams"] if report.found.recounts else []
 
 
-def table_of(report: Report) -> Table:
+def table_of(report: RecoveryReport) -> Table:
     """Return the rows that were or are unfinished. E-mails stay out: what is printed is kept."""
     table = Table(title="Begun and not finished")
     for heading in (
@@ -125,7 +127,7 @@ def age_of(row: JournalEntry) -> str:
     return f"{(timezone.now() - row.arrived_at).total_seconds():.0f} s"
 
 
-def sentences_of(report: Report) -> list[str]:
+def sentences_of(report: RecoveryReport) -> list[str]:
     found, left = report.found, report.left
     if found.nothing and left.nothing:
         return ["Nothing was unfinished."]
@@ -141,7 +143,7 @@ def sentences_of(report: Report) -> list[str]:
     return sentences
 
 
-def as_json(report: Report) -> dict[str, Any]:
+def as_json(report: RecoveryReport) -> dict[str, Any]:
     found, left = report.found, report.left
     return {
         "ok": report.finished,

@@ -39,7 +39,7 @@ from typing_extensions import override
 
 from cache_layer.errors import BackendUnavailable
 from cache_layer.operating.audit import validate
-from cache_layer.operating.host import CacheAccess, Check, TruthUnavailable, cache_access
+from cache_layer.operating.host import CacheHost, SelfTestCheck, TruthUnavailable, cache_host
 from cache_layer.operating.running_server import ServerUnavailable, validate_there
 from cache_layer.operating.validation import DEFAULT_SAMPLE
 from cache_layer.operating.validation_report import as_json, joined
@@ -75,7 +75,7 @@ class Command(BaseCommand):
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
-        access = cache_access()
+        access = cache_host()
         try:
             if options["self_test"]:
                 self._self_test(access, as_text=options["json"])
@@ -87,7 +87,7 @@ class Command(BaseCommand):
             sentence = f"The cache could not be asked: {error}"
             raise CommandError(sentence, returncode=COULD_NOT_ASK) from error
 
-    def _self_test(self, access: CacheAccess, *, as_text: bool) -> None:
+    def _self_test(self, access: CacheHost, *, as_text: bool) -> None:
         checks = access.self_test()
         passed = all(check.passed for check in checks)
         if as_text:
@@ -98,7 +98,7 @@ class Command(BaseCommand):
         if not passed:
             sys.exit(DRIFTED)
 
-    def _compare(self, access: CacheAccess, options: dict[str, Any]) -> None:
+    def _compare(self, access: CacheHost, options: dict[str, Any]) -> None:
         shared = access.cache.backend.shared
         with _progress(shown=options["all"] and not options["json"]) as progress:
             look = _compared_here if shared else _compared_there
@@ -134,7 +134,7 @@ def _progress(*, shown: bool) -> Iterator[Progress]:
 
 
 def _compared_here(
-    access: CacheAccess, options: dict[str, Any], progress: Progress
+    access: CacheHost, options: dict[str, Any], progress: Progress
 ) -> dict[str, Any]:
     tasks: dict[str, TaskID] = {}
 
@@ -154,7 +154,7 @@ def _compared_here(
 
 
 def _compared_there(
-    access: CacheAccess, options: dict[str, Any], progress: Progress
+    access: CacheHost, options: dict[str, Any], progress: Progress
 ) -> dict[str, Any]:
     """Ask the server for one family after the other, which is what can be told of its progress."""
     secret = settings.CRON_SECRET
@@ -193,7 +193,7 @@ def _table_of_drifts(drifts: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-def _table_of_checks(checks: Sequence[Check], backend: str) -> Table:
+def _table_of_checks(checks: Sequence[SelfTestCheck], backend: str) -> Table:
     table = Table(title=f"The cache tried end to end ({backend})")
     for heading in ("check", "result", "what was read"):
         table.add_column(heading, overflow="fold")

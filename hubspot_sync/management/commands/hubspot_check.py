@@ -35,9 +35,9 @@ from hubspot_sync.errors import ConfigurationError, HubSpotError
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.preflight import (
     Finding,
+    FindingKind,
     Inspection,
     Laboratory,
-    Verdict,
     create_missing,
     inspect,
     probe,
@@ -49,12 +49,12 @@ PATIENCE_S = 120.0
 COULD_NOT_ASK = 2
 WIDTH_IN_A_FILE = 160
 COLOURS = {
-    Verdict.OK: "green",
-    Verdict.MADE: "green",
-    Verdict.WARNING: "yellow",
-    Verdict.UNKNOWN: "yellow",
-    Verdict.WRONG: "red",
-    Verdict.MISSING: "red",
+    FindingKind.OK: "green",
+    FindingKind.MADE: "green",
+    FindingKind.WARNING: "yellow",
+    FindingKind.UNKNOWN: "yellow",
+    FindingKind.WRONG: "red",
+    FindingKind.MISSING: "red",
 }
 
 

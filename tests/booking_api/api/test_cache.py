@@ -97,7 +97,7 @@ def test_a_session_without_the_csrf_token_changes_nothing(api: Api, portal: Port
     reply = Api(client).post(INVALIDATE, all=True)
 
     assert (reply.status, reply.code) == (403, "ACCESS_DENIED")
-    assert composition.cache_access().cache.backend.size().total_entries > 0
+    assert composition.cache_host().cache.backend.size().total_entries > 0
 
 
 def test_staff_without_the_permission_remove_nothing(api: Api, portal: Portal) -> None:
@@ -107,12 +107,12 @@ def test_staff_without_the_permission_remove_nothing(api: Api, portal: Portal) -
 
     assert (reply.status, reply.code) == (403, "ACCESS_DENIED")
     assert "cache.invalidate" in reply.body["error"]
-    assert composition.cache_access().cache.backend.size().total_entries > 0
+    assert composition.cache_host().cache.backend.size().total_entries > 0
 
 
 def test_everything_goes_and_is_on_record(api: Api, portal: Portal) -> None:
     warm(api, portal)
-    held = composition.cache_access().cache.backend.size()
+    held = composition.cache_host().cache.backend.size()
 
     reply = as_user(staff()).post(INVALIDATE, all=True, reason="the portal was restored")
 
@@ -188,7 +188,7 @@ def test_what_names_nothing_sensible_is_refused_in_a_sentence(
     assert (reply.status, reply.code) == (400, "VALIDATION_ERROR")
     assert said in reply.body["error"]
     assert CacheInvalidation.objects.count() == 0
-    assert composition.cache_access().cache.backend.size().total_entries > 0
+    assert composition.cache_host().cache.backend.size().total_entries > 0
 
 
 def test_a_comparison_finds_and_repairs_what_drifted(api: Api, portal: Portal) -> None:

@@ -11,7 +11,7 @@ from pytest_django import Settings
 from booking_api.desk.config import DeskConfig
 from booking_api.desk.desk import LEASE_NAME
 from booking_api.desk.journal.lease import LeaseKeeper
-from booking_api.desk.journal.models import JournalEntry, State
+from booking_api.desk.journal.models import EntryState, JournalEntry
 from tests.api import Api, connected
 from tests.builders import Portal
 from tests.desk import CREATE, School, active_bookings, cancel, create, create_body, credit_of
@@ -161,7 +161,7 @@ def test_a_request_under_way_is_in_progress_for_whoever_sends_it_again(
     alice, exam = portal.student("alice"), portal.exam()
     with connected(settings, portal.sandbox, request_deadline_s=1) as api:
         begun = without_a_desk(api, portal, create_body(alice, exam))
-        JournalEntry.objects.update(state=State.WRITING, next_attempt_at="2999-01-01T00:00Z")
+        JournalEntry.objects.update(state=EntryState.WRITING, next_attempt_at="2999-01-01T00:00Z")
 
         reply = create(api, alice, exam, "key-1")
 

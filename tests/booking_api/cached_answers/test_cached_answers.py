@@ -217,7 +217,7 @@ def test_removing_a_student_or_an_exam_by_hand_renews_its_bookings_too(
     scene.answers()
     booking_changed(name="A. Moreau", is_active="false")(scene)
     record_id = scene.alice.id if subject == "student" else scene.exam.id
-    tags_of = composition.cache_access().subjects[subject]
+    tags_of = composition.cache_host().subjects[subject]
 
     scene.drop(*tags_of(record_id))
     at_once = scene.answers()

@@ -13,7 +13,13 @@ from booking_api import composition
 from booking_api.desk.config import DeskConfig
 from booking_api.desk.desk import LEASE_NAME
 from booking_api.desk.journal.lease import LONG_AGO
-from booking_api.desk.journal.models import CreditReview, JournalEntry, Kind, Lease, State
+from booking_api.desk.journal.models import (
+    CreditReview,
+    EntryState,
+    JournalEntry,
+    Lease,
+    RequestKind,
+)
 from tests.builders import Portal
 from tests.desk import create
 from tests.faults.groups import Desk, a_desk
@@ -34,8 +40,8 @@ def left_by_a_vanished_desk(number: int) -> None:
     now = timezone.now()
     JournalEntry.objects.bulk_create(
         JournalEntry(
-            kind=Kind.CREATE,
-            state=State.WRITTEN,
+            kind=RequestKind.CREATE,
+            state=EntryState.WRITTEN,
             idempotency_key=f"key-{turn}",
             email=f"{turn}@example.org",
             contact_id=f"1{turn:06}",

@@ -17,12 +17,12 @@ from booking_api.desk.desk import LEASE_NAME
 from booking_api.desk.journal.lease import LONG_AGO, LeaseKeeper
 from booking_api.desk.journal.models import (
     CreditReview,
+    EntryState,
     JournalEntry,
     Lease,
     NoteState,
     OutboxNote,
     RecountRequest,
-    State,
 )
 from hubspot_sync.portal.profile import load_profile
 from tests.api import connected
@@ -59,7 +59,7 @@ def cut_off(settings: Settings, sandbox: SandboxHandle) -> tuple[Portal, Student
     with connected(settings, sandbox) as api:
         assert create(api, alice, exam, "key-1").status == 201
     OutboxNote.objects.all().delete()
-    JournalEntry.objects.update(state=State.WRITING, record_id="", answer={})
+    JournalEntry.objects.update(state=EntryState.WRITING, record_id="", answer={})
     return portal, alice, exam
 
 
@@ -153,7 +153,7 @@ def test_a_desk_at_work_is_waited_for_only_so_long(
 
     assert code == 1
     assert "Another desk held the lease all the time" in printed
-    assert JournalEntry.objects.get().state == State.WRITING
+    assert JournalEntry.objects.get().state == EntryState.WRITING
 
 
 def test_the_desk_that_vanished_is_taken_over_from(
@@ -187,7 +187,7 @@ def test_old_entries_are_deleted_and_what_is_unfinished_or_unsent_stays(
     OutboxNote.objects.update(state=NoteState.SENT)
     unsent = OutboxNote.objects.filter(entry__idempotency_key="key-2")
     unsent.update(state=NoteState.WAITING)
-    JournalEntry.objects.filter(idempotency_key="key-3").update(state=State.WRITTEN)
+    JournalEntry.objects.filter(idempotency_key="key-3").update(state=EntryState.WRITTEN)
 
     pruned = composition.services().booking.prune()
 

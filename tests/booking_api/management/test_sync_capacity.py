@@ -17,7 +17,7 @@ from pytest_django import Settings
 from booking_api.desk.config import DeskConfig
 from booking_api.desk.desk import LEASE_NAME
 from booking_api.desk.journal.lease import LeaseKeeper
-from booking_api.desk.journal.models import JournalEntry, Kind, Lease, State
+from booking_api.desk.journal.models import EntryState, JournalEntry, Lease, RequestKind
 from hubspot_sync.portal.profile import load_profile
 from tests.builders import Exam, Portal
 from tests.desk import School, stored_total
@@ -171,7 +171,7 @@ def test_many_exams_that_are_right_are_only_numbered(school: School) -> None:
 def test_what_a_servers_callers_wait_for_is_left_to_the_server(school: School) -> None:
     exam, now = school.portal.exam(total_bookings=1), timezone.now()
     JournalEntry.objects.create(
-        kind=Kind.CREATE,
+        kind=RequestKind.CREATE,
         idempotency_key="key-1",
         email="alice@example.org",
         arrived_at=now,
@@ -181,7 +181,7 @@ def test_what_a_servers_callers_wait_for_is_left_to_the_server(school: School) -
 
     assert ran("--exam", exam.id)[0] == 0
     assert stored_total(school.portal, exam) == 0
-    assert JournalEntry.objects.get().state == State.QUEUED
+    assert JournalEntry.objects.get().state == EntryState.QUEUED
 
 
 def test_a_desk_at_work_is_waited_for(settings: Settings, school: School) -> None:

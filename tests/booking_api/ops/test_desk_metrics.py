@@ -16,12 +16,12 @@ from booking_api.desk.desk import LEASE_NAME
 from booking_api.desk.journal.lease import LONG_AGO, LeaseKeeper
 from booking_api.desk.journal.models import (
     CreditReview,
+    EntryState,
     JournalEntry,
     Lease,
     NoteState,
     OutboxNote,
     RecountRequest,
-    State,
 )
 from tests.api import Api
 from tests.builders import Portal
@@ -71,11 +71,11 @@ def test_what_recovery_finishes_is_told_apart(api: Api, portal: Portal) -> None:
     alice, exam = portal.student("alice"), portal.exam()
     create(api, alice, exam)
     before = shown(api)
-    JournalEntry.objects.update(state=State.WRITING, record_id="")
+    JournalEntry.objects.update(state=EntryState.WRITING, record_id="")
 
     composition.services().booking.desk.wake()
 
-    eventually(lambda: JournalEntry.objects.get().state == State.DONE)
+    eventually(lambda: JournalEntry.objects.get().state == EntryState.DONE)
     eventually(
         lambda: grown(before, shown(api), "mocks_desk_group_size_count", recovery="true") == 1
     )
@@ -117,7 +117,9 @@ def test_what_waits_is_shown_with_the_age_of_the_oldest(api: Api, portal: Portal
     composition.close()
     now = timezone.now()
     later, hour_ago = now + timedelta(hours=1), now - timedelta(hours=1)
-    JournalEntry.objects.update(state=State.WRITTEN, arrived_at=hour_ago, next_attempt_at=later)
+    JournalEntry.objects.update(
+        state=EntryState.WRITTEN, arrived_at=hour_ago, next_attempt_at=later
+    )
     OutboxNote.objects.update(state=NoteState.WAITING, noted_at=hour_ago, next_attempt_at=later)
     for subject in ("1", "2"):
         RecountRequest.objects.create(subject_id=subject, asked_at=now, next_attempt_at=later)

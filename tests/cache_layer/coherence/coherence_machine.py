@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from cache_layer.backends.base import Backend, Ticket
-from cache_layer.coherence.guarded_store import Coherence, Fresh, WriteResult
+from cache_layer.coherence.guarded_store import Fresh, GuardedStore, WriteResult
 from cache_layer.config import CacheConfig
-from cache_layer.counters import Cause, Stats
+from cache_layer.counters import Cause, Counters
 from cache_layer.entries.entries import Loaded
 from cache_layer.entries.families import Family, Loads
 from cache_layer.entries.keys import FlushPattern, Key, KeyPattern
@@ -81,7 +81,7 @@ class CoherenceMachine(RuleBasedStateMachine):
         self.backend = make()
         self.pass_time = clock
         self.stored_at_s: dict[str, float] = {}
-        self.coherence = Coherence(backend=self.backend, config=CacheConfig(), stats=Stats())
+        self.coherence = GuardedStore(backend=self.backend, config=CacheConfig(), stats=Counters())
         self.step = 0
         self.barriers: dict[str, int] = {}
         self.writes: list[Write] = []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from cache_layer.entries.families import Catalogue, Family, Loads
-from cache_layer.entries.keys import Key, KeyPattern, Kind
+from cache_layer.entries.keys import ArgumentType, Key, KeyPattern
 from cache_layer.errors import BadPattern, ConfigurationError
 
 
@@ -24,7 +24,7 @@ def family(name: str, *patterns: KeyPattern) -> Family[str, None]:
     [
         (KeyPattern("a:{id}"), KeyPattern("a:{id}")),
         (KeyPattern("a:{id}:all"), KeyPattern("a:{id}:{what}")),
-        (KeyPattern("a:{id}"), KeyPattern("a:{n}", n=Kind.NUMBER)),
+        (KeyPattern("a:{id}"), KeyPattern("a:{n}", n=ArgumentType.NUMBER)),
         (KeyPattern("a:x:{id}"), KeyPattern("a:{id}:y")),
     ],
 )
@@ -36,9 +36,9 @@ def test_patterns_that_could_share_a_key_are_refused(one: KeyPattern, other: Key
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        (KeyPattern("c:{id}:details"), KeyPattern("c:{email}:details", email=Kind.EMAIL)),
+        (KeyPattern("c:{id}:details"), KeyPattern("c:{email}:details", email=ArgumentType.EMAIL)),
         (KeyPattern("a:{id}"), KeyPattern("a:{id}:more")),
-        (KeyPattern("a:{n}", n=Kind.NUMBER), KeyPattern("a:all")),
+        (KeyPattern("a:{n}", n=ArgumentType.NUMBER), KeyPattern("a:all")),
     ],
 )
 def test_patterns_that_cannot_meet_live_together(one: KeyPattern, other: KeyPattern) -> None:

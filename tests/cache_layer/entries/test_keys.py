@@ -9,26 +9,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cache_layer.entries.keys import (
+    ArgumentType,
     FlushPattern,
     KeyPattern,
-    Kind,
     collection_tag,
     object_tag,
     slug,
 )
 from cache_layer.errors import BadPattern
 
-LIST = KeyPattern("bookings:list:{contact_id}:{filter}:page:{page}", page=Kind.NUMBER)
+LIST = KeyPattern("bookings:list:{contact_id}:{filter}:page:{page}", page=ArgumentType.NUMBER)
 LIST_OF_SIZE = KeyPattern(
     "bookings:list:{contact_id}:{filter}:page:{page}:limit:{limit}",
-    page=Kind.NUMBER,
-    limit=Kind.NUMBER,
+    page=ArgumentType.NUMBER,
+    limit=ArgumentType.NUMBER,
 )
 BY_CURSOR = KeyPattern("bookings:list:{contact_id}:{filter}:after:{cursor}")
 CONTACT = KeyPattern("contact:{contact_id}:details")
-CONTACT_BY_EMAIL = KeyPattern("contact:{email}:details", email=Kind.EMAIL)
+CONTACT_BY_EMAIL = KeyPattern("contact:{email}:details", email=ArgumentType.EMAIL)
 BOOKING = KeyPattern("booking:{booking_id}:details")
-CREDIT = KeyPattern("contact:{contact_id}:credit:{type}", type=Kind.SLUG)
+CREDIT = KeyPattern("contact:{contact_id}:credit:{type}", type=ArgumentType.SLUG)
 PATTERNS = [LIST, LIST_OF_SIZE, BY_CURSOR, CONTACT, CONTACT_BY_EMAIL, BOOKING, CREDIT]
 
 NASTY = st.one_of(
@@ -36,10 +36,10 @@ NASTY = st.one_of(
     st.text(alphabet=":*{}%?[]@\\ \n\x00Aaé../é𝔘", min_size=1, max_size=12),
 )
 VALUES = {
-    Kind.TEXT: NASTY,
-    Kind.EMAIL: st.builds("{}@{}".format, st.text(max_size=15), st.text(max_size=15)),
-    Kind.SLUG: st.from_regex(r"[a-z0-9]{1,5}(-[a-z0-9]{1,5}){0,2}", fullmatch=True),
-    Kind.NUMBER: st.integers(0, 10**17).map(str),
+    ArgumentType.TEXT: NASTY,
+    ArgumentType.EMAIL: st.builds("{}@{}".format, st.text(max_size=15), st.text(max_size=15)),
+    ArgumentType.SLUG: st.from_regex(r"[a-z0-9]{1,5}(-[a-z0-9]{1,5}){0,2}", fullmatch=True),
+    ArgumentType.NUMBER: st.integers(0, 10**17).map(str),
 }
 
 
@@ -51,7 +51,7 @@ def families_and_arguments(draw: st.DrawFn) -> tuple[KeyPattern, dict[str, str]]
 
 def normal(pattern: KeyPattern, arguments: dict[str, str]) -> dict[str, str]:
     return {
-        name: value.lower() if pattern.kinds[name] is Kind.EMAIL else value
+        name: value.lower() if pattern.kinds[name] is ArgumentType.EMAIL else value
         for name, value in arguments.items()
     }
 

@@ -64,7 +64,7 @@ def said(client: Client, method: str, path: str, **fields: Any) -> tuple[int, st
 
 
 def held() -> int:
-    return composition.cache_access().cache.backend.size().total_entries
+    return composition.cache_host().cache.backend.size().total_entries
 
 
 def test_the_index_leads_staff_to_the_page_and_nobody_else(api: Api) -> None:
@@ -115,7 +115,7 @@ def test_what_the_preview_counts_is_what_goes(
     client = browser("invalidate")
     exam_id = next(
         key.split(":")[1]
-        for page in composition.cache_access().cache.backend.pages()
+        for page in composition.cache_host().cache.backend.pages()
         for key in page
         if key.startswith("mockexam:")
     )
@@ -216,7 +216,7 @@ def test_a_command_that_compares_family_by_family_is_on_record_with_each(
     api: Api, alice: Student, settings: Settings
 ) -> None:
     settings.CRON_SECRET = secret = "a-secret-of-the-scheduler"
-    families = [family.name for family in composition.cache_access().cache.catalogue]
+    families = [family.name for family in composition.cache_host().cache.catalogue]
     for family in families:
         compared = api.send(
             "POST",

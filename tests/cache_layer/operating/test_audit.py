@@ -11,7 +11,7 @@ from django.db import OperationalError, connection
 from cache_layer import Cache, CacheConfig, Cause, open_cache
 from cache_layer.models import CacheInvalidation, ValidationRun
 from cache_layer.operating.audit import note_invalidation, validate
-from cache_layer.operating.host import CacheAccess
+from cache_layer.operating.host import CacheHost
 from tests.cache_layer.truth import Truth
 
 
@@ -23,8 +23,8 @@ def audited(truth: Truth) -> Iterator[Cache]:
     cache.close()
 
 
-def access_to(cache: Cache) -> CacheAccess:
-    return CacheAccess(cache=cache, subjects={}, load_context=lambda: "anew", self_test=lambda: ())
+def access_to(cache: Cache) -> CacheHost:
+    return CacheHost(cache=cache, subjects={}, load_context=lambda: "anew", self_test=lambda: ())
 
 
 def hold(cache: Cache, truth: Truth, *exam_ids: str) -> None:

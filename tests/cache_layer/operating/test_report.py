@@ -8,20 +8,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cache_layer import (
+    ArgumentType,
     Cache,
     CacheConfig,
     Catalogue,
     Count,
+    Counters,
     Family,
     KeyPattern,
-    Kind,
     Loaded,
     Loads,
-    Stats,
     open_cache,
 )
 from cache_layer.operating.admin_page import bars, percent, reasons, what
-from cache_layer.operating.report import numbers_of
+from cache_layer.operating.report import report_of
 from tests.cache_layer.truth import Truth
 
 NOW = datetime(2026, 11, 23, 12, 30, 20, tzinfo=UTC)
@@ -29,7 +29,7 @@ NOW = datetime(2026, 11, 23, 12, 30, 20, tzinfo=UTC)
 
 def test_each_minute_of_the_last_hour_is_there_and_older_ones_are_not(truth: Truth) -> None:
     now = NOW - timedelta(minutes=61)
-    stats = Stats(clock=lambda: now)
+    stats = Counters(clock=lambda: now)
     cache = open_cache(truth.catalogue, CacheConfig(), stats=stats)
     stats.add(Count.HITS, "exam", 50)
     now = NOW - timedelta(minutes=2)
@@ -37,7 +37,7 @@ def test_each_minute_of_the_last_hour_is_there_and_older_ones_are_not(truth: Tru
     stats.add(Count.MISSES, "page", 1)
     now = NOW
 
-    numbers = numbers_of(cache, NOW)
+    numbers = report_of(cache, NOW)
     cache.close()
 
     assert len(numbers.minutes) == 60
@@ -53,19 +53,19 @@ def test_what_is_held_is_counted_by_family(cache: Cache, truth: Truth) -> None:
     truth.exams["1"] = b"four"
     cache.reading.read(truth.exam, truth.key("1"), "now", wait_s=5)
 
-    numbers = numbers_of(cache, NOW)
+    numbers = report_of(cache, NOW)
 
     assert (numbers.available, numbers.entries, numbers.payload_bytes) == (True, 1, 4)
     assert {family.name: family.entries for family in numbers.families} == {"exam": 1, "page": 0}
 
 
 def test_a_bar_is_as_high_as_its_minute_was_busy(truth: Truth) -> None:
-    stats = Stats(clock=lambda: NOW)
+    stats = Counters(clock=lambda: NOW)
     cache = open_cache(truth.catalogue, CacheConfig(), stats=stats)
     stats.add(Count.HITS, "exam", 3)
     stats.add(Count.MISSES, "exam", 1)
 
-    drawn = bars(numbers_of(cache, NOW).minutes)
+    drawn = bars(report_of(cache, NOW).minutes)
     cache.close()
 
     assert (drawn[-1].hits_height, drawn[-1].misses_height) == (75, 25)
@@ -87,7 +87,7 @@ def test_hits_misses_and_loads_are_logged_with_the_family_and_no_email(
 ) -> None:
     contacts = Family[str, str](
         name="contacts",
-        patterns=(KeyPattern("contact:{email}:details", email=Kind.EMAIL),),
+        patterns=(KeyPattern("contact:{email}:details", email=ArgumentType.EMAIL),),
         ttl_s=60,
         load_many=lambda keys, _: Loads(loaded={key: Loaded.built_from("x", ()) for key in keys}),
     )

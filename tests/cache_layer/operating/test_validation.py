@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cache_layer import MISS, Cache, Cause, Count, Outcome, Verdict
+from cache_layer import MISS, Cache, Cause, Comparison, Count, Outcome
 from cache_layer.operating.validation import Validator
 from tests.cache_layer.truth import Truth
 from tests.waiting import WAIT_LIMIT_S
@@ -22,7 +22,7 @@ def warm(cache: Cache, truth: Truth) -> None:
 def test_a_true_cache_has_no_drift(cache: Cache, truth: Truth) -> None:
     report = Validator(cache).run("")
 
-    assert report.by_family == {"exam": {Verdict.SAME: 10}, "page": {Verdict.SAME: 1}}
+    assert report.by_family == {"exam": {Comparison.SAME: 10}, "page": {Comparison.SAME: 1}}
     assert (report.drifted, report.complete) == (False, True)
     assert [len(load) for load in truth.loads] == [10, 1]
 
@@ -35,7 +35,7 @@ def test_a_lost_invalidation_is_found_and_all_built_from_it_repaired(
     report = Validator(cache).run("", sample=None)
 
     assert {(drift.key, drift.verdict, drift.repaired) for drift in report.drifts} >= {
-        ("exam:7", Verdict.DIFFERS, True)
+        ("exam:7", Comparison.DIFFERS, True)
     }
     exam = cache.reading.read(truth.exam, truth.key("7"), "", wait_s=WAIT_LIMIT_S)
     page = cache.reading.read(truth.page, truth.page.key(name="all"), "", wait_s=WAIT_LIMIT_S)
@@ -58,7 +58,7 @@ def test_a_deleted_record_is_drift_and_its_entry_goes(cache: Cache, truth: Truth
 
     report = Validator(cache).run("", sample=None)
 
-    assert report.total(Verdict.GONE) == 1
+    assert report.total(Comparison.GONE) == 1
     assert cache.look_up("exam:7") is MISS
 
 
@@ -83,7 +83,7 @@ def test_what_was_invalidated_while_being_compared_is_skipped(cache: Cache, trut
 
     report = Validator(cache).run("", sample=None)
 
-    assert report.by_family["exam"] == {Verdict.SAME: 29, Verdict.SKIPPED: 1}
+    assert report.by_family["exam"] == {Comparison.SAME: 29, Comparison.SKIPPED: 1}
 
 
 def test_what_the_truth_does_not_say_is_unknown_and_stays(cache: Cache, truth: Truth) -> None:
@@ -91,7 +91,7 @@ def test_what_the_truth_does_not_say_is_unknown_and_stays(cache: Cache, truth: T
 
     report = Validator(cache).run("", sample=None)
 
-    assert report.by_family["exam"] == {Verdict.SAME: 29, Verdict.UNKNOWN: 1}
+    assert report.by_family["exam"] == {Comparison.SAME: 29, Comparison.UNKNOWN: 1}
     assert not report.complete
     assert cache.look_up("exam:7").value() == "exam 7"
 
@@ -101,7 +101,7 @@ def test_an_outage_makes_all_unknown_and_repairs_nothing(cache: Cache, truth: Tr
 
     report = Validator(cache).run("")
 
-    assert report.by_family["exam"] == {Verdict.UNKNOWN: 10}
+    assert report.by_family["exam"] == {Comparison.UNKNOWN: 10}
     assert cache.backend.size().total_entries == 31
 
 

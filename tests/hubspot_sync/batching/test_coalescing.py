@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hubspot_sync.errors import Refused, Unavailable
-from hubspot_sync.wire.call_log import Meter
+from hubspot_sync.wire.call_log import CallMeter
 from tests.hubspot_sync.clients import BOOKINGS, CONTACTS, asking, client_of
 from tests.hubspot_sync.stage import PATIENCE_S, raised_stage
 from tests.sandbox import SandboxHandle
@@ -25,7 +25,7 @@ def test_a_lone_caller_waits_for_nobody() -> None:
 
 
 def test_callers_that_come_while_a_call_is_under_way_share_the_next() -> None:
-    meters = {name: Meter() for name in "abcde"}
+    meters = {name: CallMeter() for name in "abcde"}
     with raised_stage() as stage:
         stage.enter("a", ["1"], meters=[meters["a"]])
         stage.wait_for_call()

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from hubspot_sync.inbox.events import (
     Event,
-    Kind,
+    EventKind,
     MalformedEvents,
-    Ref,
-    Thing,
+    ObjectKind,
+    RecordRef,
     read_event,
     read_events,
 )
@@ -25,31 +25,31 @@ from hubspot_sync.portal.profile import load_profile
 
 WIRE = Path(__file__).resolve().parents[2] / "wire" / "webhooks"
 TYPES = load_profile("default").object_types
-BOOKING = Ref(Thing.BOOKING, "900001")
-CONTACT = Ref(Thing.CONTACT, "101001")
-EXAM = Ref(Thing.EXAM, "500001")
+BOOKING = RecordRef(ObjectKind.BOOKING, "900001")
+CONTACT = RecordRef(ObjectKind.CONTACT, "101001")
+EXAM = RecordRef(ObjectKind.EXAM, "500001")
 
-CAPTURED: dict[str, tuple[Kind, tuple[Ref, ...]]] = {
-    "object.creation": (Kind.CREATION, (BOOKING,)),
-    "object.deletion": (Kind.DELETION, (BOOKING,)),
-    "object.restore": (Kind.RESTORE, (BOOKING,)),
-    "object.propertyChange": (Kind.PROPERTY_CHANGE, (BOOKING,)),
-    "object.associationChange": (Kind.ASSOCIATION_CHANGE, (BOOKING, EXAM)),
+CAPTURED: dict[str, tuple[EventKind, tuple[RecordRef, ...]]] = {
+    "object.creation": (EventKind.CREATION, (BOOKING,)),
+    "object.deletion": (EventKind.DELETION, (BOOKING,)),
+    "object.restore": (EventKind.RESTORE, (BOOKING,)),
+    "object.propertyChange": (EventKind.PROPERTY_CHANGE, (BOOKING,)),
+    "object.associationChange": (EventKind.ASSOCIATION_CHANGE, (BOOKING, EXAM)),
     "object.merge": (
-        Kind.MERGE,
-        (BOOKING, Ref(Thing.BOOKING, "900003"), Ref(Thing.BOOKING, "900002")),
+        EventKind.MERGE,
+        (BOOKING, RecordRef(ObjectKind.BOOKING, "900003"), RecordRef(ObjectKind.BOOKING, "900002")),
     ),
-    "contact.creation": (Kind.CREATION, (CONTACT,)),
-    "contact.deletion": (Kind.DELETION, (CONTACT,)),
-    "contact.privacyDeletion": (Kind.DELETION, (CONTACT,)),
-    "contact.restore": (Kind.RESTORE, (CONTACT,)),
-    "contact.propertyChange": (Kind.PROPERTY_CHANGE, (CONTACT,)),
-    "contact.associationChange": (Kind.ASSOCIATION_CHANGE, (CONTACT, BOOKING)),
-    "contact.merge": (Kind.MERGE, (CONTACT, Ref(Thing.CONTACT, "101002"))),
-    "booking.creation": (Kind.CREATION, (BOOKING,)),
-    "booking.deletion": (Kind.DELETION, (BOOKING,)),
-    "booking.propertyChange": (Kind.PROPERTY_CHANGE, (BOOKING,)),
-    "mockexam.propertyChange": (Kind.PROPERTY_CHANGE, (EXAM,)),
+    "contact.creation": (EventKind.CREATION, (CONTACT,)),
+    "contact.deletion": (EventKind.DELETION, (CONTACT,)),
+    "contact.privacyDeletion": (EventKind.DELETION, (CONTACT,)),
+    "contact.restore": (EventKind.RESTORE, (CONTACT,)),
+    "contact.propertyChange": (EventKind.PROPERTY_CHANGE, (CONTACT,)),
+    "contact.associationChange": (EventKind.ASSOCIATION_CHANGE, (CONTACT, BOOKING)),
+    "contact.merge": (EventKind.MERGE, (CONTACT, RecordRef(ObjectKind.CONTACT, "101002"))),
+    "booking.creation": (EventKind.CREATION, (BOOKING,)),
+    "booking.deletion": (EventKind.DELETION, (BOOKING,)),
+    "booking.propertyChange": (EventKind.PROPERTY_CHANGE, (BOOKING,)),
+    "mockexam.propertyChange": (EventKind.PROPERTY_CHANGE, (EXAM,)),
 }
 
 
@@ -87,15 +87,15 @@ def test_a_single_event_need_not_be_an_array() -> None:
 @pytest.mark.parametrize(
     ("type_id", "thing"),
     [
-        (TYPES.contacts, Thing.CONTACT),
-        (TYPES.mock_exams, Thing.EXAM),
-        ("0-2", Thing.OTHER),
-        (None, Thing.OTHER),
-        (7, Thing.OTHER),
+        (TYPES.contacts, ObjectKind.CONTACT),
+        (TYPES.mock_exams, ObjectKind.EXAM),
+        ("0-2", ObjectKind.OTHER),
+        (None, ObjectKind.OTHER),
+        (7, ObjectKind.OTHER),
     ],
 )
-def test_the_type_id_says_what_an_event_is_about(type_id: Any, thing: Thing) -> None:
-    assert one(objectTypeId=type_id).records == (Ref(thing, "900001"),)
+def test_the_type_id_says_what_an_event_is_about(type_id: Any, thing: ObjectKind) -> None:
+    assert one(objectTypeId=type_id).records == (RecordRef(thing, "900001"),)
 
 
 def test_portals_have_types_of_their_own() -> None:
@@ -105,7 +105,7 @@ def test_portals_have_types_of_their_own() -> None:
         {"subscriptionType": "object.creation", "objectTypeId": "2-41701559", "objectId": 1}, types
     )
 
-    assert event.records == (Ref(Thing.ENROLLMENT, "1"),)
+    assert event.records == (RecordRef(ObjectKind.ENROLLMENT, "1"),)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_portals_have_types_of_their_own() -> None:
 def test_kinds_that_hubspot_may_have_and_we_do_not_are_unknown(fields: dict[str, str]) -> None:
     event = one(**fields)
 
-    assert event.kind is Kind.UNKNOWN
+    assert event.kind is EventKind.UNKNOWN
     assert not event.incomplete
 
 
@@ -144,7 +144,7 @@ def test_kinds_that_hubspot_may_have_and_we_do_not_are_unknown(fields: dict[str,
 def test_a_known_kind_without_what_it_needs_is_kept_and_said(fields: dict[str, Any]) -> None:
     event = one(**fields)
 
-    assert (event.kind, event.records, event.incomplete) == (Kind.UNKNOWN, (), True)
+    assert (event.kind, event.records, event.incomplete) == (EventKind.UNKNOWN, (), True)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_any_json_is_an_event_or_is_refused(fields: dict[str, Any], kind: Any) -
     except MalformedEvents:
         assert not isinstance(kind, str) or kind == ""
     else:
-        assert (event.kind is Kind.UNKNOWN) == (event.records == ())
+        assert (event.kind is EventKind.UNKNOWN) == (event.records == ())
 
 
 def test_twenty_thousand_mutated_bodies_are_events_or_are_refused() -> None:

@@ -12,7 +12,7 @@ from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.config import API_VERSIONS, ApiVersion, HubSpotConfig
 from hubspot_sync.errors import Refused
 from hubspot_sync.portal.profile import PortalProfile, load_profile
-from hubspot_sync.preflight import Finding, Inspection, Verdict, create_missing, inspect
+from hubspot_sync.preflight import Finding, FindingKind, Inspection, create_missing, inspect
 from hubspot_sync.preflight.inspection import version_finding
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Deadline
@@ -114,10 +114,10 @@ def test_another_schools_portal_lacks_what_the_profile_names(inspector: Inspecto
     inspection = inspector.look("prepdoctors")
 
     failed = failures(inspection)
-    assert failed["enrollments 2-41701559"].verdict is Verdict.MISSING
+    assert failed["enrollments 2-41701559"].verdict is FindingKind.MISSING
     assert failed["contacts.sj_credits"].found == "no such property"
-    assert failed["bookings.is_active"].verdict is Verdict.WRONG
-    assert failed["contacts->enrollments"].verdict is Verdict.MISSING
+    assert failed["bookings.is_active"].verdict is FindingKind.WRONG
+    assert failed["contacts->enrollments"].verdict is FindingKind.MISSING
 
 
 def test_a_missing_property_is_created_once(
@@ -129,7 +129,9 @@ def test_a_missing_property_is_created_once(
     after = inspector.look(profile)
     inspector.create(after)
 
-    assert [(one.subject, one.verdict) for one in made] == [("bookings.seat_sold", Verdict.MADE)]
+    assert [(one.subject, one.verdict) for one in made] == [
+        ("bookings.seat_sold", FindingKind.MADE)
+    ]
     assert failures(after) == {}
     assert kind_sandbox.calls_count("properties.create") == 1
 
@@ -190,7 +192,7 @@ def test_an_eleventh_unique_property_has_no_room(
 
     assert failures(inspection)["bookings"].found == "10 in use, 1 to make"
     refused = inspector.create(inspection)
-    assert [one.verdict for one in refused] == [Verdict.MISSING]
+    assert [one.verdict for one in refused] == [FindingKind.MISSING]
 
 
 def test_a_scope_that_was_not_granted_is_missing(
@@ -216,7 +218,9 @@ def test_scopes_hubspot_does_not_tell_are_unknown_and_no_failure(
     inspection = inspector.look("default")
 
     assert failures(inspection) == {}
-    assert [one.verdict for one in inspection.findings if one.area == "token"] == [Verdict.UNKNOWN]
+    assert [one.verdict for one in inspection.findings if one.area == "token"] == [
+        FindingKind.UNKNOWN
+    ]
 
 
 def test_an_object_that_may_not_be_read_is_missing_and_the_rest_is_looked_at(
@@ -269,7 +273,7 @@ def test_a_link_with_labelled_associations_alone_is_missing(
     path = "2-50158943/0-1/labels"
     kind_sandbox.fault("status", path=path, status=200, body={"results": labels})
 
-    assert failures(inspector.look("default"))["bookings->contacts"].verdict is Verdict.MISSING
+    assert failures(inspector.look("default"))["bookings->contacts"].verdict is FindingKind.MISSING
 
 
 def test_hubspots_own_unique_properties_take_no_room(
@@ -291,20 +295,20 @@ def test_hubspots_own_unique_properties_take_no_room(
 def test_an_association_type_other_than_the_profiles_is_wrong(inspector: Inspector) -> None:
     profile = inspector.edited(("= 202", "= 203"))
 
-    assert failures(inspector.look(profile))["notes->contacts"].verdict is Verdict.WRONG
+    assert failures(inspector.look(profile))["notes->contacts"].verdict is FindingKind.WRONG
 
 
 @pytest.mark.parametrize(
     ("version", "today", "verdict"),
     [
-        ("2026-09", date(2026, 11, 23), Verdict.OK),
-        ("legacy", date(2026, 9, 1), Verdict.OK),
-        ("legacy", date(2026, 11, 23), Verdict.WARNING),
-        ("legacy", date(2027, 3, 30), Verdict.WRONG),
-        ("2026-03", date(2027, 9, 30), Verdict.WRONG),
+        ("2026-09", date(2026, 11, 23), FindingKind.OK),
+        ("legacy", date(2026, 9, 1), FindingKind.OK),
+        ("legacy", date(2026, 11, 23), FindingKind.WARNING),
+        ("legacy", date(2027, 3, 30), FindingKind.WRONG),
+        ("2026-03", date(2027, 9, 30), FindingKind.WRONG),
     ],
 )
 def test_an_api_version_is_warned_of_before_its_support_ends(
-    version: ApiVersion, today: date, verdict: Verdict
+    version: ApiVersion, today: date, verdict: FindingKind
 ) -> None:
     assert version_finding(version, today).verdict is verdict

@@ -11,9 +11,9 @@ import pytest
 from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import Unavailable
-from hubspot_sync.portal.association_types import LinkType
+from hubspot_sync.portal.association_types import AssociationType
 from hubspot_sync.portal.profile import load_profile
-from hubspot_sync.preflight import Laboratory, Verdict, probe
+from hubspot_sync.preflight import FindingKind, Laboratory, probe
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Deadline
 from tests.sandbox import SandboxHandle
@@ -59,7 +59,9 @@ def laboratory(kind_sandbox: SandboxHandle, client: HubSpotClient) -> Laboratory
         profile=PROFILE,
         batch=client.batch,
         link_types={
-            "bookings->mock_exams": LinkType(type_id=label["typeId"], category=label["category"])
+            "bookings->mock_exams": AssociationType(
+                type_id=label["typeId"], category=label["category"]
+            )
         },
         mark="mark",
         clock=steered.clock,
@@ -76,7 +78,7 @@ def test_a_portal_that_behaves_passes_and_keeps_nothing(
 ) -> None:
     findings = probe(laboratory, context)
 
-    assert [finding.verdict for finding in findings] == [Verdict.OK] * 3
+    assert [finding.verdict for finding in findings] == [FindingKind.OK] * 3
     assert len(records(kind_sandbox)) == 4
     assert all(record["archived"] for record in records(kind_sandbox))
 
@@ -88,7 +90,7 @@ def test_a_lag_of_associations_is_measured_and_warned_of(
 
     _, lag, _ = probe(laboratory, context)
 
-    assert lag.verdict is Verdict.WARNING
+    assert lag.verdict is FindingKind.WARNING
     assert lag.found in {"shown after 2.0 s", "shown after 1.8 s"}
 
 
@@ -110,7 +112,7 @@ def test_a_seat_that_can_be_sold_twice_is_wrong(
 
     reuse, _, _ = probe(dataclasses.replace(laboratory, profile=not_unique), context)
 
-    assert (reuse.found, reuse.verdict) == ("taken twice without clearing", Verdict.WRONG)
+    assert (reuse.found, reuse.verdict) == ("taken twice without clearing", FindingKind.WRONG)
 
 
 def test_a_seat_that_is_not_given_back_is_wrong(
@@ -126,7 +128,7 @@ def test_a_seat_that_is_not_given_back_is_wrong(
 
     reuse, _, _ = probe(laboratory, context)
 
-    assert reuse.verdict is Verdict.WRONG
+    assert reuse.verdict is FindingKind.WRONG
 
 
 def test_a_trial_cut_short_removes_its_records_all_the_same(
@@ -149,7 +151,7 @@ def test_records_that_could_not_be_removed_are_named(
 
     left = [record["id"] for record in records(kind_sandbox)]
     assert all(record_id in removal.found for record_id in left)
-    assert removal.verdict is Verdict.WARNING
+    assert removal.verdict is FindingKind.WARNING
 
 
 def test_a_create_nobody_knows_of_is_named(
@@ -159,5 +161,5 @@ def test_a_create_nobody_knows_of_is_named(
 
     reuse, _, removal = probe(laboratory, context)
 
-    assert reuse.verdict is Verdict.UNKNOWN
+    assert reuse.verdict is FindingKind.UNKNOWN
     assert "preflight-mark" in removal.found

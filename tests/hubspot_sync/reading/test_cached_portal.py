@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cache_layer import Outcome, Reads
-from hubspot_sync.reading.cached_portal import BuiltFrom
+from hubspot_sync.reading.cached_portal import Provenance
 from tests.cache_layer.support import Clock
 
 EXAM_TTL_S, PAGE_TTL_S = 300.0, 120.0
@@ -17,23 +17,23 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def built_from(clock: Clock) -> BuiltFrom:
-    return BuiltFrom(clock)
+def built_from(clock: Clock) -> Provenance:
+    return Provenance(clock)
 
 
-def read_exam(built_from: BuiltFrom, *, age_s: float = 0.0) -> None:
+def read_exam(built_from: Provenance, *, age_s: float = 0.0) -> None:
     reads = Reads[object](found={}, outcome=Outcome.HIT, age_s=age_s)
     built_from.add(EXAM_TTL_S, reads, built_from.clock())
 
 
-def test_a_page_of_an_old_exam_is_kept_no_longer_than_the_exam(built_from: BuiltFrom) -> None:
+def test_a_page_of_an_old_exam_is_kept_no_longer_than_the_exam(built_from: Provenance) -> None:
     read_exam(built_from, age_s=250.0)
 
     assert built_from.keep_s(PAGE_TTL_S) == 50.0
 
 
 def test_what_was_held_grows_older_while_the_rest_is_read(
-    built_from: BuiltFrom, clock: Clock
+    built_from: Provenance, clock: Clock
 ) -> None:
     read_exam(built_from, age_s=250.0)
     clock.advance(20.0)
@@ -42,7 +42,7 @@ def test_what_was_held_grows_older_while_the_rest_is_read(
     assert built_from.keep_s(PAGE_TTL_S) == 30.0
 
 
-def test_what_was_read_is_as_old_as_its_call_took(built_from: BuiltFrom, clock: Clock) -> None:
+def test_what_was_read_is_as_old_as_its_call_took(built_from: Provenance, clock: Clock) -> None:
     began_s = clock()
     clock.advance(20.0)
     built_from.add(PAGE_TTL_S, Reads[object](found={}, outcome=Outcome.MISS), began_s)

@@ -15,7 +15,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hubspot_sync.sandbox.webhooks.payloads import signature_v3
-from hubspot_sync.webhooks.signature import SignedRequest, Verdict, verify
+from hubspot_sync.webhooks.signature import SignatureResult, SignedRequest, verify
 
 SECRET, OTHER_SECRET = (
     "yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy",
@@ -36,7 +36,7 @@ class Sent:
 
     request: SignedRequest
 
-    def verdict(self, *secrets: str, now: datetime = NOW, **changes: Any) -> Verdict:
+    def verdict(self, *secrets: str, now: datetime = NOW, **changes: Any) -> SignatureResult:
         return verify(replace(self.request, **changes), secrets or (SECRET,), now)
 
     def with_headers(self, **headers: str) -> Mapping[str, str]:
@@ -72,7 +72,7 @@ def test_hubspots_published_vector_of_v1_is_verified() -> None:
     }
     request = SignedRequest(method="POST", uri=URI, body=body, headers=headers)
 
-    assert verify(request, [SECRET], NOW) is Verdict.VERIFIED
+    assert verify(request, [SECRET], NOW) is SignatureResult.VERIFIED
 
 
 def test_hubspots_published_vector_of_v2_is_verified() -> None:
@@ -83,12 +83,12 @@ def test_hubspots_published_vector_of_v2_is_verified() -> None:
     uri = "https://www.example.com/webhook_uri"
     request = SignedRequest(method="GET", uri=uri, body=b"", headers=headers)
 
-    assert verify(request, [SECRET], NOW) is Verdict.VERIFIED
+    assert verify(request, [SECRET], NOW) is SignatureResult.VERIFIED
 
 
 @pytest.mark.parametrize("version", ["v1", "v2", "v3"])
 def test_what_hubspots_client_signs_is_verified(version: str) -> None:
-    assert signed(version).verdict() is Verdict.VERIFIED
+    assert signed(version).verdict() is SignatureResult.VERIFIED
 
 
 @pytest.mark.parametrize("encoded", ["%3A", "%3a", "%2F", "%3F", "%40", "%21", "%24", "%27", "%28"])
@@ -98,7 +98,7 @@ def test_what_hubspot_decodes_before_signing_is_decoded(encoded: str) -> None:
     headers = {"X-HubSpot-Signature-v3": given, "X-HubSpot-Request-Timestamp": ms(NOW)}
 
     assert Sent(SignedRequest(method="POST", uri=uri, body=BODY, headers=headers)).verdict() is (
-        Verdict.VERIFIED
+        SignatureResult.VERIFIED
     )
 
 
@@ -106,7 +106,7 @@ def test_what_hubspot_decodes_before_signing_is_decoded(encoded: str) -> None:
 def test_nothing_else_is_decoded(encoded: str) -> None:
     sent = signed("v3", uri=f"{URI}&x=a{encoded}b")
 
-    assert sent.verdict() is Verdict.VERIFIED
+    assert sent.verdict() is SignatureResult.VERIFIED
 
 
 @given(body=st.text(max_size=200), path=st.from_regex(r"/[a-z0-9/._~-]{0,40}", fullmatch=True))
@@ -116,7 +116,7 @@ def test_any_body_that_hubspots_client_signs_is_verified(
 ) -> None:
     uri = f"https://booking.example.org{path}"
 
-    assert signed(version, body=body.encode(), uri=uri).verdict() is Verdict.VERIFIED
+    assert signed(version, body=body.encode(), uri=uri).verdict() is SignatureResult.VERIFIED
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_any_body_that_hubspots_client_signs_is_verified(
 def test_what_was_changed_on_the_way_is_refused(
     version: str, changes: dict[str, Any], spares: tuple[str, ...]
 ) -> None:
-    expected = Verdict.VERIFIED if version in spares else Verdict.WRONG
+    expected = SignatureResult.VERIFIED if version in spares else SignatureResult.WRONG
 
     assert signed(version).verdict(**changes) is expected
 
@@ -153,25 +153,25 @@ def test_one_flipped_bit_anywhere_is_refused(version: str) -> None:
     for place, bit in body_bits:
         flipped = bytearray(BODY)
         flipped[place] ^= 1 << bit
-        assert sent.verdict(body=bytes(flipped)) is Verdict.WRONG
+        assert sent.verdict(body=bytes(flipped)) is SignatureResult.WRONG
     for place in range(len(signature)):
         changed = f"{signature[:place]}{chr(ord(signature[place]) ^ 1)}{signature[place + 1 :]}"
         headers = {**sent.request.headers, name: changed}
-        assert sent.verdict(headers=headers) is Verdict.WRONG
+        assert sent.verdict(headers=headers) is SignatureResult.WRONG
 
 
 @pytest.mark.parametrize(
     ("late", "expected"),
     [
-        (timedelta(0), Verdict.VERIFIED),
-        (timedelta(minutes=5), Verdict.VERIFIED),
-        (timedelta(minutes=5, milliseconds=1), Verdict.TOO_OLD),
-        (timedelta(days=400), Verdict.TOO_OLD),
-        (timedelta(minutes=-5), Verdict.VERIFIED),
-        (timedelta(minutes=-5, milliseconds=-1), Verdict.FROM_THE_FUTURE),
+        (timedelta(0), SignatureResult.VERIFIED),
+        (timedelta(minutes=5), SignatureResult.VERIFIED),
+        (timedelta(minutes=5, milliseconds=1), SignatureResult.TOO_OLD),
+        (timedelta(days=400), SignatureResult.TOO_OLD),
+        (timedelta(minutes=-5), SignatureResult.VERIFIED),
+        (timedelta(minutes=-5, milliseconds=-1), SignatureResult.FROM_THE_FUTURE),
     ],
 )
-def test_a_request_is_good_for_five_minutes(late: timedelta, expected: Verdict) -> None:
+def test_a_request_is_good_for_five_minutes(late: timedelta, expected: SignatureResult) -> None:
     assert signed("v3").verdict(now=NOW + late) is expected
 
 
@@ -179,7 +179,7 @@ def test_another_time_than_the_signed_one_is_refused() -> None:
     sent = signed("v3")
     later = sent.with_headers(X_HubSpot_Request_Timestamp=ms(NOW + timedelta(seconds=1)))
 
-    assert sent.verdict(headers=later) is Verdict.WRONG
+    assert sent.verdict(headers=later) is SignatureResult.WRONG
 
 
 @pytest.mark.parametrize("timestamp", ["", "soon", "1e12", "-1", "17.5", " 1795471200000", "٣٣٣"])
@@ -188,40 +188,40 @@ def test_a_time_that_cannot_be_read_is_refused(timestamp: str) -> None:
 
     headers = sent.with_headers(X_HubSpot_Request_Timestamp=timestamp)
 
-    assert sent.verdict(headers=headers) is Verdict.NO_TIME
+    assert sent.verdict(headers=headers) is SignatureResult.NO_TIME
 
 
 @pytest.mark.parametrize("version", ["v1", "v2", "v3"])
 def test_the_old_and_the_new_secret_are_accepted_while_one_replaces_the_other(version: str) -> None:
     sent = signed(version)
 
-    assert sent.verdict(OTHER_SECRET, SECRET) is Verdict.VERIFIED
-    assert sent.verdict(SECRET, OTHER_SECRET) is Verdict.VERIFIED
-    assert sent.verdict(OTHER_SECRET) is Verdict.WRONG
+    assert sent.verdict(OTHER_SECRET, SECRET) is SignatureResult.VERIFIED
+    assert sent.verdict(SECRET, OTHER_SECRET) is SignatureResult.VERIFIED
+    assert sent.verdict(OTHER_SECRET) is SignatureResult.WRONG
 
 
 def test_who_sends_a_v3_signature_must_pass_it() -> None:
     older = signed("v1")
     both = older.with_headers(X_HubSpot_Signature_v3="forged", X_HubSpot_Request_Timestamp=ms(NOW))
 
-    assert older.verdict() is Verdict.VERIFIED
-    assert older.verdict(headers=both) is Verdict.WRONG
+    assert older.verdict() is SignatureResult.VERIFIED
+    assert older.verdict(headers=both) is SignatureResult.WRONG
 
 
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
-        ({}, Verdict.UNSIGNED),
-        ({"X-HubSpot-Signature": "a"}, Verdict.UNKNOWN_VERSION),
+        ({}, SignatureResult.UNSIGNED),
+        ({"X-HubSpot-Signature": "a"}, SignatureResult.UNKNOWN_VERSION),
         (
             {"X-HubSpot-Signature": "a", "X-HubSpot-Signature-Version": "v4"},
-            Verdict.UNKNOWN_VERSION,
+            SignatureResult.UNKNOWN_VERSION,
         ),
-        ({"X-HubSpot-Signature-v3": "a"}, Verdict.NO_TIME),
+        ({"X-HubSpot-Signature-v3": "a"}, SignatureResult.NO_TIME),
     ],
 )
 def test_what_is_not_signed_as_hubspot_does_is_refused(
-    headers: dict[str, str], expected: Verdict
+    headers: dict[str, str], expected: SignatureResult
 ) -> None:
     request = SignedRequest(method="POST", uri=URI, body=BODY, headers=headers)
 
@@ -229,13 +229,13 @@ def test_what_is_not_signed_as_hubspot_does_is_refused(
 
 
 def test_without_a_secret_nothing_is_verified() -> None:
-    assert verify(signed("v3").request, [], NOW) is Verdict.NO_SECRET
+    assert verify(signed("v3").request, [], NOW) is SignatureResult.NO_SECRET
 
 
 def test_an_empty_signature_is_not_the_signature_of_anything() -> None:
     sent = signed("v1")
 
-    assert sent.verdict(headers=sent.with_headers(X_HubSpot_Signature="")) is Verdict.WRONG
+    assert sent.verdict(headers=sent.with_headers(X_HubSpot_Signature="")) is SignatureResult.WRONG
 
 
 def test_a_signature_of_another_form_is_refused() -> None:
@@ -243,7 +243,10 @@ def test_a_signature_of_another_form_is_refused() -> None:
     sent = signed("v1")
     shouted = sent.request.headers["X-HubSpot-Signature"].upper()
 
-    assert sent.verdict(headers=sent.with_headers(X_HubSpot_Signature=shouted)) is Verdict.WRONG
+    assert (
+        sent.verdict(headers=sent.with_headers(X_HubSpot_Signature=shouted))
+        is SignatureResult.WRONG
+    )
 
 
 @given(junk=st.text(), where=st.sampled_from(["uri", "method"]))
@@ -251,8 +254,8 @@ def test_what_no_request_can_hold_is_refused_and_raises_nothing(junk: str, where
     sent = signed("v3")
     assume(junk not in {URI, "POST"})
 
-    assert sent.verdict(**{where: junk}) is Verdict.WRONG
-    assert sent.verdict(headers={"X-HubSpot-Signature-v3": junk}) is Verdict.NO_TIME
+    assert sent.verdict(**{where: junk}) is SignatureResult.WRONG
+    assert sent.verdict(headers={"X-HubSpot-Signature-v3": junk}) is SignatureResult.NO_TIME
 
 
 def test_twenty_thousand_mutated_requests_are_refused() -> None:
@@ -273,7 +276,7 @@ def test_twenty_thousand_mutated_requests_are_refused() -> None:
 
         verdict = sent.verdict(body=bytes(body), headers=headers)
 
-        assert verdict is not Verdict.VERIFIED, (bytes(body), headers)
+        assert verdict is not SignatureResult.VERIFIED, (bytes(body), headers)
 
 
 def test_the_digest_is_not_of_the_body_alone() -> None:
@@ -283,4 +286,4 @@ def test_the_digest_is_not_of_the_body_alone() -> None:
     }
     request = SignedRequest(method="POST", uri=URI, body=BODY, headers=headers)
 
-    assert verify(request, [SECRET], NOW) is Verdict.WRONG
+    assert verify(request, [SECRET], NOW) is SignatureResult.WRONG

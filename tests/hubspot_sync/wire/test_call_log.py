@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from hubspot_sync.wire.call_log import CallRecord, Ledger, Meter
+from hubspot_sync.wire.call_log import CallLog, CallMeter, CallRecord
 
 
 def record(
@@ -25,7 +25,7 @@ def record(
 
 
 def test_calls_are_counted_by_operation_and_status_with_waits_and_retries() -> None:
-    ledger = Ledger()
+    ledger = CallLog()
     for written in (
         record(),
         record(status=429),
@@ -45,7 +45,7 @@ def test_calls_are_counted_by_operation_and_status_with_waits_and_retries() -> N
 
 
 def test_a_snapshot_stays_as_it_was() -> None:
-    ledger = Ledger()
+    ledger = CallLog()
     before = ledger.snapshot()
 
     ledger.write(record(), ())
@@ -57,8 +57,8 @@ def test_a_snapshot_stays_as_it_was() -> None:
 
 def test_observers_and_the_requests_own_meters_hear_of_each_call() -> None:
     seen: list[CallRecord] = []
-    alice, bob = Meter(), Meter()
-    ledger = Ledger([seen.append])
+    alice, bob = CallMeter(), CallMeter()
+    ledger = CallLog([seen.append])
 
     ledger.write(record(), (alice, bob))
     ledger.write(record(), (bob,))
@@ -68,7 +68,7 @@ def test_observers_and_the_requests_own_meters_hear_of_each_call() -> None:
 
 
 def test_nothing_is_lost_between_threads() -> None:
-    ledger, meter = Ledger(), Meter()
+    ledger, meter = CallLog(), CallMeter()
     threads = [
         threading.Thread(target=lambda: [ledger.write(record(), (meter,)) for _ in range(200)])
         for _ in range(8)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from hubspot_sync.errors import Unavailable
-from hubspot_sync.wire.circuit_breaker import Breaker, Permit
+from hubspot_sync.wire.circuit_breaker import CircuitBreaker, Permit
 
 
 class Clock:
@@ -25,16 +25,18 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def breaker(clock: Clock) -> Breaker:
-    return Breaker(failures=3, cooldown_s=2.0, clock=clock)
+def breaker(clock: Clock) -> CircuitBreaker:
+    return CircuitBreaker(failures=3, cooldown_s=2.0, clock=clock)
 
 
-def open_it(breaker: Breaker) -> None:
+def open_it(breaker: CircuitBreaker) -> None:
     for permit in [breaker.enter() for _ in range(3)]:
         permit.failed()
 
 
-def test_failures_in_a_row_open_the_circuit_and_say_when_to_come_back(breaker: Breaker) -> None:
+def test_failures_in_a_row_open_the_circuit_and_say_when_to_come_back(
+    breaker: CircuitBreaker,
+) -> None:
     open_it(breaker)
 
     with pytest.raises(Unavailable) as refused:
@@ -45,7 +47,7 @@ def test_failures_in_a_row_open_the_circuit_and_say_when_to_come_back(breaker: B
 
 
 def test_looking_whether_the_circuit_is_open_takes_nobodys_turn(
-    breaker: Breaker, clock: Clock
+    breaker: CircuitBreaker, clock: Clock
 ) -> None:
     open_it(breaker)
     with pytest.raises(Unavailable):
@@ -60,18 +62,20 @@ def test_looking_whether_the_circuit_is_open_takes_nobodys_turn(
         breaker.check()
 
 
-def test_an_answer_in_between_starts_the_count_again(breaker: Breaker) -> None:
+def test_an_answer_in_between_starts_the_count_again(breaker: CircuitBreaker) -> None:
     for end in (Permit.failed, Permit.failed, Permit.answered, Permit.failed, Permit.failed):
         end(breaker.enter())
 
     breaker.enter()
 
 
-def test_a_closed_circuit_holds_nobody_up(breaker: Breaker) -> None:
+def test_a_closed_circuit_holds_nobody_up(breaker: CircuitBreaker) -> None:
     assert len([breaker.enter() for _ in range(100)]) == 100
 
 
-def test_after_the_cool_down_one_call_alone_goes_through(breaker: Breaker, clock: Clock) -> None:
+def test_after_the_cool_down_one_call_alone_goes_through(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
     open_it(breaker)
     clock.now_s += 2.0
     everybody = threading.Barrier(8)
@@ -99,7 +103,7 @@ def test_after_the_cool_down_one_call_alone_goes_through(breaker: Breaker, clock
     ids=["answered", "failed", "never made"],
 )
 def test_the_probe_decides(
-    breaker: Breaker, clock: Clock, end: Callable[[Permit], None], next_one_passes: bool
+    breaker: CircuitBreaker, clock: Clock, end: Callable[[Permit], None], next_one_passes: bool
 ) -> None:
     open_it(breaker)
     clock.now_s += 2.0
@@ -115,7 +119,7 @@ def test_the_probe_decides(
 
 
 def test_a_probe_that_was_never_made_leaves_the_circuit_open(
-    breaker: Breaker, clock: Clock
+    breaker: CircuitBreaker, clock: Clock
 ) -> None:
     open_it(breaker)
     clock.now_s += 2.0
@@ -126,7 +130,7 @@ def test_a_probe_that_was_never_made_leaves_the_circuit_open(
         breaker.enter()
 
 
-def test_after_the_probe_everybody_passes_again(breaker: Breaker, clock: Clock) -> None:
+def test_after_the_probe_everybody_passes_again(breaker: CircuitBreaker, clock: Clock) -> None:
     open_it(breaker)
     clock.now_s += 2.0
     breaker.enter().answered()
@@ -136,7 +140,7 @@ def test_after_the_probe_everybody_passes_again(breaker: Breaker, clock: Clock) 
 
 
 def test_calls_from_before_the_outage_do_not_speak_for_the_probe(
-    breaker: Breaker, clock: Clock
+    breaker: CircuitBreaker, clock: Clock
 ) -> None:
     late = breaker.enter()
     open_it(breaker)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
 from hubspot_sync.wire.deadlines import Deadline
-from hubspot_sync.wire.rate_budget import Budget, Slot, build_budget
+from hubspot_sync.wire.rate_budget import RateBudget, Slot, build_budget
 
 PATIENCE_S = 30.0
 
@@ -47,7 +47,7 @@ class World:
         if not event.is_set():
             self.advance(max(seconds, 0.001))
 
-    def budget(self, **config: float) -> Budget:
+    def budget(self, **config: float) -> RateBudget:
         return build_budget(HubSpotConfig(**config), clock=self.clock, wait=self.wait)  # type: ignore[arg-type] # floats and ints by name
 
     def deadline(self, seconds: float) -> Deadline:
@@ -55,7 +55,7 @@ class World:
 
 
 def acquire(
-    budget: Budget, deadline: Deadline, *, background: bool = False, search: bool = False
+    budget: RateBudget, deadline: Deadline, *, background: bool = False, search: bool = False
 ) -> Slot:
     return budget.acquire(deadline, background=background, search=search)
 

@@ -8,27 +8,29 @@ from hypothesis import strategies as st
 
 from hubspot_sync.errors import RateLimited, Unavailable
 from hubspot_sync.wire.deadlines import Deadline
-from hubspot_sync.wire.retries import JITTER, LONGEST_WAIT_S, AttemptFailed, Done, RetryPolicy
+from hubspot_sync.wire.retries import JITTER, LONGEST_WAIT_S, AttemptFailed, Completion, RetryPolicy
 
 POLICY = RetryPolicy(max_attempts=4, random=lambda: 0.0)
 
 
-def failed(done: Done, *, wait_s: float = 0.5, retry_after_s: float | None = None) -> AttemptFailed:
+def failed(
+    done: Completion, *, wait_s: float = 0.5, retry_after_s: float | None = None
+) -> AttemptFailed:
     return AttemptFailed(done, Unavailable("no", retry_after_s=retry_after_s), wait_s=wait_s)
 
 
 @pytest.mark.parametrize(
     ("done", "repeatable", "again"),
     [
-        (Done.NO, True, True),
-        (Done.NO, False, True),
-        (Done.PERHAPS, True, True),
-        (Done.PERHAPS, False, False),
-        (Done.POINTLESS, True, False),
-        (Done.POINTLESS, False, False),
+        (Completion.NO, True, True),
+        (Completion.NO, False, True),
+        (Completion.PERHAPS, True, True),
+        (Completion.PERHAPS, False, False),
+        (Completion.POINTLESS, True, False),
+        (Completion.POINTLESS, False, False),
     ],
 )
-def test_what_may_be_tried_again(done: Done, repeatable: bool, again: bool) -> None:
+def test_what_may_be_tried_again(done: Completion, repeatable: bool, again: bool) -> None:
     wait_s = POLICY.wait_s(failed(done), repeatable=repeatable, attempt=1)
 
     assert (wait_s is not None) is again
@@ -38,14 +40,14 @@ def test_what_may_be_tried_again(done: Done, repeatable: bool, again: bool) -> N
     ("attempt", "wait_s"), [(1, 0.5), (2, 1.0), (3, 2.0), (4, None), (5, None)]
 )
 def test_waits_double_and_attempts_end(attempt: int, wait_s: float | None) -> None:
-    assert POLICY.wait_s(failed(Done.NO), repeatable=True, attempt=attempt) == wait_s
+    assert POLICY.wait_s(failed(Completion.NO), repeatable=True, attempt=attempt) == wait_s
 
 
 @given(st.integers(1, 5_000), st.floats(0, 1), st.floats(0.01, 100))
 def test_no_wait_is_endless(attempt: int, chance: float, wait_s: float) -> None:
     policy = RetryPolicy(max_attempts=10_000, random=lambda: chance)
 
-    found = policy.wait_s(failed(Done.NO, wait_s=wait_s), repeatable=True, attempt=attempt)
+    found = policy.wait_s(failed(Completion.NO, wait_s=wait_s), repeatable=True, attempt=attempt)
 
     assert found is not None
     assert 0 < found <= LONGEST_WAIT_S * (1 + JITTER)
@@ -54,7 +56,9 @@ def test_no_wait_is_endless(attempt: int, chance: float, wait_s: float) -> None:
 @given(st.floats(0, 1), st.floats(0.1, 60))
 def test_retry_after_is_a_minimum_and_jitter_only_adds(chance: float, retry_after_s: float) -> None:
     policy = RetryPolicy(max_attempts=4, random=lambda: chance)
-    refused = AttemptFailed(Done.NO, RateLimited("no", retry_after_s=retry_after_s), wait_s=0.1)
+    refused = AttemptFailed(
+        Completion.NO, RateLimited("no", retry_after_s=retry_after_s), wait_s=0.1
+    )
 
     wait_s = policy.wait_s(refused, repeatable=False, attempt=1)
 
@@ -78,13 +82,13 @@ def attempts_until(error: Exception, deadline: Deadline) -> int:
 def test_a_wait_that_would_end_after_the_deadline_is_not_begun() -> None:
     deadline = Deadline(at_s=100.0, clock=lambda: 90.0)
 
-    assert attempts_until(failed(Done.NO, retry_after_s=10.0), deadline) == 1
+    assert attempts_until(failed(Completion.NO, retry_after_s=10.0), deadline) == 1
 
 
 def test_attempts_are_bounded() -> None:
     deadline = Deadline(at_s=100.0, clock=lambda: 0.0)
 
-    assert attempts_until(failed(Done.PERHAPS, wait_s=0.001), deadline) == POLICY.max_attempts
+    assert attempts_until(failed(Completion.PERHAPS, wait_s=0.001), deadline) == POLICY.max_attempts
 
 
 def test_an_error_that_is_nobodys_answer_is_not_tried_again() -> None:
@@ -94,4 +98,4 @@ def test_an_error_that_is_nobodys_answer_is_not_tried_again() -> None:
 def test_the_text_that_is_logged_quotes_nobody() -> None:
     refused = Unavailable("alice@example.org is not a valid address", status=503)
 
-    assert "alice" not in repr(AttemptFailed(Done.PERHAPS, refused, wait_s=0.1))
+    assert "alice" not in repr(AttemptFailed(Completion.PERHAPS, refused, wait_s=0.1))

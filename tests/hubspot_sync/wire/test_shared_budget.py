@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
 from hubspot_sync.wire.deadlines import Deadline
-from hubspot_sync.wire.rate_budget import Budget, build_budget
+from hubspot_sync.wire.rate_budget import RateBudget, build_budget
 
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 
@@ -32,13 +32,13 @@ def redis_url() -> str:
     return REDIS_URL
 
 
-def budget(redis_url: str, token: str, window_s: float = 60.0) -> Budget:
+def budget(redis_url: str, token: str, window_s: float = 60.0) -> RateBudget:
     """The budget of one process: six calls in a window too long to end before a test does."""
     config = HubSpotConfig(token=token, requests_per_window=6, window_s=window_s)
     return build_budget(config, clock=time.monotonic, redis_url=redis_url)
 
 
-def taken_now(part: Budget, most: int) -> int:
+def taken_now(part: RateBudget, most: int) -> int:
     """How many slots it gives without a wait: to one whose deadline is ever near, and never passed."""
     near = Deadline(at_s=0.05, clock=lambda: 0.0)
     for taken in range(most):

@@ -11,7 +11,7 @@ import pytest
 from hubspot_sync.client import HubSpotClient
 from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused, Unavailable
 from hubspot_sync.wire.call_context import CallContext
-from hubspot_sync.wire.call_log import CallRecord, Meter
+from hubspot_sync.wire.call_log import CallMeter, CallRecord
 from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.transport import Answer, Request
@@ -152,7 +152,7 @@ def test_the_status_of_a_429_reaches_the_ledger_and_the_log(
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="hubspot_sync.wire.transport")
     seen: list[CallRecord] = []
-    meter = Meter()
+    meter = CallMeter()
     body = b'{"message":"alice@example.org","policyName":"DAILY"}'
     raw = reply(body, status="429 Too Many Requests")
     with wire_server(answers(raw)) as server, client_of(server.base_url) as client:

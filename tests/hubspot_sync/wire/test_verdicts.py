@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused, Unavailable
-from hubspot_sync.wire.verdicts import MEMBER, TABLE, UNEXPECTED, Kind, error_of, judge, members
+from hubspot_sync.wire.verdicts import MEMBER, TABLE, UNEXPECTED, Meaning, error_of, judge, members
 
 CAPTURED = Path(__file__).resolve().parents[2] / "wire" / "answers"
 
@@ -131,10 +131,10 @@ def test_members_say_which_records_they_mean() -> None:
     found = [(one.verdict.kind, one.ids, one.trace_ids) for one in members(body)]
 
     assert found == [
-        (Kind.MISSING, ("404", "405"), ()),
-        (Kind.ZERO, ("1",), ()),
-        (Kind.REFUSED, (), ("trace-3",)),
-        (Kind.UNEXPECTED, ("1",), ()),
+        (Meaning.MISSING, ("404", "405"), ()),
+        (Meaning.ZERO, ("1",), ()),
+        (Meaning.REFUSED, (), ("trace-3",)),
+        (Meaning.UNEXPECTED, ("1",), ()),
     ]
 
 
