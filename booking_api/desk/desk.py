@@ -87,11 +87,13 @@ class _Job:
 class Desk:
     """One process's desk; its thread starts at first use."""
 
-    def __init__(self, tools: DeskContext, keeper: LeaseKeeper | None = None) -> None:
-        self._tools = tools
-        self._keeper = keeper or LeaseKeeper(LEASE_NAME, tools.config.lease)
+    def __init__(self, desk_context: DeskContext, keeper: LeaseKeeper | None = None) -> None:
+        self._desk_context = desk_context
+        self._keeper = keeper or LeaseKeeper(LEASE_NAME, desk_context.config.lease)
         # The cache may be this process's own, and whoever ended a row could not reach it.
-        self._queue = Queue(tools.now, self.wake, lambda rows: tools.forget(tags_of(rows)))
+        self._queue = Queue(
+            desk_context.now, self.wake, lambda rows: desk_context.forget(tags_of(rows))
+        )
         self._jobs: deque[_Job] = deque()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -200,7 +202,7 @@ class Desk:
         if waited_for:
             self._queue.look_up(waited_for)
         if len(self._jobs) == 0 and not (
-            self.serves_callers and journal.anything_to_do(self._tools.now())
+            self.serves_callers and journal.anything_to_do(self._desk_context.now())
         ):
             return TurnOutcome.IDLE
         held = self._keeper.acquire()
@@ -222,18 +224,18 @@ class Desk:
     def _take_over(self, held: HeldLease) -> bool:
         """Wait until the former holder can no longer be sending, and have looked at again what it
         may have written: it was perhaps only paused. False where this process ends meanwhile."""
-        tools = self._tools
+        desk_context = self._desk_context
         log.warning("lease_taken_over", epoch=held.epoch)
-        tools.tell(TakenOver(epoch=held.epoch))
-        if self._stopping.wait(tools.config.grace_s):
+        desk_context.tell(TakenOver(epoch=held.epoch))
+        if self._stopping.wait(desk_context.config.grace_s):
             return False
         held.renew()
-        now = tools.now()
+        now = desk_context.now()
         left = JournalEntry.objects.filter(state__in=UNFINISHED)
         contacts = set(left.exclude(contact_id="").values_list("contact_id", flat=True))
         exams = set(left.exclude(exam_id="").values_list("exam_id", flat=True))
         left.update(next_attempt_at=None)
-        later = now + tools.config.lease + timedelta(seconds=1)
+        later = now + desk_context.config.lease + timedelta(seconds=1)
         journal.request_reviews(contacts, now, later, overtaken=True)
         journal.request_recounts(exams, now)
         return True
@@ -250,32 +252,32 @@ class Desk:
         """Do some of everything there is; say whether there was anything."""
         if not self.serves_callers:
             return self._do_job(held)
-        tools = self._tools
-        now = tools.now()
+        desk_context = self._desk_context
+        now = desk_context.now()
         journal.give_up_waiting(now)
         done = self._recover(held, now)
         for kind, serve in LINES:
-            rows = journal.take([kind], tools.now())
+            rows = journal.take([kind], desk_context.now())
             if len(rows) > 0:
-                self._serve(partial(serve, tools, held, rows), rows)
+                self._serve(partial(serve, desk_context, held, rows), rows)
                 done = True
-        return self._do_job(held) or review(tools, held) > 0 or done
+        return self._do_job(held) or review(desk_context, held) > 0 or done
 
     def _recover(self, held: HeldLease, now: datetime) -> bool:
         """Take up again what is due; say whether anything was. What has failed several times goes
         by itself, so that it holds up no other."""
-        tools = self._tools
+        desk_context = self._desk_context
         due = journal.unfinished(now)
         stubborn = [row for row in due if row.attempts >= TRIED_TOGETHER]
         groups = [[row for row in due if row not in stubborn], *([row] for row in stubborn)]
         for rows in groups:
-            self._serve(partial(recover, tools, held, rows), rows, recovery=True)
+            self._serve(partial(recover, desk_context, held, rows), rows, recovery=True)
         return len(due) > 0
 
     def _finish(self, held: HeldLease) -> None:
-        while self._recover(held, self._tools.now()):
+        while self._recover(held, self._desk_context.now()):
             pass
-        while review(self._tools, held) > 0:
+        while review(self._desk_context, held) > 0:
             pass
 
     def _serve(
@@ -289,7 +291,7 @@ class Desk:
         try:
             serve(self._queue.meters_of(rows))
         except LeaseLost:
-            overtaken(self._tools, rows)
+            overtaken(self._desk_context, rows)
             raise
         except DatabaseError:
             raise  # the journal has what was begun
@@ -298,7 +300,7 @@ class Desk:
             self._set_aside(rows, error)
             return
         if len(rows) > 0:
-            self._tools.tell(served(rows, recovery=recovery))
+            self._desk_context.tell(served(rows, recovery=recovery))
         self._queue.deliver(rows)
         if len(rows) > 0:
             self.after_serving()
@@ -306,7 +308,7 @@ class Desk:
     def _set_aside(self, rows: Sequence[JournalEntry], error: Exception) -> None:
         """A group that fails in a way nobody foresaw must not come back at once and for ever: what
         was not begun is refused, what was is looked at again later."""
-        ids, now = [row.id for row in rows], self._tools.now()
+        ids, now = [row.id for row in rows], self._desk_context.now()
         JournalEntry.objects.filter(id__in=ids, state=EntryState.QUEUED).update(
             state=EntryState.REFUSED, changed_at=now, answer=errors.to_json(errors.Broken())
         )

@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 class BookingDesk:
     """One process's part in booking. Its threads start when they are first needed, or together."""
 
-    tools: DeskContext
+    desk_context: DeskContext
     desk: Desk
     recount: Recount
     recounts: RecountQueue
@@ -46,8 +46,8 @@ class BookingDesk:
             worker.start()
         try:
             context = CallContext(deadline=Deadline.after(LEARNING_TAKES_S))
-            self.tools.writes.learn_link_types(context)
-            self.tools.evidence.learn_own_app(context)
+            self.desk_context.writes.learn_link_types(context)
+            self.desk_context.evidence.learn_own_app(context)
         except HubSpotError as error:  # the first create asks again
             log.warning("portal_not_learnt", error=error.safe_text)
 
@@ -63,15 +63,15 @@ class BookingDesk:
         context = CallContext(
             deadline=Deadline.after(RECOUNT_TAKES_S), priority=Priority.BACKGROUND
         )
-        types = [mock_type.value for mock_type in self.tools.profile.mock_types]
-        counts = self.recount.recount(upcoming_exam_ids(self.tools, types, context), context)
+        types = [mock_type.value for mock_type in self.desk_context.profile.mock_types]
+        counts = self.recount.recount(upcoming_exam_ids(self.desk_context, types, context), context)
         self.recounts.request({one.exam_id for one in counts if one.error})
         return counts
 
     def review_credits(self, since: timedelta) -> int:
         """Have the credits compared with the journal that were written lately: a person may have
         changed one at the same moment. Return of how many contacts."""
-        now = self.tools.now()
+        now = self.desk_context.now()
         contacts = journal.contacts_charged_since(now - since)
         journal.request_reviews(contacts, now, now, overtaken=False)
         self.desk.wake()
@@ -80,24 +80,26 @@ class BookingDesk:
     def prune(self) -> int:
         """Delete what ended longer than `retention_days` ago from the journal; return how many
         entries. A request that comes again with the key of one is then a new one."""
-        kept = timedelta(days=self.tools.config.retention_days)
-        return journal.prune(self.tools.now() - kept)
+        kept = timedelta(days=self.desk_context.config.retention_days)
+        return journal.prune(self.desk_context.now() - kept)
 
     def exams_of_bookings(self, record_ids: Collection[str]) -> Mapping[str, str]:
         """Return what the journal knows: booking record id to exam id."""
         return journal.exams_of_bookings(record_ids)
 
 
-def build_booking_desk(tools: DeskContext) -> BookingDesk:
+def build_booking_desk(desk_context: DeskContext) -> BookingDesk:
     """Return a desk that has started nothing."""
-    outbox = Outbox(tools.writes, tools.evidence, tools.now)
-    desk = Desk(tools)
-    recount = Recount(tools, desk)
-    recounts = RecountQueue(tools, recount)
+    outbox = Outbox(desk_context.writes, desk_context.evidence, desk_context.now)
+    desk = Desk(desk_context)
+    recount = Recount(desk_context, desk)
+    recounts = RecountQueue(desk_context, recount)
 
     def served() -> None:
         outbox.worker.wake()
         recounts.worker.wake()
 
     desk.after_serving = served
-    return BookingDesk(tools=tools, desk=desk, recount=recount, recounts=recounts, outbox=outbox)
+    return BookingDesk(
+        desk_context=desk_context, desk=desk, recount=recount, recounts=recounts, outbox=outbox
+    )

@@ -89,7 +89,7 @@ def finish_by_hand(
 ) -> RecoveryReport:
     """Finish what is waiting, until nothing is or the deadline has passed."""
     found = waiting()
-    make_due(found.entries, found.notes, booking.tools.now(), found.recounts)
+    make_due(found.entries, found.notes, booking.desk_context.now(), found.recounts)
     busy = not _journal_finished(booking, deadline)
     for worker in booking.workers:
         worker.wake()

@@ -84,7 +84,9 @@ def test_a_hundred_bookings_of_one_group_cost_14_calls(school: School) -> None:
         exam = school.portal.exam(capacity=100)
         students = [school.portal.student(f"student{number}") for number in range(100)]
     with_earlier_bookings(school, students)
-    held = LeaseKeeper(LEASE_NAME, composition.services().booking.tools.config.lease * 20).acquire()
+    held = LeaseKeeper(
+        LEASE_NAME, composition.services().booking.desk_context.config.lease * 20
+    ).acquire()
     assert held is not None
     statuses: list[int] = []
     callers = [

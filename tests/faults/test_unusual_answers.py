@@ -240,7 +240,7 @@ def test_what_another_process_booked_is_seen_in_a_cache_it_cannot_reach(
     own_cache = composition.cached_portal(
         services.profile, services.client, services.hubspot, settings.CACHE, desk.clock.clocks
     )
-    other = replace(services.booking.tools, cache=own_cache.cache)
+    other = replace(services.booking.desk_context, cache=own_cache.cache)
     services.booking.desk.serves_callers = False
     elsewhere = build_booking_desk(other)
     elsewhere.desk.start()

@@ -125,7 +125,7 @@ class SyncCapacityView(APIView):
         built = composition.services()
         if ids is None:
             types = [mock_type.value for mock_type in built.profile.mock_types]
-            ids = upcoming_exam_ids(built.booking.tools, types, context)
+            ids = upcoming_exam_ids(built.booking.desk_context, types, context)
             if not values["dry_run"]:
                 built.booking.review_credits(REVIEWED)
         counts = built.booking.recount.recount(ids, context, dry_run=values["dry_run"])

@@ -56,8 +56,8 @@ class ExamCount:
 class Recount:
     """Counts exams and has the desk correct what differs."""
 
-    def __init__(self, tools: DeskContext, desk: Desk) -> None:
-        self._tools = tools
+    def __init__(self, desk_context: DeskContext, desk: Desk) -> None:
+        self._desk_context = desk_context
         self._desk = desk
 
     def recount(
@@ -75,7 +75,7 @@ class Recount:
         self, exam_ids: Sequence[str], context: CallContext, *, dry_run: bool
     ) -> list[ExamCount]:
         epoch = self._desk.epoch()
-        counts = count(self._tools, exam_ids, context)
+        counts = count(self._desk_context, exam_ids, context)
         if dry_run or not any(one.differs for one in counts.values()):
             return [counts[id_] for id_ in exam_ids]
         done = self._desk.run(lambda held: self._correct(held, counts, epoch, context))
@@ -95,10 +95,10 @@ class Recount:
     ) -> dict[str, ExamCount]:
         """Write the counts that differ; runs in the desk's thread, while nobody else writes. People
         wait behind it, so it does not wait for the background's share of the budget."""
-        tools = self._tools
+        desk_context = self._desk_context
         differing = [one.exam_id for one in counts.values() if one.differs]
         touched = journal.touched_since(epoch, differing)
-        fresh = count(tools, sorted(touched), tools.step(held, context.meters))
+        fresh = count(desk_context, sorted(touched), desk_context.step(held, context.meters))
         corrected = {**counts, **fresh}
         totals = {
             one.exam_id: one.actual
@@ -106,14 +106,16 @@ class Recount:
             if one.differs and one.actual is not None
         }
         try:
-            written = tools.writes.set_totals(totals, tools.step(held, context.meters))
+            written = desk_context.writes.set_totals(
+                totals, desk_context.step(held, context.meters)
+            )
             held.renew()
         except LeaseLost:
             # Whoever has taken over may have counted since: what was written here may be older.
-            journal.request_recounts(totals, tools.now())
+            journal.request_recounts(totals, desk_context.now())
             raise
         finally:
-            tools.forget({exam_tag(exam_id) for exam_id in totals})
+            desk_context.forget({exam_tag(exam_id) for exam_id in totals})
         for exam_id in totals:
             one = corrected[exam_id]
             if exam_id in written.found:
@@ -127,22 +129,22 @@ class Recount:
 
 
 def count(
-    tools: DeskContext, exam_ids: Collection[str], context: CallContext
+    desk_context: DeskContext, exam_ids: Collection[str], context: CallContext
 ) -> dict[str, ExamCount]:
     """Return each exam's count; two round trips, one call for a hundred bookings."""
     if len(exam_ids) == 0:
         return {}
     exams, links = together(
-        tools.fan_out,
-        lambda: tools.hubspot.exams(exam_ids, context),
-        lambda: tools.hubspot.exam_bookings(exam_ids, context),
+        desk_context.fan_out,
+        lambda: desk_context.hubspot.exams(exam_ids, context),
+        lambda: desk_context.hubspot.exam_bookings(exam_ids, context),
     )
-    vouched = journal.vouched(exam_ids, (), tools.now()).by_exam
+    vouched = journal.vouched(exam_ids, (), desk_context.now()).by_exam
     booking_ids = {
         exam_id: set(links.found.get(exam_id, ())) | vouched.get(exam_id, frozenset())
         for exam_id in exam_ids
     }
-    states = tools.evidence.booking_states(set().union(*booking_ids.values()), context)
+    states = desk_context.evidence.booking_states(set().union(*booking_ids.values()), context)
     counts = {}
     for exam_id in exam_ids:
         try:
@@ -160,11 +162,11 @@ def count(
 
 
 def upcoming_exam_ids(
-    tools: DeskContext, mock_types: Collection[str], context: CallContext
+    desk_context: DeskContext, mock_types: Collection[str], context: CallContext
 ) -> tuple[str, ...]:
     """Return the exams of these types that may still be booked, by search: which there are, not
     what is true of them. Raises HubSpotError."""
-    found = [tools.hubspot.active_exam_ids(one, context) for one in mock_types]
+    found = [desk_context.hubspot.active_exam_ids(one, context) for one in mock_types]
     return tuple(dict.fromkeys(id_ for ids in found for id_ in ids))
 
 

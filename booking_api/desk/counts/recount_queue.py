@@ -29,15 +29,15 @@ LONGEST_RETRY_S: Final = 300.0
 class RecountQueue:
     """Counts the exams of `RecountRequest` in a thread of its own."""
 
-    def __init__(self, tools: DeskContext, recount: Recount) -> None:
-        self._tools = tools
+    def __init__(self, desk_context: DeskContext, recount: Recount) -> None:
+        self._desk_context = desk_context
         self._recount = recount
         self.worker = Worker("recount", self.work, LOOK_AGAIN_S)
 
     def request(self, exam_ids: Collection[str]) -> None:
         """Have these exams counted soon; durable with the transaction around it."""
         if len(exam_ids) > 0:
-            journal.request_recounts(exam_ids, self._tools.now())
+            journal.request_recounts(exam_ids, self._desk_context.now())
             transaction.on_commit(self.worker.wake)
 
     def work(self) -> bool:
@@ -50,14 +50,16 @@ class RecountQueue:
         for one, counted in zip(claimed, counts, strict=True):
             if counted.error in {"", NO_SUCH_EXAM}:
                 RecountRequest.objects.filter(id=one.id, version=one.version).delete()
-                RecountRequest.objects.filter(id=one.id).update(next_attempt_at=self._tools.now())
+                RecountRequest.objects.filter(id=one.id).update(
+                    next_attempt_at=self._desk_context.now()
+                )
             else:
                 self._put_off(one, counted.error)
         return True
 
     def _claim(self) -> list[RecountRequest]:
         """Take what is due for as long as counting may take; who is killed loses the claim."""
-        now = self._tools.now()
+        now = self._desk_context.now()
         due = RecountRequest.objects.filter(next_attempt_at__lte=now)
         return [
             one
@@ -73,5 +75,5 @@ class RecountQueue:
         RecountRequest.objects.filter(id=one.id).update(
             attempts=one.attempts + 1,
             last_error=reason[:KEPT],
-            next_attempt_at=self._tools.now() + wait,
+            next_attempt_at=self._desk_context.now() + wait,
         )

@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 
 def serve_cancels(
-    tools: DeskContext,
+    desk_context: DeskContext,
     held: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter] = (),
@@ -47,21 +47,21 @@ def serve_cancels(
     """Take these waiting rows as far as they will go now; each is changed in place and saved.
     Raises LeaseLost."""
     asked = {row.id: CancelRequest.from_json(row.request) for row in rows}
-    context = tools.step(held, meters)
-    owned = read_owned(tools, list(asked.values()), context)
-    facts = read_decision_inputs(tools, (), owned.exam_ids(), context)
+    context = desk_context.step(held, meters)
+    owned = read_owned(desk_context, list(asked.values()), context)
+    facts = read_decision_inputs(desk_context, (), owned.exam_ids(), context)
     for row in rows:
-        decide(row, partial(_plan, tools, owned, facts, row, asked[row.id]))
+        decide(row, partial(_plan, desk_context, owned, facts, row, asked[row.id]))
     with held.fenced():
-        begun = journal.begin(held, rows, tools.now())
+        begun = journal.begin(held, rows, desk_context.now())
     planned = [row for row in begun if row.state == EntryState.WRITING]
-    cancel_bookings(tools, held, planned, meters)
+    cancel_bookings(desk_context, held, planned, meters)
     written = [row for row in planned if row.state == EntryState.WRITTEN]
-    charge_and_count(tools, held, written, _totals(facts, written), meters)
+    charge_and_count(desk_context, held, written, _totals(facts, written), meters)
 
 
 def cancel_bookings(
-    tools: DeskContext,
+    desk_context: DeskContext,
     held: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter] = (),
@@ -71,17 +71,19 @@ def cancel_bookings(
     if len(rows) == 0:
         return
     ids = [row.record_id for row in rows]
-    changed = tools.writes.cancel_bookings(ids, tools.step(held, meters))
+    changed = desk_context.writes.cancel_bookings(ids, desk_context.step(held, meters))
     for row in rows:
         if row.record_id in changed.found:
             row.state, row.next_attempt_at = EntryState.WRITTEN, None
         else:
-            note_unchanged(row, changed.unknown.get(row.record_id), tools)
+            note_unchanged(row, changed.unknown.get(row.record_id), desk_context)
     with held.fenced():
-        journal.save(held, rows, tools.now())
+        journal.save(held, rows, desk_context.now())
 
 
-def note_unchanged(row: JournalEntry, error: HubSpotError | None, tools: DeskContext) -> None:
+def note_unchanged(
+    row: JournalEntry, error: HubSpotError | None, desk_context: DeskContext
+) -> None:
     """A booking's change was not confirmed: refuse it where it certainly was not made, otherwise
     look again. None stands for a booking that is gone. HubSpot's word on one of many (a 207's) is
     certain only where it is a refusal."""
@@ -90,13 +92,13 @@ def note_unchanged(row: JournalEntry, error: HubSpotError | None, tools: DeskCon
     if error is None or is_final(error):
         journal.refuse(row, InvalidRequest("HubSpot does not accept this change of the booking."))
     elif error.may_have_taken_effect or error.status in AN_ANSWER or row.attempts > 0:
-        journal.postpone(row, error, tools.now())
+        journal.postpone(row, error, desk_context.now())
     else:
         journal.refuse(row, not_served(error))
 
 
 def _plan(
-    tools: DeskContext,
+    desk_context: DeskContext,
     owned: OwnedBookings,
     facts: DecisionInputs,
     row: JournalEntry,
@@ -106,12 +108,12 @@ def _plan(
     linked = owned.exams_of(booking.id)
     exams = {id_: exam for id_ in linked if (exam := facts.exams.answered(id_)) is not None}
     exam = exam_linked(linked, exams)
-    now = tools.now()
-    over = is_over(booking_ends_at(booking, exam, tools.profile.time_zone), now)
+    now = desk_context.now()
+    over = is_over(booking_ends_at(booking, exam, desk_context.profile.time_zone), now)
     if booking.state == "completed" or over:
         raise InvalidRequest("This mock exam is over; its booking cannot be cancelled any more.")
     mock_type = booking.mock_type if exam is None else exam.mock_type
-    credit = credit_of_token(tools.profile, booking.token_used, mock_type)
+    credit = credit_of_token(desk_context.profile, booking.token_used, mock_type)
     row.state = EntryState.WRITING
     row.contact_id, row.record_id = seen.contact.id, booking.id
     row.exam_id = "" if exam is None else exam.id

@@ -49,7 +49,7 @@ Strangers = Mapping[str, SeenContact | HubSpotError | None]
 
 
 def serve_creates(
-    tools: DeskContext,
+    desk_context: DeskContext,
     held: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter] = (),
@@ -58,31 +58,34 @@ def serve_creates(
 
     Raises LeaseLost, and then says nothing of what became of the rows.
     """
-    context = tools.step(held, meters)
+    context = desk_context.step(held, meters)
     asked = {row.id: CreateRequest.from_json(row.request) for row in rows}
     facts = read_decision_inputs(
-        tools,
+        desk_context,
         {one.contact_id for one in asked.values()},
         {one.mock_exam_id for one in asked.values()},
         context,
     )
-    strangers = _strangers(tools, facts, list(asked.values()), context)
+    strangers = _strangers(desk_context, facts, list(asked.values()), context)
     for row in rows:
-        decide(row, partial(_plan, tools, facts, row, asked[row.id], strangers))
+        decide(row, partial(_plan, desk_context, facts, row, asked[row.id], strangers))
     with held.fenced():
-        begun = journal.begin(held, rows, tools.now())
+        begun = journal.begin(held, rows, desk_context.now())
     planned = [row for row in begun if row.state == EntryState.WRITING]
     if len(planned) == 0:
         return
-    create_bookings(tools, held, planned, meters)
+    create_bookings(desk_context, held, planned, meters)
     written = [row for row in planned if row.state == EntryState.WRITTEN]
     made = Counter(row.exam_id for row in written)
     totals = {exam_id: facts.exam(exam_id).active + number for exam_id, number in made.items()}
-    charge_and_count(tools, held, written, totals, meters)
+    charge_and_count(desk_context, held, written, totals, meters)
 
 
 def _strangers(
-    tools: DeskContext, facts: DecisionInputs, asked: Sequence[CreateRequest], context: CallContext
+    desk_context: DeskContext,
+    facts: DecisionInputs,
+    asked: Sequence[CreateRequest],
+    context: CallContext,
 ) -> Strangers:
     """Return whom the e-mails belong to of those who named a contact that is not theirs: a wrong
     pair is told so, a right one with somebody else's contact is refused."""
@@ -95,7 +98,7 @@ def _strangers(
             emails.add(one.pair.email)
     if len(emails) == 0:
         return {}
-    read = tools.evidence.contacts_by_email(emails, context)
+    read = desk_context.evidence.contacts_by_email(emails, context)
     return {email: read.unknown.get(email, read.found.get(email)) for email in emails}
 
 
@@ -119,7 +122,7 @@ def _own_contact(
 
 
 def _plan(
-    tools: DeskContext,
+    desk_context: DeskContext,
     facts: DecisionInputs,
     row: JournalEntry,
     asked: CreateRequest,
@@ -127,10 +130,10 @@ def _plan(
 ) -> None:
     """Decide, in the order of booking.md, and note all that follows from it."""
     seen = _own_contact(facts, asked, strangers)
-    mock_type = tools.profile.mock_type(asked.mock_type)
+    mock_type = desk_context.profile.mock_type(asked.mock_type)
     if mock_type is None:
         raise InvalidRequest("mock_type: there is no such type of mock exam.")
-    now = tools.now()
+    now = desk_context.now()
     exam = facts.exam(asked.mock_exam_id)
     check_exam(exam.exam, mock_type=asked.mock_type, exam_date=asked.exam_date, now=now)
     exam.check_seat()
@@ -163,7 +166,7 @@ def _plan(
     row.credit_before, row.credit_after = cost.before, cost.after
     row.contact_seen_at = seen.seen_at
     row.plan = {
-        "properties": tools.writes.booking_properties(new),
+        "properties": desk_context.writes.booking_properties(new),
         "seat_number": number,
         "answer": _answer(row, new, exam.exam, seen, mock_type, cost),
     }

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 def charge_and_count(
-    tools: DeskContext,
+    desk_context: DeskContext,
     held: HeldLease,
     rows: Sequence[JournalEntry],
     totals: Mapping[str, int],
@@ -51,27 +51,30 @@ def charge_and_count(
         if row.credit_property != "" and row.credit_after is not None
     }
     try:
-        context = tools.step(held, meters)
+        context = desk_context.step(held, meters)
         credits_, counts = together(
-            tools.fan_out,
-            lambda: tools.writes.set_credits(balances, context),
-            lambda: tools.writes.set_totals(totals, context),
+            desk_context.fan_out,
+            lambda: desk_context.writes.set_credits(balances, context),
+            lambda: desk_context.writes.set_totals(totals, context),
         )
     finally:
-        tools.forget(tags_of(rows))
+        desk_context.forget(tags_of(rows))
     for row in rows:
-        _take_outcome(row, credits_, tools.now())
-    finish_rows(tools, held, rows, counted=counts.found)
+        _take_outcome(row, credits_, desk_context.now())
+    finish_rows(desk_context, held, rows, counted=counts.found)
 
 
 def finish_rows(
-    tools: DeskContext, held: HeldLease, rows: Sequence[JournalEntry], counted: Collection[str] = ()
+    desk_context: DeskContext,
+    held: HeldLease,
+    rows: Sequence[JournalEntry],
+    counted: Collection[str] = (),
 ) -> None:
     """Save the rows, and with those that are done their notes; an exam not `counted` is to be
     counted again."""
     done = [row for row in rows if row.state == EntryState.DONE]
     uncounted = {row.exam_id for row in rows if row.exam_id != ""} - set(counted)
-    now = tools.now()
+    now = desk_context.now()
     with held.fenced():
         journal.save(held, rows, now)
         notes = [_note(row, now) for row in done if row.kind != RequestKind.UPDATE]

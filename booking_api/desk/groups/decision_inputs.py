@@ -99,7 +99,7 @@ class DecisionInputs:
 
 
 def read_decision_inputs(
-    tools: DeskContext,
+    desk_context: DeskContext,
     contact_ids: Collection[str],
     exam_ids: Collection[str],
     context: CallContext,
@@ -107,15 +107,15 @@ def read_decision_inputs(
 ) -> DecisionInputs:
     """Read all at once, in two round trips; nothing is raised for a part that failed. The journal's
     rows `but` hold no seat."""
-    hubspot = tools.hubspot
+    hubspot = desk_context.hubspot
     contacts, exams, exam_links, contact_links = together(
-        tools.fan_out,
-        lambda: tools.evidence.contacts(contact_ids, context),
+        desk_context.fan_out,
+        lambda: desk_context.evidence.contacts(contact_ids, context),
         lambda: hubspot.exams(exam_ids, context),
         lambda: hubspot.exam_bookings(exam_ids, context),
         lambda: hubspot.contact_bookings(contact_ids, context),
     )
-    vouched = journal.vouched(exam_ids, contact_ids, tools.now(), but)
+    vouched = journal.vouched(exam_ids, contact_ids, desk_context.now(), but)
     ids: set[str] = set()
     for links in (exam_links.found, contact_links.found):
         ids.update(id_ for linked in links.values() for id_ in linked)

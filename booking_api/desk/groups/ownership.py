@@ -64,17 +64,19 @@ class OwnedBookings:
 
 
 def read_owned(
-    tools: DeskContext, asked: Collection[CancelRequest | UpdateRequest], context: CallContext
+    desk_context: DeskContext,
+    asked: Collection[CancelRequest | UpdateRequest],
+    context: CallContext,
 ) -> OwnedBookings:
     """Read all at once, in one round trip; nothing is raised for a part that failed."""
     ids = {one.booking_id for one in asked}
     emails = {one.pair.email for one in asked}
     contacts, bookings, owners, exam_links = together(
-        tools.fan_out,
-        lambda: tools.evidence.contacts_by_email(emails, context),
-        lambda: tools.hubspot.bookings(ids, context),
-        lambda: tools.hubspot.booking_contacts(ids, context),
-        lambda: tools.hubspot.booking_exams(ids, context),
+        desk_context.fan_out,
+        lambda: desk_context.evidence.contacts_by_email(emails, context),
+        lambda: desk_context.hubspot.bookings(ids, context),
+        lambda: desk_context.hubspot.booking_contacts(ids, context),
+        lambda: desk_context.hubspot.booking_exams(ids, context),
     )
-    made = journal.just_made(ids, tools.now())
+    made = journal.just_made(ids, desk_context.now())
     return OwnedBookings(contacts, bookings, owners, exam_links, made)

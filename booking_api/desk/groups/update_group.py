@@ -21,7 +21,7 @@ from hubspot_sync.wire.call_log import CallMeter
 
 
 def serve_updates(
-    tools: DeskContext,
+    desk_context: DeskContext,
     held: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter] = (),
@@ -29,16 +29,18 @@ def serve_updates(
     """Take these waiting rows as far as they will go now; each is changed in place and saved.
     Raises LeaseLost."""
     asked = {row.id: UpdateRequest.from_json(row.request) for row in rows}
-    owned = read_owned(tools, list(asked.values()), tools.step(held, meters))
+    owned = read_owned(desk_context, list(asked.values()), desk_context.step(held, meters))
     for row in rows:
-        decide(row, partial(_plan, tools, owned, row, asked[row.id]))
+        decide(row, partial(_plan, desk_context, owned, row, asked[row.id]))
     with held.fenced():
-        begun = journal.begin(held, rows, tools.now())
-    change_bookings(tools, held, [row for row in begun if row.state == EntryState.WRITING], meters)
+        begun = journal.begin(held, rows, desk_context.now())
+    change_bookings(
+        desk_context, held, [row for row in begun if row.state == EntryState.WRITING], meters
+    )
 
 
 def change_bookings(
-    tools: DeskContext,
+    desk_context: DeskContext,
     held: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter] = (),
@@ -49,24 +51,24 @@ def change_bookings(
         return
     changes = {row.record_id: row.plan["properties"] for row in rows}
     try:
-        changed = tools.writes.change_bookings(changes, tools.step(held, meters))
+        changed = desk_context.writes.change_bookings(changes, desk_context.step(held, meters))
     finally:
-        tools.forget(tags_of(rows))
+        desk_context.forget(tags_of(rows))
     for row in rows:
         if row.record_id in changed.found:
             mark_done(row)
         else:
-            note_unchanged(row, changed.unknown.get(row.record_id), tools)
-    finish_rows(tools, held, rows)
+            note_unchanged(row, changed.unknown.get(row.record_id), desk_context)
+    finish_rows(desk_context, held, rows)
 
 
 def _plan(
-    tools: DeskContext, owned: OwnedBookings, row: JournalEntry, asked: UpdateRequest
+    desk_context: DeskContext, owned: OwnedBookings, row: JournalEntry, asked: UpdateRequest
 ) -> None:
     seen, booking = owned.of(asked)
     row.state = EntryState.WRITING
     row.contact_id, row.record_id = seen.contact.id, booking.id
     row.plan = {
-        "properties": tools.writes.student_properties(asked.fields),
+        "properties": desk_context.writes.student_properties(asked.fields),
         "answer": {"booking_id": booking.id},
     }

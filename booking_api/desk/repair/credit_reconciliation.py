@@ -48,39 +48,39 @@ class PlannedChange:
     seen_at: datetime
 
 
-def review(tools: DeskContext, held: HeldLease) -> int:
+def review(desk_context: DeskContext, held: HeldLease) -> int:
     """Do the reviews that are due, as many as one call reads; return how many. Raises LeaseLost."""
-    due = list(CreditReview.objects.filter(next_attempt_at__lte=tools.now())[:MOST_AT_ONCE])
+    due = list(CreditReview.objects.filter(next_attempt_at__lte=desk_context.now())[:MOST_AT_ONCE])
     if len(due) == 0:
         return 0
     contact_ids = {one.subject_id for one in due}
     try:
-        _review(tools, held, due)
+        _review(desk_context, held, due)
     except LeaseLost:
         # Whoever has taken over may have written since: what was mended here may be older.
-        journal.request_reviews(contact_ids, tools.now(), tools.now(), overtaken=True)
+        journal.request_reviews(contact_ids, desk_context.now(), desk_context.now(), overtaken=True)
         raise
     return len(due)
 
 
-def _review(tools: DeskContext, held: HeldLease, due: Sequence[CreditReview]) -> None:
+def _review(desk_context: DeskContext, held: HeldLease, due: Sequence[CreditReview]) -> None:
     contact_ids = {one.subject_id for one in due}
-    histories = tools.evidence.credit_histories(contact_ids, tools.step(held))
+    histories = desk_context.evidence.credit_histories(contact_ids, desk_context.step(held))
     for one in due:
         try:
             history = histories.answered(one.subject_id)
-            if history is None or _mended(tools, held, one, history):
+            if history is None or _mended(desk_context, held, one, history):
                 CreditReview.objects.filter(id=one.id, version=one.version).delete()
             else:
-                _put_off(one, "Something of this student's is unfinished.", tools.now())
+                _put_off(one, "Something of this student's is unfinished.", desk_context.now())
         except HubSpotError as error:
-            _put_off(one, kept(error), tools.now())
+            _put_off(one, kept(error), desk_context.now())
         except (LeaseLost, DatabaseError):
             raise
         except Exception as error:
             # One contact that nobody foresaw must not keep the desk from all others.
             log.exception("review_failed", contact=one.subject_id)
-            _put_off(one, kept(error), tools.now())
+            _put_off(one, kept(error), desk_context.now())
 
 
 def should_be(
@@ -125,12 +125,14 @@ def _own_source(balances: Sequence[Balance], changes: Sequence[PlannedChange]) -
     return made_by.most_common(1)[0][0] if made_by else None
 
 
-def _mended(tools: DeskContext, held: HeldLease, one: CreditReview, history: CreditHistory) -> bool:
+def _mended(
+    desk_context: DeskContext, held: HeldLease, one: CreditReview, history: CreditHistory
+) -> bool:
     """Write what should be where it is not; return False where that cannot be told yet."""
     own = JournalEntry.objects.filter(
         Q(state__in=UNFINISHED) | Q(state=EntryState.DONE),
         contact_id=one.subject_id,
-        changed_at__gt=tools.now() - THE_LAST_PERIOD,
+        changed_at__gt=desk_context.now() - THE_LAST_PERIOD,
     ).exclude(credit_property="")
     rows = list(own.order_by("contact_seen_at", "id"))
     if any(row.state in UNFINISHED for row in rows):
@@ -145,11 +147,13 @@ def _mended(tools: DeskContext, held: HeldLease, one: CreditReview, history: Cre
         )
         if expected != contact.credits[name]:
             log.error("credit_mended", contact=contact.id, credit=name, to=expected)
-            written = tools.writes.set_credits({contact.id: (name, expected)}, tools.step(held))
-            tools.forget([contact_tag(contact.id)])
+            written = desk_context.writes.set_credits(
+                {contact.id: (name, expected)}, desk_context.step(held)
+            )
+            desk_context.forget([contact_tag(contact.id)])
             held.renew()
             written.require_complete()
-            tools.tell(Mended(credit_property=name))
+            desk_context.tell(Mended(credit_property=name))
     return True
 
 
@@ -170,9 +174,9 @@ def _put_off(one: CreditReview, reason: str, now: datetime) -> None:
     )
 
 
-def overtaken(tools: DeskContext, rows: Collection[JournalEntry]) -> None:
+def overtaken(desk_context: DeskContext, rows: Collection[JournalEntry]) -> None:
     """Ask for everything to be looked at that a desk which has lost its lease may have written."""
-    now = tools.now()
+    now = desk_context.now()
     contacts = {row.contact_id for row in rows if row.contact_id}
     journal.request_reviews(contacts, now, now, overtaken=True)
     journal.request_recounts({row.exam_id for row in rows if row.exam_id}, now)

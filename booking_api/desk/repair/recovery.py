@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 def recover(
-    tools: DeskContext,
+    desk_context: DeskContext,
     held: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter] = (),
@@ -49,70 +49,85 @@ def recover(
         # It may have been sent, whoever began it: no error of a further try makes that undone.
         row.attempts = max(row.attempts, 1)
     writing = [row for row in rows if row.state == EntryState.WRITING]
-    _create_or_find(tools, held, [row for row in writing if row.kind == RequestKind.CREATE], meters)
-    _cancel_or_find(tools, held, [row for row in writing if row.kind == RequestKind.CANCEL], meters)
-    change_bookings(tools, held, [row for row in writing if row.kind == RequestKind.UPDATE], meters)
-    _charge(tools, held, [row for row in rows if row.state == EntryState.WRITTEN], meters)
+    _create_or_find(
+        desk_context, held, [row for row in writing if row.kind == RequestKind.CREATE], meters
+    )
+    _cancel_or_find(
+        desk_context, held, [row for row in writing if row.kind == RequestKind.CANCEL], meters
+    )
+    change_bookings(
+        desk_context, held, [row for row in writing if row.kind == RequestKind.UPDATE], meters
+    )
+    _charge(desk_context, held, [row for row in rows if row.state == EntryState.WRITTEN], meters)
     for row in rows:
         log.info("recovered", entry=row.id, kind=row.kind, state=row.state, attempts=row.attempts)
 
 
 def _create_or_find(
-    tools: DeskContext, held: HeldLease, rows: Sequence[JournalEntry], meters: Collection[CallMeter]
+    desk_context: DeskContext,
+    held: HeldLease,
+    rows: Sequence[JournalEntry],
+    meters: Collection[CallMeter],
 ) -> None:
     if len(rows) == 0:
         return
     keys = [row.idempotency_key for row in rows]
-    found = tools.evidence.bookings_by_key(keys, tools.step(held, meters))
+    found = desk_context.evidence.bookings_by_key(keys, desk_context.step(held, meters))
     absent = []
     for row in rows:
         key = row.idempotency_key
         if key in found.found:
-            take_as_made(tools, row, found.found[key])
+            take_as_made(desk_context, row, found.found[key])
         elif key in found.missing:
             absent.append(row)
         else:
-            journal.postpone(row, found.unknown[key], tools.now())
+            journal.postpone(row, found.unknown[key], desk_context.now())
     with held.fenced():
-        journal.save(held, rows, tools.now())
+        journal.save(held, rows, desk_context.now())
     if len(absent) > 0:
-        create_bookings(tools, held, absent, meters)
+        create_bookings(desk_context, held, absent, meters)
 
 
 def _cancel_or_find(
-    tools: DeskContext, held: HeldLease, rows: Sequence[JournalEntry], meters: Collection[CallMeter]
+    desk_context: DeskContext,
+    held: HeldLease,
+    rows: Sequence[JournalEntry],
+    meters: Collection[CallMeter],
 ) -> None:
     if len(rows) == 0:
         return
     ids = [row.record_id for row in rows]
-    states = tools.evidence.booking_states(ids, tools.step(held, meters))
+    states = desk_context.evidence.booking_states(ids, desk_context.step(held, meters))
     standing = []
     for row in rows:
         if states.found.get(row.record_id) == "cancelled":
             row.state = EntryState.WRITTEN
         elif row.record_id in states.unknown:
-            journal.postpone(row, states.unknown[row.record_id], tools.now())
+            journal.postpone(row, states.unknown[row.record_id], desk_context.now())
         else:
             standing.append(row)
     with held.fenced():
-        journal.save(held, rows, tools.now())
-    cancel_bookings(tools, held, standing, meters)
+        journal.save(held, rows, desk_context.now())
+    cancel_bookings(desk_context, held, standing, meters)
 
 
 def _charge(
-    tools: DeskContext, held: HeldLease, rows: Sequence[JournalEntry], meters: Collection[CallMeter]
+    desk_context: DeskContext,
+    held: HeldLease,
+    rows: Sequence[JournalEntry],
+    meters: Collection[CallMeter],
 ) -> None:
     """Tell the credits that were written from those that were not, and write those."""
     if len(rows) == 0:
         return
     contacts = {row.contact_id for row in rows if row.credit_property != ""}
-    histories = tools.evidence.credit_histories(contacts, tools.step(held, meters))
+    histories = desk_context.evidence.credit_histories(contacts, desk_context.step(held, meters))
     settled, to_write = [], []
     for row in rows:
         try:
             history = histories.answered(row.contact_id) if row.credit_property != "" else None
         except HubSpotError as error:
-            journal.postpone(row, error, tools.now())
+            journal.postpone(row, error, desk_context.now())
             settled.append(row)
             continue
         if history is not None and not _was_written(row, history):
@@ -121,13 +136,16 @@ def _charge(
         else:
             mark_done(row)
             settled.append(row)
-    tools.forget(tags_of(settled))
-    finish_rows(tools, held, settled)
+    desk_context.forget(tags_of(settled))
+    finish_rows(desk_context, held, settled)
     with held.fenced():
-        journal.save(held, to_write, tools.now())
-        contacts, later = {row.contact_id for row in to_write}, tools.now() + tools.config.lease
-        journal.request_reviews(contacts, tools.now(), later, overtaken=True)
-    charge_and_count(tools, held, to_write, {}, meters)
+        journal.save(held, to_write, desk_context.now())
+        contacts, later = (
+            {row.contact_id for row in to_write},
+            desk_context.now() + desk_context.config.lease,
+        )
+        journal.request_reviews(contacts, desk_context.now(), later, overtaken=True)
+    charge_and_count(desk_context, held, to_write, {}, meters)
 
 
 def _was_written(row: JournalEntry, history: CreditHistory) -> bool:

@@ -106,7 +106,7 @@ def counted(options: dict[str, Any]) -> tuple[ExamCount, ...]:
     ids = options["exam"]
     if ids is None:
         types = types_of(built.profile, options["type"])
-        ids = upcoming_exam_ids(built.booking.tools, types, context)
+        ids = upcoming_exam_ids(built.booking.desk_context, types, context)
     counts: list[ExamCount] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
