@@ -40,12 +40,8 @@ class DeskConfig:
             )
 
     @property
-    def lease(self) -> timedelta:
+    def lease_duration(self) -> timedelta:
         return timedelta(seconds=self.lease_s)
-
-    @property
-    def grace(self) -> timedelta:
-        return timedelta(seconds=self.grace_s)
 
     @property
     def step_s(self) -> float:

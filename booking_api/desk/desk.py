@@ -89,7 +89,7 @@ class Desk:
 
     def __init__(self, desk_context: DeskContext, keeper: LeaseKeeper | None = None) -> None:
         self._desk_context = desk_context
-        self._keeper = keeper or LeaseKeeper(LEASE_NAME, desk_context.config.lease)
+        self._keeper = keeper or LeaseKeeper(LEASE_NAME, desk_context.config.lease_duration)
         # The cache may be this process's own, and whoever ended a row could not reach it.
         self._queue = Queue(
             desk_context.now, self.wake, lambda rows: desk_context.forget(tags_of(rows))
@@ -205,65 +205,65 @@ class Desk:
             self.serves_callers and journal.anything_to_do(self._desk_context.now())
         ):
             return TurnOutcome.IDLE
-        held = self._keeper.acquire()
-        if held is None:
+        lease = self._keeper.acquire()
+        if lease is None:
             return TurnOutcome.IDLE
-        # A lease taken over and not settled is let expire: the next one must be as careful.
-        settled = not held.taken_over
+        # One taken over and not yet made safe is let expire: the next one must be as careful.
+        may_give_back = not lease.taken_over
         try:
-            if not settled:
-                settled = self._take_over(held)
-            return self._work(held)
+            if not may_give_back:
+                may_give_back = self._take_over(lease)
+            return self._work(lease)
         except LeaseLost:
-            log.warning("lease_lost", epoch=held.epoch)
+            log.warning("lease_lost", epoch=lease.epoch)
             return TurnOutcome.WORKED
         finally:
-            if settled:
-                held.give_back()
+            if may_give_back:
+                lease.give_back()
 
-    def _take_over(self, held: HeldLease) -> bool:
+    def _take_over(self, lease: HeldLease) -> bool:
         """Wait until the former holder can no longer be sending, and have looked at again what it
         may have written: it was perhaps only paused. False where this process ends meanwhile."""
         desk_context = self._desk_context
-        log.warning("lease_taken_over", epoch=held.epoch)
-        desk_context.tell(TakenOver(epoch=held.epoch))
+        log.warning("lease_taken_over", epoch=lease.epoch)
+        desk_context.tell(TakenOver(epoch=lease.epoch))
         if self._stopping.wait(desk_context.config.grace_s):
             return False
-        held.renew()
+        lease.renew()
         now = desk_context.now()
         left = JournalEntry.objects.filter(state__in=UNFINISHED)
         contacts = set(left.exclude(contact_id="").values_list("contact_id", flat=True))
         exams = set(left.exclude(exam_id="").values_list("exam_id", flat=True))
         left.update(next_attempt_at=None)
-        later = now + desk_context.config.lease + timedelta(seconds=1)
+        later = now + desk_context.config.lease_duration + timedelta(seconds=1)
         journal.request_reviews(contacts, now, later, overtaken=True)
         journal.request_recounts(exams, now)
         return True
 
-    def _work(self, held: HeldLease) -> TurnOutcome:
+    def _work(self, lease: HeldLease) -> TurnOutcome:
         turn, until = TurnOutcome.IDLE, Deadline.after(LONGEST_TURN_S)
-        while not self._stopping.is_set() and self._one_round(held):
+        while not self._stopping.is_set() and self._one_round(lease):
             turn = TurnOutcome.WORKED
             if until.passed:
                 return TurnOutcome.CUT
         return turn
 
-    def _one_round(self, held: HeldLease) -> bool:
+    def _one_round(self, lease: HeldLease) -> bool:
         """Do some of everything there is; say whether there was anything."""
         if not self.serves_callers:
-            return self._do_job(held)
+            return self._do_job(lease)
         desk_context = self._desk_context
         now = desk_context.now()
         journal.give_up_waiting(now)
-        done = self._recover(held, now)
+        done = self._recover(lease, now)
         for kind, serve in LINES:
             rows = journal.take([kind], desk_context.now())
             if len(rows) > 0:
-                self._serve(partial(serve, desk_context, held, rows), rows)
+                self._serve(partial(serve, desk_context, lease, rows), rows)
                 done = True
-        return self._do_job(held) or review(desk_context, held) > 0 or done
+        return self._do_job(lease) or review(desk_context, lease) > 0 or done
 
-    def _recover(self, held: HeldLease, now: datetime) -> bool:
+    def _recover(self, lease: HeldLease, now: datetime) -> bool:
         """Take up again what is due; say whether anything was. What has failed several times goes
         by itself, so that it holds up no other."""
         desk_context = self._desk_context
@@ -271,13 +271,13 @@ class Desk:
         stubborn = [row for row in due if row.attempts >= TRIED_TOGETHER]
         groups = [[row for row in due if row not in stubborn], *([row] for row in stubborn)]
         for rows in groups:
-            self._serve(partial(recover, desk_context, held, rows), rows, recovery=True)
+            self._serve(partial(recover, desk_context, lease, rows), rows, recovery=True)
         return len(due) > 0
 
-    def _finish(self, held: HeldLease) -> None:
-        while self._recover(held, self._desk_context.now()):
+    def _finish(self, lease: HeldLease) -> None:
+        while self._recover(lease, self._desk_context.now()):
             pass
-        while review(self._desk_context, held) > 0:
+        while review(self._desk_context, lease) > 0:
             pass
 
     def _serve(
@@ -317,14 +317,14 @@ class Desk:
             row.save(update_fields=("attempts", "next_attempt_at", "last_error"))
         self._queue.look_up(ids)
 
-    def _do_job(self, held: HeldLease) -> bool:
+    def _do_job(self, lease: HeldLease) -> bool:
         if len(self._jobs) == 0:
             return False
         job = self._jobs.popleft()
         if not job.future.set_running_or_notify_cancel():
             return True
         try:
-            job.future.set_result(job.do(held))
+            job.future.set_result(job.do(lease))
         except LeaseLost as error:
             job.future.set_exception(error)
             raise

@@ -37,14 +37,14 @@ class DeskContext:
 
     def step(
         self,
-        held: HeldLease,
+        lease: HeldLease,
         meters: Collection[CallMeter] = (),
         priority: Priority = Priority.PEOPLE,
     ) -> CallContext:
         """Renew the lease and return the context of the next calls, which end while it lasts;
         raises LeaseLost. Right before each write: what is checked earlier may be over."""
         deadline = Deadline.after(self.config.step_s)
-        held.renew()
+        lease.renew()
         return CallContext(deadline=deadline, priority=priority, meters=tuple(meters))
 
     def forget(self, tags: Collection[str]) -> None:

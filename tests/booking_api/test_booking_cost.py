@@ -85,7 +85,7 @@ def test_a_hundred_bookings_of_one_group_cost_14_calls(school: School) -> None:
         students = [school.portal.student(f"student{number}") for number in range(100)]
     with_earlier_bookings(school, students)
     held = LeaseKeeper(
-        LEASE_NAME, composition.services().booking.desk_context.config.lease * 20
+        LEASE_NAME, composition.services().booking.desk_context.config.lease_duration * 20
     ).acquire()
     assert held is not None
     statuses: list[int] = []

@@ -78,7 +78,7 @@ class Recount:
         counts = count(self._desk_context, exam_ids, context)
         if dry_run or not any(one.differs for one in counts.values()):
             return [counts[id_] for id_ in exam_ids]
-        done = self._desk.run(lambda held: self._correct(held, counts, epoch, context))
+        done = self._desk.run(lambda lease: self._correct(lease, counts, epoch, context))
         try:
             corrected = done.result(timeout=context.deadline.remaining_s())
         except FutureTimeout:
@@ -91,14 +91,14 @@ class Recount:
         return [corrected[id_] for id_ in exam_ids]
 
     def _correct(
-        self, held: HeldLease, counts: Mapping[str, ExamCount], epoch: int, context: CallContext
+        self, lease: HeldLease, counts: Mapping[str, ExamCount], epoch: int, context: CallContext
     ) -> dict[str, ExamCount]:
         """Write the counts that differ; runs in the desk's thread, while nobody else writes. People
         wait behind it, so it does not wait for the background's share of the budget."""
         desk_context = self._desk_context
         differing = [one.exam_id for one in counts.values() if one.differs]
         touched = journal.touched_since(epoch, differing)
-        fresh = count(desk_context, sorted(touched), desk_context.step(held, context.meters))
+        fresh = count(desk_context, sorted(touched), desk_context.step(lease, context.meters))
         corrected = {**counts, **fresh}
         totals = {
             one.exam_id: one.actual
@@ -107,9 +107,9 @@ class Recount:
         }
         try:
             written = desk_context.writes.set_totals(
-                totals, desk_context.step(held, context.meters)
+                totals, desk_context.step(lease, context.meters)
             )
-            held.renew()
+            lease.renew()
         except LeaseLost:
             # Whoever has taken over may have counted since: what was written here may be older.
             journal.request_recounts(totals, desk_context.now())

@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 def create_bookings(
     desk_context: DeskContext,
-    held: HeldLease,
+    lease: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter] = (),
 ) -> None:
@@ -45,24 +45,24 @@ def create_bookings(
     writing because nobody knows. All are saved. Raises LeaseLost."""
     waiting = list(rows)
     for _ in range(SEATS_TRIED):
-        outcomes = _created(desk_context, held, waiting, meters)
+        outcomes = _created(desk_context, lease, waiting, meters)
         conflicts = [
             row for row in waiting if _is_conflict(desk_context, outcomes[row.idempotency_key])
         ]
         for row in waiting:
             if row not in conflicts:
                 _settle_outcome(desk_context, row, outcomes[row.idempotency_key])
-        with held.fenced():  # what stands now is no longer in doubt when seats are given out anew
-            journal.save(held, rows, desk_context.now())
-        waiting = _resolved(desk_context, held, conflicts, meters)
+        with lease.fenced():  # what stands now is no longer in doubt when seats are given out anew
+            journal.save(lease, rows, desk_context.now())
+        waiting = _resolved(desk_context, lease, conflicts, meters)
         if len(waiting) == 0:
             return
     for row in waiting:
         journal.postpone(
             row, NotServed("HubSpot refused one seat after the other."), desk_context.now()
         )
-    with held.fenced():
-        journal.save(held, waiting, desk_context.now())
+    with lease.fenced():
+        journal.save(lease, waiting, desk_context.now())
 
 
 def take_as_made(desk_context: DeskContext, row: JournalEntry, booking: Booking) -> None:
@@ -78,7 +78,7 @@ def take_as_made(desk_context: DeskContext, row: JournalEntry, booking: Booking)
 
 def _created(
     desk_context: DeskContext,
-    held: HeldLease,
+    lease: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter],
 ) -> Mapping[str, CreateOutcome]:
@@ -92,7 +92,7 @@ def _created(
         for row in rows
     ]
     try:
-        return desk_context.writes.create_bookings(drafts, desk_context.step(held, meters))
+        return desk_context.writes.create_bookings(drafts, desk_context.step(lease, meters))
     except HubSpotError as error:  # how to link them could not be learnt: nothing was sent
         return {draft.key: NotCreated(error) for draft in drafts}
 
@@ -147,7 +147,7 @@ def _refusal(desk_context: DeskContext, row: JournalEntry, error: HubSpotError) 
 
 def _resolved(
     desk_context: DeskContext,
-    held: HeldLease,
+    lease: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter],
 ) -> list[JournalEntry]:
@@ -155,7 +155,7 @@ def _resolved(
     another seat."""
     if len(rows) == 0:
         return []
-    context = desk_context.step(held, meters)
+    context = desk_context.step(lease, meters)
     found = desk_context.evidence.bookings_by_key([row.idempotency_key for row in rows], context)
     homeless = []
     for row in rows:
@@ -170,8 +170,8 @@ def _resolved(
             journal.refuse(row, IdempotencyKeyReused())
     if len(homeless) > 0:
         _seat_anew(desk_context, homeless, context)
-    with held.fenced():
-        journal.save(held, rows, desk_context.now())
+    with lease.fenced():
+        journal.save(lease, rows, desk_context.now())
     return [
         row for row in homeless if row.state == EntryState.WRITING and row.next_attempt_at is None
     ]

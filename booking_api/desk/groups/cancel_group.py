@@ -40,29 +40,29 @@ log = structlog.get_logger(__name__)
 
 def serve_cancels(
     desk_context: DeskContext,
-    held: HeldLease,
+    lease: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter] = (),
 ) -> None:
     """Take these waiting rows as far as they will go now; each is changed in place and saved.
     Raises LeaseLost."""
     asked = {row.id: CancelRequest.from_json(row.request) for row in rows}
-    context = desk_context.step(held, meters)
+    context = desk_context.step(lease, meters)
     owned = read_owned(desk_context, list(asked.values()), context)
     facts = read_decision_inputs(desk_context, (), owned.exam_ids(), context)
     for row in rows:
         decide(row, partial(_plan, desk_context, owned, facts, row, asked[row.id]))
-    with held.fenced():
-        begun = journal.begin(held, rows, desk_context.now())
+    with lease.fenced():
+        begun = journal.begin(lease, rows, desk_context.now())
     planned = [row for row in begun if row.state == EntryState.WRITING]
-    cancel_bookings(desk_context, held, planned, meters)
+    cancel_bookings(desk_context, lease, planned, meters)
     written = [row for row in planned if row.state == EntryState.WRITTEN]
-    charge_and_count(desk_context, held, written, _totals(facts, written), meters)
+    charge_and_count(desk_context, lease, written, _totals(facts, written), meters)
 
 
 def cancel_bookings(
     desk_context: DeskContext,
-    held: HeldLease,
+    lease: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter] = (),
 ) -> None:
@@ -71,14 +71,14 @@ def cancel_bookings(
     if len(rows) == 0:
         return
     ids = [row.record_id for row in rows]
-    changed = desk_context.writes.cancel_bookings(ids, desk_context.step(held, meters))
+    changed = desk_context.writes.cancel_bookings(ids, desk_context.step(lease, meters))
     for row in rows:
         if row.record_id in changed.found:
             row.state, row.next_attempt_at = EntryState.WRITTEN, None
         else:
             note_unchanged(row, changed.unknown.get(row.record_id), desk_context)
-    with held.fenced():
-        journal.save(held, rows, desk_context.now())
+    with lease.fenced():
+        journal.save(lease, rows, desk_context.now())
 
 
 def note_unchanged(

@@ -50,7 +50,7 @@ Strangers = Mapping[str, SeenContact | HubSpotError | None]
 
 def serve_creates(
     desk_context: DeskContext,
-    held: HeldLease,
+    lease: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter] = (),
 ) -> None:
@@ -58,7 +58,7 @@ def serve_creates(
 
     Raises LeaseLost, and then says nothing of what became of the rows.
     """
-    context = desk_context.step(held, meters)
+    context = desk_context.step(lease, meters)
     asked = {row.id: CreateRequest.from_json(row.request) for row in rows}
     facts = read_decision_inputs(
         desk_context,
@@ -69,16 +69,16 @@ def serve_creates(
     strangers = _strangers(desk_context, facts, list(asked.values()), context)
     for row in rows:
         decide(row, partial(_plan, desk_context, facts, row, asked[row.id], strangers))
-    with held.fenced():
-        begun = journal.begin(held, rows, desk_context.now())
+    with lease.fenced():
+        begun = journal.begin(lease, rows, desk_context.now())
     planned = [row for row in begun if row.state == EntryState.WRITING]
     if len(planned) == 0:
         return
-    create_bookings(desk_context, held, planned, meters)
+    create_bookings(desk_context, lease, planned, meters)
     written = [row for row in planned if row.state == EntryState.WRITTEN]
     made = Counter(row.exam_id for row in written)
     totals = {exam_id: facts.exam(exam_id).active + number for exam_id, number in made.items()}
-    charge_and_count(desk_context, held, written, totals, meters)
+    charge_and_count(desk_context, lease, written, totals, meters)
 
 
 def _strangers(

@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 def charge_and_count(
     desk_context: DeskContext,
-    held: HeldLease,
+    lease: HeldLease,
     rows: Sequence[JournalEntry],
     totals: Mapping[str, int],
     meters: Collection[CallMeter] = (),
@@ -51,7 +51,7 @@ def charge_and_count(
         if row.credit_property != "" and row.credit_after is not None
     }
     try:
-        context = desk_context.step(held, meters)
+        context = desk_context.step(lease, meters)
         credits_, counts = together(
             desk_context.fan_out,
             lambda: desk_context.writes.set_credits(balances, context),
@@ -61,12 +61,12 @@ def charge_and_count(
         desk_context.forget(tags_of(rows))
     for row in rows:
         _take_outcome(row, credits_, desk_context.now())
-    finish_rows(desk_context, held, rows, counted=counts.found)
+    finish_rows(desk_context, lease, rows, counted=counts.found)
 
 
 def finish_rows(
     desk_context: DeskContext,
-    held: HeldLease,
+    lease: HeldLease,
     rows: Sequence[JournalEntry],
     counted: Collection[str] = (),
 ) -> None:
@@ -75,8 +75,8 @@ def finish_rows(
     done = [row for row in rows if row.state == EntryState.DONE]
     uncounted = {row.exam_id for row in rows if row.exam_id != ""} - set(counted)
     now = desk_context.now()
-    with held.fenced():
-        journal.save(held, rows, now)
+    with lease.fenced():
+        journal.save(lease, rows, now)
         notes = [_note(row, now) for row in done if row.kind != RequestKind.UPDATE]
         OutboxNote.objects.bulk_create(notes, ignore_conflicts=True)
         journal.request_recounts(uncounted, now)

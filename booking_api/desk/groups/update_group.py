@@ -22,26 +22,26 @@ from hubspot_sync.wire.call_log import CallMeter
 
 def serve_updates(
     desk_context: DeskContext,
-    held: HeldLease,
+    lease: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter] = (),
 ) -> None:
     """Take these waiting rows as far as they will go now; each is changed in place and saved.
     Raises LeaseLost."""
     asked = {row.id: UpdateRequest.from_json(row.request) for row in rows}
-    owned = read_owned(desk_context, list(asked.values()), desk_context.step(held, meters))
+    owned = read_owned(desk_context, list(asked.values()), desk_context.step(lease, meters))
     for row in rows:
         decide(row, partial(_plan, desk_context, owned, row, asked[row.id]))
-    with held.fenced():
-        begun = journal.begin(held, rows, desk_context.now())
+    with lease.fenced():
+        begun = journal.begin(lease, rows, desk_context.now())
     change_bookings(
-        desk_context, held, [row for row in begun if row.state == EntryState.WRITING], meters
+        desk_context, lease, [row for row in begun if row.state == EntryState.WRITING], meters
     )
 
 
 def change_bookings(
     desk_context: DeskContext,
-    held: HeldLease,
+    lease: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter] = (),
 ) -> None:
@@ -51,7 +51,7 @@ def change_bookings(
         return
     changes = {row.record_id: row.plan["properties"] for row in rows}
     try:
-        changed = desk_context.writes.change_bookings(changes, desk_context.step(held, meters))
+        changed = desk_context.writes.change_bookings(changes, desk_context.step(lease, meters))
     finally:
         desk_context.forget(tags_of(rows))
     for row in rows:
@@ -59,7 +59,7 @@ def change_bookings(
             mark_done(row)
         else:
             note_unchanged(row, changed.unknown.get(row.record_id), desk_context)
-    finish_rows(desk_context, held, rows)
+    finish_rows(desk_context, lease, rows)
 
 
 def _plan(

@@ -105,25 +105,25 @@ def unfinished(now: datetime) -> list[JournalEntry]:
     return list(rows[:MOST_REQUESTS_IN_A_GROUP])
 
 
-def begin(held: HeldLease, rows: Iterable[JournalEntry], now: datetime) -> list[JournalEntry]:
-    """Write what was decided of waiting rows, inside `held.fenced()`, and return those rows. One
+def begin(lease: HeldLease, rows: Iterable[JournalEntry], now: datetime) -> list[JournalEntry]:
+    """Write what was decided of waiting rows, inside `lease.fenced()`, and return those rows. One
     whose caller has given it up meanwhile is left as it is: that caller was told that nothing was
     changed."""
     decided = list(rows)
     still = JournalEntry.objects.filter(id__in=[row.id for row in decided], state=EntryState.QUEUED)
     waiting = set(still.select_for_update().values_list("id", flat=True))
     begun = [row for row in decided if row.id in waiting]
-    save(held, begun, now)
+    save(lease, begun, now)
     for row in decided:
         if row.id not in waiting:
             row.state = EntryState.QUEUED  # no answer of ours: what it became stands in the journal
     return begun
 
 
-def save(held: HeldLease, rows: Iterable[JournalEntry], now: datetime) -> None:
-    """Write the rows, inside `held.fenced()`."""
+def save(lease: HeldLease, rows: Iterable[JournalEntry], now: datetime) -> None:
+    """Write the rows, inside `lease.fenced()`."""
     for row in rows:
-        row.epoch = held.epoch
+        row.epoch = lease.epoch
         row.changed_at = now
         row.save(update_fields=CHANGING)
 

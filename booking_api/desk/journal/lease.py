@@ -37,12 +37,12 @@ class HeldLease:
     name: str
     holder: str
     epoch: int
-    lasts: timedelta
+    duration: timedelta
     taken_over: bool
 
     def renew(self) -> None:
         """Hold it for its full time from now; raises LeaseLost."""
-        if self._own().update(expires_at=from_now(self.lasts)) != 1:
+        if self._own_row().update(expires_at=from_now(self.duration)) != 1:
             raise LeaseLost(f"The lease {self.name} has passed on from epoch {self.epoch}.")
 
     @contextmanager
@@ -54,19 +54,19 @@ class HeldLease:
 
     def give_back(self) -> None:
         """Let the next one have it at once; does nothing where it is lost already."""
-        self._own().update(holder="", expires_at=LONG_AGO)
+        self._own_row().update(holder="", expires_at=LONG_AGO)
 
-    def _own(self) -> QuerySet[Lease]:
+    def _own_row(self) -> QuerySet[Lease]:
         return Lease.objects.filter(name=self.name, holder=self.holder, epoch=self.epoch)
 
 
 class LeaseKeeper:
     """Acquires one lease on behalf of one holder."""
 
-    def __init__(self, name: str, lasts: timedelta, holder: str | None = None) -> None:
+    def __init__(self, name: str, duration: timedelta, holder: str | None = None) -> None:
         self._name = name
-        self._lasts = lasts
-        self._holder = holder if holder is not None else own_name()
+        self._duration = duration
+        self._holder = holder if holder is not None else process_name()
 
     def acquire(self) -> HeldLease | None:
         """Return the lease if it is free or its holder's time is over, else None."""
@@ -75,30 +75,30 @@ class LeaseKeeper:
         if row is None:
             if self._rows().exists():
                 return None
-            row = self._row()
-        taken = self._rows().filter(free, epoch=row.epoch, holder=row.holder)
-        epoch, expires_at = row.epoch + 1, from_now(self._lasts)
-        if taken.update(holder=self._holder, epoch=epoch, expires_at=expires_at) != 1:
+            row = self._get_or_create_row()
+        claim = self._rows().filter(free, epoch=row.epoch, holder=row.holder)
+        epoch, expires_at = row.epoch + 1, from_now(self._duration)
+        if claim.update(holder=self._holder, epoch=epoch, expires_at=expires_at) != 1:
             return None
-        return HeldLease(self._name, self._holder, epoch, self._lasts, row.holder != "")
+        return HeldLease(self._name, self._holder, epoch, self._duration, row.holder != "")
 
     def epoch(self) -> int:
         """Return the epoch of the holder now, or of the last one."""
-        return self._row().epoch
+        return self._get_or_create_row().epoch
 
     def _rows(self) -> QuerySet[Lease]:
         return Lease.objects.filter(name=self._name)
 
-    def _row(self) -> Lease:
+    def _get_or_create_row(self) -> Lease:
         row, _ = Lease.objects.get_or_create(name=self._name, defaults={"expires_at": LONG_AGO})
         return row
 
 
-def own_name() -> str:
+def process_name() -> str:
     """Return a name for this process that no other has, and that an operator can make sense of."""
     return f"{socket.gethostname()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
-def from_now(lasts: timedelta) -> Combinable:
+def from_now(duration: timedelta) -> Combinable:
     """Return the database's own time, so much later."""
-    return ExpressionWrapper(Now() + Value(lasts), output_field=DateTimeField())
+    return ExpressionWrapper(Now() + Value(duration), output_field=DateTimeField())

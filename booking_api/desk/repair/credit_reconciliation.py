@@ -48,14 +48,14 @@ class PlannedChange:
     seen_at: datetime
 
 
-def review(desk_context: DeskContext, held: HeldLease) -> int:
+def review(desk_context: DeskContext, lease: HeldLease) -> int:
     """Do the reviews that are due, as many as one call reads; return how many. Raises LeaseLost."""
     due = list(CreditReview.objects.filter(next_attempt_at__lte=desk_context.now())[:MOST_AT_ONCE])
     if len(due) == 0:
         return 0
     contact_ids = {one.subject_id for one in due}
     try:
-        _review(desk_context, held, due)
+        _review(desk_context, lease, due)
     except LeaseLost:
         # Whoever has taken over may have written since: what was mended here may be older.
         journal.request_reviews(contact_ids, desk_context.now(), desk_context.now(), overtaken=True)
@@ -63,13 +63,13 @@ def review(desk_context: DeskContext, held: HeldLease) -> int:
     return len(due)
 
 
-def _review(desk_context: DeskContext, held: HeldLease, due: Sequence[CreditReview]) -> None:
+def _review(desk_context: DeskContext, lease: HeldLease, due: Sequence[CreditReview]) -> None:
     contact_ids = {one.subject_id for one in due}
-    histories = desk_context.evidence.credit_histories(contact_ids, desk_context.step(held))
+    histories = desk_context.evidence.credit_histories(contact_ids, desk_context.step(lease))
     for one in due:
         try:
             history = histories.answered(one.subject_id)
-            if history is None or _mended(desk_context, held, one, history):
+            if history is None or _mended(desk_context, lease, one, history):
                 CreditReview.objects.filter(id=one.id, version=one.version).delete()
             else:
                 _put_off(one, "Something of this student's is unfinished.", desk_context.now())
@@ -126,7 +126,7 @@ def _own_source(balances: Sequence[Balance], changes: Sequence[PlannedChange]) -
 
 
 def _mended(
-    desk_context: DeskContext, held: HeldLease, one: CreditReview, history: CreditHistory
+    desk_context: DeskContext, lease: HeldLease, one: CreditReview, history: CreditHistory
 ) -> bool:
     """Write what should be where it is not; return False where that cannot be told yet."""
     own = JournalEntry.objects.filter(
@@ -148,10 +148,10 @@ def _mended(
         if expected != contact.credits[name]:
             log.error("credit_mended", contact=contact.id, credit=name, to=expected)
             written = desk_context.writes.set_credits(
-                {contact.id: (name, expected)}, desk_context.step(held)
+                {contact.id: (name, expected)}, desk_context.step(lease)
             )
             desk_context.forget([contact_tag(contact.id)])
-            held.renew()
+            lease.renew()
             written.require_complete()
             desk_context.tell(Mended(credit_property=name))
     return True

@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 def recover(
     desk_context: DeskContext,
-    held: HeldLease,
+    lease: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter] = (),
 ) -> None:
@@ -50,29 +50,29 @@ def recover(
         row.attempts = max(row.attempts, 1)
     writing = [row for row in rows if row.state == EntryState.WRITING]
     _create_or_find(
-        desk_context, held, [row for row in writing if row.kind == RequestKind.CREATE], meters
+        desk_context, lease, [row for row in writing if row.kind == RequestKind.CREATE], meters
     )
     _cancel_or_find(
-        desk_context, held, [row for row in writing if row.kind == RequestKind.CANCEL], meters
+        desk_context, lease, [row for row in writing if row.kind == RequestKind.CANCEL], meters
     )
     change_bookings(
-        desk_context, held, [row for row in writing if row.kind == RequestKind.UPDATE], meters
+        desk_context, lease, [row for row in writing if row.kind == RequestKind.UPDATE], meters
     )
-    _charge(desk_context, held, [row for row in rows if row.state == EntryState.WRITTEN], meters)
+    _charge(desk_context, lease, [row for row in rows if row.state == EntryState.WRITTEN], meters)
     for row in rows:
         log.info("recovered", entry=row.id, kind=row.kind, state=row.state, attempts=row.attempts)
 
 
 def _create_or_find(
     desk_context: DeskContext,
-    held: HeldLease,
+    lease: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter],
 ) -> None:
     if len(rows) == 0:
         return
     keys = [row.idempotency_key for row in rows]
-    found = desk_context.evidence.bookings_by_key(keys, desk_context.step(held, meters))
+    found = desk_context.evidence.bookings_by_key(keys, desk_context.step(lease, meters))
     absent = []
     for row in rows:
         key = row.idempotency_key
@@ -82,22 +82,22 @@ def _create_or_find(
             absent.append(row)
         else:
             journal.postpone(row, found.unknown[key], desk_context.now())
-    with held.fenced():
-        journal.save(held, rows, desk_context.now())
+    with lease.fenced():
+        journal.save(lease, rows, desk_context.now())
     if len(absent) > 0:
-        create_bookings(desk_context, held, absent, meters)
+        create_bookings(desk_context, lease, absent, meters)
 
 
 def _cancel_or_find(
     desk_context: DeskContext,
-    held: HeldLease,
+    lease: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter],
 ) -> None:
     if len(rows) == 0:
         return
     ids = [row.record_id for row in rows]
-    states = desk_context.evidence.booking_states(ids, desk_context.step(held, meters))
+    states = desk_context.evidence.booking_states(ids, desk_context.step(lease, meters))
     standing = []
     for row in rows:
         if states.found.get(row.record_id) == "cancelled":
@@ -106,14 +106,14 @@ def _cancel_or_find(
             journal.postpone(row, states.unknown[row.record_id], desk_context.now())
         else:
             standing.append(row)
-    with held.fenced():
-        journal.save(held, rows, desk_context.now())
-    cancel_bookings(desk_context, held, standing, meters)
+    with lease.fenced():
+        journal.save(lease, rows, desk_context.now())
+    cancel_bookings(desk_context, lease, standing, meters)
 
 
 def _charge(
     desk_context: DeskContext,
-    held: HeldLease,
+    lease: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter],
 ) -> None:
@@ -121,7 +121,7 @@ def _charge(
     if len(rows) == 0:
         return
     contacts = {row.contact_id for row in rows if row.credit_property != ""}
-    histories = desk_context.evidence.credit_histories(contacts, desk_context.step(held, meters))
+    histories = desk_context.evidence.credit_histories(contacts, desk_context.step(lease, meters))
     settled, to_write = [], []
     for row in rows:
         try:
@@ -137,15 +137,15 @@ def _charge(
             mark_done(row)
             settled.append(row)
     desk_context.forget(tags_of(settled))
-    finish_rows(desk_context, held, settled)
-    with held.fenced():
-        journal.save(held, to_write, desk_context.now())
+    finish_rows(desk_context, lease, settled)
+    with lease.fenced():
+        journal.save(lease, to_write, desk_context.now())
         contacts, later = (
             {row.contact_id for row in to_write},
-            desk_context.now() + desk_context.config.lease,
+            desk_context.now() + desk_context.config.lease_duration,
         )
         journal.request_reviews(contacts, desk_context.now(), later, overtaken=True)
-    charge_and_count(desk_context, held, to_write, {}, meters)
+    charge_and_count(desk_context, lease, to_write, {}, meters)
 
 
 def _was_written(row: JournalEntry, history: CreditHistory) -> bool:

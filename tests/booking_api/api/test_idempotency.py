@@ -173,7 +173,7 @@ def test_a_request_under_way_is_in_progress_for_whoever_sends_it_again(
 
 def without_a_desk(api: Api, portal: Portal, body: dict[str, Any]) -> Any:
     """Send a create with the key `key-1` while no desk is at work."""
-    held = LeaseKeeper(LEASE_NAME, DeskConfig(lease_s=600).lease).acquire()
+    held = LeaseKeeper(LEASE_NAME, DeskConfig(lease_s=600).lease_duration).acquire()
     assert held is not None
     reply = api.send("POST", CREATE, body=orjson.dumps(body), headers={"Idempotency-Key": "key-1"})
     held.give_back()

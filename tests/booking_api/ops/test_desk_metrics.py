@@ -100,7 +100,7 @@ def test_a_takeover_and_a_mended_credit_are_counted(
     CreditReview.objects.create(
         subject_id=alice.id, asked_at=now, next_attempt_at=now, overtaken=True
     )
-    assert LeaseKeeper(LEASE_NAME, settings.DESK.lease).acquire() is not None
+    assert LeaseKeeper(LEASE_NAME, settings.DESK.lease_duration).acquire() is not None
     Lease.objects.update(expires_at=LONG_AGO)
 
     composition.services().booking.desk.wake()
