@@ -135,7 +135,7 @@ class Composition:
             services.cached.cache.close()
             services.client.close()
 
-    def _tell_desk(self, event: DeskEvent) -> None:
+    def _notify_desk_observers(self, event: DeskEvent) -> None:
         for observer in self._desk_observers:
             observer(event)
 
@@ -153,7 +153,9 @@ class Composition:
         )
         cached = cached_portal(profile, client, hubspot, settings.CACHE, self.clocks)
         cached.cache.invalidation.observe(note_invalidation)
-        booking = booking_desk(profile, client, hubspot, cached, self.clocks, self._tell_desk)
+        booking = booking_desk(
+            profile, client, hubspot, cached, self.clocks, self._notify_desk_observers
+        )
         return Services(
             pid=os.getpid(),
             profile=profile,
@@ -206,7 +208,7 @@ def booking_desk(
     hubspot: PortalReads,
     cached: CachedPortal,
     clocks: Clocks,
-    tell: DeskObserver,
+    notify: DeskObserver,
 ) -> BookingDesk:
     link_types = AssociationTypes(profile, client.transport)
     return build_booking_desk(
@@ -223,7 +225,7 @@ def booking_desk(
             fan_out=client.fan_outs[Priority.PEOPLE],
             config=settings.DESK,
             now=clocks.now,
-            tell=tell,
+            notify=notify,
         )
     )
 

@@ -44,6 +44,6 @@ class DeskConfig:
         return timedelta(seconds=self.lease_s)
 
     @property
-    def step_s(self) -> float:
-        """How long one step of calls may take: it must end while the lease lasts."""
+    def max_step_s(self) -> float:
+        """How long one step of calls may take, in seconds: it must end while the lease lasts."""
         return self.lease_s * 0.8

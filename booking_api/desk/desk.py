@@ -24,7 +24,7 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from booking_api.desk import errors
 from booking_api.desk.desk_context import DeskContext
-from booking_api.desk.events import TakenOver, served
+from booking_api.desk.events import GroupServed, LeaseTakenOver
 from booking_api.desk.groups.cancel_group import serve_cancels
 from booking_api.desk.groups.create_group import serve_creates
 from booking_api.desk.groups.credits_and_counts import tags_of
@@ -92,7 +92,7 @@ class Desk:
         self._keeper = keeper or LeaseKeeper(LEASE_NAME, desk_context.config.lease_duration)
         # The cache may be this process's own, and whoever ended a row could not reach it.
         self._queue = Queue(
-            desk_context.now, self.wake, lambda rows: desk_context.forget(tags_of(rows))
+            desk_context.now, self.wake, lambda rows: desk_context.invalidate_cache(tags_of(rows))
         )
         self._jobs: deque[_Job] = deque()
         self._wake = threading.Event()
@@ -226,7 +226,7 @@ class Desk:
         may have written: it was perhaps only paused. False where this process ends meanwhile."""
         desk_context = self._desk_context
         log.warning("lease_taken_over", epoch=lease.epoch)
-        desk_context.tell(TakenOver(epoch=lease.epoch))
+        desk_context.notify(LeaseTakenOver(epoch=lease.epoch))
         if self._stopping.wait(desk_context.config.grace_s):
             return False
         lease.renew()
@@ -300,7 +300,7 @@ class Desk:
             self._set_aside(rows, error)
             return
         if len(rows) > 0:
-            self._desk_context.tell(served(rows, recovery=recovery))
+            self._desk_context.notify(GroupServed.from_rows(rows, recovery=recovery))
         self._queue.deliver(rows)
         if len(rows) > 0:
             self.after_serving()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from booking_api.desk.config import DeskConfig
-from booking_api.desk.events import DeskObserver, nobody
+from booking_api.desk.events import DeskObserver, ignore_event
 from booking_api.desk.journal.lease import HeldLease
 from cache_layer import Cache, Cause
 from hubspot_sync.portal.profile import PortalProfile
@@ -22,8 +22,8 @@ from hubspot_sync.writing.portal_writes import PortalWrites
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeskContext:
-    """`hubspot` reads HubSpot itself, never the cache; `now` is the wall clock, aware; `tell` hears
-    of what was done."""
+    """`hubspot` reads HubSpot itself, never the cache; `now` is the wall clock, aware; `notify`
+    hears of what was done."""
 
     profile: PortalProfile
     hubspot: PortalReads
@@ -33,20 +33,15 @@ class DeskContext:
     fan_out: FanOut
     config: DeskConfig
     now: Callable[[], datetime]
-    tell: DeskObserver = nobody
+    notify: DeskObserver = ignore_event
 
-    def step(
-        self,
-        lease: HeldLease,
-        meters: Collection[CallMeter] = (),
-        priority: Priority = Priority.PEOPLE,
-    ) -> CallContext:
-        """Renew the lease and return the context of the next calls, which end while it lasts;
-        raises LeaseLost. Right before each write: what is checked earlier may be over."""
-        deadline = Deadline.after(self.config.step_s)
+    def renew_for_calls(self, lease: HeldLease, meters: Collection[CallMeter] = ()) -> CallContext:
+        """Renew the lease and return the context of the next step of calls, which end while it
+        lasts; raises LeaseLost. To be asked right before each step: an earlier check may be over."""
+        deadline = Deadline.after(self.config.max_step_s)
         lease.renew()
-        return CallContext(deadline=deadline, priority=priority, meters=tuple(meters))
+        return CallContext(deadline=deadline, priority=Priority.PEOPLE, meters=tuple(meters))
 
-    def forget(self, tags: Collection[str]) -> None:
-        """Let no reader see what was built from these any more."""
+    def invalidate_cache(self, tags: Collection[str]) -> None:
+        """Let no reader see any more what was built from records with these tags."""
         self.cache.writing.invalidate(tags, (), cause=Cause.WRITE)

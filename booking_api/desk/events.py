@@ -10,12 +10,17 @@ from booking_api.desk.journal.models import EntryState, JournalEntry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Served:
+class GroupServed:
     """A group that was served, or taken up again in `recovery`: how many requests by their kind and
     outcome, which is `done`, `unfinished` or the code of a refusal."""
 
     recovery: bool
     outcomes: Mapping[tuple[str, str], int]
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[JournalEntry], *, recovery: bool) -> GroupServed:
+        outcomes = Counter((str(row.kind), _outcome_of(row)) for row in rows)
+        return cls(recovery=recovery, outcomes=outcomes)
 
     @property
     def size(self) -> int:
@@ -23,35 +28,28 @@ class Served:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TakenOver:
+class LeaseTakenOver:
     """The lease was taken from a desk that never gave it back."""
 
     epoch: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mended:
+class CreditCorrected:
     """A credit was not what the journal and the contact's history make it, and was set right."""
 
     credit_property: str
 
 
-DeskEvent = Served | TakenOver | Mended
+DeskEvent = GroupServed | LeaseTakenOver | CreditCorrected
 DeskObserver = Callable[[DeskEvent], None]
 
 
-def served(rows: Iterable[JournalEntry], *, recovery: bool) -> Served:
-    """Return what became of a group."""
-    return Served(
-        recovery=recovery, outcomes=Counter((str(row.kind), _outcome(row)) for row in rows)
-    )
+def ignore_event(_: DeskEvent) -> None:
+    """The observer of a desk whose work nobody wants to hear of."""
 
 
-def nobody(_: DeskEvent) -> None:
-    """Listens to nothing."""
-
-
-def _outcome(row: JournalEntry) -> str:
+def _outcome_of(row: JournalEntry) -> str:
     if row.state == EntryState.REFUSED:
         return str(row.answer["code"])
     return "done" if row.state == EntryState.DONE else "unfinished"

@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 
 from booking_api import composition
-from booking_api.desk.events import DeskEvent, Mended, Served, TakenOver
+from booking_api.desk.events import CreditCorrected, DeskEvent, GroupServed, LeaseTakenOver
 from booking_api.ops.backlog import BacklogCollector
 from hubspot_sync.inbox.observers import EventsHandled
 from hubspot_sync.wire.call_log import CallRecord
@@ -122,13 +122,13 @@ class Metrics:
 
     def observe_desk(self, event: DeskEvent) -> None:
         match event:
-            case Served():
+            case GroupServed():
                 for (kind, outcome), number in event.outcomes.items():
                     self.desk_requests.labels(kind, outcome).inc(number)
                 self.desk_groups.labels(str(event.recovery).lower()).observe(event.size)
-            case TakenOver():
+            case LeaseTakenOver():
                 self.desk_takeovers.inc()
-            case Mended():
+            case CreditCorrected():
                 self.credits_mended.labels(event.credit_property).inc()
 
 

@@ -98,7 +98,9 @@ class Recount:
         desk_context = self._desk_context
         differing = [one.exam_id for one in counts.values() if one.differs]
         touched = journal.touched_since(epoch, differing)
-        fresh = count(desk_context, sorted(touched), desk_context.step(lease, context.meters))
+        fresh = count(
+            desk_context, sorted(touched), desk_context.renew_for_calls(lease, context.meters)
+        )
         corrected = {**counts, **fresh}
         totals = {
             one.exam_id: one.actual
@@ -107,7 +109,7 @@ class Recount:
         }
         try:
             written = desk_context.writes.set_totals(
-                totals, desk_context.step(lease, context.meters)
+                totals, desk_context.renew_for_calls(lease, context.meters)
             )
             lease.renew()
         except LeaseLost:
@@ -115,7 +117,7 @@ class Recount:
             journal.request_recounts(totals, desk_context.now())
             raise
         finally:
-            desk_context.forget({exam_tag(exam_id) for exam_id in totals})
+            desk_context.invalidate_cache({exam_tag(exam_id) for exam_id in totals})
         for exam_id in totals:
             one = corrected[exam_id]
             if exam_id in written.found:

@@ -92,7 +92,9 @@ def _created(
         for row in rows
     ]
     try:
-        return desk_context.writes.create_bookings(drafts, desk_context.step(lease, meters))
+        return desk_context.writes.create_bookings(
+            drafts, desk_context.renew_for_calls(lease, meters)
+        )
     except HubSpotError as error:  # how to link them could not be learnt: nothing was sent
         return {draft.key: NotCreated(error) for draft in drafts}
 
@@ -155,7 +157,7 @@ def _resolved(
     another seat."""
     if len(rows) == 0:
         return []
-    context = desk_context.step(lease, meters)
+    context = desk_context.renew_for_calls(lease, meters)
     found = desk_context.evidence.bookings_by_key([row.idempotency_key for row in rows], context)
     homeless = []
     for row in rows:

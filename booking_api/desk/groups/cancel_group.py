@@ -47,7 +47,7 @@ def serve_cancels(
     """Take these waiting rows as far as they will go now; each is changed in place and saved.
     Raises LeaseLost."""
     asked = {row.id: CancelRequest.from_json(row.request) for row in rows}
-    context = desk_context.step(lease, meters)
+    context = desk_context.renew_for_calls(lease, meters)
     owned = read_owned(desk_context, list(asked.values()), context)
     facts = read_decision_inputs(desk_context, (), owned.exam_ids(), context)
     for row in rows:
@@ -71,7 +71,7 @@ def cancel_bookings(
     if len(rows) == 0:
         return
     ids = [row.record_id for row in rows]
-    changed = desk_context.writes.cancel_bookings(ids, desk_context.step(lease, meters))
+    changed = desk_context.writes.cancel_bookings(ids, desk_context.renew_for_calls(lease, meters))
     for row in rows:
         if row.record_id in changed.found:
             row.state, row.next_attempt_at = EntryState.WRITTEN, None

@@ -58,7 +58,7 @@ def serve_creates(
 
     Raises LeaseLost, and then says nothing of what became of the rows.
     """
-    context = desk_context.step(lease, meters)
+    context = desk_context.renew_for_calls(lease, meters)
     asked = {row.id: CreateRequest.from_json(row.request) for row in rows}
     facts = read_decision_inputs(
         desk_context,

@@ -51,14 +51,14 @@ def charge_and_count(
         if row.credit_property != "" and row.credit_after is not None
     }
     try:
-        context = desk_context.step(lease, meters)
+        context = desk_context.renew_for_calls(lease, meters)
         credits_, counts = together(
             desk_context.fan_out,
             lambda: desk_context.writes.set_credits(balances, context),
             lambda: desk_context.writes.set_totals(totals, context),
         )
     finally:
-        desk_context.forget(tags_of(rows))
+        desk_context.invalidate_cache(tags_of(rows))
     for row in rows:
         _take_outcome(row, credits_, desk_context.now())
     finish_rows(desk_context, lease, rows, counted=counts.found)

@@ -29,7 +29,9 @@ def serve_updates(
     """Take these waiting rows as far as they will go now; each is changed in place and saved.
     Raises LeaseLost."""
     asked = {row.id: UpdateRequest.from_json(row.request) for row in rows}
-    owned = read_owned(desk_context, list(asked.values()), desk_context.step(lease, meters))
+    owned = read_owned(
+        desk_context, list(asked.values()), desk_context.renew_for_calls(lease, meters)
+    )
     for row in rows:
         decide(row, partial(_plan, desk_context, owned, row, asked[row.id]))
     with lease.fenced():
@@ -51,9 +53,11 @@ def change_bookings(
         return
     changes = {row.record_id: row.plan["properties"] for row in rows}
     try:
-        changed = desk_context.writes.change_bookings(changes, desk_context.step(lease, meters))
+        changed = desk_context.writes.change_bookings(
+            changes, desk_context.renew_for_calls(lease, meters)
+        )
     finally:
-        desk_context.forget(tags_of(rows))
+        desk_context.invalidate_cache(tags_of(rows))
     for row in rows:
         if row.record_id in changed.found:
             mark_done(row)

@@ -22,7 +22,7 @@ from django.db.models import Q
 
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import kept
-from booking_api.desk.events import Mended
+from booking_api.desk.events import CreditCorrected
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease, LeaseLost
 from booking_api.desk.journal.models import UNFINISHED, CreditReview, EntryState, JournalEntry
@@ -65,7 +65,9 @@ def review(desk_context: DeskContext, lease: HeldLease) -> int:
 
 def _review(desk_context: DeskContext, lease: HeldLease, due: Sequence[CreditReview]) -> None:
     contact_ids = {one.subject_id for one in due}
-    histories = desk_context.evidence.credit_histories(contact_ids, desk_context.step(lease))
+    histories = desk_context.evidence.credit_histories(
+        contact_ids, desk_context.renew_for_calls(lease)
+    )
     for one in due:
         try:
             history = histories.answered(one.subject_id)
@@ -148,12 +150,12 @@ def _mended(
         if expected != contact.credits[name]:
             log.error("credit_mended", contact=contact.id, credit=name, to=expected)
             written = desk_context.writes.set_credits(
-                {contact.id: (name, expected)}, desk_context.step(lease)
+                {contact.id: (name, expected)}, desk_context.renew_for_calls(lease)
             )
-            desk_context.forget([contact_tag(contact.id)])
+            desk_context.invalidate_cache([contact_tag(contact.id)])
             lease.renew()
             written.require_complete()
-            desk_context.tell(Mended(credit_property=name))
+            desk_context.notify(CreditCorrected(credit_property=name))
     return True
 
 

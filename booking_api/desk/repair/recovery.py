@@ -72,7 +72,7 @@ def _create_or_find(
     if len(rows) == 0:
         return
     keys = [row.idempotency_key for row in rows]
-    found = desk_context.evidence.bookings_by_key(keys, desk_context.step(lease, meters))
+    found = desk_context.evidence.bookings_by_key(keys, desk_context.renew_for_calls(lease, meters))
     absent = []
     for row in rows:
         key = row.idempotency_key
@@ -97,7 +97,7 @@ def _cancel_or_find(
     if len(rows) == 0:
         return
     ids = [row.record_id for row in rows]
-    states = desk_context.evidence.booking_states(ids, desk_context.step(lease, meters))
+    states = desk_context.evidence.booking_states(ids, desk_context.renew_for_calls(lease, meters))
     standing = []
     for row in rows:
         if states.found.get(row.record_id) == "cancelled":
@@ -121,7 +121,9 @@ def _charge(
     if len(rows) == 0:
         return
     contacts = {row.contact_id for row in rows if row.credit_property != ""}
-    histories = desk_context.evidence.credit_histories(contacts, desk_context.step(lease, meters))
+    histories = desk_context.evidence.credit_histories(
+        contacts, desk_context.renew_for_calls(lease, meters)
+    )
     settled, to_write = [], []
     for row in rows:
         try:
@@ -136,7 +138,7 @@ def _charge(
         else:
             mark_done(row)
             settled.append(row)
-    desk_context.forget(tags_of(settled))
+    desk_context.invalidate_cache(tags_of(settled))
     finish_rows(desk_context, lease, settled)
     with lease.fenced():
         journal.save(lease, to_write, desk_context.now())
