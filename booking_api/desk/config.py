@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from hubspot_sync.errors import ConfigurationError
 
-MOST_REQUESTS_IN_A_GROUP = 100
+MAX_GROUP_SIZE = 100
 """HubSpot's batch: one call makes or changes so many records (hubspot-facts, Objects)."""
 
 

@@ -202,7 +202,7 @@ class Desk:
         if waited_for:
             self._queue.look_up(waited_for)
         if len(self._jobs) == 0 and not (
-            self.serves_callers and journal.anything_to_do(self._desk_context.now())
+            self.serves_callers and journal.has_work(self._desk_context.now())
         ):
             return TurnOutcome.IDLE
         lease = self._keeper.acquire()
@@ -254,10 +254,10 @@ class Desk:
             return self._do_job(lease)
         desk_context = self._desk_context
         now = desk_context.now()
-        journal.give_up_waiting(now)
+        journal.refuse_expired(now)
         done = self._recover(lease, now)
         for kind, serve in LINES:
-            rows = journal.take([kind], desk_context.now())
+            rows = journal.read_next_group([kind], desk_context.now())
             if len(rows) > 0:
                 self._serve(partial(serve, desk_context, lease, rows), rows)
                 done = True
@@ -267,7 +267,7 @@ class Desk:
         """Take up again what is due; say whether anything was. What has failed several times goes
         by itself, so that it holds up no other."""
         desk_context = self._desk_context
-        due = journal.unfinished(now)
+        due = journal.read_unfinished(now)
         stubborn = [row for row in due if row.attempts >= TRIED_TOGETHER]
         groups = [[row for row in due if row not in stubborn], *([row] for row in stubborn)]
         for rows in groups:

@@ -97,9 +97,9 @@ class Recount:
         wait behind it, so it does not wait for the background's share of the budget."""
         desk_context = self._desk_context
         differing = [one.exam_id for one in counts.values() if one.differs]
-        touched = journal.touched_since(epoch, differing)
+        written_since = journal.exams_written_since(epoch, differing)
         fresh = count(
-            desk_context, sorted(touched), desk_context.renew_for_calls(lease, context.meters)
+            desk_context, sorted(written_since), desk_context.renew_for_calls(lease, context.meters)
         )
         corrected = {**counts, **fresh}
         totals = {
@@ -141,9 +141,9 @@ def count(
         lambda: desk_context.hubspot.exams(exam_ids, context),
         lambda: desk_context.hubspot.exam_bookings(exam_ids, context),
     )
-    vouched = journal.vouched(exam_ids, (), desk_context.now()).by_exam
+    unlisted = journal.read_unlisted_bookings(exam_ids, (), desk_context.now()).by_exam
     booking_ids = {
-        exam_id: set(links.found.get(exam_id, ())) | vouched.get(exam_id, frozenset())
+        exam_id: set(links.found.get(exam_id, ())) | unlisted.get(exam_id, frozenset())
         for exam_id in exam_ids
     }
     states = desk_context.evidence.booking_states(set().union(*booking_ids.values()), context)

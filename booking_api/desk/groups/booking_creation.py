@@ -185,7 +185,11 @@ def _seat_anew(
     """Give each row another seat, if one is free. Whoever has the one it was refused counts, even
     where HubSpot does not list that booking for the exam."""
     facts = read_decision_inputs(
-        desk_context, (), {row.exam_id for row in rows}, context, but=[row.id for row in rows]
+        desk_context,
+        (),
+        {row.exam_id for row in rows},
+        context,
+        excluded_rows=[row.id for row in rows],
     )
     keys = {row.id: seat_key(row.exam_id, row.plan["seat_number"]) for row in rows}
     holders = desk_context.evidence.bookings_by_seat(keys.values(), context)

@@ -82,13 +82,6 @@ def finish_rows(
         journal.request_recounts(uncounted, now)
 
 
-def mark_done(row: JournalEntry) -> None:
-    """Let the row end with its planned answer."""
-    row.state = EntryState.DONE
-    row.answer = row.plan["answer"]
-    row.next_attempt_at = None
-
-
 def tags_of(rows: Sequence[JournalEntry]) -> set[str]:
     """Return the tags of all that shows what these rows changed."""
     tags: set[str] = set()
@@ -104,11 +97,11 @@ def tags_of(rows: Sequence[JournalEntry]) -> set[str]:
 
 def _take_outcome(row: JournalEntry, credits_: Many[RawRecord], now: datetime) -> None:
     if row.credit_property == "" or row.contact_id in credits_.found:
-        mark_done(row)
+        journal.complete(row)
     elif row.contact_id in credits_.missing:
         row.last_error = "The contact was deleted before its credit could be written."
         log.error("credit_not_written", entry=row.id, reason="contact deleted")
-        mark_done(row)
+        journal.complete(row)
     else:
         error = credits_.unknown[row.contact_id]
         log.warning("credit_unclear", entry=row.id, error=error.safe_text)

@@ -60,7 +60,7 @@ class DecisionInputs:
     exam_links: Many[tuple[str, ...]]
     contact_links: Many[tuple[str, ...]]
     bookings: Many[Booking]
-    vouched: journal.Vouched
+    unlisted: journal.UnlistedBookings
     _known: dict[str, ExamInputs] = field(default_factory=dict)
 
     def exam(self, exam_id: str) -> ExamInputs:
@@ -71,15 +71,15 @@ class DecisionInputs:
 
     def bookings_of_contact(self, contact_id: str) -> list[Booking]:
         linked = set(self.contact_links.answered(contact_id) or ())
-        return list(self._read(linked | self.vouched.by_contact.get(contact_id, frozenset())))
+        return list(self._read(linked | self.unlisted.by_contact.get(contact_id, frozenset())))
 
     def _exam(self, exam_id: str) -> ExamInputs:
         exam = self.exams.answered(exam_id)
         linked = set(self.exam_links.answered(exam_id) or ())
         if exam is None:
             raise ExamNotFound
-        bookings = self._read(linked | self.vouched.by_exam.get(exam_id, frozenset()))
-        pending = self.vouched.pending_seats.get(exam_id, frozenset())
+        bookings = self._read(linked | self.unlisted.by_exam.get(exam_id, frozenset()))
+        pending = self.unlisted.pending_seats.get(exam_id, frozenset())
         named = {seat_number(exam_id, booking.seat_key) for booking in bookings}
         sat_on = {seat_number(exam_id, one.seat_key) for one in bookings if one.state == "active"}
         facts = ExamInputs(
@@ -103,7 +103,7 @@ def read_decision_inputs(
     contact_ids: Collection[str],
     exam_ids: Collection[str],
     context: CallContext,
-    but: Collection[int] = (),
+    excluded_rows: Collection[int] = (),
 ) -> DecisionInputs:
     """Read all at once, in two round trips; nothing is raised for a part that failed. The journal's
     rows `but` hold no seat."""
@@ -115,17 +115,19 @@ def read_decision_inputs(
         lambda: hubspot.exam_bookings(exam_ids, context),
         lambda: hubspot.contact_bookings(contact_ids, context),
     )
-    vouched = journal.vouched(exam_ids, contact_ids, desk_context.now(), but)
+    unlisted = journal.read_unlisted_bookings(
+        exam_ids, contact_ids, desk_context.now(), excluded_rows
+    )
     ids: set[str] = set()
     for links in (exam_links.found, contact_links.found):
         ids.update(id_ for linked in links.values() for id_ in linked)
-    for known in (vouched.by_exam, vouched.by_contact):
-        ids.update(id_ for records in known.values() for id_ in records)
+    for unlisted_ids in (unlisted.by_exam, unlisted.by_contact):
+        ids.update(id_ for records in unlisted_ids.values() for id_ in records)
     return DecisionInputs(
         contacts=contacts,
         exams=exams,
         exam_links=exam_links,
         contact_links=contact_links,
         bookings=hubspot.bookings(ids, context),
-        vouched=vouched,
+        unlisted=unlisted,
     )

@@ -20,14 +20,14 @@ from hubspot_sync.writing.authoritative_reads import SeenContact
 
 @dataclass(frozen=True, slots=True)
 class OwnedBookings:
-    """What was read for a group; asking for what could not be read raises HubSpotError. `made` are
+    """What was read for a group; asking for what could not be read raises HubSpotError. `unlisted` are
     those whose links HubSpot may not show yet, by booking."""
 
     contacts: Many[SeenContact]
     bookings: Many[Booking]
     owners: Many[tuple[str, ...]]
     exam_links: Many[tuple[str, ...]]
-    made: Mapping[str, journal.Made]
+    unlisted: Mapping[str, journal.UnlistedLinks]
 
     def of(self, asked: CancelRequest | UpdateRequest) -> tuple[SeenContact, Booking]:
         """Return the student and the booking.
@@ -48,19 +48,19 @@ class OwnedBookings:
 
     def exams_of(self, booking_id: str) -> tuple[str, ...]:
         linked = self.exam_links.answered(booking_id) or ()
-        return linked or tuple(made.exam_id for made in self._made(booking_id))
+        return linked or tuple(unlisted.exam_id for unlisted in self._unlisted_of(booking_id))
 
     def exam_ids(self) -> set[str]:
         """All exams that were found."""
         found = {id_ for linked in self.exam_links.found.values() for id_ in linked}
-        return found | {made.exam_id for made in self.made.values()}
+        return found | {unlisted.exam_id for unlisted in self.unlisted.values()}
 
     def _owners_of(self, booking_id: str) -> tuple[str, ...]:
         linked = self.owners.answered(booking_id) or ()
-        return linked or tuple(made.contact_id for made in self._made(booking_id))
+        return linked or tuple(unlisted.contact_id for unlisted in self._unlisted_of(booking_id))
 
-    def _made(self, booking_id: str) -> tuple[journal.Made, ...]:
-        return (self.made[booking_id],) if booking_id in self.made else ()
+    def _unlisted_of(self, booking_id: str) -> tuple[journal.UnlistedLinks, ...]:
+        return (self.unlisted[booking_id],) if booking_id in self.unlisted else ()
 
 
 def read_owned(
@@ -78,5 +78,5 @@ def read_owned(
         lambda: desk_context.hubspot.booking_contacts(ids, context),
         lambda: desk_context.hubspot.booking_exams(ids, context),
     )
-    made = journal.just_made(ids, desk_context.now())
-    return OwnedBookings(contacts, bookings, owners, exam_links, made)
+    unlisted = journal.read_unlisted_links(ids, desk_context.now())
+    return OwnedBookings(contacts, bookings, owners, exam_links, unlisted)

@@ -10,7 +10,7 @@ from functools import partial
 
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.groups.cancel_group import note_unchanged
-from booking_api.desk.groups.credits_and_counts import finish_rows, mark_done, tags_of
+from booking_api.desk.groups.credits_and_counts import finish_rows, tags_of
 from booking_api.desk.groups.decision import decide
 from booking_api.desk.groups.ownership import OwnedBookings, read_owned
 from booking_api.desk.journal import journal
@@ -60,7 +60,7 @@ def change_bookings(
         desk_context.invalidate_cache(tags_of(rows))
     for row in rows:
         if row.record_id in changed.found:
-            mark_done(row)
+            journal.complete(row)
         else:
             note_unchanged(row, changed.unknown.get(row.record_id), desk_context)
     finish_rows(desk_context, lease, rows)

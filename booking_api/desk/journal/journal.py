@@ -2,7 +2,8 @@
 
 `queued → writing → written → done`, or `refused` before anything was written. A row is `writing`
 from before HubSpot is first asked to write until it is known that it did; `written` until its
-credit, count and note have followed. What is unfinished is finished, never undone (repair/recovery.py).
+credit, count and note have followed. What is unfinished is finished, never undone
+(repair/recovery.py).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Final, TypeVar
 from django.db.models import Q
 
 from booking_api.desk import errors
-from booking_api.desk.config import MOST_REQUESTS_IN_A_GROUP
+from booking_api.desk.config import MAX_GROUP_SIZE
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import (
     ENDED,
@@ -32,15 +33,16 @@ from booking_api.desk.journal.models import (
 from booking_api.rules.errors import BookingError
 from hubspot_sync.background.backoff import backoff
 
-HUBSPOT_MAY_LAG: Final = timedelta(minutes=10)
-"""How long the journal vouches for links HubSpot may not show yet (hubspot-facts, Search)."""
-LOOKED_AT: Final = 5 * MOST_REQUESTS_IN_A_GROUP
+MAX_LINK_LAG: Final = timedelta(minutes=10)
+"""How long HubSpot may not show a link yet that was made here (hubspot-facts, Search)."""
+MAX_WAITING_READ: Final = 5 * MAX_GROUP_SIZE
+"""Of so many waiting rows a group is chosen: students with several take up one place each."""
 FIRST_RETRY_S: Final = 0.5
-LONGEST_RETRY_S: Final = 60.0
+MAX_RETRY_S: Final = 60.0
 
 C = TypeVar("C", RecountRequest, CreditReview)
 
-CHANGING = (
+MUTABLE_FIELDS = (
     *("state", "plan", "contact_id", "exam_id", "record_id", "credit_property", "credit_before"),
     *("credit_after", "contact_seen_at", "epoch", "changed_at", "attempts", "next_attempt_at"),
     *("last_error", "answer"),
@@ -48,9 +50,9 @@ CHANGING = (
 
 
 @dataclass(frozen=True, slots=True)
-class Vouched:
-    """What the journal knows and HubSpot may not show yet: bookings by exam and by contact, and the
-    seats of creates whose outcome is not known."""
+class UnlistedBookings:
+    """What the journal knows and HubSpot may not list yet: record ids of bookings by exam and by
+    contact, and by exam the seat numbers of creates whose outcome is not known."""
 
     by_exam: Mapping[str, frozenset[str]]
     by_contact: Mapping[str, frozenset[str]]
@@ -58,14 +60,14 @@ class Vouched:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """Whose a booking made here is, and of which exam."""
+class UnlistedLinks:
+    """Whose a booking made here is, and of which exam; HubSpot may not show either link yet."""
 
     contact_id: str
     exam_id: str
 
 
-def take(kinds: Collection[RequestKind], now: datetime) -> list[JournalEntry]:
+def read_next_group(kinds: Collection[RequestKind], now: datetime) -> list[JournalEntry]:
     """Return the oldest waiting rows: at most a group of them, one for each student, and none of a
     student of whom something is unfinished."""
     busy = set(JournalEntry.objects.filter(state__in=UNFINISHED).values_list("email", flat=True))
@@ -73,22 +75,22 @@ def take(kinds: Collection[RequestKind], now: datetime) -> list[JournalEntry]:
         state=EntryState.QUEUED, kind__in=kinds, wanted_until__gt=now
     ).order_by("id")
     group: list[JournalEntry] = []
-    for row in waiting[:LOOKED_AT]:
-        if row.email not in busy and len(group) < MOST_REQUESTS_IN_A_GROUP:
+    for row in waiting[:MAX_WAITING_READ]:
+        if row.email not in busy and len(group) < MAX_GROUP_SIZE:
             busy.add(row.email)
             group.append(row)
     return group
 
 
-def give_up_waiting(now: datetime) -> int:
-    """Refuse the rows nobody waits for any more; nothing has happened for them."""
+def refuse_expired(now: datetime) -> int:
+    """Refuse the rows nobody waits for any more; nothing has happened for them. Return how many."""
     return JournalEntry.objects.filter(state=EntryState.QUEUED, wanted_until__lte=now).update(
         state=EntryState.REFUSED, changed_at=now, answer=errors.to_json(errors.TooBusy())
     )
 
 
-def anything_to_do(now: datetime) -> bool:
-    """Say whether a desk is wanted."""
+def has_work(now: datetime) -> bool:
+    """Say whether a desk is wanted: for a waiting row, or an unfinished one or a review due now."""
     due = Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now)
     return (
         JournalEntry.objects.filter(
@@ -98,11 +100,11 @@ def anything_to_do(now: datetime) -> bool:
     )
 
 
-def unfinished(now: datetime) -> list[JournalEntry]:
+def read_unfinished(now: datetime) -> list[JournalEntry]:
     """Return what was begun and is due to be looked at again, at most a group of it."""
     due = Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now)
     rows = JournalEntry.objects.filter(due, state__in=UNFINISHED).order_by("id")
-    return list(rows[:MOST_REQUESTS_IN_A_GROUP])
+    return list(rows[:MAX_GROUP_SIZE])
 
 
 def begin(lease: HeldLease, rows: Iterable[JournalEntry], now: datetime) -> list[JournalEntry]:
@@ -110,8 +112,9 @@ def begin(lease: HeldLease, rows: Iterable[JournalEntry], now: datetime) -> list
     whose caller has given it up meanwhile is left as it is: that caller was told that nothing was
     changed."""
     decided = list(rows)
-    still = JournalEntry.objects.filter(id__in=[row.id for row in decided], state=EntryState.QUEUED)
-    waiting = set(still.select_for_update().values_list("id", flat=True))
+    ids = [row.id for row in decided]
+    queued = JournalEntry.objects.filter(id__in=ids, state=EntryState.QUEUED)
+    waiting = set(queued.select_for_update().values_list("id", flat=True))
     begun = [row for row in decided if row.id in waiting]
     save(lease, begun, now)
     for row in decided:
@@ -125,7 +128,7 @@ def save(lease: HeldLease, rows: Iterable[JournalEntry], now: datetime) -> None:
     for row in rows:
         row.epoch = lease.epoch
         row.changed_at = now
-        row.save(update_fields=CHANGING)
+        row.save(update_fields=MUTABLE_FIELDS)
 
 
 def refuse(row: JournalEntry, error: BookingError) -> None:
@@ -134,27 +137,32 @@ def refuse(row: JournalEntry, error: BookingError) -> None:
     row.answer = errors.to_json(error)
 
 
+def complete(row: JournalEntry) -> None:
+    """Let the row end with its planned answer."""
+    row.state = EntryState.DONE
+    row.answer = row.plan["answer"]
+    row.next_attempt_at = None
+
+
 def postpone(row: JournalEntry, error: Exception, now: datetime) -> None:
     """Look at the row again later, each time after a longer wait."""
     row.attempts += 1
-    row.next_attempt_at = now + backoff(
-        row.attempts, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S
-    )
+    row.next_attempt_at = now + backoff(row.attempts, first_s=FIRST_RETRY_S, longest_s=MAX_RETRY_S)
     row.last_error = errors.kept(error)
 
 
-def vouched(
+def read_unlisted_bookings(
     exam_ids: Collection[str],
     contact_ids: Collection[str],
     now: datetime,
-    but: Collection[int] = (),
-) -> Vouched:
-    """Return what the journal knows of these exams and contacts, leaving out the rows `but`."""
+    excluded_rows: Collection[int] = (),
+) -> UnlistedBookings:
+    """Return what the journal knows of these exams and contacts; rows are excluded by their ids."""
     rows = JournalEntry.objects.filter(
         Q(exam_id__in=exam_ids) | Q(contact_id__in=contact_ids),
-        Q(state__in=UNFINISHED) | Q(state=EntryState.DONE, changed_at__gt=now - HUBSPOT_MAY_LAG),
+        Q(state__in=UNFINISHED) | Q(state=EntryState.DONE, changed_at__gt=now - MAX_LINK_LAG),
         kind=RequestKind.CREATE,
-    ).exclude(id__in=but)
+    ).exclude(id__in=excluded_rows)
     by_exam: dict[str, set[str]] = defaultdict(set)
     by_contact: dict[str, set[str]] = defaultdict(set)
     pending: dict[str, set[int]] = defaultdict(set)
@@ -166,28 +174,28 @@ def vouched(
             by_contact[contact_id].add(record_id)
         elif state == EntryState.WRITING:
             pending[exam_id].add(int(plan["seat_number"]))
-    return Vouched(
-        by_exam={key: frozenset(value) for key, value in by_exam.items()},
-        by_contact={key: frozenset(value) for key, value in by_contact.items()},
-        pending_seats={key: frozenset(value) for key, value in pending.items()},
+    return UnlistedBookings(
+        by_exam={exam_id: frozenset(ids) for exam_id, ids in by_exam.items()},
+        by_contact={contact_id: frozenset(ids) for contact_id, ids in by_contact.items()},
+        pending_seats={exam_id: frozenset(seats) for exam_id, seats in pending.items()},
     )
 
 
-def just_made(record_ids: Collection[str], now: datetime) -> Mapping[str, Made]:
-    """Return those of these bookings that were made here so lately that HubSpot may not show their
-    links yet."""
+def read_unlisted_links(record_ids: Collection[str], now: datetime) -> Mapping[str, UnlistedLinks]:
+    """Return the links, by record id, of those of these bookings that were made here so lately that
+    HubSpot may not show them yet."""
     rows = JournalEntry.objects.filter(
-        Q(state__in=UNFINISHED) | Q(state=EntryState.DONE, changed_at__gt=now - HUBSPOT_MAY_LAG),
+        Q(state__in=UNFINISHED) | Q(state=EntryState.DONE, changed_at__gt=now - MAX_LINK_LAG),
         kind=RequestKind.CREATE,
         record_id__in=record_ids,
     )
-    return {row.record_id: Made(row.contact_id, row.exam_id) for row in rows}
+    return {row.record_id: UnlistedLinks(row.contact_id, row.exam_id) for row in rows}
 
 
-def touched_since(epoch: int, exam_ids: Collection[str]) -> set[str]:
+def exams_written_since(epoch: int, exam_ids: Collection[str]) -> set[str]:
     """Return those exams that a desk of this epoch or a later one has written for."""
-    touched = JournalEntry.objects.filter(exam_id__in=exam_ids, epoch__gte=epoch)
-    return set(touched.values_list("exam_id", flat=True))
+    written = JournalEntry.objects.filter(exam_id__in=exam_ids, epoch__gte=epoch)
+    return set(written.values_list("exam_id", flat=True))
 
 
 def exams_of_bookings(record_ids: Collection[str]) -> Mapping[str, str]:
@@ -205,8 +213,8 @@ def request_recounts(exam_ids: Collection[str], now: datetime) -> None:
 def request_reviews(
     contact_ids: Collection[str], now: datetime, not_before: datetime, *, overtaken: bool
 ) -> None:
-    """Ask for these contacts' credits to be compared with the journal; `overtaken` where a desk that
-    had lost its lease may have written them."""
+    """Ask for these contacts' credits to be compared with the journal; `overtaken` where a desk
+    that had lost its lease may have written them."""
     also = {"overtaken": True} if overtaken else {}
     _ask_for(CreditReview, contact_ids, now, not_before, **also)
 
@@ -224,18 +232,18 @@ def _ask_for(
     not_before: datetime,
     **also: bool,
 ) -> None:
-    """One statement, so that nobody who is done with an earlier request can delete this one between
-    two. The version tells whoever is at work on one of them that it was asked for again."""
+    """Store the requests in one statement: between two, whoever is done with an earlier request
+    could delete this one. The version tells whoever is at work on one that it came again."""
     kind.objects.bulk_create(
         [
             kind(
-                subject_id=id_,
+                subject_id=subject_id,
                 asked_at=now,
                 next_attempt_at=not_before,
                 version=secrets.randbits(62),
                 **also,
             )
-            for id_ in sorted(set(subject_ids))
+            for subject_id in sorted(set(subject_ids))
         ],
         update_conflicts=True,
         unique_fields=["subject_id"],
@@ -244,8 +252,8 @@ def _ask_for(
 
 
 def prune(before: datetime) -> int:
-    """Delete what ended before, with its notes; return how many entries. One whose note is not sent
-    stays."""
+    """Delete the entries that ended before, with their notes; return how many. An entry whose note
+    is not sent yet stays."""
     waiting = OutboxNote.objects.filter(state__in=("waiting", "sending")).values("entry_id")
     ended = JournalEntry.objects.filter(state__in=ENDED, changed_at__lt=before)
     _, deleted = ended.exclude(id__in=waiting).delete()

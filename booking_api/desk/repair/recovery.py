@@ -20,7 +20,6 @@ from booking_api.desk.groups.cancel_group import cancel_bookings
 from booking_api.desk.groups.credits_and_counts import (
     charge_and_count,
     finish_rows,
-    mark_done,
     tags_of,
 )
 from booking_api.desk.groups.update_group import change_bookings
@@ -136,7 +135,7 @@ def _charge(
             _plan_anew(row, history)
             to_write.append(row)
         else:
-            mark_done(row)
+            journal.complete(row)
             settled.append(row)
     desk_context.invalidate_cache(tags_of(settled))
     finish_rows(desk_context, lease, settled)
