@@ -1,9 +1,9 @@
 """The create call, and what became of each booking in it.
 
-A create that HubSpot may or may not have carried out stays `writing` until it is found by its unique
-key, here or in recovery. One that is refused because of its seat's key gets another seat, if there
-is one; one that is refused because its own key is there already was made before, by an earlier
-sending or for a request the journal has forgotten.
+A create that HubSpot may or may not have carried out stays `writing` until it is found by its
+unique key, here or in recovery. One that is refused because of its seat's key gets another seat, if
+there is one; one that is refused because its own key is there already was made before, by an
+earlier sending or for a request the journal has forgotten.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.writing.portal_writes import BookingDraft
 
-SEATS_TRIED: Final = 3
-A_CONFLICT: Final = 409
+MAX_SEAT_ATTEMPTS: Final = 3
+CONFLICT_STATUS: Final = 409
 UNIQUE_FIELDS: Final = frozenset({"idempotency_key", "seat_key"})
 
 log = structlog.get_logger(__name__)
@@ -44,17 +44,17 @@ def create_bookings(
     """Create the bookings of rows that are `writing`; afterwards each is written, refused, or still
     writing because nobody knows. All are saved. Raises LeaseLost."""
     waiting = list(rows)
-    for _ in range(SEATS_TRIED):
-        outcomes = _created(desk_context, lease, waiting, meters)
+    for _ in range(MAX_SEAT_ATTEMPTS):
+        outcomes = _send_creates(desk_context, lease, waiting, meters)
         conflicts = [
             row for row in waiting if _is_conflict(desk_context, outcomes[row.idempotency_key])
         ]
         for row in waiting:
             if row not in conflicts:
-                _settle_outcome(desk_context, row, outcomes[row.idempotency_key])
+                _apply_outcome(desk_context, row, outcomes[row.idempotency_key])
         with lease.fenced():  # what stands now is no longer in doubt when seats are given out anew
             journal.save(lease, rows, desk_context.now())
-        waiting = _resolved(desk_context, lease, conflicts, meters)
+        waiting = _resolve_conflicts(desk_context, lease, conflicts, meters)
         if len(waiting) == 0:
             return
     for row in waiting:
@@ -65,18 +65,18 @@ def create_bookings(
         journal.save(lease, waiting, desk_context.now())
 
 
-def take_as_made(desk_context: DeskContext, row: JournalEntry, booking: Booking) -> None:
+def adopt_found_booking(desk_context: DeskContext, row: JournalEntry, booking: Booking) -> None:
     """Go on with a booking that was found under the row's key, if it is the row's and stands: one
     that is cancelled was an earlier request's, or a person has taken it back."""
     own_name = desk_context.profile.booking_properties["booking_id"]
     same = booking.booking_id == row.plan["properties"][own_name]
     if same and booking.state != "cancelled":
-        _written(row, booking.id)
+        _mark_written(row, booking.id)
     else:
         journal.refuse(row, IdempotencyKeyReused())
 
 
-def _created(
+def _send_creates(
     desk_context: DeskContext,
     lease: HeldLease,
     rows: Sequence[JournalEntry],
@@ -101,40 +101,42 @@ def _created(
 
 def _is_conflict(desk_context: DeskContext, outcome: CreateOutcome) -> bool:
     """Whether a unique value is taken: HubSpot says so with a 409, a 400 naming the property, or a
-    207's CONFLICT (hubspot-facts, Objects)."""
+    207's CONFLICT (hubspot-inputs, Objects)."""
     error = outcome.error if isinstance(outcome, NotCreated) else None
     if not isinstance(error, Refused):
         return False
-    named = {desk_context.writes.field_of(name) for name in error.property_names}
-    by_word = error.status == A_CONFLICT or error.category == "CONFLICT"
-    return by_word or not named.isdisjoint(UNIQUE_FIELDS)
+    named_fields = {desk_context.writes.field_of(name) for name in error.property_names}
+    says_conflict = error.status == CONFLICT_STATUS or error.category == "CONFLICT"
+    return says_conflict or not named_fields.isdisjoint(UNIQUE_FIELDS)
 
 
-def _settle_outcome(desk_context: DeskContext, row: JournalEntry, outcome: CreateOutcome) -> None:
+def _apply_outcome(desk_context: DeskContext, row: JournalEntry, outcome: CreateOutcome) -> None:
     if isinstance(outcome, Created):
-        _written(row, outcome.record.id)
-    elif isinstance(outcome, NotCreated) and not _may_be_on_its_way(row, outcome.error):
+        _mark_written(row, outcome.record.id)
+    elif isinstance(outcome, NotCreated) and not _may_still_arrive(row, outcome.error):
         log.warning("booking_not_created", entry=row.id, error=outcome.error.safe_text)
-        journal.refuse(row, _refusal(desk_context, row, outcome.error))
+        journal.refuse(row, _explain_refusal(desk_context, row, outcome.error))
     else:
         log.warning("booking_unclear", entry=row.id, error=outcome.error.safe_text)
         journal.postpone(row, outcome.error, desk_context.now())
 
 
-def _may_be_on_its_way(row: JournalEntry, error: HubSpotError) -> bool:
+def _may_still_arrive(row: JournalEntry, error: HubSpotError) -> bool:
     """Whether an earlier sending may still arrive: HubSpot's having no time for this one says
     nothing of that one. What HubSpot refuses for its content, it would refuse both times."""
     return row.attempts > 0 and not is_final(error)
 
 
-def _written(row: JournalEntry, record_id: str) -> None:
+def _mark_written(row: JournalEntry, record_id: str) -> None:
     row.state, row.record_id = EntryState.WRITTEN, record_id
     row.next_attempt_at = None
     row.plan["answer"]["booking_record_id"] = record_id
 
 
-def _refusal(desk_context: DeskContext, row: JournalEntry, error: HubSpotError) -> BookingError:
-    """What HubSpot will not have for this one booking, as far as it says why."""
+def _explain_refusal(
+    desk_context: DeskContext, row: JournalEntry, error: HubSpotError
+) -> BookingError:
+    """Return what to tell the student, as far as HubSpot says why it refuses this booking."""
     if not is_final(error):
         return not_served(error)
     if isinstance(error, NotFound) or error.category == "OBJECT_NOT_FOUND":
@@ -147,7 +149,7 @@ def _refusal(desk_context: DeskContext, row: JournalEntry, error: HubSpotError) 
     return InvalidRequest("HubSpot does not accept this booking.")
 
 
-def _resolved(
+def _resolve_conflicts(
     desk_context: DeskContext,
     lease: HeldLease,
     rows: Sequence[JournalEntry],
@@ -159,32 +161,34 @@ def _resolved(
         return []
     context = desk_context.renew_for_calls(lease, meters)
     found = desk_context.evidence.bookings_by_key([row.idempotency_key for row in rows], context)
-    homeless = []
+    without_seat = []
     for row in rows:
         key = row.idempotency_key
         if key in found.unknown:
             journal.postpone(row, found.unknown[key], desk_context.now())
         elif key not in found.found:
-            homeless.append(row)
+            without_seat.append(row)
         elif row.attempts > 0:
-            take_as_made(desk_context, row, found.found[key])
+            adopt_found_booking(desk_context, row, found.found[key])
         else:  # nothing was sent for this row before: the booking is an older request's
             journal.refuse(row, IdempotencyKeyReused())
-    if len(homeless) > 0:
-        _seat_anew(desk_context, homeless, context)
+    if len(without_seat) > 0:
+        _reassign_seats(desk_context, without_seat, context)
     with lease.fenced():
         journal.save(lease, rows, desk_context.now())
     return [
-        row for row in homeless if row.state == EntryState.WRITING and row.next_attempt_at is None
+        row
+        for row in without_seat
+        if row.state == EntryState.WRITING and row.next_attempt_at is None
     ]
 
 
-def _seat_anew(
+def _reassign_seats(
     desk_context: DeskContext, rows: Sequence[JournalEntry], context: CallContext
 ) -> None:
     """Give each row another seat, if one is free. Whoever has the one it was refused counts, even
     where HubSpot does not list that booking for the exam."""
-    facts = read_decision_inputs(
+    inputs = read_decision_inputs(
         desk_context,
         (),
         {row.exam_id for row in rows},
@@ -196,7 +200,7 @@ def _seat_anew(
     seekers = []
     for row in rows:
         try:
-            exam, holder = facts.exam(row.exam_id), holders.answered(keys[row.id])
+            exam, holder = inputs.exam(row.exam_id), holders.answered(keys[row.id])
         except BookingError as refusal:
             journal.refuse(row, refusal)
         except HubSpotError as error:
@@ -208,12 +212,12 @@ def _seat_anew(
     for row, exam in seekers:
         refused = [*row.plan.get("refused_seats", []), row.plan["seat_number"]]
         try:
-            _reseat(desk_context, row, exam.take_seat(refused), refused)
+            _change_seat(desk_context, row, exam.take_seat(refused), refused)
         except BookingError as refusal:
             journal.refuse(row, refusal)
 
 
-def _reseat(
+def _change_seat(
     desk_context: DeskContext, row: JournalEntry, number: int, refused: Sequence[int]
 ) -> None:
     log.warning("seat_taken", entry=row.id, exam=row.exam_id, seat=row.plan["seat_number"])

@@ -18,9 +18,9 @@ import structlog
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import is_final, not_served
 from booking_api.desk.groups.credits_and_counts import charge_and_count
-from booking_api.desk.groups.decision import decide
+from booking_api.desk.groups.decision import plan_or_refuse
 from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
-from booking_api.desk.groups.ownership import OwnedBookings, read_owned
+from booking_api.desk.groups.ownership import OwnedBookings, read_owned_bookings
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
@@ -33,7 +33,7 @@ from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.wire.call_log import CallMeter
 
-AN_ANSWER: Final = range(200, 300)
+SUCCESS_STATUSES: Final = range(200, 300)
 
 log = structlog.get_logger(__name__)
 
@@ -46,18 +46,20 @@ def serve_cancels(
 ) -> None:
     """Take these waiting rows as far as they will go now; each is changed in place and saved.
     Raises LeaseLost."""
-    asked = {row.id: CancelRequest.from_json(row.request) for row in rows}
+    requests = {row.id: CancelRequest.from_json(row.request) for row in rows}
     context = desk_context.renew_for_calls(lease, meters)
-    owned = read_owned(desk_context, list(asked.values()), context)
-    facts = read_decision_inputs(desk_context, (), owned.exam_ids(), context)
+    owned = read_owned_bookings(desk_context, list(requests.values()), context)
+    inputs = read_decision_inputs(desk_context, (), owned.exam_ids(), context)
     for row in rows:
-        decide(row, partial(_plan, desk_context, owned, facts, row, asked[row.id]))
+        plan_or_refuse(
+            row, partial(_plan_cancel, desk_context, owned, inputs, row, requests[row.id])
+        )
     with lease.fenced():
         begun = journal.begin(lease, rows, desk_context.now())
     planned = [row for row in begun if row.state == EntryState.WRITING]
     cancel_bookings(desk_context, lease, planned, meters)
     written = [row for row in planned if row.state == EntryState.WRITTEN]
-    charge_and_count(desk_context, lease, written, _totals(facts, written), meters)
+    charge_and_count(desk_context, lease, written, _count_remaining(inputs, written), meters)
 
 
 def cancel_bookings(
@@ -76,37 +78,40 @@ def cancel_bookings(
         if row.record_id in changed.found:
             row.state, row.next_attempt_at = EntryState.WRITTEN, None
         else:
-            note_unchanged(row, changed.unknown.get(row.record_id), desk_context)
+            refuse_or_postpone(desk_context, row, changed.unknown.get(row.record_id))
     with lease.fenced():
         journal.save(lease, rows, desk_context.now())
 
 
-def note_unchanged(
-    row: JournalEntry, error: HubSpotError | None, desk_context: DeskContext
+def refuse_or_postpone(
+    desk_context: DeskContext, row: JournalEntry, error: HubSpotError | None
 ) -> None:
-    """A booking's change was not confirmed: refuse it where it certainly was not made, otherwise
-    look again. None stands for a booking that is gone. HubSpot's word on one of many (a 207's) is
-    certain only where it is a refusal."""
+    """Refuse the unconfirmed change of a booking where it certainly was not made, else look again
+    later. None stands for a booking that is gone. What HubSpot says of one record among many, in a
+    207, is certain only where it is a refusal."""
     said = "gone" if error is None else error.safe_text
     log.warning("booking_not_changed", entry=row.id, error=said)
     if error is None or is_final(error):
         journal.refuse(row, InvalidRequest("HubSpot does not accept this change of the booking."))
-    elif error.may_have_taken_effect or error.status in AN_ANSWER or row.attempts > 0:
+    elif error.may_have_taken_effect or error.status in SUCCESS_STATUSES or row.attempts > 0:
         journal.postpone(row, error, desk_context.now())
     else:
         journal.refuse(row, not_served(error))
 
 
-def _plan(
+def _plan_cancel(
     desk_context: DeskContext,
     owned: OwnedBookings,
-    facts: DecisionInputs,
+    inputs: DecisionInputs,
     row: JournalEntry,
-    asked: CancelRequest,
+    request: CancelRequest,
 ) -> None:
-    seen, booking = owned.of(asked)
+    """Decide whether the booking may be cancelled, and fill in all that follows from it."""
+    seen, booking = owned.require_own(request)
     linked = owned.exams_of(booking.id)
-    exams = {id_: exam for id_ in linked if (exam := facts.exams.answered(id_)) is not None}
+    exams = {
+        exam_id: exam for exam_id in linked if (exam := inputs.exams.answered(exam_id)) is not None
+    }
     exam = exam_linked(linked, exams)
     now = desk_context.now()
     over = is_over(booking_ends_at(booking, exam, desk_context.profile.time_zone), now)
@@ -122,14 +127,14 @@ def _plan(
         row.credit_before = seen.contact.credits[credit]
         row.credit_after = row.credit_before + 1
         row.contact_seen_at = seen.seen_at
-    row.plan = {"answer": _answer(row, booking, exam, asked, shown(now))}
+    row.plan = {"answer": _build_answer(row, booking, exam, request, _format_utc(now))}
 
 
-def _answer(
-    row: JournalEntry, booking: Booking, exam: MockExam | None, asked: CancelRequest, at: str
+def _build_answer(
+    row: JournalEntry, booking: Booking, exam: MockExam | None, request: CancelRequest, at: str
 ) -> dict[str, Any]:
-    """What a successful cancel says. The counted seat is right at the latest when the recount that
-    stands beside it is done."""
+    """Return the contract's `data` of a successful cancel. `bookings_decremented` says
+    that an exam's count follows: where it cannot be written now, a recount is stored with this."""
     restored = row.credit_property != ""
     answer: dict[str, Any] = {
         "booking_id": booking.booking_id,
@@ -149,22 +154,22 @@ def _answer(
         if restored
         else None,
     }
-    if asked.reason:
-        answer["reason"] = asked.reason
+    if request.reason:
+        answer["reason"] = request.reason
     return answer
 
 
-def shown(at: datetime) -> str:
+def _format_utc(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _totals(facts: DecisionInputs, written: Sequence[JournalEntry]) -> dict[str, int]:
-    """The counts without what was cancelled, of exams that could be read completely."""
+def _count_remaining(inputs: DecisionInputs, written: Sequence[JournalEntry]) -> dict[str, int]:
+    """Return the counts without what was cancelled, of exams that could be read completely."""
     totals: dict[str, int] = {}
     fewer = Counter(row.exam_id for row in written if row.exam_id != "")
     for exam_id, number in fewer.items():
         try:
-            totals[exam_id] = facts.exam(exam_id).active - number
+            totals[exam_id] = inputs.exam(exam_id).active - number
         except (HubSpotError, BookingError) as error:
             log.warning("exam_not_counted", exam=exam_id, error=str(error))
     return totals

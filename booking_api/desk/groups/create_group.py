@@ -17,7 +17,7 @@ from typing import Any
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.groups.booking_creation import create_bookings
 from booking_api.desk.groups.credits_and_counts import charge_and_count
-from booking_api.desk.groups.decision import decide
+from booking_api.desk.groups.decision import plan_or_refuse
 from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
@@ -45,7 +45,8 @@ from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.writing.authoritative_reads import SeenContact
 from hubspot_sync.writing.portal_writes import NewBooking
 
-Strangers = Mapping[str, SeenContact | HubSpotError | None]
+OwnersByEmail = Mapping[str, SeenContact | HubSpotError | None]
+"""Whom an e-mail belongs to, None where it is nobody's; the error where that could not be read."""
 
 
 def serve_creates(
@@ -59,16 +60,18 @@ def serve_creates(
     Raises LeaseLost, and then says nothing of what became of the rows.
     """
     context = desk_context.renew_for_calls(lease, meters)
-    asked = {row.id: CreateRequest.from_json(row.request) for row in rows}
-    facts = read_decision_inputs(
+    requests = {row.id: CreateRequest.from_json(row.request) for row in rows}
+    inputs = read_decision_inputs(
         desk_context,
-        {one.contact_id for one in asked.values()},
-        {one.mock_exam_id for one in asked.values()},
+        {request.contact_id for request in requests.values()},
+        {request.mock_exam_id for request in requests.values()},
         context,
     )
-    strangers = _strangers(desk_context, facts, list(asked.values()), context)
+    owners = _read_owners_by_email(desk_context, inputs, list(requests.values()), context)
     for row in rows:
-        decide(row, partial(_plan, desk_context, facts, row, asked[row.id], strangers))
+        plan_or_refuse(
+            row, partial(_plan_create, desk_context, inputs, row, requests[row.id], owners)
+        )
     with lease.fenced():
         begun = journal.begin(lease, rows, desk_context.now())
     planned = [row for row in begun if row.state == EntryState.WRITING]
@@ -76,103 +79,105 @@ def serve_creates(
         return
     create_bookings(desk_context, lease, planned, meters)
     written = [row for row in planned if row.state == EntryState.WRITTEN]
-    made = Counter(row.exam_id for row in written)
-    totals = {exam_id: facts.exam(exam_id).active + number for exam_id, number in made.items()}
+    created = Counter(row.exam_id for row in written)
+    totals = {exam_id: inputs.exam(exam_id).active + number for exam_id, number in created.items()}
     charge_and_count(desk_context, lease, written, totals, meters)
 
 
-def _strangers(
+def _read_owners_by_email(
     desk_context: DeskContext,
-    facts: DecisionInputs,
-    asked: Sequence[CreateRequest],
+    inputs: DecisionInputs,
+    requests: Sequence[CreateRequest],
     context: CallContext,
-) -> Strangers:
-    """Return whom the e-mails belong to of those who named a contact that is not theirs: a wrong
+) -> OwnersByEmail:
+    """Read whom the e-mails belong to of those who named a contact that is not theirs: a wrong
     pair is told so, a right one with somebody else's contact is refused."""
     emails = set()
-    for one in asked:
-        seen = facts.contacts.found.get(one.contact_id)
-        if one.contact_id not in facts.contacts.unknown and (
-            seen is None or not is_theirs(seen.contact, one.pair)
+    for request in requests:
+        seen = inputs.contacts.found.get(request.contact_id)
+        if request.contact_id not in inputs.contacts.unknown and (
+            seen is None or not is_theirs(seen.contact, request.pair)
         ):
-            emails.add(one.pair.email)
+            emails.add(request.pair.email)
     if len(emails) == 0:
         return {}
     read = desk_context.evidence.contacts_by_email(emails, context)
     return {email: read.unknown.get(email, read.found.get(email)) for email in emails}
 
 
-def _own_contact(
-    facts: DecisionInputs,
-    asked: CreateRequest,
-    strangers: Strangers,
+def _require_own_contact(
+    inputs: DecisionInputs,
+    request: CreateRequest,
+    owners_by_email: OwnersByEmail,
 ) -> SeenContact:
-    """Return the contact; raise AuthFailed, ContactNotFound or AccessDenied where it is not theirs."""
-    seen = facts.contacts.answered(asked.contact_id)
-    if seen is not None and is_theirs(seen.contact, asked.pair):
+    """Return the contact the request names. Where it is not the student's, raise AuthFailed,
+    ContactNotFound or AccessDenied."""
+    seen = inputs.contacts.answered(request.contact_id)
+    if seen is not None and is_theirs(seen.contact, request.pair):
         return seen
-    owner = strangers.get(asked.pair.email)
+    owner = owners_by_email.get(request.pair.email)
     if isinstance(owner, HubSpotError):
         raise owner
-    if owner is None or not is_theirs(owner.contact, asked.pair):
+    if owner is None or not is_theirs(owner.contact, request.pair):
         raise AuthFailed
     if seen is None:
         raise ContactNotFound
     raise AccessDenied("This contact is not yours.")
 
 
-def _plan(
+def _plan_create(
     desk_context: DeskContext,
-    facts: DecisionInputs,
+    inputs: DecisionInputs,
     row: JournalEntry,
-    asked: CreateRequest,
-    strangers: Strangers,
+    request: CreateRequest,
+    owners_by_email: OwnersByEmail,
 ) -> None:
-    """Decide, in the order of booking.md, and note all that follows from it."""
-    seen = _own_contact(facts, asked, strangers)
-    mock_type = desk_context.profile.mock_type(asked.mock_type)
+    """Decide in this order: contact, type, exam, seat, duplicate, credit. Fill in all that follows
+    from it."""
+    seen = _require_own_contact(inputs, request, owners_by_email)
+    mock_type = desk_context.profile.mock_type(request.mock_type)
     if mock_type is None:
         raise InvalidRequest("mock_type: there is no such type of mock exam.")
     now = desk_context.now()
-    exam = facts.exam(asked.mock_exam_id)
-    check_exam(exam.exam, mock_type=asked.mock_type, exam_date=asked.exam_date, now=now)
+    exam = inputs.exam(request.mock_exam_id)
+    check_exam(exam.exam, mock_type=request.mock_type, exam_date=request.exam_date, now=now)
     exam.check_seat()
     check_no_duplicate(
-        facts.bookings_of_contact(asked.contact_id),
-        mock_type=asked.mock_type,
-        exam_date=asked.exam_date,
+        inputs.bookings_of_contact(request.contact_id),
+        mock_type=request.mock_type,
+        exam_date=request.exam_date,
         of_this_exam=exam.bookings.keys(),
     )
     cost = charge(seen.contact.credits, mock_type)
     number = exam.take_seat()
     new = NewBooking(
-        booking_id=booking_name(asked.mock_type, asked.pair.student_id, asked.exam_date),
-        name=asked.name,
-        email=asked.pair.email,
-        student_id=asked.pair.student_id,
-        mock_type=asked.mock_type,
-        exam_date=asked.exam_date,
-        contact_id=asked.contact_id,
-        mock_exam_id=asked.mock_exam_id,
+        booking_id=booking_name(request.mock_type, request.pair.student_id, request.exam_date),
+        name=request.name,
+        email=request.pair.email,
+        student_id=request.pair.student_id,
+        mock_type=request.mock_type,
+        exam_date=request.exam_date,
+        contact_id=request.contact_id,
+        mock_exam_id=request.mock_exam_id,
         token_used=cost.token_label,
         idempotency_key=row.idempotency_key,
-        seat_key=seat_key(asked.mock_exam_id, number),
+        seat_key=seat_key(request.mock_exam_id, number),
         created_at=now,
-        fields=asked.fields,
+        fields=request.fields,
     )
     row.state = EntryState.WRITING
-    row.contact_id, row.exam_id = asked.contact_id, asked.mock_exam_id
+    row.contact_id, row.exam_id = request.contact_id, request.mock_exam_id
     row.credit_property = cost.property_name
     row.credit_before, row.credit_after = cost.before, cost.after
     row.contact_seen_at = seen.seen_at
     row.plan = {
         "properties": desk_context.writes.booking_properties(new),
         "seat_number": number,
-        "answer": _answer(row, new, exam.exam, seen, mock_type, cost),
+        "answer": _build_answer(row, new, exam.exam, seen, mock_type, cost),
     }
 
 
-def _answer(
+def _build_answer(
     row: JournalEntry,
     new: NewBooking,
     exam: MockExam,
@@ -180,7 +185,7 @@ def _answer(
     mock_type: MockType,
     cost: Charge,
 ) -> dict[str, Any]:
-    """What a 201 says; the record's id follows once there is one."""
+    """Return the contract's `data` of a 201; the record's id follows once there is one."""
     before = spendable(seen.contact.credits, mock_type)
     return {
         "booking_id": new.booking_id,

@@ -39,9 +39,10 @@ def charge_and_count(
     totals: Mapping[str, int],
     meters: Collection[CallMeter] = (),
 ) -> None:
-    """Write the planned credits of `written` rows and these exams' counts, and finish.
+    """Write to HubSpot the planned credits of `written` rows and the `totals` by exam; then complete
+    and save the rows, or postpone those whose credit may not have been written.
 
-    Raises LeaseLost; the cache has forgotten what may have changed even then.
+    Raises LeaseLost; the cache shows nothing that may have changed even then.
     """
     if len(rows) == 0:
         return
@@ -60,30 +61,30 @@ def charge_and_count(
     finally:
         desk_context.invalidate_cache(tags_of(rows))
     for row in rows:
-        _take_outcome(row, credits_, desk_context.now())
-    finish_rows(desk_context, lease, rows, counted=counts.found)
+        _apply_credit_outcome(row, credits_, desk_context.now())
+    save_with_follow_ups(desk_context, lease, rows, counted=counts.found)
 
 
-def finish_rows(
+def save_with_follow_ups(
     desk_context: DeskContext,
     lease: HeldLease,
     rows: Sequence[JournalEntry],
     counted: Collection[str] = (),
 ) -> None:
-    """Save the rows, and with those that are done their notes; an exam not `counted` is to be
-    counted again."""
+    """Save the rows, with the notes of those that are done, and with recounts of their exams but
+    those whose count has been written, `counted`."""
     done = [row for row in rows if row.state == EntryState.DONE]
     uncounted = {row.exam_id for row in rows if row.exam_id != ""} - set(counted)
     now = desk_context.now()
     with lease.fenced():
         journal.save(lease, rows, now)
-        notes = [_note(row, now) for row in done if row.kind != RequestKind.UPDATE]
+        notes = [_build_note(row, now) for row in done if row.kind != RequestKind.UPDATE]
         OutboxNote.objects.bulk_create(notes, ignore_conflicts=True)
         journal.request_recounts(uncounted, now)
 
 
 def tags_of(rows: Sequence[JournalEntry]) -> set[str]:
-    """Return the tags of all that shows what these rows changed."""
+    """Return the cache tags of all records that these rows changed."""
     tags: set[str] = set()
     for row in rows:
         if row.contact_id:
@@ -95,7 +96,7 @@ def tags_of(rows: Sequence[JournalEntry]) -> set[str]:
     return tags
 
 
-def _take_outcome(row: JournalEntry, credits_: Many[RawRecord], now: datetime) -> None:
+def _apply_credit_outcome(row: JournalEntry, credits_: Many[RawRecord], now: datetime) -> None:
     if row.credit_property == "" or row.contact_id in credits_.found:
         journal.complete(row)
     elif row.contact_id in credits_.missing:
@@ -108,7 +109,7 @@ def _take_outcome(row: JournalEntry, credits_: Many[RawRecord], now: datetime) -
         journal.postpone(row, error, now)
 
 
-def _note(row: JournalEntry, now: datetime) -> OutboxNote:
+def _build_note(row: JournalEntry, now: datetime) -> OutboxNote:
     return OutboxNote(
         entry=row,
         contact_id=row.contact_id,

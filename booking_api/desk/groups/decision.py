@@ -15,7 +15,7 @@ from hubspot_sync.errors import HubSpotError
 log = structlog.get_logger(__name__)
 
 
-def decide(row: JournalEntry, plan: Callable[[], None]) -> None:
+def plan_or_refuse(row: JournalEntry, plan: Callable[[], None]) -> None:
     """Let `plan` fill in the row, or refuse it with what that raises."""
     try:
         plan()

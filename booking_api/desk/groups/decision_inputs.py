@@ -61,40 +61,44 @@ class DecisionInputs:
     contact_links: Many[tuple[str, ...]]
     bookings: Many[Booking]
     unlisted: journal.UnlistedBookings
-    _known: dict[str, ExamInputs] = field(default_factory=dict)
+    _exam_inputs: dict[str, ExamInputs] = field(default_factory=dict)
 
     def exam(self, exam_id: str) -> ExamInputs:
-        """Return the exam's facts, the same object every time; raise ExamNotFound."""
-        if exam_id not in self._known:
-            self._known[exam_id] = self._exam(exam_id)
-        return self._known[exam_id]
+        """Return the exam with its bookings, the same object every time; raise ExamNotFound."""
+        if exam_id not in self._exam_inputs:
+            self._exam_inputs[exam_id] = self._gather_exam(exam_id)
+        return self._exam_inputs[exam_id]
 
     def bookings_of_contact(self, contact_id: str) -> list[Booking]:
+        """Return all bookings of the contact, cancelled ones too."""
         linked = set(self.contact_links.answered(contact_id) or ())
-        return list(self._read(linked | self.unlisted.by_contact.get(contact_id, frozenset())))
+        return list(
+            self._existing_bookings(linked | self.unlisted.by_contact.get(contact_id, frozenset()))
+        )
 
-    def _exam(self, exam_id: str) -> ExamInputs:
+    def _gather_exam(self, exam_id: str) -> ExamInputs:
         exam = self.exams.answered(exam_id)
         linked = set(self.exam_links.answered(exam_id) or ())
         if exam is None:
             raise ExamNotFound
-        bookings = self._read(linked | self.unlisted.by_exam.get(exam_id, frozenset()))
+        bookings = self._existing_bookings(linked | self.unlisted.by_exam.get(exam_id, frozenset()))
         pending = self.unlisted.pending_seats.get(exam_id, frozenset())
         named = {seat_number(exam_id, booking.seat_key) for booking in bookings}
-        sat_on = {seat_number(exam_id, one.seat_key) for one in bookings if one.state == "active"}
-        facts = ExamInputs(
+        active = [booking for booking in bookings if booking.state == "active"]
+        active_seats = {seat_number(exam_id, booking.seat_key) for booking in active}
+        inputs = ExamInputs(
             exam=exam,
             bookings={booking.id: booking for booking in bookings},
             taken=0,
             numbers={number for number in named if number is not None} | pending,
         )
         # A create that nobody has heard of may stand among them already: its seat tells.
-        facts.taken = facts.active + len(pending - sat_on)
-        return facts
+        inputs.taken = inputs.active + len(pending - active_seats)
+        return inputs
 
-    def _read(self, ids: Collection[str]) -> list[Booking]:
-        """The bookings there are; an archived one is gone."""
-        answered = (self.bookings.answered(id_) for id_ in sorted(ids))
+    def _existing_bookings(self, ids: Collection[str]) -> list[Booking]:
+        """Return those of the bookings that exist; an archived one is gone."""
+        answered = (self.bookings.answered(record_id) for record_id in sorted(ids))
         return [booking for booking in answered if booking is not None]
 
 
@@ -106,7 +110,7 @@ def read_decision_inputs(
     excluded_rows: Collection[int] = (),
 ) -> DecisionInputs:
     """Read all at once, in two round trips; nothing is raised for a part that failed. The journal's
-    rows `but` hold no seat."""
+    rows with the excluded ids take no seat."""
     hubspot = desk_context.hubspot
     contacts, exams, exam_links, contact_links = together(
         desk_context.fan_out,
@@ -120,9 +124,9 @@ def read_decision_inputs(
     )
     ids: set[str] = set()
     for links in (exam_links.found, contact_links.found):
-        ids.update(id_ for linked in links.values() for id_ in linked)
+        ids.update(booking_id for linked in links.values() for booking_id in linked)
     for unlisted_ids in (unlisted.by_exam, unlisted.by_contact):
-        ids.update(id_ for records in unlisted_ids.values() for id_ in records)
+        ids.update(booking_id for listed in unlisted_ids.values() for booking_id in listed)
     return DecisionInputs(
         contacts=contacts,
         exams=exams,

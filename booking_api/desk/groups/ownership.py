@@ -20,8 +20,11 @@ from hubspot_sync.writing.authoritative_reads import SeenContact
 
 @dataclass(frozen=True, slots=True)
 class OwnedBookings:
-    """What was read for a group; asking for what could not be read raises HubSpotError. `unlisted` are
-    those whose links HubSpot may not show yet, by booking."""
+    """What was read for a group; asking for what could not be read raises HubSpotError.
+
+    Contacts are by e-mail, all else by the booking's record id. `unlisted` has the links that
+    HubSpot may not show yet.
+    """
 
     contacts: Many[SeenContact]
     bookings: Many[Booking]
@@ -29,15 +32,15 @@ class OwnedBookings:
     exam_links: Many[tuple[str, ...]]
     unlisted: Mapping[str, journal.UnlistedLinks]
 
-    def of(self, asked: CancelRequest | UpdateRequest) -> tuple[SeenContact, Booking]:
+    def require_own(self, request: CancelRequest | UpdateRequest) -> tuple[SeenContact, Booking]:
         """Return the student and the booking.
 
         Raises AuthFailed, then BookingNotFound, AccessDenied and AlreadyCanceled.
         """
-        seen = self.contacts.answered(asked.pair.email)
-        if seen is None or not is_theirs(seen.contact, asked.pair):
+        seen = self.contacts.answered(request.pair.email)
+        if seen is None or not is_theirs(seen.contact, request.pair):
             raise AuthFailed
-        booking = self.bookings.answered(asked.booking_id)
+        booking = self.bookings.answered(request.booking_id)
         if booking is None:
             raise BookingNotFound
         if seen.contact.id not in self._owners_of(booking.id):
@@ -47,36 +50,37 @@ class OwnedBookings:
         return seen, booking
 
     def exams_of(self, booking_id: str) -> tuple[str, ...]:
+        """Return the ids of the exams the booking is linked to, as a rule one."""
         linked = self.exam_links.answered(booking_id) or ()
-        return linked or tuple(unlisted.exam_id for unlisted in self._unlisted_of(booking_id))
+        return linked or tuple(links.exam_id for links in self._unlisted_of(booking_id))
 
     def exam_ids(self) -> set[str]:
         """All exams that were found."""
-        found = {id_ for linked in self.exam_links.found.values() for id_ in linked}
-        return found | {unlisted.exam_id for unlisted in self.unlisted.values()}
+        found = {exam_id for linked in self.exam_links.found.values() for exam_id in linked}
+        return found | {links.exam_id for links in self.unlisted.values()}
 
     def _owners_of(self, booking_id: str) -> tuple[str, ...]:
         linked = self.owners.answered(booking_id) or ()
-        return linked or tuple(unlisted.contact_id for unlisted in self._unlisted_of(booking_id))
+        return linked or tuple(links.contact_id for links in self._unlisted_of(booking_id))
 
     def _unlisted_of(self, booking_id: str) -> tuple[journal.UnlistedLinks, ...]:
         return (self.unlisted[booking_id],) if booking_id in self.unlisted else ()
 
 
-def read_owned(
+def read_owned_bookings(
     desk_context: DeskContext,
-    asked: Collection[CancelRequest | UpdateRequest],
+    requests: Collection[CancelRequest | UpdateRequest],
     context: CallContext,
 ) -> OwnedBookings:
     """Read all at once, in one round trip; nothing is raised for a part that failed."""
-    ids = {one.booking_id for one in asked}
-    emails = {one.pair.email for one in asked}
+    booking_ids = {request.booking_id for request in requests}
+    emails = {request.pair.email for request in requests}
     contacts, bookings, owners, exam_links = together(
         desk_context.fan_out,
         lambda: desk_context.evidence.contacts_by_email(emails, context),
-        lambda: desk_context.hubspot.bookings(ids, context),
-        lambda: desk_context.hubspot.booking_contacts(ids, context),
-        lambda: desk_context.hubspot.booking_exams(ids, context),
+        lambda: desk_context.hubspot.bookings(booking_ids, context),
+        lambda: desk_context.hubspot.booking_contacts(booking_ids, context),
+        lambda: desk_context.hubspot.booking_exams(booking_ids, context),
     )
-    unlisted = journal.read_unlisted_links(ids, desk_context.now())
+    unlisted = journal.read_unlisted_links(booking_ids, desk_context.now())
     return OwnedBookings(contacts, bookings, owners, exam_links, unlisted)

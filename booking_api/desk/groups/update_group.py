@@ -9,10 +9,10 @@ from collections.abc import Collection, Sequence
 from functools import partial
 
 from booking_api.desk.desk_context import DeskContext
-from booking_api.desk.groups.cancel_group import note_unchanged
-from booking_api.desk.groups.credits_and_counts import finish_rows, tags_of
-from booking_api.desk.groups.decision import decide
-from booking_api.desk.groups.ownership import OwnedBookings, read_owned
+from booking_api.desk.groups.cancel_group import refuse_or_postpone
+from booking_api.desk.groups.credits_and_counts import save_with_follow_ups, tags_of
+from booking_api.desk.groups.decision import plan_or_refuse
+from booking_api.desk.groups.ownership import OwnedBookings, read_owned_bookings
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
@@ -28,12 +28,12 @@ def serve_updates(
 ) -> None:
     """Take these waiting rows as far as they will go now; each is changed in place and saved.
     Raises LeaseLost."""
-    asked = {row.id: UpdateRequest.from_json(row.request) for row in rows}
-    owned = read_owned(
-        desk_context, list(asked.values()), desk_context.renew_for_calls(lease, meters)
+    requests = {row.id: UpdateRequest.from_json(row.request) for row in rows}
+    owned = read_owned_bookings(
+        desk_context, list(requests.values()), desk_context.renew_for_calls(lease, meters)
     )
     for row in rows:
-        decide(row, partial(_plan, desk_context, owned, row, asked[row.id]))
+        plan_or_refuse(row, partial(_plan_update, desk_context, owned, row, requests[row.id]))
     with lease.fenced():
         begun = journal.begin(lease, rows, desk_context.now())
     change_bookings(
@@ -62,17 +62,17 @@ def change_bookings(
         if row.record_id in changed.found:
             journal.complete(row)
         else:
-            note_unchanged(row, changed.unknown.get(row.record_id), desk_context)
-    finish_rows(desk_context, lease, rows)
+            refuse_or_postpone(desk_context, row, changed.unknown.get(row.record_id))
+    save_with_follow_ups(desk_context, lease, rows)
 
 
-def _plan(
-    desk_context: DeskContext, owned: OwnedBookings, row: JournalEntry, asked: UpdateRequest
+def _plan_update(
+    desk_context: DeskContext, owned: OwnedBookings, row: JournalEntry, request: UpdateRequest
 ) -> None:
-    seen, booking = owned.of(asked)
+    seen, booking = owned.require_own(request)
     row.state = EntryState.WRITING
     row.contact_id, row.record_id = seen.contact.id, booking.id
     row.plan = {
-        "properties": desk_context.writes.student_properties(asked.fields),
+        "properties": desk_context.writes.student_properties(request.fields),
         "answer": {"booking_id": booking.id},
     }

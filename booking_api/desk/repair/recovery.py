@@ -15,11 +15,11 @@ from collections.abc import Collection, Sequence
 import structlog
 
 from booking_api.desk.desk_context import DeskContext
-from booking_api.desk.groups.booking_creation import create_bookings, take_as_made
+from booking_api.desk.groups.booking_creation import adopt_found_booking, create_bookings
 from booking_api.desk.groups.cancel_group import cancel_bookings
 from booking_api.desk.groups.credits_and_counts import (
     charge_and_count,
-    finish_rows,
+    save_with_follow_ups,
     tags_of,
 )
 from booking_api.desk.groups.update_group import change_bookings
@@ -57,7 +57,9 @@ def recover(
     change_bookings(
         desk_context, lease, [row for row in writing if row.kind == RequestKind.UPDATE], meters
     )
-    _charge(desk_context, lease, [row for row in rows if row.state == EntryState.WRITTEN], meters)
+    _charge_unwritten(
+        desk_context, lease, [row for row in rows if row.state == EntryState.WRITTEN], meters
+    )
     for row in rows:
         log.info("recovered", entry=row.id, kind=row.kind, state=row.state, attempts=row.attempts)
 
@@ -76,7 +78,7 @@ def _create_or_find(
     for row in rows:
         key = row.idempotency_key
         if key in found.found:
-            take_as_made(desk_context, row, found.found[key])
+            adopt_found_booking(desk_context, row, found.found[key])
         elif key in found.missing:
             absent.append(row)
         else:
@@ -110,7 +112,7 @@ def _cancel_or_find(
     cancel_bookings(desk_context, lease, standing, meters)
 
 
-def _charge(
+def _charge_unwritten(
     desk_context: DeskContext,
     lease: HeldLease,
     rows: Sequence[JournalEntry],
@@ -123,22 +125,22 @@ def _charge(
     histories = desk_context.evidence.credit_histories(
         contacts, desk_context.renew_for_calls(lease, meters)
     )
-    settled, to_write = [], []
+    finished, to_write = [], []
     for row in rows:
         try:
             history = histories.answered(row.contact_id) if row.credit_property != "" else None
         except HubSpotError as error:
             journal.postpone(row, error, desk_context.now())
-            settled.append(row)
+            finished.append(row)
             continue
-        if history is not None and not _was_written(row, history):
+        if history is not None and not _was_credit_written(row, history):
             _plan_anew(row, history)
             to_write.append(row)
         else:
             journal.complete(row)
-            settled.append(row)
-    desk_context.invalidate_cache(tags_of(settled))
-    finish_rows(desk_context, lease, settled)
+            finished.append(row)
+    desk_context.invalidate_cache(tags_of(finished))
+    save_with_follow_ups(desk_context, lease, finished)
     with lease.fenced():
         journal.save(lease, to_write, desk_context.now())
         contacts, later = (
@@ -149,7 +151,7 @@ def _charge(
     charge_and_count(desk_context, lease, to_write, {}, meters)
 
 
-def _was_written(row: JournalEntry, history: CreditHistory) -> bool:
+def _was_credit_written(row: JournalEntry, history: CreditHistory) -> bool:
     """Whether the credit took the planned value since the contact was read for the plan. Both
     times are HubSpot's own."""
     return any(
