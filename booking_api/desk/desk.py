@@ -113,12 +113,12 @@ class Desk:
         """Have a request served, and wait for it until its deadline.
 
         Raises the refusal; RequestInProgress where another request with this key is at work; and
-        Unsettled where the own one is, and its outcome could not be learnt in time.
+        OutcomeUnknown where the own one is, and its outcome could not be learnt in time.
         """
         place = self._queue.enter(asked, key, deadline)
         row = self._queue.wait(place, deadline, meter)
         if row is None:
-            raise errors.Unsettled() if place.own else errors.RequestInProgress()
+            raise errors.OutcomeUnknown() if place.own else errors.RequestInProgress()
         if row.state == EntryState.REFUSED:
             raise errors.from_json(row.answer)
         return Answered(row.answer, key, replayed=not place.own)
@@ -310,7 +310,7 @@ class Desk:
         was not begun is refused, what was is looked at again later."""
         ids, now = [row.id for row in rows], self._desk_context.now()
         JournalEntry.objects.filter(id__in=ids, state=EntryState.QUEUED).update(
-            state=EntryState.REFUSED, changed_at=now, answer=errors.to_json(errors.Broken())
+            state=EntryState.REFUSED, changed_at=now, answer=errors.to_json(errors.InternalError())
         )
         for row in JournalEntry.objects.filter(id__in=ids, state__in=UNFINISHED):
             journal.postpone(row, error, now)

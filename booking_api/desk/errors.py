@@ -1,11 +1,13 @@
-"""What the desk says besides the refusals of `rules/errors.py`, and errors as the journal keeps them.
+"""The desk's own errors, beside the refusals of `rules/errors.py`, and any error as the journal
+stores it.
 
 BookingError
 ├── RequestInProgress       the same key is still being worked on
 ├── IdempotencyKeyReused    the same key came with another request
-├── Unsettled               nobody knows yet what became of it; the same key will tell
-├── NotServed               nothing was changed; HubSpot could not be asked, or was too slow
-└── Broken                  our own fault; nothing was changed
+├── OutcomeUnknown          nobody knows yet what became of it; the same key will tell
+├── DeskUnavailable         nothing was changed; HubSpot could not be asked, or was too slow
+│   └── TooBusy             nothing was changed; the queue, or HubSpot's limit, was full
+└── InternalError           our own fault; nothing was changed
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ from booking_api.rules.errors import BookingError, InvalidRequest
 from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused
 
 RETRY_AFTER_S = 5
-OF_CONTENT = frozenset({400, 404, 409, 207})
-KEPT = 500
+CONTENT_STATUSES = frozenset({400, 404, 409, 207})
+"""With these HubSpot judges a record's content or its ids, not our token and not its own state."""
+MAX_ERROR_CHARS = 500
+"""As much as the columns `last_error` hold."""
 
 
 class RequestInProgress(BookingError):
@@ -33,77 +37,82 @@ class IdempotencyKeyReused(BookingError):
     default_message = "This idempotency key was used for another request."
 
 
-class Unsettled(BookingError):
+class OutcomeUnknown(BookingError):
     code = "HUBSPOT_UNAVAILABLE"
     default_message = (
-        "HubSpot did not answer in time, and the request may still be carried out. Ask again to learn "
-        "what became of it, with the same idempotency key where there is one."
+        "HubSpot did not answer in time, and the request may still be carried out. Ask again to "
+        "learn what became of it, with the same idempotency key where there is one."
     )
     retry_after_s = RETRY_AFTER_S
 
 
-class NotServed(BookingError):
+class DeskUnavailable(BookingError):
     code = "HUBSPOT_UNAVAILABLE"
     default_message = "HubSpot cannot be reached; nothing was changed. Please try again."
     retry_after_s = RETRY_AFTER_S
 
 
-class TooBusy(NotServed):
+class TooBusy(DeskUnavailable):
     code = "RATE_LIMITED"
     default_message = "Too many requests are under way; nothing was changed. Please try again."
 
 
-class Broken(BookingError):
+class InternalError(BookingError):
     code = "INTERNAL_ERROR"
     default_message = "Something went wrong on our side; nothing was changed."
 
 
-def not_served(error: HubSpotError) -> NotServed:
-    """Return what to say where HubSpot's error kept a request from being begun."""
-    refused = TooBusy() if isinstance(error, RateLimited) else NotServed()
+def unavailable_from(error: HubSpotError) -> DeskUnavailable:
+    """Return the refusal of a request that HubSpot's error kept from being begun."""
+    refused = TooBusy() if isinstance(error, RateLimited) else DeskUnavailable()
     if error.retry_after_s is not None:
         refused.retry_after_s = max(1, math.ceil(error.retry_after_s))
     return refused
 
 
-def is_final(error: HubSpotError) -> bool:
-    """Whether HubSpot will not have this record for what it says or names. A token or a scope that
-    is missing (401, 403) is our fault, passes, and says nothing of an earlier sending."""
-    return isinstance(error, Refused | NotFound) and error.status in OF_CONTENT
+def is_final_refusal(error: HubSpotError) -> bool:
+    """Whether HubSpot refuses this record for its content, and would do so again. A token or a
+    scope that is missing (401, 403) is our fault, passes, and says nothing of an earlier sending.
+    """
+    return isinstance(error, Refused | NotFound) and error.status in CONTENT_STATUSES
 
 
-def kept(error: Exception) -> str:
-    """Return an error as it may be kept and shown: no more than a column holds, nobody's data."""
+def storable_text(error: Exception) -> str:
+    """Return an error as it may be stored and shown: MAX_ERROR_CHARS at most, nobody's data."""
     if isinstance(error, HubSpotError):
-        return error.safe_text[:KEPT]
+        return error.safe_text[:MAX_ERROR_CHARS]
     text = error.message if isinstance(error, BookingError) else type(error).__name__
-    return text[:KEPT]
+    return text[:MAX_ERROR_CHARS]
 
 
 def to_json(error: BookingError) -> dict[str, Any]:
-    """Return an error as the journal keeps it."""
-    kept: dict[str, Any] = {"code": error.code, "message": error.message}
+    """Return an error as the journal stores it: code, message, reasons and `retry_after_s`, the
+    last two only where there are any."""
+    stored: dict[str, Any] = {"code": error.code, "message": error.message}
     if isinstance(error, InvalidRequest):
-        kept["reasons"] = list(error.reasons)
+        stored["reasons"] = list(error.reasons)
     if error.retry_after_s is not None:
-        kept["retry_after_s"] = error.retry_after_s
-    return kept
+        stored["retry_after_s"] = error.retry_after_s
+    return stored
 
 
-def from_json(kept: Mapping[str, Any]) -> BookingError:
-    """Return the error that was kept."""
-    kind = _kinds(BookingError).get(kept["code"], Broken)
-    error = kind(*kept["reasons"]) if "reasons" in kept else kind(kept["message"])
-    error.retry_after_s = kept.get("retry_after_s")
+def from_json(stored: Mapping[str, Any]) -> BookingError:
+    """Return the error that was stored."""
+    error_class = _classes_by_code(BookingError).get(stored["code"], InternalError)
+    if "reasons" in stored:
+        error = error_class(*stored["reasons"])
+    else:
+        error = error_class(stored["message"])
+    error.retry_after_s = stored.get("retry_after_s")
     return error
 
 
-def _kinds(base: type[BookingError]) -> dict[str, type[BookingError]]:
-    """The classes by code; of several with one code the first said."""
-    found: dict[str, type[BookingError]] = {}
-    for kind in base.__subclasses__():
-        if hasattr(kind, "code"):
-            found.setdefault(kind.code, kind)
-        for code, inner in _kinds(kind).items():
-            found.setdefault(code, inner)
-    return found
+def _classes_by_code(base: type[BookingError]) -> dict[str, type[BookingError]]:
+    """Return the classes below `base`; of several with one code the first defined."""
+    classes: dict[str, type[BookingError]] = {}
+    for error_class in base.__subclasses__():
+        if hasattr(error_class, "code"):
+            classes.setdefault(error_class.code, error_class)
+        for code, subclass in _classes_by_code(error_class).items():
+            classes.setdefault(code, subclass)
+    return classes

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from booking_api.desk.counts.recount import NO_SUCH_EXAM, Recount
 from booking_api.desk.desk_context import DeskContext
-from booking_api.desk.errors import KEPT
+from booking_api.desk.errors import MAX_ERROR_CHARS
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.models import RecountRequest
 from hubspot_sync.background.backoff import backoff
@@ -74,6 +74,6 @@ class RecountQueue:
         wait = backoff(one.attempts + 1, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S)
         RecountRequest.objects.filter(id=one.id).update(
             attempts=one.attempts + 1,
-            last_error=reason[:KEPT],
+            last_error=reason[:MAX_ERROR_CHARS],
             next_attempt_at=self._desk_context.now() + wait,
         )

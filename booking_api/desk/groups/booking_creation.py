@@ -14,7 +14,12 @@ from typing import Final
 import structlog
 
 from booking_api.desk.desk_context import DeskContext
-from booking_api.desk.errors import IdempotencyKeyReused, NotServed, is_final, not_served
+from booking_api.desk.errors import (
+    DeskUnavailable,
+    IdempotencyKeyReused,
+    is_final_refusal,
+    unavailable_from,
+)
 from booking_api.desk.groups.decision_inputs import read_decision_inputs
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
@@ -59,7 +64,7 @@ def create_bookings(
             return
     for row in waiting:
         journal.postpone(
-            row, NotServed("HubSpot refused one seat after the other."), desk_context.now()
+            row, DeskUnavailable("HubSpot refused one seat after the other."), desk_context.now()
         )
     with lease.fenced():
         journal.save(lease, waiting, desk_context.now())
@@ -124,7 +129,7 @@ def _apply_outcome(desk_context: DeskContext, row: JournalEntry, outcome: Create
 def _may_still_arrive(row: JournalEntry, error: HubSpotError) -> bool:
     """Whether an earlier sending may still arrive: HubSpot's having no time for this one says
     nothing of that one. What HubSpot refuses for its content, it would refuse both times."""
-    return row.attempts > 0 and not is_final(error)
+    return row.attempts > 0 and not is_final_refusal(error)
 
 
 def _mark_written(row: JournalEntry, record_id: str) -> None:
@@ -137,8 +142,8 @@ def _explain_refusal(
     desk_context: DeskContext, row: JournalEntry, error: HubSpotError
 ) -> BookingError:
     """Return what to tell the student, as far as HubSpot says why it refuses this booking."""
-    if not is_final(error):
-        return not_served(error)
+    if not is_final_refusal(error):
+        return unavailable_from(error)
     if isinstance(error, NotFound) or error.category == "OBJECT_NOT_FOUND":
         if isinstance(error, Refused) and row.contact_id in error.ids:
             return ContactNotFound()

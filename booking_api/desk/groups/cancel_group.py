@@ -16,7 +16,7 @@ from typing import Any, Final
 import structlog
 
 from booking_api.desk.desk_context import DeskContext
-from booking_api.desk.errors import is_final, not_served
+from booking_api.desk.errors import is_final_refusal, unavailable_from
 from booking_api.desk.groups.credits_and_counts import charge_and_count
 from booking_api.desk.groups.decision import plan_or_refuse
 from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
@@ -91,12 +91,12 @@ def refuse_or_postpone(
     207, is certain only where it is a refusal."""
     said = "gone" if error is None else error.safe_text
     log.warning("booking_not_changed", entry=row.id, error=said)
-    if error is None or is_final(error):
+    if error is None or is_final_refusal(error):
         journal.refuse(row, InvalidRequest("HubSpot does not accept this change of the booking."))
     elif error.may_have_taken_effect or error.status in SUCCESS_STATUSES or row.attempts > 0:
         journal.postpone(row, error, desk_context.now())
     else:
-        journal.refuse(row, not_served(error))
+        journal.refuse(row, unavailable_from(error))
 
 
 def _plan_cancel(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from booking_api.desk.errors import Broken, not_served
+from booking_api.desk.errors import InternalError, unavailable_from
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.models import JournalEntry
 from booking_api.rules.errors import BookingError
@@ -23,8 +23,8 @@ def plan_or_refuse(row: JournalEntry, plan: Callable[[], None]) -> None:
         journal.refuse(row, refusal)
     except HubSpotError as error:
         log.warning("not_decided", entry=row.id, error=error.safe_text, status=error.status)
-        journal.refuse(row, not_served(error))
+        journal.refuse(row, unavailable_from(error))
     except Exception:
         # One request that nobody foresaw must not stop the others of its group.
         log.exception("not_decided", entry=row.id)
-        journal.refuse(row, Broken())
+        journal.refuse(row, InternalError())

@@ -148,7 +148,7 @@ def postpone(row: JournalEntry, error: Exception, now: datetime) -> None:
     """Look at the row again later, each time after a longer wait."""
     row.attempts += 1
     row.next_attempt_at = now + backoff(row.attempts, first_s=FIRST_RETRY_S, longest_s=MAX_RETRY_S)
-    row.last_error = errors.kept(error)
+    row.last_error = errors.storable_text(error)
 
 
 def read_unlisted_bookings(

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from booking_api.desk.errors import is_final, kept
+from booking_api.desk.errors import is_final_refusal, storable_text
 from booking_api.desk.journal.models import NoteState, OutboxNote
 from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.worker import Worker
@@ -115,9 +115,9 @@ class Outbox:
             outcome = outcomes[str(note.id)]
             if isinstance(outcome, Created):
                 self._mark(note, NoteState.SENT, note_id=outcome.record.id)
-            elif isinstance(outcome, NotCreated) and is_final(outcome.error):
+            elif isinstance(outcome, NotCreated) and is_final_refusal(outcome.error):
                 log.error("note_refused", note=note.id, error=outcome.error.safe_text)
-                self._mark(note, NoteState.REFUSED, last_error=kept(outcome.error))
+                self._mark(note, NoteState.REFUSED, last_error=storable_text(outcome.error))
             else:
                 note.perhaps_sent = note.perhaps_sent or not isinstance(outcome, NotCreated)
                 self._put_off(note, outcome.error)
@@ -131,7 +131,7 @@ class Outbox:
             perhaps_sent=note.perhaps_sent,
             attempts=note.attempts + 1,
             next_attempt_at=self._now() + wait,
-            last_error=kept(error),
+            last_error=storable_text(error),
         )
 
     def _mark(self, note: OutboxNote, state: NoteState, **changes: object) -> None:

@@ -21,7 +21,7 @@ from django.db import DatabaseError
 from django.db.models import Q
 
 from booking_api.desk.desk_context import DeskContext
-from booking_api.desk.errors import kept
+from booking_api.desk.errors import storable_text
 from booking_api.desk.events import CreditCorrected
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease, LeaseLost
@@ -76,13 +76,13 @@ def _review(desk_context: DeskContext, lease: HeldLease, due: Sequence[CreditRev
             else:
                 _put_off(one, "Something of this student's is unfinished.", desk_context.now())
         except HubSpotError as error:
-            _put_off(one, kept(error), desk_context.now())
+            _put_off(one, storable_text(error), desk_context.now())
         except (LeaseLost, DatabaseError):
             raise
         except Exception as error:
             # One contact that nobody foresaw must not keep the desk from all others.
             log.exception("review_failed", contact=one.subject_id)
-            _put_off(one, kept(error), desk_context.now())
+            _put_off(one, storable_text(error), desk_context.now())
 
 
 def should_be(
