@@ -200,7 +200,7 @@ class Desk:
         another process may be waiting for it."""
         waited_for = self._queue.waited_for
         if waited_for:
-            self._queue.look_up(waited_for)
+            self._queue.deliver_ended_elsewhere(waited_for)
         if len(self._jobs) == 0 and not (
             self.serves_callers and journal.has_work(self._desk_context.now())
         ):
@@ -315,7 +315,7 @@ class Desk:
         for row in JournalEntry.objects.filter(id__in=ids, state__in=UNFINISHED):
             journal.postpone(row, error, now)
             row.save(update_fields=("attempts", "next_attempt_at", "last_error"))
-        self._queue.look_up(ids)
+        self._queue.deliver_ended_elsewhere(ids)
 
     def _do_job(self, lease: HeldLease) -> bool:
         if len(self._jobs) == 0:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import structlog
 
-from booking_api.desk.counts.recount import ExamCount, Recount, upcoming_exam_ids
+from booking_api.desk.counts.recount import ExamCount, Recount, search_upcoming_exam_ids
 from booking_api.desk.counts.recount_queue import RecountQueue
 from booking_api.desk.desk import Desk
 from booking_api.desk.desk_context import DeskContext
@@ -64,7 +64,9 @@ class BookingDesk:
             deadline=Deadline.after(RECOUNT_TAKES_S), priority=Priority.BACKGROUND
         )
         types = [mock_type.value for mock_type in self.desk_context.profile.mock_types]
-        counts = self.recount.recount(upcoming_exam_ids(self.desk_context, types, context), context)
+        counts = self.recount.recount(
+            search_upcoming_exam_ids(self.desk_context, types, context), context
+        )
         self.recounts.request({one.exam_id for one in counts if one.error})
         return counts
 

@@ -19,7 +19,7 @@ from booking_api.api.envelope import answer
 from booking_api.api.openapi import answers
 from booking_api.api.validation import checked
 from booking_api.api.views.cron import NotFromElsewhere
-from booking_api.desk.counts.recount import ExamCount, no_answer, upcoming_exam_ids
+from booking_api.desk.counts.recount import ExamCount, all_unanswered, search_upcoming_exam_ids
 from booking_api.rules.errors import TooManyExams
 from hubspot_sync.errors import Unavailable
 from hubspot_sync.wire.call_context import CallContext, Priority
@@ -125,11 +125,11 @@ class SyncCapacityView(APIView):
         built = composition.services()
         if ids is None:
             types = [mock_type.value for mock_type in built.profile.mock_types]
-            ids = upcoming_exam_ids(built.booking.desk_context, types, context)
+            ids = search_upcoming_exam_ids(built.booking.desk_context, types, context)
             if not values["dry_run"]:
                 built.booking.review_credits(REVIEWED)
         counts = built.booking.recount.recount(ids, context, dry_run=values["dry_run"])
-        if no_answer(counts):
+        if all_unanswered(counts):
             raise Unavailable("HubSpot answered for none of the exams.")
         data = as_json(counts, dry_run=values["dry_run"])
         return answer(data, f"{len(counts)} mock exams were counted.")

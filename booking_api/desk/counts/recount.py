@@ -1,7 +1,7 @@
 """Counts, computed from complete reads of the bookings and from nothing else.
 
-Reading takes long and holds up nobody: it is done beside the desk. Only the correction is written by
-the desk, and only for exams it has not written for since the reading began; the others are read
+Reading takes long and holds up nobody: it is done beside the desk. Only the correction is written
+by the desk, and only for exams it has not written for since the reading began; the others are read
 again by the desk itself. An exam any part of which could not be read is reported and left alone: an
 unknown is never written as a zero.
 """
@@ -26,8 +26,8 @@ from hubspot_sync.reading.cache_families import exam_tag
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import together
 
-MOST_AT_ONCE: Final = 1_000
-"""As many exams as one association read takes (hubspot-facts, Associations)."""
+MAX_EXAMS_PER_READ: Final = 1_000
+"""One association read takes no more (hubspot-facts, Associations)."""
 NO_SUCH_EXAM: Final = "There is no such mock exam."
 
 log = structlog.get_logger(__name__)
@@ -67,45 +67,54 @@ class Recount:
         could not be read. Corrections are written unless `dry_run`."""
         ids = list(dict.fromkeys(exam_ids))
         counts: list[ExamCount] = []
-        for start in range(0, len(ids), MOST_AT_ONCE):
-            counts += self._slice(ids[start : start + MOST_AT_ONCE], context, dry_run=dry_run)
+        for start in range(0, len(ids), MAX_EXAMS_PER_READ):
+            counts += self._recount_slice(
+                ids[start : start + MAX_EXAMS_PER_READ], context, dry_run=dry_run
+            )
         return tuple(counts)
 
-    def _slice(
+    def _recount_slice(
         self, exam_ids: Sequence[str], context: CallContext, *, dry_run: bool
     ) -> list[ExamCount]:
         epoch = self._desk.epoch()
-        counts = count(self._desk_context, exam_ids, context)
-        if dry_run or not any(one.differs for one in counts.values()):
-            return [counts[id_] for id_ in exam_ids]
-        done = self._desk.run(lambda lease: self._correct(lease, counts, epoch, context))
+        counts = count_bookings(self._desk_context, exam_ids, context)
+        if dry_run or not any(count.differs for count in counts.values()):
+            return [counts[exam_id] for exam_id in exam_ids]
+        done = self._desk.run(lambda lease: self._correct_counts(lease, counts, epoch, context))
         try:
             corrected = done.result(timeout=context.deadline.remaining_s())
         except FutureTimeout:
             done.cancel()
-            return [_uncorrected(counts[id_], "The desk was busy.") for id_ in exam_ids]
+            return [
+                _mark_uncorrected(counts[exam_id], "The desk was busy.") for exam_id in exam_ids
+            ]
         except CancelledError:
-            return [_uncorrected(counts[id_], "The desk has ended.") for id_ in exam_ids]
+            return [
+                _mark_uncorrected(counts[exam_id], "The desk has ended.") for exam_id in exam_ids
+            ]
         except LeaseLost:
-            return [_uncorrected(counts[id_], "Another desk took over.") for id_ in exam_ids]
-        return [corrected[id_] for id_ in exam_ids]
+            return [
+                _mark_uncorrected(counts[exam_id], "Another desk took over.")
+                for exam_id in exam_ids
+            ]
+        return [corrected[exam_id] for exam_id in exam_ids]
 
-    def _correct(
+    def _correct_counts(
         self, lease: HeldLease, counts: Mapping[str, ExamCount], epoch: int, context: CallContext
     ) -> dict[str, ExamCount]:
         """Write the counts that differ; runs in the desk's thread, while nobody else writes. People
         wait behind it, so it does not wait for the background's share of the budget."""
         desk_context = self._desk_context
-        differing = [one.exam_id for one in counts.values() if one.differs]
+        differing = [count.exam_id for count in counts.values() if count.differs]
         written_since = journal.exams_written_since(epoch, differing)
-        fresh = count(
+        fresh = count_bookings(
             desk_context, sorted(written_since), desk_context.renew_for_calls(lease, context.meters)
         )
         corrected = {**counts, **fresh}
         totals = {
-            one.exam_id: one.actual
-            for one in corrected.values()
-            if one.differs and one.actual is not None
+            count.exam_id: count.actual
+            for count in corrected.values()
+            if count.differs and count.actual is not None
         }
         try:
             written = desk_context.writes.set_totals(
@@ -119,21 +128,21 @@ class Recount:
         finally:
             desk_context.invalidate_cache({exam_tag(exam_id) for exam_id in totals})
         for exam_id in totals:
-            one = corrected[exam_id]
+            count = corrected[exam_id]
             if exam_id in written.found:
-                log.info("count_corrected", exam=exam_id, stored=one.stored, actual=one.actual)
-                corrected[exam_id] = replace(one, updated=True)
+                log.info("count_corrected", exam=exam_id, stored=count.stored, actual=count.actual)
+                corrected[exam_id] = replace(count, updated=True)
             else:
                 error = written.unknown.get(exam_id)
                 reason = NO_SUCH_EXAM if error is None else error.message
-                corrected[exam_id] = replace(one, error=reason)
+                corrected[exam_id] = replace(count, error=reason)
         return corrected
 
 
-def count(
+def count_bookings(
     desk_context: DeskContext, exam_ids: Collection[str], context: CallContext
 ) -> dict[str, ExamCount]:
-    """Return each exam's count; two round trips, one call for a hundred bookings."""
+    """Return each exam's count by its id; two round trips, one call for a hundred bookings."""
     if len(exam_ids) == 0:
         return {}
     exams, links = together(
@@ -152,30 +161,34 @@ def count(
         try:
             exam = exams.answered(exam_id)
             links.answered(exam_id)
-            active = [id_ for id_ in booking_ids[exam_id] if states.answered(id_) == "active"]
+            active = sum(
+                states.answered(booking_id) == "active" for booking_id in booking_ids[exam_id]
+            )
         except HubSpotError as error:
             counts[exam_id] = ExamCount(exam_id=exam_id, error=error.message)
             continue
         if exam is None:
             counts[exam_id] = ExamCount(exam_id=exam_id, error=NO_SUCH_EXAM)
         else:
-            counts[exam_id] = ExamCount(exam_id=exam_id, exam=exam, actual=len(active))
+            counts[exam_id] = ExamCount(exam_id=exam_id, exam=exam, actual=active)
     return counts
 
 
-def upcoming_exam_ids(
+def search_upcoming_exam_ids(
     desk_context: DeskContext, mock_types: Collection[str], context: CallContext
 ) -> tuple[str, ...]:
-    """Return the exams of these types that may still be booked, by search: which there are, not
-    what is true of them. Raises HubSpotError."""
-    found = [desk_context.hubspot.active_exam_ids(one, context) for one in mock_types]
-    return tuple(dict.fromkeys(id_ for ids in found for id_ in ids))
+    """Return the ids of the exams of these types that may still be booked. A search is not current:
+    it says which exams there are, not what is true of them. Raises HubSpotError."""
+    found = [desk_context.hubspot.active_exam_ids(mock_type, context) for mock_type in mock_types]
+    return tuple(dict.fromkeys(exam_id for ids in found for exam_id in ids))
 
 
-def _uncorrected(one: ExamCount, reason: str) -> ExamCount:
-    return replace(one, error=reason) if one.differs else one
+def _mark_uncorrected(count: ExamCount, reason: str) -> ExamCount:
+    return replace(count, error=reason) if count.differs else count
 
 
-def no_answer(counts: Collection[ExamCount]) -> bool:
+def all_unanswered(counts: Collection[ExamCount]) -> bool:
     """Say whether HubSpot answered for none of them."""
-    return len(counts) > 0 and all(one.exam is None and one.error != NO_SUCH_EXAM for one in counts)
+    return len(counts) > 0 and all(
+        count.exam is None and count.error != NO_SUCH_EXAM for count in counts
+    )

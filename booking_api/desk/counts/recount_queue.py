@@ -18,12 +18,12 @@ from hubspot_sync.background.worker import Worker
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
 
-MOST_AT_ONCE: Final = 100
-PATIENCE_S: Final = 60.0
-CLAIMED_FOR: Final = timedelta(seconds=PATIENCE_S + 15)
-LOOK_AGAIN_S: Final = 5.0
+MAX_EXAMS_AT_ONCE: Final = 100
+DEADLINE_S: Final = 60.0
+CLAIM_DURATION: Final = timedelta(seconds=DEADLINE_S + 15)
+POLL_INTERVAL_S: Final = 5.0
 FIRST_RETRY_S: Final = 2.0
-LONGEST_RETRY_S: Final = 300.0
+MAX_RETRY_S: Final = 300.0
 
 
 class RecountQueue:
@@ -32,7 +32,7 @@ class RecountQueue:
     def __init__(self, desk_context: DeskContext, recount: Recount) -> None:
         self._desk_context = desk_context
         self._recount = recount
-        self.worker = Worker("recount", self.work, LOOK_AGAIN_S)
+        self.worker = Worker("recount", self.recount_due, POLL_INTERVAL_S)
 
     def request(self, exam_ids: Collection[str]) -> None:
         """Have these exams counted soon; durable with the transaction around it."""
@@ -40,21 +40,21 @@ class RecountQueue:
             journal.request_recounts(exam_ids, self._desk_context.now())
             transaction.on_commit(self.worker.wake)
 
-    def work(self) -> bool:
+    def recount_due(self) -> bool:
         """Count what is due, up to a hundred exams; say whether anything was."""
         claimed = self._claim()
         if len(claimed) == 0:
             return False
-        context = CallContext(deadline=Deadline.after(PATIENCE_S), priority=Priority.BACKGROUND)
-        counts = self._recount.recount([one.subject_id for one in claimed], context)
-        for one, counted in zip(claimed, counts, strict=True):
-            if counted.error in {"", NO_SUCH_EXAM}:
-                RecountRequest.objects.filter(id=one.id, version=one.version).delete()
-                RecountRequest.objects.filter(id=one.id).update(
+        context = CallContext(deadline=Deadline.after(DEADLINE_S), priority=Priority.BACKGROUND)
+        counts = self._recount.recount([request.subject_id for request in claimed], context)
+        for request, count in zip(claimed, counts, strict=True):
+            if count.error in {"", NO_SUCH_EXAM}:
+                RecountRequest.objects.filter(id=request.id, version=request.version).delete()
+                RecountRequest.objects.filter(id=request.id).update(
                     next_attempt_at=self._desk_context.now()
                 )
             else:
-                self._put_off(one, counted.error)
+                self._postpone(request, count.error)
         return True
 
     def _claim(self) -> list[RecountRequest]:
@@ -62,18 +62,18 @@ class RecountQueue:
         now = self._desk_context.now()
         due = RecountRequest.objects.filter(next_attempt_at__lte=now)
         return [
-            one
-            for one in due[:MOST_AT_ONCE]
+            request
+            for request in due[:MAX_EXAMS_AT_ONCE]
             if RecountRequest.objects.filter(
-                id=one.id, version=one.version, next_attempt_at=one.next_attempt_at
-            ).update(next_attempt_at=now + CLAIMED_FOR)
+                id=request.id, version=request.version, next_attempt_at=request.next_attempt_at
+            ).update(next_attempt_at=now + CLAIM_DURATION)
             == 1
         ]
 
-    def _put_off(self, one: RecountRequest, reason: str) -> None:
-        wait = backoff(one.attempts + 1, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S)
-        RecountRequest.objects.filter(id=one.id).update(
-            attempts=one.attempts + 1,
+    def _postpone(self, request: RecountRequest, reason: str) -> None:
+        wait = backoff(request.attempts + 1, first_s=FIRST_RETRY_S, longest_s=MAX_RETRY_S)
+        RecountRequest.objects.filter(id=request.id).update(
+            attempts=request.attempts + 1,
             last_error=reason[:MAX_ERROR_CHARS],
             next_attempt_at=self._desk_context.now() + wait,
         )

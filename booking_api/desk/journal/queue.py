@@ -22,8 +22,8 @@ from booking_api.desk.journal.requests import DeskRequest, fingerprint
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
-ANSWERING_TAKES_S: Final = 0.25
-"""What a request needs to send its answer before its deadline."""
+ANSWER_MARGIN_S: Final = 0.25
+"""The caller stops waiting so long before its deadline: it still has to send its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +42,35 @@ class _Caller:
 
 
 class Queue:
-    """One process's door to the journal. `now` is the wall clock; `arrived` is called once a row
-    is there, `ended_elsewhere` before callers hear of rows that another process has ended."""
+    """One process's door to the journal. `now` is the wall clock, aware; `on_arrival` is called
+    once a row is there, `on_ended_elsewhere` before callers hear of rows that another process has
+    ended."""
 
     def __init__(
         self,
         now: Callable[[], datetime],
-        arrived: Callable[[], None],
-        ended_elsewhere: Callable[[Sequence[JournalEntry]], None],
+        on_arrival: Callable[[], None],
+        on_ended_elsewhere: Callable[[Sequence[JournalEntry]], None],
     ) -> None:
         self._now = now
-        self._arrived = arrived
-        self._ended_elsewhere = ended_elsewhere
+        self._on_arrival = on_arrival
+        self._on_ended_elsewhere = on_ended_elsewhere
         self._lock = threading.Lock()
         self._callers: dict[int, list[_Caller]] = defaultdict(list)
 
-    def enter(self, asked: DeskRequest, key: str, deadline: Deadline) -> QueuePlace:
+    def enter(self, request: DeskRequest, key: str, deadline: Deadline) -> QueuePlace:
         """Put a request into the queue, or find the one its key belongs to.
 
         Raises IdempotencyKeyReused where that was another request.
         """
-        print_ = fingerprint(asked)
+        own_fingerprint = fingerprint(request)
         now = self._now()
         new = JournalEntry(
-            kind=asked.kind,
+            kind=request.kind,
             idempotency_key=key,
-            fingerprint=print_,
-            email=asked.pair.email,
-            request=asked.to_json(),
+            fingerprint=own_fingerprint,
+            email=request.pair.email,
+            request=request.to_json(),
             arrived_at=now,
             changed_at=now,
             wanted_until=now + timedelta(seconds=deadline.remaining_s()),
@@ -79,21 +80,23 @@ class Queue:
                 with transaction.atomic():
                     new.save(force_insert=True)
             except IntegrityError:
-                known = JournalEntry.objects.filter(idempotency_key=key).first()
+                earlier = JournalEntry.objects.filter(idempotency_key=key).first()
             else:
                 return QueuePlace(new, own=True)
-            if known is None:
+            if earlier is None:
                 continue  # its key has just been given free
-            # A key that somebody else was refused with is nobody's: or any stranger could use it up.
-            strange = known.state == EntryState.REFUSED and known.email != asked.pair.email
-            if known.fingerprint != print_ and not strange:
+            # A key somebody else was refused with is nobody's: or any stranger could use it up.
+            refused = earlier.state == EntryState.REFUSED
+            is_strangers = refused and earlier.email != request.pair.email
+            if earlier.fingerprint != own_fingerprint and not is_strangers:
                 raise errors.IdempotencyKeyReused
-            if known.state != EntryState.REFUSED:
-                return QueuePlace(known, own=False)
-            # Nothing came of it: the same request may be made anew, at the end of the queue. Whoever
-            # waits for the old row still finds it by its id. No caller can send a key with a blank.
-            JournalEntry.objects.filter(id=known.id, state=EntryState.REFUSED).update(
-                idempotency_key=f"refused {known.id}"
+            if not refused:
+                return QueuePlace(earlier, own=False)
+            # Nothing came of it: the same request may be made anew, at the end of the queue.
+            # Whoever waits for the old row still finds it by its id. No caller can send a key with
+            # a blank.
+            JournalEntry.objects.filter(id=earlier.id, state=EntryState.REFUSED).update(
+                idempotency_key=f"refused {earlier.id}"
             )
             new.pk = None
 
@@ -108,8 +111,8 @@ class Queue:
         with self._lock:
             self._callers[place.row.id].append(caller)
         try:
-            self._arrived()
-            caller.ended.wait(max(0.0, deadline.remaining_s() - ANSWERING_TAKES_S))
+            self._on_arrival()
+            caller.ended.wait(max(0.0, deadline.remaining_s() - ANSWER_MARGIN_S))
         finally:
             with self._lock:
                 self._callers[place.row.id].remove(caller)
@@ -117,7 +120,7 @@ class Queue:
                     del self._callers[place.row.id]
         if caller.row is not None:
             return caller.row
-        return self._last_look(place)
+        return self._withdraw(place)
 
     def meters_of(self, rows: Iterable[JournalEntry]) -> list[CallMeter]:
         """Return the meters of this process's callers who wait for these rows."""
@@ -140,15 +143,15 @@ class Queue:
                     caller.row = row
                     caller.ended.set()
 
-    def look_up(self, ids: Collection[int]) -> None:
+    def deliver_ended_elsewhere(self, ids: Collection[int]) -> None:
         """Deliver what the desks of other processes have ended."""
         # Read before the lock is taken: callers wait for it with a connection in their hands.
         ended = list(JournalEntry.objects.filter(id__in=ids, state__in=ENDED))
         if len(ended) > 0:
-            self._ended_elsewhere(ended)
+            self._on_ended_elsewhere(ended)
             self.deliver(ended)
 
-    def _last_look(self, place: QueuePlace) -> JournalEntry | None:
+    def _withdraw(self, place: QueuePlace) -> JournalEntry | None:
         """Take the row back if nobody has begun it; return it if it has ended meanwhile."""
         if place.own:
             JournalEntry.objects.filter(id=place.row.id, state=EntryState.QUEUED).update(
@@ -159,5 +162,5 @@ class Queue:
         ended = list(JournalEntry.objects.filter(id=place.row.id, state__in=ENDED))
         if len(ended) == 0:
             return None
-        self._ended_elsewhere(ended)
+        self._on_ended_elsewhere(ended)
         return ended[0]

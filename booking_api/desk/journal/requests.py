@@ -32,7 +32,7 @@ class CreateRequest:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            **_pair_json(self.pair),
+            **_pair_to_json(self.pair),
             "contact_id": self.contact_id,
             "mock_exam_id": self.mock_exam_id,
             "name": self.name,
@@ -42,15 +42,15 @@ class CreateRequest:
         }
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> CreateRequest:
+    def from_json(cls, stored: Mapping[str, Any]) -> CreateRequest:
         return cls(
-            pair=_pair(kept),
-            contact_id=kept["contact_id"],
-            mock_exam_id=kept["mock_exam_id"],
-            name=kept["name"],
-            exam_date=date.fromisoformat(kept["exam_date"]),
-            mock_type=kept["mock_type"],
-            fields=kept["fields"],
+            pair=_pair_from_json(stored),
+            contact_id=stored["contact_id"],
+            mock_exam_id=stored["mock_exam_id"],
+            name=stored["name"],
+            exam_date=date.fromisoformat(stored["exam_date"]),
+            mock_type=stored["mock_type"],
+            fields=stored["fields"],
         )
 
 
@@ -65,11 +65,13 @@ class CancelRequest:
     kind = RequestKind.CANCEL
 
     def to_json(self) -> dict[str, Any]:
-        return {**_pair_json(self.pair), "booking_id": self.booking_id, "reason": self.reason}
+        return {**_pair_to_json(self.pair), "booking_id": self.booking_id, "reason": self.reason}
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> CancelRequest:
-        return cls(pair=_pair(kept), booking_id=kept["booking_id"], reason=kept["reason"])
+    def from_json(cls, stored: Mapping[str, Any]) -> CancelRequest:
+        return cls(
+            pair=_pair_from_json(stored), booking_id=stored["booking_id"], reason=stored["reason"]
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,28 +86,30 @@ class UpdateRequest:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            **_pair_json(self.pair),
+            **_pair_to_json(self.pair),
             "booking_id": self.booking_id,
             "fields": dict(self.fields),
         }
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> UpdateRequest:
-        return cls(pair=_pair(kept), booking_id=kept["booking_id"], fields=kept["fields"])
+    def from_json(cls, stored: Mapping[str, Any]) -> UpdateRequest:
+        return cls(
+            pair=_pair_from_json(stored), booking_id=stored["booking_id"], fields=stored["fields"]
+        )
 
 
 DeskRequest = CreateRequest | CancelRequest | UpdateRequest
 
 
-def fingerprint(asked: DeskRequest) -> str:
-    """Return the same for the same request, however it was spelt."""
-    text = json.dumps([asked.kind, asked.to_json()], sort_keys=True, separators=(",", ":"))
+def fingerprint(request: DeskRequest) -> str:
+    """Return the same SHA-256, in hexadecimal, for the same request, however it was spelt."""
+    text = json.dumps([request.kind, request.to_json()], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _pair_json(pair: StudentPair) -> dict[str, str]:
+def _pair_to_json(pair: StudentPair) -> dict[str, str]:
     return {"student_id": pair.student_id, "email": pair.email}
 
 
-def _pair(kept: Mapping[str, Any]) -> StudentPair:
-    return StudentPair(student_id=kept["student_id"], email=kept["email"])
+def _pair_from_json(stored: Mapping[str, Any]) -> StudentPair:
+    return StudentPair(student_id=stored["student_id"], email=stored["email"])

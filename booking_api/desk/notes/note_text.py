@@ -13,12 +13,12 @@ from booking_api.desk.journal.models import JournalEntry, RequestKind
 
 
 def reference_of(row: JournalEntry) -> str:
-    """Return what no other note has, of this database or of one before it."""
+    """Return what no other note has, whether of this database or of an earlier one."""
     return hashlib.sha256(f"{row.id} {row.idempotency_key}".encode()).hexdigest()[:16]
 
 
 def note_body(row: JournalEntry) -> str:
-    """Return the note for a finished create or cancel."""
+    """Return the note for a finished create or cancel, as HTML."""
     answer: Mapping[str, Any] = row.answer
     if row.kind == RequestKind.CREATE:
         exam = answer["exam_details"]
@@ -38,5 +38,5 @@ def note_body(row: JournalEntry) -> str:
             "Reason": answer.get("reason", ""),
         }
         title = "Mock exam cancelled"
-    shown = [f"<b>{escape(name)}:</b> {escape(text)}" for name, text in lines.items() if text]
-    return "<br>".join([f"<b>{title}</b>", *shown, f"<i>Reference {reference_of(row)}</i>"])
+    rendered = [f"<b>{escape(name)}:</b> {escape(text)}" for name, text in lines.items() if text]
+    return "<br>".join([f"<b>{title}</b>", *rendered, f"<i>Reference {reference_of(row)}</i>"])

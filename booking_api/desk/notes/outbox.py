@@ -23,12 +23,13 @@ from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
 from hubspot_sync.writing.portal_writes import NewNote, PortalWrites
 
-MOST_AT_ONCE: Final = 100
-PATIENCE_S: Final = 30.0
-CLAIMED_FOR: Final = timedelta(seconds=PATIENCE_S + 30)
-LOOK_AGAIN_S: Final = 10.0
+MAX_PER_CALL: Final = 100
+"""HubSpot's batch (hubspot-facts, Objects)."""
+DEADLINE_S: Final = 30.0
+CLAIM_DURATION: Final = timedelta(seconds=DEADLINE_S + 30)
+POLL_INTERVAL_S: Final = 10.0
 FIRST_RETRY_S: Final = 2
-LONGEST_RETRY_S: Final = 900
+MAX_RETRY_S: Final = 900
 
 log = structlog.get_logger(__name__)
 
@@ -42,17 +43,17 @@ class Outbox:
         self._writes = writes
         self._evidence = evidence
         self._now = now
-        self.worker = Worker("outbox", self.work, LOOK_AGAIN_S)
+        self.worker = Worker("outbox", self.send_due, POLL_INTERVAL_S)
 
-    def work(self) -> bool:
+    def send_due(self) -> bool:
         """Send the notes that are due, up to a hundred; say whether any were."""
         claimed = self._claim()
         if len(claimed) == 0:
             return False
-        context = CallContext(deadline=Deadline.after(PATIENCE_S), priority=Priority.BACKGROUND)
-        to_send = self._not_sent_yet(claimed, context)
+        context = CallContext(deadline=Deadline.after(DEADLINE_S), priority=Priority.BACKGROUND)
+        to_send = self._mark_those_on_timelines(claimed, context)
         if len(to_send) > 0:
-            self._take_outcomes(to_send, self._sent(to_send, context))
+            self._apply_outcomes(to_send, self._send(to_send, context))
         return True
 
     def _claim(self) -> list[OutboxNote]:
@@ -61,23 +62,26 @@ class Outbox:
         now = self._now()
         due = OutboxNote.objects.filter(
             state__in=(NoteState.WAITING, NoteState.SENDING), next_attempt_at__lte=now
-        ).order_by("id")[:MOST_AT_ONCE]
+        ).order_by("id")[:MAX_PER_CALL]
         claimed = []
         for note in due:
             note.perhaps_sent = note.perhaps_sent or note.state == NoteState.SENDING
-            taken = OutboxNote.objects.filter(
+            updated = OutboxNote.objects.filter(
                 id=note.id, state=note.state, next_attempt_at=note.next_attempt_at
             ).update(
                 state=NoteState.SENDING,
                 perhaps_sent=note.perhaps_sent,
-                next_attempt_at=now + CLAIMED_FOR,
+                next_attempt_at=now + CLAIM_DURATION,
             )
-            if taken == 1:
+            if updated == 1:
                 claimed.append(note)
         return claimed
 
-    def _not_sent_yet(self, notes: Sequence[OutboxNote], context: CallContext) -> list[OutboxNote]:
-        """Look for those that were perhaps sent; return the rest."""
+    def _mark_those_on_timelines(
+        self, notes: Sequence[OutboxNote], context: CallContext
+    ) -> list[OutboxNote]:
+        """Look on the timelines for those that were perhaps sent, and mark what is found as sent;
+        return the notes to be sent. One whose timeline cannot be read is postponed."""
         doubtful = {note.contact_id for note in notes if note.perhaps_sent}
         if len(doubtful) == 0:
             return list(notes)
@@ -85,18 +89,18 @@ class Outbox:
         to_send = []
         for note in notes:
             try:
-                seen = timelines.answered(note.contact_id) if note.perhaps_sent else None
+                timeline = timelines.answered(note.contact_id) if note.perhaps_sent else None
             except HubSpotError as error:
-                self._put_off(note, error)
+                self._postpone(note, error)
                 continue
-            same = [one.id for one in seen or () if note.reference in one.body]
+            same = [there.id for there in timeline or () if note.reference in there.body]
             if same:
-                self._mark(note, NoteState.SENT, note_id=same[0])
+                self._update(note, NoteState.SENT, note_id=same[0])
             else:
                 to_send.append(note)
         return to_send
 
-    def _sent(
+    def _send(
         self, notes: Sequence[OutboxNote], context: CallContext
     ) -> Mapping[str, CreateOutcome]:
         new = [
@@ -106,26 +110,26 @@ class Outbox:
         try:
             return self._writes.create_notes(new, context)
         except HubSpotError as error:  # how to link them could not be learnt: nothing was sent
-            return {one.key: NotCreated(error) for one in new}
+            return {new_note.key: NotCreated(error) for new_note in new}
 
-    def _take_outcomes(
+    def _apply_outcomes(
         self, notes: Sequence[OutboxNote], outcomes: Mapping[str, CreateOutcome]
     ) -> None:
         for note in notes:
             outcome = outcomes[str(note.id)]
             if isinstance(outcome, Created):
-                self._mark(note, NoteState.SENT, note_id=outcome.record.id)
+                self._update(note, NoteState.SENT, note_id=outcome.record.id)
             elif isinstance(outcome, NotCreated) and is_final_refusal(outcome.error):
                 log.error("note_refused", note=note.id, error=outcome.error.safe_text)
-                self._mark(note, NoteState.REFUSED, last_error=storable_text(outcome.error))
+                self._update(note, NoteState.REFUSED, last_error=storable_text(outcome.error))
             else:
                 note.perhaps_sent = note.perhaps_sent or not isinstance(outcome, NotCreated)
-                self._put_off(note, outcome.error)
+                self._postpone(note, outcome.error)
 
-    def _put_off(self, note: OutboxNote, error: HubSpotError) -> None:
+    def _postpone(self, note: OutboxNote, error: HubSpotError) -> None:
         log.warning("note_not_sent", note=note.id, error=error.safe_text)
-        wait = backoff(note.attempts + 1, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S)
-        self._mark(
+        wait = backoff(note.attempts + 1, first_s=FIRST_RETRY_S, longest_s=MAX_RETRY_S)
+        self._update(
             note,
             NoteState.WAITING,
             perhaps_sent=note.perhaps_sent,
@@ -134,5 +138,5 @@ class Outbox:
             last_error=storable_text(error),
         )
 
-    def _mark(self, note: OutboxNote, state: NoteState, **changes: object) -> None:
+    def _update(self, note: OutboxNote, state: NoteState, **changes: object) -> None:
         OutboxNote.objects.filter(id=note.id).update(state=state, **changes)

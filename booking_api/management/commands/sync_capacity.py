@@ -30,7 +30,7 @@ from typing_extensions import override
 
 from booking_api import composition
 from booking_api.api.views.capacity import as_json
-from booking_api.desk.counts.recount import ExamCount, no_answer, upcoming_exam_ids
+from booking_api.desk.counts.recount import ExamCount, all_unanswered, search_upcoming_exam_ids
 from booking_api.management import running_server
 from booking_api.management.output import rendered
 from hubspot_sync.errors import HubSpotError
@@ -68,7 +68,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             counts = counted(options)
-            if no_answer(counts):
+            if all_unanswered(counts):
                 raise CommandError(
                     f"HubSpot could not be asked: {counts[0].error}", returncode=COULD_NOT_ASK
                 )
@@ -106,7 +106,7 @@ def counted(options: dict[str, Any]) -> tuple[ExamCount, ...]:
     ids = options["exam"]
     if ids is None:
         types = types_of(built.profile, options["type"])
-        ids = upcoming_exam_ids(built.booking.desk_context, types, context)
+        ids = search_upcoming_exam_ids(built.booking.desk_context, types, context)
     counts: list[ExamCount] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
