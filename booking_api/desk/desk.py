@@ -34,7 +34,7 @@ from booking_api.desk.journal.lease import HeldLease, LeaseKeeper, LeaseLost
 from booking_api.desk.journal.models import UNFINISHED, EntryState, JournalEntry, RequestKind
 from booking_api.desk.journal.queue import Queue
 from booking_api.desk.journal.requests import DeskRequest
-from booking_api.desk.repair.credit_reconciliation import overtaken, review
+from booking_api.desk.repair.credit_reconciliation import request_checks, review_due_credits
 from booking_api.desk.repair.recovery import recover
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
@@ -261,7 +261,7 @@ class Desk:
             if len(rows) > 0:
                 self._serve(partial(serve, desk_context, lease, rows), rows)
                 done = True
-        return self._do_job(lease) or review(desk_context, lease) > 0 or done
+        return self._do_job(lease) or review_due_credits(desk_context, lease) > 0 or done
 
     def _recover(self, lease: HeldLease, now: datetime) -> bool:
         """Take up again what is due; say whether anything was. What has failed several times goes
@@ -277,7 +277,7 @@ class Desk:
     def _finish(self, lease: HeldLease) -> None:
         while self._recover(lease, self._desk_context.now()):
             pass
-        while review(self._desk_context, lease) > 0:
+        while review_due_credits(self._desk_context, lease) > 0:
             pass
 
     def _serve(
@@ -291,7 +291,7 @@ class Desk:
         try:
             serve(self._queue.meters_of(rows))
         except LeaseLost:
-            overtaken(self._desk_context, rows)
+            request_checks(self._desk_context, rows)
             raise
         except DatabaseError:
             raise  # the journal has what was begun

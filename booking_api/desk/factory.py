@@ -19,15 +19,16 @@ from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
 
-LEARNING_TAKES_S = 10.0
-RECOUNT_TAKES_S = 300.0
+LEARNING_DEADLINE_S = 10.0
+RECOUNT_DEADLINE_S = 300.0
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BookingDesk:
-    """One process's part in booking. Its threads start when they are first needed, or together."""
+    """One process's part in booking. Its threads start when they are first needed, or all at once
+    by `start`."""
 
     desk_context: DeskContext
     desk: Desk
@@ -45,7 +46,7 @@ class BookingDesk:
         for worker in self.workers:
             worker.start()
         try:
-            context = CallContext(deadline=Deadline.after(LEARNING_TAKES_S))
+            context = CallContext(deadline=Deadline.after(LEARNING_DEADLINE_S))
             self.desk_context.writes.learn_link_types(context)
             self.desk_context.evidence.learn_own_app(context)
         except HubSpotError as error:  # the first create asks again
@@ -57,22 +58,22 @@ class BookingDesk:
             worker.close()
 
     def recount_upcoming(self) -> tuple[ExamCount, ...]:
-        """Count all exams that may still be booked, and correct what is stored; those that could
-        not be counted are asked for again. Raises HubSpotError where it is not known which there
-        are."""
+        """Count the bookings of all exams that may still be booked, and correct the stored counts.
+        Recounts are requested of those that could not be counted. Raises HubSpotError where it is
+        not known which exams there are."""
         context = CallContext(
-            deadline=Deadline.after(RECOUNT_TAKES_S), priority=Priority.BACKGROUND
+            deadline=Deadline.after(RECOUNT_DEADLINE_S), priority=Priority.BACKGROUND
         )
         types = [mock_type.value for mock_type in self.desk_context.profile.mock_types]
         counts = self.recount.recount(
             search_upcoming_exam_ids(self.desk_context, types, context), context
         )
-        self.recounts.request({one.exam_id for one in counts if one.error})
+        self.recounts.request({count.exam_id for count in counts if count.error})
         return counts
 
     def review_credits(self, since: timedelta) -> int:
-        """Have the credits compared with the journal that were written lately: a person may have
-        changed one at the same moment. Return of how many contacts."""
+        """Ask for a review of the credits that were written lately, within `since`: a person may
+        have changed one at the same moment. Return the number of contacts."""
         now = self.desk_context.now()
         contacts = journal.contacts_charged_since(now - since)
         journal.request_reviews(contacts, now, now, overtaken=False)
@@ -82,8 +83,8 @@ class BookingDesk:
     def prune(self) -> int:
         """Delete what ended longer than `retention_days` ago from the journal; return how many
         entries. A request that comes again with the key of one is then a new one."""
-        kept = timedelta(days=self.desk_context.config.retention_days)
-        return journal.prune(self.desk_context.now() - kept)
+        retention = timedelta(days=self.desk_context.config.retention_days)
+        return journal.prune(self.desk_context.now() - retention)
 
     def exams_of_bookings(self, record_ids: Collection[str]) -> Mapping[str, str]:
         """Return what the journal knows: booking record id to exam id."""

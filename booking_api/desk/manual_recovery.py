@@ -1,4 +1,4 @@
-"""Finishing by hand: everything that is waiting is due now, and what became of it is told.
+"""Finishing by hand: everything that is waiting is made due now, and what became of it reported.
 
 A running server does the same by itself; this is for an operator who will not wait for the next
 attempt, or who has no server running.
@@ -27,14 +27,14 @@ from booking_api.desk.journal.models import (
 )
 from hubspot_sync.wire.deadlines import Deadline
 
-BETWEEN_LOOKS_S: Final = 0.2
+POLL_INTERVAL_S: Final = 0.2
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PendingWork:
-    """What is waiting to be done; rows by id."""
+    """What is waiting to be done: the ids of rows."""
 
     entries: frozenset[int]
     notes: frozenset[int]
@@ -42,14 +42,14 @@ class PendingWork:
     reviews: frozenset[int]
 
     @property
-    def nothing(self) -> bool:
+    def is_empty(self) -> bool:
         return not (self.entries or self.notes or self.recounts or self.reviews)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecoveryReport:
-    """What was waiting at the beginning, what ended of it, and what is still waiting. `desk_was_busy`
-    says that the lease was not to be had."""
+    """What was waiting at the beginning, what ended of it, and what is still waiting.
+    `desk_was_busy` says that the lease was not to be had."""
 
     found: PendingWork
     left: PendingWork
@@ -61,10 +61,10 @@ class RecoveryReport:
 
     @property
     def finished(self) -> bool:
-        return self.left.nothing
+        return self.left.is_empty
 
 
-def waiting() -> PendingWork:
+def read_pending_work() -> PendingWork:
     """Return what is waiting now."""
     return PendingWork(
         entries=_ids(JournalEntry, state__in=UNFINISHED),
@@ -77,8 +77,9 @@ def waiting() -> PendingWork:
 def make_due(
     entries: Collection[int], notes: Collection[int], now: datetime, recounts: Collection[int] = ()
 ) -> None:
-    """Let these rows be looked at now, where nobody is at it. A note that is being sent is whose
-    claim it is; and a credit review is not due before the desk it is about has fallen silent."""
+    """Let these rows be looked at now, given by their ids, where nobody is at work on them. A note
+    that is being sent stays with whoever has claimed it; and a credit review is never hurried: it
+    must not begin before the desk it is about has fallen silent."""
     JournalEntry.objects.filter(id__in=entries, state__in=UNFINISHED).update(next_attempt_at=None)
     OutboxNote.objects.filter(id__in=notes, state=NoteState.WAITING).update(next_attempt_at=now)
     RecountRequest.objects.filter(id__in=recounts).update(next_attempt_at=now)
@@ -87,35 +88,36 @@ def make_due(
 def finish_by_hand(
     booking: BookingDesk, deadline: Deadline, pause: Callable[[float], object]
 ) -> RecoveryReport:
-    """Finish what is waiting, until nothing is or the deadline has passed."""
-    found = waiting()
+    """Finish what is waiting, until nothing is or the deadline has passed. `pause` waits so many
+    seconds."""
+    found = read_pending_work()
     make_due(found.entries, found.notes, booking.desk_context.now(), found.recounts)
-    busy = not _journal_finished(booking, deadline)
+    busy = not _finish_journal(booking, deadline)
     for worker in booking.workers:
         worker.wake()
-    while not waiting().nothing and deadline.remaining_s() > 0:
-        pause(BETWEEN_LOOKS_S)
-        busy = not _journal_finished(booking, deadline)
-    return _report(found, busy=busy)
+    while not read_pending_work().is_empty and deadline.remaining_s() > 0:
+        pause(POLL_INTERVAL_S)
+        busy = not _finish_journal(booking, deadline)
+    return _build_report(found, busy=busy)
 
 
-def _journal_finished(booking: BookingDesk, deadline: Deadline) -> bool:
-    """Have the desk finish what is due; say whether it came to it."""
-    done = booking.desk.finish()
+def _finish_journal(booking: BookingDesk, deadline: Deadline) -> bool:
+    """Have the desk finish what is due; return whether it had the lease to do so."""
+    finished = booking.desk.finish()
     try:
-        done.result(timeout=max(0.0, deadline.remaining_s()))
+        finished.result(timeout=max(0.0, deadline.remaining_s()))
     except FutureTimeout:
-        return not done.cancel()
+        return not finished.cancel()
     except LeaseLost as error:
         log.warning("lease_lost", error=str(error))
         return False
     return True
 
 
-def _report(found: PendingWork, *, busy: bool) -> RecoveryReport:
+def _build_report(found: PendingWork, *, busy: bool) -> RecoveryReport:
     entries = JournalEntry.objects.filter(id__in=found.entries).order_by("id")
     notes = OutboxNote.objects.filter(id__in=found.notes)
-    left = waiting()
+    left = read_pending_work()
     return RecoveryReport(
         found=found,
         left=left,

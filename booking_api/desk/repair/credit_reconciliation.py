@@ -1,10 +1,10 @@
 """Credits compared with the journal, where somebody else may have written at the same time.
 
-A credit is an absolute value that no unique key guards. Two things can go wrong, neither of which
-can be kept from happening, and both show in the contact's history:
+A credit is an absolute value that no unique key guards. Two things can go wrong; neither can be
+prevented, and both show in the contact's history:
 - A person changes a credit between our reading and our writing it: the change is overwritten.
 - A desk that was paused between its check and its call wakes after another has taken over, and puts
-  an old balance over a newer one.
+  an old balance over a newer review.
 What should be is added up from the planned changes of the journal and the edits of others.
 """
 
@@ -31,10 +31,11 @@ from hubspot_sync.errors import HubSpotError
 from hubspot_sync.reading.cache_families import contact_tag
 from hubspot_sync.writing.authoritative_reads import Balance, CreditHistory
 
-MOST_AT_ONCE: Final = 50
+MAX_CONTACTS_AT_ONCE: Final = 50
+"""As many as one call reads with their histories."""
 FIRST_RETRY_S: Final = 5.0
-LONGEST_RETRY_S: Final = 300.0
-THE_LAST_PERIOD: Final = timedelta(days=1)
+MAX_RETRY_S: Final = 300.0
+JOURNAL_PERIOD: Final = timedelta(days=1)
 
 log = structlog.get_logger(__name__)
 
@@ -48,14 +49,17 @@ class PlannedChange:
     seen_at: datetime
 
 
-def review(desk_context: DeskContext, lease: HeldLease) -> int:
-    """Do the reviews that are due, as many as one call reads; return how many. Raises LeaseLost."""
-    due = list(CreditReview.objects.filter(next_attempt_at__lte=desk_context.now())[:MOST_AT_ONCE])
+def review_due_credits(desk_context: DeskContext, lease: HeldLease) -> int:
+    """Do the reviews that are due, as many as one call reads; return how many were due. Raises
+    LeaseLost."""
+    due = list(
+        CreditReview.objects.filter(next_attempt_at__lte=desk_context.now())[:MAX_CONTACTS_AT_ONCE]
+    )
     if len(due) == 0:
         return 0
-    contact_ids = {one.subject_id for one in due}
+    contact_ids = {review.subject_id for review in due}
     try:
-        _review(desk_context, lease, due)
+        _review_contacts(desk_context, lease, due)
     except LeaseLost:
         # Whoever has taken over may have written since: what was mended here may be older.
         journal.request_reviews(contact_ids, desk_context.now(), desk_context.now(), overtaken=True)
@@ -63,61 +67,65 @@ def review(desk_context: DeskContext, lease: HeldLease) -> int:
     return len(due)
 
 
-def _review(desk_context: DeskContext, lease: HeldLease, due: Sequence[CreditReview]) -> None:
-    contact_ids = {one.subject_id for one in due}
+def _review_contacts(
+    desk_context: DeskContext, lease: HeldLease, due: Sequence[CreditReview]
+) -> None:
+    contact_ids = {review.subject_id for review in due}
     histories = desk_context.evidence.credit_histories(
         contact_ids, desk_context.renew_for_calls(lease)
     )
-    for one in due:
+    for review in due:
         try:
-            history = histories.answered(one.subject_id)
-            if history is None or _mended(desk_context, lease, one, history):
-                CreditReview.objects.filter(id=one.id, version=one.version).delete()
+            history = histories.answered(review.subject_id)
+            if history is None or _reconcile_contact(desk_context, lease, review, history):
+                CreditReview.objects.filter(id=review.id, version=review.version).delete()
             else:
-                _put_off(one, "Something of this student's is unfinished.", desk_context.now())
+                _postpone(review, "Something of this student's is unfinished.", desk_context.now())
         except HubSpotError as error:
-            _put_off(one, storable_text(error), desk_context.now())
+            _postpone(review, storable_text(error), desk_context.now())
         except (LeaseLost, DatabaseError):
             raise
         except Exception as error:
             # One contact that nobody foresaw must not keep the desk from all others.
-            log.exception("review_failed", contact=one.subject_id)
-            _put_off(one, storable_text(error), desk_context.now())
+            log.exception("review_failed", contact=review.subject_id)
+            _postpone(review, storable_text(error), desk_context.now())
 
 
-def should_be(
+def expected_balance(
     current: int,
     balances: Sequence[Balance],
     changes: Sequence[PlannedChange],
     *,
     overtaken: bool = False,
 ) -> int:
-    """Return the balance that all planned changes and all edits of others leave.
+    """Return the balance in which all planned changes and all edits of others have their part.
 
-    `balances` are the history, `changes` the journal's, both oldest first. Ours count as the change
-    they are, all others as they stand. Only where a desk was `overtaken` is a balance of ours that
-    was made already an old one put back; else another part of this school's software has set it.
+    `balances` are the history, `changes` the journal's, both oldest first. A balance of our own to
+    which the next planned change led counts as that change. Where a desk was `overtaken`, one to
+    which an earlier planned change led was put back late, and counts for nothing. Every other
+    balance stands as it is: somebody else has set it, perhaps another part of our own software.
     """
     if len(changes) == 0:
         return current
-    ours = _own_source(balances, changes)
+    own_source = _find_own_source(balances, changes)
     expected, done = changes[0].before, 0
     for balance in balances:
-        own = balance.source == ours
+        own = balance.source == own_source
         if balance.at <= changes[0].seen_at:
             continue
         if own and done < len(changes) and balance.value == changes[done].after:
             expected += changes[done].after - changes[done].before
             done += 1
-        elif own and overtaken and balance.value in {one.after for one in changes[:done]}:
+        elif own and overtaken and balance.value in {change.after for change in changes[:done]}:
             continue
         else:
             expected = balance.value
     return expected
 
 
-def _own_source(balances: Sequence[Balance], changes: Sequence[PlannedChange]) -> str | None:
-    """Return the app most of the planned changes were made by: that is us."""
+def _find_own_source(balances: Sequence[Balance], changes: Sequence[PlannedChange]) -> str | None:
+    """Return the source, as HubSpot's history names it, of most of the planned changes: that is us.
+    None where the history shows none of them."""
     made_by = Counter(
         balance.source
         for change in changes
@@ -127,57 +135,58 @@ def _own_source(balances: Sequence[Balance], changes: Sequence[PlannedChange]) -
     return made_by.most_common(1)[0][0] if made_by else None
 
 
-def _mended(
-    desk_context: DeskContext, lease: HeldLease, one: CreditReview, history: CreditHistory
+def _reconcile_contact(
+    desk_context: DeskContext, lease: HeldLease, review: CreditReview, history: CreditHistory
 ) -> bool:
-    """Write what should be where it is not; return False where that cannot be told yet."""
-    own = JournalEntry.objects.filter(
+    """Write the balances that should be where they are not. Return False, having written nothing,
+    where that cannot be told yet."""
+    written = JournalEntry.objects.filter(
         Q(state__in=UNFINISHED) | Q(state=EntryState.DONE),
-        contact_id=one.subject_id,
-        changed_at__gt=desk_context.now() - THE_LAST_PERIOD,
+        contact_id=review.subject_id,
+        changed_at__gt=desk_context.now() - JOURNAL_PERIOD,
     ).exclude(credit_property="")
-    rows = list(own.order_by("contact_seen_at", "id"))
+    rows = list(written.order_by("contact_seen_at", "id"))
     if any(row.state in UNFINISHED for row in rows):
         return False
     contact = history.seen.contact
     for name in {row.credit_property for row in rows}:
-        expected = should_be(
+        expected = expected_balance(
             contact.credits[name],
             history.balances[name],
-            [change for row in rows if (change := _planned(row, name)) is not None],
-            overtaken=one.overtaken,
+            [change for row in rows if (change := _planned_change(row, name)) is not None],
+            overtaken=review.overtaken,
         )
         if expected != contact.credits[name]:
             log.error("credit_mended", contact=contact.id, credit=name, to=expected)
-            written = desk_context.writes.set_credits(
+            outcome = desk_context.writes.set_credits(
                 {contact.id: (name, expected)}, desk_context.renew_for_calls(lease)
             )
             desk_context.invalidate_cache([contact_tag(contact.id)])
             lease.renew()
-            written.require_complete()
+            outcome.require_complete()
             desk_context.notify(CreditCorrected(credit_property=name))
     return True
 
 
-def _planned(row: JournalEntry, name: str) -> PlannedChange | None:
+def _planned_change(row: JournalEntry, name: str) -> PlannedChange | None:
     before, after, seen_at = row.credit_before, row.credit_after, row.contact_seen_at
     if row.credit_property != name or before is None or after is None or seen_at is None:
         return None
     return PlannedChange(before, after, seen_at)
 
 
-def _put_off(one: CreditReview, reason: str, now: datetime) -> None:
-    one.attempts += 1
-    wait = backoff(one.attempts, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S)
-    CreditReview.objects.filter(id=one.id, version=one.version).update(
-        attempts=one.attempts,
+def _postpone(review: CreditReview, reason: str, now: datetime) -> None:
+    review.attempts += 1
+    wait = backoff(review.attempts, first_s=FIRST_RETRY_S, longest_s=MAX_RETRY_S)
+    CreditReview.objects.filter(id=review.id, version=review.version).update(
+        attempts=review.attempts,
         last_error=reason,
         next_attempt_at=now + wait,
     )
 
 
-def overtaken(desk_context: DeskContext, rows: Collection[JournalEntry]) -> None:
-    """Ask for everything to be looked at that a desk which has lost its lease may have written."""
+def request_checks(desk_context: DeskContext, rows: Collection[JournalEntry]) -> None:
+    """Ask for reviews and recounts of all that a desk which has lost its lease may have written."""
     now = desk_context.now()
     contacts = {row.contact_id for row in rows if row.contact_id}
     journal.request_reviews(contacts, now, now, overtaken=True)

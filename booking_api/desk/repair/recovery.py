@@ -1,7 +1,7 @@
 """Finish what the journal shows unfinished: roll forward only, and never write before looking.
 
-- Did the create happen? The booking is looked up by its unique key. Found, it is gone on with; not
-  there, it is created with the same key, so that a sending that is still on its way is refused.
+- Did the create happen? The booking is looked up by its unique key. If it is there, it is gone on
+  with; if not, it is created with the same key, so that a sending still on its way is refused.
 - Was the credit written? The contact's history tells: a value as planned, by an app, since the
   contact was read for the plan. If not, the plan is made anew from what the credit is now.
 - Did the cancel happen? The booking says; if not, it is sent again. An update is absolute: it is

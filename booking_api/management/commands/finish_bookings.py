@@ -129,7 +129,7 @@ def age_of(row: JournalEntry) -> str:
 
 def sentences_of(report: RecoveryReport) -> list[str]:
     found, left = report.found, report.left
-    if found.nothing and left.nothing:
+    if found.is_empty and left.is_empty:
         return ["Nothing was unfinished."]
     sentences = [
         f"Journal: {len(report.ended)} finished, {len(left.entries)} still unfinished.",

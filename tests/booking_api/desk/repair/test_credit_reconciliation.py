@@ -9,7 +9,7 @@ import pytest
 
 from booking_api import composition
 from booking_api.desk.journal.models import CreditReview
-from booking_api.desk.repair.credit_reconciliation import PlannedChange, should_be
+from booking_api.desk.repair.credit_reconciliation import PlannedChange, expected_balance
 from hubspot_sync.writing.authoritative_reads import Balance
 from tests.api import Api
 from tests.builders import Portal
@@ -67,28 +67,28 @@ def test_what_others_did_counts(
 ) -> None:
     current = history[-1].value if changes else 7
 
-    assert should_be(current, history, changes) == expected
+    assert expected_balance(current, history, changes) == expected
 
 
 def test_an_old_balance_put_back_by_an_overtaken_desk_counts_for_nothing() -> None:
     history = [person(5, 0), ours(4, 11), ours(3, 21), ours(4, 25)]
 
-    assert should_be(4, history, [BOOKED, BOOKED_AGAIN], overtaken=True) == 3
-    assert should_be(4, history, [BOOKED, BOOKED_AGAIN]) == 4
+    assert expected_balance(4, history, [BOOKED, BOOKED_AGAIN], overtaken=True) == 3
+    assert expected_balance(4, history, [BOOKED, BOOKED_AGAIN]) == 4
 
 
 def test_a_mended_balance_stays_as_it_is() -> None:
     mended = [person(5, 0), ours(4, 11), ours(3, 21), ours(4, 25), ours(3, 40)]
 
-    assert should_be(3, mended, [BOOKED, BOOKED_AGAIN], overtaken=True) == 3
-    assert should_be(3, mended, [BOOKED, BOOKED_AGAIN]) == 3
+    assert expected_balance(3, mended, [BOOKED, BOOKED_AGAIN], overtaken=True) == 3
+    assert expected_balance(3, mended, [BOOKED, BOOKED_AGAIN]) == 3
 
 
 def test_a_cancel_that_follows_is_no_old_balance() -> None:
     history = [person(5, 0), ours(4, 11), ours(3, 21), ours(4, 31)]
     changes = [BOOKED, BOOKED_AGAIN, CANCELLED]
 
-    assert should_be(4, history, changes, overtaken=True) == 4
+    assert expected_balance(4, history, changes, overtaken=True) == 4
 
 
 @pytest.mark.django_db(transaction=True)
