@@ -10,7 +10,8 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -88,6 +89,7 @@ class Composition:
         self.clocks = REAL_TIME
         self._lock = threading.Lock()
         self._services: Services | None = None
+        self._serves_callers = True
         self._observers: list[CallObserver] = []
         self._webhook_observers = EventObservers()
         self._desk_observers: list[DeskObserver] = []
@@ -125,6 +127,18 @@ class Composition:
                 self._services = self._build()
             return self._services
 
+    @contextmanager
+    def command_services(self) -> Iterator[Services]:
+        """Inside the block, this process's services are a command's beside a server: the desk does
+        its own jobs and serves no caller. They are closed at the end."""
+        self.close()
+        self._serves_callers = False
+        try:
+            yield self.services()
+        finally:
+            self.close()
+            self._serves_callers = True
+
     def close(self) -> None:
         """Close connections and threads; the next use builds anew."""
         with self._lock:
@@ -153,8 +167,11 @@ class Composition:
         )
         cached = cached_portal(profile, client, hubspot, settings.CACHE, self.clocks)
         cached.cache.invalidation.observe(note_invalidation)
-        booking = booking_desk(
-            profile, client, hubspot, cached, self.clocks, self._notify_desk_observers
+        booking = build_booking_desk(
+            desk_context(
+                profile, client, hubspot, cached, self.clocks, self._notify_desk_observers
+            ),
+            serves_callers=self._serves_callers,
         )
         return Services(
             pid=os.getpid(),
@@ -202,36 +219,35 @@ def cached_portal(
     )
 
 
-def booking_desk(
+def desk_context(
     profile: PortalProfile,
     client: HubSpotClient,
     hubspot: PortalReads,
     cached: CachedPortal,
     clocks: Clocks,
     notify: DeskObserver,
-) -> BookingDesk:
+) -> DeskContext:
     link_types = AssociationTypes(profile, client.transport)
-    return build_booking_desk(
-        DeskContext(
-            profile=profile,
-            hubspot=hubspot,
-            evidence=AuthoritativeReads(
-                profile,
-                client.batch,
-                partial(own_app_id, client.transport, settings.HUBSPOT.token),
-            ),
-            writes=PortalWrites(profile, client.batch, link_types),
-            cache=cached.cache,
-            fan_out=client.fan_outs[Priority.PEOPLE],
-            config=settings.DESK,
-            now=clocks.now,
-            notify=notify,
-        )
+    return DeskContext(
+        profile=profile,
+        hubspot=hubspot,
+        evidence=AuthoritativeReads(
+            profile,
+            client.batch,
+            partial(own_app_id, client.transport, settings.HUBSPOT.token),
+        ),
+        writes=PortalWrites(profile, client.batch, link_types),
+        cache=cached.cache,
+        fan_out=client.fan_outs[Priority.PEOPLE],
+        config=settings.DESK,
+        now=clocks.now,
+        notify=notify,
     )
 
 
 _composition = Composition()
 services = _composition.services
+command_services = _composition.command_services
 observe_calls = _composition.observe_calls
 observe_webhooks = _composition.observe_webhooks
 observe_desk = _composition.observe_desk

@@ -85,11 +85,24 @@ class _Job:
 
 
 class Desk:
-    """One process's desk; its thread starts at first use."""
+    """One process's desk; its thread starts at first use.
 
-    def __init__(self, desk_context: DeskContext, keeper: LeaseKeeper | None = None) -> None:
+    `after_serving` is called once rows were served: notes and recounts may be waiting. Without
+    `serves_callers` it does jobs alone, for a command beside a server: what is written for a caller
+    must be invalidated in the cache that caller reads, and a cache may be its process's own.
+    """
+
+    def __init__(
+        self,
+        desk_context: DeskContext,
+        *,
+        after_serving: Callable[[], None],
+        serves_callers: bool = True,
+    ) -> None:
         self._desk_context = desk_context
-        self._keeper = keeper or LeaseKeeper(LEASE_NAME, desk_context.config.lease_duration)
+        self._after_serving = after_serving
+        self._serves_callers = serves_callers
+        self._keeper = LeaseKeeper(LEASE_NAME, desk_context.config.lease_duration)
         # The cache may be this process's own, and whoever ended a row could not reach it.
         self._queue = Queue(
             desk_context.now, self.wake, lambda rows: desk_context.invalidate_cache(tags_of(rows))
@@ -99,11 +112,6 @@ class Desk:
         self._stopping = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
-        self.after_serving: Callable[[], None] = lambda: None
-        """Called once rows were served: notes and recounts may be waiting."""
-        self.serves_callers = True
-        """False for a command beside a server, which does jobs alone: what is written for a caller
-        must be forgotten by the cache that caller reads, and a cache may be its process's own."""
 
     # For callers --------------------------------------------------------------------------------
 
@@ -202,7 +210,7 @@ class Desk:
         if waited_for:
             self._queue.deliver_ended_elsewhere(waited_for)
         if len(self._jobs) == 0 and not (
-            self.serves_callers and journal.has_work(self._desk_context.now())
+            self._serves_callers and journal.has_work(self._desk_context.now())
         ):
             return TurnOutcome.IDLE
         lease = self._keeper.acquire()
@@ -250,7 +258,7 @@ class Desk:
 
     def _one_round(self, lease: HeldLease) -> bool:
         """Do some of everything there is; say whether there was anything."""
-        if not self.serves_callers:
+        if not self._serves_callers:
             return self._do_job(lease)
         desk_context = self._desk_context
         now = desk_context.now()
@@ -303,7 +311,7 @@ class Desk:
             self._desk_context.notify(GroupServed.from_rows(rows, recovery=recovery))
         self._queue.deliver(rows)
         if len(rows) > 0:
-            self.after_serving()
+            self._after_serving()
 
     def _set_aside(self, rows: Sequence[JournalEntry], error: Exception) -> None:
         """A group that fails in a way nobody foresaw must not come back at once and for ever: what

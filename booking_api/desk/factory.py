@@ -91,18 +91,17 @@ class BookingDesk:
         return journal.exams_of_bookings(record_ids)
 
 
-def build_booking_desk(desk_context: DeskContext) -> BookingDesk:
+def build_booking_desk(desk_context: DeskContext, *, serves_callers: bool = True) -> BookingDesk:
     """Return a desk that has started nothing."""
-    outbox = Outbox(desk_context.writes, desk_context.evidence, desk_context.now)
-    desk = Desk(desk_context)
-    recount = Recount(desk_context, desk)
-    recounts = RecountQueue(desk_context, recount)
 
-    def served() -> None:
+    def wake_workers() -> None:
         outbox.worker.wake()
         recounts.worker.wake()
 
-    desk.after_serving = served
+    outbox = Outbox(desk_context.writes, desk_context.evidence, desk_context.now)
+    desk = Desk(desk_context, after_serving=wake_workers, serves_callers=serves_callers)
+    recount = Recount(desk_context, desk)
+    recounts = RecountQueue(desk_context, recount)
     return BookingDesk(
         desk_context=desk_context, desk=desk, recount=recount, recounts=recounts, outbox=outbox
     )

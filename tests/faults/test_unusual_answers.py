@@ -235,20 +235,20 @@ def test_what_another_process_booked_is_seen_in_a_cache_it_cannot_reach(
     desk: Desk, portal: Portal, settings: Settings
 ) -> None:
     alice, exam = portal.student("alice"), portal.exam()
-    services = composition.services()
-    assert desk.api.get(LIST, **alice.pair).data["bookings"] == []
-    own_cache = composition.cached_portal(
-        services.profile, services.client, services.hubspot, settings.CACHE, desk.clock.clocks
-    )
-    other = replace(services.booking.desk_context, cache=own_cache.cache)
-    services.booking.desk.serves_callers = False
-    elsewhere = build_booking_desk(other)
-    elsewhere.desk.start()
+    with composition.command_services() as services:  # its own desk serves nobody
+        assert desk.api.get(LIST, **alice.pair).data["bookings"] == []
+        own_cache = composition.cached_portal(
+            services.profile, services.client, services.hubspot, settings.CACHE, desk.clock.clocks
+        )
+        elsewhere = build_booking_desk(
+            replace(services.booking.desk_context, cache=own_cache.cache)
+        )
+        elsewhere.desk.start()
 
-    booked = create(desk.api, alice, exam)
-    shown = desk.api.get(LIST, **alice.pair).data
-    elsewhere.close()
-    own_cache.cache.close()
+        booked = create(desk.api, alice, exam)
+        shown = desk.api.get(LIST, **alice.pair).data
+        elsewhere.close()
+        own_cache.cache.close()
 
     assert booked.status == 201
     assert [one["id"] for one in shown["bookings"]] == [booked.data["booking_record_id"]]

@@ -5,8 +5,8 @@ are waiting, counts the exams that are to be counted. A running server does all 
 later; this does it now, beside the server or without one. With `--prune` it also deletes what ended
 longer than JOURNAL_RETENTION_DAYS ago.
 
-Exit code 0: nothing is left unfinished. 1: something is; the last error of each is shown. 2: HubSpot
-could not be reached, and nothing was tried.
+Exit code 0: nothing is left unfinished. 1: something is; the last error of each is shown. 2:
+HubSpot could not be reached, and nothing was tried.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from rich.table import Table
 from typing_extensions import override
 
 from booking_api import composition
+from booking_api.composition import Services
 from booking_api.desk.journal.models import JournalEntry
 from booking_api.desk.manual_recovery import RecoveryReport, finish_by_hand
 from booking_api.management import running_server
@@ -32,7 +33,7 @@ from booking_api.ops.health import hubspot_answers
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
 
-SOMETHING_LEFT, COULD_NOT_ASK = 1, 2
+EXIT_SOMETHING_LEFT, EXIT_COULD_NOT_ASK = 1, 2
 DEFAULT_WAIT_S = 60.0
 
 
@@ -54,25 +55,21 @@ class Command(BaseCommand):
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
-        booking = composition.services().booking
-        booking.desk.serves_callers = False
-        deadline = Deadline.after(options["wait"])
-        try:
+        with composition.command_services() as services:
+            deadline = Deadline.after(options["wait"])
             if not hubspot_answers(CallContext(deadline=deadline, priority=Priority.BACKGROUND)):
                 raise CommandError(
-                    "HubSpot cannot be reached; nothing was tried.", returncode=COULD_NOT_ASK
+                    "HubSpot cannot be reached; nothing was tried.", returncode=EXIT_COULD_NOT_ASK
                 )
-            report = finish_by_hand(booking, deadline, threading.Event().wait)
-            pruned = booking.prune() if options["prune"] else None
-            families = changed(report)
+            report = finish_by_hand(services.booking, deadline, threading.Event().wait)
+            pruned = services.booking.prune() if options["prune"] else None
+            families = changed_families(report, services)
             told = (
                 "" if not families else running_server.told(options, settings.CRON_SECRET, families)
             )
-        finally:
-            composition.close()
         self._print(report, told, pruned, machine=options["json"])
         if not report.finished:
-            sys.exit(SOMETHING_LEFT)
+            sys.exit(EXIT_SOMETHING_LEFT)
 
     def _print(
         self, report: RecoveryReport, told: str, pruned: int | None, *, machine: bool
@@ -83,7 +80,7 @@ class Command(BaseCommand):
             return
         if report.ended or report.unfinished:
             self.stdout.write(rendered(table_of(report)))
-        for sentence in sentences_of(report):
+        for sentence in summary_of(report):
             self.stdout.write(sentence)
         if told:
             self.stdout.write(told)
@@ -91,10 +88,10 @@ class Command(BaseCommand):
             self.stdout.write(f"{pruned} old entries deleted.")
 
 
-def changed(report: RecoveryReport) -> list[str]:
-    """Return the cache's families that may show what was before."""
+def changed_families(report: RecoveryReport, services: Services) -> list[str]:
+    """Return the names of the cache families that may still show what was before."""
     if report.ended or report.found.reviews:
-        return [family.name for family in composition.services().cached.cache.catalogue]
+        return [family.name for family in services.cached.cache.catalogue]
     return ["exams"] if report.found.recounts else []
 
 
@@ -127,7 +124,7 @@ def age_of(row: JournalEntry) -> str:
     return f"{(timezone.now() - row.arrived_at).total_seconds():.0f} s"
 
 
-def sentences_of(report: RecoveryReport) -> list[str]:
+def summary_of(report: RecoveryReport) -> list[str]:
     found, left = report.found, report.left
     if found.is_empty and left.is_empty:
         return ["Nothing was unfinished."]
@@ -135,8 +132,10 @@ def sentences_of(report: RecoveryReport) -> list[str]:
         f"Journal: {len(report.ended)} finished, {len(left.entries)} still unfinished.",
         f"Notes: {report.notes_sent} sent, {report.notes_refused} refused by HubSpot, "
         f"{len(left.notes)} still waiting.",
-        f"Recounts: {len(found.recounts - left.recounts)} done, {len(left.recounts)} still waiting.",
-        f"Credit reviews: {len(found.reviews - left.reviews)} done, {len(left.reviews)} still waiting.",
+        f"Recounts: {len(found.recounts - left.recounts)} done, "
+        f"{len(left.recounts)} still waiting.",
+        f"Credit reviews: {len(found.reviews - left.reviews)} done, "
+        f"{len(left.reviews)} still waiting.",
     ]
     if report.desk_was_busy:
         sentences.append("Another desk held the lease all the time; it may be at work on these.")

@@ -1,7 +1,7 @@
 """`manage.py sync_capacity`: are the stored counts of exams what their bookings say? Corrects them.
 
-Exit code 0: all were counted. 1: some exams are not known, or their correction could not be written.
-2: HubSpot could not be reached.
+Exit code 0: all were counted. 1: some exams are not known, or their correction could not be
+written. 2: HubSpot could not be reached.
 
     manage.py sync_capacity                    every upcoming exam of every type
     manage.py sync_capacity --type clinical    of one type
@@ -30,6 +30,7 @@ from typing_extensions import override
 
 from booking_api import composition
 from booking_api.api.views.capacity import as_json
+from booking_api.composition import Services
 from booking_api.desk.counts.recount import ExamCount, all_unanswered, search_upcoming_exam_ids
 from booking_api.management import running_server
 from booking_api.management.output import rendered
@@ -38,11 +39,11 @@ from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
 
-SOME_UNKNOWN, COULD_NOT_ASK = 1, 2
-PATIENCE_S = 3600.0
-AT_ONCE = 500
+EXIT_SOME_UNKNOWN, EXIT_COULD_NOT_ASK = 1, 2
+DEADLINE_S = 3600.0
+EXAMS_PER_STEP = 500
 """Half of what one association read takes: a long run shows where it is, for one call more."""
-MOST_SHOWN = 50
+MAX_EXAMS_LISTED = 50
 RECORD_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
@@ -67,22 +68,22 @@ class Command(BaseCommand):
     @override
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            counts = counted(options)
-            if all_unanswered(counts):
-                raise CommandError(
-                    f"HubSpot could not be asked: {counts[0].error}", returncode=COULD_NOT_ASK
-                )
-            told = ""
-            if any(one.updated for one in counts):
-                told = running_server.told(options, settings.CRON_SECRET, ["exams"])
+            with composition.command_services() as services:
+                counts = recount_exams(services, options)
+                if all_unanswered(counts):
+                    raise CommandError(
+                        f"HubSpot could not be asked: {counts[0].error}",
+                        returncode=EXIT_COULD_NOT_ASK,
+                    )
+                told = ""
+                if any(count.updated for count in counts):
+                    told = running_server.told(options, settings.CRON_SECRET, ["exams"])
         except HubSpotError as error:
             sentence = f"HubSpot could not be asked: {error.message}"
-            raise CommandError(sentence, returncode=COULD_NOT_ASK) from error
-        finally:
-            composition.close()
+            raise CommandError(sentence, returncode=EXIT_COULD_NOT_ASK) from error
         self._print(counts, told, options)
-        if any(one.error for one in counts):
-            sys.exit(SOME_UNKNOWN)
+        if any(count.error for count in counts):
+            sys.exit(EXIT_SOME_UNKNOWN)
 
     def _print(self, counts: Sequence[ExamCount], told: str, options: dict[str, Any]) -> None:
         data = as_json(counts, dry_run=options["dry_run"])
@@ -97,29 +98,27 @@ class Command(BaseCommand):
             self.stdout.write(told)
 
 
-def counted(options: dict[str, Any]) -> tuple[ExamCount, ...]:
-    """Count the exams asked for and have them corrected; raise HubSpotError where not even which
-    exams there are could be learnt."""
-    built = composition.services()
-    built.booking.desk.serves_callers = False
-    context = CallContext(deadline=Deadline.after(PATIENCE_S), priority=Priority.BACKGROUND)
+def recount_exams(services: Services, options: dict[str, Any]) -> tuple[ExamCount, ...]:
+    """Count the exams asked for, and correct their counts unless it is a dry run. Raises
+    HubSpotError where it could not be learnt which exams there are."""
+    context = CallContext(deadline=Deadline.after(DEADLINE_S), priority=Priority.BACKGROUND)
     ids = options["exam"]
     if ids is None:
-        types = types_of(built.profile, options["type"])
-        ids = search_upcoming_exam_ids(built.booking.desk_context, types, context)
+        types = types_of(services.profile, options["type"])
+        ids = search_upcoming_exam_ids(services.booking.desk_context, types, context)
     counts: list[ExamCount] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
         *columns,
         TimeElapsedColumn(),
         console=Console(stderr=True),
-        disable=options["json"] or len(ids) <= AT_ONCE,
+        disable=options["json"] or len(ids) <= EXAMS_PER_STEP,
     ) as progress:
         task = progress.add_task("exams", total=len(ids))
-        for start in range(0, len(ids), AT_ONCE):
-            some = ids[start : start + AT_ONCE]
-            counts += built.booking.recount.recount(some, context, dry_run=options["dry_run"])
-            progress.advance(task, len(some))
+        for start in range(0, len(ids), EXAMS_PER_STEP):
+            step = ids[start : start + EXAMS_PER_STEP]
+            counts += services.booking.recount.recount(step, context, dry_run=options["dry_run"])
+            progress.advance(task, len(step))
     return tuple(counts)
 
 
@@ -134,31 +133,31 @@ def types_of(profile: PortalProfile, wanted: str | None) -> list[str]:
 
 
 def table_of(counts: Sequence[ExamCount]) -> Table:
-    """Return every exam of few, and of many those that differ or are not known."""
-    few = len(counts) <= MOST_SHOWN
-    shown = [one for one in counts if few or one.differs or one.error]
+    """Return a table of the exams: of more than MAX_EXAMS_LISTED only those that differ, or that are
+    not known."""
+    few = len(counts) <= MAX_EXAMS_LISTED
+    listed = [count for count in counts if few or count.differs or count.error]
     table = Table(title="Stored counts and the bookings themselves")
     for heading in ("exam", "date", "type"):
         table.add_column(heading)
     for heading in ("stored", "actual", "change"):
         table.add_column(heading, justify="right")
-    for one in shown:
-        table.add_row(
-            *cells_of(one), style="red" if one.error else "yellow" if one.differs else None
-        )
-    if len(shown) < len(counts):
-        table.caption = f"{len(counts) - len(shown)} exams whose count is right are not listed."
+    for count in listed:
+        style = "red" if count.error else "yellow" if count.differs else None
+        table.add_row(*cells_of(count), style=style)
+    if len(listed) < len(counts):
+        table.caption = f"{len(counts) - len(listed)} exams whose count is right are not listed."
     return table
 
 
-def cells_of(one: ExamCount) -> tuple[str, str, str, str, str, str]:
-    if one.exam is None or one.actual is None:
-        return one.exam_id, "", one.error, "", "unknown", "not changed"
-    change = f"{one.actual - one.stored:+d}" if one.differs else "0"
-    if one.error:
-        change = f"not written: {one.error}"
-    day = "" if one.exam.exam_date is None else one.exam.exam_date.isoformat()
-    return one.exam_id, day, one.exam.mock_type, str(one.stored), str(one.actual), change
+def cells_of(count: ExamCount) -> tuple[str, str, str, str, str, str]:
+    if count.exam is None or count.actual is None:
+        return count.exam_id, "", count.error, "", "unknown", "not changed"
+    change = f"{count.actual - count.stored:+d}" if count.differs else "0"
+    if count.error:
+        change = f"not written: {count.error}"
+    day = "" if count.exam.exam_date is None else count.exam.exam_date.isoformat()
+    return count.exam_id, day, count.exam.mock_type, str(count.stored), str(count.actual), change
 
 
 def sentence_of(summary: dict[str, int], *, dry_run: bool) -> str:
