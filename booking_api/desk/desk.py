@@ -45,13 +45,13 @@ LOOK_FOR_LEFT_WORK_S: Final = 5.0
 AFTER_A_FAILURE_S: Final = 1.0
 STOP_WITHIN_S: Final = 20.0
 
-LONGEST_TURN_S: Final = 2.0
+MAX_TURN_S: Final = 2.0
 LET_OTHERS_S: Final = 0.05
-TRIED_TOGETHER: Final = 3
+MAX_ATTEMPTS_TOGETHER: Final = 3
 
 T = TypeVar("T")
 Serve = Callable[[DeskContext, HeldLease, Sequence[JournalEntry], Collection[CallMeter]], None]
-LINES: Final[tuple[tuple[RequestKind, Serve], ...]] = (
+SERVING_ORDER: Final[tuple[tuple[RequestKind, Serve], ...]] = (
     (RequestKind.CANCEL, serve_cancels),
     (RequestKind.UPDATE, serve_updates),
     (RequestKind.CREATE, serve_creates),
@@ -61,7 +61,8 @@ log = structlog.get_logger(__name__)
 
 
 class TurnOutcome(Enum):
-    """What became of a turn: nothing to do, everything done, or more to do when others had theirs."""
+    """What became of a turn: there was nothing to do, everything was done, or it was cut short for
+    other processes and there is more to do."""
 
     IDLE = "idle"
     WORKED = "worked"
@@ -69,18 +70,17 @@ class TurnOutcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """What became of a request: the contract's `data`. `replayed` says that an earlier request with
-    this key did it."""
+class DeskAnswer:
+    """The contract's `data` for a request that was carried out. `replayed` says that an earlier
+    request with this key did it."""
 
     data: dict[str, Any]
-    key: str
     replayed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    do: Callable[[HeldLease], Any]
+    work: Callable[[HeldLease], Any]
     future: Future[Any]
 
 
@@ -116,36 +116,37 @@ class Desk:
     # For callers --------------------------------------------------------------------------------
 
     def submit(
-        self, asked: DeskRequest, key: str, deadline: Deadline, meter: CallMeter
-    ) -> Answered:
+        self, request: DeskRequest, key: str, deadline: Deadline, meter: CallMeter
+    ) -> DeskAnswer:
         """Have a request served, and wait for it until its deadline.
 
         Raises the refusal; RequestInProgress where another request with this key is at work; and
         OutcomeUnknown where the own one is, and its outcome could not be learnt in time.
         """
-        place = self._queue.enter(asked, key, deadline)
+        place = self._queue.enter(request, key, deadline)
         row = self._queue.wait(place, deadline, meter)
         if row is None:
             raise errors.OutcomeUnknown() if place.own else errors.RequestInProgress()
         if row.state == EntryState.REFUSED:
             raise errors.from_json(row.answer)
-        return Answered(row.answer, key, replayed=not place.own)
+        return DeskAnswer(row.answer, replayed=not place.own)
 
-    def run(self, do: Callable[[HeldLease], T]) -> Future[T]:
-        """Have something done in the desk's own thread while it holds the lease; what comes when
-        the desk has ended is cancelled."""
+    def run(self, work: Callable[[HeldLease], T]) -> Future[T]:
+        """Have `work` done in the desk's own thread while it holds the lease. Return its future,
+        which is cancelled where the desk has ended."""
         future: Future[T] = Future()
         with self._starting:
             if self._stopping.is_set():
                 future.cancel()
                 return future
-            self._jobs.append(_Job(do, future))
+            self._jobs.append(_Job(work, future))
         self.wake()
         return future
 
     def finish(self) -> Future[None]:
-        """Have this process finish all that was begun, and do the credit reviews that are due."""
-        return self.run(self._finish)
+        """Have this process finish what is unfinished, and do the credit reviews, as far as they
+        are due."""
+        return self.run(self._finish_due)
 
     def epoch(self) -> int:
         """Return the epoch of the desk at work now, or of the last one."""
@@ -216,12 +217,12 @@ class Desk:
         lease = self._keeper.acquire()
         if lease is None:
             return TurnOutcome.IDLE
-        # One taken over and not yet made safe is let expire: the next one must be as careful.
+        # Left to expire where taking over did not end: the next holder must be as careful.
         may_give_back = not lease.taken_over
         try:
             if not may_give_back:
                 may_give_back = self._take_over(lease)
-            return self._work(lease)
+            return self._run_rounds(lease)
         except LeaseLost:
             log.warning("lease_lost", epoch=lease.epoch)
             return TurnOutcome.WORKED
@@ -230,8 +231,9 @@ class Desk:
                 lease.give_back()
 
     def _take_over(self, lease: HeldLease) -> bool:
-        """Wait until the former holder can no longer be sending, and have looked at again what it
-        may have written: it was perhaps only paused. False where this process ends meanwhile."""
+        """Wait until the former holder, perhaps only paused, can no longer be sending; then make
+        due what it left unfinished, and request checks of what it may have written. Return False
+        where this process ends meanwhile."""
         desk_context = self._desk_context
         log.warning("lease_taken_over", epoch=lease.epoch)
         desk_context.notify(LeaseTakenOver(epoch=lease.epoch))
@@ -248,54 +250,56 @@ class Desk:
         journal.request_recounts(exams, now)
         return True
 
-    def _work(self, lease: HeldLease) -> TurnOutcome:
-        turn, until = TurnOutcome.IDLE, Deadline.after(LONGEST_TURN_S)
-        while not self._stopping.is_set() and self._one_round(lease):
+    def _run_rounds(self, lease: HeldLease) -> TurnOutcome:
+        """Do rounds until nothing is left, this process ends, or MAX_TURN_S are over."""
+        turn, until = TurnOutcome.IDLE, Deadline.after(MAX_TURN_S)
+        while not self._stopping.is_set() and self._run_round(lease):
             turn = TurnOutcome.WORKED
             if until.passed:
                 return TurnOutcome.CUT
         return turn
 
-    def _one_round(self, lease: HeldLease) -> bool:
+    def _run_round(self, lease: HeldLease) -> bool:
         """Do some of everything there is; say whether there was anything."""
         if not self._serves_callers:
-            return self._do_job(lease)
+            return self._run_next_job(lease)
         desk_context = self._desk_context
         now = desk_context.now()
         journal.refuse_expired(now)
-        done = self._recover(lease, now)
-        for kind, serve in LINES:
+        done = self._recover_due(lease, now)
+        for kind, serve in SERVING_ORDER:
             rows = journal.read_next_group([kind], desk_context.now())
             if len(rows) > 0:
-                self._serve(partial(serve, desk_context, lease, rows), rows)
+                self._serve_rows(partial(serve, desk_context, lease, rows), rows)
                 done = True
-        return self._do_job(lease) or review_due_credits(desk_context, lease) > 0 or done
+        return self._run_next_job(lease) or review_due_credits(desk_context, lease) > 0 or done
 
-    def _recover(self, lease: HeldLease, now: datetime) -> bool:
-        """Take up again what is due; say whether anything was. What has failed several times goes
-        by itself, so that it holds up no other."""
+    def _recover_due(self, lease: HeldLease, now: datetime) -> bool:
+        """Take up again what is due; say whether anything was. A row that has failed several times
+        goes by itself, so that it holds up no other."""
         desk_context = self._desk_context
         due = journal.read_unfinished(now)
-        stubborn = [row for row in due if row.attempts >= TRIED_TOGETHER]
+        stubborn = [row for row in due if row.attempts >= MAX_ATTEMPTS_TOGETHER]
         groups = [[row for row in due if row not in stubborn], *([row] for row in stubborn)]
         for rows in groups:
-            self._serve(partial(recover, desk_context, lease, rows), rows, recovery=True)
+            self._serve_rows(partial(recover, desk_context, lease, rows), rows, recovery=True)
         return len(due) > 0
 
-    def _finish(self, lease: HeldLease) -> None:
-        while self._recover(lease, self._desk_context.now()):
+    def _finish_due(self, lease: HeldLease) -> None:
+        while self._recover_due(lease, self._desk_context.now()):
             pass
         while review_due_credits(self._desk_context, lease) > 0:
             pass
 
-    def _serve(
+    def _serve_rows(
         self,
         serve: Callable[[Collection[CallMeter]], None],
         rows: Sequence[JournalEntry],
         *,
         recovery: bool = False,
     ) -> None:
-        """Serve rows and let their callers go, whatever happens."""
+        """Serve rows and deliver what became of them. Where serving fails, the rows are set aside;
+        LeaseLost and DatabaseError are raised."""
         try:
             serve(self._queue.meters_of(rows))
         except LeaseLost:
@@ -314,8 +318,8 @@ class Desk:
             self._after_serving()
 
     def _set_aside(self, rows: Sequence[JournalEntry], error: Exception) -> None:
-        """A group that fails in a way nobody foresaw must not come back at once and for ever: what
-        was not begun is refused, what was is looked at again later."""
+        """Refuse what was not begun, and postpone what was: a group that fails in a way nobody
+        foresaw must not come back at once and for ever."""
         ids, now = [row.id for row in rows], self._desk_context.now()
         JournalEntry.objects.filter(id__in=ids, state=EntryState.QUEUED).update(
             state=EntryState.REFUSED, changed_at=now, answer=errors.to_json(errors.InternalError())
@@ -325,14 +329,15 @@ class Desk:
             row.save(update_fields=("attempts", "next_attempt_at", "last_error"))
         self._queue.deliver_ended_elsewhere(ids)
 
-    def _do_job(self, lease: HeldLease) -> bool:
+    def _run_next_job(self, lease: HeldLease) -> bool:
+        """Do the job that has waited longest; say whether there was one."""
         if len(self._jobs) == 0:
             return False
         job = self._jobs.popleft()
         if not job.future.set_running_or_notify_cancel():
             return True
         try:
-            job.future.set_result(job.do(lease))
+            job.future.set_result(job.work(lease))
         except LeaseLost as error:
             job.future.set_exception(error)
             raise

@@ -37,7 +37,7 @@ from booking_api.api.throttling import (
 )
 from booking_api.api.validation import checked, checked_query
 from booking_api.api.views.mock_exams import known_mock_type
-from booking_api.desk.desk import Answered
+from booking_api.desk.desk import DeskAnswer
 from booking_api.desk.journal.requests import (
     CancelRequest,
     CreateRequest,
@@ -188,7 +188,7 @@ class BookingViewSet(StudentViewSet):
             raise BookingNotFound
 
 
-def served(request: Request, asked: DeskRequest, key: str | None = None) -> Answered:
+def served(request: Request, asked: DeskRequest, key: str | None = None) -> DeskAnswer:
     """Have the desk serve a request; raise its refusal, which names the key to ask again with."""
     context = context_of(request)
     own_key = key if key is not None else uuid.uuid4().hex
