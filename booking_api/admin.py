@@ -1,8 +1,8 @@
 """The booking desk in Django's admin: what it has done, what is waiting, and why.
 
-Who may view the rows sees them; nobody changes them. Holders of `booking_api.finish_bookings` may have
-the desk look at something now instead of at its next attempt. Lists show ids alone; what names a
-person is in the details.
+Who may view the rows sees them; nobody changes them. Holders of `booking_api.finish_bookings` may
+have the desk look at something now instead of at its next attempt. Lists show ids alone; what names
+a person is in the details.
 """
 
 from __future__ import annotations
@@ -32,39 +32,41 @@ from booking_api.desk.journal.models import (
 from booking_api.desk.manual_recovery import make_due
 from cache_layer.admin import ReadOnly
 
-MAY_FINISH = "booking_api.finish_bookings"
-FAILING = ("last_error", admin.EmptyFieldListFilter)
-IN_SECONDS = timedelta(minutes=2)
+FINISH_PERMISSION = "booking_api.finish_bookings"
+FAILING_FILTER = ("last_error", admin.EmptyFieldListFilter)
+MAX_AGE_IN_SECONDS = timedelta(minutes=2)
+"""Younger ages are told in seconds, older ones in words."""
 
 
-def in_words(age: timedelta) -> str:
+def format_age(age: timedelta) -> str:
     """Return an age as a person reads it."""
-    if age < IN_SECONDS:
+    if age < MAX_AGE_IN_SECONDS:
         return f"{max(0.0, age.total_seconds()):.0f} s"
     now = timezone.now()
     return timesince(now - age, now)
 
 
-def since(moment: datetime) -> str:
-    return in_words(timezone.now() - moment)
+def format_age_since(moment: datetime) -> str:
+    return format_age(timezone.now() - moment)
 
 
-def as_text(value: Any) -> SafeString:
+def render_json(value: Any) -> SafeString:
     return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False))
 
 
 class DeskAdmin(ReadOnly):
-    """What the desk's pages have in common: who may hurry it, and what is said then."""
+    """What the desk's pages have in common: who may hurry it, and what they are told then."""
 
     def has_finish_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(MAY_FINISH)
+        return request.user.has_perm(FINISH_PERMISSION)
 
-    def say(self, request: HttpRequest, due: int, asked: int) -> None:
+    def report(self, request: HttpRequest, due: int, selected: int) -> None:
+        """Tell the user how many of the selected rows were made due, and how many were not."""
         if due > 0:
             rows = "1 row is" if due == 1 else f"{due} rows are"
             messages.success(request, f"{rows} taken up now; that takes a few seconds.")
-        if asked > due:
-            rows = "1 row was" if asked - due == 1 else f"{asked - due} rows were"
+        if selected > due:
+            rows = "1 row was" if selected - due == 1 else f"{selected - due} rows were"
             messages.warning(
                 request, f"{rows} left alone: nothing of it is waiting to be finished."
             )
@@ -85,25 +87,25 @@ class JournalEntryAdmin(DeskAdmin):
         *("kind", "state", "age", "idempotency_key", "email", "contact_id", "exam_id"),
         *("record_id", "credit_property", "credit_before", "credit_after", "contact_seen_at"),
         *("arrived_at", "wanted_until", "changed_at", "attempts", "next_attempt_at"),
-        *("last_error", "epoch", "fingerprint", "was_asked", "was_planned", "was_answered"),
+        *("last_error", "epoch", "fingerprint", "request_json", "plan_json", "answer_json"),
     )
-    readonly_fields = ("age", "was_asked", "was_planned", "was_answered")
+    readonly_fields = ("age", "request_json", "plan_json", "answer_json")
 
     @admin.display(description="age", ordering="-arrived_at")
     def age(self, row: JournalEntry) -> str:
-        return since(row.arrived_at)
+        return format_age_since(row.arrived_at)
 
     @admin.display(description="request")
-    def was_asked(self, row: JournalEntry) -> SafeString:
-        return as_text(row.request)
+    def request_json(self, row: JournalEntry) -> SafeString:
+        return render_json(row.request)
 
     @admin.display(description="plan")
-    def was_planned(self, row: JournalEntry) -> SafeString:
-        return as_text(row.plan)
+    def plan_json(self, row: JournalEntry) -> SafeString:
+        return render_json(row.plan)
 
     @admin.display(description="answer")
-    def was_answered(self, row: JournalEntry) -> SafeString:
-        return as_text(row.answer)
+    def answer_json(self, row: JournalEntry) -> SafeString:
+        return render_json(row.answer)
 
     @admin.action(description="Finish now", permissions=["finish"])
     def finish_now(self, request: HttpRequest, queryset: QuerySet[JournalEntry]) -> None:
@@ -111,7 +113,7 @@ class JournalEntryAdmin(DeskAdmin):
         ids = list(unfinished.values_list("id", flat=True))
         make_due(entries=ids, notes=(), now=timezone.now())
         composition.services().booking.desk.wake()
-        self.say(request, len(ids), queryset.count())
+        self.report(request, len(ids), queryset.count())
 
 
 @admin.register(OutboxNote)
@@ -136,7 +138,7 @@ class OutboxNoteAdmin(DeskAdmin):
 
     @admin.display(description="age", ordering="-noted_at")
     def age(self, row: OutboxNote) -> str:
-        return since(row.noted_at)
+        return format_age_since(row.noted_at)
 
     @admin.action(description="Finish now", permissions=["finish"])
     def finish_now(self, request: HttpRequest, queryset: QuerySet[OutboxNote]) -> None:
@@ -144,21 +146,21 @@ class OutboxNoteAdmin(DeskAdmin):
         ids = list(waiting.values_list("id", flat=True))
         make_due(entries=(), notes=ids, now=timezone.now())
         composition.services().booking.outbox.worker.wake()
-        self.say(request, len(ids), queryset.count())
+        self.report(request, len(ids), queryset.count())
 
 
-class ChoreAdmin(ReadOnly):
+class FollowUpAdmin(ReadOnly):
     search_fields = ("subject_id", "last_error")
 
     @admin.display(description="age", ordering="-asked_at")
     def age(self, row: RecountRequest | CreditReview) -> str:
-        return since(row.asked_at)
+        return format_age_since(row.asked_at)
 
 
 @admin.register(RecountRequest)
-class RecountRequestAdmin(ChoreAdmin):
+class RecountRequestAdmin(FollowUpAdmin):
     list_display = ("exam", "age", "attempts", "next_attempt_at", "last_error")
-    list_filter = (FAILING,)
+    list_filter = (FAILING_FILTER,)
     fields = ("exam", "asked_at", "age", "attempts", "next_attempt_at", "last_error", "version")
     readonly_fields = ("age", "exam")
     search_help_text = "An exam's id, or words of an error"
@@ -169,9 +171,9 @@ class RecountRequestAdmin(ChoreAdmin):
 
 
 @admin.register(CreditReview)
-class CreditReviewAdmin(ChoreAdmin):
+class CreditReviewAdmin(FollowUpAdmin):
     list_display = ("contact", "overtaken", "age", "attempts", "next_attempt_at", "last_error")
-    list_filter = ("overtaken", FAILING)
+    list_filter = ("overtaken", FAILING_FILTER)
     fields = (
         *("contact", "overtaken", "asked_at", "age", "attempts", "next_attempt_at"),
         *("last_error", "version"),

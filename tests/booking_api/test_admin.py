@@ -224,7 +224,7 @@ def test_without_the_permission_there_is_no_such_action(booked: tuple[Student, E
     assert JournalEntry.objects.get().next_attempt_at == later
 
 
-def test_chores_and_the_lease_say_what_is_waiting_and_who_works(api: Api) -> None:
+def test_follow_ups_and_the_lease_say_what_is_waiting_and_who_works(api: Api) -> None:
     now = timezone.now()
     for kind, subject in ((RecountRequest, "5123"), (CreditReview, "1456")):
         kind.objects.create(

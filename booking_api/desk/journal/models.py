@@ -1,7 +1,7 @@
-"""What the desk keeps in the database: leases, the journal, the outbox and what is still to be done.
+"""What the desk keeps in the database: leases, the journal, the outbox and its follow-ups.
 
-The journal is the queue too: a request is a row from its arrival on, so that the desk of any process
-serves it in its turn, and a row that was begun is finished whatever happens to who began it.
+The journal is the queue too: a request is a row from its arrival on, so that the desk of any
+process serves it in its turn, and a row that was begun is finished whatever happens to who began it.
 """
 
 from __future__ import annotations
@@ -140,8 +140,8 @@ class OutboxNote(models.Model):
         return f"note on {self.contact_id}"
 
 
-class Chore(models.Model):
-    """Something to be looked at again, once for each subject however often it is asked for."""
+class FollowUp(models.Model):
+    """Something to be looked at again later, once for each subject however often that is asked."""
 
     subject_id = models.CharField(max_length=20, unique=True)
     asked_at = models.DateTimeField("asked")
@@ -161,21 +161,21 @@ class Chore(models.Model):
         return self.subject_id
 
 
-class RecountRequest(Chore):
+class RecountRequest(FollowUp):
     """An exam whose bookings are to be counted."""
 
-    class Meta(Chore.Meta):
+    class Meta(FollowUp.Meta):
         abstract = False
         verbose_name = "recount"
 
 
-class CreditReview(Chore):
+class CreditReview(FollowUp):
     """A contact whose credits are to be compared with the journal."""
 
     overtaken = models.BooleanField(
         default=False, help_text="A desk that had lost its lease may have written them."
     )
 
-    class Meta(Chore.Meta):
+    class Meta(FollowUp.Meta):
         abstract = False
         verbose_name = "credit review"
