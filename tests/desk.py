@@ -1,4 +1,4 @@
-"""What tests of the desk say again and again: how a booking is asked for, and what HubSpot then has."""
+"""What tests of the desk share: how a booking is asked for, and what HubSpot then has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work in a process of its own that is killed, as by `kill -9`, after its nth database statement."""
+"""Work in a process of its own, killed as by `kill -9` after its nth database statement."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db import connection
 
 
 def killed_after(statement: int, work: Callable[[], Any]) -> bool:
-    """Fork, do the work there and return whether it got as far as that statement, and died of it."""
+    """Fork, do the work there, and return whether it got as far as that statement and died."""
     connection.close()
     pid = os.fork()
     if pid == 0:

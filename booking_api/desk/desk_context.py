@@ -37,7 +37,8 @@ class DeskContext:
 
     def renew_for_calls(self, lease: HeldLease, meters: Collection[CallMeter] = ()) -> CallContext:
         """Renew the lease and return the context of the next step of calls, which end while it
-        lasts; raises LeaseLost. To be asked right before each step: an earlier check may be over."""
+        lasts; raises LeaseLost. To be called right before each step: a renewal made earlier may
+        have run out."""
         deadline = Deadline.after(self.config.max_step_s)
         lease.renew()
         return CallContext(deadline=deadline, priority=Priority.PEOPLE, meters=tuple(meters))

@@ -25,7 +25,7 @@ SIDES = ("before", "after")
 SIGNALS = {"kill": signal.SIGKILL, "pause": signal.SIGSTOP}
 WRITE = re.compile(r'(INSERT|UPDATE|DELETE)\D+?"booking_api_(\w+)"')
 NOTHING_TO_SEE = re.compile(
-    r'SET "expires_at" = [^"]+ WHERE'  # a lease renewed: the next call's station is the same instant
+    r'SET "expires_at" = [^"]+ WHERE'  # a lease renewed: at the instant of the next call's station
     r'|"wanted_until" <='  # rows nobody waits for any more: none here
 )
 

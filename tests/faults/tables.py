@@ -1,4 +1,4 @@
-"""The calls of a create and of a cancel, by their paths in the default portal, and what can befall them."""
+"""The calls of a create and of a cancel, by their paths in the default portal, and their faults."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Whatever students, persons in HubSpot, faults and restarts do in any order: nothing is lost.
 
-At rest each student's credits and active bookings together are what the student began with, plus what
-persons changed; every count equals its bookings; no exam has more bookings than seats; nobody has two
-on one day. HubSpot's own records say so, not what we were answered.
+At rest each student's credits and active bookings together are what the student began with, plus
+what persons changed; every count equals its bookings; no exam has more bookings than seats; nobody
+has two on one day. HubSpot's own records say so, not what we were answered.
 """
 
 from __future__ import annotations

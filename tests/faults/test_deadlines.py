@@ -1,4 +1,4 @@
-"""A request whose deadline passes: what it was told stays true, and its key tells what came of it."""
+"""A request whose deadline passes: what it was told stays true, its key tells what came of it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A desk that stands still between its check and its write, while another takes over.
 
-The process is stopped with SIGSTOP inside the very sending, after all checks and deadlines; its lease
-runs out, another process does its work and sells what is left; then it wakes and sends. Nothing is
-oversold, and no credit is lost or taken twice.
+The process is stopped with SIGSTOP inside the very sending, after all checks and deadlines; its
+lease runs out, another process does its work and sells what is left; then it wakes and sends.
+Nothing is oversold, and no credit is lost or taken twice.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.sandbox import SandboxHandle
 
 AT_ONCE = 6
 CRON = {"Authorization": f"Bearer {CRON_SECRET}"}
-# A process that stands still inside a transaction holds up all who use SQLite; none can overtake it.
+# A process that stands still inside a transaction holds up all who use SQLite: none overtakes it.
 CREATE_STOPS = [
     ("create bookings #1", "before"),
     ("create bookings #1", "after"),

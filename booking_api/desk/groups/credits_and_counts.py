@@ -39,8 +39,8 @@ def charge_and_count(
     totals: Mapping[str, int],
     meters: Collection[CallMeter] = (),
 ) -> None:
-    """Write to HubSpot the planned credits of `written` rows and the `totals` by exam; then complete
-    and save the rows, or postpone those whose credit may not have been written.
+    """Write the planned credits of `written` rows, and the `totals` by exam, to HubSpot. Then
+    complete the rows, or postpone those whose credit may not have been written; all are saved.
 
     Raises LeaseLost; the cache shows nothing that may have changed even then.
     """

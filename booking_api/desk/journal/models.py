@@ -1,7 +1,7 @@
 """What the desk keeps in the database: leases, the journal, the outbox and its follow-ups.
 
-The journal is the queue too: a request is a row from its arrival on, so that the desk of any
-process serves it in its turn, and a row that was begun is finished whatever happens to who began it.
+The journal is the queue too: a request is a row from its arrival on. The desk of any process
+serves it in its turn; once begun, it is finished whatever happens to the process that began it.
 """
 
 from __future__ import annotations

@@ -133,8 +133,8 @@ def types_of(profile: PortalProfile, wanted: str | None) -> list[str]:
 
 
 def table_of(counts: Sequence[ExamCount]) -> Table:
-    """Return a table of the exams: of more than MAX_EXAMS_LISTED only those that differ, or that are
-    not known."""
+    """Return a table of the exams; where there are more than MAX_EXAMS_LISTED, only of those that
+    differ or are not known."""
     few = len(counts) <= MAX_EXAMS_LISTED
     listed = [count for count in counts if few or count.differs or count.error]
     table = Table(title="Stored counts and the bookings themselves")

@@ -1,4 +1,4 @@
-"""What is asked to be looked at again is looked at, whoever is just done with an earlier request."""
+"""What is asked for again is done again, whoever is just done with an earlier request."""
 
 from __future__ import annotations
 
