@@ -44,7 +44,7 @@ class School:
         records = self.portal.sandbox.records(self.portal.profile.object_types.notes)
         return [record["properties"] for record in records]
 
-    def seen(
+    def read_through_api(
         self, student: Student, exam: Exam
     ) -> tuple[list[tuple[str, str, int]], int, tuple[int, int]]:
         """What the API shows: the student's list as (id, status, the exam's count), their credit,

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection
 
 
-def killed_after(statement: int, work: Callable[[], Any]) -> bool:
+def kill_after(statement: int, work: Callable[[], Any]) -> bool:
     """Fork, do the work there, and return whether it got as far as that statement and died."""
     connection.close()
     pid = os.fork()

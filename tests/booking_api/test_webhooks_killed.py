@@ -13,7 +13,7 @@ from hubspot_sync.inbox.inbox import CLAIM
 from hubspot_sync.inbox.models import WebhookEvent
 from tests.api import Api
 from tests.builders import Portal
-from tests.killing import killed_after
+from tests.killing import kill_after
 from tests.webhooks import Events, Raw, exams_to_recount, pipeline, tell
 
 pytestmark = [
@@ -64,7 +64,7 @@ def test_whoever_is_killed_while_taking_events_is_sent_them_again(
     raw, exams = told
     for statement in count(1):
         nothing_happened_yet()
-        killed = killed_after(statement, lambda: tell(api, *raw))
+        killed = kill_after(statement, lambda: tell(api, *raw))
 
         again = tell(api, *raw)
 
@@ -84,7 +84,7 @@ def test_whoever_is_killed_while_applying_events_leaves_them_to_the_next(
     for statement in count(1):
         nothing_happened_yet()
         tell(api, *raw)
-        killed = killed_after(statement, apply_here)
+        killed = kill_after(statement, apply_here)
 
         pipeline(now=later).applying.apply_waiting()
 

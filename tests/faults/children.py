@@ -74,7 +74,7 @@ class Child:
     def cancel(self, student: Student, record_id: str) -> Mapping[str, Any]:
         return self.send("DELETE", f"/api/bookings/{record_id}", student.pair)
 
-    def rest(self) -> None:
+    def wait_until_idle(self) -> None:
         """Return once nothing is left to do anywhere."""
         answer = self.ask(do="rest")
         assert answer["at_rest"], answer

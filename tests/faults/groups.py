@@ -13,10 +13,10 @@ from pytest_django import Settings
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
 from tests.api import Api, Reply, connected
-from tests.faults.rest import ForwardClock, rest, wait_for_queue
+from tests.faults.rest import ForwardClock, wait_for_queue, wait_until_idle
 from tests.sandbox import SandboxHandle
 
-PATIENCE_S = 40.0
+MAX_WAIT_S = 40.0
 
 Deed = Callable[[], Reply]
 
@@ -28,15 +28,15 @@ class Group:
     threads: list[threading.Thread]
     replies: list[Reply | None]
 
-    def all(self) -> list[Reply]:
+    def wait_for_replies(self) -> list[Reply]:
         for thread in self.threads:
-            thread.join(PATIENCE_S)
+            thread.join(MAX_WAIT_S)
         assert None not in self.replies, "a request was never answered"
         return [reply for reply in self.replies if reply is not None]
 
 
 @dataclass(slots=True)
-class Desk:
+class DeskUnderTest:
     """The API in this process and its desk, whose clock the test puts forward."""
 
     api: Api
@@ -49,10 +49,10 @@ class Desk:
 
         def hold(_: object) -> None:
             begun.set()
-            over.wait(PATIENCE_S)
+            over.wait(MAX_WAIT_S)
 
         composition.services().booking.desk.run(hold)
-        assert begun.wait(PATIENCE_S)
+        assert begun.wait(MAX_WAIT_S)
         try:
             yield
         finally:
@@ -71,24 +71,24 @@ class Desk:
             wait_for_queue(number)
         return Group(threads, replies)
 
-    def rest(self) -> None:
+    def wait_until_idle(self) -> None:
         """Return once the group under way is done, and nothing is left to do."""
         services = composition.services()
-        services.booking.desk.run(lambda _: None).result(PATIENCE_S)
-        left = rest(services, self.clock, hurry=True)
+        services.booking.desk.run(lambda _: None).result(MAX_WAIT_S)
+        left = wait_until_idle(services, self.clock, hurry=True)
         assert len(left) == 0, left
 
 
 @contextmanager
-def a_desk(
+def running_desk(
     settings: Settings, sandbox: SandboxHandle, config: DeskConfig | None = None, **hubspot: object
-) -> Iterator[Desk]:
+) -> Iterator[DeskUnderTest]:
     """An API before the sandbox whose calls are made once only, unless told otherwise."""
     settings.DESK = config or DeskConfig()
     settings.THROTTLE_RATES = dict.fromkeys(settings.THROTTLE_RATES)
     chosen = {"max_attempts": 1, "breaker_failures": 1_000, "requests_per_window": 100_000}
     with connected(settings, sandbox, **{**chosen, **hubspot}) as api:
-        desk = Desk(api)
+        desk = DeskUnderTest(api)
         composition.go_by(desk.clock.clocks)
         yield desk
         composition.go_by(composition.REAL_TIME)
@@ -103,7 +103,7 @@ class Stuck:
 
     def wait_for_it(self) -> None:
         """Return once the call is about to be sent."""
-        assert self.reached.wait(PATIENCE_S)
+        assert self.reached.wait(MAX_WAIT_S)
 
     def go_on(self) -> None:
         self.told.set()
@@ -118,7 +118,7 @@ def stuck(path: str) -> Iterator[Stuck]:
     def slow(request: Any, **options: Any) -> Any:
         if request.path_url.endswith(path) and first.acquire(blocking=False):
             call.reached.set()
-            assert call.told.wait(PATIENCE_S)
+            assert call.told.wait(MAX_WAIT_S)
         return send(request, **options)
 
     session.send = slow  # type: ignore[method-assign]

@@ -20,8 +20,8 @@ from booking_api.desk.journal.models import (
     RecountRequest,
 )
 
-WITHIN_S = 45.0
-LOOK_S = 0.02
+MAX_WAIT_S = 45.0
+POLL_INTERVAL_S = 0.02
 STEP = timedelta(seconds=5)
 
 
@@ -39,23 +39,23 @@ class ForwardClock:
         return Clocks(now=self.now)
 
 
-def rest(services: Services, clock: ForwardClock, *, hurry: bool) -> Mapping[str, int]:
+def wait_until_idle(services: Services, clock: ForwardClock, *, hurry: bool) -> Mapping[str, int]:
     """Return once nothing is left, or what is left when patience is over. Notes, recounts and
     reviews that wait for their time are not waited for, the clock is put forward; with `hurry` not
     for postponed rows of the journal either."""
     pause = threading.Event()
-    for _ in range(int(WITHIN_S / LOOK_S)):
-        left = whats_left()
+    for _ in range(int(MAX_WAIT_S / POLL_INTERVAL_S)):
+        left = count_unfinished()
         if len(left) == 0:
             return left
         if "queued" not in left and (hurry or "unfinished" not in left):
             clock.ahead += STEP
-        wake(services)
-        pause.wait(LOOK_S)
-    return whats_left()
+        wake_all(services)
+        pause.wait(POLL_INTERVAL_S)
+    return count_unfinished()
 
 
-def whats_left() -> Mapping[str, int]:
+def count_unfinished() -> Mapping[str, int]:
     """How many of each kind are not done; none where there is nothing."""
     rows = {
         "queued": JournalEntry.objects.filter(state=EntryState.QUEUED),
@@ -68,7 +68,7 @@ def whats_left() -> Mapping[str, int]:
     return {name: number for name, number in counts.items() if number > 0}
 
 
-def wake(services: Services) -> None:
+def wake_all(services: Services) -> None:
     services.booking.desk.wake()
     for worker in services.booking.workers:
         worker.wake()
@@ -77,9 +77,9 @@ def wake(services: Services) -> None:
 def wait_for_queue(number: int) -> None:
     """Return once so many requests wait for the desk."""
     pause = threading.Event()
-    for _ in range(int(WITHIN_S / LOOK_S)):
+    for _ in range(int(MAX_WAIT_S / POLL_INTERVAL_S)):
         if JournalEntry.objects.filter(state=EntryState.QUEUED).count() >= number:
             connection.close()
             return
-        pause.wait(LOOK_S)
+        pause.wait(POLL_INTERVAL_S)
     raise AssertionError(f"there were never {number} requests in the queue")

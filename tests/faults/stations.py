@@ -101,7 +101,7 @@ class _Watched:
         self._written: list[str] = []
         if self._execute not in connection.execute_wrappers:
             connection.execute_wrappers.append(self._execute)
-        connection.commit = self._committed  # type: ignore[method-assign]
+        connection.commit = self._commit_at_station  # type: ignore[method-assign]
 
     def _execute(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
@@ -116,7 +116,7 @@ class _Watched:
         with self._stations.passing(what):
             return execute(sql, params, many, context)
 
-    def _committed(self) -> None:
+    def _commit_at_station(self) -> None:
         written, self._written = self._written, []
         if len(written) == 0:
             self._commit()

@@ -11,7 +11,7 @@ from pytest_django import Settings
 from booking_api.desk.journal.models import JournalEntry, OutboxNote
 from tests.builders import Portal
 from tests.desk import cancel, create
-from tests.faults.groups import Desk, a_desk
+from tests.faults.groups import DeskUnderTest, running_desk
 from tests.faults.tables import NOT_NOW
 from tests.faults.world import Holdings, broken_promises, seats
 
@@ -21,13 +21,13 @@ CREATE = "/2-50158943/batch/create"
 
 
 @pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[Desk]:
-    with a_desk(settings, portal.sandbox) as running:
+def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
+    with running_desk(settings, portal.sandbox) as running:
         yield running
 
 
 def test_a_create_that_may_be_on_its_way_is_not_refused_for_a_429(
-    desk: Desk, portal: Portal
+    desk: DeskUnderTest, portal: Portal
 ) -> None:
     """The first sending is lost without an answer; the second is told to come later."""
     alice, exam = portal.student("alice"), portal.exam()
@@ -37,24 +37,26 @@ def test_a_create_that_may_be_on_its_way_is_not_refused_for_a_429(
 
     with desk.held_up():
         group = desk.begin([partial(create, desk.api, alice, exam, "key-1")])
-    desk.rest()
+    desk.wait_until_idle()
 
-    assert [reply.status for reply in group.all()] == [201]
+    assert [reply.status for reply in group.wait_for_replies()] == [201]
     assert broken_promises(portal, [exam], [alice], owned) == []
 
 
-def test_a_key_the_journal_has_forgotten_is_not_paid_for_again(desk: Desk, portal: Portal) -> None:
+def test_a_key_the_journal_has_forgotten_is_not_paid_for_again(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
     """Booked, cancelled, and so long ago that only HubSpot remembers the key."""
     alice, exam = portal.student("alice"), portal.exam()
     owned = Holdings.of(portal, [alice])
     booked = create(desk.api, alice, exam, "key-1").data["booking_record_id"]
     assert cancel(desk.api, alice, booked).status == 200
-    desk.rest()
+    desk.wait_until_idle()
     OutboxNote.objects.all().delete()
     JournalEntry.objects.all().delete()
 
     again = create(desk.api, alice, exam, "key-1")
-    desk.rest()
+    desk.wait_until_idle()
 
     assert (again.status, again.code) == (422, "IDEMPOTENCY_KEY_REUSED")
     assert seats(portal) == []

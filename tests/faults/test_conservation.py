@@ -35,8 +35,8 @@ from hubspot_sync.portal.profile import load_profile
 from tests.api import Reply
 from tests.builders import Exam, Portal, Student
 from tests.desk import cancel, create, credit_of
-from tests.faults.groups import Desk, a_desk
-from tests.faults.rest import LOOK_S, STEP, WITHIN_S, wake, whats_left
+from tests.faults.groups import DeskUnderTest, running_desk
+from tests.faults.rest import MAX_WAIT_S, POLL_INTERVAL_S, STEP, count_unfinished, wake_all
 from tests.faults.tables import FAULTS, OF_A_CANCEL, OF_A_CREATE
 from tests.faults.world import Holdings, Seat, broken_promises, seats
 from tests.sandbox import SandboxHandle
@@ -62,7 +62,7 @@ BUDGET = settings(
 class Conservation(RuleBasedStateMachine):
     """One portal, one desk; `world` makes both anew."""
 
-    def __init__(self, world: Callable[[], tuple[Portal, Desk]]) -> None:
+    def __init__(self, world: Callable[[], tuple[Portal, DeskUnderTest]]) -> None:
         super().__init__()
         self.portal, self.desk = world()
         self.students: list[Student] = []
@@ -188,7 +188,7 @@ class Conservation(RuleBasedStateMachine):
     def come_to_rest(self) -> None:
         self.portal.sandbox.clear_faults()
         composition.services().booking.recounts.request([exam.id for exam in self.exams])
-        self.desk.rest()
+        self.desk.wait_until_idle()
         owned = Holdings(self.portal, self.owned)
         assert broken_promises(self.portal, self.exams, self.students, owned) == []
 
@@ -211,28 +211,28 @@ class Conservation(RuleBasedStateMachine):
         """Run the threads to their end; what waits to be tried again does not wait long."""
         for thread in threads:
             thread.start()
-        for _ in range(int(WITHIN_S / LOOK_S)):
+        for _ in range(int(MAX_WAIT_S / POLL_INTERVAL_S)):
             if not any(thread.is_alive() for thread in threads):
                 return
-            left = whats_left()
+            left = count_unfinished()
             if "unfinished" in left and "queued" not in left:
                 self.desk.clock.ahead += STEP
-                wake(composition.services())
+                wake_all(composition.services())
             for thread in threads:
-                thread.join(LOOK_S)
+                thread.join(POLL_INTERVAL_S)
         raise AssertionError("a request was never answered")
 
 
 @pytest.fixture
 def world(
     settings: Settings, sandbox: SandboxHandle
-) -> Iterator[Callable[[], tuple[Portal, Desk]]]:
+) -> Iterator[Callable[[], tuple[Portal, DeskUnderTest]]]:
     """Makes a new portal and a new desk, with nothing remembered."""
     sandbox.kind()
     sandbox.configure(rate_limit=100_000)
-    with a_desk(settings, sandbox) as desk:
+    with running_desk(settings, sandbox) as desk:
 
-        def anew() -> tuple[Portal, Desk]:
+        def anew() -> tuple[Portal, DeskUnderTest]:
             composition.close()
             for kind in (OutboxNote, JournalEntry, RecountRequest, CreditReview):
                 kind.objects.all().delete()
@@ -243,5 +243,5 @@ def world(
         yield anew
 
 
-def test_nothing_is_lost(world: Callable[[], tuple[Portal, Desk]]) -> None:
+def test_nothing_is_lost(world: Callable[[], tuple[Portal, DeskUnderTest]]) -> None:
     run_state_machine_as_test(lambda: Conservation(world), settings=BUDGET)

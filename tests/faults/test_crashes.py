@@ -73,12 +73,12 @@ def cancel(child: Child, scene: Scene) -> Mapping[str, Any]:
     return child.cancel(scene.student, scene.booking.id)
 
 
-def done_and_at_rest(child: Child, deed: Deed, scene: Scene) -> None:
+def do_until_idle(child: Child, deed: Deed, scene: Scene) -> None:
     deed(child, scene)
-    child.rest()
+    child.wait_until_idle()
 
 
-def look(portal: Portal, database: str, scene: Scene) -> str:
+def describe_state(portal: Portal, database: str, scene: Scene) -> str:
     """What HubSpot and the journal say of a scene, in a few words for the table."""
     with closing(sqlite3.connect(database)) as connection:
         rows = connection.execute("SELECT state FROM booking_api_journalentry").fetchall()
@@ -93,20 +93,20 @@ def crash(forks: Zygote, portal: Portal, deed: Deed, point: Stop, scene: Scene) 
     database = forks.database()
     try:
         with forks.child(database, point) as victim:
-            done_and_at_rest(victim, deed, scene)
+            do_until_idle(victim, deed, scene)
     except Died:
         assert not victim.ended_well
     assert not victim.ended_well, f"{point} was never reached"
-    found = look(portal, database, scene)
+    found = describe_state(portal, database, scene)
     let_the_lease_expire(database)
     with forks.child(database) as heir:
         heir.start()
-        heir.rest()
-        recovered = look(portal, database, scene)
+        heir.wait_until_idle()
+        recovered = describe_state(portal, database, scene)
         wrong = broken_promises(portal, [scene.exam], [scene.student], scene.owned)
         assert wrong == [], (point, found, recovered, wrong)
         reply = deed(heir, scene)
-        heir.rest()
+        heir.wait_until_idle()
     wrong = broken_promises(portal, [scene.exam], [scene.student], scene.owned)
     assert wrong == [], (point, found, recovered, reply, wrong)
     check_answer(portal, deed, scene, reply)
@@ -131,7 +131,7 @@ def check_answer(portal: Portal, deed: Deed, scene: Scene, reply: Mapping[str, A
     assert len(notes_of(portal, title, scene.student.student_id)) == 1
 
 
-def show(rows: Sequence[Sequence[str]]) -> None:
+def print_table(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     print()
     for row in rows:
@@ -145,7 +145,7 @@ def test_a_killed_process_leaves_nothing_wrong(
 ) -> None:
     (rehearsal,) = scenes(portal, 1, booked=deed is cancel)
     with forks.child(forks.database()) as child:
-        done_and_at_rest(child, deed, rehearsal)
+        do_until_idle(child, deed, rehearsal)
         stations = child.stations()
     stage = scenes(portal, len(stations), booked=deed is cancel)
 
@@ -156,22 +156,24 @@ def test_a_killed_process_leaves_nothing_wrong(
         ]
     rows = [trial.result() for trial in trials]
 
-    show([["killed", "", "found", "recovered", "asked again"], *rows])
+    print_table([["killed", "", "found", "recovered", "asked again"], *rows])
     assert any(station.startswith("create" if deed is book else "update b") for station in stations)
 
 
 FIRST_KILLED = {book: "create bookings #1", cancel: "update bookings #1"}
 
 
-def killed(forks: Zygote, database: str, deed: Deed | None, stop: Stop, scene: Scene) -> None:
+def run_until_killed(
+    forks: Zygote, database: str, deed: Deed | None, stop: Stop, scene: Scene
+) -> None:
     """Run a process until it is killed; without a deed it is one that recovers."""
     try:
         with forks.child(database, stop) as child:
             if deed is None:
                 child.start()
-                child.rest()
+                child.wait_until_idle()
             else:
-                done_and_at_rest(child, deed, scene)
+                do_until_idle(child, deed, scene)
     except Died:
         assert not child.ended_well
     assert not child.ended_well, f"{stop} was never reached"
@@ -180,18 +182,18 @@ def killed(forks: Zygote, database: str, deed: Deed | None, stop: Stop, scene: S
 
 def crash_twice(forks: Zygote, portal: Portal, deed: Deed, station: str, scene: Scene) -> list[str]:
     database = forks.database()
-    killed(forks, database, deed, Stop(station=FIRST_KILLED[deed], side="after"), scene)
-    killed(forks, database, None, Stop(station=station, side="after"), scene)
-    found = look(portal, database, scene)
+    run_until_killed(forks, database, deed, Stop(station=FIRST_KILLED[deed], side="after"), scene)
+    run_until_killed(forks, database, None, Stop(station=station, side="after"), scene)
+    found = describe_state(portal, database, scene)
     with forks.child(database) as last:
         last.start()
-        last.rest()
+        last.wait_until_idle()
         reply = deed(last, scene)
-        last.rest()
+        last.wait_until_idle()
     wrong = broken_promises(portal, [scene.exam], [scene.student], scene.owned)
     assert wrong == [], (station, found, reply, wrong)
     check_answer(portal, deed, scene, reply)
-    return [station, found, look(portal, database, scene), str(reply["status"])]
+    return [station, found, describe_state(portal, database, scene), str(reply["status"])]
 
 
 @pytest.mark.parametrize("deed", [book, cancel], ids=["create", "cancel"])
@@ -200,11 +202,13 @@ def test_a_process_killed_while_it_recovers_leaves_nothing_wrong(
 ) -> None:
     (rehearsal,) = scenes(portal, 1, booked=deed is cancel)
     database = forks.database()
-    killed(forks, database, deed, Stop(station=FIRST_KILLED[deed], side="after"), rehearsal)
+    run_until_killed(
+        forks, database, deed, Stop(station=FIRST_KILLED[deed], side="after"), rehearsal
+    )
     with forks.child(database) as heir:
         heir.start()
-        heir.rest()
-        stations = [one for one in dict.fromkeys(heir.stations()) if certain(one)]
+        heir.wait_until_idle()
+        stations = [one for one in dict.fromkeys(heir.stations()) if is_always_passed(one)]
     stage = scenes(portal, len(stations), booked=deed is cancel)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -214,10 +218,10 @@ def test_a_process_killed_while_it_recovers_leaves_nothing_wrong(
         ]
     rows = [trial.result() for trial in trials]
 
-    show([["killed again after", "found", "recovered", "asked again"], *rows])
+    print_table([["killed again after", "found", "recovered", "asked again"], *rows])
 
 
-def certain(station: str) -> bool:
+def is_always_passed(station: str) -> bool:
     """Whether every recovery passes it: how many rounds the background's threads make, and how
     often the lease changes hands, differ from one to the next."""
     journal = station.startswith("commit") and "journalentry" in station
@@ -228,11 +232,11 @@ def certain(station: str) -> bool:
 def test_what_was_made_is_looked_up_and_not_made_again(forks: Zygote, portal: Portal) -> None:
     (scene,) = scenes(portal, 1, booked=False)
     database = forks.database()
-    killed(forks, database, book, Stop(station=FIRST_KILLED[book], side="after"), scene)
+    run_until_killed(forks, database, book, Stop(station=FIRST_KILLED[book], side="after"), scene)
 
     with forks.child(database) as heir:
         heir.start()
-        heir.rest()
+        heir.wait_until_idle()
 
     bookings = portal.profile.object_types.bookings
     creates = portal.sandbox.calls("objects.batch_create")
@@ -253,15 +257,15 @@ def test_what_may_have_been_done_is_not_refused_because_hubspot_is_busy(
     """The next process is told to come later: that says nothing of what the killed one sent."""
     (scene,) = scenes(portal, 1, booked=deed is cancel)
     database = forks.database()
-    killed(forks, database, deed, Stop(station=station, side=side), scene)
+    run_until_killed(forks, database, deed, Stop(station=station, side=side), scene)
     portal.sandbox.fault(path=path, times=1, **NOT_NOW)
 
     with forks.child(database, max_attempts=1) as heir:
         heir.start()
-        heir.rest()
+        heir.wait_until_idle()
 
         assert broken_promises(portal, [scene.exam], [scene.student], scene.owned) == []
-        assert look(portal, database, scene).startswith("done")
+        assert describe_state(portal, database, scene).startswith("done")
 
 
 def test_a_lease_that_nobody_gave_back_runs_out_by_itself(forks: Zygote, portal: Portal) -> None:
@@ -269,11 +273,11 @@ def test_a_lease_that_nobody_gave_back_runs_out_by_itself(forks: Zygote, portal:
     database = forks.database()
     stop = Stop(station="update lease #1", side="after")
     with pytest.raises(Died), forks.child(database, stop, SHORT) as victim:
-        done_and_at_rest(victim, book, scene)
+        do_until_idle(victim, book, scene)
 
     with forks.child(database) as heir:
         heir.start()
-        heir.rest()
+        heir.wait_until_idle()
 
-    assert look(portal, database, scene).startswith("done")
+    assert describe_state(portal, database, scene).startswith("done")
     assert broken_promises(portal, [scene.exam], [scene.student], scene.owned) == []

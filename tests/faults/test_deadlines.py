@@ -11,7 +11,7 @@ from pytest_django import Settings
 from tests.api import Reply
 from tests.builders import Portal
 from tests.desk import create, credit_of
-from tests.faults.groups import Desk, a_desk, stuck
+from tests.faults.groups import DeskUnderTest, running_desk, stuck
 from tests.faults.world import Holdings, broken_promises, seats
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,8 +21,8 @@ CREATE = "/2-50158943/batch/create"
 
 
 @pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[Desk]:
-    with a_desk(settings, portal.sandbox, request_deadline_s=1.0) as running:
+def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
+    with running_desk(settings, portal.sandbox, request_deadline_s=1.0) as running:
         yield running
 
 
@@ -31,21 +31,23 @@ def told_to_ask_again(reply: Reply, key: str) -> bool:
     return reply.status == 503 and asked_later and reply.body["idempotency_key"] == key
 
 
-def test_nothing_is_booked_for_whom_was_told_that_nothing_was(desk: Desk, portal: Portal) -> None:
+def test_nothing_is_booked_for_whom_was_told_that_nothing_was(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
     """The deadline passes while the desk is reading for the group."""
     alice, exam = portal.student("alice"), portal.exam()
     owned = Holdings.of(portal, [alice])
 
     with stuck(READ_CONTACTS):
         reply = create(desk.api, alice, exam, "key-1")
-    desk.rest()
+    desk.wait_until_idle()
 
     assert told_to_ask_again(reply, "key-1"), reply
     assert seats(portal) == []
     assert broken_promises(portal, [exam], [alice], owned) == []
 
 
-def test_who_asks_again_meanwhile_is_served_once(desk: Desk, portal: Portal) -> None:
+def test_who_asks_again_meanwhile_is_served_once(desk: DeskUnderTest, portal: Portal) -> None:
     """The same key comes again while the desk is still at work on the row that was given up."""
     alice, exam = portal.student("alice"), portal.exam()
     owned = Holdings.of(portal, [alice])
@@ -54,8 +56,8 @@ def test_who_asks_again_meanwhile_is_served_once(desk: Desk, portal: Portal) -> 
         first = create(desk.api, alice, exam, "key-1")
         group = desk.begin([partial(create, desk.api, alice, exam, "key-1")])
         call.go_on()
-        (second,) = group.all()
-    desk.rest()
+        (second,) = group.wait_for_replies()
+    desk.wait_until_idle()
     third = create(desk.api, alice, exam, "key-1")
 
     assert told_to_ask_again(first, "key-1"), first
@@ -65,7 +67,7 @@ def test_who_asks_again_meanwhile_is_served_once(desk: Desk, portal: Portal) -> 
 
 
 def test_a_create_whose_outcome_is_not_known_in_time_is_told_by_its_key(
-    desk: Desk, portal: Portal
+    desk: DeskUnderTest, portal: Portal
 ) -> None:
     alice, exam = portal.student("alice"), portal.exam()
     owned = Holdings.of(portal, [alice])
@@ -73,7 +75,7 @@ def test_a_create_whose_outcome_is_not_known_in_time_is_told_by_its_key(
     with stuck(CREATE):
         first = create(desk.api, alice, exam, "key-1")
         again = create(desk.api, alice, exam, "key-1")
-    desk.rest()
+    desk.wait_until_idle()
     last = create(desk.api, alice, exam, "key-1")
 
     assert told_to_ask_again(first, "key-1"), first
@@ -84,12 +86,12 @@ def test_a_create_whose_outcome_is_not_known_in_time_is_told_by_its_key(
     assert broken_promises(portal, [exam], [alice], owned) == []
 
 
-def test_who_waited_in_vain_in_the_queue_has_nothing(desk: Desk, portal: Portal) -> None:
+def test_who_waited_in_vain_in_the_queue_has_nothing(desk: DeskUnderTest, portal: Portal) -> None:
     alice, exam = portal.student("alice"), portal.exam()
 
     with desk.held_up():
         reply = create(desk.api, alice, exam, "key-1")
-    desk.rest()
+    desk.wait_until_idle()
 
     assert told_to_ask_again(reply, "key-1"), reply
     assert (seats(portal), credit_of(portal, alice)) == ([], 5)

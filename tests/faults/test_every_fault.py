@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from tests.builders import Portal
 from tests.desk import cancel, create
-from tests.faults.groups import Desk, a_desk
+from tests.faults.groups import DeskUnderTest, running_desk
 from tests.faults.tables import FAULTS, OF_A_CANCEL, OF_A_CREATE
 from tests.faults.world import Holdings, broken_promises, seats
 
@@ -23,13 +23,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[Desk]:
-    with a_desk(settings, portal.sandbox) as running:
+def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
+    with running_desk(settings, portal.sandbox) as running:
         yield running
 
 
-def tried(
-    desk: Desk, portal: Portal, path: str, fault: Mapping[str, Any], *, booked: bool
+def try_with_fault(
+    desk: DeskUnderTest, portal: Portal, path: str, fault: Mapping[str, Any], *, booked: bool
 ) -> list[int]:
     """Have three students do the same at once while one call to `path` goes wrong; return how they
     were answered."""
@@ -50,8 +50,8 @@ def tried(
             deeds = [partial(create, desk.api, student, exam) for student in students]
         group = desk.begin(deeds)
         portal.sandbox.fault(path=path, times=1, **fault)
-    desk.rest()
-    replies = group.all()
+    desk.wait_until_idle()
+    replies = group.wait_for_replies()
     fired = sum(order["fired"] for order in portal.sandbox.faults())
     portal.sandbox.clear_faults()
 
@@ -68,33 +68,35 @@ def tried(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_create_survives_it(desk: Desk, portal: Portal, fault: str) -> None:
+def test_a_create_survives_it(desk: DeskUnderTest, portal: Portal, fault: str) -> None:
     answers = {
-        call: tried(desk, portal, path, FAULTS[fault], booked=False)
+        call: try_with_fault(desk, portal, path, FAULTS[fault], booked=False)
         for call, path in OF_A_CREATE.items()
     }
 
-    show(f"create, {fault}", answers)
+    print_answers(f"create, {fault}", answers)
     needed_by_all = {"exams", "exams>bookings", "bookings"}
     for call, statuses in answers.items():
-        least = at_least_served(call, fault, needed_by_all)
+        least = min_served(call, fault, needed_by_all)
         assert statuses.count(201) >= least, (call, statuses)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_cancel_survives_it(desk: Desk, portal: Portal, fault: str) -> None:
+def test_a_cancel_survives_it(desk: DeskUnderTest, portal: Portal, fault: str) -> None:
     answers = {}
     for call, path in OF_A_CANCEL.items():
         nth = 2 if call == "bookings again" else 1
-        answers[call] = tried(desk, portal, path, {**FAULTS[fault], "nth": nth}, booked=True)
+        answers[call] = try_with_fault(
+            desk, portal, path, {**FAULTS[fault], "nth": nth}, booked=True
+        )
 
-    show(f"cancel, {fault}", answers)
+    print_answers(f"cancel, {fault}", answers)
     for call, statuses in answers.items():
-        least = at_least_served(call, fault, needed_by_all={"exams"})
+        least = min_served(call, fault, needed_by_all={"exams"})
         assert statuses.count(200) >= least, (call, statuses)
 
 
-def at_least_served(call: str, fault: str, needed_by_all: set[str]) -> int:
+def min_served(call: str, fault: str, needed_by_all: set[str]) -> int:
     """How many of three must be served although this call failed once. A booking that may stand is
     finished; what only counts or tells comes later; and one student's own read is no other's."""
     if call in {"credits", "count", "note"}:
@@ -106,7 +108,7 @@ def at_least_served(call: str, fault: str, needed_by_all: set[str]) -> int:
     return 2 if fault == "207 for one" and call not in needed_by_all else 0
 
 
-def show(title: str, answers: Mapping[str, list[int]]) -> None:
+def print_answers(title: str, answers: Mapping[str, list[int]]) -> None:
     print(f"\n{title}")
     for call, statuses in answers.items():
         print(f"    {call:18} {' '.join(map(str, statuses))}")

@@ -10,7 +10,7 @@ from pytest_django import Settings
 from booking_api import composition
 from tests.builders import Portal
 from tests.desk import cancel, create, credit_of, stored_total
-from tests.faults.groups import Desk, a_desk
+from tests.faults.groups import DeskUnderTest, running_desk
 from tests.faults.world import Holdings, broken_promises, seats
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -19,9 +19,9 @@ LAG_S = 5
 
 
 @pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[Desk]:
+def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
     portal.sandbox.configure(association_lag_s=LAG_S)
-    with a_desk(settings, portal.sandbox) as running:
+    with running_desk(settings, portal.sandbox) as running:
         yield running
 
 
@@ -29,7 +29,7 @@ def let_links_be_seen(portal: Portal) -> None:
     portal.sandbox.advance(LAG_S + 1)
 
 
-def test_the_last_seat_is_sold_once(desk: Desk, portal: Portal) -> None:
+def test_the_last_seat_is_sold_once(desk: DeskUnderTest, portal: Portal) -> None:
     exam = portal.exam(capacity=2)
     students = [portal.student(name, credits=2) for name in ("ann", "ben", "cleo", "dan")]
     owned = Holdings.of(portal, students)
@@ -45,7 +45,7 @@ def test_the_last_seat_is_sold_once(desk: Desk, portal: Portal) -> None:
     assert broken_promises(portal, [exam], students, owned) == []
 
 
-def test_a_student_books_a_day_once(desk: Desk, portal: Portal) -> None:
+def test_a_student_books_a_day_once(desk: DeskUnderTest, portal: Portal) -> None:
     alice, exam, same_day = portal.student("alice"), portal.exam(), portal.exam()
 
     first = create(desk.api, alice, exam)
@@ -56,14 +56,14 @@ def test_a_student_books_a_day_once(desk: Desk, portal: Portal) -> None:
     assert credit_of(portal, alice) == 4
 
 
-def test_what_was_just_booked_can_be_cancelled(desk: Desk, portal: Portal) -> None:
+def test_what_was_just_booked_can_be_cancelled(desk: DeskUnderTest, portal: Portal) -> None:
     alice, charlie, exam = portal.student("alice"), portal.student("charlie"), portal.exam()
     owned = Holdings.of(portal, [alice, charlie])
     booked = create(desk.api, alice, exam).data["booking_record_id"]
 
     stranger = cancel(desk.api, charlie, booked)
     own = cancel(desk.api, alice, booked)
-    desk.rest()
+    desk.wait_until_idle()
 
     assert (stranger.status, stranger.code) == (403, "ACCESS_DENIED")
     assert own.status == 200, own.body
@@ -72,11 +72,11 @@ def test_what_was_just_booked_can_be_cancelled(desk: Desk, portal: Portal) -> No
     assert broken_promises(portal, [exam], [alice, charlie], owned) == []
 
 
-def test_a_recount_does_not_miss_what_was_just_booked(desk: Desk, portal: Portal) -> None:
+def test_a_recount_does_not_miss_what_was_just_booked(desk: DeskUnderTest, portal: Portal) -> None:
     alice, exam = portal.student("alice"), portal.exam()
     assert create(desk.api, alice, exam).status == 201
 
     composition.services().booking.recounts.request([exam.id])
-    desk.rest()
+    desk.wait_until_idle()
 
     assert stored_total(portal, exam) == 1

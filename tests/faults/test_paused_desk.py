@@ -109,8 +109,8 @@ def trial(forks: Zygote, portal: Portal, begin: Begin, stop: Stop, scene: Scene)
         paused.resume()
         answer = paused.answer()
         paused.end_turn()
-        paused.rest()
-        other.rest()
+        paused.wait_until_idle()
+        other.wait_until_idle()
     wrong = broken_promises(
         portal, [scene.exam, scene.other], [scene.alice, scene.bob, scene.carol], scene.owned
     )
@@ -129,7 +129,7 @@ def work_meanwhile(other: Child, scene: Scene) -> None:
         carol,
         alice,
     )
-    other.rest()
+    other.wait_until_idle()
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_paused_recount_leaves_no_old_count(forks: Zygote, portal: Portal) -> 
         paused.resume()
         paused.answer()
         paused.end_turn()
-        paused.rest()
+        paused.wait_until_idle()
 
     assert broken_promises(portal, [exam], [bob], owned) == []
 
@@ -183,7 +183,7 @@ def test_a_paused_review_leaves_no_old_credit(forks: Zygote, portal: Portal) -> 
     stop = Stop(station="update contacts #1", side="before", how="pause")
     with forks.child(database) as child:
         booked = [child.create(alice, exam, f"key-{exam.id}") for exam in exams]
-        child.rest()
+        child.wait_until_idle()
     write_as_an_app(portal, alice, 4)
     ask_for_a_review(database, alice)
 
@@ -194,11 +194,11 @@ def test_a_paused_review_leaves_no_old_credit(forks: Zygote, portal: Portal) -> 
         other.start()
         record_id = booked[0]["body"]["data"]["booking_record_id"]
         assert other.cancel(alice, record_id)["status"] == 200
-        other.rest()
+        other.wait_until_idle()
         assert credit_of(portal, alice) == 4
         paused.resume()
         paused.end_turn()
-        paused.rest()
+        paused.wait_until_idle()
 
     assert len(seats(portal)) == 1
     assert broken_promises(portal, exams, [alice], owned) == []

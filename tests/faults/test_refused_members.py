@@ -11,86 +11,90 @@ from pytest_django import Settings
 
 from tests.builders import Exam, Portal, Student
 from tests.desk import cancel, create, credit_of
-from tests.faults.groups import Desk, a_desk
-from tests.faults.rest import LOOK_S, WITHIN_S, whats_left
+from tests.faults.groups import DeskUnderTest, running_desk
+from tests.faults.rest import MAX_WAIT_S, POLL_INTERVAL_S, count_unfinished
 from tests.faults.world import Holdings, broken_promises, seats
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[Desk]:
-    with a_desk(settings, portal.sandbox) as running:
+def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
+    with running_desk(settings, portal.sandbox) as running:
         yield running
 
 
-def three(portal: Portal) -> list[Student]:
+def three_students(portal: Portal) -> list[Student]:
     return [portal.student(name, credits=4) for name in ("ann", "ben", "cleo")]
 
 
 def wait_until_written(number: int) -> None:
     """Return once nothing but so many unfinished rows is left of the journal."""
     pause = threading.Event()
-    for _ in range(int(WITHIN_S / LOOK_S)):
-        left = whats_left()
+    for _ in range(int(MAX_WAIT_S / POLL_INTERVAL_S)):
+        left = count_unfinished()
         if left.get("queued", 0) == 0 and left.get("unfinished", 0) == number:
             return
-        pause.wait(LOOK_S)
-    raise AssertionError(whats_left())
+        pause.wait(POLL_INTERVAL_S)
+    raise AssertionError(count_unfinished())
 
 
-def rule(portal: Portal, object_type: str, name: str, pattern: str) -> None:
+def demand_pattern(portal: Portal, object_type: str, name: str, pattern: str) -> None:
     """What an administrator demands of a property."""
     rules = [{"object_type": object_type, "property": name, "pattern": pattern}]
     portal.sandbox.configure(validation_rules=rules)
 
 
-def test_a_booking_that_breaks_a_rule_is_refused_alone(desk: Desk, portal: Portal) -> None:
-    students, exam = three(portal), portal.exam(capacity=3)
+def test_a_booking_that_breaks_a_rule_is_refused_alone(desk: DeskUnderTest, portal: Portal) -> None:
+    students, exam = three_students(portal), portal.exam(capacity=3)
     owned = Holdings.of(portal, students)
-    rule(portal, portal.profile.object_types.bookings, "name", "(?!Ben).*")
+    demand_pattern(portal, portal.profile.object_types.bookings, "name", "(?!Ben).*")
 
     with desk.held_up():
         group = desk.begin([partial(create, desk.api, one, exam) for one in students])
-    desk.rest()
+    desk.wait_until_idle()
 
-    first, second, third = group.all()
+    first, second, third = group.wait_for_replies()
     assert [first.status, second.status, third.status] == [201, 400, 201]
     assert second.code == "VALIDATION_ERROR"
     assert "name" in str(second.body), second.body
     assert broken_promises(portal, [exam], students, owned) == []
 
 
-def test_a_credit_that_breaks_a_rule_holds_up_its_student_alone(desk: Desk, portal: Portal) -> None:
+def test_a_credit_that_breaks_a_rule_holds_up_its_student_alone(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
     """The booking stands and must be paid for: it waits until the rule is gone, and nobody else."""
     ann, cleo = portal.student("ann", credits=4), portal.student("cleo", credits=4)
     ben, exam = portal.student("ben", credits=7), portal.exam(capacity=3)
     owned = Holdings.of(portal, [ann, ben, cleo])
     credit = portal.first_type.credit_property
-    rule(portal, portal.profile.object_types.contacts, credit, "[0-5]")
+    demand_pattern(portal, portal.profile.object_types.contacts, credit, "[0-5]")
 
     with desk.held_up():
         group = desk.begin([partial(create, desk.api, one, exam) for one in (ann, ben, cleo)])
     wait_until_written(1)
     assert [credit_of(portal, one) for one in (ann, ben, cleo)] == [3, 7, 3]
     portal.sandbox.configure(validation_rules=[])
-    desk.rest()
+    desk.wait_until_idle()
 
-    assert [reply.status for reply in group.all()] == [201, 201, 201]
+    assert [reply.status for reply in group.wait_for_replies()] == [201, 201, 201]
     assert broken_promises(portal, [exam], [ann, ben, cleo], owned) == []
 
 
-def test_a_count_that_breaks_a_rule_is_written_when_it_may_be(desk: Desk, portal: Portal) -> None:
-    students, exam, other = three(portal), portal.exam(capacity=3), portal.exam(capacity=3)
+def test_a_count_that_breaks_a_rule_is_written_when_it_may_be(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    students, exam, other = three_students(portal), portal.exam(capacity=3), portal.exam(capacity=3)
     owned = Holdings.of(portal, students)
-    rule(portal, portal.profile.object_types.mock_exams, "total_bookings", "[013]")
+    demand_pattern(portal, portal.profile.object_types.mock_exams, "total_bookings", "[013]")
 
     with desk.held_up():
         deeds = [partial(create, desk.api, one, exam) for one in students[:2]]
         group = desk.begin([*deeds, partial(create, desk.api, students[2], other)])
-    replies = group.all()
+    replies = group.wait_for_replies()
     portal.sandbox.configure(validation_rules=[])
-    desk.rest()
+    desk.wait_until_idle()
 
     assert [reply.status for reply in replies] == [201, 201, 201]
     assert broken_promises(portal, [exam, other], students, owned) == []
@@ -103,52 +107,56 @@ def hold_seat(portal: Portal, exam: Exam, number: int, active: str) -> None:
     portal.sandbox.create(portal.profile.object_types.bookings, key)
 
 
-def test_who_is_refused_a_seat_gets_the_next_one(desk: Desk, portal: Portal) -> None:
+def test_who_is_refused_a_seat_gets_the_next_one(desk: DeskUnderTest, portal: Portal) -> None:
     """The exam has exactly as many seats as students ask; one seat's key is taken."""
-    students, exam = three(portal), portal.exam(capacity=3)
+    students, exam = three_students(portal), portal.exam(capacity=3)
     owned = Holdings.of(portal, students)
     hold_seat(portal, exam, 2, active="false")
 
     with desk.held_up():
         group = desk.begin([partial(create, desk.api, one, exam) for one in students])
-    desk.rest()
+    desk.wait_until_idle()
 
-    assert [reply.status for reply in group.all()] == [201, 201, 201]
+    assert [reply.status for reply in group.wait_for_replies()] == [201, 201, 201]
     assert broken_promises(portal, [exam], students, owned) == []
 
 
-def test_a_seat_is_not_sold_again_because_nothing_lists_it(desk: Desk, portal: Portal) -> None:
+def test_a_seat_is_not_sold_again_because_nothing_lists_it(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
     """Whatever HubSpot shows of links, the key of an active booking's seat is the last fence."""
-    students, exam = three(portal), portal.exam(capacity=3)
+    students, exam = three_students(portal), portal.exam(capacity=3)
     hold_seat(portal, exam, 2, active="true")
 
     with desk.held_up():
         group = desk.begin([partial(create, desk.api, one, exam) for one in students])
-    desk.rest()
+    desk.wait_until_idle()
 
-    first, second, third = group.all()
+    first, second, third = group.wait_for_replies()
     assert [first.status, second.code, third.status] == [201, "EXAM_FULL", 201]
     assert credit_of(portal, students[1]) == 4
 
 
-def test_a_student_deleted_while_waiting_is_refused_alone(desk: Desk, portal: Portal) -> None:
-    students, exam = three(portal), portal.exam(capacity=3)
+def test_a_student_deleted_while_waiting_is_refused_alone(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    students, exam = three_students(portal), portal.exam(capacity=3)
     owned = Holdings.of(portal, [students[0], students[2]])
 
     with desk.held_up():
         group = desk.begin([partial(create, desk.api, one, exam) for one in students])
         portal.archive(students[1])
-    desk.rest()
+    desk.wait_until_idle()
 
-    assert [reply.status for reply in group.all()] == [201, 401, 201]
+    assert [reply.status for reply in group.wait_for_replies()] == [201, 401, 201]
     assert broken_promises(portal, [exam], [students[0], students[2]], owned) == []
 
 
 def test_a_booking_deleted_while_its_cancel_waits_is_refused_alone(
-    desk: Desk, portal: Portal
+    desk: DeskUnderTest, portal: Portal
 ) -> None:
     exam = portal.exam(capacity=3, total_bookings=3)
-    students = three(portal)
+    students = three_students(portal)
     own = [portal.booking(one, exam) for one in students]
     owned = Holdings.of(portal, [students[0], students[2]])
 
@@ -156,8 +164,8 @@ def test_a_booking_deleted_while_its_cancel_waits_is_refused_alone(
         deeds = [partial(cancel, desk.api, one.student, one.id) for one in own]
         group = desk.begin(deeds)
         portal.archive(own[1])
-    desk.rest()
+    desk.wait_until_idle()
 
-    assert [reply.status for reply in group.all()] == [200, 404, 200]
+    assert [reply.status for reply in group.wait_for_replies()] == [200, 404, 200]
     assert seats(portal) == []
     assert broken_promises(portal, [exam], [students[0], students[2]], owned) == []

@@ -26,7 +26,7 @@ from booking_api.desk.journal.models import (
 )
 from tests.builders import Portal, Student
 from tests.desk import cancel, create, credit_of
-from tests.faults.groups import Desk, a_desk
+from tests.faults.groups import DeskUnderTest, running_desk
 from tests.faults.world import seats
 from tests.waiting import eventually
 
@@ -40,8 +40,8 @@ LIST = "/api/bookings/list"
 
 
 @pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[Desk]:
-    with a_desk(settings, portal.sandbox) as running:
+def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
+    with running_desk(settings, portal.sandbox) as running:
         yield running
 
 
@@ -50,12 +50,12 @@ def nothing_is_lost(portal: Portal, student: Student, credits_at_first: int = 5)
 
 
 def test_a_key_whose_booking_was_cancelled_long_ago_books_nothing_for_nothing(
-    desk: Desk, portal: Portal
+    desk: DeskUnderTest, portal: Portal
 ) -> None:
     alice, exam = portal.student("alice"), portal.exam()
     booked = create(desk.api, alice, exam, "key-1").data["booking_record_id"]
     assert cancel(desk.api, alice, booked).status == 200
-    desk.rest()
+    desk.wait_until_idle()
     journal.prune(timezone.now() + timedelta(days=1))
 
     again = create(desk.api, alice, exam, "key-1")
@@ -65,7 +65,7 @@ def test_a_key_whose_booking_was_cancelled_long_ago_books_nothing_for_nothing(
 
 
 def test_a_cancel_that_took_effect_gives_its_credit_back_whatever_a_token_may_do(
-    desk: Desk, portal: Portal
+    desk: DeskUnderTest, portal: Portal
 ) -> None:
     alice, exam = portal.student("alice"), portal.exam()
     booked = create(desk.api, alice, exam).data["booking_record_id"]
@@ -73,7 +73,7 @@ def test_a_cancel_that_took_effect_gives_its_credit_back_whatever_a_token_may_do
     portal.sandbox.fault("status", path=BOOKINGS_UPDATE, status=403)
 
     cancelled = cancel(desk.api, alice, booked)
-    desk.rest()
+    desk.wait_until_idle()
 
     assert cancelled.status == 200
     assert nothing_is_lost(portal, alice)
@@ -89,7 +89,7 @@ def test_a_create_that_is_refused_by_name_of_its_own_key_was_made_before(
         "message": "idempotency_key is taken",
         "errors": [{"message": "taken", "context": {"propertyName": ["idempotency_key"]}}],
     }
-    with a_desk(settings, portal.sandbox, read_timeout_s=0.5) as desk:
+    with running_desk(settings, portal.sandbox, read_timeout_s=0.5) as desk:
         alice, exam = portal.student("alice"), portal.exam()
         held = portal.sandbox.fault("delay", path=BOOKINGS_CREATE, nth=1, delay_ms=60_000)
         portal.sandbox.fault("status", path=BOOKINGS_CREATE, nth=2, status=400, body=says_so)
@@ -107,7 +107,7 @@ def test_a_create_that_is_refused_by_name_of_its_own_key_was_made_before(
 
         session.send = first_arrives_late  # type: ignore[method-assign]
         reply = create(desk.api, alice, exam, "key-1")
-        desk.rest()
+        desk.wait_until_idle()
 
         assert reply.status == 201, reply.body
         assert len(seats(portal)) == 1
@@ -117,7 +117,7 @@ def test_a_create_that_is_refused_by_name_of_its_own_key_was_made_before(
 def test_a_credit_that_arrives_late_takes_no_later_charge_back(
     settings: Settings, portal: Portal
 ) -> None:
-    with a_desk(settings, portal.sandbox, read_timeout_s=0.5, max_attempts=4) as desk:
+    with running_desk(settings, portal.sandbox, read_timeout_s=0.5, max_attempts=4) as desk:
         alice, exam, other = portal.student("alice"), portal.exam(), portal.exam(in_days=9)
         held = portal.sandbox.fault("delay", path=CONTACTS_UPDATE, nth=1, delay_ms=60_000)
         assert create(desk.api, alice, exam).status == 201
@@ -126,7 +126,7 @@ def test_a_credit_that_arrives_late_takes_no_later_charge_back(
         portal.sandbox.clear_faults(held)
         contacts = portal.profile.object_types.contacts
         eventually(lambda: len(_history(portal, contacts, alice.id)) >= 3)
-        desk.rest()
+        desk.wait_until_idle()
 
         assert nothing_is_lost(portal, alice)
 
@@ -142,14 +142,18 @@ def _history(portal: Portal, object_type: str, record_id: str) -> list[Any]:
     return versions
 
 
-def test_a_key_is_not_used_up_by_somebody_who_is_no_student(desk: Desk, portal: Portal) -> None:
+def test_a_key_is_not_used_up_by_somebody_who_is_no_student(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
     alice, charlie, exam = portal.student("alice"), portal.student("charlie"), portal.exam()
     assert create(desk.api, charlie, exam, "alice-1", student_id="NOBODY1").status == 401
 
     assert create(desk.api, alice, exam, "alice-1").status == 201
 
 
-def test_no_key_is_mistaken_for_that_of_a_refused_request(desk: Desk, portal: Portal) -> None:
+def test_no_key_is_mistaken_for_that_of_a_refused_request(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
     alice, charlie, full = (
         portal.student("alice"),
         portal.student("charlie"),
@@ -162,12 +166,14 @@ def test_no_key_is_mistaken_for_that_of_a_refused_request(desk: Desk, portal: Po
     assert create(desk.api, alice, full, "key-1").code == "EXAM_FULL"
 
 
-def test_a_note_outlives_a_token_that_was_wrong_for_a_while(desk: Desk, portal: Portal) -> None:
+def test_a_note_outlives_a_token_that_was_wrong_for_a_while(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
     alice, exam = portal.student("alice"), portal.exam()
     portal.sandbox.fault("status", path=NOTES_CREATE, nth=1, status=401)
 
     assert create(desk.api, alice, exam).status == 201
-    desk.rest()
+    desk.wait_until_idle()
 
     assert len(portal.sandbox.records(portal.profile.object_types.notes)) == 1
     assert OutboxNote.objects.get().state == "sent"
@@ -176,7 +182,7 @@ def test_a_note_outlives_a_token_that_was_wrong_for_a_while(desk: Desk, portal: 
 def test_whoever_is_ended_while_it_takes_over_leaves_the_next_one_as_careful(
     settings: Settings, portal: Portal
 ) -> None:
-    with a_desk(settings, portal.sandbox, DeskConfig(lease_s=60, grace_s=50)):
+    with running_desk(settings, portal.sandbox, DeskConfig(lease_s=60, grace_s=50)):
         running = composition.services().booking.desk
         assert LeaseKeeper("booking-desk", timedelta(minutes=1), "dead").acquire() is not None
         Lease.objects.update(expires_at=LONG_AGO)
@@ -192,7 +198,9 @@ def test_whoever_is_ended_while_it_takes_over_leaves_the_next_one_as_careful(
         following.give_back()
 
 
-def test_one_that_cannot_be_finished_holds_up_nobody_else(desk: Desk, portal: Portal) -> None:
+def test_one_that_cannot_be_finished_holds_up_nobody_else(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
     alice, charlie, exam = portal.student("alice"), portal.student("charlie"), portal.exam()
     portal.sandbox.fault("cut_before", path=CONTACTS_UPDATE)
     with desk.held_up():
@@ -213,15 +221,17 @@ def test_one_that_cannot_be_finished_holds_up_nobody_else(desk: Desk, portal: Po
     with desk.held_up():
         credit = portal.first_type.credit_property
         JournalEntry.objects.filter(email=alice.email).update(credit_property=credit)
-    desk.rest()
-    assert [reply.status for reply in group.all()] == [201, 201]
+    desk.wait_until_idle()
+    assert [reply.status for reply in group.wait_for_replies()] == [201, 201]
     assert credit_of(portal, alice) == 4
 
 
-def test_one_review_that_cannot_be_done_holds_up_no_other(desk: Desk, portal: Portal) -> None:
+def test_one_review_that_cannot_be_done_holds_up_no_other(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
     alice, charlie, exam = portal.student("alice"), portal.student("charlie"), portal.exam()
     assert [create(desk.api, one, exam).status for one in (alice, charlie)] == [201, 201]
-    desk.rest()
+    desk.wait_until_idle()
     JournalEntry.objects.filter(email=alice.email).update(credit_property="credits_gone")
 
     composition.services().booking.review_credits(timedelta(hours=1))
@@ -232,7 +242,7 @@ def test_one_review_that_cannot_be_done_holds_up_no_other(desk: Desk, portal: Po
 
 
 def test_what_another_process_booked_is_seen_in_a_cache_it_cannot_reach(
-    desk: Desk, portal: Portal, settings: Settings
+    desk: DeskUnderTest, portal: Portal, settings: Settings
 ) -> None:
     alice, exam = portal.student("alice"), portal.exam()
     with composition.command_services() as services:  # its own desk serves nobody
@@ -256,7 +266,7 @@ def test_what_another_process_booked_is_seen_in_a_cache_it_cannot_reach(
 
 
 def test_no_name_gets_into_the_log(
-    desk: Desk, portal: Portal, caplog: pytest.LogCaptureFixture
+    desk: DeskUnderTest, portal: Portal, caplog: pytest.LogCaptureFixture
 ) -> None:
     alice, exam = portal.student("alice"), portal.exam()
     quotes = {

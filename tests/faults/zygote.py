@@ -4,7 +4,7 @@
 commands as lines of JSON and answers each with one. A child is a whole server process but for its
 sockets: it builds its own services, and requests go through Django's whole stack. The zygote itself
 has no threads and opens no database, so that a fork copies nothing half done. It ends when its
-standard input does; a child ends with its connection, and at the latest after LIVES_S.
+standard input does; a child ends with its connection, and at the latest after MAX_LIFETIME_S.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import Any
 
 import django
 
-LIVES_S = 90
-PATIENCE_S = 40
+MAX_LIFETIME_S = 90
+MAX_WAIT_S = 40
 
 
 def main(path: str) -> None:
@@ -50,7 +50,7 @@ def main(path: str) -> None:
 def serve_child(connection: socket.socket) -> None:
     """Live as a child; never returns."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.alarm(LIVES_S)
+    signal.alarm(MAX_LIFETIME_S)
     code = 1
     try:
         with connection, connection.makefile("rb") as commands:
@@ -124,13 +124,13 @@ class Child:
 
     def _rest(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
         """Wait until nothing is left to do."""
-        from tests.faults.rest import rest
+        from tests.faults.rest import wait_until_idle
 
-        left = rest(self._services, self._clock, hurry=False)
+        left = wait_until_idle(self._services, self._clock, hurry=False)
         return {"at_rest": len(left) == 0, "left": left}
 
     def _end_turn(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
-        self._services.booking.desk.run(lambda _held: None).result(PATIENCE_S)
+        self._services.booking.desk.run(lambda _held: None).result(MAX_WAIT_S)
         return {"ended": True}
 
     def _passed(self, _: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -300,12 +300,12 @@ def test_the_very_next_reads_show_it_cancelled(school: School) -> None:
     alice, exam = school.portal.student("alice"), school.portal.exam(capacity=4)
     booked = create(school.api, alice, exam).data["booking_record_id"]
     detail = f"/api/bookings/{booked}"
-    assert school.seen(alice, exam) == ([(booked, "scheduled", 1)], 4, (3, 1))
+    assert school.read_through_api(alice, exam) == ([(booked, "scheduled", 1)], 4, (3, 1))
     assert school.api.get(detail, **alice.pair).data["booking"]["status"] == "scheduled"
 
     cancel(school.api, alice, booked)
 
-    assert school.seen(alice, exam) == ([(booked, "cancelled", 0)], 5, (4, 0))
+    assert school.read_through_api(alice, exam) == ([(booked, "cancelled", 0)], 5, (4, 0))
     assert school.api.get(detail, **alice.pair).data["booking"]["status"] == "cancelled"
 
 

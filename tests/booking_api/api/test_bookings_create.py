@@ -213,11 +213,11 @@ def test_a_mini_mock_cannot_be_paid_with_shared_credits(
 
 def test_the_very_next_reads_show_the_booking(school: School) -> None:
     alice, exam = school.portal.student("alice"), school.portal.exam(capacity=4)
-    assert school.seen(alice, exam) == ([], 5, (4, 0))
+    assert school.read_through_api(alice, exam) == ([], 5, (4, 0))
 
     record_id = create(school.api, alice, exam).data["booking_record_id"]
 
-    assert school.seen(alice, exam) == ([(record_id, "scheduled", 1)], 4, (3, 1))
+    assert school.read_through_api(alice, exam) == ([(record_id, "scheduled", 1)], 4, (3, 1))
 
 
 def test_a_note_is_put_on_the_students_timeline(school: School) -> None:

@@ -22,7 +22,7 @@ from booking_api.desk.journal.models import (
 )
 from tests.builders import Portal
 from tests.desk import create
-from tests.faults.groups import Desk, a_desk
+from tests.faults.groups import DeskUnderTest, running_desk
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,8 +31,8 @@ LIMIT_S = 40.0
 
 
 @pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[Desk]:
-    with a_desk(settings, portal.sandbox, DeskConfig(lease_s=60, grace_s=0)) as running:
+def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
+    with running_desk(settings, portal.sandbox, DeskConfig(lease_s=60, grace_s=0)) as running:
         yield running
 
 
@@ -62,7 +62,7 @@ def left_by_a_vanished_desk(number: int) -> None:
     Lease.objects.create(name=LEASE_NAME, holder="vanished", epoch=7, expires_at=LONG_AGO)
 
 
-def test_whoever_takes_over_has_every_credit_looked_at(desk: Desk, portal: Portal) -> None:
+def test_whoever_takes_over_has_every_credit_looked_at(desk: DeskUnderTest, portal: Portal) -> None:
     """More than go into one group: the vanished desk may have been writing any of them."""
     left_by_a_vanished_desk(UNFINISHED)
 
@@ -72,7 +72,7 @@ def test_whoever_takes_over_has_every_credit_looked_at(desk: Desk, portal: Porta
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_desk_whose_thread_died_has_a_new_one(desk: Desk, portal: Portal) -> None:
+def test_a_desk_whose_thread_died_has_a_new_one(desk: DeskUnderTest, portal: Portal) -> None:
     alice, exam = portal.student("alice"), portal.exam()
     inner = composition.services().booking.desk
     inner.run(lambda _: None).result(LIMIT_S)

@@ -14,7 +14,7 @@ from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
 from tests.builders import Exam, Portal
 from tests.desk import create, stored_total
-from tests.faults.groups import Desk, a_desk, stuck
+from tests.faults.groups import DeskUnderTest, running_desk, stuck
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,8 +23,8 @@ LIMIT_S = 40.0
 
 
 @pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[Desk]:
-    with a_desk(settings, portal.sandbox) as running:
+def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
+    with running_desk(settings, portal.sandbox) as running:
         yield running
 
 
@@ -34,7 +34,7 @@ def recount(*exams: Exam, dry_run: bool = False) -> Sequence[ExamCount]:
     return composition.services().booking.recount.recount(ids, context, dry_run=dry_run)
 
 
-def test_many_bookings_few_and_none_are_counted(desk: Desk, portal: Portal) -> None:
+def test_many_bookings_few_and_none_are_counted(desk: DeskUnderTest, portal: Portal) -> None:
     """More than HubSpot lists on one page, and more than one call reads."""
     full, _ = portal.exam_with_bookings(620)
     portal.sandbox.edit(portal.profile.object_types.mock_exams, full.id, total_bookings="500")
@@ -51,7 +51,7 @@ def test_many_bookings_few_and_none_are_counted(desk: Desk, portal: Portal) -> N
     assert [stored_total(portal, exam) for exam in (full, empty, right)] == [620, 0, 1]
 
 
-def test_an_unread_exam_is_left_alone_and_reported(desk: Desk, portal: Portal) -> None:
+def test_an_unread_exam_is_left_alone_and_reported(desk: DeskUnderTest, portal: Portal) -> None:
     """One whose links cannot be read, and one whose bookings cannot."""
     known, unread = portal.exam(total_bookings=4), portal.exam(total_bookings=9)
     portal.sandbox.fault("partial", path=r"/2-50158913/2-50158943/batch/read", times=1)
@@ -71,7 +71,7 @@ def test_an_unread_exam_is_left_alone_and_reported(desk: Desk, portal: Portal) -
     assert [stored_total(portal, exam) for exam in (known, unread)] == [0, 9]
 
 
-def test_a_dry_run_writes_nothing(desk: Desk, portal: Portal) -> None:
+def test_a_dry_run_writes_nothing(desk: DeskUnderTest, portal: Portal) -> None:
     exam = portal.exam(total_bookings=4)
 
     (count,) = recount(exam, dry_run=True)
@@ -80,7 +80,7 @@ def test_a_dry_run_writes_nothing(desk: Desk, portal: Portal) -> None:
     assert stored_total(portal, exam) == 4
 
 
-def test_a_booking_made_during_a_recount_is_not_lost(desk: Desk, portal: Portal) -> None:
+def test_a_booking_made_during_a_recount_is_not_lost(desk: DeskUnderTest, portal: Portal) -> None:
     """The recount has seen who is linked when the booking is made; it corrects afterwards."""
     alice, exam = portal.student("alice"), portal.exam(total_bookings=5)
     portal.booking(portal.student("somebody"), exam)
@@ -108,7 +108,7 @@ def test_what_holds_up_people_is_not_left_to_the_background(
     portal.booking(portal.student("alice"), exam)
     small = {"requests_per_window": 100, "window_s": 3_600.0, "background_share": 0.03}
 
-    with a_desk(settings, portal.sandbox, **small):
+    with running_desk(settings, portal.sandbox, **small):
         (count,) = recount(exam)
 
     assert (count.actual, count.updated, count.error) == (1, True, "")
