@@ -168,7 +168,7 @@ class Composition:
         cached = cached_portal(profile, client, hubspot, settings.CACHE, self.clocks)
         cached.cache.invalidation.observe(note_invalidation)
         booking = build_booking_desk(
-            desk_context(
+            build_desk_context(
                 profile, client, hubspot, cached, self.clocks, self._notify_desk_observers
             ),
             serves_callers=self._serves_callers,
@@ -219,7 +219,7 @@ def cached_portal(
     )
 
 
-def desk_context(
+def build_desk_context(
     profile: PortalProfile,
     client: HubSpotClient,
     hubspot: PortalReads,

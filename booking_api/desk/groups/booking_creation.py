@@ -57,7 +57,9 @@ def create_bookings(
         for row in waiting:
             if row not in conflicts:
                 _apply_outcome(desk_context, row, outcomes[row.idempotency_key])
-        with lease.fenced():  # what stands now is no longer in doubt when seats are given out anew
+        with (
+            lease.fenced_transaction()
+        ):  # what stands now is no longer in doubt when seats are given out anew
             journal.save(lease, rows, desk_context.now())
         waiting = _resolve_conflicts(desk_context, lease, conflicts, meters)
         if len(waiting) == 0:
@@ -66,16 +68,16 @@ def create_bookings(
         journal.postpone(
             row, DeskUnavailable("HubSpot refused one seat after the other."), desk_context.now()
         )
-    with lease.fenced():
+    with lease.fenced_transaction():
         journal.save(lease, waiting, desk_context.now())
 
 
 def adopt_found_booking(desk_context: DeskContext, row: JournalEntry, booking: Booking) -> None:
     """Go on with a booking that was found under the row's key, if it is the row's and stands: one
     that is cancelled was an earlier request's, or a person has taken it back."""
-    own_name = desk_context.profile.booking_properties["booking_id"]
-    same = booking.booking_id == row.plan["properties"][own_name]
-    if same and booking.state != "cancelled":
+    id_property = desk_context.profile.booking_properties["booking_id"]
+    is_own = booking.booking_id == row.plan["properties"][id_property]
+    if is_own and booking.state != "cancelled":
         _mark_written(row, booking.id)
     else:
         journal.refuse(row, IdempotencyKeyReused())
@@ -106,7 +108,7 @@ def _send_creates(
 
 def _is_conflict(desk_context: DeskContext, outcome: CreateOutcome) -> bool:
     """Whether a unique value is taken: HubSpot says so with a 409, a 400 naming the property, or a
-    207's CONFLICT (hubspot-inputs, Objects)."""
+    207's CONFLICT (hubspot-facts, Objects)."""
     error = outcome.error if isinstance(outcome, NotCreated) else None
     if not isinstance(error, Refused):
         return False
@@ -179,7 +181,7 @@ def _resolve_conflicts(
             journal.refuse(row, IdempotencyKeyReused())
     if len(without_seat) > 0:
         _reassign_seats(desk_context, without_seat, context)
-    with lease.fenced():
+    with lease.fenced_transaction():
         journal.save(lease, rows, desk_context.now())
     return [
         row

@@ -54,7 +54,7 @@ def serve_cancels(
         plan_or_refuse(
             row, partial(_plan_cancel, desk_context, owned, inputs, row, requests[row.id])
         )
-    with lease.fenced():
+    with lease.fenced_transaction():
         begun = journal.begin(lease, rows, desk_context.now())
     planned = [row for row in begun if row.state == EntryState.WRITING]
     cancel_bookings(desk_context, lease, planned, meters)
@@ -79,7 +79,7 @@ def cancel_bookings(
             row.state, row.next_attempt_at = EntryState.WRITTEN, None
         else:
             refuse_or_postpone(desk_context, row, changed.unknown.get(row.record_id))
-    with lease.fenced():
+    with lease.fenced_transaction():
         journal.save(lease, rows, desk_context.now())
 
 

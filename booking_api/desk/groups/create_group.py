@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -72,7 +73,7 @@ def serve_creates(
         plan_or_refuse(
             row, partial(_plan_create, desk_context, inputs, row, requests[row.id], owners)
         )
-    with lease.fenced():
+    with lease.fenced_transaction():
         begun = journal.begin(lease, rows, desk_context.now())
     planned = [row for row in begun if row.state == EntryState.WRITING]
     if len(planned) == 0:
@@ -150,21 +151,7 @@ def _plan_create(
     )
     cost = charge(seen.contact.credits, mock_type)
     number = exam.take_seat()
-    new = NewBooking(
-        booking_id=booking_name(request.mock_type, request.pair.student_id, request.exam_date),
-        name=request.name,
-        email=request.pair.email,
-        student_id=request.pair.student_id,
-        mock_type=request.mock_type,
-        exam_date=request.exam_date,
-        contact_id=request.contact_id,
-        mock_exam_id=request.mock_exam_id,
-        token_used=cost.token_label,
-        idempotency_key=row.idempotency_key,
-        seat_key=seat_key(request.mock_exam_id, number),
-        created_at=now,
-        fields=request.fields,
-    )
+    new = _build_booking(row, request, cost, number, now)
     row.state = EntryState.WRITING
     row.contact_id, row.exam_id = request.contact_id, request.mock_exam_id
     row.credit_property = cost.property_name
@@ -175,6 +162,26 @@ def _plan_create(
         "seat_number": number,
         "answer": _build_answer(row, new, exam.exam, seen, mock_type, cost),
     }
+
+
+def _build_booking(
+    row: JournalEntry, request: CreateRequest, cost: Charge, seat: int, now: datetime
+) -> NewBooking:
+    return NewBooking(
+        booking_id=booking_name(request.mock_type, request.pair.student_id, request.exam_date),
+        name=request.name,
+        email=request.pair.email,
+        student_id=request.pair.student_id,
+        mock_type=request.mock_type,
+        exam_date=request.exam_date,
+        contact_id=request.contact_id,
+        mock_exam_id=request.mock_exam_id,
+        token_used=cost.token_label,
+        idempotency_key=row.idempotency_key,
+        seat_key=seat_key(request.mock_exam_id, seat),
+        created_at=now,
+        fields=request.fields,
+    )
 
 
 def _build_answer(

@@ -76,7 +76,7 @@ def save_with_follow_ups(
     done = [row for row in rows if row.state == EntryState.DONE]
     uncounted = {row.exam_id for row in rows if row.exam_id != ""} - set(counted)
     now = desk_context.now()
-    with lease.fenced():
+    with lease.fenced_transaction():
         journal.save(lease, rows, now)
         notes = [_build_note(row, now) for row in done if row.kind != RequestKind.UPDATE]
         OutboxNote.objects.bulk_create(notes, ignore_conflicts=True)

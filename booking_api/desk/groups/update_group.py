@@ -34,7 +34,7 @@ def serve_updates(
     )
     for row in rows:
         plan_or_refuse(row, partial(_plan_update, desk_context, owned, row, requests[row.id]))
-    with lease.fenced():
+    with lease.fenced_transaction():
         begun = journal.begin(lease, rows, desk_context.now())
     change_bookings(
         desk_context, lease, [row for row in begun if row.state == EntryState.WRITING], meters

@@ -108,9 +108,9 @@ def read_unfinished(now: datetime) -> list[JournalEntry]:
 
 
 def begin(lease: HeldLease, rows: Iterable[JournalEntry], now: datetime) -> list[JournalEntry]:
-    """Write what was decided of waiting rows, inside `lease.fenced()`, and return those rows. One
-    whose caller has given it up meanwhile is left as it is: that caller was told that nothing was
-    changed."""
+    """Write what was decided of waiting rows, inside `lease.fenced_transaction()`, and return those
+    rows. One whose caller has given it up meanwhile is left as it is: that caller was told that
+    nothing was changed."""
     decided = list(rows)
     ids = [row.id for row in decided]
     queued = JournalEntry.objects.filter(id__in=ids, state=EntryState.QUEUED)
@@ -124,7 +124,7 @@ def begin(lease: HeldLease, rows: Iterable[JournalEntry], now: datetime) -> list
 
 
 def save(lease: HeldLease, rows: Iterable[JournalEntry], now: datetime) -> None:
-    """Write the rows, inside `lease.fenced()`."""
+    """Write the rows, inside `lease.fenced_transaction()`."""
     for row in rows:
         row.epoch = lease.epoch
         row.changed_at = now
@@ -200,8 +200,8 @@ def exams_written_since(epoch: int, exam_ids: Collection[str]) -> set[str]:
 
 def exams_of_bookings(record_ids: Collection[str]) -> Mapping[str, str]:
     """Return the exams of bookings made or cancelled here, by the booking's record id."""
-    known = JournalEntry.objects.filter(record_id__in=record_ids).exclude(exam_id="")
-    return dict(known.values_list("record_id", "exam_id"))
+    rows = JournalEntry.objects.filter(record_id__in=record_ids).exclude(exam_id="")
+    return dict(rows.values_list("record_id", "exam_id"))
 
 
 def request_recounts(exam_ids: Collection[str], now: datetime) -> None:

@@ -46,7 +46,7 @@ class HeldLease:
             raise LeaseLost(f"The lease {self.name} has passed on from epoch {self.epoch}.")
 
     @contextmanager
-    def fenced(self) -> Iterator[None]:
+    def fenced_transaction(self) -> Iterator[None]:
         """A transaction that takes place only while the lease is held; raises LeaseLost."""
         with transaction.atomic():
             self.renew()

@@ -48,10 +48,10 @@ def recover(
         # It may have been sent, whoever began it: no error of a further try makes that undone.
         row.attempts = max(row.attempts, 1)
     writing = [row for row in rows if row.state == EntryState.WRITING]
-    _create_or_find(
+    _find_or_create(
         desk_context, lease, [row for row in writing if row.kind == RequestKind.CREATE], meters
     )
-    _cancel_or_find(
+    _find_or_cancel(
         desk_context, lease, [row for row in writing if row.kind == RequestKind.CANCEL], meters
     )
     change_bookings(
@@ -64,7 +64,7 @@ def recover(
         log.info("recovered", entry=row.id, kind=row.kind, state=row.state, attempts=row.attempts)
 
 
-def _create_or_find(
+def _find_or_create(
     desk_context: DeskContext,
     lease: HeldLease,
     rows: Sequence[JournalEntry],
@@ -83,13 +83,13 @@ def _create_or_find(
             absent.append(row)
         else:
             journal.postpone(row, found.unknown[key], desk_context.now())
-    with lease.fenced():
+    with lease.fenced_transaction():
         journal.save(lease, rows, desk_context.now())
     if len(absent) > 0:
         create_bookings(desk_context, lease, absent, meters)
 
 
-def _cancel_or_find(
+def _find_or_cancel(
     desk_context: DeskContext,
     lease: HeldLease,
     rows: Sequence[JournalEntry],
@@ -107,7 +107,7 @@ def _cancel_or_find(
             journal.postpone(row, states.unknown[row.record_id], desk_context.now())
         else:
             standing.append(row)
-    with lease.fenced():
+    with lease.fenced_transaction():
         journal.save(lease, rows, desk_context.now())
     cancel_bookings(desk_context, lease, standing, meters)
 
@@ -118,37 +118,35 @@ def _charge_unwritten(
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter],
 ) -> None:
-    """Tell the credits that were written from those that were not, and write those."""
+    """Complete the rows whose credits were written, and write the credits of the others."""
     if len(rows) == 0:
         return
     contacts = {row.contact_id for row in rows if row.credit_property != ""}
     histories = desk_context.evidence.credit_histories(
         contacts, desk_context.renew_for_calls(lease, meters)
     )
-    finished, to_write = [], []
+    to_save, to_charge = [], []
     for row in rows:
         try:
             history = histories.answered(row.contact_id) if row.credit_property != "" else None
         except HubSpotError as error:
             journal.postpone(row, error, desk_context.now())
-            finished.append(row)
+            to_save.append(row)
             continue
         if history is not None and not _was_credit_written(row, history):
             _plan_anew(row, history)
-            to_write.append(row)
+            to_charge.append(row)
         else:
             journal.complete(row)
-            finished.append(row)
-    desk_context.invalidate_cache(tags_of(finished))
-    save_with_follow_ups(desk_context, lease, finished)
-    with lease.fenced():
-        journal.save(lease, to_write, desk_context.now())
-        contacts, later = (
-            {row.contact_id for row in to_write},
-            desk_context.now() + desk_context.config.lease_duration,
-        )
+            to_save.append(row)
+    desk_context.invalidate_cache(tags_of(to_save))
+    save_with_follow_ups(desk_context, lease, to_save)
+    with lease.fenced_transaction():
+        journal.save(lease, to_charge, desk_context.now())
+        contacts = {row.contact_id for row in to_charge}
+        later = desk_context.now() + desk_context.config.lease_duration
         journal.request_reviews(contacts, desk_context.now(), later, overtaken=True)
-    charge_and_count(desk_context, lease, to_write, {}, meters)
+    charge_and_count(desk_context, lease, to_charge, {}, meters)
 
 
 def _was_credit_written(row: JournalEntry, history: CreditHistory) -> bool:
@@ -163,7 +161,7 @@ def _was_credit_written(row: JournalEntry, history: CreditHistory) -> bool:
 
 
 def _plan_anew(row: JournalEntry, history: CreditHistory) -> None:
-    """What stood when the row was planned may have been changed by a person since."""
+    """Plan the change from what the credit is now: a person may have changed it since."""
     step = -1 if row.kind == RequestKind.CREATE else 1
     contact = history.seen.contact
     row.credit_before = contact.credits[row.credit_property]

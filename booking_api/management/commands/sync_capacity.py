@@ -124,11 +124,11 @@ def recount_exams(services: Services, options: dict[str, Any]) -> tuple[ExamCoun
 
 def types_of(profile: PortalProfile, wanted: str | None) -> list[str]:
     """Return the mock types asked for; raise CommandError for one the portal does not have."""
-    known = [mock_type.value for mock_type in profile.mock_types]
+    values = [mock_type.value for mock_type in profile.mock_types]
     if wanted is None:
-        return known
-    if wanted not in known:
-        raise CommandError(f"--type {wanted!r}: the portal has {', '.join(known)}.")
+        return values
+    if wanted not in values:
+        raise CommandError(f"--type {wanted!r}: the portal has {', '.join(values)}.")
     return [wanted]
 
 

@@ -56,7 +56,7 @@ def test_a_holder_whose_time_is_over_is_taken_over_and_may_not_write() -> None:
     assert taken.taken_over
     with pytest.raises(LeaseLost):
         overtaken.renew()
-    with pytest.raises(LeaseLost), overtaken.fenced():
+    with pytest.raises(LeaseLost), overtaken.fenced_transaction():
         RecountRequest.objects.create(subject_id="1", asked_at=Now(), next_attempt_at=Now())
     assert not RecountRequest.objects.exists()
     overtaken.give_back()
