@@ -92,8 +92,8 @@ class Queue:
                 raise errors.IdempotencyKeyReused
             if not refused:
                 return QueuePlace(earlier, own=False)
-            # Nothing came of it: the same request may be made anew, at the queue's end. Who waits for
-            # the old row still finds it by its id. No caller can send a key with a blank.
+            # Nothing came of it: the same request may be made anew, at the queue's end. Who waits
+            # for the old row still finds it by its id. No caller can send a key with a blank.
             JournalEntry.objects.filter(id=earlier.id, state=EntryState.REFUSED).update(
                 idempotency_key=f"refused {earlier.id}"
             )
