@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 
 from booking_api.queries.portal import Portal
 from booking_api.rules.dates import is_over
-from booking_api.rules.status import ExamStatus, available_slots, exam_status
+from booking_api.rules.seats import ExamStatus, available_slots, exam_status
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.reading.cache_families import (

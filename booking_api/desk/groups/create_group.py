@@ -28,7 +28,6 @@ from booking_api.rules.eligibility import (
     booking_name,
     check_exam,
     check_no_duplicate,
-    seat_key,
 )
 from booking_api.rules.errors import (
     AccessDenied,
@@ -36,6 +35,7 @@ from booking_api.rules.errors import (
     ContactNotFound,
     InvalidRequest,
 )
+from booking_api.rules.seats import seat_key
 from booking_api.rules.students import is_theirs
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.profile import MockType
