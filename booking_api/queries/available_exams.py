@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from booking_api.queries.portal import Portal
-from booking_api.rules.dates import is_over
+from booking_api.rules.booking_end import is_over
 from booking_api.rules.seats import ExamStatus, available_slots, exam_status
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.portal.records import Booking, MockExam

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from booking_api.queries.enrollments import newest_enrollment
 from booking_api.queries.portal import Portal
 from booking_api.queries.students import authenticated_contact
+from booking_api.rules.booking_end import BookingStatus, booking_ends_at, booking_status
 from booking_api.rules.errors import AccessDenied, BookingNotFound
-from booking_api.rules.exams import booking_ends_at, exam_linked
-from booking_api.rules.status import BookingStatus, booking_status
+from booking_api.rules.linked_exam import first_linked_exam
 from booking_api.rules.students import StudentPair
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.wire.fan_out import together
@@ -52,7 +52,9 @@ def booking_detail(portal: Portal, booking_id: str, pair: StudentPair) -> Bookin
     exam_ids = exam_links.require_complete().found.get(booking_id, ())
     exam, enrollment = together(
         portal.fan_out,
-        lambda: exam_linked(exam_ids, reads.exams(exam_ids, context).require_complete().found),
+        lambda: first_linked_exam(
+            exam_ids, reads.exams(exam_ids, context).require_complete().found
+        ),
         lambda: newest_enrollment(portal, contact),
     )
     ends_at = booking_ends_at(booking, exam, portal.profile.time_zone)

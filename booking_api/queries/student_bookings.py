@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from booking_api.queries.portal import Portal
-from booking_api.rules.exams import booking_ends_at, exam_linked
+from booking_api.rules.booking_end import BookingStatus, booking_ends_at, booking_status
+from booking_api.rules.linked_exam import first_linked_exam
 from booking_api.rules.pages import Entry, Filter, Page, filter_named, page_of
-from booking_api.rules.status import BookingStatus, booking_status
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.wire.fan_out import together
 
@@ -112,7 +112,7 @@ def entries_of(portal: Portal, booking_ids: tuple[str, ...]) -> list[Entry[Liste
     exam_ids = {exam_id for booking_id in bookings for exam_id in links.get(booking_id, ())}
     exams = reads.exams(exam_ids, context).require_complete().found
     return [
-        entry_of(portal, booking, exam_linked(links.get(booking.id, ()), exams))
+        entry_of(portal, booking, first_linked_exam(links.get(booking.id, ()), exams))
         for booking in bookings.values()
     ]
 

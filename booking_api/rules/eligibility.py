@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime
 
-from booking_api.rules.dates import is_over
+from booking_api.rules.booking_end import is_over
 from booking_api.rules.errors import DuplicateBooking, ExamMismatch, ExamNotActive
 from hubspot_sync.portal.records import Booking, MockExam
 

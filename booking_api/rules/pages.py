@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, Literal, TypeVar, get_args
 
-from booking_api.rules.dates import is_over
+from booking_api.rules.booking_end import is_over
 from booking_api.rules.errors import InvalidRequest
 from hubspot_sync.portal.profile import BookingState
 

@@ -25,10 +25,10 @@ from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.desk.journal.requests import CancelRequest
+from booking_api.rules.booking_end import booking_ends_at, is_over
 from booking_api.rules.credits import credit_of_token
-from booking_api.rules.dates import is_over
 from booking_api.rules.errors import BookingError, InvalidRequest
-from booking_api.rules.exams import booking_ends_at, exam_linked
+from booking_api.rules.linked_exam import first_linked_exam
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.wire.call_log import CallMeter
@@ -105,7 +105,7 @@ def _plan(
     seen, booking = owned.of(asked)
     linked = owned.exams_of(booking.id)
     exams = {id_: exam for id_ in linked if (exam := facts.exams.answered(id_)) is not None}
-    exam = exam_linked(linked, exams)
+    exam = first_linked_exam(linked, exams)
     now = tools.now()
     over = is_over(booking_ends_at(booking, exam, tools.profile.time_zone), now)
     if booking.state == "completed" or over:

@@ -1,4 +1,4 @@
-"""The words for a booking's state."""
+"""When a booking is over, and what it is called."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from booking_api.rules.dates import end_of_day
-from booking_api.rules.status import booking_status
+from booking_api.rules.booking_end import booking_status, end_of_day
 from hubspot_sync.portal.profile import BookingState
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
