@@ -37,7 +37,10 @@ def is_over(ends_at: datetime | None, now: datetime) -> bool:
 
 
 def booking_status(state: BookingState, ends_at: datetime | None, now: datetime) -> BookingStatus:
-    """Return what a booking is now; one whose exam is over counts as completed, marked or not."""
+    """Return what a booking is now; one whose exam is over counts as completed, marked or not.
+
+    What is completed cannot be cancelled. The filters `upcoming` and `past` ask `is_over` alone.
+    """
     if state == "cancelled":
         return "cancelled"
     if state == "completed" or is_over(ends_at, now):

@@ -78,7 +78,12 @@ def filter_named(name: str) -> Filter:
 
 
 def belongs(entry: Entry[V], wanted: Filter, now: datetime) -> bool:
-    """Every booking is in `all` and in exactly one of the other three."""
+    """Return whether the filter lists the entry.
+
+    Every booking is in `all` and in exactly one of the other three. `upcoming` and `past` go by the
+    exam's end alone, as the contract has it: a booking that a person marked completed before its
+    exam's end has the status `completed` (booking_end.py) and is listed as upcoming until then.
+    """
     if wanted == "all":
         return True
     if entry.state == "cancelled":

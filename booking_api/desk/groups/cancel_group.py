@@ -25,7 +25,7 @@ from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.desk.journal.requests import CancelRequest
-from booking_api.rules.booking_end import booking_ends_at, is_over
+from booking_api.rules.booking_end import booking_ends_at, booking_status
 from booking_api.rules.credits import credit_of_token
 from booking_api.rules.errors import BookingError, InvalidRequest
 from booking_api.rules.linked_exam import first_linked_exam
@@ -107,8 +107,8 @@ def _plan(
     exams = {id_: exam for id_ in linked if (exam := facts.exams.answered(id_)) is not None}
     exam = first_linked_exam(linked, exams)
     now = tools.now()
-    over = is_over(booking_ends_at(booking, exam, tools.profile.time_zone), now)
-    if booking.state == "completed" or over:
+    ends_at = booking_ends_at(booking, exam, tools.profile.time_zone)
+    if booking_status(booking.state, ends_at, now) == "completed":
         raise InvalidRequest("This mock exam is over; its booking cannot be cancelled any more.")
     mock_type = booking.mock_type if exam is None else exam.mock_type
     credit = credit_of_token(tools.profile, booking.token_used, mock_type)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from booking_api.rules.booking_end import booking_status
 from booking_api.rules.errors import InvalidRequest
 from booking_api.rules.pages import FILTERS, Entry, Filter, page_of
 
@@ -43,6 +44,28 @@ def walk(listed: list[Entry[str]], wanted: Filter, limit: int) -> list[str]:
         if page.next is None:
             return seen
         after = page.next
+
+
+@pytest.mark.parametrize(
+    ("ends_at", "filter_", "status"),
+    [
+        (NOW + timedelta(hours=1), "upcoming", "completed"),
+        (NOW, "past", "completed"),
+    ],
+)
+def test_a_booking_marked_completed_is_listed_by_its_exams_end_whatever_its_status(
+    ends_at: datetime, filter_: Filter, status: str
+) -> None:
+    entry = Entry(id="1", starts_at=NOW, ends_at=ends_at, state="completed", value="1")
+
+    listed_by = [
+        wanted
+        for wanted in FILTERS
+        if page_of([entry], wanted=wanted, now=NOW, limit=20).total == 1
+    ]
+
+    assert listed_by == ["all", filter_]
+    assert booking_status(entry.state, entry.ends_at, NOW) == status
 
 
 @given(bookings, filters, limits)
