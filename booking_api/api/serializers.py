@@ -8,20 +8,19 @@ from typing import Any
 from rest_framework import serializers
 
 from booking_api.api.authentication import PairFields
-from booking_api.queries.student_bookings import DEFAULT_LIMIT, PageRequest
+from booking_api.queries.student_bookings import PageRequest
 from booking_api.rules.errors import InvalidRequest
-from booking_api.rules.pages import FILTERS
+from booking_api.rules.pages import DEFAULT_PAGE_SIZE, FILTERS, MAX_PAGE_NUMBER, MAX_PAGE_SIZE
 from hubspot_sync.portal.mock_types import STUDENT_FIELDS
 from hubspot_sync.portal.profile import MockType, PortalProfile
-
-# JSON's integers end somewhere; the last page of any list comes long before.
-MOST_PAGES = 1_000_000_000
 
 
 class BookingListQuery(PairFields):
     filter = serializers.ChoiceField(choices=FILTERS, default="all")
-    page = serializers.IntegerField(min_value=1, max_value=MOST_PAGES, default=1)
-    limit = serializers.IntegerField(min_value=1, max_value=100, default=DEFAULT_LIMIT)
+    page = serializers.IntegerField(min_value=1, max_value=MAX_PAGE_NUMBER, default=1)
+    limit = serializers.IntegerField(
+        min_value=1, max_value=MAX_PAGE_SIZE, default=DEFAULT_PAGE_SIZE
+    )
     after = serializers.CharField(
         max_length=512,
         default="",

@@ -14,11 +14,9 @@ from datetime import date, datetime
 from booking_api.queries.portal import Portal
 from booking_api.rules.booking_end import BookingStatus, booking_ends_at, booking_status
 from booking_api.rules.linked_exam import first_linked_exam
-from booking_api.rules.pages import Entry, Filter, Page, filter_named, page_of
+from booking_api.rules.pages import DEFAULT_PAGE_SIZE, Entry, Filter, Page, filter_named, page_of
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.wire.fan_out import together
-
-DEFAULT_LIMIT = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,14 +36,14 @@ class PageRequest:
             contact_id=arguments["contact_id"],
             filter=filter_named(arguments["filter"]),
             page=int(arguments.get("page", "1")),
-            limit=int(arguments.get("limit", DEFAULT_LIMIT)),
+            limit=int(arguments.get("limit", DEFAULT_PAGE_SIZE)),
             after=arguments.get("after"),
         )
 
     def key_arguments(self) -> Mapping[str, str]:
         """Return the arguments of this page's cache key, one spelling for one page."""
         where = {"page": str(self.page)} if self.after is None else {"after": self.after}
-        limit = {} if self.limit == DEFAULT_LIMIT else {"limit": str(self.limit)}
+        limit = {} if self.limit == DEFAULT_PAGE_SIZE else {"limit": str(self.limit)}
         return {"contact_id": self.contact_id, "filter": self.filter} | where | limit
 
 

@@ -22,6 +22,11 @@ from hubspot_sync.portal.profile import BookingState
 Filter = Literal["all", "upcoming", "past", "cancelled"]
 FILTERS: tuple[Filter, ...] = get_args(Filter)
 
+DEFAULT_PAGE_SIZE = 20
+MAX_PAGE_SIZE = 100
+# JSON's integers end somewhere; the last page of any list comes long before.
+MAX_PAGE_NUMBER = 1_000_000_000
+
 V = TypeVar("V")
 Place = tuple[float, int, str]
 
