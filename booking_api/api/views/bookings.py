@@ -13,7 +13,6 @@ from rest_framework.throttling import BaseThrottle
 from typing_extensions import override
 
 from booking_api import composition
-from booking_api.api.authentication import PairFields, StudentViewSet, pair_of
 from booking_api.api.context import context_of
 from booking_api.api.envelope import answer, answer_rendered
 from booking_api.api.openapi import answers
@@ -25,18 +24,24 @@ from booking_api.api.serializers import (
     CancelAskedFields,
     CanceledFields,
     CreateAskedFields,
+    PairFields,
     UpdateAskedFields,
-    edited_fields,
-    extra_fields,
     page_asked,
+    pair_of,
 )
 from booking_api.api.throttling import (
     FailedPairThrottle,
     StudentReadThrottle,
     StudentWriteThrottle,
 )
-from booking_api.api.validation import checked, checked_query
-from booking_api.api.views.mock_exams import known_mock_type
+from booking_api.api.validation import (
+    checked,
+    checked_query,
+    edited_fields,
+    extra_fields,
+    known_mock_type,
+)
+from booking_api.api.views.student_view_set import StudentViewSet
 from booking_api.desk.desk import Answered
 from booking_api.desk.journal.requests import (
     CancelRequest,

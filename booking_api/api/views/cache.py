@@ -16,6 +16,7 @@ from typing_extensions import override
 from booking_api.api.authentication import STAFF_AUTHENTICATION
 from booking_api.api.envelope import answer
 from booking_api.api.openapi import answers
+from booking_api.api.permissions import MayInvalidate
 from booking_api.rules.errors import InvalidRequest
 from cache_layer.counters import Count
 from cache_layer.errors import BadPattern
@@ -33,7 +34,6 @@ from cache_layer.operating.report import CacheReport, FamilyReport, report_of
 from cache_layer.operating.validation import DEFAULT_SAMPLE
 from cache_layer.operating.validation_report import as_json
 
-MAY_INVALIDATE = "cache.invalidate"
 LARGEST_SAMPLE = 10_000
 # What a body names, and the scope it stands for.
 SCOPES = {
@@ -154,16 +154,6 @@ class ReportFields(ComparedFields):
     complete = serializers.BooleanField(help_text="Whether HubSpot answered for every entry.")
     byFamily = serializers.DictField(child=ComparedFields())  # noqa: N815 - as in the stats
     drifts = DriftFields(many=True)
-
-
-class MayInvalidate(BasePermission):
-    """Holders of `cache.invalidate`, which every superuser is."""
-
-    message = f"This needs the permission {MAY_INVALIDATE}."
-
-    @override
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        return request.user.has_perm(MAY_INVALIDATE)
 
 
 class StaffView(APIView):

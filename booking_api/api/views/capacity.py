@@ -13,12 +13,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from booking_api import composition
-from booking_api.api.authentication import CRON_AUTHENTICATION, CronOrStaff
+from booking_api.api.authentication import CRON_AUTHENTICATION
 from booking_api.api.context import context_of
 from booking_api.api.envelope import answer
 from booking_api.api.openapi import answers
+from booking_api.api.permissions import CronOrStaff, NotCrossSite
 from booking_api.api.validation import checked
-from booking_api.api.views.cron import NotFromElsewhere
 from booking_api.desk.counts.recount import ExamCount, no_answer, upcoming_exam_ids
 from booking_api.rules.errors import TooManyExams
 from hubspot_sync.errors import Unavailable
@@ -94,7 +94,7 @@ class SyncCapacityView(APIView):
     """Counts now and answers with what was found and corrected."""
 
     authentication_classes = CRON_AUTHENTICATION
-    permission_classes = (CronOrStaff, NotFromElsewhere)
+    permission_classes = (CronOrStaff, NotCrossSite)
 
     @extend_schema(
         summary="Count the seats of upcoming exams and correct what is stored",

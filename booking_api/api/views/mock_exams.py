@@ -14,14 +14,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from booking_api import composition
-from booking_api.api.authentication import PairFields, StudentViewSet, pair_of
 from booking_api.api.envelope import answer
 from booking_api.api.openapi import answers
-from booking_api.api.validation import checked, checked_query
+from booking_api.api.serializers import PairFields, pair_of
+from booking_api.api.validation import checked, checked_query, known_mock_type
+from booking_api.api.views.student_view_set import StudentViewSet
 from booking_api.queries.available_exams import available_exams
 from booking_api.queries.credit_check import credit_check
-from booking_api.rules.errors import InvalidRequest
-from hubspot_sync.portal.profile import MockType, PortalProfile
 
 log = structlog.get_logger(__name__)
 
@@ -65,15 +64,6 @@ class CreditCheckFields(serializers.Serializer[Any]):
     enrollment_id = serializers.CharField(allow_null=True)
     student_name = serializers.CharField()
     error_message = serializers.CharField(required=False, help_text="Only where not eligible.")
-
-
-def known_mock_type(profile: PortalProfile, value: str) -> MockType:
-    """Return the portal's mock type; raise InvalidRequest naming those there are."""
-    mock_type = profile.mock_type(value)
-    if mock_type is None:
-        known = ", ".join(mock_type.value for mock_type in profile.mock_types)
-        raise InvalidRequest(f"mock_type: must be one of {known}.")
-    return mock_type
 
 
 def have_corrected(exam_ids: Collection[str]) -> None:
