@@ -9,7 +9,7 @@ from django.urls import URLPattern, URLResolver, path, re_path
 from django.views.generic import TemplateView
 
 from booking_api.api import errors
-from booking_api.api.views import cache, capacity, cron, operations, webhooks
+from booking_api.api.views import cache, capacity, cron, documentation, monitoring, webhooks
 from booking_api.api.views.bookings import BookingViewSet
 from booking_api.api.views.mock_exams import MockExamViewSet
 
@@ -36,10 +36,10 @@ API: tuple[tuple[str, Any, dict[str, Any]], ...] = (
     ("webhooks/cache-invalidation", webhooks.WebhookView.as_view(), {}),
     ("cron/validate-cache-consistency", cron.ValidateCacheView.as_view(), {}),
     ("cron/sync-capacity", capacity.SyncCapacityView.as_view(), {}),
-    ("health", operations.HealthView.as_view(), {}),
-    ("ready", operations.ReadyView.as_view(), {}),
-    ("schema", operations.SchemaView.as_view(), {}),
-    ("docs", operations.DocsView.as_view(), {}),
+    ("health", monitoring.HealthView.as_view(), {}),
+    ("ready", monitoring.ReadyView.as_view(), {}),
+    ("schema", documentation.SchemaView.as_view(), {}),
+    ("docs", documentation.DocsView.as_view(), {}),
 )
 
 
@@ -53,7 +53,7 @@ def both_forms(route: str, view: Any, arguments: dict[str, Any]) -> list[URLPatt
 urlpatterns: list[URLPattern | URLResolver] = [
     *(pattern for row in API for pattern in both_forms(*row)),
     re_path(r"^api(?:/|$)", errors.unknown_address),
-    path("metrics", operations.metrics),
+    path("metrics", monitoring.metrics),
     path("admin/", admin.site.urls),
     path("", TemplateView.as_view(template_name="front_page.html")),
 ]

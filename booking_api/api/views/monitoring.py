@@ -1,4 +1,4 @@
-"""For those who run this: health, readiness, metrics, the schema and its page."""
+"""What monitors ask: health, readiness, metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, inline_serializer
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from prometheus_client import CONTENT_TYPE_LATEST
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -94,13 +93,3 @@ class ReadyView(APIView):
 
 def metrics(_: HttpRequest) -> HttpResponse:
     return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
-
-
-class SchemaView(SpectacularAPIView):
-    """The OpenAPI schema."""
-
-
-class DocsView(SpectacularSwaggerView):
-    """The schema as a page; all it loads is served from here."""
-
-    url_name = "schema"
