@@ -5,6 +5,7 @@ What only one other view has stands with that view.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,21 @@ from rest_framework import serializers
 from booking_api.queries.student_bookings import PageRequest
 from booking_api.rules.pages import DEFAULT_PAGE_SIZE, FILTERS, MAX_PAGE_NUMBER, MAX_PAGE_SIZE
 from booking_api.rules.students import StudentPair
+
+# HubSpot's ids are digits; anything else cannot be one, and is not worth a call.
+RECORD_ID_PATTERN = re.compile(r"\A[0-9]{1,20}\Z")
+
+
+def is_record_id(text: str) -> bool:
+    """Return whether `text` can be the id of a record in HubSpot."""
+    return RECORD_ID_PATTERN.match(text) is not None
+
+
+class RecordIdField(serializers.RegexField):
+    """The id of a record in HubSpot."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(RECORD_ID_PATTERN, **options)
 
 
 class PairFields(serializers.Serializer[Any]):
@@ -148,8 +164,8 @@ class BookingDetailFields(serializers.Serializer[Any]):
 class CreateAskedFields(PairFields):
     """A seat wanted; the mock type's extra fields come besides."""
 
-    contact_id = serializers.RegexField(r"\A[0-9]{1,20}\Z")
-    mock_exam_id = serializers.RegexField(r"\A[0-9]{1,20}\Z")
+    contact_id = RecordIdField()
+    mock_exam_id = RecordIdField()
     name = serializers.CharField(min_length=2, max_length=100)
     exam_date = serializers.DateField()
     mock_type = serializers.CharField(max_length=100)

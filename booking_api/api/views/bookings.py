@@ -26,6 +26,7 @@ from booking_api.api.serializers import (
     CreateAskedFields,
     PairFields,
     UpdateAskedFields,
+    is_record_id,
     page_asked,
     pair_of,
 )
@@ -55,8 +56,6 @@ from booking_api.queries.students import authenticated_contact
 from booking_api.rules.errors import BookingError, BookingNotFound, InvalidRequest, MissingBookingId
 from booking_api.rules.students import StudentPair
 
-# HubSpot's ids are digits; anything else cannot be one, and is not worth a call.
-RECORD_ID = re.compile(r"[0-9]{1,20}")
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 IDEMPOTENCY_HEADERS = ("Idempotency-Key", "X-Idempotency-Key")
 BOOKING_ID = OpenApiParameter("booking_id", str, OpenApiParameter.PATH)
@@ -114,7 +113,7 @@ class BookingViewSet(StudentViewSet):
             raise MissingBookingId
         pair = pair_of(checked_query(PairFields, request.query_params.dict()))
         portal = self.portal(request, pair.email)
-        if RECORD_ID.fullmatch(booking_id) is None:
+        if not is_record_id(booking_id):
             authenticated_contact(portal, pair)  # whoever is not a student is told that first
             raise BookingNotFound
         found = booking_detail(portal, booking_id, pair)
@@ -188,7 +187,7 @@ class BookingViewSet(StudentViewSet):
         """Raise MissingBookingId or BookingNotFound; whoever is no student is told that first."""
         if booking_id.strip() == "":
             raise MissingBookingId
-        if RECORD_ID.fullmatch(booking_id) is None:
+        if not is_record_id(booking_id):
             authenticated_contact(self.portal(request, pair.email), pair)
             raise BookingNotFound
 

@@ -17,6 +17,7 @@ from booking_api.api.authentication import STAFF_AUTHENTICATION
 from booking_api.api.envelope import answer
 from booking_api.api.openapi import answers
 from booking_api.api.permissions import MayInvalidate
+from booking_api.api.serializers import RecordIdField
 from booking_api.rules.errors import InvalidRequest
 from cache_layer.counters import Count
 from cache_layer.errors import BadPattern
@@ -87,8 +88,8 @@ class InvalidateAsked(serializers.Serializer[Any]):
     )
     pattern = serializers.CharField(max_length=2000, required=False)
     family = serializers.CharField(max_length=100, required=False)
-    contact_id = serializers.RegexField(r"\A[0-9]{1,20}\Z", required=False)
-    mock_exam_id = serializers.RegexField(r"\A[0-9]{1,20}\Z", required=False)
+    contact_id = RecordIdField(required=False)
+    mock_exam_id = RecordIdField(required=False)
     all = serializers.BooleanField(required=False)
     reason = serializers.CharField(max_length=200, required=False, default="", allow_blank=True)
 

@@ -18,6 +18,7 @@ from booking_api.api.context import context_of
 from booking_api.api.envelope import answer
 from booking_api.api.openapi import answers
 from booking_api.api.permissions import CronOrStaff, NotCrossSite
+from booking_api.api.serializers import RecordIdField
 from booking_api.api.validation import checked
 from booking_api.desk.counts.recount import ExamCount, no_answer, upcoming_exam_ids
 from booking_api.rules.errors import TooManyExams
@@ -34,7 +35,7 @@ REVIEWED = timedelta(minutes=30)
 
 class SyncAsked(serializers.Serializer[Any]):
     mock_exam_ids = serializers.ListField(
-        child=serializers.RegexField(r"\A[0-9]{1,20}\Z"),
+        child=RecordIdField(),
         required=False,
         allow_null=True,
         help_text=f"At most {MOST_EXAMS}; all upcoming exams where it is not given.",

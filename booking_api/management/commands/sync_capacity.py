@@ -14,7 +14,6 @@ Works beside a running server: corrections wait for the booking desk's lease lik
 
 from __future__ import annotations
 
-import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from rich.table import Table
 from typing_extensions import override
 
 from booking_api import composition
+from booking_api.api.serializers import is_record_id
 from booking_api.api.views.capacity import as_json
 from booking_api.desk.counts.recount import ExamCount, no_answer, upcoming_exam_ids
 from booking_api.management import running_server
@@ -43,11 +43,10 @@ PATIENCE_S = 3600.0
 AT_ONCE = 500
 """Half of what one association read takes: a long run shows where it is, for one call more."""
 MOST_SHOWN = 50
-RECORD_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
 def record_id(text: str) -> str:
-    if RECORD_ID.fullmatch(text) is None:
+    if not is_record_id(text):
         raise ArgumentTypeError(f"{text!r} is no HubSpot record id")
     return text
 
