@@ -1,6 +1,6 @@
 """Puts the parts together, once per process, on first use.
 
-Whoever serves a request asks here for the portal; nobody below knows how it was built. A process
+Whoever serves a request asks here for what it needs; nobody below knows how it was built. A process
 that was forked builds its own: sockets and threads do not survive a fork.
 """
 
@@ -22,7 +22,7 @@ from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.events import DeskEvent, DeskObserver
 from booking_api.desk.factory import BookingDesk, build_booking_desk
 from booking_api.queries.composed_loaders import ComposedLoaders
-from booking_api.queries.portal import Portal
+from booking_api.queries.query_context import QueryContext
 from cache_layer import CacheConfig
 from cache_layer.operating.audit import note_invalidation
 from cache_layer.operating.host import CacheHost, SelfTestCheck
@@ -242,16 +242,16 @@ def go_by(clocks: Clocks) -> None:
     _composition.clocks = clocks
 
 
-def portal(context: CallContext, subject: str | None = None) -> Portal:
-    """Return the portal as the request behind `context` sees it; `subject` is the student the
-    request is for, by whom the rollout of the cache chooses."""
+def query_context(context: CallContext, subject: str | None = None) -> QueryContext:
+    """Return what the queries of one request ask with; `subject` is the student the request is
+    for, by whom the rollout of the cache chooses."""
     built = services()
-    return Portal(
+    return QueryContext(
         profile=built.profile,
         reads=built.cached.reads(subject),
         fan_out=built.client.fan_out_for(context),
         now=built.clocks.now(),
-        context=context,
+        call=context,
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from booking_api.queries.portal import Portal
+from booking_api.queries.query_context import QueryContext
 from booking_api.rules.booking_end import is_over
 from booking_api.rules.seats import ExamStatus, available_slots, exam_status
 from hubspot_sync.portal.profile import MockType
@@ -55,17 +55,17 @@ class AvailableExams:
 
 
 def available_exams(
-    portal: Portal, mock_type: MockType, *, include_full: bool, realtime: bool
+    query: QueryContext, mock_type: MockType, *, include_full: bool, realtime: bool
 ) -> AvailableExams:
     """Return the exams that can be sat; raise HubSpotError."""
-    reads, context = portal.reads, portal.context
-    exam_ids = reads.active_exam_ids(mock_type.value, context)
-    counted = reads.seats(exam_ids, context).require_complete().found if realtime else {}
-    found = reads.exams(exam_ids, context).require_complete().found
+    reads, call = query.reads, query.call
+    exam_ids = reads.active_exam_ids(mock_type.value, call)
+    counted = reads.seats(exam_ids, call).require_complete().found if realtime else {}
+    found = reads.exams(exam_ids, call).require_complete().found
     seats = [
         ExamSeats(exam=exam, total_bookings=taken(exam, counted.get(exam.id)))
         for exam in found.values()
-        if is_bookable(exam, mock_type, portal.now)
+        if is_bookable(exam, mock_type, query.now)
     ]
     listed = (seat for seat in seats if include_full or seat.available_slots > 0)
     return AvailableExams(
@@ -86,22 +86,22 @@ def taken(exam: MockExam, counted: Seats | None) -> int:
 
 
 def count_seats(
-    portal: Portal, exam_ids: tuple[str, ...]
+    query: QueryContext, exam_ids: tuple[str, ...]
 ) -> Mapping[str, tuple[Seats, frozenset[str]]]:
     """Return the seats of each exam there is, counted from complete reads only, with the tags of
     what they were counted from; raise HubSpotError."""
-    reads, context = portal.reads, portal.context
+    reads, call = query.reads, query.call
     exams, links = together(
-        portal.fan_out,
-        lambda: reads.exams(exam_ids, context).require_complete().found,
-        lambda: reads.exam_bookings(exam_ids, context).require_complete().found,
+        query.fan_out,
+        lambda: reads.exams(exam_ids, call).require_complete().found,
+        lambda: reads.exam_bookings(exam_ids, call).require_complete().found,
     )
     booking_ids = {id_ for ids in links.values() for id_ in ids}
-    bookings = reads.bookings(booking_ids, context).require_complete().found
+    bookings = reads.bookings(booking_ids, call).require_complete().found
     active = {booking.id for booking in bookings.values() if booking.state == "active"}
     return {
         exam_id: (
-            seats_of(exam, active, links.get(exam_id, ()), portal.now),
+            seats_of(exam, active, links.get(exam_id, ()), query.now),
             tags_of_seats(exam_id, links.get(exam_id, ()), bookings),
         )
         for exam_id, exam in exams.items()

@@ -15,7 +15,7 @@ from typing import Any
 from booking_api.queries.available_exams import count_seats
 from booking_api.queries.credit_check import credits_of_type
 from booking_api.queries.page_rendering import render_page
-from booking_api.queries.portal import Portal
+from booking_api.queries.query_context import QueryContext
 from booking_api.queries.student_bookings import PageRequest, page_of_bookings
 from booking_api.rules.errors import BookingError
 from cache_layer import CacheConfig, Key, Loaded, Loads, Outcome
@@ -26,7 +26,7 @@ from hubspot_sync.reading.cached_portal import DirectSource, FamilyReads
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import FanOut
 
-Build = Callable[[Portal, Key, float], Any]
+Build = Callable[[QueryContext, Key, float], Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,37 +53,37 @@ class ComposedLoaders:
     def seats(self, keys: Sequence[Key], context: LoadContext) -> Loads[Seats]:
         """All exams at once: their bookings are read in the same batches."""
         ttl_s = self.config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS")
-        portal = self._portal(_settled(context), ttl_s)
+        query = self._query_context(_settled(context), ttl_s)
         by_id = {key.arguments["exam_id"]: key for key in keys}
         try:
-            counted = count_seats(portal, tuple(by_id))
+            counted = count_seats(query, tuple(by_id))
         except HubSpotError as error:
             return Loads(loaded={}, failed=dict.fromkeys(keys, error))
-        keep_s = portal.reads.built_from.keep_s(ttl_s)
+        keep_s = query.reads.built_from.keep_s(ttl_s)
         loaded = {
             by_id[exam_id]: Loaded(seats, tags, keep_s)
             for exam_id, (seats, tags) in counted.items()
         }
         return Loads(loaded=loaded, absent=frozenset(keys) - loaded.keys())
 
-    def _page(self, portal: Portal, key: Key, ttl_s: float) -> Loaded[bytes]:
-        found = page_of_bookings(portal, PageRequest.from_key(key.arguments))
-        keep_s = portal.reads.built_from.keep_s(ttl_s)
+    def _page(self, query: QueryContext, key: Key, ttl_s: float) -> Loaded[bytes]:
+        found = page_of_bookings(query, PageRequest.from_key(key.arguments))
+        keep_s = query.reads.built_from.keep_s(ttl_s)
         if found.changes_at is not None:
             # Then a booking moves from upcoming to past, and the page is another one.
             keep_s = min(keep_s, (found.changes_at - self.now()).total_seconds())
-        return Loaded(render_page(found.page), frozenset(portal.reads.built_from.tags), keep_s)
+        return Loaded(render_page(found.page), frozenset(query.reads.built_from.tags), keep_s)
 
-    def _credits(self, portal: Portal, key: Key, ttl_s: float) -> Loaded[Any] | None:
+    def _credits(self, query: QueryContext, key: Key, ttl_s: float) -> Loaded[Any] | None:
         contact_id = key.arguments["contact_id"]
-        contacts = portal.reads.contacts([contact_id], portal.context).require_complete()
+        contacts = query.reads.contacts([contact_id], query.call).require_complete()
         if contact_id in contacts.missing:
             return None
         contact = contacts.found[contact_id]
         value: Any = dict(contact.credits)
         if "type" in key.arguments:
-            value = credits_of_type(portal, contact, key.arguments["type"])
-        built_from = portal.reads.built_from
+            value = credits_of_type(query, contact, key.arguments["type"])
+        built_from = query.reads.built_from
         return Loaded(value, frozenset(built_from.tags), built_from.keep_s(ttl_s))
 
     def _each(
@@ -95,7 +95,7 @@ class ComposedLoaders:
 
         def built(key: Key) -> Loaded[Any] | Exception | None:
             try:
-                loaded: Loaded[Any] | None = build(self._portal(settled, ttl_s), key, ttl_s)
+                loaded: Loaded[Any] | None = build(self._query_context(settled, ttl_s), key, ttl_s)
             except (HubSpotError, BookingError) as error:
                 return error
             return loaded
@@ -107,13 +107,13 @@ class ComposedLoaders:
             failed={key: value for key, value in values.items() if isinstance(value, Exception)},
         )
 
-    def _portal(self, context: LoadContext, ttl_s: float) -> Portal:
-        return Portal(
+    def _query_context(self, context: LoadContext, ttl_s: float) -> QueryContext:
+        return QueryContext(
             profile=self.profile,
             reads=self.reads_for(context, ttl_s),
             fan_out=self.fan_out_for(context.call),
             now=self.now(),
-            context=context.call,
+            call=context.call,
         )
 
 

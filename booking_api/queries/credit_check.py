@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from booking_api.queries.enrollments import newest_enrollment_id
-from booking_api.queries.portal import Portal
+from booking_api.queries.query_context import QueryContext
 from booking_api.queries.students import identified_contact
 from booking_api.rules.credits import SpendableCredits, spendable
 from booking_api.rules.students import StudentPair
@@ -43,10 +43,10 @@ class CreditCheck:
         return None if self.eligible else f"No credits left for {self.mock_type.value}."
 
 
-def credit_check(portal: Portal, pair: StudentPair, mock_type: MockType) -> CreditCheck:
+def credit_check(query: QueryContext, pair: StudentPair, mock_type: MockType) -> CreditCheck:
     """Return the credits; raise StudentNotFound, EmailMismatch, HubSpotError."""
-    contact = identified_contact(portal, pair)
-    found: TypeCredits = portal.reads.credits_for(contact.id, mock_type.slug, portal.context)
+    contact = identified_contact(query, pair)
+    found: TypeCredits = query.reads.credits_for(contact.id, mock_type.slug, query.call)
     return CreditCheck(
         contact=contact,
         mock_type=mock_type,
@@ -55,10 +55,10 @@ def credit_check(portal: Portal, pair: StudentPair, mock_type: MockType) -> Cred
     )
 
 
-def credits_of_type(portal: Portal, contact: Contact, type_slug: str) -> TypeCredits:
+def credits_of_type(query: QueryContext, contact: Contact, type_slug: str) -> TypeCredits:
     """Return what the contact's credits mean for the type; raise HubSpotError."""
-    (mock_type,) = (known for known in portal.profile.mock_types if known.slug == type_slug)
+    (mock_type,) = (known for known in query.profile.mock_types if known.slug == type_slug)
     return TypeCredits(
         credits=spendable(contact.credits, mock_type),
-        enrollment_id=newest_enrollment_id(portal, contact),
+        enrollment_id=newest_enrollment_id(query, contact),
     )

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from booking_api.queries.portal import Portal
+from booking_api.queries.query_context import QueryContext
 from hubspot_sync.portal.records import Contact, Enrollment
 
 
-def newest_enrollment_id(portal: Portal, contact: Contact) -> str | None:
+def newest_enrollment_id(query: QueryContext, contact: Contact) -> str | None:
     """Return the id of the contact's newest enrollment; ids grow with time."""
-    if portal.profile.object_types.enrollments is None:
+    if query.profile.object_types.enrollments is None:
         return None
-    linked = portal.reads.contact_enrollments([contact.id], portal.context).require_complete()
+    linked = query.reads.contact_enrollments([contact.id], query.call).require_complete()
     ids = linked.found.get(contact.id, ())
     return max(ids, key=lambda id_: (len(id_), id_), default=None)
 
 
-def newest_enrollment(portal: Portal, contact: Contact) -> Enrollment | None:
-    id_ = newest_enrollment_id(portal, contact)
+def newest_enrollment(query: QueryContext, contact: Contact) -> Enrollment | None:
+    id_ = newest_enrollment_id(query, contact)
     if id_ is None:
         return None
-    return portal.reads.enrollments([id_], portal.context).require_complete().found.get(id_)
+    return query.reads.enrollments([id_], query.call).require_complete().found.get(id_)

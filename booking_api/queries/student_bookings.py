@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from booking_api.queries.portal import Portal
+from booking_api.queries.query_context import QueryContext
 from booking_api.rules.booking_end import BookingStatus, booking_ends_at, booking_status
 from booking_api.rules.linked_exam import first_linked_exam
 from booking_api.rules.pages import DEFAULT_PAGE_SIZE, Entry, Filter, Page, filter_named, page_of
@@ -80,45 +80,43 @@ class PageFound:
     changes_at: datetime | None
 
 
-def page_of_bookings(portal: Portal, asked: PageRequest) -> PageFound:
+def page_of_bookings(query: QueryContext, asked: PageRequest) -> PageFound:
     """Return the page asked for; raise InvalidRequest for a bad cursor, HubSpotError."""
-    linked = portal.reads.contact_bookings([asked.contact_id], portal.context).require_complete()
-    entries = entries_of(portal, linked.found.get(asked.contact_id, ()))
+    linked = query.reads.contact_bookings([asked.contact_id], query.call).require_complete()
+    entries = entries_of(query, linked.found.get(asked.contact_id, ()))
     page = page_of(
         entries,
         wanted=asked.filter,
-        now=portal.now,
+        now=query.now,
         limit=asked.limit,
         number=asked.page,
         after=asked.after,
     )
     ends = (entry.ends_at for entry in entries if entry.ends_at is not None)
-    return PageFound(
-        page=page, changes_at=min((at for at in ends if at > portal.now), default=None)
-    )
+    return PageFound(page=page, changes_at=min((at for at in ends if at > query.now), default=None))
 
 
-def entries_of(portal: Portal, booking_ids: tuple[str, ...]) -> list[Entry[ListedBooking]]:
-    reads, context = portal.reads, portal.context
+def entries_of(query: QueryContext, booking_ids: tuple[str, ...]) -> list[Entry[ListedBooking]]:
+    reads, call = query.reads, query.call
     if len(booking_ids) == 0:
         return []
     bookings, links = together(
-        portal.fan_out,
-        lambda: reads.bookings(booking_ids, context).require_complete().found,
-        lambda: reads.booking_exams(booking_ids, context).require_complete().found,
+        query.fan_out,
+        lambda: reads.bookings(booking_ids, call).require_complete().found,
+        lambda: reads.booking_exams(booking_ids, call).require_complete().found,
     )
     exam_ids = {exam_id for booking_id in bookings for exam_id in links.get(booking_id, ())}
-    exams = reads.exams(exam_ids, context).require_complete().found
+    exams = reads.exams(exam_ids, call).require_complete().found
     return [
-        entry_of(portal, booking, first_linked_exam(links.get(booking.id, ()), exams))
+        entry_of(query, booking, first_linked_exam(links.get(booking.id, ()), exams))
         for booking in bookings.values()
     ]
 
 
-def entry_of(portal: Portal, booking: Booking, exam: MockExam | None) -> Entry[ListedBooking]:
-    ends_at = booking_ends_at(booking, exam, portal.profile.time_zone)
+def entry_of(query: QueryContext, booking: Booking, exam: MockExam | None) -> Entry[ListedBooking]:
+    ends_at = booking_ends_at(booking, exam, query.profile.time_zone)
     starts_at = ends_at if exam is None or exam.starts_at is None else exam.starts_at
-    status = booking_status(booking.state, ends_at, portal.now)
+    status = booking_status(booking.state, ends_at, query.now)
     return Entry(
         id=booking.id,
         starts_at=starts_at,

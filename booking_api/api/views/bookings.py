@@ -91,16 +91,16 @@ class BookingViewSet(StudentViewSet):
         responses=answers("BookingList", BookingListFields(), 400, 401, 429, 503),
     )
     def list(self, request: Request) -> HttpResponse:
-        query = request.query_params.dict()
-        if query.get("after", "") != "":
-            query.pop("page", None)
-        values = checked_query(BookingListQuery, query)
+        sent = request.query_params.dict()
+        if sent.get("after", "") != "":
+            sent.pop("page", None)
+        values = checked_query(BookingListQuery, sent)
         pair = pair_of(values)
-        portal = self.portal(request, pair.email)
-        contact = authenticated_contact(portal, pair)
+        query = self.query_context(request, pair.email)
+        contact = authenticated_contact(query, pair)
         asked = page_asked(contact.id, values)
-        page = portal.reads.booking_page(asked.key_arguments(), portal.context)
-        credits_left = portal.reads.all_credits(contact.id, portal.context)
+        page = query.reads.booking_page(asked.key_arguments(), query.call)
+        credits_left = query.reads.all_credits(contact.id, query.call)
         return answer_rendered(with_credits(page, credits_left), "The student's bookings.")
 
     @extend_schema(
@@ -112,11 +112,11 @@ class BookingViewSet(StudentViewSet):
         if booking_id.strip() == "":
             raise MissingBookingId
         pair = pair_of(checked_query(PairFields, request.query_params.dict()))
-        portal = self.portal(request, pair.email)
+        query = self.query_context(request, pair.email)
         if not is_record_id(booking_id):
-            authenticated_contact(portal, pair)  # whoever is not a student is told that first
+            authenticated_contact(query, pair)  # whoever is not a student is told that first
             raise BookingNotFound
-        found = booking_detail(portal, booking_id, pair)
+        found = booking_detail(query, booking_id, pair)
         return answer(BookingDetailFields(found).data, "The booking.")
 
     @extend_schema(
@@ -132,8 +132,8 @@ class BookingViewSet(StudentViewSet):
         values = checked(CreateAskedFields, request.data)
         key = idempotency_key(request)
         pair = pair_of(values)
-        portal = self.portal(request, pair.email)
-        mock_type = known_mock_type(portal.profile, values["mock_type"])
+        query = self.query_context(request, pair.email)
+        mock_type = known_mock_type(query.profile, values["mock_type"])
         asked = CreateRequest(
             pair=pair,
             contact_id=values["contact_id"],
@@ -146,7 +146,7 @@ class BookingViewSet(StudentViewSet):
         booked = served(request, asked, key)
         if not booked.replayed:
             return answer(booked.data, booked.data["confirmation_message"], status=201)
-        authenticated_contact(portal, pair)  # a pair that was right once may be no longer
+        authenticated_contact(query, pair)  # a pair that was right once may be no longer
         data = {**booked.data, "idempotent_request": True}
         return answer(data, booked.data["confirmation_message"])
 
@@ -161,11 +161,11 @@ class BookingViewSet(StudentViewSet):
     def partial_update(self, request: Request, booking_id: str) -> Response:
         values = checked(UpdateAskedFields, request.data)
         pair = pair_of(values)
-        portal = self.portal(request, pair.email)
-        fields = edited_fields(portal.profile, dict(request.data) | values)
+        query = self.query_context(request, pair.email)
+        fields = edited_fields(query.profile, dict(request.data) | values)
         self._check_id(request, booking_id, pair)
         served(request, UpdateRequest(pair=pair, booking_id=booking_id, fields=fields))
-        found = booking_detail(portal, booking_id, pair)
+        found = booking_detail(query, booking_id, pair)
         return answer(BookingDetailFields(found).data, "The booking was changed.")
 
     @extend_schema(
@@ -188,7 +188,7 @@ class BookingViewSet(StudentViewSet):
         if booking_id.strip() == "":
             raise MissingBookingId
         if not is_record_id(booking_id):
-            authenticated_contact(self.portal(request, pair.email), pair)
+            authenticated_contact(self.query_context(request, pair.email), pair)
             raise BookingNotFound
 
 

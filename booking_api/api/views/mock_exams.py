@@ -87,10 +87,10 @@ class MockExamViewSet(StudentViewSet):
     )
     def available(self, request: Request) -> Response:
         values = checked_query(AvailableQuery, request.query_params.dict())
-        portal = self.portal(request)
+        query = self.query_context(request)
         found = available_exams(
-            portal,
-            known_mock_type(portal.profile, values["mock_type"]),
+            query,
+            known_mock_type(query.profile, values["mock_type"]),
             include_full=values["include_capacity"],
             realtime=values["realtime"],
         )
@@ -106,9 +106,9 @@ class MockExamViewSet(StudentViewSet):
     def validate_credits(self, request: Request) -> Response:
         values = checked(CreditsAsked, request.data)
         pair = pair_of(values)
-        portal = self.portal(request, pair.email)
-        mock_type = known_mock_type(portal.profile, values["mock_type"])
-        found = credit_check(portal, pair, mock_type)
+        query = self.query_context(request, pair.email)
+        mock_type = known_mock_type(query.profile, values["mock_type"])
+        found = credit_check(query, pair, mock_type)
         data = CreditCheckFields(found).data
         if found.eligible:
             del data["error_message"]

@@ -12,7 +12,7 @@ from typing_extensions import override
 from booking_api import composition
 from booking_api.api.context import context_of
 from booking_api.api.throttling import FailedPairThrottle, ReadThrottle, failed_pairs
-from booking_api.queries.portal import Portal
+from booking_api.queries.query_context import QueryContext
 from booking_api.rules.errors import WrongPair
 
 
@@ -21,13 +21,13 @@ class StudentViewSet(ViewSet):
 
     throttle_classes = (FailedPairThrottle, ReadThrottle)
 
-    def portal(self, request: Request, subject: str | None = None) -> Portal:
-        """Return the portal as this request sees it; `subject` is the student's e-mail, by which
-        the rollout of the cache chooses."""
+    def query_context(self, request: Request, subject: str | None = None) -> QueryContext:
+        """Return what this request's queries ask with; `subject` is the student's e-mail, by
+        which the rollout of the cache chooses."""
         context = context_of(request)
-        portal = composition.portal(context.for_calls(), subject)
-        context.built_from = portal.reads.built_from
-        return portal
+        query = composition.query_context(context.for_calls(), subject)
+        context.built_from = query.reads.built_from
+        return query
 
     @override
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
