@@ -188,7 +188,7 @@ def cached_portal(
             fan_out_for=client.fan_out_for,
             now=clocks.now,
             reads_for=reads_for,
-        ).composed()
+        ).family_loaders()
 
     return CachedPortal(
         profile=profile,

@@ -27,7 +27,7 @@ from hubspot_sync.reading.cache_families import (
 )
 from hubspot_sync.wire.fan_out import together
 
-LAST = datetime.max.replace(tzinfo=UTC)
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,13 +48,13 @@ class ExamSeats:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AvailableExams:
-    """The exams by date, then start; `to_correct` are those whose stored count is not the counted."""
+    """The exams by date, then start; `to_correct` names those whose stored count is wrong."""
 
     listed: tuple[ExamSeats, ...]
     to_correct: frozenset[str]
 
 
-def available_exams(
+def find_available_exams(
     query: QueryContext, mock_type: MockType, *, include_full: bool, realtime: bool
 ) -> AvailableExams:
     """Return the exams that can be sat; raise HubSpotError."""
@@ -63,13 +63,13 @@ def available_exams(
     counted = reads.seats(exam_ids, call).require_complete().found if realtime else {}
     found = reads.exams(exam_ids, call).require_complete().found
     seats = [
-        ExamSeats(exam=exam, total_bookings=taken(exam, counted.get(exam.id)))
+        ExamSeats(exam=exam, total_bookings=seats_taken(exam, counted.get(exam.id)))
         for exam in found.values()
         if is_bookable(exam, mock_type, query.now)
     ]
     listed = (seat for seat in seats if include_full or seat.available_slots > 0)
     return AvailableExams(
-        listed=tuple(sorted(listed, key=by_date_then_start)),
+        listed=tuple(sorted(listed, key=date_then_start)),
         to_correct=frozenset(
             seat.exam.id for seat in seats if seat.total_bookings != seat.exam.total_bookings
         ),
@@ -81,7 +81,7 @@ def is_bookable(exam: MockExam, mock_type: MockType, now: datetime) -> bool:
     return exam.is_active and exam.mock_type == mock_type.value and not is_over(exam.ends_at, now)
 
 
-def taken(exam: MockExam, counted: Seats | None) -> int:
+def seats_taken(exam: MockExam, counted: Seats | None) -> int:
     return exam.total_bookings if counted is None else counted.active_bookings
 
 
@@ -96,7 +96,7 @@ def count_seats(
         lambda: reads.exams(exam_ids, call).require_complete().found,
         lambda: reads.exam_bookings(exam_ids, call).require_complete().found,
     )
-    booking_ids = {id_ for ids in links.values() for id_ in ids}
+    booking_ids = {booking_id for linked in links.values() for booking_id in linked}
     bookings = reads.bookings(booking_ids, call).require_complete().found
     active = {booking.id for booking in bookings.values() if booking.state == "active"}
     return {
@@ -113,7 +113,11 @@ def tags_of_seats(
 ) -> frozenset[str]:
     """Return the tags of an exam and of all its bookings, the archived too: all exams of a load are
     counted from the same reads, but each changes with its own bookings alone."""
-    there = (tags_of_booking(id_, bookings[id_]) for id_ in booking_ids if id_ in bookings)
+    there = (
+        tags_of_booking(booking_id, bookings[booking_id])
+        for booking_id in booking_ids
+        if booking_id in bookings
+    )
     own = {exam_tag(exam_id), exam_bookings_tag(exam_id), *map(booking_tag, booking_ids)}
     return frozenset(own.union(*there))
 
@@ -126,8 +130,8 @@ def seats_of(exam: MockExam, active: AbstractSet[str], booking_ids: Ids, now: da
     )
 
 
-def by_date_then_start(seats: ExamSeats) -> tuple[date, datetime, int, str]:
+def date_then_start(seats: ExamSeats) -> tuple[date, datetime, int, str]:
     exam = seats.exam
     day = date.max if exam.exam_date is None else exam.exam_date
-    starts_at = LAST if exam.starts_at is None else exam.starts_at
+    starts_at = END_OF_TIME if exam.starts_at is None else exam.starts_at
     return day, starts_at, len(exam.id), exam.id

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from booking_api.queries.enrollments import newest_enrollment
+from booking_api.queries.enrollments import find_newest_enrollment
 from booking_api.queries.query_context import QueryContext
-from booking_api.queries.students import authenticated_contact
+from booking_api.queries.students import authenticate_student
 from booking_api.rules.booking_end import BookingStatus, booking_ends_at, booking_status
 from booking_api.rules.errors import AccessDenied, BookingNotFound
 from booking_api.rules.linked_exam import first_linked_exam
@@ -30,7 +30,7 @@ class BookingDetail:
         return self.booking.dominant_hand is True
 
 
-def booking_detail(query: QueryContext, booking_id: str, pair: StudentPair) -> BookingDetail:
+def find_booking_detail(query: QueryContext, booking_id: str, pair: StudentPair) -> BookingDetail:
     """Return the booking.
 
     Raises AuthFailed, then BookingNotFound, then AccessDenied, and HubSpotError where anything
@@ -39,7 +39,7 @@ def booking_detail(query: QueryContext, booking_id: str, pair: StudentPair) -> B
     reads, call = query.reads, query.call
     contact, bookings, exam_links, contact_links = together(
         query.fan_out,
-        lambda: authenticated_contact(query, pair),
+        lambda: authenticate_student(query, pair),
         lambda: reads.bookings([booking_id], call),
         lambda: reads.booking_exams([booking_id], call),
         lambda: reads.booking_contacts([booking_id], call),
@@ -53,7 +53,7 @@ def booking_detail(query: QueryContext, booking_id: str, pair: StudentPair) -> B
     exam, enrollment = together(
         query.fan_out,
         lambda: first_linked_exam(exam_ids, reads.exams(exam_ids, call).require_complete().found),
-        lambda: newest_enrollment(query, contact),
+        lambda: find_newest_enrollment(query, contact),
     )
     ends_at = booking_ends_at(booking, exam, query.profile.time_zone)
     return BookingDetail(

@@ -1,7 +1,7 @@
 """The loaders of entries that are built from other entries: pages of bookings, seats, credits.
 
-Each reads what it is built from through the same source as whoever asked, and passes on the tags and
-the age of all of it. Errors of one key are that key's; an error in the code itself is raised.
+Each reads what it is built from through the same source as whoever asked, and passes on the tags
+and the age of all of it. Errors of one key are that key's; an error in the code itself is raised.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any
 
 from booking_api.queries.available_exams import count_seats
-from booking_api.queries.credit_check import credits_of_type
+from booking_api.queries.credit_check import find_type_credits
 from booking_api.queries.page_rendering import render_page
 from booking_api.queries.query_context import QueryContext
-from booking_api.queries.student_bookings import PageRequest, page_of_bookings
+from booking_api.queries.student_bookings import PageRequest, find_booking_page
 from booking_api.rules.errors import BookingError
 from cache_layer import CacheConfig, Key, Loaded, Loads, Outcome
 from hubspot_sync.errors import HubSpotError
@@ -39,21 +39,25 @@ class ComposedLoaders:
     now: Callable[[], datetime]
     reads_for: Callable[[LoadContext, float], FamilyReads]
 
-    def composed(self) -> ComposedFamilyLoaders:
+    def family_loaders(self) -> ComposedFamilyLoaders:
         return ComposedFamilyLoaders(
-            booking_pages=self.booking_pages, seats=self.seats, credits=self.credits
+            booking_pages=self.load_booking_pages, seats=self.load_seats, credits=self.load_credits
         )
 
-    def booking_pages(self, keys: Sequence[Key], context: LoadContext) -> Loads[bytes]:
-        return self._each(keys, context, self._page, self.config.ttl_s("CACHE_TTL_BOOKING_LIST"))
+    def load_booking_pages(self, keys: Sequence[Key], context: LoadContext) -> Loads[bytes]:
+        return self._build_each(
+            keys, context, self._build_page, self.config.ttl_s("CACHE_TTL_BOOKING_LIST")
+        )
 
-    def credits(self, keys: Sequence[Key], context: LoadContext) -> Loads[Any]:
-        return self._each(keys, context, self._credits, self.config.ttl_s("CACHE_TTL_USER_CREDITS"))
+    def load_credits(self, keys: Sequence[Key], context: LoadContext) -> Loads[Any]:
+        return self._build_each(
+            keys, context, self._build_credits, self.config.ttl_s("CACHE_TTL_USER_CREDITS")
+        )
 
-    def seats(self, keys: Sequence[Key], context: LoadContext) -> Loads[Seats]:
+    def load_seats(self, keys: Sequence[Key], context: LoadContext) -> Loads[Seats]:
         """All exams at once: their bookings are read in the same batches."""
         ttl_s = self.config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS")
-        query = self._query_context(_settled(context), ttl_s)
+        query = self._query_context(_with_one_source(context), ttl_s)
         by_id = {key.arguments["exam_id"]: key for key in keys}
         try:
             counted = count_seats(query, tuple(by_id))
@@ -66,15 +70,15 @@ class ComposedLoaders:
         }
         return Loads(loaded=loaded, absent=frozenset(keys) - loaded.keys())
 
-    def _page(self, query: QueryContext, key: Key, ttl_s: float) -> Loaded[bytes]:
-        found = page_of_bookings(query, PageRequest.from_key(key.arguments))
+    def _build_page(self, query: QueryContext, key: Key, ttl_s: float) -> Loaded[bytes]:
+        found = find_booking_page(query, PageRequest.from_key(key.arguments))
         keep_s = query.reads.built_from.keep_s(ttl_s)
         if found.changes_at is not None:
             # Then a booking moves from upcoming to past, and the page is another one.
             keep_s = min(keep_s, (found.changes_at - self.now()).total_seconds())
         return Loaded(render_page(found.page), frozenset(query.reads.built_from.tags), keep_s)
 
-    def _credits(self, query: QueryContext, key: Key, ttl_s: float) -> Loaded[Any] | None:
+    def _build_credits(self, query: QueryContext, key: Key, ttl_s: float) -> Loaded[Any] | None:
         contact_id = key.arguments["contact_id"]
         contacts = query.reads.contacts([contact_id], query.call).require_complete()
         if contact_id in contacts.missing:
@@ -82,25 +86,29 @@ class ComposedLoaders:
         contact = contacts.found[contact_id]
         value: Any = dict(contact.credits)
         if "type" in key.arguments:
-            value = credits_of_type(query, contact, key.arguments["type"])
+            value = find_type_credits(query, contact, key.arguments["type"])
         built_from = query.reads.built_from
         return Loaded(value, frozenset(built_from.tags), built_from.keep_s(ttl_s))
 
-    def _each(
+    def _build_each(
         self, keys: Sequence[Key], context: LoadContext, build: Build, ttl_s: float
     ) -> Loads[Any]:
         """Build each key's value at the same time, each with its own account of what it used."""
-        settled = _settled(context)
+        one_source = _with_one_source(context)
         fan_out = self.fan_out_for(context.call)
 
-        def built(key: Key) -> Loaded[Any] | Exception | None:
+        def build_one(key: Key) -> Loaded[Any] | Exception | None:
             try:
-                loaded: Loaded[Any] | None = build(self._query_context(settled, ttl_s), key, ttl_s)
+                loaded: Loaded[Any] | None = build(
+                    self._query_context(one_source, ttl_s), key, ttl_s
+                )
             except (HubSpotError, BookingError) as error:
                 return error
             return loaded
 
-        values = dict(zip(keys, fan_out.run([partial(built, key) for key in keys]), strict=True))
+        values = dict(
+            zip(keys, fan_out.run([partial(build_one, key) for key in keys]), strict=True)
+        )
         return Loads(
             loaded={key: value for key, value in values.items() if isinstance(value, Loaded)},
             absent=frozenset(key for key, value in values.items() if value is None),
@@ -117,7 +125,7 @@ class ComposedLoaders:
         )
 
 
-def _settled(context: LoadContext) -> LoadContext:
+def _with_one_source(context: LoadContext) -> LoadContext:
     """Return the context with one source for all keys of a load, where it is to be fresh."""
     if not context.fresh:
         return context

@@ -15,8 +15,8 @@ from hubspot_sync.wire.fan_out import FanOut
 class QueryContext:
     """One request's view of the portal.
 
-    `reads` are its reads, through the cache or past it; `now` is the instant it is answered for, and
-    `call` what its calls to HubSpot are bound by: its deadline, its priority, its meters.
+    `reads` go through the cache or past it; `now` is the instant it is answered for, and `call`
+    what its calls to HubSpot are bound by: its deadline, its priority, its meters.
     """
 
     profile: PortalProfile

@@ -14,7 +14,7 @@ from datetime import date, datetime
 from booking_api.queries.query_context import QueryContext
 from booking_api.rules.booking_end import BookingStatus, booking_ends_at, booking_status
 from booking_api.rules.linked_exam import first_linked_exam
-from booking_api.rules.pages import DEFAULT_PAGE_SIZE, Entry, Filter, Page, filter_named, page_of
+from booking_api.rules.pages import DEFAULT_PAGE_SIZE, Entry, Filter, Page, cut_page, parse_filter
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.wire.fan_out import together
 
@@ -34,7 +34,7 @@ class PageRequest:
         """Return the question a cache key's arguments stand for."""
         return cls(
             contact_id=arguments["contact_id"],
-            filter=filter_named(arguments["filter"]),
+            filter=parse_filter(arguments["filter"]),
             page=int(arguments.get("page", "1")),
             limit=int(arguments.get("limit", DEFAULT_PAGE_SIZE)),
             after=arguments.get("after"),
@@ -73,18 +73,18 @@ class ListedBooking:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PageFound:
+class FoundPage:
     """A page, and the next instant at which a booking ends: then it may be another page."""
 
     page: Page[ListedBooking]
     changes_at: datetime | None
 
 
-def page_of_bookings(query: QueryContext, asked: PageRequest) -> PageFound:
+def find_booking_page(query: QueryContext, asked: PageRequest) -> FoundPage:
     """Return the page asked for; raise InvalidRequest for a bad cursor, HubSpotError."""
     linked = query.reads.contact_bookings([asked.contact_id], query.call).require_complete()
-    entries = entries_of(query, linked.found.get(asked.contact_id, ()))
-    page = page_of(
+    entries = read_entries(query, linked.found.get(asked.contact_id, ()))
+    page = cut_page(
         entries,
         wanted=asked.filter,
         now=query.now,
@@ -93,10 +93,10 @@ def page_of_bookings(query: QueryContext, asked: PageRequest) -> PageFound:
         after=asked.after,
     )
     ends = (entry.ends_at for entry in entries if entry.ends_at is not None)
-    return PageFound(page=page, changes_at=min((at for at in ends if at > query.now), default=None))
+    return FoundPage(page=page, changes_at=min((at for at in ends if at > query.now), default=None))
 
 
-def entries_of(query: QueryContext, booking_ids: tuple[str, ...]) -> list[Entry[ListedBooking]]:
+def read_entries(query: QueryContext, booking_ids: tuple[str, ...]) -> list[Entry[ListedBooking]]:
     reads, call = query.reads, query.call
     if len(booking_ids) == 0:
         return []
@@ -108,12 +108,14 @@ def entries_of(query: QueryContext, booking_ids: tuple[str, ...]) -> list[Entry[
     exam_ids = {exam_id for booking_id in bookings for exam_id in links.get(booking_id, ())}
     exams = reads.exams(exam_ids, call).require_complete().found
     return [
-        entry_of(query, booking, first_linked_exam(links.get(booking.id, ()), exams))
+        make_entry(query, booking, first_linked_exam(links.get(booking.id, ()), exams))
         for booking in bookings.values()
     ]
 
 
-def entry_of(query: QueryContext, booking: Booking, exam: MockExam | None) -> Entry[ListedBooking]:
+def make_entry(
+    query: QueryContext, booking: Booking, exam: MockExam | None
+) -> Entry[ListedBooking]:
     ends_at = booking_ends_at(booking, exam, query.profile.time_zone)
     starts_at = ends_at if exam is None or exam.starts_at is None else exam.starts_at
     status = booking_status(booking.state, ends_at, query.now)

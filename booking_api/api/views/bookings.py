@@ -50,9 +50,9 @@ from booking_api.desk.journal.requests import (
     DeskRequest,
     UpdateRequest,
 )
-from booking_api.queries.booking_detail import booking_detail
-from booking_api.queries.page_rendering import with_credits
-from booking_api.queries.students import authenticated_contact
+from booking_api.queries.booking_detail import find_booking_detail
+from booking_api.queries.page_rendering import add_credits
+from booking_api.queries.students import authenticate_student
 from booking_api.rules.errors import BookingError, BookingNotFound, InvalidRequest, MissingBookingId
 from booking_api.rules.students import StudentPair
 
@@ -97,11 +97,11 @@ class BookingViewSet(StudentViewSet):
         values = checked_query(BookingListQuery, sent)
         pair = pair_of(values)
         query = self.query_context(request, pair.email)
-        contact = authenticated_contact(query, pair)
+        contact = authenticate_student(query, pair)
         asked = page_asked(contact.id, values)
         page = query.reads.booking_page(asked.key_arguments(), query.call)
         credits_left = query.reads.all_credits(contact.id, query.call)
-        return answer_rendered(with_credits(page, credits_left), "The student's bookings.")
+        return answer_rendered(add_credits(page, credits_left), "The student's bookings.")
 
     @extend_schema(
         summary="One booking with its exam and its student",
@@ -114,9 +114,9 @@ class BookingViewSet(StudentViewSet):
         pair = pair_of(checked_query(PairFields, request.query_params.dict()))
         query = self.query_context(request, pair.email)
         if not is_record_id(booking_id):
-            authenticated_contact(query, pair)  # whoever is not a student is told that first
+            authenticate_student(query, pair)  # whoever is not a student is told that first
             raise BookingNotFound
-        found = booking_detail(query, booking_id, pair)
+        found = find_booking_detail(query, booking_id, pair)
         return answer(BookingDetailFields(found).data, "The booking.")
 
     @extend_schema(
@@ -146,7 +146,7 @@ class BookingViewSet(StudentViewSet):
         booked = served(request, asked, key)
         if not booked.replayed:
             return answer(booked.data, booked.data["confirmation_message"], status=201)
-        authenticated_contact(query, pair)  # a pair that was right once may be no longer
+        authenticate_student(query, pair)  # a pair that was right once may be no longer
         data = {**booked.data, "idempotent_request": True}
         return answer(data, booked.data["confirmation_message"])
 
@@ -165,7 +165,7 @@ class BookingViewSet(StudentViewSet):
         fields = edited_fields(query.profile, dict(request.data) | values)
         self._check_id(request, booking_id, pair)
         served(request, UpdateRequest(pair=pair, booking_id=booking_id, fields=fields))
-        found = booking_detail(query, booking_id, pair)
+        found = find_booking_detail(query, booking_id, pair)
         return answer(BookingDetailFields(found).data, "The booking was changed.")
 
     @extend_schema(
@@ -188,7 +188,7 @@ class BookingViewSet(StudentViewSet):
         if booking_id.strip() == "":
             raise MissingBookingId
         if not is_record_id(booking_id):
-            authenticated_contact(self.query_context(request, pair.email), pair)
+            authenticate_student(self.query_context(request, pair.email), pair)
             raise BookingNotFound
 
 

@@ -19,8 +19,8 @@ from booking_api.api.openapi import answers
 from booking_api.api.serializers import PairFields, pair_of
 from booking_api.api.validation import checked, checked_query, known_mock_type
 from booking_api.api.views.student_view_set import StudentViewSet
-from booking_api.queries.available_exams import available_exams
-from booking_api.queries.credit_check import credit_check
+from booking_api.queries.available_exams import find_available_exams
+from booking_api.queries.credit_check import check_credits
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +88,7 @@ class MockExamViewSet(StudentViewSet):
     def available(self, request: Request) -> Response:
         values = checked_query(AvailableQuery, request.query_params.dict())
         query = self.query_context(request)
-        found = available_exams(
+        found = find_available_exams(
             query,
             known_mock_type(query.profile, values["mock_type"]),
             include_full=values["include_capacity"],
@@ -108,7 +108,7 @@ class MockExamViewSet(StudentViewSet):
         pair = pair_of(values)
         query = self.query_context(request, pair.email)
         mock_type = known_mock_type(query.profile, values["mock_type"])
-        found = credit_check(query, pair, mock_type)
+        found = check_credits(query, pair, mock_type)
         data = CreditCheckFields(found).data
         if found.eligible:
             del data["error_message"]

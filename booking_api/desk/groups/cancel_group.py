@@ -26,7 +26,7 @@ from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.desk.journal.requests import CancelRequest
 from booking_api.rules.booking_end import booking_ends_at, booking_status
-from booking_api.rules.credits import credit_of_token
+from booking_api.rules.credits import credit_to_restore
 from booking_api.rules.errors import BookingError, InvalidRequest
 from booking_api.rules.linked_exam import first_linked_exam
 from hubspot_sync.errors import HubSpotError
@@ -111,7 +111,7 @@ def _plan(
     if booking_status(booking.state, ends_at, now) == "completed":
         raise InvalidRequest("This mock exam is over; its booking cannot be cancelled any more.")
     mock_type = booking.mock_type if exam is None else exam.mock_type
-    credit = credit_of_token(tools.profile, booking.token_used, mock_type)
+    credit = credit_to_restore(tools.profile, booking.token_used, mock_type)
     row.state = EntryState.WRITING
     row.contact_id, row.record_id = seen.contact.id, booking.id
     row.exam_id = "" if exam is None else exam.id

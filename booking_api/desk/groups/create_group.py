@@ -23,7 +23,7 @@ from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.desk.journal.requests import CreateRequest
-from booking_api.rules.credits import Charge, charge, spendable
+from booking_api.rules.credits import Charge, choose_charge, spendable_credits
 from booking_api.rules.eligibility import (
     booking_name,
     check_exam,
@@ -140,7 +140,7 @@ def _plan(
         exam_date=asked.exam_date,
         of_this_exam=exam.bookings.keys(),
     )
-    cost = charge(seen.contact.credits, mock_type)
+    cost = choose_charge(seen.contact.credits, mock_type)
     number = exam.take_seat()
     new = NewBooking(
         booking_id=booking_name(asked.mock_type, asked.pair.student_id, asked.exam_date),
@@ -178,7 +178,7 @@ def _answer(
     cost: Charge,
 ) -> dict[str, Any]:
     """What a 201 says; the record's id follows once there is one."""
-    before = spendable(seen.contact.credits, mock_type)
+    before = spendable_credits(seen.contact.credits, mock_type)
     return {
         "booking_id": new.booking_id,
         "booking_record_id": "",
