@@ -377,7 +377,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "PREPROCESSING_HOOKS": ["booking_api.api.openapi.one_form_of_each_address"],
+    "PREPROCESSING_HOOKS": ["booking_api.api.openapi.drop_unoffered_endpoints"],
 }
 
 LOGGING_CONFIG = "booking_api.ops.logs.configure"

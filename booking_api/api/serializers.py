@@ -57,7 +57,7 @@ class BookingListQuery(PairFields):
     )
 
 
-def page_asked(contact_id: str, values: Mapping[str, Any]) -> PageRequest:
+def page_request_of(contact_id: str, values: Mapping[str, Any]) -> PageRequest:
     """Return the question of a checked query about this contact."""
     return PageRequest(
         contact_id=contact_id,

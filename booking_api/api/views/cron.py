@@ -8,11 +8,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from booking_api.api.authentication import CRON_AUTHENTICATION
-from booking_api.api.openapi import answers
+from booking_api.api.openapi import response_schemas
 from booking_api.api.permissions import CronOrStaff, NotCrossSite
-from booking_api.api.views.cache import ReportFields, ValidateAsked, name_of, validated
+from booking_api.api.views.cache import ReportFields, ValidateAsked, run_validation, username_of
 
-ANSWERS = answers("CacheConsistency", ReportFields(), 400, 401, 403, 413, 415, 503)
+ANSWERS = response_schemas("CacheConsistency", ReportFields(), 400, 401, 403, 413, 415, 503)
 
 
 class ValidateCacheView(APIView):
@@ -27,7 +27,7 @@ class ValidateCacheView(APIView):
         responses=ANSWERS,
     )
     def get(self, request: Request) -> Response:
-        return validated(request.query_params.dict(), who=name_of(request) or "cron")
+        return run_validation(request.query_params.dict(), who=username_of(request) or "cron")
 
     @extend_schema(
         summary="Compare a sample of the cache with HubSpot",
@@ -35,4 +35,4 @@ class ValidateCacheView(APIView):
         responses=ANSWERS,
     )
     def post(self, request: Request) -> Response:
-        return validated(request.data, who=name_of(request) or "cron")
+        return run_validation(request.data, who=username_of(request) or "cron")

@@ -15,9 +15,9 @@ from rest_framework.response import Response
 
 from booking_api import composition
 from booking_api.api.envelope import answer
-from booking_api.api.openapi import answers
+from booking_api.api.openapi import response_schemas
 from booking_api.api.serializers import PairFields, pair_of
-from booking_api.api.validation import checked, checked_query, known_mock_type
+from booking_api.api.validation import find_mock_type, validate_fields, validate_query
 from booking_api.api.views.student_view_set import StudentViewSet
 from booking_api.queries.available_exams import find_available_exams
 from booking_api.queries.credit_check import check_credits
@@ -66,7 +66,7 @@ class CreditCheckFields(serializers.Serializer[Any]):
     error_message = serializers.CharField(required=False, help_text="Only where not eligible.")
 
 
-def have_corrected(exam_ids: Collection[str]) -> None:
+def queue_corrections(exam_ids: Collection[str]) -> None:
     """Have stored counts corrected that a realtime count has shown to be wrong; the answer is right
     without, so a database that does not answer costs only the correction."""
     if not settings.CORRECT_COUNTS:
@@ -83,31 +83,33 @@ class MockExamViewSet(StudentViewSet):
     @extend_schema(
         summary="The exams of a type that can be booked, with their seats",
         parameters=[AvailableQuery],
-        responses=answers("AvailableExams", AvailableExamFields(many=True), 400, 429, 503),
+        responses=response_schemas("AvailableExams", AvailableExamFields(many=True), 400, 429, 503),
     )
     def available(self, request: Request) -> Response:
-        values = checked_query(AvailableQuery, request.query_params.dict())
+        values = validate_query(AvailableQuery, request.query_params.dict())
         query = self.query_context(request)
         found = find_available_exams(
             query,
-            known_mock_type(query.profile, values["mock_type"]),
+            find_mock_type(query.profile, values["mock_type"]),
             include_full=values["include_capacity"],
             realtime=values["realtime"],
         )
-        have_corrected(found.to_correct)
+        queue_corrections(found.to_correct)
         listed = found.listed
         return answer(AvailableExamFields(listed, many=True).data, f"{len(listed)} mock exams.")
 
     @extend_schema(
         summary="What a student may spend on a mock type",
         request=CreditsAsked,
-        responses=answers("CreditCheck", CreditCheckFields(), 400, 404, 413, 415, 429, 503),
+        responses=response_schemas(
+            "CreditCheck", CreditCheckFields(), 400, 404, 413, 415, 429, 503
+        ),
     )
     def validate_credits(self, request: Request) -> Response:
-        values = checked(CreditsAsked, request.data)
+        values = validate_fields(CreditsAsked, request.data)
         pair = pair_of(values)
         query = self.query_context(request, pair.email)
-        mock_type = known_mock_type(query.profile, values["mock_type"])
+        mock_type = find_mock_type(query.profile, values["mock_type"])
         found = check_credits(query, pair, mock_type)
         data = CreditCheckFields(found).data
         if found.eligible:

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from booking_api import composition
 from booking_api.api.context import context_of
-from booking_api.api.throttling import FailedPairThrottle, ReadThrottle, failed_pairs
+from booking_api.api.throttling import FailedPairThrottle, ReadThrottle, failed_pairs_window
 from booking_api.queries.query_context import QueryContext
 from booking_api.rules.errors import WrongPair
 
@@ -25,7 +25,7 @@ class StudentViewSet(ViewSet):
         """Return what this request's queries ask with; `subject` is the student's e-mail, by
         which the rollout of the cache chooses."""
         context = context_of(request)
-        query = composition.query_context(context.for_calls(), subject)
+        query = composition.query_context(context.call_context(), subject)
         context.built_from = query.reads.built_from
         return query
 
@@ -40,5 +40,5 @@ class StudentViewSet(ViewSet):
     @override
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, WrongPair):
-            failed_pairs(self.request).add()
+            failed_pairs_window(self.request).count_one()
         return super().handle_exception(exc)

@@ -29,7 +29,7 @@ from typing_extensions import override
 
 from booking_api import composition
 from booking_api.api.serializers import is_record_id
-from booking_api.api.views.capacity import as_json
+from booking_api.api.views.capacity import render_counts
 from booking_api.desk.counts.recount import ExamCount, no_answer, upcoming_exam_ids
 from booking_api.management import running_server
 from booking_api.management.output import rendered
@@ -84,7 +84,7 @@ class Command(BaseCommand):
             sys.exit(SOME_UNKNOWN)
 
     def _print(self, counts: Sequence[ExamCount], told: str, options: dict[str, Any]) -> None:
-        data = as_json(counts, dry_run=options["dry_run"])
+        data = render_counts(counts, dry_run=options["dry_run"])
         if options["json"]:
             ok = data["summary"]["failed"] == 0
             report = orjson.dumps({"ok": ok, **data, "told": told}, option=orjson.OPT_INDENT_2)
