@@ -14,9 +14,8 @@ from tests.server import free_port
 
 
 @pytest.fixture
-def silent_redis(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
-    settings.CACHES = caches_setting()
+def silent_redis(settings: Settings) -> None:
+    settings.CACHES = caches_setting(f"redis://127.0.0.1:{free_port()}/0")
 
 
 def test_students_are_served_and_nobody_is_throttled(
