@@ -48,8 +48,8 @@ from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
 from hubspot_sync.writing.portal_writes import PortalWrites
 
 # Comparing every entry of a full cache may take this long at the background's share of the budget.
-VALIDATION_S = 3600.0
-SELF_TEST_S = 120.0
+MAX_VALIDATION_S = 3600.0
+MAX_SELF_TEST_S = 120.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,7 +135,7 @@ class Composition:
             services.cached.cache.close()
             services.client.close()
 
-    def _tell_desk(self, event: DeskEvent) -> None:
+    def _notify_desk_observers(self, event: DeskEvent) -> None:
         for observer in self._desk_observers:
             observer(event)
 
@@ -151,9 +151,11 @@ class Composition:
             coalescer=client.coalescer,
             now=self.clocks.now,
         )
-        cached = cached_portal(profile, client, hubspot, settings.CACHE, self.clocks)
+        cached = build_cached_portal(profile, client, hubspot, settings.CACHE, self.clocks)
         cached.cache.invalidation.observe(note_invalidation)
-        booking = booking_desk(profile, client, hubspot, cached, self.clocks, self._tell_desk)
+        booking = assemble_booking_desk(
+            profile, client, hubspot, cached, self.clocks, self._notify_desk_observers
+        )
         return Services(
             pid=os.getpid(),
             profile=profile,
@@ -174,7 +176,7 @@ class Composition:
         )
 
 
-def cached_portal(
+def build_cached_portal(
     profile: PortalProfile,
     client: HubSpotClient,
     hubspot: PortalReads,
@@ -200,7 +202,7 @@ def cached_portal(
     )
 
 
-def booking_desk(
+def assemble_booking_desk(
     profile: PortalProfile,
     client: HubSpotClient,
     hubspot: PortalReads,
@@ -236,7 +238,7 @@ observe_desk = _composition.observe_desk
 close = _composition.close
 
 
-def go_by(clocks: Clocks) -> None:
+def use_clocks(clocks: Clocks) -> None:
     """Let this process go by other clocks; what was built by the old ones is closed."""
     _composition.close()
     _composition.clocks = clocks
@@ -264,28 +266,28 @@ def cache_host() -> CacheHost:
             "student": tags_of_student,
             "exam": partial(tags_of_exam, profile=built.profile),
         },
-        load_context=truth_context,
-        self_test=partial(self_test, built),
+        load_context=validation_context,
+        self_test=partial(run_self_test, built),
     )
 
 
-def truth_context() -> LoadContext:
+def validation_context() -> LoadContext:
     """Return the context of loads that compare the cache with HubSpot, at their leisure."""
-    deadline = Deadline.after(VALIDATION_S)
+    deadline = Deadline.after(MAX_VALIDATION_S)
     return LoadContext(
         call=CallContext(deadline=deadline, priority=Priority.BACKGROUND), fresh=True
     )
 
 
-def self_test(built: Services) -> tuple[SelfTestCheck, ...]:
+def run_self_test(built: Services) -> tuple[SelfTestCheck, ...]:
     """Try the configured kind of cache against HubSpot; raise TruthUnavailable."""
     return try_the_cache(
         Trial(
             profile=built.profile,
             batch=built.client.batch,
             config=settings.CACHE,
-            open_portal=partial(cached_portal, built.profile, built.client, built.hubspot),
-            context=CallContext(deadline=Deadline.after(SELF_TEST_S)),
+            open_portal=partial(build_cached_portal, built.profile, built.client, built.hubspot),
+            context=CallContext(deadline=Deadline.after(MAX_SELF_TEST_S)),
             mark=uuid.uuid4().hex,
             pause=threading.Event().wait,
         )

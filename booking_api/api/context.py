@@ -80,7 +80,7 @@ def is_api_path(request: HttpRequest) -> bool:
 class RequestContextMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
-        metrics.start()
+        metrics.start_observing()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started_s = time.monotonic()
@@ -89,7 +89,7 @@ class RequestContextMiddleware:
             deadline=Deadline.after(settings.HUBSPOT.request_deadline_s),
         )
         request.META[META_KEY] = context
-        lifecycle.start()
+        lifecycle.ensure_started()
         with structlog.contextvars.bound_contextvars(request_id=context.request_id):
             response = self._get_response(request)
             self._record(request, response, context, time.monotonic() - started_s)

@@ -16,8 +16,8 @@ from rest_framework.views import APIView
 from booking_api.api.context import context_of
 from booking_api.api.envelope import failure, success
 from booking_api.api.openapi import ErrorFields
-from booking_api.ops.health import readiness
-from booking_api.ops.metrics import exposition
+from booking_api.ops.health import check_readiness
+from booking_api.ops.metrics import render_metrics
 
 SERVICE = "mocks-booking-api"
 
@@ -75,7 +75,7 @@ class ReadyView(APIView):
     )
     def get(self, request: Request) -> Response:
         context = context_of(request)
-        parts = readiness(context.call_context())
+        parts = check_readiness(context.call_context())
         checks = {"database": parts.database, "cache": parts.cache, "hubspot": parts.hubspot}
         data = {
             "status": "ready" if parts.ready else "not ready",
@@ -95,4 +95,4 @@ class ReadyView(APIView):
 
 
 def answer_metrics(_: HttpRequest) -> HttpResponse:
-    return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(render_metrics(), content_type=CONTENT_TYPE_LATEST)

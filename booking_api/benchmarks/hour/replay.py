@@ -114,7 +114,7 @@ def walking(sandbox: Sandbox, cache: CacheConfig, size: Size, seed: int) -> Iter
     day = datetime.now(UTC).date()
     clock = SteeredClock(datetime.combine(day, STARTS))
     world = open_world(sandbox, size, day, random.Random(seed))
-    composition.go_by(clock.clocks())
+    composition.use_clocks(clock.clocks())
     try:
         with override_settings(
             HUBSPOT=hubspot_config(sandbox.url),
@@ -126,7 +126,7 @@ def walking(sandbox: Sandbox, cache: CacheConfig, size: Size, seed: int) -> Iter
         ):
             yield Walk(world, clock, Client())
     finally:
-        composition.go_by(composition.REAL_TIME)
+        composition.use_clocks(composition.REAL_TIME)
 
 
 def hubspot_config(url: str) -> HubSpotConfig:

@@ -28,7 +28,7 @@ from booking_api.desk.journal.models import JournalEntry
 from booking_api.desk.manual_recovery import RecoveryReport, finish_by_hand
 from booking_api.management import running_server
 from booking_api.management.output import rendered
-from booking_api.ops.health import hubspot_answers
+from booking_api.ops.health import probe_hubspot
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
 
@@ -58,7 +58,7 @@ class Command(BaseCommand):
         booking.desk.serves_callers = False
         deadline = Deadline.after(options["wait"])
         try:
-            if not hubspot_answers(CallContext(deadline=deadline, priority=Priority.BACKGROUND)):
+            if not probe_hubspot(CallContext(deadline=deadline, priority=Priority.BACKGROUND)):
                 raise CommandError(
                     "HubSpot cannot be reached; nothing was tried.", returncode=COULD_NOT_ASK
                 )

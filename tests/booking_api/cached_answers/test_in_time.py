@@ -37,11 +37,11 @@ class Steered:
 
 @contextmanager
 def going_by(clocks: Clocks) -> Iterator[None]:
-    composition.go_by(clocks)
+    composition.use_clocks(clocks)
     try:
         yield
     finally:
-        composition.go_by(composition.REAL_TIME)
+        composition.use_clocks(composition.REAL_TIME)
 
 
 @pytest.fixture
