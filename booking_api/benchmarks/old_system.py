@@ -1,9 +1,9 @@
 """The old system's calls, as it made them: one record at a time, one after the other.
 
 An honest copy of its sequence through the same HTTP client, limiter and sandbox, so that what
-differs is how many calls there are and that each waits for the one before. A record got by its id is
-a batch of one here: the same call in number and in time. What the old system did with the answers
-takes no time and is left out.
+differs is how many calls there are and that each waits for the one before. A record got by its id
+is a batch of one here: the same call in number and in time. What the old system did with the
+answers takes no time and is left out.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ PROPERTIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Naive:
-    """Each method raises what the first call that failed raises."""
+class OldSystem:
+    """The reads of the old system; each method raises what the first call that failed raises."""
 
     transport: Transport
     context: CallContext
