@@ -27,7 +27,7 @@ from booking_api import composition
 from booking_api.desk.journal.models import JournalEntry
 from booking_api.desk.manual_recovery import RecoveryReport, finish_by_hand
 from booking_api.management import running_server
-from booking_api.management.output import rendered
+from booking_api.management.output import render_table
 from booking_api.ops.health import probe_hubspot
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
@@ -66,7 +66,9 @@ class Command(BaseCommand):
             pruned = booking.prune() if options["prune"] else None
             families = changed(report)
             told = (
-                "" if not families else running_server.told(options, settings.CRON_SECRET, families)
+                ""
+                if not families
+                else running_server.tell_server(options, settings.CRON_SECRET, families)
             )
         finally:
             composition.close()
@@ -82,7 +84,7 @@ class Command(BaseCommand):
             self.stdout.write(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
             return
         if report.ended or report.unfinished:
-            self.stdout.write(rendered(table_of(report)))
+            self.stdout.write(render_table(table_of(report)))
         for sentence in sentences_of(report):
             self.stdout.write(sentence)
         if told:

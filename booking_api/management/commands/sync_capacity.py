@@ -32,7 +32,7 @@ from booking_api.api.serializers import is_record_id
 from booking_api.api.views.capacity import render_counts
 from booking_api.desk.counts.recount import ExamCount, no_answer, upcoming_exam_ids
 from booking_api.management import running_server
-from booking_api.management.output import rendered
+from booking_api.management.output import render_table
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.wire.call_context import CallContext, Priority
@@ -73,7 +73,7 @@ class Command(BaseCommand):
                 )
             told = ""
             if any(one.updated for one in counts):
-                told = running_server.told(options, settings.CRON_SECRET, ["exams"])
+                told = running_server.tell_server(options, settings.CRON_SECRET, ["exams"])
         except HubSpotError as error:
             sentence = f"HubSpot could not be asked: {error.message}"
             raise CommandError(sentence, returncode=COULD_NOT_ASK) from error
@@ -90,7 +90,7 @@ class Command(BaseCommand):
             report = orjson.dumps({"ok": ok, **data, "told": told}, option=orjson.OPT_INDENT_2)
             self.stdout.write(report.decode())
             return
-        self.stdout.write(rendered(table_of(counts)))
+        self.stdout.write(render_table(table_of(counts)))
         self.stdout.write(sentence_of(data["summary"], dry_run=options["dry_run"]))
         if told:
             self.stdout.write(told)

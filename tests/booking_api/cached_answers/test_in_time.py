@@ -1,4 +1,4 @@
-"""Cached answers as time passes: pages that change by themselves, and nothing older than it may be."""
+"""Cached answers as time passes: pages that change by themselves, nothing older than allowed."""
 
 from __future__ import annotations
 
