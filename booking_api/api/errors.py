@@ -113,23 +113,24 @@ def explain_booking_error(error: BookingError) -> Failure:
 
 
 def explain_hubspot_error(error: HubSpotError) -> Failure:
-    """HubSpot's own words stay in the log: they may name records and properties."""
+    """Log the error, and say less: HubSpot's own words may name records and properties."""
     log.warning(
         "hubspot_failed", status=error.status, category=error.category, error=error.safe_text
     )
     wait_s = RETRY_AFTER_S if error.retry_after_s is None else math.ceil(error.retry_after_s)
-    failure_ = Failure(
+    meaning = Failure(
         code="HUBSPOT_UNAVAILABLE",
         message="HubSpot cannot be reached; please try again.",
         retry_after_s=max(1, wait_s),
     )
     if isinstance(error, RateLimited):
         busy = "Too many requests are under way; please try again."
-        return replace(failure_, code="RATE_LIMITED", message=busy)
-    return failure_
+        return replace(meaning, code="RATE_LIMITED", message=busy)
+    return meaning
 
 
 def explain_database_error(error: DatabaseError) -> Failure:
+    """Log the error: its text may name tables and hosts."""
     log.error("database_failed", exc_info=error)
     return NO_DATABASE
 
@@ -159,8 +160,8 @@ def explain_with_code(code: str) -> Callable[[drf.APIException], Failure]:
     return lambda error: Failure(code=code, message=str(error.detail))
 
 
-def explain_with(failure_: Failure) -> Callable[[Exception], Failure]:
-    return lambda _: failure_
+def explain_with(meaning: Failure) -> Callable[[Exception], Failure]:
+    return lambda _: meaning
 
 
 # The first row whose type fits decides.

@@ -25,7 +25,7 @@ def parse_address(text: str) -> IPAddress | None:
 
 
 def is_trusted(address: IPAddress, trusted: Iterable[str]) -> bool:
-    return any(address in ipaddress.ip_network(known) for known in trusted)
+    return any(address in ipaddress.ip_network(network) for network in trusted)
 
 
 def client_address(request: HttpRequest | Request) -> str:
@@ -45,10 +45,10 @@ def _resolve_client(remote: str, forwarded_for: str, trusted: tuple[str, ...]) -
     address = parse_address(remote)
     forwarded = forwarded_for.split(",")
     while address is not None and is_trusted(address, trusted) and len(forwarded) > 0:
-        said = parse_address(forwarded.pop())
-        if said is None:
+        previous = parse_address(forwarded.pop())
+        if previous is None:
             break
-        address = said
+        address = previous
     if address is None:
         return "unknown"
     if address.version == 6:

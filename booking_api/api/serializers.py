@@ -1,6 +1,6 @@
-"""The fields of what is sent and answered: who a student is, and all about bookings.
+"""The fields of what is sent and answered: who a student is, a record's id, and bookings.
 
-What only one other view has stands with that view.
+The fields of other endpoints stand with their views.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class OldSystem:
 
     def _read(self, object_type: str, record_ids: Sequence[str]) -> Sequence[JsonObject]:
         body = {
-            "inputs": [{"id": id_} for id_ in record_ids],
+            "inputs": [{"id": record_id} for record_id in record_ids],
             "properties": PROPERTIES[object_type],
         }
         request = Request(operation=Operation.BATCH_READ, object_type=object_type, body=body)

@@ -176,7 +176,7 @@ def read_meanwhile(target: WebhookTarget, work: Any) -> tuple[Any, list[float]]:
             result = work()
         finally:
             stop.set()
-        return result, [took_ms for each in reading for took_ms in each.result()]
+        return result, [took_ms for reader in reading for took_ms in reader.result()]
 
 
 def send_flood(target: WebhookTarget, requests: int, seconds: float) -> list[int]:

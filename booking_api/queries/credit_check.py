@@ -57,7 +57,9 @@ def check_credits(query: QueryContext, pair: StudentPair, mock_type: MockType) -
 
 def find_type_credits(query: QueryContext, contact: Contact, type_slug: str) -> TypeCredits:
     """Return what the contact's credits mean for the type; raise HubSpotError."""
-    (mock_type,) = (known for known in query.profile.mock_types if known.slug == type_slug)
+    (mock_type,) = (
+        candidate for candidate in query.profile.mock_types if candidate.slug == type_slug
+    )
     return TypeCredits(
         credits=spendable_credits(contact.credits, mock_type),
         enrollment_id=find_newest_enrollment_id(query, contact),

@@ -1,7 +1,7 @@
 """A finished page of bookings as the bytes that every reader of it gets.
 
 It is rendered once, when it is loaded, and kept so; the shape is the contract's, described for
-people in `api/bookings.py`.
+people in `api/serializers.py`.
 """
 
 from __future__ import annotations

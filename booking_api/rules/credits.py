@@ -60,10 +60,10 @@ def choose_charge(credits_left: Mapping[str, int], mock_type: MockType) -> Charg
 def credit_to_restore(profile: PortalProfile, token_used: str, mock_type: str) -> str | None:
     """Return the credit property a cancelled booking gives back: what its token's label names, or
     its type's own credit where it has no label; None where neither is known."""
-    for known in profile.mock_types:
-        if token_used == known.token_label:
-            return known.credit_property
-        if token_used == known.shared_token_label:
-            return known.shared_credit_property
+    for candidate in profile.mock_types:
+        if token_used == candidate.token_label:
+            return candidate.credit_property
+        if token_used == candidate.shared_token_label:
+            return candidate.shared_credit_property
     own = profile.mock_type(mock_type)
     return None if own is None or token_used != "" else own.credit_property

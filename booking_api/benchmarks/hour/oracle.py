@@ -28,7 +28,8 @@ class Oracle:
     def booking_list(
         self, student: Student, wanted: str, page: int, limit: int, now: datetime
     ) -> dict[str, Any]:
-        rows = [self._row(id_, each, now) for id_, each in self.state.bookings(student).items()]
+        bookings = self.state.bookings(student).items()
+        rows = [self._row(booking_id, booking, now) for booking_id, booking in bookings]
         rows = [row for row in rows if wanted == "all" or self._group(row) == wanted]
         rows.sort(key=lambda row: self._place(row["id"], backwards=wanted == "past"))
         first = (page - 1) * limit
@@ -42,8 +43,8 @@ class Oracle:
 
     def available(self, mock_type: str, *, realtime: bool, now: datetime) -> list[dict[str, Any]]:
         rows = [
-            self._seats(id_, exam, realtime=realtime)
-            for id_, exam in self.state.records[EXAMS].items()
+            self._seats(exam_id, exam, realtime=realtime)
+            for exam_id, exam in self.state.records[EXAMS].items()
             if exam["mock_type"] == mock_type and exam["is_active"] == "true" and end_of(exam) > now
         ]
         return sorted(

@@ -58,7 +58,8 @@ class PortalState:
 
     def bookings(self, student: Student) -> dict[str, Properties]:
         there = self.records[BOOKINGS]
-        return {id_: there[id_] for id_ in self.bookings_of[student.id] if id_ in there}
+        booking_ids = self.bookings_of[student.id]
+        return {booking_id: there[booking_id] for booking_id in booking_ids if booking_id in there}
 
     def exam(self, booking_id: str) -> Properties | None:
         return self.records[EXAMS].get(self.exam_of.get(booking_id, ""))
