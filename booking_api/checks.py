@@ -18,31 +18,31 @@ from hubspot_sync.portal.profile import load_profile
 
 TAG = "booking_api"
 # As Django's own deployment check has it.
-SECRET_KEY_LENGTH = 50
-SECRET_KEY_UNIQUE = 5
-CRON_SECRET_LENGTH = 16
+MIN_SECRET_KEY_LENGTH = 50
+MIN_SECRET_KEY_UNIQUE = 5
+MIN_CRON_SECRET_LENGTH = 16
 # HubSpot's are UUIDs of 36 characters.
-WEBHOOK_SECRET_LENGTH = 16
+MIN_WEBHOOK_SECRET_LENGTH = 16
 
 Check = Callable[[], Iterator[CheckMessage]]
 
 
-def secret_key() -> Iterator[CheckMessage]:
+def check_secret_key() -> Iterator[CheckMessage]:
     key = settings.SECRET_KEY
-    weak = len(key) < SECRET_KEY_LENGTH or len(set(key)) < SECRET_KEY_UNIQUE
+    weak = len(key) < MIN_SECRET_KEY_LENGTH or len(set(key)) < MIN_SECRET_KEY_UNIQUE
     if settings.DEBUG or not (weak or key.startswith("django-insecure-")):
         return
     yield Error(
         "SECRET_KEY is missing or weak.",
         hint=(
-            f"Set SECRET_KEY to at least {SECRET_KEY_LENGTH} random characters: "
+            f"Set SECRET_KEY to at least {MIN_SECRET_KEY_LENGTH} random characters: "
             "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
         ),
         id="booking_api.E001",
     )
 
 
-def hubspot_token() -> Iterator[CheckMessage]:
+def check_hubspot_token() -> Iterator[CheckMessage]:
     if settings.DEBUG or settings.HUBSPOT.token != "":
         return
     yield Error(
@@ -52,7 +52,7 @@ def hubspot_token() -> Iterator[CheckMessage]:
     )
 
 
-def one_cache_for_all_processes() -> Iterator[CheckMessage]:
+def check_shared_cache() -> Iterator[CheckMessage]:
     if settings.PROCESSES == 1 or settings.REDIS_URL != "":
         return
     yield Error(
@@ -63,7 +63,7 @@ def one_cache_for_all_processes() -> Iterator[CheckMessage]:
     )
 
 
-def portal_profile() -> Iterator[CheckMessage]:
+def check_portal_profile() -> Iterator[CheckMessage]:
     try:
         load_profile(settings.HUBSPOT_PORTAL)
     except ConfigurationError as error:
@@ -74,7 +74,7 @@ def portal_profile() -> Iterator[CheckMessage]:
         )
 
 
-def cron_secret() -> Iterator[CheckMessage]:
+def check_cron_secret() -> Iterator[CheckMessage]:
     if settings.CRON_SECRET == "":
         if not settings.DEBUG:
             yield Caution(
@@ -82,15 +82,15 @@ def cron_secret() -> Iterator[CheckMessage]:
                 hint="Set CRON_SECRET to a random secret and give it to the scheduler.",
                 id="booking_api.W005",
             )
-    elif len(settings.CRON_SECRET) < CRON_SECRET_LENGTH:
+    elif len(settings.CRON_SECRET) < MIN_CRON_SECRET_LENGTH:
         yield Error(
             "CRON_SECRET is weak.",
-            hint=f"Set CRON_SECRET to at least {CRON_SECRET_LENGTH} random characters.",
+            hint=f"Set CRON_SECRET to at least {MIN_CRON_SECRET_LENGTH} random characters.",
             id="booking_api.E006",
         )
 
 
-def webhook_secret() -> Iterator[CheckMessage]:
+def check_webhook_secret() -> Iterator[CheckMessage]:
     secrets = settings.HUBSPOT_WEBHOOK_SECRETS
     if len(secrets) == 0:
         if not settings.DEBUG:
@@ -100,7 +100,7 @@ def webhook_secret() -> Iterator[CheckMessage]:
                 hint="Set HUBSPOT_WEBHOOK_SECRET to the client secret of the app that sends them.",
                 id="booking_api.W008",
             )
-    elif any(len(secret) < WEBHOOK_SECRET_LENGTH for secret in secrets):
+    elif any(len(secret) < MIN_WEBHOOK_SECRET_LENGTH for secret in secrets):
         yield Error(
             "HUBSPOT_WEBHOOK_SECRET is weak.",
             hint="Set HUBSPOT_WEBHOOK_SECRET to what HubSpot shows as the app's client secret.",
@@ -108,7 +108,7 @@ def webhook_secret() -> Iterator[CheckMessage]:
         )
 
 
-def allowed_hosts() -> Iterator[CheckMessage]:
+def check_allowed_hosts() -> Iterator[CheckMessage]:
     if len(settings.ALLOWED_HOSTS) > 0:
         return
     yield Error(
@@ -119,13 +119,13 @@ def allowed_hosts() -> Iterator[CheckMessage]:
 
 
 CHECKS: tuple[Check, ...] = (
-    secret_key,
-    hubspot_token,
-    one_cache_for_all_processes,
-    portal_profile,
-    cron_secret,
-    webhook_secret,
-    allowed_hosts,
+    check_secret_key,
+    check_hubspot_token,
+    check_shared_cache,
+    check_portal_profile,
+    check_cron_secret,
+    check_webhook_secret,
+    check_allowed_hosts,
 )
 
 
@@ -134,7 +134,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     return [message for check in CHECKS for message in check()]
 
 
-def refuse_an_unsafe_start() -> None:
+def refuse_unsafe_start() -> None:
     """Raise ImproperlyConfigured with what is wrong and what to set; a server's first step."""
     serious = [message for message in run_checks(tags=[TAG]) if message.is_serious()]
     if len(serious) > 0:

@@ -1,6 +1,6 @@
 """Puts the parts together, once per process, on first use.
 
-Whoever serves a request asks here for the portal; nobody below knows how it was built. A process
+Whoever serves a request asks here for what it needs; nobody below knows how it was built. A process
 that was forked builds its own: sockets and threads do not survive a fork.
 """
 
@@ -23,7 +23,7 @@ from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.events import DeskEvent, DeskObserver
 from booking_api.desk.factory import BookingDesk, build_booking_desk
 from booking_api.queries.composed_loaders import ComposedLoaders
-from booking_api.queries.portal import Portal
+from booking_api.queries.query_context import QueryContext
 from cache_layer import CacheConfig
 from cache_layer.operating.audit import note_invalidation
 from cache_layer.operating.host import CacheHost, SelfTestCheck
@@ -49,8 +49,8 @@ from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
 from hubspot_sync.writing.portal_writes import PortalWrites
 
 # Comparing every entry of a full cache may take this long at the background's share of the budget.
-VALIDATION_S = 3600.0
-SELF_TEST_S = 120.0
+MAX_VALIDATION_S = 3600.0
+MAX_SELF_TEST_S = 120.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,7 +165,7 @@ class Composition:
             coalescer=client.coalescer,
             now=self.clocks.now,
         )
-        cached = cached_portal(profile, client, hubspot, settings.CACHE, self.clocks)
+        cached = build_cached_portal(profile, client, hubspot, settings.CACHE, self.clocks)
         cached.cache.invalidation.observe(note_invalidation)
         booking = build_booking_desk(
             build_desk_context(
@@ -193,7 +193,7 @@ class Composition:
         )
 
 
-def cached_portal(
+def build_cached_portal(
     profile: PortalProfile,
     client: HubSpotClient,
     hubspot: PortalReads,
@@ -207,7 +207,7 @@ def cached_portal(
             fan_out_for=client.fan_out_for,
             now=clocks.now,
             reads_for=reads_for,
-        ).composed()
+        ).family_loaders()
 
     return CachedPortal(
         profile=profile,
@@ -254,22 +254,22 @@ observe_desk = _composition.observe_desk
 close = _composition.close
 
 
-def go_by(clocks: Clocks) -> None:
+def use_clocks(clocks: Clocks) -> None:
     """Let this process go by other clocks; what was built by the old ones is closed."""
     _composition.close()
     _composition.clocks = clocks
 
 
-def portal(context: CallContext, subject: str | None = None) -> Portal:
-    """Return the portal as the request behind `context` sees it; `subject` is the student the
-    request is for, by whom the rollout of the cache chooses."""
+def query_context(context: CallContext, subject: str | None = None) -> QueryContext:
+    """Return what the queries of one request ask with; `subject` is the student the request is
+    for, by whom the rollout of the cache chooses."""
     built = services()
-    return Portal(
+    return QueryContext(
         profile=built.profile,
         reads=built.cached.reads(subject),
         fan_out=built.client.fan_out_for(context),
         now=built.clocks.now(),
-        context=context,
+        call=context,
     )
 
 
@@ -282,28 +282,28 @@ def cache_host() -> CacheHost:
             "student": tags_of_student,
             "exam": partial(tags_of_exam, profile=built.profile),
         },
-        load_context=truth_context,
-        self_test=partial(self_test, built),
+        load_context=validation_context,
+        self_test=partial(run_self_test, built),
     )
 
 
-def truth_context() -> LoadContext:
+def validation_context() -> LoadContext:
     """Return the context of loads that compare the cache with HubSpot, at their leisure."""
-    deadline = Deadline.after(VALIDATION_S)
+    deadline = Deadline.after(MAX_VALIDATION_S)
     return LoadContext(
         call=CallContext(deadline=deadline, priority=Priority.BACKGROUND), fresh=True
     )
 
 
-def self_test(built: Services) -> tuple[SelfTestCheck, ...]:
+def run_self_test(built: Services) -> tuple[SelfTestCheck, ...]:
     """Try the configured kind of cache against HubSpot; raise TruthUnavailable."""
     return try_the_cache(
         Trial(
             profile=built.profile,
             batch=built.client.batch,
             config=settings.CACHE,
-            open_portal=partial(cached_portal, built.profile, built.client, built.hubspot),
-            context=CallContext(deadline=Deadline.after(SELF_TEST_S)),
+            open_portal=partial(build_cached_portal, built.profile, built.client, built.hubspot),
+            context=CallContext(deadline=Deadline.after(MAX_SELF_TEST_S)),
             mark=uuid.uuid4().hex,
             pause=threading.Event().wait,
         )

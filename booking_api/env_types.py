@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 PERIODS_S = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 
-def switch(text: str) -> bool:
+def boolean(text: str) -> bool:
     """Return the truth of "true" or "false"; django-environ takes a misspelt one for false."""
     spellings = {"true": True, "1": True, "yes": True, "on": True}
     spellings |= {"false": False, "0": False, "no": False, "off": False}
@@ -24,7 +24,7 @@ def switch(text: str) -> bool:
     return spellings[text.strip().lower()]
 
 
-def whole(text: str) -> int:
+def integer(text: str) -> int:
     try:
         return int(text)
     except ValueError as error:
@@ -42,18 +42,18 @@ def number(text: str) -> float:
     return value
 
 
-def words(text: str) -> list[str]:
+def csv(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def networks(text: str) -> list[str]:
     try:
-        return [str(ipaddress.ip_network(word)) for word in words(text)]
+        return [str(ipaddress.ip_network(word)) for word in csv(text)]
     except ValueError as error:
         raise ValueError("addresses or networks, as 10.0.0.0/8, separated by commas") from error
 
 
-def address(text: str) -> str:
+def web_address(text: str) -> str:
     """Return an address without a slash at its end, or nothing."""
     parts = urlsplit(text)
     if text != "" and (parts.scheme not in {"http", "https"} or parts.netloc == ""):
@@ -63,7 +63,7 @@ def address(text: str) -> str:
     return text.rstrip("/")
 
 
-def folder(text: str) -> str:
+def directory(text: str) -> str:
     if text != "" and not Path(text).is_dir():
         raise ValueError("a folder that exists, or empty")
     return text

@@ -1,8 +1,9 @@
 """Settings: the only reader of the environment and of `.env`, into typed values.
 
-`VARIABLES` names every variable with its meaning's type and its default; `.env.example` lists the
-same. A value that cannot work stops the start with a sentence naming its variable. What is missing
-or weak only for production is for `checks.py` to say.
+Each variable is declared once, where it is used, with the kind of its value and its default;
+`VARIABLES` has them all, and `.env.example` lists the same. A value that cannot work stops the
+start with a sentence naming its variable. What is missing or weak only for production is for
+`checks.py` to say.
 """
 
 from __future__ import annotations
@@ -10,23 +11,24 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from booking_api.desk.config import DeskConfig
 from booking_api.env_types import (
-    address,
-    folder,
+    boolean,
+    csv,
+    directory,
+    integer,
     networks,
     number,
     one_of,
     rate,
-    switch,
-    whole,
-    words,
+    web_address,
 )
 from cache_layer.config import DEFAULT_TTLS_S, CacheConfig
 from cache_layer.errors import ConfigurationError as CacheConfigurationError
@@ -35,151 +37,134 @@ from hubspot_sync.errors import ConfigurationError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-DEFAULT_HUBSPOT = HubSpotConfig()
-DEFAULT_CACHE = CacheConfig()
-DEFAULT_DESK = DeskConfig()
-
-VARIABLES: dict[str, tuple[Callable[[str], Any], Any]] = {
-    "DEBUG": (switch, False),
-    "SECRET_KEY": (str, ""),
-    "ALLOWED_HOSTS": (words, ["localhost", "127.0.0.1", "[::1]"]),
-    "CSRF_TRUSTED_ORIGINS": (words, []),
-    "CORS_ALLOWED_ORIGINS": (words, ["*"]),
-    "TRUSTED_PROXIES": (networks, []),
-    "HSTS_SECONDS": (whole, 31_536_000),
-    "DATABASE_URL": (str, ""),
-    "DATABASE_POOL_SIZE": (whole, 10),
-    "REDIS_URL": (str, ""),
-    "CRON_SECRET": (str, ""),
-    "HUBSPOT_WEBHOOK_SECRET": (words, []),
-    "PUBLIC_BASE_URL": (address, ""),
-    "WEBHOOK_RETENTION_DAYS": (whole, 7),
-    "SCHEDULER": (switch, True),
-    "RECOUNT_EVERY_S": (whole, 600),
-    "VALIDATE_EVERY_S": (whole, 3_600),
-    "HS_PRIVATE_APP_TOKEN": (str, ""),
-    "HUBSPOT_BASE_URL": (str, DEFAULT_HUBSPOT.base_url),
-    "HUBSPOT_API_VERSION": (str, DEFAULT_HUBSPOT.api_version),
-    "HUBSPOT_PORTAL": (str, "default"),
-    "HUBSPOT_RATE_LIMIT": (whole, DEFAULT_HUBSPOT.requests_per_window),
-    "HUBSPOT_RATE_WINDOW_S": (number, DEFAULT_HUBSPOT.window_s),
-    "HUBSPOT_SEARCH_RATE": (whole, DEFAULT_HUBSPOT.searches_per_second),
-    "HUBSPOT_DAILY_LIMIT": (whole, DEFAULT_HUBSPOT.daily_limit),
-    "HUBSPOT_BACKGROUND_SHARE": (number, DEFAULT_HUBSPOT.background_share),
-    "HUBSPOT_CONNECT_TIMEOUT_S": (number, DEFAULT_HUBSPOT.connect_timeout_s),
-    "HUBSPOT_READ_TIMEOUT_S": (number, DEFAULT_HUBSPOT.read_timeout_s),
-    "HUBSPOT_POOL_SIZE": (whole, DEFAULT_HUBSPOT.pool_size),
-    "HUBSPOT_MAX_ATTEMPTS": (whole, DEFAULT_HUBSPOT.max_attempts),
-    "HUBSPOT_BREAKER_FAILURES": (whole, DEFAULT_HUBSPOT.breaker_failures),
-    "HUBSPOT_BREAKER_COOLDOWN_S": (number, DEFAULT_HUBSPOT.breaker_cooldown_s),
-    "CACHE_ENABLED": (switch, DEFAULT_CACHE.enabled),
-    "CACHE_MAX_ENTRIES": (whole, DEFAULT_CACHE.max_entries),
-    "CACHE_ROLLOUT_PERCENTAGE": (number, DEFAULT_CACHE.rollout_percentage),
-    **{name: (number, ttl_s) for name, ttl_s in DEFAULT_TTLS_S.items()},
-    "DESK_LEASE_S": (number, DEFAULT_DESK.lease_s),
-    "DESK_GRACE_S": (number, DEFAULT_DESK.grace_s),
-    "JOURNAL_RETENTION_DAYS": (whole, DEFAULT_DESK.retention_days),
-    "REQUEST_DEADLINE_S": (number, DEFAULT_HUBSPOT.request_deadline_s),
-    "MAX_BODY_BYTES": (whole, 1_048_576),
-    "THROTTLE_READS": (rate, (3000, 60)),
-    "THROTTLE_WRITES": (rate, (60, 60)),
-    "THROTTLE_FAILED_PAIRS": (rate, (30, 60)),
-    "LOG_LEVEL": (one_of(*LOG_LEVELS), "INFO"),
-    "LOG_FORMAT": (one_of("console", "json"), "console"),
-    "PROMETHEUS_MULTIPROC_DIR": (folder, ""),
-    "SERVER_WORKERS": (whole, 1),
-    "SERVER_THREADS": (whole, 128),
-    "WEB_CONCURRENCY": (whole, 1),
-    "GRANIAN_WORKERS": (whole, 1),
-}
-
-environment = environ.Env(**VARIABLES)
+environment = environ.Env()
 # An empty ENV_FILE means none: the tests must not depend on a developer's own.
 env_file = os.environ.get("ENV_FILE", str(BASE_DIR / ".env"))
 if env_file and Path(env_file).is_file():
     environ.Env.read_env(env_file)
 
 
-def read(name: str) -> Any:
-    """Return a variable's typed value; raise ImproperlyConfigured with a sentence naming it."""
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of the environment. `parse` makes its value of its text, or raises ValueError with
+    what is wanted; the default is a value already."""
+
+    name: str
+    parse: Callable[[str], Any]
+    default: Any
+    minimum: int | None = None
+
+    def read(self) -> Any:
+        """Return the value; raise ImproperlyConfigured with a sentence naming the variable."""
+        try:
+            value = environment(self.name, cast=self.parse, default=self.default)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{self.name} must be {error}, not {os.environ.get(self.name)!r}."
+            ) from error
+        if self.minimum is not None and value < self.minimum:
+            raise ImproperlyConfigured(f"{self.name} must be at least {self.minimum}, not {value}.")
+        return value
+
+
+VARIABLES: dict[str, Variable] = {}
+
+Config = TypeVar("Config", HubSpotConfig, CacheConfig, DeskConfig)
+PARSERS: dict[Any, Callable[[str], Any]] = {bool: boolean, int: integer, float: number}
+
+
+def declare(
+    name: str, parse: Callable[[str], Any], default: Any, *, minimum: int | None = None
+) -> Variable:
+    """Return a variable that is to be read only where its value matters."""
+    variable = VARIABLES[name] = Variable(name, parse, default, minimum)
+    return variable
+
+
+def read(
+    name: str, parse: Callable[[str], Any], default: Any, *, minimum: int | None = None
+) -> Any:
+    """Declare a variable and return its value; raise ImproperlyConfigured."""
+    return declare(name, parse, default, minimum=minimum).read()
+
+
+def read_config(config: type[Config], variables: dict[str, str], **others: Any) -> Config:
+    """Return a configuration whose fields are read from variables, `{field: variable}`, and which
+    has `others` besides. A field's type and default are the variable's. Raises
+    ImproperlyConfigured."""
+    types, defaults = get_type_hints(config), config()
+    values = {
+        field: read(name, PARSERS.get(types[field], str), getattr(defaults, field))
+        for field, name in variables.items()
+    }
     try:
-        return environment(name)
-    except ValueError as error:
-        raise ImproperlyConfigured(
-            f"{name} must be {error}, not {os.environ.get(name)!r}."
-        ) from error
-
-
-def at_least(name: str, smallest: int) -> int:
-    value = int(read(name))
-    if value < smallest:
-        raise ImproperlyConfigured(f"{name} must be at least {smallest}, not {value}.")
-    return value
+        return config(**values, **others)
+    except (ConfigurationError, CacheConfigurationError) as error:
+        raise ImproperlyConfigured(str(error)) from error
 
 
 def hubspot_config() -> HubSpotConfig:
-    try:
-        return HubSpotConfig(
-            base_url=read("HUBSPOT_BASE_URL"),
-            token=read("HS_PRIVATE_APP_TOKEN"),
-            api_version=read("HUBSPOT_API_VERSION"),
-            requests_per_window=read("HUBSPOT_RATE_LIMIT"),
-            window_s=read("HUBSPOT_RATE_WINDOW_S"),
-            searches_per_second=read("HUBSPOT_SEARCH_RATE"),
-            daily_limit=read("HUBSPOT_DAILY_LIMIT"),
-            background_share=read("HUBSPOT_BACKGROUND_SHARE"),
-            connect_timeout_s=read("HUBSPOT_CONNECT_TIMEOUT_S"),
-            read_timeout_s=read("HUBSPOT_READ_TIMEOUT_S"),
-            request_deadline_s=read("REQUEST_DEADLINE_S"),
-            pool_size=read("HUBSPOT_POOL_SIZE"),
-            max_attempts=read("HUBSPOT_MAX_ATTEMPTS"),
-            breaker_failures=read("HUBSPOT_BREAKER_FAILURES"),
-            breaker_cooldown_s=read("HUBSPOT_BREAKER_COOLDOWN_S"),
-        )
-    except ConfigurationError as error:
-        raise ImproperlyConfigured(str(error)) from error
+    return read_config(
+        HubSpotConfig,
+        {
+            "base_url": "HUBSPOT_BASE_URL",
+            "token": "HS_PRIVATE_APP_TOKEN",
+            "api_version": "HUBSPOT_API_VERSION",
+            "requests_per_window": "HUBSPOT_RATE_LIMIT",
+            "window_s": "HUBSPOT_RATE_WINDOW_S",
+            "searches_per_second": "HUBSPOT_SEARCH_RATE",
+            "daily_limit": "HUBSPOT_DAILY_LIMIT",
+            "background_share": "HUBSPOT_BACKGROUND_SHARE",
+            "connect_timeout_s": "HUBSPOT_CONNECT_TIMEOUT_S",
+            "read_timeout_s": "HUBSPOT_READ_TIMEOUT_S",
+            "request_deadline_s": "REQUEST_DEADLINE_S",
+            "pool_size": "HUBSPOT_POOL_SIZE",
+            "max_attempts": "HUBSPOT_MAX_ATTEMPTS",
+            "breaker_failures": "HUBSPOT_BREAKER_FAILURES",
+            "breaker_cooldown_s": "HUBSPOT_BREAKER_COOLDOWN_S",
+        },
+    )
 
 
 def desk_config() -> DeskConfig:
-    try:
-        return DeskConfig(
-            lease_s=read("DESK_LEASE_S"),
-            grace_s=read("DESK_GRACE_S"),
-            retention_days=read("JOURNAL_RETENTION_DAYS"),
-        )
-    except ConfigurationError as error:
-        raise ImproperlyConfigured(str(error)) from error
-
-
-def cache_prefix() -> str:
-    """Return a prefix of this portal's own: two deployments may share a Redis, never entries."""
-    portal = " ".join(
-        (read("HUBSPOT_BASE_URL"), read("HUBSPOT_PORTAL"), read("HS_PRIVATE_APP_TOKEN"))
+    return read_config(
+        DeskConfig,
+        {
+            "lease_s": "DESK_LEASE_S",
+            "grace_s": "DESK_GRACE_S",
+            "retention_days": "JOURNAL_RETENTION_DAYS",
+        },
     )
-    return f"mock-exams-{hashlib.sha256(portal.encode()).hexdigest()[:12]}"
 
 
-def cache_config() -> CacheConfig:
-    try:
-        return CacheConfig(
-            enabled=read("CACHE_ENABLED"),
-            ttls_s={name: read(name) for name in DEFAULT_TTLS_S},
-            max_entries=read("CACHE_MAX_ENTRIES"),
-            rollout_percentage=read("CACHE_ROLLOUT_PERCENTAGE"),
-            redis_url=read("REDIS_URL"),
-            key_prefix=cache_prefix(),
-        )
-    except CacheConfigurationError as error:
-        raise ImproperlyConfigured(str(error)) from error
+def cache_prefix(hubspot: HubSpotConfig, portal: str) -> str:
+    """Return a prefix of this portal's own: two deployments may share a Redis, never entries."""
+    identity = f"{hubspot.base_url} {portal} {hubspot.token}"
+    return f"mock-exams-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
-def database() -> dict[str, Any]:
-    url = read("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
+def cache_config(*, redis_url: str, key_prefix: str) -> CacheConfig:
+    return read_config(
+        CacheConfig,
+        {
+            "enabled": "CACHE_ENABLED",
+            "max_entries": "CACHE_MAX_ENTRIES",
+            "rollout_percentage": "CACHE_ROLLOUT_PERCENTAGE",
+        },
+        ttls_s={name: read(name, number, ttl_s) for name, ttl_s in DEFAULT_TTLS_S.items()},
+        redis_url=redis_url,
+        key_prefix=key_prefix,
+    )
+
+
+def database(url: str, pool_size: Variable) -> dict[str, Any]:
+    """Return Django's settings of the database at `url`, or of a file where that is empty;
+    `pool_size` is read where there is a pool."""
+    url = url or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
     if not url.startswith(("sqlite:///", "postgres://", "postgresql://")):
         raise ImproperlyConfigured(
-            "DATABASE_URL must be an address as sqlite:///file or postgres://user:password@host/name."
+            "DATABASE_URL must be an address as sqlite:///file or "
+            "postgres://user:password@host/name."
         )
     config: dict[str, Any] = environ.Env.db_url_config(url)
     if config["ENGINE"] == "django.db.backends.sqlite3":
@@ -191,16 +176,15 @@ def database() -> dict[str, Any]:
         }
     else:
         # Threads outnumber the connections a server allows; each has one only while it uses it.
-        size = at_least("DATABASE_POOL_SIZE", 2)
-        pool = {"min_size": 0, "max_size": size, "timeout": 5}
+        pool = {"min_size": 0, "max_size": pool_size.read(), "timeout": 5}
         # What the address itself says, such as sslmode, stays.
         given = config.get("OPTIONS", {})
         config["OPTIONS"] = {"connect_timeout": 3} | given | {"pool": pool}
     return config
 
 
-def caches() -> dict[str, Any]:
-    url = read("REDIS_URL")
+def caches(url: str) -> dict[str, Any]:
+    """Return Django's settings of its caches: in the Redis at `url`, or in this process without."""
     if not url:
         local = "django.core.cache.backends.locmem.LocMemCache"
         bound = {"MAX_ENTRIES": 100_000}
@@ -220,44 +204,52 @@ def caches() -> dict[str, Any]:
     }
 
 
-DEBUG: bool = read("DEBUG")
+DEBUG: bool = read("DEBUG", boolean, False)
 # Enough for sessions on one's own machine; checks.py refuses it everywhere else.
-SECRET_KEY: str = read("SECRET_KEY") or "for development only"
-ALLOWED_HOSTS: list[str] = ["*"] if DEBUG else read("ALLOWED_HOSTS")
-CSRF_TRUSTED_ORIGINS: list[str] = read("CSRF_TRUSTED_ORIGINS")
+SECRET_KEY: str = read("SECRET_KEY", str, "") or "for development only"
+hosts: list[str] = read("ALLOWED_HOSTS", csv, ["localhost", "127.0.0.1", "[::1]"])
+ALLOWED_HOSTS: list[str] = ["*"] if DEBUG else hosts
+CSRF_TRUSTED_ORIGINS: list[str] = read("CSRF_TRUSTED_ORIGINS", csv, [])
 
+DATABASE_URL: str = read("DATABASE_URL", str, "")
+pool_size = declare("DATABASE_POOL_SIZE", integer, 10, minimum=2)
+REDIS_URL: str = read("REDIS_URL", str, "")
 HUBSPOT: HubSpotConfig = hubspot_config()
-CACHE: CacheConfig = cache_config()
+HUBSPOT_PORTAL: str = read("HUBSPOT_PORTAL", str, "default")
+CACHE: CacheConfig = cache_config(
+    redis_url=REDIS_URL, key_prefix=cache_prefix(HUBSPOT, HUBSPOT_PORTAL)
+)
 DESK: DeskConfig = desk_config()
 # Whether a stored count that a realtime count shows to be wrong is corrected. Not in a benchmark,
 # whose counts are wrong on purpose and whose database is somebody's own.
 CORRECT_COUNTS: bool = True
 # What the cache's own page and command are given; see cache_layer/operating/host.py.
 CACHE_HOST: str = "booking_api.composition.cache_host"
-HUBSPOT_PORTAL: str = read("HUBSPOT_PORTAL")
-CRON_SECRET: str = read("CRON_SECRET")
+CRON_SECRET: str = read("CRON_SECRET", str, "")
 # Several while one replaces another: HubSpot may still sign with the old one.
-HUBSPOT_WEBHOOK_SECRETS: list[str] = read("HUBSPOT_WEBHOOK_SECRET")
-PUBLIC_BASE_URL: str = read("PUBLIC_BASE_URL")
+HUBSPOT_WEBHOOK_SECRETS: list[str] = read("HUBSPOT_WEBHOOK_SECRET", csv, [])
+PUBLIC_BASE_URL: str = read("PUBLIC_BASE_URL", web_address, "")
 # HubSpot repeats what it could not deliver for a day, and a repeat should be recognised.
-WEBHOOK_RETENTION_DAYS: int = at_least("WEBHOOK_RETENTION_DAYS", 2)
-SCHEDULER: bool = read("SCHEDULER")
-RECOUNT_EVERY_S: int = at_least("RECOUNT_EVERY_S", 10)
-VALIDATE_EVERY_S: int = at_least("VALIDATE_EVERY_S", 10)
-REDIS_URL: str = read("REDIS_URL")
-DATABASE_URL: str = read("DATABASE_URL")
-TRUSTED_PROXIES: list[str] = read("TRUSTED_PROXIES")
+WEBHOOK_RETENTION_DAYS: int = read("WEBHOOK_RETENTION_DAYS", integer, 7, minimum=2)
+SCHEDULER: bool = read("SCHEDULER", boolean, True)
+RECOUNT_EVERY_S: int = read("RECOUNT_EVERY_S", integer, 600, minimum=10)
+VALIDATE_EVERY_S: int = read("VALIDATE_EVERY_S", integer, 3_600, minimum=10)
+TRUSTED_PROXIES: list[str] = read("TRUSTED_PROXIES", networks, [])
 THROTTLE_RATES: dict[str, tuple[int, int] | None] = {
-    "reads": read("THROTTLE_READS"),
-    "writes": read("THROTTLE_WRITES"),
-    "failed_pairs": read("THROTTLE_FAILED_PAIRS"),
+    "reads": read("THROTTLE_READS", rate, (3000, 60)),
+    "writes": read("THROTTLE_WRITES", rate, (60, 60)),
+    "failed_pairs": read("THROTTLE_FAILED_PAIRS", rate, (30, 60)),
 }
-MAX_BODY_BYTES: int = at_least("MAX_BODY_BYTES", 1)
-PROMETHEUS_MULTIPROC_DIR: str = read("PROMETHEUS_MULTIPROC_DIR")
-SERVER_WORKERS: int = at_least("SERVER_WORKERS", 1)
-SERVER_THREADS: int = at_least("SERVER_THREADS", 1)
+MAX_BODY_BYTES: int = read("MAX_BODY_BYTES", integer, 1_048_576, minimum=1)
+PROMETHEUS_MULTIPROC_DIR: str = read("PROMETHEUS_MULTIPROC_DIR", directory, "")
+SERVER_WORKERS: int = read("SERVER_WORKERS", integer, 1, minimum=1)
+SERVER_THREADS: int = read("SERVER_THREADS", integer, 128, minimum=1)
 # What other servers call their number of processes; only the check for a shared cache asks.
-PROCESSES: int = max(SERVER_WORKERS, at_least("WEB_CONCURRENCY", 1), at_least("GRANIAN_WORKERS", 1))
+PROCESSES: int = max(
+    SERVER_WORKERS,
+    read("WEB_CONCURRENCY", integer, 1, minimum=1),
+    read("GRANIAN_WORKERS", integer, 1, minimum=1),
+)
 
 INSTALLED_APPS = [
     "unfold",
@@ -310,9 +302,9 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": database()}
+DATABASES = {"default": database(DATABASE_URL, pool_size)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-CACHES = caches()
+CACHES = caches(REDIS_URL)
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -331,7 +323,8 @@ WHITENOISE_USE_FINDERS = DEBUG
 
 SESSION_COOKIE_SECURE = not DEBUG
 CSRF_COOKIE_SECURE = not DEBUG
-SECURE_HSTS_SECONDS: int = 0 if DEBUG else at_least("HSTS_SECONDS", 0)
+hsts_seconds = declare("HSTS_SECONDS", integer, 31_536_000, minimum=0)
+SECURE_HSTS_SECONDS: int = 0 if DEBUG else hsts_seconds.read()
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SILENCED_SYSTEM_CHECKS = [
@@ -342,8 +335,9 @@ SILENCED_SYSTEM_CHECKS = [
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
-CORS_ALLOWED_ORIGINS: list[str] = [o for o in read("CORS_ALLOWED_ORIGINS") if o != "*"]
-CORS_ALLOW_ALL_ORIGINS: bool = "*" in read("CORS_ALLOWED_ORIGINS")
+origins: list[str] = read("CORS_ALLOWED_ORIGINS", csv, ["*"])
+CORS_ALLOWED_ORIGINS: list[str] = [origin for origin in origins if origin != "*"]
+CORS_ALLOW_ALL_ORIGINS: bool = "*" in origins
 CORS_ALLOW_CREDENTIALS = False
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_HEADERS = [
@@ -377,8 +371,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "PREPROCESSING_HOOKS": ["booking_api.api.openapi.one_form_of_each_address"],
+    "PREPROCESSING_HOOKS": ["booking_api.api.openapi.drop_unoffered_endpoints"],
 }
 
 LOGGING_CONFIG = "booking_api.ops.logs.configure"
-LOGGING = {"level": read("LOG_LEVEL"), "format": read("LOG_FORMAT")}
+LOGGING = {
+    "level": read("LOG_LEVEL", one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
+    "format": read("LOG_FORMAT", one_of("console", "json"), "console"),
+}

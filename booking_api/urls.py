@@ -1,4 +1,4 @@
-"""Routes. No address under /api/ ends in a slash, and none redirects: the slashed form serves too."""
+"""Routes. No address under /api/ ends in a slash or redirects: the slashed form serves too."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from django.urls import URLPattern, URLResolver, path, re_path
 from django.views.generic import TemplateView
 
 from booking_api.api import errors
-from booking_api.api.views import cache, capacity, cron, operations, webhooks
+from booking_api.api.views import cache, capacity, cron, documentation, monitoring, webhooks
 from booking_api.api.views.bookings import BookingViewSet
 from booking_api.api.views.mock_exams import MockExamViewSet
 
-booking = BookingViewSet.as_view(
+booking_view = BookingViewSet.as_view(
     {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 )
 
-API: tuple[tuple[str, Any, dict[str, Any]], ...] = (
+API_ROUTES: tuple[tuple[str, Any, dict[str, Any]], ...] = (
     ("bookings/list", BookingViewSet.as_view({"get": "list"}), {}),
     ("bookings/create", BookingViewSet.as_view({"post": "create"}), {}),
-    ("bookings", booking, {"booking_id": ""}),
-    ("bookings/<booking_id>", booking, {}),
+    ("bookings", booking_view, {"booking_id": ""}),
+    ("bookings/<booking_id>", booking_view, {}),
     ("mock-exams/available", MockExamViewSet.as_view({"get": "available"}), {}),
     ("mock-exams/validate-credits", MockExamViewSet.as_view({"post": "validate_credits"}), {}),
     (
@@ -36,14 +36,14 @@ API: tuple[tuple[str, Any, dict[str, Any]], ...] = (
     ("webhooks/cache-invalidation", webhooks.WebhookView.as_view(), {}),
     ("cron/validate-cache-consistency", cron.ValidateCacheView.as_view(), {}),
     ("cron/sync-capacity", capacity.SyncCapacityView.as_view(), {}),
-    ("health", operations.HealthView.as_view(), {}),
-    ("ready", operations.ReadyView.as_view(), {}),
-    ("schema", operations.SchemaView.as_view(), {}),
-    ("docs", operations.DocsView.as_view(), {}),
+    ("health", monitoring.HealthView.as_view(), {}),
+    ("ready", monitoring.ReadyView.as_view(), {}),
+    ("schema", documentation.SchemaView.as_view(), {}),
+    ("docs", documentation.DocsView.as_view(), {}),
 )
 
 
-def both_forms(route: str, view: Any, arguments: dict[str, Any]) -> list[URLPattern]:
+def make_both_forms(route: str, view: Any, arguments: dict[str, Any]) -> list[URLPattern]:
     return [
         path(f"api/{route}", view, arguments, name=route),
         path(f"api/{route}/", view, arguments),
@@ -51,9 +51,9 @@ def both_forms(route: str, view: Any, arguments: dict[str, Any]) -> list[URLPatt
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    *(pattern for row in API for pattern in both_forms(*row)),
-    re_path(r"^api(?:/|$)", errors.unknown_address),
-    path("metrics", operations.metrics),
+    *(pattern for row in API_ROUTES for pattern in make_both_forms(*row)),
+    re_path(r"^api(?:/|$)", errors.answer_unknown_address),
+    path("metrics", monitoring.answer_metrics),
     path("admin/", admin.site.urls),
     path("", TemplateView.as_view(template_name="front_page.html")),
 ]

@@ -11,11 +11,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "booking_api.settings")
 
 application = get_wsgi_application()
 
-from booking_api.checks import refuse_an_unsafe_start  # noqa: E402 - needs Django set up
+from booking_api.checks import refuse_unsafe_start  # noqa: E402 - needs Django set up
 from booking_api.ops import lifecycle  # noqa: E402 - as above
 
-refuse_an_unsafe_start()
-lifecycle.serve()
+refuse_unsafe_start()
+lifecycle.start_serving()
 
 # What Django has loaded stays as long as the process. Looking through it for garbage as often as
 # Python does by default takes a tenth of a warm list's time (docs/benchmarks.md).

@@ -25,7 +25,7 @@ from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
-SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,128}")
 META_KEY = "booking_api.request_context"
 
 log = structlog.get_logger(__name__)
@@ -40,22 +40,23 @@ class RequestContext:
     meter: CallMeter = field(default_factory=CallMeter)
     built_from: Provenance | None = None
 
-    def for_calls(self) -> CallContext:
+    def call_context(self) -> CallContext:
         """Return the context for calls to HubSpot made on this request's behalf."""
         return CallContext(deadline=self.deadline, meters=(self.meter,))
 
     @property
-    def cache(self) -> str:
+    def cache_outcome(self) -> str:
         """What the cache did for this request."""
         if self.built_from is None or len(self.built_from.outcomes) == 0:
             return Outcome.BYPASS if settings.CACHE.enabled else Outcome.OFF
         return self.built_from.outcome
 
     def server_timing(self) -> str:
+        """Return the value of `Server-Timing`; durations are in milliseconds."""
         duration_ms = self.meter.took_s * 1000
         return (
             f'hubspot;desc="{self.meter.calls} calls";dur={duration_ms:.1f}, '
-            f'cache;desc="{self.cache}"'
+            f'cache;desc="{self.cache_outcome}"'
         )
 
 
@@ -65,40 +66,40 @@ def context_of(request: HttpRequest | Request) -> RequestContext:
     return context
 
 
-def request_id_from(header: str | None) -> str:
+def choose_request_id(header: str | None) -> str:
     """Return the caller's id where it is sane, otherwise a new one."""
-    if header is not None and SANE_REQUEST_ID.fullmatch(header) is not None:
+    if header is not None and REQUEST_ID_PATTERN.fullmatch(header) is not None:
         return header
     return uuid.uuid4().hex
 
 
-def concerns_the_api(request: HttpRequest) -> bool:
+def is_api_path(request: HttpRequest) -> bool:
     return request.path == "/api" or request.path.startswith("/api/")
 
 
 class RequestContextMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
-        metrics.start()
+        metrics.start_observing()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started_s = time.monotonic()
         context = RequestContext(
-            request_id=request_id_from(request.headers.get("X-Request-ID")),
+            request_id=choose_request_id(request.headers.get("X-Request-ID")),
             deadline=Deadline.after(settings.HUBSPOT.request_deadline_s),
         )
         request.META[META_KEY] = context
-        lifecycle.start()
+        lifecycle.ensure_started()
         with structlog.contextvars.bound_contextvars(request_id=context.request_id):
             response = self._get_response(request)
-            self._note(request, response, context, time.monotonic() - started_s)
+            self._record(request, response, context, time.monotonic() - started_s)
         response["X-Request-ID"] = context.request_id
         response["Server-Timing"] = context.server_timing()
-        if concerns_the_api(request):
+        if is_api_path(request):
             response["Cache-Control"] = "no-store"
         return response
 
-    def _note(
+    def _record(
         self,
         request: HttpRequest,
         response: HttpResponseBase,
@@ -116,5 +117,5 @@ class RequestContextMiddleware:
             status=response.status_code,
             took_ms=round(took_s * 1000, 1),
             hubspot_calls=context.meter.calls,
-            cache=context.cache,
+            cache=context.cache_outcome,
         )

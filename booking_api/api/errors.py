@@ -23,7 +23,7 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from booking_api.api.context import concerns_the_api, context_of
+from booking_api.api.context import context_of, is_api_path
 from booking_api.api.envelope import JsonRenderer, PayloadTooLarge, failure
 from booking_api.rules.errors import BookingError, InvalidRequest
 from cache_layer.errors import BackendUnavailable
@@ -101,7 +101,7 @@ NOT_SIGNED = Failure(code="INVALID_SIGNATURE", message="The signature is not val
 NOT_ALLOWED = Failure(code="ACCESS_DENIED", message="You may not do this.")
 
 
-def of_booking_error(error: BookingError) -> Failure:
+def explain_booking_error(error: BookingError) -> Failure:
     reasons = error.reasons if isinstance(error, InvalidRequest) else ()
     return Failure(
         code=error.code,
@@ -112,40 +112,41 @@ def of_booking_error(error: BookingError) -> Failure:
     )
 
 
-def of_hubspot_error(error: HubSpotError) -> Failure:
-    """HubSpot's own words stay in the log: they may name records and properties."""
+def explain_hubspot_error(error: HubSpotError) -> Failure:
+    """Log the error, and say less: HubSpot's own words may name records and properties."""
     log.warning(
         "hubspot_failed", status=error.status, category=error.category, error=error.safe_text
     )
     wait_s = RETRY_AFTER_S if error.retry_after_s is None else math.ceil(error.retry_after_s)
-    failure_ = Failure(
+    meaning = Failure(
         code="HUBSPOT_UNAVAILABLE",
         message="HubSpot cannot be reached; please try again.",
         retry_after_s=max(1, wait_s),
     )
     if isinstance(error, RateLimited):
         busy = "Too many requests are under way; please try again."
-        return replace(failure_, code="RATE_LIMITED", message=busy)
-    return failure_
+        return replace(meaning, code="RATE_LIMITED", message=busy)
+    return meaning
 
 
-def of_silent_database(error: DatabaseError) -> Failure:
+def explain_database_error(error: DatabaseError) -> Failure:
+    """Log the error: its text may name tables and hosts."""
     log.error("database_failed", exc_info=error)
     return NO_DATABASE
 
 
-def of_malformed_events(error: MalformedEvents) -> Failure:
+def explain_malformed_events(error: MalformedEvents) -> Failure:
     return Failure(code="MALFORMED_EVENTS", message=str(error))
 
 
-def of_validation_error(error: drf.ValidationError) -> Failure:
-    sentences = tuple(flatten(error.detail))
+def explain_validation_error(error: drf.ValidationError) -> Failure:
+    sentences = tuple(flatten_details(error.detail))
     return Failure(
         code="VALIDATION_ERROR", message=" ".join(sentences), validation_errors=sentences
     )
 
 
-def of_throttled(error: drf.Throttled) -> Failure:
+def explain_throttled(error: drf.Throttled) -> Failure:
     wait: float | None = vars(error).get("wait")
     wait_s = RETRY_AFTER_S if wait is None else max(1, math.ceil(wait))
     return Failure(
@@ -155,59 +156,63 @@ def of_throttled(error: drf.Throttled) -> Failure:
     )
 
 
-def as_code(code: str) -> Callable[[drf.APIException], Failure]:
+def explain_with_code(code: str) -> Callable[[drf.APIException], Failure]:
     return lambda error: Failure(code=code, message=str(error.detail))
 
 
-def as_is(failure_: Failure) -> Callable[[Exception], Failure]:
-    return lambda _: failure_
+def explain_with(meaning: Failure) -> Callable[[Exception], Failure]:
+    return lambda _: meaning
 
 
 # The first row whose type fits decides.
 MEANINGS: tuple[tuple[type[Exception], Callable[[Any], Failure]], ...] = (
-    (BookingError, of_booking_error),
-    (HubSpotError, of_hubspot_error),
+    (BookingError, explain_booking_error),
+    (HubSpotError, explain_hubspot_error),
     # Reads never show it: they go to HubSpot. What is about the cache itself does.
-    (BackendUnavailable, as_is(NO_CACHE)),
-    (OperationalError, of_silent_database),
-    (InterfaceError, of_silent_database),
-    (InvalidSignature, as_is(NOT_SIGNED)),
-    (MalformedEvents, of_malformed_events),
-    (drf.ValidationError, of_validation_error),
-    (drf.Throttled, of_throttled),
-    (drf.ParseError, as_code("MALFORMED_JSON")),
-    (drf.NotAuthenticated, as_code("AUTH_FAILED")),
-    (drf.AuthenticationFailed, as_code("AUTH_FAILED")),
-    (drf.PermissionDenied, as_code("ACCESS_DENIED")),
-    (drf.MethodNotAllowed, as_code("METHOD_NOT_ALLOWED")),
-    (drf.NotAcceptable, as_code("NOT_ACCEPTABLE")),
-    (drf.UnsupportedMediaType, as_code("UNSUPPORTED_MEDIA_TYPE")),
-    (drf.NotFound, as_is(NO_SUCH_ADDRESS)),
-    (Http404, as_is(NO_SUCH_ADDRESS)),
-    (PayloadTooLarge, as_is(TOO_LARGE)),
-    (RequestDataTooBig, as_is(TOO_LARGE)),
-    (PermissionDenied, as_is(NOT_ALLOWED)),
+    (BackendUnavailable, explain_with(NO_CACHE)),
+    (OperationalError, explain_database_error),
+    (InterfaceError, explain_database_error),
+    (InvalidSignature, explain_with(NOT_SIGNED)),
+    (MalformedEvents, explain_malformed_events),
+    (drf.ValidationError, explain_validation_error),
+    (drf.Throttled, explain_throttled),
+    (drf.ParseError, explain_with_code("MALFORMED_JSON")),
+    (drf.NotAuthenticated, explain_with_code("AUTH_FAILED")),
+    (drf.AuthenticationFailed, explain_with_code("AUTH_FAILED")),
+    (drf.PermissionDenied, explain_with_code("ACCESS_DENIED")),
+    (drf.MethodNotAllowed, explain_with_code("METHOD_NOT_ALLOWED")),
+    (drf.NotAcceptable, explain_with_code("NOT_ACCEPTABLE")),
+    (drf.UnsupportedMediaType, explain_with_code("UNSUPPORTED_MEDIA_TYPE")),
+    (drf.NotFound, explain_with(NO_SUCH_ADDRESS)),
+    (Http404, explain_with(NO_SUCH_ADDRESS)),
+    (PayloadTooLarge, explain_with(TOO_LARGE)),
+    (RequestDataTooBig, explain_with(TOO_LARGE)),
+    (PermissionDenied, explain_with(NOT_ALLOWED)),
 )
 
 
-def flatten(detail: Any, field: str = "") -> list[str]:
+def flatten_details(detail: Any, field: str = "") -> list[str]:
     """Return DRF's nested details as one sentence each, the field's name in front."""
     if isinstance(detail, dict):
-        return [s for name, inner in detail.items() for s in flatten(inner, prefixed(field, name))]
+        return [
+            sentence
+            for name, inner in detail.items()
+            for sentence in flatten_details(inner, join_field_name(field, name))
+        ]
     if isinstance(detail, list):
-        return [sentence for inner in detail for sentence in flatten(inner, field)]
+        return [sentence for inner in detail for sentence in flatten_details(inner, field)]
     return [f"{field}: {detail}" if field else str(detail)]
 
 
-def prefixed(field: str, name: Any) -> str:
+def join_field_name(field: str, name: Any) -> str:
     if name == "non_field_errors":
         return field
     return f"{field}.{name}" if field else str(name)
 
 
-def meaning_of(error: Exception) -> Failure | None:
-    for kind, explain in MEANINGS:
-        if isinstance(error, kind):
+def find_meaning(error: Exception) -> Failure | None:
+    for error_type, explain in MEANINGS:
+        if isinstance(error, error_type):
             return explain(error)
     return None
 
@@ -215,25 +220,26 @@ def meaning_of(error: Exception) -> Failure | None:
 def answer_exception(error: Exception, drf_context: dict[str, Any]) -> Response:
     """Return the answer to an exception raised in a view; DRF's exception handler."""
     request = drf_context["request"]
-    meaning = meaning_of(error)
+    meaning = find_meaning(error)
     if meaning is None:
-        report(error, request._request)
+        report_unexpected(error, request._request)
         meaning = INTERNAL_ERROR
     set_rollback()
-    response = Response(body_of(meaning, request), status=STATUS_OF_CODE[meaning.code])
+    response = Response(make_body(meaning, request), status=STATUS_OF_CODE[meaning.code])
     if meaning.retry_after_s is not None:
         response["Retry-After"] = str(meaning.retry_after_s)
     return response
 
 
-def report(error: Exception, request: HttpRequest) -> None:
+def report_unexpected(error: Exception, request: HttpRequest) -> None:
     """Tell whoever watches: an exception that is answered here never reaches Django, which would
     have sent its signal and logged it."""
     got_request_exception.send(sender=answer_exception, request=request)
     log.error("unhandled_exception", path=request.path, exc_info=error)
 
 
-def body_of(meaning: Failure, request: Any) -> dict[str, Any]:
+def make_body(meaning: Failure, request: Any) -> dict[str, Any]:
+    """Return the envelope of a failure, with the request's id."""
     return failure(
         code=meaning.code,
         message=meaning.message,
@@ -243,41 +249,41 @@ def body_of(meaning: Failure, request: Any) -> dict[str, Any]:
     ) | dict(meaning.details)
 
 
-def plain(request: HttpRequest, meaning: Failure) -> HttpResponse:
+def answer_outside_drf(request: HttpRequest, meaning: Failure) -> HttpResponse:
     """Return the envelope outside DRF."""
     return HttpResponse(
-        JsonRenderer().render(body_of(meaning, request)),
+        JsonRenderer().render(make_body(meaning, request)),
         status=STATUS_OF_CODE[meaning.code],
         content_type=JsonRenderer.media_type,
     )
 
 
 @csrf_exempt  # or a write would be refused for its missing token, with a page
-def unknown_address(request: HttpRequest) -> HttpResponse:
+def answer_unknown_address(request: HttpRequest) -> HttpResponse:
     """The last route under /api/: with DEBUG, Django's own 404 would be a page."""
-    return plain(request, NO_SUCH_ADDRESS)
+    return answer_outside_drf(request, NO_SUCH_ADDRESS)
 
 
 def handle_400(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    if concerns_the_api(request):
+    if is_api_path(request):
         too_large = isinstance(exception, RequestDataTooBig)
-        return plain(request, TOO_LARGE if too_large else BAD_REQUEST)
+        return answer_outside_drf(request, TOO_LARGE if too_large else BAD_REQUEST)
     return defaults.bad_request(request, exception)
 
 
 def handle_403(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    if concerns_the_api(request):
-        return plain(request, NOT_ALLOWED)
+    if is_api_path(request):
+        return answer_outside_drf(request, NOT_ALLOWED)
     return defaults.permission_denied(request, exception)
 
 
 def handle_404(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    if concerns_the_api(request):
-        return plain(request, NO_SUCH_ADDRESS)
+    if is_api_path(request):
+        return answer_outside_drf(request, NO_SUCH_ADDRESS)
     return defaults.page_not_found(request, exception)
 
 
 def handle_500(request: HttpRequest) -> HttpResponseBase:
-    if concerns_the_api(request):
-        return plain(request, INTERNAL_ERROR)
+    if is_api_path(request):
+        return answer_outside_drf(request, INTERNAL_ERROR)
     return defaults.server_error(request)

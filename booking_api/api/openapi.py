@@ -38,7 +38,9 @@ class ErrorFields(serializers.Serializer[Any]):
     request_id = serializers.CharField()
 
 
-def answers(name: str, data: Documented, *errors: int, status: int = 200) -> dict[int, Any]:
+def response_schemas(
+    name: str, data: Documented, *errors: int, status: int = 200
+) -> dict[int, Any]:
     """Return the answers of an endpoint: `data` in the envelope with `status`, or one of the error
     statuses."""
     enveloped = inline_serializer(
@@ -54,6 +56,6 @@ def answers(name: str, data: Documented, *errors: int, status: int = 200) -> dic
     return {status: enveloped} | dict.fromkeys(errors, ErrorFields)
 
 
-def one_form_of_each_address(endpoints: list[Any], **_: Any) -> list[Any]:
+def drop_unoffered_endpoints(endpoints: list[Any], **_: Any) -> list[Any]:
     """Leave out what is served but not offered: the slashed forms and the missing id."""
     return [row for row in endpoints if not row[0].endswith("/") and row[0] != "/api/bookings"]

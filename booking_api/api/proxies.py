@@ -17,7 +17,7 @@ from rest_framework.request import Request
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def address_of(text: str) -> IPAddress | None:
+def parse_address(text: str) -> IPAddress | None:
     try:
         return ipaddress.ip_address(text.strip())
     except ValueError:
@@ -25,12 +25,12 @@ def address_of(text: str) -> IPAddress | None:
 
 
 def is_trusted(address: IPAddress, trusted: Iterable[str]) -> bool:
-    return any(address in ipaddress.ip_network(known) for known in trusted)
+    return any(address in ipaddress.ip_network(network) for network in trusted)
 
 
 def client_address(request: HttpRequest | Request) -> str:
     """Return who is calling, as something to count by."""
-    return _caller(
+    return _resolve_client(
         request.META.get("REMOTE_ADDR", ""),
         request.META.get("HTTP_X_FORWARDED_FOR", ""),
         tuple(settings.TRUSTED_PROXIES),
@@ -39,16 +39,16 @@ def client_address(request: HttpRequest | Request) -> str:
 
 # Asked more than once for each request, and mostly by the same callers.
 @lru_cache(maxsize=4096)
-def _caller(remote: str, forwarded_for: str, trusted: tuple[str, ...]) -> str:
+def _resolve_client(remote: str, forwarded_for: str, trusted: tuple[str, ...]) -> str:
     """`X-Forwarded-For` is written by anyone; it is read from its right end, and only as far as our
     own proxies wrote it. An IPv6 caller is its /64: one household has that many addresses."""
-    address = address_of(remote)
+    address = parse_address(remote)
     forwarded = forwarded_for.split(",")
     while address is not None and is_trusted(address, trusted) and len(forwarded) > 0:
-        said = address_of(forwarded.pop())
-        if said is None:
+        previous = parse_address(forwarded.pop())
+        if previous is None:
             break
-        address = said
+        address = previous
     if address is None:
         return "unknown"
     if address.version == 6:
@@ -60,7 +60,7 @@ def public_url(request: HttpRequest, public_base_url: str) -> str:
     """Return the address that the caller called: under `public_base_url` where that is set, else by
     what the request says, and by what a proxy says only if it is one of ours."""
     host = request.get_host()
-    peer = address_of(request.META.get("REMOTE_ADDR", ""))
+    peer = parse_address(request.META.get("REMOTE_ADDR", ""))
     forwarded = request.META.get("HTTP_X_FORWARDED_HOST", "")
     if forwarded != "" and peer is not None and is_trusted(peer, settings.TRUSTED_PROXIES):
         # The last one is the one that our own proxy wrote.
@@ -78,7 +78,7 @@ class ForwardedProtoMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if "HTTP_X_FORWARDED_PROTO" in request.META:
-            peer = address_of(request.META.get("REMOTE_ADDR", ""))
+            peer = parse_address(request.META.get("REMOTE_ADDR", ""))
             if peer is None or not is_trusted(peer, settings.TRUSTED_PROXIES):
                 del request.META["HTTP_X_FORWARDED_PROTO"]
         return self._get_response(request)

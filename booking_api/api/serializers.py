@@ -1,27 +1,54 @@
-"""What is sent and answered about bookings: the fields of api/bookings.py."""
+"""The fields of what is sent and answered: who a student is, a record's id, and bookings.
+
+The fields of other endpoints stand with their views.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
 
-from booking_api.api.authentication import PairFields
-from booking_api.queries.student_bookings import DEFAULT_LIMIT, PageRequest
-from booking_api.rules.errors import InvalidRequest
-from booking_api.rules.pages import FILTERS
-from hubspot_sync.portal.mock_types import STUDENT_FIELDS
-from hubspot_sync.portal.profile import MockType, PortalProfile
+from booking_api.queries.student_bookings import PageRequest
+from booking_api.rules.pages import DEFAULT_PAGE_SIZE, FILTERS, MAX_PAGE_NUMBER, MAX_PAGE_SIZE
+from booking_api.rules.students import StudentPair
 
-# JSON's integers end somewhere; the last page of any list comes long before.
-MOST_PAGES = 1_000_000_000
+# HubSpot's ids are digits; anything else cannot be one, and is not worth a call.
+RECORD_ID_PATTERN = re.compile(r"\A[0-9]{1,20}\Z")
+
+
+def is_record_id(text: str) -> bool:
+    """Return whether `text` can be the id of a record in HubSpot."""
+    return RECORD_ID_PATTERN.match(text) is not None
+
+
+class RecordIdField(serializers.RegexField):
+    """The id of a record in HubSpot."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(RECORD_ID_PATTERN, **options)
+
+
+class PairFields(serializers.Serializer[Any]):
+    """The fields by which a student says who they are."""
+
+    student_id = serializers.RegexField(r"\A[A-Z0-9]+\Z", max_length=64)
+    email = serializers.EmailField(max_length=254)
+
+
+def pair_of(values: Mapping[str, Any]) -> StudentPair:
+    """Return the pair among checked values."""
+    return StudentPair(student_id=values["student_id"], email=values["email"].lower())
 
 
 class BookingListQuery(PairFields):
     filter = serializers.ChoiceField(choices=FILTERS, default="all")
-    page = serializers.IntegerField(min_value=1, max_value=MOST_PAGES, default=1)
-    limit = serializers.IntegerField(min_value=1, max_value=100, default=DEFAULT_LIMIT)
+    page = serializers.IntegerField(min_value=1, max_value=MAX_PAGE_NUMBER, default=1)
+    limit = serializers.IntegerField(
+        min_value=1, max_value=MAX_PAGE_SIZE, default=DEFAULT_PAGE_SIZE
+    )
     after = serializers.CharField(
         max_length=512,
         default="",
@@ -30,7 +57,7 @@ class BookingListQuery(PairFields):
     )
 
 
-def page_asked(contact_id: str, values: Mapping[str, Any]) -> PageRequest:
+def page_request_of(contact_id: str, values: Mapping[str, Any]) -> PageRequest:
     """Return the question of a checked query about this contact."""
     return PageRequest(
         contact_id=contact_id,
@@ -137,8 +164,8 @@ class BookingDetailFields(serializers.Serializer[Any]):
 class CreateAskedFields(PairFields):
     """A seat wanted; the mock type's extra fields come besides."""
 
-    contact_id = serializers.RegexField(r"\A[0-9]{1,20}\Z")
-    mock_exam_id = serializers.RegexField(r"\A[0-9]{1,20}\Z")
+    contact_id = RecordIdField()
+    mock_exam_id = RecordIdField()
     name = serializers.CharField(min_length=2, max_length=100)
     exam_date = serializers.DateField()
     mock_type = serializers.CharField(max_length=100)
@@ -226,54 +253,3 @@ class CanceledFields(serializers.Serializer[Any]):
     actions_completed = ActionsFields()
     credit_restoration = RestorationFields(allow_null=True)
     reason = serializers.CharField(required=False)
-
-
-def extra_fields(mock_type: MockType, sent: Mapping[str, Any]) -> dict[str, str | bool]:
-    """Return the mock type's own fields among what was sent; raise InvalidRequest for one that is
-    missing, wrong, or another type's."""
-    wanted = {field.name: field for field in mock_type.extra_fields}
-    reasons, values = [], {}
-    for name in STUDENT_FIELDS:
-        value, field = sent.get(name), wanted.get(name)
-        if value is None or value == "":
-            if field is not None and field.required:
-                reasons.append(f"{name}: This field is required for {mock_type.value}.")
-        elif field is None:
-            reasons.append(f"{name}: This field is not for {mock_type.value}.")
-        elif (reason := wrong_value(field.name, field.choices, value)) is not None:
-            reasons.append(reason)
-        else:
-            values[name] = value
-    if reasons:
-        raise InvalidRequest(*reasons)
-    return values
-
-
-def edited_fields(profile: PortalProfile, sent: Mapping[str, Any]) -> dict[str, str | bool]:
-    """Return the values to write; raise InvalidRequest for a field that may not be edited, a wrong
-    value, or nothing at all."""
-    changes = {name: value for name, value in sent.items() if name not in {"student_id", "email"}}
-    editable = ", ".join(profile.editable_fields)
-    if len(changes) == 0:
-        raise InvalidRequest(f"Nothing to change was sent; these can be: {editable}.")
-    reasons = [
-        f"{name}: This cannot be changed."
-        for name in changes
-        if name not in profile.editable_fields
-    ]
-    for name, value in changes.items():
-        if name in profile.editable_fields:
-            reason = wrong_value(name, profile.choices.get(name, {}), value)
-            reasons += [] if reason is None else [reason]
-    if reasons:
-        raise InvalidRequest(*reasons)
-    return changes
-
-
-def wrong_value(name: str, choices: Mapping[str, str], value: Any) -> str | None:
-    """Return what is wrong with a student field's value, None where nothing is."""
-    if STUDENT_FIELDS[name] == "bool":
-        return None if isinstance(value, bool) else f"{name}: Must be true or false."
-    if choices and value not in choices:
-        return f"{name}: Must be one of {', '.join(choices)}."
-    return None if isinstance(value, str) and value != "" else f"{name}: Must be a text."

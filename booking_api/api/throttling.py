@@ -29,7 +29,7 @@ class Window:
         self._scope = scope
         self._caller = hashlib.sha256(caller.encode()).hexdigest()[:32]
 
-    def add(self) -> int:
+    def count_one(self) -> int:
         """Count one more and return the count."""
         if self._rate is None:
             return 0
@@ -42,15 +42,15 @@ class Window:
                     return 1
         return 1  # evicted between the two
 
-    def count(self) -> int:
+    def current_count(self) -> int:
         if self._rate is None:
             return 0
         return caches["throttles"].get(self._key(self._rate[1])) or 0
 
-    def over(self, count: int) -> bool:
+    def exceeds_limit(self, count: int) -> bool:
         return self._rate is not None and count > self._rate[0]
 
-    def wait_s(self) -> float:
+    def remaining_s(self) -> float:
         period_s = 1 if self._rate is None else self._rate[1]
         return period_s - timezone.now().timestamp() % period_s
 
@@ -70,11 +70,11 @@ class ReadThrottle(BaseThrottle):
     @override
     def allow_request(self, request: Request, view: APIView) -> bool:
         self._window = Window(self.scope, self.caller(request))
-        return not self._window.over(self._window.add())
+        return not self._window.exceeds_limit(self._window.count_one())
 
     @override
     def wait(self) -> float:
-        return self._window.wait_s()
+        return self._window.remaining_s()
 
 
 class StudentReadThrottle(ReadThrottle):
@@ -97,7 +97,7 @@ class StudentWriteThrottle(ReadThrottle):
         return f"{super().caller(request)} {sent.get('student_id', '')}"
 
 
-def failed_pairs(request: HttpRequest | Request) -> Window:
+def failed_pairs_window(request: HttpRequest | Request) -> Window:
     return Window("failed_pairs", client_address(request))
 
 
@@ -106,9 +106,9 @@ class FailedPairThrottle(BaseThrottle):
 
     @override
     def allow_request(self, request: Request, view: APIView) -> bool:
-        self._window = failed_pairs(request)
-        return not self._window.over(self._window.count() + 1)
+        self._window = failed_pairs_window(request)
+        return not self._window.exceeds_limit(self._window.current_count() + 1)
 
     @override
     def wait(self) -> float:
-        return self._window.wait_s()
+        return self._window.remaining_s()

@@ -1,7 +1,8 @@
-"""What callers send, checked against a serializer's fields.
+"""What callers send, checked against a serializer's fields and against the portal's own.
 
-DRF copies every field of a serializer for each new instance, which costs more than the check itself.
-A serializer that only checks keeps nothing between two uses, so one of each kind serves everybody.
+DRF copies every field of a serializer for each new instance, which costs more than the check
+itself. A serializer that only checks keeps nothing between two uses, so one of each kind serves
+everybody.
 """
 
 from __future__ import annotations
@@ -13,28 +14,92 @@ from typing import Any
 
 from rest_framework.serializers import Serializer
 
-QUERIES_KEPT = 4096
+from booking_api.rules.errors import InvalidRequest
+from hubspot_sync.portal.mock_types import STUDENT_FIELDS
+from hubspot_sync.portal.profile import MockType, PortalProfile
+
+MAX_QUERIES_KEPT = 4096
 
 
-def checked(kind: type[Serializer[Any]], data: Any) -> dict[str, Any]:
+def validate_fields(kind: type[Serializer[Any]], data: Any) -> dict[str, Any]:
     """Return the values of the fields of `kind` in `data`; raise ValidationError."""
-    values: dict[str, Any] = _checker(kind).run_validation(data)
+    values: dict[str, Any] = _shared_serializer(kind).run_validation(data)
     return values
 
 
-def checked_query(kind: type[Serializer[Any]], query: Mapping[str, str]) -> Mapping[str, Any]:
+def validate_query(kind: type[Serializer[Any]], query: Mapping[str, str]) -> Mapping[str, Any]:
     """Return the same for a query string's texts, which the same callers send again and again; what
     was refused is not remembered."""
-    return _checked_query(kind, tuple(query.items()))
+    return _validate_query_items(kind, tuple(query.items()))
 
 
-@lru_cache(maxsize=QUERIES_KEPT)
-def _checked_query(
+@lru_cache(maxsize=MAX_QUERIES_KEPT)
+def _validate_query_items(
     kind: type[Serializer[Any]], items: tuple[tuple[str, str], ...]
 ) -> Mapping[str, Any]:
-    return MappingProxyType(checked(kind, dict(items)))
+    return MappingProxyType(validate_fields(kind, dict(items)))
 
 
 @cache
-def _checker(kind: type[Serializer[Any]]) -> Serializer[Any]:
+def _shared_serializer(kind: type[Serializer[Any]]) -> Serializer[Any]:
     return kind()
+
+
+def find_mock_type(profile: PortalProfile, value: str) -> MockType:
+    """Return the portal's mock type; raise InvalidRequest naming those there are."""
+    mock_type = profile.mock_type(value)
+    if mock_type is None:
+        known = ", ".join(mock_type.value for mock_type in profile.mock_types)
+        raise InvalidRequest(f"mock_type: must be one of {known}.")
+    return mock_type
+
+
+def check_extra_fields(mock_type: MockType, sent: Mapping[str, Any]) -> dict[str, str | bool]:
+    """Return the mock type's own fields among what was sent; raise InvalidRequest for one that is
+    missing, wrong, or another type's."""
+    wanted = {field.name: field for field in mock_type.extra_fields}
+    reasons, values = [], {}
+    for name in STUDENT_FIELDS:
+        value, field = sent.get(name), wanted.get(name)
+        if value is None or value == "":
+            if field is not None and field.required:
+                reasons.append(f"{name}: This field is required for {mock_type.value}.")
+        elif field is None:
+            reasons.append(f"{name}: This field is not for {mock_type.value}.")
+        elif (reason := explain_wrong_value(field.name, field.choices, value)) is not None:
+            reasons.append(reason)
+        else:
+            values[name] = value
+    if reasons:
+        raise InvalidRequest(*reasons)
+    return values
+
+
+def check_edited_fields(profile: PortalProfile, sent: Mapping[str, Any]) -> dict[str, str | bool]:
+    """Return the values to write; raise InvalidRequest for a field that may not be edited, a wrong
+    value, or nothing at all."""
+    changes = {name: value for name, value in sent.items() if name not in {"student_id", "email"}}
+    editable = ", ".join(profile.editable_fields)
+    if len(changes) == 0:
+        raise InvalidRequest(f"Nothing to change was sent; these can be: {editable}.")
+    reasons = [
+        f"{name}: This cannot be changed."
+        for name in changes
+        if name not in profile.editable_fields
+    ]
+    for name, value in changes.items():
+        if name in profile.editable_fields:
+            reason = explain_wrong_value(name, profile.choices.get(name, {}), value)
+            reasons += [] if reason is None else [reason]
+    if reasons:
+        raise InvalidRequest(*reasons)
+    return changes
+
+
+def explain_wrong_value(name: str, choices: Mapping[str, str], value: Any) -> str | None:
+    """Return what is wrong with a student field's value, None where nothing is."""
+    if STUDENT_FIELDS[name] == "bool":
+        return None if isinstance(value, bool) else f"{name}: Must be true or false."
+    if choices and value not in choices:
+        return f"{name}: Must be one of {', '.join(choices)}."
+    return None if isinstance(value, str) and value != "" else f"{name}: Must be a text."

@@ -15,12 +15,12 @@ from booking_api.urls import urlpatterns as served
 
 
 @cache
-def body() -> bytes:
+def read_body() -> bytes:
     return BARE_BODY.read_bytes()
 
 
-def bare(_: HttpRequest) -> HttpResponse:
-    return HttpResponse(body(), content_type="application/json")
+def answer_bare(_: HttpRequest) -> HttpResponse:
+    return HttpResponse(read_body(), content_type="application/json")
 
 
-urlpatterns = [path("api/bare", bare), *served]
+urlpatterns = [path("api/bare", answer_bare), *served]

@@ -1,4 +1,4 @@
-"""What a full cache costs: invalidating among many entries as among few, and never too many of them."""
+"""What a full cache costs: invalidating among many entries as among few, and a bound that holds."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from cache_layer.entries.entries import Entry
 
 FEW, MANY = 1_000, 100_000
 # What one student's or one exam's change removes: their page, details, credits, links.
-OF_ONE = 20
-AT_ONCE = 500
+ENTRIES_PER_SUBJECT = 20
+ENTRIES_PER_STORE = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,15 +44,15 @@ class Bound:
     most_held: int
 
 
-def invalidation(*, redis_url: str, rounds: int, many: int = MANY) -> list[Invalidating]:
+def measure_invalidation(*, redis_url: str, rounds: int, many: int = MANY) -> list[Invalidating]:
     """Return the cost on each backend; Redis only where it answers."""
-    urls = {"locmem": ""} | ({"redis": redis_url} if answers(redis_url) else {})
-    return [among(name, url, rounds=rounds, many=many) for name, url in urls.items()]
+    urls = {"locmem": ""} | ({"redis": redis_url} if redis_answers(redis_url) else {})
+    return [measure_backend(name, url, rounds=rounds, many=many) for name, url in urls.items()]
 
 
-def among(name: str, url: str, *, rounds: int, many: int) -> Invalidating:
+def measure_backend(name: str, url: str, *, rounds: int, many: int) -> Invalidating:
     """Fill two caches, then take turns, so that whatever else the machine does hits both alike."""
-    with filled(url, FEW) as small, filled(url, many) as large:
+    with filled_cache(url, FEW) as small, filled_cache(url, many) as large:
         took: tuple[list[float], list[float]] = ([], [])
         for number in range(rounds):
             for backend, found in zip((small, large), took, strict=True):
@@ -62,22 +62,25 @@ def among(name: str, url: str, *, rounds: int, many: int) -> Invalidating:
 
 
 def time_to_invalidate(backend: Backend, tag: str) -> float:
-    put(backend, {f"{tag}:{number}": tag for number in range(OF_ONE)})
+    store_entries(backend, {f"{tag}:{number}": tag for number in range(ENTRIES_PER_SUBJECT)})
     started_s = time.perf_counter()
     removed = backend.invalidate([tag], ())
     took_s = time.perf_counter() - started_s
-    if sum(removed.values()) != OF_ONE:
-        raise RuntimeError(f"{sum(removed.values())} entries went, not {OF_ONE}.")
+    if sum(removed.values()) != ENTRIES_PER_SUBJECT:
+        raise RuntimeError(f"{sum(removed.values())} entries went, not {ENTRIES_PER_SUBJECT}.")
     return took_s
 
 
-def bound(*, keys: int, allowed: int) -> Bound:
+def measure_bound(*, keys: int, allowed: int) -> Bound:
     """Store so many different keys in a cache of so many and look how many it holds meanwhile."""
     backend = open_backend(CacheConfig(max_entries=allowed))
     most = 0
-    for start in range(0, keys, AT_ONCE):
-        put(backend, {f"contact:{number}:details": "" for number in range(start, start + AT_ONCE)})
-        if start % (AT_ONCE * 100) == 0:
+    for start in range(0, keys, ENTRIES_PER_STORE):
+        store_entries(
+            backend,
+            {f"contact:{number}:details": "" for number in range(start, start + ENTRIES_PER_STORE)},
+        )
+        if start % (ENTRIES_PER_STORE * 100) == 0:
             most = max(most, backend.size().total_entries)
     most = max(most, backend.size().total_entries)
     backend.close()
@@ -85,7 +88,7 @@ def bound(*, keys: int, allowed: int) -> Bound:
 
 
 @contextmanager
-def filled(url: str, entries: int) -> Iterator[Backend]:
+def filled_cache(url: str, entries: int) -> Iterator[Backend]:
     """Give a cache with so many entries of as many contacts; it is emptied at the end."""
     config = CacheConfig(
         max_entries=2 * MANY,
@@ -95,9 +98,9 @@ def filled(url: str, entries: int) -> Iterator[Backend]:
     )
     backend = open_backend(config)
     try:
-        for start in range(0, entries, AT_ONCE):
-            numbers = range(start, start + AT_ONCE)
-            put(backend, {f"contact:{n}:details": f"contact:{n}" for n in numbers})
+        for start in range(0, entries, ENTRIES_PER_STORE):
+            numbers = range(start, start + ENTRIES_PER_STORE)
+            store_entries(backend, {f"contact:{n}:details": f"contact:{n}" for n in numbers})
         yield backend
     finally:
         for page in list(backend.pages()):
@@ -105,7 +108,7 @@ def filled(url: str, entries: int) -> Iterator[Backend]:
         backend.close()
 
 
-def put(backend: Backend, tag_of: dict[str, str]) -> None:
+def store_entries(backend: Backend, tag_of: dict[str, str]) -> None:
     entries = {
         key: Entry(
             family="contacts",
@@ -119,7 +122,7 @@ def put(backend: Backend, tag_of: dict[str, str]) -> None:
     backend.store(backend.lookup(()).ticket, entries)
 
 
-def answers(redis_url: str) -> bool:
+def redis_answers(redis_url: str) -> bool:
     if redis_url == "":
         return False
     with Redis.from_url(redis_url, socket_connect_timeout=1) as client:

@@ -14,7 +14,7 @@ CONTACTS = "0-1"
 BOOKINGS = "2-50158943"
 EXAMS = "2-50158913"
 MOCK_TYPES = ("clinical", "osce", "written")
-AT_ONCE = 5_000
+MAX_RECORDS_PER_REQUEST = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class PortalData:
     _links: list[tuple[str, str, str, str]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1001))
 
-    def student(self, credits_left: int = 5) -> Student:
+    def add_student(self, credits_left: int = 5) -> Student:
         number = next(self._numbers)
         student = Student(f"1{number}", f"S{number}", f"student{number}@example.org")
         properties = {
@@ -53,7 +53,7 @@ class PortalData:
         self._add(CONTACTS, student.id, properties)
         return student
 
-    def exam(
+    def add_exam(
         self, *, in_days: int, mock_type: str = "clinical", end_time: str = "13:00", taken: int = 0
     ) -> str:
         """Make an active exam; return its id."""
@@ -71,7 +71,7 @@ class PortalData:
         self._add(EXAMS, exam_id, properties)
         return exam_id
 
-    def booking(self, student: Student, exam_id: str, *, mock_type: str = "clinical") -> str:
+    def add_booking(self, student: Student, exam_id: str, *, mock_type: str = "clinical") -> str:
         """Make an active booking linked to both; return its id."""
         booking_id = f"9{next(self._numbers)}"
         properties = {
@@ -91,12 +91,12 @@ class PortalData:
         self._links.append((BOOKINGS, booking_id, EXAMS, exam_id))
         return booking_id
 
-    def student_with(self, *, bookings: int, exams: int) -> Student:
+    def add_student_with(self, *, bookings: int, exams: int) -> Student:
         """Make a student with so many bookings, spread over new exams, and write all of it."""
-        student = self.student()
-        exam_ids = [self.exam(in_days=1 + day) for day in range(exams)]
+        student = self.add_student()
+        exam_ids = [self.add_exam(in_days=1 + day) for day in range(exams)]
         for number in range(bookings):
-            self.booking(student, exam_ids[number % exams])
+            self.add_booking(student, exam_ids[number % exams])
         self.write()
         return student
 
@@ -104,10 +104,10 @@ class PortalData:
         """Put everything made so far into the sandbox."""
         records, links = self._records, self._links
         self._records, self._links = [], []
-        for start in range(0, len(records), AT_ONCE):
-            self._put(records[start : start + AT_ONCE], [])
-        for start in range(0, len(links), AT_ONCE):
-            self._put([], links[start : start + AT_ONCE])
+        for start in range(0, len(records), MAX_RECORDS_PER_REQUEST):
+            self._put(records[start : start + MAX_RECORDS_PER_REQUEST], [])
+        for start in range(0, len(links), MAX_RECORDS_PER_REQUEST):
+            self._put([], links[start : start + MAX_RECORDS_PER_REQUEST])
 
     def _put(self, records: list[dict[str, Any]], links: list[tuple[str, str, str, str]]) -> None:
         self.sandbox.control("POST", "bulk", {"records": records, "associations": links})

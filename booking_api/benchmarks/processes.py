@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 TOKEN = "sandbox-token"  # noqa: S105 - what the sandbox accepts; it guards invented data
-READY = "HubSpot sandbox on "
-START_TRIES = 300
+READY_PREFIX = "HubSpot sandbox on "
+MAX_START_TRIES = 300
 STOP_TIMEOUT_S = 40
 ANSWER_TIMEOUT_S = 60
 
@@ -98,11 +98,11 @@ def running_sandbox(*options: str) -> Iterator[Sandbox]:
     )
     try:
         line = process.stdout.readline() if process.stdout is not None else ""
-        if not line.startswith(READY):
+        if not line.startswith(READY_PREFIX):
             raise DidNotStart(f"The sandbox said {line!r}.")
-        yield Sandbox(Address(line.removeprefix(READY).strip()))
+        yield Sandbox(Address(line.removeprefix(READY_PREFIX).strip()))
     finally:
-        end(process)
+        end_process(process)
 
 
 @contextmanager
@@ -118,15 +118,15 @@ def running_api(environment: Mapping[str, str]) -> Iterator[Address]:
     )
     address = Address(f"http://{HOST}:{port}")
     try:
-        wait_until_it_answers(address, process)
+        wait_until_healthy(address, process)
         yield address
     finally:
-        end(process)
+        end_process(process)
 
 
-def wait_until_it_answers(address: Address, process: subprocess.Popen[bytes]) -> None:
+def wait_until_healthy(address: Address, process: subprocess.Popen[bytes]) -> None:
     pause = threading.Event()
-    for _ in range(START_TRIES):
+    for _ in range(MAX_START_TRIES):
         if process.poll() is not None:
             break
         try:
@@ -144,7 +144,7 @@ def free_port() -> int:
         return port
 
 
-def end(process: subprocess.Popen[Any]) -> None:
+def end_process(process: subprocess.Popen[Any]) -> None:
     process.terminate()
     try:
         process.wait(timeout=STOP_TIMEOUT_S)

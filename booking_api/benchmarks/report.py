@@ -13,19 +13,19 @@ from rich.table import Table
 
 from booking_api.benchmarks.cache_sizes import FEW, MANY, Bound, Invalidating
 from booking_api.benchmarks.hour.replay import HourResult
-from booking_api.benchmarks.three_systems import Cost
+from booking_api.benchmarks.system_comparison import Cost
 from booking_api.benchmarks.throughput import Throughput
 from booking_api.benchmarks.webhooks import WebhookFigures
 
-LEAST_THROUGHPUT = 0.6
-MOST_INVALIDATION = 1.5
-LEAST_HIT_RATES = {"exams": 0.7, "credits": 0.8, "lists": 0.6}
-MOST_CALLS = 0.1
+MIN_THROUGHPUT_RATIO = 0.6
+MAX_INVALIDATION_RATIO = 1.5
+MIN_HIT_RATES = {"exams": 0.7, "credits": 0.8, "lists": 0.6}
+MAX_CALLS_SHARE = 0.1
 # A quarter of the five seconds HubSpot waits.
-MOST_ANSWER_S = 1.25
-MOST_WEBHOOK_CALLS = 5
-MOST_FLOOD_CALLS = 100
-MOST_SLOWDOWN = 2.0
+MAX_ANSWER_S = 1.25
+MAX_WEBHOOK_CALLS = 5
+MAX_FLOOD_CALLS = 100
+MAX_SLOWDOWN = 2.0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -71,7 +71,7 @@ def print_throughput(console: Console, figures: Figures, found: Throughput) -> N
     console.print(
         f"{found.body_bytes:,} bytes each; {found.hubspot_calls} HubSpot calls meanwhile."
     )
-    judge(console, figures, "throughput", found.ratio, least=LEAST_THROUGHPUT)
+    print_verdict(console, figures, "throughput", found.ratio, minimum=MIN_THROUGHPUT_RATIO)
 
 
 def print_sizes(console: Console, figures: Figures) -> None:
@@ -82,26 +82,40 @@ def print_sizes(console: Console, figures: Figures) -> None:
             table.add_row(row.backend, f"{row.among_few_ms:.3f} ms", f"{row.among_many_ms:.3f} ms")
         console.print(table)
     for row in figures.invalidating:
-        judge(console, figures, f"invalidation, {row.backend}", row.ratio, most=MOST_INVALIDATION)
+        print_verdict(
+            console,
+            figures,
+            f"invalidation, {row.backend}",
+            row.ratio,
+            maximum=MAX_INVALIDATION_RATIO,
+        )
     if figures.bound is not None:
         found = figures.bound
         console.print(f"{found.stored:,} different keys were stored.")
         share = found.most_held / found.allowed
-        judge(console, figures, f"held at most, of {found.allowed:,} allowed", share, most=1.0)
+        print_verdict(
+            console, figures, f"held at most, of {found.allowed:,} allowed", share, maximum=1.0
+        )
 
 
 def print_webhooks(console: Console, figures: Figures, found: WebhookFigures) -> None:
     console.print(f"Webhooks before a cache of about {found.entries:,} entries:")
     slowest_s = max(found.answered_s)
-    judge(console, figures, "seconds, 100 events in a request", slowest_s, most=MOST_ANSWER_S)
-    judge(console, figures, "HubSpot calls for them", found.calls, most=MOST_WEBHOOK_CALLS)
-    console.print(
-        f"A flood: sent in {found.flood_s:.1f} s, applied after {found.applied_s:.1f} s; a list took "
-        f"{found.quiet_ms:.1f} ms before and {found.flooded_ms:.1f} ms meanwhile."
+    print_verdict(
+        console, figures, "seconds, 100 events in a request", slowest_s, maximum=MAX_ANSWER_S
     )
-    judge(console, figures, "not answered 200", found.flood_failures, most=0)
-    judge(console, figures, "HubSpot calls of the flood", found.flood_calls, most=MOST_FLOOD_CALLS)
-    judge(console, figures, "readers' slowdown", found.slowdown, most=MOST_SLOWDOWN)
+    print_verdict(
+        console, figures, "HubSpot calls for them", found.calls, maximum=MAX_WEBHOOK_CALLS
+    )
+    console.print(
+        f"A flood: sent in {found.flood_s:.1f} s, applied after {found.applied_s:.1f} s; a list "
+        f"took {found.quiet_ms:.1f} ms before and {found.flooded_ms:.1f} ms meanwhile."
+    )
+    print_verdict(console, figures, "not answered 200", found.flood_failures, maximum=0)
+    print_verdict(
+        console, figures, "HubSpot calls of the flood", found.flood_calls, maximum=MAX_FLOOD_CALLS
+    )
+    print_verdict(console, figures, "readers' slowdown", found.slowdown, maximum=MAX_SLOWDOWN)
 
 
 def print_hour(console: Console, figures: Figures, hour: HourResult) -> None:
@@ -110,29 +124,33 @@ def print_hour(console: Console, figures: Figures, hour: HourResult) -> None:
         table.add_row(name, f"{hits:,}", f"{misses:,}", f"{hits / (hits + misses):.0%}")
     console.print(table)
     console.print(
-        f"{hour.requests:,} requests, {hour.edits} edits; HubSpot calls: {hour.cached_calls:,} with "
-        f"the cache, {hour.uncached_calls:,} without."
+        f"{hour.requests:,} requests, {hour.edits} edits; HubSpot calls: {hour.cached_calls:,} "
+        f"with the cache, {hour.uncached_calls:,} without."
     )
     for line in hour.wrong:
         console.print(f"wrong: {line}")
-    judge(console, figures, "wrong answers", len(hour.wrong), most=0)
-    for name, least in LEAST_HIT_RATES.items():
-        judge(console, figures, f"hit rate of {name}", hour.hit_rates[name], least=least)
-    judge(console, figures, "share of HubSpot calls", hour.calls_share, most=MOST_CALLS)
+    print_verdict(console, figures, "wrong answers", len(hour.wrong), maximum=0)
+    for name, minimum in MIN_HIT_RATES.items():
+        print_verdict(
+            console, figures, f"hit rate of {name}", hour.hit_rates[name], minimum=minimum
+        )
+    print_verdict(
+        console, figures, "share of HubSpot calls", hour.calls_share, maximum=MAX_CALLS_SHARE
+    )
 
 
-def judge(
+def print_verdict(
     console: Console,
     figures: Figures,
     name: str,
     value: float,
     *,
-    least: float | None = None,
-    most: float | None = None,
+    minimum: float | None = None,
+    maximum: float | None = None,
 ) -> None:
-    """Print a figure beside what it must be, and keep it in mind where it is not."""
-    missed = (least is not None and value < least) or (most is not None and value > most)
-    wanted = f"at least {least:g}" if least is not None else f"at most {most:g}"
+    """Print a figure beside what it must be; note it in `figures.missed` where it is not that."""
+    missed = (minimum is not None and value < minimum) or (maximum is not None and value > maximum)
+    wanted = f"at least {minimum:g}" if minimum is not None else f"at most {maximum:g}"
     if missed:
         figures.missed.append(f"{name}: {value:.3g}, not {wanted}")
     console.print(

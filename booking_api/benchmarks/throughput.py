@@ -24,13 +24,13 @@ from booking_api.benchmarks.processes import (
     ROOT,
     TOKEN,
     Address,
-    end,
+    end_process,
     running_api,
     running_sandbox,
 )
 
-LIST = "/api/bookings/list"
-BARE = "/api/bare"
+LIST_PATH = "/api/bookings/list"
+BARE_PATH = "/api/bare"
 CONNECTIONS = 8
 
 
@@ -52,15 +52,15 @@ def measure(*, rounds: int, requests: int) -> Throughput:
     """Return the measurement; raise DidNotStart, RuntimeError where an answer was not 200."""
     with tempfile.TemporaryDirectory() as folder, running_sandbox() as sandbox:
         data = PortalData(sandbox)
-        student = data.student_with(bookings=50, exams=10)
+        student = data.add_student_with(bookings=50, exams=10)
         body_file = Path(folder) / "body.json"
-        environment = environment_of(sandbox.url, Path(folder), body_file)
+        environment = server_environment(sandbox.url, Path(folder), body_file)
         with running_api(environment) as api:
-            path = f"{LIST}?{urlencode(student.pair)}"
-            body_file.write_bytes(answer_of(api, path))
+            path = f"{LIST_PATH}?{urlencode(student.pair)}"
+            body_file.write_bytes(fetch(api, path))
             sandbox.clear_calls()
-            lists, bares = rates(api, (path, BARE), rounds=rounds, requests=requests)
-            if answer_of(api, BARE) != answer_of(api, path):
+            lists, bares = measure_rates(api, (path, BARE_PATH), rounds=rounds, requests=requests)
+            if fetch(api, BARE_PATH) != fetch(api, path):
                 raise RuntimeError("The two do not return the same bytes.")
             return Throughput(
                 list_per_s=lists,
@@ -70,7 +70,7 @@ def measure(*, rounds: int, requests: int) -> Throughput:
             )
 
 
-def environment_of(sandbox_url: str, folder: Path, body_file: Path) -> dict[str, str]:
+def server_environment(sandbox_url: str, folder: Path, body_file: Path) -> dict[str, str]:
     """Return the environment of a server as in production, but for limits on one caller."""
     return {
         "DJANGO_SETTINGS_MODULE": "booking_api.benchmarks.bare_settings",
@@ -96,14 +96,14 @@ def environment_of(sandbox_url: str, folder: Path, body_file: Path) -> dict[str,
     }
 
 
-def answer_of(api: Address, path: str) -> bytes:
+def fetch(api: Address, path: str) -> bytes:
     status, body = api.send("GET", path)
     if status != 200:
         raise RuntimeError(f"{path.partition('?')[0]}: {status} {body[:200]!r}")
     return body
 
 
-def rates(
+def measure_rates(
     api: Address, paths: tuple[str, str], *, rounds: int, requests: int
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the rates of both paths, a round each in turns, after one to warm up."""
@@ -111,7 +111,7 @@ def rates(
     with load_generator(api) as generator:
         for number in range(rounds + 1):
             for path, found in zip(paths, measured, strict=True):
-                rate = rate_of(generator, path, requests)
+                rate = measure_rate(generator, path, requests)
                 if number > 0:
                     found.append(rate)
     return tuple(measured[0]), tuple(measured[1])
@@ -121,7 +121,7 @@ def rates(
 def load_generator(api: Address) -> Iterator[subprocess.Popen[str]]:
     port = urlsplit(api.url).port
     process = subprocess.Popen(
-        [sys.executable, "-m", "booking_api.benchmarks.load", HOST, str(port)],
+        [sys.executable, "-m", "booking_api.benchmarks.load_generator", HOST, str(port)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -132,10 +132,10 @@ def load_generator(api: Address) -> Iterator[subprocess.Popen[str]]:
     finally:
         if process.stdin is not None:
             process.stdin.close()
-        end(process)
+        end_process(process)
 
 
-def rate_of(generator: subprocess.Popen[str], path: str, requests: int) -> float:
+def measure_rate(generator: subprocess.Popen[str], path: str, requests: int) -> float:
     if generator.stdin is None or generator.stdout is None:
         raise RuntimeError("The load generator has no pipes.")
     generator.stdin.write(f"{path} {CONNECTIONS} {requests}\n")

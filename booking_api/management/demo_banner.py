@@ -1,7 +1,7 @@
 """What `make run` prints for a newcomer: addresses, the login, lines to paste.
 
-The people and exams are those of the sandbox's demo data (`sandbox/data/demo.py`), the same on every
-machine; only the day of an exam is asked for.
+The people and exams are those of the sandbox's demo data (`sandbox/data/demo.py`), the same on
+every machine; only the day of an exam is asked for.
 """
 
 from __future__ import annotations
@@ -48,12 +48,13 @@ WORDS = {
 }
 
 
-def banner(api_url: str, sandbox_url: str, login: str | None, portal: str) -> str:
+def render_banner(api_url: str, sandbox_url: str, login: str | None, portal: str) -> str:
     """Return the lines; `login` is None in a database with administrators of its own."""
     if login is None:
         login = "with an administrator of your database (manage.py changepassword helps)"
     lines = "\n".join(
-        f"    {line}" for line in (*reading(api_url, portal), *writing(api_url, portal))
+        f"    {line}"
+        for line in (*make_read_commands(api_url, portal), *make_write_commands(api_url, portal))
     )
     return f"""
   API        {api_url}/            documentation {api_url}/api/docs
@@ -67,25 +68,25 @@ def banner(api_url: str, sandbox_url: str, login: str | None, portal: str) -> st
 """
 
 
-def reading(api_url: str, portal: str) -> tuple[str, ...]:
+def make_read_commands(api_url: str, portal: str) -> tuple[str, ...]:
     words = WORDS[portal]
     return (
         f"curl '{api_url}/api/bookings/list?{urlencode(ADA, safe='@')}'",
-        f"curl '{available(api_url, words.checked)}'",
-        curl(
+        f"curl '{available_exams_url(api_url, words.checked)}'",
+        make_curl_command(
             "POST", f"{api_url}/api/mock-exams/validate-credits", ADA | {"mock_type": words.checked}
         ),
     )
 
 
-def writing(api_url: str, portal: str) -> tuple[str, ...]:
+def make_write_commands(api_url: str, portal: str) -> tuple[str, ...]:
     """Book a seat for one student, cancel one of another's. A booking that is sent twice with its
     key is made once; without the exam's day there is no such line."""
     words = WORDS[portal]
-    cancel = curl(
+    cancel = make_curl_command(
         "DELETE", f"{api_url}/api/bookings/{ADAS_BOOKING}", ADA | {"reason": "trying it out"}
     )
-    day = day_of_the_empty_exam(api_url, words.booked)
+    day = fetch_empty_exam_day(api_url, words.booked)
     if day is None:
         return (cancel,)
     body = CHIARA | {
@@ -95,23 +96,25 @@ def writing(api_url: str, portal: str) -> tuple[str, ...]:
         **words.extra,
     }
     key = f"Idempotency-Key: {secrets.token_hex(8)}"
-    return curl("POST", f"{api_url}/api/bookings/create", body, key), cancel
+    return make_curl_command("POST", f"{api_url}/api/bookings/create", body, key), cancel
 
 
-def curl(method: str, url: str, body: Mapping[str, Any], *headers: str) -> str:
+def make_curl_command(method: str, url: str, body: Mapping[str, Any], *headers: str) -> str:
     """Return a command in two lines."""
     sent = "".join(f" -H '{header}'" for header in ("Content-Type: application/json", *headers))
     return f"curl -X {method} '{url}'{sent} \\\n         -d {shlex.quote(json.dumps(body))}"
 
 
-def available(api_url: str, mock_type: str) -> str:
+def available_exams_url(api_url: str, mock_type: str) -> str:
     return f"{api_url}/api/mock-exams/available?mock_type={mock_type.replace(' ', '%20')}"
 
 
-def day_of_the_empty_exam(api_url: str, mock_type: str) -> str | None:
+def fetch_empty_exam_day(api_url: str, mock_type: str) -> str | None:
     try:
-        with urlopen(available(api_url, mock_type), timeout=ANSWER_TIMEOUT_S) as response:  # noqa: S310 - our own address
+        with urlopen(available_exams_url(api_url, mock_type), timeout=ANSWER_TIMEOUT_S) as response:  # noqa: S310 - our own address
             exams = json.load(response)["data"]
     except (URLError, OSError, ValueError, KeyError):
         return None
-    return next((str(one["exam_date"]) for one in exams if one["mock_exam_id"] == EMPTY_EXAM), None)
+    return next(
+        (str(exam["exam_date"]) for exam in exams if exam["mock_exam_id"] == EMPTY_EXAM), None
+    )

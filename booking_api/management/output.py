@@ -7,12 +7,12 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-WIDTH_IN_A_FILE = 120
+FILE_WIDTH = 120
 
 
-def rendered(table: Table) -> str:
+def render_table(table: Table) -> str:
     """Return the table as text, as wide as the terminal."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE)
+    console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
     with console.capture() as capture:
         console.print(table)
     return capture.get()

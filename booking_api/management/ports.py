@@ -1,21 +1,21 @@
-"""Ports as commands take them: a number that can be one, and whether somebody listens there already."""
+"""Ports as commands take them: a number that can be one, and whether it is free."""
 
 from __future__ import annotations
 
 import socket
 from argparse import ArgumentTypeError
 
-LAST_PORT = 65_535
+MAX_PORT = 65_535
 
 
-def port_number(text: str) -> int:
+def parse_port(text: str) -> int:
     """Return the port that a command line names; raise ArgumentTypeError with a sentence."""
-    if not (text.isdecimal() and 0 < int(text) <= LAST_PORT):
-        raise ArgumentTypeError(f"a port is a number from 1 to {LAST_PORT}, not {text!r}")
+    if not (text.isdecimal() and 0 < int(text) <= MAX_PORT):
+        raise ArgumentTypeError(f"a port is a number from 1 to {MAX_PORT}, not {text!r}")
     return int(text)
 
 
-def why_not(host: str, port: int) -> str | None:
+def find_bind_error(host: str, port: int) -> str | None:
     """Return why nobody can listen at this address now, None where somebody can."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(

@@ -23,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--token", default="", help="a staff member's, instead of CRON_SECRET")
 
 
-def told(options: dict[str, Any], secret: str, families: Collection[str]) -> str:
+def tell_server(options: dict[str, Any], secret: str, families: Collection[str]) -> str:
     """Have the server compare these families; return a sentence for the operator."""
     built = composition.services()
     if built.cached.cache.backend.shared:
@@ -36,9 +36,9 @@ def told(options: dict[str, Any], secret: str, families: Collection[str]) -> str
             removed += validate_there(options["url"], authorization, asked)["repaired"]
     except ServerUnavailable as error:
         catalogue = built.cached.cache.catalogue
-        longest_s = max(catalogue.named(name).ttl_s for name in families)
+        max_ttl_s = max(catalogue.named(name).ttl_s for name in families)
         return (
             f"{error} A server that runs elsewhere shows it when its cached entries have run out, "
-            f"in at most {longest_s / 60:.0f} minutes."
+            f"in at most {max_ttl_s / 60:.0f} minutes."
         )
     return f"The server at {options['url']} shows it now ({removed} cached entries were wrong)."

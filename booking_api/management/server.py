@@ -17,15 +17,15 @@ from typing_extensions import override
 
 # Longer than a request's deadline (25 s), so that a graceful stop cuts nobody off.
 STOP_TIMEOUT_S = 30
-SECONDS_BETWEEN_LOOKS = 0.1
+STOP_POLL_S = 0.1
 
 
 class Server(MPServer):
     """granian, whose stop always ends.
 
-    Its own handler (2.8.7) sets an event in the middle of the main thread's wait for that event, and
-    its loop may clear it unseen. A signal to the whole group (Ctrl-C, systemd) ends the workers at
-    the same moment, which made one stop in three hang. Here the handler only leaves word.
+    Its own handler (2.8.7) sets an event in the middle of the main thread's wait for that event,
+    and its loop may clear it unseen. A signal to the whole group (Ctrl-C, systemd) ends the workers
+    at the same moment, which made one stop in three hang. Here the handler only sets a flag.
     """
 
     @override
@@ -41,7 +41,7 @@ class Server(MPServer):
 
     def _wake_main_loop_to_stop(self) -> None:
         pause = threading.Event()
-        while not pause.wait(SECONDS_BETWEEN_LOOKS):
+        while not pause.wait(STOP_POLL_S):
             if self.interrupt_signal:
                 self.main_loop_interrupt.set()
 

@@ -50,8 +50,8 @@ class BacklogCollector(Collector):
             labels=["what"],
         )
         try:
-            for what, rows, field in _waiting():
-                count, since = _counted(rows, field)
+            for what, rows, field in _list_backlogs():
+                count, since = _count_rows(rows, field)
                 number.add_metric([what], count)
                 oldest.add_metric([what], _age_s(since))
         except DatabaseError as error:
@@ -61,7 +61,7 @@ class BacklogCollector(Collector):
         yield oldest
 
 
-def _waiting() -> Iterator[tuple[str, QuerySet[Any], str]]:
+def _list_backlogs() -> Iterator[tuple[str, QuerySet[Any], str]]:
     """Name what waits, and the field that says since when."""
     entries, notes = JournalEntry.objects.order_by(), OutboxNote.objects.order_by()
     unsent = (NoteState.WAITING, NoteState.SENDING)
@@ -72,7 +72,7 @@ def _waiting() -> Iterator[tuple[str, QuerySet[Any], str]]:
     yield "credit_reviews", CreditReview.objects.order_by(), "asked_at"
 
 
-def _counted(rows: QuerySet[Any], field: str) -> tuple[int, datetime | None]:
+def _count_rows(rows: QuerySet[Any], field: str) -> tuple[int, datetime | None]:
     found = rows.aggregate(number=Count("id"), since=Min(field))
     return found["number"], found["since"]
 

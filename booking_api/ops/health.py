@@ -19,9 +19,9 @@ from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Deadline
 
-PATIENCE_S = 3.0
+MAX_WAIT_S = 3.0
 # Reading a contact that cannot exist costs one call and needs nothing of the portal's content.
-NOBODY = "1"
+ABSENT_CONTACT_ID = "1"
 
 log = structlog.get_logger(__name__)
 
@@ -39,13 +39,13 @@ class Readiness:
         return self.database and self.cache and self.hubspot
 
 
-def readiness(context: CallContext) -> Readiness:
-    return Readiness(
-        database=database_answers(), cache=cache_answers(), hubspot=hubspot_answers(context)
-    )
+def check_readiness(context: CallContext) -> Readiness:
+    """Ask each part; what does not answer is logged."""
+    return Readiness(database=probe_database(), cache=probe_cache(), hubspot=probe_hubspot(context))
 
 
-def database_answers() -> bool:
+def probe_database() -> bool:
+    """Ask the database something; return whether it answered."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -55,7 +55,8 @@ def database_answers() -> bool:
     return True
 
 
-def cache_answers() -> bool:
+def probe_cache() -> bool:
+    """Store a value in the shared cache; return whether it was there to be read."""
     key, value = f"ready:{uuid.uuid4().hex}", "there"
     cache = caches["default"]
     try:
@@ -66,10 +67,11 @@ def cache_answers() -> bool:
         return False
 
 
-def hubspot_answers(context: CallContext) -> bool:
-    brief = CallContext(deadline=Deadline.after(PATIENCE_S), meters=context.meters)
+def probe_hubspot(context: CallContext) -> bool:
+    """Make one call to HubSpot; return whether it was answered within MAX_WAIT_S."""
+    brief = CallContext(deadline=Deadline.after(MAX_WAIT_S), meters=context.meters)
     try:
-        return composition.services().hubspot.contacts([NOBODY], brief).complete
+        return composition.services().hubspot.contacts([ABSENT_CONTACT_ID], brief).complete
     except HubSpotError as error:
         log.warning("hubspot_does_not_answer", error=error.safe_text)
         return False

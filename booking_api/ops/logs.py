@@ -30,7 +30,7 @@ SECRETS = (
 )
 
 
-def masked(line: str) -> str:
+def mask_secrets(line: str) -> str:
     """Return `line` without e-mail addresses and tokens."""
     for pattern, replacement in SECRETS:
         line = pattern.sub(replacement, line)
@@ -40,7 +40,7 @@ def masked(line: str) -> str:
 class MaskingFormatter(structlog.stdlib.ProcessorFormatter):
     @override
     def format(self, record: logging.LogRecord) -> str:
-        return masked(super().format(record))
+        return mask_secrets(super().format(record))
 
 
 class WithCause(logging.Filter):
@@ -76,12 +76,13 @@ def configure(config: Mapping[str, str]) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    # The ledger counts retries, and the transport logs each call: a line for each wait says it twice.
+    # The ledger counts retries, and the transport logs each call: a line for each wait would say it
+    # twice.
     set_on_retry_hooks(())
-    logging.config.dictConfig(standard_logging(config["level"], shared, renderer))
+    logging.config.dictConfig(logging_config(config["level"], shared, renderer))
 
 
-def standard_logging(level: str, shared: list[Processor], renderer: Processor) -> dict[str, Any]:
+def logging_config(level: str, shared: list[Processor], renderer: Processor) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,

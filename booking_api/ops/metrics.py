@@ -80,8 +80,8 @@ class Metrics:
 
         self.desk_requests = Counter(
             "mocks_desk_requests",
-            "Requests the booking desk took up, by kind and outcome; one may be unfinished first and "
-            "done in a recovery.",
+            "Requests the booking desk took up, by kind and outcome; one may be unfinished first "
+            "and done in a recovery.",
             ["kind", "outcome"],
             registry=self.registry,
         )
@@ -137,20 +137,22 @@ def metrics() -> Metrics:
     return Metrics()
 
 
-def start() -> None:
-    """Observe the calls this process will make, its webhooks and its desk; called when a server loads the
-    application."""
+def start_observing() -> None:
+    """Observe the calls this process will make, its webhooks and its desk; called when a server
+    loads the application."""
     composition.observe_calls(metrics().observe_call)
     composition.observe_webhooks(metrics().observe_webhooks, metrics().observe_inbox)
     composition.observe_desk(metrics().observe_desk)
 
 
 def observe_request(*, method: str, route: str, status: int, took_s: float) -> None:
-    known = method if method in {"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"} else "other"
-    metrics().requests.labels(route, known, status).observe(took_s)
+    known_method = (
+        method if method in {"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"} else "other"
+    )
+    metrics().requests.labels(route, known_method, status).observe(took_s)
 
 
-def exposition() -> bytes:
+def render_metrics() -> bytes:
     """Return the metrics in Prometheus' text format."""
     waiting = CollectorRegistry()
     waiting.register(BacklogCollector())

@@ -1,9 +1,9 @@
 """The periodic jobs, for deployments without a cron of their own.
 
 Every serving process has a scheduler; the one that holds the lease runs the jobs, and when it dies
-another takes over. A job runs in a thread of its own, so that a long one holds up neither the others
-nor the lease, and never twice at a time. Its failure is logged, and it is due again after its usual
-time. Whoever calls the cron addresses or commands instead sets `SCHEDULER=false`.
+another takes over. A job runs in a thread of its own, so that a long one holds up neither the
+others nor the lease, and never twice at a time. Its failure is logged, and it is due again after
+its usual time. Whoever calls the cron addresses or commands instead sets `SCHEDULER=false`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from booking_api import composition
 from booking_api.desk.journal.lease import HeldLease, LeaseKeeper, LeaseLost
 from cache_layer.operating.audit import validate
 
-LEASE = timedelta(seconds=30)
+LEASE_DURATION = timedelta(seconds=30)
 LOOK_S = 5.0
 # Not at once: a process that is started again and again would do nothing else.
 FIRST_AFTER_S = 60.0
@@ -44,7 +44,7 @@ class Job:
     work: Work
 
 
-def in_a_thread(work: Work) -> None:
+def start_in_thread(work: Work) -> None:
     threading.Thread(target=work, name="job", daemon=True).start()
 
 
@@ -55,17 +55,17 @@ class Scheduler:
     def __init__(
         self,
         jobs: Sequence[Job],
-        lease: LeaseKeeper,
+        lease_keeper: LeaseKeeper,
         *,
         first_after_s: float = FIRST_AFTER_S,
         clock: Callable[[], float] = time.monotonic,
-        run: Callable[[Work], None] = in_a_thread,
+        run: Callable[[Work], None] = start_in_thread,
     ) -> None:
         self._jobs = {job.name: job for job in jobs}
-        self._keeper = lease
+        self._lease_keeper = lease_keeper
         self._clock = clock
         self._run = run
-        self._held: HeldLease | None = None
+        self._lease: HeldLease | None = None
         first_s = clock() + first_after_s
         self._due_s = {
             name: min(first_s, clock() + job.every_s) for name, job in self._jobs.items()
@@ -85,42 +85,45 @@ class Scheduler:
         if self._thread is not None:
             self._thread.join(timeout=STOP_WITHIN_S)
 
-    def look(self) -> None:
-        """Start what is due, if this process is the one that does; raise Django's database errors."""
-        if not self._holds():
+    def run_due_jobs(self) -> None:
+        """Start the jobs that are due, if this process holds or gets the lease; raise Django's
+        database errors."""
+        if not self._acquire_or_renew_lease():
             return
         now_s = self._clock()
         for name, job in self._jobs.items():
-            if self._due_s[name] <= now_s and self._begin(name):
+            if self._due_s[name] <= now_s and self._mark_running(name):
                 self._due_s[name] = now_s + job.every_s
-                self._run(partial(self._do, job))
+                self._run(partial(self._run_job, job))
 
-    def give_back(self) -> None:
+    def release_lease(self) -> None:
         """Let another process be the scheduler."""
-        if self._held is not None:
-            self._held.give_back()
-            self._held = None
+        if self._lease is not None:
+            self._lease.give_back()
+            self._lease = None
 
-    def _holds(self) -> bool:
-        if self._held is None:
-            self._held = self._keeper.acquire()
-            return self._held is not None
+    def _acquire_or_renew_lease(self) -> bool:
+        """Return whether this process holds the lease now."""
+        if self._lease is None:
+            self._lease = self._lease_keeper.acquire()
+            return self._lease is not None
         try:
-            self._held.renew()
+            self._lease.renew()
         except LeaseLost:
-            self._held = None
+            self._lease = None
             return False
         return True
 
-    def _begin(self, name: str) -> bool:
-        """Return whether the job may begin: a run that takes longer than its time is not doubled."""
+    def _mark_running(self, name: str) -> bool:
+        """Mark the job as running; return False where it runs already: a run that takes longer
+        than its time is not doubled."""
         with self._lock:
             if name in self._running:
                 return False
             self._running.add(name)
             return True
 
-    def _do(self, job: Job) -> None:
+    def _run_job(self, job: Job) -> None:
         try:
             job.work()
             log.info("job_done", job=job.name)
@@ -133,8 +136,8 @@ class Scheduler:
 
     def _loop(self) -> None:
         while not self._stopped.wait(LOOK_S):
-            self._look_safely(self.look)
-        self._look_safely(self.give_back)
+            self._look_safely(self.run_due_jobs)
+        self._look_safely(self.release_lease)
         connection.close()
 
     def _look_safely(self, step: Work) -> None:
@@ -147,7 +150,7 @@ class Scheduler:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Times:
+class JobTimes:
     """How often the jobs are due, and how long applied webhooks are kept."""
 
     recount_every_s: float
@@ -155,12 +158,12 @@ class Times:
     keep_webhooks: timedelta
 
 
-def scheduler(times: Times) -> Scheduler:
+def build_scheduler(times: JobTimes) -> Scheduler:
     """Return the application's scheduler; nothing is started."""
-    return Scheduler(periodic_jobs(times), LeaseKeeper("scheduler", LEASE))
+    return Scheduler(periodic_jobs(times), LeaseKeeper("scheduler", LEASE_DURATION))
 
 
-def periodic_jobs(times: Times) -> tuple[Job, ...]:
+def periodic_jobs(times: JobTimes) -> tuple[Job, ...]:
     # A little more than since the last time: a credit may be written while this is asked.
     lately = timedelta(seconds=2 * times.recount_every_s)
     return (
@@ -190,7 +193,7 @@ def validate_cache() -> None:
     validate(composition.cache_host(), who="scheduler")
 
 
-def prune(times: Times) -> None:
+def prune(times: JobTimes) -> None:
     """Remove what was kept long enough of webhooks and of the journal."""
     services = composition.services()
     services.webhooks.inbox.prune(times.keep_webhooks)

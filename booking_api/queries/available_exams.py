@@ -12,9 +12,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from booking_api.queries.portal import Portal
-from booking_api.rules.dates import is_over
-from booking_api.rules.status import ExamStatus, available_slots, exam_status
+from booking_api.queries.query_context import QueryContext
+from booking_api.rules.booking_end import is_over
+from booking_api.rules.seats import ExamStatus, available_slots, exam_status
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.reading.cache_families import (
@@ -27,7 +27,7 @@ from hubspot_sync.reading.cache_families import (
 )
 from hubspot_sync.wire.fan_out import together
 
-LAST = datetime.max.replace(tzinfo=UTC)
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,28 +48,28 @@ class ExamSeats:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AvailableExams:
-    """The exams by date, then start; `to_correct` are those whose stored count is not the counted."""
+    """The exams by date, then start; `to_correct` names those whose stored count is wrong."""
 
     listed: tuple[ExamSeats, ...]
     to_correct: frozenset[str]
 
 
-def available_exams(
-    portal: Portal, mock_type: MockType, *, include_full: bool, realtime: bool
+def find_available_exams(
+    query: QueryContext, mock_type: MockType, *, include_full: bool, realtime: bool
 ) -> AvailableExams:
     """Return the exams that can be sat; raise HubSpotError."""
-    reads, context = portal.reads, portal.context
-    exam_ids = reads.active_exam_ids(mock_type.value, context)
-    counted = reads.seats(exam_ids, context).require_complete().found if realtime else {}
-    found = reads.exams(exam_ids, context).require_complete().found
+    reads, call = query.reads, query.call
+    exam_ids = reads.active_exam_ids(mock_type.value, call)
+    counted = reads.seats(exam_ids, call).require_complete().found if realtime else {}
+    found = reads.exams(exam_ids, call).require_complete().found
     seats = [
-        ExamSeats(exam=exam, total_bookings=taken(exam, counted.get(exam.id)))
+        ExamSeats(exam=exam, total_bookings=seats_taken(exam, counted.get(exam.id)))
         for exam in found.values()
-        if is_bookable(exam, mock_type, portal.now)
+        if is_bookable(exam, mock_type, query.now)
     ]
     listed = (seat for seat in seats if include_full or seat.available_slots > 0)
     return AvailableExams(
-        listed=tuple(sorted(listed, key=by_date_then_start)),
+        listed=tuple(sorted(listed, key=date_then_start)),
         to_correct=frozenset(
             seat.exam.id for seat in seats if seat.total_bookings != seat.exam.total_bookings
         ),
@@ -81,27 +81,27 @@ def is_bookable(exam: MockExam, mock_type: MockType, now: datetime) -> bool:
     return exam.is_active and exam.mock_type == mock_type.value and not is_over(exam.ends_at, now)
 
 
-def taken(exam: MockExam, counted: Seats | None) -> int:
+def seats_taken(exam: MockExam, counted: Seats | None) -> int:
     return exam.total_bookings if counted is None else counted.active_bookings
 
 
 def count_seats(
-    portal: Portal, exam_ids: tuple[str, ...]
+    query: QueryContext, exam_ids: tuple[str, ...]
 ) -> Mapping[str, tuple[Seats, frozenset[str]]]:
     """Return the seats of each exam there is, counted from complete reads only, with the tags of
     what they were counted from; raise HubSpotError."""
-    reads, context = portal.reads, portal.context
+    reads, call = query.reads, query.call
     exams, links = together(
-        portal.fan_out,
-        lambda: reads.exams(exam_ids, context).require_complete().found,
-        lambda: reads.exam_bookings(exam_ids, context).require_complete().found,
+        query.fan_out,
+        lambda: reads.exams(exam_ids, call).require_complete().found,
+        lambda: reads.exam_bookings(exam_ids, call).require_complete().found,
     )
-    booking_ids = {id_ for ids in links.values() for id_ in ids}
-    bookings = reads.bookings(booking_ids, context).require_complete().found
+    booking_ids = {booking_id for linked in links.values() for booking_id in linked}
+    bookings = reads.bookings(booking_ids, call).require_complete().found
     active = {booking.id for booking in bookings.values() if booking.state == "active"}
     return {
         exam_id: (
-            seats_of(exam, active, links.get(exam_id, ()), portal.now),
+            seats_of(exam, active, links.get(exam_id, ()), query.now),
             tags_of_seats(exam_id, links.get(exam_id, ()), bookings),
         )
         for exam_id, exam in exams.items()
@@ -113,7 +113,11 @@ def tags_of_seats(
 ) -> frozenset[str]:
     """Return the tags of an exam and of all its bookings, the archived too: all exams of a load are
     counted from the same reads, but each changes with its own bookings alone."""
-    there = (tags_of_booking(id_, bookings[id_]) for id_ in booking_ids if id_ in bookings)
+    there = (
+        tags_of_booking(booking_id, bookings[booking_id])
+        for booking_id in booking_ids
+        if booking_id in bookings
+    )
     own = {exam_tag(exam_id), exam_bookings_tag(exam_id), *map(booking_tag, booking_ids)}
     return frozenset(own.union(*there))
 
@@ -126,8 +130,8 @@ def seats_of(exam: MockExam, active: AbstractSet[str], booking_ids: Ids, now: da
     )
 
 
-def by_date_then_start(seats: ExamSeats) -> tuple[date, datetime, int, str]:
+def date_then_start(seats: ExamSeats) -> tuple[date, datetime, int, str]:
     exam = seats.exam
     day = date.max if exam.exam_date is None else exam.exam_date
-    starts_at = LAST if exam.starts_at is None else exam.starts_at
+    starts_at = END_OF_TIME if exam.starts_at is None else exam.starts_at
     return day, starts_at, len(exam.id), exam.id

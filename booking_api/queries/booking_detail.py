@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from booking_api.queries.enrollments import newest_enrollment
-from booking_api.queries.portal import Portal
-from booking_api.queries.students import authenticated_contact
+from booking_api.queries.enrollments import find_newest_enrollment
+from booking_api.queries.query_context import QueryContext
+from booking_api.queries.students import authenticate_student
+from booking_api.rules.booking_end import BookingStatus, booking_ends_at, booking_status
 from booking_api.rules.errors import AccessDenied, BookingNotFound
-from booking_api.rules.exams import booking_ends_at, exam_linked
-from booking_api.rules.status import BookingStatus, booking_status
+from booking_api.rules.linked_exam import first_linked_exam
 from booking_api.rules.students import StudentPair
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.wire.fan_out import together
@@ -30,19 +30,19 @@ class BookingDetail:
         return self.booking.dominant_hand is True
 
 
-def booking_detail(portal: Portal, booking_id: str, pair: StudentPair) -> BookingDetail:
+def find_booking_detail(query: QueryContext, booking_id: str, pair: StudentPair) -> BookingDetail:
     """Return the booking.
 
     Raises AuthFailed, then BookingNotFound, then AccessDenied, and HubSpotError where anything
     that decides could not be read.
     """
-    reads, context = portal.reads, portal.context
+    reads, call = query.reads, query.call
     contact, bookings, exam_links, contact_links = together(
-        portal.fan_out,
-        lambda: authenticated_contact(portal, pair),
-        lambda: reads.bookings([booking_id], context),
-        lambda: reads.booking_exams([booking_id], context),
-        lambda: reads.booking_contacts([booking_id], context),
+        query.fan_out,
+        lambda: authenticate_student(query, pair),
+        lambda: reads.bookings([booking_id], call),
+        lambda: reads.booking_exams([booking_id], call),
+        lambda: reads.booking_contacts([booking_id], call),
     )
     booking = bookings.require_complete().found.get(booking_id)
     if booking is None:
@@ -51,14 +51,14 @@ def booking_detail(portal: Portal, booking_id: str, pair: StudentPair) -> Bookin
         raise AccessDenied
     exam_ids = exam_links.require_complete().found.get(booking_id, ())
     exam, enrollment = together(
-        portal.fan_out,
-        lambda: exam_linked(exam_ids, reads.exams(exam_ids, context).require_complete().found),
-        lambda: newest_enrollment(portal, contact),
+        query.fan_out,
+        lambda: first_linked_exam(exam_ids, reads.exams(exam_ids, call).require_complete().found),
+        lambda: find_newest_enrollment(query, contact),
     )
-    ends_at = booking_ends_at(booking, exam, portal.profile.time_zone)
+    ends_at = booking_ends_at(booking, exam, query.profile.time_zone)
     return BookingDetail(
         booking=booking,
-        status=booking_status(booking.state, ends_at, portal.now),
+        status=booking_status(booking.state, ends_at, query.now),
         exam=exam,
         contact=contact,
         enrollment=enrollment,

@@ -1,7 +1,7 @@
 """The loaders of entries that are built from other entries: pages of bookings, seats, credits.
 
-Each reads what it is built from through the same source as whoever asked, and passes on the tags and
-the age of all of it. Errors of one key are that key's; an error in the code itself is raised.
+Each reads what it is built from through the same source as whoever asked, and passes on the tags
+and the age of all of it. Errors of one key are that key's; an error in the code itself is raised.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any
 
 from booking_api.queries.available_exams import count_seats
-from booking_api.queries.credit_check import credits_of_type
+from booking_api.queries.credit_check import find_type_credits
 from booking_api.queries.page_rendering import render_page
-from booking_api.queries.portal import Portal
-from booking_api.queries.student_bookings import PageRequest, page_of_bookings
+from booking_api.queries.query_context import QueryContext
+from booking_api.queries.student_bookings import PageRequest, find_booking_page
 from booking_api.rules.errors import BookingError
 from cache_layer import CacheConfig, Key, Loaded, Loads, Outcome
 from hubspot_sync.errors import HubSpotError
@@ -26,7 +26,7 @@ from hubspot_sync.reading.cached_portal import DirectSource, FamilyReads
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import FanOut
 
-Build = Callable[[Portal, Key, float], Any]
+Build = Callable[[QueryContext, Key, float], Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,85 +39,93 @@ class ComposedLoaders:
     now: Callable[[], datetime]
     reads_for: Callable[[LoadContext, float], FamilyReads]
 
-    def composed(self) -> ComposedFamilyLoaders:
+    def family_loaders(self) -> ComposedFamilyLoaders:
         return ComposedFamilyLoaders(
-            booking_pages=self.booking_pages, seats=self.seats, credits=self.credits
+            booking_pages=self.load_booking_pages, seats=self.load_seats, credits=self.load_credits
         )
 
-    def booking_pages(self, keys: Sequence[Key], context: LoadContext) -> Loads[bytes]:
-        return self._each(keys, context, self._page, self.config.ttl_s("CACHE_TTL_BOOKING_LIST"))
+    def load_booking_pages(self, keys: Sequence[Key], context: LoadContext) -> Loads[bytes]:
+        return self._build_each(
+            keys, context, self._build_page, self.config.ttl_s("CACHE_TTL_BOOKING_LIST")
+        )
 
-    def credits(self, keys: Sequence[Key], context: LoadContext) -> Loads[Any]:
-        return self._each(keys, context, self._credits, self.config.ttl_s("CACHE_TTL_USER_CREDITS"))
+    def load_credits(self, keys: Sequence[Key], context: LoadContext) -> Loads[Any]:
+        return self._build_each(
+            keys, context, self._build_credits, self.config.ttl_s("CACHE_TTL_USER_CREDITS")
+        )
 
-    def seats(self, keys: Sequence[Key], context: LoadContext) -> Loads[Seats]:
+    def load_seats(self, keys: Sequence[Key], context: LoadContext) -> Loads[Seats]:
         """All exams at once: their bookings are read in the same batches."""
         ttl_s = self.config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS")
-        portal = self._portal(_settled(context), ttl_s)
+        query = self._query_context(_with_one_source(context), ttl_s)
         by_id = {key.arguments["exam_id"]: key for key in keys}
         try:
-            counted = count_seats(portal, tuple(by_id))
+            counted = count_seats(query, tuple(by_id))
         except HubSpotError as error:
             return Loads(loaded={}, failed=dict.fromkeys(keys, error))
-        keep_s = portal.reads.built_from.keep_s(ttl_s)
+        keep_s = query.reads.built_from.keep_s(ttl_s)
         loaded = {
             by_id[exam_id]: Loaded(seats, tags, keep_s)
             for exam_id, (seats, tags) in counted.items()
         }
         return Loads(loaded=loaded, absent=frozenset(keys) - loaded.keys())
 
-    def _page(self, portal: Portal, key: Key, ttl_s: float) -> Loaded[bytes]:
-        found = page_of_bookings(portal, PageRequest.from_key(key.arguments))
-        keep_s = portal.reads.built_from.keep_s(ttl_s)
+    def _build_page(self, query: QueryContext, key: Key, ttl_s: float) -> Loaded[bytes]:
+        found = find_booking_page(query, PageRequest.from_key(key.arguments))
+        keep_s = query.reads.built_from.keep_s(ttl_s)
         if found.changes_at is not None:
             # Then a booking moves from upcoming to past, and the page is another one.
             keep_s = min(keep_s, (found.changes_at - self.now()).total_seconds())
-        return Loaded(render_page(found.page), frozenset(portal.reads.built_from.tags), keep_s)
+        return Loaded(render_page(found.page), frozenset(query.reads.built_from.tags), keep_s)
 
-    def _credits(self, portal: Portal, key: Key, ttl_s: float) -> Loaded[Any] | None:
+    def _build_credits(self, query: QueryContext, key: Key, ttl_s: float) -> Loaded[Any] | None:
         contact_id = key.arguments["contact_id"]
-        contacts = portal.reads.contacts([contact_id], portal.context).require_complete()
+        contacts = query.reads.contacts([contact_id], query.call).require_complete()
         if contact_id in contacts.missing:
             return None
         contact = contacts.found[contact_id]
         value: Any = dict(contact.credits)
         if "type" in key.arguments:
-            value = credits_of_type(portal, contact, key.arguments["type"])
-        built_from = portal.reads.built_from
+            value = find_type_credits(query, contact, key.arguments["type"])
+        built_from = query.reads.built_from
         return Loaded(value, frozenset(built_from.tags), built_from.keep_s(ttl_s))
 
-    def _each(
+    def _build_each(
         self, keys: Sequence[Key], context: LoadContext, build: Build, ttl_s: float
     ) -> Loads[Any]:
         """Build each key's value at the same time, each with its own account of what it used."""
-        settled = _settled(context)
+        one_source = _with_one_source(context)
         fan_out = self.fan_out_for(context.call)
 
-        def built(key: Key) -> Loaded[Any] | Exception | None:
+        def build_one(key: Key) -> Loaded[Any] | Exception | None:
             try:
-                loaded: Loaded[Any] | None = build(self._portal(settled, ttl_s), key, ttl_s)
+                loaded: Loaded[Any] | None = build(
+                    self._query_context(one_source, ttl_s), key, ttl_s
+                )
             except (HubSpotError, BookingError) as error:
                 return error
             return loaded
 
-        values = dict(zip(keys, fan_out.run([partial(built, key) for key in keys]), strict=True))
+        values = dict(
+            zip(keys, fan_out.run([partial(build_one, key) for key in keys]), strict=True)
+        )
         return Loads(
             loaded={key: value for key, value in values.items() if isinstance(value, Loaded)},
             absent=frozenset(key for key, value in values.items() if value is None),
             failed={key: value for key, value in values.items() if isinstance(value, Exception)},
         )
 
-    def _portal(self, context: LoadContext, ttl_s: float) -> Portal:
-        return Portal(
+    def _query_context(self, context: LoadContext, ttl_s: float) -> QueryContext:
+        return QueryContext(
             profile=self.profile,
             reads=self.reads_for(context, ttl_s),
             fan_out=self.fan_out_for(context.call),
             now=self.now(),
-            context=context.call,
+            call=context.call,
         )
 
 
-def _settled(context: LoadContext) -> LoadContext:
+def _with_one_source(context: LoadContext) -> LoadContext:
     """Return the context with one source for all keys of a load, where it is to be fresh."""
     if not context.fresh:
         return context

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from booking_api.queries.enrollments import newest_enrollment_id
-from booking_api.queries.portal import Portal
-from booking_api.queries.students import identified_contact
-from booking_api.rules.credits import SpendableCredits, spendable
+from booking_api.queries.enrollments import find_newest_enrollment_id
+from booking_api.queries.query_context import QueryContext
+from booking_api.queries.students import identify_student
+from booking_api.rules.credits import SpendableCredits, spendable_credits
 from booking_api.rules.students import StudentPair
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.portal.records import Contact
@@ -43,10 +43,10 @@ class CreditCheck:
         return None if self.eligible else f"No credits left for {self.mock_type.value}."
 
 
-def credit_check(portal: Portal, pair: StudentPair, mock_type: MockType) -> CreditCheck:
+def check_credits(query: QueryContext, pair: StudentPair, mock_type: MockType) -> CreditCheck:
     """Return the credits; raise StudentNotFound, EmailMismatch, HubSpotError."""
-    contact = identified_contact(portal, pair)
-    found: TypeCredits = portal.reads.credits_for(contact.id, mock_type.slug, portal.context)
+    contact = identify_student(query, pair)
+    found: TypeCredits = query.reads.credits_for(contact.id, mock_type.slug, query.call)
     return CreditCheck(
         contact=contact,
         mock_type=mock_type,
@@ -55,10 +55,12 @@ def credit_check(portal: Portal, pair: StudentPair, mock_type: MockType) -> Cred
     )
 
 
-def credits_of_type(portal: Portal, contact: Contact, type_slug: str) -> TypeCredits:
+def find_type_credits(query: QueryContext, contact: Contact, type_slug: str) -> TypeCredits:
     """Return what the contact's credits mean for the type; raise HubSpotError."""
-    (mock_type,) = (known for known in portal.profile.mock_types if known.slug == type_slug)
+    (mock_type,) = (
+        candidate for candidate in query.profile.mock_types if candidate.slug == type_slug
+    )
     return TypeCredits(
-        credits=spendable(contact.credits, mock_type),
-        enrollment_id=newest_enrollment_id(portal, contact),
+        credits=spendable_credits(contact.credits, mock_type),
+        enrollment_id=find_newest_enrollment_id(query, contact),
     )

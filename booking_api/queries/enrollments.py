@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from booking_api.queries.portal import Portal
+from booking_api.queries.query_context import QueryContext
 from hubspot_sync.portal.records import Contact, Enrollment
 
 
-def newest_enrollment_id(portal: Portal, contact: Contact) -> str | None:
-    """Return the id of the contact's newest enrollment; ids grow with time."""
-    if portal.profile.object_types.enrollments is None:
+def find_newest_enrollment_id(query: QueryContext, contact: Contact) -> str | None:
+    """Return the id of the contact's newest enrollment; ids grow with time. Raise HubSpotError."""
+    if query.profile.object_types.enrollments is None:
         return None
-    linked = portal.reads.contact_enrollments([contact.id], portal.context).require_complete()
+    linked = query.reads.contact_enrollments([contact.id], query.call).require_complete()
     ids = linked.found.get(contact.id, ())
-    return max(ids, key=lambda id_: (len(id_), id_), default=None)
+    return max(ids, key=lambda enrollment_id: (len(enrollment_id), enrollment_id), default=None)
 
 
-def newest_enrollment(portal: Portal, contact: Contact) -> Enrollment | None:
-    id_ = newest_enrollment_id(portal, contact)
-    if id_ is None:
+def find_newest_enrollment(query: QueryContext, contact: Contact) -> Enrollment | None:
+    """Return the contact's newest enrollment, None where there is none; raise HubSpotError."""
+    enrollment_id = find_newest_enrollment_id(query, contact)
+    if enrollment_id is None:
         return None
-    return portal.reads.enrollments([id_], portal.context).require_complete().found.get(id_)
+    enrollments = query.reads.enrollments([enrollment_id], query.call).require_complete()
+    return enrollments.found.get(enrollment_id)

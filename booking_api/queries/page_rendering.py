@@ -1,7 +1,7 @@
 """A finished page of bookings as the bytes that every reader of it gets.
 
 It is rendered once, when it is loaded, and kept so; the shape is the contract's, described for
-people in `api/bookings.py`.
+people in `api/serializers.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def render_page(page: Page[ListedBooking]) -> bytes:
     )
 
 
-def with_credits(page: bytes, credits_left: Mapping[str, int]) -> bytes:
+def add_credits(page: bytes, credits_left: Mapping[str, int]) -> bytes:
     """Return `data` of the list's answer: a rendered page and, beside it, the student's credits,
     which are kept on their own because they change at other times."""
     return b'%b,"credits":%b}' % (page.removesuffix(b"}"), orjson.dumps(dict(credits_left)))

@@ -11,14 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from booking_api.queries.portal import Portal
-from booking_api.rules.exams import booking_ends_at, exam_linked
-from booking_api.rules.pages import Entry, Filter, Page, filter_named, page_of
-from booking_api.rules.status import BookingStatus, booking_status
+from booking_api.queries.query_context import QueryContext
+from booking_api.rules.booking_end import BookingStatus, booking_ends_at, booking_status
+from booking_api.rules.linked_exam import first_linked_exam
+from booking_api.rules.pages import DEFAULT_PAGE_SIZE, Entry, Filter, Page, cut_page, parse_filter
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.wire.fan_out import together
-
-DEFAULT_LIMIT = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,16 +34,16 @@ class PageRequest:
         """Return the question a cache key's arguments stand for."""
         return cls(
             contact_id=arguments["contact_id"],
-            filter=filter_named(arguments["filter"]),
+            filter=parse_filter(arguments["filter"]),
             page=int(arguments.get("page", "1")),
-            limit=int(arguments.get("limit", DEFAULT_LIMIT)),
+            limit=int(arguments.get("limit", DEFAULT_PAGE_SIZE)),
             after=arguments.get("after"),
         )
 
     def key_arguments(self) -> Mapping[str, str]:
         """Return the arguments of this page's cache key, one spelling for one page."""
         where = {"page": str(self.page)} if self.after is None else {"after": self.after}
-        limit = {} if self.limit == DEFAULT_LIMIT else {"limit": str(self.limit)}
+        limit = {} if self.limit == DEFAULT_PAGE_SIZE else {"limit": str(self.limit)}
         return {"contact_id": self.contact_id, "filter": self.filter} | where | limit
 
 
@@ -75,52 +73,52 @@ class ListedBooking:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PageFound:
+class FoundPage:
     """A page, and the next instant at which a booking ends: then it may be another page."""
 
     page: Page[ListedBooking]
     changes_at: datetime | None
 
 
-def page_of_bookings(portal: Portal, asked: PageRequest) -> PageFound:
+def find_booking_page(query: QueryContext, asked: PageRequest) -> FoundPage:
     """Return the page asked for; raise InvalidRequest for a bad cursor, HubSpotError."""
-    linked = portal.reads.contact_bookings([asked.contact_id], portal.context).require_complete()
-    entries = entries_of(portal, linked.found.get(asked.contact_id, ()))
-    page = page_of(
+    linked = query.reads.contact_bookings([asked.contact_id], query.call).require_complete()
+    entries = read_entries(query, linked.found.get(asked.contact_id, ()))
+    page = cut_page(
         entries,
         wanted=asked.filter,
-        now=portal.now,
+        now=query.now,
         limit=asked.limit,
         number=asked.page,
         after=asked.after,
     )
     ends = (entry.ends_at for entry in entries if entry.ends_at is not None)
-    return PageFound(
-        page=page, changes_at=min((at for at in ends if at > portal.now), default=None)
-    )
+    return FoundPage(page=page, changes_at=min((at for at in ends if at > query.now), default=None))
 
 
-def entries_of(portal: Portal, booking_ids: tuple[str, ...]) -> list[Entry[ListedBooking]]:
-    reads, context = portal.reads, portal.context
+def read_entries(query: QueryContext, booking_ids: tuple[str, ...]) -> list[Entry[ListedBooking]]:
+    reads, call = query.reads, query.call
     if len(booking_ids) == 0:
         return []
     bookings, links = together(
-        portal.fan_out,
-        lambda: reads.bookings(booking_ids, context).require_complete().found,
-        lambda: reads.booking_exams(booking_ids, context).require_complete().found,
+        query.fan_out,
+        lambda: reads.bookings(booking_ids, call).require_complete().found,
+        lambda: reads.booking_exams(booking_ids, call).require_complete().found,
     )
     exam_ids = {exam_id for booking_id in bookings for exam_id in links.get(booking_id, ())}
-    exams = reads.exams(exam_ids, context).require_complete().found
+    exams = reads.exams(exam_ids, call).require_complete().found
     return [
-        entry_of(portal, booking, exam_linked(links.get(booking.id, ()), exams))
+        make_entry(query, booking, first_linked_exam(links.get(booking.id, ()), exams))
         for booking in bookings.values()
     ]
 
 
-def entry_of(portal: Portal, booking: Booking, exam: MockExam | None) -> Entry[ListedBooking]:
-    ends_at = booking_ends_at(booking, exam, portal.profile.time_zone)
+def make_entry(
+    query: QueryContext, booking: Booking, exam: MockExam | None
+) -> Entry[ListedBooking]:
+    ends_at = booking_ends_at(booking, exam, query.profile.time_zone)
     starts_at = ends_at if exam is None or exam.starts_at is None else exam.starts_at
-    status = booking_status(booking.state, ends_at, portal.now)
+    status = booking_status(booking.state, ends_at, query.now)
     return Entry(
         id=booking.id,
         starts_at=starts_at,

@@ -6,32 +6,32 @@ contact decides about the id; neither is believed alone.
 
 from __future__ import annotations
 
-from booking_api.queries.portal import Portal
+from booking_api.queries.query_context import QueryContext
 from booking_api.rules.errors import AuthFailed, EmailMismatch, StudentNotFound
 from booking_api.rules.students import StudentPair, is_theirs
 from hubspot_sync.portal.records import Contact
 
 
-def matching_contact(portal: Portal, pair: StudentPair) -> Contact | None:
+def find_matching_contact(query: QueryContext, pair: StudentPair) -> Contact | None:
     """Return the contact both halves of the pair name, or None; raise HubSpotError."""
-    asked = portal.reads.contacts_by_email([pair.email], portal.context).require_complete()
-    contact = asked.found.get(pair.email)
+    contacts = query.reads.contacts_by_email([pair.email], query.call).require_complete()
+    contact = contacts.found.get(pair.email)
     return contact if contact is not None and is_theirs(contact, pair) else None
 
 
-def authenticated_contact(portal: Portal, pair: StudentPair) -> Contact:
+def authenticate_student(query: QueryContext, pair: StudentPair) -> Contact:
     """Return the pair's contact; raise AuthFailed without saying which half was wrong."""
-    contact = matching_contact(portal, pair)
+    contact = find_matching_contact(query, pair)
     if contact is None:
         raise AuthFailed
     return contact
 
 
-def identified_contact(portal: Portal, pair: StudentPair) -> Contact:
+def identify_student(query: QueryContext, pair: StudentPair) -> Contact:
     """Return the pair's contact; raise StudentNotFound or EmailMismatch."""
-    contact = matching_contact(portal, pair)
+    contact = find_matching_contact(query, pair)
     if contact is not None:
         return contact
-    if portal.reads.student_exists(pair.student_id, portal.context):
+    if query.reads.student_exists(pair.student_id, query.call):
         raise EmailMismatch
     raise StudentNotFound

@@ -1,4 +1,4 @@
-"""Which credits a student may spend on a mock type, which one a booking costs, which one it gives back."""
+"""Which credits a student may spend on a mock type; which one a booking costs, and gives back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SpendableCredits:
         return self.specific + self.shared
 
 
-def spendable(credits_left: Mapping[str, int], mock_type: MockType) -> SpendableCredits:
+def spendable_credits(credits_left: Mapping[str, int], mock_type: MockType) -> SpendableCredits:
     """Return what may be spent on `mock_type`; a balance below zero is nothing to spend."""
     shared_property = mock_type.shared_credit_property
     shared = 0 if shared_property is None else credits_left.get(shared_property, 0)
@@ -39,10 +39,10 @@ class Charge:
     after: int
 
 
-def charge(credits_left: Mapping[str, int], mock_type: MockType) -> Charge:
+def choose_charge(credits_left: Mapping[str, int], mock_type: MockType) -> Charge:
     """Return what a booking of `mock_type` costs, a specific credit before a shared one; raise
     InsufficientCredits."""
-    can_spend = spendable(credits_left, mock_type)
+    can_spend = spendable_credits(credits_left, mock_type)
     if can_spend.specific > 0:
         name, label, before = mock_type.credit_property, mock_type.token_label, can_spend.specific
     elif (
@@ -57,13 +57,13 @@ def charge(credits_left: Mapping[str, int], mock_type: MockType) -> Charge:
     return Charge(property_name=name, token_label=label, before=before, after=before - 1)
 
 
-def credit_of_token(profile: PortalProfile, token_used: str, mock_type: str) -> str | None:
+def credit_to_restore(profile: PortalProfile, token_used: str, mock_type: str) -> str | None:
     """Return the credit property a cancelled booking gives back: what its token's label names, or
     its type's own credit where it has no label; None where neither is known."""
-    for known in profile.mock_types:
-        if token_used == known.token_label:
-            return known.credit_property
-        if token_used == known.shared_token_label:
-            return known.shared_credit_property
+    for candidate in profile.mock_types:
+        if token_used == candidate.token_label:
+            return candidate.credit_property
+        if token_used == candidate.shared_token_label:
+            return candidate.shared_credit_property
     own = profile.mock_type(mock_type)
     return None if own is None or token_used != "" else own.credit_property

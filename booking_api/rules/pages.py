@@ -15,12 +15,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, Literal, TypeVar, get_args
 
-from booking_api.rules.dates import is_over
+from booking_api.rules.booking_end import is_over
 from booking_api.rules.errors import InvalidRequest
 from hubspot_sync.portal.profile import BookingState
 
 Filter = Literal["all", "upcoming", "past", "cancelled"]
 FILTERS: tuple[Filter, ...] = get_args(Filter)
+
+DEFAULT_PAGE_SIZE = 20
+MAX_PAGE_SIZE = 100
+# JSON's integers end somewhere; the last page of any list comes long before.
+MAX_PAGE_NUMBER = 1_000_000_000
 
 V = TypeVar("V")
 Place = tuple[float, int, str]
@@ -69,7 +74,7 @@ class Page(Generic[V]):
         return self.position > 0
 
 
-def filter_named(name: str) -> Filter:
+def parse_filter(name: str) -> Filter:
     """Return the filter called `name`; raise InvalidRequest for none of ours."""
     for filter_ in FILTERS:
         if filter_ == name:
@@ -77,8 +82,13 @@ def filter_named(name: str) -> Filter:
     raise InvalidRequest(f"filter: must be one of {', '.join(FILTERS)}.")
 
 
-def belongs(entry: Entry[V], wanted: Filter, now: datetime) -> bool:
-    """Every booking is in `all` and in exactly one of the other three."""
+def is_listed(entry: Entry[V], wanted: Filter, now: datetime) -> bool:
+    """Return whether the filter lists the entry.
+
+    Every booking is in `all` and in exactly one of the other three. `upcoming` and `past` go by the
+    exam's end alone, as the contract has it: a booking that a person marked completed before its
+    exam's end has the status `completed` (booking_end.py) and is listed as upcoming until then.
+    """
     if wanted == "all":
         return True
     if entry.state == "cancelled":
@@ -86,7 +96,7 @@ def belongs(entry: Entry[V], wanted: Filter, now: datetime) -> bool:
     return wanted == ("past" if is_over(entry.ends_at, now) else "upcoming")
 
 
-def place(entry: Entry[V], wanted: Filter) -> Place:
+def place_in_order(entry: Entry[V], wanted: Filter) -> Place:
     """Return where an entry stands: soonest first, or newest first for the past; ties by id,
     compared as the number it is."""
     if entry.starts_at is None:
@@ -96,7 +106,7 @@ def place(entry: Entry[V], wanted: Filter) -> Place:
     return when, len(entry.id), entry.id
 
 
-def page_of(
+def cut_page(
     entries: Sequence[Entry[V]],
     *,
     wanted: Filter,
@@ -111,9 +121,9 @@ def page_of(
     """
 
     def by_place(entry: Entry[V]) -> Place:
-        return place(entry, wanted)
+        return place_in_order(entry, wanted)
 
-    listed = sorted((entry for entry in entries if belongs(entry, wanted, now)), key=by_place)
+    listed = sorted((entry for entry in entries if is_listed(entry, wanted, now)), key=by_place)
     position = (number - 1) * limit
     if after is not None:
         position = bisect.bisect_right(listed, parse_cursor(after, wanted), key=by_place)
@@ -124,11 +134,12 @@ def page_of(
         total=len(listed),
         limit=limit,
         position=position,
-        next=cursor_after(shown[-1], wanted) if more else None,
+        next=make_cursor(shown[-1], wanted) if more else None,
     )
 
 
-def cursor_after(entry: Entry[V], wanted: Filter) -> str:
+def make_cursor(entry: Entry[V], wanted: Filter) -> str:
+    """Return the cursor that names the place of `entry` in the order of `wanted`."""
     when = None if entry.starts_at is None else entry.starts_at.astimezone(UTC).isoformat()
     text = json.dumps([wanted, when, entry.id], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
@@ -138,10 +149,14 @@ def parse_cursor(cursor: str, wanted: Filter) -> Place:
     """Return the place a cursor names; raise InvalidRequest for one we did not give."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        filter_, when, id_ = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        filter_, when, booking_id = json.loads(
+            base64.b64decode(padded, altchars=b"-_", validate=True)
+        )
         starts_at = None if when is None else datetime.fromisoformat(when)
-        last = Entry(id=str(id_), starts_at=starts_at, ends_at=None, state="active", value=None)
-        named = place(last, wanted)
+        last = Entry(
+            id=str(booking_id), starts_at=starts_at, ends_at=None, state="active", value=None
+        )
+        named = place_in_order(last, wanted)
     except (binascii.Error, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidRequest(NOT_A_CURSOR) from error
     if filter_ != wanted:

@@ -1,4 +1,4 @@
-"""The desk's pages in the admin over Django's test client: what is shown, to whom, and finishing now."""
+"""The desk's pages in the admin over Django's test client: who is shown what; finishing now."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def started(school: School) -> None:
 
 
 def counted(school: School) -> list[dict[str, Any]]:
-    """The calls since the log was cleared but those for notes; shown by pytest when they are many."""
+    """The calls since the log was cleared but those for notes; pytest shows them when many."""
     notes = school.portal.profile.object_types.notes
     calls = [call for call in school.portal.sandbox.calls() if call["object_type"] != notes]
     print([(call["operation"], call["object_type"], call["status"]) for call in calls])

@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
-from booking_api.checks import check_settings, refuse_an_unsafe_start
+from booking_api.checks import check_settings, refuse_unsafe_start
 from hubspot_sync.config import HubSpotConfig
 
 STRONG = "".join(chr(ord("!") + number) for number in range(60))
@@ -76,11 +76,11 @@ def test_development_needs_no_secrets(production: Settings) -> None:
 def test_a_warning_lets_the_server_start(production: Settings) -> None:
     production.CRON_SECRET = ""
 
-    refuse_an_unsafe_start()
+    refuse_unsafe_start()
 
 
 def test_an_error_does_not(production: Settings) -> None:
     production.SECRET_KEY = "weak"
 
     with pytest.raises(ImproperlyConfigured, match="Set SECRET_KEY"):
-        refuse_an_unsafe_start()
+        refuse_unsafe_start()

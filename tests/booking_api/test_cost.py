@@ -30,7 +30,7 @@ class Counted:
     portal: Portal
 
     def cost(self, method: str, path: str, *, rounds: int, **fields: object) -> tuple[int, int]:
-        """Ask, with HubSpot far away and nothing cached; return the number of calls and their depth:
+        """Ask, with HubSpot far away and nothing cached; return the number of calls and the depth:
         of the first time it was no more than `rounds`, if it ever was."""
         for latency_ms in LATENCIES_MS:
             self.portal.sandbox.configure(latency_ms=latency_ms)

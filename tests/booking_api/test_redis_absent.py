@@ -6,7 +6,7 @@ import pytest
 from django.core.cache import caches
 from pytest_django import Settings
 
-from booking_api.ops.health import cache_answers
+from booking_api.ops.health import probe_cache
 from booking_api.settings import caches as caches_setting
 from tests.api import Api
 from tests.builders import Portal
@@ -14,9 +14,8 @@ from tests.server import free_port
 
 
 @pytest.fixture
-def silent_redis(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
-    settings.CACHES = caches_setting()
+def silent_redis(settings: Settings) -> None:
+    settings.CACHES = caches_setting(f"redis://127.0.0.1:{free_port()}/0")
 
 
 def test_students_are_served_and_nobody_is_throttled(
@@ -31,7 +30,7 @@ def test_students_are_served_and_nobody_is_throttled(
 
 
 def test_readiness_notices(silent_redis: None) -> None:
-    assert cache_answers() is False
+    assert probe_cache() is False
 
 
 def test_a_wrong_pair_is_still_refused(api: Api, portal: Portal, silent_redis: None) -> None:

@@ -7,18 +7,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from booking_api.settings import (
     VARIABLES,
-    at_least,
-    cache_config,
+    cache_prefix,
     caches,
     database,
     hubspot_config,
-    read,
 )
 from tests.manage import PRODUCTION, ROOT, manage
 from tests.server import free_port
@@ -28,11 +27,17 @@ READERS = {
     "HUBSPOT_API_VERSION": hubspot_config,
     "HUBSPOT_BASE_URL": hubspot_config,
     "HS_PRIVATE_APP_TOKEN": hubspot_config,
-    "SERVER_THREADS": lambda: at_least("SERVER_THREADS", 1),
-    "WEBHOOK_RETENTION_DAYS": lambda: at_least("WEBHOOK_RETENTION_DAYS", 2),
-    "DATABASE_URL": database,
-    "REDIS_URL": caches,
+    "DATABASE_URL": lambda: database(value_of("DATABASE_URL"), VARIABLES["DATABASE_POOL_SIZE"]),
+    "REDIS_URL": lambda: caches(value_of("REDIS_URL")),
 }
+
+
+def value_of(name: str) -> Any:
+    return VARIABLES[name].read()
+
+
+def key_prefix() -> str:
+    return cache_prefix(hubspot_config(), value_of("HUBSPOT_PORTAL"))
 
 
 def documented() -> dict[str, str]:
@@ -47,9 +52,9 @@ def test_env_example_names_every_variable_and_no_other() -> None:
 
 @pytest.mark.parametrize("name", VARIABLES)
 def test_env_example_shows_the_default(name: str) -> None:
-    cast, default = VARIABLES[name]
+    variable = VARIABLES[name]
 
-    assert cast(documented()[name]) == default
+    assert variable.parse(documented()[name]) == variable.default
 
 
 @pytest.mark.parametrize(
@@ -63,11 +68,11 @@ def test_env_example_shows_the_default(name: str) -> None:
 def test_portals_that_share_a_redis_share_no_entries(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = cache_config().key_prefix
+    ours = key_prefix()
 
     monkeypatch.setenv(name, value)
 
-    assert cache_config().key_prefix != ours
+    assert key_prefix() != ours
 
 
 def test_the_deployment_check_is_clean_with_production_settings() -> None:
@@ -165,7 +170,7 @@ def test_a_value_that_cannot_work_is_refused_in_a_sentence(
     monkeypatch.setenv(name, value)
 
     with pytest.raises(ImproperlyConfigured) as refused:
-        READERS.get(name, lambda: read(name))()
+        READERS.get(name, lambda: value_of(name))()
 
     assert sentence in str(refused.value)
 
@@ -175,7 +180,7 @@ def test_what_a_databases_address_says_of_its_connections_stays(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgres://somebody@db.example.org/exams?sslmode=require")
 
-    options = database()["OPTIONS"]
+    options = database(value_of("DATABASE_URL"), VARIABLES["DATABASE_POOL_SIZE"])["OPTIONS"]
 
     assert options["sslmode"] == "require"
     assert options["pool"]["max_size"] == 10

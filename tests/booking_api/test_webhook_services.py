@@ -1,4 +1,4 @@
-"""The inbox applied: what the journal knows, what the cache has not heard of, what cannot be applied."""
+"""The inbox applied: what the journal knows, what the cache has not heard, what cannot be done."""
 
 from __future__ import annotations
 

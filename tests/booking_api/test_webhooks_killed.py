@@ -1,4 +1,4 @@
-"""A process that takes or applies webhooks may be killed between any two steps: no event is lost."""
+"""A process that takes or applies webhooks may be killed between two steps: no event is lost."""
 
 from __future__ import annotations
 

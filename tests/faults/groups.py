@@ -89,9 +89,9 @@ def running_desk(
     chosen = {"max_attempts": 1, "breaker_failures": 1_000, "requests_per_window": 100_000}
     with connected(settings, sandbox, **{**chosen, **hubspot}) as api:
         desk = DeskUnderTest(api)
-        composition.go_by(desk.clock.clocks)
+        composition.use_clocks(desk.clock.clocks)
         yield desk
-        composition.go_by(composition.REAL_TIME)
+        composition.use_clocks(composition.REAL_TIME)
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,7 +247,7 @@ def test_what_another_process_booked_is_seen_in_a_cache_it_cannot_reach(
     alice, exam = portal.student("alice"), portal.exam()
     with composition.command_services() as services:  # its own desk serves nobody
         assert desk.api.get(LIST, **alice.pair).data["bookings"] == []
-        own_cache = composition.cached_portal(
+        own_cache = composition.build_cached_portal(
             services.profile, services.client, services.hubspot, settings.CACHE, desk.clock.clocks
         )
         elsewhere = build_booking_desk(

@@ -85,7 +85,7 @@ class Child:
         self._stations = Stations(stop, self._tell)
         self._stations.watch_transactions()
         self._clock = ForwardClock()
-        composition.go_by(self._clock.clocks)
+        composition.use_clocks(self._clock.clocks)
         self._services = composition.services()
         self._stations.watch_calls(self._services)
         self._close = composition.close

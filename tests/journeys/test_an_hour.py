@@ -9,7 +9,7 @@ import dataclasses
 
 from booking_api import composition
 from booking_api.benchmarks.hour.plan import Edit, Request, Size
-from booking_api.benchmarks.hour.replay import live_through, walking
+from booking_api.benchmarks.hour.replay import open_replay, replay_hour
 from booking_api.benchmarks.processes import Address, Sandbox
 from cache_layer import CacheConfig
 from tests.sandbox import SandboxHandle
@@ -18,7 +18,7 @@ SMALL = Size(requests=500, students=50, exams=12)
 
 
 def test_every_answer_of_an_hour_is_right_and_few_ask_hubspot(sandbox: SandboxHandle) -> None:
-    result = live_through(Sandbox(Address(sandbox.base_url)), size=SMALL, seed=11, every=10)
+    result = replay_hour(Sandbox(Address(sandbox.base_url)), size=SMALL, seed=11, every=10)
 
     assert result.wrong == ()
     assert (result.requests, result.edits) == (500, 15)
@@ -29,13 +29,13 @@ def test_every_answer_of_an_hour_is_right_and_few_ask_hubspot(sandbox: SandboxHa
 def test_an_edit_whose_tags_are_not_dropped_is_noticed(sandbox: SandboxHandle) -> None:
     """The oracle can tell: without the invalidation the answer is wrong."""
     size = dataclasses.replace(SMALL, students=1)
-    with walking(Sandbox(Address(sandbox.base_url)), CacheConfig(), size, seed=11) as walk:
+    with open_replay(Sandbox(Address(sandbox.base_url)), CacheConfig(), size, seed=11) as replay:
         request = Request(at_s=1.0, student=0, asked="list", choice=0.0)
         edit = Edit(at_s=2.0, student=0, exam=0, edited="credits", choice=0.5)
-        walk.ask(request)
-        walk.world.edit(edit)
-        walk.ask(request)
+        replay.ask(request)
+        replay.state.edit(edit)
+        replay.ask(request)
 
-        assert len(walk.wrong) == 1
+        assert len(replay.wrong) == 1
     assert composition.services().clocks is composition.REAL_TIME
     composition.close()

@@ -13,10 +13,9 @@ from rest_framework.throttling import BaseThrottle
 from typing_extensions import override
 
 from booking_api import composition
-from booking_api.api.authentication import PairFields, StudentViewSet, pair_of
 from booking_api.api.context import context_of
 from booking_api.api.envelope import answer, answer_rendered
-from booking_api.api.openapi import answers
+from booking_api.api.openapi import response_schemas
 from booking_api.api.serializers import (
     BookedFields,
     BookingDetailFields,
@@ -25,18 +24,25 @@ from booking_api.api.serializers import (
     CancelAskedFields,
     CanceledFields,
     CreateAskedFields,
+    PairFields,
     UpdateAskedFields,
-    edited_fields,
-    extra_fields,
-    page_asked,
+    is_record_id,
+    page_request_of,
+    pair_of,
 )
 from booking_api.api.throttling import (
     FailedPairThrottle,
     StudentReadThrottle,
     StudentWriteThrottle,
 )
-from booking_api.api.validation import checked, checked_query
-from booking_api.api.views.mock_exams import known_mock_type
+from booking_api.api.validation import (
+    check_edited_fields,
+    check_extra_fields,
+    find_mock_type,
+    validate_fields,
+    validate_query,
+)
+from booking_api.api.views.student_view_set import StudentViewSet
 from booking_api.desk.desk import DeskAnswer
 from booking_api.desk.journal.requests import (
     CancelRequest,
@@ -44,29 +50,27 @@ from booking_api.desk.journal.requests import (
     DeskRequest,
     UpdateRequest,
 )
-from booking_api.queries.booking_detail import booking_detail
-from booking_api.queries.page_rendering import with_credits
-from booking_api.queries.students import authenticated_contact
+from booking_api.queries.booking_detail import find_booking_detail
+from booking_api.queries.page_rendering import add_credits
+from booking_api.queries.students import authenticate_student
 from booking_api.rules.errors import BookingError, BookingNotFound, InvalidRequest, MissingBookingId
 from booking_api.rules.students import StudentPair
 
-# HubSpot's ids are digits; anything else cannot be one, and is not worth a call.
-RECORD_ID = re.compile(r"[0-9]{1,20}")
-IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
+IDEMPOTENCY_KEY_PATTERN = re.compile(r"[!-~]{1,255}")
 IDEMPOTENCY_HEADERS = ("Idempotency-Key", "X-Idempotency-Key")
-BOOKING_ID = OpenApiParameter("booking_id", str, OpenApiParameter.PATH)
-KEY = OpenApiParameter(
+BOOKING_ID_PARAMETER = OpenApiParameter("booking_id", str, OpenApiParameter.PATH)
+IDEMPOTENCY_KEY_PARAMETER = OpenApiParameter(
     "Idempotency-Key", str, OpenApiParameter.HEADER, description="At most 255 characters."
 )
 
 
-def idempotency_key(request: Request) -> str:
+def read_idempotency_key(request: Request) -> str:
     """Return the caller's key, or a new one; raise InvalidRequest for one that cannot be."""
     sent = {request.headers[name] for name in IDEMPOTENCY_HEADERS if name in request.headers}
     if len(sent) == 0:
         return uuid.uuid4().hex
     key = sent.pop()
-    if len(sent) > 0 or IDEMPOTENCY_KEY.fullmatch(key) is None:
+    if len(sent) > 0 or IDEMPOTENCY_KEY_PATTERN.fullmatch(key) is None:
         raise InvalidRequest(
             "Idempotency-Key: must be one key of 1 to 255 letters, digits and signs of ASCII."
         )
@@ -84,52 +88,54 @@ class BookingViewSet(StudentViewSet):
     @extend_schema(
         summary="A student's bookings, a page at a time",
         parameters=[BookingListQuery],
-        responses=answers("BookingList", BookingListFields(), 400, 401, 429, 503),
+        responses=response_schemas("BookingList", BookingListFields(), 400, 401, 429, 503),
     )
     def list(self, request: Request) -> HttpResponse:
-        query = request.query_params.dict()
-        if query.get("after", "") != "":
-            query.pop("page", None)
-        values = checked_query(BookingListQuery, query)
+        sent = request.query_params.dict()
+        if sent.get("after", "") != "":
+            sent.pop("page", None)
+        values = validate_query(BookingListQuery, sent)
         pair = pair_of(values)
-        portal = self.portal(request, pair.email)
-        contact = authenticated_contact(portal, pair)
-        asked = page_asked(contact.id, values)
-        page = portal.reads.booking_page(asked.key_arguments(), portal.context)
-        credits_left = portal.reads.all_credits(contact.id, portal.context)
-        return answer_rendered(with_credits(page, credits_left), "The student's bookings.")
+        query = self.query_context(request, pair.email)
+        contact = authenticate_student(query, pair)
+        asked = page_request_of(contact.id, values)
+        page = query.reads.booking_page(asked.key_arguments(), query.call)
+        credits_left = query.reads.all_credits(contact.id, query.call)
+        return answer_rendered(add_credits(page, credits_left), "The student's bookings.")
 
     @extend_schema(
         summary="One booking with its exam and its student",
-        parameters=[BOOKING_ID, PairFields],
-        responses=answers("BookingDetail", BookingDetailFields(), 400, 401, 403, 404, 429, 503),
+        parameters=[BOOKING_ID_PARAMETER, PairFields],
+        responses=response_schemas(
+            "BookingDetail", BookingDetailFields(), 400, 401, 403, 404, 429, 503
+        ),
     )
     def retrieve(self, request: Request, booking_id: str) -> Response:
         if booking_id.strip() == "":
             raise MissingBookingId
-        pair = pair_of(checked_query(PairFields, request.query_params.dict()))
-        portal = self.portal(request, pair.email)
-        if RECORD_ID.fullmatch(booking_id) is None:
-            authenticated_contact(portal, pair)  # whoever is not a student is told that first
+        pair = pair_of(validate_query(PairFields, request.query_params.dict()))
+        query = self.query_context(request, pair.email)
+        if not is_record_id(booking_id):
+            authenticate_student(query, pair)  # whoever is not a student is told that first
             raise BookingNotFound
-        found = booking_detail(portal, booking_id, pair)
+        found = find_booking_detail(query, booking_id, pair)
         return answer(BookingDetailFields(found).data, "The booking.")
 
     @extend_schema(
         summary="Book a seat in a mock exam",
-        parameters=[KEY],
+        parameters=[IDEMPOTENCY_KEY_PARAMETER],
         request=CreateAskedFields,
-        responses=answers(
+        responses=response_schemas(
             "Booked", BookedFields(), 400, 401, 403, 404, 409, 413, 415, 422, 429, 503, status=201
         )
-        | {200: answers("BookedBefore", BookedFields())[200]},
+        | {200: response_schemas("BookedBefore", BookedFields())[200]},
     )
     def create(self, request: Request) -> Response:
-        values = checked(CreateAskedFields, request.data)
-        key = idempotency_key(request)
+        values = validate_fields(CreateAskedFields, request.data)
+        key = read_idempotency_key(request)
         pair = pair_of(values)
-        portal = self.portal(request, pair.email)
-        mock_type = known_mock_type(portal.profile, values["mock_type"])
+        query = self.query_context(request, pair.email)
+        mock_type = find_mock_type(query.profile, values["mock_type"])
         asked = CreateRequest(
             pair=pair,
             contact_id=values["contact_id"],
@@ -137,58 +143,58 @@ class BookingViewSet(StudentViewSet):
             name=values["name"],
             exam_date=values["exam_date"],
             mock_type=mock_type.value,
-            fields=extra_fields(mock_type, values),
+            fields=check_extra_fields(mock_type, values),
         )
-        booked = served(request, asked, key)
+        booked = submit_to_desk(request, asked, key)
         if not booked.replayed:
             return answer(booked.data, booked.data["confirmation_message"], status=201)
-        authenticated_contact(portal, pair)  # a pair that was right once may be no longer
+        authenticate_student(query, pair)  # a pair that was right once may be no longer
         data = {**booked.data, "idempotent_request": True}
         return answer(data, booked.data["confirmation_message"])
 
     @extend_schema(
         summary="Change what a student may edit of a booking",
-        parameters=[BOOKING_ID],
+        parameters=[BOOKING_ID_PARAMETER],
         request=UpdateAskedFields,
-        responses=answers(
+        responses=response_schemas(
             "BookingChanged", BookingDetailFields(), 400, 401, 403, 404, 409, 413, 415, 429, 503
         ),
     )
     def partial_update(self, request: Request, booking_id: str) -> Response:
-        values = checked(UpdateAskedFields, request.data)
+        values = validate_fields(UpdateAskedFields, request.data)
         pair = pair_of(values)
-        portal = self.portal(request, pair.email)
-        fields = edited_fields(portal.profile, dict(request.data) | values)
+        query = self.query_context(request, pair.email)
+        fields = check_edited_fields(query.profile, dict(request.data) | values)
         self._check_id(request, booking_id, pair)
-        served(request, UpdateRequest(pair=pair, booking_id=booking_id, fields=fields))
-        found = booking_detail(portal, booking_id, pair)
+        submit_to_desk(request, UpdateRequest(pair=pair, booking_id=booking_id, fields=fields))
+        found = find_booking_detail(query, booking_id, pair)
         return answer(BookingDetailFields(found).data, "The booking was changed.")
 
     @extend_schema(
         summary="Cancel a booking and give its credit back",
-        parameters=[BOOKING_ID],
+        parameters=[BOOKING_ID_PARAMETER],
         request=CancelAskedFields,
-        responses=answers(
+        responses=response_schemas(
             "BookingCanceled", CanceledFields(), 400, 401, 403, 404, 409, 413, 415, 429, 503
         ),
     )
     def destroy(self, request: Request, booking_id: str) -> Response:
-        values = checked(CancelAskedFields, request.data)
+        values = validate_fields(CancelAskedFields, request.data)
         pair = pair_of(values)
         self._check_id(request, booking_id, pair)
         asked = CancelRequest(pair=pair, booking_id=booking_id, reason=values["reason"] or "")
-        return answer(served(request, asked).data, "The booking was cancelled.")
+        return answer(submit_to_desk(request, asked).data, "The booking was cancelled.")
 
     def _check_id(self, request: Request, booking_id: str, pair: StudentPair) -> None:
         """Raise MissingBookingId or BookingNotFound; whoever is no student is told that first."""
         if booking_id.strip() == "":
             raise MissingBookingId
-        if RECORD_ID.fullmatch(booking_id) is None:
-            authenticated_contact(self.portal(request, pair.email), pair)
+        if not is_record_id(booking_id):
+            authenticate_student(self.query_context(request, pair.email), pair)
             raise BookingNotFound
 
 
-def served(request: Request, asked: DeskRequest, key: str | None = None) -> DeskAnswer:
+def submit_to_desk(request: Request, asked: DeskRequest, key: str | None = None) -> DeskAnswer:
     """Have the desk serve a request; raise its refusal, which names the key to ask again with."""
     context = context_of(request)
     own_key = key if key is not None else uuid.uuid4().hex

@@ -15,7 +15,9 @@ from typing_extensions import override
 
 from booking_api.api.authentication import STAFF_AUTHENTICATION
 from booking_api.api.envelope import answer
-from booking_api.api.openapi import answers
+from booking_api.api.openapi import response_schemas
+from booking_api.api.permissions import MayInvalidate
+from booking_api.api.serializers import RecordIdField
 from booking_api.rules.errors import InvalidRequest
 from cache_layer.counters import Count
 from cache_layer.errors import BadPattern
@@ -33,8 +35,7 @@ from cache_layer.operating.report import CacheReport, FamilyReport, report_of
 from cache_layer.operating.validation import DEFAULT_SAMPLE
 from cache_layer.operating.validation_report import as_json
 
-MAY_INVALIDATE = "cache.invalidate"
-LARGEST_SAMPLE = 10_000
+MAX_SAMPLE = 10_000
 # What a body names, and the scope it stands for.
 SCOPES = {
     "keys": KEYS,
@@ -87,8 +88,8 @@ class InvalidateAsked(serializers.Serializer[Any]):
     )
     pattern = serializers.CharField(max_length=2000, required=False)
     family = serializers.CharField(max_length=100, required=False)
-    contact_id = serializers.RegexField(r"\A[0-9]{1,20}\Z", required=False)
-    mock_exam_id = serializers.RegexField(r"\A[0-9]{1,20}\Z", required=False)
+    contact_id = RecordIdField(required=False)
+    mock_exam_id = RecordIdField(required=False)
     all = serializers.BooleanField(required=False)
     reason = serializers.CharField(max_length=200, required=False, default="", allow_blank=True)
 
@@ -101,8 +102,8 @@ class InvalidateAsked(serializers.Serializer[Any]):
             raise serializers.ValidationError({"all": "Only true removes everything."})
         return attrs
 
-    def asked(self) -> InvalidationRequest:
-        """Return what the validated body asks for."""
+    def to_request(self) -> InvalidationRequest:
+        """Return what the validated body asks to have removed."""
         (field,) = (name for name in SCOPES if name in self.validated_data)
         value = self.validated_data[field]
         if field == "all":
@@ -125,7 +126,7 @@ class InvalidatedFields(serializers.Serializer[Any]):
 
 class ValidateAsked(serializers.Serializer[Any]):
     sample = serializers.IntegerField(
-        min_value=1, max_value=LARGEST_SAMPLE, default=DEFAULT_SAMPLE, help_text="Of each family."
+        min_value=1, max_value=MAX_SAMPLE, default=DEFAULT_SAMPLE, help_text="Of each family."
     )
     all = serializers.BooleanField(default=False, help_text="Every entry instead of a sample.")
     repair = serializers.BooleanField(default=True)
@@ -156,16 +157,6 @@ class ReportFields(ComparedFields):
     drifts = DriftFields(many=True)
 
 
-class MayInvalidate(BasePermission):
-    """Holders of `cache.invalidate`, which every superuser is."""
-
-    message = f"This needs the permission {MAY_INVALIDATE}."
-
-    @override
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        return request.user.has_perm(MAY_INVALIDATE)
-
-
 class StaffView(APIView):
     """Base of what staff call, by session or token."""
 
@@ -175,11 +166,12 @@ class StaffView(APIView):
 
 class CacheStatsView(StaffView):
     @extend_schema(
-        summary="The cache in numbers", responses=answers("CacheStats", StatsFields(), 401, 403)
+        summary="The cache in numbers",
+        responses=response_schemas("CacheStats", StatsFields(), 401, 403),
     )
     def get(self, _: Request) -> Response:
         numbers = report_of(cache_host().cache, timezone.now())
-        return answer(stats_of(numbers), "The cache in numbers.")
+        return answer(render_stats(numbers), "The cache in numbers.")
 
 
 class CacheInvalidateView(StaffView):
@@ -188,48 +180,50 @@ class CacheInvalidateView(StaffView):
     @extend_schema(
         summary="Remove entries",
         request=InvalidateAsked,
-        responses=answers("CacheInvalidated", InvalidatedFields(), 400, 401, 403, 413, 415),
+        responses=response_schemas(
+            "CacheInvalidated", InvalidatedFields(), 400, 401, 403, 413, 415
+        ),
     )
     def post(self, request: Request) -> Response:
         body = InvalidateAsked(data=request.data)
         body.is_valid(raise_exception=True)
         try:
-            done = remove(
+            invalidated = remove(
                 cache_host(),
-                body.asked(),
-                who=name_of(request),
+                body.to_request(),
+                who=username_of(request),
                 reason=body.validated_data["reason"],
             )
         except BadPattern as error:
             raise InvalidRequest(str(error)) from error
-        message = f"{done.total_removed} entries removed."
-        if not done.delivered:
+        message = f"{invalidated.total_removed} entries removed."
+        if not invalidated.delivered:
             message = "The cache does not answer; the entries go before it is read again."
-        return answer(InvalidatedFields(done).data, message)
+        return answer(InvalidatedFields(invalidated).data, message)
 
 
 class CacheValidateView(StaffView):
     @extend_schema(
         summary="Compare the cache with HubSpot",
         request=ValidateAsked,
-        responses=answers("CacheValidated", ReportFields(), 400, 401, 403, 413, 415, 503),
+        responses=response_schemas("CacheValidated", ReportFields(), 400, 401, 403, 413, 415, 503),
     )
     def post(self, request: Request) -> Response:
-        return validated(request.data, who=name_of(request))
+        return run_validation(request.data, who=username_of(request))
 
 
-def validated(asked: Any, *, who: str) -> Response:
+def run_validation(asked: Any, *, who: str) -> Response:
     """Run the validation asked for and return its report; raise InvalidRequest."""
     body = ValidateAsked(data=asked)
     body.is_valid(raise_exception=True)
-    wanted = body.validated_data
+    options = body.validated_data
     try:
         report = validate(
             cache_host(),
             who=who,
-            sample=None if wanted["all"] else wanted["sample"],
-            repair=wanted["repair"],
-            families=[wanted["family"]] if "family" in wanted else None,
+            sample=None if options["all"] else options["sample"],
+            repair=options["repair"],
+            families=[options["family"]] if "family" in options else None,
         )
     except BadPattern as error:
         raise InvalidRequest(f"family: {error}") from error
@@ -240,13 +234,13 @@ def validated(asked: Any, *, who: str) -> Response:
     return answer(data, message)
 
 
-def name_of(request: Request) -> str:
-    """Return who asks; the scheduler has no name."""
+def username_of(request: Request) -> str:
+    """Return the username of whoever asks, empty for the scheduler."""
     return request.user.get_username()
 
 
-def stats_of(numbers: CacheReport) -> dict[str, Any]:
-    """Return the numbers in the contract's words."""
+def render_stats(numbers: CacheReport) -> dict[str, Any]:
+    """Return the numbers under the contract's names."""
     return {
         "enabled": numbers.enabled,
         "available": numbers.available,
@@ -257,7 +251,7 @@ def stats_of(numbers: CacheReport) -> dict[str, Any]:
         "estimatedHitRate": round(numbers.hit_rate or 0.0, 4),
         "hits": numbers.counts[Count.HITS],
         "misses": numbers.counts[Count.MISSES],
-        "byFamily": {family.name: counts_of(family) for family in numbers.families},
+        "byFamily": {family.name: render_counts(family) for family in numbers.families},
         "memoryBytes": numbers.payload_bytes,
         "rolloutPercentage": numbers.rollout_percentage,
         "refusedStores": dict(numbers.refused),
@@ -268,6 +262,6 @@ def stats_of(numbers: CacheReport) -> dict[str, Any]:
     }
 
 
-def counts_of(family: FamilyReport) -> dict[str, Any]:
+def render_counts(family: FamilyReport) -> dict[str, Any]:
     counts = {str(count): number for count, number in family.counts.items()}
     return counts | {"entries": family.entries, "bytes": family.payload_bytes}

@@ -13,31 +13,33 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from booking_api import composition
-from booking_api.api.authentication import CRON_AUTHENTICATION, CronOrStaff
+from booking_api.api.authentication import CRON_AUTHENTICATION
 from booking_api.api.context import context_of
 from booking_api.api.envelope import answer
-from booking_api.api.openapi import answers
-from booking_api.api.validation import checked
-from booking_api.api.views.cron import NotFromElsewhere
+from booking_api.api.openapi import response_schemas
+from booking_api.api.permissions import CronOrStaff, NotCrossSite
+from booking_api.api.serializers import RecordIdField
+from booking_api.api.validation import validate_fields
 from booking_api.desk.counts.recount import ExamCount, all_unanswered, search_upcoming_exam_ids
 from booking_api.rules.errors import TooManyExams
 from hubspot_sync.errors import Unavailable
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
 
-MOST_EXAMS = 100
-# A scheduler waits longer than a person: all upcoming exams at the background's share of the budget.
-PATIENCE_S = 240.0
-# The periodic call also has the credits reviewed that were written since the last one.
-REVIEWED = timedelta(minutes=30)
+MAX_EXAMS = 100
+# A scheduler waits longer than a person: all upcoming exams are counted at the background's share
+# of the budget.
+MAX_RECOUNT_S = 240.0
+# The periodic call also has the credits reviewed that were written since the call before.
+REVIEW_PERIOD = timedelta(minutes=30)
 
 
 class SyncAsked(serializers.Serializer[Any]):
     mock_exam_ids = serializers.ListField(
-        child=serializers.RegexField(r"\A[0-9]{1,20}\Z"),
+        child=RecordIdField(),
         required=False,
         allow_null=True,
-        help_text=f"At most {MOST_EXAMS}; all upcoming exams where it is not given.",
+        help_text=f"At most {MAX_EXAMS}; all upcoming exams where it is not given.",
     )
     dry_run = serializers.BooleanField(default=False)
 
@@ -94,31 +96,31 @@ class SyncCapacityView(APIView):
     """Counts now and answers with what was found and corrected."""
 
     authentication_classes = CRON_AUTHENTICATION
-    permission_classes = (CronOrStaff, NotFromElsewhere)
+    permission_classes = (CronOrStaff, NotCrossSite)
 
     @extend_schema(
         summary="Count the seats of upcoming exams and correct what is stored",
         parameters=[SyncAsked],
-        responses=answers("CapacityByCron", SyncFields(), 400, 401, 403, 503),
+        responses=response_schemas("CapacityByCron", SyncFields(), 400, 401, 403, 503),
     )
     def get(self, request: Request) -> Response:
-        return self._synced(request, request.query_params)
+        return self._recount(request, request.query_params)
 
     @extend_schema(
         summary="Count the seats of exams and correct what is stored",
         request=SyncAsked,
-        responses=answers("Capacity", SyncFields(), 400, 401, 403, 413, 415, 503),
+        responses=response_schemas("Capacity", SyncFields(), 400, 401, 403, 413, 415, 503),
     )
     def post(self, request: Request) -> Response:
-        return self._synced(request, request.data)
+        return self._recount(request, request.data)
 
-    def _synced(self, request: Request, sent: Any) -> Response:
-        values = checked(SyncAsked, sent)
+    def _recount(self, request: Request, sent: Any) -> Response:
+        values = validate_fields(SyncAsked, sent)
         ids = values.get("mock_exam_ids")
-        if ids is not None and len(ids) > MOST_EXAMS:
-            raise TooManyExams(f"mock_exam_ids: at most {MOST_EXAMS} at once.")
+        if ids is not None and len(ids) > MAX_EXAMS:
+            raise TooManyExams(f"mock_exam_ids: at most {MAX_EXAMS} at once.")
         context = CallContext(
-            deadline=Deadline.after(PATIENCE_S),
+            deadline=Deadline.after(MAX_RECOUNT_S),
             priority=Priority.BACKGROUND,
             meters=(context_of(request).meter,),
         )
@@ -127,61 +129,61 @@ class SyncCapacityView(APIView):
             types = [mock_type.value for mock_type in built.profile.mock_types]
             ids = search_upcoming_exam_ids(built.booking.desk_context, types, context)
             if not values["dry_run"]:
-                built.booking.review_credits(REVIEWED)
+                built.booking.review_credits(REVIEW_PERIOD)
         counts = built.booking.recount.recount(ids, context, dry_run=values["dry_run"])
         if all_unanswered(counts):
             raise Unavailable("HubSpot answered for none of the exams.")
-        data = as_json(counts, dry_run=values["dry_run"])
+        data = render_counts(counts, dry_run=values["dry_run"])
         return answer(data, f"{len(counts)} mock exams were counted.")
 
 
-def as_json(counts: Sequence[ExamCount], *, dry_run: bool) -> dict[str, Any]:
-    """Return counts in the contract's words."""
-    failed = [one for one in counts if one.error]
-    fine = [one for one in counts if not one.error]
-    updated = [one for one in fine if one.updated]
-    would = [one for one in fine if one.differs and not one.updated]
-    unchanged = [one for one in fine if not one.differs]
-    corrections = [abs(_difference(one)) for one in (*updated, *would)]
+def render_counts(counts: Sequence[ExamCount], *, dry_run: bool) -> dict[str, Any]:
+    """Return the counts under the contract's names."""
+    failed = [count for count in counts if count.error]
+    counted = [count for count in counts if not count.error]
+    updated = [count for count in counted if count.updated]
+    would_update = [count for count in counted if count.differs and not count.updated]
+    unchanged = [count for count in counted if not count.differs]
+    corrections = [abs(_count_difference(count)) for count in (*updated, *would_update)]
     return {
         "summary": {
             "processed": len(counts),
-            "successful": len(fine),
+            "successful": len(counted),
             "failed": len(failed),
             "updated": len(updated),
-            "wouldUpdate": len(would),
+            "wouldUpdate": len(would_update),
             "unchanged": len(unchanged),
             "totalCorrections": sum(corrections),
         },
         "mode": "dry_run" if dry_run else "live",
         "results": {
-            "updated": [_correction(one) for one in updated],
-            "wouldUpdate": [_correction(one) for one in would],
-            "unchanged": [{**_named(one), "count": one.actual} for one in unchanged],
-            "failed": [{"examId": one.exam_id, "error": one.error} for one in failed],
+            "updated": [_describe_correction(count) for count in updated],
+            "wouldUpdate": [_describe_correction(count) for count in would_update],
+            "unchanged": [{**_describe_exam(count), "count": count.actual} for count in unchanged],
+            "failed": [{"examId": count.exam_id, "error": count.error} for count in failed],
         },
     }
 
 
-def _difference(one: ExamCount) -> int:
-    return 0 if one.actual is None else one.actual - one.stored
+def _count_difference(count: ExamCount) -> int:
+    return 0 if count.actual is None else count.actual - count.stored
 
 
-def _named(one: ExamCount) -> Mapping[str, Any]:
-    exam = one.exam
+def _describe_exam(count: ExamCount) -> Mapping[str, Any]:
+    exam = count.exam
     return {
-        "examId": one.exam_id,
+        "examId": count.exam_id,
         "examDate": None if exam is None else exam.exam_date,
         "mockType": "" if exam is None else exam.mock_type,
     }
 
 
-def _correction(one: ExamCount) -> Mapping[str, Any]:
+def _describe_correction(count: ExamCount) -> Mapping[str, Any]:
     return {
-        **_named(one),
-        "previousCount": one.stored,
-        "actualCount": one.actual,
-        "difference": _difference(one),
-        "needsUpdate": one.differs,
-        "updated": one.updated,
+        **_describe_exam(count),
+        "previousCount": count.stored,
+        "actualCount": count.actual,
+        "difference": _count_difference(count),
+        "needsUpdate": count.differs,
+        "updated": count.updated,
     }

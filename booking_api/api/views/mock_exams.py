@@ -14,14 +14,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from booking_api import composition
-from booking_api.api.authentication import PairFields, StudentViewSet, pair_of
 from booking_api.api.envelope import answer
-from booking_api.api.openapi import answers
-from booking_api.api.validation import checked, checked_query
-from booking_api.queries.available_exams import available_exams
-from booking_api.queries.credit_check import credit_check
-from booking_api.rules.errors import InvalidRequest
-from hubspot_sync.portal.profile import MockType, PortalProfile
+from booking_api.api.openapi import response_schemas
+from booking_api.api.serializers import PairFields, pair_of
+from booking_api.api.validation import find_mock_type, validate_fields, validate_query
+from booking_api.api.views.student_view_set import StudentViewSet
+from booking_api.queries.available_exams import find_available_exams
+from booking_api.queries.credit_check import check_credits
 
 log = structlog.get_logger(__name__)
 
@@ -67,16 +66,7 @@ class CreditCheckFields(serializers.Serializer[Any]):
     error_message = serializers.CharField(required=False, help_text="Only where not eligible.")
 
 
-def known_mock_type(profile: PortalProfile, value: str) -> MockType:
-    """Return the portal's mock type; raise InvalidRequest naming those there are."""
-    mock_type = profile.mock_type(value)
-    if mock_type is None:
-        known = ", ".join(mock_type.value for mock_type in profile.mock_types)
-        raise InvalidRequest(f"mock_type: must be one of {known}.")
-    return mock_type
-
-
-def have_corrected(exam_ids: Collection[str]) -> None:
+def queue_corrections(exam_ids: Collection[str]) -> None:
     """Have stored counts corrected that a realtime count has shown to be wrong; the answer is right
     without, so a database that does not answer costs only the correction."""
     if not settings.CORRECT_COUNTS:
@@ -93,32 +83,34 @@ class MockExamViewSet(StudentViewSet):
     @extend_schema(
         summary="The exams of a type that can be booked, with their seats",
         parameters=[AvailableQuery],
-        responses=answers("AvailableExams", AvailableExamFields(many=True), 400, 429, 503),
+        responses=response_schemas("AvailableExams", AvailableExamFields(many=True), 400, 429, 503),
     )
     def available(self, request: Request) -> Response:
-        values = checked_query(AvailableQuery, request.query_params.dict())
-        portal = self.portal(request)
-        found = available_exams(
-            portal,
-            known_mock_type(portal.profile, values["mock_type"]),
+        values = validate_query(AvailableQuery, request.query_params.dict())
+        query = self.query_context(request)
+        found = find_available_exams(
+            query,
+            find_mock_type(query.profile, values["mock_type"]),
             include_full=values["include_capacity"],
             realtime=values["realtime"],
         )
-        have_corrected(found.to_correct)
+        queue_corrections(found.to_correct)
         listed = found.listed
         return answer(AvailableExamFields(listed, many=True).data, f"{len(listed)} mock exams.")
 
     @extend_schema(
         summary="What a student may spend on a mock type",
         request=CreditsAsked,
-        responses=answers("CreditCheck", CreditCheckFields(), 400, 404, 413, 415, 429, 503),
+        responses=response_schemas(
+            "CreditCheck", CreditCheckFields(), 400, 404, 413, 415, 429, 503
+        ),
     )
     def validate_credits(self, request: Request) -> Response:
-        values = checked(CreditsAsked, request.data)
+        values = validate_fields(CreditsAsked, request.data)
         pair = pair_of(values)
-        portal = self.portal(request, pair.email)
-        mock_type = known_mock_type(portal.profile, values["mock_type"])
-        found = credit_check(portal, pair, mock_type)
+        query = self.query_context(request, pair.email)
+        mock_type = find_mock_type(query.profile, values["mock_type"])
+        found = check_credits(query, pair, mock_type)
         data = CreditCheckFields(found).data
         if found.eligible:
             del data["error_message"]

@@ -75,7 +75,7 @@ class WebhookView(APIView):
     )
     def post(self, request: Request) -> Response:
         body: bytes = request.body
-        refuse_what_hubspot_did_not_sign(request, body)
+        check_signature(request, body)
         webhooks = composition.services().webhooks
         receipt = webhooks.receiving.receive(body)
         if receipt.waiting:
@@ -91,7 +91,7 @@ class WebhookView(APIView):
         )
 
 
-def refuse_what_hubspot_did_not_sign(request: Request, body: bytes) -> None:
+def check_signature(request: Request, body: bytes) -> None:
     """Raise InvalidSignature. While developing, without a secret, all is taken."""
     signed = SignedRequest(
         method=request.method or "",

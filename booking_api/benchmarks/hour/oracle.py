@@ -12,7 +12,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from booking_api.benchmarks.hour.world import Properties, World
+from booking_api.benchmarks.hour.portal_state import PortalState, Properties
 from booking_api.benchmarks.portal_data import EXAMS, MOCK_TYPES, Student
 
 LONDON = ZoneInfo("Europe/London")
@@ -23,12 +23,13 @@ CREDITS = tuple(f"credits_{mock_type}" for mock_type in MOCK_TYPES)
 class Oracle:
     """Answers as `data` of the envelope; of a page everything but the cursor's own text."""
 
-    world: World
+    state: PortalState
 
     def booking_list(
         self, student: Student, wanted: str, page: int, limit: int, now: datetime
     ) -> dict[str, Any]:
-        rows = [self._row(id_, each, now) for id_, each in self.world.bookings(student).items()]
+        bookings = self.state.bookings(student).items()
+        rows = [self._row(booking_id, booking, now) for booking_id, booking in bookings]
         rows = [row for row in rows if wanted == "all" or self._group(row) == wanted]
         rows.sort(key=lambda row: self._place(row["id"], backwards=wanted == "past"))
         first = (page - 1) * limit
@@ -42,17 +43,17 @@ class Oracle:
 
     def available(self, mock_type: str, *, realtime: bool, now: datetime) -> list[dict[str, Any]]:
         rows = [
-            self._seats(id_, exam, realtime=realtime)
-            for id_, exam in self.world.records[EXAMS].items()
-            if exam["mock_type"] == mock_type and exam["is_active"] == "true" and end(exam) > now
+            self._seats(exam_id, exam, realtime=realtime)
+            for exam_id, exam in self.state.records[EXAMS].items()
+            if exam["mock_type"] == mock_type and exam["is_active"] == "true" and end_of(exam) > now
         ]
         return sorted(
             rows, key=lambda row: (row["exam_date"], row["start_time"], row["mock_exam_id"])
         )
 
     def detail(self, student: Student, booking_id: str, now: datetime) -> dict[str, Any]:
-        properties = self.world.bookings(student)[booking_id]
-        contact = self.world.contact(student)
+        properties = self.state.bookings(student)[booking_id]
+        contact = self.state.contact(student)
         exam = self._row(booking_id, properties, now)["mock_exam"]
         return {
             "id": booking_id,
@@ -63,7 +64,7 @@ class Oracle:
         }
 
     def spendable(self, student: Student, mock_type: str) -> dict[str, Any]:
-        contact = self.world.contact(student)
+        contact = self.state.contact(student)
         left = self._credits(student)[f"credits_{mock_type}"]
         return {
             "available_credits": left,
@@ -73,8 +74,8 @@ class Oracle:
         }
 
     def _row(self, booking_id: str, booking: Properties, now: datetime) -> dict[str, Any]:
-        exam_id = self.world.exam_of[booking_id]
-        exam = self.world.records[EXAMS][exam_id]
+        exam_id = self.state.exam_of[booking_id]
+        exam = self.state.records[EXAMS][exam_id]
         return {
             "id": booking_id,
             "booking_id": booking["booking_id"],
@@ -99,8 +100,8 @@ class Oracle:
     def _status(self, booking_id: str, booking: Properties, now: datetime) -> str:
         if booking["is_active"] == "false":
             return "cancelled"
-        exam = self.world.records[EXAMS][self.world.exam_of[booking_id]]
-        return "completed" if end(exam) <= now else "scheduled"
+        exam = self.state.records[EXAMS][self.state.exam_of[booking_id]]
+        return "completed" if end_of(exam) <= now else "scheduled"
 
     def _group(self, row: Mapping[str, Any]) -> str:
         return {"cancelled": "cancelled", "completed": "past", "scheduled": "upcoming"}[
@@ -108,8 +109,8 @@ class Oracle:
         ]
 
     def _place(self, booking_id: str, *, backwards: bool) -> tuple[float, int]:
-        exam = self.world.records[EXAMS][self.world.exam_of[booking_id]]
-        begins = instant(exam, "start_time").timestamp()
+        exam = self.state.records[EXAMS][self.state.exam_of[booking_id]]
+        begins = instant_of(exam, "start_time").timestamp()
         return (-begins if backwards else begins), int(booking_id)
 
     def _seats(self, exam_id: str, exam: Properties, *, realtime: bool) -> dict[str, Any]:
@@ -126,26 +127,26 @@ class Oracle:
         }
 
     def _counted(self, exam_id: str) -> int:
-        bookings = self.world.records["2-50158943"]
+        bookings = self.state.records["2-50158943"]
         return sum(
             bookings[booking_id]["is_active"] == "true"
-            for booking_id, linked in self.world.exam_of.items()
+            for booking_id, linked in self.state.exam_of.items()
             if linked == exam_id and booking_id in bookings
         )
 
     def _credits(self, student: Student) -> dict[str, int]:
-        contact = self.world.contact(student)
+        contact = self.state.contact(student)
         return {name: int(contact[name] or 0) for name in CREDITS}
 
 
-def instant(exam: Properties, name: str) -> datetime:
+def instant_of(exam: Properties, name: str) -> datetime:
     day, clock = str(exam["exam_date"]), time.fromisoformat(str(exam[name]))
     return datetime.combine(datetime.fromisoformat(day), clock, tzinfo=LONDON).astimezone(UTC)
 
 
-def end(exam: Properties) -> datetime:
-    ends_at = instant(exam, "end_time")
-    return ends_at if ends_at > instant(exam, "start_time") else ends_at + timedelta(days=1)
+def end_of(exam: Properties) -> datetime:
+    ends_at = instant_of(exam, "end_time")
+    return ends_at if ends_at > instant_of(exam, "start_time") else ends_at + timedelta(days=1)
 
 
 def matches(answer: Any, right: Any) -> bool:

@@ -1,8 +1,7 @@
-"""What happens in an hour: who asks for what and when, and what a person edits in HubSpot meanwhile.
+"""What happens in an hour: who asks for what and when, and what a person edits in HubSpot.
 
-Students come by Zipf's law, again and again; a visit is some page views, each of them
-a few requests at once, so that requests are seconds apart.
-The same seed gives the same hour. Edits name what is edited; how is `hour_edits`' matter.
+Students come by Zipf's law, again and again, and ask for several things in a visit, some seconds
+apart. The same seed gives the same hour. Edits name what is edited; `portal_state.py` knows how.
 """
 
 from __future__ import annotations
@@ -17,11 +16,17 @@ T = TypeVar("T")
 
 HOUR_S = 3600.0
 MEAN_PAUSE_S = 3.0
-Asked = Literal["list", "available", "realtime", "detail", "credits"]
-Edited = Literal["credits", "name", "cancel", "book", "archive", "capacity", "move", "switch"]
+RequestKind = Literal["list", "available", "realtime", "detail", "credits"]
+EditKind = Literal["credits", "name", "cancel", "book", "archive", "capacity", "move", "switch"]
 
 # Weights: a frontend asks for the list whenever its page is shown.
-MIX: dict[Asked, int] = {"list": 40, "available": 20, "realtime": 15, "detail": 10, "credits": 15}
+MIX: dict[RequestKind, int] = {
+    "list": 40,
+    "available": 20,
+    "realtime": 15,
+    "detail": 10,
+    "credits": 15,
+}
 LISTS: dict[tuple[str, int, int], int] = {
     ("all", 1, 20): 80,
     ("upcoming", 1, 20): 12,
@@ -30,7 +35,7 @@ LISTS: dict[tuple[str, int, int], int] = {
     ("all", 1, 3): 2,
     ("all", 2, 3): 2,
 }
-EDITS: dict[Edited, int] = {
+EDITS: dict[EditKind, int] = {
     "credits": 25,
     "name": 5,
     "cancel": 15,
@@ -48,7 +53,7 @@ class Request:
 
     at_s: float
     student: int
-    asked: Asked
+    asked: RequestKind
     choice: float
 
 
@@ -59,7 +64,7 @@ class Edit:
     at_s: float
     student: int
     exam: int
-    edited: Edited
+    edited: EditKind
     choice: float
 
 
@@ -75,7 +80,7 @@ class Size:
     zipf: float = 1.2
 
 
-def plan(size: Size, chance: random.Random) -> list[Request | Edit]:
+def plan_hour(size: Size, chance: random.Random) -> list[Request | Edit]:
     """Return the hour in order of time."""
     requests = sorted(
         itertools.islice(_requests(size, chance), size.requests), key=lambda each: each.at_s
@@ -99,7 +104,9 @@ def _requests(size: Size, chance: random.Random) -> Iterator[Request]:
         at_s = chance.uniform(0, HOUR_S)
         for number in range(chance.randint(1, 2 * size.visit - 1)):
             # Whoever comes opens the list first.
-            asked: Asked = "list" if number == 0 and size.visit > 1 else _weighted(MIX, chance)
+            asked: RequestKind = (
+                "list" if number == 0 and size.visit > 1 else _weighted(MIX, chance)
+            )
             yield Request(at_s % HOUR_S, student, asked, chance.random())
             at_s += min(30.0, chance.expovariate(1 / MEAN_PAUSE_S))
 

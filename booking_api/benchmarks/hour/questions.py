@@ -12,7 +12,7 @@ from django.test import Client
 
 from booking_api.benchmarks.hour.oracle import Oracle
 from booking_api.benchmarks.hour.plan import LISTS, Request
-from booking_api.benchmarks.hour.world import World
+from booking_api.benchmarks.hour.portal_state import PortalState
 from booking_api.benchmarks.portal_data import MOCK_TYPES, Student
 
 
@@ -32,10 +32,10 @@ class Question:
         else:
             response = client.get(self.path, self.fields)
         data = json.loads(response.content).get("data")
-        return response.status_code, flattened(data)
+        return response.status_code, flatten_data(data)
 
 
-def flattened(data: Any) -> Any:
+def flatten_data(data: Any) -> Any:
     """Return pagination's, the booking's and the contact's fields beside the rest."""
     if not isinstance(data, dict):
         return data
@@ -43,12 +43,12 @@ def flattened(data: Any) -> Any:
     return data | {name: value for part in parts for name, value in part.items()}
 
 
-def question_of(request: Request, world: World, now: datetime) -> Question:
+def make_question(request: Request, state: PortalState, now: datetime) -> Question:
     """Return the call a request makes and its right answer at this moment."""
-    student, oracle = world.students[request.student], Oracle(world)
-    bookings = list(world.bookings(student))
+    student, oracle = state.students[request.student], Oracle(state)
+    bookings = list(state.bookings(student))
     if request.asked in {"available", "realtime"}:
-        mock_type, realtime = picked(request), request.asked == "realtime"
+        mock_type, realtime = pick_mock_type(request), request.asked == "realtime"
         return Question(
             path="/api/mock-exams/available",
             fields={"mock_type": mock_type, "realtime": str(realtime).lower()},
@@ -57,8 +57,8 @@ def question_of(request: Request, world: World, now: datetime) -> Question:
     if request.asked == "credits":
         return Question(
             path="/api/mock-exams/validate-credits",
-            fields={**student.pair, "mock_type": picked(request)},
-            right=oracle.spendable(student, picked(request)),
+            fields={**student.pair, "mock_type": pick_mock_type(request)},
+            right=oracle.spendable(student, pick_mock_type(request)),
             posted=True,
         )
     if request.asked == "detail" and len(bookings) > 0:
@@ -68,15 +68,17 @@ def question_of(request: Request, world: World, now: datetime) -> Question:
             fields=student.pair,
             right=oracle.detail(student, booking_id, now),
         )
-    return list_question(request, student, oracle, now)
+    return make_list_question(request, student, oracle, now)
 
 
-def picked(request: Request) -> str:
+def pick_mock_type(request: Request) -> str:
     return MOCK_TYPES[int(request.choice * len(MOCK_TYPES))]
 
 
-def list_question(request: Request, student: Student, oracle: Oracle, now: datetime) -> Question:
-    wanted, page, limit = list_picked(request.choice)
+def make_list_question(
+    request: Request, student: Student, oracle: Oracle, now: datetime
+) -> Question:
+    wanted, page, limit = pick_list(request.choice)
     return Question(
         path="/api/bookings/list",
         fields={**student.pair, "filter": wanted, "page": page, "limit": limit},
@@ -84,7 +86,7 @@ def list_question(request: Request, student: Student, oracle: Oracle, now: datet
     )
 
 
-def list_picked(choice: float) -> tuple[str, int, int]:
+def pick_list(choice: float) -> tuple[str, int, int]:
     left = choice * sum(LISTS.values())
     for page, weight in LISTS.items():
         left -= weight

@@ -1,8 +1,8 @@
 """An hour of requests and edits in a minute: how much the cache saves, and that it is never wrong.
 
 Every answer is held against the oracle's, at the moment it is given. Each edit is followed by the
-invalidation of its tags, as its webhook does it. The hour is then lived through once more without a
-cache, asking every so many requests only, for the number of calls it would have cost.
+invalidation of its tags, as its webhook does it. The hour is then replayed without a cache,
+asking every so many requests only, for the number of calls it would have cost.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from django.test import Client, override_settings
 from booking_api import composition
 from booking_api.benchmarks.clock import SteeredClock
 from booking_api.benchmarks.hour.oracle import matches
-from booking_api.benchmarks.hour.plan import Edit, Request, Size, plan
-from booking_api.benchmarks.hour.questions import question_of
-from booking_api.benchmarks.hour.world import World, open_world
+from booking_api.benchmarks.hour.plan import Edit, Request, Size, plan_hour
+from booking_api.benchmarks.hour.portal_state import PortalState, fill_portal
+from booking_api.benchmarks.hour.questions import make_question
 from booking_api.benchmarks.processes import TOKEN, Sandbox
 from cache_layer import CacheConfig, Cause, Count
 from hubspot_sync.config import HubSpotConfig
@@ -54,67 +54,67 @@ class HourResult:
 
 
 @dataclass(slots=True)
-class Walk:
+class Replay:
     """One way through the hour."""
 
-    world: World
+    state: PortalState
     clock: SteeredClock
     client: Client
     wrong: list[str] = field(default_factory=list)
 
     def edit(self, edit: Edit) -> None:
-        tags = self.world.edit(edit)
+        tags = self.state.edit(edit)
         composition.services().cached.cache.invalidation.by_tags(tags, cause=Cause.WEBHOOK)
 
     def ask(self, request: Request) -> None:
-        question = question_of(request, self.world, self.clock.now())
+        question = make_question(request, self.state, self.clock.now())
         status, data = question.ask(self.client)
         if status != 200 or not matches(data, question.right):
             self.wrong.append(f"{request} at {self.clock.now():%H:%M:%S}: {status}")
 
 
-def live_through(sandbox: Sandbox, *, size: Size, seed: int, every: int) -> HourResult:
+def replay_hour(sandbox: Sandbox, *, size: Size, seed: int, every: int) -> HourResult:
     """Return what the hour brought; without a cache only each `every`-th request is asked."""
-    with walking(sandbox, CacheConfig(), size, seed) as walk:
-        events = plan(size, random.Random(seed))
-        run(walk, events, every=1)
-        cached_calls, by_family = calls_made(), looked_up()
-    with walking(sandbox, CacheConfig(enabled=False), size, seed) as uncached:
-        run(uncached, events, every=every)
-        uncached_calls = calls_made() * every
+    with open_replay(sandbox, CacheConfig(), size, seed) as replay:
+        events = plan_hour(size, random.Random(seed))
+        replay_events(replay, events, every=1)
+        cached_calls, by_family = count_calls(), count_lookups()
+    with open_replay(sandbox, CacheConfig(enabled=False), size, seed) as uncached:
+        replay_events(uncached, events, every=every)
+        uncached_calls = count_calls() * every
     return HourResult(
         requests=sum(isinstance(event, Request) for event in events),
         edits=sum(isinstance(event, Edit) for event in events),
-        wrong=(*walk.wrong, *uncached.wrong),
-        hit_rates={name: rate_of(by_family, families) for name, families in GROUPS.items()},
+        wrong=(*replay.wrong, *uncached.wrong),
+        hit_rates={name: hit_rate(by_family, families) for name, families in GROUPS.items()},
         by_family=by_family,
         cached_calls=cached_calls,
         uncached_calls=uncached_calls,
     )
 
 
-def run(walk: Walk, events: list[Request | Edit], *, every: int) -> None:
+def replay_events(replay: Replay, events: list[Request | Edit], *, every: int) -> None:
     asked = 0
     for event in events:
-        walk.clock.go_to(event.at_s)
+        replay.clock.go_to(event.at_s)
         if isinstance(event, Edit):
-            walk.edit(event)
+            replay.edit(event)
             continue
         asked += 1
         if asked % every == 0:
-            walk.ask(event)
+            replay.ask(event)
 
 
 @contextmanager
-def walking(sandbox: Sandbox, cache: CacheConfig, size: Size, seed: int) -> Iterator[Walk]:
+def open_replay(sandbox: Sandbox, cache: CacheConfig, size: Size, seed: int) -> Iterator[Replay]:
     """Point this process's application at a sandbox filled anew, by a clock at the hour's start."""
     sandbox.control("POST", "reset", {"seed": "empty", "portal": "default"})
     limits = {"rate_limit": UNLIMITED, "search_rate": UNLIMITED, "daily_limit": UNLIMITED}
     sandbox.control("PATCH", "config", {"unkind": False, **limits})
     day = datetime.now(UTC).date()
     clock = SteeredClock(datetime.combine(day, STARTS))
-    world = open_world(sandbox, size, day, random.Random(seed))
-    composition.go_by(clock.clocks())
+    state = fill_portal(sandbox, size, day, random.Random(seed))
+    composition.use_clocks(clock.clocks())
     try:
         with override_settings(
             HUBSPOT=hubspot_config(sandbox.url),
@@ -124,9 +124,9 @@ def walking(sandbox: Sandbox, cache: CacheConfig, size: Size, seed: int) -> Iter
             REDIS_URL="",
             THROTTLE_RATES={"reads": None, "failed_pairs": None},
         ):
-            yield Walk(world, clock, Client())
+            yield Replay(state, clock, Client())
     finally:
-        composition.go_by(composition.REAL_TIME)
+        composition.use_clocks(composition.REAL_TIME)
 
 
 def hubspot_config(url: str) -> HubSpotConfig:
@@ -140,11 +140,11 @@ def hubspot_config(url: str) -> HubSpotConfig:
     )
 
 
-def calls_made() -> int:
+def count_calls() -> int:
     return sum(composition.services().client.ledger.snapshot().calls.values())
 
 
-def looked_up() -> dict[str, tuple[int, int]]:
+def count_lookups() -> dict[str, tuple[int, int]]:
     """Return hits and misses by family."""
     counted = composition.services().cached.cache.stats.snapshot()
     hits, misses = counted.by_family(Count.HITS), counted.by_family(Count.MISSES)
@@ -153,7 +153,7 @@ def looked_up() -> dict[str, tuple[int, int]]:
     }
 
 
-def rate_of(by_family: dict[str, tuple[int, int]], families: tuple[str, ...]) -> float:
+def hit_rate(by_family: dict[str, tuple[int, int]], families: tuple[str, ...]) -> float:
     hits = sum(by_family.get(name, (0, 0))[0] for name in families)
     misses = sum(by_family.get(name, (0, 0))[1] for name in families)
     return hits / (hits + misses) if hits + misses > 0 else 0.0

@@ -24,8 +24,8 @@ from booking_api.desk.groups.decision_inputs import read_decision_inputs
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
-from booking_api.rules.eligibility import seat_key
 from booking_api.rules.errors import BookingError, ContactNotFound, ExamNotFound, InvalidRequest
+from booking_api.rules.seats import seat_key
 from hubspot_sync.batching.batch import Created, CreateOutcome, NotCreated
 from hubspot_sync.errors import HubSpotError, NotFound, Refused
 from hubspot_sync.portal.records import Booking

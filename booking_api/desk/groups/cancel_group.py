@@ -25,10 +25,10 @@ from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.desk.journal.requests import CancelRequest
-from booking_api.rules.credits import credit_of_token
-from booking_api.rules.dates import is_over
+from booking_api.rules.booking_end import booking_ends_at, booking_status
+from booking_api.rules.credits import credit_to_restore
 from booking_api.rules.errors import BookingError, InvalidRequest
-from booking_api.rules.exams import booking_ends_at, exam_linked
+from booking_api.rules.linked_exam import first_linked_exam
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.wire.call_log import CallMeter
@@ -112,13 +112,13 @@ def _plan_cancel(
     exams = {
         exam_id: exam for exam_id in linked if (exam := inputs.exams.answered(exam_id)) is not None
     }
-    exam = exam_linked(linked, exams)
+    exam = first_linked_exam(linked, exams)
     now = desk_context.now()
-    over = is_over(booking_ends_at(booking, exam, desk_context.profile.time_zone), now)
-    if booking.state == "completed" or over:
+    ends_at = booking_ends_at(booking, exam, desk_context.profile.time_zone)
+    if booking_status(booking.state, ends_at, now) == "completed":
         raise InvalidRequest("This mock exam is over; its booking cannot be cancelled any more.")
     mock_type = booking.mock_type if exam is None else exam.mock_type
-    credit = credit_of_token(desk_context.profile, booking.token_used, mock_type)
+    credit = credit_to_restore(desk_context.profile, booking.token_used, mock_type)
     row.state = EntryState.WRITING
     row.contact_id, row.record_id = seen.contact.id, booking.id
     row.exam_id = "" if exam is None else exam.id

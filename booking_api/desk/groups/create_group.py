@@ -24,12 +24,11 @@ from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.desk.journal.requests import CreateRequest
-from booking_api.rules.credits import Charge, charge, spendable
+from booking_api.rules.credits import Charge, choose_charge, spendable_credits
 from booking_api.rules.eligibility import (
     booking_name,
     check_exam,
     check_no_duplicate,
-    seat_key,
 )
 from booking_api.rules.errors import (
     AccessDenied,
@@ -37,6 +36,7 @@ from booking_api.rules.errors import (
     ContactNotFound,
     InvalidRequest,
 )
+from booking_api.rules.seats import seat_key
 from booking_api.rules.students import is_theirs
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.profile import MockType
@@ -149,7 +149,7 @@ def _plan_create(
         exam_date=request.exam_date,
         of_this_exam=exam.bookings.keys(),
     )
-    cost = charge(seen.contact.credits, mock_type)
+    cost = choose_charge(seen.contact.credits, mock_type)
     number = exam.take_seat()
     new = _build_booking(row, request, cost, number, now)
     row.state = EntryState.WRITING
@@ -193,7 +193,7 @@ def _build_answer(
     cost: Charge,
 ) -> dict[str, Any]:
     """Return the contract's `data` of a 201; the record's id follows once there is one."""
-    before = spendable(seen.contact.credits, mock_type)
+    before = spendable_credits(seen.contact.credits, mock_type)
     return {
         "booking_id": new.booking_id,
         "booking_record_id": "",

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.journal import journal
-from booking_api.rules.eligibility import free_seat, seat_number
 from booking_api.rules.errors import ExamNotFound
+from booking_api.rules.seats import free_seat, seat_number
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.wire.call_context import CallContext

@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand
 from rich.console import Console
 from typing_extensions import override
 
-from booking_api.benchmarks import cache_sizes, three_systems, throughput, webhooks
+from booking_api.benchmarks import cache_sizes, system_comparison, throughput, webhooks
 from booking_api.benchmarks.hour import replay
 from booking_api.benchmarks.hour.plan import Size
 from booking_api.benchmarks.processes import running_sandbox
@@ -67,7 +67,7 @@ class Command(BaseCommand):
 
 
 def measure_systems(console: Console, figures: Figures, *, quick: bool) -> None:
-    figures.costs = three_systems.measure(quick=quick)
+    figures.costs = system_comparison.measure(quick=quick)
     print_costs(console, figures.costs)
 
 
@@ -79,10 +79,10 @@ def measure_throughput(console: Console, figures: Figures, *, quick: bool) -> No
 
 def measure_sizes(console: Console, figures: Figures, *, quick: bool) -> None:
     redis_url = os.environ.get("TEST_REDIS_URL") or "redis://127.0.0.1:6379/9"
-    figures.invalidating = cache_sizes.invalidation(
+    figures.invalidating = cache_sizes.measure_invalidation(
         redis_url=redis_url, rounds=30 if quick else 200
     )
-    figures.bound = cache_sizes.bound(keys=100_000 if quick else 1_000_000, allowed=10_000)
+    figures.bound = cache_sizes.measure_bound(keys=100_000 if quick else 1_000_000, allowed=10_000)
     print_sizes(console, figures)
 
 
@@ -98,5 +98,5 @@ def measure_hour(console: Console, figures: Figures, *, quick: bool) -> None:
     # A tenth of the requests finds little in the cache; a tenth of the check against no cache does.
     size, every = (Size(), 10) if quick else (Size(), 5)
     with running_sandbox() as sandbox:
-        figures.hour = replay.live_through(sandbox, size=size, seed=SEED, every=every)
+        figures.hour = replay.replay_hour(sandbox, size=size, seed=SEED, every=every)
     print_hour(console, figures, figures.hour)

@@ -28,8 +28,8 @@ from booking_api.composition import Services
 from booking_api.desk.journal.models import JournalEntry
 from booking_api.desk.manual_recovery import RecoveryReport, finish_by_hand
 from booking_api.management import running_server
-from booking_api.management.output import rendered
-from booking_api.ops.health import hubspot_answers
+from booking_api.management.output import render_table
+from booking_api.ops.health import probe_hubspot
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
 
@@ -57,7 +57,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with composition.command_services() as services:
             deadline = Deadline.after(options["wait"])
-            if not hubspot_answers(CallContext(deadline=deadline, priority=Priority.BACKGROUND)):
+            if not probe_hubspot(CallContext(deadline=deadline, priority=Priority.BACKGROUND)):
                 raise CommandError(
                     "HubSpot cannot be reached; nothing was tried.", returncode=EXIT_COULD_NOT_ASK
                 )
@@ -65,7 +65,9 @@ class Command(BaseCommand):
             pruned = services.booking.prune() if options["prune"] else None
             families = changed_families(report, services)
             told = (
-                "" if not families else running_server.told(options, settings.CRON_SECRET, families)
+                ""
+                if not families
+                else running_server.tell_server(options, settings.CRON_SECRET, families)
             )
         self._print(report, told, pruned, machine=options["json"])
         if not report.finished:
@@ -79,7 +81,7 @@ class Command(BaseCommand):
             self.stdout.write(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
             return
         if report.ended or report.unfinished:
-            self.stdout.write(rendered(table_of(report)))
+            self.stdout.write(render_table(table_of(report)))
         for sentence in summary_of(report):
             self.stdout.write(sentence)
         if told:

@@ -1,8 +1,9 @@
 """`make run`: the sandbox with demo data, the API and an administrator, until Ctrl-C.
 
-Everything it starts, it ends. The sandbox may be killed to see an outage; the demo goes on. A port that is taken is replaced by the next free one, and said so.
-Whatever the environment names as HubSpot, the demo talks to its own sandbox; and unless DATABASE_URL
-names a database, it has one of its own, which begins and ends with it.
+Everything it starts, it ends. The sandbox may be killed to see an outage; the demo goes on. A port
+that is taken is replaced by the next free one, and said so. Whatever the environment names as
+HubSpot, the demo talks to its own sandbox; and unless DATABASE_URL names a database, it has one of
+its own, which begins and ends with it.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from typing_extensions import override
 
-from booking_api.management.demo_banner import banner
-from booking_api.management.ports import LAST_PORT, port_number, why_not
+from booking_api.management.demo_banner import render_banner
+from booking_api.management.ports import MAX_PORT, find_bind_error, parse_port
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 60.0
+START_POLL_S = 0.1
 STOP_TIMEOUT_S = 35.0
-PORTS_TRIED = 50
+MAX_PORTS_TRIED = 50
 DEMO_USER = "admin"
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 - what the sandbox accepts; it guards invented data
 WEBHOOKS = "/api/webhooks/booking-sync"
@@ -47,15 +49,15 @@ class Command(BaseCommand):
 
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--port", type=port_number, default=8000)
-        parser.add_argument("--sandbox-port", type=port_number, default=8900)
+        parser.add_argument("--port", type=parse_port, default=8000)
+        parser.add_argument("--sandbox-port", type=parse_port, default=8900)
         parser.add_argument("--portal", default="default", choices=["default", "prepdoctors"])
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
         run_folder = Path(settings.BASE_DIR) / ".run"
         run_folder.mkdir(exist_ok=True)
-        stop = told_to_stop()
+        stop = stop_on_signals()
         children: list[subprocess.Popen[Any]] = []
         database: Path | None = None
         try:
@@ -63,30 +65,30 @@ class Command(BaseCommand):
                 # Two demos started together must not find the same port free.
                 with (run_folder / "starting.lock").open("w") as lock:
                     fcntl.flock(lock, fcntl.LOCK_EX)
-                    api_port = self._free_port(options["port"])
+                    api_port = self._find_free_port(options["port"])
                     api_url = f"http://{HOST}:{api_port}"
                     if settings.DATABASE_URL == "":
                         database = run_folder / f"demo-{api_port}.sqlite3"
-                        use_fresh(database)
+                        use_fresh_database(database)
                     call_command("migrate", verbosity=0)
-                    password = self._demo_administrator(run_folder / "admin-password")
+                    password = self._create_administrator(run_folder / "admin-password")
                     connection.close()
                     sandbox_url = self._start_sandbox(options, children, log, stop, api_url)
                     self._start_api(options, children, sandbox_url, stop, api_port)
                 if not stop.is_set():
                     login = None if password is None else f"user {DEMO_USER}, password {password}"
-                    self.stdout.write(banner(api_url, sandbox_url, login, options["portal"]))
+                    self.stdout.write(render_banner(api_url, sandbox_url, login, options["portal"]))
                     self.stdout.flush()
-                self._wait(children, stop)
+                self._watch(children, stop)
         finally:
-            end_all(children)
+            end_children(children)
             if database is not None:
-                remove(database)
+                remove_database(database)
             self.stdout.write("Everything that was started has ended.")
 
-    def _demo_administrator(self, password_file: Path) -> str | None:
-        """Return the demo administrator's password; None in a database that has administrators of
-        its own, such as one that DATABASE_URL names: those are left alone."""
+    def _create_administrator(self, password_file: Path) -> str | None:
+        """Make the demo administrator where there is none; return the password. None in a database
+        that has administrators of its own, as one of DATABASE_URL may: those are left alone."""
         if not password_file.exists():
             password_file.touch(mode=0o600)
             password_file.write_text(secrets.token_urlsafe(9), encoding="utf-8")
@@ -108,14 +110,14 @@ class Command(BaseCommand):
         stop: threading.Event,
         api_url: str,
     ) -> str:
-        port = self._free_port(options["sandbox_port"], taken=api_url)
+        port = self._find_free_port(options["sandbox_port"], taken=api_url)
         url = f"http://{HOST}:{port}"
         command = [
             *(sys.executable, "manage.py", "hubspot_sandbox"),
             *("--port", str(port), "--seed", "demo", "--portal", options["portal"]),
             *("--webhook-url", f"{api_url}{WEBHOOKS}", "--webhook-secret", DEMO_WEBHOOK_SECRET),
         ]
-        children.append(start(command, dict(os.environ), stdout=log))
+        children.append(start_child(command, dict(os.environ), stdout=log))
         self._wait_until_ready(f"{url}/_sandbox/health", children, stop)
         return url
 
@@ -137,34 +139,34 @@ class Command(BaseCommand):
             "PUBLIC_BASE_URL": "",
         }
         command = [sys.executable, "manage.py", "serve", "--host", HOST, "--port", str(port)]
-        children.append(start(command, environment))
+        children.append(start_child(command, environment))
         self._wait_until_ready(f"http://{HOST}:{port}/api/health", children, stop)
 
-    def _free_port(self, wanted: int, taken: str = "") -> int:
+    def _find_free_port(self, wanted: int, taken: str = "") -> int:
         """Return a port that is free; `taken` is an address that will be somebody's in a moment."""
-        last = min(wanted + PORTS_TRIED - 1, LAST_PORT)
-        for port in range(wanted, last + 1):
-            if why_not(HOST, port) is not None or taken.endswith(f":{port}"):
+        last_port = min(wanted + MAX_PORTS_TRIED - 1, MAX_PORT)
+        for port in range(wanted, last_port + 1):
+            if find_bind_error(HOST, port) is not None or taken.endswith(f":{port}"):
                 continue
             if port != wanted:
                 self.stdout.write(f"Port {wanted} is taken; using {port}.")
             return port
-        raise CommandError(f"No free port from {wanted} to {last}.")
+        raise CommandError(f"No free port from {wanted} to {last_port}.")
 
     def _wait_until_ready(
         self, url: str, children: list[subprocess.Popen[Any]], stop: threading.Event
     ) -> None:
-        tries = int(START_TIMEOUT_S / 0.1)
+        tries = int(START_TIMEOUT_S / START_POLL_S)
         for _ in range(tries):
-            if stop.wait(0.1):
+            if stop.wait(START_POLL_S):
                 return
             if children[-1].poll() is not None:
                 raise CommandError(f"{url} did not start; its output is above or in .run/.")
-            if answers(url):
+            if is_up(url):
                 return
         raise CommandError(f"{url} did not answer within {START_TIMEOUT_S:.0f} s.")
 
-    def _wait(self, children: list[subprocess.Popen[Any]], stop: threading.Event) -> None:
+    def _watch(self, children: list[subprocess.Popen[Any]], stop: threading.Event) -> None:
         sandbox_there = True
         while not stop.wait(0.5):
             sandbox, api = children
@@ -172,11 +174,11 @@ class Command(BaseCommand):
                 raise CommandError(f"The API ended by itself ({api.returncode}).")
             if sandbox_there and sandbox.poll() is not None:
                 sandbox_there = False
-                self.stdout.write(without_sandbox(sandbox))
+                self.stdout.write(describe_missing_sandbox(sandbox))
                 self.stdout.flush()
 
 
-def told_to_stop() -> threading.Event:
+def stop_on_signals() -> threading.Event:
     """Return an event that is set when a terminal or a service manager wants the end."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -184,21 +186,21 @@ def told_to_stop() -> threading.Event:
     return stop
 
 
-def use_fresh(database: Path) -> None:
+def use_fresh_database(database: Path) -> None:
     """Let this process and its children keep their data in a new file: the sandbox begins anew each
     time, and what a journal remembers of an earlier one would be untrue."""
-    remove(database)
+    remove_database(database)
     connection.close()
     connection.settings_dict["NAME"] = str(database)
     os.environ["DATABASE_URL"] = f"sqlite:///{database}"
 
 
-def remove(database: Path) -> None:
-    for end in ("", "-wal", "-shm"):
-        database.with_name(database.name + end).unlink(missing_ok=True)
+def remove_database(database: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
-def start(
+def start_child(
     command: list[str], environment: dict[str, str], stdout: IO[bytes] | None = None
 ) -> subprocess.Popen[bytes]:
     """Start a child that a terminal's Ctrl-C does not reach: it is ended here, in order."""
@@ -212,7 +214,7 @@ def start(
     )
 
 
-def answers(url: str) -> bool:
+def is_up(url: str) -> bool:
     """Return whether `url` answers 200 now."""
     try:
         with urlopen(url, timeout=2) as response:  # noqa: S310 - our own address
@@ -221,7 +223,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def end_all(children: list[subprocess.Popen[Any]]) -> None:
+def end_children(children: list[subprocess.Popen[Any]]) -> None:
     """End the children, the last started first, and wait until they have."""
     for child in reversed(children):
         if child.poll() is None:
@@ -234,7 +236,7 @@ def end_all(children: list[subprocess.Popen[Any]]) -> None:
             child.wait()
 
 
-def without_sandbox(sandbox: subprocess.Popen[Any]) -> str:
+def describe_missing_sandbox(sandbox: subprocess.Popen[Any]) -> str:
     """Return what to say when the sandbox has ended: an outage is there to be tried, too."""
     command = shlex.join(cast(list[str], sandbox.args))
     return (

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
-from booking_api.management.ports import port_number, why_not
+from booking_api.management.ports import find_bind_error, parse_port
 from booking_api.management.server import serve
 
 
@@ -19,14 +19,14 @@ class Command(BaseCommand):
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--port", type=port_number, default=8000)
+        parser.add_argument("--port", type=parse_port, default=8000)
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
         host, port = options["host"], options["port"]
         # granian would share the port with a server already there, and each of the two would keep a
         # cache of its own, out of reach of the other's invalidations.
-        reason = why_not(host, port)
+        reason = find_bind_error(host, port)
         if reason is not None:
             raise CommandError(f"Cannot serve on {host}:{port}: {reason}.")
         self.stdout.write(f"Serving on http://{host}:{port}")

@@ -14,7 +14,6 @@ Works beside a running server: corrections wait for the booking desk's lease lik
 
 from __future__ import annotations
 
-import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
@@ -29,11 +28,12 @@ from rich.table import Table
 from typing_extensions import override
 
 from booking_api import composition
-from booking_api.api.views.capacity import as_json
+from booking_api.api.serializers import is_record_id
+from booking_api.api.views.capacity import render_counts
 from booking_api.composition import Services
 from booking_api.desk.counts.recount import ExamCount, all_unanswered, search_upcoming_exam_ids
 from booking_api.management import running_server
-from booking_api.management.output import rendered
+from booking_api.management.output import render_table
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.wire.call_context import CallContext, Priority
@@ -44,11 +44,10 @@ DEADLINE_S = 3600.0
 EXAMS_PER_STEP = 500
 """Half of what one association read takes: a long run shows where it is, for one call more."""
 MAX_EXAMS_LISTED = 50
-RECORD_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
 def record_id(text: str) -> str:
-    if RECORD_ID.fullmatch(text) is None:
+    if not is_record_id(text):
         raise ArgumentTypeError(f"{text!r} is no HubSpot record id")
     return text
 
@@ -77,7 +76,7 @@ class Command(BaseCommand):
                     )
                 told = ""
                 if any(count.updated for count in counts):
-                    told = running_server.told(options, settings.CRON_SECRET, ["exams"])
+                    told = running_server.tell_server(options, settings.CRON_SECRET, ["exams"])
         except HubSpotError as error:
             sentence = f"HubSpot could not be asked: {error.message}"
             raise CommandError(sentence, returncode=EXIT_COULD_NOT_ASK) from error
@@ -86,13 +85,13 @@ class Command(BaseCommand):
             sys.exit(EXIT_SOME_UNKNOWN)
 
     def _print(self, counts: Sequence[ExamCount], told: str, options: dict[str, Any]) -> None:
-        data = as_json(counts, dry_run=options["dry_run"])
+        data = render_counts(counts, dry_run=options["dry_run"])
         if options["json"]:
             ok = data["summary"]["failed"] == 0
             report = orjson.dumps({"ok": ok, **data, "told": told}, option=orjson.OPT_INDENT_2)
             self.stdout.write(report.decode())
             return
-        self.stdout.write(rendered(table_of(counts)))
+        self.stdout.write(render_table(table_of(counts)))
         self.stdout.write(sentence_of(data["summary"], dry_run=options["dry_run"]))
         if told:
             self.stdout.write(told)

@@ -27,7 +27,7 @@ def published(api: Api) -> Any:
 
 
 def as_json_schema(node: Any) -> Any:
-    """Return an OpenAPI 3.0 schema in JSON Schema's words, with nothing allowed that is not named."""
+    """Return an OpenAPI 3.0 schema as JSON Schema that allows nothing it does not name."""
     if isinstance(node, list):
         return [as_json_schema(inner) for inner in node]
     if not isinstance(node, dict):

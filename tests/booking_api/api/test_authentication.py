@@ -14,8 +14,9 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
-from booking_api.api.authentication import CRON_AUTHENTICATION, CronOrStaff
+from booking_api.api.authentication import CRON_AUTHENTICATION
 from booking_api.api.context import META_KEY, RequestContext
+from booking_api.api.permissions import CronOrStaff
 from hubspot_sync.wire.deadlines import Deadline
 
 SECRET = "a-scheduler's-own-secret"

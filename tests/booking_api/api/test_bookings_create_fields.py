@@ -1,4 +1,4 @@
-"""`POST /api/bookings/create`: what may be sent, and that nothing is asked of HubSpot where it may not."""
+"""`POST /api/bookings/create`: what may be sent; for what may not, HubSpot is asked nothing."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from booking_api.ops.metrics import exposition
+from booking_api.ops.metrics import render_metrics
 from tests.api import Api
 from tests.builders import Portal
 
@@ -99,7 +99,7 @@ def test_requests_and_calls_are_counted_by_route_without_any_e_mail(
     alice = portal.student("alice")
     api.get("/api/bookings/list", **alice.pair)
 
-    text = exposition().decode()
+    text = render_metrics().decode()
 
     assert 'mocks_request_seconds_count{method="GET",route="api/bookings/list"' in text
     assert 'mocks_hubspot_call_seconds_count{object_type="0-1"' in text

@@ -102,7 +102,7 @@ def test_an_unexpected_exception_is_reported_and_leaks_nothing(
     def broken(*_: object) -> None:
         raise RuntimeError("the secret recipe")
 
-    monkeypatch.setattr(student_bookings, "entries_of", broken)
+    monkeypatch.setattr(student_bookings, "read_entries", broken)
     signalled: list[object] = []
 
     def note(**arguments: object) -> None:

@@ -1,4 +1,4 @@
-"""Every page, filter, size and cursor, over random data: the same answer with the cache and without."""
+"""Every page, filter, size and cursor, over random data: the same with the cache and without."""
 
 from __future__ import annotations
 

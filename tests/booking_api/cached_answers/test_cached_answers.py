@@ -1,4 +1,4 @@
-"""Answers from the cache: free, right at the very next read after an invalidation, and nobody else's.
+"""Answers from the cache: free, right at the next read after an invalidation, nobody else's.
 
 Invalidations are those a webhook will send: the tags of what was edited, nothing more.
 """

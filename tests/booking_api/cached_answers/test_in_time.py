@@ -1,4 +1,4 @@
-"""Cached answers as time passes: pages that change by themselves, and nothing older than it may be."""
+"""Cached answers as time passes: pages that change by themselves, nothing older than allowed."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Steered:
 
 @contextmanager
 def going_by(clocks: Clocks) -> Iterator[None]:
-    composition.go_by(clocks)
+    composition.use_clocks(clocks)
     try:
         yield
     finally:
-        composition.go_by(composition.REAL_TIME)
+        composition.use_clocks(composition.REAL_TIME)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The keys of the design's table: all of them are in use, each with its time to live, and no others."""
+"""The keys of the design's table: all are in use, each with its time to live, and no others."""
 
 from __future__ import annotations
 

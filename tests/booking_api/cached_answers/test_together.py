@@ -1,4 +1,4 @@
-"""Many readers of what is not cached yet: one load for all of them, and nobody waits for others'."""
+"""Many readers of what is not cached yet: one load for all, and nobody waits for others'."""
 
 from __future__ import annotations
 

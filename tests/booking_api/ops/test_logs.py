@@ -11,7 +11,7 @@ import stamina
 import structlog
 from django.conf import settings
 
-from booking_api.ops.logs import configure, masked
+from booking_api.ops.logs import configure, mask_secrets
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def json_lines() -> Iterator[None]:
     ],
 )
 def test_e_mails_and_tokens_are_masked_wherever_they_stand(line: str, expected: str) -> None:
-    assert masked(line) == expected
+    assert mask_secrets(line) == expected
 
 
 def test_a_line_is_json_and_carries_the_requests_id(

@@ -16,7 +16,7 @@ import django; django.setup()
 from booking_api.ops import metrics
 metrics.observe_request(method="GET", route="api/health", status=200, took_s=0.1)
 """
-SHOW = f"{OBSERVE}\nprint(metrics.exposition().decode())"
+SHOW = f"{OBSERVE}\nprint(metrics.render_metrics().decode())"
 COUNT = 'mocks_request_seconds_count{method="GET",route="api/health",status="200"}'
 
 

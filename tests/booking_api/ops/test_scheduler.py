@@ -16,7 +16,7 @@ from booking_api import composition
 from booking_api.desk.journal.lease import LeaseKeeper
 from booking_api.desk.journal.models import Lease
 from booking_api.ops import lifecycle
-from booking_api.ops.scheduler import Job, Scheduler, Times, Work, periodic_jobs
+from booking_api.ops.scheduler import Job, JobTimes, Scheduler, Work, periodic_jobs
 from cache_layer.models import ValidationRun
 from hubspot_sync.inbox.models import WebhookEvent
 from tests.api import Api
@@ -24,7 +24,7 @@ from tests.builders import Portal
 from tests.desk import stored_total
 
 LEASE = timedelta(minutes=5)
-TIMES = Times(
+TIMES = JobTimes(
     recount_every_s=600,
     validate_every_s=3_600,
     keep_webhooks=timedelta(days=7),
@@ -59,7 +59,7 @@ class Hours:
         for _ in range(seconds // 5):
             self.now_s += 5
             for scheduler in schedulers:
-                scheduler.look()
+                scheduler.run_due_jobs()
         return list(self.done)
 
 
@@ -87,7 +87,7 @@ def test_when_the_one_ends_another_goes_on_at_once(hours: Hours) -> None:
     first, second = (hours.scheduler(hours.job("recount", 600)) for _ in range(2))
     hours.pass_by(60, first, second)
 
-    first.give_back()
+    first.release_lease()
 
     assert hours.pass_by(5, second) == ["recount"]
     assert hours.pass_by(600, second) == ["recount"]
@@ -145,7 +145,7 @@ def test_a_database_that_is_away_is_for_whoever_looks_to_bear(
     with monkeypatch.context() as patched:
         patched.setattr(LeaseKeeper, "acquire", away)
         with pytest.raises(OperationalError):
-            scheduler.look()
+            scheduler.run_due_jobs()
 
     assert hours.pass_by(60, scheduler) == ["recount"]
 
@@ -196,7 +196,7 @@ def test_old_events_are_removed(api: Api) -> None:
 
 
 def test_the_settings_say_when() -> None:
-    assert lifecycle.times() == TIMES
+    assert lifecycle.job_times() == TIMES
 
 
 @pytest.fixture(autouse=True)

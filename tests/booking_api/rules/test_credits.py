@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from booking_api.rules.credits import spendable
+from booking_api.rules.credits import spendable_credits
 from hubspot_sync.portal.profile import load_profile
 
 PORTAL = load_profile("prepdoctors")
@@ -12,7 +12,7 @@ LEFT = {"sj_credits": 2, "cs_credits": -1, "sjmini_credits": 0, "shared_mock_cre
 def available(mock_type: str) -> tuple[int, int, int]:
     kind = PORTAL.mock_type(mock_type)
     assert kind is not None
-    credits_ = spendable(LEFT, kind)
+    credits_ = spendable_credits(LEFT, kind)
     return credits_.specific, credits_.shared, credits_.available
 
 
@@ -32,4 +32,4 @@ def test_a_credit_never_set_is_none() -> None:
     kind = load_profile("default").mock_type("osce")
     assert kind is not None
 
-    assert spendable({}, kind).available == 0
+    assert spendable_credits({}, kind).available == 0

@@ -1,4 +1,4 @@
-"""The words for a booking's and an exam's state."""
+"""When a booking is over, and what it is called."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from booking_api.rules.dates import end_of_day
-from booking_api.rules.status import available_slots, booking_status, exam_status
+from booking_api.rules.booking_end import booking_status, end_of_day
 from hubspot_sync.portal.profile import BookingState
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
@@ -29,18 +28,6 @@ def test_a_booking_is_what_its_state_and_its_exams_end_say(
     state: BookingState, ends_at: datetime | None, expected: str
 ) -> None:
     assert booking_status(state, ends_at, NOW) == expected
-
-
-@pytest.mark.parametrize(
-    ("total_bookings", "expected"),
-    [(0, "available"), (16, "available"), (17, "limited"), (19, "limited"), (20, "full")],
-)
-def test_an_exam_is_limited_with_three_seats_left(total_bookings: int, expected: str) -> None:
-    assert exam_status(available_slots(20, total_bookings)) == expected
-
-
-def test_an_exam_oversold_by_hand_has_no_seat_and_not_fewer() -> None:
-    assert available_slots(20, 23) == 0
 
 
 def test_a_day_ends_where_the_portal_is() -> None:

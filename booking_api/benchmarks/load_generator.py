@@ -17,7 +17,7 @@ from dataclasses import dataclass
 END_OF_HEAD = b"\r\n\r\n"
 LENGTH = b"content-length:"
 READ_SIZE = 65536
-PATIENCE_S = 30.0
+MAX_SILENCE_S = 30.0
 
 
 @dataclass(slots=True)
@@ -35,20 +35,22 @@ class Exchange:
         return len(body) >= int(length)
 
 
-def run(host: str, port: int, path: str, connections: int, requests: int) -> tuple[float, int]:
+def send_requests(
+    host: str, port: int, path: str, connections: int, requests: int
+) -> tuple[float, int]:
     """Send the requests; return the seconds they took and how many were not answered with 200.
     Raises ConnectionError where the server hangs up or falls silent."""
     request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: */*\r\n\r\n".encode()
     failures = 0
     with selectors.DefaultSelector() as selector:
-        exchanges = [Exchange(connected(host, port)) for _ in range(connections)]
+        exchanges = [Exchange(open_connection(host, port)) for _ in range(connections)]
         started_s = time.perf_counter()
         for exchange in exchanges:
             selector.register(exchange.connection, selectors.EVENT_READ, exchange)
             exchange.connection.sendall(request)
         sent, answered = connections, 0
         while answered < requests:
-            ready = selector.select(PATIENCE_S)
+            ready = selector.select(MAX_SILENCE_S)
             if not ready:
                 raise ConnectionError("The server fell silent.")
             for key, _ in ready:
@@ -71,8 +73,8 @@ def run(host: str, port: int, path: str, connections: int, requests: int) -> tup
     return took_s, failures
 
 
-def connected(host: str, port: int) -> socket.socket:
-    connection = socket.create_connection((host, port), timeout=PATIENCE_S)
+def open_connection(host: str, port: int) -> socket.socket:
+    connection = socket.create_connection((host, port), timeout=MAX_SILENCE_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 
@@ -81,7 +83,7 @@ def main() -> None:
     host, port = sys.argv[1], int(sys.argv[2])
     for line in sys.stdin:
         path, connections, requests = line.split()
-        took_s, failures = run(host, port, path, int(connections), int(requests))
+        took_s, failures = send_requests(host, port, path, int(connections), int(requests))
         sys.stdout.write(json.dumps({"took_s": took_s, "failures": failures}) + "\n")
         sys.stdout.flush()
 

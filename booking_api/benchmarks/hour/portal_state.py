@@ -1,7 +1,7 @@
 """The portal during the hour: what is in the sandbox, how a person edits it, what that invalidates.
 
-`World` holds every record as the sandbox gave it back after the last edit, so that the right answer
-can be worked out at any moment without asking the code that is measured.
+`PortalState` holds every record as the sandbox gave it back after the last edit, so that the right
+answer can be worked out at any moment without asking the code that is measured.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from booking_api.benchmarks.hour.plan import Edit, Edited, Size
+from booking_api.benchmarks.hour.plan import Edit, EditKind, Size
 from booking_api.benchmarks.portal_data import (
     BOOKINGS,
     CONTACTS,
@@ -33,13 +33,13 @@ from hubspot_sync.reading.cache_families import (
 Properties = Mapping[str, str | None]
 Tags = frozenset[str]
 EVERY_LIST = frozenset(exams_of_type_tag(mock_type) for mock_type in MOCK_TYPES)
-MOST_BOOKINGS = 2
+MAX_BOOKINGS = 2
 # Exams of the hour's own day: each half of them ends while the hour runs.
 TODAY_ENDS = ("10:20", "10:40", "13:00")
 
 
 @dataclass(slots=True)
-class World:
+class PortalState:
     """`exam_of` and `bookings_of` are the associations; archived records are absent."""
 
     sandbox: Sandbox
@@ -58,7 +58,8 @@ class World:
 
     def bookings(self, student: Student) -> dict[str, Properties]:
         there = self.records[BOOKINGS]
-        return {id_: there[id_] for id_ in self.bookings_of[student.id] if id_ in there}
+        booking_ids = self.bookings_of[student.id]
+        return {booking_id: there[booking_id] for booking_id in booking_ids if booking_id in there}
 
     def exam(self, booking_id: str) -> Properties | None:
         return self.records[EXAMS].get(self.exam_of.get(booking_id, ""))
@@ -81,56 +82,56 @@ class World:
         return there[int(edit.choice * len(there))] if there else None
 
 
-def open_world(sandbox: Sandbox, size: Size, day: date, chance: random.Random) -> World:
+def fill_portal(sandbox: Sandbox, size: Size, day: date, chance: random.Random) -> PortalState:
     """Fill the sandbox with students, exams and bookings; `day` is the hour's own."""
     data = PortalData(sandbox, today=day)
-    students = [data.student(credits_left=chance.randint(0, 9)) for _ in range(size.students)]
+    students = [data.add_student(credits_left=chance.randint(0, 9)) for _ in range(size.students)]
     exams: list[tuple[str, str]] = []
     for number in range(size.exams):
         mock_type = MOCK_TYPES[number % len(MOCK_TYPES)]
         in_days = chance.randint(-3, 20) if number % 8 else 0
         end_time = chance.choice(TODAY_ENDS)
         exams.append(
-            (data.exam(in_days=in_days, mock_type=mock_type, end_time=end_time), mock_type)
+            (data.add_exam(in_days=in_days, mock_type=mock_type, end_time=end_time), mock_type)
         )
     chance.shuffle(exams)
     bookings_of: dict[str, list[str]] = {student.id: [] for student in students}
     exam_of: dict[str, str] = {}
     for student in students:
-        for exam_id, mock_type in chance.sample(exams, chance.randint(1, MOST_BOOKINGS)):
-            booking_id = data.booking(student, exam_id, mock_type=mock_type)
+        for exam_id, mock_type in chance.sample(exams, chance.randint(1, MAX_BOOKINGS)):
+            booking_id = data.add_booking(student, exam_id, mock_type=mock_type)
             bookings_of[student.id].append(booking_id)
             exam_of[booking_id] = exam_id
     data.write()
-    world = World(sandbox, students, [exam_id for exam_id, _ in exams], bookings_of, exam_of)
-    world.read_all()
-    return world
+    state = PortalState(sandbox, students, [exam_id for exam_id, _ in exams], bookings_of, exam_of)
+    state.read_all()
+    return state
 
 
-def edit_credits(world: World, edit: Edit) -> Tags:
-    student = world.students[edit.student]
+def edit_credits(state: PortalState, edit: Edit) -> Tags:
+    student = state.students[edit.student]
     mock_type = MOCK_TYPES[int(edit.choice * len(MOCK_TYPES))]
-    world.change(CONTACTS, student.id, **{f"credits_{mock_type}": str(int(edit.choice * 100))})
+    state.change(CONTACTS, student.id, **{f"credits_{mock_type}": str(int(edit.choice * 100))})
     return frozenset({contact_tag(student.id)})
 
 
-def edit_name(world: World, edit: Edit) -> Tags:
-    student = world.students[edit.student]
-    world.change(CONTACTS, student.id, firstname=f"Renamed {edit.at_s:.0f}")
+def edit_name(state: PortalState, edit: Edit) -> Tags:
+    student = state.students[edit.student]
+    state.change(CONTACTS, student.id, firstname=f"Renamed {edit.at_s:.0f}")
     return frozenset({contact_tag(student.id)})
 
 
-def cancel(world: World, edit: Edit) -> Tags:
-    booking_id = world.some_booking(edit)
+def cancel_booking(state: PortalState, edit: Edit) -> Tags:
+    booking_id = state.some_booking(edit)
     if booking_id is None:
-        return edit_name(world, edit)
-    world.change(BOOKINGS, booking_id, is_active="false", booking_status="cancelled")
+        return edit_name(state, edit)
+    state.change(BOOKINGS, booking_id, is_active="false", booking_status="cancelled")
     return frozenset({booking_tag(booking_id)})
 
 
-def book(world: World, edit: Edit) -> Tags:
+def create_booking(state: PortalState, edit: Edit) -> Tags:
     """A creation event and two of associations: the collections at both ends change."""
-    student, exam_id = world.students[edit.student], world.exams[edit.exam]
+    student, exam_id = state.students[edit.student], state.exams[edit.exam]
     properties = {
         "booking_id": f"new-{student.student_id}-{edit.at_s:.3f}",
         "name": "Student",
@@ -141,59 +142,59 @@ def book(world: World, edit: Edit) -> Tags:
         "mock_exam_id": exam_id,
     }
     links = [{"to_type": CONTACTS, "to_id": student.id}, {"to_type": EXAMS, "to_id": exam_id}]
-    made = world.sandbox.control(
+    made = state.sandbox.control(
         "POST", f"records/{BOOKINGS}", {"properties": properties, "associations": links}
     )
     booking_id = str(made["id"])
     path = f"records/{BOOKINGS}/{booking_id}"
-    world.records[BOOKINGS][booking_id] = world.sandbox.control("GET", path)["properties"]
-    world.bookings_of[student.id].append(booking_id)
-    world.exam_of[booking_id] = exam_id
+    state.records[BOOKINGS][booking_id] = state.sandbox.control("GET", path)["properties"]
+    state.bookings_of[student.id].append(booking_id)
+    state.exam_of[booking_id] = exam_id
     return frozenset(
         {booking_tag(booking_id), contact_bookings_tag(student.id), exam_bookings_tag(exam_id)}
     )
 
 
-def archive(world: World, edit: Edit) -> Tags:
+def archive_booking(state: PortalState, edit: Edit) -> Tags:
     """A deletion event names nothing but the dead."""
-    booking_id = world.some_booking(edit)
+    booking_id = state.some_booking(edit)
     if booking_id is None:
-        return edit_name(world, edit)
-    world.sandbox.control("DELETE", f"records/{BOOKINGS}/{booking_id}")
-    del world.records[BOOKINGS][booking_id]
+        return edit_name(state, edit)
+    state.sandbox.control("DELETE", f"records/{BOOKINGS}/{booking_id}")
+    del state.records[BOOKINGS][booking_id]
     return frozenset({booking_tag(booking_id)})
 
 
-def edit_capacity(world: World, edit: Edit) -> Tags:
-    exam_id = world.exams[edit.exam]
+def edit_capacity(state: PortalState, edit: Edit) -> Tags:
+    exam_id = state.exams[edit.exam]
     seats = {"capacity": str(int(edit.choice * 30)), "total_bookings": str(int(edit.choice * 20))}
-    world.change(EXAMS, exam_id, **seats)
+    state.change(EXAMS, exam_id, **seats)
     return frozenset({exam_tag(exam_id)})
 
 
-def move(world: World, edit: Edit) -> Tags:
+def move_exam(state: PortalState, edit: Edit) -> Tags:
     """Another date may put the exam on a list that does not show it yet."""
-    exam_id = world.exams[edit.exam]
-    day = date.fromisoformat(str(world.records[EXAMS][exam_id]["exam_date"]))
+    exam_id = state.exams[edit.exam]
+    day = date.fromisoformat(str(state.records[EXAMS][exam_id]["exam_date"]))
     later = day + timedelta(days=1 + int(edit.choice * 5))
-    world.change(EXAMS, exam_id, exam_date=later.isoformat())
+    state.change(EXAMS, exam_id, exam_date=later.isoformat())
     return frozenset({exam_tag(exam_id)}) | EVERY_LIST
 
 
-def switch(world: World, edit: Edit) -> Tags:
-    exam_id = world.exams[edit.exam]
-    was = world.records[EXAMS][exam_id]["is_active"]
-    world.change(EXAMS, exam_id, is_active="false" if was == "true" else "true")
+def switch_exam(state: PortalState, edit: Edit) -> Tags:
+    exam_id = state.exams[edit.exam]
+    was = state.records[EXAMS][exam_id]["is_active"]
+    state.change(EXAMS, exam_id, is_active="false" if was == "true" else "true")
     return frozenset({exam_tag(exam_id)}) | EVERY_LIST
 
 
-EDITORS: Mapping[Edited, Callable[[World, Edit], Tags]] = {
+EDITORS: Mapping[EditKind, Callable[[PortalState, Edit], Tags]] = {
     "credits": edit_credits,
     "name": edit_name,
-    "cancel": cancel,
-    "book": book,
-    "archive": archive,
+    "cancel": cancel_booking,
+    "book": create_booking,
+    "archive": archive_booking,
     "capacity": edit_capacity,
-    "move": move,
-    "switch": switch,
+    "move": move_exam,
+    "switch": switch_exam,
 }

@@ -1,4 +1,4 @@
-"""What every query needs to ask the portal with."""
+"""What every query is given to find its answer with."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from hubspot_sync.wire.fan_out import FanOut
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Portal:
-    """The portal as one request sees it: `now` and `context` are that request's."""
+class QueryContext:
+    """One request's view of the portal.
+
+    `reads` go through the cache or past it; `now` is the instant it is answered for, and `call`
+    what its calls to HubSpot are bound by: its deadline, its priority, its meters.
+    """
 
     profile: PortalProfile
     reads: FamilyReads
     fan_out: FanOut
     now: datetime
-    context: CallContext
+    call: CallContext

@@ -1,9 +1,9 @@
 """The old system's calls, as it made them: one record at a time, one after the other.
 
 An honest copy of its sequence through the same HTTP client, limiter and sandbox, so that what
-differs is how many calls there are and that each waits for the one before. A record got by its id is
-a batch of one here: the same call in number and in time. What the old system did with the answers
-takes no time and is left out.
+differs is how many calls there are and that each waits for the one before. A record got by its id
+is a batch of one here: the same call in number and in time. What the old system did with the
+answers takes no time and is left out.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ PROPERTIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Naive:
-    """Each method raises what the first call that failed raises."""
+class OldSystem:
+    """The reads of the old system; each method raises what the first call that failed raises."""
 
     transport: Transport
     context: CallContext
@@ -65,7 +65,7 @@ class Naive:
 
     def _read(self, object_type: str, record_ids: Sequence[str]) -> Sequence[JsonObject]:
         body = {
-            "inputs": [{"id": id_} for id_ in record_ids],
+            "inputs": [{"id": record_id} for record_id in record_ids],
             "properties": PROPERTIES[object_type],
         }
         request = Request(operation=Operation.BATCH_READ, object_type=object_type, body=body)

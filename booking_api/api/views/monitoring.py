@@ -1,4 +1,4 @@
-"""For those who run this: health, readiness, metrics, the schema and its page."""
+"""What monitors ask: health, readiness, metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, inline_serializer
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from prometheus_client import CONTENT_TYPE_LATEST
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -17,8 +16,8 @@ from rest_framework.views import APIView
 from booking_api.api.context import context_of
 from booking_api.api.envelope import failure, success
 from booking_api.api.openapi import ErrorFields
-from booking_api.ops.health import readiness
-from booking_api.ops.metrics import exposition
+from booking_api.ops.health import check_readiness
+from booking_api.ops.metrics import render_metrics
 
 SERVICE = "mocks-booking-api"
 
@@ -37,13 +36,15 @@ class NotReadyFields(ErrorFields, ReadyFields):
     """Which part does not answer, flat, and the error beside it."""
 
 
-def flat_and_enveloped(data: dict[str, Any], message: str) -> dict[str, Any]:
+def envelop_and_keep_flat(data: dict[str, Any], message: str) -> dict[str, Any]:
     """Return `data` in the envelope and beside it: monitors read it flat, as they always have."""
     return data | success(data, message)
 
 
-def documented(name: str, data: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
-    """Return how `flat_and_enveloped` looks in the schema."""
+def flat_and_enveloped_schema(
+    name: str, data: type[serializers.Serializer[Any]]
+) -> serializers.Serializer[Any]:
+    """Return how `envelop_and_keep_flat` looks in the schema."""
     fields: dict[str, Any] = {
         **data().get_fields(),
         "success": serializers.BooleanField(),
@@ -57,11 +58,12 @@ class HealthView(APIView):
     """Whether this process answers; nothing else is asked."""
 
     @extend_schema(
-        summary="Is the process alive?", responses={200: documented("Health", HealthFields)}
+        summary="Is the process alive?",
+        responses={200: flat_and_enveloped_schema("Health", HealthFields)},
     )
     def get(self, _: Request) -> Response:
         data = {"status": "healthy", "timestamp": timezone.now(), "service": SERVICE}
-        return Response(flat_and_enveloped(data, "Healthy."))
+        return Response(envelop_and_keep_flat(data, "Healthy."))
 
 
 class ReadyView(APIView):
@@ -69,11 +71,11 @@ class ReadyView(APIView):
 
     @extend_schema(
         summary="Are database, cache and HubSpot there?",
-        responses={200: documented("Ready", ReadyFields), 503: NotReadyFields},
+        responses={200: flat_and_enveloped_schema("Ready", ReadyFields), 503: NotReadyFields},
     )
     def get(self, request: Request) -> Response:
         context = context_of(request)
-        parts = readiness(context.for_calls())
+        parts = check_readiness(context.call_context())
         checks = {"database": parts.database, "cache": parts.cache, "hubspot": parts.hubspot}
         data = {
             "status": "ready" if parts.ready else "not ready",
@@ -82,7 +84,7 @@ class ReadyView(APIView):
             "checks": {name: "ok" if there else "failed" for name, there in checks.items()},
         }
         if parts.ready:
-            return Response(flat_and_enveloped(data, "Ready."))
+            return Response(envelop_and_keep_flat(data, "Ready."))
         silent = ", ".join(name for name, there in checks.items() if not there)
         body = failure(
             code="NOT_READY" if parts.hubspot else "HUBSPOT_UNAVAILABLE",
@@ -92,15 +94,5 @@ class ReadyView(APIView):
         return Response(data | body, status=503)
 
 
-def metrics(_: HttpRequest) -> HttpResponse:
-    return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
-
-
-class SchemaView(SpectacularAPIView):
-    """The OpenAPI schema."""
-
-
-class DocsView(SpectacularSwaggerView):
-    """The schema as a page; all it loads is served from here."""
-
-    url_name = "schema"
+def answer_metrics(_: HttpRequest) -> HttpResponse:
+    return HttpResponse(render_metrics(), content_type=CONTENT_TYPE_LATEST)

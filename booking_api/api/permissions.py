@@ -1,0 +1,46 @@
+"""What those who are no students may do; students' requests are decided by their pair."""
+
+from __future__ import annotations
+
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.permissions import BasePermission, IsAdminUser
+from rest_framework.request import Request
+from rest_framework.views import APIView
+from typing_extensions import override
+
+from booking_api.api.authentication import CronAuthentication
+
+MAY_INVALIDATE = "cache.invalidate"
+
+
+class CronOrStaff(BasePermission):
+    """Whoever knows the cron secret, and staff."""
+
+    @override
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if isinstance(request.successful_authenticator, CronAuthentication):
+            return True
+        return IsAdminUser().has_permission(request, view)
+
+
+class NotCrossSite(BasePermission):
+    """Some GETs do something, and a GET has no CSRF token: a link on another site must not start
+    one with the session of whoever follows it. Browsers say where a request comes from."""
+
+    message = "With a session, this cannot be started from another site."
+
+    @override
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if not isinstance(request.successful_authenticator, SessionAuthentication):
+            return True
+        return request.headers.get("Sec-Fetch-Site", "none") in {"none", "same-origin"}
+
+
+class MayInvalidate(BasePermission):
+    """Holders of `cache.invalidate`, which every superuser is."""
+
+    message = f"This needs the permission {MAY_INVALIDATE}."
+
+    @override
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return request.user.has_perm(MAY_INVALIDATE)
