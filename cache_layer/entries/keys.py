@@ -158,14 +158,6 @@ class KeyPattern:
             return None
         return Key(text, MappingProxyType(arguments))
 
-    def matching(self, **known: str) -> FlushPattern:
-        """Return the flush pattern of every key with these arguments, the rest left open."""
-        unknown = dict.fromkeys(self.kinds.keys() - known.keys(), "*")
-        if not known.keys() <= self.kinds.keys():
-            raise BadPattern(f"{self.text} has no such field.")
-        parts = {name: _segment(self.kinds[name], value) for name, value in known.items()}
-        return FlushPattern(self._fill(parts | unknown))
-
     def overlaps(self, other: KeyPattern) -> bool:
         """Say whether some text could be a key of both patterns."""
         if len(self._segments) != len(other._segments):
@@ -174,10 +166,9 @@ class KeyPattern:
         return all(_may_be_equal(one, another) for one, another in pairs)
 
     def _join(self, arguments: Mapping[str, str]) -> str:
-        return self._fill({name: _segment(self.kinds[name], v) for name, v in arguments.items()})
-
-    def _fill(self, parts: Mapping[str, str]) -> str:
-        return self.text.format_map(parts)
+        return self.text.format_map(
+            {name: _segment(self.kinds[name], value) for name, value in arguments.items()}
+        )
 
     def _normal(self, arguments: Mapping[str, str]) -> dict[str, str]:
         return {
