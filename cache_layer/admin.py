@@ -20,7 +20,12 @@ from typing_extensions import override
 
 from cache_layer.entries.entries import MISS
 from cache_layer.errors import BackendUnavailable, BadPattern
-from cache_layer.models import CacheInvalidation, CachePage, ValidationRun
+from cache_layer.models import (
+    INVALIDATE_PERMISSION,
+    CacheInvalidation,
+    CachePage,
+    ValidationRun,
+)
 from cache_layer.operating import admin_page
 from cache_layer.operating.audit import validate
 from cache_layer.operating.forms import InvalidateForm, LookUpForm, ValidateForm
@@ -28,11 +33,10 @@ from cache_layer.operating.host import CacheHost, cache_host
 from cache_layer.operating.manual_invalidation import InvalidationRequest, preview, remove
 from cache_layer.operating.validation_report import as_json
 
-MAY_INVALIDATE = "cache.invalidate"
 SILENT = "The cache does not answer now. Requests are served from HubSpot; please try again."
 NOT_ALLOWED = (
     "You may not remove entries: that needs the permission “Can remove entries from the cache” "
-    f"({MAY_INVALIDATE}). An administrator can give it to you."
+    f"({INVALIDATE_PERMISSION}). An administrator can give it to you."
 )
 
 
@@ -153,7 +157,7 @@ class CachePageAdmin(ReadOnly):
         if request.method != "POST":
             return self._back()
         access = cache_host()
-        if not request.user.has_perm(MAY_INVALIDATE):
+        if not request.user.has_perm(INVALIDATE_PERMISSION):
             return self._page(request, access, status=403, refusal=NOT_ALLOWED)
         form = InvalidateForm(access, request.POST)
         if not form.is_valid():
@@ -204,7 +208,7 @@ class CachePageAdmin(ReadOnly):
         context = {
             **self._context(request, "Cache"),
             **admin_page.overview(access, timezone.now()),
-            "may_invalidate": request.user.has_perm(MAY_INVALIDATE),
+            "may_invalidate": request.user.has_perm(INVALIDATE_PERMISSION),
             "not_allowed": NOT_ALLOWED,
             "look_up_form": LookUpForm(),
             "validate_form": ValidateForm(),

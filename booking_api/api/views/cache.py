@@ -19,6 +19,7 @@ from booking_api.api.openapi import answers
 from booking_api.rules.errors import InvalidRequest
 from cache_layer.counters import Count
 from cache_layer.errors import BadPattern
+from cache_layer.models import INVALIDATE_PERMISSION
 from cache_layer.operating.audit import validate
 from cache_layer.operating.host import cache_host
 from cache_layer.operating.manual_invalidation import (
@@ -33,7 +34,6 @@ from cache_layer.operating.report import CacheReport, FamilyReport, report_of
 from cache_layer.operating.validation import DEFAULT_SAMPLE
 from cache_layer.operating.validation_report import as_json
 
-MAY_INVALIDATE = "cache.invalidate"
 LARGEST_SAMPLE = 10_000
 # What a body names, and the scope it stands for.
 SCOPES = {
@@ -159,11 +159,11 @@ class ReportFields(ComparedFields):
 class MayInvalidate(BasePermission):
     """Holders of `cache.invalidate`, which every superuser is."""
 
-    message = f"This needs the permission {MAY_INVALIDATE}."
+    message = f"This needs the permission {INVALIDATE_PERMISSION}."
 
     @override
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return request.user.has_perm(MAY_INVALIDATE)
+        return request.user.has_perm(INVALIDATE_PERMISSION)
 
 
 class StaffView(APIView):
