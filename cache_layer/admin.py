@@ -31,7 +31,7 @@ from cache_layer.operating.audit import validate
 from cache_layer.operating.forms import InvalidateForm, LookUpForm, ValidateForm
 from cache_layer.operating.host import CacheHost, cache_host
 from cache_layer.operating.manual_invalidation import InvalidationRequest, preview, remove
-from cache_layer.operating.validation_report import as_json
+from cache_layer.operating.report import validation_as_json
 
 SILENT = "The cache does not answer now. Requests are served from HubSpot; please try again."
 NOT_ALLOWED = (
@@ -140,7 +140,7 @@ class CachePageAdmin(ReadOnly):
         extra: dict[str, Any] = {"validate_form": form}
         if form.is_valid():
             try:
-                extra["report"] = as_json(
+                extra["report"] = validation_as_json(
                     validate(
                         access,
                         who=request.user.get_username(),

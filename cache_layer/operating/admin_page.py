@@ -21,7 +21,7 @@ from cache_layer.operating.manual_invalidation import (
     InvalidationRequest,
 )
 from cache_layer.operating.redaction import masked, pretty
-from cache_layer.operating.report import CacheReport, FamilyReport, MinuteReport, report_of
+from cache_layer.operating.report import CacheReport, FamilyReport, MinuteReport, build_report
 
 LATEST = 12
 LATEST_RUNS = 15  # the families of one whole comparison, and some before it
@@ -78,7 +78,7 @@ class Found:
 
 def overview(access: CacheHost, now: datetime) -> dict[str, Any]:
     """Return what the page always shows."""
-    numbers = report_of(access.cache, now)
+    numbers = build_report(access.cache, now)
     return {
         "numbers": numbers,
         "state": state_of(numbers),

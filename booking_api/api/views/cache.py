@@ -30,9 +30,8 @@ from cache_layer.operating.manual_invalidation import (
     InvalidationRequest,
     remove,
 )
-from cache_layer.operating.report import CacheReport, FamilyReport, report_of
+from cache_layer.operating.report import CacheReport, FamilyReport, build_report, validation_as_json
 from cache_layer.operating.validation import DEFAULT_SAMPLE
-from cache_layer.operating.validation_report import as_json
 
 LARGEST_SAMPLE = 10_000
 # What a body names, and the scope it stands for.
@@ -178,7 +177,7 @@ class CacheStatsView(StaffView):
         summary="The cache in numbers", responses=answers("CacheStats", StatsFields(), 401, 403)
     )
     def get(self, _: Request) -> Response:
-        numbers = report_of(cache_host().cache, timezone.now())
+        numbers = build_report(cache_host().cache, timezone.now())
         return answer(stats_of(numbers), "The cache in numbers.")
 
 
@@ -233,7 +232,7 @@ def validated(asked: Any, *, who: str) -> Response:
         )
     except BadPattern as error:
         raise InvalidRequest(f"family: {error}") from error
-    data = as_json(report)
+    data = validation_as_json(report)
     message = f"{data['sampled']} entries compared, {data['drifted']} drifted."
     if not report.complete:
         message += f" HubSpot did not answer for {data['unknown']}."

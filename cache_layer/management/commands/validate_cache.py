@@ -40,9 +40,9 @@ from typing_extensions import override
 from cache_layer.errors import BackendUnavailable
 from cache_layer.operating.audit import validate
 from cache_layer.operating.host import CacheHost, SelfTestCheck, TruthUnavailable, cache_host
+from cache_layer.operating.report import join_validations, validation_as_json
 from cache_layer.operating.running_server import ServerUnavailable, validate_there
 from cache_layer.operating.validation import DEFAULT_SAMPLE
-from cache_layer.operating.validation_report import as_json, joined
 
 LOCAL_URL = "http://127.0.0.1:8000"
 DRIFTED, COULD_NOT_ASK = 1, 2
@@ -150,7 +150,7 @@ def _compared_here(
         repair=options["repair"],
         progress=told,
     )
-    return as_json(report)
+    return validation_as_json(report)
 
 
 def _compared_there(
@@ -167,7 +167,7 @@ def _compared_there(
         validate_there(options["url"], authorization, asked | {"family": name})
         for name in progress.track(names, description="families")
     ]
-    return joined(parts)
+    return join_validations(parts)
 
 
 def _table_of_families(report: dict[str, Any]) -> Table:

@@ -21,7 +21,7 @@ from cache_layer import (
     open_cache,
 )
 from cache_layer.operating.admin_page import bars, percent, reasons, what
-from cache_layer.operating.report import report_of
+from cache_layer.operating.report import build_report
 from tests.cache_layer.truth import Truth
 
 NOW = datetime(2026, 11, 23, 12, 30, 20, tzinfo=UTC)
@@ -37,7 +37,7 @@ def test_each_minute_of_the_last_hour_is_there_and_older_ones_are_not(truth: Tru
     stats.add(Count.MISSES, "page", 1)
     now = NOW
 
-    numbers = report_of(cache, NOW)
+    numbers = build_report(cache, NOW)
     cache.close()
 
     assert len(numbers.minutes) == 60
@@ -53,7 +53,7 @@ def test_what_is_held_is_counted_by_family(cache: Cache, truth: Truth) -> None:
     truth.exams["1"] = b"four"
     cache.reading.read(truth.exam, truth.key("1"), "now", wait_s=5)
 
-    numbers = report_of(cache, NOW)
+    numbers = build_report(cache, NOW)
 
     assert (numbers.available, numbers.entries, numbers.payload_bytes) == (True, 1, 4)
     assert {family.name: family.entries for family in numbers.families} == {"exam": 1, "page": 0}
@@ -65,7 +65,7 @@ def test_a_bar_is_as_high_as_its_minute_was_busy(truth: Truth) -> None:
     stats.add(Count.HITS, "exam", 3)
     stats.add(Count.MISSES, "exam", 1)
 
-    drawn = bars(report_of(cache, NOW).minutes)
+    drawn = bars(build_report(cache, NOW).minutes)
     cache.close()
 
     assert (drawn[-1].hits_height, drawn[-1].misses_height) == (75, 25)
