@@ -22,9 +22,10 @@ from django.core.cache.backends.locmem import LocMemCache
 from typing_extensions import override
 
 from cache_layer.backends.base import ByFamily, Lookup, Refusal, Size, Stored, Ticket, Written
+from cache_layer.backends.chunks import split_into_chunks
 from cache_layer.entries.entries import Entry, HeldEntry
 
-_PAGE = 1000
+_MAX_PER_PAGE = 1000
 _SLACK = 64
 
 
@@ -106,8 +107,7 @@ class LocMemBackend(LocMemCache):
     def pages(self) -> Iterator[Sequence[str]]:
         with self._lock:
             keys = list(self._records)
-        for start in range(0, len(keys), _PAGE):
-            yield keys[start : start + _PAGE]
+        yield from split_into_chunks(keys, _MAX_PER_PAGE)
 
     def built_from(self, tags: Collection[str]) -> frozenset[str]:
         with self._lock:

@@ -29,7 +29,7 @@ from cache_layer.entries.entries import Entry, HeldEntry
 from cache_layer.errors import BackendUnavailable
 
 _SCRIPTS = Path(__file__).parent / "scripts"
-_PAGE = 500
+_SCAN_COUNT = 500  # a hint: Redis may return more or fewer
 
 T = TypeVar("T")
 
@@ -118,7 +118,7 @@ class RedisBackend:
     def pages(self) -> Iterator[Sequence[str]]:
         cursor, first = 0, True
         while first or cursor != 0:
-            scan = partial(self._client.zscan, self._keys[3], cursor, count=_PAGE)
+            scan = partial(self._client.zscan, self._keys[3], cursor, count=_SCAN_COUNT)
             cursor, pairs = _reached(scan)
             first = False
             yield [cast(bytes, member).decode() for member, _ in pairs]

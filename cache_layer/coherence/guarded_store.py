@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from cache_layer.backends.base import Backend, ByFamily, Lookup, Refusal, Stored, Ticket
+from cache_layer.backends.chunks import split_into_chunks
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Cause, Count, Counters
 from cache_layer.entries.entries import FORMAT_VERSION, MISS, Entry, HeldEntry, Loaded, Miss, packed
@@ -28,7 +29,7 @@ from cache_layer.errors import BackendUnavailable
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_WARNINGS = 60.0
-_CHUNK = 500
+_MAX_PER_REMOVE = 500
 
 W = TypeVar("W")
 
@@ -279,8 +280,8 @@ class GuardedStore:
             self.backend.raise_floor()
             for page in self.backend.pages():
                 doomed = [key for key in page if matches(key)]
-                for start in range(0, len(doomed), _CHUNK):
-                    removed.update(self.backend.remove(doomed[start : start + _CHUNK]))
+                for keys in split_into_chunks(doomed, _MAX_PER_REMOVE):
+                    removed.update(self.backend.remove(keys))
         return dict(removed)
 
     def _deliver(self, tags: Collection[str], keys: Collection[str], flush: bool) -> None:

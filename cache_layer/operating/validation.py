@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from cache_layer.backends.base import Lookup, Ticket
+from cache_layer.backends.chunks import split_into_chunks
 from cache_layer.cache import Cache
 from cache_layer.coherence.guarded_store import Fresh
 from cache_layer.counters import Cause, Count
@@ -26,7 +27,7 @@ from cache_layer.errors import UnreadableEntry
 from cache_layer.operating.redaction import difference
 
 DEFAULT_SAMPLE = 10
-BATCH = 100
+MAX_PER_LOAD = 100
 
 
 class Comparison(StrEnum):
@@ -113,15 +114,15 @@ class Validator:
         drifts: list[Drift] = []
         for family, keys in self._picked(sample, families):
             verdicts: Counter[Comparison] = Counter()
-            for start in range(0, len(keys), BATCH):
-                for compared, repaired in self._checked(
-                    family, keys[start : start + BATCH], context, repair=repair
-                ):
+            done = 0
+            for chunk in split_into_chunks(keys, MAX_PER_LOAD):
+                for compared, repaired in self._checked(family, chunk, context, repair=repair):
                     verdicts[compared.verdict] += 1
                     if compared.verdict in DRIFTED:
                         drifts.append(_drift(family, compared, repaired=repaired))
+                done += len(chunk)
                 if progress is not None:
-                    progress(family.name, min(start + BATCH, len(keys)), len(keys))
+                    progress(family.name, done, len(keys))
             by_family[family.name] = dict(verdicts)
             self._stats.add(Count.DRIFTS, family.name, sum(verdicts[v] for v in DRIFTED))
         return ValidationReport(by_family=by_family, drifts=tuple(drifts))
