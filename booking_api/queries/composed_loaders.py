@@ -18,7 +18,7 @@ from booking_api.queries.page_rendering import render_page
 from booking_api.queries.portal import Portal
 from booking_api.queries.student_bookings import PageRequest, page_of_bookings
 from booking_api.rules.errors import BookingError
-from cache_layer import CacheConfig, Key, Loaded, Loads, Outcome
+from cache_layer import CacheConfig, CacheStatus, Key, LoadedValue, LoadResult
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.cache_families import ComposedFamilyLoaders, LoadContext, Seats
@@ -44,13 +44,13 @@ class ComposedLoaders:
             booking_pages=self.booking_pages, seats=self.seats, credits=self.credits
         )
 
-    def booking_pages(self, keys: Sequence[Key], context: LoadContext) -> Loads[bytes]:
+    def booking_pages(self, keys: Sequence[Key], context: LoadContext) -> LoadResult[bytes]:
         return self._each(keys, context, self._page, self.config.ttl_s("CACHE_TTL_BOOKING_LIST"))
 
-    def credits(self, keys: Sequence[Key], context: LoadContext) -> Loads[Any]:
+    def credits(self, keys: Sequence[Key], context: LoadContext) -> LoadResult[Any]:
         return self._each(keys, context, self._credits, self.config.ttl_s("CACHE_TTL_USER_CREDITS"))
 
-    def seats(self, keys: Sequence[Key], context: LoadContext) -> Loads[Seats]:
+    def seats(self, keys: Sequence[Key], context: LoadContext) -> LoadResult[Seats]:
         """All exams at once: their bookings are read in the same batches."""
         ttl_s = self.config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS")
         portal = self._portal(_settled(context), ttl_s)
@@ -58,23 +58,23 @@ class ComposedLoaders:
         try:
             counted = count_seats(portal, tuple(by_id))
         except HubSpotError as error:
-            return Loads(loaded={}, failed=dict.fromkeys(keys, error))
+            return LoadResult(loaded={}, failed=dict.fromkeys(keys, error))
         keep_s = portal.reads.built_from.keep_s(ttl_s)
         loaded = {
-            by_id[exam_id]: Loaded(seats, tags, keep_s)
+            by_id[exam_id]: LoadedValue(seats, tags, keep_s)
             for exam_id, (seats, tags) in counted.items()
         }
-        return Loads(loaded=loaded, absent=frozenset(keys) - loaded.keys())
+        return LoadResult(loaded=loaded, absent=frozenset(keys) - loaded.keys())
 
-    def _page(self, portal: Portal, key: Key, ttl_s: float) -> Loaded[bytes]:
+    def _page(self, portal: Portal, key: Key, ttl_s: float) -> LoadedValue[bytes]:
         found = page_of_bookings(portal, PageRequest.from_key(key.arguments))
         keep_s = portal.reads.built_from.keep_s(ttl_s)
         if found.changes_at is not None:
             # Then a booking moves from upcoming to past, and the page is another one.
             keep_s = min(keep_s, (found.changes_at - self.now()).total_seconds())
-        return Loaded(render_page(found.page), frozenset(portal.reads.built_from.tags), keep_s)
+        return LoadedValue(render_page(found.page), frozenset(portal.reads.built_from.tags), keep_s)
 
-    def _credits(self, portal: Portal, key: Key, ttl_s: float) -> Loaded[Any] | None:
+    def _credits(self, portal: Portal, key: Key, ttl_s: float) -> LoadedValue[Any] | None:
         contact_id = key.arguments["contact_id"]
         contacts = portal.reads.contacts([contact_id], portal.context).require_complete()
         if contact_id in contacts.missing:
@@ -84,25 +84,25 @@ class ComposedLoaders:
         if "type" in key.arguments:
             value = credits_of_type(portal, contact, key.arguments["type"])
         built_from = portal.reads.built_from
-        return Loaded(value, frozenset(built_from.tags), built_from.keep_s(ttl_s))
+        return LoadedValue(value, frozenset(built_from.tags), built_from.keep_s(ttl_s))
 
     def _each(
         self, keys: Sequence[Key], context: LoadContext, build: Build, ttl_s: float
-    ) -> Loads[Any]:
+    ) -> LoadResult[Any]:
         """Build each key's value at the same time, each with its own account of what it used."""
         settled = _settled(context)
         fan_out = self.fan_out_for(context.call)
 
-        def built(key: Key) -> Loaded[Any] | Exception | None:
+        def built(key: Key) -> LoadedValue[Any] | Exception | None:
             try:
-                loaded: Loaded[Any] | None = build(self._portal(settled, ttl_s), key, ttl_s)
+                loaded: LoadedValue[Any] | None = build(self._portal(settled, ttl_s), key, ttl_s)
             except (HubSpotError, BookingError) as error:
                 return error
             return loaded
 
         values = dict(zip(keys, fan_out.run([partial(built, key) for key in keys]), strict=True))
-        return Loads(
-            loaded={key: value for key, value in values.items() if isinstance(value, Loaded)},
+        return LoadResult(
+            loaded={key: value for key, value in values.items() if isinstance(value, LoadedValue)},
             absent=frozenset(key for key, value in values.items() if value is None),
             failed={key: value for key, value in values.items() if isinstance(value, Exception)},
         )
@@ -121,4 +121,4 @@ def _settled(context: LoadContext) -> LoadContext:
     """Return the context with one source for all keys of a load, where it is to be fresh."""
     if not context.fresh:
         return context
-    return replace(context, direct=DirectSource(Outcome.BYPASS), fresh=False)
+    return replace(context, direct=DirectSource(CacheStatus.BYPASS), fresh=False)

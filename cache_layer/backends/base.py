@@ -71,7 +71,7 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class StoreResult:
     """What became of a guarded store: the keys refused, the count at which the rest was found to be
     current, and what had to go to make room."""
 
@@ -82,11 +82,11 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WriteThroughResult:
     """What a write-through did: the entries it removed, and the store that followed."""
 
     removed: ByFamily
-    stored: Stored
+    stored: StoreResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,7 @@ class Backend(Protocol):
         it a look leaves no trace in the order of eviction."""
         ...
 
-    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
         """Store each entry unless its key, one of its tags or everything was invalidated since the
         ticket; make room, expired entries first, then the least recently used."""
         ...
@@ -131,7 +131,7 @@ class Backend(Protocol):
 
     def write_through(
         self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
-    ) -> Written:
+    ) -> WriteThroughResult:
         """Invalidate the tags and the entries' keys; then store the entries, unless *somebody else*
         invalidated one of these tags, keys or the entries' own tags since the ticket."""
         ...

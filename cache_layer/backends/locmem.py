@@ -21,7 +21,15 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.locmem import LocMemCache
 from typing_extensions import override
 
-from cache_layer.backends.base import ByFamily, Lookup, Refusal, Size, Stored, Ticket, Written
+from cache_layer.backends.base import (
+    ByFamily,
+    Lookup,
+    Refusal,
+    Size,
+    StoreResult,
+    Ticket,
+    WriteThroughResult,
+)
 from cache_layer.backends.chunks import split_into_chunks
 from cache_layer.entries.entries import Entry, HeldEntry
 
@@ -83,7 +91,7 @@ class LocMemBackend(LocMemCache):
                 held[key] = _held(record, now_s)
             return Lookup(held=held, ticket=self._ticket(), expired=_drain(self._expired))
 
-    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
         with self._lock:
             return self._store(self._judged(ticket, entries, frozenset()), entries)
 
@@ -93,12 +101,12 @@ class LocMemBackend(LocMemCache):
 
     def write_through(
         self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
-    ) -> Written:
+    ) -> WriteThroughResult:
         with self._lock:
             # Judged first: the marks set next are our own.
             refused = self._judged(ticket, entries, frozenset(tags))
             removed = self._invalidate(tags, entries.keys())
-            return Written(removed=removed, stored=self._store(refused, entries))
+            return WriteThroughResult(removed=removed, stored=self._store(refused, entries))
 
     def raise_floor(self) -> None:
         with self._lock:
@@ -184,11 +192,11 @@ class LocMemBackend(LocMemCache):
             return Refusal.INVALIDATED
         return None
 
-    def _store(self, refused: Mapping[str, Refusal], entries: Mapping[str, Entry]) -> Stored:
+    def _store(self, refused: Mapping[str, Refusal], entries: Mapping[str, Entry]) -> StoreResult:
         for key, entry in entries.items():
             if key not in refused:
                 self._put(key, entry)
-        return Stored(
+        return StoreResult(
             refused=refused,
             as_of=self._ticket(),
             evicted=_drain(self._evicted),

@@ -24,7 +24,15 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 from typing_extensions import override
 
-from cache_layer.backends.base import ByFamily, Lookup, Refusal, Size, Stored, Ticket, Written
+from cache_layer.backends.base import (
+    ByFamily,
+    Lookup,
+    Refusal,
+    Size,
+    StoreResult,
+    Ticket,
+    WriteThroughResult,
+)
 from cache_layer.entries.entries import Entry, HeldEntry
 from cache_layer.errors import BackendUnavailable
 
@@ -96,7 +104,7 @@ class RedisBackend:
             expired=_by_family(expired),
         )
 
-    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
         payloads = [entry.payload for entry in entries.values()]
         return _stored(self._run(self._store, self._order(ticket, entries), *payloads))
 
@@ -106,11 +114,11 @@ class RedisBackend:
 
     def write_through(
         self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
-    ) -> Written:
+    ) -> WriteThroughResult:
         payloads = [entry.payload for entry in entries.values()]
         order = self._order(ticket, entries, tags)
         removed, stored = self._run(self._write_through, order, *payloads)
-        return Written(removed=_by_family(removed), stored=_stored(stored))
+        return WriteThroughResult(removed=_by_family(removed), stored=_stored(stored))
 
     def raise_floor(self) -> None:
         self._run(self._raise_floor)
@@ -232,10 +240,10 @@ def _held(row: Sequence[Any], now_ms: int) -> HeldEntry:
     )
 
 
-def _stored(answer: Sequence[Any]) -> Stored:
+def _stored(answer: Sequence[Any]) -> StoreResult:
     refused, generation, count, now_ms, evicted, expired = answer
     reasons = {key.decode(): Refusal(reason.decode()) for key, reason in _pairs(refused)}
-    return Stored(
+    return StoreResult(
         refused=reasons,
         as_of=Ticket(generation.decode(), count, now_ms),
         evicted=_by_family(evicted),

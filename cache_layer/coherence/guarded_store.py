@@ -17,11 +17,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from cache_layer.backends.base import Backend, ByFamily, Lookup, Refusal, Stored, Ticket
+from cache_layer.backends.base import Backend, ByFamily, Lookup, Refusal, StoreResult, Ticket
 from cache_layer.backends.chunks import split_into_chunks
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Cause, Count, Counters
-from cache_layer.entries.entries import FORMAT_VERSION, MISS, Entry, HeldEntry, Loaded, Miss, packed
+from cache_layer.entries.entries import (
+    FORMAT_VERSION,
+    MISS,
+    Entry,
+    HeldEntry,
+    LoadedValue,
+    Miss,
+    packed,
+)
 from cache_layer.entries.families import Family
 from cache_layer.entries.keys import Key
 from cache_layer.errors import BackendUnavailable
@@ -35,12 +43,12 @@ W = TypeVar("W")
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
+class FreshValue:
     """A value known from a write, for the entry of one family."""
 
     family: Family[Any, Any]
     key: Key
-    loaded: Loaded[Any]
+    loaded: LoadedValue[Any]
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class WriteResult(Generic[W]):
     """What a write answered, the entries it makes known and further tags it turned out to touch."""
 
     answer: W
-    fresh: Sequence[Fresh] = ()
+    fresh: Sequence[FreshValue] = ()
     tags: frozenset[str] = frozenset()
 
 
@@ -153,18 +161,20 @@ class GuardedStore:
         return self.lookup([key], touch=False).held.get(key.text, MISS)
 
     def store(
-        self, ticket: Ticket, family: Family[Any, Any], loaded: Mapping[Key, Loaded[Any]]
-    ) -> Stored:
+        self, ticket: Ticket, family: Family[Any, Any], loaded: Mapping[Key, LoadedValue[Any]]
+    ) -> StoreResult:
         """Store a load's results where nothing they were built from was invalidated since the
         ticket; never raises for the cache's own faults, they are refusals."""
-        entries, unfit = self._packed([Fresh(family, key, value) for key, value in loaded.items()])
+        entries, unfit = self._packed(
+            [FreshValue(family, key, value) for key, value in loaded.items()]
+        )
         try:
             stored = self.backend.store(ticket, entries)
         except BackendUnavailable as error:
             self._failed("store", error)
-            stored = Stored(refused=dict.fromkeys(entries, Refusal.UNAVAILABLE), as_of=ticket)
+            stored = StoreResult(refused=dict.fromkeys(entries, Refusal.UNAVAILABLE), as_of=ticket)
         self._count_store(entries, stored)
-        return Stored(refused={**stored.refused, **unfit}, as_of=stored.as_of)
+        return StoreResult(refused={**stored.refused, **unfit}, as_of=stored.as_of)
 
     def refuse(self, family: Family[Any, Any], number: int, reason: Refusal) -> None:
         """Count results that were not offered to the backend at all."""
@@ -218,7 +228,7 @@ class GuardedStore:
         return result
 
     def renew(
-        self, ticket: Ticket, tags: Collection[str], fresh: Sequence[Fresh], *, cause: Cause
+        self, ticket: Ticket, tags: Collection[str], fresh: Sequence[FreshValue], *, cause: Cause
     ) -> Removal:
         """Invalidate the tags and store the fresh values, unless somebody else invalidated since
         the ticket."""
@@ -242,7 +252,7 @@ class GuardedStore:
             self._failed("lookup", error)
             return None
 
-    def _packed(self, fresh: Sequence[Fresh]) -> tuple[dict[str, Entry], dict[str, Refusal]]:
+    def _packed(self, fresh: Sequence[FreshValue]) -> tuple[dict[str, Entry], dict[str, Refusal]]:
         entries: dict[str, Entry] = {}
         unfit: dict[str, Refusal] = {}
         for each in fresh:
@@ -260,7 +270,7 @@ class GuardedStore:
                 entries[each.key.text] = entry
         return entries, unfit
 
-    def _count_store(self, entries: Mapping[str, Entry], stored: Stored) -> None:
+    def _count_store(self, entries: Mapping[str, Entry], stored: StoreResult) -> None:
         for key, entry in entries.items():
             if key in stored.refused:
                 reason = stored.refused[key]

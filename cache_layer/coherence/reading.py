@@ -29,7 +29,7 @@ from cache_layer.coherence.singleflight import (
 )
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Cause, Count, Counters
-from cache_layer.entries.entries import MISS, HeldEntry, Loaded, Miss
+from cache_layer.entries.entries import MISS, HeldEntry, LoadedValue, Miss
 from cache_layer.entries.families import Family
 from cache_layer.entries.keys import Key
 from cache_layer.entries.rollout import reads_through_cache
@@ -41,7 +41,7 @@ V = TypeVar("V")
 C = TypeVar("C")
 
 
-class Outcome(StrEnum):
+class CacheStatus(StrEnum):
     """How a read was answered, as `Server-Timing` says it."""
 
     HIT = "hit"  # all from the cache
@@ -51,7 +51,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Reads(Generic[V]):
+class ReadManyResult(Generic[V]):
     """The answer for many keys; each key asked for is in exactly one of found, absent and failed.
 
     `tags` are those of everything found, and `age_s` is how long ago the oldest of it was stored:
@@ -59,7 +59,7 @@ class Reads(Generic[V]):
     """
 
     found: Mapping[Key, V]
-    outcome: Outcome
+    cache_status: CacheStatus
     absent: frozenset[Key] = frozenset()
     failed: Mapping[Key, Exception] = field(default_factory=lambda: MappingProxyType({}))
     tags: frozenset[str] = frozenset()
@@ -67,11 +67,11 @@ class Reads(Generic[V]):
 
 
 @dataclass(frozen=True)
-class Read(Generic[V]):
+class ReadResult(Generic[V]):
     """The answer for one key; MISS when the truth has no such thing."""
 
     value: V | Miss
-    outcome: Outcome
+    cache_status: CacheStatus
     tags: frozenset[str] = frozenset()
 
 
@@ -92,7 +92,7 @@ class _Answer:
                 self.found[key] = result.value()
                 self.tags |= result.entry.tags
                 self.age_s = max(self.age_s, result.age_s)
-            case Loaded():
+            case LoadedValue():
                 self.found[key] = result.value
                 self.tags |= result.tags
             case Absent():
@@ -100,10 +100,10 @@ class _Answer:
             case Exception():
                 self.failed[key] = result
 
-    def reads(self, outcome: Outcome) -> Reads[Any]:
-        return Reads(
+    def reads(self, cache_status: CacheStatus) -> ReadManyResult[Any]:
+        return ReadManyResult(
             found=self.found,
-            outcome=outcome,
+            cache_status=cache_status,
             absent=frozenset(self.absent),
             failed=self.failed,
             tags=frozenset(self.tags),
@@ -149,13 +149,13 @@ class Reader:
         *,
         wait_s: float,
         subject: str | None = None,
-    ) -> Read[V]:
+    ) -> ReadResult[V]:
         """Return one value, MISS where there is none; raises what its load raised, or
         WaitedTooLong. For the arguments see `read_many`."""
         reads = self.read_many(family, [key], context, wait_s=wait_s, subject=subject)
         if key in reads.failed:
             raise reads.failed[key]
-        return Read(reads.found.get(key, MISS), reads.outcome, reads.tags)
+        return ReadResult(reads.found.get(key, MISS), reads.cache_status, reads.tags)
 
     def read_many(
         self,
@@ -166,7 +166,7 @@ class Reader:
         wait_s: float,
         subject: str | None = None,
         max_age_s: float = math.inf,
-    ) -> Reads[V]:
+    ) -> ReadManyResult[V]:
         """Return the values of many keys; a key whose load failed or takes longer than `wait_s`
         seconds is in `failed`, nothing is raised for it.
 
@@ -177,31 +177,31 @@ class Reader:
         """
         wanted = list(dict.fromkeys(keys))
         around = self.way_around(subject)
-        if around is Outcome.OFF:
-            return self._load(family, wanted, context, Outcome.OFF)
+        if around is CacheStatus.OFF:
+            return self._load(family, wanted, context, CacheStatus.OFF)
         first = self._look(wanted, max_age_s) if around is None else None
         if first is None:
             self._stats.add(Count.BYPASSES, family.name, len(wanted))
-            return self._load(family, wanted, context, Outcome.BYPASS)
+            return self._load(family, wanted, context, CacheStatus.BYPASS)
         answer = _Answer()
         missing = self._take_held(family, answer, wanted, first)
         self._stats.add(Count.HITS, family.name, len(wanted) - len(missing))
         self._stats.add(Count.MISSES, family.name, len(missing))
         logger.debug("cache: %s, %d of %d missed", family.name, len(missing), len(wanted))
         if not missing:
-            return answer.reads(Outcome.HIT)
+            return answer.reads(CacheStatus.HIT)
         until_s = self._clock() + wait_s
         asked = _Asked(family, context, first.ticket, until_s, max_age_s)
         self._fill(asked, answer, missing)
-        return answer.reads(Outcome.MISS)
+        return answer.reads(CacheStatus.MISS)
 
-    def way_around(self, subject: str | None) -> Outcome | None:
+    def way_around(self, subject: str | None) -> CacheStatus | None:
         """Say how reads for `subject` go past the cache now: OFF without a cache, BYPASS outside the
         rollout or while the cache may not be asked, None when they do not."""
         if not self._enabled:
-            return Outcome.OFF
+            return CacheStatus.OFF
         rolled_out = subject is None or reads_through_cache(subject, self._percentage)
-        return None if rolled_out and self._coherence.ready() else Outcome.BYPASS
+        return None if rolled_out and self._coherence.ready() else CacheStatus.BYPASS
 
     def _look(self, keys: Sequence[Key], max_age_s: float) -> Lookup | None:
         """Return what is held, or None where the cache cannot be asked."""
@@ -269,13 +269,13 @@ class Reader:
             return None
 
     def _load(
-        self, family: Family[V, C], keys: Sequence[Key], context: C, outcome: Outcome
-    ) -> Reads[V]:
+        self, family: Family[V, C], keys: Sequence[Key], context: C, cache_status: CacheStatus
+    ) -> ReadManyResult[V]:
         """Return the loader's answer, stored nowhere; it runs on the reader's own time."""
         answer = _Answer()
         for key, result in self._loaded(family, keys, context).items():
             answer.take(key, result)
-        return cast(Reads[V], answer.reads(outcome))
+        return cast(ReadManyResult[V], answer.reads(cache_status))
 
     def _loaded(
         self, family: Family[Any, Any], keys: Sequence[Key], context: Any

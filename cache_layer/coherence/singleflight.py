@@ -23,8 +23,8 @@ from typing import Any
 from cache_layer.backends.base import Refusal, Ticket
 from cache_layer.coherence.guarded_store import GuardedStore
 from cache_layer.counters import Count, Counters
-from cache_layer.entries.entries import HeldEntry, Loaded
-from cache_layer.entries.families import Family, Loads
+from cache_layer.entries.entries import HeldEntry, LoadedValue
+from cache_layer.entries.families import Family, LoadResult
 from cache_layer.entries.keys import Key
 from cache_layer.errors import BackendUnavailable, LoadFailed
 
@@ -38,7 +38,7 @@ class Absent:
     """The truth has no such thing."""
 
 
-Result = Loaded[Any] | HeldEntry | Absent | Exception
+Result = LoadedValue[Any] | HeldEntry | Absent | Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +244,7 @@ class SingleFlight:
         self._land(flights, results_of(loads, keys), as_of)
 
     def _store(
-        self, family: Family[Any, Any], loads: Loads[Any], ticket: Ticket | None
+        self, family: Family[Any, Any], loads: LoadResult[Any], ticket: Ticket | None
     ) -> dict[Key, Ticket]:
         """Store what may be stored; return as of when each key's result is known to be current."""
         if ticket is None:
@@ -261,7 +261,7 @@ class SingleFlight:
         return as_of
 
 
-def results_of(loads: Loads[Any], keys: Sequence[Key]) -> dict[Key, Result]:
+def results_of(loads: LoadResult[Any], keys: Sequence[Key]) -> dict[Key, Result]:
     """Return the result for each key asked for; one the loader did not mention has failed."""
     results: dict[Key, Result] = {}
     for key in keys:

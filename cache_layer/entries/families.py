@@ -14,7 +14,7 @@ from itertools import combinations
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from cache_layer.entries.entries import Loaded
+from cache_layer.entries.entries import LoadedValue
 from cache_layer.entries.keys import Key, KeyPattern
 from cache_layer.errors import BadPattern, ConfigurationError
 
@@ -27,18 +27,18 @@ def _no_failures() -> Mapping[Key, Exception]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loads(Generic[V]):
+class LoadResult(Generic[V]):
     """What a load brought: every key asked for is loaded, absent or failed.
 
     When anything failed, the load was partial and nothing of it is stored.
     """
 
-    loaded: Mapping[Key, Loaded[V]]
+    loaded: Mapping[Key, LoadedValue[V]]
     absent: frozenset[Key] = frozenset()
     failed: Mapping[Key, Exception] = field(default_factory=_no_failures)
 
 
-LoadMany = Callable[[Sequence[Key], C], Loads[V]]
+LoadMany = Callable[[Sequence[Key], C], LoadResult[V]]
 
 
 @dataclass(frozen=True, kw_only=True)

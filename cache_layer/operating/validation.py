@@ -18,10 +18,10 @@ from typing import Any
 from cache_layer.backends.base import Lookup, Ticket
 from cache_layer.backends.chunks import split_into_chunks
 from cache_layer.cache import Cache
-from cache_layer.coherence.guarded_store import Fresh
+from cache_layer.coherence.guarded_store import FreshValue
 from cache_layer.counters import Cause, Count
-from cache_layer.entries.entries import HeldEntry, Loaded
-from cache_layer.entries.families import Family, Loads
+from cache_layer.entries.entries import HeldEntry, LoadedValue
+from cache_layer.entries.families import Family, LoadResult
 from cache_layer.entries.keys import Key
 from cache_layer.errors import UnreadableEntry
 from cache_layer.operating.redaction import difference
@@ -85,7 +85,7 @@ class _Compared:
     key: Key
     held: HeldEntry
     verdict: Comparison
-    fresh: Loaded[Any] | None
+    fresh: LoadedValue[Any] | None
 
 
 class Validator:
@@ -170,22 +170,22 @@ class Validator:
         if compared.fresh is None:
             removal = self._coherence.invalidate(tags, [compared.key.text], cause=Cause.VALIDATION)
         else:
-            fresh = Fresh(family, compared.key, compared.fresh)
+            fresh = FreshValue(family, compared.key, compared.fresh)
             removal = self._coherence.renew(ticket, tags, [fresh], cause=Cause.VALIDATION)
         return removal.delivered
 
 
-def _asked_again(family: Family[Any, Any], keys: Sequence[Key], context: Any) -> Loads[Any]:
+def _asked_again(family: Family[Any, Any], keys: Sequence[Key], context: Any) -> LoadResult[Any]:
     if not keys:
-        return Loads(loaded={})
+        return LoadResult(loaded={})
     try:
         return family.load_many(keys, context)
     except Exception as error:  # noqa: BLE001 - reported as unknown for each key
-        return Loads(loaded={}, failed=dict.fromkeys(keys, error))
+        return LoadResult(loaded={}, failed=dict.fromkeys(keys, error))
 
 
 def _compared(
-    family: Family[Any, Any], key: Key, before: Lookup, after: Lookup, loads: Loads[Any]
+    family: Family[Any, Any], key: Key, before: Lookup, after: Lookup, loads: LoadResult[Any]
 ) -> _Compared:
     held = before.held[key.text]
     still = after.held.get(key.text)
@@ -201,7 +201,7 @@ def _compared(
     return _Compared(key, held, verdict, fresh)
 
 
-def _same(family: Family[Any, Any], held: HeldEntry, fresh: Loaded[Any]) -> bool:
+def _same(family: Family[Any, Any], held: HeldEntry, fresh: LoadedValue[Any]) -> bool:
     try:
         return family.same(held.value(), fresh.value)
     except UnreadableEntry:

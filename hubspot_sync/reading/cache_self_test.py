@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cache_layer import CacheConfig, Cause, Family, Fresh, Outcome, WriteResult
+from cache_layer import CacheConfig, CacheStatus, Cause, Family, FreshValue, WriteResult
 from cache_layer.config import DEFAULT_TTLS_S
 from cache_layer.operating.host import SelfTestCheck, TruthUnavailable
 from hubspot_sync.batching.batch import BatchClient, Created, NotCreated
@@ -89,7 +89,7 @@ class _Bench:
             wait_s=context.deadline.remaining_s(),
         )
         text = getattr(reads.value, self._subject.field, "")
-        self.seen.append(f"{reads.outcome} {({OLD: 'old', NEW: 'new'}).get(text, 'other')}")
+        self.seen.append(f"{reads.cache_status} {({OLD: 'old', NEW: 'new'}).get(text, 'other')}")
 
     def edit(self, text: str) -> None:
         """Change the record in HubSpot, as somebody would whom the cache does not know."""
@@ -104,7 +104,7 @@ class _Bench:
         def write() -> WriteResult[None]:
             self.edit(text)
             loads = self.family.load_many([self.key], LoadContext(call=self._trial.context))
-            fresh = [Fresh(self.family, key, loaded) for key, loaded in loads.loaded.items()]
+            fresh = [FreshValue(self.family, key, loaded) for key, loaded in loads.loaded.items()]
             return WriteResult(None, fresh)
 
         self.cached.cache.writing.write_through([self.tag], write)
@@ -117,8 +117,8 @@ class _Bench:
         )
 
 
-HIT_OLD, HIT_NEW = f"{Outcome.HIT} old", f"{Outcome.HIT} new"
-MISS_OLD, MISS_NEW = f"{Outcome.MISS} old", f"{Outcome.MISS} new"
+HIT_OLD, HIT_NEW = f"{CacheStatus.HIT} old", f"{CacheStatus.HIT} new"
+MISS_OLD, MISS_NEW = f"{CacheStatus.MISS} old", f"{CacheStatus.MISS} new"
 
 
 def _write_through(bench: _Bench, _: Trial) -> SelfTestCheck:

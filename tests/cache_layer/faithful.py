@@ -6,7 +6,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from typing_extensions import override
 
-from cache_layer.backends.base import Backend, ByFamily, Lookup, Size, Stored, Ticket, Written
+from cache_layer.backends.base import (
+    Backend,
+    ByFamily,
+    Lookup,
+    Size,
+    StoreResult,
+    Ticket,
+    WriteThroughResult,
+)
 from cache_layer.entries.entries import Entry
 from cache_layer.errors import BackendUnavailable
 
@@ -24,7 +32,7 @@ class Faithful:
     def lookup(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
         return self.inner.lookup(keys, touch=touch)
 
-    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
         return self.inner.store(ticket, entries)
 
     def invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
@@ -32,7 +40,7 @@ class Faithful:
 
     def write_through(
         self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
-    ) -> Written:
+    ) -> WriteThroughResult:
         return self.inner.write_through(ticket, tags, entries)
 
     def raise_floor(self) -> None:
@@ -79,7 +87,7 @@ class Breakable(Faithful):
         return super().lookup(keys, touch=touch)
 
     @override
-    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
         self._reach()
         return super().store(ticket, entries)
 
@@ -91,7 +99,7 @@ class Breakable(Faithful):
     @override
     def write_through(
         self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
-    ) -> Written:
+    ) -> WriteThroughResult:
         self._reach()
         return super().write_through(ticket, tags, entries)
 

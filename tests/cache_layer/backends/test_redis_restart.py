@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from redis import Redis
 
-from cache_layer import Cache, CacheConfig, Cause, Count, Outcome, open_cache
+from cache_layer import Cache, CacheConfig, CacheStatus, Cause, Count, open_cache
 from cache_layer.backends.base import Refusal
 from tests.cache_layer.own_redis import OwnRedis
 from tests.cache_layer.support import entry, payload_at, put
@@ -129,4 +129,4 @@ def test_redis_killed_under_load_fails_no_read_and_forgets_no_invalidation(
 def _hit(cache: Cache, truth: Truth) -> bool:
     read = cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_LIMIT_S)
     assert read.value == truth.exams["1"]
-    return read.outcome is Outcome.HIT
+    return read.cache_status is CacheStatus.HIT

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from cache_layer.backends.base import Backend, Ticket
-from cache_layer.coherence.guarded_store import Fresh, GuardedStore, WriteResult
+from cache_layer.coherence.guarded_store import FreshValue, GuardedStore, WriteResult
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Cause, Counters
-from cache_layer.entries.entries import Loaded
-from cache_layer.entries.families import Family, Loads
+from cache_layer.entries.entries import LoadedValue
+from cache_layer.entries.families import Family, LoadResult
 from cache_layer.entries.keys import FlushPattern, Key, KeyPattern
 from tests.cache_layer.support import Clock
 
@@ -30,7 +30,7 @@ MAX_ENTRIES = 2
 IDS = st.sampled_from(["1", "2"])
 
 
-def never_load(keys: object, context: object) -> Loads[int]:
+def never_load(keys: object, context: object) -> LoadResult[int]:
     raise AssertionError("the machine loads by itself")
 
 
@@ -125,7 +125,7 @@ class CoherenceMachine(RuleBasedStateMachine):
     @rule(load=consumes(fetched))
     def store(self, load: Load) -> None:
         assert load.read_at is not None
-        loaded = {load.key: Loaded(load.read_at, tags_of(load.family, load.key))}
+        loaded = {load.key: LoadedValue(load.read_at, tags_of(load.family, load.key))}
         stored = self.coherence.store(load.ticket, load.family, loaded)
         accepted = load.key.text not in stored.refused
         if accepted and self.pass_time is not None:
@@ -170,7 +170,7 @@ class CoherenceMachine(RuleBasedStateMachine):
         assert write.made_at is not None
         key = ONE.key(id=write.record_id)
         tag = f"record:{write.record_id}"
-        fresh = Fresh(ONE, key, Loaded(write.made_at, frozenset({tag})))
+        fresh = FreshValue(ONE, key, LoadedValue(write.made_at, frozenset({tag})))
         self.coherence.renew(write.ticket, [tag], [fresh], cause=Cause.WRITE)
         self.acknowledge([tag, key.text], write.made_at)
         self.writes.remove(write)
@@ -190,7 +190,7 @@ class CoherenceMachine(RuleBasedStateMachine):
             made_at = self.tick()
             if not succeeds:
                 raise TimeoutError
-            return WriteResult(None, [Fresh(ONE, key, Loaded(made_at, frozenset({tag})))])
+            return WriteResult(None, [FreshValue(ONE, key, LoadedValue(made_at, frozenset({tag})))])
 
         try:
             self.coherence.write_through([tag], write)

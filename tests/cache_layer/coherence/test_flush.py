@@ -14,8 +14,8 @@ from cache_layer import (
     Family,
     Key,
     KeyPattern,
-    Loaded,
-    Loads,
+    LoadedValue,
+    LoadResult,
     open_cache,
 )
 from cache_layer.backends.base import Backend, ByFamily
@@ -56,11 +56,11 @@ class Summaries:
         key = self.family.key(id="1")
         return self.cache.reading.read(self.family, key, "", wait_s=WAIT_LIMIT_S).value
 
-    def _load(self, keys: Sequence[Key], context: str) -> Loads[object]:
+    def _load(self, keys: Sequence[Key], context: str) -> LoadResult[object]:
         exams = self.truth.keys(*(key.arguments["id"] for key in keys))
         reads = self.cache.reading.read_many(self.truth.exam, exams, context, wait_s=WAIT_LIMIT_S)
         values = zip(keys, reads.found.values(), strict=True)
-        return Loads(loaded={key: Loaded(value, reads.tags) for key, value in values})
+        return LoadResult(loaded={key: LoadedValue(value, reads.tags) for key, value in values})
 
 
 @pytest.mark.parametrize(

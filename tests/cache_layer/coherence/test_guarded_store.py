@@ -11,12 +11,12 @@ from cache_layer import (
     MISS,
     Cache,
     CacheConfig,
+    CacheStatus,
     Cause,
     Count,
-    Fresh,
-    Loaded,
-    Outcome,
-    Read,
+    FreshValue,
+    LoadedValue,
+    ReadResult,
     WriteResult,
     open_cache,
 )
@@ -44,14 +44,14 @@ def cache(breakable: Breakable, truth: Truth, clock: Clock) -> Iterator[Cache]:
     made.close()
 
 
-def read(cache: Cache, truth: Truth, exam_id: str = "1") -> Read[object]:
+def read(cache: Cache, truth: Truth, exam_id: str = "1") -> ReadResult[object]:
     return cache.reading.read(truth.exam, truth.key(exam_id), "", wait_s=WAIT_LIMIT_S)
 
 
 def write(cache: Cache, truth: Truth, value: object) -> str:
     def call() -> WriteResult[str]:
         truth.exams = {**truth.exams, "1": value}
-        fresh = Fresh(truth.exam, truth.key("1"), Loaded.built_from(value, ["exam:1"]))
+        fresh = FreshValue(truth.exam, truth.key("1"), LoadedValue.built_from(value, ["exam:1"]))
         return WriteResult("done", [fresh])
 
     return cache.writing.write_through(["exam:1"], call).answer
@@ -63,7 +63,7 @@ def test_the_read_after_a_write_is_a_hit_of_the_new_value(cache: Cache, truth: T
     assert write(cache, truth, "new") == "done"
 
     after = read(cache, truth)
-    assert (after.value, after.outcome) == ("new", Outcome.HIT)
+    assert (after.value, after.cache_status) == ("new", CacheStatus.HIT)
 
 
 def test_a_write_that_failed_may_have_happened_so_the_old_value_goes(
@@ -85,8 +85,8 @@ def test_a_webhook_during_a_write_wins_over_the_written_value(cache: Cache, trut
     def call() -> WriteResult[None]:
         truth.exams["1"] = "edited by a person just after"
         cache.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK)
-        loaded = Loaded.built_from("written", ["exam:1"])
-        return WriteResult(None, [Fresh(truth.exam, truth.key("1"), loaded)])
+        loaded = LoadedValue.built_from("written", ["exam:1"])
+        return WriteResult(None, [FreshValue(truth.exam, truth.key("1"), loaded)])
 
     cache.writing.write_through(["exam:1"], call)
 
@@ -110,7 +110,7 @@ def test_a_store_during_a_flush_by_a_load_from_before_it_is_refused(
     refused = []
 
     def matches(key: str) -> bool:
-        loaded = {truth.key("1"): Loaded.built_from("old", ["exam:1"])}
+        loaded = {truth.key("1"): LoadedValue.built_from("old", ["exam:1"])}
         refused.append(cache.writing.store(ticket, truth.exam, loaded).refused)
         return True
 
@@ -122,8 +122,8 @@ def test_a_store_during_a_flush_by_a_load_from_before_it_is_refused(
 def test_a_value_is_kept_no_longer_than_its_loader_says(cache: Cache, truth: Truth) -> None:
     ticket = cache.writing.lookup([]).ticket
     loaded = {
-        truth.key("1"): Loaded("soon out of date", frozenset(), keep_s=5),
-        truth.key("2"): Loaded("out of date already", frozenset(), keep_s=0),
+        truth.key("1"): LoadedValue("soon out of date", frozenset(), keep_s=5),
+        truth.key("2"): LoadedValue("out of date already", frozenset(), keep_s=0),
     }
 
     refused = cache.writing.store(ticket, truth.exam, loaded).refused
@@ -143,7 +143,7 @@ def test_a_read_never_fails_with_the_cache(
 
     broken = read(cache, truth)
 
-    assert (broken.value, broken.outcome) == ("old", Outcome.BYPASS)
+    assert (broken.value, broken.cache_status) == ("old", CacheStatus.BYPASS)
     assert cache.stats.snapshot().by_detail(Count.ERRORS) == {"lookup": 1}
 
 
@@ -160,8 +160,8 @@ def test_a_broken_backend_is_left_alone_for_a_moment(
     breakable.cut_off = False
     clock.advance(RETRY_S)
 
-    assert read(cache, truth).outcome is Outcome.MISS
-    assert read(cache, truth).outcome is Outcome.HIT
+    assert read(cache, truth).cache_status is CacheStatus.MISS
+    assert read(cache, truth).cache_status is CacheStatus.HIT
 
 
 def test_a_load_that_lost_the_cache_on_its_way_still_answers(
@@ -194,9 +194,9 @@ def test_an_invalidation_that_could_not_be_delivered_is_delivered_before_the_nex
     }
     ways[way]()
     assert not cache.writing.delivered
-    assert read(cache, truth).outcome is Outcome.BYPASS
+    assert read(cache, truth).cache_status is CacheStatus.BYPASS
     breakable.cut_off = False
-    assert read(cache, truth).outcome is Outcome.BYPASS
+    assert read(cache, truth).cache_status is CacheStatus.BYPASS
 
     clock.advance(RETRY_S)
 
@@ -211,7 +211,9 @@ def test_a_late_load_does_not_slip_in_before_the_delivery(
     breakable.cut_off = True
     cache.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK)
     breakable.cut_off = False
-    cache.writing.store(ticket, truth.exam, {truth.key("1"): Loaded.built_from("old", ["exam:1"])})
+    cache.writing.store(
+        ticket, truth.exam, {truth.key("1"): LoadedValue.built_from("old", ["exam:1"])}
+    )
     truth.exams["1"] = "new"
     clock.advance(RETRY_S)
 

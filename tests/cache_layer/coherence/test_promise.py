@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from cache_layer import Cache, Cause, Count, Fresh, Loaded, WriteResult
+from cache_layer import Cache, Cause, Count, FreshValue, LoadedValue, WriteResult
 from tests.cache_layer.truth import Truth
 from tests.waiting import WAIT_LIMIT_S
 
@@ -48,8 +48,8 @@ class Editor:
     def write(self, version: int) -> None:
         def call() -> WriteResult[None]:
             self.truth.exams = {"1": version, "2": -version}
-            fresh = Fresh(
-                self.truth.exam, self.truth.key("1"), Loaded.built_from(version, ["exam:1"])
+            fresh = FreshValue(
+                self.truth.exam, self.truth.key("1"), LoadedValue.built_from(version, ["exam:1"])
             )
             return WriteResult(None, [fresh])
 

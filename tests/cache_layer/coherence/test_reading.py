@@ -9,9 +9,9 @@ from cache_layer import (
     MISS,
     Cache,
     CacheConfig,
+    CacheStatus,
     Cause,
     Count,
-    Outcome,
     open_cache,
 )
 from cache_layer.backends.base import Backend
@@ -41,8 +41,8 @@ def test_the_second_read_is_a_hit_and_loads_nothing(cache: Cache, truth: Truth) 
     first = cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
     second = cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
 
-    assert (first.value, first.outcome) == ({"capacity": 5}, Outcome.MISS)
-    assert (second.value, second.outcome) == ({"capacity": 5}, Outcome.HIT)
+    assert (first.value, first.cache_status) == ({"capacity": 5}, CacheStatus.MISS)
+    assert (second.value, second.cache_status) == ({"capacity": 5}, CacheStatus.HIT)
     assert first.tags == second.tags == {"exam:1"}
     assert truth.loads == [["1"]]
 
@@ -65,7 +65,7 @@ def test_many_are_one_load_of_the_misses(cache: Cache, truth: Truth) -> None:
     reads = cache.reading.read_many(truth.exam, truth.keys(*truth.exams, "3"), "", wait_s=WAIT_S)
 
     assert {key.arguments["id"]: value for key, value in reads.found.items()} == truth.exams
-    assert reads.outcome is Outcome.MISS
+    assert reads.cache_status is CacheStatus.MISS
     assert [len(load) for load in truth.loads] == [2, 48]
     picture = cache.stats.snapshot()
     assert picture.total(Count.HITS, "exam") == 2
@@ -77,7 +77,7 @@ def test_many_are_one_load_of_the_misses(cache: Cache, truth: Truth) -> None:
 def test_asking_for_nothing_loads_nothing(cache: Cache, truth: Truth) -> None:
     reads = cache.reading.read_many(truth.exam, [], "", wait_s=WAIT_S)
 
-    assert (reads.found, reads.outcome, truth.loads) == ({}, Outcome.HIT, [])
+    assert (reads.found, reads.cache_status, truth.loads) == ({}, CacheStatus.HIT, [])
 
 
 def test_what_is_absent_is_said_and_never_kept(cache: Cache, truth: Truth) -> None:
@@ -130,7 +130,7 @@ def test_an_entry_that_cannot_be_read_is_dropped_and_loaded_again(
 
     read = cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
 
-    assert (read.value, read.outcome) == ("readable", Outcome.MISS)
+    assert (read.value, read.cache_status) == ("readable", CacheStatus.MISS)
     assert cache.stats.snapshot().by_detail(Count.ERRORS) == {"unreadable": 1}
 
 
@@ -150,7 +150,7 @@ def test_without_a_cache_every_read_loads(backend: Backend, truth: Truth) -> Non
 
     for _ in range(2):
         read = off.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
-        assert (read.value, read.outcome) == ("one", Outcome.OFF)
+        assert (read.value, read.cache_status) == ("one", CacheStatus.OFF)
 
     assert len(truth.loads) == 2
     assert backend.size().total_entries == 0
@@ -160,18 +160,18 @@ def test_only_students_within_the_rollout_read_through_it(backend: Backend, trut
     cache = open_cache(truth.catalogue, CacheConfig(rollout_percentage=50), backend=backend)
     truth.exams = {"1": "one"}
 
-    def outcomes(subject: str | None) -> list[Outcome]:
+    def outcomes(subject: str | None) -> list[CacheStatus]:
         key = truth.key("1")
         reads = (
             cache.reading.read(truth.exam, key, "", wait_s=WAIT_S, subject=subject)
             for _ in range(3)
         )
-        return [read.outcome for read in reads]
+        return [read.cache_status for read in reads]
 
     outcomes(None)
     seen = {tuple(outcomes(str(number))) for number in range(40)}
 
-    assert seen == {(Outcome.HIT,) * 3, (Outcome.BYPASS,) * 3}
+    assert seen == {(CacheStatus.HIT,) * 3, (CacheStatus.BYPASS,) * 3}
 
 
 def test_a_load_within_a_load_gets_its_answer(cache: Cache, truth: Truth) -> None:

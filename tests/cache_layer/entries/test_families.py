@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from cache_layer.entries.families import Catalogue, Family, Loads
+from cache_layer.entries.families import Catalogue, Family, LoadResult
 from cache_layer.entries.keys import ArgumentType, Key, KeyPattern
 from cache_layer.errors import BadPattern, ConfigurationError
 
 
-def load_nothing(keys: Sequence[Key], context: None) -> Loads[str]:
-    return Loads(loaded={}, absent=frozenset(keys))
+def load_nothing(keys: Sequence[Key], context: None) -> LoadResult[str]:
+    return LoadResult(loaded={}, absent=frozenset(keys))
 
 
 def family(name: str, *patterns: KeyPattern) -> Family[str, None]:

@@ -16,8 +16,8 @@ from cache_layer import (
     Counters,
     Family,
     KeyPattern,
-    Loaded,
-    Loads,
+    LoadedValue,
+    LoadResult,
     open_cache,
 )
 from cache_layer.operating.admin_page import bars, percent, reasons, what
@@ -89,7 +89,9 @@ def test_hits_misses_and_loads_are_logged_with_the_family_and_no_email(
         name="contacts",
         patterns=(KeyPattern("contact:{email}:details", email=ArgumentType.EMAIL),),
         ttl_s=60,
-        load_many=lambda keys, _: Loads(loaded={key: Loaded.built_from("x", ()) for key in keys}),
+        load_many=lambda keys, _: LoadResult(
+            loaded={key: LoadedValue.built_from("x", ()) for key in keys}
+        ),
     )
     cache = open_cache(Catalogue([contacts]), CacheConfig())
     key = contacts.key(email="ada@example.org")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cache_layer import MISS, Cache, Cause, Comparison, Count, Outcome
+from cache_layer import MISS, Cache, CacheStatus, Cause, Comparison, Count
 from cache_layer.operating.validation import Validator
 from tests.cache_layer.truth import Truth
 from tests.waiting import WAIT_LIMIT_S
@@ -39,7 +39,7 @@ def test_a_lost_invalidation_is_found_and_all_built_from_it_repaired(
     }
     exam = cache.reading.read(truth.exam, truth.key("7"), "", wait_s=WAIT_LIMIT_S)
     page = cache.reading.read(truth.page, truth.page.key(name="all"), "", wait_s=WAIT_LIMIT_S)
-    assert (exam.value, exam.outcome) == (truth.exams["7"], Outcome.HIT)
+    assert (exam.value, exam.cache_status) == (truth.exams["7"], CacheStatus.HIT)
     assert page.value is not MISS
     assert b"the webhook was lost" in page.value
     assert cache.stats.snapshot().total(Count.DRIFTS, "exam") == 1
