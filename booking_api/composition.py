@@ -152,7 +152,7 @@ class Composition:
             now=self.clocks.now,
         )
         cached = cached_portal(profile, client, hubspot, settings.CACHE, self.clocks)
-        cached.cache.invalidation.observe(note_invalidation)
+        cached.cache.invalidator.add_observer(note_invalidation)
         booking = booking_desk(profile, client, hubspot, cached, self.clocks, self._tell_desk)
         return Services(
             pid=os.getpid(),

@@ -123,7 +123,7 @@ class CachePageAdmin(ReadOnly):
         if form.is_valid():
             key = form.cleaned_data["key"]
             try:
-                held = access.cache.look_up(key)
+                held = access.cache.peek(key)
             except BadPattern as error:
                 form.add_error("key", str(error))
             except BackendUnavailable:

@@ -49,4 +49,4 @@ class DeskContext:
 
     def forget(self, tags: Collection[str]) -> None:
         """Let no reader see what was built from these any more."""
-        self.cache.writing.invalidate(tags, (), cause=Cause.WRITE)
+        self.cache.guarded_store.invalidate(tags, (), cause=Cause.WRITE)

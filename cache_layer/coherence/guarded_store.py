@@ -108,12 +108,12 @@ class GuardedStore:
         *,
         backend: Backend,
         config: CacheConfig,
-        stats: Counters,
+        counters: Counters,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.backend = backend
         self._retry_s = config.retry_s
-        self._stats = stats
+        self._counters = counters
         self.clock = clock
         self._undelivered = Undelivered()
         self._delivering = threading.Lock()
@@ -150,7 +150,7 @@ class GuardedStore:
         except BackendUnavailable as error:
             self._failed("lookup", error)
             raise
-        self._stats.add_each(Count.EXPIRATIONS, found.expired)
+        self._counters.add_each(Count.EXPIRATIONS, found.expired)
         readable = {
             key: held for key, held in found.held.items() if held.entry.version == FORMAT_VERSION
         }
@@ -178,28 +178,28 @@ class GuardedStore:
 
     def refuse(self, family: Family[Any, Any], number: int, reason: Refusal) -> None:
         """Count results that were not offered to the backend at all."""
-        self._stats.add(Count.REFUSED_STORES, family.name, number, reason)
+        self._counters.add(Count.REFUSED_STORES, family.name, number, reason)
 
     def invalidate(self, tags: Collection[str], keys: Collection[str], *, cause: Cause) -> Removal:
         """Remove every entry built from these tags or stored under these keys."""
-        self._stats.add(Count.INVALIDATIONS, detail=cause)
+        self._counters.add(Count.INVALIDATIONS, detail=cause)
         try:
             removed = self.backend.invalidate(tags, keys)
         except BackendUnavailable as error:
             self._keep(error, tags, keys)
             return Removal({}, delivered=False)
-        self._stats.add_each(Count.REMOVALS, removed, cause)
+        self._counters.add_each(Count.REMOVALS, removed, cause)
         return Removal(removed, delivered=True)
 
     def flush(self, matches: Callable[[str], bool], *, cause: Cause) -> Removal:
         """Remove every entry whose key matches, and refuse every load in flight."""
-        self._stats.add(Count.INVALIDATIONS, detail=cause)
+        self._counters.add(Count.INVALIDATIONS, detail=cause)
         try:
             removed = self._flush(matches)
         except BackendUnavailable as error:
             self._keep(error, (), (), flush=True)
             return Removal({}, delivered=False)
-        self._stats.add_each(Count.REMOVALS, removed, cause)
+        self._counters.add_each(Count.REMOVALS, removed, cause)
         return Removal(removed, delivered=True)
 
     def write_through(
@@ -232,7 +232,7 @@ class GuardedStore:
     ) -> Removal:
         """Invalidate the tags and store the fresh values, unless somebody else invalidated since
         the ticket."""
-        self._stats.add(Count.INVALIDATIONS, detail=cause)
+        self._counters.add(Count.INVALIDATIONS, detail=cause)
         entries, unfit = self._packed(fresh)
         try:
             written = self.backend.write_through(ticket, tags, entries)
@@ -241,7 +241,7 @@ class GuardedStore:
         except BackendUnavailable as error:
             self._keep(error, tags, [*entries, *unfit])
             return Removal({}, delivered=False)
-        self._stats.add_each(Count.REMOVALS, written.removed, cause)
+        self._counters.add_each(Count.REMOVALS, written.removed, cause)
         self._count_store(entries, written.stored)
         return Removal(written.removed, delivered=True)
 
@@ -274,12 +274,12 @@ class GuardedStore:
         for key, entry in entries.items():
             if key in stored.refused:
                 reason = stored.refused[key]
-                self._stats.add(Count.REFUSED_STORES, entry.family, detail=reason)
+                self._counters.add(Count.REFUSED_STORES, entry.family, detail=reason)
             else:
-                self._stats.add(Count.STORES, entry.family)
-                self._stats.add(Count.BYTES_STORED, entry.family, len(entry.payload))
-        self._stats.add_each(Count.EVICTIONS, stored.evicted)
-        self._stats.add_each(Count.EXPIRATIONS, stored.expired)
+                self._counters.add(Count.STORES, entry.family)
+                self._counters.add(Count.BYTES_STORED, entry.family, len(entry.payload))
+        self._counters.add_each(Count.EVICTIONS, stored.evicted)
+        self._counters.add_each(Count.EXPIRATIONS, stored.expired)
 
     def _flush(self, matches: Callable[[str], bool]) -> ByFamily:
         """Remove what matches; raises BackendUnavailable. Twice, each time refusing the loads in
@@ -314,7 +314,7 @@ class GuardedStore:
     def _failed(self, step: str, error: BackendUnavailable) -> None:
         now_s = self.clock()
         self._retry_at_s = now_s + self._retry_s
-        self._stats.add(Count.ERRORS, detail=step)
+        self._counters.add(Count.ERRORS, detail=step)
         if now_s >= self._warn_at_s:
             self._warn_at_s = now_s + SECONDS_BETWEEN_WARNINGS
             logger.warning("The cache failed to %s and is bypassed: %s", step, error)

@@ -128,17 +128,17 @@ class Reader:
     def __init__(
         self,
         *,
-        coherence: GuardedStore,
-        flights: SingleFlight,
+        guarded_store: GuardedStore,
+        single_flight: SingleFlight,
         config: CacheConfig,
-        stats: Counters,
+        counters: Counters,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._coherence = coherence
-        self._flights = flights
+        self._guarded_store = guarded_store
+        self._single_flight = single_flight
         self._enabled = config.enabled
         self._percentage = config.rollout_percentage
-        self._stats = stats
+        self._counters = counters
         self._clock = clock
 
     def read(
@@ -181,12 +181,12 @@ class Reader:
             return self._load(family, wanted, context, CacheStatus.OFF)
         first = self._look(wanted, max_age_s) if around is None else None
         if first is None:
-            self._stats.add(Count.BYPASSES, family.name, len(wanted))
+            self._counters.add(Count.BYPASSES, family.name, len(wanted))
             return self._load(family, wanted, context, CacheStatus.BYPASS)
         answer = _Answer()
         missing = self._take_held(family, answer, wanted, first)
-        self._stats.add(Count.HITS, family.name, len(wanted) - len(missing))
-        self._stats.add(Count.MISSES, family.name, len(missing))
+        self._counters.add(Count.HITS, family.name, len(wanted) - len(missing))
+        self._counters.add(Count.MISSES, family.name, len(missing))
         logger.debug("cache: %s, %d of %d missed", family.name, len(missing), len(wanted))
         if not missing:
             return answer.reads(CacheStatus.HIT)
@@ -201,12 +201,12 @@ class Reader:
         if not self._enabled:
             return CacheStatus.OFF
         rolled_out = subject is None or reads_through_cache(subject, self._percentage)
-        return None if rolled_out and self._coherence.ready() else CacheStatus.BYPASS
+        return None if rolled_out and self._guarded_store.ready() else CacheStatus.BYPASS
 
     def _look(self, keys: Sequence[Key], max_age_s: float) -> Lookup | None:
         """Return what is held, or None where the cache cannot be asked."""
         try:
-            return self._coherence.lookup(keys).younger_than(max_age_s)
+            return self._guarded_store.lookup(keys).younger_than(max_age_s)
         except BackendUnavailable:
             return None  # counted and logged where it happened
 
@@ -227,9 +227,9 @@ class Reader:
         try:
             answer.take(key, result)
         except UnreadableEntry:
-            self._stats.add(Count.ERRORS, family.name, detail="unreadable")
+            self._counters.add(Count.ERRORS, family.name, detail="unreadable")
             logger.warning("An entry of %s cannot be read; it is dropped", family.name)
-            self._coherence.invalidate((), [key.text], cause=Cause.UNREADABLE)
+            self._guarded_store.invalidate((), [key.text], cause=Cause.UNREADABLE)
             return False
         return True
 
@@ -239,7 +239,7 @@ class Reader:
         tell, the reader loads alone, or each of many would wait for all before it."""
         alone: list[Key] = []
         while missing:
-            boarding = self._flights.board(
+            boarding = self._single_flight.board(
                 asked.family, missing, asked.context, max_age_s=asked.max_age_s
             )
             again: list[Key] = []

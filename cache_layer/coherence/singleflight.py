@@ -82,10 +82,10 @@ class SingleFlight:
     """The flights of one process. `threads` bounds the loader threads; they start at first use."""
 
     def __init__(
-        self, *, coherence: GuardedStore, stats: Counters, threads: int, lease_s: float
+        self, *, guarded_store: GuardedStore, counters: Counters, threads: int, lease_s: float
     ) -> None:
-        self._coherence = coherence
-        self._stats = stats
+        self._guarded_store = guarded_store
+        self._counters = counters
         self._lease_s = lease_s
         self._owner = uuid.uuid4().hex
         self._lock = threading.Lock()
@@ -114,7 +114,7 @@ class SingleFlight:
                     own[key] = self._flights[key] = Flight()
                 else:
                     joined[key] = flight
-        self._stats.add(Count.SHARED_LOADS, family.name, len(joined))
+        self._counters.add(Count.SHARED_LOADS, family.name, len(joined))
         if own:
             order = Order(family, context, max_age_s)
             self._start(lambda: self._fly(order, own), own)
@@ -173,13 +173,13 @@ class SingleFlight:
             flights[key].land(result, current)
 
     def _fly(self, order: Order, flights: Mapping[Key, Flight]) -> None:
-        if not self._coherence.backend.shared:
+        if not self._guarded_store.backend.shared:
             self._load(order, flights, list(flights))
             return
         waiting = list(flights)
-        until_s = self._coherence.clock() + self._lease_s
+        until_s = self._guarded_store.clock() + self._lease_s
         while waiting:
-            claimed = self._claim(waiting, give_up=self._coherence.clock() >= until_s)
+            claimed = self._claim(waiting, give_up=self._guarded_store.clock() >= until_s)
             try:
                 if claimed:
                     self._load(order, flights, claimed)
@@ -193,10 +193,10 @@ class SingleFlight:
     def _claim(self, keys: Sequence[Key], *, give_up: bool) -> list[Key]:
         """Return the keys to load now: those whose lease we have, or all once waiting has lasted
         as long as a lease lives, or nobody can say."""
-        if give_up or self._closed.is_set() or not self._coherence.ready():
+        if give_up or self._closed.is_set() or not self._guarded_store.ready():
             return list(keys)
         try:
-            claimed = self._coherence.backend.claim([key.text for key in keys], self._owner)
+            claimed = self._guarded_store.backend.claim([key.text for key in keys], self._owner)
         except BackendUnavailable:
             return list(keys)
         return [key for key in keys if key.text in claimed]
@@ -204,7 +204,7 @@ class SingleFlight:
     def _release(self, keys: Sequence[Key]) -> None:
         try:
             if keys:
-                self._coherence.backend.release([key.text for key in keys], self._owner)
+                self._guarded_store.backend.release([key.text for key in keys], self._owner)
         except BackendUnavailable:
             logger.debug("Leases were left to end by themselves")
 
@@ -213,7 +213,7 @@ class SingleFlight:
     ) -> list[Key]:
         """Land what another process has stored meanwhile; return the rest."""
         try:
-            found = self._coherence.lookup(keys).younger_than(order.max_age_s)
+            found = self._guarded_store.lookup(keys).younger_than(order.max_age_s)
         except BackendUnavailable:
             return list(keys)
         held = {key: found.held[key.text] for key in keys if key.text in found.held}
@@ -225,9 +225,9 @@ class SingleFlight:
         store it where it is still current, and land."""
         family = order.family
         ticket: Ticket | None = None
-        if self._coherence.ready():
+        if self._guarded_store.ready():
             try:
-                found = self._coherence.lookup(keys).younger_than(order.max_age_s)
+                found = self._guarded_store.lookup(keys).younger_than(order.max_age_s)
             except BackendUnavailable:
                 logger.debug("Loading %s without a ticket", family.name)
             else:
@@ -237,7 +237,7 @@ class SingleFlight:
                 keys = [key for key in keys if key not in held]
         if not keys:
             return
-        self._stats.add(Count.LOADS, family.name, len(keys))
+        self._counters.add(Count.LOADS, family.name, len(keys))
         logger.debug("cache load: %s, %d entries", family.name, len(keys))
         loads = family.load_many(keys, order.context)
         as_of = self._store(family, loads, ticket)
@@ -248,14 +248,14 @@ class SingleFlight:
     ) -> dict[Key, Ticket]:
         """Store what may be stored; return as of when each key's result is known to be current."""
         if ticket is None:
-            self._coherence.refuse(family, len(loads.loaded), Refusal.UNAVAILABLE)
+            self._guarded_store.refuse(family, len(loads.loaded), Refusal.UNAVAILABLE)
             return {}
         as_of = dict.fromkeys((*loads.loaded, *loads.absent), ticket)
         if loads.failed:
-            self._coherence.refuse(family, len(loads.loaded), Refusal.PARTIAL)
+            self._guarded_store.refuse(family, len(loads.loaded), Refusal.PARTIAL)
             return as_of
         if loads.loaded:
-            stored = self._coherence.store(ticket, family, loads.loaded)
+            stored = self._guarded_store.store(ticket, family, loads.loaded)
             accepted = (key for key in loads.loaded if key.text not in stored.refused)
             as_of.update(dict.fromkeys(accepted, stored.as_of))
         return as_of

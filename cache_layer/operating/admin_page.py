@@ -182,7 +182,7 @@ def latest_invalidations(cache: Cache) -> list[LatestInvalidation]:
             removed=each.total_removed,
             delivered=each.delivered,
         )
-        for each in cache.invalidation.latest
+        for each in cache.invalidator.latest
         if each.who == ""
     ]
     return sorted(forced + own, key=lambda row: row.at, reverse=True)[:LATEST]

@@ -32,16 +32,16 @@ def scopes(access: CacheHost) -> tuple[str, ...]:
 
 def preview(access: CacheHost, asked: InvalidationRequest) -> int:
     """Return how many entries would go now; raises BadPattern, BackendUnavailable."""
-    invalidation = access.cache.invalidation
+    invalidator = access.cache.invalidator
     if asked.scope == EVERYTHING:
-        return invalidation.preview_everything()
+        return invalidator.preview_everything()
     if asked.scope == KEYS:
-        return invalidation.preview_keys(_known_keys(access, asked))
+        return invalidator.preview_keys(_known_keys(access, asked))
     if asked.scope == PATTERN:
-        return invalidation.preview_pattern(_one(asked))
+        return invalidator.preview_pattern(_one(asked))
     if asked.scope == FAMILY:
-        return invalidation.preview_family(_one(asked))
-    return invalidation.preview_tags(_tags(access, asked))
+        return invalidator.preview_family(_one(asked))
+    return invalidator.preview_tags(_tags(access, asked))
 
 
 def remove(
@@ -49,18 +49,24 @@ def remove(
 ) -> Invalidation:
     """Remove the entries and return what went; raises BadPattern. What the backend could not be
     told is delivered later, see `Invalidation.delivered`."""
-    invalidation = access.cache.invalidation
+    invalidator = access.cache.invalidator
     if asked.scope == EVERYTHING:
-        return invalidation.everything(cause=Cause.FORCED, who=who, reason=reason)
+        return invalidator.invalidate_everything(cause=Cause.FORCED, who=who, reason=reason)
     if asked.scope == KEYS:
         keys = _known_keys(access, asked)
-        return invalidation.by_keys(keys, cause=Cause.FORCED, who=who, reason=reason)
+        return invalidator.invalidate_keys(keys, cause=Cause.FORCED, who=who, reason=reason)
     if asked.scope == PATTERN:
-        return invalidation.by_pattern(_one(asked), cause=Cause.FORCED, who=who, reason=reason)
+        return invalidator.invalidate_pattern(
+            _one(asked), cause=Cause.FORCED, who=who, reason=reason
+        )
     if asked.scope == FAMILY:
-        return invalidation.by_family(_one(asked), cause=Cause.FORCED, who=who, reason=reason)
+        return invalidator.invalidate_family(
+            _one(asked), cause=Cause.FORCED, who=who, reason=reason
+        )
     tags = _tags(access, asked)
-    return invalidation.by_tags(tags, cause=Cause.FORCED, who=who, reason=reason, scope=asked.scope)
+    return invalidator.invalidate_tags(
+        tags, cause=Cause.FORCED, who=who, reason=reason, scope=asked.scope
+    )
 
 
 def _known_keys(access: CacheHost, asked: InvalidationRequest) -> tuple[str, ...]:

@@ -76,13 +76,13 @@ def build_report(cache: Cache, now: datetime) -> CacheReport:
         size, available = cache.backend.size(), True
     except BackendUnavailable:
         size, available = Size(entries={}, payload_bytes={}), False
-    snapshot = cache.stats.snapshot()
+    snapshot = cache.counters.snapshot()
     return CacheReport(
         enabled=cache.config.enabled,
         backend=cache.backend.name,
         shared=cache.backend.shared,
         available=available,
-        delivered=cache.writing.delivered,
+        delivered=cache.guarded_store.delivered,
         rollout_percentage=cache.config.rollout_percentage,
         max_entries=cache.backend.max_entries,
         entries=size.total_entries,

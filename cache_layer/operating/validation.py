@@ -92,9 +92,9 @@ class Validator:
     """Compares a cache's entries with what their loaders say now."""
 
     def __init__(self, cache: Cache, *, chance: random.Random | None = None) -> None:
-        self._coherence = cache.writing
+        self._guarded_store = cache.guarded_store
         self._catalogue = cache.catalogue
-        self._stats = cache.stats
+        self._counters = cache.counters
         self._chance = chance if chance is not None else random.Random()  # noqa: S311 - a sample, no secret
 
     def run(
@@ -124,7 +124,7 @@ class Validator:
                 if progress is not None:
                     progress(family.name, done, len(keys))
             by_family[family.name] = dict(verdicts)
-            self._stats.add(Count.DRIFTS, family.name, sum(verdicts[v] for v in DRIFTED))
+            self._counters.add(Count.DRIFTS, family.name, sum(verdicts[v] for v in DRIFTED))
         return ValidationReport(by_family=by_family, drifts=tuple(drifts))
 
     def _picked(
@@ -134,7 +134,7 @@ class Validator:
         if names is not None:
             families = [self._catalogue.named(name) for name in names]
         held: dict[str, dict[str, Key]] = {family.name: {} for family in self._catalogue}
-        for page in self._coherence.backend.pages():
+        for page in self._guarded_store.backend.pages():
             for text in page:
                 known = self._catalogue.of_key(text)
                 if known is not None:
@@ -150,10 +150,10 @@ class Validator:
     def _checked(
         self, family: Family[Any, Any], keys: Sequence[Key], context: Any, *, repair: bool
     ) -> list[tuple[_Compared, bool]]:
-        before = self._coherence.lookup(keys, touch=False)
+        before = self._guarded_store.lookup(keys, touch=False)
         asked = [key for key in keys if key.text in before.held]
         loads = _asked_again(family, asked, context)
-        after = self._coherence.lookup(asked, touch=False)
+        after = self._guarded_store.lookup(asked, touch=False)
         checked = []
         for key in asked:
             compared = _compared(family, key, before, after, loads)
@@ -168,10 +168,12 @@ class Validator:
     def _repair(self, family: Family[Any, Any], compared: _Compared, ticket: Ticket) -> bool:
         tags = compared.held.entry.tags
         if compared.fresh is None:
-            removal = self._coherence.invalidate(tags, [compared.key.text], cause=Cause.VALIDATION)
+            removal = self._guarded_store.invalidate(
+                tags, [compared.key.text], cause=Cause.VALIDATION
+            )
         else:
             fresh = FreshValue(family, compared.key, compared.fresh)
-            removal = self._coherence.renew(ticket, tags, [fresh], cause=Cause.VALIDATION)
+            removal = self._guarded_store.renew(ticket, tags, [fresh], cause=Cause.VALIDATION)
         return removal.delivered
 
 

@@ -82,7 +82,7 @@ class _Bench:
     def look(self) -> None:
         """Read as any request does, and note by which way which value came."""
         context = self._trial.context
-        reads = self.cached.cache.reading.read(
+        reads = self.cached.cache.reader.read(
             self.family,
             self.key,
             LoadContext(call=context),
@@ -107,7 +107,7 @@ class _Bench:
             fresh = [FreshValue(self.family, key, loaded) for key, loaded in loads.loaded.items()]
             return WriteResult(None, fresh)
 
-        self.cached.cache.writing.write_through([self.tag], write)
+        self.cached.cache.guarded_store.write_through([self.tag], write)
 
     def check(self, name: str, *wanted: str) -> SelfTestCheck:
         passed = self.seen == list(wanted)
@@ -132,7 +132,7 @@ def _webhook_invalidation(bench: _Bench, _: Trial) -> SelfTestCheck:
     bench.look()
     bench.edit(NEW)
     bench.look()
-    bench.cached.cache.invalidation.by_tags([bench.tag], cause=Cause.WEBHOOK)
+    bench.cached.cache.invalidator.invalidate_tags([bench.tag], cause=Cause.WEBHOOK)
     bench.look()
     return bench.check("webhook invalidation", MISS_OLD, HIT_OLD, MISS_NEW)
 
@@ -149,7 +149,7 @@ def _expiry(bench: _Bench, trial: Trial) -> SelfTestCheck:
 def _miss_fallback(bench: _Bench, _: Trial) -> SelfTestCheck:
     bench.look()
     bench.look()
-    bench.cached.cache.invalidation.by_keys([bench.key.text], cause=Cause.FORCED)
+    bench.cached.cache.invalidator.invalidate_keys([bench.key.text], cause=Cause.FORCED)
     bench.look()
     return bench.check("miss fallback", MISS_OLD, HIT_OLD, MISS_OLD)
 
@@ -203,7 +203,7 @@ def _private_portal(trial: Trial, ttl_s: float) -> Iterator[CachedPortal]:
     try:
         yield cached
     finally:
-        cached.cache.invalidation.everything(cause=Cause.FORCED)
+        cached.cache.invalidator.invalidate_everything(cause=Cause.FORCED)
         cached.cache.close()
 
 

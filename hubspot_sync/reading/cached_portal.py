@@ -78,7 +78,7 @@ class CacheSource:
         max_age_s = math.inf
         if self.composed_s > 0:
             max_age_s = max(family.ttl_s, self.composed_s) - LEAST_SHARE * self.composed_s
-        return self.cache.reading.read_many(
+        return self.cache.reader.read_many(
             family,
             keys,
             LoadContext(call=call, subject=self.subject),
@@ -335,7 +335,7 @@ class CachedPortal:
 
     def reads(self, subject: str | None = None) -> FamilyReads:
         """Return the reads for one request; `subject` is the student it is for, if any."""
-        around = self.cache.reading.way_around(subject)
+        around = self.cache.reader.way_around(subject)
         return self._from(self._through(subject) if around is None else DirectSource(around))
 
     def reads_for(self, context: LoadContext, composed_s: float) -> FamilyReads:

@@ -81,7 +81,9 @@ class CoherenceMachine(RuleBasedStateMachine):
         self.backend = make()
         self.pass_time = clock
         self.stored_at_s: dict[str, float] = {}
-        self.coherence = GuardedStore(backend=self.backend, config=CacheConfig(), stats=Counters())
+        self.guarded_store = GuardedStore(
+            backend=self.backend, config=CacheConfig(), counters=Counters()
+        )
         self.step = 0
         self.barriers: dict[str, int] = {}
         self.writes: list[Write] = []
@@ -109,11 +111,11 @@ class CoherenceMachine(RuleBasedStateMachine):
     @rule(target=loads, what=keys)
     def begin_load(self, what: tuple[Family[int, None], Key]) -> Load:
         family, key = what
-        return Load(family, key, self.coherence.lookup([key]).ticket)
+        return Load(family, key, self.guarded_store.lookup([key]).ticket)
 
     @rule(load=loads)
     def join(self, load: Load) -> None:
-        ticket = self.coherence.lookup([load.key]).ticket
+        ticket = self.guarded_store.lookup([load.key]).ticket
         load.joined.append((ticket, self.barrier(load.family, load.key)))
 
     @rule(target=fetched, load=loads)
@@ -126,7 +128,7 @@ class CoherenceMachine(RuleBasedStateMachine):
     def store(self, load: Load) -> None:
         assert load.read_at is not None
         loaded = {load.key: LoadedValue(load.read_at, tags_of(load.family, load.key))}
-        stored = self.coherence.store(load.ticket, load.family, loaded)
+        stored = self.guarded_store.store(load.ticket, load.family, loaded)
         accepted = load.key.text not in stored.refused
         if accepted and self.pass_time is not None:
             self.stored_at_s[load.key.text] = self.pass_time()
@@ -137,11 +139,11 @@ class CoherenceMachine(RuleBasedStateMachine):
     @rule(what=keys)
     def read(self, what: tuple[Family[int, None], Key]) -> None:
         """Use an entry, so that another is the least recently used."""
-        self.coherence.lookup([what[1]])
+        self.guarded_store.lookup([what[1]])
 
     @invariant()
     def nothing_served_is_out_of_date(self) -> None:
-        held = self.coherence.lookup([key for _, key in ALL], touch=False).held
+        held = self.guarded_store.lookup([key for _, key in ALL], touch=False).held
         for family, key in ALL:
             if key.text in held:
                 value = held[key.text].value()
@@ -156,7 +158,7 @@ class CoherenceMachine(RuleBasedStateMachine):
 
     @rule(target=writes_begun, record_id=IDS)
     def begin_write(self, record_id: str) -> Write:
-        write = Write(record_id, self.coherence.lookup([]).ticket)
+        write = Write(record_id, self.guarded_store.lookup([]).ticket)
         self.writes.append(write)
         return write
 
@@ -171,10 +173,10 @@ class CoherenceMachine(RuleBasedStateMachine):
         key = ONE.key(id=write.record_id)
         tag = f"record:{write.record_id}"
         fresh = FreshValue(ONE, key, LoadedValue(write.made_at, frozenset({tag})))
-        self.coherence.renew(write.ticket, [tag], [fresh], cause=Cause.WRITE)
+        self.guarded_store.renew(write.ticket, [tag], [fresh], cause=Cause.WRITE)
         self.acknowledge([tag, key.text], write.made_at)
         self.writes.remove(write)
-        held = self.coherence.lookup([key]).held.get(key.text)
+        held = self.guarded_store.lookup([key]).held.get(key.text)
         if held is not None:
             assert held.value() >= self.barrier(ONE, key), "the older write stayed"
             if self.pass_time is not None:
@@ -193,7 +195,7 @@ class CoherenceMachine(RuleBasedStateMachine):
             return WriteResult(None, [FreshValue(ONE, key, LoadedValue(made_at, frozenset({tag})))])
 
         try:
-            self.coherence.write_through([tag], write)
+            self.guarded_store.write_through([tag], write)
         except TimeoutError:
             assert not succeeds
         self.acknowledge([tag], self.step)
@@ -211,27 +213,27 @@ class CoherenceMachine(RuleBasedStateMachine):
     def webhook(self, record_ids: set[str], collection: bool) -> None:
         tags = sorted(f"record:{record_id}" for record_id in record_ids)
         tags += ["records/all"] if collection else []
-        self.coherence.invalidate(tags, (), cause=Cause.WEBHOOK)
+        self.guarded_store.invalidate(tags, (), cause=Cause.WEBHOOK)
         self.acknowledge(tags, self.tick())
         self.overtake(record_ids)
 
     @rule(what=keys)
     def force_key(self, what: tuple[Family[int, None], Key]) -> None:
         family, key = what
-        self.coherence.invalidate((), [key.text], cause=Cause.FORCED)
+        self.guarded_store.invalidate((), [key.text], cause=Cause.FORCED)
         self.acknowledge([key.text], self.tick())
         if family is ONE:
             self.overtake([key.arguments["id"]])
 
     @rule(pattern=st.sampled_from(["one:*", "page:*"]))
     def flush_family(self, pattern: str) -> None:
-        self.coherence.flush(FlushPattern(pattern).matches, cause=Cause.FORCED)
+        self.guarded_store.flush(FlushPattern(pattern).matches, cause=Cause.FORCED)
         self.acknowledge([f"family {pattern.partition(':')[0]}"], self.tick())
         self.overtake(["1", "2"])
 
     @rule()
     def flush_everything(self) -> None:
-        self.coherence.flush(lambda _: True, cause=Cause.FORCED)
+        self.guarded_store.flush(lambda _: True, cause=Cause.FORCED)
         self.acknowledge(["everything"], self.tick())
         self.overtake(["1", "2"])
 

@@ -18,7 +18,7 @@ from tests.cache_layer.truth import Truth
 @pytest.fixture
 def audited(truth: Truth) -> Iterator[Cache]:
     cache = open_cache(truth.catalogue, CacheConfig())
-    cache.invalidation.observe(note_invalidation)
+    cache.invalidator.add_observer(note_invalidation)
     yield cache
     cache.close()
 
@@ -30,14 +30,14 @@ def access_to(cache: Cache) -> CacheHost:
 def hold(cache: Cache, truth: Truth, *exam_ids: str) -> None:
     for exam_id in exam_ids:
         truth.exams[exam_id] = f"exam {exam_id}"
-    cache.reading.read_many(truth.exam, truth.keys(*exam_ids), "now", wait_s=5)
+    cache.reader.read_many(truth.exam, truth.keys(*exam_ids), "now", wait_s=5)
 
 
 @pytest.mark.django_db
 def test_who_removed_what_and_why_is_kept(audited: Cache, truth: Truth) -> None:
     hold(audited, truth, "1", "2")
 
-    audited.invalidation.by_family("exam", cause=Cause.FORCED, who="olga", reason="restored")
+    audited.invalidator.invalidate_family("exam", cause=Cause.FORCED, who="olga", reason="restored")
 
     row = CacheInvalidation.objects.get()
     assert (row.who, row.reason) == ("olga", "restored")
@@ -47,10 +47,10 @@ def test_who_removed_what_and_why_is_kept(audited: Cache, truth: Truth) -> None:
 
 @pytest.mark.django_db
 def test_a_webhooks_invalidation_is_not_kept(audited: Cache) -> None:
-    audited.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK)
+    audited.invalidator.invalidate_tags(["exam:1"], cause=Cause.WEBHOOK)
 
     assert CacheInvalidation.objects.count() == 0
-    assert audited.invalidation.latest[0].named == ("exam:1",)
+    assert audited.invalidator.latest[0].named == ("exam:1",)
 
 
 @pytest.mark.django_db
@@ -77,7 +77,7 @@ def test_without_the_database_the_entries_go_and_the_log_says_what_is_missing(
         raise OperationalError("no database")
 
     with caplog.at_level(logging.ERROR), connection.execute_wrapper(refuse):
-        done = audited.invalidation.everything(cause=Cause.FORCED, who="olga@example.org")
+        done = audited.invalidator.invalidate_everything(cause=Cause.FORCED, who="olga@example.org")
         report = validate(access_to(audited), who="cron")
 
     assert done.total_removed == 1

@@ -29,12 +29,12 @@ NOW = datetime(2026, 11, 23, 12, 30, 20, tzinfo=UTC)
 
 def test_each_minute_of_the_last_hour_is_there_and_older_ones_are_not(truth: Truth) -> None:
     now = NOW - timedelta(minutes=61)
-    stats = Counters(clock=lambda: now)
-    cache = open_cache(truth.catalogue, CacheConfig(), stats=stats)
-    stats.add(Count.HITS, "exam", 50)
+    counters = Counters(clock=lambda: now)
+    cache = open_cache(truth.catalogue, CacheConfig(), counters=counters)
+    counters.add(Count.HITS, "exam", 50)
     now = NOW - timedelta(minutes=2)
-    stats.add(Count.HITS, "exam", 3)
-    stats.add(Count.MISSES, "page", 1)
+    counters.add(Count.HITS, "exam", 3)
+    counters.add(Count.MISSES, "page", 1)
     now = NOW
 
     numbers = build_report(cache, NOW)
@@ -51,7 +51,7 @@ def test_each_minute_of_the_last_hour_is_there_and_older_ones_are_not(truth: Tru
 
 def test_what_is_held_is_counted_by_family(cache: Cache, truth: Truth) -> None:
     truth.exams["1"] = b"four"
-    cache.reading.read(truth.exam, truth.key("1"), "now", wait_s=5)
+    cache.reader.read(truth.exam, truth.key("1"), "now", wait_s=5)
 
     numbers = build_report(cache, NOW)
 
@@ -60,10 +60,10 @@ def test_what_is_held_is_counted_by_family(cache: Cache, truth: Truth) -> None:
 
 
 def test_a_bar_is_as_high_as_its_minute_was_busy(truth: Truth) -> None:
-    stats = Counters(clock=lambda: NOW)
-    cache = open_cache(truth.catalogue, CacheConfig(), stats=stats)
-    stats.add(Count.HITS, "exam", 3)
-    stats.add(Count.MISSES, "exam", 1)
+    counters = Counters(clock=lambda: NOW)
+    cache = open_cache(truth.catalogue, CacheConfig(), counters=counters)
+    counters.add(Count.HITS, "exam", 3)
+    counters.add(Count.MISSES, "exam", 1)
 
     drawn = bars(build_report(cache, NOW).minutes)
     cache.close()
@@ -98,7 +98,7 @@ def test_hits_misses_and_loads_are_logged_with_the_family_and_no_email(
 
     with caplog.at_level(logging.DEBUG, logger="cache_layer"):
         for _ in range(2):
-            cache.reading.read(contacts, key, "now", wait_s=5)
+            cache.reader.read(contacts, key, "now", wait_s=5)
     cache.close()
 
     assert "cache: contacts, 1 of 1 missed" in caplog.text
