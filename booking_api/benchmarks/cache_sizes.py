@@ -100,7 +100,7 @@ def filled(url: str, entries: int) -> Iterator[Backend]:
             put(backend, {f"contact:{n}:details": f"contact:{n}" for n in numbers})
         yield backend
     finally:
-        for page in list(backend.pages()):
+        for page in list(backend.scan_keys()):
             backend.remove(page)
         backend.close()
 
@@ -116,7 +116,7 @@ def put(backend: Backend, tag_of: dict[str, str]) -> None:
         )
         for key, tag in tag_of.items()
     }
-    backend.store(backend.lookup(()).ticket, entries)
+    backend.store(backend.look_up(()).ticket, entries)
 
 
 def answers(redis_url: str) -> bool:

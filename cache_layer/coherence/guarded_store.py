@@ -143,22 +143,22 @@ class GuardedStore:
             self._delivering.release()
         return self.delivered
 
-    def lookup(self, keys: Sequence[Key], *, touch: bool = True) -> Lookup:
+    def look_up(self, keys: Sequence[Key], *, touch: bool = True) -> Lookup:
         """Return the live entries and a ticket; raises BackendUnavailable."""
         try:
-            found = self.backend.lookup([key.text for key in keys], touch=touch)
+            found = self.backend.look_up([key.text for key in keys], touch=touch)
         except BackendUnavailable as error:
             self._failed("lookup", error)
             raise
         self._counters.add_each(Count.EXPIRATIONS, found.expired)
         readable = {
-            key: held for key, held in found.held.items() if held.entry.version == FORMAT_VERSION
+            key: held for key, held in found.entries.items() if held.entry.version == FORMAT_VERSION
         }
-        return Lookup(held=readable, ticket=found.ticket)
+        return Lookup(entries=readable, ticket=found.ticket)
 
     def peek(self, key: Key) -> HeldEntry | Miss:
         """Return one entry without marking it as used, or MISS; raises BackendUnavailable."""
-        return self.lookup([key], touch=False).held.get(key.text, MISS)
+        return self.look_up([key], touch=False).entries.get(key.text, MISS)
 
     def store(
         self, ticket: Ticket, family: Family[Any, Any], loaded: Mapping[Key, LoadedValue[Any]]
@@ -247,7 +247,7 @@ class GuardedStore:
 
     def _ticket(self) -> Ticket | None:
         try:
-            return self.backend.lookup(()).ticket
+            return self.backend.look_up(()).ticket
         except BackendUnavailable as error:
             self._failed("lookup", error)
             return None
@@ -288,7 +288,7 @@ class GuardedStore:
         removed: Counter[str] = Counter()
         for _ in range(2):
             self.backend.raise_floor()
-            for page in self.backend.pages():
+            for page in self.backend.scan_keys():
                 doomed = [key for key in page if matches(key)]
                 for keys in split_into_chunks(doomed, _MAX_PER_REMOVE):
                     removed.update(self.backend.remove(keys))

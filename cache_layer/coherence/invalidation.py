@@ -113,11 +113,11 @@ class Invalidator:
 
     def preview_tags(self, tags: Collection[str]) -> int:
         """Return how many entries carry one of these tags; raises BackendUnavailable."""
-        return self.preview_keys(self._guarded_store.backend.built_from(tags))
+        return self.preview_keys(self._guarded_store.backend.find_keys_by_tags(tags))
 
     def preview_keys(self, keys: Collection[str]) -> int:
         """Return how many of these keys are held; raises BackendUnavailable."""
-        return len(self._guarded_store.backend.lookup(list(keys), touch=False).held)
+        return len(self._guarded_store.backend.look_up(list(keys), touch=False).entries)
 
     def preview_pattern(self, pattern: str) -> int:
         """Return how many entries match; raises BadPattern, BackendUnavailable."""
@@ -136,7 +136,7 @@ class Invalidator:
         return lambda key: family.parse(key) is not None
 
     def _matching(self, matches: Callable[[str], bool]) -> int:
-        pages = self._guarded_store.backend.pages()
+        pages = self._guarded_store.backend.scan_keys()
         # A page may name a key twice that was stored again while the pages were turned.
         return len({key for page in pages for key in page if matches(key)})
 

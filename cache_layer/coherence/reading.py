@@ -206,7 +206,7 @@ class Reader:
     def _look(self, keys: Sequence[Key], max_age_s: float) -> Lookup | None:
         """Return what is held, or None where the cache cannot be asked."""
         try:
-            return self._guarded_store.lookup(keys).younger_than(max_age_s)
+            return self._guarded_store.look_up(keys).younger_than(max_age_s)
         except BackendUnavailable:
             return None  # counted and logged where it happened
 
@@ -216,7 +216,7 @@ class Reader:
         """Take what is held into the answer; return the keys still missing."""
         missing = []
         for key in keys:
-            held = found.held.get(key.text)
+            held = found.entries.get(key.text)
             if held is None or not self._readable(family, answer, key, held):
                 missing.append(key)
         return missing

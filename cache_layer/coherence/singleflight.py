@@ -196,7 +196,9 @@ class SingleFlight:
         if give_up or self._closed.is_set() or not self._guarded_store.ready():
             return list(keys)
         try:
-            claimed = self._guarded_store.backend.claim([key.text for key in keys], self._owner)
+            claimed = self._guarded_store.backend.claim_leases(
+                [key.text for key in keys], self._owner
+            )
         except BackendUnavailable:
             return list(keys)
         return [key for key in keys if key.text in claimed]
@@ -204,7 +206,7 @@ class SingleFlight:
     def _release(self, keys: Sequence[Key]) -> None:
         try:
             if keys:
-                self._guarded_store.backend.release([key.text for key in keys], self._owner)
+                self._guarded_store.backend.release_leases([key.text for key in keys], self._owner)
         except BackendUnavailable:
             logger.debug("Leases were left to end by themselves")
 
@@ -213,10 +215,10 @@ class SingleFlight:
     ) -> list[Key]:
         """Land what another process has stored meanwhile; return the rest."""
         try:
-            found = self._guarded_store.lookup(keys).younger_than(order.max_age_s)
+            found = self._guarded_store.look_up(keys).younger_than(order.max_age_s)
         except BackendUnavailable:
             return list(keys)
-        held = {key: found.held[key.text] for key in keys if key.text in found.held}
+        held = {key: found.entries[key.text] for key in keys if key.text in found.entries}
         self._land(flights, held, found.ticket)
         return [key for key in keys if key not in held]
 
@@ -227,12 +229,12 @@ class SingleFlight:
         ticket: Ticket | None = None
         if self._guarded_store.ready():
             try:
-                found = self._guarded_store.lookup(keys).younger_than(order.max_age_s)
+                found = self._guarded_store.look_up(keys).younger_than(order.max_age_s)
             except BackendUnavailable:
                 logger.debug("Loading %s without a ticket", family.name)
             else:
                 ticket = found.ticket
-                held = {key: found.held[key.text] for key in keys if key.text in found.held}
+                held = {key: found.entries[key.text] for key in keys if key.text in found.entries}
                 self._land(flights, held, ticket)
                 keys = [key for key in keys if key not in held]
         if not keys:

@@ -134,7 +134,7 @@ class Validator:
         if names is not None:
             families = [self._catalogue.named(name) for name in names]
         held: dict[str, dict[str, Key]] = {family.name: {} for family in self._catalogue}
-        for page in self._guarded_store.backend.pages():
+        for page in self._guarded_store.backend.scan_keys():
             for text in page:
                 known = self._catalogue.of_key(text)
                 if known is not None:
@@ -150,10 +150,10 @@ class Validator:
     def _checked(
         self, family: Family[Any, Any], keys: Sequence[Key], context: Any, *, repair: bool
     ) -> list[tuple[_Compared, bool]]:
-        before = self._guarded_store.lookup(keys, touch=False)
-        asked = [key for key in keys if key.text in before.held]
+        before = self._guarded_store.look_up(keys, touch=False)
+        asked = [key for key in keys if key.text in before.entries]
         loads = _asked_again(family, asked, context)
-        after = self._guarded_store.lookup(asked, touch=False)
+        after = self._guarded_store.look_up(asked, touch=False)
         checked = []
         for key in asked:
             compared = _compared(family, key, before, after, loads)
@@ -189,8 +189,8 @@ def _asked_again(family: Family[Any, Any], keys: Sequence[Key], context: Any) ->
 def _compared(
     family: Family[Any, Any], key: Key, before: Lookup, after: Lookup, loads: LoadResult[Any]
 ) -> _Compared:
-    held = before.held[key.text]
-    still = after.held.get(key.text)
+    held = before.entries[key.text]
+    still = after.entries.get(key.text)
     fresh = loads.loaded.get(key)
     if still is None or still.stamp != held.stamp:
         verdict = Comparison.SKIPPED

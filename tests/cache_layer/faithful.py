@@ -29,8 +29,8 @@ class Faithful:
         self.inner = inner
         self.max_entries = inner.max_entries
 
-    def lookup(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
-        return self.inner.lookup(keys, touch=touch)
+    def look_up(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
+        return self.inner.look_up(keys, touch=touch)
 
     def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
         return self.inner.store(ticket, entries)
@@ -46,11 +46,11 @@ class Faithful:
     def raise_floor(self) -> None:
         self.inner.raise_floor()
 
-    def pages(self) -> Iterator[Sequence[str]]:
-        return self.inner.pages()
+    def scan_keys(self) -> Iterator[Sequence[str]]:
+        return self.inner.scan_keys()
 
-    def built_from(self, tags: Collection[str]) -> frozenset[str]:
-        return self.inner.built_from(tags)
+    def find_keys_by_tags(self, tags: Collection[str]) -> frozenset[str]:
+        return self.inner.find_keys_by_tags(tags)
 
     def remove(self, keys: Collection[str]) -> ByFamily:
         return self.inner.remove(keys)
@@ -58,11 +58,11 @@ class Faithful:
     def size(self) -> Size:
         return self.inner.size()
 
-    def claim(self, keys: Collection[str], owner: str) -> frozenset[str]:
-        return self.inner.claim(keys, owner)
+    def claim_leases(self, keys: Collection[str], owner: str) -> frozenset[str]:
+        return self.inner.claim_leases(keys, owner)
 
-    def release(self, keys: Collection[str], owner: str) -> None:
-        self.inner.release(keys, owner)
+    def release_leases(self, keys: Collection[str], owner: str) -> None:
+        self.inner.release_leases(keys, owner)
 
     def close(self) -> None:
         self.inner.close()
@@ -82,9 +82,9 @@ class Breakable(Faithful):
             raise BackendUnavailable("cut off")
 
     @override
-    def lookup(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
+    def look_up(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
         self._reach()
-        return super().lookup(keys, touch=touch)
+        return super().look_up(keys, touch=touch)
 
     @override
     def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:

@@ -52,7 +52,7 @@ def test_every_key_of_the_design_is_in_use_and_no_other(api: Api, portal: Portal
         pattern.format(**names, email=alice.email, cursor=cursor): ttl_s
         for pattern, ttl_s in TTL_S_OF.items()
     }
-    held = set(chain.from_iterable(cache.backend.pages()))
+    held = set(chain.from_iterable(cache.backend.scan_keys()))
     known = {key: cache.catalogue.of_key(key) for key in held}
 
     assert expected.keys() <= held

@@ -34,7 +34,7 @@ def test_a_restart_from_an_old_snapshot_serves_nothing_of_it(
 ) -> None:
     backend = caches[0].backend
     put(backend, "k", b"old", tags=["exam:9"])
-    ticket = backend.lookup(()).ticket
+    ticket = backend.look_up(()).ticket
     with Redis.from_url(own_redis.url) as client:
         client.save()
     backend.invalidate(["exam:9"], [])

@@ -111,11 +111,11 @@ class CoherenceMachine(RuleBasedStateMachine):
     @rule(target=loads, what=keys)
     def begin_load(self, what: tuple[Family[int, None], Key]) -> Load:
         family, key = what
-        return Load(family, key, self.guarded_store.lookup([key]).ticket)
+        return Load(family, key, self.guarded_store.look_up([key]).ticket)
 
     @rule(load=loads)
     def join(self, load: Load) -> None:
-        ticket = self.guarded_store.lookup([load.key]).ticket
+        ticket = self.guarded_store.look_up([load.key]).ticket
         load.joined.append((ticket, self.barrier(load.family, load.key)))
 
     @rule(target=fetched, load=loads)
@@ -139,11 +139,11 @@ class CoherenceMachine(RuleBasedStateMachine):
     @rule(what=keys)
     def read(self, what: tuple[Family[int, None], Key]) -> None:
         """Use an entry, so that another is the least recently used."""
-        self.guarded_store.lookup([what[1]])
+        self.guarded_store.look_up([what[1]])
 
     @invariant()
     def nothing_served_is_out_of_date(self) -> None:
-        held = self.guarded_store.lookup([key for _, key in ALL], touch=False).held
+        held = self.guarded_store.look_up([key for _, key in ALL], touch=False).entries
         for family, key in ALL:
             if key.text in held:
                 value = held[key.text].value()
@@ -158,7 +158,7 @@ class CoherenceMachine(RuleBasedStateMachine):
 
     @rule(target=writes_begun, record_id=IDS)
     def begin_write(self, record_id: str) -> Write:
-        write = Write(record_id, self.guarded_store.lookup([]).ticket)
+        write = Write(record_id, self.guarded_store.look_up([]).ticket)
         self.writes.append(write)
         return write
 
@@ -176,7 +176,7 @@ class CoherenceMachine(RuleBasedStateMachine):
         self.guarded_store.renew(write.ticket, [tag], [fresh], cause=Cause.WRITE)
         self.acknowledge([tag, key.text], write.made_at)
         self.writes.remove(write)
-        held = self.guarded_store.lookup([key]).held.get(key.text)
+        held = self.guarded_store.look_up([key]).entries.get(key.text)
         if held is not None:
             assert held.value() >= self.barrier(ONE, key), "the older write stayed"
             if self.pass_time is not None:

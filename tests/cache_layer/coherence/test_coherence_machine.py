@@ -39,7 +39,7 @@ TRUST = settings(max_examples=100, stateful_step_count=50, deadline=None)
 class ChecksNoCount(Faithful):
     @override
     def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
-        return self.inner.store(self.inner.lookup(()).ticket, entries)
+        return self.inner.store(self.inner.look_up(()).ticket, entries)
 
 
 class StoresBeforeInvalidating(Faithful):
@@ -58,7 +58,7 @@ class NoticesNoOtherWriter(Faithful):
     ) -> WriteThroughResult:
         removed = self.inner.invalidate(tags, list(entries))
         return WriteThroughResult(
-            removed=removed, stored=self.inner.store(self.inner.lookup(()).ticket, entries)
+            removed=removed, stored=self.inner.store(self.inner.look_up(()).ticket, entries)
         )
 
 
@@ -155,7 +155,7 @@ class Emptied:
 
     def __call__(self) -> Backend:
         self.backend.raise_floor()
-        for page in self.backend.pages():
+        for page in self.backend.scan_keys():
             self.backend.remove(page)
         return self.backend
 

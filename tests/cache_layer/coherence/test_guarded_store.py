@@ -108,7 +108,7 @@ def test_a_store_during_a_flush_by_a_load_from_before_it_is_refused(
     cache: Cache, truth: Truth
 ) -> None:
     read(cache, truth, "2")
-    ticket = cache.guarded_store.lookup([truth.key("1")]).ticket
+    ticket = cache.guarded_store.look_up([truth.key("1")]).ticket
     refused = []
 
     def matches(key: str) -> bool:
@@ -122,7 +122,7 @@ def test_a_store_during_a_flush_by_a_load_from_before_it_is_refused(
 
 
 def test_a_value_is_kept_no_longer_than_its_loader_says(cache: Cache, truth: Truth) -> None:
-    ticket = cache.guarded_store.lookup([]).ticket
+    ticket = cache.guarded_store.look_up([]).ticket
     loaded = {
         truth.key("1"): LoadedValue("soon out of date", frozenset(), keep_s=5),
         truth.key("2"): LoadedValue("out of date already", frozenset(), keep_s=0),
@@ -209,7 +209,7 @@ def test_an_invalidation_that_could_not_be_delivered_is_delivered_before_the_nex
 def test_a_late_load_does_not_slip_in_before_the_delivery(
     cache: Cache, truth: Truth, breakable: Breakable, clock: Clock
 ) -> None:
-    ticket = cache.guarded_store.lookup([truth.key("1")]).ticket
+    ticket = cache.guarded_store.look_up([truth.key("1")]).ticket
     breakable.cut_off = True
     cache.invalidator.invalidate_tags(["exam:1"], cause=Cause.WEBHOOK)
     breakable.cut_off = False

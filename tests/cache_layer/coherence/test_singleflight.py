@@ -61,8 +61,8 @@ class Overtaken(Faithful):
     meanwhile: Callable[[], object] | None = None
 
     @override
-    def lookup(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
-        found = super().lookup(keys, touch=touch)
+    def look_up(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
+        found = super().look_up(keys, touch=touch)
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             meanwhile()
@@ -239,7 +239,7 @@ def test_a_process_that_died_while_loading_blocks_nobody(
     backend = make_redis(lease_s=0.05)
     cache = open_cache(truth.catalogue, CacheConfig(), backend=backend)
     truth.exams = {"1": "one"}
-    backend.claim([truth.key("1").text], "the dead")
+    backend.claim_leases([truth.key("1").text], "the dead")
 
     assert read(cache, truth) == "one"
     cache.close()
