@@ -201,7 +201,7 @@ class Reader:
         if not self._enabled:
             return CacheStatus.OFF
         rolled_out = subject is None or reads_through_cache(subject, self._percentage)
-        return None if rolled_out and self._guarded_store.ready() else CacheStatus.BYPASS
+        return None if rolled_out and self._guarded_store.deliver_pending() else CacheStatus.BYPASS
 
     def _look(self, keys: Sequence[Key], max_age_s: float) -> Lookup | None:
         """Return what is held, or None where the cache cannot be asked."""

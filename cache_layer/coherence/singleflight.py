@@ -193,7 +193,7 @@ class SingleFlight:
     def _claim(self, keys: Sequence[Key], *, give_up: bool) -> list[Key]:
         """Return the keys to load now: those whose lease we have, or all once waiting has lasted
         as long as a lease lives, or nobody can say."""
-        if give_up or self._closed.is_set() or not self._guarded_store.ready():
+        if give_up or self._closed.is_set() or not self._guarded_store.deliver_pending():
             return list(keys)
         try:
             claimed = self._guarded_store.backend.claim_leases(
@@ -227,7 +227,7 @@ class SingleFlight:
         store it where it is still current, and land."""
         family = order.family
         ticket: Ticket | None = None
-        if self._guarded_store.ready():
+        if self._guarded_store.deliver_pending():
             try:
                 found = self._guarded_store.look_up(keys).younger_than(order.max_age_s)
             except BackendUnavailable:
@@ -250,11 +250,11 @@ class SingleFlight:
     ) -> dict[Key, Ticket]:
         """Store what may be stored; return as of when each key's result is known to be current."""
         if ticket is None:
-            self._guarded_store.refuse(family, len(loads.loaded), Refusal.UNAVAILABLE)
+            self._guarded_store.count_refused(family, len(loads.loaded), Refusal.UNAVAILABLE)
             return {}
         as_of = dict.fromkeys((*loads.loaded, *loads.absent), ticket)
         if loads.failed:
-            self._guarded_store.refuse(family, len(loads.loaded), Refusal.PARTIAL)
+            self._guarded_store.count_refused(family, len(loads.loaded), Refusal.PARTIAL)
             return as_of
         if loads.loaded:
             stored = self._guarded_store.store(ticket, family, loads.loaded)

@@ -81,7 +81,7 @@ class HeldEntry:
             raise UnreadableEntry(f"An entry of {self.entry.family} cannot be read.") from error
 
 
-def packed(family: str, loaded: LoadedValue[Any], ttl_s: float) -> Entry:
+def pack(family: str, loaded: LoadedValue[Any], ttl_s: float) -> Entry:
     """Return the entry of a loaded value; raises whatever pickling it raises."""
     rendered = type(loaded.value) is bytes
     payload = loaded.value if rendered else pickle.dumps(loaded.value, pickle.HIGHEST_PROTOCOL)

@@ -82,7 +82,7 @@ def build_report(cache: Cache, now: datetime) -> CacheReport:
         backend=cache.backend.name,
         shared=cache.backend.shared,
         available=available,
-        delivered=cache.guarded_store.delivered,
+        delivered=cache.guarded_store.all_delivered,
         rollout_percentage=cache.config.rollout_percentage,
         max_entries=cache.backend.max_entries,
         entries=size.total_entries,

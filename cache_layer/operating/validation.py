@@ -173,7 +173,9 @@ class Validator:
             )
         else:
             fresh = FreshValue(family, compared.key, compared.fresh)
-            removal = self._guarded_store.renew(ticket, tags, [fresh], cause=Cause.VALIDATION)
+            removal = self._guarded_store.invalidate_and_store(
+                ticket, tags, [fresh], cause=Cause.VALIDATION
+            )
         return removal.delivered
 
 

@@ -84,7 +84,7 @@ class Watch:
             truth.exams = {"1": version}
             cache.invalidator.invalidate_tags(["exam:1"], cause=Cause.WEBHOOK)
             self.promised_here = version
-            if cache.guarded_store.delivered:
+            if cache.guarded_store.all_delivered:
                 self.promised_everywhere = version
 
 

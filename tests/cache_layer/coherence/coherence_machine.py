@@ -173,7 +173,7 @@ class CoherenceMachine(RuleBasedStateMachine):
         key = ONE.key(id=write.record_id)
         tag = f"record:{write.record_id}"
         fresh = FreshValue(ONE, key, LoadedValue(write.made_at, frozenset({tag})))
-        self.guarded_store.renew(write.ticket, [tag], [fresh], cause=Cause.WRITE)
+        self.guarded_store.invalidate_and_store(write.ticket, [tag], [fresh], cause=Cause.WRITE)
         self.acknowledge([tag, key.text], write.made_at)
         self.writes.remove(write)
         held = self.guarded_store.look_up([key]).entries.get(key.text)

@@ -21,7 +21,7 @@ from cache_layer import (
     open_cache,
 )
 from cache_layer.backends.base import Backend
-from cache_layer.coherence.guarded_store import Undelivered
+from cache_layer.coherence.guarded_store import PendingInvalidations
 from tests.cache_layer.faithful import Breakable
 from tests.cache_layer.support import Clock
 from tests.cache_layer.truth import Truth
@@ -195,7 +195,7 @@ def test_an_invalidation_that_could_not_be_delivered_is_delivered_before_the_nex
         "write": lambda: write(cache, truth, "new"),
     }
     ways[way]()
-    assert not cache.guarded_store.delivered
+    assert not cache.guarded_store.all_delivered
     assert read(cache, truth).cache_status is CacheStatus.BYPASS
     breakable.cut_off = False
     assert read(cache, truth).cache_status is CacheStatus.BYPASS
@@ -203,7 +203,7 @@ def test_an_invalidation_that_could_not_be_delivered_is_delivered_before_the_nex
     clock.advance(RETRY_S)
 
     assert read(cache, truth).value == "new"
-    assert cache.guarded_store.delivered
+    assert cache.guarded_store.all_delivered
 
 
 def test_a_late_load_does_not_slip_in_before_the_delivery(
@@ -235,7 +235,7 @@ def test_an_undelivered_invalidation_says_so(
 
 
 def test_what_is_added_during_a_delivery_stays_undelivered() -> None:
-    undelivered = Undelivered()
+    undelivered = PendingInvalidations()
     undelivered.add(["exam:1", "exam:2"], [])
 
     undelivered.deliver(lambda *_: undelivered.add(["exam:1"], ["k"], flush=True))
