@@ -1,9 +1,9 @@
 """Never storing what is out of date, and never forgetting what must go.
 
 Stands between the backend's atomic steps and those who read and write: a load's result is stored
-only if nothing it was built from was invalidated since its ticket; a write invalidates and stores in
-one step. Errors of the backend are counted, and logged at most once a minute. A failed look-up or
-store costs only speed. A failed invalidation is kept as pending, and until it has been delivered
+only if nothing it was built from was invalidated since its ticket; a write invalidates and stores
+in one step. Errors of the backend are counted, and logged at most once a minute. A failed look-up
+or store costs only speed. A failed invalidation is kept as pending, and until it has been delivered
 this process does not read its cache.
 """
 
@@ -91,8 +91,8 @@ class PendingInvalidations:
                 self._flush = self._added
 
     def deliver(self, invalidate: Callable[[Collection[str], Collection[str], bool], None]) -> None:
-        """Call `invalidate(tags, keys, flush)` with all that is pending, and drop it where that does
-        not raise. What is added during the call stays pending, even the same tag or key."""
+        """Call `invalidate(tags, keys, flush)` with all that is pending, and forget it unless that
+        raises. What is added during the call stays pending, even the same tag or key."""
         with self._lock:
             tags, keys, flush, until = [*self._tags], [*self._keys], self._flush > 0, self._added
         invalidate(tags, keys, flush)

@@ -1,8 +1,8 @@
 """Removing entries on purpose: by tag, key, pattern, family, or all; with a cause and a name.
 
-Each request is remembered for the admin page and told to observers, such as the audit. An
-invalidation the backend did not hear of is kept by the guarded store until it is delivered; the record
-says so, and whoever must be sure repeats its own work until it reads `delivered`.
+Each request is remembered for the admin page and told to observers, such as the audit. One that the
+backend did not hear of is kept by the guarded store until it is delivered; its record says so in
+`delivered`, and a caller who must be sure repeats its work until that is true.
 """
 
 from __future__ import annotations

@@ -335,8 +335,8 @@ class CachedPortal:
 
     def reads(self, subject: str | None = None) -> FamilyReads:
         """Return the reads for one request; `subject` is the student it is for, if any."""
-        around = self.cache.reader.way_around(subject)
-        return self._from(self._through(subject) if around is None else DirectSource(around))
+        bypass = self.cache.reader.prepare_or_bypass(subject)
+        return self._from(self._through(subject) if bypass is None else DirectSource(bypass))
 
     def reads_for(self, context: LoadContext, composed_s: float) -> FamilyReads:
         """Return the reads a load's context asks for, to build an entry that lives `composed_s`."""
