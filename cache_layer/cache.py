@@ -41,7 +41,7 @@ class Cache:
     def peek(self, text: str) -> HeldEntry | Miss:
         """Return the entry under a key's text without marking it as used, or MISS. Raises BadPattern
         for a text that is no key of any family, and BackendUnavailable."""
-        known = self.catalogue.of_key(text)
+        known = self.catalogue.parse_key(text)
         if known is None:
             raise BadPattern(f"{text!r} is no key of any family.")
         _, key = known

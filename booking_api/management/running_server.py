@@ -36,7 +36,7 @@ def told(options: dict[str, Any], secret: str, families: Collection[str]) -> str
             removed += validate_there(options["url"], authorization, asked)["repaired"]
     except ServerUnavailable as error:
         catalogue = built.cached.cache.catalogue
-        longest_s = max(catalogue.named(name).ttl_s for name in families)
+        longest_s = max(catalogue.family(name).ttl_s for name in families)
         return (
             f"{error} A server that runs elsewhere shows it when its cached entries have run out, "
             f"in at most {longest_s / 60:.0f} minutes."

@@ -153,7 +153,7 @@ class GuardedStore:
         except BackendUnavailable as error:
             self._record_failure("lookup", error)
             raise
-        self._counters.add_each(Count.EXPIRATIONS, found.expired)
+        self._counters.add_by_family(Count.EXPIRATIONS, found.expired)
         readable = {
             key: held for key, held in found.entries.items() if held.entry.version == FORMAT_VERSION
         }
@@ -191,7 +191,7 @@ class GuardedStore:
         except BackendUnavailable as error:
             self._keep_pending(error, tags, keys)
             return Removal({}, delivered=False)
-        self._counters.add_each(Count.REMOVALS, removed, cause)
+        self._counters.add_by_family(Count.REMOVALS, removed, cause)
         return Removal(removed, delivered=True)
 
     def flush(self, matches: Callable[[str], bool], *, cause: Cause) -> Removal:
@@ -202,7 +202,7 @@ class GuardedStore:
         except BackendUnavailable as error:
             self._keep_pending(error, (), (), flush=True)
             return Removal({}, delivered=False)
-        self._counters.add_each(Count.REMOVALS, removed, cause)
+        self._counters.add_by_family(Count.REMOVALS, removed, cause)
         return Removal(removed, delivered=True)
 
     def write_through(
@@ -244,7 +244,7 @@ class GuardedStore:
         except BackendUnavailable as error:
             self._keep_pending(error, tags, [*entries, *refused])
             return Removal({}, delivered=False)
-        self._counters.add_each(Count.REMOVALS, written.removed, cause)
+        self._counters.add_by_family(Count.REMOVALS, written.removed, cause)
         self._count_store(entries, written.stored)
         return Removal(written.removed, delivered=True)
 
@@ -283,8 +283,8 @@ class GuardedStore:
             else:
                 self._counters.add(Count.STORES, entry.family)
                 self._counters.add(Count.BYTES_STORED, entry.family, len(entry.payload))
-        self._counters.add_each(Count.EVICTIONS, stored.evicted)
-        self._counters.add_each(Count.EXPIRATIONS, stored.expired)
+        self._counters.add_by_family(Count.EVICTIONS, stored.evicted)
+        self._counters.add_by_family(Count.EXPIRATIONS, stored.expired)
 
     def _flush(self, matches: Callable[[str], bool]) -> ByFamily:
         """Remove what matches; raises BackendUnavailable.

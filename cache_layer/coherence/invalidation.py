@@ -132,7 +132,7 @@ class Invalidator:
         return self._guarded_store.backend.size().total_entries
 
     def _in_family(self, name: str) -> Callable[[str], bool]:
-        family = self._catalogue.named(name)
+        family = self._catalogue.family(name)
         return lambda key: family.parse(key) is not None
 
     def _matching(self, matches: Callable[[str], bool]) -> int:

@@ -59,7 +59,7 @@ class Family(Generic[V, C]):
         """Return the key of these arguments, by the pattern that has just these fields; raises
         BadPattern when there is none or an argument does not fit."""
         for pattern in self.patterns:
-            if pattern.kinds.keys() == arguments.keys():
+            if pattern.argument_types.keys() == arguments.keys():
                 return pattern.build(arguments)
         raise BadPattern(f"No key of {self.name} is built from {', '.join(arguments)}.")
 
@@ -89,7 +89,7 @@ class Catalogue:
     def __iter__(self) -> Iterator[Family[Any, Any]]:
         return iter(self._families.values())
 
-    def named(self, name: str) -> Family[Any, Any]:
+    def family(self, name: str) -> Family[Any, Any]:
         """Return a family; raises BadPattern naming those there are."""
         try:
             return self._families[name]
@@ -97,7 +97,7 @@ class Catalogue:
             known = ", ".join(sorted(self._families))
             raise BadPattern(f"There is no family {name!r}; there are {known}.") from None
 
-    def of_key(self, text: str) -> tuple[Family[Any, Any], Key] | None:
+    def parse_key(self, text: str) -> tuple[Family[Any, Any], Key] | None:
         """Return the family a key's text belongs to, and the key, or None for no key of ours."""
         for family in self:
             key = family.parse(text)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cache_layer.coherence.invalidation import Invalidation
 from cache_layer.counters import Cause
-from cache_layer.entries.keys import LONGEST_KEY
+from cache_layer.entries.keys import MAX_KEY_LENGTH
 from cache_layer.errors import BadPattern
 from cache_layer.operating.host import CacheHost
 
@@ -70,7 +70,7 @@ def remove(
 
 
 def _known_keys(access: CacheHost, asked: InvalidationRequest) -> tuple[str, ...]:
-    strangers = [key for key in asked.named if access.cache.catalogue.of_key(key) is None]
+    strangers = [key for key in asked.named if access.cache.catalogue.parse_key(key) is None]
     if strangers:
         raise BadPattern(f"{', '.join(map(repr, strangers))}: no key of any family looks so.")
     if not asked.named:
@@ -81,7 +81,7 @@ def _known_keys(access: CacheHost, asked: InvalidationRequest) -> tuple[str, ...
 def _one(asked: InvalidationRequest) -> str:
     if len(asked.named) != 1 or not asked.named[0]:
         raise BadPattern(f"Name one {asked.scope}.")
-    if len(asked.named[0]) > LONGEST_KEY:
+    if len(asked.named[0]) > MAX_KEY_LENGTH:
         raise BadPattern(f"No {asked.scope} has a name of {len(asked.named[0])} characters.")
     return asked.named[0]
 

@@ -132,11 +132,11 @@ class Validator:
     ) -> list[tuple[Family[Any, Any], list[Key]]]:
         families = list(self._catalogue)
         if names is not None:
-            families = [self._catalogue.named(name) for name in names]
+            families = [self._catalogue.family(name) for name in names]
         held: dict[str, dict[str, Key]] = {family.name: {} for family in self._catalogue}
         for page in self._guarded_store.backend.scan_keys():
             for text in page:
-                known = self._catalogue.of_key(text)
+                known = self._catalogue.parse_key(text)
                 if known is not None:
                     family, key = known
                     held[family.name][text] = key

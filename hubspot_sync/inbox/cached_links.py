@@ -28,7 +28,7 @@ def exams_shown_with(
     keyed_by_exam: dict[str, str] = {}
     links: dict[str, str] = {}
     for text in backend.find_keys_by_tags(by_tag):
-        known = catalogue.of_key(text)
+        known = catalogue.parse_key(text)
         if known is None:
             continue
         family, key = known

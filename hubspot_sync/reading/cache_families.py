@@ -303,7 +303,7 @@ def _association(
     tags: Callable[[str, Ids], Iterable[str]],
 ) -> Family[Ids, LoadContext]:
     key_pattern = KeyPattern(pattern)
-    (argument,) = key_pattern.kinds
+    (argument,) = key_pattern.argument_types
     return Family(
         name=f"{argument.removesuffix('_id')}-{pattern.rsplit(':', maxsplit=1)[-1]}",
         patterns=(key_pattern,),

@@ -65,10 +65,10 @@ def test_a_key_finds_its_family() -> None:
     exams, pages = family("exams", KeyPattern("e:{id}")), family("pages", KeyPattern("p:{id}"))
     catalogue = Catalogue([exams, pages])
 
-    found = catalogue.of_key("p:7")
+    found = catalogue.parse_key("p:7")
 
     assert found is not None
     assert (found[0], found[1].arguments["id"]) == (pages, "7")
-    assert catalogue.of_key("x:7") is None
+    assert catalogue.parse_key("x:7") is None
     with pytest.raises(BadPattern, match="exams, pages"):
-        catalogue.named("students")
+        catalogue.family("students")

@@ -47,12 +47,12 @@ VALUES = {
 @st.composite
 def families_and_arguments(draw: st.DrawFn) -> tuple[KeyPattern, dict[str, str]]:
     pattern = draw(st.sampled_from(PATTERNS))
-    return pattern, {name: draw(VALUES[kind]) for name, kind in pattern.kinds.items()}
+    return pattern, {name: draw(VALUES[kind]) for name, kind in pattern.argument_types.items()}
 
 
 def normal(pattern: KeyPattern, arguments: dict[str, str]) -> dict[str, str]:
     return {
-        name: value.lower() if pattern.kinds[name] is ArgumentType.EMAIL else value
+        name: value.lower() if pattern.argument_types[name] is ArgumentType.EMAIL else value
         for name, value in arguments.items()
     }
 
