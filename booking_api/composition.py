@@ -24,7 +24,7 @@ from booking_api.desk.factory import BookingDesk, build_booking_desk
 from booking_api.queries.composed_loaders import ComposedLoaders
 from booking_api.queries.portal import Portal
 from cache_layer import CacheConfig
-from cache_layer.operating.audit import note_invalidation
+from cache_layer.operating.audit import record_invalidation
 from cache_layer.operating.host import CacheHost, SelfTestCheck
 from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.inbox.observers import EventObserver, EventObservers, InboxObserver
@@ -152,7 +152,7 @@ class Composition:
             now=self.clocks.now,
         )
         cached = cached_portal(profile, client, hubspot, settings.CACHE, self.clocks)
-        cached.cache.invalidator.add_observer(note_invalidation)
+        cached.cache.invalidator.add_observer(record_invalidation)
         booking = booking_desk(profile, client, hubspot, cached, self.clocks, self._tell_desk)
         return Services(
             pid=os.getpid(),

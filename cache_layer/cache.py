@@ -39,8 +39,8 @@ class Cache:
     invalidator: Invalidator
 
     def peek(self, text: str) -> HeldEntry | Miss:
-        """Return the entry under a key's text without marking it as used, or MISS. Raises BadPattern
-        for a text that is no key of any family, and BackendUnavailable."""
+        """Return the entry under a key's text without marking it as used, or MISS. Raises
+        BadPattern for a text that is no key of any family, and BackendUnavailable."""
         known = self.catalogue.parse_key(text)
         if known is None:
             raise BadPattern(f"{text!r} is no key of any family.")

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 from booking_api import composition
-from cache_layer.operating.running_server import ServerUnavailable, validate_there
+from cache_layer.operating.running_server import ServerUnavailable, validate_on_server
 
 LOCAL_URL = "http://127.0.0.1:8000"
 
@@ -33,7 +33,7 @@ def told(options: dict[str, Any], secret: str, families: Collection[str]) -> str
     try:
         for family in families:
             asked = {"all": True, "repair": True, "family": family}
-            removed += validate_there(options["url"], authorization, asked)["repaired"]
+            removed += validate_on_server(options["url"], authorization, asked)["repaired"]
     except ServerUnavailable as error:
         catalogue = built.cached.cache.catalogue
         longest_s = max(catalogue.family(name).ttl_s for name in families)

@@ -18,7 +18,7 @@ from cache_layer.counters import Cause
 from cache_layer.entries.families import Catalogue
 from cache_layer.entries.keys import FlushPattern
 
-REMEMBERED = 50
+MAX_REMEMBERED = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class Invalidator:
         self._guarded_store = guarded_store
         self._catalogue = catalogue
         self._clock = clock
-        self._latest: deque[Invalidation] = deque(maxlen=REMEMBERED)
+        self._latest: deque[Invalidation] = deque(maxlen=MAX_REMEMBERED)
         self._observers: list[Observer] = []
 
     def add_observer(self, observer: Observer) -> None:

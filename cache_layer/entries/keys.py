@@ -234,8 +234,8 @@ class FlushPattern:
 
 
 def _wildcard_regex(text: str) -> str:
-    """Return the regular expression of a segment with wild cards. Each but the last takes the nearest match
-    and keeps it: to try them all against a long key could take years."""
+    """Return the regular expression of a segment with wild cards. Each but the last takes the
+    nearest match and keeps it: to try them all against a long key could take years."""
     first, *rest = map(re.escape, text.split("*"))
     if not rest:
         return first

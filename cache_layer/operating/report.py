@@ -17,7 +17,7 @@ from cache_layer.backends.base import Size
 from cache_layer.cache import Cache
 from cache_layer.counters import MINUTES_KEPT, Count, CountersSnapshot, Minute
 from cache_layer.errors import BackendUnavailable
-from cache_layer.operating.redaction import masked
+from cache_layer.operating.redaction import mask_emails
 from cache_layer.operating.validation import DRIFTED, Comparison, ValidationReport
 
 _VALIDATION_SUMS = ("sampled", "same", "drifted", "repaired", "skipped", "unknown")
@@ -46,15 +46,15 @@ class MinuteReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CacheReport:
-    """The whole cache. `available` says whether the backend could be asked what it holds;
-    `delivered` whether it has heard of every invalidation. Rates are from 0 to 1, None before the
-    first look-up."""
+    """The whole cache. `available` says whether the backend could be asked what it holds,
+    `all_delivered` whether it has heard of every invalidation. Rates are from 0 to 1, and None
+    before the first look-up."""
 
     enabled: bool
     backend: str
     shared: bool
     available: bool
-    delivered: bool
+    all_delivered: bool
     rollout_percentage: float
     max_entries: int
     entries: int
@@ -82,7 +82,7 @@ def build_report(cache: Cache, now: datetime) -> CacheReport:
         backend=cache.backend.name,
         shared=cache.backend.shared,
         available=available,
-        delivered=cache.guarded_store.all_delivered,
+        all_delivered=cache.guarded_store.all_delivered,
         rollout_percentage=cache.config.rollout_percentage,
         max_entries=cache.backend.max_entries,
         entries=size.total_entries,
@@ -156,7 +156,7 @@ def validation_as_json(report: ValidationReport) -> dict[str, Any]:
     drifts = [
         {
             "family": drift.family,
-            "key": masked(drift.key),
+            "key": mask_emails(drift.key),
             "verdict": drift.verdict.value,
             "ageSeconds": round(drift.age_s, 1),
             "difference": drift.difference,

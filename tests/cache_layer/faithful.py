@@ -69,7 +69,7 @@ class Faithful:
 
 
 class Breakable(Faithful):
-    """A backend that can be cut off and reached again; `meanwhile` runs when a step meets the cut."""
+    """A backend that can be cut off and reached again; a step that fails so runs `meanwhile`."""
 
     def __init__(self, inner: Backend) -> None:
         super().__init__(inner)

@@ -20,7 +20,7 @@ from booking_api.rules.errors import InvalidRequest
 from cache_layer.counters import Count
 from cache_layer.errors import BadPattern
 from cache_layer.models import INVALIDATE_PERMISSION
-from cache_layer.operating.audit import validate
+from cache_layer.operating.audit import validate_and_record
 from cache_layer.operating.host import cache_host
 from cache_layer.operating.manual_invalidation import (
     EVERYTHING,
@@ -223,7 +223,7 @@ def validated(asked: Any, *, who: str) -> Response:
     body.is_valid(raise_exception=True)
     wanted = body.validated_data
     try:
-        report = validate(
+        report = validate_and_record(
             cache_host(),
             who=who,
             sample=None if wanted["all"] else wanted["sample"],
@@ -262,7 +262,7 @@ def stats_of(numbers: CacheReport) -> dict[str, Any]:
         "refusedStores": dict(numbers.refused),
         "invalidations": dict(numbers.invalidations),
         "failures": dict(numbers.errors),
-        "undelivered": not numbers.delivered,
+        "undelivered": not numbers.all_delivered,
         "since": numbers.since,
     }
 

@@ -10,7 +10,7 @@ from django.db import OperationalError, connection
 
 from cache_layer import Cache, CacheConfig, Cause, open_cache
 from cache_layer.models import CacheInvalidation, ValidationRun
-from cache_layer.operating.audit import note_invalidation, validate
+from cache_layer.operating.audit import record_invalidation, validate_and_record
 from cache_layer.operating.host import CacheHost
 from tests.cache_layer.truth import Truth
 
@@ -18,7 +18,7 @@ from tests.cache_layer.truth import Truth
 @pytest.fixture
 def audited(truth: Truth) -> Iterator[Cache]:
     cache = open_cache(truth.catalogue, CacheConfig())
-    cache.invalidator.add_observer(note_invalidation)
+    cache.invalidator.add_observer(record_invalidation)
     yield cache
     cache.close()
 
@@ -59,7 +59,7 @@ def test_what_a_validation_found_is_kept(audited: Cache, truth: Truth) -> None:
     truth.exams["1"] = "another"
     truth.unknown.add("3")
 
-    validate(access_to(audited), who="cron")
+    validate_and_record(access_to(audited), who="cron")
 
     run = ValidationRun.objects.get()
     assert (run.who, run.sampled, run.drifted, run.repaired, run.unknown) == ("cron", 3, 1, 1, 1)
@@ -78,7 +78,7 @@ def test_without_the_database_the_entries_go_and_the_log_says_what_is_missing(
 
     with caplog.at_level(logging.ERROR), connection.execute_wrapper(refuse):
         done = audited.invalidator.invalidate_everything(cause=Cause.FORCED, who="olga@example.org")
-        report = validate(access_to(audited), who="cron")
+        report = validate_and_record(access_to(audited), who="cron")
 
     assert done.total_removed == 1
     assert report.drifted is False

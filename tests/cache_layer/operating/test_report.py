@@ -20,7 +20,12 @@ from cache_layer import (
     LoadResult,
     open_cache,
 )
-from cache_layer.operating.admin_page import bars, percent, reasons, what
+from cache_layer.operating.admin_page import (
+    build_bars,
+    describe_scope,
+    explain_refusals,
+    format_percent,
+)
 from cache_layer.operating.report import build_report
 from tests.cache_layer.truth import Truth
 
@@ -65,7 +70,7 @@ def test_a_bar_is_as_high_as_its_minute_was_busy(truth: Truth) -> None:
     counters.add(Count.HITS, "exam", 3)
     counters.add(Count.MISSES, "exam", 1)
 
-    drawn = bars(build_report(cache, NOW).minutes)
+    drawn = build_bars(build_report(cache, NOW).minutes)
     cache.close()
 
     assert (drawn[-1].hits_height, drawn[-1].misses_height) == (75, 25)
@@ -75,11 +80,13 @@ def test_a_bar_is_as_high_as_its_minute_was_busy(truth: Truth) -> None:
 
 
 def test_words_for_people() -> None:
-    assert (percent(None), percent(0.756)) == ("—", "76 %")
-    assert reasons({"partial": 1, "lost": 5})[0][0] == "lost"
-    assert what("all", []) == "everything"
-    assert what("tags", ["a", "b", "c", "d"]) == "tags: a, b, c and 1 more"
-    assert what("keys", ["contact:ada@example.org:details"]) == "keys: contact:…@…:details"
+    assert (format_percent(None), format_percent(0.756)) == ("—", "76 %")
+    assert explain_refusals({"partial": 1, "lost": 5})[0][0] == "lost"
+    assert describe_scope("all", []) == "everything"
+    assert describe_scope("tags", ["a", "b", "c", "d"]) == "tags: a, b, c and 1 more"
+    assert (
+        describe_scope("keys", ["contact:ada@example.org:details"]) == "keys: contact:…@…:details"
+    )
 
 
 def test_hits_misses_and_loads_are_logged_with_the_family_and_no_email(
