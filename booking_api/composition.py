@@ -25,7 +25,7 @@ from booking_api.desk.factory import BookingDesk, build_booking_desk
 from booking_api.queries.composed_loaders import ComposedLoaders
 from booking_api.queries.query_context import QueryContext
 from cache_layer import CacheConfig
-from cache_layer.operating.audit import note_invalidation
+from cache_layer.operating.audit import record_invalidation
 from cache_layer.operating.host import CacheHost, SelfTestCheck
 from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.inbox.observers import EventObserver, EventObservers, InboxObserver
@@ -166,7 +166,7 @@ class Composition:
             now=self.clocks.now,
         )
         cached = build_cached_portal(profile, client, hubspot, settings.CACHE, self.clocks)
-        cached.cache.invalidation.observe(note_invalidation)
+        cached.cache.invalidator.add_observer(record_invalidation)
         booking = build_booking_desk(
             build_desk_context(
                 profile, client, hubspot, cached, self.clocks, self._notify_desk_observers

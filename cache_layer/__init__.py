@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from cache_layer.cache import Cache, open_backend, open_cache
-from cache_layer.coherence.guarded_store import Fresh, Removal, WriteResult
+from cache_layer.coherence.guarded_store import FreshValue, Removal, WriteResult
 from cache_layer.coherence.invalidation import Invalidation
-from cache_layer.coherence.reading import Outcome, Read, Reads
+from cache_layer.coherence.reading import CacheStatus, ReadManyResult, ReadResult
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Cause, Count, Counters, CountersSnapshot
-from cache_layer.entries.entries import MISS, HeldEntry, Loaded, Miss
-from cache_layer.entries.families import Catalogue, Family, Loads
+from cache_layer.entries.entries import MISS, HeldEntry, LoadedValue, Miss
+from cache_layer.entries.families import Catalogue, Family, LoadResult
 from cache_layer.entries.keys import ArgumentType, Key, KeyPattern, collection_tag, object_tag, slug
 from cache_layer.errors import (
     BackendUnavailable,
@@ -29,6 +29,7 @@ __all__ = [
     "Cache",
     "CacheConfig",
     "CacheError",
+    "CacheStatus",
     "Catalogue",
     "Cause",
     "Comparison",
@@ -38,18 +39,17 @@ __all__ = [
     "CountersSnapshot",
     "Drift",
     "Family",
-    "Fresh",
+    "FreshValue",
     "HeldEntry",
     "Invalidation",
     "Key",
     "KeyPattern",
     "LoadFailed",
-    "Loaded",
-    "Loads",
+    "LoadResult",
+    "LoadedValue",
     "Miss",
-    "Outcome",
-    "Read",
-    "Reads",
+    "ReadManyResult",
+    "ReadResult",
     "Removal",
     "ValidationReport",
     "WaitedTooLong",

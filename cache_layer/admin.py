@@ -20,24 +20,28 @@ from typing_extensions import override
 
 from cache_layer.entries.entries import MISS
 from cache_layer.errors import BackendUnavailable, BadPattern
-from cache_layer.models import CacheInvalidation, CachePage, ValidationRun
+from cache_layer.models import (
+    INVALIDATE_PERMISSION,
+    CacheInvalidation,
+    CachePage,
+    ValidationRun,
+)
 from cache_layer.operating import admin_page
-from cache_layer.operating.audit import validate
+from cache_layer.operating.audit import validate_and_record
 from cache_layer.operating.forms import InvalidateForm, LookUpForm, ValidateForm
 from cache_layer.operating.host import CacheHost, cache_host
 from cache_layer.operating.manual_invalidation import InvalidationRequest, preview, remove
-from cache_layer.operating.validation_report import as_json
+from cache_layer.operating.report import validation_as_json
 
-MAY_INVALIDATE = "cache.invalidate"
-SILENT = "The cache does not answer now. Requests are served from HubSpot; please try again."
+NO_ANSWER = "The cache does not answer now. Requests are served from HubSpot; please try again."
 NOT_ALLOWED = (
     "You may not remove entries: that needs the permission “Can remove entries from the cache” "
-    f"({MAY_INVALIDATE}). An administrator can give it to you."
+    f"({INVALIDATE_PERMISSION}). An administrator can give it to you."
 )
 
 
 class ActionForm(helpers.ActionForm):
-    """Django's, with the word by which unfold's button to run an action knows that one is chosen."""
+    """Django's, with the attribute by which unfold's button knows that an action is chosen."""
 
     action = forms.ChoiceField(label="Action:", widget=forms.Select(attrs={"x-model": "action"}))
 
@@ -108,103 +112,103 @@ class CachePageAdmin(ReadOnly):
         ]
 
     def show(self, request: HttpRequest) -> HttpResponse:
-        return self._page(request, cache_host())
+        return self._render_page(request, cache_host())
 
     def look_up(self, request: HttpRequest) -> HttpResponse:
         """By POST, because a key may hold an e-mail, and addresses are logged."""
         if request.method != "POST":
-            return self._back()
-        access, form = cache_host(), LookUpForm(request.POST)
+            return self._redirect_to_page()
+        host, form = cache_host(), LookUpForm(request.POST)
         extra: dict[str, Any] = {"look_up_form": form}
         if form.is_valid():
             key = form.cleaned_data["key"]
             try:
-                held = access.cache.look_up(key)
+                held = host.cache.peek(key)
             except BadPattern as error:
                 form.add_error("key", str(error))
             except BackendUnavailable:
-                form.add_error(None, SILENT)
+                form.add_error(None, NO_ANSWER)
             else:
                 extra["not_held"] = key if held is MISS else None
-                extra["found"] = None if held is MISS else admin_page.found(key, held)
-        return self._page(request, access, **extra)
+                extra["found"] = None if held is MISS else admin_page.build_entry_details(key, held)
+        return self._render_page(request, host, **extra)
 
     def validate(self, request: HttpRequest) -> HttpResponse:
         if request.method != "POST":
-            return self._back()
-        access, form = cache_host(), ValidateForm(request.POST)
+            return self._redirect_to_page()
+        host, form = cache_host(), ValidateForm(request.POST)
         extra: dict[str, Any] = {"validate_form": form}
         if form.is_valid():
             try:
-                extra["report"] = as_json(
-                    validate(
-                        access,
+                extra["validation"] = validation_as_json(
+                    validate_and_record(
+                        host,
                         who=request.user.get_username(),
                         sample=form.cleaned_data["sample"],
                         repair=form.cleaned_data["repair"],
                     )
                 )
             except BackendUnavailable:
-                form.add_error(None, SILENT)
-        return self._page(request, access, **extra)
+                form.add_error(None, NO_ANSWER)
+        return self._render_page(request, host, **extra)
 
     def invalidate(self, request: HttpRequest) -> HttpResponse:
         """Show how many entries would go; once that is confirmed, remove them."""
         if request.method != "POST":
-            return self._back()
-        access = cache_host()
-        if not request.user.has_perm(MAY_INVALIDATE):
-            return self._page(request, access, status=403, refusal=NOT_ALLOWED)
-        form = InvalidateForm(access, request.POST)
+            return self._redirect_to_page()
+        host = cache_host()
+        if not request.user.has_perm(INVALIDATE_PERMISSION):
+            return self._render_page(request, host, status=403, refusal=NOT_ALLOWED)
+        form = InvalidateForm(host, request.POST)
         if not form.is_valid():
             sentences = [str(sentence) for errors in form.errors.values() for sentence in errors]
-            return self._page(request, access, status=400, refusal=" ".join(sentences))
+            return self._render_page(request, host, status=400, refusal=" ".join(sentences))
         try:
             if form.cleaned_data["confirmed"]:
-                return self._removed(request, access, form)
-            return self._confirm(request, access, form.asked())
+                return self._remove(request, host, form)
+            return self._render_confirmation(request, host, form.to_request())
         except BadPattern as error:
-            return self._page(request, access, status=400, refusal=str(error))
+            return self._render_page(request, host, status=400, refusal=str(error))
 
-    def _confirm(
-        self, request: HttpRequest, access: CacheHost, asked: InvalidationRequest
+    def _render_confirmation(
+        self, request: HttpRequest, host: CacheHost, invalidation: InvalidationRequest
     ) -> HttpResponse:
         try:
-            number: int | None = preview(access, asked)
+            number: int | None = preview(host, invalidation)
         except BackendUnavailable:
             number = None
         context = {
-            **self._context(request, "Remove entries from the cache"),
-            "asked": asked,
-            "named": "\n".join(asked.named),
-            "described": admin_page.described(asked),
+            **self._base_context(request, "Remove entries from the cache"),
+            "invalidation": invalidation,
+            "named": "\n".join(invalidation.named),
+            "described": admin_page.describe_request(invalidation),
             "number": number,
         }
         return TemplateResponse(request, "admin/cache/confirm.html", context)
 
-    def _removed(
-        self, request: HttpRequest, access: CacheHost, form: InvalidateForm
-    ) -> HttpResponse:
+    def _remove(self, request: HttpRequest, host: CacheHost, form: InvalidateForm) -> HttpResponse:
         who, reason = request.user.get_username(), form.cleaned_data["reason"]
-        done = remove(access, form.asked(), who=who, reason=reason)
+        done = remove(host, form.to_request(), who=who, reason=reason)
         if done.delivered:
             entries = "1 entry" if done.total_removed == 1 else f"{done.total_removed} entries"
-            messages.success(request, f"{entries} removed: {admin_page.described(form.asked())}.")
+            messages.success(
+                request, f"{entries} removed: {admin_page.describe_request(form.to_request())}."
+            )
         else:
             messages.warning(
                 request,
                 "The cache does not answer. It is told as soon as it does, and until then nothing "
                 "is read from it.",
             )
-        return self._back()
+        return self._redirect_to_page()
 
-    def _page(
-        self, request: HttpRequest, access: CacheHost, *, status: int = 200, **extra: Any
+    def _render_page(
+        self, request: HttpRequest, host: CacheHost, *, status: int = 200, **extra: Any
     ) -> HttpResponse:
         context = {
-            **self._context(request, "Cache"),
-            **admin_page.overview(access, timezone.now()),
-            "may_invalidate": request.user.has_perm(MAY_INVALIDATE),
+            **self._base_context(request, "Cache"),
+            **admin_page.build_overview(host, timezone.now()),
+            "may_invalidate": request.user.has_perm(INVALIDATE_PERMISSION),
             "not_allowed": NOT_ALLOWED,
             "look_up_form": LookUpForm(),
             "validate_form": ValidateForm(),
@@ -212,12 +216,12 @@ class CachePageAdmin(ReadOnly):
         }
         return TemplateResponse(request, "admin/cache/page.html", context, status=status)
 
-    def _context(self, request: HttpRequest, title: str) -> dict[str, Any]:
+    def _base_context(self, request: HttpRequest, title: str) -> dict[str, Any]:
         return {
             **self.admin_site.each_context(request),
             "title": title,
             "opts": self.opts,
         }
 
-    def _back(self) -> HttpResponse:
+    def _redirect_to_page(self) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:cache_cachepage_changelist"))

@@ -1,7 +1,7 @@
 """One cache, put together: made once per process from its catalogue and configuration.
 
-The parts are public; each is used through its own methods: `reading` for reads, `writing` for
-write-throughs, `invalidation` for what its name says, `stats` for the numbers.
+The parts are public; each is used through its own methods: `reader` for reads, `guarded_store` for
+write-throughs, `invalidator` for removing entries on purpose, `counters` for the numbers.
 """
 
 from __future__ import annotations
@@ -32,23 +32,24 @@ class Cache:
     config: CacheConfig
     catalogue: Catalogue
     backend: Backend
-    stats: Counters
-    writing: GuardedStore
-    flights: SingleFlight
-    reading: Reader
-    invalidation: Invalidator
+    counters: Counters
+    guarded_store: GuardedStore
+    single_flight: SingleFlight
+    reader: Reader
+    invalidator: Invalidator
 
-    def look_up(self, text: str) -> HeldEntry | Miss:
-        """Return what is held under a key's text, or MISS; it does not count as a use. Raises
+    def peek(self, text: str) -> HeldEntry | Miss:
+        """Return the entry under a key's text without marking it as used, or MISS. Raises
         BadPattern for a text that is no key of any family, and BackendUnavailable."""
-        known = self.catalogue.of_key(text)
+        known = self.catalogue.parse_key(text)
         if known is None:
             raise BadPattern(f"{text!r} is no key of any family.")
-        return self.writing.peek(known[1])
+        _, key = known
+        return self.guarded_store.peek(key)
 
     def close(self) -> None:
         """Let running loads end, then let go of threads and connections."""
-        self.flights.close()
+        self.single_flight.close()
         self.backend.close()
 
 
@@ -76,16 +77,16 @@ def open_cache(
     config: CacheConfig,
     *,
     backend: Backend | None = None,
-    stats: Counters | None = None,
+    counters: Counters | None = None,
     clock: Clock = time.monotonic,
 ) -> Cache:
     """Return a cache over this catalogue. Threads and connections start at first use."""
     backend = backend if backend is not None else open_backend(config, clock)
-    stats = stats if stats is not None else Counters()
-    coherence = GuardedStore(backend=backend, config=config, stats=stats, clock=clock)
-    flights = SingleFlight(
-        coherence=coherence,
-        stats=stats,
+    counters = counters if counters is not None else Counters()
+    guarded_store = GuardedStore(backend=backend, config=config, counters=counters, clock=clock)
+    single_flight = SingleFlight(
+        guarded_store=guarded_store,
+        counters=counters,
         threads=config.loader_threads,
         lease_s=config.load_lease_s,
     )
@@ -93,11 +94,15 @@ def open_cache(
         config=config,
         catalogue=catalogue,
         backend=backend,
-        stats=stats,
-        writing=coherence,
-        flights=flights,
-        reading=Reader(
-            coherence=coherence, flights=flights, config=config, stats=stats, clock=clock
+        counters=counters,
+        guarded_store=guarded_store,
+        single_flight=single_flight,
+        reader=Reader(
+            guarded_store=guarded_store,
+            single_flight=single_flight,
+            config=config,
+            counters=counters,
+            clock=clock,
         ),
-        invalidation=Invalidator(coherence=coherence, catalogue=catalogue),
+        invalidator=Invalidator(guarded_store=guarded_store, catalogue=catalogue),
     )

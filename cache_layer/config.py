@@ -1,7 +1,7 @@
 """How this process caches: the switch, the times to live, the bound, the share of readers.
 
-Made once from the settings; a value that cannot work is refused here with a sentence naming its key.
-Nothing here reads the environment.
+Made once from the settings; a value that cannot work is refused here with a sentence that names its
+key. Nothing here reads the environment.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DEFAULT_TTLS_S: Mapping[str, float] = MappingProxyType(
         "CACHE_TTL_ASSOCIATIONS": 120,
     }
 )
-LONGEST_TTL_S = 7 * 24 * 3600
+MAX_TTL_S = 7 * 24 * 3600
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,8 +84,8 @@ def _refuse_bad_ttls(ttls_s: Mapping[str, float]) -> None:
             raise ConfigurationError(
                 f"{name} is no time to live; known are {', '.join(sorted(DEFAULT_TTLS_S))}."
             )
-        if not 0 < ttl_s <= LONGEST_TTL_S:
+        if not 0 < ttl_s <= MAX_TTL_S:
             raise ConfigurationError(
-                f"{name} must be above 0 and at most {LONGEST_TTL_S} seconds, not {ttl_s}. "
+                f"{name} must be above 0 and at most {MAX_TTL_S} seconds, not {ttl_s}. "
                 "To switch the cache off, set CACHE_ENABLED=false."
             )

@@ -131,7 +131,7 @@ class Counters:
                 self._minutes.append((now.replace(second=0, microsecond=0), Counter()))
             self._minutes[-1][1][tally] += number
 
-    def add_each(self, count: Count, by_family: Mapping[str, int], detail: str = "") -> None:
+    def add_by_family(self, count: Count, by_family: Mapping[str, int], detail: str = "") -> None:
         for family, number in by_family.items():
             self.add(count, family, number, detail)
 

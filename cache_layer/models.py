@@ -5,6 +5,10 @@ from __future__ import annotations
 from django.db import models
 from typing_extensions import override
 
+# Django prefixes a model's permission with its app's label, see `apps.py`.
+_INVALIDATE = "invalidate"
+INVALIDATE_PERMISSION = f"cache.{_INVALIDATE}"
+
 
 class CacheInvalidation(models.Model):
     """A forced invalidation: somebody named what had to go."""
@@ -24,7 +28,7 @@ class CacheInvalidation(models.Model):
     class Meta:
         ordering = ("-at", "-id")
         verbose_name = "invalidation"
-        permissions = (("invalidate", "Can remove entries from the cache"),)
+        permissions = ((_INVALIDATE, "Can remove entries from the cache"),)
 
     @override
     def __str__(self) -> str:

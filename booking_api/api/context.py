@@ -19,7 +19,7 @@ from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
 
 from booking_api.ops import lifecycle, metrics
-from cache_layer import Outcome
+from cache_layer import CacheStatus
 from hubspot_sync.reading.cached_portal import Provenance
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.call_log import CallMeter
@@ -47,9 +47,9 @@ class RequestContext:
     @property
     def cache_outcome(self) -> str:
         """What the cache did for this request."""
-        if self.built_from is None or len(self.built_from.outcomes) == 0:
-            return Outcome.BYPASS if settings.CACHE.enabled else Outcome.OFF
-        return self.built_from.outcome
+        if self.built_from is None or len(self.built_from.cache_statuses) == 0:
+            return CacheStatus.BYPASS if settings.CACHE.enabled else CacheStatus.OFF
+        return self.built_from.cache_status
 
     def server_timing(self) -> str:
         """Return the value of `Server-Timing`; durations are in milliseconds."""

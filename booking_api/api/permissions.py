@@ -9,8 +9,7 @@ from rest_framework.views import APIView
 from typing_extensions import override
 
 from booking_api.api.authentication import CronAuthentication
-
-MAY_INVALIDATE = "cache.invalidate"
+from cache_layer.models import INVALIDATE_PERMISSION
 
 
 class CronOrStaff(BasePermission):
@@ -39,8 +38,8 @@ class NotCrossSite(BasePermission):
 class MayInvalidate(BasePermission):
     """Holders of `cache.invalidate`, which every superuser is."""
 
-    message = f"This needs the permission {MAY_INVALIDATE}."
+    message = f"This needs the permission {INVALIDATE_PERMISSION}."
 
     @override
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return request.user.has_perm(MAY_INVALIDATE)
+        return request.user.has_perm(INVALIDATE_PERMISSION)

@@ -103,7 +103,7 @@ def filled_cache(url: str, entries: int) -> Iterator[Backend]:
             store_entries(backend, {f"contact:{n}:details": f"contact:{n}" for n in numbers})
         yield backend
     finally:
-        for page in list(backend.pages()):
+        for page in list(backend.scan_keys()):
             backend.remove(page)
         backend.close()
 
@@ -119,7 +119,7 @@ def store_entries(backend: Backend, tag_of: dict[str, str]) -> None:
         )
         for key, tag in tag_of.items()
     }
-    backend.store(backend.lookup(()).ticket, entries)
+    backend.store(backend.look_up(()).ticket, entries)
 
 
 def redis_answers(redis_url: str) -> bool:

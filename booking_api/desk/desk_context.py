@@ -45,4 +45,4 @@ class DeskContext:
 
     def invalidate_cache(self, tags: Collection[str]) -> None:
         """Let no reader see any more what was built from records with these tags."""
-        self.cache.writing.invalidate(tags, (), cause=Cause.WRITE)
+        self.cache.guarded_store.invalidate(tags, (), cause=Cause.WRITE)

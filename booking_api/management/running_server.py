@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 from booking_api import composition
-from cache_layer.operating.running_server import ServerUnavailable, validate_there
+from cache_layer.operating.running_server import ServerUnavailable, validate_on_server
 
 LOCAL_URL = "http://127.0.0.1:8000"
 
@@ -33,10 +33,10 @@ def tell_server(options: dict[str, Any], secret: str, families: Collection[str])
     try:
         for family in families:
             asked = {"all": True, "repair": True, "family": family}
-            removed += validate_there(options["url"], authorization, asked)["repaired"]
+            removed += validate_on_server(options["url"], authorization, asked)["repaired"]
     except ServerUnavailable as error:
         catalogue = built.cached.cache.catalogue
-        max_ttl_s = max(catalogue.named(name).ttl_s for name in families)
+        max_ttl_s = max(catalogue.family(name).ttl_s for name in families)
         return (
             f"{error} A server that runs elsewhere shows it when its cached entries have run out, "
             f"in at most {max_ttl_s / 60:.0f} minutes."

@@ -21,7 +21,7 @@ from django.db import connection
 
 from booking_api import composition
 from booking_api.desk.journal.lease import HeldLease, LeaseKeeper, LeaseLost
-from cache_layer.operating.audit import validate
+from cache_layer.operating.audit import validate_and_record
 
 LEASE_DURATION = timedelta(seconds=30)
 LOOK_S = 5.0
@@ -190,7 +190,7 @@ def review_credits(lately: timedelta) -> None:
 
 def validate_cache() -> None:
     """Compare a sample of every family with HubSpot and repair what drifted."""
-    validate(composition.cache_host(), who="scheduler")
+    validate_and_record(composition.cache_host(), who="scheduler")
 
 
 def prune(times: JobTimes) -> None:

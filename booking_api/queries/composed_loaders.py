@@ -18,7 +18,7 @@ from booking_api.queries.page_rendering import render_page
 from booking_api.queries.query_context import QueryContext
 from booking_api.queries.student_bookings import PageRequest, find_booking_page
 from booking_api.rules.errors import BookingError
-from cache_layer import CacheConfig, Key, Loaded, Loads, Outcome
+from cache_layer import CacheConfig, CacheStatus, Key, LoadedValue, LoadResult
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.cache_families import ComposedFamilyLoaders, LoadContext, Seats
@@ -44,17 +44,17 @@ class ComposedLoaders:
             booking_pages=self.load_booking_pages, seats=self.load_seats, credits=self.load_credits
         )
 
-    def load_booking_pages(self, keys: Sequence[Key], context: LoadContext) -> Loads[bytes]:
+    def load_booking_pages(self, keys: Sequence[Key], context: LoadContext) -> LoadResult[bytes]:
         return self._build_each(
             keys, context, self._build_page, self.config.ttl_s("CACHE_TTL_BOOKING_LIST")
         )
 
-    def load_credits(self, keys: Sequence[Key], context: LoadContext) -> Loads[Any]:
+    def load_credits(self, keys: Sequence[Key], context: LoadContext) -> LoadResult[Any]:
         return self._build_each(
             keys, context, self._build_credits, self.config.ttl_s("CACHE_TTL_USER_CREDITS")
         )
 
-    def load_seats(self, keys: Sequence[Key], context: LoadContext) -> Loads[Seats]:
+    def load_seats(self, keys: Sequence[Key], context: LoadContext) -> LoadResult[Seats]:
         """All exams at once: their bookings are read in the same batches."""
         ttl_s = self.config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS")
         query = self._query_context(_with_one_source(context), ttl_s)
@@ -62,23 +62,25 @@ class ComposedLoaders:
         try:
             counted = count_seats(query, tuple(by_id))
         except HubSpotError as error:
-            return Loads(loaded={}, failed=dict.fromkeys(keys, error))
+            return LoadResult(loaded={}, failed=dict.fromkeys(keys, error))
         keep_s = query.reads.built_from.keep_s(ttl_s)
         loaded = {
-            by_id[exam_id]: Loaded(seats, tags, keep_s)
+            by_id[exam_id]: LoadedValue(seats, tags, keep_s)
             for exam_id, (seats, tags) in counted.items()
         }
-        return Loads(loaded=loaded, absent=frozenset(keys) - loaded.keys())
+        return LoadResult(loaded=loaded, absent=frozenset(keys) - loaded.keys())
 
-    def _build_page(self, query: QueryContext, key: Key, ttl_s: float) -> Loaded[bytes]:
+    def _build_page(self, query: QueryContext, key: Key, ttl_s: float) -> LoadedValue[bytes]:
         found = find_booking_page(query, PageRequest.from_key(key.arguments))
         keep_s = query.reads.built_from.keep_s(ttl_s)
         if found.changes_at is not None:
             # Then a booking moves from upcoming to past, and the page is another one.
             keep_s = min(keep_s, (found.changes_at - self.now()).total_seconds())
-        return Loaded(render_page(found.page), frozenset(query.reads.built_from.tags), keep_s)
+        return LoadedValue(render_page(found.page), frozenset(query.reads.built_from.tags), keep_s)
 
-    def _build_credits(self, query: QueryContext, key: Key, ttl_s: float) -> Loaded[Any] | None:
+    def _build_credits(
+        self, query: QueryContext, key: Key, ttl_s: float
+    ) -> LoadedValue[Any] | None:
         contact_id = key.arguments["contact_id"]
         contacts = query.reads.contacts([contact_id], query.call).require_complete()
         if contact_id in contacts.missing:
@@ -88,18 +90,18 @@ class ComposedLoaders:
         if "type" in key.arguments:
             value = find_type_credits(query, contact, key.arguments["type"])
         built_from = query.reads.built_from
-        return Loaded(value, frozenset(built_from.tags), built_from.keep_s(ttl_s))
+        return LoadedValue(value, frozenset(built_from.tags), built_from.keep_s(ttl_s))
 
     def _build_each(
         self, keys: Sequence[Key], context: LoadContext, build: Build, ttl_s: float
-    ) -> Loads[Any]:
+    ) -> LoadResult[Any]:
         """Build each key's value at the same time, each with its own account of what it used."""
         one_source = _with_one_source(context)
         fan_out = self.fan_out_for(context.call)
 
-        def build_one(key: Key) -> Loaded[Any] | Exception | None:
+        def build_one(key: Key) -> LoadedValue[Any] | Exception | None:
             try:
-                loaded: Loaded[Any] | None = build(
+                loaded: LoadedValue[Any] | None = build(
                     self._query_context(one_source, ttl_s), key, ttl_s
                 )
             except (HubSpotError, BookingError) as error:
@@ -109,8 +111,8 @@ class ComposedLoaders:
         values = dict(
             zip(keys, fan_out.run([partial(build_one, key) for key in keys]), strict=True)
         )
-        return Loads(
-            loaded={key: value for key, value in values.items() if isinstance(value, Loaded)},
+        return LoadResult(
+            loaded={key: value for key, value in values.items() if isinstance(value, LoadedValue)},
             absent=frozenset(key for key, value in values.items() if value is None),
             failed={key: value for key, value in values.items() if isinstance(value, Exception)},
         )
@@ -129,4 +131,4 @@ def _with_one_source(context: LoadContext) -> LoadContext:
     """Return the context with one source for all keys of a load, where it is to be fresh."""
     if not context.fresh:
         return context
-    return replace(context, direct=DirectSource(Outcome.BYPASS), fresh=False)
+    return replace(context, direct=DirectSource(CacheStatus.BYPASS), fresh=False)

@@ -56,22 +56,24 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
-    """What was found, and the ticket for loading what was not, noted in the same step."""
+    """The live entries by key, and the ticket for loading the others, noted in the same step."""
 
-    held: Mapping[str, HeldEntry]
+    entries: Mapping[str, HeldEntry]
     ticket: Ticket
     expired: ByFamily = field(default_factory=_nothing)
 
     def younger_than(self, max_age_s: float) -> Lookup:
-        """Return this without what has been held for longer."""
-        if max_age_s == math.inf or all(held.age_s <= max_age_s for held in self.held.values()):
+        """Return this without the entries older than so many seconds."""
+        if max_age_s == math.inf or all(
+            entry.age_s <= max_age_s for entry in self.entries.values()
+        ):
             return self
-        young = {key: held for key, held in self.held.items() if held.age_s <= max_age_s}
-        return replace(self, held=young)
+        young = {key: entry for key, entry in self.entries.items() if entry.age_s <= max_age_s}
+        return replace(self, entries=young)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class StoreResult:
     """What became of a guarded store: the keys refused, the count at which the rest was found to be
     current, and what had to go to make room."""
 
@@ -82,11 +84,11 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WriteThroughResult:
     """What a write-through did: the entries it removed, and the store that followed."""
 
     removed: ByFamily
-    stored: Stored
+    stored: StoreResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,19 +109,19 @@ class Size:
 
 
 class Backend(Protocol):
-    """A store of entries; see the module for the words."""
+    """A store of entries; the module explains mark, floor and generation."""
 
     name: str
     shared: bool
     """Whether other processes see the same entries."""
     max_entries: int
 
-    def lookup(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
+    def look_up(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
         """Return the live entries of these keys and a ticket. `touch` marks them as used; without
         it a look leaves no trace in the order of eviction."""
         ...
 
-    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
         """Store each entry unless its key, one of its tags or everything was invalidated since the
         ticket; make room, expired entries first, then the least recently used."""
         ...
@@ -131,7 +133,7 @@ class Backend(Protocol):
 
     def write_through(
         self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
-    ) -> Written:
+    ) -> WriteThroughResult:
         """Invalidate the tags and the entries' keys; then store the entries, unless *somebody else*
         invalidated one of these tags, keys or the entries' own tags since the ticket."""
         ...
@@ -141,12 +143,12 @@ class Backend(Protocol):
         whoever flushes removes the keys it means afterwards."""
         ...
 
-    def pages(self) -> Iterator[Sequence[str]]:
-        """Yield the held keys, a page at a time. Keys held throughout are all yielded, some perhaps twice;
-        those that come or go meanwhile may be."""
+    def scan_keys(self) -> Iterator[Sequence[str]]:
+        """Yield the keys of all entries, a page at a time. A key that is there throughout is
+        yielded, perhaps twice; one that comes or goes meanwhile may be."""
         ...
 
-    def built_from(self, tags: Collection[str]) -> frozenset[str]:
+    def find_keys_by_tags(self, tags: Collection[str]) -> frozenset[str]:
         """Return the keys of the entries that have one of these tags, some of them perhaps gone by
         now. Costs what those entries cost, whatever else is held."""
         ...
@@ -157,13 +159,13 @@ class Backend(Protocol):
 
     def size(self) -> Size: ...
 
-    def claim(self, keys: Collection[str], owner: str) -> frozenset[str]:
-        """Take the lease to load each key, where no other owner in another process holds it; return
-        the keys taken. A lease ends by itself, so that a dead owner blocks nobody."""
+    def claim_leases(self, keys: Collection[str], owner: str) -> frozenset[str]:
+        """Take the lease to load each key, where no owner in another process holds it; return the
+        keys whose lease was taken. A lease ends by itself, so that a dead owner blocks nobody."""
         ...
 
-    def release(self, keys: Collection[str], owner: str) -> None:
-        """Give back the leases this owner still holds."""
+    def release_leases(self, keys: Collection[str], owner: str) -> None:
+        """Give back those of the keys' leases that this owner still holds."""
         ...
 
     def close(self) -> None: ...

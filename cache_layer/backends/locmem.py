@@ -21,10 +21,19 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.locmem import LocMemCache
 from typing_extensions import override
 
-from cache_layer.backends.base import ByFamily, Lookup, Refusal, Size, Stored, Ticket, Written
+from cache_layer.backends.base import (
+    ByFamily,
+    Lookup,
+    Refusal,
+    Size,
+    StoreResult,
+    Ticket,
+    WriteThroughResult,
+)
+from cache_layer.backends.chunks import split_into_chunks
 from cache_layer.entries.entries import Entry, HeldEntry
 
-_PAGE = 1000
+_MAX_PER_PAGE = 1000
 _SLACK = 64
 
 
@@ -69,22 +78,22 @@ class LocMemBackend(LocMemCache):
         self._stamp = 0
         self._marks: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
-    def lookup(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
-        held: dict[str, HeldEntry] = {}
+    def look_up(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
+        found: dict[str, HeldEntry] = {}
         with self._lock:
             now_s = self._clock()
             for key in keys:
-                record = self._live(key)
+                record = self._get_or_expire(key)
                 if record is None:
                     continue
                 if touch:
                     self._cache.move_to_end(key, last=False)
-                held[key] = _held(record, now_s)
-            return Lookup(held=held, ticket=self._ticket(), expired=_drain(self._expired))
+                found[key] = _to_held_entry(record, now_s)
+            return Lookup(entries=found, ticket=self._take_ticket(), expired=_drain(self._expired))
 
-    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
         with self._lock:
-            return self._store(self._judged(ticket, entries, frozenset()), entries)
+            return self._store(self._find_refusals(ticket, entries, frozenset()), entries)
 
     def invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
         with self._lock:
@@ -92,26 +101,25 @@ class LocMemBackend(LocMemCache):
 
     def write_through(
         self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
-    ) -> Written:
+    ) -> WriteThroughResult:
         with self._lock:
-            # Judged first: the marks set next are our own.
-            refused = self._judged(ticket, entries, frozenset(tags))
+            # Refusals first: the marks set next are our own.
+            refused = self._find_refusals(ticket, entries, frozenset(tags))
             removed = self._invalidate(tags, entries.keys())
-            return Written(removed=removed, stored=self._store(refused, entries))
+            return WriteThroughResult(removed=removed, stored=self._store(refused, entries))
 
     def raise_floor(self) -> None:
         with self._lock:
             self._raise_floor()
 
-    def pages(self) -> Iterator[Sequence[str]]:
+    def scan_keys(self) -> Iterator[Sequence[str]]:
         with self._lock:
             keys = list(self._records)
-        for start in range(0, len(keys), _PAGE):
-            yield keys[start : start + _PAGE]
+        yield from split_into_chunks(keys, _MAX_PER_PAGE)
 
-    def built_from(self, tags: Collection[str]) -> frozenset[str]:
+    def find_keys_by_tags(self, tags: Collection[str]) -> frozenset[str]:
         with self._lock:
-            return self._built_from(tags)
+            return self._find_keys_by_tags(tags)
 
     def remove(self, keys: Collection[str]) -> ByFamily:
         with self._lock:
@@ -126,11 +134,11 @@ class LocMemBackend(LocMemCache):
                 expired=_drain(self._expired),
             )
 
-    def claim(self, keys: Collection[str], owner: str) -> frozenset[str]:  # noqa: ARG002
+    def claim_leases(self, keys: Collection[str], owner: str) -> frozenset[str]:  # noqa: ARG002
         """Take every key: there is no other process."""
         return frozenset(keys)
 
-    def release(self, keys: Collection[str], owner: str) -> None:
+    def release_leases(self, keys: Collection[str], owner: str) -> None:
         """Nothing to give back."""
 
     @override
@@ -150,7 +158,7 @@ class LocMemBackend(LocMemCache):
 
     # Steps below run under the lock.
 
-    def _live(self, key: str) -> _Record | None:
+    def _get_or_expire(self, key: str) -> _Record | None:
         record = self._records.get(key)
         if record is None or not self._has_expired(key):
             return record
@@ -158,21 +166,22 @@ class LocMemBackend(LocMemCache):
         self._delete(key)
         return None
 
-    def _ticket(self) -> Ticket:
+    def _take_ticket(self) -> Ticket:
         return Ticket(self._generation, self._count, self._now_ms())
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
 
-    def _judged(
+    def _find_refusals(
         self, ticket: Ticket, entries: Mapping[str, Entry], tags: frozenset[str]
     ) -> dict[str, Refusal]:
-        verdicts = {
-            key: self._refusal(ticket, key, tags | entry.tags) for key, entry in entries.items()
+        refusals = {
+            key: self._find_refusal(ticket, key, tags | entry.tags)
+            for key, entry in entries.items()
         }
-        return {key: refusal for key, refusal in verdicts.items() if refusal is not None}
+        return {key: refusal for key, refusal in refusals.items() if refusal is not None}
 
-    def _refusal(self, ticket: Ticket, key: str, tags: frozenset[str]) -> Refusal | None:
+    def _find_refusal(self, ticket: Ticket, key: str, tags: frozenset[str]) -> Refusal | None:
         if ticket.generation != self._generation:
             return Refusal.LOST
         if self._now_ms() - ticket.began_ms > self._horizon_ms:
@@ -184,13 +193,13 @@ class LocMemBackend(LocMemCache):
             return Refusal.INVALIDATED
         return None
 
-    def _store(self, refused: Mapping[str, Refusal], entries: Mapping[str, Entry]) -> Stored:
+    def _store(self, refused: Mapping[str, Refusal], entries: Mapping[str, Entry]) -> StoreResult:
         for key, entry in entries.items():
             if key not in refused:
                 self._put(key, entry)
-        return Stored(
+        return StoreResult(
             refused=refused,
-            as_of=self._ticket(),
+            as_of=self._take_ticket(),
             evicted=_drain(self._evicted),
             expired=_drain(self._expired),
         )
@@ -212,9 +221,9 @@ class LocMemBackend(LocMemCache):
             self._marks[mark] = (self._count, now_ms)
             self._marks.move_to_end(mark)
         self._forget_old_marks(now_ms)
-        return self._remove(self._built_from(tags).union(keys))
+        return self._remove(self._find_keys_by_tags(tags).union(keys))
 
-    def _built_from(self, tags: Collection[str]) -> frozenset[str]:
+    def _find_keys_by_tags(self, tags: Collection[str]) -> frozenset[str]:
         return frozenset().union(*(self._tagged.get(tag, ()) for tag in tags))
 
     def _forget_old_marks(self, now_ms: int) -> None:
@@ -231,7 +240,7 @@ class LocMemBackend(LocMemCache):
     def _remove(self, keys: Collection[str]) -> ByFamily:
         removed: Counter[str] = Counter()
         for key in keys:
-            record = self._live(key)
+            record = self._get_or_expire(key)
             if record is not None:
                 removed[record.entry.family] += 1
                 self._delete(key)
@@ -285,7 +294,7 @@ class LocMemBackend(LocMemCache):
             self._delete(oldest)
 
 
-def _held(record: _Record, now_s: float) -> HeldEntry:
+def _to_held_entry(record: _Record, now_s: float) -> HeldEntry:
     age_s = now_s - record.stored_at_s
     return HeldEntry(
         entry=record.entry,

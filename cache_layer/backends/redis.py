@@ -24,19 +24,27 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 from typing_extensions import override
 
-from cache_layer.backends.base import ByFamily, Lookup, Refusal, Size, Stored, Ticket, Written
+from cache_layer.backends.base import (
+    ByFamily,
+    Lookup,
+    Refusal,
+    Size,
+    StoreResult,
+    Ticket,
+    WriteThroughResult,
+)
 from cache_layer.entries.entries import Entry, HeldEntry
 from cache_layer.errors import BackendUnavailable
 
 _SCRIPTS = Path(__file__).parent / "scripts"
-_PAGE = 500
+_SCAN_COUNT = 500  # a hint: Redis may return more or fewer
 
 T = TypeVar("T")
 
 
-class OwnPool(ConnectionFactory):  # type: ignore[misc]  # django-redis has no types
-    """django-redis keeps one pool per address; ours must not be shared with connections that skip
-    the first step."""
+class UnsharedPoolFactory(ConnectionFactory):  # type: ignore[misc]  # django-redis has no types
+    """Gives each backend a pool of its own. django-redis keeps one pool per address, and ours must
+    not be shared with connections that skip `adopt.lua`."""
 
     @override
     def get_or_create_connection_pool(self, params: dict[str, Any]) -> ConnectionPool:
@@ -68,7 +76,7 @@ class RedisBackend:
         self._payloads = f"{root}payload:"
         self._leases = f"{root}lease:"
         options = {
-            "CONNECTION_FACTORY": f"{OwnPool.__module__}.{OwnPool.__qualname__}",
+            "CONNECTION_FACTORY": f"{__name__}.{UnsharedPoolFactory.__qualname__}",
             "SOCKET_TIMEOUT": timeout_s,
             "SOCKET_CONNECT_TIMEOUT": timeout_s,
             # One more try at once, for a pooled connection that Redis has closed. redis-py's own
@@ -80,90 +88,96 @@ class RedisBackend:
         }
         self._cache = RedisCache(url, {"OPTIONS": options})
         self._client: Redis = self._cache.client.get_client(write=True)
-        script = partial(_script, self._client)
-        self._lookup, self._store = script("lookup"), script("store")
-        self._invalidate, self._remove = script("invalidate"), script("remove")
-        self._write_through, self._raise_floor = script("write_through"), script("raise_floor")
-        self._size, self._claim = script("size"), script("claim", common=False)
-        self._release = script("release", common=False)
+        register = partial(_register_script, self._client)
+        self._lookup, self._store = register("lookup"), register("store")
+        self._invalidate, self._remove = register("invalidate"), register("remove")
+        self._write_through, self._raise_floor = register("write_through"), register("raise_floor")
+        self._size, self._claim = register("size"), register("claim", common=False)
+        self._release = register("release", common=False)
 
-    def lookup(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
+    def look_up(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
         answer = self._run(self._lookup, int(touch), *keys)
         generation, count, now_ms, expired, found = answer
         return Lookup(
-            held={row[0].decode(): _held(row, now_ms) for row in found},
+            entries={row[0].decode(): _parse_held_entry(row, now_ms) for row in found},
             ticket=Ticket(generation.decode(), count, now_ms),
-            expired=_by_family(expired),
+            expired=_parse_by_family(expired),
         )
 
-    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
         payloads = [entry.payload for entry in entries.values()]
-        return _stored(self._run(self._store, self._order(ticket, entries), *payloads))
+        return _parse_store_result(
+            self._run(self._store, self._build_order(ticket, entries), *payloads)
+        )
 
     def invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
         order = {"tags": list(tags), "keys": list(keys), "horizon_ms": self._horizon_ms}
-        return _by_family(self._run(self._invalidate, json.dumps(order)))
+        return _parse_by_family(self._run(self._invalidate, json.dumps(order)))
 
     def write_through(
         self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
-    ) -> Written:
+    ) -> WriteThroughResult:
         payloads = [entry.payload for entry in entries.values()]
-        order = self._order(ticket, entries, tags)
+        order = self._build_order(ticket, entries, tags)
         removed, stored = self._run(self._write_through, order, *payloads)
-        return Written(removed=_by_family(removed), stored=_stored(stored))
+        return WriteThroughResult(
+            removed=_parse_by_family(removed), stored=_parse_store_result(stored)
+        )
 
     def raise_floor(self) -> None:
         self._run(self._raise_floor)
 
-    def pages(self) -> Iterator[Sequence[str]]:
+    def scan_keys(self) -> Iterator[Sequence[str]]:
         cursor, first = 0, True
         while first or cursor != 0:
-            scan = partial(self._client.zscan, self._keys[3], cursor, count=_PAGE)
-            cursor, pairs = _reached(scan)
+            scan = partial(self._client.zscan, self._keys[3], cursor, count=_SCAN_COUNT)
+            cursor, pairs = _call_redis(scan)
             first = False
             yield [cast(bytes, member).decode() for member, _ in pairs]
 
-    def built_from(self, tags: Collection[str]) -> frozenset[str]:
+    def find_keys_by_tags(self, tags: Collection[str]) -> frozenset[str]:
         found: set[str] = set()
         for tag in tags:
             # A member is the tag, a NUL and the key, see common.lua.
             first, beyond = f"{tag}\0".encode(), f"{tag}\1".encode()
             search = partial(self._client.zrangebylex, self._keys[1], b"[" + first, b"(" + beyond)
-            members = cast(list[bytes], _reached(search))
+            members = cast(list[bytes], _call_redis(search))
             found.update(member.removeprefix(first).decode() for member in members)
         return frozenset(found)
 
     def remove(self, keys: Collection[str]) -> ByFamily:
-        return _by_family(self._run(self._remove, *keys))
+        return _parse_by_family(self._run(self._remove, *keys))
 
     def size(self) -> Size:
         rows, expired = self._run(self._size)
         sizes: dict[str, dict[str, int]] = {"entries": {}, "bytes": {}}
-        for what, family, number in rows:
+        for measure, family, number in rows:
             if number > 0:
-                sizes[what.decode()][family.decode()] = number
+                sizes[measure.decode()][family.decode()] = number
         return Size(
-            entries=sizes["entries"], payload_bytes=sizes["bytes"], expired=_by_family(expired)
+            entries=sizes["entries"],
+            payload_bytes=sizes["bytes"],
+            expired=_parse_by_family(expired),
         )
 
-    def claim(self, keys: Collection[str], owner: str) -> frozenset[str]:
+    def claim_leases(self, keys: Collection[str], owner: str) -> frozenset[str]:
         asked = list(keys)
         leases = [self._leases + key for key in asked]
-        claimed = _reached(lambda: self._claim(keys=leases, args=[owner, self._lease_ms]))
+        claimed = _call_redis(lambda: self._claim(keys=leases, args=[owner, self._lease_ms]))
         return frozenset(asked[index - 1] for index in claimed)
 
-    def release(self, keys: Collection[str], owner: str) -> None:
+    def release_leases(self, keys: Collection[str], owner: str) -> None:
         leases = [self._leases + key for key in keys]
-        _reached(lambda: self._release(keys=leases, args=[owner]))
+        _call_redis(lambda: self._release(keys=leases, args=[owner]))
 
     def close(self) -> None:
         self._client.connection_pool.disconnect()
 
     def _run(self, script: Script, *arguments: Any) -> Any:
         prepared = [self._payloads, uuid.uuid4().hex, *arguments]
-        return _reached(lambda: script(keys=list(self._keys), args=prepared))
+        return _call_redis(lambda: script(keys=list(self._keys), args=prepared))
 
-    def _order(
+    def _build_order(
         self, ticket: Ticket, entries: Mapping[str, Entry], tags: Collection[str] = ()
     ) -> str:
         return json.dumps(
@@ -174,7 +188,7 @@ class RedisBackend:
                 "horizon_ms": self._horizon_ms,
                 "max_entries": self.max_entries,
                 "tags": list(tags),
-                "entries": [_described(key, entry) for key, entry in entries.items()],
+                "entries": [_entry_as_json(key, entry) for key, entry in entries.items()],
             }
         )
 
@@ -182,28 +196,30 @@ class RedisBackend:
         # Any: redis-py leaves these three methods without types.
         connection.on_connect()
         arguments = (self._payloads, uuid.uuid4().hex)
-        connection.send_command("EVAL", _source("adopt"), len(self._keys), *self._keys, *arguments)
+        connection.send_command(
+            "EVAL", _read_source("adopt"), len(self._keys), *self._keys, *arguments
+        )
         connection.read_response()
 
 
 @lru_cache
-def _source(name: str, *, common: bool = True) -> str:
+def _read_source(name: str, *, common: bool = True) -> str:
     text = (_SCRIPTS / f"{name}.lua").read_text(encoding="utf-8")
     return (_SCRIPTS / "common.lua").read_text(encoding="utf-8") + text if common else text
 
 
-def _script(client: Redis, name: str, *, common: bool = True) -> Script:
-    return client.register_script(_source(name, common=common))
+def _register_script(client: Redis, name: str, *, common: bool = True) -> Script:
+    return client.register_script(_read_source(name, common=common))
 
 
-def _reached(call: Callable[[], T]) -> T:
+def _call_redis(call: Callable[[], T]) -> T:
     try:
         return call()
     except (RedisError, OSError) as error:
         raise BackendUnavailable(f"Redis did not answer: {type(error).__name__}.") from error
 
 
-def _described(key: str, entry: Entry) -> dict[str, Any]:
+def _entry_as_json(key: str, entry: Entry) -> dict[str, Any]:
     return {
         "key": key,
         "family": entry.family,
@@ -214,7 +230,7 @@ def _described(key: str, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _held(row: Sequence[Any], now_ms: int) -> HeldEntry:
+def _parse_held_entry(row: Sequence[Any], now_ms: int) -> HeldEntry:
     _, family, rendered, version, stamp, stored_ms, expires_ms, payload, tags = row
     entry = Entry(
         family=family.decode(),
@@ -232,18 +248,18 @@ def _held(row: Sequence[Any], now_ms: int) -> HeldEntry:
     )
 
 
-def _stored(answer: Sequence[Any]) -> Stored:
+def _parse_store_result(answer: Sequence[Any]) -> StoreResult:
     refused, generation, count, now_ms, evicted, expired = answer
     reasons = {key.decode(): Refusal(reason.decode()) for key, reason in _pairs(refused)}
-    return Stored(
+    return StoreResult(
         refused=reasons,
         as_of=Ticket(generation.decode(), count, now_ms),
-        evicted=_by_family(evicted),
-        expired=_by_family(expired),
+        evicted=_parse_by_family(evicted),
+        expired=_parse_by_family(expired),
     )
 
 
-def _by_family(flat: Sequence[Any]) -> ByFamily:
+def _parse_by_family(flat: Sequence[Any]) -> ByFamily:
     return {family.decode(): number for family, number in _pairs(flat)}
 
 

@@ -1,10 +1,10 @@
 """Never storing what is out of date, and never forgetting what must go.
 
-Between the backend's atomic steps and those who read and write: a load's result is stored only if
-nothing it was built from was invalidated since its ticket; a write invalidates and stores in one
-step. Errors of the backend are counted and said once a while. A failed look-up or store costs only
-speed. A failed invalidation is another matter: it is kept, and until it has been delivered this
-process does not read its cache.
+Stands between the backend's atomic steps and those who read and write: a load's result is stored
+only if nothing it was built from was invalidated since its ticket; a write invalidates and stores
+in one step. Errors of the backend are counted, and logged at most once a minute. A failed look-up
+or store costs only speed. A failed invalidation is kept as pending, and until it has been delivered
+this process does not read its cache.
 """
 
 from __future__ import annotations
@@ -17,29 +17,38 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from cache_layer.backends.base import Backend, ByFamily, Lookup, Refusal, Stored, Ticket
+from cache_layer.backends.base import Backend, ByFamily, Lookup, Refusal, StoreResult, Ticket
+from cache_layer.backends.chunks import split_into_chunks
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Cause, Count, Counters
-from cache_layer.entries.entries import FORMAT_VERSION, MISS, Entry, HeldEntry, Loaded, Miss, packed
+from cache_layer.entries.entries import (
+    FORMAT_VERSION,
+    MISS,
+    Entry,
+    HeldEntry,
+    LoadedValue,
+    Miss,
+    pack,
+)
 from cache_layer.entries.families import Family
 from cache_layer.entries.keys import Key
 from cache_layer.errors import BackendUnavailable
 
 logger = logging.getLogger(__name__)
 
-SECONDS_BETWEEN_WARNINGS = 60.0
-_CHUNK = 500
+WARN_EVERY_S = 60.0
+_MAX_PER_REMOVE = 500
 
 W = TypeVar("W")
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
-    """A value known from a write, for the entry of one family."""
+class FreshValue:
+    """A value known to be current, from a write or a load, and the entry it belongs in."""
 
     family: Family[Any, Any]
     key: Key
-    loaded: Loaded[Any]
+    loaded: LoadedValue[Any]
 
 
 @dataclass(frozen=True)
@@ -47,20 +56,21 @@ class WriteResult(Generic[W]):
     """What a write answered, the entries it makes known and further tags it turned out to touch."""
 
     answer: W
-    fresh: Sequence[Fresh] = ()
+    fresh: Sequence[FreshValue] = ()
     tags: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What an invalidation removed. It counts as acknowledged only once `delivered`."""
+    """What an invalidation removed. `delivered` says whether the backend has heard of it: only then
+    may whoever asked rely on it."""
 
     removed: ByFamily
     delivered: bool
 
 
-class Undelivered:
-    """Invalidations the backend has not heard of yet; a flush among them stands for everything."""
+class PendingInvalidations:
+    """Invalidations the backend has not heard of yet; a flush among them removes everything."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -81,7 +91,8 @@ class Undelivered:
                 self._flush = self._added
 
     def deliver(self, invalidate: Callable[[Collection[str], Collection[str], bool], None]) -> None:
-        """Hand all over; what was added meanwhile stays, even under the same name."""
+        """Call `invalidate(tags, keys, flush)` with all that is pending, and forget it unless that
+        raises. What is added during the call stays pending, even the same tag or key."""
         with self._lock:
             tags, keys, flush, until = [*self._tags], [*self._keys], self._flush > 0, self._added
         invalidate(tags, keys, flush)
@@ -99,96 +110,99 @@ class GuardedStore:
         *,
         backend: Backend,
         config: CacheConfig,
-        stats: Counters,
+        counters: Counters,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.backend = backend
         self._retry_s = config.retry_s
-        self._stats = stats
+        self._counters = counters
         self.clock = clock
-        self._undelivered = Undelivered()
+        self._pending = PendingInvalidations()
         self._delivering = threading.Lock()
         self._retry_at_s = clock()
         self._warn_at_s = clock()
 
     @property
-    def delivered(self) -> bool:
+    def all_delivered(self) -> bool:
         """Whether the backend has heard of every invalidation of this process."""
-        return not self._undelivered
+        return not self._pending
 
-    def ready(self) -> bool:
-        """Say whether entries may be read now. After a failure the backend is left alone for a
-        moment; what it has not heard of is delivered first."""
+    def deliver_pending(self) -> bool:
+        """Deliver the invalidations that the backend has not heard of, and return whether entries
+        may be read now: not for a moment after a failure, and not while any is pending."""
         if self.clock() < self._retry_at_s:
             return False
-        if not self._undelivered:
+        if not self._pending:
             return True
-        # One thread delivers; the others need not wait for it, they read past the cache.
+        # One thread delivers; the others do not wait for it, they read past the cache.
         if not self._delivering.acquire(blocking=False):
             return False
         try:
-            self._undelivered.deliver(self._deliver)
+            self._pending.deliver(self._deliver)
         except BackendUnavailable as error:
-            self._failed("deliver", error)
+            self._record_failure("deliver", error)
         finally:
             self._delivering.release()
-        return self.delivered
+        return self.all_delivered
 
-    def lookup(self, keys: Sequence[Key], *, touch: bool = True) -> Lookup:
-        """Return the live entries and a ticket; raises BackendUnavailable."""
+    def look_up(self, keys: Sequence[Key], *, touch: bool = True) -> Lookup:
+        """Return the live entries of these keys and a ticket, and count what had expired; raises
+        BackendUnavailable. An entry of another format version is left out."""
         try:
-            found = self.backend.lookup([key.text for key in keys], touch=touch)
+            found = self.backend.look_up([key.text for key in keys], touch=touch)
         except BackendUnavailable as error:
-            self._failed("lookup", error)
+            self._record_failure("lookup", error)
             raise
-        self._stats.add_each(Count.EXPIRATIONS, found.expired)
+        self._counters.add_by_family(Count.EXPIRATIONS, found.expired)
         readable = {
-            key: held for key, held in found.held.items() if held.entry.version == FORMAT_VERSION
+            key: held for key, held in found.entries.items() if held.entry.version == FORMAT_VERSION
         }
-        return Lookup(held=readable, ticket=found.ticket)
+        return Lookup(entries=readable, ticket=found.ticket)
 
     def peek(self, key: Key) -> HeldEntry | Miss:
         """Return one entry without marking it as used, or MISS; raises BackendUnavailable."""
-        return self.lookup([key], touch=False).held.get(key.text, MISS)
+        return self.look_up([key], touch=False).entries.get(key.text, MISS)
 
     def store(
-        self, ticket: Ticket, family: Family[Any, Any], loaded: Mapping[Key, Loaded[Any]]
-    ) -> Stored:
+        self, ticket: Ticket, family: Family[Any, Any], loaded: Mapping[Key, LoadedValue[Any]]
+    ) -> StoreResult:
         """Store a load's results where nothing they were built from was invalidated since the
         ticket; never raises for the cache's own faults, they are refusals."""
-        entries, unfit = self._packed([Fresh(family, key, value) for key, value in loaded.items()])
+        entries, refused = self._pack_or_refuse(
+            [FreshValue(family, key, value) for key, value in loaded.items()]
+        )
         try:
             stored = self.backend.store(ticket, entries)
         except BackendUnavailable as error:
-            self._failed("store", error)
-            stored = Stored(refused=dict.fromkeys(entries, Refusal.UNAVAILABLE), as_of=ticket)
+            self._record_failure("store", error)
+            stored = StoreResult(refused=dict.fromkeys(entries, Refusal.UNAVAILABLE), as_of=ticket)
         self._count_store(entries, stored)
-        return Stored(refused={**stored.refused, **unfit}, as_of=stored.as_of)
+        return StoreResult(refused={**stored.refused, **refused}, as_of=stored.as_of)
 
-    def refuse(self, family: Family[Any, Any], number: int, reason: Refusal) -> None:
+    def count_refused(self, family: Family[Any, Any], number: int, reason: Refusal) -> None:
         """Count results that were not offered to the backend at all."""
-        self._stats.add(Count.REFUSED_STORES, family.name, number, reason)
+        self._counters.add(Count.REFUSED_STORES, family.name, number, reason)
 
     def invalidate(self, tags: Collection[str], keys: Collection[str], *, cause: Cause) -> Removal:
         """Remove every entry built from these tags or stored under these keys."""
-        self._stats.add(Count.INVALIDATIONS, detail=cause)
+        self._counters.add(Count.INVALIDATIONS, detail=cause)
         try:
             removed = self.backend.invalidate(tags, keys)
         except BackendUnavailable as error:
-            self._keep(error, tags, keys)
+            self._keep_pending(error, tags, keys)
             return Removal({}, delivered=False)
-        self._stats.add_each(Count.REMOVALS, removed, cause)
+        self._counters.add_by_family(Count.REMOVALS, removed, cause)
         return Removal(removed, delivered=True)
 
     def flush(self, matches: Callable[[str], bool], *, cause: Cause) -> Removal:
         """Remove every entry whose key matches, and refuse every load in flight."""
-        self._stats.add(Count.INVALIDATIONS, detail=cause)
+        self._counters.add(Count.INVALIDATIONS, detail=cause)
         try:
             removed = self._flush(matches)
         except BackendUnavailable as error:
-            self._keep(error, (), (), flush=True)
+            self._keep_pending(error, (), (), flush=True)
             return Removal({}, delivered=False)
-        self._stats.add_each(Count.REMOVALS, removed, cause)
+        self._counters.add_by_family(Count.REMOVALS, removed, cause)
         return Removal(removed, delivered=True)
 
     def write_through(
@@ -203,7 +217,7 @@ class GuardedStore:
         Of two racing writers neither leaves its value behind the other's. When `write` raises, it
         may still have taken effect: the tags are invalidated and the error goes on.
         """
-        ticket = self._ticket()
+        ticket = self._take_ticket()
         try:
             result = write()
         except BaseException:
@@ -213,74 +227,78 @@ class GuardedStore:
         if ticket is None:
             self.invalidate(touched, [fresh.key.text for fresh in result.fresh], cause=cause)
         else:
-            self.renew(ticket, touched, result.fresh, cause=cause)
+            self.invalidate_and_store(ticket, touched, result.fresh, cause=cause)
         return result
 
-    def renew(
-        self, ticket: Ticket, tags: Collection[str], fresh: Sequence[Fresh], *, cause: Cause
+    def invalidate_and_store(
+        self, ticket: Ticket, tags: Collection[str], fresh: Sequence[FreshValue], *, cause: Cause
     ) -> Removal:
         """Invalidate the tags and store the fresh values, unless somebody else invalidated since
         the ticket."""
-        self._stats.add(Count.INVALIDATIONS, detail=cause)
-        entries, unfit = self._packed(fresh)
+        self._counters.add(Count.INVALIDATIONS, detail=cause)
+        entries, refused = self._pack_or_refuse(fresh)
         try:
             written = self.backend.write_through(ticket, tags, entries)
-            if unfit:
-                self.backend.invalidate((), unfit)
+            if refused:
+                self.backend.invalidate((), refused)
         except BackendUnavailable as error:
-            self._keep(error, tags, [*entries, *unfit])
+            self._keep_pending(error, tags, [*entries, *refused])
             return Removal({}, delivered=False)
-        self._stats.add_each(Count.REMOVALS, written.removed, cause)
+        self._counters.add_by_family(Count.REMOVALS, written.removed, cause)
         self._count_store(entries, written.stored)
         return Removal(written.removed, delivered=True)
 
-    def _ticket(self) -> Ticket | None:
+    def _take_ticket(self) -> Ticket | None:
         try:
-            return self.backend.lookup(()).ticket
+            return self.backend.look_up(()).ticket
         except BackendUnavailable as error:
-            self._failed("lookup", error)
+            self._record_failure("lookup", error)
             return None
 
-    def _packed(self, fresh: Sequence[Fresh]) -> tuple[dict[str, Entry], dict[str, Refusal]]:
+    def _pack_or_refuse(
+        self, fresh: Sequence[FreshValue]
+    ) -> tuple[dict[str, Entry], dict[str, Refusal]]:
         entries: dict[str, Entry] = {}
-        unfit: dict[str, Refusal] = {}
-        for each in fresh:
-            if each.loaded.keep_s is not None and each.loaded.keep_s <= 0:
-                self.refuse(each.family, 1, Refusal.TOO_OLD)
-                unfit[each.key.text] = Refusal.TOO_OLD
+        refused: dict[str, Refusal] = {}
+        for value in fresh:
+            if value.loaded.keep_s is not None and value.loaded.keep_s <= 0:
+                self.count_refused(value.family, 1, Refusal.TOO_OLD)
+                refused[value.key.text] = Refusal.TOO_OLD
                 continue
             try:
-                entry = packed(each.family.name, each.loaded, each.family.ttl_s)
+                entry = pack(value.family.name, value.loaded, value.family.ttl_s)
             except Exception:  # pickling runs the value's own code and may raise anything
-                logger.exception("A value of %s cannot be stored", each.family.name)
-                self.refuse(each.family, 1, Refusal.UNFIT)
-                unfit[each.key.text] = Refusal.UNFIT
+                logger.exception("A value of %s cannot be stored", value.family.name)
+                self.count_refused(value.family, 1, Refusal.UNFIT)
+                refused[value.key.text] = Refusal.UNFIT
             else:
-                entries[each.key.text] = entry
-        return entries, unfit
+                entries[value.key.text] = entry
+        return entries, refused
 
-    def _count_store(self, entries: Mapping[str, Entry], stored: Stored) -> None:
+    def _count_store(self, entries: Mapping[str, Entry], stored: StoreResult) -> None:
         for key, entry in entries.items():
             if key in stored.refused:
                 reason = stored.refused[key]
-                self._stats.add(Count.REFUSED_STORES, entry.family, detail=reason)
+                self._counters.add(Count.REFUSED_STORES, entry.family, detail=reason)
             else:
-                self._stats.add(Count.STORES, entry.family)
-                self._stats.add(Count.BYTES_STORED, entry.family, len(entry.payload))
-        self._stats.add_each(Count.EVICTIONS, stored.evicted)
-        self._stats.add_each(Count.EXPIRATIONS, stored.expired)
+                self._counters.add(Count.STORES, entry.family)
+                self._counters.add(Count.BYTES_STORED, entry.family, len(entry.payload))
+        self._counters.add_by_family(Count.EVICTIONS, stored.evicted)
+        self._counters.add_by_family(Count.EXPIRATIONS, stored.expired)
 
     def _flush(self, matches: Callable[[str], bool]) -> ByFamily:
-        """Remove what matches; raises BackendUnavailable. Twice, each time refusing the loads in
-        flight first: during the first round a load may still have built an entry of one that was
-        about to go. What the second round finds was loaded since, or built so."""
+        """Remove what matches; raises BackendUnavailable.
+
+        Two rounds, each of which refuses the loads in flight first: a load that began during the
+        first may build its entry from one that has yet to be removed. The second round refuses
+        that load, or removes what it stored."""
         removed: Counter[str] = Counter()
         for _ in range(2):
             self.backend.raise_floor()
-            for page in self.backend.pages():
+            for page in self.backend.scan_keys():
                 doomed = [key for key in page if matches(key)]
-                for start in range(0, len(doomed), _CHUNK):
-                    removed.update(self.backend.remove(doomed[start : start + _CHUNK]))
+                for keys in split_into_chunks(doomed, _MAX_PER_REMOVE):
+                    removed.update(self.backend.remove(keys))
         return dict(removed)
 
     def _deliver(self, tags: Collection[str], keys: Collection[str], flush: bool) -> None:
@@ -289,7 +307,7 @@ class GuardedStore:
         else:
             self.backend.invalidate(tags, keys)
 
-    def _keep(
+    def _keep_pending(
         self,
         error: BackendUnavailable,
         tags: Collection[str],
@@ -297,13 +315,13 @@ class GuardedStore:
         *,
         flush: bool = False,
     ) -> None:
-        self._undelivered.add(tags, keys, flush=flush)
-        self._failed("invalidate", error)
+        self._pending.add(tags, keys, flush=flush)
+        self._record_failure("invalidate", error)
 
-    def _failed(self, step: str, error: BackendUnavailable) -> None:
+    def _record_failure(self, step: str, error: BackendUnavailable) -> None:
         now_s = self.clock()
         self._retry_at_s = now_s + self._retry_s
-        self._stats.add(Count.ERRORS, detail=step)
+        self._counters.add(Count.ERRORS, detail=step)
         if now_s >= self._warn_at_s:
-            self._warn_at_s = now_s + SECONDS_BETWEEN_WARNINGS
+            self._warn_at_s = now_s + WARN_EVERY_S
             logger.warning("The cache failed to %s and is bypassed: %s", step, error)

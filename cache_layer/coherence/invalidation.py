@@ -1,8 +1,8 @@
 """Removing entries on purpose: by tag, key, pattern, family, or all; with a cause and a name.
 
-Each request is remembered for the admin page and told to observers, such as the audit. An
-invalidation the backend did not hear of is kept by `coherence` until it is delivered; the record
-says so, and whoever must be sure repeats its own work until it reads `delivered`.
+Each request is remembered for the admin page and told to observers, such as the audit. One that the
+backend did not hear of is kept by the guarded store until it is delivered; its record says so in
+`delivered`, and a caller who must be sure repeats its work until that is true.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cache_layer.counters import Cause
 from cache_layer.entries.families import Catalogue
 from cache_layer.entries.keys import FlushPattern
 
-REMEMBERED = 50
+MAX_REMEMBERED = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,17 +53,17 @@ class Invalidator:
     def __init__(
         self,
         *,
-        coherence: GuardedStore,
+        guarded_store: GuardedStore,
         catalogue: Catalogue,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
-        self._coherence = coherence
+        self._guarded_store = guarded_store
         self._catalogue = catalogue
         self._clock = clock
-        self._latest: deque[Invalidation] = deque(maxlen=REMEMBERED)
+        self._latest: deque[Invalidation] = deque(maxlen=MAX_REMEMBERED)
         self._observers: list[Observer] = []
 
-    def observe(self, observer: Observer) -> None:
+    def add_observer(self, observer: Observer) -> None:
         self._observers.append(observer)
 
     @property
@@ -71,7 +71,7 @@ class Invalidator:
         """The latest requests of this process, newest first."""
         return tuple(reversed(self._latest))
 
-    def by_tags(
+    def invalidate_tags(
         self,
         tags: Collection[str],
         *,
@@ -81,41 +81,43 @@ class Invalidator:
         scope: str = "tags",
     ) -> Invalidation:
         """Remove every entry built from one of these tags; `scope` is what they stand for."""
-        removal = self._coherence.invalidate(tags, (), cause=cause)
+        removal = self._guarded_store.invalidate(tags, (), cause=cause)
         return self._record(scope, tuple(sorted(tags)), cause, removal, who=who, reason=reason)
 
-    def by_keys(
+    def invalidate_keys(
         self, keys: Collection[str], *, cause: Cause, who: str = "", reason: str = ""
     ) -> Invalidation:
         """Remove these entries, given as the text of their keys."""
-        removal = self._coherence.invalidate((), keys, cause=cause)
+        removal = self._guarded_store.invalidate((), keys, cause=cause)
         return self._record("keys", tuple(keys), cause, removal, who=who, reason=reason)
 
-    def by_pattern(
+    def invalidate_pattern(
         self, pattern: str, *, cause: Cause, who: str = "", reason: str = ""
     ) -> Invalidation:
         """Remove every entry whose key matches; raises BadPattern."""
-        removal = self._coherence.flush(FlushPattern(pattern).matches, cause=cause)
+        removal = self._guarded_store.flush(FlushPattern(pattern).matches, cause=cause)
         return self._record("pattern", (pattern,), cause, removal, who=who, reason=reason)
 
-    def by_family(
+    def invalidate_family(
         self, name: str, *, cause: Cause, who: str = "", reason: str = ""
     ) -> Invalidation:
         """Remove a family's entries; raises BadPattern for a name that is none."""
-        removal = self._coherence.flush(self._in_family(name), cause=cause)
+        removal = self._guarded_store.flush(self._in_family(name), cause=cause)
         return self._record("family", (name,), cause, removal, who=who, reason=reason)
 
-    def everything(self, *, cause: Cause, who: str = "", reason: str = "") -> Invalidation:
-        removal = self._coherence.flush(lambda _: True, cause=cause)
+    def invalidate_everything(
+        self, *, cause: Cause, who: str = "", reason: str = ""
+    ) -> Invalidation:
+        removal = self._guarded_store.flush(lambda _: True, cause=cause)
         return self._record("all", (), cause, removal, who=who, reason=reason)
 
     def preview_tags(self, tags: Collection[str]) -> int:
         """Return how many entries carry one of these tags; raises BackendUnavailable."""
-        return self.preview_keys(self._coherence.backend.built_from(tags))
+        return self.preview_keys(self._guarded_store.backend.find_keys_by_tags(tags))
 
     def preview_keys(self, keys: Collection[str]) -> int:
         """Return how many of these keys are held; raises BackendUnavailable."""
-        return len(self._coherence.backend.lookup(list(keys), touch=False).held)
+        return len(self._guarded_store.backend.look_up(list(keys), touch=False).entries)
 
     def preview_pattern(self, pattern: str) -> int:
         """Return how many entries match; raises BadPattern, BackendUnavailable."""
@@ -127,14 +129,14 @@ class Invalidator:
 
     def preview_everything(self) -> int:
         """Return how many entries there are; raises BackendUnavailable."""
-        return self._coherence.backend.size().total_entries
+        return self._guarded_store.backend.size().total_entries
 
     def _in_family(self, name: str) -> Callable[[str], bool]:
-        family = self._catalogue.named(name)
+        family = self._catalogue.family(name)
         return lambda key: family.parse(key) is not None
 
     def _matching(self, matches: Callable[[str], bool]) -> int:
-        pages = self._coherence.backend.pages()
+        pages = self._guarded_store.backend.scan_keys()
         # A page may name a key twice that was stored again while the pages were turned.
         return len({key for page in pages for key in page if matches(key)})
 

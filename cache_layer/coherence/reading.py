@@ -1,8 +1,8 @@
 """Reading through the cache: what is held is returned, the rest is loaded, stored and returned.
 
-Many keys are one look-up, one load of the misses and one store. Absences and errors are answers too,
-but are never kept. With the cache off, broken, behind on invalidations, or for a student outside the
-rollout, the answer comes straight from the loader; a fault of the cache is never the reader's.
+Many keys are one look-up, one load of the misses and one store. Absences and errors are returned
+too, but never stored. With the cache off, broken, with an invalidation pending, or for a student
+outside the rollout, the loader is called directly; a fault of the cache never fails a read.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from cache_layer.backends.base import Lookup, Ticket
 from cache_layer.coherence.guarded_store import GuardedStore
 from cache_layer.coherence.singleflight import (
     Absent,
-    Flight,
-    Landing,
-    Result,
+    FinishedLoad,
+    KeyResult,
+    PendingLoad,
     SingleFlight,
-    results_of,
+    results_by_key,
 )
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Cause, Count, Counters
-from cache_layer.entries.entries import MISS, HeldEntry, Loaded, Miss
+from cache_layer.entries.entries import MISS, HeldEntry, LoadedValue, Miss
 from cache_layer.entries.families import Family
 from cache_layer.entries.keys import Key
 from cache_layer.entries.rollout import reads_through_cache
@@ -41,7 +41,7 @@ V = TypeVar("V")
 C = TypeVar("C")
 
 
-class Outcome(StrEnum):
+class CacheStatus(StrEnum):
     """How a read was answered, as `Server-Timing` says it."""
 
     HIT = "hit"  # all from the cache
@@ -51,7 +51,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Reads(Generic[V]):
+class ReadManyResult(Generic[V]):
     """The answer for many keys; each key asked for is in exactly one of found, absent and failed.
 
     `tags` are those of everything found, and `age_s` is how long ago the oldest of it was stored:
@@ -59,7 +59,7 @@ class Reads(Generic[V]):
     """
 
     found: Mapping[Key, V]
-    outcome: Outcome
+    cache_status: CacheStatus
     absent: frozenset[Key] = frozenset()
     failed: Mapping[Key, Exception] = field(default_factory=lambda: MappingProxyType({}))
     tags: frozenset[str] = frozenset()
@@ -67,16 +67,16 @@ class Reads(Generic[V]):
 
 
 @dataclass(frozen=True)
-class Read(Generic[V]):
+class ReadResult(Generic[V]):
     """The answer for one key; MISS when the truth has no such thing."""
 
     value: V | Miss
-    outcome: Outcome
+    cache_status: CacheStatus
     tags: frozenset[str] = frozenset()
 
 
-class _Answer:
-    """What is known so far of many keys."""
+class _ResultBuilder:
+    """Gathers the results of many keys."""
 
     def __init__(self) -> None:
         self.found: dict[Key, Any] = {}
@@ -85,14 +85,14 @@ class _Answer:
         self.tags: set[str] = set()
         self.age_s = 0.0
 
-    def take(self, key: Key, result: Result) -> None:
+    def add(self, key: Key, result: KeyResult) -> None:
         """Add one result; raises UnreadableEntry."""
         match result:
             case HeldEntry():
                 self.found[key] = result.value()
                 self.tags |= result.entry.tags
                 self.age_s = max(self.age_s, result.age_s)
-            case Loaded():
+            case LoadedValue():
                 self.found[key] = result.value
                 self.tags |= result.tags
             case Absent():
@@ -100,10 +100,10 @@ class _Answer:
             case Exception():
                 self.failed[key] = result
 
-    def reads(self, outcome: Outcome) -> Reads[Any]:
-        return Reads(
+    def build(self, cache_status: CacheStatus) -> ReadManyResult[Any]:
+        return ReadManyResult(
             found=self.found,
-            outcome=outcome,
+            cache_status=cache_status,
             absent=frozenset(self.absent),
             failed=self.failed,
             tags=frozenset(self.tags),
@@ -112,12 +112,13 @@ class _Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """What one reader wants, since when, until when, and how old it may be."""
+class _ReadRequest:
+    """What one reader wants: the loader's context, the ticket taken as it came, until when it waits
+    and how old an entry it accepts, in seconds."""
 
     family: Family[Any, Any]
     context: Any
-    came: Ticket
+    ticket: Ticket
     until_s: float
     max_age_s: float
 
@@ -128,17 +129,17 @@ class Reader:
     def __init__(
         self,
         *,
-        coherence: GuardedStore,
-        flights: SingleFlight,
+        guarded_store: GuardedStore,
+        single_flight: SingleFlight,
         config: CacheConfig,
-        stats: Counters,
+        counters: Counters,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._coherence = coherence
-        self._flights = flights
+        self._guarded_store = guarded_store
+        self._single_flight = single_flight
         self._enabled = config.enabled
         self._percentage = config.rollout_percentage
-        self._stats = stats
+        self._counters = counters
         self._clock = clock
 
     def read(
@@ -149,13 +150,13 @@ class Reader:
         *,
         wait_s: float,
         subject: str | None = None,
-    ) -> Read[V]:
+    ) -> ReadResult[V]:
         """Return one value, MISS where there is none; raises what its load raised, or
         WaitedTooLong. For the arguments see `read_many`."""
-        reads = self.read_many(family, [key], context, wait_s=wait_s, subject=subject)
-        if key in reads.failed:
-            raise reads.failed[key]
-        return Read(reads.found.get(key, MISS), reads.outcome, reads.tags)
+        result = self.read_many(family, [key], context, wait_s=wait_s, subject=subject)
+        if key in result.failed:
+            raise result.failed[key]
+        return ReadResult(result.found.get(key, MISS), result.cache_status, result.tags)
 
     def read_many(
         self,
@@ -166,7 +167,7 @@ class Reader:
         wait_s: float,
         subject: str | None = None,
         max_age_s: float = math.inf,
-    ) -> Reads[V]:
+    ) -> ReadManyResult[V]:
         """Return the values of many keys; a key whose load failed or takes longer than `wait_s`
         seconds is in `failed`, nothing is raised for it.
 
@@ -176,120 +177,132 @@ class Reader:
         loaded anew.
         """
         wanted = list(dict.fromkeys(keys))
-        around = self.way_around(subject)
-        if around is Outcome.OFF:
-            return self._load(family, wanted, context, Outcome.OFF)
-        first = self._look(wanted, max_age_s) if around is None else None
-        if first is None:
-            self._stats.add(Count.BYPASSES, family.name, len(wanted))
-            return self._load(family, wanted, context, Outcome.BYPASS)
-        answer = _Answer()
-        missing = self._take_held(family, answer, wanted, first)
-        self._stats.add(Count.HITS, family.name, len(wanted) - len(missing))
-        self._stats.add(Count.MISSES, family.name, len(missing))
+        bypass = self.prepare_or_bypass(subject)
+        if bypass is CacheStatus.OFF:
+            return self._load_directly(family, wanted, context, CacheStatus.OFF)
+        found = self._try_look_up(wanted, max_age_s) if bypass is None else None
+        if found is None:
+            self._counters.add(Count.BYPASSES, family.name, len(wanted))
+            return self._load_directly(family, wanted, context, CacheStatus.BYPASS)
+        builder = _ResultBuilder()
+        missing = self._add_found(family, builder, wanted, found)
+        self._counters.add(Count.HITS, family.name, len(wanted) - len(missing))
+        self._counters.add(Count.MISSES, family.name, len(missing))
         logger.debug("cache: %s, %d of %d missed", family.name, len(missing), len(wanted))
         if not missing:
-            return answer.reads(Outcome.HIT)
+            return builder.build(CacheStatus.HIT)
         until_s = self._clock() + wait_s
-        asked = _Asked(family, context, first.ticket, until_s, max_age_s)
-        self._fill(asked, answer, missing)
-        return answer.reads(Outcome.MISS)
+        request = _ReadRequest(family, context, found.ticket, until_s, max_age_s)
+        self._add_loaded(request, builder, missing)
+        return builder.build(CacheStatus.MISS)
 
-    def way_around(self, subject: str | None) -> Outcome | None:
-        """Say how reads for `subject` go past the cache now: OFF without a cache, BYPASS outside the
-        rollout or while the cache may not be asked, None when they do not."""
+    def prepare_or_bypass(self, subject: str | None) -> CacheStatus | None:
+        """Deliver the invalidations that are pending, and return None where reads for `subject` may
+        then use the cache. Otherwise return what their status is: OFF without a cache, BYPASS
+        outside the rollout or while the cache may not be read."""
         if not self._enabled:
-            return Outcome.OFF
+            return CacheStatus.OFF
         rolled_out = subject is None or reads_through_cache(subject, self._percentage)
-        return None if rolled_out and self._coherence.ready() else Outcome.BYPASS
+        usable = rolled_out and self._guarded_store.deliver_pending()
+        return None if usable else CacheStatus.BYPASS
 
-    def _look(self, keys: Sequence[Key], max_age_s: float) -> Lookup | None:
+    def _try_look_up(self, keys: Sequence[Key], max_age_s: float) -> Lookup | None:
         """Return what is held, or None where the cache cannot be asked."""
         try:
-            return self._coherence.lookup(keys).younger_than(max_age_s)
+            return self._guarded_store.look_up(keys).younger_than(max_age_s)
         except BackendUnavailable:
             return None  # counted and logged where it happened
 
-    def _take_held(
-        self, family: Family[Any, Any], answer: _Answer, keys: Sequence[Key], found: Lookup
+    def _add_found(
+        self, family: Family[Any, Any], builder: _ResultBuilder, keys: Sequence[Key], found: Lookup
     ) -> list[Key]:
-        """Take what is held into the answer; return the keys still missing."""
+        """Add what is held to the result; return the keys still missing."""
         missing = []
         for key in keys:
-            held = found.held.get(key.text)
-            if held is None or not self._readable(family, answer, key, held):
+            entry = found.entries.get(key.text)
+            if entry is None or not self._add_or_drop(family, builder, key, entry):
                 missing.append(key)
         return missing
 
-    def _readable(
-        self, family: Family[Any, Any], answer: _Answer, key: Key, result: HeldEntry
+    def _add_or_drop(
+        self, family: Family[Any, Any], builder: _ResultBuilder, key: Key, entry: HeldEntry
     ) -> bool:
+        """Add an entry to the result and return True; drop one that cannot be read, count it and
+        return False."""
         try:
-            answer.take(key, result)
+            builder.add(key, entry)
         except UnreadableEntry:
-            self._stats.add(Count.ERRORS, family.name, detail="unreadable")
+            self._counters.add(Count.ERRORS, family.name, detail="unreadable")
             logger.warning("An entry of %s cannot be read; it is dropped", family.name)
-            self._coherence.invalidate((), [key.text], cause=Cause.UNREADABLE)
+            self._guarded_store.invalidate((), [key.text], cause=Cause.UNREADABLE)
             return False
         return True
 
-    def _fill(self, asked: _Asked, answer: _Answer, missing: Sequence[Key]) -> None:
-        """Load what is missing. What another reader's flight brought may be from before this one
-        came and be out of date since, or too old for it; then it is asked for again. Where the cache could not even
-        tell, the reader loads alone, or each of many would wait for all before it."""
-        alone: list[Key] = []
+    def _add_loaded(
+        self, request: _ReadRequest, builder: _ResultBuilder, missing: Sequence[Key]
+    ) -> None:
+        """Load what is missing and add it to the result.
+
+        What another reader's load brought may have been out of date when this reader came, or be
+        too old for it; then it is loaded again. Where the cache could not tell, this reader loads
+        alone: if each started a load that the next one joins, the last would wait for them all.
+        """
+        unshareable: list[Key] = []
         while missing:
-            boarding = self._flights.board(
-                asked.family, missing, asked.context, max_age_s=asked.max_age_s
+            loads = self._single_flight.join_or_start(
+                request.family, missing, request.context, max_age_s=request.max_age_s
             )
             again: list[Key] = []
             for key in missing:
-                own = key in boarding.own
-                flight = boarding.own[key] if own else boarding.joined[key]
-                landing = self._landed(flight, asked.until_s)
-                if landing is None:
-                    answer.failed[key] = WaitedTooLong(
-                        f"A load of {asked.family.name} takes too long."
+                own = key in loads.started
+                load = self._await_load(
+                    loads.started[key] if own else loads.joined[key], request.until_s
+                )
+                if load is None:
+                    builder.failed[key] = WaitedTooLong(
+                        f"A load of {request.family.name} takes too long."
                     )
-                elif not (own or _may_share(landing, asked)):
-                    (alone if landing.as_of is None else again).append(key)
-                elif not isinstance(landing.result, HeldEntry):
-                    answer.take(key, landing.result)
-                elif not self._readable(asked.family, answer, key, landing.result):
+                elif not (own or _may_share(load, request)):
+                    (unshareable if load.as_of is None else again).append(key)
+                elif not isinstance(load.result, HeldEntry):
+                    builder.add(key, load.result)
+                elif not self._add_or_drop(request.family, builder, key, load.result):
                     again.append(key)
             missing = again
-        if alone:
-            for key, result in self._loaded(asked.family, alone, asked.context).items():
-                answer.take(key, result)
+        if unshareable:
+            results = self._call_loader(request.family, unshareable, request.context)
+            for key, result in results.items():
+                builder.add(key, result)
 
-    def _landed(self, flight: Flight, until_s: float) -> Landing | None:
+    def _await_load(self, load: PendingLoad, until_s: float) -> FinishedLoad | None:
+        """Return how a load ended, or None where it has not by then."""
         try:
-            return flight.future.result(timeout=max(0.0, until_s - self._clock()))
+            return load.future.result(timeout=max(0.0, until_s - self._clock()))
         except FutureTimeout:
             return None
 
-    def _load(
-        self, family: Family[V, C], keys: Sequence[Key], context: C, outcome: Outcome
-    ) -> Reads[V]:
-        """Return the loader's answer, stored nowhere; it runs on the reader's own time."""
-        answer = _Answer()
-        for key, result in self._loaded(family, keys, context).items():
-            answer.take(key, result)
-        return cast(Reads[V], answer.reads(outcome))
+    def _load_directly(
+        self, family: Family[V, C], keys: Sequence[Key], context: C, cache_status: CacheStatus
+    ) -> ReadManyResult[V]:
+        """Return what the loader says, stored nowhere; it runs on the reader's own time."""
+        builder = _ResultBuilder()
+        for key, result in self._call_loader(family, keys, context).items():
+            builder.add(key, result)
+        return cast(ReadManyResult[V], builder.build(cache_status))
 
-    def _loaded(
+    def _call_loader(
         self, family: Family[Any, Any], keys: Sequence[Key], context: Any
-    ) -> Mapping[Key, Result]:
+    ) -> Mapping[Key, KeyResult]:
         try:
-            return results_of(family.load_many(keys, context), keys)
+            return results_by_key(family.load_many(keys, context), keys)
         except Exception as error:  # noqa: BLE001 - returned as each key's failure
             return dict.fromkeys(keys, error)
 
 
-def _may_share(landing: Landing, asked: _Asked) -> bool:
-    """Say whether a flight's end may be given to somebody who asked so."""
-    if isinstance(landing.result, Exception):
+def _may_share(load: FinishedLoad, request: _ReadRequest) -> bool:
+    """Say whether what another's load brought may be given to this reader."""
+    if isinstance(load.result, Exception):
         return True  # no value, so none that is out of date
-    if isinstance(landing.result, HeldEntry) and landing.result.age_s > asked.max_age_s:
+    if isinstance(load.result, HeldEntry) and load.result.age_s > request.max_age_s:
         return False
-    return landing.as_of is not None and landing.as_of.covers(asked.came)
+    return load.as_of is not None and load.as_of.covers(request.ticket)

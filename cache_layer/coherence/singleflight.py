@@ -1,11 +1,11 @@
-"""One load per key: concurrent misses share one flight.
+"""One load per key: readers who miss the same key at the same time share one load.
 
-The load runs on a loader thread, so a reader who gives up takes nobody else down; with Redis the
+The load runs on a loader thread, so a reader who gives up ends it for nobody else; with Redis the
 other processes wait for it as long as its lease lives. A result may be shared only with those who
-came while it was still current: each flight says as of which count its result is known to be, and
-whoever noted a later one loads again. Errors go to those waiting and are then forgotten. Nothing is
-ever queued: with all loader threads busy, or on one of them, a load runs where it was asked for, so
-loads within loads cannot wait for a thread that waits for them.
+came while it was still current: each finished load carries the ticket as of which its result is
+known to be current, and whoever holds a later ticket loads again. Errors go to those waiting and
+are then forgotten. Nothing is ever queued: with all loader threads busy, or on one of them, a load
+runs where it was asked for, so loads within loads cannot wait for a thread that waits for them.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from cache_layer.backends.base import Refusal, Ticket
+from cache_layer.backends.base import Lookup, Refusal, Ticket
 from cache_layer.coherence.guarded_store import GuardedStore
 from cache_layer.counters import Count, Counters
-from cache_layer.entries.entries import HeldEntry, Loaded
-from cache_layer.entries.families import Family, Loads
+from cache_layer.entries.entries import HeldEntry, LoadedValue
+from cache_layer.entries.families import Family, LoadResult
 from cache_layer.entries.keys import Key
 from cache_layer.errors import BackendUnavailable, LoadFailed
 
 logger = logging.getLogger(__name__)
 
-SECONDS_BETWEEN_LOOKS = 0.02
+LEASE_POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,32 +38,32 @@ class Absent:
     """The truth has no such thing."""
 
 
-Result = Loaded[Any] | HeldEntry | Absent | Exception
+KeyResult = LoadedValue[Any] | HeldEntry | Absent | Exception
 
 
 @dataclass(frozen=True, slots=True)
-class Landing:
-    """How a flight ended: a value, an absence, or an error; and as of when that is current, where
-    the cache could tell."""
+class FinishedLoad:
+    """What came of one key: a value, an absence, or an error. It is current as of the ticket; None
+    where the cache could not tell."""
 
-    result: Result
+    result: KeyResult
     as_of: Ticket | None
 
 
 @dataclass(frozen=True, slots=True)
-class Flight:
+class PendingLoad:
     """One key being loaded."""
 
-    future: Future[Landing] = field(default_factory=Future)
+    future: Future[FinishedLoad] = field(default_factory=Future)
 
-    def land(self, result: Result, as_of: Ticket | None) -> None:
-        self.future.set_result(Landing(result, as_of))
+    def finish(self, result: KeyResult, as_of: Ticket | None) -> None:
+        self.future.set_result(FinishedLoad(result, as_of))
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What a flight is to bring: entries of this family, loaded in this context, or held already and
-    not older than `max_age_s`."""
+class LoadRequest:
+    """What to load: entries of this family, in this context. An entry that turns out to be there
+    already will do, if it is not older than `max_age_s`."""
 
     family: Family[Any, Any]
     context: Any
@@ -71,205 +71,221 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Boarding:
-    """The flights a reader waits for: those it started, and those of others it joined."""
+class AwaitedLoads:
+    """The loads a reader waits for: those it started, and those of others it joined."""
 
-    own: Mapping[Key, Flight]
-    joined: Mapping[Key, Flight]
+    started: Mapping[Key, PendingLoad]
+    joined: Mapping[Key, PendingLoad]
 
 
 class SingleFlight:
-    """The flights of one process. `threads` bounds the loader threads; they start at first use."""
+    """The loads under way in one process. `threads` bounds the loader threads, which start at first
+    use; `lease_s` is how long a load of another process is waited for."""
 
     def __init__(
-        self, *, coherence: GuardedStore, stats: Counters, threads: int, lease_s: float
+        self, *, guarded_store: GuardedStore, counters: Counters, threads: int, lease_s: float
     ) -> None:
-        self._coherence = coherence
-        self._stats = stats
+        self._guarded_store = guarded_store
+        self._counters = counters
         self._lease_s = lease_s
         self._owner = uuid.uuid4().hex
         self._lock = threading.Lock()
-        self._flights: dict[Key, Flight] = {}
-        self._idle = threading.Semaphore(threads)
+        self._pending: dict[Key, PendingLoad] = {}
+        self._idle_threads = threading.Semaphore(threads)
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="cache-loader")
-        self._here = threading.local()
+        self._thread_state = threading.local()
         self._closed = threading.Event()
 
-    def board(
+    def join_or_start(
         self,
         family: Family[Any, Any],
         keys: Sequence[Key],
         context: Any,
         *,
         max_age_s: float = math.inf,
-    ) -> Boarding:
-        """Join the flights these keys are on and start one load for all the rest. What turns out to
-        be held already is taken where it is not older than `max_age_s`."""
-        own: dict[Key, Flight] = {}
-        joined: dict[Key, Flight] = {}
+    ) -> AwaitedLoads:
+        """Join the loads under way of these keys and start one load for all the rest. An entry that
+        turns out to be there already is used where it is not older than `max_age_s`."""
+        started: dict[Key, PendingLoad] = {}
+        joined: dict[Key, PendingLoad] = {}
         with self._lock:
             for key in keys:
-                flight = self._flights.get(key)
-                if flight is None:
-                    own[key] = self._flights[key] = Flight()
+                pending = self._pending.get(key)
+                if pending is None:
+                    started[key] = self._pending[key] = PendingLoad()
                 else:
-                    joined[key] = flight
-        self._stats.add(Count.SHARED_LOADS, family.name, len(joined))
-        if own:
-            order = Order(family, context, max_age_s)
-            self._start(lambda: self._fly(order, own), own)
-        return Boarding(own, joined)
+                    joined[key] = pending
+        self._counters.add(Count.SHARED_LOADS, family.name, len(joined))
+        if started:
+            request = LoadRequest(family, context, max_age_s)
+            self._start(lambda: self._load_or_await_others(request, started), started)
+        return AwaitedLoads(started, joined)
 
     def close(self) -> None:
         """Stop waiting for other processes and end the threads once their loads have ended."""
         self._closed.set()
         self._pool.shutdown(wait=True, cancel_futures=False)
 
-    def _start(self, fly: Callable[[], None], flights: Mapping[Key, Flight]) -> None:
-        nested = getattr(self._here, "loading", False)
-        if nested or not self._idle.acquire(blocking=False):
-            self._guarded(fly, flights)
+    def _start(self, load: Callable[[], None], started: Mapping[Key, PendingLoad]) -> None:
+        nested = getattr(self._thread_state, "loading", False)
+        if nested or not self._idle_threads.acquire(blocking=False):
+            self._finish_after(load, started)
             return
         run = contextvars.copy_context().run
         try:
-            self._pool.submit(run, self._on_loader_thread, fly, flights)
+            self._pool.submit(run, self._run_on_loader_thread, load, started)
         except RuntimeError:  # the pool is shut: the process is ending, the reader is still served
-            self._idle.release()
-            self._guarded(fly, flights)
+            self._idle_threads.release()
+            self._finish_after(load, started)
 
-    def _on_loader_thread(self, fly: Callable[[], None], flights: Mapping[Key, Flight]) -> None:
-        self._here.loading = True
+    def _run_on_loader_thread(
+        self, load: Callable[[], None], started: Mapping[Key, PendingLoad]
+    ) -> None:
+        self._thread_state.loading = True
         try:
-            self._guarded(fly, flights)
+            self._finish_after(load, started)
         finally:
-            self._idle.release()
+            self._idle_threads.release()
 
-    def _guarded(self, fly: Callable[[], None], flights: Mapping[Key, Flight]) -> None:
-        """Run a flight so that it ends for every waiter, whatever happens to it."""
+    def _finish_after(self, load: Callable[[], None], started: Mapping[Key, PendingLoad]) -> None:
+        """Run `load`; fail for its waiters what it leaves unfinished, whatever happens to it."""
         try:
-            fly()
+            load()
         except Exception as error:  # noqa: BLE001 - handed to those who wait for it
-            self._land_rest(flights, error)
+            self._fail_unfinished(started, error)
         finally:
-            self._land_rest(flights, LoadFailed("The load ended without an answer."))
+            self._fail_unfinished(started, LoadFailed("The load ended without an answer."))
 
-    def _land_rest(self, flights: Mapping[Key, Flight], error: Exception) -> None:
-        rest = {key: flight for key, flight in flights.items() if not flight.future.done()}
-        self._land(rest, dict.fromkeys(rest, error), None)
+    def _fail_unfinished(self, started: Mapping[Key, PendingLoad], error: Exception) -> None:
+        unfinished = {key: load for key, load in started.items() if not load.future.done()}
+        self._finish(unfinished, dict.fromkeys(unfinished, error), None)
 
-    def _land(
+    def _finish(
         self,
-        flights: Mapping[Key, Flight],
-        results: Mapping[Key, Result],
+        started: Mapping[Key, PendingLoad],
+        results: Mapping[Key, KeyResult],
         as_of: Mapping[Key, Ticket] | Ticket | None,
     ) -> None:
-        # Off the table first: whoever comes now must not join a flight that has landed.
+        # Off the table first: whoever comes now must not join a load that has finished.
         with self._lock:
             for key in results:
-                if self._flights.get(key) is flights[key]:
-                    del self._flights[key]
+                if self._pending.get(key) is started[key]:
+                    del self._pending[key]
         for key, result in results.items():
-            current = as_of.get(key) if isinstance(as_of, Mapping) else as_of
-            flights[key].land(result, current)
+            ticket = as_of.get(key) if isinstance(as_of, Mapping) else as_of
+            started[key].finish(result, ticket)
 
-    def _fly(self, order: Order, flights: Mapping[Key, Flight]) -> None:
-        if not self._coherence.backend.shared:
-            self._load(order, flights, list(flights))
+    def _load_or_await_others(
+        self, request: LoadRequest, started: Mapping[Key, PendingLoad]
+    ) -> None:
+        """Load each key in the one process that has its lease; the others wait for its entry."""
+        if not self._guarded_store.backend.shared:
+            self._load_and_store(request, started, list(started))
             return
-        waiting = list(flights)
-        until_s = self._coherence.clock() + self._lease_s
-        while waiting:
-            claimed = self._claim(waiting, give_up=self._coherence.clock() >= until_s)
+        unfinished = list(started)
+        until_s = self._guarded_store.clock() + self._lease_s
+        while unfinished:
+            give_up = self._guarded_store.clock() >= until_s
+            to_load = self._claim_leases(unfinished, give_up=give_up)
             try:
-                if claimed:
-                    self._load(order, flights, claimed)
+                if to_load:
+                    self._load_and_store(request, started, to_load)
             finally:
-                self._release(claimed)
-            waiting = [key for key in waiting if not flights[key].future.done()]
-            if waiting:
-                self._closed.wait(SECONDS_BETWEEN_LOOKS)
-                waiting = self._land_held(order, flights, waiting)
+                self._release_leases(to_load)
+            unfinished = [key for key in unfinished if not started[key].future.done()]
+            if unfinished:
+                self._closed.wait(LEASE_POLL_S)
+                unfinished = self._finish_from_cache(request, started, unfinished)
 
-    def _claim(self, keys: Sequence[Key], *, give_up: bool) -> list[Key]:
-        """Return the keys to load now: those whose lease we have, or all once waiting has lasted
-        as long as a lease lives, or nobody can say."""
-        if give_up or self._closed.is_set() or not self._coherence.ready():
+    def _claim_leases(self, keys: Sequence[Key], *, give_up: bool) -> list[Key]:
+        """Return the keys to load now: those whose lease is ours, or all of them once others have
+        been waited for as long as a lease lives, or while the backend cannot say."""
+        if give_up or self._closed.is_set() or not self._guarded_store.deliver_pending():
             return list(keys)
         try:
-            claimed = self._coherence.backend.claim([key.text for key in keys], self._owner)
+            claimed = self._guarded_store.backend.claim_leases(
+                [key.text for key in keys], self._owner
+            )
         except BackendUnavailable:
             return list(keys)
         return [key for key in keys if key.text in claimed]
 
-    def _release(self, keys: Sequence[Key]) -> None:
+    def _release_leases(self, keys: Sequence[Key]) -> None:
         try:
             if keys:
-                self._coherence.backend.release([key.text for key in keys], self._owner)
+                self._guarded_store.backend.release_leases([key.text for key in keys], self._owner)
         except BackendUnavailable:
             logger.debug("Leases were left to end by themselves")
 
-    def _land_held(
-        self, order: Order, flights: Mapping[Key, Flight], keys: Sequence[Key]
+    def _finish_from_cache(
+        self, request: LoadRequest, started: Mapping[Key, PendingLoad], keys: Sequence[Key]
     ) -> list[Key]:
-        """Land what another process has stored meanwhile; return the rest."""
+        """Finish the keys that another process has stored meanwhile; return the rest."""
         try:
-            found = self._coherence.lookup(keys).younger_than(order.max_age_s)
+            found = self._guarded_store.look_up(keys).younger_than(request.max_age_s)
         except BackendUnavailable:
             return list(keys)
-        held = {key: found.held[key.text] for key in keys if key.text in found.held}
-        self._land(flights, held, found.ticket)
-        return [key for key in keys if key not in held]
+        return self._finish_found(found, started, keys)
 
-    def _load(self, order: Order, flights: Mapping[Key, Flight], keys: Sequence[Key]) -> None:
-        """Look again, for what landed between the reader's look and its boarding; load the rest,
-        store it where it is still current, and land."""
-        family = order.family
+    def _finish_found(
+        self, found: Lookup, started: Mapping[Key, PendingLoad], keys: Sequence[Key]
+    ) -> list[Key]:
+        entries = {key: found.entries[key.text] for key in keys if key.text in found.entries}
+        self._finish(started, entries, found.ticket)
+        return [key for key in keys if key not in entries]
+
+    def _load_and_store(
+        self, request: LoadRequest, started: Mapping[Key, PendingLoad], keys: Sequence[Key]
+    ) -> None:
+        """Look up again what may have been stored between the reader's look-up and this load; load
+        the rest, store it where it is still current, and finish all of it."""
+        family = request.family
         ticket: Ticket | None = None
-        if self._coherence.ready():
+        if self._guarded_store.deliver_pending():
             try:
-                found = self._coherence.lookup(keys).younger_than(order.max_age_s)
+                found = self._guarded_store.look_up(keys).younger_than(request.max_age_s)
             except BackendUnavailable:
                 logger.debug("Loading %s without a ticket", family.name)
             else:
                 ticket = found.ticket
-                held = {key: found.held[key.text] for key in keys if key.text in found.held}
-                self._land(flights, held, ticket)
-                keys = [key for key in keys if key not in held]
+                keys = self._finish_found(found, started, keys)
         if not keys:
             return
-        self._stats.add(Count.LOADS, family.name, len(keys))
+        self._counters.add(Count.LOADS, family.name, len(keys))
         logger.debug("cache load: %s, %d entries", family.name, len(keys))
-        loads = family.load_many(keys, order.context)
-        as_of = self._store(family, loads, ticket)
-        self._land(flights, results_of(loads, keys), as_of)
+        load_result = family.load_many(keys, request.context)
+        as_of = self._store_or_refuse(family, load_result, ticket)
+        self._finish(started, results_by_key(load_result, keys), as_of)
 
-    def _store(
-        self, family: Family[Any, Any], loads: Loads[Any], ticket: Ticket | None
+    def _store_or_refuse(
+        self, family: Family[Any, Any], load_result: LoadResult[Any], ticket: Ticket | None
     ) -> dict[Key, Ticket]:
-        """Store what may be stored; return as of when each key's result is known to be current."""
+        """Store what may be stored and count the rest as refused; return the ticket as of which
+        each key's result is known to be current."""
+        loaded, absent = load_result.loaded, load_result.absent
         if ticket is None:
-            self._coherence.refuse(family, len(loads.loaded), Refusal.UNAVAILABLE)
+            self._guarded_store.count_refused(family, len(loaded), Refusal.UNAVAILABLE)
             return {}
-        as_of = dict.fromkeys((*loads.loaded, *loads.absent), ticket)
-        if loads.failed:
-            self._coherence.refuse(family, len(loads.loaded), Refusal.PARTIAL)
+        as_of = dict.fromkeys((*loaded, *absent), ticket)
+        if load_result.failed:
+            self._guarded_store.count_refused(family, len(loaded), Refusal.PARTIAL)
             return as_of
-        if loads.loaded:
-            stored = self._coherence.store(ticket, family, loads.loaded)
-            accepted = (key for key in loads.loaded if key.text not in stored.refused)
+        if loaded:
+            stored = self._guarded_store.store(ticket, family, loaded)
+            accepted = (key for key in loaded if key.text not in stored.refused)
             as_of.update(dict.fromkeys(accepted, stored.as_of))
         return as_of
 
 
-def results_of(loads: Loads[Any], keys: Sequence[Key]) -> dict[Key, Result]:
+def results_by_key(load_result: LoadResult[Any], keys: Sequence[Key]) -> dict[Key, KeyResult]:
     """Return the result for each key asked for; one the loader did not mention has failed."""
-    results: dict[Key, Result] = {}
+    results: dict[Key, KeyResult] = {}
     for key in keys:
-        if key in loads.failed:
-            results[key] = loads.failed[key]
-        elif key in loads.loaded:
-            results[key] = loads.loaded[key]
-        elif key in loads.absent:
+        if key in load_result.failed:
+            results[key] = load_result.failed[key]
+        elif key in load_result.loaded:
+            results[key] = load_result.loaded[key]
+        elif key in load_result.absent:
             results[key] = Absent()
         else:
             results[key] = LoadFailed("The loader said nothing about a key it was asked for.")

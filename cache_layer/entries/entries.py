@@ -28,9 +28,9 @@ class Miss(Enum):
 MISS = Miss.MISS
 
 
-# Generic classes have no slots: Python 3.11 cannot make a slotted one from `Loaded[int](…)`.
+# Generic classes have no slots: Python 3.11 cannot make a slotted one from `LoadedValue[int](…)`.
 @dataclass(frozen=True)
-class Loaded(Generic[V]):
+class LoadedValue(Generic[V]):
     """A value as its loader made it, and the tags of everything it was built from.
 
     `keep_s` is the most seconds it may be kept, where what it was built from was not fresh, or will
@@ -42,7 +42,7 @@ class Loaded(Generic[V]):
     keep_s: float | None = None
 
     @classmethod
-    def built_from(cls, value: V, tags: Collection[str]) -> Loaded[V]:
+    def built_from(cls, value: V, tags: Collection[str]) -> LoadedValue[V]:
         return cls(value, frozenset(tags))
 
 
@@ -81,7 +81,7 @@ class HeldEntry:
             raise UnreadableEntry(f"An entry of {self.entry.family} cannot be read.") from error
 
 
-def packed(family: str, loaded: Loaded[Any], ttl_s: float) -> Entry:
+def pack(family: str, loaded: LoadedValue[Any], ttl_s: float) -> Entry:
     """Return the entry of a loaded value; raises whatever pickling it raises."""
     rendered = type(loaded.value) is bytes
     payload = loaded.value if rendered else pickle.dumps(loaded.value, pickle.HIGHEST_PROTOCOL)

@@ -14,7 +14,7 @@ from itertools import combinations
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from cache_layer.entries.entries import Loaded
+from cache_layer.entries.entries import LoadedValue
 from cache_layer.entries.keys import Key, KeyPattern
 from cache_layer.errors import BadPattern, ConfigurationError
 
@@ -27,18 +27,18 @@ def _no_failures() -> Mapping[Key, Exception]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loads(Generic[V]):
+class LoadResult(Generic[V]):
     """What a load brought: every key asked for is loaded, absent or failed.
 
     When anything failed, the load was partial and nothing of it is stored.
     """
 
-    loaded: Mapping[Key, Loaded[V]]
+    loaded: Mapping[Key, LoadedValue[V]]
     absent: frozenset[Key] = frozenset()
     failed: Mapping[Key, Exception] = field(default_factory=_no_failures)
 
 
-LoadMany = Callable[[Sequence[Key], C], Loads[V]]
+LoadMany = Callable[[Sequence[Key], C], LoadResult[V]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Family(Generic[V, C]):
         """Return the key of these arguments, by the pattern that has just these fields; raises
         BadPattern when there is none or an argument does not fit."""
         for pattern in self.patterns:
-            if pattern.kinds.keys() == arguments.keys():
+            if pattern.argument_types.keys() == arguments.keys():
                 return pattern.build(arguments)
         raise BadPattern(f"No key of {self.name} is built from {', '.join(arguments)}.")
 
@@ -89,7 +89,7 @@ class Catalogue:
     def __iter__(self) -> Iterator[Family[Any, Any]]:
         return iter(self._families.values())
 
-    def named(self, name: str) -> Family[Any, Any]:
+    def family(self, name: str) -> Family[Any, Any]:
         """Return a family; raises BadPattern naming those there are."""
         try:
             return self._families[name]
@@ -97,7 +97,7 @@ class Catalogue:
             known = ", ".join(sorted(self._families))
             raise BadPattern(f"There is no family {name!r}; there are {known}.") from None
 
-    def of_key(self, text: str) -> tuple[Family[Any, Any], Key] | None:
+    def parse_key(self, text: str) -> tuple[Family[Any, Any], Key] | None:
         """Return the family a key's text belongs to, and the key, or None for no key of ours."""
         for family in self:
             key = family.parse(text)

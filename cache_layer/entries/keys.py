@@ -18,8 +18,8 @@ from urllib.parse import quote, unquote
 
 from cache_layer.errors import BadPattern
 
-LONGEST_KEY = 2000
-BUILT_KEYS_KEPT = 4096
+MAX_KEY_LENGTH = 2000
+MAX_BUILT_KEYS_KEPT = 4096
 
 _ESCAPED = r"[A-Za-z0-9_.~%-]"
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
@@ -74,22 +74,22 @@ def slug(name: str) -> str:
 
 def object_tag(kind: str, record_id: str) -> str:
     """Return the tag of one object: `contact:7`."""
-    return f"{_literal(kind)}:{_segment(ArgumentType.TEXT, record_id)}"
+    return f"{_require_literal(kind)}:{_encode_segment(ArgumentType.TEXT, record_id)}"
 
 
 def collection_tag(owner: str, name: str) -> str:
     """Return the tag of a collection: of an object (`contact:7/bookings`, the owner being its tag)
     or of a kind (`mockexams/clinical`)."""
-    return f"{owner}/{_segment(ArgumentType.TEXT, name)}"
+    return f"{owner}/{_encode_segment(ArgumentType.TEXT, name)}"
 
 
-def _literal(text: str) -> str:
+def _require_literal(text: str) -> str:
     if _LITERAL.fullmatch(text) is None:
         raise BadPattern(f"{text!r} must be lower-case letters, digits, hyphens or underscores.")
     return text
 
 
-def _segment(kind: ArgumentType, value: str) -> str:
+def _encode_segment(kind: ArgumentType, value: str) -> str:
     if value == "":
         raise BadPattern("An empty argument makes no key.")
     text = value
@@ -106,44 +106,46 @@ def _segment(kind: ArgumentType, value: str) -> str:
 class KeyPattern:
     """A key with fields, such as `bookings:list:{contact_id}:{filter}:page:{page}`.
 
-    A field is text unless `kinds` says otherwise. Raises BadPattern for a pattern that does not
-    start with a word, or names a field twice.
+    A field is text unless `argument_types` says otherwise. Raises BadPattern for a pattern that
+    does not start with a word, or names a field twice.
     """
 
-    def __init__(self, text: str, **kinds: ArgumentType) -> None:
+    def __init__(self, text: str, **argument_types: ArgumentType) -> None:
         self.text = text
         self._segments = tuple(text.split(":"))
         names = [match[1] for part in self._segments if (match := _FIELD.fullmatch(part))]
-        if len(set(names)) != len(names) or not set(kinds) <= set(names):
+        if len(set(names)) != len(names) or not set(argument_types) <= set(names):
             raise BadPattern(f"{text!r} must name each of its fields once.")
-        self.kinds: Mapping[str, ArgumentType] = MappingProxyType(
-            {name: kinds.get(name, ArgumentType.TEXT) for name in names}
+        self.argument_types: Mapping[str, ArgumentType] = MappingProxyType(
+            {name: argument_types.get(name, ArgumentType.TEXT) for name in names}
         )
         # Checking and escaping cost more than finding what they gave the last time.
-        self._built = lru_cache(maxsize=BUILT_KEYS_KEPT)(self._build)
+        self._built = lru_cache(maxsize=MAX_BUILT_KEYS_KEPT)(self._build)
         if _LITERAL.fullmatch(self._segments[0]) is None:
             raise BadPattern(f"{text!r} must start with a word.")
         for part in self._segments:
             if _FIELD.fullmatch(part) is None:
-                _literal(part)
+                _require_literal(part)
 
     def build(self, arguments: Mapping[str, str]) -> Key:
         """Return the key of these arguments; raises BadPattern when one is missing, unknown,
-        empty, of another kind, or all together too long."""
+        empty, of another type, or all together too long."""
         return self._built(tuple(arguments.items()))
 
     def _build(self, items: tuple[tuple[str, str], ...]) -> Key:
         arguments = dict(items)
-        if arguments.keys() != self.kinds.keys():
-            raise BadPattern(f"{self.text} is built from {', '.join(self.kinds) or 'nothing'}.")
-        text = self._join(arguments)
-        if len(text) > LONGEST_KEY:
-            raise BadPattern(f"A key of {len(text)} characters is longer than {LONGEST_KEY}.")
-        return Key(text, MappingProxyType(self._normal(arguments)))
+        if arguments.keys() != self.argument_types.keys():
+            raise BadPattern(
+                f"{self.text} is built from {', '.join(self.argument_types) or 'nothing'}."
+            )
+        text = self._format(arguments)
+        if len(text) > MAX_KEY_LENGTH:
+            raise BadPattern(f"A key of {len(text)} characters is longer than {MAX_KEY_LENGTH}.")
+        return Key(text, MappingProxyType(self._normalize(arguments)))
 
     def parse(self, text: str) -> Key | None:
         """Return the key a text stands for, or None when it is no key of this pattern."""
-        match = self._shape.fullmatch(text)
+        match = self._regex.fullmatch(text)
         if match is None:
             return None
         try:
@@ -154,49 +156,43 @@ class KeyPattern:
         except UnicodeDecodeError:
             return None
         # Only the spelling that `build` gives is a key: `%41` is not another name for `A`.
-        if self._join(arguments) != text:
+        if self._format(arguments) != text:
             return None
         return Key(text, MappingProxyType(arguments))
-
-    def matching(self, **known: str) -> FlushPattern:
-        """Return the flush pattern of every key with these arguments, the rest left open."""
-        unknown = dict.fromkeys(self.kinds.keys() - known.keys(), "*")
-        if not known.keys() <= self.kinds.keys():
-            raise BadPattern(f"{self.text} has no such field.")
-        parts = {name: _segment(self.kinds[name], value) for name, value in known.items()}
-        return FlushPattern(self._fill(parts | unknown))
 
     def overlaps(self, other: KeyPattern) -> bool:
         """Say whether some text could be a key of both patterns."""
         if len(self._segments) != len(other._segments):
             return False
-        pairs = zip(self._forms, other._forms, strict=True)
-        return all(_may_be_equal(one, another) for one, another in pairs)
+        pairs = zip(self._segment_types, other._segment_types, strict=True)
+        return all(_could_be_equal(first, second) for first, second in pairs)
 
-    def _join(self, arguments: Mapping[str, str]) -> str:
-        return self._fill({name: _segment(self.kinds[name], v) for name, v in arguments.items()})
+    def _format(self, arguments: Mapping[str, str]) -> str:
+        return self.text.format_map(
+            {
+                name: _encode_segment(self.argument_types[name], value)
+                for name, value in arguments.items()
+            }
+        )
 
-    def _fill(self, parts: Mapping[str, str]) -> str:
-        return self.text.format_map(parts)
-
-    def _normal(self, arguments: Mapping[str, str]) -> dict[str, str]:
+    def _normalize(self, arguments: Mapping[str, str]) -> dict[str, str]:
         return {
-            name: value.lower() if self.kinds[name] is ArgumentType.EMAIL else value
+            name: value.lower() if self.argument_types[name] is ArgumentType.EMAIL else value
             for name, value in arguments.items()
         }
 
     @cached_property
-    def _forms(self) -> tuple[str | ArgumentType, ...]:
+    def _segment_types(self) -> tuple[str | ArgumentType, ...]:
         return tuple(
-            self.kinds[match[1]] if (match := _FIELD.fullmatch(part)) else part
+            self.argument_types[match[1]] if (match := _FIELD.fullmatch(part)) else part
             for part in self._segments
         )
 
     @cached_property
-    def _shape(self) -> re.Pattern[str]:
+    def _regex(self) -> re.Pattern[str]:
         return re.compile(
             ":".join(
-                f"(?P<{match[1]}>{_SEGMENTS[self.kinds[match[1]]].pattern})"
+                f"(?P<{match[1]}>{_SEGMENTS[self.argument_types[match[1]]].pattern})"
                 if (match := _FIELD.fullmatch(part))
                 else re.escape(part)
                 for part in self._segments
@@ -204,14 +200,14 @@ class KeyPattern:
         )
 
 
-def _may_be_equal(one: str | ArgumentType, another: str | ArgumentType) -> bool:
-    if isinstance(one, ArgumentType) and isinstance(another, ArgumentType):
-        return (one is ArgumentType.EMAIL) == (another is ArgumentType.EMAIL)
-    if isinstance(one, ArgumentType):
-        return _SEGMENTS[one].fullmatch(another) is not None
-    if isinstance(another, ArgumentType):
-        return _SEGMENTS[another].fullmatch(one) is not None
-    return one == another
+def _could_be_equal(first: str | ArgumentType, second: str | ArgumentType) -> bool:
+    if isinstance(first, ArgumentType) and isinstance(second, ArgumentType):
+        return (first is ArgumentType.EMAIL) == (second is ArgumentType.EMAIL)
+    if isinstance(first, ArgumentType):
+        return _SEGMENTS[first].fullmatch(second) is not None
+    if isinstance(second, ArgumentType):
+        return _SEGMENTS[second].fullmatch(first) is not None
+    return first == second
 
 
 class FlushPattern:
@@ -230,16 +226,16 @@ class FlushPattern:
             raise BadPattern(f"{text!r} must start with a word; to flush all, say so.")
         self.text = text
         *segments, last = text.split(":")
-        shapes = [*map(_open_segment, segments), ".+" if last == "*" else _open_segment(last)]
-        self._shape = re.compile(":".join(shapes))
+        shapes = [*map(_wildcard_regex, segments), ".+" if last == "*" else _wildcard_regex(last)]
+        self._regex = re.compile(":".join(shapes))
 
     def matches(self, key: str) -> bool:
-        return self._shape.fullmatch(key) is not None
+        return self._regex.fullmatch(key) is not None
 
 
-def _open_segment(text: str) -> str:
-    """Return the expression of a segment with wild cards. Each but the last takes the nearest match
-    and keeps it: to try them all against a long key could take years."""
+def _wildcard_regex(text: str) -> str:
+    """Return the regular expression of a segment with wild cards. Each but the last takes the
+    nearest match and keeps it: to try them all against a long key could take years."""
     first, *rest = map(re.escape, text.split("*"))
     if not rest:
         return first

@@ -20,16 +20,16 @@ from cache_layer.operating.manual_invalidation import (
     PATTERN,
     InvalidationRequest,
 )
-from cache_layer.operating.redaction import masked, pretty
-from cache_layer.operating.report import CacheReport, FamilyReport, MinuteReport, report_of
+from cache_layer.operating.redaction import format_value, mask_emails
+from cache_layer.operating.report import CacheReport, FamilyReport, MinuteReport, build_report
 
-LATEST = 12
-LATEST_RUNS = 15  # the families of one whole comparison, and some before it
-NAMES_SHOWN = 3
+MAX_LATEST = 12
+MAX_LATEST_RUNS = 15  # one whole comparison, a run for each family, and some before it
+MAX_NAMES_SHOWN = 3
 CHART_HEIGHT = 100
 BAR_STEP = 10
 
-EXPLAINED = {
+REFUSAL_MEANINGS = {
     "invalidated": "what it was built from changed while it was loaded",
     "flushed": "a pattern, a family or everything was removed while it was loaded",
     "lost": "the backend lost its count, so nobody can tell whether it is current",
@@ -64,7 +64,7 @@ class LatestInvalidation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
+class EntryDetails:
     """A held entry, all of it."""
 
     key: str
@@ -76,71 +76,71 @@ class Found:
     value: str
 
 
-def overview(access: CacheHost, now: datetime) -> dict[str, Any]:
+def build_overview(host: CacheHost, now: datetime) -> dict[str, Any]:
     """Return what the page always shows."""
-    numbers = report_of(access.cache, now)
+    report = build_report(host.cache, now)
     return {
-        "numbers": numbers,
-        "state": state_of(numbers),
-        "full_percent": percent_of(numbers.entries, numbers.max_entries),
-        "hit_rate": percent(numbers.hit_rate),
-        "hour_hit_rate": percent(numbers.hour_hit_rate),
-        "families": [family_row(family) for family in numbers.families],
-        "bars": bars(numbers.minutes),
-        "chart_width": BAR_STEP * len(numbers.minutes),
+        "report": report,
+        "state": describe_state(report),
+        "full_percent": compute_percent(report.entries, report.max_entries),
+        "hit_rate": format_percent(report.hit_rate),
+        "hour_hit_rate": format_percent(report.hour_hit_rate),
+        "families": [build_family_row(family) for family in report.families],
+        "bars": build_bars(report.minutes),
+        "chart_width": BAR_STEP * len(report.minutes),
         "chart_height": CHART_HEIGHT,
-        "busiest": max((minute.hits + minute.misses for minute in numbers.minutes), default=0),
-        "refused": reasons(numbers.refused),
-        "failures": sorted(numbers.errors.items()),
-        "latest": latest_invalidations(access.cache),
-        "runs": ValidationRun.objects.all()[:LATEST_RUNS],
-        "subjects": tuple(access.subjects),
-        "family_names": [family.name for family in numbers.families],
+        "busiest": max((minute.hits + minute.misses for minute in report.minutes), default=0),
+        "refused": explain_refusals(report.refused),
+        "failures": sorted(report.errors.items()),
+        "latest": list_latest_invalidations(host.cache),
+        "runs": ValidationRun.objects.all()[:MAX_LATEST_RUNS],
+        "subjects": tuple(host.subjects),
+        "family_names": [family.name for family in report.families],
     }
 
 
-def state_of(numbers: CacheReport) -> tuple[str, str]:
+def describe_state(report: CacheReport) -> tuple[str, str]:
     """Return how the cache is, as a tone and a sentence."""
-    if not numbers.enabled:
+    if not report.enabled:
         return "off", "Switched off (CACHE_ENABLED): every read goes to HubSpot."
-    if not numbers.available:
+    if not report.available:
         return "bad", "The backend does not answer. Reads go past it, and nothing fails."
-    if not numbers.delivered:
+    if not report.all_delivered:
         return "bad", "An invalidation waits for the backend. Reads go past it until it has heard."
-    if numbers.rollout_percentage < 100:
-        return "on", f"On for {numbers.rollout_percentage:g} % of the students."
+    if report.rollout_percentage < 100:
+        return "on", f"On for {report.rollout_percentage:g} % of the students."
     return "on", "On."
 
 
-def percent(rate: float | None) -> str:
+def format_percent(rate: float | None) -> str:
     return "—" if rate is None else f"{rate * 100:.0f} %"
 
 
-def percent_of(part: int, whole: int) -> int:
+def compute_percent(part: int, whole: int) -> int:
     return min(100, round(100 * part / whole))
 
 
-def family_row(family: FamilyReport) -> dict[str, Any]:
+def build_family_row(family: FamilyReport) -> dict[str, Any]:
     counts = {str(count): number for count, number in family.counts.items()}
     return {
         "name": family.name,
         "entries": family.entries,
         "bytes": family.payload_bytes,
-        "hit_rate": percent(family.hit_rate),
-        "hour_hit_rate": percent(family.hour_hit_rate),
+        "hit_rate": format_percent(family.hit_rate),
+        "hour_hit_rate": format_percent(family.hour_hit_rate),
         "hour_percent": round((family.hour_hit_rate or 0) * 100),
         "used": family.counts[Count.HITS] + family.counts[Count.MISSES] > 0,
         **counts,
     }
 
 
-def bars(minutes: Sequence[MinuteReport]) -> tuple[Bar, ...]:
+def build_bars(minutes: Sequence[MinuteReport]) -> tuple[Bar, ...]:
     """Return the minutes as bars, misses upon hits, the busiest as high as the chart."""
     busiest = max((minute.hits + minute.misses for minute in minutes), default=0) or 1
-    return tuple(_bar(index, minute, busiest) for index, minute in enumerate(minutes))
+    return tuple(_build_bar(index, minute, busiest) for index, minute in enumerate(minutes))
 
 
-def _bar(index: int, minute: MinuteReport, busiest: int) -> Bar:
+def _build_bar(index: int, minute: MinuteReport, busiest: int) -> Bar:
     hits_height = CHART_HEIGHT * minute.hits / busiest
     misses_height = CHART_HEIGHT * minute.misses / busiest
     return Bar(
@@ -153,13 +153,15 @@ def _bar(index: int, minute: MinuteReport, busiest: int) -> Bar:
     )
 
 
-def reasons(refused: Mapping[str, int]) -> list[tuple[str, str, int]]:
+def explain_refusals(refused: Mapping[str, int]) -> list[tuple[str, str, int]]:
     """Return each reason with what it means and how often, the most frequent first."""
-    rows = [(reason, EXPLAINED.get(reason, ""), number) for reason, number in refused.items()]
+    rows = [
+        (reason, REFUSAL_MEANINGS.get(reason, ""), number) for reason, number in refused.items()
+    ]
     return sorted(rows, key=lambda row: -row[2])
 
 
-def latest_invalidations(cache: Cache) -> list[LatestInvalidation]:
+def list_latest_invalidations(cache: Cache) -> list[LatestInvalidation]:
     """Return the latest, newest first: forced ones of every process, from the audit, and those that
     webhooks asked of this process."""
     forced = [
@@ -167,54 +169,54 @@ def latest_invalidations(cache: Cache) -> list[LatestInvalidation]:
             at=row.at,
             who=row.who,
             why=row.reason or "forced",
-            what=what(row.scope, row.named),
+            what=describe_scope(row.scope, row.named),
             removed=row.removed,
             delivered=row.delivered,
         )
-        for row in CacheInvalidation.objects.all()[:LATEST]
+        for row in CacheInvalidation.objects.all()[:MAX_LATEST]
     ]
     own = [
         LatestInvalidation(
-            at=each.at,
+            at=invalidation.at,
             who="",
-            why=each.cause,
-            what=what(each.scope, each.named),
-            removed=each.total_removed,
-            delivered=each.delivered,
+            why=invalidation.cause,
+            what=describe_scope(invalidation.scope, invalidation.named),
+            removed=invalidation.total_removed,
+            delivered=invalidation.delivered,
         )
-        for each in cache.invalidation.latest
-        if each.who == ""
+        for invalidation in cache.invalidator.latest
+        if invalidation.who == ""
     ]
-    return sorted(forced + own, key=lambda row: row.at, reverse=True)[:LATEST]
+    return sorted(forced + own, key=lambda row: row.at, reverse=True)[:MAX_LATEST]
 
 
-def what(scope: str, named: Sequence[str]) -> str:
+def describe_scope(scope: str, named: Sequence[str]) -> str:
     """Return in short what an invalidation named."""
     if scope == EVERYTHING:
         return "everything"
-    more = f" and {len(named) - NAMES_SHOWN} more" if len(named) > NAMES_SHOWN else ""
-    return f"{scope}: {masked(', '.join(named[:NAMES_SHOWN]))}{more}"
+    more = f" and {len(named) - MAX_NAMES_SHOWN} more" if len(named) > MAX_NAMES_SHOWN else ""
+    return f"{scope}: {mask_emails(', '.join(named[:MAX_NAMES_SHOWN]))}{more}"
 
 
-def described(asked: InvalidationRequest) -> str:
+def describe_request(request: InvalidationRequest) -> str:
     """Return what is about to go, as the end of a sentence."""
-    names = ", ".join(asked.named)
+    names = ", ".join(request.named)
     phrases = {
         EVERYTHING: "everything",
-        KEYS: f"the key{'s' if len(asked.named) > 1 else ''} {names}",
+        KEYS: f"the key{'s' if len(request.named) > 1 else ''} {names}",
         PATTERN: f"every key like {names}",
         FAMILY: f"the family {names}",
     }
-    return phrases.get(asked.scope, f"all that shows the {asked.scope} {names}")
+    return phrases.get(request.scope, f"all that shows the {request.scope} {names}")
 
 
-def found(key: str, held: HeldEntry) -> Found:
+def build_entry_details(key: str, held: HeldEntry) -> EntryDetails:
     """Return a held entry as it is shown to whoever looked it up."""
     try:
-        value = pretty(held.value())
+        value = format_value(held.value())
     except UnreadableEntry:
         value = "These bytes cannot be read; the next reader will load the entry again."
-    return Found(
+    return EntryDetails(
         key=key,
         family=held.entry.family,
         age_s=held.age_s,

@@ -30,12 +30,12 @@ from cache_layer.operating.validation import (
 logger = logging.getLogger(__name__)
 
 
-def note_invalidation(invalidation: Invalidation) -> None:
-    """Write down an invalidation that somebody asked for; an observer of the cache's own. Those of
-    webhooks and writes have nobody behind them and are too many to keep."""
+def record_invalidation(invalidation: Invalidation) -> None:
+    """Save an invalidation that somebody asked for; an observer for the cache's invalidator. Those
+    of webhooks and writes have nobody behind them and are too many to keep."""
     if invalidation.who == "":
         return
-    _write(
+    _save(
         CacheInvalidation(
             at=invalidation.at,
             who=invalidation.who,
@@ -49,8 +49,8 @@ def note_invalidation(invalidation: Invalidation) -> None:
     )
 
 
-def validate(
-    access: CacheHost,
+def validate_and_record(
+    host: CacheHost,
     *,
     who: str,
     sample: int | None = DEFAULT_SAMPLE,
@@ -59,26 +59,26 @@ def validate(
     progress: Progress | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> ValidationReport:
-    """Run a validation, write it down and return its report; raises BadPattern for a family that is
-    none, and BackendUnavailable."""
+    """Run a validation, save what it found and return its report; raises BadPattern for a family
+    that is none, and BackendUnavailable."""
     run = ValidationRun(at=datetime.now(UTC), who=who, duration_s=0.0)
     started_s = clock()
     try:
-        report = Validator(access.cache).run(
-            access.load_context(),
+        report = Validator(host.cache).run(
+            host.load_context(),
             sample=sample,
             repair=repair,
             families=families,
             progress=progress,
         )
     except BackendUnavailable as error:
-        _write(_filled(run, clock() - started_s, error=str(error)[:500]))
+        _save(_fill(run, clock() - started_s, error=str(error)[:500]))
         raise
-    _write(_filled(run, clock() - started_s, **_numbers(report)))
+    _save(_fill(run, clock() - started_s, **_count_columns(report)))
     return report
 
 
-def _numbers(report: ValidationReport) -> dict[str, Any]:
+def _count_columns(report: ValidationReport) -> dict[str, Any]:
     return {
         "sampled": sum(report.total(verdict) for verdict in Comparison),
         "drifted": len(report.drifts),
@@ -89,14 +89,14 @@ def _numbers(report: ValidationReport) -> dict[str, Any]:
     }
 
 
-def _filled(run: ValidationRun, duration_s: float, **fields: Any) -> ValidationRun:
+def _fill(run: ValidationRun, duration_s: float, **fields: Any) -> ValidationRun:
     run.duration_s = round(duration_s, 3)
     for name, value in fields.items():
         setattr(run, name, value)
     return run
 
 
-def _write(row: models.Model) -> None:
+def _save(row: models.Model) -> None:
     try:
         # A transaction of its own: a failure must not spoil one that is open around it.
         with transaction.atomic():

@@ -7,10 +7,15 @@ from typing import Any
 from django import forms
 
 from cache_layer.operating.host import CacheHost
-from cache_layer.operating.manual_invalidation import EVERYTHING, KEYS, InvalidationRequest, scopes
+from cache_layer.operating.manual_invalidation import (
+    EVERYTHING,
+    KEYS,
+    InvalidationRequest,
+    list_scopes,
+)
 from cache_layer.operating.validation import DEFAULT_SAMPLE
 
-LARGEST_SAMPLE = 1000
+MAX_SAMPLE = 1000
 
 
 class LookUpForm(forms.Form):
@@ -25,7 +30,7 @@ class ValidateForm(forms.Form):
     sample = forms.IntegerField(
         label="Entries of each family",
         min_value=1,
-        max_value=LARGEST_SAMPLE,
+        max_value=MAX_SAMPLE,
         initial=DEFAULT_SAMPLE,
     )
     repair = forms.BooleanField(label="Repair what drifted", required=False, initial=True)
@@ -39,14 +44,14 @@ class InvalidateForm(forms.Form):
     reason = forms.CharField(max_length=200, required=False)
     confirmed = forms.BooleanField(required=False)
 
-    def __init__(self, access: CacheHost, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, host: CacheHost, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["scope"] = forms.ChoiceField(
-            choices=[(scope, scope) for scope in scopes(access)],
+            choices=[(scope, scope) for scope in list_scopes(host)],
             error_messages={"invalid_choice": "There is no such way to name entries."},
         )
 
-    def asked(self) -> InvalidationRequest:
+    def to_request(self) -> InvalidationRequest:
         """Return what the valid form asks for; keys are named one a line."""
         scope, text = self.cleaned_data["scope"], self.cleaned_data["named"]
         if scope == EVERYTHING:

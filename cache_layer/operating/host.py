@@ -48,6 +48,6 @@ class CacheHost:
 
 
 def cache_host() -> CacheHost:
-    """Return this process's access, from the callable that the setting names."""
-    access: CacheHost = import_string(settings.CACHE_HOST)()
-    return access
+    """Return what this process's application gives, from the callable that the setting names."""
+    host: CacheHost = import_string(settings.CACHE_HOST)()
+    return host

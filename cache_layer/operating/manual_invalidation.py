@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cache_layer.coherence.invalidation import Invalidation
 from cache_layer.counters import Cause
-from cache_layer.entries.keys import LONGEST_KEY
+from cache_layer.entries.keys import MAX_KEY_LENGTH
 from cache_layer.errors import BadPattern
 from cache_layer.operating.host import CacheHost
 
@@ -18,69 +18,75 @@ KEYS, PATTERN, FAMILY, EVERYTHING = "keys", "pattern", "family", "all"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InvalidationRequest:
-    """What is to go: a scope, which is one of the words above or one of the access's subjects, and
-    what of it, which is nothing for everything."""
+    """What is to go. `scope` is one of the words above or one of the host's subjects; `named` says
+    which of it: keys, or one pattern, family or id, and nothing for everything."""
 
     scope: str
     named: tuple[str, ...] = ()
 
 
-def scopes(access: CacheHost) -> tuple[str, ...]:
+def list_scopes(host: CacheHost) -> tuple[str, ...]:
     """Return every scope there is."""
-    return (KEYS, PATTERN, FAMILY, *access.subjects, EVERYTHING)
+    return (KEYS, PATTERN, FAMILY, *host.subjects, EVERYTHING)
 
 
-def preview(access: CacheHost, asked: InvalidationRequest) -> int:
+def preview(host: CacheHost, request: InvalidationRequest) -> int:
     """Return how many entries would go now; raises BadPattern, BackendUnavailable."""
-    invalidation = access.cache.invalidation
-    if asked.scope == EVERYTHING:
-        return invalidation.preview_everything()
-    if asked.scope == KEYS:
-        return invalidation.preview_keys(_known_keys(access, asked))
-    if asked.scope == PATTERN:
-        return invalidation.preview_pattern(_one(asked))
-    if asked.scope == FAMILY:
-        return invalidation.preview_family(_one(asked))
-    return invalidation.preview_tags(_tags(access, asked))
+    invalidator = host.cache.invalidator
+    if request.scope == EVERYTHING:
+        return invalidator.preview_everything()
+    if request.scope == KEYS:
+        return invalidator.preview_keys(_require_known_keys(host, request))
+    if request.scope == PATTERN:
+        return invalidator.preview_pattern(_require_one_name(request))
+    if request.scope == FAMILY:
+        return invalidator.preview_family(_require_one_name(request))
+    return invalidator.preview_tags(_find_tags(host, request))
 
 
 def remove(
-    access: CacheHost, asked: InvalidationRequest, *, who: str, reason: str = ""
+    host: CacheHost, request: InvalidationRequest, *, who: str, reason: str = ""
 ) -> Invalidation:
     """Remove the entries and return what went; raises BadPattern. What the backend could not be
     told is delivered later, see `Invalidation.delivered`."""
-    invalidation = access.cache.invalidation
-    if asked.scope == EVERYTHING:
-        return invalidation.everything(cause=Cause.FORCED, who=who, reason=reason)
-    if asked.scope == KEYS:
-        keys = _known_keys(access, asked)
-        return invalidation.by_keys(keys, cause=Cause.FORCED, who=who, reason=reason)
-    if asked.scope == PATTERN:
-        return invalidation.by_pattern(_one(asked), cause=Cause.FORCED, who=who, reason=reason)
-    if asked.scope == FAMILY:
-        return invalidation.by_family(_one(asked), cause=Cause.FORCED, who=who, reason=reason)
-    tags = _tags(access, asked)
-    return invalidation.by_tags(tags, cause=Cause.FORCED, who=who, reason=reason, scope=asked.scope)
+    invalidator = host.cache.invalidator
+    if request.scope == EVERYTHING:
+        return invalidator.invalidate_everything(cause=Cause.FORCED, who=who, reason=reason)
+    if request.scope == KEYS:
+        keys = _require_known_keys(host, request)
+        return invalidator.invalidate_keys(keys, cause=Cause.FORCED, who=who, reason=reason)
+    if request.scope == PATTERN:
+        return invalidator.invalidate_pattern(
+            _require_one_name(request), cause=Cause.FORCED, who=who, reason=reason
+        )
+    if request.scope == FAMILY:
+        return invalidator.invalidate_family(
+            _require_one_name(request), cause=Cause.FORCED, who=who, reason=reason
+        )
+    tags = _find_tags(host, request)
+    return invalidator.invalidate_tags(
+        tags, cause=Cause.FORCED, who=who, reason=reason, scope=request.scope
+    )
 
 
-def _known_keys(access: CacheHost, asked: InvalidationRequest) -> tuple[str, ...]:
-    strangers = [key for key in asked.named if access.cache.catalogue.of_key(key) is None]
-    if strangers:
-        raise BadPattern(f"{', '.join(map(repr, strangers))}: no key of any family looks so.")
-    if not asked.named:
+def _require_known_keys(host: CacheHost, request: InvalidationRequest) -> tuple[str, ...]:
+    unknown_keys = [key for key in request.named if host.cache.catalogue.parse_key(key) is None]
+    if unknown_keys:
+        raise BadPattern(f"{', '.join(map(repr, unknown_keys))}: no key of any family looks so.")
+    if not request.named:
         raise BadPattern("Name at least one key.")
-    return asked.named
+    return request.named
 
 
-def _one(asked: InvalidationRequest) -> str:
-    if len(asked.named) != 1 or not asked.named[0]:
-        raise BadPattern(f"Name one {asked.scope}.")
-    if len(asked.named[0]) > LONGEST_KEY:
-        raise BadPattern(f"No {asked.scope} has a name of {len(asked.named[0])} characters.")
-    return asked.named[0]
+def _require_one_name(request: InvalidationRequest) -> str:
+    if len(request.named) != 1 or not request.named[0]:
+        raise BadPattern(f"Name one {request.scope}.")
+    if len(request.named[0]) > MAX_KEY_LENGTH:
+        raise BadPattern(f"No {request.scope} has a name of {len(request.named[0])} characters.")
+    return request.named[0]
 
 
-def _tags(access: CacheHost, asked: InvalidationRequest) -> frozenset[str]:
-    if asked.scope not in access.subjects:
-        raise BadPattern(f"{asked.scope!r} is none of {', '.join(scopes(access))}.")
-    return access.subjects[asked.scope](_one(asked))
+def _find_tags(host: CacheHost, request: InvalidationRequest) -> frozenset[str]:
+    if request.scope not in host.subjects:
+        raise BadPattern(f"{request.scope!r} is none of {', '.join(list_scopes(host))}.")
+    return host.subjects[request.scope](_require_one_name(request))

@@ -13,34 +13,34 @@ from collections.abc import Collection, Iterator, Mapping
 from pprint import pformat
 from typing import Any
 
-MOST_DIFFERENCES = 5
+MAX_DIFFERENCES = 5
 # From the start of a segment alone: tried from each letter of a long text, it would take minutes.
 _EMAIL = re.compile(r"(?<![^:/\s])[^:/\s]*@[^:/\s]*")
 _SHOWN_AS_THEY_ARE = (bool, int, float, type(None))
 
 
-def masked(text: str) -> str:
+def mask_emails(text: str) -> str:
     """Return a key, a tag or a pattern with `…@…` for each e-mail in it."""
     return _EMAIL.sub("…@…", text)
 
 
-def difference(held: Any, fresh: Any) -> str:
+def describe_difference(held: Any, fresh: Any) -> str:
     """Return in a few words where two values differ: the names of what changed, and from what to
     what only where that is a number or a switch."""
-    found = list(_differences(_plain(held), _plain(fresh), ""))
-    more = len(found) - MOST_DIFFERENCES
-    return ", ".join(found[:MOST_DIFFERENCES]) + (f" and {more} more" if more > 0 else "")
+    found = list(_find_differences(_to_plain(held), _to_plain(fresh), ""))
+    more = len(found) - MAX_DIFFERENCES
+    return ", ".join(found[:MAX_DIFFERENCES]) + (f" and {more} more" if more > 0 else "")
 
 
-def pretty(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Return a whole value as text to be read by a person."""
     try:
-        return json.dumps(_plain(value), indent=2, ensure_ascii=False, default=str)
+        return json.dumps(_to_plain(value), indent=2, ensure_ascii=False, default=str)
     except (TypeError, ValueError):  # keys that are no strings, or a value that holds itself
         return pformat(value)
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     """Return a dataclass as a mapping of what it is compared by, and rendered JSON as its value."""
     if isinstance(value, bytes):
         try:
@@ -53,24 +53,26 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _differences(held: Any, fresh: Any, path: str) -> Iterator[str]:
+def _find_differences(held: Any, fresh: Any, path: str) -> Iterator[str]:
     if held == fresh:
         return
     if isinstance(held, Mapping) and isinstance(fresh, Mapping):
         for name in dict.fromkeys([*held, *fresh]):
-            inner = masked(f"{path}.{name}" if path else str(name))
-            yield from _differences(_plain(held.get(name)), _plain(fresh.get(name)), inner)
+            inner = mask_emails(f"{path}.{name}" if path else str(name))
+            yield from _find_differences(
+                _to_plain(held.get(name)), _to_plain(fresh.get(name)), inner
+            )
     elif isinstance(held, list | tuple) and isinstance(fresh, list | tuple):
-        yield from _in_sequences(held, fresh, path)
+        yield from _find_in_sequences(held, fresh, path)
     elif isinstance(held, _SHOWN_AS_THEY_ARE) and isinstance(fresh, _SHOWN_AS_THEY_ARE):
         yield f"{path or 'value'} {held} → {fresh}"
     else:
         yield path or "value"
 
 
-def _in_sequences(held: Collection[Any], fresh: Collection[Any], path: str) -> Iterator[str]:
+def _find_in_sequences(held: Collection[Any], fresh: Collection[Any], path: str) -> Iterator[str]:
     if len(held) != len(fresh):
         yield f"{path or 'value'} {len(held)} → {len(fresh)} items"
         return
     for index, (one, other) in enumerate(zip(held, fresh, strict=True)):
-        yield from _differences(_plain(one), _plain(other), f"{path}[{index}]")
+        yield from _find_differences(_to_plain(one), _to_plain(other), f"{path}[{index}]")

@@ -1,20 +1,26 @@
-"""The cache in numbers, as the page and the API show them, taken at one moment.
+"""The cache in numbers, taken at one moment, and a validation as JSON: for the page, the API and
+the command.
 
 What is held is asked of the backend, which all processes may share; what happened is counted by
-this process since it started.
+this process since it started. Nothing here holds an e-mail.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from cache_layer.backends.base import Size
 from cache_layer.cache import Cache
 from cache_layer.counters import MINUTES_KEPT, Count, CountersSnapshot, Minute
 from cache_layer.errors import BackendUnavailable
+from cache_layer.operating.redaction import mask_emails
+from cache_layer.operating.validation import DRIFTED, Comparison, ValidationReport
+
+_VALIDATION_SUMS = ("sampled", "same", "drifted", "repaired", "skipped", "unknown")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,15 +46,15 @@ class MinuteReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CacheReport:
-    """The whole cache. `available` says whether the backend could be asked what it holds;
-    `delivered` whether it has heard of every invalidation. Rates are from 0 to 1, None before the
-    first look-up."""
+    """The whole cache. `available` says whether the backend could be asked what it holds,
+    `all_delivered` whether it has heard of every invalidation. Rates are from 0 to 1, and None
+    before the first look-up."""
 
     enabled: bool
     backend: str
     shared: bool
     available: bool
-    delivered: bool
+    all_delivered: bool
     rollout_percentage: float
     max_entries: int
     entries: int
@@ -64,47 +70,47 @@ class CacheReport:
     errors: Mapping[str, int]
 
 
-def report_of(cache: Cache, now: datetime) -> CacheReport:
+def build_report(cache: Cache, now: datetime) -> CacheReport:
     """Return the numbers now; a backend that does not answer has none, and says so."""
     try:
         size, available = cache.backend.size(), True
     except BackendUnavailable:
         size, available = Size(entries={}, payload_bytes={}), False
-    seen = cache.stats.snapshot()
+    snapshot = cache.counters.snapshot()
     return CacheReport(
         enabled=cache.config.enabled,
         backend=cache.backend.name,
         shared=cache.backend.shared,
         available=available,
-        delivered=cache.writing.delivered,
+        all_delivered=cache.guarded_store.all_delivered,
         rollout_percentage=cache.config.rollout_percentage,
         max_entries=cache.backend.max_entries,
         entries=size.total_entries,
         payload_bytes=size.total_bytes,
-        since=seen.since,
-        counts={count: seen.total(count) for count in Count},
-        hit_rate=seen.hit_rate(),
-        hour_hit_rate=_hour_hit_rate(seen.minutes, None),
-        families=tuple(_family(family.name, size, seen) for family in cache.catalogue),
-        minutes=_last_hour(seen.minutes, now),
-        refused=seen.by_detail(Count.REFUSED_STORES),
-        invalidations=seen.by_detail(Count.INVALIDATIONS),
-        errors=seen.by_detail(Count.ERRORS),
+        since=snapshot.since,
+        counts={count: snapshot.total(count) for count in Count},
+        hit_rate=snapshot.hit_rate(),
+        hour_hit_rate=_compute_hit_rate(snapshot.minutes, None),
+        families=tuple(_build_family(family.name, size, snapshot) for family in cache.catalogue),
+        minutes=_build_minutes(snapshot.minutes, now),
+        refused=snapshot.by_detail(Count.REFUSED_STORES),
+        invalidations=snapshot.by_detail(Count.INVALIDATIONS),
+        errors=snapshot.by_detail(Count.ERRORS),
     )
 
 
-def _family(name: str, size: Size, seen: CountersSnapshot) -> FamilyReport:
+def _build_family(name: str, size: Size, snapshot: CountersSnapshot) -> FamilyReport:
     return FamilyReport(
         name=name,
         entries=size.entries.get(name, 0),
         payload_bytes=size.payload_bytes.get(name, 0),
-        counts={count: seen.total(count, name) for count in Count},
-        hit_rate=seen.hit_rate(name),
-        hour_hit_rate=_hour_hit_rate(seen.minutes, name),
+        counts={count: snapshot.total(count, name) for count in Count},
+        hit_rate=snapshot.hit_rate(name),
+        hour_hit_rate=_compute_hit_rate(snapshot.minutes, name),
     )
 
 
-def _sums(minute: Minute, family: str | None) -> Counter[Count]:
+def _sum_counts(minute: Minute, family: str | None) -> Counter[Count]:
     sums: Counter[Count] = Counter()
     for tally, number in minute.tallies.items():
         if family in (None, tally.family):
@@ -112,21 +118,68 @@ def _sums(minute: Minute, family: str | None) -> Counter[Count]:
     return sums
 
 
-def _hour_hit_rate(minutes: tuple[Minute, ...], family: str | None) -> float | None:
+def _compute_hit_rate(minutes: tuple[Minute, ...], family: str | None) -> float | None:
     sums: Counter[Count] = Counter()
     for minute in minutes:
-        sums.update(_sums(minute, family))
+        sums.update(_sum_counts(minute, family))
     looked_up = sums[Count.HITS] + sums[Count.MISSES]
     return sums[Count.HITS] / looked_up if looked_up > 0 else None
 
 
-def _last_hour(minutes: tuple[Minute, ...], now: datetime) -> tuple[MinuteReport, ...]:
+def _build_minutes(minutes: tuple[Minute, ...], now: datetime) -> tuple[MinuteReport, ...]:
     """Return each of the last sixty minutes, the quiet ones too."""
-    known = {minute.at: _sums(minute, None) for minute in minutes}
+    sums_by_minute = {minute.at: _sum_counts(minute, None) for minute in minutes}
     this_minute = now.replace(second=0, microsecond=0)
     all_minutes = [this_minute - timedelta(minutes=ago) for ago in range(MINUTES_KEPT)]
     return tuple(
         MinuteReport(at=at, hits=sums[Count.HITS], misses=sums[Count.MISSES])
         for at in reversed(all_minutes)
-        for sums in [known.get(at, Counter())]
+        for sums in [sums_by_minute.get(at, Counter())]
     )
+
+
+def validation_as_json(report: ValidationReport) -> dict[str, Any]:
+    """Return a validation as the API answers it, and as the command prints it or reads it from a
+    running server: sums, sums by family, and each drift, without e-mails and whole values."""
+    repaired = Counter(drift.family for drift in report.drifts if drift.repaired)
+    by_family = {
+        name: {
+            "sampled": sum(verdicts.values()),
+            "same": verdicts.get(Comparison.SAME, 0),
+            "drifted": sum(verdicts.get(verdict, 0) for verdict in DRIFTED),
+            "repaired": repaired[name],
+            "skipped": verdicts.get(Comparison.SKIPPED, 0),
+            "unknown": verdicts.get(Comparison.UNKNOWN, 0),
+        }
+        for name, verdicts in report.by_family.items()
+    }
+    drifts = [
+        {
+            "family": drift.family,
+            "key": mask_emails(drift.key),
+            "verdict": drift.verdict.value,
+            "ageSeconds": round(drift.age_s, 1),
+            "difference": drift.difference,
+            "repaired": drift.repaired,
+        }
+        for drift in report.drifts
+    ]
+    return _with_sums(by_family, drifts)
+
+
+def join_validations(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return several validations in JSON, of different families, as one."""
+    by_family: dict[str, dict[str, int]] = {}
+    drifts: list[dict[str, Any]] = []
+    for part in parts:
+        by_family |= part["byFamily"]
+        drifts += part["drifts"]
+    return _with_sums(by_family, drifts)
+
+
+def _with_sums(
+    by_family: dict[str, dict[str, int]], drifts: list[dict[str, Any]]
+) -> dict[str, Any]:
+    sums = {what: sum(family[what] for family in by_family.values()) for what in _VALIDATION_SUMS}
+    complete = sums["unknown"] == 0
+    return {**sums, "complete": complete, "byFamily": by_family, "drifts": drifts}

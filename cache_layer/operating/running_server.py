@@ -9,18 +9,18 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 PATH = "/api/cron/validate-cache-consistency"
-PATIENCE_S = 3600.0
+MAX_SILENCE_S = 3600.0
 
 
 class ServerUnavailable(Exception):
     """The server gave no report; the message says why, for a person."""
 
 
-def validate_there(
-    url: str, authorization: str, asked: dict[str, Any], *, patience_s: float = PATIENCE_S
+def validate_on_server(
+    url: str, authorization: str, asked: dict[str, Any], *, max_silence_s: float = MAX_SILENCE_S
 ) -> dict[str, Any]:
     """Return the report of the server at `url`; raises ServerUnavailable. All of a full cache takes
-    long, so the answer is waited for up to `patience_s` without a sign of life."""
+    long, so the answer is waited for up to `max_silence_s` without a sign of life."""
     if not url.startswith(("http://", "https://")):
         raise ServerUnavailable(f"{url!r} is no address; it wants http://host:port.")
     headers = {"Content-Type": "application/json"}
@@ -30,11 +30,11 @@ def validate_there(
         url.rstrip("/") + PATH, data=json.dumps(asked).encode(), headers=headers, method="POST"
     )
     try:
-        with urlopen(request, timeout=patience_s) as response:  # noqa: S310 - as above
+        with urlopen(request, timeout=max_silence_s) as response:  # noqa: S310 - as above
             body = json.load(response)
         report: dict[str, Any] = body["data"]
     except HTTPError as error:
-        raise ServerUnavailable(_refusal(error)) from error
+        raise ServerUnavailable(_describe_refusal(error)) from error
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise ServerUnavailable(f"No server answers at {url}: {reason}.") from error
@@ -43,7 +43,7 @@ def validate_there(
     return report
 
 
-def _refusal(error: HTTPError) -> str:
+def _describe_refusal(error: HTTPError) -> str:
     """Return what the server said, and what would help."""
     try:
         said = json.load(error)["error"]

@@ -1,9 +1,9 @@
 """Comparing the cache with the truth: sample, reload, compare, repair, report.
 
-A random sample of every family is loaded again in batches and compared whole. An entry that expired,
-was invalidated or replaced while it was being compared is skipped: only what is still served counts.
-Repairing takes away everything built from what drifted, because its invalidation was lost, and
-leaves the fresh value in its place.
+A random sample of every family is loaded again in chunks and compared whole. An entry that expired,
+was invalidated or replaced during the comparison is skipped: only what is still served counts.
+Repairing removes everything built from what drifted, because its invalidation was lost, and leaves
+the fresh value in its place.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from enum import StrEnum
 from typing import Any
 
 from cache_layer.backends.base import Lookup, Ticket
+from cache_layer.backends.chunks import split_into_chunks
 from cache_layer.cache import Cache
-from cache_layer.coherence.guarded_store import Fresh
+from cache_layer.coherence.guarded_store import FreshValue
 from cache_layer.counters import Cause, Count
-from cache_layer.entries.entries import HeldEntry, Loaded
-from cache_layer.entries.families import Family, Loads
+from cache_layer.entries.entries import HeldEntry, LoadedValue
+from cache_layer.entries.families import Family, LoadResult
 from cache_layer.entries.keys import Key
 from cache_layer.errors import UnreadableEntry
-from cache_layer.operating.redaction import difference
+from cache_layer.operating.redaction import describe_difference
 
 DEFAULT_SAMPLE = 10
-BATCH = 100
+MAX_PER_LOAD = 100
 
 
 class Comparison(StrEnum):
@@ -80,21 +81,22 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Compared:
+class _ComparedEntry:
     key: Key
     held: HeldEntry
     verdict: Comparison
-    fresh: Loaded[Any] | None
+    fresh: LoadedValue[Any] | None
 
 
 class Validator:
     """Compares a cache's entries with what their loaders say now."""
 
     def __init__(self, cache: Cache, *, chance: random.Random | None = None) -> None:
-        self._coherence = cache.writing
+        self._guarded_store = cache.guarded_store
         self._catalogue = cache.catalogue
-        self._stats = cache.stats
-        self._chance = chance if chance is not None else random.Random()  # noqa: S311 - a sample, no secret
+        self._counters = cache.counters
+        # A sample is no secret.
+        self._random = chance if chance is not None else random.Random()  # noqa: S311
 
     def run(
         self,
@@ -111,117 +113,124 @@ class Validator:
         other families to load those anew, or the cache is compared with itself."""
         by_family: dict[str, Mapping[Comparison, int]] = {}
         drifts: list[Drift] = []
-        for family, keys in self._picked(sample, families):
+        for family, keys in self._pick_keys(sample, families):
             verdicts: Counter[Comparison] = Counter()
-            for start in range(0, len(keys), BATCH):
-                for compared, repaired in self._checked(
-                    family, keys[start : start + BATCH], context, repair=repair
+            done = 0
+            for chunk in split_into_chunks(keys, MAX_PER_LOAD):
+                for compared, repaired in self._compare_chunk(
+                    family, chunk, context, repair=repair
                 ):
                     verdicts[compared.verdict] += 1
                     if compared.verdict in DRIFTED:
-                        drifts.append(_drift(family, compared, repaired=repaired))
+                        drifts.append(_to_drift(family, compared, repaired=repaired))
+                done += len(chunk)
                 if progress is not None:
-                    progress(family.name, min(start + BATCH, len(keys)), len(keys))
+                    progress(family.name, done, len(keys))
             by_family[family.name] = dict(verdicts)
-            self._stats.add(Count.DRIFTS, family.name, sum(verdicts[v] for v in DRIFTED))
+            self._counters.add(Count.DRIFTS, family.name, sum(verdicts[v] for v in DRIFTED))
         return ValidationReport(by_family=by_family, drifts=tuple(drifts))
 
-    def _picked(
+    def _pick_keys(
         self, sample: int | None, names: Collection[str] | None
     ) -> list[tuple[Family[Any, Any], list[Key]]]:
         families = list(self._catalogue)
         if names is not None:
-            families = [self._catalogue.named(name) for name in names]
+            families = [self._catalogue.family(name) for name in names]
         held: dict[str, dict[str, Key]] = {family.name: {} for family in self._catalogue}
-        for page in self._coherence.backend.pages():
+        for page in self._guarded_store.backend.scan_keys():
             for text in page:
-                known = self._catalogue.of_key(text)
+                known = self._catalogue.parse_key(text)
                 if known is not None:
                     family, key = known
                     held[family.name][text] = key
         picked = []
         for family in families:
             keys = list(held[family.name].values())
-            few = sample is not None and sample < len(keys)
-            picked.append((family, self._chance.sample(keys, sample) if few else keys))  # type: ignore[arg-type]  # few: not None
+            if sample is not None and sample < len(keys):
+                keys = self._random.sample(keys, sample)
+            picked.append((family, keys))
         return picked
 
-    def _checked(
+    def _compare_chunk(
         self, family: Family[Any, Any], keys: Sequence[Key], context: Any, *, repair: bool
-    ) -> list[tuple[_Compared, bool]]:
-        before = self._coherence.lookup(keys, touch=False)
-        asked = [key for key in keys if key.text in before.held]
-        loads = _asked_again(family, asked, context)
-        after = self._coherence.lookup(asked, touch=False)
-        checked = []
-        for key in asked:
-            compared = _compared(family, key, before, after, loads)
+    ) -> list[tuple[_ComparedEntry, bool]]:
+        before = self._guarded_store.look_up(keys, touch=False)
+        held_keys = [key for key in keys if key.text in before.entries]
+        load_result = _reload(family, held_keys, context)
+        after = self._guarded_store.look_up(held_keys, touch=False)
+        compared_entries = []
+        for key in held_keys:
+            compared = _compare(family, key, before, after, load_result)
             repaired = (
                 repair
                 and compared.verdict in DRIFTED
                 and self._repair(family, compared, before.ticket)
             )
-            checked.append((compared, repaired))
-        return checked
+            compared_entries.append((compared, repaired))
+        return compared_entries
 
-    def _repair(self, family: Family[Any, Any], compared: _Compared, ticket: Ticket) -> bool:
+    def _repair(self, family: Family[Any, Any], compared: _ComparedEntry, ticket: Ticket) -> bool:
         tags = compared.held.entry.tags
         if compared.fresh is None:
-            removal = self._coherence.invalidate(tags, [compared.key.text], cause=Cause.VALIDATION)
+            removal = self._guarded_store.invalidate(
+                tags, [compared.key.text], cause=Cause.VALIDATION
+            )
         else:
-            fresh = Fresh(family, compared.key, compared.fresh)
-            removal = self._coherence.renew(ticket, tags, [fresh], cause=Cause.VALIDATION)
+            fresh = FreshValue(family, compared.key, compared.fresh)
+            removal = self._guarded_store.invalidate_and_store(
+                ticket, tags, [fresh], cause=Cause.VALIDATION
+            )
         return removal.delivered
 
 
-def _asked_again(family: Family[Any, Any], keys: Sequence[Key], context: Any) -> Loads[Any]:
+def _reload(family: Family[Any, Any], keys: Sequence[Key], context: Any) -> LoadResult[Any]:
     if not keys:
-        return Loads(loaded={})
+        return LoadResult(loaded={})
     try:
         return family.load_many(keys, context)
     except Exception as error:  # noqa: BLE001 - reported as unknown for each key
-        return Loads(loaded={}, failed=dict.fromkeys(keys, error))
+        return LoadResult(loaded={}, failed=dict.fromkeys(keys, error))
 
 
-def _compared(
-    family: Family[Any, Any], key: Key, before: Lookup, after: Lookup, loads: Loads[Any]
-) -> _Compared:
-    held = before.held[key.text]
-    still = after.held.get(key.text)
-    fresh = loads.loaded.get(key)
+def _compare(
+    family: Family[Any, Any], key: Key, before: Lookup, after: Lookup, load_result: LoadResult[Any]
+) -> _ComparedEntry:
+    held = before.entries[key.text]
+    still = after.entries.get(key.text)
+    fresh = load_result.loaded.get(key)
     if still is None or still.stamp != held.stamp:
         verdict = Comparison.SKIPPED
     elif fresh is not None:
-        verdict = Comparison.SAME if _same(family, held, fresh) else Comparison.DIFFERS
-    elif key in loads.absent:
+        verdict = Comparison.SAME if _is_same(family, held, fresh) else Comparison.DIFFERS
+    elif key in load_result.absent:
         verdict = Comparison.GONE
     else:
         verdict = Comparison.UNKNOWN
-    return _Compared(key, held, verdict, fresh)
+    return _ComparedEntry(key, held, verdict, fresh)
 
 
-def _same(family: Family[Any, Any], held: HeldEntry, fresh: Loaded[Any]) -> bool:
+def _is_same(family: Family[Any, Any], held: HeldEntry, fresh: LoadedValue[Any]) -> bool:
     try:
         return family.same(held.value(), fresh.value)
     except UnreadableEntry:
         return False
 
 
-def _drift(family: Family[Any, Any], compared: _Compared, *, repaired: bool) -> Drift:
+def _to_drift(family: Family[Any, Any], compared: _ComparedEntry, *, repaired: bool) -> Drift:
     return Drift(
         family=family.name,
         key=compared.key.text,
         verdict=compared.verdict,
         age_s=compared.held.age_s,
-        difference=_difference(compared),
+        difference=_describe_drift(compared),
         repaired=repaired,
     )
 
 
-def _difference(compared: _Compared) -> str:
+def _describe_drift(compared: _ComparedEntry) -> str:
     if compared.fresh is None:
         return "no longer there"
     try:
-        return difference(compared.held.value(), compared.fresh.value)
+        return describe_difference(compared.held.value(), compared.fresh.value)
     except UnreadableEntry:
         return "cannot be read"

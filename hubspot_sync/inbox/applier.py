@@ -196,7 +196,7 @@ class Applier:
         named = frozenset(tags)
         if len(named) == 0:
             return True
-        return self._cached.cache.invalidation.by_tags(named, cause=Cause.WEBHOOK).delivered
+        return self._cached.cache.invalidator.invalidate_tags(named, cause=Cause.WEBHOOK).delivered
 
     def _put_back(self, claimed: Claimed, work: Sequence[Work], done: ApplyResult) -> None:
         by_error: dict[str, list[WebhookEvent]] = {}

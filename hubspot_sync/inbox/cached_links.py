@@ -27,8 +27,8 @@ def exams_shown_with(
     backend, catalogue = cached.cache.backend, cached.cache.catalogue
     keyed_by_exam: dict[str, str] = {}
     links: dict[str, str] = {}
-    for text in backend.built_from(by_tag):
-        known = catalogue.of_key(text)
+    for text in backend.find_keys_by_tags(by_tag):
+        known = catalogue.parse_key(text)
         if known is None:
             continue
         family, key = known
@@ -36,7 +36,7 @@ def exams_shown_with(
             keyed_by_exam[text] = key.arguments["exam_id"]
         elif family is cached.families.booking_exams:
             links[text] = key.arguments["booking_id"]
-    held = backend.lookup([*keyed_by_exam, *links], touch=False).held
+    held = backend.look_up([*keyed_by_exam, *links], touch=False).entries
     found: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
     for text, one in held.items():
         if text in keyed_by_exam:

@@ -22,9 +22,9 @@ from cache_layer import (
     Family,
     Key,
     KeyPattern,
-    Loaded,
-    Loads,
-    Reads,
+    LoadedValue,
+    LoadResult,
+    ReadManyResult,
     collection_tag,
     object_tag,
 )
@@ -56,7 +56,7 @@ class EntrySource(Protocol):
 
     def __call__(
         self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
-    ) -> Reads[V]:
+    ) -> ReadManyResult[V]:
         """Return the entries; a key whose load failed is in `failed`, nothing is raised for it."""
         ...
 
@@ -71,7 +71,7 @@ class Seats:
     counted_at: datetime = field(compare=False)
 
 
-LoadMany = Callable[[Sequence[Key], LoadContext], Loads[Any]]
+LoadMany = Callable[[Sequence[Key], LoadContext], LoadResult[Any]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -303,7 +303,7 @@ def _association(
     tags: Callable[[str, Ids], Iterable[str]],
 ) -> Family[Ids, LoadContext]:
     key_pattern = KeyPattern(pattern)
-    (argument,) = key_pattern.kinds
+    (argument,) = key_pattern.argument_types
     return Family(
         name=f"{argument.removesuffix('_id')}-{pattern.rsplit(':', maxsplit=1)[-1]}",
         patterns=(key_pattern,),
@@ -316,10 +316,10 @@ def _loader(
     argument: str,
     read: Callable[[Collection[str], CallContext], Many[V]],
     tags: Callable[[str, V], Iterable[str]],
-) -> Callable[[Sequence[Key], LoadContext], Loads[V]]:
+) -> Callable[[Sequence[Key], LoadContext], LoadResult[V]]:
     """Return the loader of a family with one id in its key."""
 
-    def load_many(keys: Sequence[Key], context: LoadContext) -> Loads[V]:
+    def load_many(keys: Sequence[Key], context: LoadContext) -> LoadResult[V]:
         by_id = {key.arguments[argument]: key for key in keys}
         return loads_of(by_id, read(by_id, context.call), tags)
 
@@ -328,12 +328,12 @@ def _loader(
 
 def loads_of(
     keys: Mapping[str, Key], answer: Many[V], tags: Callable[[str, V], Iterable[str]]
-) -> Loads[V]:
+) -> LoadResult[V]:
     """Return an answer by id as the load of these keys: found with its tags, missing as absent,
     unknown as failed."""
-    return Loads(
+    return LoadResult(
         loaded={
-            keys[id_]: Loaded.built_from(value, set(tags(id_, value)))
+            keys[id_]: LoadedValue.built_from(value, set(tags(id_, value)))
             for id_, value in answer.found.items()
         },
         absent=frozenset(keys[id_] for id_ in answer.missing),
@@ -343,8 +343,8 @@ def loads_of(
 
 def _contacts_loader(
     by_id_pattern: KeyPattern, hubspot: PortalReads
-) -> Callable[[Sequence[Key], LoadContext], Loads[Contact]]:
-    def load_many(keys: Sequence[Key], context: LoadContext) -> Loads[Contact]:
+) -> Callable[[Sequence[Key], LoadContext], LoadResult[Contact]]:
+    def load_many(keys: Sequence[Key], context: LoadContext) -> LoadResult[Contact]:
         by_id = {key.arguments["contact_id"]: key for key in keys if "contact_id" in key.arguments}
         by_email = {key.arguments["email"]: key for key in keys if "email" in key.arguments}
         parts = [
@@ -355,7 +355,7 @@ def _contacts_loader(
         loaded = {key: value for part in parts for key, value in part.loaded.items()}
         # A student is found by e-mail and then known by id: one read is enough for both.
         also = {by_id_pattern.build({"contact_id": one.value.id}): one for one in loaded.values()}
-        return Loads(
+        return LoadResult(
             loaded=also | loaded,
             absent=frozenset(key for part in parts for key in part.absent),
             failed={key: error for part in parts for key, error in part.failed.items()},
@@ -366,17 +366,17 @@ def _contacts_loader(
 
 def _exams_of_type_loader(
     profile: PortalProfile, hubspot: PortalReads
-) -> Callable[[Sequence[Key], LoadContext], Loads[Ids]]:
+) -> Callable[[Sequence[Key], LoadContext], LoadResult[Ids]]:
     """The search says which exams; what is true of them is in their own entries."""
     names = {mock_type.slug: mock_type.value for mock_type in profile.mock_types}
 
-    def load_many(keys: Sequence[Key], context: LoadContext) -> Loads[Ids]:
-        loaded: dict[Key, Loaded[Ids]] = {}
+    def load_many(keys: Sequence[Key], context: LoadContext) -> LoadResult[Ids]:
+        loaded: dict[Key, LoadedValue[Ids]] = {}
         for key in keys:
             type_slug = key.arguments["type"]
             exam_ids = hubspot.active_exam_ids(names[type_slug], context.call)
             tags = {exams_of_type_tag(type_slug), *map(exam_tag, exam_ids)}
-            loaded[key] = Loaded.built_from(exam_ids, tags)
-        return Loads(loaded=loaded)
+            loaded[key] = LoadedValue.built_from(exam_ids, tags)
+        return LoadResult(loaded=loaded)
 
     return load_many

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cache_layer import CacheConfig, Cause, Family, Fresh, Outcome, WriteResult
+from cache_layer import CacheConfig, CacheStatus, Cause, Family, FreshValue, WriteResult
 from cache_layer.config import DEFAULT_TTLS_S
 from cache_layer.operating.host import SelfTestCheck, TruthUnavailable
 from hubspot_sync.batching.batch import BatchClient, Created, NotCreated
@@ -82,14 +82,14 @@ class _Bench:
     def look(self) -> None:
         """Read as any request does, and note by which way which value came."""
         context = self._trial.context
-        reads = self.cached.cache.reading.read(
+        reads = self.cached.cache.reader.read(
             self.family,
             self.key,
             LoadContext(call=context),
             wait_s=context.deadline.remaining_s(),
         )
         text = getattr(reads.value, self._subject.field, "")
-        self.seen.append(f"{reads.outcome} {({OLD: 'old', NEW: 'new'}).get(text, 'other')}")
+        self.seen.append(f"{reads.cache_status} {({OLD: 'old', NEW: 'new'}).get(text, 'other')}")
 
     def edit(self, text: str) -> None:
         """Change the record in HubSpot, as somebody would whom the cache does not know."""
@@ -104,10 +104,10 @@ class _Bench:
         def write() -> WriteResult[None]:
             self.edit(text)
             loads = self.family.load_many([self.key], LoadContext(call=self._trial.context))
-            fresh = [Fresh(self.family, key, loaded) for key, loaded in loads.loaded.items()]
+            fresh = [FreshValue(self.family, key, loaded) for key, loaded in loads.loaded.items()]
             return WriteResult(None, fresh)
 
-        self.cached.cache.writing.write_through([self.tag], write)
+        self.cached.cache.guarded_store.write_through([self.tag], write)
 
     def check(self, name: str, *wanted: str) -> SelfTestCheck:
         passed = self.seen == list(wanted)
@@ -117,8 +117,8 @@ class _Bench:
         )
 
 
-HIT_OLD, HIT_NEW = f"{Outcome.HIT} old", f"{Outcome.HIT} new"
-MISS_OLD, MISS_NEW = f"{Outcome.MISS} old", f"{Outcome.MISS} new"
+HIT_OLD, HIT_NEW = f"{CacheStatus.HIT} old", f"{CacheStatus.HIT} new"
+MISS_OLD, MISS_NEW = f"{CacheStatus.MISS} old", f"{CacheStatus.MISS} new"
 
 
 def _write_through(bench: _Bench, _: Trial) -> SelfTestCheck:
@@ -132,7 +132,7 @@ def _webhook_invalidation(bench: _Bench, _: Trial) -> SelfTestCheck:
     bench.look()
     bench.edit(NEW)
     bench.look()
-    bench.cached.cache.invalidation.by_tags([bench.tag], cause=Cause.WEBHOOK)
+    bench.cached.cache.invalidator.invalidate_tags([bench.tag], cause=Cause.WEBHOOK)
     bench.look()
     return bench.check("webhook invalidation", MISS_OLD, HIT_OLD, MISS_NEW)
 
@@ -149,7 +149,7 @@ def _expiry(bench: _Bench, trial: Trial) -> SelfTestCheck:
 def _miss_fallback(bench: _Bench, _: Trial) -> SelfTestCheck:
     bench.look()
     bench.look()
-    bench.cached.cache.invalidation.by_keys([bench.key.text], cause=Cause.FORCED)
+    bench.cached.cache.invalidator.invalidate_keys([bench.key.text], cause=Cause.FORCED)
     bench.look()
     return bench.check("miss fallback", MISS_OLD, HIT_OLD, MISS_OLD)
 
@@ -203,7 +203,7 @@ def _private_portal(trial: Trial, ttl_s: float) -> Iterator[CachedPortal]:
     try:
         yield cached
     finally:
-        cached.cache.invalidation.everything(cause=Cause.FORCED)
+        cached.cache.invalidator.invalidate_everything(cause=Cause.FORCED)
         cached.cache.close()
 
 

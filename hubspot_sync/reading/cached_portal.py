@@ -20,11 +20,11 @@ from typing_extensions import override
 from cache_layer import (
     Cache,
     CacheConfig,
+    CacheStatus,
     Family,
     Key,
-    Loaded,
-    Outcome,
-    Reads,
+    LoadedValue,
+    ReadManyResult,
     WaitedTooLong,
     open_cache,
 )
@@ -69,7 +69,7 @@ class CacheSource:
 
     def __call__(
         self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
-    ) -> Reads[V]:
+    ) -> ReadManyResult[V]:
         call = CallContext(
             deadline=Deadline.after(self.load_s, context.deadline.clock),
             priority=context.priority,
@@ -78,7 +78,7 @@ class CacheSource:
         max_age_s = math.inf
         if self.composed_s > 0:
             max_age_s = max(family.ttl_s, self.composed_s) - LEAST_SHARE * self.composed_s
-        return self.cache.reading.read_many(
+        return self.cache.reader.read_many(
             family,
             keys,
             LoadContext(call=call, subject=self.subject),
@@ -92,14 +92,14 @@ class DirectSource:
     """Reads HubSpot, each key at most once: what was read for one answer is not read again for the
     next part of it. Made for one request, or one round of checks, and then dropped."""
 
-    def __init__(self, outcome: Outcome) -> None:
-        self._outcome = outcome
+    def __init__(self, cache_status: CacheStatus) -> None:
+        self._cache_status = cache_status
         self._lock = threading.Lock()
-        self._known: dict[Key, Loaded[Any]] = {}
+        self._known: dict[Key, LoadedValue[Any]] = {}
 
     def __call__(
         self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
-    ) -> Reads[V]:
+    ) -> ReadManyResult[V]:
         with self._lock:
             known = {key: self._known[key] for key in keys if key in self._known}
         asked = [key for key in keys if key not in known]
@@ -116,13 +116,13 @@ class DirectSource:
 
     def _reads(
         self,
-        found: Mapping[Key, Loaded[Any]],
+        found: Mapping[Key, LoadedValue[Any]],
         absent: frozenset[Key],
         failed: Mapping[Key, Exception],
-    ) -> Reads[Any]:
-        return Reads(
+    ) -> ReadManyResult[Any]:
+        return ReadManyResult(
             found={key: loaded.value for key, loaded in found.items()},
-            outcome=self._outcome,
+            cache_status=self._cache_status,
             absent=absent,
             failed=failed,
             tags=frozenset(tag for loaded in found.values() for tag in loaded.tags),
@@ -136,15 +136,15 @@ class Provenance:
 
     clock: Monotonic = time.monotonic
     tags: set[str] = field(default_factory=set)
-    outcomes: set[Outcome] = field(default_factory=set)
+    cache_statuses: set[CacheStatus] = field(default_factory=set)
     _born: list[tuple[float, float]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, ttl_s: float, reads: Reads[Any], began_s: float) -> None:
+    def add(self, ttl_s: float, reads: ReadManyResult[Any], began_s: float) -> None:
         """Add what a read brought that began at `began_s` on the clock."""
         with self._lock:
             self.tags |= reads.tags
-            self.outcomes.add(reads.outcome)
+            self.cache_statuses.add(reads.cache_status)
             self._born.append((ttl_s, began_s - reads.age_s))
 
     def keep_s(self, ttl_s: float) -> float:
@@ -157,12 +157,12 @@ class Provenance:
             )
 
     @property
-    def outcome(self) -> Outcome:
-        """The reads' outcomes as one: a hit only if all were."""
-        for worst in (Outcome.OFF, Outcome.BYPASS, Outcome.MISS):
-            if worst in self.outcomes:
+    def cache_status(self) -> CacheStatus:
+        """What the cache did for all the reads together: a hit only if all were."""
+        for worst in (CacheStatus.OFF, CacheStatus.BYPASS, CacheStatus.MISS):
+            if worst in self.cache_statuses:
                 return worst
-        return Outcome.HIT
+        return CacheStatus.HIT
 
 
 class FamilyReads(PortalReads):
@@ -291,7 +291,7 @@ class FamilyReads(PortalReads):
 
     def _from_source(
         self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
-    ) -> Reads[V]:
+    ) -> ReadManyResult[V]:
         began_s = self.built_from.clock()
         reads = self._source(family, keys, context)
         self.built_from.add(family.ttl_s, reads, began_s)
@@ -335,8 +335,8 @@ class CachedPortal:
 
     def reads(self, subject: str | None = None) -> FamilyReads:
         """Return the reads for one request; `subject` is the student it is for, if any."""
-        around = self.cache.reading.way_around(subject)
-        return self._from(self._through(subject) if around is None else DirectSource(around))
+        bypass = self.cache.reader.prepare_or_bypass(subject)
+        return self._from(self._through(subject) if bypass is None else DirectSource(bypass))
 
     def reads_for(self, context: LoadContext, composed_s: float) -> FamilyReads:
         """Return the reads a load's context asks for, to build an entry that lives `composed_s`."""

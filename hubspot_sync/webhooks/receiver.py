@@ -94,7 +94,7 @@ class Receiver:
         tags = frozenset(tag for effect in effects for tag in effect.tags)
         if len(tags) == 0:
             return True
-        return self._cached.cache.invalidation.by_tags(tags, cause=Cause.WEBHOOK).delivered
+        return self._cached.cache.invalidator.invalidate_tags(tags, cause=Cause.WEBHOOK).delivered
 
     def _tell(self, stored: Sequence[Incoming], duplicates: int) -> None:
         done = [one.event for one in stored if one.state == State.APPLIED]

@@ -42,7 +42,7 @@ class Counted:
 
     def calls(self, method: str, path: str, **fields: object) -> list[dict[str, Any]]:
         """Ask once, with nothing cached; return the calls it took."""
-        composition.services().cached.cache.invalidation.everything(cause=Cause.FORCED)
+        composition.services().cached.cache.invalidator.invalidate_everything(cause=Cause.FORCED)
         self.portal.sandbox.clear_calls()
         reply = self.api.get(path, **fields) if method == "GET" else self.api.post(path, **fields)
         assert reply.status == 200, reply.body

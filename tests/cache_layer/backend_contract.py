@@ -32,19 +32,19 @@ class BackendContract:
     # Storing and finding
 
     def test_what_was_never_stored_is_not_found(self, backend: Backend) -> None:
-        assert backend.lookup(["exam:1:details"]).held == {}
+        assert backend.look_up(["exam:1:details"]).entries == {}
 
     def test_looking_up_nothing_gives_a_ticket(self, backend: Backend) -> None:
-        found = backend.lookup([])
+        found = backend.look_up([])
 
-        assert found.held == {}
+        assert found.entries == {}
         assert found.ticket.generation != ""
 
     def test_many_are_found_in_one_look(self, backend: Backend) -> None:
         for number in range(5):
             put(backend, f"exam:{number}:details", str(number).encode())
 
-        held = backend.lookup([f"exam:{number}:details" for number in range(7)]).held
+        held = backend.look_up([f"exam:{number}:details" for number in range(7)]).entries
 
         assert {key: each.entry.payload for key, each in held.items()} == {
             f"exam:{number}:details": str(number).encode() for number in range(5)
@@ -58,9 +58,9 @@ class BackendContract:
 
     def test_an_entry_keeps_all_it_was_stored_with(self, backend: Backend) -> None:
         stored = replace(entry(b"v", tags=["exam:1", "exams/all"]), rendered=False)
-        backend.store(backend.lookup(()).ticket, {"k": stored})
+        backend.store(backend.look_up(()).ticket, {"k": stored})
 
-        held = backend.lookup(["k"]).held["k"]
+        held = backend.look_up(["k"]).entries["k"]
 
         assert held.entry == stored
         assert held.age_s < 30
@@ -78,20 +78,20 @@ class BackendContract:
 
     def test_every_store_has_its_own_stamp(self, backend: Backend) -> None:
         put(backend, "k", b"same")
-        first = backend.lookup(["k"]).held["k"].stamp
+        first = backend.look_up(["k"]).entries["k"].stamp
         put(backend, "k", b"same")
 
-        assert backend.lookup(["k"]).held["k"].stamp != first
+        assert backend.look_up(["k"]).entries["k"].stamp != first
 
     def test_an_expired_entry_is_not_found_and_is_counted_once(self, backend: Backend) -> None:
-        backend.store(backend.lookup(()).ticket, {"k": entry(ttl_s=0.03)})
+        backend.store(backend.look_up(()).ticket, {"k": entry(ttl_s=0.03)})
         self.let_pass(0.03)
         expired: list[int] = []
 
         def gone() -> bool:
-            found = backend.lookup(["k"])
+            found = backend.look_up(["k"])
             expired.append(found.expired.get("exam", 0))
-            return found.held == {}
+            return found.entries == {}
 
         eventually(gone)
         assert sum(expired) == 1
@@ -116,8 +116,8 @@ class BackendContract:
         put(backend, "detail", tags=["exam:9"])
         put(backend, "other", tags=["exam:99", "exam:9/bookings"])
 
-        assert backend.built_from(["exam:9", "contact:8"]) == {"page", "detail"}
-        assert backend.built_from([]) == frozenset()
+        assert backend.find_keys_by_tags(["exam:9", "contact:8"]) == {"page", "detail"}
+        assert backend.find_keys_by_tags([]) == frozenset()
         assert payload_at(backend, "page") == b"v"
 
     def test_a_key_removes_its_entry_alone(self, backend: Backend) -> None:
@@ -135,7 +135,7 @@ class BackendContract:
     def test_a_load_overtaken_by_an_invalidation_of_its_tag_is_refused(
         self, backend: Backend
     ) -> None:
-        ticket = backend.lookup(["k"]).ticket
+        ticket = backend.look_up(["k"]).ticket
         backend.invalidate(["exam:9"], [])
 
         stored = backend.store(ticket, {"k": entry(tags=["contact:7", "exam:9"])})
@@ -146,13 +146,13 @@ class BackendContract:
     def test_a_load_overtaken_by_an_invalidation_of_its_key_is_refused(
         self, backend: Backend
     ) -> None:
-        ticket = backend.lookup(["k"]).ticket
+        ticket = backend.look_up(["k"]).ticket
         backend.invalidate([], ["k"])
 
         assert backend.store(ticket, {"k": entry()}).refused == {"k": Refusal.INVALIDATED}
 
     def test_an_invalidation_of_something_else_refuses_nothing(self, backend: Backend) -> None:
-        ticket = backend.lookup(["k"]).ticket
+        ticket = backend.look_up(["k"]).ticket
         backend.invalidate(["exam:8"], ["other"])
 
         assert backend.store(ticket, {"k": entry(tags=["exam:9"])}).refused == {}
@@ -165,36 +165,36 @@ class BackendContract:
         assert payload_at(backend, "k") == b"new"
 
     def test_each_of_many_is_judged_alone(self, backend: Backend) -> None:
-        ticket = backend.lookup(()).ticket
+        ticket = backend.look_up(()).ticket
         backend.invalidate(["exam:1"], [])
 
         many = {f"k{number}": entry(tags=[f"exam:{number}"]) for number in range(3)}
 
         assert backend.store(ticket, many).refused == {"k1": Refusal.INVALIDATED}
-        assert set(backend.lookup(list(many)).held) == {"k0", "k2"}
+        assert set(backend.look_up(list(many)).entries) == {"k0", "k2"}
 
     def test_a_raised_floor_refuses_every_load_in_flight(self, backend: Backend) -> None:
-        ticket = backend.lookup(()).ticket
+        ticket = backend.look_up(()).ticket
         backend.raise_floor()
 
         assert backend.store(ticket, {"k": entry()}).refused == {"k": Refusal.FLUSHED}
         put(backend, "k")
 
     def test_a_ticket_of_another_generation_is_refused(self, backend: Backend) -> None:
-        ticket = replace(backend.lookup(()).ticket, generation="before the restart")
+        ticket = replace(backend.look_up(()).ticket, generation="before the restart")
 
         assert backend.store(ticket, {"k": entry()}).refused == {"k": Refusal.LOST}
 
     def test_a_load_slower_than_marks_are_remembered_is_refused(self, make: MakeBackend) -> None:
         backend = make(load_horizon_s=5)
-        ticket = backend.lookup(()).ticket
+        ticket = backend.look_up(()).ticket
         late = replace(ticket, began_ms=ticket.began_ms - 5_500)
 
         assert backend.store(late, {"k": entry()}).refused == {"k": Refusal.TOO_SLOW}
 
     def test_a_mark_outlives_every_load_that_may_still_be_stored(self, make: MakeBackend) -> None:
         backend = make(load_horizon_s=60)
-        ticket = backend.lookup(()).ticket
+        ticket = backend.look_up(()).ticket
         backend.invalidate(["exam:9"], [])
         for number in range(300):
             backend.invalidate([f"exam:{number + 100}"], [])
@@ -210,7 +210,7 @@ class BackendContract:
     ) -> None:
         put(backend, "detail", b"old", tags=["exam:9"])
         put(backend, "page", b"old", tags=["exam:9"])
-        ticket = backend.lookup(()).ticket
+        ticket = backend.look_up(()).ticket
 
         written = backend.write_through(
             ticket, ["exam:9"], {"detail": entry(b"new", tags=["exam:9"])}
@@ -222,7 +222,7 @@ class BackendContract:
         assert payload_at(backend, "page") is None
 
     def test_of_two_racing_writers_neither_leaves_its_value(self, backend: Backend) -> None:
-        first, second = backend.lookup(()).ticket, backend.lookup(()).ticket
+        first, second = backend.look_up(()).ticket, backend.look_up(()).ticket
         fresh = {"detail": entry(b"one", tags=["exam:9"])}
         backend.write_through(first, ["exam:9"], fresh)
 
@@ -232,9 +232,9 @@ class BackendContract:
         assert payload_at(backend, "detail") is None
 
     def test_a_load_overtaken_by_a_write_is_refused(self, backend: Backend) -> None:
-        ticket = backend.lookup(["page"]).ticket
+        ticket = backend.look_up(["page"]).ticket
         backend.write_through(
-            backend.lookup(()).ticket, ["exam:9"], {"detail": entry(b"new", tags=["exam:9"])}
+            backend.look_up(()).ticket, ["exam:9"], {"detail": entry(b"new", tags=["exam:9"])}
         )
 
         stored = backend.store(ticket, {"page": entry(tags=["exam:9"]), "detail": entry(b"old")})
@@ -243,7 +243,7 @@ class BackendContract:
         assert payload_at(backend, "detail") == b"new"
 
     def test_a_write_counts_invalidations_of_any_tag_it_names(self, backend: Backend) -> None:
-        ticket = backend.lookup(()).ticket
+        ticket = backend.look_up(()).ticket
         backend.invalidate(["exam:9/bookings"], [])
 
         written = backend.write_through(ticket, ["exam:9/bookings"], {"detail": entry()})
@@ -257,17 +257,17 @@ class BackendContract:
         for key in keys:
             put(backend, key)
 
-        assert {key for page in backend.pages() for key in page} == keys
+        assert {key for page in backend.scan_keys() for key in page} == keys
 
     def test_removing_marks_nothing(self, backend: Backend) -> None:
         put(backend, "k", tags=["exam:9"])
-        ticket = backend.lookup(()).ticket
+        ticket = backend.look_up(()).ticket
 
         assert backend.remove(["k", "never"]) == {"exam": 1}
         assert backend.store(ticket, {"k": entry(tags=["exam:9"])}).refused == {}
 
     def test_size_counts_entries_and_bytes_by_family(self, backend: Backend) -> None:
-        ticket = backend.lookup(()).ticket
+        ticket = backend.look_up(()).ticket
         backend.store(ticket, {"a": entry(b"123"), "b": entry(b"4567", family="page")})
         backend.store(ticket, {"a": entry(b"12345"), "c": entry(b"x", tags=["t"])})
         backend.invalidate(["t"], [])
@@ -282,31 +282,31 @@ class BackendContract:
         backend = make(max_entries=3)
         for key in "abc":
             put(backend, key)
-        backend.lookup(["a"])
-        backend.lookup(["b"], touch=False)
+        backend.look_up(["a"])
+        backend.look_up(["b"], touch=False)
 
-        stored = backend.store(backend.lookup(()).ticket, {"d": entry()})
+        stored = backend.store(backend.look_up(()).ticket, {"d": entry()})
 
         assert stored.evicted == {"exam": 1}
-        assert set(backend.lookup(list("abcd")).held) == {"a", "c", "d"}
+        assert set(backend.look_up(list("abcd")).entries) == {"a", "c", "d"}
 
     def test_the_expired_go_before_the_least_recently_used(self, make: MakeBackend) -> None:
         backend = make(max_entries=40)
         put(backend, "old")
         short = {f"short{number}": entry(ttl_s=0.03) for number in range(39)}
-        backend.store(backend.lookup(()).ticket, short)
+        backend.store(backend.look_up(()).ticket, short)
         self.let_pass(0.03)
-        eventually(lambda: backend.lookup(["short0"], touch=False).held == {})
+        eventually(lambda: backend.look_up(["short0"], touch=False).entries == {})
 
         new = {f"new{number}": entry() for number in range(39)}
-        stored = backend.store(backend.lookup(()).ticket, new)
+        stored = backend.store(backend.look_up(()).ticket, new)
 
         assert (stored.evicted, stored.expired) == ({}, {"exam": 38})
-        assert set(backend.lookup(["old", *new]).held) == {"old", *new}
+        assert set(backend.look_up(["old", *new]).entries) == {"old", *new}
 
     def test_the_bound_holds_and_what_left_leaves_nothing_behind(self, make: MakeBackend) -> None:
         backend = make(max_entries=50)
-        ticket = backend.lookup(()).ticket
+        ticket = backend.look_up(()).ticket
         for start in range(0, 1000, 100):
             batch = {
                 f"k{start + i}": entry(tags=["shared", f"own:{start + i}"]) for i in range(100)
@@ -314,14 +314,14 @@ class BackendContract:
             backend.store(ticket, batch)
 
         assert backend.size().total_entries == 50
-        assert sum(len(page) for page in backend.pages()) == 50
+        assert sum(len(page) for page in backend.scan_keys()) == 50
         assert backend.invalidate(["shared"], []) == {"exam": 50}
         assert backend.size().total_entries == 0
 
     # Leases
 
     def test_a_lease_may_be_taken_again_once_given_back(self, backend: Backend) -> None:
-        assert backend.claim(["a", "b"], "me") == {"a", "b"}
-        backend.release(["a", "b"], "me")
+        assert backend.claim_leases(["a", "b"], "me") == {"a", "b"}
+        backend.release_leases(["a", "b"], "me")
 
-        assert backend.claim(["a"], "you") == {"a"}
+        assert backend.claim_leases(["a"], "you") == {"a"}

@@ -6,7 +6,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from typing_extensions import override
 
-from cache_layer.backends.base import Backend, ByFamily, Lookup, Size, Stored, Ticket, Written
+from cache_layer.backends.base import (
+    Backend,
+    ByFamily,
+    Lookup,
+    Size,
+    StoreResult,
+    Ticket,
+    WriteThroughResult,
+)
 from cache_layer.entries.entries import Entry
 from cache_layer.errors import BackendUnavailable
 
@@ -21,10 +29,10 @@ class Faithful:
         self.inner = inner
         self.max_entries = inner.max_entries
 
-    def lookup(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
-        return self.inner.lookup(keys, touch=touch)
+    def look_up(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
+        return self.inner.look_up(keys, touch=touch)
 
-    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
         return self.inner.store(ticket, entries)
 
     def invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
@@ -32,17 +40,17 @@ class Faithful:
 
     def write_through(
         self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
-    ) -> Written:
+    ) -> WriteThroughResult:
         return self.inner.write_through(ticket, tags, entries)
 
     def raise_floor(self) -> None:
         self.inner.raise_floor()
 
-    def pages(self) -> Iterator[Sequence[str]]:
-        return self.inner.pages()
+    def scan_keys(self) -> Iterator[Sequence[str]]:
+        return self.inner.scan_keys()
 
-    def built_from(self, tags: Collection[str]) -> frozenset[str]:
-        return self.inner.built_from(tags)
+    def find_keys_by_tags(self, tags: Collection[str]) -> frozenset[str]:
+        return self.inner.find_keys_by_tags(tags)
 
     def remove(self, keys: Collection[str]) -> ByFamily:
         return self.inner.remove(keys)
@@ -50,18 +58,18 @@ class Faithful:
     def size(self) -> Size:
         return self.inner.size()
 
-    def claim(self, keys: Collection[str], owner: str) -> frozenset[str]:
-        return self.inner.claim(keys, owner)
+    def claim_leases(self, keys: Collection[str], owner: str) -> frozenset[str]:
+        return self.inner.claim_leases(keys, owner)
 
-    def release(self, keys: Collection[str], owner: str) -> None:
-        self.inner.release(keys, owner)
+    def release_leases(self, keys: Collection[str], owner: str) -> None:
+        self.inner.release_leases(keys, owner)
 
     def close(self) -> None:
         self.inner.close()
 
 
 class Breakable(Faithful):
-    """A backend that can be cut off and reached again; `meanwhile` runs when a step meets the cut."""
+    """A backend that can be cut off and reached again; a step that fails so runs `meanwhile`."""
 
     def __init__(self, inner: Backend) -> None:
         super().__init__(inner)
@@ -74,12 +82,12 @@ class Breakable(Faithful):
             raise BackendUnavailable("cut off")
 
     @override
-    def lookup(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
+    def look_up(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
         self._reach()
-        return super().lookup(keys, touch=touch)
+        return super().look_up(keys, touch=touch)
 
     @override
-    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
         self._reach()
         return super().store(ticket, entries)
 
@@ -91,7 +99,7 @@ class Breakable(Faithful):
     @override
     def write_through(
         self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
-    ) -> Written:
+    ) -> WriteThroughResult:
         self._reach()
         return super().write_through(ticket, tags, entries)
 

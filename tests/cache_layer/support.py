@@ -29,10 +29,10 @@ def entry(
 
 def put(backend: Backend, key: str, payload: bytes = b"v", *, tags: Iterable[str] = ()) -> None:
     """Store one entry by a load that nothing overtook."""
-    stored = backend.store(backend.lookup(()).ticket, {key: entry(payload, tags=tags)})
+    stored = backend.store(backend.look_up(()).ticket, {key: entry(payload, tags=tags)})
     assert stored.refused == {}
 
 
 def payload_at(backend: Backend, key: str) -> bytes | None:
-    held = backend.lookup([key]).held.get(key)
+    held = backend.look_up([key]).entries.get(key)
     return None if held is None else held.entry.payload

@@ -18,14 +18,14 @@ class Hands:
 
 
 def test_counts_add_up_by_family_and_detail() -> None:
-    stats = Counters()
-    stats.add(Count.HITS, "exam", 3)
-    stats.add(Count.MISSES, "exam")
-    stats.add(Count.HITS, "page")
-    stats.add(Count.REMOVALS, "page", 2, Cause.WEBHOOK)
-    stats.add(Count.REMOVALS, "page", 5, Cause.WRITE)
+    counters = Counters()
+    counters.add(Count.HITS, "exam", 3)
+    counters.add(Count.MISSES, "exam")
+    counters.add(Count.HITS, "page")
+    counters.add(Count.REMOVALS, "page", 2, Cause.WEBHOOK)
+    counters.add(Count.REMOVALS, "page", 5, Cause.WRITE)
 
-    picture = stats.snapshot()
+    picture = counters.snapshot()
 
     assert picture.total(Count.HITS) == 4
     assert picture.by_family(Count.HITS) == {"exam": 3, "page": 1}
@@ -36,11 +36,11 @@ def test_counts_add_up_by_family_and_detail() -> None:
 
 
 def test_a_picture_does_not_change() -> None:
-    stats = Counters()
-    stats.add(Count.HITS, "exam")
-    picture = stats.snapshot()
+    counters = Counters()
+    counters.add(Count.HITS, "exam")
+    picture = counters.snapshot()
 
-    stats.add(Count.HITS, "exam")
+    counters.add(Count.HITS, "exam")
 
     assert picture.total(Count.HITS) == 1
     assert sum(picture.minutes[0].tallies.values()) == 1
@@ -48,12 +48,12 @@ def test_a_picture_does_not_change() -> None:
 
 def test_the_last_hour_is_kept_by_the_minute() -> None:
     hands = Hands()
-    stats = Counters(clock=hands)
+    counters = Counters(clock=hands)
     for _ in range(70):
-        stats.add(Count.HITS, "exam")
+        counters.add(Count.HITS, "exam")
         hands.now += timedelta(minutes=1)
 
-    picture = stats.snapshot()
+    picture = counters.snapshot()
 
     assert len(picture.minutes) == 59
     assert picture.minutes[-1].at == NOON.replace(second=0) + timedelta(minutes=69)
@@ -62,8 +62,8 @@ def test_the_last_hour_is_kept_by_the_minute() -> None:
 
 def test_an_hour_without_readers_is_empty() -> None:
     hands = Hands()
-    stats = Counters(clock=hands)
-    stats.add(Count.HITS, "exam")
+    counters = Counters(clock=hands)
+    counters.add(Count.HITS, "exam")
     hands.now += timedelta(hours=2)
 
-    assert stats.snapshot().minutes == ()
+    assert counters.snapshot().minutes == ()

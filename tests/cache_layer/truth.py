@@ -10,8 +10,8 @@ from cache_layer import (
     Family,
     Key,
     KeyPattern,
-    Loaded,
-    Loads,
+    LoadedValue,
+    LoadResult,
     collection_tag,
     object_tag,
 )
@@ -48,7 +48,7 @@ class Truth:
     def keys(self, *exam_ids: str) -> list[Key]:
         return [self.key(exam_id) for exam_id in exam_ids]
 
-    def _exams(self, keys: Sequence[Key], context: str) -> Loads[object]:
+    def _exams(self, keys: Sequence[Key], context: str) -> LoadResult[object]:
         with self._lock:
             self.loads.append([key.arguments["id"] for key in keys])
             read = dict(self.exams)
@@ -57,9 +57,9 @@ class Truth:
             raise self.failing
         ids = {key: key.arguments["id"] for key in keys}
         known = {key: exam_id for key, exam_id in ids.items() if exam_id not in self.unknown}
-        return Loads(
+        return LoadResult(
             loaded={
-                key: Loaded.built_from(read[exam_id], [object_tag("exam", exam_id)])
+                key: LoadedValue.built_from(read[exam_id], [object_tag("exam", exam_id)])
                 for key, exam_id in known.items()
                 if exam_id in read
             },
@@ -69,14 +69,14 @@ class Truth:
             },
         )
 
-    def _pages(self, keys: Sequence[Key], context: str) -> Loads[bytes]:
+    def _pages(self, keys: Sequence[Key], context: str) -> LoadResult[bytes]:
         with self._lock:
             self.loads.append([key.text for key in keys])
             text = repr(sorted(self.exams.items())).encode()
             tags = {object_tag("exam", exam_id) for exam_id in self.exams}
         self.before_answering()
         tags.add(collection_tag("exams", "all"))
-        return Loads(loaded={key: Loaded.built_from(text, tags) for key in keys})
+        return LoadResult(loaded={key: LoadedValue.built_from(text, tags) for key in keys})
 
 
 class Gate:

@@ -21,7 +21,7 @@ from booking_api.api.serializers import RecordIdField
 from booking_api.rules.errors import InvalidRequest
 from cache_layer.counters import Count
 from cache_layer.errors import BadPattern
-from cache_layer.operating.audit import validate
+from cache_layer.operating.audit import validate_and_record
 from cache_layer.operating.host import cache_host
 from cache_layer.operating.manual_invalidation import (
     EVERYTHING,
@@ -31,9 +31,8 @@ from cache_layer.operating.manual_invalidation import (
     InvalidationRequest,
     remove,
 )
-from cache_layer.operating.report import CacheReport, FamilyReport, report_of
+from cache_layer.operating.report import CacheReport, FamilyReport, build_report, validation_as_json
 from cache_layer.operating.validation import DEFAULT_SAMPLE
-from cache_layer.operating.validation_report import as_json
 
 MAX_SAMPLE = 10_000
 # What a body names, and the scope it stands for.
@@ -170,7 +169,7 @@ class CacheStatsView(StaffView):
         responses=response_schemas("CacheStats", StatsFields(), 401, 403),
     )
     def get(self, _: Request) -> Response:
-        numbers = report_of(cache_host().cache, timezone.now())
+        numbers = build_report(cache_host().cache, timezone.now())
         return answer(render_stats(numbers), "The cache in numbers.")
 
 
@@ -218,7 +217,7 @@ def run_validation(asked: Any, *, who: str) -> Response:
     body.is_valid(raise_exception=True)
     options = body.validated_data
     try:
-        report = validate(
+        report = validate_and_record(
             cache_host(),
             who=who,
             sample=None if options["all"] else options["sample"],
@@ -227,7 +226,7 @@ def run_validation(asked: Any, *, who: str) -> Response:
         )
     except BadPattern as error:
         raise InvalidRequest(f"family: {error}") from error
-    data = as_json(report)
+    data = validation_as_json(report)
     message = f"{data['sampled']} entries compared, {data['drifted']} drifted."
     if not report.complete:
         message += f" HubSpot did not answer for {data['unknown']}."
@@ -257,7 +256,7 @@ def render_stats(numbers: CacheReport) -> dict[str, Any]:
         "refusedStores": dict(numbers.refused),
         "invalidations": dict(numbers.invalidations),
         "failures": dict(numbers.errors),
-        "undelivered": not numbers.delivered,
+        "undelivered": not numbers.all_delivered,
         "since": numbers.since,
     }
 

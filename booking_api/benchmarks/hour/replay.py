@@ -64,7 +64,7 @@ class Replay:
 
     def edit(self, edit: Edit) -> None:
         tags = self.state.edit(edit)
-        composition.services().cached.cache.invalidation.by_tags(tags, cause=Cause.WEBHOOK)
+        composition.services().cached.cache.invalidator.invalidate_tags(tags, cause=Cause.WEBHOOK)
 
     def ask(self, request: Request) -> None:
         question = make_question(request, self.state, self.clock.now())
@@ -146,7 +146,7 @@ def count_calls() -> int:
 
 def count_lookups() -> dict[str, tuple[int, int]]:
     """Return hits and misses by family."""
-    counted = composition.services().cached.cache.stats.snapshot()
+    counted = composition.services().cached.cache.counters.snapshot()
     hits, misses = counted.by_family(Count.HITS), counted.by_family(Count.MISSES)
     return {
         name: (hits.get(name, 0), misses.get(name, 0)) for name in sorted({*hits, *misses} - {""})

@@ -25,8 +25,8 @@ local function ensure_generation()
   if not generation or not redis.call('ZSCORE', TAGS, '!' .. generation) then
     return begin_generation()
   end
-  local held = redis.call('HLEN', META)
-  if held ~= redis.call('ZCARD', USES) or held ~= redis.call('ZCARD', DEADLINES) then
+  local entries = redis.call('HLEN', META)
+  if entries ~= redis.call('ZCARD', USES) or entries ~= redis.call('ZCARD', DEADLINES) then
     begin_generation()
   end
 end
@@ -84,7 +84,7 @@ local function mark_of(name)
 end
 
 -- Why an entry may not be stored, or nil. `also` are tags beside the entry's own.
-local function refusal(ticket, entry, also)
+local function find_refusal(ticket, entry, also)
   if ticket.generation ~= generation then return 'lost' end
   if now_ms - ticket.began_ms > ticket.horizon_ms then return 'too slow' end
   if number('floor') > ticket.count then return 'flushed' end
@@ -115,7 +115,8 @@ local function put(entry, payload)
   redis.call('HINCRBY', STATE, 'bytes:' .. entry.family, #payload)
 end
 
--- Store what was not refused and keep to the bound: the expired first, then the least recently used.
+-- Store what was not refused and keep to the bound: what expired goes first, then the least
+-- recently used.
 local function store(order, refused, first_payload)
   local evicted, expired = {}, {}
   for index, entry in ipairs(order.entries) do
@@ -137,10 +138,10 @@ local function store(order, refused, first_payload)
   return {reasons, generation, number('count'), now_ms, flat(evicted), flat(expired)}
 end
 
-local function judge(order, also)
+local function find_refusals(order, also)
   local refused = {}
   for _, entry in ipairs(order.entries) do
-    refused[entry.key] = refusal(order, entry, also)
+    refused[entry.key] = find_refusal(order, entry, also)
   end
   return refused
 end
@@ -163,19 +164,19 @@ end
 local function invalidate(tags, keys, horizon_ms)
   local mark = redis.call('HINCRBY', STATE, 'count', 1) .. '@' .. string.format('%.0f', now_ms)
   local removed = {}
-  local function go(key)
+  local function remove(key)
     local meta = drop(key)
     if meta and meta.expires_ms > now_ms then add(removed, meta.family) end
   end
   for _, key in ipairs(keys) do
     redis.call('HSET', STATE, 'k:' .. key, mark)
-    go(key)
+    remove(key)
   end
   for _, tag in ipairs(tags) do
     redis.call('HSET', STATE, 't:' .. tag, mark)
     local from, to = '[' .. tag .. '\0', '(' .. tag .. '\1'
     for _, member in ipairs(redis.call('ZRANGEBYLEX', TAGS, from, to)) do
-      go(string.sub(member, #tag + 2))
+      remove(string.sub(member, #tag + 2))
     end
     -- What meta no longer knew, drop could not unlink.
     redis.call('ZREMRANGEBYLEX', TAGS, from, to)

@@ -1,8 +1,8 @@
 -- Invalidate, then store only what nobody else invalidated since. ARGV: 3 the order, 4.. payloads
 ensure_generation()
 local order = cjson.decode(ARGV[3])
--- Judged first: the marks set next are our own.
-local refused = judge(order, order.tags)
+-- Refusals first: the marks set next are our own.
+local refused = find_refusals(order, order.tags)
 local keys = {}
 for _, entry in ipairs(order.entries) do keys[#keys + 1] = entry.key end
 local removed = invalidate(order.tags, keys, order.horizon_ms)

@@ -1,7 +1,7 @@
 """`manage.py validate_cache`: does the cache say what HubSpot says? Prints a table.
 
-Exit code 0: all that was compared is equal. 1: something had drifted (or a check failed). 2: HubSpot,
-the cache or the server could not be asked.
+Exit code 0: all that was compared is equal. 1: something had drifted, or a check failed. 2: the
+cache, HubSpot or the server could not be asked.
 
     manage.py validate_cache                 a sample of every family
     manage.py validate_cache --all           every entry, with progress
@@ -38,11 +38,11 @@ from rich.table import Table
 from typing_extensions import override
 
 from cache_layer.errors import BackendUnavailable
-from cache_layer.operating.audit import validate
+from cache_layer.operating.audit import validate_and_record
 from cache_layer.operating.host import CacheHost, SelfTestCheck, TruthUnavailable, cache_host
-from cache_layer.operating.running_server import ServerUnavailable, validate_there
+from cache_layer.operating.report import join_validations, validation_as_json
+from cache_layer.operating.running_server import ServerUnavailable, validate_on_server
 from cache_layer.operating.validation import DEFAULT_SAMPLE
-from cache_layer.operating.validation_report import as_json, joined
 
 LOCAL_URL = "http://127.0.0.1:8000"
 DRIFTED, COULD_NOT_ASK = 1, 2
@@ -51,7 +51,7 @@ COLUMNS = ("sampled", "same", "drifted", "repaired", "skipped", "unknown")
 HEADINGS = ("family", "sampled", "equal", "drifted", "repaired", "skipped", "not answered")
 
 
-def positive(text: str) -> int:
+def parse_positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise ArgumentTypeError(f"{text!r} is no number above 0")
     return int(text)
@@ -64,7 +64,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         how_many = parser.add_mutually_exclusive_group()
         how_many.add_argument(
-            "--sample", type=positive, default=DEFAULT_SAMPLE, metavar="N", help="of each family"
+            "--sample",
+            type=parse_positive,
+            default=DEFAULT_SAMPLE,
+            metavar="N",
+            help="of each family",
         )
         how_many.add_argument("--all", action="store_true", help="every entry")
         how_many.add_argument("--self-test", action="store_true", help="four checks, end to end")
@@ -75,34 +79,34 @@ class Command(BaseCommand):
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
-        access = cache_host()
+        host = cache_host()
         try:
             if options["self_test"]:
-                self._self_test(access, as_text=options["json"])
+                self._self_test(host, as_text=options["json"])
             else:
-                self._compare(access, options)
+                self._compare(host, options)
         except (TruthUnavailable, ServerUnavailable) as error:
             raise CommandError(str(error), returncode=COULD_NOT_ASK) from error
         except BackendUnavailable as error:
             sentence = f"The cache could not be asked: {error}"
             raise CommandError(sentence, returncode=COULD_NOT_ASK) from error
 
-    def _self_test(self, access: CacheHost, *, as_text: bool) -> None:
-        checks = access.self_test()
+    def _self_test(self, host: CacheHost, *, as_text: bool) -> None:
+        checks = host.self_test()
         passed = all(check.passed for check in checks)
         if as_text:
             rows = [dataclasses.asdict(check) for check in checks]
             self.stdout.write(json.dumps({"ok": passed, "checks": rows}, indent=2))
         else:
-            self._print(_table_of_checks(checks, access.cache.backend.name))
+            self._print(_table_of_checks(checks, host.cache.backend.name))
         if not passed:
             sys.exit(DRIFTED)
 
-    def _compare(self, access: CacheHost, options: dict[str, Any]) -> None:
-        shared = access.cache.backend.shared
-        with _progress(shown=options["all"] and not options["json"]) as progress:
-            look = _compared_here if shared else _compared_there
-            report = look(access, options, progress)
+    def _compare(self, host: CacheHost, options: dict[str, Any]) -> None:
+        shared = host.cache.backend.shared
+        with _show_progress(shown=options["all"] and not options["json"]) as progress:
+            compare = _compare_here if shared else _compare_on_server
+            report = compare(host, options, progress)
         ok = report["drifted"] == 0 and report["complete"]
         if options["json"]:
             self.stdout.write(json.dumps({"ok": ok, **report}, indent=2, ensure_ascii=False))
@@ -110,7 +114,7 @@ class Command(BaseCommand):
             self._print(_table_of_families(report))
             if report["drifts"]:
                 self._print(_table_of_drifts(report["drifts"]))
-            self.stdout.write(_sentence(report))
+            self.stdout.write(_summarize(report))
         if report["drifted"] > 0:
             sys.exit(DRIFTED)
         if not report["complete"]:
@@ -124,7 +128,7 @@ class Command(BaseCommand):
 
 
 @contextmanager
-def _progress(*, shown: bool) -> Iterator[Progress]:
+def _show_progress(*, shown: bool) -> Iterator[Progress]:
     """A bar for each family, on the error stream; the output stays the report alone."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
@@ -133,41 +137,39 @@ def _progress(*, shown: bool) -> Iterator[Progress]:
         yield progress
 
 
-def _compared_here(
-    access: CacheHost, options: dict[str, Any], progress: Progress
-) -> dict[str, Any]:
+def _compare_here(host: CacheHost, options: dict[str, Any], progress: Progress) -> dict[str, Any]:
     tasks: dict[str, TaskID] = {}
 
-    def told(family: str, done: int, total: int) -> None:
+    def show_done(family: str, done: int, total: int) -> None:
         if family not in tasks:
             tasks[family] = progress.add_task(family)
         progress.update(tasks[family], completed=done, total=total)
 
-    report = validate(
-        access,
+    report = validate_and_record(
+        host,
         who="validate_cache",
         sample=None if options["all"] else options["sample"],
         repair=options["repair"],
-        progress=told,
+        progress=show_done,
     )
-    return as_json(report)
+    return validation_as_json(report)
 
 
-def _compared_there(
-    access: CacheHost, options: dict[str, Any], progress: Progress
+def _compare_on_server(
+    host: CacheHost, options: dict[str, Any], progress: Progress
 ) -> dict[str, Any]:
-    """Ask the server for one family after the other, which is what can be told of its progress."""
+    """Ask the server for one family after the other, so that its progress can be shown."""
     secret = settings.CRON_SECRET
     authorization = f"Token {options['token']}" if options["token"] else f"Bearer {secret}"
     asked = {"all": options["all"], "repair": options["repair"], "sample": options["sample"]}
     if not options["all"]:
-        return validate_there(options["url"], authorization, asked)
-    names = [family.name for family in access.cache.catalogue]
+        return validate_on_server(options["url"], authorization, asked)
+    names = [family.name for family in host.cache.catalogue]
     parts = [
-        validate_there(options["url"], authorization, asked | {"family": name})
+        validate_on_server(options["url"], authorization, asked | {"family": name})
         for name in progress.track(names, description="families")
     ]
-    return joined(parts)
+    return join_validations(parts)
 
 
 def _table_of_families(report: dict[str, Any]) -> Table:
@@ -203,7 +205,7 @@ def _table_of_checks(checks: Sequence[SelfTestCheck], backend: str) -> Table:
     return table
 
 
-def _sentence(report: dict[str, Any]) -> str:
+def _summarize(report: dict[str, Any]) -> str:
     if report["sampled"] == 0:
         return "The cache is empty."
     parts = [f"{report['sampled']} entries compared"]

@@ -59,7 +59,7 @@ class Scene:
         return {name: (reply.status, reply.body.get("data")) for name, reply in asked.items()}
 
     def drop(self, *tags: str) -> None:
-        composition.services().cached.cache.invalidation.by_tags(tags, cause=Cause.WEBHOOK)
+        composition.services().cached.cache.invalidator.invalidate_tags(tags, cause=Cause.WEBHOOK)
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_an_edit_shows_at_the_next_read_once_its_tags_are_dropped(name: str, sce
 
     assert held == before, "nothing was dropped yet"
     assert {answer for answer in before if before[answer] != after[answer]} == shows_in
-    composition.services().cached.cache.invalidation.everything(cause=Cause.FORCED)
+    composition.services().cached.cache.invalidator.invalidate_everything(cause=Cause.FORCED)
     assert scene.answers() == after
 
 
@@ -206,7 +206,7 @@ def test_the_tags_of_a_student_and_of_an_exam_drop_all_that_shows_them(scene: Sc
 
     at_once = scene.answers()
 
-    composition.services().cached.cache.invalidation.everything(cause=Cause.FORCED)
+    composition.services().cached.cache.invalidator.invalidate_everything(cause=Cause.FORCED)
     assert scene.answers() == at_once
 
 
@@ -222,7 +222,7 @@ def test_removing_a_student_or_an_exam_by_hand_renews_its_bookings_too(
     scene.drop(*tags_of(record_id))
     at_once = scene.answers()
 
-    composition.services().cached.cache.invalidation.everything(cause=Cause.FORCED)
+    composition.services().cached.cache.invalidator.invalidate_everything(cause=Cause.FORCED)
     assert scene.answers() == at_once
 
 

@@ -52,8 +52,8 @@ def test_every_key_of_the_design_is_in_use_and_no_other(api: Api, portal: Portal
         pattern.format(**names, email=alice.email, cursor=cursor): ttl_s
         for pattern, ttl_s in TTL_S_OF.items()
     }
-    held = set(chain.from_iterable(cache.backend.pages()))
-    known = {key: cache.catalogue.of_key(key) for key in held}
+    held = set(chain.from_iterable(cache.backend.scan_keys()))
+    known = {key: cache.catalogue.parse_key(key) for key in held}
 
     assert expected.keys() <= held
     assert {key: known[key][0].ttl_s for key in expected if known[key] is not None} == expected

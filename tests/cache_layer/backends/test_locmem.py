@@ -40,7 +40,7 @@ def test_it_is_still_a_django_cache(make_locmem: MakeLocMem, clock: Clock) -> No
 def test_clearing_refuses_loads_in_flight(make_locmem: MakeLocMem) -> None:
     backend = make_locmem()
     put(backend, "k", tags=["t"])
-    ticket = backend.lookup(()).ticket
+    ticket = backend.look_up(()).ticket
 
     backend.clear()
 
@@ -53,9 +53,9 @@ def test_an_entry_replaced_again_and_again_still_expires_in_its_turn(
 ) -> None:
     for times in range(1, 100):
         backend = make_locmem()
-        backend.store(backend.lookup(()).ticket, {"long": entry(ttl_s=100)})
+        backend.store(backend.look_up(()).ticket, {"long": entry(ttl_s=100)})
         for _ in range(times):
-            backend.store(backend.lookup(()).ticket, {"short": entry(ttl_s=5, family="page")})
+            backend.store(backend.look_up(()).ticket, {"short": entry(ttl_s=5, family="page")})
         clock.advance(5)
 
         size = backend.size()
@@ -67,14 +67,14 @@ def test_two_instances_share_nothing(make_locmem: MakeLocMem) -> None:
     one, other = make_locmem(), make_locmem()
     put(one, "k")
 
-    assert other.lookup(["k"]).held == {}
+    assert other.look_up(["k"]).entries == {}
 
 
 def test_marks_are_forgotten_once_no_load_can_need_them(
     make_locmem: MakeLocMem, clock: Clock
 ) -> None:
     backend = make_locmem(load_horizon_s=5)
-    ticket = backend.lookup(()).ticket
+    ticket = backend.look_up(()).ticket
     backend.invalidate(["exam:9"], [])
     clock.advance(5)
     backend.invalidate(["exam:8"], [])

@@ -27,7 +27,7 @@ def test_two_processes_see_the_same_entries_and_refuse_each_others_late_loads(
 ) -> None:
     one, other = make_redis(), make_redis()
     put(one, "k", b"v", tags=["exam:9"])
-    ticket = one.lookup(()).ticket
+    ticket = one.look_up(()).ticket
 
     assert payload_at(other, "k") == b"v"
     other.invalidate(["exam:9"], [])
@@ -42,7 +42,7 @@ def test_whatever_redis_loses_no_late_load_is_stored_and_nothing_unfindable_is_s
 ) -> None:
     backend = make_redis()
     put(backend, "k", b"old", tags=["exam:9"])
-    ticket = backend.lookup(()).ticket
+    ticket = backend.look_up(()).ticket
     backend.invalidate(["exam:8"], [])
     with Redis.from_url(redis_url) as client:
         client.delete(f"{{{redis_prefix}}}:{lost}")
@@ -68,21 +68,21 @@ def test_a_payload_dropped_for_room_is_a_miss(
 
 def test_a_lease_keeps_the_others_away_until_it_is_given_back(make_redis: MakeRedis) -> None:
     backend = make_redis()
-    backend.claim(["a"], "me")
+    backend.claim_leases(["a"], "me")
 
-    assert backend.claim(["a", "b"], "you") == {"b"}
-    assert backend.claim(["a"], "me") == {"a"}
-    backend.release(["a"], "you")
-    assert backend.claim(["a"], "you") == frozenset()
-    backend.release(["a"], "me")
-    assert backend.claim(["a"], "you") == {"a"}
+    assert backend.claim_leases(["a", "b"], "you") == {"b"}
+    assert backend.claim_leases(["a"], "me") == {"a"}
+    backend.release_leases(["a"], "you")
+    assert backend.claim_leases(["a"], "you") == frozenset()
+    backend.release_leases(["a"], "me")
+    assert backend.claim_leases(["a"], "you") == {"a"}
 
 
 def test_a_dead_owners_lease_ends_by_itself(make_redis: MakeRedis) -> None:
     backend = make_redis(lease_s=0.05)
-    backend.claim(["a"], "dead")
+    backend.claim_leases(["a"], "dead")
 
-    eventually(lambda: backend.claim(["a"], "alive") == {"a"})
+    eventually(lambda: backend.claim_leases(["a"], "alive") == {"a"})
 
 
 def test_marks_are_forgotten_once_no_load_can_need_them(

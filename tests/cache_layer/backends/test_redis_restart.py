@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from redis import Redis
 
-from cache_layer import Cache, CacheConfig, Cause, Count, Outcome, open_cache
+from cache_layer import Cache, CacheConfig, CacheStatus, Cause, Count, open_cache
 from cache_layer.backends.base import Refusal
 from tests.cache_layer.own_redis import OwnRedis
 from tests.cache_layer.support import entry, payload_at, put
@@ -34,7 +34,7 @@ def test_a_restart_from_an_old_snapshot_serves_nothing_of_it(
 ) -> None:
     backend = caches[0].backend
     put(backend, "k", b"old", tags=["exam:9"])
-    ticket = backend.lookup(()).ticket
+    ticket = backend.look_up(()).ticket
     with Redis.from_url(own_redis.url) as client:
         client.save()
     backend.invalidate(["exam:9"], [])
@@ -70,7 +70,7 @@ class Watch:
         while not self.stop.is_set():
             at_least: int = getattr(self, promise)
             try:
-                read = cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_LIMIT_S)
+                read = cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_LIMIT_S)
             except Exception as error:  # noqa: BLE001 - reported by the test
                 self.faults.append(error)
             else:
@@ -82,9 +82,9 @@ class Watch:
         while not self.stop.wait(0.001):
             version += 1
             truth.exams = {"1": version}
-            cache.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK)
+            cache.invalidator.invalidate_tags(["exam:1"], cause=Cause.WEBHOOK)
             self.promised_here = version
-            if cache.writing.delivered:
+            if cache.guarded_store.all_delivered:
                 self.promised_everywhere = version
 
 
@@ -101,10 +101,10 @@ def test_redis_killed_under_load_fails_no_read_and_forgets_no_invalidation(
         ]
 
     def hits() -> int:
-        return min(cache.stats.snapshot().total(Count.HITS) for cache in caches)
+        return min(cache.counters.snapshot().total(Count.HITS) for cache in caches)
 
     def bypasses() -> int:
-        return min(cache.stats.snapshot().total(Count.BYPASSES) for cache in caches)
+        return min(cache.counters.snapshot().total(Count.BYPASSES) for cache in caches)
 
     for thread in work:
         thread.start()
@@ -127,6 +127,6 @@ def test_redis_killed_under_load_fails_no_read_and_forgets_no_invalidation(
 
 
 def _hit(cache: Cache, truth: Truth) -> bool:
-    read = cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_LIMIT_S)
+    read = cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_LIMIT_S)
     assert read.value == truth.exams["1"]
-    return read.outcome is Outcome.HIT
+    return read.cache_status is CacheStatus.HIT

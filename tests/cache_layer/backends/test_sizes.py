@@ -26,7 +26,7 @@ def fill(backend: Backend, number: int) -> None:
             f"contact:{n}:details": entry(tags=[f"contact:{n}", f"contact:{n}/bookings"])
             for n in range(start, start + 500)
         }
-        backend.store(backend.lookup(()).ticket, batch)
+        backend.store(backend.look_up(()).ticket, batch)
 
 
 def steps(work: Callable[[], object]) -> int:
@@ -51,7 +51,7 @@ def steps(work: Callable[[], object]) -> int:
 def cost_in_memory(backend: Backend, others: int) -> int:
     fill(backend, others)
     pages = {f"page:{n}": entry(tags=["exam:9"]) for n in range(5)}
-    backend.store(backend.lookup(()).ticket, pages)
+    backend.store(backend.look_up(()).ticket, pages)
     removed: list[object] = []
     taken = steps(lambda: removed.append(backend.invalidate(["exam:9"], [])))
     assert removed == [{"exam": 5}]
@@ -83,7 +83,7 @@ def test_an_invalidation_in_redis_runs_the_same_commands_whatever_else_is_held(
     for others in (FEW, MANY):
         fill(backend, others)
         pages = {f"page:{n}": entry(tags=["exam:9"]) for n in range(5)}
-        backend.store(backend.lookup(()).ticket, pages)
+        backend.store(backend.look_up(()).ticket, pages)
         before = own_redis.commands_run()
         assert backend.invalidate(["exam:9"], []) == {"exam": 5}
         costs.append(own_redis.commands_run() - before)
@@ -97,7 +97,7 @@ def test_the_bound_in_memory_holds_under_many_distinct_keys(make_locmem: MakeLoc
     fill(backend, KEYS)
 
     assert backend.size().total_entries == BOUND
-    assert sum(len(page) for page in backend.pages()) == BOUND
+    assert sum(len(page) for page in backend.scan_keys()) == BOUND
 
 
 def test_a_store_into_a_full_memory_takes_the_same_steps_whatever_its_size(
@@ -107,7 +107,7 @@ def test_a_store_into_a_full_memory_takes_the_same_steps_whatever_its_size(
     for bound in (BOUND, 5 * BOUND):
         backend = make_locmem(max_entries=bound)
         fill(backend, bound)
-        ticket = backend.lookup(()).ticket
+        ticket = backend.look_up(()).ticket
         one = {"one:more": entry(tags=["t"])}
         costs.append(steps(lambda: backend.store(ticket, one)))  # noqa: B023 - run at once
 

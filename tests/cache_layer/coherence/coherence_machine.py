@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from cache_layer.backends.base import Backend, Ticket
-from cache_layer.coherence.guarded_store import Fresh, GuardedStore, WriteResult
+from cache_layer.coherence.guarded_store import FreshValue, GuardedStore, WriteResult
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Cause, Counters
-from cache_layer.entries.entries import Loaded
-from cache_layer.entries.families import Family, Loads
+from cache_layer.entries.entries import LoadedValue
+from cache_layer.entries.families import Family, LoadResult
 from cache_layer.entries.keys import FlushPattern, Key, KeyPattern
 from tests.cache_layer.support import Clock
 
@@ -30,7 +30,7 @@ MAX_ENTRIES = 2
 IDS = st.sampled_from(["1", "2"])
 
 
-def never_load(keys: object, context: object) -> Loads[int]:
+def never_load(keys: object, context: object) -> LoadResult[int]:
     raise AssertionError("the machine loads by itself")
 
 
@@ -81,7 +81,9 @@ class CoherenceMachine(RuleBasedStateMachine):
         self.backend = make()
         self.pass_time = clock
         self.stored_at_s: dict[str, float] = {}
-        self.coherence = GuardedStore(backend=self.backend, config=CacheConfig(), stats=Counters())
+        self.guarded_store = GuardedStore(
+            backend=self.backend, config=CacheConfig(), counters=Counters()
+        )
         self.step = 0
         self.barriers: dict[str, int] = {}
         self.writes: list[Write] = []
@@ -109,11 +111,11 @@ class CoherenceMachine(RuleBasedStateMachine):
     @rule(target=loads, what=keys)
     def begin_load(self, what: tuple[Family[int, None], Key]) -> Load:
         family, key = what
-        return Load(family, key, self.coherence.lookup([key]).ticket)
+        return Load(family, key, self.guarded_store.look_up([key]).ticket)
 
     @rule(load=loads)
     def join(self, load: Load) -> None:
-        ticket = self.coherence.lookup([load.key]).ticket
+        ticket = self.guarded_store.look_up([load.key]).ticket
         load.joined.append((ticket, self.barrier(load.family, load.key)))
 
     @rule(target=fetched, load=loads)
@@ -125,8 +127,8 @@ class CoherenceMachine(RuleBasedStateMachine):
     @rule(load=consumes(fetched))
     def store(self, load: Load) -> None:
         assert load.read_at is not None
-        loaded = {load.key: Loaded(load.read_at, tags_of(load.family, load.key))}
-        stored = self.coherence.store(load.ticket, load.family, loaded)
+        loaded = {load.key: LoadedValue(load.read_at, tags_of(load.family, load.key))}
+        stored = self.guarded_store.store(load.ticket, load.family, loaded)
         accepted = load.key.text not in stored.refused
         if accepted and self.pass_time is not None:
             self.stored_at_s[load.key.text] = self.pass_time()
@@ -137,11 +139,11 @@ class CoherenceMachine(RuleBasedStateMachine):
     @rule(what=keys)
     def read(self, what: tuple[Family[int, None], Key]) -> None:
         """Use an entry, so that another is the least recently used."""
-        self.coherence.lookup([what[1]])
+        self.guarded_store.look_up([what[1]])
 
     @invariant()
     def nothing_served_is_out_of_date(self) -> None:
-        held = self.coherence.lookup([key for _, key in ALL], touch=False).held
+        held = self.guarded_store.look_up([key for _, key in ALL], touch=False).entries
         for family, key in ALL:
             if key.text in held:
                 value = held[key.text].value()
@@ -156,7 +158,7 @@ class CoherenceMachine(RuleBasedStateMachine):
 
     @rule(target=writes_begun, record_id=IDS)
     def begin_write(self, record_id: str) -> Write:
-        write = Write(record_id, self.coherence.lookup([]).ticket)
+        write = Write(record_id, self.guarded_store.look_up([]).ticket)
         self.writes.append(write)
         return write
 
@@ -170,11 +172,11 @@ class CoherenceMachine(RuleBasedStateMachine):
         assert write.made_at is not None
         key = ONE.key(id=write.record_id)
         tag = f"record:{write.record_id}"
-        fresh = Fresh(ONE, key, Loaded(write.made_at, frozenset({tag})))
-        self.coherence.renew(write.ticket, [tag], [fresh], cause=Cause.WRITE)
+        fresh = FreshValue(ONE, key, LoadedValue(write.made_at, frozenset({tag})))
+        self.guarded_store.invalidate_and_store(write.ticket, [tag], [fresh], cause=Cause.WRITE)
         self.acknowledge([tag, key.text], write.made_at)
         self.writes.remove(write)
-        held = self.coherence.lookup([key]).held.get(key.text)
+        held = self.guarded_store.look_up([key]).entries.get(key.text)
         if held is not None:
             assert held.value() >= self.barrier(ONE, key), "the older write stayed"
             if self.pass_time is not None:
@@ -190,10 +192,10 @@ class CoherenceMachine(RuleBasedStateMachine):
             made_at = self.tick()
             if not succeeds:
                 raise TimeoutError
-            return WriteResult(None, [Fresh(ONE, key, Loaded(made_at, frozenset({tag})))])
+            return WriteResult(None, [FreshValue(ONE, key, LoadedValue(made_at, frozenset({tag})))])
 
         try:
-            self.coherence.write_through([tag], write)
+            self.guarded_store.write_through([tag], write)
         except TimeoutError:
             assert not succeeds
         self.acknowledge([tag], self.step)
@@ -211,27 +213,27 @@ class CoherenceMachine(RuleBasedStateMachine):
     def webhook(self, record_ids: set[str], collection: bool) -> None:
         tags = sorted(f"record:{record_id}" for record_id in record_ids)
         tags += ["records/all"] if collection else []
-        self.coherence.invalidate(tags, (), cause=Cause.WEBHOOK)
+        self.guarded_store.invalidate(tags, (), cause=Cause.WEBHOOK)
         self.acknowledge(tags, self.tick())
         self.overtake(record_ids)
 
     @rule(what=keys)
     def force_key(self, what: tuple[Family[int, None], Key]) -> None:
         family, key = what
-        self.coherence.invalidate((), [key.text], cause=Cause.FORCED)
+        self.guarded_store.invalidate((), [key.text], cause=Cause.FORCED)
         self.acknowledge([key.text], self.tick())
         if family is ONE:
             self.overtake([key.arguments["id"]])
 
     @rule(pattern=st.sampled_from(["one:*", "page:*"]))
     def flush_family(self, pattern: str) -> None:
-        self.coherence.flush(FlushPattern(pattern).matches, cause=Cause.FORCED)
+        self.guarded_store.flush(FlushPattern(pattern).matches, cause=Cause.FORCED)
         self.acknowledge([f"family {pattern.partition(':')[0]}"], self.tick())
         self.overtake(["1", "2"])
 
     @rule()
     def flush_everything(self) -> None:
-        self.coherence.flush(lambda _: True, cause=Cause.FORCED)
+        self.guarded_store.flush(lambda _: True, cause=Cause.FORCED)
         self.acknowledge(["everything"], self.tick())
         self.overtake(["1", "2"])
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from typing_extensions import override
 
-from cache_layer.backends.base import Backend, ByFamily, Stored, Ticket, Written
+from cache_layer.backends.base import Backend, ByFamily, StoreResult, Ticket, WriteThroughResult
 from cache_layer.entries.entries import Entry
 from tests.cache_layer.coherence.coherence_machine import MAX_ENTRIES, CoherenceMachine
 from tests.cache_layer.conftest import MakeLocMem, MakeRedis
@@ -38,27 +38,27 @@ TRUST = settings(max_examples=100, stateful_step_count=50, deadline=None)
 
 class ChecksNoCount(Faithful):
     @override
-    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
-        return self.inner.store(self.inner.lookup(()).ticket, entries)
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
+        return self.inner.store(self.inner.look_up(()).ticket, entries)
 
 
 class StoresBeforeInvalidating(Faithful):
     @override
     def write_through(
         self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
-    ) -> Written:
+    ) -> WriteThroughResult:
         stored = self.inner.store(ticket, entries)
-        return Written(removed=self.inner.invalidate(tags, list(entries)), stored=stored)
+        return WriteThroughResult(removed=self.inner.invalidate(tags, list(entries)), stored=stored)
 
 
 class NoticesNoOtherWriter(Faithful):
     @override
     def write_through(
         self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
-    ) -> Written:
+    ) -> WriteThroughResult:
         removed = self.inner.invalidate(tags, list(entries))
-        return Written(
-            removed=removed, stored=self.inner.store(self.inner.lookup(()).ticket, entries)
+        return WriteThroughResult(
+            removed=removed, stored=self.inner.store(self.inner.look_up(()).ticket, entries)
         )
 
 
@@ -66,8 +66,8 @@ class WritesWithoutInvalidating(Faithful):
     @override
     def write_through(
         self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
-    ) -> Written:
-        return Written(removed={}, stored=self.inner.store(ticket, entries))
+    ) -> WriteThroughResult:
+        return WriteThroughResult(removed={}, stored=self.inner.store(ticket, entries))
 
 
 class SkipsATagWhenInvalidating(Faithful):
@@ -78,7 +78,7 @@ class SkipsATagWhenInvalidating(Faithful):
 
 class SkipsATagWhenStoring(Faithful):
     @override
-    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
         fewer = {
             key: replace(entry, tags=frozenset(sorted(entry.tags)[1:]))
             for key, entry in entries.items()
@@ -107,7 +107,7 @@ class FlushesNothing(Faithful):
 
 class CallsARefusedResultCurrent(Faithful):
     @override
-    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Stored:
+    def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
         stored = self.inner.store(ticket, entries)
         return replace(stored, refused={})
 
@@ -155,7 +155,7 @@ class Emptied:
 
     def __call__(self) -> Backend:
         self.backend.raise_floor()
-        for page in self.backend.pages():
+        for page in self.backend.scan_keys():
             self.backend.remove(page)
         return self.backend
 

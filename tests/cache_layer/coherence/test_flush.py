@@ -14,8 +14,8 @@ from cache_layer import (
     Family,
     Key,
     KeyPattern,
-    Loaded,
-    Loads,
+    LoadedValue,
+    LoadResult,
     open_cache,
 )
 from cache_layer.backends.base import Backend, ByFamily
@@ -54,20 +54,20 @@ class Summaries:
 
     def read(self) -> object:
         key = self.family.key(id="1")
-        return self.cache.reading.read(self.family, key, "", wait_s=WAIT_LIMIT_S).value
+        return self.cache.reader.read(self.family, key, "", wait_s=WAIT_LIMIT_S).value
 
-    def _load(self, keys: Sequence[Key], context: str) -> Loads[object]:
+    def _load(self, keys: Sequence[Key], context: str) -> LoadResult[object]:
         exams = self.truth.keys(*(key.arguments["id"] for key in keys))
-        reads = self.cache.reading.read_many(self.truth.exam, exams, context, wait_s=WAIT_LIMIT_S)
+        reads = self.cache.reader.read_many(self.truth.exam, exams, context, wait_s=WAIT_LIMIT_S)
         values = zip(keys, reads.found.values(), strict=True)
-        return Loads(loaded={key: Loaded(value, reads.tags) for key, value in values})
+        return LoadResult(loaded={key: LoadedValue(value, reads.tags) for key, value in values})
 
 
 @pytest.mark.parametrize(
     "flush",
     [
-        lambda cache: cache.invalidation.everything(cause=Cause.FORCED),
-        lambda cache: cache.invalidation.by_pattern("exam:*", cause=Cause.FORCED),
+        lambda cache: cache.invalidator.invalidate_everything(cause=Cause.FORCED),
+        lambda cache: cache.invalidator.invalidate_pattern("exam:*", cause=Cause.FORCED),
     ],
     ids=["everything", "pattern"],
 )
@@ -77,7 +77,7 @@ def test_what_is_built_while_a_flush_is_under_way_does_not_keep_what_it_removes(
     watched = Watched(backend)
     summaries = Summaries(truth, watched)
     truth.exams = {"1": "old"}
-    summaries.cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_LIMIT_S)
+    summaries.cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_LIMIT_S)
     truth.exams = {"1": "new"}
     watched.meanwhile = summaries.read
 

@@ -11,17 +11,17 @@ from cache_layer import (
     MISS,
     Cache,
     CacheConfig,
+    CacheStatus,
     Cause,
     Count,
-    Fresh,
-    Loaded,
-    Outcome,
-    Read,
+    FreshValue,
+    LoadedValue,
+    ReadResult,
     WriteResult,
     open_cache,
 )
 from cache_layer.backends.base import Backend
-from cache_layer.coherence.guarded_store import Undelivered
+from cache_layer.coherence.guarded_store import PendingInvalidations
 from tests.cache_layer.faithful import Breakable
 from tests.cache_layer.support import Clock
 from tests.cache_layer.truth import Truth
@@ -44,17 +44,17 @@ def cache(breakable: Breakable, truth: Truth, clock: Clock) -> Iterator[Cache]:
     made.close()
 
 
-def read(cache: Cache, truth: Truth, exam_id: str = "1") -> Read[object]:
-    return cache.reading.read(truth.exam, truth.key(exam_id), "", wait_s=WAIT_LIMIT_S)
+def read(cache: Cache, truth: Truth, exam_id: str = "1") -> ReadResult[object]:
+    return cache.reader.read(truth.exam, truth.key(exam_id), "", wait_s=WAIT_LIMIT_S)
 
 
 def write(cache: Cache, truth: Truth, value: object) -> str:
     def call() -> WriteResult[str]:
         truth.exams = {**truth.exams, "1": value}
-        fresh = Fresh(truth.exam, truth.key("1"), Loaded.built_from(value, ["exam:1"]))
+        fresh = FreshValue(truth.exam, truth.key("1"), LoadedValue.built_from(value, ["exam:1"]))
         return WriteResult("done", [fresh])
 
-    return cache.writing.write_through(["exam:1"], call).answer
+    return cache.guarded_store.write_through(["exam:1"], call).answer
 
 
 def test_the_read_after_a_write_is_a_hit_of_the_new_value(cache: Cache, truth: Truth) -> None:
@@ -63,7 +63,7 @@ def test_the_read_after_a_write_is_a_hit_of_the_new_value(cache: Cache, truth: T
     assert write(cache, truth, "new") == "done"
 
     after = read(cache, truth)
-    assert (after.value, after.outcome) == ("new", Outcome.HIT)
+    assert (after.value, after.cache_status) == ("new", CacheStatus.HIT)
 
 
 def test_a_write_that_failed_may_have_happened_so_the_old_value_goes(
@@ -76,7 +76,7 @@ def test_a_write_that_failed_may_have_happened_so_the_old_value_goes(
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        cache.writing.write_through(["exam:1"], call)
+        cache.guarded_store.write_through(["exam:1"], call)
 
     assert read(cache, truth).value == "new"
 
@@ -84,11 +84,11 @@ def test_a_write_that_failed_may_have_happened_so_the_old_value_goes(
 def test_a_webhook_during_a_write_wins_over_the_written_value(cache: Cache, truth: Truth) -> None:
     def call() -> WriteResult[None]:
         truth.exams["1"] = "edited by a person just after"
-        cache.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK)
-        loaded = Loaded.built_from("written", ["exam:1"])
-        return WriteResult(None, [Fresh(truth.exam, truth.key("1"), loaded)])
+        cache.invalidator.invalidate_tags(["exam:1"], cause=Cause.WEBHOOK)
+        loaded = LoadedValue.built_from("written", ["exam:1"])
+        return WriteResult(None, [FreshValue(truth.exam, truth.key("1"), loaded)])
 
-    cache.writing.write_through(["exam:1"], call)
+    cache.guarded_store.write_through(["exam:1"], call)
 
     assert read(cache, truth).value == "edited by a person just after"
 
@@ -97,7 +97,9 @@ def test_tags_a_write_turned_out_to_touch_go_too(cache: Cache, truth: Truth) -> 
     read(cache, truth, "2")
     truth.exams["2"] = "new"
 
-    cache.writing.write_through(["exam:1"], lambda: WriteResult(None, tags=frozenset({"exam:2"})))
+    cache.guarded_store.write_through(
+        ["exam:1"], lambda: WriteResult(None, tags=frozenset({"exam:2"}))
+    )
 
     assert read(cache, truth, "2").value == "new"
 
@@ -106,33 +108,33 @@ def test_a_store_during_a_flush_by_a_load_from_before_it_is_refused(
     cache: Cache, truth: Truth
 ) -> None:
     read(cache, truth, "2")
-    ticket = cache.writing.lookup([truth.key("1")]).ticket
+    ticket = cache.guarded_store.look_up([truth.key("1")]).ticket
     refused = []
 
     def matches(key: str) -> bool:
-        loaded = {truth.key("1"): Loaded.built_from("old", ["exam:1"])}
-        refused.append(cache.writing.store(ticket, truth.exam, loaded).refused)
+        loaded = {truth.key("1"): LoadedValue.built_from("old", ["exam:1"])}
+        refused.append(cache.guarded_store.store(ticket, truth.exam, loaded).refused)
         return True
 
-    cache.writing.flush(matches, cause=Cause.FORCED)
+    cache.guarded_store.flush(matches, cause=Cause.FORCED)
 
     assert [list(each.values()) for each in refused] == [["flushed"]]
 
 
 def test_a_value_is_kept_no_longer_than_its_loader_says(cache: Cache, truth: Truth) -> None:
-    ticket = cache.writing.lookup([]).ticket
+    ticket = cache.guarded_store.look_up([]).ticket
     loaded = {
-        truth.key("1"): Loaded("soon out of date", frozenset(), keep_s=5),
-        truth.key("2"): Loaded("out of date already", frozenset(), keep_s=0),
+        truth.key("1"): LoadedValue("soon out of date", frozenset(), keep_s=5),
+        truth.key("2"): LoadedValue("out of date already", frozenset(), keep_s=0),
     }
 
-    refused = cache.writing.store(ticket, truth.exam, loaded).refused
+    refused = cache.guarded_store.store(ticket, truth.exam, loaded).refused
 
-    held = cache.look_up("exam:1")
+    held = cache.peek("exam:1")
     assert held is not MISS
     assert held.ttl_left_s <= 5
     assert refused == {"exam:2": "too old"}
-    assert cache.look_up("exam:2") is MISS
+    assert cache.peek("exam:2") is MISS
 
 
 def test_a_read_never_fails_with_the_cache(
@@ -143,8 +145,8 @@ def test_a_read_never_fails_with_the_cache(
 
     broken = read(cache, truth)
 
-    assert (broken.value, broken.outcome) == ("old", Outcome.BYPASS)
-    assert cache.stats.snapshot().by_detail(Count.ERRORS) == {"lookup": 1}
+    assert (broken.value, broken.cache_status) == ("old", CacheStatus.BYPASS)
+    assert cache.counters.snapshot().by_detail(Count.ERRORS) == {"lookup": 1}
 
 
 def test_a_broken_backend_is_left_alone_for_a_moment(
@@ -160,8 +162,8 @@ def test_a_broken_backend_is_left_alone_for_a_moment(
     breakable.cut_off = False
     clock.advance(RETRY_S)
 
-    assert read(cache, truth).outcome is Outcome.MISS
-    assert read(cache, truth).outcome is Outcome.HIT
+    assert read(cache, truth).cache_status is CacheStatus.MISS
+    assert read(cache, truth).cache_status is CacheStatus.HIT
 
 
 def test_a_load_that_lost_the_cache_on_its_way_still_answers(
@@ -173,7 +175,7 @@ def test_a_load_that_lost_the_cache_on_its_way_still_answers(
     truth.before_answering = cut
 
     assert read(cache, truth).value == "old"
-    assert cache.stats.snapshot().by_detail(Count.REFUSED_STORES) == {"unavailable": 1}
+    assert cache.counters.snapshot().by_detail(Count.REFUSED_STORES) == {"unavailable": 1}
 
 
 @pytest.mark.parametrize("way", ["tags", "keys", "pattern", "family", "all", "write"])
@@ -183,35 +185,37 @@ def test_an_invalidation_that_could_not_be_delivered_is_delivered_before_the_nex
     read(cache, truth)
     breakable.cut_off = True
     truth.exams["1"] = "new"
-    invalidation, cause = cache.invalidation, Cause.FORCED
+    invalidator, cause = cache.invalidator, Cause.FORCED
     ways = {
-        "tags": lambda: invalidation.by_tags(["exam:1"], cause=cause),
-        "keys": lambda: invalidation.by_keys(["exam:1"], cause=cause),
-        "pattern": lambda: invalidation.by_pattern("exam:*", cause=cause),
-        "family": lambda: invalidation.by_family("exam", cause=cause),
-        "all": lambda: invalidation.everything(cause=cause),
+        "tags": lambda: invalidator.invalidate_tags(["exam:1"], cause=cause),
+        "keys": lambda: invalidator.invalidate_keys(["exam:1"], cause=cause),
+        "pattern": lambda: invalidator.invalidate_pattern("exam:*", cause=cause),
+        "family": lambda: invalidator.invalidate_family("exam", cause=cause),
+        "all": lambda: invalidator.invalidate_everything(cause=cause),
         "write": lambda: write(cache, truth, "new"),
     }
     ways[way]()
-    assert not cache.writing.delivered
-    assert read(cache, truth).outcome is Outcome.BYPASS
+    assert not cache.guarded_store.all_delivered
+    assert read(cache, truth).cache_status is CacheStatus.BYPASS
     breakable.cut_off = False
-    assert read(cache, truth).outcome is Outcome.BYPASS
+    assert read(cache, truth).cache_status is CacheStatus.BYPASS
 
     clock.advance(RETRY_S)
 
     assert read(cache, truth).value == "new"
-    assert cache.writing.delivered
+    assert cache.guarded_store.all_delivered
 
 
 def test_a_late_load_does_not_slip_in_before_the_delivery(
     cache: Cache, truth: Truth, breakable: Breakable, clock: Clock
 ) -> None:
-    ticket = cache.writing.lookup([truth.key("1")]).ticket
+    ticket = cache.guarded_store.look_up([truth.key("1")]).ticket
     breakable.cut_off = True
-    cache.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK)
+    cache.invalidator.invalidate_tags(["exam:1"], cause=Cause.WEBHOOK)
     breakable.cut_off = False
-    cache.writing.store(ticket, truth.exam, {truth.key("1"): Loaded.built_from("old", ["exam:1"])})
+    cache.guarded_store.store(
+        ticket, truth.exam, {truth.key("1"): LoadedValue.built_from("old", ["exam:1"])}
+    )
     truth.exams["1"] = "new"
     clock.advance(RETRY_S)
 
@@ -223,15 +227,15 @@ def test_an_undelivered_invalidation_says_so(
 ) -> None:
     breakable.cut_off = True
 
-    undelivered = cache.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK)
+    undelivered = cache.invalidator.invalidate_tags(["exam:1"], cause=Cause.WEBHOOK)
 
     breakable.cut_off = False
     assert not undelivered.delivered
-    assert cache.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK).delivered
+    assert cache.invalidator.invalidate_tags(["exam:1"], cause=Cause.WEBHOOK).delivered
 
 
 def test_what_is_added_during_a_delivery_stays_undelivered() -> None:
-    undelivered = Undelivered()
+    undelivered = PendingInvalidations()
     undelivered.add(["exam:1", "exam:2"], [])
 
     undelivered.deliver(lambda *_: undelivered.add(["exam:1"], ["k"], flush=True))
@@ -259,4 +263,4 @@ def test_a_broken_cache_is_logged_once_a_while(
         read(cache, truth)
 
     assert len(caplog.records) == 2
-    assert cache.stats.snapshot().total(Count.ERRORS) == 51
+    assert cache.counters.snapshot().total(Count.ERRORS) == 51

@@ -13,18 +13,18 @@ from tests.waiting import WAIT_LIMIT_S
 def warm(cache: Cache, truth: Truth) -> None:
     """Three exams and a page built from them."""
     truth.exams = {"1": "one", "2": "two", "3": "three"}
-    cache.reading.read_many(truth.exam, truth.keys("1", "2", "3"), "", wait_s=WAIT_LIMIT_S)
-    cache.reading.read(truth.page, truth.page.key(name="all"), "", wait_s=WAIT_LIMIT_S)
+    cache.reader.read_many(truth.exam, truth.keys("1", "2", "3"), "", wait_s=WAIT_LIMIT_S)
+    cache.reader.read(truth.page, truth.page.key(name="all"), "", wait_s=WAIT_LIMIT_S)
 
 
 def test_a_preview_counts_what_would_go(cache: Cache) -> None:
-    invalidation = cache.invalidation
+    invalidator = cache.invalidator
 
-    assert invalidation.preview_tags(["exam:1"]) == 2
-    assert invalidation.preview_keys(["exam:1", "exam:9"]) == 1
-    assert invalidation.preview_pattern("exam:*") == 3
-    assert invalidation.preview_family("page") == 1
-    assert invalidation.preview_everything() == 4
+    assert invalidator.preview_tags(["exam:1"]) == 2
+    assert invalidator.preview_keys(["exam:1", "exam:9"]) == 1
+    assert invalidator.preview_pattern("exam:*") == 3
+    assert invalidator.preview_family("page") == 1
+    assert invalidator.preview_everything() == 4
     assert cache.backend.size().total_entries == 4
 
 
@@ -32,15 +32,15 @@ def test_each_way_removes_what_its_preview_counted(cache: Cache) -> None:
     def forced(removed: Invalidation) -> int:
         return removed.total_removed
 
-    invalidation = cache.invalidation
-    assert forced(invalidation.by_keys(["exam:1"], cause=Cause.FORCED)) == 1
-    assert forced(invalidation.by_tags(["exam:2"], cause=Cause.FORCED)) == 2
-    assert forced(invalidation.by_pattern("exam:3*", cause=Cause.FORCED)) == 1
-    assert forced(invalidation.everything(cause=Cause.FORCED)) == 0
+    invalidator = cache.invalidator
+    assert forced(invalidator.invalidate_keys(["exam:1"], cause=Cause.FORCED)) == 1
+    assert forced(invalidator.invalidate_tags(["exam:2"], cause=Cause.FORCED)) == 2
+    assert forced(invalidator.invalidate_pattern("exam:3*", cause=Cause.FORCED)) == 1
+    assert forced(invalidator.invalidate_everything(cause=Cause.FORCED)) == 0
 
 
 def test_a_family_goes_alone(cache: Cache) -> None:
-    cache.invalidation.by_family("exam", cause=Cause.FORCED)
+    cache.invalidator.invalidate_family("exam", cause=Cause.FORCED)
 
     assert cache.backend.size().entries == {"page": 1}
 
@@ -48,20 +48,20 @@ def test_a_family_goes_alone(cache: Cache) -> None:
 @pytest.mark.parametrize("pattern", ["*", "exam:?", ""])
 def test_a_pattern_that_is_none_removes_nothing(cache: Cache, pattern: str) -> None:
     with pytest.raises(BadPattern):
-        cache.invalidation.by_pattern(pattern, cause=Cause.FORCED)
+        cache.invalidator.invalidate_pattern(pattern, cause=Cause.FORCED)
     with pytest.raises(BadPattern):
-        cache.invalidation.by_family(pattern, cause=Cause.FORCED)
+        cache.invalidator.invalidate_family(pattern, cause=Cause.FORCED)
 
     assert cache.backend.size().total_entries == 4
 
 
 def test_the_latest_requests_say_what_why_and_who(cache: Cache) -> None:
     told: list[Invalidation] = []
-    cache.invalidation.observe(told.append)
-    cache.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK)
-    cache.invalidation.by_family("exam", cause=Cause.FORCED, who="anna")
+    cache.invalidator.add_observer(told.append)
+    cache.invalidator.invalidate_tags(["exam:1"], cause=Cause.WEBHOOK)
+    cache.invalidator.invalidate_family("exam", cause=Cause.FORCED, who="anna")
 
-    latest = cache.invalidation.latest
+    latest = cache.invalidator.latest
 
     assert [(each.scope, each.named, each.cause, each.who) for each in latest] == [
         ("family", ("exam",), Cause.FORCED, "anna"),
@@ -69,17 +69,17 @@ def test_the_latest_requests_say_what_why_and_who(cache: Cache) -> None:
     ]
     assert latest[0].removed == {"exam": 2}
     assert told == [latest[1], latest[0]]
-    picture = cache.stats.snapshot()
+    picture = cache.counters.snapshot()
     assert picture.by_detail(Count.INVALIDATIONS) == {"webhook": 1, "forced": 1}
     assert picture.by_detail(Count.REMOVALS, "exam") == {"webhook": 1, "forced": 2}
 
 
 def test_looking_up_a_key_shows_its_entry(cache: Cache) -> None:
-    held = cache.look_up("exam:1")
+    held = cache.peek("exam:1")
 
     assert held is not MISS
     assert held.value() == "one"
     assert held.entry.tags == {"exam:1"}
     assert 0 < held.ttl_left_s <= 60
     with pytest.raises(BadPattern):
-        cache.look_up("no:such:key")
+        cache.peek("no:such:key")

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from cache_layer import Cache, Cause, Count, Fresh, Loaded, WriteResult
+from cache_layer import Cache, Cause, Count, FreshValue, LoadedValue, WriteResult
 from tests.cache_layer.truth import Truth
 from tests.waiting import WAIT_LIMIT_S
 
@@ -43,17 +43,17 @@ class Editor:
 
     def webhook(self, version: int) -> None:
         self.truth.exams = {"1": version, "2": -version}
-        self.cache.invalidation.by_tags(["exam:1", "exam:2"], cause=Cause.WEBHOOK)
+        self.cache.invalidator.invalidate_tags(["exam:1", "exam:2"], cause=Cause.WEBHOOK)
 
     def write(self, version: int) -> None:
         def call() -> WriteResult[None]:
             self.truth.exams = {"1": version, "2": -version}
-            fresh = Fresh(
-                self.truth.exam, self.truth.key("1"), Loaded.built_from(version, ["exam:1"])
+            fresh = FreshValue(
+                self.truth.exam, self.truth.key("1"), LoadedValue.built_from(version, ["exam:1"])
             )
             return WriteResult(None, [fresh])
 
-        self.cache.writing.write_through(["exam:1", "exam:2"], call)
+        self.cache.guarded_store.write_through(["exam:1", "exam:2"], call)
 
     def read(self) -> list[tuple[int, object]]:
         """Read until all is edited; return every answer older than what was promised."""
@@ -61,7 +61,7 @@ class Editor:
         keys = self.truth.keys("1", "2")
         while not self.done.is_set():
             promised = self.promised
-            reads = self.cache.reading.read_many(self.truth.exam, keys, "", wait_s=WAIT_LIMIT_S)
+            reads = self.cache.reader.read_many(self.truth.exam, keys, "", wait_s=WAIT_LIMIT_S)
             versions = [abs(int(str(value))) for value in reads.found.values()]
             if len(versions) < 2 or min(versions) < promised:
                 broken.append((promised, reads))
@@ -85,11 +85,11 @@ def test_no_read_falls_behind_an_acknowledged_webhook(cache: Cache, truth: Truth
     editor = Editor(cache, truth)
 
     assert run(editor, editor.webhook) == []
-    assert cache.stats.snapshot().total(Count.HITS) > 0
+    assert cache.counters.snapshot().total(Count.HITS) > 0
 
 
 def test_no_read_falls_behind_an_acknowledged_write(cache: Cache, truth: Truth) -> None:
     editor = Editor(cache, truth)
 
     assert run(editor, editor.write) == []
-    assert cache.stats.snapshot().total(Count.HITS) > 0
+    assert cache.counters.snapshot().total(Count.HITS) > 0

@@ -9,9 +9,9 @@ from cache_layer import (
     MISS,
     Cache,
     CacheConfig,
+    CacheStatus,
     Cause,
     Count,
-    Outcome,
     open_cache,
 )
 from cache_layer.backends.base import Backend
@@ -38,11 +38,11 @@ class BreaksOnReading:
 def test_the_second_read_is_a_hit_and_loads_nothing(cache: Cache, truth: Truth) -> None:
     truth.exams = {"1": {"capacity": 5}}
 
-    first = cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
-    second = cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+    first = cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+    second = cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
 
-    assert (first.value, first.outcome) == ({"capacity": 5}, Outcome.MISS)
-    assert (second.value, second.outcome) == ({"capacity": 5}, Outcome.HIT)
+    assert (first.value, first.cache_status) == ({"capacity": 5}, CacheStatus.MISS)
+    assert (second.value, second.cache_status) == ({"capacity": 5}, CacheStatus.HIT)
     assert first.tags == second.tags == {"exam:1"}
     assert truth.loads == [["1"]]
 
@@ -52,7 +52,7 @@ def test_any_value_is_a_value(cache: Cache, truth: Truth, value: object) -> None
     truth.exams = {"1": value}
 
     for _ in range(2):
-        read = cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+        read = cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
         assert read.value == value
         assert type(read.value) is type(value)
     assert len(truth.loads) == 1
@@ -60,14 +60,14 @@ def test_any_value_is_a_value(cache: Cache, truth: Truth, value: object) -> None
 
 def test_many_are_one_load_of_the_misses(cache: Cache, truth: Truth) -> None:
     truth.exams = {str(number): number for number in range(50)}
-    cache.reading.read_many(truth.exam, truth.keys("3", "7"), "", wait_s=WAIT_S)
+    cache.reader.read_many(truth.exam, truth.keys("3", "7"), "", wait_s=WAIT_S)
 
-    reads = cache.reading.read_many(truth.exam, truth.keys(*truth.exams, "3"), "", wait_s=WAIT_S)
+    reads = cache.reader.read_many(truth.exam, truth.keys(*truth.exams, "3"), "", wait_s=WAIT_S)
 
     assert {key.arguments["id"]: value for key, value in reads.found.items()} == truth.exams
-    assert reads.outcome is Outcome.MISS
+    assert reads.cache_status is CacheStatus.MISS
     assert [len(load) for load in truth.loads] == [2, 48]
-    picture = cache.stats.snapshot()
+    picture = cache.counters.snapshot()
     assert picture.total(Count.HITS, "exam") == 2
     assert picture.total(Count.MISSES, "exam") == 50
     assert picture.total(Count.LOADS, "exam") == 50
@@ -75,30 +75,30 @@ def test_many_are_one_load_of_the_misses(cache: Cache, truth: Truth) -> None:
 
 
 def test_asking_for_nothing_loads_nothing(cache: Cache, truth: Truth) -> None:
-    reads = cache.reading.read_many(truth.exam, [], "", wait_s=WAIT_S)
+    reads = cache.reader.read_many(truth.exam, [], "", wait_s=WAIT_S)
 
-    assert (reads.found, reads.outcome, truth.loads) == ({}, Outcome.HIT, [])
+    assert (reads.found, reads.cache_status, truth.loads) == ({}, CacheStatus.HIT, [])
 
 
 def test_what_is_absent_is_said_and_never_kept(cache: Cache, truth: Truth) -> None:
-    assert cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value is MISS
+    assert cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value is MISS
 
     truth.exams = {"1": "made since"}
 
-    assert cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value == "made since"
+    assert cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value == "made since"
 
 
 def test_of_a_partial_load_nothing_is_kept(cache: Cache, truth: Truth) -> None:
     truth.exams = {"1": "one", "2": "two"}
     truth.unknown = {"2"}
 
-    reads = cache.reading.read_many(truth.exam, truth.keys("1", "2", "3"), "", wait_s=WAIT_S)
+    reads = cache.reader.read_many(truth.exam, truth.keys("1", "2", "3"), "", wait_s=WAIT_S)
 
     assert reads.found == {truth.key("1"): "one"}
     assert reads.absent == {truth.key("3")}
     assert isinstance(reads.failed[truth.key("2")], ConnectionError)
     assert cache.backend.size().total_entries == 0
-    refused = cache.stats.snapshot().by_detail(Count.REFUSED_STORES)
+    refused = cache.counters.snapshot().by_detail(Count.REFUSED_STORES)
     assert refused == {"partial": 1}
 
 
@@ -106,42 +106,42 @@ def test_an_error_is_raised_and_never_kept(cache: Cache, truth: Truth) -> None:
     truth.exams = {"1": "one"}
     truth.failing = ConnectionError("cut")
     with pytest.raises(ConnectionError, match="cut"):
-        cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+        cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
 
     truth.failing = None
 
-    assert cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value == "one"
+    assert cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value == "one"
 
 
 def test_a_value_that_cannot_be_pickled_is_given_and_not_kept(cache: Cache, truth: Truth) -> None:
     value = Unpicklable()
     truth.exams = {"1": value}
 
-    assert cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value is value
-    assert cache.stats.snapshot().by_detail(Count.REFUSED_STORES) == {"unfit": 1}
+    assert cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value is value
+    assert cache.counters.snapshot().by_detail(Count.REFUSED_STORES) == {"unfit": 1}
 
 
 def test_an_entry_that_cannot_be_read_is_dropped_and_loaded_again(
     cache: Cache, truth: Truth
 ) -> None:
     truth.exams = {"1": BreaksOnReading()}
-    cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+    cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
     truth.exams = {"1": "readable"}
 
-    read = cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+    read = cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
 
-    assert (read.value, read.outcome) == ("readable", Outcome.MISS)
-    assert cache.stats.snapshot().by_detail(Count.ERRORS) == {"unreadable": 1}
+    assert (read.value, read.cache_status) == ("readable", CacheStatus.MISS)
+    assert cache.counters.snapshot().by_detail(Count.ERRORS) == {"unreadable": 1}
 
 
 def test_an_invalidated_entry_is_loaded_again(cache: Cache, truth: Truth) -> None:
     truth.exams = {"1": "old"}
-    cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+    cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
     truth.exams = {"1": "new"}
 
-    cache.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK)
+    cache.invalidator.invalidate_tags(["exam:1"], cause=Cause.WEBHOOK)
 
-    assert cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value == "new"
+    assert cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value == "new"
 
 
 def test_without_a_cache_every_read_loads(backend: Backend, truth: Truth) -> None:
@@ -149,8 +149,8 @@ def test_without_a_cache_every_read_loads(backend: Backend, truth: Truth) -> Non
     truth.exams = {"1": "one"}
 
     for _ in range(2):
-        read = off.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
-        assert (read.value, read.outcome) == ("one", Outcome.OFF)
+        read = off.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+        assert (read.value, read.cache_status) == ("one", CacheStatus.OFF)
 
     assert len(truth.loads) == 2
     assert backend.size().total_entries == 0
@@ -160,18 +160,17 @@ def test_only_students_within_the_rollout_read_through_it(backend: Backend, trut
     cache = open_cache(truth.catalogue, CacheConfig(rollout_percentage=50), backend=backend)
     truth.exams = {"1": "one"}
 
-    def outcomes(subject: str | None) -> list[Outcome]:
+    def outcomes(subject: str | None) -> list[CacheStatus]:
         key = truth.key("1")
         reads = (
-            cache.reading.read(truth.exam, key, "", wait_s=WAIT_S, subject=subject)
-            for _ in range(3)
+            cache.reader.read(truth.exam, key, "", wait_s=WAIT_S, subject=subject) for _ in range(3)
         )
-        return [read.outcome for read in reads]
+        return [read.cache_status for read in reads]
 
     outcomes(None)
     seen = {tuple(outcomes(str(number))) for number in range(40)}
 
-    assert seen == {(Outcome.HIT,) * 3, (Outcome.BYPASS,) * 3}
+    assert seen == {(CacheStatus.HIT,) * 3, (CacheStatus.BYPASS,) * 3}
 
 
 def test_a_load_within_a_load_gets_its_answer(cache: Cache, truth: Truth) -> None:
@@ -180,12 +179,12 @@ def test_a_load_within_a_load_gets_its_answer(cache: Cache, truth: Truth) -> Non
 
     def read_exams() -> None:
         truth.before_answering = lambda: None
-        reads = cache.reading.read_many(truth.exam, truth.keys("1", "2"), "", wait_s=WAIT_S)
+        reads = cache.reader.read_many(truth.exam, truth.keys("1", "2"), "", wait_s=WAIT_S)
         inner.extend(reads.found.values())
 
     truth.before_answering = read_exams
 
-    cache.reading.read(truth.page, truth.page.key(name="all"), "", wait_s=WAIT_S)
+    cache.reader.read(truth.page, truth.page.key(name="all"), "", wait_s=WAIT_S)
 
     assert inner == ["one", "two"]
     assert cache.backend.size().entries == {"exam": 2, "page": 1}
@@ -196,13 +195,13 @@ def test_what_is_held_for_longer_than_asked_is_loaded_anew(
 ) -> None:
     cache = open_cache(truth.catalogue, CacheConfig(), backend=make_locmem())
     truth.exams = {"1": "old", "2": "other"}
-    cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+    cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
     clock.advance(20)
-    cache.reading.read(truth.exam, truth.key("2"), "", wait_s=WAIT_S)
+    cache.reader.read(truth.exam, truth.key("2"), "", wait_s=WAIT_S)
     truth.exams["1"] = "new"
 
     old_enough, young = (
-        cache.reading.read_many(
+        cache.reader.read_many(
             truth.exam, truth.keys("1", "2"), "", wait_s=WAIT_S, max_age_s=max_age_s
         )
         for max_age_s in (20, 19)
@@ -211,5 +210,5 @@ def test_what_is_held_for_longer_than_asked_is_loaded_anew(
     assert old_enough.found[truth.key("1")] == "old"
     assert young.found == {truth.key("1"): "new", truth.key("2"): "other"}
     assert truth.loads == [["1"], ["2"], ["1"]]
-    assert cache.reading.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value == "new"
+    assert cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value == "new"
     cache.close()

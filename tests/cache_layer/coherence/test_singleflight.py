@@ -28,11 +28,11 @@ def gate(truth: Truth) -> Gate:
 
 
 def read(cache: Cache, truth: Truth, exam_id: str = "1", wait_s: float = WAIT_S) -> object:
-    return cache.reading.read(truth.exam, truth.key(exam_id), "", wait_s=wait_s).value
+    return cache.reader.read(truth.exam, truth.key(exam_id), "", wait_s=wait_s).value
 
 
 def joined(cache: Cache, number: int) -> Callable[[], bool]:
-    return lambda: cache.stats.snapshot().total(Count.SHARED_LOADS) >= number
+    return lambda: cache.counters.snapshot().total(Count.SHARED_LOADS) >= number
 
 
 def at_once(work: Callable[[], object]) -> list[Future[object]]:
@@ -61,8 +61,8 @@ class Overtaken(Faithful):
     meanwhile: Callable[[], object] | None = None
 
     @override
-    def lookup(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
-        found = super().lookup(keys, touch=touch)
+    def look_up(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
+        found = super().look_up(keys, touch=touch)
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             meanwhile()
@@ -137,7 +137,7 @@ def test_nobody_joins_a_flight_that_was_out_of_date_when_they_came(
         early = pool.submit(read, cache, truth)
         gate.wait_until_reached()
         truth.exams = {"1": "new"}
-        cache.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK)
+        cache.invalidator.invalidate_tags(["exam:1"], cause=Cause.WEBHOOK)
         late = pool.submit(read, cache, truth)
         eventually(joined(cache, 1))
         truth.before_answering = lambda: None
@@ -156,7 +156,7 @@ def test_an_absence_is_not_shared_with_who_came_after_it_ended(
         pool.submit(read, cache, truth)
         gate.wait_until_reached()
         truth.exams = {"1": "made since"}
-        cache.invalidation.by_tags(["exams/all"], cause=Cause.WEBHOOK)
+        cache.invalidator.invalidate_tags(["exams/all"], cause=Cause.WEBHOOK)
         late = pool.submit(read, cache, truth)
         eventually(joined(cache, 1))
         truth.before_answering = lambda: None
@@ -172,7 +172,7 @@ def test_an_invalidation_of_something_else_lets_the_flight_be_shared(
     with ThreadPoolExecutor(2) as pool:
         pool.submit(read, cache, truth)
         gate.wait_until_reached()
-        cache.invalidation.by_tags(["exam:2"], cause=Cause.WEBHOOK)
+        cache.invalidator.invalidate_tags(["exam:2"], cause=Cause.WEBHOOK)
         late = pool.submit(read, cache, truth)
         eventually(joined(cache, 1))
         gate.open()
@@ -189,7 +189,7 @@ def test_a_bulk_read_loads_its_own_misses_and_joins_the_rest(
         pool.submit(read, cache, truth)
         gate.wait_until_reached()
         keys = truth.keys("1", "2", "3")
-        bulk = pool.submit(cache.reading.read_many, truth.exam, keys, "", wait_s=WAIT_S)
+        bulk = pool.submit(cache.reader.read_many, truth.exam, keys, "", wait_s=WAIT_S)
         eventually(lambda: len(truth.loads) == 2)
         gate.open()
 
@@ -223,7 +223,7 @@ def test_two_processes_make_one_load(make_redis: MakeRedis, truth: Truth, gate: 
         first = pool.submit(read, one, truth)
         gate.wait_until_reached()
         second = pool.submit(read, other, truth)
-        eventually(lambda: other.stats.snapshot().total(Count.MISSES) == 1)
+        eventually(lambda: other.counters.snapshot().total(Count.MISSES) == 1)
         gate.open()
 
         assert (first.result(), second.result()) == ("one", "one")
@@ -239,7 +239,7 @@ def test_a_process_that_died_while_loading_blocks_nobody(
     backend = make_redis(lease_s=0.05)
     cache = open_cache(truth.catalogue, CacheConfig(), backend=backend)
     truth.exams = {"1": "one"}
-    backend.claim([truth.key("1").text], "the dead")
+    backend.claim_leases([truth.key("1").text], "the dead")
 
     assert read(cache, truth) == "one"
     cache.close()

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from cache_layer.entries.families import Catalogue, Family, Loads
+from cache_layer.entries.families import Catalogue, Family, LoadResult
 from cache_layer.entries.keys import ArgumentType, Key, KeyPattern
 from cache_layer.errors import BadPattern, ConfigurationError
 
 
-def load_nothing(keys: Sequence[Key], context: None) -> Loads[str]:
-    return Loads(loaded={}, absent=frozenset(keys))
+def load_nothing(keys: Sequence[Key], context: None) -> LoadResult[str]:
+    return LoadResult(loaded={}, absent=frozenset(keys))
 
 
 def family(name: str, *patterns: KeyPattern) -> Family[str, None]:
@@ -65,10 +65,10 @@ def test_a_key_finds_its_family() -> None:
     exams, pages = family("exams", KeyPattern("e:{id}")), family("pages", KeyPattern("p:{id}"))
     catalogue = Catalogue([exams, pages])
 
-    found = catalogue.of_key("p:7")
+    found = catalogue.parse_key("p:7")
 
     assert found is not None
     assert (found[0], found[1].arguments["id"]) == (pages, "7")
-    assert catalogue.of_key("x:7") is None
+    assert catalogue.parse_key("x:7") is None
     with pytest.raises(BadPattern, match="exams, pages"):
-        catalogue.named("students")
+        catalogue.family("students")

@@ -115,7 +115,7 @@ def test_what_the_preview_counts_is_what_goes(
     client = browser("invalidate")
     exam_id = next(
         key.split(":")[1]
-        for page in composition.cache_host().cache.backend.pages()
+        for page in composition.cache_host().cache.backend.scan_keys()
         for key in page
         if key.startswith("mockexam:")
     )

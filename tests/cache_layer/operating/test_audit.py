@@ -10,7 +10,7 @@ from django.db import OperationalError, connection
 
 from cache_layer import Cache, CacheConfig, Cause, open_cache
 from cache_layer.models import CacheInvalidation, ValidationRun
-from cache_layer.operating.audit import note_invalidation, validate
+from cache_layer.operating.audit import record_invalidation, validate_and_record
 from cache_layer.operating.host import CacheHost
 from tests.cache_layer.truth import Truth
 
@@ -18,7 +18,7 @@ from tests.cache_layer.truth import Truth
 @pytest.fixture
 def audited(truth: Truth) -> Iterator[Cache]:
     cache = open_cache(truth.catalogue, CacheConfig())
-    cache.invalidation.observe(note_invalidation)
+    cache.invalidator.add_observer(record_invalidation)
     yield cache
     cache.close()
 
@@ -30,14 +30,14 @@ def access_to(cache: Cache) -> CacheHost:
 def hold(cache: Cache, truth: Truth, *exam_ids: str) -> None:
     for exam_id in exam_ids:
         truth.exams[exam_id] = f"exam {exam_id}"
-    cache.reading.read_many(truth.exam, truth.keys(*exam_ids), "now", wait_s=5)
+    cache.reader.read_many(truth.exam, truth.keys(*exam_ids), "now", wait_s=5)
 
 
 @pytest.mark.django_db
 def test_who_removed_what_and_why_is_kept(audited: Cache, truth: Truth) -> None:
     hold(audited, truth, "1", "2")
 
-    audited.invalidation.by_family("exam", cause=Cause.FORCED, who="olga", reason="restored")
+    audited.invalidator.invalidate_family("exam", cause=Cause.FORCED, who="olga", reason="restored")
 
     row = CacheInvalidation.objects.get()
     assert (row.who, row.reason) == ("olga", "restored")
@@ -47,10 +47,10 @@ def test_who_removed_what_and_why_is_kept(audited: Cache, truth: Truth) -> None:
 
 @pytest.mark.django_db
 def test_a_webhooks_invalidation_is_not_kept(audited: Cache) -> None:
-    audited.invalidation.by_tags(["exam:1"], cause=Cause.WEBHOOK)
+    audited.invalidator.invalidate_tags(["exam:1"], cause=Cause.WEBHOOK)
 
     assert CacheInvalidation.objects.count() == 0
-    assert audited.invalidation.latest[0].named == ("exam:1",)
+    assert audited.invalidator.latest[0].named == ("exam:1",)
 
 
 @pytest.mark.django_db
@@ -59,7 +59,7 @@ def test_what_a_validation_found_is_kept(audited: Cache, truth: Truth) -> None:
     truth.exams["1"] = "another"
     truth.unknown.add("3")
 
-    validate(access_to(audited), who="cron")
+    validate_and_record(access_to(audited), who="cron")
 
     run = ValidationRun.objects.get()
     assert (run.who, run.sampled, run.drifted, run.repaired, run.unknown) == ("cron", 3, 1, 1, 1)
@@ -77,8 +77,8 @@ def test_without_the_database_the_entries_go_and_the_log_says_what_is_missing(
         raise OperationalError("no database")
 
     with caplog.at_level(logging.ERROR), connection.execute_wrapper(refuse):
-        done = audited.invalidation.everything(cause=Cause.FORCED, who="olga@example.org")
-        report = validate(access_to(audited), who="cron")
+        done = audited.invalidator.invalidate_everything(cause=Cause.FORCED, who="olga@example.org")
+        report = validate_and_record(access_to(audited), who="cron")
 
     assert done.total_removed == 1
     assert report.drifted is False

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from cache_layer.operating.redaction import difference, masked, pretty
+from cache_layer.operating.redaction import describe_difference, format_value, mask_emails
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class Exam:
     ],
 )
 def test_an_email_in_a_key_is_not_shown(text: str, shown: str) -> None:
-    assert masked(text) == shown
+    assert mask_emails(text) == shown
 
 
 def test_a_long_text_without_an_e_mail_is_shown_as_it_is() -> None:
     text = "x" * 500_000
 
-    assert masked(text) == text
+    assert mask_emails(text) == text
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_long_text_without_an_e_mail_is_shown_as_it_is() -> None:
 def test_a_difference_is_told_in_a_few_words_without_whole_values(
     held: object, fresh: object, words: str
 ) -> None:
-    assert difference(held, fresh) == words
+    assert describe_difference(held, fresh) == words
 
 
 @pytest.mark.parametrize(
@@ -71,4 +71,4 @@ def test_a_difference_is_told_in_a_few_words_without_whole_values(
     ],
 )
 def test_a_value_is_shown_as_something_to_read(value: object, text: str) -> None:
-    assert text in pretty(value)
+    assert text in format_value(value)

@@ -16,12 +16,17 @@ from cache_layer import (
     Counters,
     Family,
     KeyPattern,
-    Loaded,
-    Loads,
+    LoadedValue,
+    LoadResult,
     open_cache,
 )
-from cache_layer.operating.admin_page import bars, percent, reasons, what
-from cache_layer.operating.report import report_of
+from cache_layer.operating.admin_page import (
+    build_bars,
+    describe_scope,
+    explain_refusals,
+    format_percent,
+)
+from cache_layer.operating.report import build_report
 from tests.cache_layer.truth import Truth
 
 NOW = datetime(2026, 11, 23, 12, 30, 20, tzinfo=UTC)
@@ -29,15 +34,15 @@ NOW = datetime(2026, 11, 23, 12, 30, 20, tzinfo=UTC)
 
 def test_each_minute_of_the_last_hour_is_there_and_older_ones_are_not(truth: Truth) -> None:
     now = NOW - timedelta(minutes=61)
-    stats = Counters(clock=lambda: now)
-    cache = open_cache(truth.catalogue, CacheConfig(), stats=stats)
-    stats.add(Count.HITS, "exam", 50)
+    counters = Counters(clock=lambda: now)
+    cache = open_cache(truth.catalogue, CacheConfig(), counters=counters)
+    counters.add(Count.HITS, "exam", 50)
     now = NOW - timedelta(minutes=2)
-    stats.add(Count.HITS, "exam", 3)
-    stats.add(Count.MISSES, "page", 1)
+    counters.add(Count.HITS, "exam", 3)
+    counters.add(Count.MISSES, "page", 1)
     now = NOW
 
-    numbers = report_of(cache, NOW)
+    numbers = build_report(cache, NOW)
     cache.close()
 
     assert len(numbers.minutes) == 60
@@ -51,21 +56,21 @@ def test_each_minute_of_the_last_hour_is_there_and_older_ones_are_not(truth: Tru
 
 def test_what_is_held_is_counted_by_family(cache: Cache, truth: Truth) -> None:
     truth.exams["1"] = b"four"
-    cache.reading.read(truth.exam, truth.key("1"), "now", wait_s=5)
+    cache.reader.read(truth.exam, truth.key("1"), "now", wait_s=5)
 
-    numbers = report_of(cache, NOW)
+    numbers = build_report(cache, NOW)
 
     assert (numbers.available, numbers.entries, numbers.payload_bytes) == (True, 1, 4)
     assert {family.name: family.entries for family in numbers.families} == {"exam": 1, "page": 0}
 
 
 def test_a_bar_is_as_high_as_its_minute_was_busy(truth: Truth) -> None:
-    stats = Counters(clock=lambda: NOW)
-    cache = open_cache(truth.catalogue, CacheConfig(), stats=stats)
-    stats.add(Count.HITS, "exam", 3)
-    stats.add(Count.MISSES, "exam", 1)
+    counters = Counters(clock=lambda: NOW)
+    cache = open_cache(truth.catalogue, CacheConfig(), counters=counters)
+    counters.add(Count.HITS, "exam", 3)
+    counters.add(Count.MISSES, "exam", 1)
 
-    drawn = bars(report_of(cache, NOW).minutes)
+    drawn = build_bars(build_report(cache, NOW).minutes)
     cache.close()
 
     assert (drawn[-1].hits_height, drawn[-1].misses_height) == (75, 25)
@@ -75,11 +80,13 @@ def test_a_bar_is_as_high_as_its_minute_was_busy(truth: Truth) -> None:
 
 
 def test_words_for_people() -> None:
-    assert (percent(None), percent(0.756)) == ("—", "76 %")
-    assert reasons({"partial": 1, "lost": 5})[0][0] == "lost"
-    assert what("all", []) == "everything"
-    assert what("tags", ["a", "b", "c", "d"]) == "tags: a, b, c and 1 more"
-    assert what("keys", ["contact:ada@example.org:details"]) == "keys: contact:…@…:details"
+    assert (format_percent(None), format_percent(0.756)) == ("—", "76 %")
+    assert explain_refusals({"partial": 1, "lost": 5})[0][0] == "lost"
+    assert describe_scope("all", []) == "everything"
+    assert describe_scope("tags", ["a", "b", "c", "d"]) == "tags: a, b, c and 1 more"
+    assert (
+        describe_scope("keys", ["contact:ada@example.org:details"]) == "keys: contact:…@…:details"
+    )
 
 
 def test_hits_misses_and_loads_are_logged_with_the_family_and_no_email(
@@ -89,14 +96,16 @@ def test_hits_misses_and_loads_are_logged_with_the_family_and_no_email(
         name="contacts",
         patterns=(KeyPattern("contact:{email}:details", email=ArgumentType.EMAIL),),
         ttl_s=60,
-        load_many=lambda keys, _: Loads(loaded={key: Loaded.built_from("x", ()) for key in keys}),
+        load_many=lambda keys, _: LoadResult(
+            loaded={key: LoadedValue.built_from("x", ()) for key in keys}
+        ),
     )
     cache = open_cache(Catalogue([contacts]), CacheConfig())
     key = contacts.key(email="ada@example.org")
 
     with caplog.at_level(logging.DEBUG, logger="cache_layer"):
         for _ in range(2):
-            cache.reading.read(contacts, key, "now", wait_s=5)
+            cache.reader.read(contacts, key, "now", wait_s=5)
     cache.close()
 
     assert "cache: contacts, 1 of 1 missed" in caplog.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cache_layer import MISS, Cache, Cause, Comparison, Count, Outcome
+from cache_layer import MISS, Cache, CacheStatus, Cause, Comparison, Count
 from cache_layer.operating.validation import Validator
 from tests.cache_layer.truth import Truth
 from tests.waiting import WAIT_LIMIT_S
@@ -14,8 +14,8 @@ from tests.waiting import WAIT_LIMIT_S
 def warm(cache: Cache, truth: Truth) -> None:
     """Thirty exams and a page built from them."""
     truth.exams = {str(number): f"exam {number}" for number in range(30)}
-    cache.reading.read_many(truth.exam, truth.keys(*truth.exams), "", wait_s=WAIT_LIMIT_S)
-    cache.reading.read(truth.page, truth.page.key(name="all"), "", wait_s=WAIT_LIMIT_S)
+    cache.reader.read_many(truth.exam, truth.keys(*truth.exams), "", wait_s=WAIT_LIMIT_S)
+    cache.reader.read(truth.page, truth.page.key(name="all"), "", wait_s=WAIT_LIMIT_S)
     truth.loads.clear()
 
 
@@ -37,12 +37,12 @@ def test_a_lost_invalidation_is_found_and_all_built_from_it_repaired(
     assert {(drift.key, drift.verdict, drift.repaired) for drift in report.drifts} >= {
         ("exam:7", Comparison.DIFFERS, True)
     }
-    exam = cache.reading.read(truth.exam, truth.key("7"), "", wait_s=WAIT_LIMIT_S)
-    page = cache.reading.read(truth.page, truth.page.key(name="all"), "", wait_s=WAIT_LIMIT_S)
-    assert (exam.value, exam.outcome) == (truth.exams["7"], Outcome.HIT)
+    exam = cache.reader.read(truth.exam, truth.key("7"), "", wait_s=WAIT_LIMIT_S)
+    page = cache.reader.read(truth.page, truth.page.key(name="all"), "", wait_s=WAIT_LIMIT_S)
+    assert (exam.value, exam.cache_status) == (truth.exams["7"], CacheStatus.HIT)
     assert page.value is not MISS
     assert b"the webhook was lost" in page.value
-    assert cache.stats.snapshot().total(Count.DRIFTS, "exam") == 1
+    assert cache.counters.snapshot().total(Count.DRIFTS, "exam") == 1
 
 
 def test_a_repair_takes_what_was_not_in_the_sample_too(cache: Cache, truth: Truth) -> None:
@@ -50,7 +50,7 @@ def test_a_repair_takes_what_was_not_in_the_sample_too(cache: Cache, truth: Trut
 
     Validator(cache).run("", sample=None, families=["exam"])
 
-    assert cache.look_up("page:all") is MISS
+    assert cache.peek("page:all") is MISS
 
 
 def test_a_deleted_record_is_drift_and_its_entry_goes(cache: Cache, truth: Truth) -> None:
@@ -59,7 +59,7 @@ def test_a_deleted_record_is_drift_and_its_entry_goes(cache: Cache, truth: Truth
     report = Validator(cache).run("", sample=None)
 
     assert report.total(Comparison.GONE) == 1
-    assert cache.look_up("exam:7") is MISS
+    assert cache.peek("exam:7") is MISS
 
 
 def test_without_repair_drift_is_only_reported(cache: Cache, truth: Truth) -> None:
@@ -69,14 +69,14 @@ def test_without_repair_drift_is_only_reported(cache: Cache, truth: Truth) -> No
 
     assert report.drifted
     assert not any(drift.repaired for drift in report.drifts)
-    assert cache.look_up("exam:7").value() == "exam 7"
+    assert cache.peek("exam:7").value() == "exam 7"
 
 
 def test_what_was_invalidated_while_being_compared_is_skipped(cache: Cache, truth: Truth) -> None:
     def edit() -> None:
         truth.before_answering = lambda: None
         truth.exams["7"] = "edited"
-        cache.invalidation.by_tags(["exam:7"], cause=Cause.WEBHOOK)
+        cache.invalidator.invalidate_tags(["exam:7"], cause=Cause.WEBHOOK)
 
     truth.exams["7"] = "seen by the reload"
     truth.before_answering = edit
@@ -93,7 +93,7 @@ def test_what_the_truth_does_not_say_is_unknown_and_stays(cache: Cache, truth: T
 
     assert report.by_family["exam"] == {Comparison.SAME: 29, Comparison.UNKNOWN: 1}
     assert not report.complete
-    assert cache.look_up("exam:7").value() == "exam 7"
+    assert cache.peek("exam:7").value() == "exam 7"
 
 
 def test_an_outage_makes_all_unknown_and_repairs_nothing(cache: Cache, truth: Truth) -> None:

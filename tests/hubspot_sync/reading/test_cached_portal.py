@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cache_layer import Outcome, Reads
+from cache_layer import CacheStatus, ReadManyResult
 from hubspot_sync.reading.cached_portal import Provenance
 from tests.cache_layer.support import Clock
 
@@ -22,7 +22,7 @@ def built_from(clock: Clock) -> Provenance:
 
 
 def read_exam(built_from: Provenance, *, age_s: float = 0.0) -> None:
-    reads = Reads[object](found={}, outcome=Outcome.HIT, age_s=age_s)
+    reads = ReadManyResult[object](found={}, cache_status=CacheStatus.HIT, age_s=age_s)
     built_from.add(EXAM_TTL_S, reads, built_from.clock())
 
 
@@ -45,6 +45,8 @@ def test_what_was_held_grows_older_while_the_rest_is_read(
 def test_what_was_read_is_as_old_as_its_call_took(built_from: Provenance, clock: Clock) -> None:
     began_s = clock()
     clock.advance(20.0)
-    built_from.add(PAGE_TTL_S, Reads[object](found={}, outcome=Outcome.MISS), began_s)
+    built_from.add(
+        PAGE_TTL_S, ReadManyResult[object](found={}, cache_status=CacheStatus.MISS), began_s
+    )
 
     assert built_from.keep_s(PAGE_TTL_S) == 100.0
