@@ -54,7 +54,7 @@ class BookingDesk:
     def close(self) -> None:
         self.desk.close()
         for worker in self.workers:
-            worker.close()
+            worker.stop()
 
     def recount_upcoming(self) -> tuple[ExamCount, ...]:
         """Count all exams that may still be booked, and correct what is stored; those that could

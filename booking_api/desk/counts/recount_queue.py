@@ -32,7 +32,7 @@ class RecountQueue:
     def __init__(self, tools: DeskContext, recount: Recount) -> None:
         self._tools = tools
         self._recount = recount
-        self.worker = Worker("recount", self.work, LOOK_AGAIN_S)
+        self.worker = Worker("recount", self.work)
 
     def request(self, exam_ids: Collection[str]) -> None:
         """Have these exams counted soon; durable with the transaction around it."""
@@ -40,11 +40,12 @@ class RecountQueue:
             journal.request_recounts(exam_ids, self._tools.now())
             transaction.on_commit(self.worker.wake)
 
-    def work(self) -> bool:
-        """Count what is due, up to a hundred exams; say whether anything was."""
+    def work(self) -> float:
+        """Count what is due, up to a hundred exams; return for how many seconds to rest, none where
+        anything was."""
         claimed = self._claim()
         if len(claimed) == 0:
-            return False
+            return LOOK_AGAIN_S
         context = CallContext(deadline=Deadline.after(PATIENCE_S), priority=Priority.BACKGROUND)
         counts = self._recount.recount([one.subject_id for one in claimed], context)
         for one, counted in zip(claimed, counts, strict=True):
@@ -53,7 +54,7 @@ class RecountQueue:
                 RecountRequest.objects.filter(id=one.id).update(next_attempt_at=self._tools.now())
             else:
                 self._put_off(one, counted.error)
-        return True
+        return 0.0
 
     def _claim(self) -> list[RecountRequest]:
         """Take what is due for as long as counting may take; who is killed loses the claim."""

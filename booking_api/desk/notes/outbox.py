@@ -42,18 +42,19 @@ class Outbox:
         self._writes = writes
         self._evidence = evidence
         self._now = now
-        self.worker = Worker("outbox", self.work, LOOK_AGAIN_S)
+        self.worker = Worker("outbox", self.work)
 
-    def work(self) -> bool:
-        """Send the notes that are due, up to a hundred; say whether any were."""
+    def work(self) -> float:
+        """Send the notes that are due, up to a hundred; return for how many seconds to rest, none
+        where any were."""
         claimed = self._claim()
         if len(claimed) == 0:
-            return False
+            return LOOK_AGAIN_S
         context = CallContext(deadline=Deadline.after(PATIENCE_S), priority=Priority.BACKGROUND)
         to_send = self._not_sent_yet(claimed, context)
         if len(to_send) > 0:
             self._take_outcomes(to_send, self._sent(to_send, context))
-        return True
+        return 0.0
 
     def _claim(self) -> list[OutboxNote]:
         """Take what is due. A note that is still `sending` when its claim is over was perhaps
