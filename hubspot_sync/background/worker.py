@@ -25,6 +25,9 @@ class Worker:
     `step` does some of what is due and returns for how many seconds to rest after it; 0 has it called
     again at once. Being woken ends the rest. What `step` raises is logged, and it is called again
     after `AFTER_A_FAILURE_S`.
+
+    Once woken it still waits `gather_s`, so that what happens together is done in one step. With
+    `starts_when_woken=False` waking does nothing until somebody has called `start`.
     """
 
     def __init__(
@@ -32,10 +35,14 @@ class Worker:
         name: str,
         step: Callable[[], float],
         *,
+        gather_s: float = 0.0,
+        starts_when_woken: bool = True,
         stop_within_s: float = STOP_WITHIN_S,
     ) -> None:
         self._name = name
         self._step = step
+        self._gather_s = gather_s
+        self._starts_when_woken = starts_when_woken
         self._stop_within_s = stop_within_s
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -44,7 +51,8 @@ class Worker:
 
     def wake(self) -> None:
         """Have a step taken now; start the thread for it where there is none."""
-        self.start()
+        if self._starts_when_woken:
+            self.start()
         self._wake.set()
 
     def start(self) -> None:
@@ -78,10 +86,13 @@ class Worker:
     def _take_steps(self) -> None:
         rest_s = 0.0
         while True:
-            self._wake.wait(rest_s)
+            if self._wake.wait(rest_s) and self._gather_s > 0:
+                self._stopping.wait(self._gather_s)
             self._wake.clear()
             if self._stopping.is_set():
                 return
+            # Before and after, as Django does around a request: a rest may be long.
+            close_old_connections()
             rest_s = self._take_step()
             close_old_connections()
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from hubspot_sync.background.worker import Worker
 from hubspot_sync.inbox.applier import Applier, ExamsOfBookings, RequestRecounts, no_journal
 from hubspot_sync.inbox.inbox import Inbox
 from hubspot_sync.inbox.observers import EventObservers
-from hubspot_sync.inbox.worker import InboxWorker
+from hubspot_sync.inbox.worker import build_inbox_worker
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.cached_portal import CachedPortal
 from hubspot_sync.reading.portal_reads import PortalReads
@@ -23,7 +24,7 @@ class WebhookPipeline:
     inbox: Inbox
     receiving: Receiver
     applying: Applier
-    worker: InboxWorker
+    worker: Worker
 
 
 def open_webhooks(
@@ -54,5 +55,5 @@ def open_webhooks(
             profile=profile, cached=cached, inbox=inbox, observers=observers, now=now
         ),
         applying=applying,
-        worker=InboxWorker(applying.apply_waiting),
+        worker=build_inbox_worker(applying.apply_waiting),
     )

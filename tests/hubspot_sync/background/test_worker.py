@@ -76,6 +76,42 @@ def test_waking_it_starts_it(new_worker: NewWorker) -> None:
     assert steps.seen()
 
 
+def test_one_that_waking_does_not_start_waits_to_be_started(new_worker: NewWorker) -> None:
+    steps = Steps()
+    worker = new_worker(steps, starts_when_woken=False)
+
+    worker.wake()
+    assert not any(thread.name == "worker under test" for thread in threading.enumerate())
+    worker.start()
+
+    assert steps.seen()
+
+
+def test_once_woken_it_waits_for_what_comes_together(new_worker: NewWorker) -> None:
+    steps = Steps()
+    worker = new_worker(steps, gather_s=0.3)
+    worker.start()
+    assert steps.seen()
+
+    for _ in range(5):
+        worker.wake()
+
+    assert steps.seen()
+    assert not steps.seen(timeout_s=0.6)
+
+
+def test_stopping_does_not_wait_for_what_may_still_come(new_worker: NewWorker) -> None:
+    steps = Steps()
+    worker = new_worker(steps, gather_s=NEVER_S)
+    worker.start()
+    assert steps.seen()
+    worker.wake()
+
+    worker.stop()
+
+    assert steps.none_more()
+
+
 def test_it_rests_for_as_long_as_its_step_said(new_worker: NewWorker) -> None:
     rests, resting = iter((0.0, 0.01, 0.0)), threading.Event()
     steps = count()
