@@ -26,8 +26,9 @@ class Worker:
     again at once. Being woken ends the rest. What `step` raises is logged, and it is called again
     after `AFTER_A_FAILURE_S`.
 
-    Once woken it still waits `gather_s`, so that what happens together is done in one step. With
-    `starts_when_woken=False` waking does nothing until somebody has called `start`.
+    The thread rests `first_rest_s` before its first step. Once woken it still waits `gather_s`, so
+    that what happens together is done in one step. `finish` is called in the thread at its end, once
+    it is to stop. With `starts_when_woken=False` waking does nothing until somebody calls `start`.
     """
 
     def __init__(
@@ -35,13 +36,17 @@ class Worker:
         name: str,
         step: Callable[[], float],
         *,
+        first_rest_s: float = 0.0,
         gather_s: float = 0.0,
+        finish: Callable[[], None] = lambda: None,
         starts_when_woken: bool = True,
         stop_within_s: float = STOP_WITHIN_S,
     ) -> None:
         self._name = name
         self._step = step
+        self._first_rest_s = first_rest_s
         self._gather_s = gather_s
+        self._finish = finish
         self._starts_when_woken = starts_when_woken
         self._stop_within_s = stop_within_s
         self._starting = threading.Lock()
@@ -80,11 +85,12 @@ class Worker:
     def _run(self) -> None:
         try:
             self._take_steps()
+            self._finish()
         finally:
             connection.close()
 
     def _take_steps(self) -> None:
-        rest_s = 0.0
+        rest_s = self._first_rest_s
         while True:
             if self._wake.wait(rest_s) and self._gather_s > 0:
                 self._stopping.wait(self._gather_s)

@@ -100,6 +100,28 @@ def test_once_woken_it_waits_for_what_comes_together(new_worker: NewWorker) -> N
     assert not steps.seen(timeout_s=0.6)
 
 
+def test_it_may_rest_before_its_first_step(new_worker: NewWorker) -> None:
+    steps = Steps()
+    worker = new_worker(steps, first_rest_s=NEVER_S)
+
+    worker.start()
+
+    assert not steps.seen(timeout_s=0.1)
+
+
+def test_the_last_it_does_when_stopped_is_to_finish(new_worker: NewWorker) -> None:
+    done: list[str] = []
+    steps = Steps()
+    worker = new_worker(steps, finish=lambda: done.append(threading.current_thread().name))
+    worker.start()
+    assert steps.seen()
+    assert done == []
+
+    worker.stop()
+
+    assert done == ["worker under test"]
+
+
 def test_stopping_does_not_wait_for_what_may_still_come(new_worker: NewWorker) -> None:
     steps = Steps()
     worker = new_worker(steps, gather_s=NEVER_S)
