@@ -20,16 +20,17 @@ from django.db.models import F, Q
 from django.utils import timezone
 from typing_extensions import override
 
+from hubspot_sync.background.backoff import backoff
 from hubspot_sync.inbox.events import Event
 from hubspot_sync.inbox.models import WebhookEvent
 
 State = WebhookEvent.State
 
 CLAIM = timedelta(minutes=1)
-FIRST_WAIT = timedelta(seconds=2)
-LONGEST_WAIT = timedelta(minutes=10)
+FIRST_RETRY_S = 2.0
+MAX_RETRY_S = 600.0
 # With the waits above, an event is given up after two hours of failures.
-MOST_ATTEMPTS = 20
+MAX_ATTEMPTS = 20
 # SQLite takes a limited number of values in one query.
 CHUNK = 500
 
@@ -119,14 +120,14 @@ class Inbox:
     def put_back(self, claimed: Claimed, rows: Iterable[WebhookEvent], error: str) -> int:
         """Have rows taken up again later, each failure later than the one before; return how many
         were given up instead."""
-        given_up = [row for row in rows if row.attempts >= MOST_ATTEMPTS]
+        given_up = [row for row in rows if row.attempts >= MAX_ATTEMPTS]
         self.fail(claimed, given_up, error)
         by_attempts: dict[int, list[WebhookEvent]] = {}
         for row in rows:
-            if row.attempts < MOST_ATTEMPTS:
+            if row.attempts < MAX_ATTEMPTS:
                 by_attempts.setdefault(row.attempts, []).append(row)
         for attempts, group in by_attempts.items():
-            due_at = self._now() + wait_after(attempts)
+            due_at = self._now() + backoff(attempts, first_s=FIRST_RETRY_S, max_s=MAX_RETRY_S)
             self._finish(claimed, group, due_at=due_at, claim=None, error=error[:500])
         return len(given_up)
 
@@ -189,12 +190,6 @@ class Inbox:
             WebhookEvent.objects.filter(id__in=chunk, claim=claimed.claim).update(**values)
             for chunk in _chunks(ids)
         )
-
-
-def wait_after(attempts: int) -> timedelta:
-    """Return how long a row waits after so many attempts: twice as long each time."""
-    doublings = min(max(attempts - 1, 0), 10)
-    return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
 
 
 def _fit(text: str, longest: int) -> str:

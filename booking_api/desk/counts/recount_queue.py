@@ -70,7 +70,7 @@ class RecountQueue:
         ]
 
     def _put_off(self, one: RecountRequest, reason: str) -> None:
-        wait = backoff(one.attempts + 1, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S)
+        wait = backoff(one.attempts + 1, first_s=FIRST_RETRY_S, max_s=LONGEST_RETRY_S)
         RecountRequest.objects.filter(id=one.id).update(
             attempts=one.attempts + 1,
             last_error=reason[:KEPT],

@@ -137,9 +137,7 @@ def refuse(row: JournalEntry, error: BookingError) -> None:
 def postpone(row: JournalEntry, error: Exception, now: datetime) -> None:
     """Look at the row again later, each time after a longer wait."""
     row.attempts += 1
-    row.next_attempt_at = now + backoff(
-        row.attempts, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S
-    )
+    row.next_attempt_at = now + backoff(row.attempts, first_s=FIRST_RETRY_S, max_s=LONGEST_RETRY_S)
     row.last_error = errors.kept(error)
 
 

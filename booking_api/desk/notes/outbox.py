@@ -125,7 +125,7 @@ class Outbox:
 
     def _put_off(self, note: OutboxNote, error: HubSpotError) -> None:
         log.warning("note_not_sent", note=note.id, error=error.safe_text)
-        wait = backoff(note.attempts + 1, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S)
+        wait = backoff(note.attempts + 1, first_s=FIRST_RETRY_S, max_s=LONGEST_RETRY_S)
         self._mark(
             note,
             NoteState.WAITING,

@@ -162,7 +162,7 @@ def _planned(row: JournalEntry, name: str) -> PlannedChange | None:
 
 def _put_off(one: CreditReview, reason: str, now: datetime) -> None:
     one.attempts += 1
-    wait = backoff(one.attempts, first_s=FIRST_RETRY_S, longest_s=LONGEST_RETRY_S)
+    wait = backoff(one.attempts, first_s=FIRST_RETRY_S, max_s=LONGEST_RETRY_S)
     CreditReview.objects.filter(id=one.id, version=one.version).update(
         attempts=one.attempts,
         last_error=reason,
