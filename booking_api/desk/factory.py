@@ -14,6 +14,7 @@ from booking_api.desk.desk import Desk
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.journal import journal
 from booking_api.desk.notes.outbox import Outbox
+from hubspot_sync.background.retention import delete_expired
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_context import CallContext, Priority
@@ -80,8 +81,8 @@ class BookingDesk:
     def prune(self) -> int:
         """Delete what ended longer than `retention_days` ago from the journal; return how many
         entries. A request that comes again with the key of one is then a new one."""
-        kept = timedelta(days=self.tools.config.retention_days)
-        return journal.prune(self.tools.now() - kept)
+        keep = timedelta(days=self.tools.config.retention_days)
+        return delete_expired(journal.ended_before, keep=keep, now=self.tools.now())
 
     def exams_of_bookings(self, record_ids: Collection[str]) -> Mapping[str, str]:
         """Return what the journal knows: booking record id to exam id."""

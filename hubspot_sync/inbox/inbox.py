@@ -16,11 +16,12 @@ from typing import TypeVar
 
 import orjson
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from typing_extensions import override
 
 from hubspot_sync.background.backoff import backoff
+from hubspot_sync.background.retention import delete_expired
 from hubspot_sync.inbox.events import Event
 from hubspot_sync.inbox.models import WebhookEvent
 
@@ -150,14 +151,9 @@ class Inbox:
             for chunk in _chunks(list(ids))
         )
 
-    def prune(self, older_than: timedelta) -> int:
-        """Remove what was applied or ignored that long ago; return how many. What waits or failed
-        stays until somebody has looked at it."""
-        before = self._now() - older_than
-        done = Q(state=State.APPLIED, applied_at__lt=before)
-        done |= Q(state=State.IGNORED, received_at__lt=before)
-        removed, _ = WebhookEvent.objects.filter(done).delete()
-        return removed
+    def prune(self, keep: timedelta) -> int:
+        """Delete what was applied or ignored longer than `keep` ago; return how many rows."""
+        return delete_expired(ended_before, keep=keep, now=self._now())
 
     def waiting(self) -> int:
         """Return how many rows are still to be applied."""
@@ -190,6 +186,13 @@ class Inbox:
             WebhookEvent.objects.filter(id__in=chunk, claim=claimed.claim).update(**values)
             for chunk in _chunks(ids)
         )
+
+
+def ended_before(moment: datetime) -> QuerySet[WebhookEvent]:
+    """Return what was applied or ignored before. What waits or failed stays until somebody has
+    looked at it."""
+    done = Q(state=State.APPLIED, applied_at__lt=moment)
+    return WebhookEvent.objects.filter(done | Q(state=State.IGNORED, received_at__lt=moment))
 
 
 def _fit(text: str, longest: int) -> str:

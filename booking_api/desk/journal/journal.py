@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from booking_api.desk import errors
 from booking_api.desk.config import MOST_REQUESTS_IN_A_GROUP
@@ -241,10 +241,8 @@ def _ask_for(
     )
 
 
-def prune(before: datetime) -> int:
-    """Delete what ended before, with its notes; return how many entries. One whose note is not sent
-    stays."""
+def ended_before(moment: datetime) -> QuerySet[JournalEntry]:
+    """Return the entries that ended before, but for those whose note is not sent yet."""
     waiting = OutboxNote.objects.filter(state__in=("waiting", "sending")).values("entry_id")
-    ended = JournalEntry.objects.filter(state__in=ENDED, changed_at__lt=before)
-    _, deleted = ended.exclude(id__in=waiting).delete()
-    return deleted.get(JournalEntry._meta.label, 0)
+    ended = JournalEntry.objects.filter(state__in=ENDED, changed_at__lt=moment)
+    return ended.exclude(id__in=waiting)
