@@ -1,8 +1,8 @@
 """What a serving process does besides answering: the booking desk, the inbox of webhooks, the jobs.
 
-`wsgi.py` starts it, so that what an earlier process left unfinished is finished before anybody asks.
-Threads do not survive a fork: a process forked after that starts its own with its first request.
-Commands and tests, which answer nobody, start nothing.
+`wsgi.py` starts it, so that what an earlier process left unfinished is finished before anybody
+asks. Threads do not survive a fork: a process forked after that starts its own with its first
+request. Commands and tests, which answer nobody, start nothing.
 """
 
 from __future__ import annotations

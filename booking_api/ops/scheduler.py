@@ -1,9 +1,9 @@
 """The periodic jobs, for deployments without a cron of their own.
 
 Every serving process has a scheduler; the one that holds the lease runs the jobs, and when it dies
-another takes over. A job runs in a thread of its own, so that a long one holds up neither the others
-nor the lease, and never twice at a time. Its failure is logged, and it is due again after its usual
-time. Whoever calls the cron addresses or commands instead sets `SCHEDULER=false`.
+another takes over. A job runs in a thread of its own, so that a long one holds up neither the
+others nor the lease, and never twice at a time. Its failure is logged, and it is due again after
+its usual time. Whoever calls the cron addresses or commands instead sets `SCHEDULER=false`.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Scheduler:
         self._worker.stop()
 
     def look(self) -> None:
-        """Start what is due, if this process is the one that does; raise Django's database errors."""
+        """Start what is due, if this process holds the lease; raise Django's database errors."""
         if not self._holds():
             return
         now_s = self._clock()
@@ -116,7 +116,7 @@ class Scheduler:
         return True
 
     def _begin(self, name: str) -> bool:
-        """Return whether the job may begin: a run that takes longer than its time is not doubled."""
+        """Return whether the job may begin: one that takes longer than its time is not doubled."""
         with self._lock:
             if name in self._running:
                 return False

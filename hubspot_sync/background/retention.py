@@ -16,8 +16,8 @@ EndedBefore = Callable[[datetime], QuerySet[Any]]
 
 
 def delete_expired(ended_before: EndedBefore, *, keep: timedelta, now: datetime) -> int:
-    """Delete the rows that ended longer than `keep` ago, with what belongs to them; return how many,
-    what belongs to them not counted."""
+    """Delete the rows that ended longer than `keep` ago, with what belongs to them; return how many
+    of these rows there were."""
     expired = ended_before(now - keep)
     _, deleted = expired.delete()
     return deleted.get(expired.model._meta.label, 0)

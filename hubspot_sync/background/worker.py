@@ -1,7 +1,7 @@
 """The thread behind everything a process does in the background: it takes a step, rests, and so on.
 
-One class for all of them, so that each starts late, outlives its failures, is replaced after a fork,
-closes its own database connection, and ends when it is asked to.
+One class for all of them, so that each starts late, outlives its failures, is replaced after a
+fork, closes its own database connection, and ends when it is asked to.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ log = structlog.get_logger(__name__)
 class Worker:
     """Calls `step` in a daemon thread called `name`, until it is stopped.
 
-    `step` does some of what is due and returns for how many seconds to rest after it; 0 has it called
-    again at once. Being woken ends the rest. What `step` raises is logged, and it is called again
-    after `AFTER_A_FAILURE_S`.
+    `step` does some of what is due and returns for how many seconds to rest after it; 0 has it
+    called again at once. Being woken ends the rest. What `step` raises is logged, and it is called
+    again after `AFTER_A_FAILURE_S`.
 
     The thread rests `first_rest_s` before its first step. Once woken it still waits `gather_s`, so
-    that what happens together is done in one step. `finish` is called in the thread at its end, once
-    it is to stop. With `starts_when_woken=False` waking does nothing until somebody calls `start`.
+    that what happens together is done in one step. `finish` is called in the thread after the last
+    step. With `starts_when_woken=False` waking does nothing until somebody calls `start`.
     """
 
     def __init__(

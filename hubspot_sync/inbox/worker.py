@@ -1,8 +1,8 @@
 """The thread that applies the inbox: one in each process that serves, which starts it.
 
-It is woken by a request that stored something; it waits a moment then, because what happens together
-in HubSpot comes in several events. It also looks by itself for what other processes and crashes left.
-Its own failures are logged and end nothing.
+It is woken by a request that stored something; it waits a moment then, because what happens
+together in HubSpot comes in several events. It also looks by itself for what other processes and
+crashes left. Its own failures are logged and end nothing.
 """
 
 from __future__ import annotations
