@@ -25,7 +25,6 @@ class Property:
     name: str
     label: str = ""
     type: str = "string"
-    field_type: str = "text"
     group: str = "sandbox_information"
     unique: bool = False
     options: tuple[str, ...] = ()

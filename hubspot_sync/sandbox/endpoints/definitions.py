@@ -39,12 +39,15 @@ def create_property(sandbox: Sandbox, request: Request) -> Reply:
     A property is unique from its making on or never: there is no call that changes it.
     """
     fields = request.fields
+    # `fieldType` is demanded, too; what is shown of it follows from the type.
+    name, label, value_type, _, group = (
+        _require_text(fields, key) for key in ("name", "label", "type", "fieldType", "groupName")
+    )
     definition = Property(
-        name=_text(fields, "name"),
-        label=_text(fields, "label"),
-        type=_text(fields, "type"),
-        field_type=_text(fields, "fieldType"),
-        group=_text(fields, "groupName"),
+        name=name,
+        label=label,
+        type=value_type,
+        group=group,
         unique=fields.get("hasUniqueValue") is True,
         options=tuple(str(each["value"]) for each in fields.get("options") or ()),
     )
@@ -93,7 +96,7 @@ def _check_unique_limit(object_type: ObjectType) -> None:
         )
 
 
-def _text(fields: dict[str, Any], name: str) -> str:
+def _require_text(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or value == "":
         raise invalid(f"Invalid input JSON: {name} is required", context={"propertyName": [name]})
