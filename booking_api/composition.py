@@ -41,7 +41,7 @@ from hubspot_sync.reading.cache_families import (
 from hubspot_sync.reading.cache_self_test import Trial, try_the_cache
 from hubspot_sync.reading.cached_portal import CachedPortal, ReadsFor
 from hubspot_sync.reading.portal_reads import HubSpotReads, PortalReads
-from hubspot_sync.webhooks.pipeline import WebhookPipeline, open_webhooks
+from hubspot_sync.webhooks.pipeline import WebhookPipeline, build_webhook_pipeline
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallObserver
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
@@ -180,7 +180,7 @@ class Composition:
             hubspot=hubspot,
             cached=cached,
             booking=booking,
-            webhooks=open_webhooks(
+            webhooks=build_webhook_pipeline(
                 profile=profile,
                 cached=cached,
                 hubspot=hubspot,

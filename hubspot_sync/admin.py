@@ -65,7 +65,7 @@ class WebhookEventAdmin(ReadOnly):
 
     @admin.action(description="Apply again", permissions=["apply"])
     def apply_again(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> None:
-        number = Inbox().apply_again(list(queryset.values_list("id", flat=True)))
+        number = Inbox().reopen(list(queryset.values_list("id", flat=True)))
         events = "1 event waits" if number == 1 else f"{number} events wait"
         messages.success(request, f"{events} to be applied again; that takes a few seconds.")
 

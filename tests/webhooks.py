@@ -15,10 +15,10 @@ from hubspot.utils.signature import Signature
 from booking_api import composition
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.models import RecountRequest
-from hubspot_sync.inbox.applier import ApplyResult, ExamsOfBookings, RequestRecounts, no_journal
+from hubspot_sync.inbox.applier import ApplyResult, ExamsOfBookings, RequestRecounts, find_no_exams
 from hubspot_sync.inbox.observers import EventObservers
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.webhooks.pipeline import WebhookPipeline, open_webhooks
+from hubspot_sync.webhooks.pipeline import WebhookPipeline, build_webhook_pipeline
 from tests.api import Api, Reply
 
 SECRET = "yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy"
@@ -115,14 +115,14 @@ def post(
 
 def pipeline(
     request_recounts: RequestRecounts | None = None,
-    exams_of_bookings: ExamsOfBookings = no_journal,
+    exams_of_bookings: ExamsOfBookings = find_no_exams,
     observers: EventObservers | None = None,
     now: Callable[[], datetime] = timezone.now,
 ) -> WebhookPipeline:
     """The API's pipeline with other neighbours; by default recounts are written down as ever, but
     nobody is woken to do them."""
     built = composition.services()
-    return open_webhooks(
+    return build_webhook_pipeline(
         profile=built.profile,
         cached=built.cached,
         hubspot=built.hubspot,
@@ -139,7 +139,7 @@ def write_down(exam_ids: Collection[str]) -> None:
 
 def apply_waiting() -> ApplyResult:
     """Do what the worker of a serving process would."""
-    return composition.services().webhooks.applying.apply_waiting()
+    return composition.services().webhooks.applier.apply_waiting()
 
 
 def exams_to_recount() -> set[str]:

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import structlog
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError, connection
 
 from booking_api.desk import errors
 from booking_api.desk.desk_context import DeskContext
@@ -36,6 +36,7 @@ from booking_api.desk.journal.queue import Queue
 from booking_api.desk.journal.requests import DeskRequest
 from booking_api.desk.repair.credit_reconciliation import request_checks, review_due_credits
 from booking_api.desk.repair.recovery import recover
+from hubspot_sync.background.worker import Worker
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
@@ -43,7 +44,6 @@ LEASE_NAME: Final = "booking-desk"
 LOOK_FOR_ANSWERS_S: Final = 0.025
 LOOK_FOR_LEFT_WORK_S: Final = 5.0
 AFTER_A_FAILURE_S: Final = 1.0
-STOP_WITHIN_S: Final = 20.0
 
 MAX_TURN_S: Final = 2.0
 LET_OTHERS_S: Final = 0.05
@@ -108,10 +108,9 @@ class Desk:
             desk_context.now, self.wake, lambda rows: desk_context.invalidate_cache(tags_of(rows))
         )
         self._jobs: deque[_Job] = deque()
-        self._wake = threading.Event()
+        self._jobs_lock = threading.Lock()
         self._stopping = threading.Event()
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._worker = Worker("desk", self._next_pause_s)
 
     # For callers --------------------------------------------------------------------------------
 
@@ -135,7 +134,7 @@ class Desk:
         """Have `work` done in the desk's own thread while it holds the lease. Return its future,
         which is cancelled where the desk has ended."""
         future: Future[T] = Future()
-        with self._starting:
+        with self._jobs_lock:
             if self._stopping.is_set():
                 future.cancel()
                 return future
@@ -154,38 +153,22 @@ class Desk:
 
     def wake(self) -> None:
         """Look for work now."""
-        self.start()
-        self._wake.set()
+        self._worker.wake()
 
     def start(self) -> None:
-        with self._starting:
-            alive = self._thread is not None and self._thread.is_alive()
-            if not alive and not self._stopping.is_set():
-                self._thread = threading.Thread(target=self._loop, name="desk", daemon=True)
-                self._thread.start()
+        self._worker.start()
 
     def close(self) -> None:
         """Let the group under way end, give the lease back, and end."""
-        with self._starting:
+        with self._jobs_lock:
             self._stopping.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(timeout=STOP_WITHIN_S)
+        self._worker.stop()
         while self._jobs:
             self._jobs.popleft().future.cancel()
 
     # The loop -----------------------------------------------------------------------------------
 
-    def _loop(self) -> None:
-        pause_s = 0.0
-        while not self._stopping.is_set():
-            self._wake.wait(pause_s)
-            self._wake.clear()
-            pause_s = self._turn_or_pause()
-            close_old_connections()
-        connection.close()
-
-    def _turn_or_pause(self) -> float:
+    def _next_pause_s(self) -> float:
         """Work, and return for how long nothing will be to do unless somebody comes, in seconds."""
         try:
             worked = self._turn()

@@ -14,6 +14,7 @@ from booking_api.desk.desk import Desk
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.journal import journal
 from booking_api.desk.notes.outbox import Outbox
+from hubspot_sync.background.retention import delete_expired
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_context import CallContext, Priority
@@ -55,7 +56,7 @@ class BookingDesk:
     def close(self) -> None:
         self.desk.close()
         for worker in self.workers:
-            worker.close()
+            worker.stop()
 
     def recount_upcoming(self) -> tuple[ExamCount, ...]:
         """Count the bookings of all exams that may still be booked, and correct the stored counts.
@@ -83,8 +84,8 @@ class BookingDesk:
     def prune(self) -> int:
         """Delete what ended longer than `retention_days` ago from the journal; return how many
         entries. A request that comes again with the key of one is then a new one."""
-        retention = timedelta(days=self.desk_context.config.retention_days)
-        return journal.prune(self.desk_context.now() - retention)
+        keep = timedelta(days=self.desk_context.config.retention_days)
+        return delete_expired(journal.ended_before, keep=keep, now=self.desk_context.now())
 
     def exams_of_bookings(self, record_ids: Collection[str]) -> Mapping[str, str]:
         """Return what the journal knows: booking record id to exam id."""

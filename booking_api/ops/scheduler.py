@@ -22,9 +22,10 @@ from django.db import connection
 from booking_api import composition
 from booking_api.desk.journal.lease import HeldLease, LeaseKeeper, LeaseLost
 from cache_layer.operating.audit import validate_and_record
+from hubspot_sync.background.worker import Worker
 
 LEASE_DURATION = timedelta(seconds=30)
-LOOK_S = 5.0
+LOOK_AGAIN_S = 5.0
 # Not at once: a process that is started again and again would do nothing else.
 FIRST_AFTER_S = 60.0
 PRUNE_EVERY_S = 3_600.0
@@ -72,18 +73,20 @@ class Scheduler:
         }
         self._running: set[str] = set()
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._worker = Worker(
+            "scheduler",
+            self._look_and_rest,
+            first_rest_s=LOOK_AGAIN_S,
+            finish=self._release_lease_at_the_end,
+            stop_within_s=STOP_WITHIN_S,
+        )
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
-        self._thread.start()
+        self._worker.start()
 
     def close(self) -> None:
         """End, and let another process be the scheduler at once."""
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join(timeout=STOP_WITHIN_S)
+        self._worker.stop()
 
     def run_due_jobs(self) -> None:
         """Start the jobs that are due, if this process holds or gets the lease; raise Django's
@@ -134,19 +137,20 @@ class Scheduler:
                 self._running.discard(job.name)
             connection.close()
 
-    def _loop(self) -> None:
-        while not self._stopped.wait(LOOK_S):
-            self._look_safely(self.run_due_jobs)
-        self._look_safely(self.release_lease)
-        connection.close()
-
-    def _look_safely(self, step: Work) -> None:
+    def _look_and_rest(self) -> float:
         try:
-            step()
+            self.run_due_jobs()
         except DatabaseFailure:
             # Whether the lease is still ours shows at the next look.
             log.exception("scheduler_failed")
             connection.close()
+        return LOOK_AGAIN_S
+
+    def _release_lease_at_the_end(self) -> None:
+        try:
+            self.release_lease()
+        except DatabaseFailure:
+            log.exception("scheduler_failed")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,8 @@
-"""A thread that does what is due whenever it is woken, and looks for left work now and then."""
+"""The thread behind everything a process does in the background: it takes a step, rests, and so on.
+
+One class for all of them, so that each starts late, outlives its failures, is replaced after a
+fork, closes its own database connection, and ends when it is asked to.
+"""
 
 from __future__ import annotations
 
@@ -16,54 +20,93 @@ log = structlog.get_logger(__name__)
 
 
 class Worker:
-    """`work` does some of what is due and says whether there was anything; it is called again until
-    it says no. Then the thread rests until it is woken, `look_again_s` seconds at most. The thread
-    starts when it is first woken or told to."""
+    """Calls `step` in a daemon thread called `name`, until it is stopped.
 
-    def __init__(self, name: str, work: Callable[[], bool], look_again_s: float) -> None:
+    `step` does some of what is due and returns for how many seconds to rest after it; 0 has it
+    called again at once. Being woken ends the rest. What `step` raises is logged, and it is called
+    again after `AFTER_A_FAILURE_S`.
+
+    The thread rests `first_rest_s` before its first step. Once woken it still waits `gather_s`, so
+    that what happens together is done in one step. `finish` is called in the thread after the last
+    step. With `starts_when_woken=False` waking does nothing until somebody calls `start`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        step: Callable[[], float],
+        *,
+        first_rest_s: float = 0.0,
+        gather_s: float = 0.0,
+        finish: Callable[[], None] = lambda: None,
+        starts_when_woken: bool = True,
+        stop_within_s: float = STOP_WITHIN_S,
+    ) -> None:
         self._name = name
-        self._work = work
-        self._look_again_s = look_again_s
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
+        self._step = step
+        self._first_rest_s = first_rest_s
+        self._gather_s = gather_s
+        self._finish = finish
+        self._starts_when_woken = starts_when_woken
+        self._stop_within_s = stop_within_s
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
 
     def wake(self) -> None:
-        self.start()
+        """Have a step taken now; start the thread for it where there is none."""
+        if self._starts_when_woken:
+            self.start()
         self._wake.set()
 
     def start(self) -> None:
+        """Start the thread, unless it is alive or was stopped. One that died is replaced, and so is
+        one that a fork left behind in the parent process."""
         with self._starting:
             alive = self._thread is not None and self._thread.is_alive()
-            if not alive and not self._stopping.is_set():
-                self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
-                self._thread.start()
+            if alive or self._stopping.is_set():
+                return
+            # New ones: a fork may have copied the old while another thread held their locks.
+            self._wake, self._stopping = threading.Event(), threading.Event()
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._thread.start()
 
-    def close(self) -> None:
-        """Let what is under way end, and end."""
-        self._stopping.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(timeout=STOP_WITHIN_S)
+    def stop(self) -> None:
+        """Let the step under way end, and end; wait `stop_within_s` for it. Nothing starts the
+        thread again."""
+        with self._starting:
+            self._stopping.set()
+            self._wake.set()
+            thread = self._thread
+        if thread is not None:
+            thread.join(timeout=self._stop_within_s)
 
-    def _loop(self) -> None:
-        rest_s = 0.0
-        while not self._stopping.is_set():
-            self._wake.wait(rest_s)
-            self._wake.clear()
-            rest_s = self._worked_for()
-            close_old_connections()
-        connection.close()
-
-    def _worked_for(self) -> float:
-        """Work until nothing is due; return how long to rest, in seconds."""
+    def _run(self) -> None:
         try:
-            while not self._stopping.is_set() and self._work():
-                pass
+            self._take_steps()
+            self._finish()
+        finally:
+            connection.close()
+
+    def _take_steps(self) -> None:
+        rest_s = self._first_rest_s
+        while True:
+            if self._wake.wait(rest_s) and self._gather_s > 0:
+                self._stopping.wait(self._gather_s)
+            self._wake.clear()
+            if self._stopping.is_set():
+                return
+            # Before and after, as Django does around a request: a rest may be long.
+            close_old_connections()
+            rest_s = self._take_step()
+            close_old_connections()
+
+    def _take_step(self) -> float:
+        try:
+            return self._step()
         except Exception:
             # A thread nobody waits for: it must go on, and say what happened.
             log.exception("background_work_failed", worker=self._name)
             connection.close()
             return AFTER_A_FAILURE_S
-        return self._look_again_s

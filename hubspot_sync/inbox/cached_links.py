@@ -16,40 +16,40 @@ from hubspot_sync.reading.cache_families import booking_tag
 from hubspot_sync.reading.cached_portal import CachedPortal
 
 
-def exams_shown_with(
+def find_cached_exams(
     booking_ids: Collection[str], cached: CachedPortal
 ) -> Mapping[str, frozenset[str]]:
-    """Return the exams of each booking that the cache knows something of, at the cost of what was
-    built from these bookings; raise BackendUnavailable."""
+    """Return the exam ids of each booking that the cache knows something of; raise
+    BackendUnavailable. It costs as much as there are entries built from these bookings."""
     if len(booking_ids) == 0:
         return {}
-    by_tag = {booking_tag(id_): id_ for id_ in booking_ids}
+    by_tag = {booking_tag(booking_id): booking_id for booking_id in booking_ids}
     backend, catalogue = cached.cache.backend, cached.cache.catalogue
     keyed_by_exam: dict[str, str] = {}
-    links: dict[str, str] = {}
-    for text in backend.find_keys_by_tags(by_tag):
-        known = catalogue.parse_key(text)
-        if known is None:
+    keyed_by_booking: dict[str, str] = {}
+    for key_text in backend.find_keys_by_tags(by_tag):
+        family_and_key = catalogue.parse_key(key_text)
+        if family_and_key is None:
             continue
-        family, key = known
+        family, key = family_and_key
         if "exam_id" in key.arguments:
-            keyed_by_exam[text] = key.arguments["exam_id"]
+            keyed_by_exam[key_text] = key.arguments["exam_id"]
         elif family is cached.families.booking_exams:
-            links[text] = key.arguments["booking_id"]
-    held = backend.look_up([*keyed_by_exam, *links], touch=False).entries
-    found: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
-    for text, one in held.items():
-        if text in keyed_by_exam:
-            for tag in one.entry.tags & by_tag.keys():
-                found[by_tag[tag]] |= {keyed_by_exam[text]}
-        elif links[text] in booking_ids:
-            found[links[text]] |= _linked(one)
-    return found
+            keyed_by_booking[key_text] = key.arguments["booking_id"]
+    entries = backend.look_up([*keyed_by_exam, *keyed_by_booking], touch=False).entries
+    exam_ids: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
+    for key_text, held_entry in entries.items():
+        if key_text in keyed_by_exam:
+            for tag in held_entry.entry.tags & by_tag.keys():
+                exam_ids[by_tag[tag]] |= {keyed_by_exam[key_text]}
+        elif (booking_id := keyed_by_booking[key_text]) in booking_ids:
+            exam_ids[booking_id] |= _read_exam_ids(held_entry)
+    return exam_ids
 
 
-def _linked(held: HeldEntry) -> frozenset[str]:
+def _read_exam_ids(held_entry: HeldEntry) -> frozenset[str]:
     try:
-        return frozenset(held.value())
+        return frozenset(held_entry.value())
     except UnreadableEntry:
         # The reader who next wants it will load it again.
         return frozenset()

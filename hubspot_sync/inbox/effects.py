@@ -2,9 +2,9 @@
 
 Pure: nothing is asked here. Tags do the invalidation, so an event need not say what a record was
 part of: every entry built from a dead booking has its tag. The two exceptions are what an event
-brings into being without naming where: an exam that becomes bookable belongs in a list that does not
-have its tag yet, so every list goes; and a restored record is back in its old links, which have to
-be asked for.
+brings into being without naming where: an exam that becomes bookable belongs in a list that does
+not have its tag yet, so every list goes; and a restored record is back in its old links, which have
+to be asked for.
 """
 
 from __future__ import annotations
@@ -36,24 +36,25 @@ class Effect:
     """What one event means."""
 
     tags: frozenset[str] = NOTHING
-    exams: frozenset[str] = NOTHING
+    exam_ids: frozenset[str] = NOTHING
     """Exams to recount, named by the event itself."""
-    bookings: frozenset[str] = NOTHING
+    booking_ids: frozenset[str] = NOTHING
     """Bookings whose exams are to be recounted."""
-    linked: bool = True
+    links_known: bool = True
     """Whether HubSpot still knows the links of those bookings."""
     restored: tuple[RecordRef, ...] = ()
     """Records that are back in links which have to be asked for."""
     by_subscriber: bool = False
+    """Whether the app that these webhooks go to made the change itself."""
 
     @property
     def is_nothing(self) -> bool:
         return len(self.tags) == 0
 
     @property
-    def counts(self) -> bool:
+    def needs_applying(self) -> bool:
         """Whether something is left to do once the tags are dropped."""
-        return len(self.exams) + len(self.bookings) + len(self.restored) > 0
+        return len(self.exam_ids) + len(self.booking_ids) + len(self.restored) > 0
 
 
 def effect_of(event: Event, profile: PortalProfile) -> Effect:
@@ -62,94 +63,93 @@ def effect_of(event: Event, profile: PortalProfile) -> Effect:
         case EventKind.UNKNOWN:
             return Effect()
         case EventKind.ASSOCIATION_CHANGE:
-            return _of_association(event)
+            return _effect_of_link(event)
         case EventKind.PROPERTY_CHANGE:
-            return _of_property(event, profile)
+            return _effect_of_property(event, profile)
         case EventKind.CREATION | EventKind.DELETION | EventKind.RESTORE | EventKind.MERGE:
-            return _of_life(event, profile)
+            return _effect_of_record(event, profile)
         case _:
             assert_never(event.kind)
 
 
 # A link lives in the collection of its owner and in the entries of the other end.
-_COLLECTIONS: Mapping[tuple[ObjectKind, ObjectKind], Callable[[str], str]] = {
+_COLLECTION_TAGS: Mapping[tuple[ObjectKind, ObjectKind], Callable[[str], str]] = {
     (ObjectKind.CONTACT, ObjectKind.BOOKING): contact_bookings_tag,
     (ObjectKind.CONTACT, ObjectKind.ENROLLMENT): contact_enrollments_tag,
     (ObjectKind.EXAM, ObjectKind.BOOKING): exam_bookings_tag,
 }
 
 
-def _of_association(event: Event) -> Effect:
+def _effect_of_link(event: Event) -> Effect:
     tags: set[str] = set()
-    exams: set[str] = set()
-    bookings: set[str] = set()
+    exam_ids: set[str] = set()
+    booking_ids: set[str] = set()
     # A record linked to itself is one record.
-    one, other = event.records[0], event.records[-1]
-    for owner, member in ((one, other), (other, one)):
-        collection = _COLLECTIONS.get((owner.thing, member.thing))
-        if collection is None:
+    first, last = event.records[0], event.records[-1]
+    for owner, member in ((first, last), (last, first)):
+        collection_tag = _COLLECTION_TAGS.get((owner.kind, member.kind))
+        if collection_tag is None:
             continue
-        tags |= {collection(owner.id), *_own_tags(member)}
-        if owner.thing is ObjectKind.EXAM:
-            exams.add(owner.id)
-            bookings.add(member.id)
+        tags |= {collection_tag(owner.id), *_record_tags(member)}
+        if owner.kind is ObjectKind.EXAM:
+            exam_ids.add(owner.id)
+            booking_ids.add(member.id)
     return Effect(
         tags=frozenset(tags),
-        exams=frozenset(exams),
-        bookings=frozenset(bookings),
-        linked=False,
+        exam_ids=frozenset(exam_ids),
+        booking_ids=frozenset(booking_ids),
+        links_known=False,
         by_subscriber=event.by_subscriber,
     )
 
 
-def _of_property(event: Event, profile: PortalProfile) -> Effect:
+def _effect_of_property(event: Event, profile: PortalProfile) -> Effect:
     (record,) = event.records
-    tags, name = _own_tags(record), event.property_name
-    if record.thing is ObjectKind.BOOKING and name in _booking_states(profile):
-        bookings = frozenset({record.id})
-        return Effect(tags=tags, bookings=bookings, by_subscriber=event.by_subscriber)
-    if record.thing is ObjectKind.EXAM:
+    tags, name = _record_tags(record), event.property_name
+    if record.kind is ObjectKind.BOOKING and name in _seat_properties(profile):
+        booking_ids = frozenset({record.id})
+        return Effect(tags=tags, booking_ids=booking_ids, by_subscriber=event.by_subscriber)
+    if record.kind is ObjectKind.EXAM:
         exam = profile.exam_properties
         if name in {exam["is_active"], exam["mock_type"], exam["exam_date"]}:
-            tags |= _lists(profile)
+            tags |= _exam_list_tags(profile)
         # The count is written by the desk alone; whoever else does it by hand is corrected.
         by_hand = name == exam["total_bookings"] and event.change_source != "INTEGRATION"
         if by_hand or name == exam["is_active"]:
-            return Effect(tags=tags, exams=frozenset({record.id}))
+            return Effect(tags=tags, exam_ids=frozenset({record.id}))
     return Effect(tags=tags)
 
 
-def _of_life(event: Event, profile: PortalProfile) -> Effect:
+def _effect_of_record(event: Event, profile: PortalProfile) -> Effect:
     """Of a record that comes, goes, comes back or becomes part of another."""
-    tags = frozenset().union(*(_all_tags(record, profile) for record in event.records))
+    tags = frozenset().union(*(_subject_tags(record, profile) for record in event.records))
     restored = event.records if event.kind is EventKind.RESTORE else ()
-    named = {thing: _ids(event, thing) for thing in (ObjectKind.BOOKING, ObjectKind.EXAM)}
     bookable_again = event.kind in {EventKind.RESTORE, EventKind.MERGE}
     return Effect(
         tags=tags,
-        exams=named[ObjectKind.EXAM] if bookable_again else NOTHING,
-        bookings=named[ObjectKind.BOOKING],
+        exam_ids=_ids_of_kind(event, ObjectKind.EXAM) if bookable_again else NOTHING,
+        booking_ids=_ids_of_kind(event, ObjectKind.BOOKING),
         # Links to what was deleted disappear from HubSpot's answers.
-        linked=event.kind is not EventKind.DELETION,
-        restored=tuple(ref for ref in restored if ref.thing in _LINKED_THINGS),
+        links_known=event.kind is not EventKind.DELETION,
+        restored=tuple(record for record in restored if record.kind in _LINKED_KINDS),
         by_subscriber=event.by_subscriber,
     )
 
 
-_LINKED_THINGS = frozenset({ObjectKind.CONTACT, ObjectKind.BOOKING, ObjectKind.EXAM})
+_LINKED_KINDS = frozenset({ObjectKind.CONTACT, ObjectKind.BOOKING, ObjectKind.EXAM})
 
 
-def _ids(event: Event, thing: ObjectKind) -> frozenset[str]:
-    return frozenset(record.id for record in event.records if record.thing is thing)
+def _ids_of_kind(event: Event, kind: ObjectKind) -> frozenset[str]:
+    return frozenset(record.id for record in event.records if record.kind is kind)
 
 
-def _booking_states(profile: PortalProfile) -> set[str | None]:
-    """The properties that say whether a booking takes a seat."""
+def _seat_properties(profile: PortalProfile) -> set[str | None]:
+    """Return the properties that say whether a booking takes a seat."""
     names = profile.booking_properties
     return {names["is_active"], names.get("status")}
 
 
-_OWN: Mapping[ObjectKind, Callable[[str], str]] = {
+_RECORD_TAGS: Mapping[ObjectKind, Callable[[str], str]] = {
     ObjectKind.CONTACT: contact_tag,
     ObjectKind.BOOKING: booking_tag,
     ObjectKind.EXAM: exam_tag,
@@ -157,28 +157,28 @@ _OWN: Mapping[ObjectKind, Callable[[str], str]] = {
 }
 
 
-def _own_tags(record: RecordRef) -> frozenset[str]:
-    tag = _OWN.get(record.thing)
+def _record_tags(record: RecordRef) -> frozenset[str]:
+    tag = _RECORD_TAGS.get(record.kind)
     return NOTHING if tag is None else frozenset({tag(record.id)})
 
 
-def _all_tags(record: RecordRef, profile: PortalProfile) -> frozenset[str]:
-    if record.thing is ObjectKind.CONTACT:
+def _subject_tags(record: RecordRef, profile: PortalProfile) -> frozenset[str]:
+    if record.kind is ObjectKind.CONTACT:
         return tags_of_student(record.id)
-    if record.thing is ObjectKind.EXAM:
+    if record.kind is ObjectKind.EXAM:
         return tags_of_exam(record.id, profile)
-    return _own_tags(record)
+    return _record_tags(record)
 
 
-def _lists(profile: PortalProfile) -> frozenset[str]:
+def _exam_list_tags(profile: PortalProfile) -> frozenset[str]:
     return frozenset(exams_of_type_tag(mock_type.slug) for mock_type in profile.mock_types)
 
 
-def tags_of_links(record: RecordRef, linked: RecordRef) -> frozenset[str]:
+def tags_of_link(record: RecordRef, linked: RecordRef) -> frozenset[str]:
     """Return the tags of a link that is there again between a restored record and another."""
-    tags = _own_tags(record) | _own_tags(linked)
+    tags = _record_tags(record) | _record_tags(linked)
     for owner, member in ((record, linked), (linked, record)):
-        collection = _COLLECTIONS.get((owner.thing, member.thing))
-        if collection is not None:
-            tags |= {collection(owner.id)}
+        collection_tag = _COLLECTION_TAGS.get((owner.kind, member.kind))
+        if collection_tag is not None:
+            tags |= {collection_tag(owner.id)}
     return tags

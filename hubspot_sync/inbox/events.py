@@ -1,9 +1,9 @@
 """What HubSpot's webhooks say, as typed events, the raw kept.
 
-HubSpot tells of custom objects as `object.creation` and the like with a type id, of contacts also as
-`contact.creation`; we understand `booking.…` and `mockexam.…` too, as earlier receivers of ours did.
-An event that says nothing we know, or not enough of it, is UNKNOWN: it comes from HubSpot all the
-same, so it is kept and counted. Only what is no event at all is refused.
+HubSpot tells of custom objects as `object.creation` and the like with a type id, of contacts also
+as `contact.creation`; we understand `booking.…` and `mockexam.…` too, as earlier receivers of ours
+did. An event that says nothing we know, or not enough of it, is UNKNOWN: it comes from HubSpot all
+the same, so it is kept and counted. Only what is no event at all is refused.
 
 Sources: developers.hubspot.com, "Webhooks API"; tests/wire/webhooks has a captured event of each.
 """
@@ -55,7 +55,7 @@ class ObjectKind(StrEnum):
 class RecordRef:
     """A record, by kind and id."""
 
-    thing: ObjectKind
+    kind: ObjectKind
     id: str
 
 
@@ -63,8 +63,8 @@ class RecordRef:
 class Event:
     """One event.
 
-    `records` are those it is about: one, all of a merge, both ends of an association; none where the
-    event is unknown. `incomplete` says that the kind is known and the event lacks what the kind
+    `records` are those it is about: one, all of a merge, both ends of an association; none where
+    the event is unknown. `incomplete` says that the kind is known and the event lacks what the kind
     needs. `digest` is the same for two deliveries of one event and for no others.
     """
 
@@ -83,15 +83,19 @@ class Event:
 
 
 # The words before the dot, besides `object`, which needs a type id.
-_WORDS = {"contact": ObjectKind.CONTACT, "booking": ObjectKind.BOOKING, "mockexam": ObjectKind.EXAM}
+_OBJECT_KINDS = {
+    "contact": ObjectKind.CONTACT,
+    "booking": ObjectKind.BOOKING,
+    "mockexam": ObjectKind.EXAM,
+}
 # To be forgotten by law is to be deleted, as far as we are concerned.
-_KINDS = {kind.value: kind for kind in EventKind if kind is not EventKind.UNKNOWN}
-_KINDS["privacyDeletion"] = EventKind.DELETION
+_EVENT_KINDS = {kind.value: kind for kind in EventKind if kind is not EventKind.UNKNOWN}
+_EVENT_KINDS["privacyDeletion"] = EventKind.DELETION
 
 _ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Two deliveries are one event only when all of these agree: HubSpot promises no unique event id.
-_SAMENESS = (
+_IDENTITY_FIELDS = (
     *("portalId", "eventId", "subscriptionId", "subscriptionType", "objectTypeId", "objectId"),
     *("propertyName", "occurredAt"),
     *("fromObjectTypeId", "fromObjectId", "toObjectTypeId", "toObjectId", "associationRemoved"),
@@ -113,11 +117,11 @@ def read_event(raw: Any, types: ObjectTypes) -> Event:
     subscription = raw.get("subscriptionType") if isinstance(raw, dict) else None
     if not isinstance(subscription, str) or subscription == "":
         raise MalformedEvents("Every event is an object with a subscriptionType.")
-    word, _, said = subscription.partition(".")
-    kind = _KINDS.get(said, EventKind.UNKNOWN)
-    thing = _thing(word, raw, types)
-    records = () if thing is None else _records(kind, thing, raw, types)
-    incomplete = thing is not None and kind is not EventKind.UNKNOWN and len(records) == 0
+    word, _, change = subscription.partition(".")
+    kind = _EVENT_KINDS.get(change, EventKind.UNKNOWN)
+    object_kind = _object_kind(word, raw, types)
+    records = () if object_kind is None else _records(kind, object_kind, raw, types)
+    incomplete = object_kind is not None and kind is not EventKind.UNKNOWN and len(records) == 0
     return Event(
         digest=digest_of(raw),
         event_id=_text(raw, "eventId"),
@@ -126,27 +130,28 @@ def read_event(raw: Any, types: ObjectTypes) -> Event:
         records=records,
         property_name=_text(raw, "propertyName"),
         change_source=_text(raw, "changeSource"),
-        by_subscriber=_by_subscriber(raw),
-        occurred_at=_moment(raw.get("occurredAt")),
+        by_subscriber=_is_by_subscriber(raw),
+        occurred_at=_parse_milliseconds(raw.get("occurredAt")),
         raw=raw,
         incomplete=incomplete,
     )
 
 
 def digest_of(raw: Raw) -> str:
-    said = [raw.get(name) for name in _SAMENESS]
-    return sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    """Return what two deliveries of one event have in common, as hexadecimal SHA-256."""
+    identity = [raw.get(name) for name in _IDENTITY_FIELDS]
+    return sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _thing(word: str, raw: Raw, types: ObjectTypes) -> ObjectKind | None:
+def _object_kind(word: str, raw: Raw, types: ObjectTypes) -> ObjectKind | None:
     """Return what the event is about, or None for a word that HubSpot may have and we do not."""
     if word != "object":
-        return _WORDS.get(word)
+        return _OBJECT_KINDS.get(word)
     type_id = raw.get("objectTypeId", raw.get("fromObjectTypeId"))
-    return _thing_of_type(type_id, types)
+    return _kind_of_type(type_id, types)
 
 
-def _thing_of_type(type_id: Any, types: ObjectTypes) -> ObjectKind:
+def _kind_of_type(type_id: Any, types: ObjectTypes) -> ObjectKind:
     if not isinstance(type_id, str):
         return ObjectKind.OTHER
     named = {
@@ -159,7 +164,7 @@ def _thing_of_type(type_id: Any, types: ObjectTypes) -> ObjectKind:
 
 
 def _records(
-    kind: EventKind, thing: ObjectKind, raw: Raw, types: ObjectTypes
+    kind: EventKind, object_kind: ObjectKind, raw: Raw, types: ObjectTypes
 ) -> tuple[RecordRef, ...]:
     """Return the records, or none where one that the kind needs is not named."""
     if kind is EventKind.UNKNOWN or (
@@ -168,28 +173,28 @@ def _records(
         return ()
     if kind is EventKind.ASSOCIATION_CHANGE:
         ends = [
-            (_thing_of_type(raw.get(f"{end}ObjectTypeId"), types), raw.get(f"{end}ObjectId"))
+            (_kind_of_type(raw.get(f"{end}ObjectTypeId"), types), raw.get(f"{end}ObjectId"))
             for end in ("from", "to")
         ]
-        return _refs(ends)
+        return _parse_refs(ends)
     ids = [raw.get("objectId")]
     if kind is EventKind.MERGE:
         merged = raw.get("mergedObjectIds")
         others = merged if isinstance(merged, list) else []
         named = [raw.get(name) for name in ("objectId", "primaryObjectId", "newObjectId")]
         ids = [id_ for id_ in [*named, *others] if id_ is not None]
-    return _refs([(thing, id_) for id_ in ids])
+    return _parse_refs([(object_kind, id_) for id_ in ids])
 
 
-def _refs(named: list[tuple[ObjectKind, Any]]) -> tuple[RecordRef, ...]:
+def _parse_refs(named: list[tuple[ObjectKind, Any]]) -> tuple[RecordRef, ...]:
     """HubSpot writes ids as numbers, now and then as text; no record is called 0."""
-    texts = [(thing, "" if isinstance(id_, bool) else str(id_)) for thing, id_ in named]
+    texts = [(kind, "" if isinstance(id_, bool) else str(id_)) for kind, id_ in named]
     if any(_ID.fullmatch(text) is None or int(text) == 0 for _, text in texts):
         return ()
-    return tuple(dict.fromkeys(RecordRef(thing, str(int(text))) for thing, text in texts))
+    return tuple(dict.fromkeys(RecordRef(kind, str(int(text))) for kind, text in texts))
 
 
-def _by_subscriber(raw: Raw) -> bool:
+def _is_by_subscriber(raw: Raw) -> bool:
     app_id = raw.get("appId")
     if raw.get("changeSource") != "INTEGRATION" or app_id is None:
         return False
@@ -201,7 +206,7 @@ def _text(raw: Raw, name: str) -> str:
     return "" if value is None or isinstance(value, dict | list) else str(value)
 
 
-def _moment(milliseconds: Any) -> datetime | None:
+def _parse_milliseconds(milliseconds: Any) -> datetime | None:
     if isinstance(milliseconds, bool) or not isinstance(milliseconds, int):
         return None
     try:

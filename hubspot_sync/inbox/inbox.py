@@ -1,9 +1,10 @@
-"""The inbox: every event stored once, claimed by whoever counts the row, never lost.
+"""The inbox: every event stored once, applied by whoever claimed its row, never lost.
 
 Storing is one transaction; what is already there is recognised by its digest. A claim is an update
-that looks at the number of rows it changed, and no lock: of two workers one gets a row. It moves the
-row's time on, so the rows of a worker that was killed come back by themselves. Doing an event's work
-twice is harmless, so what could be done twice or not at all is done twice.
+that looks at the number of rows it changed, and no lock: of two workers one gets a row. It moves
+the time on at which the row is due, so the rows of a worker that was killed come back by
+themselves. Doing an event's work twice is harmless, so what could be done twice or not at all is
+done twice.
 """
 
 from __future__ import annotations
@@ -16,20 +17,22 @@ from typing import TypeVar
 
 import orjson
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from typing_extensions import override
 
+from hubspot_sync.background.backoff import backoff
+from hubspot_sync.background.retention import delete_expired
 from hubspot_sync.inbox.events import Event
 from hubspot_sync.inbox.models import WebhookEvent
 
 State = WebhookEvent.State
 
-CLAIM = timedelta(minutes=1)
-FIRST_WAIT = timedelta(seconds=2)
-LONGEST_WAIT = timedelta(minutes=10)
+CLAIMED_FOR = timedelta(minutes=1)
+FIRST_RETRY_S = 2.0
+MAX_RETRY_S = 600.0
 # With the waits above, an event is given up after two hours of failures.
-MOST_ATTEMPTS = 20
+MAX_ATTEMPTS = 20
 # SQLite takes a limited number of values in one query.
 CHUNK = 500
 
@@ -37,7 +40,7 @@ V = TypeVar("V")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Incoming:
+class NewEvent:
     """An event as it is to be stored; `state` is what is left to do once its tags are dropped."""
 
     event: Event
@@ -47,10 +50,10 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """Rows that are this worker's for a while, and the claim that proves it."""
+class Claim:
+    """Rows that are this worker's for a while, and the id in them that proves it."""
 
-    claim: uuid.UUID
+    id: uuid.UUID
     rows: tuple[WebhookEvent, ...]
 
     @override
@@ -64,13 +67,13 @@ class Inbox:
     def __init__(self, now: Callable[[], datetime] = timezone.now) -> None:
         self._now = now
 
-    def store(self, incoming: Sequence[Incoming]) -> list[Incoming]:
+    def store(self, new_events: Sequence[NewEvent]) -> list[NewEvent]:
         """Store what is not there yet, in one transaction, and return it."""
         receipt = uuid.uuid4()
-        first: dict[str, Incoming] = {}
-        for one in incoming:
-            first.setdefault(one.event.digest, one)
-        rows = [self._row(one, receipt) for one in first.values()]
+        first: dict[str, NewEvent] = {}
+        for new_event in new_events:
+            first.setdefault(new_event.event.digest, new_event)
+        rows = [self._build_row(new_event, receipt) for new_event in first.values()]
         stored: set[str] = set()
         with transaction.atomic():
             WebhookEvent.objects.bulk_create(rows, ignore_conflicts=True, batch_size=CHUNK)
@@ -78,33 +81,32 @@ class Inbox:
             for chunk in _chunks(list(first)):
                 ours = WebhookEvent.objects.filter(digest__in=chunk, receipt=receipt)
                 stored.update(ours.values_list("digest", flat=True))
-        return [one for digest, one in first.items() if digest in stored]
+        return [new_event for digest, new_event in first.items() if digest in stored]
 
-    def claim(self, most: int, *, only_heard: bool = False) -> Claimed:
-        """Claim rows that wait and are due, the oldest first; `only_heard` leaves out those that the
-        cache still has to hear of."""
-        now, claim = self._now(), uuid.uuid4()
+    def claim(self, max_rows: int, *, only_invalidated: bool = False) -> Claim:
+        """Claim rows that wait and are due, the oldest first; `only_invalidated` leaves out those
+        that the cache still has to hear of."""
+        now, claim_id = self._now(), uuid.uuid4()
         due = Q(state=State.RECEIVED, due_at__lte=now)
-        if only_heard:
+        if only_invalidated:
             due &= Q(invalidated=True)
-        ids = list(
-            WebhookEvent.objects.filter(due).order_by("id").values_list("id", flat=True)[:most]
-        )
+        due_rows = WebhookEvent.objects.filter(due).order_by("id")
+        ids = list(due_rows.values_list("id", flat=True)[:max_rows])
         rows: list[WebhookEvent] = []
         for chunk in _chunks(ids):
             named = WebhookEvent.objects.filter(id__in=chunk)
             # Looked at again in the same step: somebody else may have been first.
             taken = named.filter(due).update(
-                claim=claim, due_at=now + CLAIM, attempts=F("attempts") + 1
+                claim=claim_id, due_at=now + CLAIMED_FOR, attempts=F("attempts") + 1
             )
             if taken > 0:
-                rows.extend(named.filter(claim=claim).order_by("id"))
-        return Claimed(claim, tuple(rows))
+                rows.extend(named.filter(claim=claim_id).order_by("id"))
+        return Claim(claim_id, tuple(rows))
 
-    def applied(self, claimed: Claimed, rows: Iterable[WebhookEvent]) -> int:
+    def mark_applied(self, claim: Claim, rows: Iterable[WebhookEvent]) -> int:
         """Mark rows as done; return how many were still this claim's."""
-        return self._finish(
-            claimed,
+        return self._update_claimed(
+            claim,
             rows,
             state=State.APPLIED,
             applied_at=self._now(),
@@ -112,30 +114,31 @@ class Inbox:
             error="",
         )
 
-    def heard(self, claimed: Claimed, rows: Iterable[WebhookEvent]) -> int:
-        """Mark that the cache has heard of these."""
-        return self._finish(claimed, rows, invalidated=True)
+    def mark_invalidated(self, claim: Claim, rows: Iterable[WebhookEvent]) -> int:
+        """Mark that the cache has heard of these; return how many were still this claim's."""
+        return self._update_claimed(claim, rows, invalidated=True)
 
-    def put_back(self, claimed: Claimed, rows: Iterable[WebhookEvent], error: str) -> int:
-        """Have rows taken up again later, each failure later than the one before; return how many
-        were given up instead."""
-        given_up = [row for row in rows if row.attempts >= MOST_ATTEMPTS]
-        self.fail(claimed, given_up, error)
+    def requeue(self, claim: Claim, rows: Iterable[WebhookEvent], error: str) -> int:
+        """Have rows taken up again, after each failure later than after the one before; return how
+        many have failed too often and were marked as failed instead."""
+        given_up = [row for row in rows if row.attempts >= MAX_ATTEMPTS]
+        self.mark_failed(claim, given_up, error)
         by_attempts: dict[int, list[WebhookEvent]] = {}
         for row in rows:
-            if row.attempts < MOST_ATTEMPTS:
+            if row.attempts < MAX_ATTEMPTS:
                 by_attempts.setdefault(row.attempts, []).append(row)
         for attempts, group in by_attempts.items():
-            due_at = self._now() + wait_after(attempts)
-            self._finish(claimed, group, due_at=due_at, claim=None, error=error[:500])
+            due_at = self._now() + backoff(attempts, first_s=FIRST_RETRY_S, max_s=MAX_RETRY_S)
+            self._update_claimed(claim, group, due_at=due_at, claim=None, error=error[:500])
         return len(given_up)
 
-    def fail(self, claimed: Claimed, rows: Iterable[WebhookEvent], error: str) -> int:
-        """Move rows aside: nothing but *apply again* takes them up."""
-        return self._finish(claimed, rows, state=State.FAILED, claim=None, error=error[:500])
+    def mark_failed(self, claim: Claim, rows: Iterable[WebhookEvent], error: str) -> int:
+        """Move rows aside: nothing but `reopen` has them taken up again; return how many were still
+        this claim's."""
+        return self._update_claimed(claim, rows, state=State.FAILED, claim=None, error=error[:500])
 
-    def apply_again(self, ids: Collection[int]) -> int:
-        """Have rows done anew, whatever became of them; return how many."""
+    def reopen(self, ids: Collection[int]) -> int:
+        """Have rows applied anew, whatever became of them; return how many."""
         return sum(
             WebhookEvent.objects.filter(id__in=chunk).update(
                 state=State.RECEIVED,
@@ -149,57 +152,56 @@ class Inbox:
             for chunk in _chunks(list(ids))
         )
 
-    def prune(self, older_than: timedelta) -> int:
-        """Remove what was applied or ignored that long ago; return how many. What waits or failed
-        stays until somebody has looked at it."""
-        before = self._now() - older_than
-        done = Q(state=State.APPLIED, applied_at__lt=before)
-        done |= Q(state=State.IGNORED, received_at__lt=before)
-        removed, _ = WebhookEvent.objects.filter(done).delete()
-        return removed
+    def prune(self, keep: timedelta) -> int:
+        """Delete what was applied or ignored longer than `keep` ago; return how many rows."""
+        return delete_expired(ended_before, keep=keep, now=self._now())
 
-    def waiting(self) -> int:
+    def count_waiting(self) -> int:
         """Return how many rows are still to be applied."""
         return WebhookEvent.objects.filter(state=State.RECEIVED).count()
 
-    def _row(self, incoming: Incoming, receipt: uuid.UUID) -> WebhookEvent:
-        event, now = incoming.event, self._now()
+    def _build_row(self, new_event: NewEvent, receipt: uuid.UUID) -> WebhookEvent:
+        event, now = new_event.event, self._now()
         return WebhookEvent(
             digest=event.digest,
-            event_id=_fit(event.event_id, 40),
-            subscription=_fit(event.subscription, 100),
+            event_id=_fit_column(event.event_id, 40),
+            subscription=_fit_column(event.subscription, 100),
             kind=event.kind,
-            records=_fit(", ".join(f"{ref.thing} {ref.id}" for ref in event.records), 200),
-            property_name=_fit(event.property_name, 200),
-            change_source=_fit(event.change_source, 60),
+            records=_fit_column(", ".join(f"{ref.kind} {ref.id}" for ref in event.records), 200),
+            property_name=_fit_column(event.property_name, 200),
+            change_source=_fit_column(event.change_source, 60),
             raw=orjson.dumps(event.raw).decode(),
             receipt=receipt,
-            state=incoming.state,
-            invalidated=incoming.invalidated,
-            exam_ids=sorted(incoming.exam_ids),
+            state=new_event.state,
+            invalidated=new_event.invalidated,
+            exam_ids=sorted(new_event.exam_ids),
             occurred_at=event.occurred_at,
             received_at=now,
-            applied_at=now if incoming.state == State.APPLIED else None,
+            applied_at=now if new_event.state == State.APPLIED else None,
             due_at=now,
         )
 
-    def _finish(self, claimed: Claimed, rows: Iterable[WebhookEvent], **values: object) -> int:
+    def _update_claimed(
+        self, claim: Claim, rows: Iterable[WebhookEvent], /, **values: object
+    ) -> int:
         ids = [row.id for row in rows]
         return sum(
-            WebhookEvent.objects.filter(id__in=chunk, claim=claimed.claim).update(**values)
+            WebhookEvent.objects.filter(id__in=chunk, claim=claim.id).update(**values)
             for chunk in _chunks(ids)
         )
 
 
-def wait_after(attempts: int) -> timedelta:
-    """Return how long a row waits after so many attempts: twice as long each time."""
-    doublings = min(max(attempts - 1, 0), 10)
-    return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
+def ended_before(moment: datetime) -> QuerySet[WebhookEvent]:
+    """Return what was applied or ignored before. What waits or failed stays until somebody has
+    looked at it."""
+    done = Q(state=State.APPLIED, applied_at__lt=moment)
+    return WebhookEvent.objects.filter(done | Q(state=State.IGNORED, received_at__lt=moment))
 
 
-def _fit(text: str, longest: int) -> str:
-    """PostgreSQL takes no NUL in a text; the raw event keeps it escaped."""
-    return text.replace("\0", "�")[:longest]
+def _fit_column(text: str, max_length: int) -> str:
+    """Cut a text to its column's length. PostgreSQL takes no NUL in a text; the raw event keeps it
+    escaped."""
+    return text.replace("\0", "�")[:max_length]
 
 
 def _chunks(values: Sequence[V]) -> Iterable[Sequence[V]]:

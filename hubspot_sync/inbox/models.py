@@ -12,10 +12,10 @@ from typing_extensions import override
 class WebhookEvent(models.Model):
     """An event, and what became of it.
 
-    Its tags were dropped from the cache before it was stored; `invalidated` is false where the cache
-    could not hear of it then, or is to hear of it again. `exam_ids` are the exams to recount that
-    were known at that time. `due_at` is when the row may be taken up (again): whoever claims it
-    moves it on, so that the claims of a worker that was killed come back by themselves.
+    Its tags were dropped from the cache before it was stored; `invalidated` is false where the
+    cache could not hear of it then, or is to hear of it again. `exam_ids` are the exams to recount
+    that were known at that time. `due_at` is when the row may be taken up (again): whoever claims
+    it moves it on, so that the claims of a worker that was killed come back by themselves.
     """
 
     class State(models.TextChoices):

@@ -13,14 +13,14 @@ class EventOutcome(StrEnum):
     DUPLICATE = "duplicate"
     IGNORED = "ignored"
     APPLIED = "applied"
-    PUT_BACK = "put back"
+    REQUEUED = "put back"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EventsHandled:
-    """So many events came to this outcome; `delays` are from when they happened until they were
-    applied, of those that say when."""
+    """`number` events came to this outcome; `delays` are from when they happened until they were
+    applied, of those that say when they happened."""
 
     outcome: EventOutcome
     number: int
@@ -38,12 +38,14 @@ class EventObservers:
     of_events: list[EventObserver] = field(default_factory=list)
     of_inbox: list[InboxObserver] = field(default_factory=list)
 
-    def tell(self, outcome: EventOutcome, number: int, delays: tuple[timedelta, ...] = ()) -> None:
+    def notify(
+        self, outcome: EventOutcome, number: int, delays: tuple[timedelta, ...] = ()
+    ) -> None:
         if number == 0:
             return
         for observer in self.of_events:
             observer(EventsHandled(outcome=outcome, number=number, delays=delays))
 
-    def tell_waiting(self, number: int) -> None:
+    def notify_waiting(self, number: int) -> None:
         for observer in self.of_inbox:
             observer(number)

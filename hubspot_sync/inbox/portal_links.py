@@ -1,20 +1,21 @@
-"""What HubSpot says events are linked to, asked in one call for each kind of link, not per event."""
+"""What HubSpot says events are linked to, asked in one call per kind of link, not per event."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.inbox.effects import tags_of_links
+from hubspot_sync.inbox.effects import tags_of_link
 from hubspot_sync.inbox.events import ObjectKind, RecordRef
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
 
 # What is asked in the background has time, but must be answered before its rows are claimed anew.
-ASK_S = 30.0
+FETCH_WITHIN_S: Final = 30.0
 
 Ids = tuple[str, ...]
 Read = Callable[[Collection[str], CallContext], Many[Ids]]
@@ -30,32 +31,39 @@ class PortalLinks:
     unknown: dict[RecordRef, HubSpotError] = field(default_factory=dict)
 
 
-def ask_links(
+def fetch_links(
     hubspot: PortalReads, booking_ids: Collection[str], restored: Collection[RecordRef]
 ) -> PortalLinks:
     """Return the exams of these bookings and the links of restored records; never raises for what
     HubSpot could not answer."""
-    context = CallContext(deadline=Deadline.after(ASK_S), priority=Priority.BACKGROUND)
-    linked = PortalLinks()
+    context = CallContext(deadline=Deadline.after(FETCH_WITHIN_S), priority=Priority.BACKGROUND)
+    links = PortalLinks()
     if len(booking_ids) > 0:
-        found = hubspot.booking_exams(booking_ids, context)
-        linked.exams = found.found
-        linked.unknown |= {
-            RecordRef(ObjectKind.BOOKING, id_): why for id_, why in found.unknown.items()
-        }
-    for thing, other, read in _directions(hubspot):
-        ids = {record.id for record in restored if record.thing is thing}
-        if len(ids) == 0:
+        exams = hubspot.booking_exams(booking_ids, context)
+        links.exams = exams.found
+        links.unknown |= _by_record(ObjectKind.BOOKING, exams.unknown)
+    for kind, linked_kind, read in _readers_of_links(hubspot):
+        record_ids = {record.id for record in restored if record.kind is kind}
+        if len(record_ids) == 0:
             continue
-        many = read(ids, context)
-        linked.unknown |= {RecordRef(thing, id_): why for id_, why in many.unknown.items()}
-        for id_, others in many.found.items():
-            for one in others:
-                linked.tags |= tags_of_links(RecordRef(thing, id_), RecordRef(other, one))
-    return linked
+        linked = read(record_ids, context)
+        links.unknown |= _by_record(kind, linked.unknown)
+        for record_id, linked_ids in linked.found.items():
+            for linked_id in linked_ids:
+                links.tags |= tags_of_link(
+                    RecordRef(kind, record_id), RecordRef(linked_kind, linked_id)
+                )
+    return links
 
 
-def _directions(hubspot: PortalReads) -> tuple[tuple[ObjectKind, ObjectKind, Read], ...]:
+def _by_record(
+    kind: ObjectKind, errors: Mapping[str, HubSpotError]
+) -> dict[RecordRef, HubSpotError]:
+    return {RecordRef(kind, record_id): error for record_id, error in errors.items()}
+
+
+def _readers_of_links(hubspot: PortalReads) -> tuple[tuple[ObjectKind, ObjectKind, Read], ...]:
+    """Return how the links from records of a kind to records of another are read."""
     return (
         (ObjectKind.BOOKING, ObjectKind.CONTACT, hubspot.booking_contacts),
         (ObjectKind.BOOKING, ObjectKind.EXAM, hubspot.booking_exams),

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from hubspot_sync.preflight.findings import Finding, FindingKind
 from hubspot_sync.preflight.inspection import Inspection, inspect
-from hubspot_sync.preflight.missing import create_missing
-from hubspot_sync.preflight.probe import Laboratory, probe
+from hubspot_sync.preflight.missing_properties import create_missing
+from hubspot_sync.preflight.probe import ProbeEnvironment, probe
 
 __all__ = [
     "Finding",
     "FindingKind",
     "Inspection",
-    "Laboratory",
+    "ProbeEnvironment",
     "create_missing",
     "inspect",
     "probe",

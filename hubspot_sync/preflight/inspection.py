@@ -20,7 +20,7 @@ from hubspot_sync.portal.required_schema import (
     wanted_properties,
 )
 from hubspot_sync.preflight.findings import Finding, FindingKind, property_finding
-from hubspot_sync.preflight.missing import MissingProperty
+from hubspot_sync.preflight.missing_properties import MissingProperty
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.transport import Request, Transport
@@ -32,8 +32,8 @@ END_OF_SUPPORT: Mapping[ApiVersion, date] = {
     "2026-03": date(2027, 9, 30),
     "legacy": date(2027, 3, 30),
 }
-WARN_DAYS_AHEAD = 180
-MOST_UNIQUE_PROPERTIES = 10
+MIN_DAYS_OF_SUPPORT = 180
+MAX_UNIQUE_PROPERTIES = 10
 SCOPES_TO_WORK = (
     "crm.objects.contacts.read",
     "crm.objects.contacts.write",
@@ -69,19 +69,19 @@ def inspect(
     token it does not know. A refusal of one question is a finding.
     """
     findings = [version_finding(config.api_version, today)]
-    findings += _scopes(config, transport, context)
-    findings += _object_types(profile, transport, context)
+    findings += _check_scopes(config, transport, context)
+    findings += _check_object_types(profile, transport, context)
     creatable: list[MissingProperty] = []
     by_type: dict[str, list[RequiredProperty]] = {}
     for wanted in wanted_properties(profile):
         by_type.setdefault(wanted.object_type, []).append(wanted)
     for object_type, properties in by_type.items():
-        found, missing = _properties(object_type, properties, transport, context)
+        found, missing = _check_properties(object_type, properties, transport, context)
         findings += found
         creatable += missing
     link_types: dict[str, AssociationType] = {}
     for link in wanted_links(profile):
-        finding, link_type = _link(link, transport, context)
+        finding, link_type = _check_association(link, transport, context)
         findings.append(finding)
         if link_type is not None:
             link_types[link.name] = link_type
@@ -95,7 +95,7 @@ def version_finding(version: ApiVersion, today: date) -> Finding:
     if days <= 0:
         verdict = FindingKind.WRONG
     else:
-        verdict = FindingKind.WARNING if days < WARN_DAYS_AHEAD else FindingKind.OK
+        verdict = FindingKind.WARNING if days < MIN_DAYS_OF_SUPPORT else FindingKind.OK
     newest = next(iter(END_OF_SUPPORT))
     return Finding(
         area="API version",
@@ -109,8 +109,10 @@ def version_finding(version: ApiVersion, today: date) -> Finding:
 # What the token may do ---------------------------------------------------------------------------
 
 
-def _scopes(config: HubSpotConfig, transport: Transport, context: CallContext) -> list[Finding]:
-    """HubSpot tells a private app's scopes; of a service key it may not know, so "unknown" there."""
+def _check_scopes(
+    config: HubSpotConfig, transport: Transport, context: CallContext
+) -> list[Finding]:
+    """HubSpot tells a private app's scopes; a service key's it may not know: "unknown" there."""
     request = Request(operation=Operation.TOKEN_INFO, body={"tokenKey": config.token})
     try:
         granted = transport.call(request, context).body.get("scopes")
@@ -128,15 +130,20 @@ def _scopes(config: HubSpotConfig, transport: Transport, context: CallContext) -
             )
         ]
     return [
-        *(_scope(scope, granted, "granted", FindingKind.MISSING) for scope in SCOPES_TO_WORK),
         *(
-            _scope(scope, granted, "for --apply only", FindingKind.WARNING)
+            _scope_finding(scope, granted, "granted", FindingKind.MISSING)
+            for scope in SCOPES_TO_WORK
+        ),
+        *(
+            _scope_finding(scope, granted, "for --apply only", FindingKind.WARNING)
             for scope in SCOPES_TO_APPLY
         ),
     ]
 
 
-def _scope(scope: str, granted: Sequence[object], wanted: str, otherwise: FindingKind) -> Finding:
+def _scope_finding(
+    scope: str, granted: Sequence[object], wanted: str, otherwise: FindingKind
+) -> Finding:
     return Finding(
         area="token",
         subject=scope,
@@ -155,7 +162,7 @@ def _raise_if_unknown_token(error: HubSpotError) -> None:
 # What there is -----------------------------------------------------------------------------------
 
 
-def _object_types(
+def _check_object_types(
     profile: PortalProfile, transport: Transport, context: CallContext
 ) -> list[Finding]:
     wanted = wanted_object_types(profile)
@@ -163,24 +170,27 @@ def _object_types(
         answer = transport.call(Request(operation=Operation.SCHEMAS_LIST), context)
     except (Refused, NotFound) as error:
         _raise_if_unknown_token(error)
-        refusal = _refusal(error)
-        return [_type_finding(f"{n} {i}", refusal, FindingKind.UNKNOWN) for n, i in wanted.items()]
+        refusal = _describe_refusal(error)
+        return [
+            _object_type_finding(f"{name} {type_id}", refusal, FindingKind.UNKNOWN)
+            for name, type_id in wanted.items()
+        ]
     names = {str(schema.get("objectTypeId")): schema.get("name") for schema in answer.results}
     return [
-        _type_finding(f"{name} {type_id}", f"{names[type_id]}", FindingKind.OK)
+        _object_type_finding(f"{name} {type_id}", f"{names[type_id]}", FindingKind.OK)
         if type_id in names
-        else _type_finding(f"{name} {type_id}", "no such type", FindingKind.MISSING)
+        else _object_type_finding(f"{name} {type_id}", "no such type", FindingKind.MISSING)
         for name, type_id in wanted.items()
     ]
 
 
-def _type_finding(subject: str, found: str, verdict: FindingKind) -> Finding:
+def _object_type_finding(subject: str, found: str, verdict: FindingKind) -> Finding:
     return Finding(
         area="object type", subject=subject, found=found, wanted="a custom object", verdict=verdict
     )
 
 
-def _properties(
+def _check_properties(
     object_type: str,
     wanted: Sequence[RequiredProperty],
     transport: Transport,
@@ -191,16 +201,18 @@ def _properties(
         answer = transport.call(request, context)
     except (Refused, NotFound) as error:
         _raise_if_unknown_token(error)
-        refusal = _refusal(error)
-        return [property_finding(one, refusal, FindingKind.MISSING) for one in wanted], []
+        refusal = _describe_refusal(error)
+        return [property_finding(item, refusal, FindingKind.MISSING) for item in wanted], []
     live = {str(definition.get("name")): definition for definition in answer.results}
-    group = _group(live.values())
-    findings = [_compared(one, live.get(one.name)) for one in wanted]
-    missing = [MissingProperty(wanted=one, group=group) for one in wanted if one.name not in live]
-    return [*findings, *_unique_room(wanted, live)], missing
+    group = _largest_group(live.values())
+    findings = [_compare(item, live.get(item.name)) for item in wanted]
+    missing = [
+        MissingProperty(wanted=item, group=group) for item in wanted if item.name not in live
+    ]
+    return [*findings, *_check_unique_properties(wanted, live)], missing
 
 
-def _compared(wanted: RequiredProperty, live: Mapping[str, Any] | None) -> Finding:
+def _compare(wanted: RequiredProperty, live: Mapping[str, Any] | None) -> Finding:
     if live is None:
         return property_finding(wanted, "no such property", FindingKind.MISSING)
     kind = str(live.get("type"))
@@ -210,74 +222,79 @@ def _compared(wanted: RequiredProperty, live: Mapping[str, Any] | None) -> Findi
     if wanted.unique and live.get("hasUniqueValue") is not True:
         # HubSpot cannot make an existing property unique; a new one under another name can be.
         return property_finding(wanted, f"{found}, not unique", FindingKind.WRONG)
-    lacking = _lacking_options(wanted, live) if kind == "enumeration" else []
-    if lacking:
-        return property_finding(wanted, f"{found} without {', '.join(lacking)}", FindingKind.WRONG)
+    missing = _missing_options(wanted, live) if kind == "enumeration" else []
+    if missing:
+        return property_finding(wanted, f"{found} without {', '.join(missing)}", FindingKind.WRONG)
     return property_finding(wanted, found, FindingKind.OK)
 
 
-def _lacking_options(wanted: RequiredProperty, live: Mapping[str, Any]) -> list[str]:
+def _missing_options(wanted: RequiredProperty, live: Mapping[str, Any]) -> list[str]:
     options = {str(option.get("value")) for option in live.get("options") or ()}
     return [value for value in wanted.values if value not in options]
 
 
-def _unique_room(
+def _check_unique_properties(
     wanted: Sequence[RequiredProperty], live: Mapping[str, Mapping[str, Any]]
 ) -> list[Finding]:
     """HubSpot takes ten unique properties an object type, its own not counted."""
-    to_make = [one for one in wanted if one.unique and one.name not in live]
-    if not any(one.unique for one in wanted):
+    to_make = [item for item in wanted if item.unique and item.name not in live]
+    if not any(item.unique for item in wanted):
         return []
     taken = sum(
         1
         for definition in live.values()
         if definition.get("hasUniqueValue") is True and definition.get("hubspotDefined") is not True
     )
-    fits = taken + len(to_make) <= MOST_UNIQUE_PROPERTIES
+    fits = taken + len(to_make) <= MAX_UNIQUE_PROPERTIES
     return [
         Finding(
             area="unique properties",
             subject=wanted[0].object_name,
             found=f"{taken} in use, {len(to_make)} to make",
-            wanted=f"at most {MOST_UNIQUE_PROPERTIES}",
+            wanted=f"at most {MAX_UNIQUE_PROPERTIES}",
             verdict=FindingKind.OK if fits else FindingKind.WRONG,
         )
     ]
 
 
-def _group(definitions: Iterable[Mapping[str, Any]]) -> str:
-    """The group most properties of an object are in: a new property must name an existing one."""
-    groups = [str(one["groupName"]) for one in definitions if one.get("groupName")]
+def _largest_group(definitions: Iterable[Mapping[str, Any]]) -> str:
+    """Return the group most properties of an object are in: a new one must name one that exists."""
+    groups = [
+        str(definition["groupName"]) for definition in definitions if definition.get("groupName")
+    ]
     return max(sorted(set(groups)), key=groups.count, default="contactinformation")
 
 
 # How records are linked --------------------------------------------------------------------------
 
 
-def _link(
+def _check_association(
     link: RequiredAssociation, transport: Transport, context: CallContext
 ) -> tuple[Finding, AssociationType | None]:
     try:
         plain = plain_link_types(link, transport, context)
     except (Refused, NotFound) as error:
         _raise_if_unknown_token(error)
-        return _link_finding(link, _refusal(error), FindingKind.MISSING), None
-    ids = ", ".join(f"{one.type_id} {one.category}" for one in plain) or "no unlabelled type"
+        return _association_finding(link, _describe_refusal(error), FindingKind.MISSING), None
+    ids = (
+        ", ".join(f"{plain_type.type_id} {plain_type.category}" for plain_type in plain)
+        or "no unlabelled type"
+    )
     if not plain:
-        return _link_finding(link, ids, FindingKind.MISSING), None
-    chosen = [one for one in plain if link.type_id in (None, one.type_id)]
+        return _association_finding(link, ids, FindingKind.MISSING), None
+    chosen = [plain_type for plain_type in plain if link.type_id in (None, plain_type.type_id)]
     if not chosen:
-        return _link_finding(link, ids, FindingKind.WRONG), None
-    return _link_finding(link, ids, FindingKind.OK), chosen[0]
+        return _association_finding(link, ids, FindingKind.WRONG), None
+    return _association_finding(link, ids, FindingKind.OK), chosen[0]
 
 
-def _link_finding(link: RequiredAssociation, found: str, verdict: FindingKind) -> Finding:
+def _association_finding(link: RequiredAssociation, found: str, verdict: FindingKind) -> Finding:
     wanted = "an unlabelled type" if link.type_id is None else f"type {link.type_id}"
     return Finding(
         area="association", subject=link.name, found=found, wanted=wanted, verdict=verdict
     )
 
 
-def _refusal(error: HubSpotError) -> str:
+def _describe_refusal(error: HubSpotError) -> str:
     said = f"{error.status} {error.category or ''}".strip()
     return f"cannot be read: {said}"

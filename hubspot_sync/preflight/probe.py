@@ -19,12 +19,12 @@ from hubspot_sync.preflight.findings import Finding, FindingKind
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Monotonic
 
-LONGEST_LAG_S = 15.0
-BETWEEN_READS_S = 0.2
+MAX_LAG_S = 15.0
+PAUSE_BETWEEN_READS_S = 0.2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Laboratory:
+class ProbeEnvironment:
     """What a trial needs: `mark` makes its values unlike any other's, `pause` waits so many
     seconds, `clock` measures them."""
 
@@ -36,15 +36,15 @@ class Laboratory:
     pause: Callable[[float], object]
 
 
-def probe(laboratory: Laboratory, context: CallContext) -> tuple[Finding, ...]:
+def probe(environment: ProbeEnvironment, context: CallContext) -> tuple[Finding, ...]:
     """Run both trials and remove their records. Raises HubSpotError where HubSpot cannot be asked;
     what was made by then is removed all the same."""
-    samples = _Samples(laboratory, context)
+    samples = _Samples(environment, context)
     try:
-        reuse = _reuse_of_a_cleared_value(laboratory, samples, context)
-        lag = _association_lag(laboratory, samples, context)
+        reuse = _try_reuse_of_cleared_value(environment, samples, context)
+        lag = _measure_association_lag(environment, samples, context)
     finally:
-        left = samples.remove()
+        left = samples.archive_all()
     removal = Finding(
         area="trial",
         subject="throw-away records",
@@ -55,65 +55,67 @@ def probe(laboratory: Laboratory, context: CallContext) -> tuple[Finding, ...]:
     return reuse, lag, removal
 
 
-def _reuse_of_a_cleared_value(
-    laboratory: Laboratory, samples: _Samples, context: CallContext
+def _try_reuse_of_cleared_value(
+    environment: ProbeEnvironment, samples: _Samples, context: CallContext
 ) -> Finding:
     """Sell a seat, try to sell it again, give it back, sell it again."""
-    seat_key = laboratory.profile.booking_properties["seat_key"]
-    seat = {seat_key: f"preflight-{laboratory.mark}"}
-    first = samples.booking(seat)
+    seat_key = environment.profile.booking_properties["seat_key"]
+    seat = {seat_key: f"preflight-{environment.mark}"}
+    first = samples.create_booking(seat)
     if not isinstance(first, Created):
-        return _reuse(f"no trial possible: {first.error.message}", FindingKind.UNKNOWN)
-    if isinstance(samples.booking(seat), Created):
-        return _reuse("taken twice without clearing", FindingKind.WRONG)
-    bookings = laboratory.profile.object_types.bookings
+        return _reuse_finding(f"no trial possible: {first.error.message}", FindingKind.UNKNOWN)
+    if isinstance(samples.create_booking(seat), Created):
+        return _reuse_finding("taken twice without clearing", FindingKind.WRONG)
+    bookings = environment.profile.object_types.bookings
     cleared = {first.record.id: {seat_key: ""}}
-    laboratory.batch.update(bookings, cleared, context=context).require_complete()
-    again = samples.booking(seat)
+    environment.batch.update(bookings, cleared, context=context).require_complete()
+    again = samples.create_booking(seat)
     if isinstance(again, Created):
-        return _reuse("may be used again", FindingKind.OK)
+        return _reuse_finding("may be used again", FindingKind.OK)
     verdict = FindingKind.UNKNOWN if isinstance(again, Unclear) else FindingKind.WRONG
-    return _reuse(f"not taken again: {again.error.message}", verdict)
+    return _reuse_finding(f"not taken again: {again.error.message}", verdict)
 
 
-def _association_lag(laboratory: Laboratory, samples: _Samples, context: CallContext) -> Finding:
+def _measure_association_lag(
+    environment: ProbeEnvironment, samples: _Samples, context: CallContext
+) -> Finding:
     """Make an exam, then a booking with the exam inline, and read the exam's bookings until it
     shows: the direction in which seats are counted."""
-    link_type = laboratory.link_types.get("bookings->mock_exams")
+    link_type = environment.link_types.get("bookings->mock_exams")
     if link_type is None:
-        return _lag("the portal shows no association type for it", FindingKind.UNKNOWN)
-    exam = samples.exam()
+        return _lag_finding("the portal shows no association type for it", FindingKind.UNKNOWN)
+    exam = samples.create_exam()
     if not isinstance(exam, Created):
-        return _lag(f"no trial possible: {exam.error.message}", FindingKind.UNKNOWN)
-    started_s = laboratory.clock()
+        return _lag_finding(f"no trial possible: {exam.error.message}", FindingKind.UNKNOWN)
+    started_s = environment.clock()
     link = NewAssociation(
         to_id=exam.record.id, type_id=link_type.type_id, category=link_type.category
     )
-    booking = samples.booking({}, link)
+    booking = samples.create_booking({}, link)
     if not isinstance(booking, Created):
-        return _lag(f"no trial possible: {booking.error.message}", FindingKind.UNKNOWN)
-    types = laboratory.profile.object_types
-    made_s = laboratory.clock()
+        return _lag_finding(f"no trial possible: {booking.error.message}", FindingKind.UNKNOWN)
+    types = environment.profile.object_types
+    made_s = environment.clock()
     reads = 0
-    while laboratory.clock() - started_s < LONGEST_LAG_S:
+    while environment.clock() - started_s < MAX_LAG_S:
         reads += 1
-        linked = laboratory.batch.read_associations(
+        linked = environment.batch.read_associations(
             types.mock_exams, types.bookings, [exam.record.id], context=context
         ).require_complete()
         if booking.record.id in linked.found.get(exam.record.id, ()):
-            return _seen(reads, laboratory.clock() - made_s)
-        laboratory.pause(BETWEEN_READS_S)
-    return _lag(f"not shown after {LONGEST_LAG_S:.0f} s", FindingKind.WARNING)
+            return _judge_lag(reads, environment.clock() - made_s)
+        environment.pause(PAUSE_BETWEEN_READS_S)
+    return _lag_finding(f"not shown after {MAX_LAG_S:.0f} s", FindingKind.WARNING)
 
 
-def _seen(reads: int, after_s: float) -> Finding:
+def _judge_lag(reads: int, after_s: float) -> Finding:
     """A lag is survived, because the desk's journal fills the gap; so a warning and no more."""
     if reads == 1:
-        return _lag("shown at once", FindingKind.OK)
-    return _lag(f"shown after {after_s:.1f} s", FindingKind.WARNING)
+        return _lag_finding("shown at once", FindingKind.OK)
+    return _lag_finding(f"shown after {after_s:.1f} s", FindingKind.WARNING)
 
 
-def _reuse(found: str, verdict: FindingKind) -> Finding:
+def _reuse_finding(found: str, verdict: FindingKind) -> Finding:
     return Finding(
         area="trial",
         subject="a unique value that was cleared",
@@ -123,7 +125,7 @@ def _reuse(found: str, verdict: FindingKind) -> Finding:
     )
 
 
-def _lag(found: str, verdict: FindingKind) -> Finding:
+def _lag_finding(found: str, verdict: FindingKind) -> Finding:
     return Finding(
         area="trial",
         subject="an association made with its record",
@@ -136,38 +138,40 @@ def _lag(found: str, verdict: FindingKind) -> Finding:
 class _Samples:
     """Makes throw-away records and remembers each, so that all can be removed."""
 
-    def __init__(self, laboratory: Laboratory, context: CallContext) -> None:
-        self._laboratory = laboratory
+    def __init__(self, environment: ProbeEnvironment, context: CallContext) -> None:
+        self._environment = environment
         self._context = context
         self._made: dict[str, list[str]] = {}
         self._unclear: list[str] = []
 
-    def booking(self, properties: Mapping[str, str], *links: NewAssociation) -> CreateOutcome:
-        profile = self._laboratory.profile
+    def create_booking(
+        self, properties: Mapping[str, str], *links: NewAssociation
+    ) -> CreateOutcome:
+        profile = self._environment.profile
         names = profile.booking_properties
         stored = {
-            names["booking_id"]: f"preflight-{self._laboratory.mark}",
+            names["booking_id"]: f"preflight-{self._environment.mark}",
             names["name"]: "Preflight trial",
             names["is_active"]: profile.booking_states["cancelled"][0],
             **properties,
         }
         return self._create(profile.object_types.bookings, stored, links)
 
-    def exam(self) -> CreateOutcome:
-        profile = self._laboratory.profile
+    def create_exam(self) -> CreateOutcome:
+        profile = self._environment.profile
         names = profile.exam_properties
         stored = {
-            names["location"]: f"preflight-{self._laboratory.mark}",
+            names["location"]: f"preflight-{self._environment.mark}",
             names["exam_date"]: "2000-01-01",
             names["is_active"]: "false",
         }
         return self._create(profile.object_types.mock_exams, stored, ())
 
-    def remove(self) -> list[str]:
+    def archive_all(self) -> list[str]:
         """Archive what was made; return what could not be, or may be there unseen."""
         left = list(self._unclear)
         for object_type, ids in self._made.items():
-            archived = self._laboratory.batch.archive(object_type, ids, context=self._context)
+            archived = self._environment.batch.archive(object_type, ids, context=self._context)
             left.extend(f"{object_type} {record_id}" for record_id in archived.unknown)
         return left
 
@@ -175,11 +179,11 @@ class _Samples:
         self, object_type: str, properties: Mapping[str, str], links: tuple[NewAssociation, ...]
     ) -> CreateOutcome:
         record = NewRecord(trace_id="trial", properties=properties, associations=links)
-        outcome = self._laboratory.batch.create(object_type, [record], context=self._context)[
+        outcome = self._environment.batch.create(object_type, [record], context=self._context)[
             record.trace_id
         ]
         if isinstance(outcome, Created):
             self._made.setdefault(object_type, []).append(outcome.record.id)
         elif isinstance(outcome, Unclear):
-            self._unclear.append(f"{object_type} named preflight-{self._laboratory.mark}")
+            self._unclear.append(f"{object_type} named preflight-{self._environment.mark}")
         return outcome

@@ -72,7 +72,7 @@ class Config:
     )
     webhook: WebhookConfig = field(default_factory=WebhookConfig)
 
-    def patched(self, changes: Mapping[str, Any]) -> Config:
+    def with_changes(self, changes: Mapping[str, Any]) -> Config:
         """This with some switches set; raises ValueError naming one that does not exist or fit."""
         _refuse_unknown(changes, Config)
         _refuse_unfit(changes, self)
@@ -84,12 +84,12 @@ class Config:
             _refuse_unfit(wanted["webhook"], self.webhook)
             wanted["webhook"] = replace(self.webhook, **wanted["webhook"])
         if "validation_rules" in wanted:
-            wanted["validation_rules"] = tuple(map(_rule, wanted["validation_rules"]))
+            wanted["validation_rules"] = tuple(map(_parse_rule, wanted["validation_rules"]))
         if "scopes" in wanted:
             wanted["scopes"] = tuple(wanted["scopes"])
         return replace(self, **wanted)
 
-    def shown(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """All switches as JSON."""
         return asdict(self)
 
@@ -107,14 +107,14 @@ class LiveConfig:
 
     def patch(self, changes: Mapping[str, Any]) -> Config:
         """Change switches for every request from now on; raises ValueError."""
-        self.now = self.now.patched(changes)
+        self.now = self.now.with_changes(changes)
         return self.now
 
     def reset(self) -> None:
         self.now = self.start
 
 
-def _rule(raw: Mapping[str, Any]) -> ValidationRule:
+def _parse_rule(raw: Mapping[str, Any]) -> ValidationRule:
     _refuse_unknown(raw, ValidationRule)
     rule = ValidationRule(**raw)
     if rule.pattern is not None:

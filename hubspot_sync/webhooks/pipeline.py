@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from hubspot_sync.inbox.applier import Applier, ExamsOfBookings, RequestRecounts, no_journal
+from hubspot_sync.background.worker import Worker
+from hubspot_sync.inbox.applier import Applier, ExamsOfBookings, RequestRecounts, find_no_exams
 from hubspot_sync.inbox.inbox import Inbox
 from hubspot_sync.inbox.observers import EventObservers
-from hubspot_sync.inbox.worker import InboxWorker
+from hubspot_sync.inbox.worker import build_inbox_worker
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.cached_portal import CachedPortal
 from hubspot_sync.reading.portal_reads import PortalReads
@@ -18,27 +19,27 @@ from hubspot_sync.webhooks.receiver import Receiver
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebhookPipeline:
-    """`receiving` takes requests, `applying` what waits, `worker` does so by itself once started."""
+    """`receiver` takes requests, `applier` what waits; `worker`, once started, has it do so."""
 
     inbox: Inbox
-    receiving: Receiver
-    applying: Applier
-    worker: InboxWorker
+    receiver: Receiver
+    applier: Applier
+    worker: Worker
 
 
-def open_webhooks(
+def build_webhook_pipeline(
     *,
     profile: PortalProfile,
     cached: CachedPortal,
     hubspot: PortalReads,
     request_recounts: RequestRecounts,
-    exams_of_bookings: ExamsOfBookings = no_journal,
+    exams_of_bookings: ExamsOfBookings = find_no_exams,
     observers: EventObservers,
     now: Callable[[], datetime],
 ) -> WebhookPipeline:
     """Return the pipeline; nothing is started."""
     inbox = Inbox(now)
-    applying = Applier(
+    applier = Applier(
         profile=profile,
         cached=cached,
         hubspot=hubspot,
@@ -50,9 +51,9 @@ def open_webhooks(
     )
     return WebhookPipeline(
         inbox=inbox,
-        receiving=Receiver(
+        receiver=Receiver(
             profile=profile, cached=cached, inbox=inbox, observers=observers, now=now
         ),
-        applying=applying,
-        worker=InboxWorker(applying.apply_waiting),
+        applier=applier,
+        worker=build_inbox_worker(applier.apply_waiting),
     )

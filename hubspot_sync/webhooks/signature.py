@@ -24,13 +24,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
-V3, OLDER, OLDER_VERSION = (
+V3_HEADER, OLDER_HEADER, OLDER_VERSION_HEADER = (
     "X-HubSpot-Signature-v3",
     "X-HubSpot-Signature",
     "X-HubSpot-Signature-Version",
 )
-TIMESTAMP = "X-HubSpot-Request-Timestamp"
-WINDOW = timedelta(minutes=5)
+TIMESTAMP_HEADER = "X-HubSpot-Request-Timestamp"
+MAX_AGE = timedelta(minutes=5)
 
 # HubSpot signs the URI with these decoded, and only these.
 _DECODED = {
@@ -80,47 +80,48 @@ class SignedRequest:
 
 
 def verify(request: SignedRequest, secrets: Sequence[str], now: datetime) -> SignatureResult:
-    """Return whether one of the secrets made the request's signature."""
+    """Return that one of the secrets made the request's signature, or why it is refused. `now` is
+    an aware time."""
     if len(secrets) == 0:
         return SignatureResult.NO_SECRET
-    v3 = request.headers.get(V3)
+    v3 = request.headers.get(V3_HEADER)
     if v3 is not None:
         return _verify_v3(request, v3, secrets, now)
-    given = request.headers.get(OLDER)
+    given = request.headers.get(OLDER_HEADER)
     if given is None:
         return SignatureResult.UNSIGNED
-    version = request.headers.get(OLDER_VERSION)
+    version = request.headers.get(OLDER_VERSION_HEADER)
     if version not in {"v1", "v2"}:
         return SignatureResult.UNKNOWN_VERSION
-    before = _line(request.method, request.uri) if version == "v2" else b""
-    signed = before + request.body
-    return _compared(given, (sha256(secret.encode() + signed).hexdigest() for secret in secrets))
+    method_and_uri = _encode_method_and_uri(request.method, request.uri) if version == "v2" else b""
+    signed = method_and_uri + request.body
+    return _compare(given, (sha256(secret.encode() + signed).hexdigest() for secret in secrets))
 
 
 def _verify_v3(
     request: SignedRequest, given: str, secrets: Sequence[str], now: datetime
 ) -> SignatureResult:
-    timestamp = request.headers.get(TIMESTAMP, "")
+    timestamp = request.headers.get(TIMESTAMP_HEADER, "")
     if _MILLISECONDS.fullmatch(timestamp) is None:
         return SignatureResult.NO_TIME
     # Before the comparison: an old request is refused whether or not it was once right.
     age = timedelta(milliseconds=now.timestamp() * 1000 - int(timestamp))
-    if age > WINDOW:
+    if age > MAX_AGE:
         return SignatureResult.TOO_OLD
-    if age < -WINDOW:
+    if age < -MAX_AGE:
         return SignatureResult.FROM_THE_FUTURE
     uri = _ENCODED.sub(lambda found: _DECODED[found[0].upper()], request.uri)
-    signed = _line(request.method, uri) + request.body + timestamp.encode()
-    made = (hmac.new(secret.encode(), signed, sha256).digest() for secret in secrets)
-    return _compared(given, (b64encode(digest).decode() for digest in made))
+    signed = _encode_method_and_uri(request.method, uri) + request.body + timestamp.encode()
+    expected = (hmac.new(secret.encode(), signed, sha256).digest() for secret in secrets)
+    return _compare(given, (b64encode(digest).decode() for digest in expected))
 
 
-def _line(method: str, uri: str) -> bytes:
+def _encode_method_and_uri(method: str, uri: str) -> bytes:
     # What cannot be encoded was not signed by HubSpot either.
     return f"{method}{uri}".encode(errors="replace")
 
 
-def _compared(given: str, expected: Iterable[str]) -> SignatureResult:
+def _compare(given: str, expected: Iterable[str]) -> SignatureResult:
     sent = given.encode(errors="replace")
-    right = any(hmac.compare_digest(one.encode(), sent) for one in expected)
-    return SignatureResult.VERIFIED if right else SignatureResult.WRONG
+    matches = any(hmac.compare_digest(signature.encode(), sent) for signature in expected)
+    return SignatureResult.VERIFIED if matches else SignatureResult.WRONG

@@ -20,11 +20,11 @@ from typing import Final
 
 import stamina
 
+from hubspot_sync.background.backoff import backoff
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.deadlines import Deadline
 
 LONGEST_WAIT_S: Final = 8.0
-MOST_DOUBLINGS: Final = 10
 JITTER: Final = 0.25
 """The largest part by which a wait is lengthened; never shortened, `Retry-After` is a minimum."""
 
@@ -65,8 +65,8 @@ class RetryPolicy:
         again = failed.done is Completion.NO or (failed.done is Completion.PERHAPS and repeatable)
         if not again or attempt >= self.max_attempts:
             return None
-        backoff_s = min(failed.wait_s * 2.0 ** min(attempt - 1, MOST_DOUBLINGS), LONGEST_WAIT_S)
-        least_s = max(backoff_s, failed.error.retry_after_s or 0.0)
+        wait = backoff(attempt, first_s=failed.wait_s, max_s=LONGEST_WAIT_S)
+        least_s = max(wait.total_seconds(), failed.error.retry_after_s or 0.0)
         return least_s * (1 + JITTER * self.random())
 
     def attempts(self, *, repeatable: bool, deadline: Deadline) -> Iterator[stamina.Attempt]:

@@ -40,7 +40,7 @@ def booking(portal: Portal, exam: Exam) -> Booking:
 def recounted(journal: Mapping[str, str]) -> set[str]:
     """Apply what waits beside this journal, and return the exams that were asked for."""
     asked: set[str] = set()
-    pipeline(asked.update, lambda _: journal).applying.apply_waiting()
+    pipeline(asked.update, lambda _: journal).applier.apply_waiting()
     return asked
 
 
@@ -108,7 +108,7 @@ def test_what_the_cache_has_not_heard_of_waits_until_it_has(
     api: Api, events: Events, deaf: list[bool]
 ) -> None:
     assert tell(api, events.changed("9")).status == 200
-    assert apply_waiting().put_back == 1
+    assert apply_waiting().requeued == 1
 
     deaf.clear()
     WebhookEvent.objects.update(due_at=timezone.now())
@@ -143,7 +143,7 @@ def test_an_event_that_cannot_be_applied_holds_up_no_other(
     asked: set[str] = set()
 
     with caplog.at_level(logging.ERROR):
-        done = pipeline(asked.update).applying.apply_waiting()
+        done = pipeline(asked.update).applier.apply_waiting()
 
     assert (done.applied, done.failed) == (7, 1)
     assert asked == {"1", "2", "3", "4", "6", "7", "8"}
@@ -158,7 +158,7 @@ def test_a_database_that_goes_away_meanwhile_is_nobodys_fault(api: Api, events: 
         raise OperationalError("the connection was cut")
 
     with pytest.raises(OperationalError):
-        pipeline(away).applying.apply_waiting()
+        pipeline(away).applier.apply_waiting()
 
     assert WebhookEvent.objects.get().state == "received"
 
@@ -203,11 +203,11 @@ def test_events_and_their_delays_are_measured(api: Api, events: Events) -> None:
     body = b'[{"subscriptionType": "booking.deletion", "objectId": 9, "occurredAt": 1795471200000}]'
     unknown = b'{"subscriptionType": "x.y"}'
 
-    webhooks.receiving.receive(body)
-    webhooks.receiving.receive(body)
-    webhooks.receiving.receive(unknown)
+    webhooks.receiver.receive(body)
+    webhooks.receiver.receive(body)
+    webhooks.receiver.receive(unknown)
     before = {outcome: counted(metrics, outcome) for outcome in ("received", "applied")}
-    webhooks.applying.apply_waiting()
+    webhooks.applier.apply_waiting()
 
     assert before == {"received": 2.0, "applied": None}
     assert [counted(metrics, outcome) for outcome in ("duplicate", "ignored", "applied")] == [

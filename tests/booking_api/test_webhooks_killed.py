@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from booking_api.desk.journal.models import RecountRequest
-from hubspot_sync.inbox.inbox import CLAIM
+from hubspot_sync.inbox.inbox import CLAIMED_FOR
 from hubspot_sync.inbox.models import WebhookEvent
 from tests.api import Api
 from tests.builders import Portal
@@ -24,7 +24,7 @@ pytestmark = [
 
 def later() -> datetime:
     """When the claims of whoever was killed are over."""
-    return timezone.now() + CLAIM + timedelta(seconds=1)
+    return timezone.now() + CLAIMED_FOR + timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def told(portal: Portal, events: Events) -> tuple[list[Raw], set[str]]:
 
 def apply_here() -> None:
     """Apply what waits in the process that calls."""
-    pipeline().applying.apply_waiting()
+    pipeline().applier.apply_waiting()
 
 
 def nothing_happened_yet() -> None:
@@ -86,7 +86,7 @@ def test_whoever_is_killed_while_applying_events_leaves_them_to_the_next(
         tell(api, *raw)
         killed = kill_after(statement, apply_here)
 
-        pipeline(now=later).applying.apply_waiting()
+        pipeline(now=later).applier.apply_waiting()
 
         assert_all_was_applied(len(raw), exams)
         if not killed:

@@ -77,7 +77,7 @@ class WebhookView(APIView):
         body: bytes = request.body
         check_signature(request, body)
         webhooks = composition.services().webhooks
-        receipt = webhooks.receiving.receive(body)
+        receipt = webhooks.receiver.receive(body)
         if receipt.waiting:
             webhooks.worker.wake()
         return Response(

@@ -32,7 +32,7 @@ class RecountQueue:
     def __init__(self, desk_context: DeskContext, recount: Recount) -> None:
         self._desk_context = desk_context
         self._recount = recount
-        self.worker = Worker("recount", self.recount_due, POLL_INTERVAL_S)
+        self.worker = Worker("recount", self.recount_due)
 
     def request(self, exam_ids: Collection[str]) -> None:
         """Have these exams counted soon; durable with the transaction around it."""
@@ -40,11 +40,12 @@ class RecountQueue:
             journal.request_recounts(exam_ids, self._desk_context.now())
             transaction.on_commit(self.worker.wake)
 
-    def recount_due(self) -> bool:
-        """Count what is due, up to a hundred exams; say whether anything was."""
+    def recount_due(self) -> float:
+        """Count what is due, up to a hundred exams; return for how many seconds to rest, none where
+        anything was."""
         claimed = self._claim()
         if len(claimed) == 0:
-            return False
+            return POLL_INTERVAL_S
         context = CallContext(deadline=Deadline.after(DEADLINE_S), priority=Priority.BACKGROUND)
         counts = self._recount.recount([request.subject_id for request in claimed], context)
         for request, count in zip(claimed, counts, strict=True):
@@ -55,7 +56,7 @@ class RecountQueue:
                 )
             else:
                 self._postpone(request, count.error)
-        return True
+        return 0.0
 
     def _claim(self) -> list[RecountRequest]:
         """Take what is due for as long as counting may take; who is killed loses the claim."""
@@ -71,7 +72,7 @@ class RecountQueue:
         ]
 
     def _postpone(self, request: RecountRequest, reason: str) -> None:
-        wait = backoff(request.attempts + 1, first_s=FIRST_RETRY_S, longest_s=MAX_RETRY_S)
+        wait = backoff(request.attempts + 1, first_s=FIRST_RETRY_S, max_s=MAX_RETRY_S)
         RecountRequest.objects.filter(id=request.id).update(
             attempts=request.attempts + 1,
             last_error=reason[:MAX_ERROR_CHARS],

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from booking_api.desk import errors
 from booking_api.desk.config import MAX_GROUP_SIZE
@@ -147,7 +147,7 @@ def complete(row: JournalEntry) -> None:
 def postpone(row: JournalEntry, error: Exception, now: datetime) -> None:
     """Look at the row again later, each time after a longer wait."""
     row.attempts += 1
-    row.next_attempt_at = now + backoff(row.attempts, first_s=FIRST_RETRY_S, longest_s=MAX_RETRY_S)
+    row.next_attempt_at = now + backoff(row.attempts, first_s=FIRST_RETRY_S, max_s=MAX_RETRY_S)
     row.last_error = errors.storable_text(error)
 
 
@@ -251,10 +251,8 @@ def _ask_for(
     )
 
 
-def prune(before: datetime) -> int:
-    """Delete the entries that ended before, with their notes; return how many. An entry whose note
-    is not sent yet stays."""
+def ended_before(moment: datetime) -> QuerySet[JournalEntry]:
+    """Return the entries that ended before, but for those whose note is not sent yet."""
     waiting = OutboxNote.objects.filter(state__in=("waiting", "sending")).values("entry_id")
-    ended = JournalEntry.objects.filter(state__in=ENDED, changed_at__lt=before)
-    _, deleted = ended.exclude(id__in=waiting).delete()
-    return deleted.get(JournalEntry._meta.label, 0)
+    ended = JournalEntry.objects.filter(state__in=ENDED, changed_at__lt=moment)
+    return ended.exclude(id__in=waiting)

@@ -43,18 +43,19 @@ class Outbox:
         self._writes = writes
         self._evidence = evidence
         self._now = now
-        self.worker = Worker("outbox", self.send_due, POLL_INTERVAL_S)
+        self.worker = Worker("outbox", self.send_due)
 
-    def send_due(self) -> bool:
-        """Send the notes that are due, up to a hundred; say whether any were."""
+    def send_due(self) -> float:
+        """Send the notes that are due, up to a hundred; return for how many seconds to rest, none
+        where any were."""
         claimed = self._claim()
         if len(claimed) == 0:
-            return False
+            return POLL_INTERVAL_S
         context = CallContext(deadline=Deadline.after(DEADLINE_S), priority=Priority.BACKGROUND)
         to_send = self._mark_those_on_timelines(claimed, context)
         if len(to_send) > 0:
             self._apply_outcomes(to_send, self._send(to_send, context))
-        return True
+        return 0.0
 
     def _claim(self) -> list[OutboxNote]:
         """Take what is due. A note that is still `sending` when its claim is over was perhaps
@@ -128,7 +129,7 @@ class Outbox:
 
     def _postpone(self, note: OutboxNote, error: HubSpotError) -> None:
         log.warning("note_not_sent", note=note.id, error=error.safe_text)
-        wait = backoff(note.attempts + 1, first_s=FIRST_RETRY_S, longest_s=MAX_RETRY_S)
+        wait = backoff(note.attempts + 1, first_s=FIRST_RETRY_S, max_s=MAX_RETRY_S)
         self._update(
             note,
             NoteState.WAITING,

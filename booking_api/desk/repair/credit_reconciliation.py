@@ -177,7 +177,7 @@ def _planned_change(row: JournalEntry, name: str) -> PlannedChange | None:
 
 def _postpone(review: CreditReview, reason: str, now: datetime) -> None:
     review.attempts += 1
-    wait = backoff(review.attempts, first_s=FIRST_RETRY_S, longest_s=MAX_RETRY_S)
+    wait = backoff(review.attempts, first_s=FIRST_RETRY_S, max_s=MAX_RETRY_S)
     CreditReview.objects.filter(id=review.id, version=review.version).update(
         attempts=review.attempts,
         last_error=reason,

@@ -32,14 +32,14 @@ class Command(BaseCommand):
         inbox = services.webhooks.inbox
         # A cache in a server's own memory is out of reach: what it has not heard of is left to it.
         shared = services.cached.cache.backend.shared
-        done = services.webhooks.applying.apply_waiting(only_heard=not shared)
+        done = services.webhooks.applier.apply_waiting(only_invalidated=not shared)
         self.stdout.write(
-            f"{done.applied} applied, {done.put_back} put back for later, {done.failed} given up; "
-            f"{len(done.exam_ids)} exams to recount; {inbox.waiting()} waiting."
+            f"{done.applied} applied, {done.requeued} put back for later, {done.failed} given up; "
+            f"{len(done.exam_ids)} exams to recount; {inbox.count_waiting()} waiting."
         )
         if options["prune"]:
             removed = inbox.prune(timedelta(days=settings.WEBHOOK_RETENTION_DAYS))
             self.stdout.write(f"{removed} old events removed.")
         composition.close()
-        if done.put_back + done.failed > 0:
+        if done.requeued + done.failed > 0:
             sys.exit(1)

@@ -37,7 +37,7 @@ from hubspot_sync.preflight import (
     Finding,
     FindingKind,
     Inspection,
-    Laboratory,
+    ProbeEnvironment,
     create_missing,
     inspect,
     probe,
@@ -74,11 +74,11 @@ class Command(BaseCommand):
         try:
             profile = load_profile(settings.HUBSPOT_PORTAL)
             with closing(build_client(settings.HUBSPOT)) as client:
-                findings = _look(client, profile, options)
+                findings = _collect_findings(client, profile, options)
         except ConfigurationError as error:
             raise CommandError(str(error), returncode=COULD_NOT_ASK) from error
         except HubSpotError as error:
-            raise CommandError(_why_not(error), returncode=COULD_NOT_ASK) from error
+            raise CommandError(_explain_failure(error), returncode=COULD_NOT_ASK) from error
         if options["json"]:
             self.stdout.write(_as_json(findings))
         else:
@@ -100,45 +100,47 @@ class Command(BaseCommand):
         self.stdout.write(capture.get())
 
 
-def _why_not(error: HubSpotError) -> str:
+def _explain_failure(error: HubSpotError) -> str:
     sentence = f"HubSpot at {settings.HUBSPOT.base_url} could not be asked: {error.message}"
     if error.status == HTTPStatus.UNAUTHORIZED:
         return f"{sentence}\nIt does not know the token in HS_PRIVATE_APP_TOKEN."
     return sentence
 
 
-def _look(
+def _collect_findings(
     client: HubSpotClient, profile: PortalProfile, options: dict[str, Any]
 ) -> tuple[Finding, ...]:
     context = CallContext(deadline=Deadline.after(PATIENCE_S))
-    seen = inspect(
+    inspection = inspect(
         profile=profile,
         config=settings.HUBSPOT,
         transport=client.transport,
         context=context,
         today=datetime.now(UTC).date(),
     )
-    findings = seen.findings
+    findings = inspection.findings
     if options["apply"]:
-        made = create_missing(seen.creatable, client.transport, context)
-        findings = tuple(_replaced(findings, made))
+        created = create_missing(inspection.creatable, client.transport, context)
+        findings = tuple(_replace_created(findings, created))
     if options["probe"]:
-        findings += probe(_laboratory(client, profile, seen), context)
+        findings += probe(_probe_environment(client, profile, inspection), context)
     return findings
 
 
-def _replaced(findings: Iterable[Finding], made: Iterable[Finding]) -> Iterator[Finding]:
-    """The findings, those about a property that was just made being told anew."""
-    anew = {(finding.area, finding.subject): finding for finding in made}
+def _replace_created(findings: Iterable[Finding], created: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield the findings, with new ones for the properties that were just created."""
+    by_subject = {(finding.area, finding.subject): finding for finding in created}
     for finding in findings:
-        yield anew.get((finding.area, finding.subject), finding)
+        yield by_subject.get((finding.area, finding.subject), finding)
 
 
-def _laboratory(client: HubSpotClient, profile: PortalProfile, seen: Inspection) -> Laboratory:
-    return Laboratory(
+def _probe_environment(
+    client: HubSpotClient, profile: PortalProfile, inspection: Inspection
+) -> ProbeEnvironment:
+    return ProbeEnvironment(
         profile=profile,
         batch=client.batch,
-        link_types=seen.link_types,
+        link_types=inspection.link_types,
         mark=uuid.uuid4().hex,
         clock=time.monotonic,
         pause=threading.Event().wait,

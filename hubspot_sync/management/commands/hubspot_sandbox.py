@@ -79,5 +79,5 @@ def _options(raw: dict[str, Any]) -> Options:
         portal=raw["portal"],
         bookings=raw["bookings"],
         random_seed=raw["random_seed"],
-        config=Config().patched({**changes, "webhook": webhook}),
+        config=Config().with_changes({**changes, "webhook": webhook}),
     )

@@ -61,7 +61,8 @@ LAST_NAMES = (
 
 @dataclass(kw_only=True, slots=True)
 class Exam:
-    """An exam while the data is made; `seats` are those taken, `wrong_by` the stored count's fault."""
+    """An exam while the data is made; `seats` are those taken, and the stored count is wrong by
+    `wrong_by`."""
 
     id: str
     mock_type: MockType
@@ -89,7 +90,7 @@ class Student:
 
 
 class Builder:
-    """Collects one portal's students, exams and bookings; `data` gives them as `bulk` wants them."""
+    """Collects one portal's students, exams and bookings, in the shape `/_sandbox/bulk` takes."""
 
     def __init__(self, portal: Portal, *, today: date, chance: random.Random) -> None:
         self.portal = portal
@@ -102,7 +103,9 @@ class Builder:
         self.links: list[tuple[str, str, str, str]] = []
         self._ids = {object_type: count(first) for object_type, first in FIRST_IDS.items()}
 
-    def student(self, first: str, last: str, balances: tuple[int, ...], shared: int = 0) -> Student:
+    def add_student(
+        self, first: str, last: str, balances: tuple[int, ...], shared: int = 0
+    ) -> Student:
         record_id = next(self._ids[CONTACTS])
         number = record_id - 100_000
         known = number <= 1000 + len(CAST)
@@ -119,7 +122,7 @@ class Builder:
         self.students.append(student)
         return student
 
-    def exam(
+    def add_exam(
         self,
         mock_type: MockType,
         days: int,
@@ -158,7 +161,7 @@ class Builder:
         self.links.append((BOOKINGS, record_id, MOCK_EXAMS, exam.id))
         return True
 
-    def data(self) -> dict[str, Any]:
+    def as_bulk(self) -> dict[str, Any]:
         """Return the `records` and `associations` of everything collected."""
         contacts = [
             {"type": CONTACTS, "id": s.id, "properties": contact_properties(self.portal, s)}
@@ -201,23 +204,23 @@ def demo_data(
     builder = Builder(portal, today=today, chance=chance)
     archived = add_cast(builder)
     add_crowd(builder, bookings - len(builder.bookings))
-    return {**builder.data(), "archived": [(MOCK_EXAMS, archived.id)]}
+    return {**builder.as_bulk(), "archived": [(MOCK_EXAMS, archived.id)]}
 
 
 def add_cast(builder: Builder) -> Exam:
     """Add the people and exams that the module's first lines describe; return the archived exam."""
     first, second, third = builder.portal.mock_types
-    ada, _, _, dmitri, _ = (builder.student(*row) for row in CAST)
+    ada, _, _, dmitri, _ = (builder.add_student(*row) for row in CAST)
     open_, full, limited = (
-        builder.exam(first, 7),
-        builder.exam(first, 8, capacity=4),
-        builder.exam(first, 9, capacity=6),
+        builder.add_exam(first, 7),
+        builder.add_exam(first, 8, capacity=4),
+        builder.add_exam(first, 9, capacity=6),
     )
-    builder.exam(first, 10)
-    archived = builder.exam(first, 11)
-    builder.exam(first, 12, active=False)
-    miscounted = builder.exam(second, 13, AFTERNOON, wrong_by=3)
-    past = builder.exam(first, -14)
+    builder.add_exam(first, 10)
+    archived = builder.add_exam(first, 11)
+    builder.add_exam(first, 12, active=False)
+    miscounted = builder.add_exam(second, 13, AFTERNOON, wrong_by=3)
+    past = builder.add_exam(first, -14)
 
     builder.book(ada, open_)
     builder.book(ada, miscounted)
@@ -225,12 +228,12 @@ def add_cast(builder: Builder) -> Exam:
     builder.book(ada, past)
     builder.book(ada, archived)
     for days, mock_type in ((-30, second), (-45, third), (-60, first), (20, third)):
-        builder.book(ada, builder.exam(mock_type, days))
-    builder.book(ada, builder.exam(second, -21), cancelled=True)
+        builder.book(ada, builder.add_exam(mock_type, days))
+    builder.book(ada, builder.add_exam(second, -21), cancelled=True)
     for days in range(25):
-        builder.book(dmitri, builder.exam(second, -100 - days, AFTERNOON))
+        builder.book(dmitri, builder.add_exam(second, -100 - days, AFTERNOON))
     for name in LAST_NAMES[:4]:
-        filler = builder.student("Sam", name, (1, 1, 1))
+        filler = builder.add_student("Sam", name, (1, 1, 1))
         builder.book(filler, full)
         builder.book(filler, limited)
     return archived
@@ -243,7 +246,7 @@ def add_crowd(builder: Builder, bookings: int) -> None:
         return
     chance, capacity = builder.chance, max(20, bookings // 500)
     students = [
-        builder.student(
+        builder.add_student(
             chance.choice(FIRST_NAMES),
             chance.choice(LAST_NAMES),
             tuple(chance.randint(0, 6) for _ in builder.portal.mock_types),
@@ -252,7 +255,7 @@ def add_crowd(builder: Builder, bookings: int) -> None:
         for _ in range(max(20, bookings // 6))
     ]
     exams = [
-        builder.exam(
+        builder.add_exam(
             chance.choice(builder.portal.mock_types),
             chance.randint(-90, 90),
             chance.choice((MORNING, AFTERNOON)),
@@ -287,8 +290,8 @@ def exam_properties(builder: Builder, exam: Exam) -> dict[str, str]:
     return {
         "mock_type": exam.mock_type.value,
         "exam_date": exam.day.isoformat(),
-        "start_time": stored_time(builder, exam.day, start),
-        "end_time": stored_time(builder, exam.day, end),
+        "start_time": format_time(builder, exam.day, start),
+        "end_time": format_time(builder, exam.day, end),
         "capacity": str(exam.capacity),
         "total_bookings": str(max(0, exam.seats + exam.wrong_by)),
         "location": exam.location,
@@ -296,7 +299,7 @@ def exam_properties(builder: Builder, exam: Exam) -> dict[str, str]:
     }
 
 
-def stored_time(builder: Builder, day: date, at: time) -> str:
+def format_time(builder: Builder, day: date, at: time) -> str:
     """Return "09:00" where the portal stores that, else the ISO 8601 instant in UTC."""
     if builder.portal.clock_times:
         return f"{at:%H:%M}"
@@ -322,11 +325,11 @@ def booking_properties(
     }
     if not cancelled:
         properties["seat_key"] = f"{exam.id}:{exam.seats}"
-    properties.update(places(builder, record_id, student, exam, cancelled=cancelled))
+    properties.update(exam_copies(builder, record_id, student, exam, cancelled=cancelled))
     return properties
 
 
-def places(
+def exam_copies(
     builder: Builder, record_id: str, student: Student, exam: Exam, *, cancelled: bool
 ) -> dict[str, str]:
     """Return what a booking says of its exam and student, which differs most between portals."""

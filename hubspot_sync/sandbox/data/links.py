@@ -19,7 +19,7 @@ class Link:
     added_ms: int
     removed_ms: int | None = None
 
-    def seen_at(self, at_ms: int) -> bool:
+    def is_visible_at(self, at_ms: int) -> bool:
         return self.added_ms <= at_ms and (self.removed_ms is None or self.removed_ms > at_ms)
 
 
@@ -50,7 +50,7 @@ class Links:
         self._pairs[pair][from_id][to_id] = replace(known, removed_ms=at_ms)
         return True
 
-    def of(self, pair: Pair, from_id: str) -> dict[str, Link]:
+    def links_of(self, pair: Pair, from_id: str) -> dict[str, Link]:
         """All links of one object to objects of the other type, removed ones too."""
         return self._pairs.get(pair, {}).get(from_id, {})
 

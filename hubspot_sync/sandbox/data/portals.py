@@ -17,15 +17,6 @@ ENROLLMENTS = "2-41701559"
 
 LOCATIONS = ("Mississauga", "Calgary", "Vancouver", "Montreal", "Richmond Hill")
 
-FIELD_TYPES = {
-    "string": "text",
-    "number": "number",
-    "date": "date",
-    "datetime": "date",
-    "bool": "booleancheckbox",
-    "enumeration": "select",
-}
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MockType:
@@ -66,7 +57,6 @@ def _property(
         name=name,
         label=name.replace("_", " ").capitalize(),
         type=kind,
-        field_type=FIELD_TYPES[kind],
         unique=unique,
         options=("true", "false") if kind == "bool" else options,
     )

@@ -14,19 +14,21 @@ from hubspot_sync.sandbox.messages import Refusal, invalid
 RULES_SINCE = "2026-09"
 
 
-def cleaned(object_type: ObjectType, raw: object) -> dict[str, str | None]:
+def parse_properties(object_type: ObjectType, raw: object) -> dict[str, str | None]:
     """Given properties as they are kept; raises Refusal naming each property that is wrong."""
     if not isinstance(raw, Mapping):
         raise invalid("Invalid input JSON: properties must be an object")
-    kept = {str(name): stored(object_type, str(name), value) for name, value in raw.items()}
-    wrong = [problem for item in kept.items() if (problem := _problem(object_type, *item))]
+    kept = {
+        str(name): normalize_value(object_type, str(name), value) for name, value in raw.items()
+    }
+    wrong = [problem for item in kept.items() if (problem := _find_problem(object_type, *item))]
     if wrong:
         details = ", ".join(f"{each['name']}: {each['message']}" for each in wrong)
         raise invalid(f"Property values were not valid: {details}", errors=wrong)
     return kept
 
 
-def stored(object_type: ObjectType, name: str, value: object) -> str | None:
+def normalize_value(object_type: ObjectType, name: str, value: object) -> str | None:
     """One value as HubSpot keeps it: text, lower-cased if an e-mail, None for an empty one."""
     if value is None or value == "":
         return None
@@ -52,9 +54,9 @@ def check_rules(
             continue
         value = properties.get(rule.property)
         if value is None and rule.required:
-            raise _broken(rule, "is required")
+            raise _rule_refusal(rule, "is required")
         if value is not None and rule.pattern is not None and not re.fullmatch(rule.pattern, value):
-            raise _broken(rule, "does not have the required format")
+            raise _rule_refusal(rule, "does not have the required format")
 
 
 def instant_ms(value: str) -> float | None:
@@ -70,13 +72,13 @@ def instant_ms(value: str) -> float | None:
     return moment.timestamp() * 1000
 
 
-def _broken(rule: ValidationRule, why: str) -> Refusal:
+def _rule_refusal(rule: ValidationRule, why: str) -> Refusal:
     name = rule.property
     detail = {"message": f"{name} {why}", "code": "VALIDATION_RULE", "name": name}
     return invalid(f"Property {name} {why}", context={"propertyName": [name]}, errors=[detail])
 
 
-def _problem(object_type: ObjectType, name: str, value: str | None) -> dict[str, Any] | None:
+def _find_problem(object_type: ObjectType, name: str, value: str | None) -> dict[str, Any] | None:
     definition = object_type.properties.get(name)
     if definition is None:
         return _detail(name, f'Property "{name}" does not exist', "PROPERTY_DOESNT_EXIST")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 CONTACTS = "0-1"
 NOTES = "0-46"
-MOST_UNIQUE_PROPERTIES = 10
+MAX_UNIQUE_PROPERTIES = 10
 STANDARD_NAMES = {
     "contacts": CONTACTS,
     "contact": CONTACTS,
@@ -25,7 +25,6 @@ class Property:
     name: str
     label: str = ""
     type: str = "string"
-    field_type: str = "text"
     group: str = "sandbox_information"
     unique: bool = False
     options: tuple[str, ...] = ()
@@ -66,7 +65,7 @@ class ObjectType:
         return "hs_createdate", "hs_lastmodifieddate"
 
 
-def own_properties(type_id: str) -> dict[str, Property]:
+def built_in_properties(type_id: str) -> dict[str, Property]:
     """What every object of this type has without anybody defining it."""
     probe = ObjectType(type_id=type_id, name="", singular="", plural="")
     created, modified = probe.stamps

@@ -18,7 +18,7 @@ from hubspot_sync.sandbox.data.records import UniqueConflict
 from hubspot_sync.sandbox.data.store import Store
 
 DEMO_BOOKINGS = 400
-MOST_BOOKINGS = 50_000
+MAX_BOOKINGS = 50_000
 
 
 class BadSeed(ValueError):
@@ -40,7 +40,7 @@ def seed(
     an unknown portal, an unreadable file or records that contradict each other, and then leaves
     the store as it was.
     """
-    chosen, data = _data(portal, name, bookings, now, random_seed)
+    chosen, data = _load_data(portal, name, bookings, now, random_seed)
     with store.lock:
         before = store.snapshot()
         try:
@@ -70,15 +70,15 @@ def install(store: Store, portal: Portal) -> None:
         store.define_label(from_type, to_type, label, inverse)
 
 
-def _data(
+def _load_data(
     portal: str, name: str, bookings: int | None, now: datetime, random_seed: int
 ) -> tuple[Portal, dict[str, Any]]:
     if name == "empty":
         return _portal(portal), {"records": [], "associations": []}
     if name == "demo":
         wanted = DEMO_BOOKINGS if bookings is None else bookings
-        if not 0 <= wanted <= MOST_BOOKINGS:
-            raise BadSeed(f"The demo has from 0 to {MOST_BOOKINGS} bookings, not {wanted}.")
+        if not 0 <= wanted <= MAX_BOOKINGS:
+            raise BadSeed(f"The demo has from 0 to {MAX_BOOKINGS} bookings, not {wanted}.")
         chosen = _portal(portal)
         return chosen, demo_data(chosen, bookings=wanted, now=now, random_seed=random_seed)
     data = _read(Path(name))

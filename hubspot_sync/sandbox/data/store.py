@@ -31,7 +31,7 @@ from hubspot_sync.sandbox.data.schemas import (
     Label,
     ObjectType,
     Property,
-    own_properties,
+    built_in_properties,
 )
 
 FIRST_ID = 10_000_000_001
@@ -53,7 +53,7 @@ class Store:
     def define_type(self, object_type: ObjectType) -> None:
         """Add or replace a type; the properties every type has are added to its own."""
         with self.lock:
-            whole = object_type.properties | own_properties(object_type.type_id)
+            whole = object_type.properties | built_in_properties(object_type.type_id)
             type_id = object_type.type_id
             self._state.types[type_id] = replace(object_type, properties=whole)
             self._state.records.setdefault(type_id, {})
@@ -66,7 +66,7 @@ class Store:
             self._state.types[type_id] = replace(known, properties=whole)
 
     def define_label(self, from_type: str, to_type: str, label: Label, inverse: Label) -> None:
-        """Let two types be associated so: `label` seen from the first, `inverse` from the second."""
+        """Let two types be associated: as `label` from the first, as `inverse` from the second."""
         with self.lock:
             for pair, each in (((from_type, to_type), label), ((to_type, from_type), inverse)):
                 self._state.labels[pair] = (*self._state.labels.get(pair, ()), each)
@@ -119,7 +119,7 @@ class Store:
     def links_of(self, from_type: str, from_id: str, to_type: str) -> dict[str, Link]:
         """Links of one object by target id, removed ones too."""
         with self.lock:
-            return dict(self._state.links.of((from_type, to_type), from_id))
+            return dict(self._state.links.links_of((from_type, to_type), from_id))
 
     # Writing
 
@@ -131,10 +131,10 @@ class Store:
         source: Source = APP,
         record_id: str | None = None,
     ) -> Record:
-        """Make a record; raises UniqueConflict and KeyError (unknown type), and then made nothing."""
+        """Make a record; raises UniqueConflict and KeyError (unknown type), having made nothing."""
         with self.lock:
             record = self._insert(object_type, properties, source, record_id, self.clock.now_ms())
-            self._tell(_change(record, "creation", record.created_ms, source))
+            self._notify(_change(record, "creation", record.created_ms, source))
             return record
 
     def update(
@@ -161,11 +161,11 @@ class Store:
                 writes=(*record.writes, Write(at_ms, source, stamped)),
                 updated_ms=at_ms,
             )
-            self._free(record)
+            self._release_unique_values(record)
             self._put(new)
             for name, value in changed.items():
                 base = _change(new, "propertyChange", at_ms, source)
-                self._tell(replace(base, property_name=name, property_value=value or ""))
+                self._notify(replace(base, property_name=name, property_value=value or ""))
             return new
 
     def archive(self, object_type: str, record_id: str, *, source: Source = APP) -> bool:
@@ -175,14 +175,15 @@ class Store:
             if record is None:
                 return False
             at_ms = self.clock.now_ms()
-            self._free(record)
+            self._release_unique_values(record)
             archived = replace(record, archived_ms=at_ms)
             self._state.records[object_type][record_id] = archived
-            self._tell(_change(record, "deletion", at_ms, source))
+            self._notify(_change(record, "deletion", at_ms, source))
             return True
 
     def restore(self, object_type: str, record_id: str, *, source: Source = PERSON) -> Record:
-        """Bring an archived record back, with its associations; raises UnknownRecord, UniqueConflict."""
+        """Bring an archived record back, with its associations; raises UnknownRecord and
+        UniqueConflict."""
         with self.lock:
             record = self._state.records.get(object_type, {}).get(record_id)
             if record is None or not record.archived:
@@ -190,7 +191,7 @@ class Store:
             self._check_unique(object_type, record.properties, record_id)
             live = replace(record, archived_ms=None)
             self._put(live)
-            self._tell(_change(live, "restore", self.clock.now_ms(), source))
+            self._notify(_change(live, "restore", self.clock.now_ms(), source))
             return live
 
     def associate(
@@ -215,7 +216,7 @@ class Store:
             at_ms = self.clock.now_ms()
             if not self._link(from_type, from_id, to_type, to_id, tuple(type_ids), at_ms):
                 return False
-            self._tell_link(from_type, from_id, to_type, to_id, at_ms, source, removed=False)
+            self._notify_of_link(from_type, from_id, to_type, to_id, at_ms, source, removed=False)
             return True
 
     def dissociate(
@@ -228,7 +229,7 @@ class Store:
             if not links.remove((from_type, to_type), from_id, to_id, at_ms):
                 return False
             links.remove((to_type, from_type), to_id, from_id, at_ms)
-            self._tell_link(from_type, from_id, to_type, to_id, at_ms, source, removed=True)
+            self._notify_of_link(from_type, from_id, to_type, to_id, at_ms, source, removed=True)
             return True
 
     def load(
@@ -285,9 +286,9 @@ class Store:
         given = {name: value for name, value in properties.items() if value is not None}
         self._check_unique(object_type, given, record_id)
         if record_id is None:
-            record_id = self._free_id(object_type)
+            record_id = self._next_free_id(object_type)
         elif (old := self._state.records[object_type].get(record_id)) is not None:
-            self._free(old)
+            self._release_unique_values(old)
         stamp = iso(at_ms)
         whole = {**given, "hs_object_id": record_id, **dict.fromkeys(known.stamps, stamp)}
         record = Record(
@@ -301,7 +302,7 @@ class Store:
         self._put(record)
         return record
 
-    def _free_id(self, object_type: str) -> str:
+    def _next_free_id(self, object_type: str) -> str:
         taken = self._state.records[object_type]
         return next(each for each in map(str, self._ids) if each not in taken)
 
@@ -310,7 +311,7 @@ class Store:
         for name, value in self._unique_values(record.object_type, record.properties):
             self._state.unique.setdefault((record.object_type, name), {})[value] = record.id
 
-    def _free(self, record: Record) -> None:
+    def _release_unique_values(self, record: Record) -> None:
         for name, value in self._unique_values(record.object_type, record.properties):
             self._state.unique.get((record.object_type, name), {}).pop(value, None)
 
@@ -346,11 +347,11 @@ class Store:
         links.add((to_type, from_type), to_id, from_id, inverse, at_ms)
         return links.add((from_type, to_type), from_id, to_id, wanted, at_ms)
 
-    def _tell(self, change: Change) -> None:
+    def _notify(self, change: Change) -> None:
         for listener in self._listeners:
             listener(change)
 
-    def _tell_link(
+    def _notify_of_link(
         self,
         from_type: str,
         from_id: str,
@@ -363,7 +364,7 @@ class Store:
     ) -> None:
         one, other = (from_type, from_id), (to_type, to_id)
         for here, there in ((one, other), (other, one)):
-            self._tell(
+            self._notify(
                 Change(
                     kind="associationChange",
                     object_type=here[0],

@@ -12,7 +12,7 @@ from typing import Any
 from hubspot_sync.sandbox.data.links import Link
 from hubspot_sync.sandbox.data.records import UnknownRecord
 from hubspot_sync.sandbox.data.schemas import ObjectType
-from hubspot_sync.sandbox.endpoints.context import Sandbox, input_ids, limited, text_id
+from hubspot_sync.sandbox.endpoints.context import Sandbox, input_ids, read_inputs, text_id
 from hubspot_sync.sandbox.messages import (
     LEGACY,
     OBJECT_NOT_FOUND,
@@ -24,49 +24,51 @@ from hubspot_sync.sandbox.messages import (
     not_found,
 )
 
-MOST_READ = 1000
-MOST_WRITTEN = 2000
-LONGEST_PAGE = 500
+MAX_READ_INPUTS = 1000
+MAX_WRITE_INPUTS = 2000
+MAX_PAGE_SIZE = 500
 NO_ASSOCIATIONS = "crm.associations.NO_ASSOCIATIONS_FOUND"
 
 
 def batch_read(sandbox: Sandbox, request: Request) -> Reply:
     """200 with a page of targets for each `from`, or 207 naming those that have none."""
-    from_type, to_type = _pair(sandbox, request)
-    inputs = limited(request, MOST_READ)
+    from_type, to_type = _read_object_types(sandbox, request)
+    inputs = read_inputs(request, MAX_READ_INPUTS)
     results: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
     for from_id, each in zip(input_ids(inputs), inputs, strict=True):
-        after = _cursor(each.get("after"))
-        targets = _targets(sandbox, from_type, from_id, to_type, after)
+        after = _parse_cursor(each.get("after"))
+        targets = _find_targets(sandbox, from_type, from_id, to_type, after)
         if targets or after:
-            body = _page(sandbox, request, (from_type, to_type), targets)
+            body = _render_page(sandbox, request, (from_type, to_type), targets)
             results.append({"from": {"id": from_id}, **body})
         else:
-            errors.append(_none_found(from_type, from_id, to_type).part())
+            errors.append(_no_associations_refusal(from_type, from_id, to_type).part())
     return batch_reply(200, results[::-1], sandbox.stamp(), errors)
 
 
-def page(sandbox: Sandbox, request: Request) -> Reply:
+def list_targets(sandbox: Sandbox, request: Request) -> Reply:
     """200 with a page of one object's targets, an empty one where there are none."""
-    from_type, to_type = _pair(sandbox, request)
-    limit = request.query.get("limit", str(LONGEST_PAGE))
-    if not limit.isdigit() or not 1 <= int(limit) <= LONGEST_PAGE:
-        raise invalid(f"Invalid limit {limit}: it is 1 to {LONGEST_PAGE}")
+    from_type, to_type = _read_object_types(sandbox, request)
+    limit = request.query.get("limit", str(MAX_PAGE_SIZE))
+    if not limit.isdigit() or not 1 <= int(limit) <= MAX_PAGE_SIZE:
+        raise invalid(f"Invalid limit {limit}: it is 1 to {MAX_PAGE_SIZE}")
     from_id = request.names["id"]
     if sandbox.store.get(from_type.type_id, from_id) is None:
         raise not_found()
-    after = _cursor(request.query.get("after"))
-    targets = _targets(sandbox, from_type, from_id, to_type, after)
-    body = _page(sandbox, request, (from_type, to_type), targets, int(limit))
+    after = _parse_cursor(request.query.get("after"))
+    targets = _find_targets(sandbox, from_type, from_id, to_type, after)
+    body = _render_page(sandbox, request, (from_type, to_type), targets, int(limit))
     return Reply(200, {"results": body.pop("to"), **body})
 
 
 def batch_create(sandbox: Sandbox, request: Request) -> Reply:
     """201 with the links made, or 207 naming objects that do not exist."""
-    from_type, to_type = _pair(sandbox, request)
-    inputs = limited(request, MOST_WRITTEN)
-    wanted = [(*_ends(each), _type_ids(sandbox, from_type, to_type, each)) for each in inputs]
+    from_type, to_type = _read_object_types(sandbox, request)
+    inputs = read_inputs(request, MAX_WRITE_INPUTS)
+    wanted = [
+        (*_parse_ends(each), _parse_type_ids(sandbox, from_type, to_type, each)) for each in inputs
+    ]
     results, errors = [], []
     for from_id, to_id, type_ids in wanted:
         if _associate(sandbox, from_type, from_id, to_type, to_id, type_ids):
@@ -76,51 +78,51 @@ def batch_create(sandbox: Sandbox, request: Request) -> Reply:
                     "fromObjectId": _wire_id(request, from_id),
                     "toObjectTypeId": to_type.type_id,
                     "toObjectId": _wire_id(request, to_id),
-                    "labels": _labels(sandbox, from_type, to_type, type_ids),
+                    "labels": _label_names(sandbox, from_type, to_type, type_ids),
                 }
             )
         else:
-            errors.append(_unknown_end(from_id, to_id))
+            errors.append(_unknown_record_error(from_id, to_id))
     return batch_reply(201, results, sandbox.stamp(), errors)
 
 
 def batch_default(sandbox: Sandbox, request: Request) -> Reply:
     """200 with the default links made, or 207 naming objects that do not exist."""
-    from_type, to_type = _pair(sandbox, request)
-    ends = [_ends(each) for each in limited(request, MOST_WRITTEN)]
+    from_type, to_type = _read_object_types(sandbox, request)
+    ends = [_parse_ends(each) for each in read_inputs(request, MAX_WRITE_INPUTS)]
     results: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
     for from_id, to_id in ends:
         if _associate(sandbox, from_type, from_id, to_type, to_id, ()):
-            results += _both_ways(sandbox, (from_type, from_id), (to_type, to_id))
+            results += _render_both_directions(sandbox, (from_type, from_id), (to_type, to_id))
         else:
-            errors.append(_unknown_end(from_id, to_id))
+            errors.append(_unknown_record_error(from_id, to_id))
     return batch_reply(200, results, sandbox.stamp(), errors)
 
 
-def default(sandbox: Sandbox, request: Request) -> Reply:
+def associate_by_default(sandbox: Sandbox, request: Request) -> Reply:
     """200 with the default link between two objects; 404 where one does not exist."""
-    from_type, to_type = _pair(sandbox, request)
+    from_type, to_type = _read_object_types(sandbox, request)
     from_id, to_id = request.names["id"], request.names["to_id"]
     if not _associate(sandbox, from_type, from_id, to_type, to_id, ()):
         raise not_found()
-    results = _both_ways(sandbox, (from_type, from_id), (to_type, to_id))
+    results = _render_both_directions(sandbox, (from_type, from_id), (to_type, to_id))
     return batch_reply(200, results, sandbox.stamp())
 
 
 def batch_archive(sandbox: Sandbox, request: Request) -> Reply:
     """204; a link that was not there is no error."""
-    from_type, to_type = _pair(sandbox, request)
-    for each in limited(request, MOST_WRITTEN):
+    from_type, to_type = _read_object_types(sandbox, request)
+    for each in read_inputs(request, MAX_WRITE_INPUTS):
         from_id = text_id(each.get("from"))
         for target in each.get("to") or ():
             sandbox.store.dissociate(from_type.type_id, from_id, to_type.type_id, text_id(target))
     return Reply(204)
 
 
-def labels(sandbox: Sandbox, request: Request) -> Reply:
+def list_labels(sandbox: Sandbox, request: Request) -> Reply:
     """200 with the ways the two types may be associated, seen from the first."""
-    from_type, to_type = _pair(sandbox, request)
+    from_type, to_type = _read_object_types(sandbox, request)
     known = sandbox.store.labels(from_type.type_id, to_type.type_id)
     results = [
         {"category": each.category, "typeId": each.type_id, "label": each.label} for each in known
@@ -128,11 +130,11 @@ def labels(sandbox: Sandbox, request: Request) -> Reply:
     return Reply(200, {"results": results})
 
 
-def _pair(sandbox: Sandbox, request: Request) -> tuple[ObjectType, ObjectType]:
+def _read_object_types(sandbox: Sandbox, request: Request) -> tuple[ObjectType, ObjectType]:
     return sandbox.type_of(request.names["from"]), sandbox.type_of(request.names["to"])
 
 
-def _cursor(raw: object) -> int:
+def _parse_cursor(raw: object) -> int:
     if raw is None:
         return 0
     if not str(raw).isdigit():
@@ -140,7 +142,7 @@ def _cursor(raw: object) -> int:
     return int(str(raw))
 
 
-def _targets(
+def _find_targets(
     sandbox: Sandbox, from_type: ObjectType, from_id: str, to_type: ObjectType, after: int
 ) -> list[tuple[int, Link]]:
     """The links that can be seen, by target id, from the cursor on."""
@@ -152,17 +154,17 @@ def _targets(
         (int(to_id), link)
         for to_id, link in store.links_of(from_type.type_id, from_id, to_type.type_id).items()
         if int(to_id) > after
-        and link.seen_at(at_ms)
+        and link.is_visible_at(at_ms)
         and store.get(to_type.type_id, to_id) is not None
     )
 
 
-def _page(
+def _render_page(
     sandbox: Sandbox,
     request: Request,
     pair: tuple[ObjectType, ObjectType],
     targets: Sequence[tuple[int, Link]],
-    limit: int = LONGEST_PAGE,
+    limit: int = MAX_PAGE_SIZE,
 ) -> dict[str, Any]:
     size = min(limit, sandbox.config.association_page)
     known = sandbox.store.labels(pair[0].type_id, pair[1].type_id)
@@ -186,7 +188,7 @@ def _wire_id(request: Request, object_id: str) -> int | str:
     return int(object_id) if request.family == LEGACY else object_id
 
 
-def _none_found(from_type: ObjectType, from_id: str, to_type: ObjectType) -> Refusal:
+def _no_associations_refusal(from_type: ObjectType, from_id: str, to_type: ObjectType) -> Refusal:
     message = f"No {to_type.singular} is associated with {from_type.singular} {from_id}."
     return Refusal(
         207,
@@ -201,17 +203,17 @@ def _none_found(from_type: ObjectType, from_id: str, to_type: ObjectType) -> Ref
     )
 
 
-def _unknown_end(from_id: str, to_id: str) -> dict[str, Any]:
+def _unknown_record_error(from_id: str, to_id: str) -> dict[str, Any]:
     context = {"fromObjectId": [from_id], "toObjectId": [to_id]}
     message = f"One of the objects {from_id}, {to_id} does not exist"
     return Refusal(207, OBJECT_NOT_FOUND, message, context=context).part()
 
 
-def _ends(raw: Mapping[str, Any]) -> tuple[str, str]:
+def _parse_ends(raw: Mapping[str, Any]) -> tuple[str, str]:
     return text_id(raw.get("from")), text_id(raw.get("to"))
 
 
-def _type_ids(
+def _parse_type_ids(
     sandbox: Sandbox, from_type: ObjectType, to_type: ObjectType, raw: Mapping[str, Any]
 ) -> tuple[int, ...]:
     known = {
@@ -251,14 +253,14 @@ def _associate(
     return True
 
 
-def _labels(
+def _label_names(
     sandbox: Sandbox, from_type: ObjectType, to_type: ObjectType, type_ids: tuple[int, ...]
 ) -> list[str]:
     known = sandbox.store.labels(from_type.type_id, to_type.type_id)
     return [each.label for each in known if each.type_id in type_ids and each.label is not None]
 
 
-def _both_ways(
+def _render_both_directions(
     sandbox: Sandbox, one: tuple[ObjectType, str], other: tuple[ObjectType, str]
 ) -> list[dict[str, Any]]:
     results = []

@@ -37,7 +37,7 @@ class Sandbox:
         return known
 
 
-def limited(request: Request, most: int) -> list[dict[str, Any]]:
+def read_inputs(request: Request, most: int) -> list[dict[str, Any]]:
     """The inputs of a batch; raises Refusal where there are too many of them."""
     inputs = request.inputs
     if len(inputs) > most:
@@ -66,7 +66,7 @@ def text_id(holder: object) -> str:
     return str(value)
 
 
-def shown(
+def render_record(
     record: Record, object_type: ObjectType, names: Sequence[str], history: Sequence[str] = ()
 ) -> dict[str, Any]:
     """A record as HubSpot writes it: the properties asked for, and the ones it always adds."""
@@ -81,13 +81,13 @@ def shown(
         "archived": record.archived,
     }
     if history:
-        body["propertiesWithHistory"] = {name: past(record, name) for name in history}
+        body["propertiesWithHistory"] = {name: render_history(record, name) for name in history}
     if record.archived_ms is not None:
         body["archivedAt"] = iso(record.archived_ms)
     return body
 
 
-def past(record: Record, name: str) -> list[dict[str, Any]]:
+def render_history(record: Record, name: str) -> list[dict[str, Any]]:
     """Every value a property had, newest first."""
     return [
         {

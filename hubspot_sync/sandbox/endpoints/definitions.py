@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hubspot_sync.sandbox.data.schemas import MOST_UNIQUE_PROPERTIES, ObjectType, Property
+from hubspot_sync.sandbox.data.schemas import MAX_UNIQUE_PROPERTIES, ObjectType, Property
 from hubspot_sync.sandbox.endpoints.context import Sandbox
 from hubspot_sync.sandbox.messages import Refusal, Reply, Request, invalid, not_found
 
@@ -23,14 +23,14 @@ FIELD_TYPES = {
 
 def list_properties(sandbox: Sandbox, request: Request) -> Reply:
     object_type = sandbox.type_of(request.names["type"])
-    return Reply(200, {"results": _all(object_type)})
+    return Reply(200, {"results": _render_properties(object_type)})
 
 
 def read_property(sandbox: Sandbox, request: Request) -> Reply:
     definition = sandbox.type_of(request.names["type"]).properties.get(request.names["name"])
     if definition is None:
         raise not_found(f"Property {request.names['name']} does not exist")
-    return Reply(200, _shown(definition))
+    return Reply(200, _render_property(definition))
 
 
 def create_property(sandbox: Sandbox, request: Request) -> Reply:
@@ -39,12 +39,15 @@ def create_property(sandbox: Sandbox, request: Request) -> Reply:
     A property is unique from its making on or never: there is no call that changes it.
     """
     fields = request.fields
+    # `fieldType` is demanded, too; what is shown of it follows from the type.
+    name, label, value_type, _, group = (
+        _require_text(fields, key) for key in ("name", "label", "type", "fieldType", "groupName")
+    )
     definition = Property(
-        name=_text(fields, "name"),
-        label=_text(fields, "label"),
-        type=_text(fields, "type"),
-        field_type=_text(fields, "fieldType"),
-        group=_text(fields, "groupName"),
+        name=name,
+        label=label,
+        type=value_type,
+        group=group,
         unique=fields.get("hasUniqueValue") is True,
         options=tuple(str(each["value"]) for each in fields.get("options") or ()),
     )
@@ -56,14 +59,14 @@ def create_property(sandbox: Sandbox, request: Request) -> Reply:
             message = f"A property named '{definition.name}' already exists."
             raise Refusal(409, "OBJECT_ALREADY_EXISTS", message)
         if definition.unique:
-            _check_room(object_type)
+            _check_unique_limit(object_type)
         sandbox.store.define_property(object_type.type_id, definition)
-    return Reply(201, _shown(definition))
+    return Reply(201, _render_property(definition))
 
 
 def list_schemas(sandbox: Sandbox, _request: Request) -> Reply:
     """200 with the portal's custom types; HubSpot's own have no schema here."""
-    results = [_schema(sandbox, each) for each in sandbox.store.types() if each.custom]
+    results = [_render_schema(sandbox, each) for each in sandbox.store.types() if each.custom]
     return Reply(200, {"results": results})
 
 
@@ -71,7 +74,7 @@ def read_schema(sandbox: Sandbox, request: Request) -> Reply:
     asked = request.names["type"]
     for each in sandbox.store.types():
         if asked in (each.type_id, each.fully_qualified_name):
-            return Reply(200, _schema(sandbox, each))
+            return Reply(200, _render_schema(sandbox, each))
     raise not_found(f"There is no schema {asked}")
 
 
@@ -83,28 +86,28 @@ def token_info(sandbox: Sandbox, request: Request) -> Reply:
     return Reply(200, {"userId": 1, "hubId": PORTAL_ID, "appId": APP_ID, "scopes": scopes})
 
 
-def _check_room(object_type: ObjectType) -> None:
+def _check_unique_limit(object_type: ObjectType) -> None:
     """HubSpot's own unique properties (a contact's e-mail) are not among the ten."""
     own = [each for each in object_type.properties.values() if not each.hubspot_defined]
-    if sum(each.unique for each in own) >= MOST_UNIQUE_PROPERTIES:
+    if sum(each.unique for each in own) >= MAX_UNIQUE_PROPERTIES:
         raise invalid(
-            f"{object_type.singular} has {MOST_UNIQUE_PROPERTIES} unique properties, "
+            f"{object_type.singular} has {MAX_UNIQUE_PROPERTIES} unique properties, "
             "which is the maximum"
         )
 
 
-def _text(fields: dict[str, Any], name: str) -> str:
+def _require_text(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or value == "":
         raise invalid(f"Invalid input JSON: {name} is required", context={"propertyName": [name]})
     return value
 
 
-def _all(object_type: ObjectType) -> list[dict[str, Any]]:
-    return [_shown(each) for each in object_type.properties.values()]
+def _render_properties(object_type: ObjectType) -> list[dict[str, Any]]:
+    return [_render_property(each) for each in object_type.properties.values()]
 
 
-def _shown(definition: Property) -> dict[str, Any]:
+def _render_property(definition: Property) -> dict[str, Any]:
     return {
         "name": definition.name,
         "label": definition.label or definition.name,
@@ -132,7 +135,7 @@ def _shown(definition: Property) -> dict[str, Any]:
     }
 
 
-def _schema(sandbox: Sandbox, object_type: ObjectType) -> dict[str, Any]:
+def _render_schema(sandbox: Sandbox, object_type: ObjectType) -> dict[str, Any]:
     number = object_type.type_id.partition("-")[2]
     associations = [
         {
@@ -154,7 +157,7 @@ def _schema(sandbox: Sandbox, object_type: ObjectType) -> dict[str, Any]:
         "secondaryDisplayProperties": [],
         "requiredProperties": [object_type.display_property],
         "searchableProperties": [object_type.display_property],
-        "properties": _all(object_type),
+        "properties": _render_properties(object_type),
         "associations": associations,
         "archived": False,
     }

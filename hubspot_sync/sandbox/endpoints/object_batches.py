@@ -11,10 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hubspot_sync.sandbox.data.property_values import check_rules, cleaned, stored
+from hubspot_sync.sandbox.data.property_values import check_rules, normalize_value, parse_properties
 from hubspot_sync.sandbox.data.records import Record, UniqueConflict, UnknownRecord
 from hubspot_sync.sandbox.data.schemas import CONTACTS, ObjectType
-from hubspot_sync.sandbox.endpoints.context import Sandbox, input_ids, limited, shown, text_id
+from hubspot_sync.sandbox.endpoints.context import (
+    Sandbox,
+    input_ids,
+    read_inputs,
+    render_record,
+    text_id,
+)
 from hubspot_sync.sandbox.messages import (
     OBJECT_NOT_FOUND,
     Refusal,
@@ -24,8 +30,8 @@ from hubspot_sync.sandbox.messages import (
     invalid,
 )
 
-MOST_INPUTS = 100
-MOST_WITH_HISTORY = 50
+MAX_INPUTS = 100
+MAX_INPUTS_WITH_HISTORY = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,52 +46,54 @@ class Draft:
 def batch_read(sandbox: Sandbox, request: Request) -> Reply:
     """200 with every record asked for, or 207 with those there are and the ids of the others."""
     object_type = sandbox.type_of(request.names["type"])
-    history = strings(request.fields, "propertiesWithHistory")
-    inputs = limited(request, MOST_WITH_HISTORY if history else MOST_INPUTS)
-    names = strings(request.fields, "properties")
+    history = read_strings(request.fields, "propertiesWithHistory")
+    inputs = read_inputs(request, MAX_INPUTS_WITH_HISTORY if history else MAX_INPUTS)
+    names = read_strings(request.fields, "properties")
     asked = input_ids(inputs)
     archived = request.query.get("archived") == "true"
     id_property = request.fields.get("idProperty")
     keys = asked
     if id_property is not None:
-        keys = input_ids([{"id": stored(object_type, id_property, each)} for each in asked])
+        keys = input_ids(
+            [{"id": normalize_value(object_type, id_property, each)} for each in asked]
+        )
     found = {
-        each: find(sandbox, object_type, key, id_property, archived)
+        each: find_record(sandbox, object_type, key, id_property, archived)
         for each, key in zip(asked, keys, strict=True)
     }
     results = [
-        shown(record, object_type, names, history)
+        render_record(record, object_type, names, history)
         for record in reversed(found.values())
         if record is not None
     ]
     missing = [each for each, record in found.items() if record is None]
-    return batch_reply(200, results, sandbox.stamp(), _lost(object_type, missing))
+    return batch_reply(200, results, sandbox.stamp(), _not_found_errors(object_type, missing))
 
 
 def batch_create(sandbox: Sandbox, request: Request) -> Reply:
     """201 with all made, or 207 where every input has a trace id and some are wrong."""
     object_type = sandbox.type_of(request.names["type"])
-    inputs = limited(request, MOST_INPUTS)
+    inputs = read_inputs(request, MAX_INPUTS)
     with sandbox.store.lock:
-        drafts, errors = _drafts(sandbox, object_type, inputs)
-        check_free(sandbox, object_type, [(None, draft.properties) for draft in drafts])
+        drafts, errors = _parse_drafts(sandbox, object_type, inputs)
+        check_unique_values(sandbox, object_type, [(None, draft.properties) for draft in drafts])
         for draft in drafts:
-            check_new(sandbox, request, object_type, draft)
-        results = [make(sandbox, object_type, draft) for draft in drafts]
+            check_rules_of_new(sandbox, request, object_type, draft)
+        results = [create_record(sandbox, object_type, draft) for draft in drafts]
     return batch_reply(201, results[::-1], sandbox.stamp(), errors)
 
 
 def batch_update(sandbox: Sandbox, request: Request) -> Reply:
     """200 with all written, or 207 with the ids that do not exist."""
     object_type = sandbox.type_of(request.names["type"])
-    inputs = limited(request, MOST_INPUTS)
+    inputs = read_inputs(request, MAX_INPUTS)
     asked = input_ids(inputs)
     with sandbox.store.lock:
         writes = []
         missing = []
         for key, each in zip(asked, inputs, strict=True):
-            record = find(sandbox, object_type, key, each.get("idProperty"))
-            properties = cleaned(object_type, each.get("properties"))
+            record = find_record(sandbox, object_type, key, each.get("idProperty"))
+            properties = parse_properties(object_type, each.get("properties"))
             check_rules(
                 sandbox.config.validation_rules,
                 request.family,
@@ -97,15 +105,15 @@ def batch_update(sandbox: Sandbox, request: Request) -> Reply:
                 missing.append(key)
             else:
                 writes.append((record.id, properties))
-        check_free(sandbox, object_type, writes)
-        results = [write(sandbox, object_type, *each) for each in writes]
-    return batch_reply(200, results[::-1], sandbox.stamp(), _lost(object_type, missing))
+        check_unique_values(sandbox, object_type, writes)
+        results = [update_record(sandbox, object_type, *each) for each in writes]
+    return batch_reply(200, results[::-1], sandbox.stamp(), _not_found_errors(object_type, missing))
 
 
 def batch_upsert(sandbox: Sandbox, request: Request) -> Reply:
     """200 with each record written or made, `new` saying which."""
     object_type = sandbox.type_of(request.names["type"])
-    inputs = limited(request, MOST_INPUTS)
+    inputs = read_inputs(request, MAX_INPUTS)
     asked = input_ids(inputs)
     results = []
     with sandbox.store.lock:
@@ -116,22 +124,22 @@ def batch_upsert(sandbox: Sandbox, request: Request) -> Reply:
             id_property = each.get("idProperty")
             if not isinstance(id_property, str):
                 raise invalid("Invalid input: an upsert needs the idProperty of a unique property")
-            record = find(sandbox, object_type, key, id_property)
+            record = find_record(sandbox, object_type, key, id_property)
             own = {id_property: key, **(each.get("properties") or {})}
-            draft = Draft(cleaned(object_type, own), (), each.get("objectWriteTraceId"))
+            draft = Draft(parse_properties(object_type, own), (), each.get("objectWriteTraceId"))
             if record is None:
-                check_new(sandbox, request, object_type, draft)
+                check_rules_of_new(sandbox, request, object_type, draft)
             plans.append((record, draft))
-        check_free(
+        check_unique_values(
             sandbox,
             object_type,
             [(None if record is None else record.id, draft.properties) for record, draft in plans],
         )
         for record, draft in plans:
             if record is None:
-                body = make(sandbox, object_type, draft)
+                body = create_record(sandbox, object_type, draft)
             else:
-                body = write(sandbox, object_type, record.id, draft.properties)
+                body = update_record(sandbox, object_type, record.id, draft.properties)
             results.append({**body, "new": record is None})
     return batch_reply(200, results[::-1], sandbox.stamp())
 
@@ -139,12 +147,12 @@ def batch_upsert(sandbox: Sandbox, request: Request) -> Reply:
 def batch_archive(sandbox: Sandbox, request: Request) -> Reply:
     """204; what was archived already, or never was, is no error."""
     object_type = sandbox.type_of(request.names["type"])
-    for each in input_ids(limited(request, MOST_INPUTS)):
+    for each in input_ids(read_inputs(request, MAX_INPUTS)):
         sandbox.store.archive(object_type.type_id, each)
     return Reply(204)
 
 
-def find(
+def find_record(
     sandbox: Sandbox,
     object_type: ObjectType,
     key: str,
@@ -162,7 +170,7 @@ def find(
     return sandbox.store.find(type_id, id_property, key)
 
 
-def strings(fields: Mapping[str, Any], name: str) -> list[str]:
+def read_strings(fields: Mapping[str, Any], name: str) -> list[str]:
     """A list of texts in a body, empty if absent; raises Refusal for anything else."""
     value = fields.get(name) or []
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
@@ -170,7 +178,7 @@ def strings(fields: Mapping[str, Any], name: str) -> list[str]:
     return value
 
 
-def check_free(
+def check_unique_values(
     sandbox: Sandbox,
     object_type: ObjectType,
     writes: Iterable[tuple[str | None, Mapping[str, str | None]]],
@@ -202,7 +210,9 @@ def conflict(object_type: ObjectType, name: str, holder: str) -> Refusal:
     return Refusal(409, "CONFLICT", message)
 
 
-def check_new(sandbox: Sandbox, request: Request, object_type: ObjectType, draft: Draft) -> None:
+def check_rules_of_new(
+    sandbox: Sandbox, request: Request, object_type: ObjectType, draft: Draft
+) -> None:
     """Raise a 400 where a new record breaks an administrator's rule."""
     check_rules(
         sandbox.config.validation_rules,
@@ -213,9 +223,9 @@ def check_new(sandbox: Sandbox, request: Request, object_type: ObjectType, draft
     )
 
 
-def draft_of(sandbox: Sandbox, object_type: ObjectType, raw: Mapping[str, Any]) -> Draft:
+def parse_draft(sandbox: Sandbox, object_type: ObjectType, raw: Mapping[str, Any]) -> Draft:
     """One input of a create, checked; raises Refusal."""
-    properties = cleaned(object_type, raw.get("properties"))
+    properties = parse_properties(object_type, raw.get("properties"))
     links: list[tuple[str, str, int]] = []
     for each in raw.get("associations") or ():
         to_id = text_id(each.get("to"))
@@ -233,16 +243,16 @@ def draft_of(sandbox: Sandbox, object_type: ObjectType, raw: Mapping[str, Any]) 
     return Draft(properties, tuple(links), raw.get("objectWriteTraceId"))
 
 
-def make(sandbox: Sandbox, object_type: ObjectType, draft: Draft) -> dict[str, Any]:
+def create_record(sandbox: Sandbox, object_type: ObjectType, draft: Draft) -> dict[str, Any]:
     """Make a checked draft and its links; returns what is shown of it."""
     record = sandbox.store.create(object_type.type_id, draft.properties)
     for to_type, to_id, type_id in draft.links:
         sandbox.store.associate(object_type.type_id, record.id, to_type, to_id, type_ids=(type_id,))
-    body = shown(record, object_type, list(draft.properties))
+    body = render_record(record, object_type, list(draft.properties))
     return body if draft.trace_id is None else {**body, "objectWriteTraceId": draft.trace_id}
 
 
-def write(
+def update_record(
     sandbox: Sandbox, object_type: ObjectType, record_id: str, properties: dict[str, str | None]
 ) -> dict[str, Any]:
     """Write a record; raises Refusal where it vanished or a value is taken."""
@@ -252,10 +262,10 @@ def write(
         raise conflict(object_type, error.name, error.holder_id) from error
     except UnknownRecord as error:
         raise Refusal(404, OBJECT_NOT_FOUND, "resource not found") from error
-    return shown(record, object_type, list(properties))
+    return render_record(record, object_type, list(properties))
 
 
-def _drafts(
+def _parse_drafts(
     sandbox: Sandbox, object_type: ObjectType, inputs: Sequence[Mapping[str, Any]]
 ) -> tuple[list[Draft], list[dict[str, Any]]]:
     """The drafts that can be made and the errors of the others; raises the first error where one
@@ -265,7 +275,7 @@ def _drafts(
     errors: list[dict[str, Any]] = []
     for each in inputs:
         try:
-            drafts.append(draft_of(sandbox, object_type, each))
+            drafts.append(parse_draft(sandbox, object_type, each))
         except Refusal as refusal:
             if not traced:
                 raise
@@ -274,7 +284,7 @@ def _drafts(
     return drafts, errors
 
 
-def _lost(object_type: ObjectType, ids: Sequence[str]) -> list[dict[str, Any]]:
+def _not_found_errors(object_type: ObjectType, ids: Sequence[str]) -> list[dict[str, Any]]:
     if not ids:
         return []
     message = (

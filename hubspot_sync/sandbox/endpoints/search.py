@@ -14,15 +14,15 @@ from typing import Any
 from hubspot_sync.sandbox.data.property_values import instant_ms
 from hubspot_sync.sandbox.data.records import Properties, Record
 from hubspot_sync.sandbox.data.schemas import ObjectType
-from hubspot_sync.sandbox.endpoints.context import Sandbox, shown
-from hubspot_sync.sandbox.endpoints.object_batches import strings
+from hubspot_sync.sandbox.endpoints.context import Sandbox, render_record
+from hubspot_sync.sandbox.endpoints.object_batches import read_strings
 from hubspot_sync.sandbox.messages import Refusal, Reply, Request, invalid
 
-LONGEST_PAGE = 200
-WINDOW = 10_000
-MOST_GROUPS = 5
-MOST_FILTERS_IN_GROUP = 6
-MOST_FILTERS = 18
+MAX_PAGE_SIZE = 200
+MAX_RESULTS = 10_000
+MAX_GROUPS = 5
+MAX_FILTERS_IN_GROUP = 6
+MAX_FILTERS = 18
 
 Ordered = float | str
 Test = Callable[[Properties], bool]
@@ -35,30 +35,30 @@ def search(sandbox: Sandbox, request: Request) -> Reply:
     if fields.get("query"):
         message = "The sandbox does not imitate search by query; use filters"
         raise Refusal(501, "NOT_IMITATED", message)
-    groups = _groups(object_type, fields.get("filterGroups") or [])
-    limit, after = _number(fields, "limit", 10), _number(fields, "after", 0)
-    if not 1 <= limit <= LONGEST_PAGE:
-        raise invalid(f"Invalid limit {limit}: it is 1 to {LONGEST_PAGE}")
-    if after + limit > WINDOW:
-        raise invalid(f"Paging past {WINDOW} results is not possible (after {after})")
-    names = strings(fields, "properties")
+    groups = _parse_groups(object_type, fields.get("filterGroups") or [])
+    limit, after = _parse_number(fields, "limit", 10), _parse_number(fields, "after", 0)
+    if not 1 <= limit <= MAX_PAGE_SIZE:
+        raise invalid(f"Invalid limit {limit}: it is 1 to {MAX_PAGE_SIZE}")
+    if after + limit > MAX_RESULTS:
+        raise invalid(f"Paging past {MAX_RESULTS} results is not possible (after {after})")
+    names = read_strings(fields, "properties")
     found = [
         each
-        for each in _seen(sandbox, object_type)
+        for each in _indexed_records(sandbox, object_type)
         if not groups or any(all(test(each.properties) for test in group) for group in groups)
     ]
     _sort(object_type, found, fields.get("sorts") or [])
     end = after + min(limit, sandbox.config.search_page_max)
     body = {
         "total": len(found),
-        "results": [shown(each, object_type, names) for each in found[after:end]],
+        "results": [render_record(each, object_type, names) for each in found[after:end]],
     }
     if end >= len(found):
         return Reply(200, body)
     return Reply(200, {**body, "paging": {"next": {"after": str(end)}}})
 
 
-def _seen(sandbox: Sandbox, object_type: ObjectType) -> list[Record]:
+def _indexed_records(sandbox: Sandbox, object_type: ObjectType) -> list[Record]:
     """The live records as search knows them: as they stood a lag ago."""
     records = sandbox.store.records(object_type.type_id)
     at_ms = sandbox.clock.now_ms() - int(sandbox.config.search_lag_s * 1000)
@@ -74,25 +74,27 @@ def _seen(sandbox: Sandbox, object_type: ObjectType) -> list[Record]:
     return seen
 
 
-def _number(fields: Mapping[str, Any], name: str, otherwise: int) -> int:
+def _parse_number(fields: Mapping[str, Any], name: str, otherwise: int) -> int:
     raw = str(fields.get(name, otherwise))
     if not raw.isdigit():
         raise invalid(f"Invalid {name}: {raw}")
     return int(raw)
 
 
-def _groups(object_type: ObjectType, raw: Sequence[Mapping[str, Any]]) -> list[list[Test]]:
+def _parse_groups(object_type: ObjectType, raw: Sequence[Mapping[str, Any]]) -> list[list[Test]]:
     sizes = [len(group.get("filters") or []) for group in raw]
-    if len(sizes) > MOST_GROUPS:
-        raise invalid(f"There are {len(sizes)} filter groups, the maximum is {MOST_GROUPS}")
-    if any(size > MOST_FILTERS_IN_GROUP for size in sizes):
-        raise invalid(f"A filter group has more than {MOST_FILTERS_IN_GROUP} filters")
-    if sum(sizes) > MOST_FILTERS:
-        raise invalid(f"There are {sum(sizes)} filters, the maximum is {MOST_FILTERS}")
-    return [[_test(object_type, each) for each in group.get("filters") or []] for group in raw]
+    if len(sizes) > MAX_GROUPS:
+        raise invalid(f"There are {len(sizes)} filter groups, the maximum is {MAX_GROUPS}")
+    if any(size > MAX_FILTERS_IN_GROUP for size in sizes):
+        raise invalid(f"A filter group has more than {MAX_FILTERS_IN_GROUP} filters")
+    if sum(sizes) > MAX_FILTERS:
+        raise invalid(f"There are {sum(sizes)} filters, the maximum is {MAX_FILTERS}")
+    return [
+        [_parse_filter(object_type, each) for each in group.get("filters") or []] for group in raw
+    ]
 
 
-def _test(object_type: ObjectType, raw: Mapping[str, Any]) -> Test:
+def _parse_filter(object_type: ObjectType, raw: Mapping[str, Any]) -> Test:
     """One filter as a question to a record's properties."""
     name, operator = str(raw.get("propertyName")), str(raw.get("operator"))
     definition = object_type.properties.get(name)
@@ -104,7 +106,7 @@ def _test(object_type: ObjectType, raw: Mapping[str, Any]) -> Test:
     if operator == "NOT_HAS_PROPERTY":
         return lambda properties: properties.get(name) is None
     if operator in ("IN", "NOT_IN"):
-        wanted = {key(each) for each in strings(raw, "values")}
+        wanted = {key(each) for each in read_strings(raw, "values")}
         if not wanted:
             raise invalid(f"Operator {operator} needs values")
         inside = operator == "IN"
@@ -122,7 +124,9 @@ def _test(object_type: ObjectType, raw: Mapping[str, Any]) -> Test:
     )
 
 
-def _compare(question: Callable[[Any, Any], bool]) -> Callable[[Ordered, Ordered, Ordered], bool]:
+def _comparison_with_one(
+    question: Callable[[Any, Any], bool],
+) -> Callable[[Ordered, Ordered, Ordered], bool]:
     """A comparison with one value; values that cannot be compared do not match."""
 
     def ask(value: Ordered, low: Ordered, _high: Ordered) -> bool:
@@ -144,12 +148,12 @@ def _contains(value: Ordered, token: Ordered, _high: Ordered) -> bool:
 
 
 _COMPARISONS: dict[str, Callable[[Ordered, Ordered, Ordered], bool]] = {
-    "EQ": _compare(lambda value, wanted: value == wanted),
-    "NEQ": _compare(lambda value, wanted: value != wanted),
-    "LT": _compare(lambda value, wanted: value < wanted),
-    "LTE": _compare(lambda value, wanted: value <= wanted),
-    "GT": _compare(lambda value, wanted: value > wanted),
-    "GTE": _compare(lambda value, wanted: value >= wanted),
+    "EQ": _comparison_with_one(lambda value, wanted: value == wanted),
+    "NEQ": _comparison_with_one(lambda value, wanted: value != wanted),
+    "LT": _comparison_with_one(lambda value, wanted: value < wanted),
+    "LTE": _comparison_with_one(lambda value, wanted: value <= wanted),
+    "GT": _comparison_with_one(lambda value, wanted: value > wanted),
+    "GTE": _comparison_with_one(lambda value, wanted: value >= wanted),
     "BETWEEN": _between,
     "CONTAINS_TOKEN": _contains,
 }

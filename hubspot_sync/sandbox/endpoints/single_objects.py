@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from hubspot_sync.sandbox.data.property_values import check_rules, cleaned, stored
-from hubspot_sync.sandbox.endpoints.context import Sandbox, shown
+from hubspot_sync.sandbox.data.property_values import check_rules, normalize_value, parse_properties
+from hubspot_sync.sandbox.endpoints.context import Sandbox, render_record
 from hubspot_sync.sandbox.endpoints.object_batches import (
-    check_free,
-    check_new,
-    draft_of,
-    find,
-    make,
-    write,
+    check_rules_of_new,
+    check_unique_values,
+    create_record,
+    find_record,
+    parse_draft,
+    update_record,
 )
 from hubspot_sync.sandbox.messages import Refusal, Reply, Request, invalid, not_found
 
-MOST_LISTED = 100
+MAX_PAGE_SIZE = 100
 
 
 def read(sandbox: Sandbox, request: Request) -> Reply:
@@ -24,29 +24,32 @@ def read(sandbox: Sandbox, request: Request) -> Reply:
     id_property = request.query.get("idProperty")
     key = request.names["id"]
     if id_property is not None:
-        key = stored(object_type, id_property, key) or ""
+        key = normalize_value(object_type, id_property, key) or ""
     archived = request.query.get("archived") == "true"
-    record = find(sandbox, object_type, key, id_property, archived)
+    record = find_record(sandbox, object_type, key, id_property, archived)
     if record is None:
         raise not_found()
-    names, history = _listed(request, "properties"), _listed(request, "propertiesWithHistory")
-    return Reply(200, shown(record, object_type, names, history))
+    names, history = (
+        _split_names(request, "properties"),
+        _split_names(request, "propertiesWithHistory"),
+    )
+    return Reply(200, render_record(record, object_type, names, history))
 
 
-def page(sandbox: Sandbox, request: Request) -> Reply:
+def list_page(sandbox: Sandbox, request: Request) -> Reply:
     """A page of all objects by id, at most a hundred."""
     object_type = sandbox.type_of(request.names["type"])
     _refuse_associations(request)
-    limit, after = _number(request, "limit", 10), _number(request, "after", 0)
-    if not 1 <= limit <= MOST_LISTED:
-        raise invalid(f"Invalid limit {limit}: it is 1 to {MOST_LISTED}")
+    limit, after = _parse_number(request, "limit", 10), _parse_number(request, "after", 0)
+    if not 1 <= limit <= MAX_PAGE_SIZE:
+        raise invalid(f"Invalid limit {limit}: it is 1 to {MAX_PAGE_SIZE}")
     archived = request.query.get("archived") == "true"
     live = (
         each for each in sandbox.store.records(object_type.type_id) if each.archived == archived
     )
     rest = sorted((each for each in live if int(each.id) > after), key=lambda each: int(each.id))
-    names = _listed(request, "properties")
-    body = {"results": [shown(each, object_type, names) for each in rest[:limit]]}
+    names = _split_names(request, "properties")
+    body = {"results": [render_record(each, object_type, names) for each in rest[:limit]]}
     if len(rest) <= limit:
         return Reply(200, body)
     return Reply(200, {**body, "paging": {"next": {"after": rest[limit - 1].id}}})
@@ -56,10 +59,10 @@ def create(sandbox: Sandbox, request: Request) -> Reply:
     """201 with the object, its associations made with it."""
     object_type = sandbox.type_of(request.names["type"])
     with sandbox.store.lock:
-        draft = draft_of(sandbox, object_type, request.fields)
-        check_free(sandbox, object_type, [(None, draft.properties)])
-        check_new(sandbox, request, object_type, draft)
-        return Reply(201, make(sandbox, object_type, draft))
+        draft = parse_draft(sandbox, object_type, request.fields)
+        check_unique_values(sandbox, object_type, [(None, draft.properties)])
+        check_rules_of_new(sandbox, request, object_type, draft)
+        return Reply(201, create_record(sandbox, object_type, draft))
 
 
 def update(sandbox: Sandbox, request: Request) -> Reply:
@@ -67,13 +70,13 @@ def update(sandbox: Sandbox, request: Request) -> Reply:
     object_type = sandbox.type_of(request.names["type"])
     id_property = request.query.get("idProperty")
     with sandbox.store.lock:
-        record = find(sandbox, object_type, request.names["id"], id_property)
+        record = find_record(sandbox, object_type, request.names["id"], id_property)
         if record is None:
             raise not_found()
-        properties = cleaned(object_type, request.fields.get("properties"))
+        properties = parse_properties(object_type, request.fields.get("properties"))
         rules = sandbox.config.validation_rules
         check_rules(rules, request.family, object_type.type_id, properties, new=False)
-        return Reply(200, write(sandbox, object_type, record.id, properties))
+        return Reply(200, update_record(sandbox, object_type, record.id, properties))
 
 
 def archive(sandbox: Sandbox, request: Request) -> Reply:
@@ -83,11 +86,11 @@ def archive(sandbox: Sandbox, request: Request) -> Reply:
     return Reply(204)
 
 
-def _listed(request: Request, name: str) -> list[str]:
+def _split_names(request: Request, name: str) -> list[str]:
     return [each for each in request.query.get(name, "").split(",") if each]
 
 
-def _number(request: Request, name: str, otherwise: int) -> int:
+def _parse_number(request: Request, name: str, otherwise: int) -> int:
     raw = request.query.get(name, str(otherwise))
     if not raw.isdigit():
         raise invalid(f"Invalid {name}: {raw}")

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-LONGEST_LOG = 200_000
+MAX_CALLS = 200_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,11 +31,11 @@ class CallLog:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._calls: deque[Call] = deque(maxlen=LONGEST_LOG)
+        self._calls: deque[Call] = deque(maxlen=MAX_CALLS)
         self._last = 0
         self._cleared = 0
 
-    def number(self) -> int:
+    def take_number(self) -> int:
         with self._lock:
             self._last += 1
             return self._last
@@ -50,7 +50,7 @@ class CallLog:
         """The calls with a higher number, in order of receipt, and how many there were in all."""
         with self._lock:
             calls = sorted((each for each in self._calls if each.n > n), key=lambda each: each.n)
-            return {"total": len(self._calls), "calls": [_shown(each) for each in calls]}
+            return {"total": len(self._calls), "calls": [_as_dict(each) for each in calls]}
 
     def clear(self) -> None:
         with self._lock:
@@ -61,6 +61,6 @@ class CallLog:
 _FIELDS = tuple(each.name for each in fields(Call))
 
 
-def _shown(call: Call) -> dict[str, Any]:
+def _as_dict(call: Call) -> dict[str, Any]:
     """As `asdict`, which copies so carefully that a long log takes seconds."""
     return {name: getattr(call, name) for name in _FIELDS}

@@ -20,8 +20,8 @@ from hubspot_sync.sandbox.endpoints import single_objects as single
 from hubspot_sync.sandbox.endpoints.context import Sandbox
 from hubspot_sync.sandbox.http import routes
 from hubspot_sync.sandbox.http.call_log import Call, CallLog
-from hubspot_sync.sandbox.http.faults import Fault, Faults, with_failures, without_last
-from hubspot_sync.sandbox.http.rate_limits import Limits
+from hubspot_sync.sandbox.http.faults import Fault, Faults, add_failures, drop_last_inputs
+from hubspot_sync.sandbox.http.rate_limits import RateLimits
 from hubspot_sync.sandbox.messages import Refusal, Reply, Request, invalid
 
 ENDPOINTS: dict[str, Callable[[Sandbox, Request], Reply]] = {
@@ -31,7 +31,7 @@ ENDPOINTS: dict[str, Callable[[Sandbox, Request], Reply]] = {
     "objects.batch_upsert": objects.batch_upsert,
     "objects.batch_archive": objects.batch_archive,
     "objects.search": search.search,
-    "objects.list": single.page,
+    "objects.list": single.list_page,
     "objects.create": single.create,
     "objects.read": single.read,
     "objects.update": single.update,
@@ -40,9 +40,9 @@ ENDPOINTS: dict[str, Callable[[Sandbox, Request], Reply]] = {
     "associations.batch_create": associations.batch_create,
     "associations.batch_default": associations.batch_default,
     "associations.batch_archive": associations.batch_archive,
-    "associations.list": associations.page,
-    "associations.default": associations.default,
-    "labels.list": associations.labels,
+    "associations.list": associations.list_targets,
+    "associations.default": associations.associate_by_default,
+    "labels.list": associations.list_labels,
     "properties.list": definitions.list_properties,
     "properties.create": definitions.create_property,
     "properties.read": definitions.read_property,
@@ -73,7 +73,7 @@ class Exchange:
 
     def __init__(self, sandbox: Sandbox, random_seed: int) -> None:
         self.sandbox = sandbox
-        self.limits = Limits()
+        self.limits = RateLimits()
         self.faults = Faults(random_seed)
         self.log = CallLog()
         self._random = random.Random(random_seed)
@@ -85,14 +85,14 @@ class Exchange:
 
     def answer(self, received: Received) -> Reply | None:
         """The answer to a call; None means: close the connection without one."""
-        n, at, began = self.log.number(), self.sandbox.clock.now_s(), time.perf_counter()
+        n, at, began = self.log.take_number(), self.sandbox.clock.now_s(), time.perf_counter()
         parts = urlsplit(received.target)
-        request = _routed(received.method, unquote(parts.path), dict(parse_qsl(parts.query)))
+        request = _route(received.method, unquote(parts.path), dict(parse_qsl(parts.query)))
         config = self.sandbox.config
         half_ms = config.latency_ms / 2
-        _pass((half_ms + self._random.random() * config.jitter_ms) / 1000)
-        reply, inputs = self._arrived(received, request)
-        _pass(half_ms / 1000)
+        _wait((half_ms + self._random.random() * config.jitter_ms) / 1000)
+        reply, inputs = self._handle(received, request)
+        _wait(half_ms / 1000)
         self.log.add(
             Call(
                 n=n,
@@ -108,16 +108,16 @@ class Exchange:
         )
         return reply
 
-    def _arrived(self, received: Received, request: Request) -> tuple[Reply | None, int]:
+    def _handle(self, received: Received, request: Request) -> tuple[Reply | None, int]:
         """The answer and how many inputs the call had."""
         if not request.operation:
-            return routes.unknown(request.method, request.path), 0
-        if not self._authenticated(received):
+            return routes.not_imitated_reply(request.method, request.path), 0
+        if not self._is_authenticated(received):
             return UNAUTHENTICATED.reply, 0
         malformed: Reply | None = None
         inputs = 0
         try:
-            request = replace(request, body=_body(received))
+            request = replace(request, body=_parse_body(received))
             inputs = len(request.inputs) if "/batch/" in request.path else 0
         except Refusal as refusal:
             malformed = refusal.reply  # but it has arrived, and is counted
@@ -128,33 +128,33 @@ class Exchange:
         is_search = request.operation == routes.SEARCH
         refused = self.limits.arrive(now_s, config, search=is_search)
         if refused is None and fault is None and config.unkind:
-            refused = self.faults.unkindness(request.operation)
+            refused = self.faults.pick_unkindness(request.operation)
         if refused is not None:
             return refused, inputs
-        reply = self._faulted(request, fault) if malformed is None else malformed
+        reply = self._answer_with_fault(request, fault) if malformed is None else malformed
         if fault is not None and fault.action == "cut_after":
             return None, inputs
         limits = self.limits.headers(now_s, config, search=is_search)
         return replace(reply, headers={**limits, **reply.headers}), inputs
 
-    def _authenticated(self, received: Received) -> bool:
+    def _is_authenticated(self, received: Received) -> bool:
         return received.headers.get("Authorization") == f"Bearer {self.sandbox.config.token}"
 
-    def _faulted(self, request: Request, fault: Fault | None) -> Reply:
+    def _answer_with_fault(self, request: Request, fault: Fault | None) -> Reply:
         if fault is None or fault.action == "cut_after":
-            return self._done(request)
+            return self._call_endpoint(request)
         if fault.action == "status":
             return fault.reply
         if fault.action == "delay":
-            self.faults.hold(fault)
-            return self._done(request)
+            self.faults.wait_out(fault)
+            return self._call_endpoint(request)
         try:
-            shorter, failed = without_last(request, fault.last)
+            shorter, failed = drop_last_inputs(request, fault.last)
         except Refusal as refusal:
             return refusal.reply
-        return with_failures(request, self._done(shorter), failed)
+        return add_failures(request, self._call_endpoint(shorter), failed)
 
-    def _done(self, request: Request) -> Reply:
+    def _call_endpoint(self, request: Request) -> Reply:
         try:
             return ENDPOINTS[request.operation](self.sandbox, request)
         except Refusal as refusal:
@@ -164,7 +164,7 @@ class Exchange:
             return invalid(f"Invalid input JSON: {error}").reply
 
 
-def _routed(method: str, path: str, query: dict[str, str]) -> Request:
+def _route(method: str, path: str, query: dict[str, str]) -> Request:
     match = routes.match(method, path)
     if match is None:
         return Request(method=method, path=path, query=query)
@@ -178,7 +178,7 @@ def _routed(method: str, path: str, query: dict[str, str]) -> Request:
     )
 
 
-def _body(received: Received) -> Any:
+def _parse_body(received: Received) -> Any:
     """The JSON of a body, None without one; raises Refusal for anything else."""
     if not received.raw:
         return None
@@ -190,6 +190,6 @@ def _body(received: Received) -> Any:
         raise invalid(f"Invalid input JSON: {error}") from error
 
 
-def _pass(seconds: float) -> None:
+def _wait(seconds: float) -> None:
     if seconds > 0:
         time.sleep(seconds)

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from hubspot_sync.sandbox.http.rate_limits import too_many
+from hubspot_sync.sandbox.http.rate_limits import rate_limit_body
 from hubspot_sync.sandbox.messages import Reply, Request, correlation_id
 
 ACTIONS = ("status", "delay", "cut_before", "cut_after", "partial")
@@ -102,7 +102,7 @@ class Faults:
             self._dropped[fault_id] = threading.Event()
         return fault_id
 
-    def shown(self) -> list[dict[str, Any]]:
+    def as_json(self) -> list[dict[str, Any]]:
         with self._lock:
             return [asdict(each) for each in self._faults.values()]
 
@@ -134,14 +134,14 @@ class Faults:
                 self._faults[each.id] = counted
             return chosen
 
-    def hold(self, fault: Fault) -> None:
+    def wait_out(self, fault: Fault) -> None:
         """Return when the fault's delay has passed, or its order is dropped."""
         with self._lock:
             dropped = self._dropped.get(fault.id)
         if dropped is not None:
             dropped.wait(fault.delay_ms / 1000)
 
-    def unkindness(self, operation: str) -> Reply | None:
+    def pick_unkindness(self, operation: str) -> Reply | None:
         """A refusal out of the blue; reads get any, writes a 429 alone, which did nothing."""
         with self._lock:
             self._calm -= 1
@@ -163,7 +163,7 @@ class Faults:
 def fault_body(status: int) -> dict[str, Any]:
     """What HubSpot says with a status."""
     if status == TOO_MANY:
-        return too_many()
+        return rate_limit_body()
     category, message = _MESSAGES.get(status, ("INTERNAL_ERROR", "There was a problem."))
     return {
         "status": "error",
@@ -173,23 +173,23 @@ def fault_body(status: int) -> dict[str, Any]:
     }
 
 
-def without_last(request: Request, last: int) -> tuple[Request, Sequence[Mapping[str, Any]]]:
+def drop_last_inputs(request: Request, last: int) -> tuple[Request, Sequence[Mapping[str, Any]]]:
     """The request without its last inputs, and those."""
     inputs = request.inputs
     kept = inputs[: max(0, len(inputs) - last)]
     return replace(request, body={**request.body, "inputs": kept}), inputs[len(kept) :]
 
 
-def with_failures(request: Request, reply: Reply, failed: Sequence[Mapping[str, Any]]) -> Reply:
+def add_failures(request: Request, reply: Reply, failed: Sequence[Mapping[str, Any]]) -> Reply:
     """The answer as a 207 that says these inputs failed; a refusal stays as it is."""
     if reply.status >= FIRST_REFUSAL or not failed:
         return reply
     body = reply.body if reply.status != NO_CONTENT else {"status": "COMPLETE", "results": []}
-    errors = [*body.get("errors", ()), *(_failure(request, each) for each in failed)]
+    errors = [*body.get("errors", ()), *(_render_failure(request, each) for each in failed)]
     return Reply(MULTI_STATUS, {**body, "numErrors": len(errors), "errors": errors}, reply.headers)
 
 
-def _failure(request: Request, each: Mapping[str, Any]) -> dict[str, Any]:
+def _render_failure(request: Request, each: Mapping[str, Any]) -> dict[str, Any]:
     context: dict[str, list[str]] = {}
     if isinstance(trace_id := each.get("objectWriteTraceId"), str):
         context["objectWriteTraceId"] = [trace_id]

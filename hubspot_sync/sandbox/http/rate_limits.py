@@ -27,7 +27,7 @@ _MESSAGES = {
 }
 
 
-class Limits:
+class RateLimits:
     """The counts of one app; `arrive` is called once for each request, when it arrives."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Limits:
         most = config.search_rate if search else config.rate_limit
         arrivals = self._searches if search else self._ordinary
         with self._lock:
-            self._turn(now_s, config)
+            self._forget_past(now_s, config)
             if self._today >= config.daily_limit:
                 return self._refuse(DAILY, DAY_S - now_s % DAY_S, config, search)
             if len(arrivals) >= most:
@@ -58,7 +58,7 @@ class Limits:
     def headers(self, now_s: float, config: Config, *, search: bool) -> Mapping[str, str]:
         """What an answer says of the limits; nothing on search."""
         with self._lock:
-            self._turn(now_s, config)
+            self._forget_past(now_s, config)
             return self._headers(config, search)
 
     def reset(self) -> None:
@@ -67,7 +67,7 @@ class Limits:
             self._searches.clear()
             self._today = 0
 
-    def _turn(self, now_s: float, config: Config) -> None:
+    def _forget_past(self, now_s: float, config: Config) -> None:
         for arrivals, window_s in (
             (self._ordinary, config.rate_window_s),
             (self._searches, SEARCH_WINDOW_S),
@@ -93,10 +93,10 @@ class Limits:
         headers = self._headers(config, search)
         if self._refused % 2 == 0:
             headers["Retry-After"] = str(max(1, math.ceil(free_in_s)))
-        return Reply(429, too_many(policy), headers)
+        return Reply(429, rate_limit_body(policy), headers)
 
 
-def too_many(policy: str = TEN_SECONDLY) -> dict[str, Any]:
+def rate_limit_body(policy: str = TEN_SECONDLY) -> dict[str, Any]:
     """HubSpot's body of a 429."""
     return {
         "status": "error",

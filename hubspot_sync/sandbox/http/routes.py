@@ -110,7 +110,7 @@ def match(method: str, path: str) -> Match | None:
     return None
 
 
-def unknown(method: str, path: str) -> Reply:
+def not_imitated_reply(method: str, path: str) -> Reply:
     """501: what was asked, what comes near, and all there is."""
     known = [f"{route.method} {route.template}" for route in _routes()]
     same_path = [

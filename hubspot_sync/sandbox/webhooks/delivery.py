@@ -27,12 +27,12 @@ from hubspot_sync.sandbox.data.records import Change
 from hubspot_sync.sandbox.data.store import Store
 from hubspot_sync.sandbox.webhooks.payloads import events_of, signed_headers
 
-MOST_EVENTS_A_REQUEST = 100
-MOST_REQUESTS_AT_ONCE = 10
-MOST_RETRIES = 10
+MAX_EVENTS_PER_REQUEST = 100
+MAX_CONCURRENT_REQUESTS = 10
+MAX_RETRIES = 10
 GATHER_S = 0.05
 DISORDER_S = 0.5
-LONGEST_WAIT_S = 60.0
+MAX_WAIT_S = 60.0
 # The clock may be moved while somebody waits by it, so no wait trusts it for longer than this.
 LOOK_AGAIN_S = 0.1
 # HubSpot does not promise event ids to be unique, so here they come round again.
@@ -47,7 +47,7 @@ class Delivery:
     place: int
     event: dict[str, Any] = field(compare=False)
     attempt: int = field(compare=False, default=0)
-    age: int = field(compare=False, default=0)
+    generation: int = field(compare=False, default=0)
 
 
 class Deliverer:
@@ -63,20 +63,22 @@ class Deliverer:
         self._waiting: list[Delivery] = []
         self._in_flight = 0
         self._counts: Counter[str] = Counter()
-        self._age = 0
+        self._generation = 0
         self._stopped = False
         self._threads: list[threading.Thread] = []
         self._event_ids = itertools.cycle(range(1, EVENT_IDS + 1))
         self._places = itertools.count()
-        store.subscribe(self._note)
+        store.subscribe(self._enqueue_events)
 
     def start(self) -> None:
         """Start delivering; changes made before are sent too."""
         with self._changed:
             self._stopped = False
             self._threads = [
-                threading.Thread(target=self._work, name=f"webhooks-{number}", daemon=True)
-                for number in range(MOST_REQUESTS_AT_ONCE)
+                threading.Thread(
+                    target=self._deliver_until_stopped, name=f"webhooks-{number}", daemon=True
+                )
+                for number in range(MAX_CONCURRENT_REQUESTS)
             ]
         for thread in self._threads:
             thread.start()
@@ -103,7 +105,7 @@ class Deliverer:
     def forget(self) -> None:
         """Drop what is waiting and start counting anew, as after a reset."""
         with self._changed:
-            self._age += 1
+            self._generation += 1
             self._waiting.clear()
             self._counts.clear()
             self._changed.notify_all()
@@ -118,42 +120,42 @@ class Deliverer:
 
     # Taking note -------------------------------------------------------------------------------
 
-    def _note(self, change: Change) -> None:
+    def _enqueue_events(self, change: Change) -> None:
         config = self._live.webhook
         if not config.url:
             return
         with self._changed:
             event_id = next(self._event_ids)
             for event in events_of(change, event_id=event_id, contact_words=config.contact_words):
-                self._add(event, config)
+                self._enqueue(event, config)
             self._changed.notify_all()
 
-    def _add(self, event: dict[str, Any], config: WebhookConfig) -> None:
+    def _enqueue(self, event: dict[str, Any], config: WebhookConfig) -> None:
         if self._chance.random() < config.lose:
             self._counts["lost"] += 1
             return
-        self._put(event, 0, config)
+        self._schedule(event, 0, config)
         surely, perhaps = divmod(config.duplicate, 1)
         for _ in range(int(surely) + (self._chance.random() < perhaps)):
             self._counts["duplicated"] += 1
-            self._put(event, 0, config)
+            self._schedule(event, 0, config)
 
-    def _put(self, event: dict[str, Any], attempt: int, config: WebhookConfig) -> None:
+    def _schedule(self, event: dict[str, Any], attempt: int, config: WebhookConfig) -> None:
         wait_s = GATHER_S + config.late_s
         if attempt:
-            wait_s = min(config.retry_s * 2 ** (attempt - 1), LONGEST_WAIT_S)
+            wait_s = min(config.retry_s * 2 ** (attempt - 1), MAX_WAIT_S)
         if config.reorder:
             wait_s += self._chance.uniform(0, DISORDER_S)
         due_s = self._clock.now_s() + wait_s
-        delivery = Delivery(due_s, next(self._places), event, attempt, self._age)
+        delivery = Delivery(due_s, next(self._places), event, attempt, self._generation)
         heapq.heappush(self._waiting, delivery)
 
     # Sending -----------------------------------------------------------------------------------
 
-    def _work(self) -> None:
+    def _deliver_until_stopped(self) -> None:
         while (batch := self._next_batch()) is not None:
             accepted = self._send(batch)
-            self._settle(batch, accepted=accepted)
+            self._record_outcome(batch, accepted=accepted)
 
     def _next_batch(self) -> list[Delivery] | None:
         """Wait for events that are due and return them; None when it is time to end."""
@@ -182,27 +184,27 @@ class Deliverer:
             return batch
         while waiting and waiting[0].due_s <= now_s + GATHER_S:
             batch.append(heapq.heappop(waiting))
-            if len(batch) == MOST_EVENTS_A_REQUEST:
+            if len(batch) == MAX_EVENTS_PER_REQUEST:
                 break
         return batch
 
-    def _settle(self, batch: list[Delivery], *, accepted: bool) -> None:
+    def _record_outcome(self, batch: list[Delivery], *, accepted: bool) -> None:
         with self._changed:
             self._in_flight -= len(batch)
-            current = [each for each in batch if each.age == self._age]
+            current = [each for each in batch if each.generation == self._generation]
             if accepted:
                 self._counts["delivered"] += len(current)
             else:
-                self._send_again(current)
+                self._schedule_again(current)
             self._changed.notify_all()
 
-    def _send_again(self, refused: list[Delivery]) -> None:
+    def _schedule_again(self, refused: list[Delivery]) -> None:
         for delivery in refused:
-            if delivery.attempt >= MOST_RETRIES:
+            if delivery.attempt >= MAX_RETRIES:
                 self._counts["failed"] += 1
                 continue
             self._counts["retries"] += 1
-            self._put(delivery.event, delivery.attempt + 1, self._live.webhook)
+            self._schedule(delivery.event, delivery.attempt + 1, self._live.webhook)
 
     def _send(self, batch: list[Delivery]) -> bool:
         """Post the events and return whether the answer was a 2xx."""

@@ -250,7 +250,7 @@ def test_what_hubspot_cannot_say_now_is_asked_again_later(
 
     done = apply_waiting()
 
-    assert (done.applied, done.put_back) == (1, 1)
+    assert (done.applied, done.requeued) == (1, 1)
     assert exams_to_recount() == {"55"}
     row = WebhookEvent.objects.get(state="received")
     assert row.attempts == 1

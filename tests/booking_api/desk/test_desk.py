@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -75,9 +76,7 @@ def test_whoever_takes_over_has_every_credit_looked_at(desk: DeskUnderTest, port
 def test_a_desk_whose_thread_died_has_a_new_one(desk: DeskUnderTest, portal: Portal) -> None:
     alice, exam = portal.student("alice"), portal.exam()
     inner = composition.services().booking.desk
-    inner.run(lambda _: None).result(LIMIT_S)
-    thread = inner._thread
-    assert thread is not None
+    thread = inner.run(lambda _: threading.current_thread()).result(LIMIT_S)
     inner.run(lambda _: sys.exit())
     thread.join(LIMIT_S)
     assert not thread.is_alive()

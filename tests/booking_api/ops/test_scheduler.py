@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,6 +17,7 @@ from booking_api import composition
 from booking_api.desk.journal.lease import LeaseKeeper
 from booking_api.desk.journal.models import Lease
 from booking_api.ops import lifecycle
+from booking_api.ops import scheduler as module
 from booking_api.ops.scheduler import Job, JobTimes, Scheduler, Work, periodic_jobs
 from cache_layer.models import ValidationRun
 from hubspot_sync.inbox.models import WebhookEvent
@@ -148,6 +150,22 @@ def test_a_database_that_is_away_is_for_whoever_looks_to_bear(
             scheduler.run_due_jobs()
 
     assert hours.pass_by(60, scheduler) == ["recount"]
+
+
+def test_a_scheduler_that_ends_gives_its_lease_back(
+    hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_AGAIN_S", 0.01)
+    begun = threading.Event()
+    first = hours.scheduler(hours.job("recount", 600), run=lambda _: begun.set())
+    hours.now_s += 60
+    first.start()
+    assert begun.wait(20)
+
+    first.close()
+
+    second = hours.scheduler(hours.job("recount", 600))
+    assert hours.pass_by(60, second) == ["recount"]
 
 
 # The application's own jobs

@@ -85,7 +85,7 @@ def test_a_single_event_need_not_be_an_array() -> None:
 
 
 @pytest.mark.parametrize(
-    ("type_id", "thing"),
+    ("type_id", "kind"),
     [
         (TYPES.contacts, ObjectKind.CONTACT),
         (TYPES.mock_exams, ObjectKind.EXAM),
@@ -94,8 +94,8 @@ def test_a_single_event_need_not_be_an_array() -> None:
         (7, ObjectKind.OTHER),
     ],
 )
-def test_the_type_id_says_what_an_event_is_about(type_id: Any, thing: ObjectKind) -> None:
-    assert one(objectTypeId=type_id).records == (RecordRef(thing, "900001"),)
+def test_the_type_id_says_what_an_event_is_about(type_id: Any, kind: ObjectKind) -> None:
+    assert one(objectTypeId=type_id).records == (RecordRef(kind, "900001"),)
 
 
 def test_portals_have_types_of_their_own() -> None:

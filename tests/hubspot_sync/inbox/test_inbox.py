@@ -1,4 +1,4 @@
-"""The inbox: every event stored once, claimed by one, given back by whoever dies, pruned in time."""
+"""The inbox: every event stored once, claimed by one, claimed anew after a crash, pruned."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
+from hubspot_sync.background.backoff import backoff
 from hubspot_sync.inbox.events import read_event
 from hubspot_sync.inbox.inbox import (
-    CLAIM,
-    LONGEST_WAIT,
-    MOST_ATTEMPTS,
+    CLAIMED_FOR,
+    FIRST_RETRY_S,
+    MAX_ATTEMPTS,
+    MAX_RETRY_S,
     Inbox,
-    Incoming,
-    wait_after,
+    NewEvent,
 )
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.portal.profile import load_profile
@@ -52,11 +53,11 @@ def inbox(clock: Clock) -> Inbox:
     return Inbox(clock)
 
 
-def incoming(
+def new_events(
     numbers: Iterable[int], *, state: State = State.RECEIVED, invalidated: bool = True
-) -> list[Incoming]:
+) -> list[NewEvent]:
     return [
-        Incoming(
+        NewEvent(
             event=read_event(
                 {"eventId": number, "subscriptionType": "booking.creation", "objectId": 9}, TYPES
             ),
@@ -73,21 +74,21 @@ def states() -> list[str]:
 
 
 def test_an_event_is_stored_once_however_often_it_comes(inbox: Inbox) -> None:
-    first = inbox.store(incoming([1, 2, 2]))
-    second = inbox.store(incoming([2, 3]))
+    first = inbox.store(new_events([1, 2, 2]))
+    second = inbox.store(new_events([2, 3]))
 
-    assert [one.event.event_id for one in first] == ["1", "2"]
-    assert [one.event.event_id for one in second] == ["3"]
+    assert [new_event.event.event_id for new_event in first] == ["1", "2"]
+    assert [new_event.event.event_id for new_event in second] == ["3"]
     assert WebhookEvent.objects.count() == 3
 
 
 def test_thousands_of_events_in_one_request_are_stored(inbox: Inbox) -> None:
-    assert len(inbox.store(incoming(range(3_000)))) == 3_000
+    assert len(inbox.store(new_events(range(3_000)))) == 3_000
     assert len(inbox.claim(5_000).rows) == 3_000
 
 
 def test_a_row_is_claimed_by_one_alone_the_oldest_first(inbox: Inbox) -> None:
-    inbox.store(incoming([1, 2, 3]))
+    inbox.store(new_events([1, 2, 3]))
 
     first, second, third = inbox.claim(2), inbox.claim(2), inbox.claim(2)
 
@@ -98,7 +99,7 @@ def test_a_row_is_claimed_by_one_alone_the_oldest_first(inbox: Inbox) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_of_many_claimers_at_once_each_row_goes_to_one(inbox: Inbox) -> None:
-    inbox.store(incoming(range(200)))
+    inbox.store(new_events(range(200)))
     taken: list[int] = []
     ready = threading.Barrier(4)
 
@@ -118,61 +119,52 @@ def test_of_many_claimers_at_once_each_row_goes_to_one(inbox: Inbox) -> None:
 
 
 def test_the_claims_of_a_killed_worker_come_back(inbox: Inbox, clock: Clock) -> None:
-    inbox.store(incoming([1]))
+    inbox.store(new_events([1]))
     dead = inbox.claim(1)
 
-    clock.move(CLAIM - timedelta(seconds=1))
+    clock.move(CLAIMED_FOR - timedelta(seconds=1))
     assert inbox.claim(1).rows == ()
     clock.move(timedelta(seconds=1))
     heir = inbox.claim(1)
 
     assert [row.attempts for row in heir.rows] == [2]
-    assert inbox.applied(dead, dead.rows) == 0
-    assert inbox.applied(heir, heir.rows) == 1
+    assert inbox.mark_applied(dead, dead.rows) == 0
+    assert inbox.mark_applied(heir, heir.rows) == 1
     assert states() == ["applied"]
 
 
 def test_what_failed_is_tried_again_later_each_time(inbox: Inbox, clock: Clock) -> None:
-    inbox.store(incoming([1]))
-    for attempt in range(1, MOST_ATTEMPTS):
+    inbox.store(new_events([1]))
+    for attempt in range(1, MAX_ATTEMPTS):
         claimed = inbox.claim(1)
-        assert inbox.put_back(claimed, claimed.rows, "HubSpot is away") == 0
+        assert inbox.requeue(claimed, claimed.rows, "HubSpot is away") == 0
         assert inbox.claim(1).rows == ()
-        clock.move(wait_after(attempt))
+        clock.move(backoff(attempt, first_s=FIRST_RETRY_S, max_s=MAX_RETRY_S))
 
     last = inbox.claim(1)
 
-    assert inbox.put_back(last, last.rows, "HubSpot is away") == 1
+    assert inbox.requeue(last, last.rows, "HubSpot is away") == 1
     clock.move(timedelta(days=1))
     assert inbox.claim(1).rows == ()
     row = WebhookEvent.objects.get()
-    assert (row.state, row.error, row.attempts) == ("failed", "HubSpot is away", MOST_ATTEMPTS)
-
-
-def test_waits_double_up_to_a_longest() -> None:
-    waits = [wait_after(attempts) for attempts in (1, 2, 3, 20, 10_000)]
-
-    assert waits == [
-        *(timedelta(seconds=2), timedelta(seconds=4), timedelta(seconds=8)),
-        *(LONGEST_WAIT, LONGEST_WAIT),
-    ]
+    assert (row.state, row.error, row.attempts) == ("failed", "HubSpot is away", MAX_ATTEMPTS)
 
 
 @pytest.mark.parametrize("state", [State.APPLIED, State.FAILED, State.IGNORED])
 def test_any_event_can_be_applied_again(state: State, inbox: Inbox) -> None:
-    inbox.store(incoming([1], state=state))
+    inbox.store(new_events([1], state=state))
     assert inbox.claim(1).rows == ()
 
-    assert inbox.apply_again(list(WebhookEvent.objects.values_list("id", flat=True))) == 1
+    assert inbox.reopen(list(WebhookEvent.objects.values_list("id", flat=True))) == 1
 
     (row,) = inbox.claim(1).rows
     assert (row.invalidated, row.attempts, row.applied_at) == (False, 1, None)
 
 
 def test_what_the_cache_has_not_heard_of_can_be_left_to_others(inbox: Inbox) -> None:
-    inbox.store([*incoming([1], invalidated=False), *incoming([2])])
+    inbox.store([*new_events([1], invalidated=False), *new_events([2])])
 
-    assert [row.event_id for row in inbox.claim(5, only_heard=True).rows] == ["2"]
+    assert [row.event_id for row in inbox.claim(5, only_invalidated=True).rows] == ["2"]
     assert [row.event_id for row in inbox.claim(5).rows] == ["1"]
 
 
@@ -180,7 +172,7 @@ def test_what_was_applied_or_ignored_goes_after_its_time_and_nothing_else(
     inbox: Inbox, clock: Clock
 ) -> None:
     for number, state in enumerate(State):
-        inbox.store(incoming([number], state=state))
+        inbox.store(new_events([number], state=state))
 
     clock.move(WEEK)
     assert inbox.prune(WEEK) == 0

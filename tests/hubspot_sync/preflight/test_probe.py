@@ -13,7 +13,7 @@ from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import Unavailable
 from hubspot_sync.portal.association_types import AssociationType
 from hubspot_sync.portal.profile import load_profile
-from hubspot_sync.preflight import FindingKind, Laboratory, probe
+from hubspot_sync.preflight import FindingKind, ProbeEnvironment, probe
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Deadline
 from tests.sandbox import SandboxHandle
@@ -51,11 +51,11 @@ def context() -> CallContext:
 
 
 @pytest.fixture
-def laboratory(kind_sandbox: SandboxHandle, client: HubSpotClient) -> Laboratory:
+def environment(kind_sandbox: SandboxHandle, client: HubSpotClient) -> ProbeEnvironment:
     path = f"/crm/v4/associations/{BOOKINGS}/{EXAMS}/labels"
     label = kind_sandbox.call("GET", path).body["results"][0]
     steered = SteeredTime(kind_sandbox)
-    return Laboratory(
+    return ProbeEnvironment(
         profile=PROFILE,
         batch=client.batch,
         link_types={
@@ -74,9 +74,9 @@ def records(sandbox: SandboxHandle) -> list[dict[str, Any]]:
 
 
 def test_a_portal_that_behaves_passes_and_keeps_nothing(
-    kind_sandbox: SandboxHandle, laboratory: Laboratory, context: CallContext
+    kind_sandbox: SandboxHandle, environment: ProbeEnvironment, context: CallContext
 ) -> None:
-    findings = probe(laboratory, context)
+    findings = probe(environment, context)
 
     assert [finding.verdict for finding in findings] == [FindingKind.OK] * 3
     assert len(records(kind_sandbox)) == 4
@@ -84,39 +84,39 @@ def test_a_portal_that_behaves_passes_and_keeps_nothing(
 
 
 def test_a_lag_of_associations_is_measured_and_warned_of(
-    kind_sandbox: SandboxHandle, laboratory: Laboratory, context: CallContext
+    kind_sandbox: SandboxHandle, environment: ProbeEnvironment, context: CallContext
 ) -> None:
     kind_sandbox.configure(association_lag_s=2)
 
-    _, lag, _ = probe(laboratory, context)
+    _, lag, _ = probe(environment, context)
 
     assert lag.verdict is FindingKind.WARNING
     assert lag.found in {"shown after 2.0 s", "shown after 1.8 s"}
 
 
 def test_an_association_that_never_shows_ends_the_trial(
-    kind_sandbox: SandboxHandle, laboratory: Laboratory, context: CallContext
+    kind_sandbox: SandboxHandle, environment: ProbeEnvironment, context: CallContext
 ) -> None:
     kind_sandbox.configure(association_lag_s=3600)
 
-    _, lag, _ = probe(laboratory, context)
+    _, lag, _ = probe(environment, context)
 
     assert lag.found == "not shown after 15 s"
 
 
 def test_a_seat_that_can_be_sold_twice_is_wrong(
-    laboratory: Laboratory, context: CallContext
+    environment: ProbeEnvironment, context: CallContext
 ) -> None:
     names = {**PROFILE.booking_properties, "seat_key": "token_used", "token_used": "seat_key"}
     not_unique = dataclasses.replace(PROFILE, booking_properties=names)
 
-    reuse, _, _ = probe(dataclasses.replace(laboratory, profile=not_unique), context)
+    reuse, _, _ = probe(dataclasses.replace(environment, profile=not_unique), context)
 
     assert (reuse.found, reuse.verdict) == ("taken twice without clearing", FindingKind.WRONG)
 
 
 def test_a_seat_that_is_not_given_back_is_wrong(
-    kind_sandbox: SandboxHandle, laboratory: Laboratory, context: CallContext
+    kind_sandbox: SandboxHandle, environment: ProbeEnvironment, context: CallContext
 ) -> None:
     kind_sandbox.fault(
         "status",
@@ -126,28 +126,28 @@ def test_a_seat_that_is_not_given_back_is_wrong(
         body={"status": "error", "category": "CONFLICT", "message": "has that value"},
     )
 
-    reuse, _, _ = probe(laboratory, context)
+    reuse, _, _ = probe(environment, context)
 
     assert reuse.verdict is FindingKind.WRONG
 
 
 def test_a_trial_cut_short_removes_its_records_all_the_same(
-    kind_sandbox: SandboxHandle, laboratory: Laboratory, context: CallContext
+    kind_sandbox: SandboxHandle, environment: ProbeEnvironment, context: CallContext
 ) -> None:
     kind_sandbox.fault("status", path="associations/.*batch/read", status=503)
 
     with pytest.raises(Unavailable):
-        probe(laboratory, context)
+        probe(environment, context)
 
     assert all(record["archived"] for record in records(kind_sandbox))
 
 
 def test_records_that_could_not_be_removed_are_named(
-    kind_sandbox: SandboxHandle, laboratory: Laboratory, context: CallContext
+    kind_sandbox: SandboxHandle, environment: ProbeEnvironment, context: CallContext
 ) -> None:
     kind_sandbox.fault("status", path="batch/archive", status=503)
 
-    *_, removal = probe(laboratory, context)
+    *_, removal = probe(environment, context)
 
     left = [record["id"] for record in records(kind_sandbox)]
     assert all(record_id in removal.found for record_id in left)
@@ -155,11 +155,11 @@ def test_records_that_could_not_be_removed_are_named(
 
 
 def test_a_create_nobody_knows_of_is_named(
-    kind_sandbox: SandboxHandle, laboratory: Laboratory, context: CallContext
+    kind_sandbox: SandboxHandle, environment: ProbeEnvironment, context: CallContext
 ) -> None:
     kind_sandbox.fault("cut_after", path="batch/create", nth=1)
 
-    reuse, _, removal = probe(laboratory, context)
+    reuse, _, removal = probe(environment, context)
 
     assert reuse.verdict is FindingKind.UNKNOWN
     assert "preflight-mark" in removal.found

@@ -1,4 +1,4 @@
-"""A webhook receiver over a real socket: records requests, answers as told, and can be waited for."""
+"""A webhook receiver over a real socket: records requests, answers as told, can be waited for."""
 
 from __future__ import annotations
 

@@ -21,10 +21,10 @@ def call(number: int, path: str) -> Call:
 
 def test_a_call_received_before_the_log_was_cleared_is_not_counted_when_it_ends() -> None:
     log = CallLog()
-    slow = log.number()
+    slow = log.take_number()
     log.clear()
     for path in ("/first", "/second"):
-        log.add(call(log.number(), path))
+        log.add(call(log.take_number(), path))
 
     log.add(call(slow, "/slow"))
 

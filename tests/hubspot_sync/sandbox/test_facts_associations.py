@@ -1,4 +1,4 @@
-"""hubspot-facts.md, line by line: who is linked to whom, read page by page, none told as an error."""
+"""hubspot-facts.md, line by line: who is linked to whom, page by page; none told as an error."""
 
 from __future__ import annotations
 

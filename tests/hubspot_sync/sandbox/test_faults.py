@@ -181,9 +181,11 @@ def test_an_order_that_cannot_be_is_refused(hub: SandboxHandle, order: dict[str,
 def test_unkindness_refuses_reads_with_anything_and_writes_with_429_alone() -> None:
     faults = Faults(seed=3)
 
-    reads = {reply.status for _ in range(9000) if (reply := faults.unkindness("objects.read"))}
+    reads = {reply.status for _ in range(9000) if (reply := faults.pick_unkindness("objects.read"))}
     writes = {
-        reply.status for _ in range(9000) if (reply := faults.unkindness("objects.batch_create"))
+        reply.status
+        for _ in range(9000)
+        if (reply := faults.pick_unkindness("objects.batch_create"))
     }
 
     assert reads == {429, 500, 502, 503, 504}
@@ -193,7 +195,7 @@ def test_unkindness_refuses_reads_with_anything_and_writes_with_429_alone() -> N
 def test_one_retry_helps_against_unkindness() -> None:
     faults = Faults(seed=4)
 
-    refused = [faults.unkindness("objects.search") is not None for _ in range(9000)]
+    refused = [faults.pick_unkindness("objects.search") is not None for _ in range(9000)]
 
     places = [place for place, each in enumerate(refused) if each]
     assert len(places) > 50

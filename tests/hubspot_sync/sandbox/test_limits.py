@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubspot_sync.sandbox.config import Config
-from hubspot_sync.sandbox.http.rate_limits import Limits
+from hubspot_sync.sandbox.http.rate_limits import RateLimits
 from tests.hubspot_sync.sandbox.paths import CONTACTS, objects
 from tests.sandbox import Answer, SandboxHandle
 
@@ -27,7 +27,7 @@ def search(hub: SandboxHandle) -> Answer:
 
 
 def test_the_window_rolls_with_each_arrival() -> None:
-    limits = Limits()
+    limits = RateLimits()
     arrivals = [NOON_S, NOON_S + 4, NOON_S + 8, NOON_S + 9.9, NOON_S + 10, NOON_S + 13.9]
 
     refused = [limits.arrive(at, SMALL, search=False) is not None for at in arrivals]
@@ -36,7 +36,7 @@ def test_the_window_rolls_with_each_arrival() -> None:
 
 
 def test_a_refused_request_is_not_counted() -> None:
-    limits = Limits()
+    limits = RateLimits()
     for _ in range(50):
         limits.arrive(NOON_S, SMALL, search=False)
 
@@ -44,7 +44,7 @@ def test_a_refused_request_is_not_counted() -> None:
 
 
 def test_the_day_starts_again_at_midnight() -> None:
-    limits = Limits()
+    limits = RateLimits()
     config = Config(daily_limit=1)
     limits.arrive(NOON_S, config, search=False)
 

@@ -34,13 +34,15 @@ class MissingProperty:
 def create_missing(
     missing: Iterable[MissingProperty], transport: Transport, context: CallContext
 ) -> tuple[Finding, ...]:
-    """Create the properties and say what became of each. Raises HubSpotError but for a refusal."""
+    """Create the properties; return a finding for each. A refusal is a finding; any other
+    HubSpotError is raised."""
     findings = []
-    for one in missing:
+    for missing_property in missing:
+        wanted = missing_property.wanted
         request = Request(
             operation=Operation.PROPERTY_CREATE,
-            object_type=one.wanted.object_type,
-            body=_definition(one),
+            object_type=wanted.object_type,
+            body=_build_definition(missing_property),
         )
         try:
             transport.call(request, context)
@@ -48,11 +50,11 @@ def create_missing(
             found, verdict = f"refused: {error.message}", FindingKind.MISSING
         else:
             found, verdict = "created", FindingKind.MADE
-        findings.append(property_finding(one.wanted, found, verdict))
+        findings.append(property_finding(wanted, found, verdict))
     return tuple(findings)
 
 
-def _definition(missing: MissingProperty) -> dict[str, Any]:
+def _build_definition(missing: MissingProperty) -> dict[str, Any]:
     wanted = missing.wanted
     kind = wanted.types[0]
     options = wanted.values if kind == "enumeration" else ()
