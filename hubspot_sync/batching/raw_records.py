@@ -46,7 +46,6 @@ class RawRecord:
     )
     created_at: datetime | None = None
     updated_at: datetime | None = None
-    archived: bool = False
 
     @classmethod
     def from_json(cls, record: JsonObject) -> RawRecord:
@@ -62,7 +61,6 @@ class RawRecord:
             },
             created_at=_instant(record.get("createdAt")),
             updated_at=_instant(record.get("updatedAt")),
-            archived=record.get("archived") is True,
         )
 
 

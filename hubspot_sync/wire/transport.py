@@ -15,7 +15,7 @@ import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 
@@ -51,7 +51,7 @@ DONE: Final[Mapping[Meaning, Completion]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """What to ask: an operation, what it is about, its body and query."""
+    """What to ask: an operation, what it is about, and its body."""
 
     operation: Operation
     object_type: str = ""
@@ -59,7 +59,6 @@ class Request:
     body: JsonObject | None = None
     once: bool = False
     """Never sent again where it may have taken effect: whoever sends it looks before that."""
-    query: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def about(self) -> str:
@@ -252,7 +251,6 @@ class Transport:
             with self._session.request(
                 sending.endpoint.method,
                 config.base_url.rstrip("/") + path,
-                params=request.query,
                 data=sending.content,
                 timeout=(connect_s, read_s),
                 allow_redirects=False,

@@ -14,13 +14,12 @@ from typing import Final
 
 from hubspot_sync.batching.batch import BatchClient
 from hubspot_sync.batching.outcomes import Many
-from hubspot_sync.batching.raw_records import NOTE_BODY, NOTE_TIME, PropertyVersion, RawRecord
+from hubspot_sync.batching.raw_records import NOTE_BODY, PropertyVersion, RawRecord
 from hubspot_sync.portal.profile import BookingState, PortalProfile
 from hubspot_sync.portal.records import (
     Booking,
     Contact,
     contact_property_names,
-    moment,
     read_booking,
     read_contact,
     whole_number,
@@ -65,7 +64,6 @@ class SeenNote:
 
     id: str
     body: str
-    at: datetime | None
 
 
 class AuthoritativeReads:
@@ -139,7 +137,7 @@ class AuthoritativeReads:
         )
         note_ids = {note_id for ids in linked.found.values() for note_id in ids}
         raw = self._batch.read(
-            self._types.notes, note_ids, properties=(NOTE_BODY, NOTE_TIME), context=context
+            self._types.notes, note_ids, properties=(NOTE_BODY,), context=context
         )
         notes = {record.id: _note(record) for record in raw.found.values()}
         unread = {
@@ -206,8 +204,4 @@ class AuthoritativeReads:
 
 
 def _note(record: RawRecord) -> SeenNote:
-    return SeenNote(
-        id=record.id,
-        body=record.properties.get(NOTE_BODY) or "",
-        at=moment(record.properties.get(NOTE_TIME)),
-    )
+    return SeenNote(id=record.id, body=record.properties.get(NOTE_BODY) or "")
