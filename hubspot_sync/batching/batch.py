@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from hubspot_sync.batching.chunking import chunks, normal_key
 from hubspot_sync.batching.outcomes import Many, merge
 from hubspot_sync.batching.paging import association_targets
 from hubspot_sync.batching.raw_records import NewRecord, RawRecord
 from hubspot_sync.errors import HubSpotError, NotFound, Refused, Unavailable
+from hubspot_sync.portal.record_ids import is_record_id
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.fan_out import FanOut
@@ -32,8 +34,6 @@ READ_WITH_HISTORY_LIMIT: Final = 50
 WRITE_LIMIT: Final = 100
 ASSOCIATION_READ_LIMIT: Final = 1_000
 
-# One that HubSpot could not have given out refuses the whole batch, the others' ids too.
-RECORD_ID: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 EMAIL: Final = re.compile(r"[^\s@]+@[^\s@]+")
 MAY_BE_ONE_RECORD: Final = frozenset({400, 404, 409})
 
@@ -146,7 +146,7 @@ class BatchClient:
         here already, unless `once`: for values that a late arrival of the first sending could put
         over newer ones."""
         keys, impossible = _sorted_keys(changes, None)
-        by_key = {normal_key(one, None): values for one, values in changes.items()}
+        by_key = {normal_key(one): values for one, values in changes.items()}
 
         def send(chunk: Sequence[str]) -> Many[RawRecord]:
             inputs = [{"id": key, "properties": dict(by_key[key])} for key in chunk]
@@ -205,11 +205,6 @@ class BatchClient:
     ) -> list[R]:
         thunks = [partial(_written, chunk, send, failed) for chunk in chunks(keys, WRITE_LIMIT)]
         return [part for parts in self._fan_outs[context.priority].run(thunks) for part in parts]
-
-
-def chunks(keys: Sequence[str], limit: int) -> list[Sequence[str]]:
-    """Return the keys in order, in parts of at most `limit`."""
-    return [keys[start : start + limit] for start in range(0, len(keys), limit)]
 
 
 def _written(
@@ -284,15 +279,9 @@ def _sorted_keys(ids: Iterable[str], id_property: str | None) -> tuple[list[str]
     return possible, frozenset(keys) - frozenset(possible)
 
 
-def normal_key(key: str, id_property: str | None) -> str:
-    """Return the id as results are keyed by it: text, trimmed, an e-mail in lower case."""
-    text = str(key).strip()
-    return text.lower() if id_property == "email" else text
-
-
 def _possible(key: str, id_property: str | None) -> bool:
     if id_property is None:
-        return RECORD_ID.fullmatch(key) is not None
+        return is_record_id(key)
     if id_property == "email":
         return EMAIL.fullmatch(key) is not None
     return key != ""

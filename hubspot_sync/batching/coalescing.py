@@ -18,7 +18,8 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
-from hubspot_sync.batching.batch import ASSOCIATION_READ_LIMIT, READ_LIMIT, BatchClient, normal_key
+from hubspot_sync.batching.batch import ASSOCIATION_READ_LIMIT, READ_LIMIT, BatchClient
+from hubspot_sync.batching.chunking import normal_key
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.paging import SearchFilter, search_ids
 from hubspot_sync.batching.raw_records import RawRecord
@@ -123,7 +124,7 @@ class Coalescer:
         def ask(asked: Collection[str], shared: CallContext) -> Many[tuple[str, ...]]:
             return self._batch.read_associations(from_type, to_type, asked, context=shared)
 
-        normal = (normal_key(one, None) for one in ids)
+        normal = (normal_key(one) for one in ids)
         limit = ASSOCIATION_READ_LIMIT
         return self._shared(key, limit, ask, tuple(dict.fromkeys(normal)), context)
 
