@@ -203,72 +203,55 @@ class BatchClient:
         failed: Callable[[Sequence[str], HubSpotError], R],
         context: CallContext,
     ) -> list[R]:
-        thunks = [partial(_written, chunk, send, failed) for chunk in chunks(keys, WRITE_LIMIT)]
+        thunks = [
+            partial(_write_around_culprits, chunk, send, failed)
+            for chunk in chunks(keys, WRITE_LIMIT)
+        ]
         return [part for parts in self._fan_outs[context.priority].run(thunks) for part in parts]
 
 
-def _written(
+def _write_around_culprits(
     keys: Sequence[str],
     send: Callable[[Sequence[str]], R],
     failed: Callable[[Sequence[str], HubSpotError], R],
 ) -> list[R]:
-    """Send a write; where HubSpot refuses it whole, find the culprit and let the others through.
+    """Send a write; where HubSpot refuses it whole, find the culprits and let the others through.
 
-    1. The first half of the suspects is sent. Accepted: the culprit is in the other half, which
-       need not be tried. Refused: it is in this one, and the other is put aside.
-    2. Down to one suspect, who gets the refusal, all that was put aside goes out as one write.
-    3. Refused again, there are more culprits: from then on plain halves.
+    Keys before `start` are done with. After a `refusal`, `keys[start:end]` is the shortest part
+    that is known to hold a culprit.
 
-    One culprit among n costs log2(n) calls, and one for the others; n culprits cost about 2n.
+    1. While nothing is suspected, all that is left goes out as one write.
+    2. Of a suspected part, the first half goes. Accepted: the culprit is in the other half, which
+       need not be tried whole. Refused: it is in this one.
+    3. Down to one key, that is the culprit and gets the refusal.
+    4. Where one was, more may follow: what is tried after it starts with one key, and doubles with
+       each success.
+
+    One culprit among n costs log2(n) calls and one for the keys behind it, on top of the first;
+    n culprits cost about 2n.
     """
-    done: list[R] = []
-    try:
-        return [send(keys)]
-    except HubSpotError as error:
-        if not _one_may_be_guilty(error):
-            return [failed(keys, error)]
-        refusal = error
-    suspects, aside = list(keys), list[str]()
-    while len(suspects) > 1:
-        half, rest = _halves(suspects)
+    parts: list[R] = []
+    start, end, max_half = 0, 0, len(keys)
+    refusal: HubSpotError | None = None
+    while start < len(keys):
+        if refusal is not None and end - start == 1:
+            parts.append(failed(keys[start:end], refusal))
+            start, max_half, refusal = end, 1, None
+            continue
+        stop = len(keys) if refusal is None else start + min(max_half, (end - start) // 2)
         try:
-            done.append(send(half))
-            suspects = rest
+            parts.append(send(keys[start:stop]))
+            start, max_half = stop, 2 * max_half
         except HubSpotError as error:
-            aside = [*rest, *aside]
-            if not _one_may_be_guilty(error):
-                done.append(failed(half, error))
-                suspects = []
+            if _may_be_one_record(error):
+                end, refusal = stop, error
             else:
-                refusal, suspects = error, half
-    if len(suspects) > 0:
-        done.append(failed(suspects, refusal))
-    return done + _halved(aside, send, failed)
+                parts.append(failed(keys[start:stop], error))
+                start, refusal = stop, None
+    return parts
 
 
-def _halved(
-    keys: Sequence[str],
-    send: Callable[[Sequence[str]], R],
-    failed: Callable[[Sequence[str], HubSpotError], R],
-) -> list[R]:
-    """Send a write, and each half of it where it is refused whole."""
-    if len(keys) == 0:
-        return []
-    try:
-        return [send(keys)]
-    except HubSpotError as error:
-        if len(keys) == 1 or not _one_may_be_guilty(error):
-            return [failed(keys, error)]
-    first, second = _halves(keys)
-    return _halved(first, send, failed) + _halved(second, send, failed)
-
-
-def _halves(keys: Sequence[str]) -> tuple[list[str], list[str]]:
-    middle = len(keys) // 2
-    return list(keys[:middle]), list(keys[middle:])
-
-
-def _one_may_be_guilty(error: HubSpotError) -> bool:
+def _may_be_one_record(error: HubSpotError) -> bool:
     return isinstance(error, Refused | NotFound) and error.status in MAY_BE_ONE_RECORD
 
 
