@@ -58,9 +58,3 @@ def seat_number(exam_id: str, key: str) -> int | None:
     """Return the number of a seat's name, None where it names no seat of this exam."""
     exam, _, number = key.rpartition(":")
     return int(number) if exam == exam_id and number.isdecimal() else None
-
-
-def booking_name(mock_type: str, student_id: str, exam_date: date) -> str:
-    """Return the human-readable booking id. It has the student's id, not the name: two students of
-    one name once blocked each other."""
-    return f"{mock_type}-{student_id}-{exam_date.isoformat()}"

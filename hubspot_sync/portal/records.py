@@ -8,14 +8,21 @@ mistyped cell in HubSpot hides one field and not a student's whole list.
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, datetime
 
+from hubspot_sync.portal.booking_ids import parse_booking_id
 from hubspot_sync.portal.profile import BookingState, PortalProfile
+from hubspot_sync.portal.property_values import (
+    day_after,
+    midnight,
+    parse_clock_time,
+    parse_day,
+    parse_instant,
+    parse_whole_number,
+    parse_yes_no,
+)
 
 Properties = Mapping[str, str | None]
 
@@ -116,16 +123,18 @@ def read_contact(record_id: str, properties: Properties, profile: PortalProfile)
         firstname=text["firstname"],
         lastname=text["lastname"],
         student_id=text["student_id"],
-        credits={name: whole_number(properties.get(name)) for name in profile.credit_properties},
+        credits={
+            name: parse_whole_number(properties.get(name)) for name in profile.credit_properties
+        },
     )
 
 
 def read_exam(record_id: str, properties: Properties, profile: PortalProfile) -> MockExam:
     text = _texts(properties, profile.exam_properties)
     zone = profile.time_zone
-    day = calendar_day(text["exam_date"], zone)
-    starts_at = instant(text["start_time"], day, zone)
-    ends_at = instant(text["end_time"], day, zone)
+    day = parse_day(text["exam_date"], zone)
+    starts_at = parse_clock_time(text["start_time"], day, zone)
+    ends_at = parse_clock_time(text["end_time"], day, zone)
     return MockExam(
         id=record_id,
         mock_type=text["mock_type"],
@@ -133,11 +142,11 @@ def read_exam(record_id: str, properties: Properties, profile: PortalProfile) ->
         start_time=text["start_time"],
         end_time=text["end_time"],
         location=text["location"],
-        capacity=whole_number(text["capacity"]),
-        total_bookings=whole_number(text["total_bookings"]),
+        capacity=parse_whole_number(text["capacity"]),
+        total_bookings=parse_whole_number(text["total_bookings"]),
         is_active=_means(text["is_active"], profile.exam_active_values),
-        starts_at=starts_at if starts_at is not None else _midnight(day, zone),
-        ends_at=ends_at if ends_at is not None else _midnight(_day_after(day), zone),
+        starts_at=starts_at if starts_at is not None else midnight(day, zone),
+        ends_at=ends_at if ends_at is not None else midnight(day_after(day), zone),
     )
 
 
@@ -151,9 +160,9 @@ def read_booking(
 ) -> Booking:
     """Return the booking; `created_at` stands in where the portal keeps no date of its own."""
     text = _texts(properties, profile.booking_properties)
-    named_type, named_day = _named_in(text["booking_id"], profile)
-    day = calendar_day(text["exam_date"], profile.time_zone)
-    stored_created_at = moment(text.get("created_at"))
+    named_type, named_day = parse_booking_id(text["booking_id"], profile)
+    day = parse_day(text["exam_date"], profile.time_zone)
+    stored_created_at = parse_instant(text.get("created_at"))
     return Booking(
         id=record_id,
         booking_id=text["booking_id"],
@@ -164,7 +173,7 @@ def read_booking(
         exam_date=day if day is not None else named_day,
         state=_state(text, profile),
         is_active=text["is_active"],
-        dominant_hand=truth(text.get("dominant_hand")),
+        dominant_hand=parse_yes_no(text.get("dominant_hand")),
         attending_location=_as_sent(text, "attending_location", profile),
         token_used=text["token_used"],
         idempotency_key=text["idempotency_key"],
@@ -209,101 +218,3 @@ def _as_sent(text: Mapping[str, str], field: str, profile: PortalProfile) -> str
         if meaning.casefold() == stored.casefold():
             return sent
     return stored
-
-
-def _named_in(booking_id: str, profile: PortalProfile) -> tuple[str, date | None]:
-    """The mock type and day in `"{mock_type}-{student_id}-{exam_date}"`, "" and None where absent.
-
-    Not every portal stores them apart, and a booking whose exam is archived has nothing else.
-    """
-    day = calendar_day(booking_id[-10:], profile.time_zone)
-    for mock_type in profile.mock_types:
-        if day is not None and booking_id.startswith(f"{mock_type.value}-"):
-            return mock_type.value, day
-    return "", day
-
-
-# From text to values -----------------------------------------------------------------------------
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-YEARS = range(1900, 3000)  # outside, a typing mistake; and the calendar's ends overflow
-_EPOCH_MS = re.compile(r"-?\d{9,15}", re.ASCII)
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2})?\s*([ap]m)?", re.ASCII | re.IGNORECASE)
-
-
-def whole_number(text: str | None) -> int:
-    """Return "20", "20.0" or " 20 " as 20; 0 for nothing and for what is no number."""
-    try:
-        number = float(text or "0")
-    except ValueError:
-        return 0
-    return int(number) if math.isfinite(number) else 0
-
-
-def truth(text: str | None) -> bool | None:
-    """Return what a yes-or-no property says, None where it says neither."""
-    word = (text or "").strip().casefold()
-    if word in {"true", "yes", "1"}:
-        return True
-    if word in {"false", "no", "0"}:
-        return False
-    return None
-
-
-def moment(text: str | None) -> datetime | None:
-    """Return an ISO 8601 instant or epoch milliseconds in UTC; without an offset it is UTC."""
-    stripped = (text or "").strip()
-    try:
-        if _EPOCH_MS.fullmatch(stripped) is not None:
-            found = EPOCH + timedelta(milliseconds=int(stripped))
-        else:
-            found = datetime.fromisoformat(stripped)
-    except (ValueError, OverflowError):
-        return None
-    if found.year not in YEARS:
-        return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
-def calendar_day(text: str | None, zone: ZoneInfo) -> date | None:
-    """Return the day a date property names.
-
-    HubSpot keeps a date as midnight UTC, whatever the portal's time zone, so an instant at that
-    midnight is that day; any other instant is the day it falls on in the portal.
-    """
-    found = moment(text)
-    if found is None:
-        return None
-    if found.timetz() == time(tzinfo=UTC):
-        return found.date()
-    return found.astimezone(zone).date()
-
-
-def instant(text: str | None, day: date | None, zone: ZoneInfo) -> datetime | None:
-    """Return in UTC when `text`, a clock time on `day` or a whole instant, is; else None."""
-    clock = _CLOCK.fullmatch((text or "").strip())
-    if clock is None:
-        return moment(text)
-    hour, minute, half = int(clock[1]), int(clock[2]), (clock[3] or "").lower()
-    if half:
-        hour = hour % 12 + (12 if half == "pm" else 0)
-    if day is None or hour > 23 or minute > 59:
-        return None
-    return _at(day, time(hour, minute), zone)
-
-
-def _midnight(day: date | None, zone: ZoneInfo) -> datetime | None:
-    return None if day is None else _at(day, time.min, zone)
-
-
-def _day_after(day: date | None) -> date | None:
-    return None if day is None else day + timedelta(days=1)
-
-
-def _at(day: date, clock: time, zone: ZoneInfo) -> datetime:
-    """When `clock` is shown on `day`; the later instant where clocks going back show it twice.
-
-    In UTC, because Python compares two times of one zone by the clock and forgets the change.
-    """
-    shown = datetime.combine(day, clock, tzinfo=zone)
-    return max(shown.astimezone(UTC), shown.replace(fold=1).astimezone(UTC))

@@ -16,13 +16,13 @@ from hubspot_sync.batching.batch import BatchClient
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.raw_records import NOTE_BODY, PropertyVersion, RawRecord
 from hubspot_sync.portal.profile import BookingState, PortalProfile
+from hubspot_sync.portal.property_values import parse_whole_number
 from hubspot_sync.portal.records import (
     Booking,
     Contact,
     contact_property_names,
     read_booking,
     read_contact,
-    whole_number,
 )
 from hubspot_sync.wire.call_context import CallContext
 
@@ -189,7 +189,7 @@ class AuthoritativeReads:
         newest_first = record.history.get(name, ())
         return tuple(
             Balance(
-                value=whole_number(version.value),
+                value=parse_whole_number(version.value),
                 at=version.at,
                 by_app=self._may_be_ours(version),
                 source=f"{version.source_type} {version.source_id}",

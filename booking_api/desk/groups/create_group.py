@@ -25,7 +25,6 @@ from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.desk.journal.requests import CreateRequest
 from booking_api.rules.credits import Charge, charge, spendable
 from booking_api.rules.eligibility import (
-    booking_name,
     check_exam,
     check_no_duplicate,
     seat_key,
@@ -38,6 +37,7 @@ from booking_api.rules.errors import (
 )
 from booking_api.rules.students import is_theirs
 from hubspot_sync.errors import HubSpotError
+from hubspot_sync.portal.booking_ids import format_booking_id
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.portal.records import MockExam
 from hubspot_sync.wire.call_context import CallContext
@@ -143,7 +143,7 @@ def _plan(
     cost = charge(seen.contact.credits, mock_type)
     number = exam.take_seat()
     new = NewBooking(
-        booking_id=booking_name(asked.mock_type, asked.pair.student_id, asked.exam_date),
+        booking_id=format_booking_id(asked.mock_type, asked.pair.student_id, asked.exam_date),
         name=asked.name,
         email=asked.pair.email,
         student_id=asked.pair.student_id,
