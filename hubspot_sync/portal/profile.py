@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hubspot_sync.errors import ConfigurationError
@@ -26,6 +26,8 @@ from hubspot_sync.portal.mock_types import (
     read_mock_types,
     read_student_fields,
 )
+from hubspot_sync.portal.records import BOOKING_FIELDS, CONTACT_FIELDS, EXAM_FIELDS, BookingState
+from hubspot_sync.portal.stored_fields import StoredAs
 from hubspot_sync.portal.toml_reader import TomlReader
 
 __all__ = [
@@ -37,8 +39,6 @@ __all__ = [
     "load_profile",
     "shipped_profiles",
 ]
-
-BookingState = Literal["active", "cancelled", "completed"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,19 +126,6 @@ TYPE_ID = re.compile(r"\d+-\d+")
 
 OBJECT_NAMES = {"contacts", "bookings", "mock_exams", "notes", "enrollments"}
 BOOKING_STATES: tuple[BookingState, ...] = get_args(BookingState)
-CONTACT_FIELDS = ("email", "firstname", "lastname", "student_id")
-BOOKING_FIELDS = (
-    *("booking_id", "name", "email", "student_id", "exam_date", "is_active", "token_used"),
-    *("idempotency_key", "seat_key"),
-)
-OPTIONAL_BOOKING_FIELDS = (
-    *("mock_type", "status", "contact_id", "mock_exam_id", "created_at"),
-    *("dominant_hand", "attending_location"),
-)
-EXAM_FIELDS = (
-    *("exam_date", "start_time", "end_time", "capacity", "total_bookings", "mock_type"),
-    *("location", "is_active"),
-)
 MUST_BE_UNIQUE = ("idempotency_key", "seat_key")
 MOST_UNIQUE_PROPERTIES = 10  # an object type; hubspot-facts, Objects
 
@@ -157,7 +144,7 @@ def _source(name_or_path: str) -> Traversable:
 def _read_profile(name: str, root: TomlReader) -> PortalProfile:
     object_types = _read_object_types(root.table("object_types"))
     contacts = _read_properties(root.table("contacts"), CONTACT_FIELDS)
-    bookings = _read_properties(root.table("bookings"), BOOKING_FIELDS, OPTIONAL_BOOKING_FIELDS)
+    bookings = _read_properties(root.table("bookings"), BOOKING_FIELDS)
     has_enrollments = object_types.enrollments is not None
     enrollments = _read_enrollments(root.table("enrollments", required=has_enrollments))
     if enrollments and not has_enrollments:
@@ -212,13 +199,13 @@ def _read_object_types(table: TomlReader) -> ObjectTypes:
     return ObjectTypes(**ids, enrollments=enrollments)
 
 
-def _read_properties(
-    table: TomlReader, required: Iterable[str], optional: Iterable[str] = ()
-) -> dict[str, str]:
-    properties = {field: table.text(field, PROPERTY_NAME, field) for field in required}
-    for field in optional:
-        name = table.optional_text(field, PROPERTY_NAME, field)
-        if name is not None:
+def _read_properties(table: TomlReader, fields: Mapping[str, StoredAs]) -> dict[str, str]:
+    """Return what HubSpot calls each field; those that are optional and not there are left out."""
+    properties = {}
+    for field, stored_as in fields.items():
+        if not stored_as.optional:
+            properties[field] = table.text(field, PROPERTY_NAME, field)
+        elif (name := table.optional_text(field, PROPERTY_NAME, field)) is not None:
             properties[field] = name
     _refuse_twice(table, properties)
     table.finish()
@@ -226,7 +213,9 @@ def _read_properties(
 
 
 def _read_enrollments(table: TomlReader) -> dict[str, str]:
-    return _read_properties(table, table.names)
+    properties = {field: table.text(field, PROPERTY_NAME, field) for field in table.names}
+    _refuse_twice(table, properties)
+    return properties
 
 
 def _refuse_twice(table: TomlReader, values: Mapping[str, str]) -> None:

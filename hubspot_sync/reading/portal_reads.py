@@ -18,11 +18,7 @@ from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.paging import SearchFilter
 from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.portal.records import (
-    Booking,
-    Contact,
-    Enrollment,
-    MockExam,
+from hubspot_sync.portal.record_reader import (
     booking_property_names,
     contact_property_names,
     enrollment_property_names,
@@ -32,6 +28,7 @@ from hubspot_sync.portal.records import (
     read_enrollment,
     read_exam,
 )
+from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.wire.call_context import CallContext
 
 

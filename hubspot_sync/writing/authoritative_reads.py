@@ -17,13 +17,12 @@ from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.raw_records import NOTE_BODY, PropertyVersion, RawRecord
 from hubspot_sync.portal.profile import BookingState, PortalProfile
 from hubspot_sync.portal.property_values import parse_whole_number
-from hubspot_sync.portal.records import (
-    Booking,
-    Contact,
+from hubspot_sync.portal.record_reader import (
     contact_property_names,
     read_booking,
     read_contact,
 )
+from hubspot_sync.portal.records import Booking, Contact
 from hubspot_sync.wire.call_context import CallContext
 
 AN_APP: Final = "INTEGRATION"

@@ -6,9 +6,11 @@ failed. Who may call it, when, and what is written down before, is the booking d
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Final
 
 from hubspot_sync.batching.batch import BatchClient, CreateOutcome
 from hubspot_sync.batching.outcomes import Many
@@ -26,7 +28,8 @@ from hubspot_sync.wire.call_context import CallContext
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewBooking:
-    """A booking to be made. `fields` are those a student fills in, as callers send them."""
+    """A booking to be made. Each field goes into the property that the profile names for it, if it
+    names one; `fields` are those a student fills in, as callers send them."""
 
     booking_id: str
     name: str
@@ -41,6 +44,11 @@ class NewBooking:
     seat_key: str
     created_at: datetime
     fields: Mapping[str, str | bool]
+
+
+WRITTEN_FIELDS: Final = tuple(
+    field.name for field in dataclasses.fields(NewBooking) if field.name != "fields"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,24 +90,11 @@ class PortalWrites:
     def booking_properties(self, new: NewBooking) -> dict[str, str]:
         """Return a new booking as HubSpot stores it."""
         profile = self._profile
-        fields = {
-            "booking_id": new.booking_id,
-            "name": new.name,
-            "email": new.email,
-            "student_id": new.student_id,
-            "mock_type": new.mock_type,
-            "exam_date": new.exam_date.isoformat(),
-            "contact_id": new.contact_id,
-            "mock_exam_id": new.mock_exam_id,
-            "token_used": new.token_used,
-            "idempotency_key": new.idempotency_key,
-            "seat_key": new.seat_key,
-            "created_at": _instant(new.created_at),
-            "is_active": profile.booking_states["active"][0],
-        }
+        stored = {field: _stored_text(getattr(new, field)) for field in WRITTEN_FIELDS}
+        stored["is_active"] = profile.booking_states["active"][0]
         if profile.booking_statuses:
-            fields["status"] = profile.booking_statuses["active"][0]
-        return self._named(fields) | self.student_properties(new.fields)
+            stored["status"] = profile.booking_statuses["active"][0]
+        return self._named(stored) | self.student_properties(new.fields)
 
     def student_properties(self, fields: Mapping[str, str | bool]) -> dict[str, str]:
         """Return the fields that students fill in as HubSpot stores them."""
@@ -194,6 +189,12 @@ class PortalWrites:
     def _named(self, fields: Mapping[str, str]) -> dict[str, str]:
         names = self._profile.booking_properties
         return {names[field]: value for field, value in fields.items() if field in names}
+
+
+def _stored_text(value: str | date) -> str:
+    if isinstance(value, datetime):
+        return _instant(value)
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _instant(at: datetime) -> str:

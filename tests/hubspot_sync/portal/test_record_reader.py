@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubspot_sync.portal import records
-from hubspot_sync.portal.profile import load_profile
+from hubspot_sync.portal import record_reader
+from hubspot_sync.portal.profile import PortalProfile, load_profile
 
 DEFAULT = load_profile("default")
 PREPDOCTORS = load_profile("prepdoctors")
@@ -38,15 +38,13 @@ def properties(names: tuple[str, ...]) -> st.SearchStrategy[dict[str, str | None
 
 @pytest.mark.parametrize("profile", [DEFAULT, PREPDOCTORS], ids=lambda profile: profile.name)
 @given(data=st.data())
-def test_no_value_in_hubspot_breaks_reading(
-    profile: records.PortalProfile, data: st.DataObject
-) -> None:
-    names = records.booking_property_names(profile)
-    booking = records.read_booking("1", data.draw(properties(names)), profile)
-    names = records.exam_property_names(profile)
-    exam = records.read_exam("1", data.draw(properties(names)), profile)
-    names = records.contact_property_names(profile)
-    contact = records.read_contact("1", data.draw(properties(names)), profile)
+def test_no_value_in_hubspot_breaks_reading(profile: PortalProfile, data: st.DataObject) -> None:
+    names = record_reader.booking_property_names(profile)
+    booking = record_reader.read_booking("1", data.draw(properties(names)), profile)
+    names = record_reader.exam_property_names(profile)
+    exam = record_reader.read_exam("1", data.draw(properties(names)), profile)
+    names = record_reader.contact_property_names(profile)
+    contact = record_reader.read_contact("1", data.draw(properties(names)), profile)
 
     for instant in (booking.created_at, exam.starts_at, exam.ends_at):
         assert instant is None or instant.utcoffset() == timedelta(0)
@@ -59,7 +57,7 @@ def test_an_exam_without_times_lasts_its_whole_day_in_the_portals_time_zone(
     day: date, zone: ZoneInfo
 ) -> None:
     profile = DEFAULT if zone is LONDON else PREPDOCTORS
-    exam = records.read_exam("1", {"exam_date": day.isoformat()}, profile)
+    exam = record_reader.read_exam("1", {"exam_date": day.isoformat()}, profile)
 
     assert exam.starts_at is not None
     assert exam.ends_at is not None
@@ -83,13 +81,13 @@ def test_an_exam_without_times_lasts_its_whole_day_in_the_portals_time_zone(
 def test_an_exam_ends_when_its_portal_says(end_time: str, ends_at: datetime) -> None:
     stored = {"exam_date": "2026-07-01", "end_time": end_time}
 
-    assert records.read_exam("1", stored, DEFAULT).ends_at == ends_at
+    assert record_reader.read_exam("1", stored, DEFAULT).ends_at == ends_at
 
 
 def test_an_hour_shown_twice_ends_the_second_time() -> None:
     stored = {"exam_date": "2026-10-25", "end_time": "01:30"}
 
-    assert records.read_exam("1", stored, DEFAULT).ends_at == datetime(
+    assert record_reader.read_exam("1", stored, DEFAULT).ends_at == datetime(
         2026, 10, 25, 1, 30, tzinfo=UTC
     )
 
@@ -106,7 +104,7 @@ def test_an_exam_keeps_its_times_as_hubspot_wrote_them() -> None:
         "is_active": "true",
     }
 
-    exam = records.read_exam("7", stored, PREPDOCTORS)
+    exam = record_reader.read_exam("7", stored, PREPDOCTORS)
 
     assert (exam.id, exam.start_time, exam.capacity) == ("7", "2026-12-01T14:00:00Z", 20)
     assert (exam.total_bookings, exam.is_active) == (0, True)
@@ -114,7 +112,7 @@ def test_an_exam_keeps_its_times_as_hubspot_wrote_them() -> None:
 
 
 def test_an_exam_nobody_has_opened_is_not_active() -> None:
-    assert records.read_exam("1", {"is_active": None}, DEFAULT).is_active is False
+    assert record_reader.read_exam("1", {"is_active": None}, DEFAULT).is_active is False
 
 
 @pytest.mark.parametrize(
@@ -133,11 +131,11 @@ def test_an_exam_nobody_has_opened_is_not_active() -> None:
     ],
 )
 def test_a_bookings_state_is_what_its_portal_means(
-    profile: records.PortalProfile, is_active: str | None, status: str | None, state: str
+    profile: PortalProfile, is_active: str | None, status: str | None, state: str
 ) -> None:
     stored = {"is_active": is_active, "booking_status": status}
 
-    assert records.read_booking("1", stored, profile).state == state
+    assert record_reader.read_booking("1", stored, profile).state == state
 
 
 def test_a_booking_cancelled_in_either_property_is_cancelled() -> None:
@@ -145,22 +143,26 @@ def test_a_booking_cancelled_in_either_property_is_cancelled() -> None:
     profile = dataclasses.replace(DEFAULT, booking_states=states)
     stored = {"is_active": "done", "booking_status": "cancelled"}
 
-    assert records.read_booking("1", stored, profile).state == "cancelled"
+    assert record_reader.read_booking("1", stored, profile).state == "cancelled"
 
 
 def test_a_location_is_spelt_as_callers_send_it() -> None:
     stored = {"attending_location": "Richmond Hill"}
 
-    assert records.read_booking("1", stored, PREPDOCTORS).attending_location == "richmond_hill"
+    assert (
+        record_reader.read_booking("1", stored, PREPDOCTORS).attending_location == "richmond_hill"
+    )
 
 
 def test_a_location_nobody_can_choose_is_shown_as_it_is() -> None:
     assert (
-        records.read_booking("1", {"attending_location": "Hull"}, PREPDOCTORS).attending_location
+        record_reader.read_booking(
+            "1", {"attending_location": "Hull"}, PREPDOCTORS
+        ).attending_location
         == "Hull"
     )
     assert (
-        records.read_booking("1", {"attending_location": "Leeds"}, DEFAULT).attending_location
+        record_reader.read_booking("1", {"attending_location": "Leeds"}, DEFAULT).attending_location
         == "Leeds"
     )
 
@@ -168,7 +170,7 @@ def test_a_location_nobody_can_choose_is_shown_as_it_is() -> None:
 def test_a_booking_that_stores_no_type_or_day_has_them_from_its_name() -> None:
     stored = {"booking_id": "Mini-mock-S1001-2026-12-01"}
 
-    booking = records.read_booking("1", stored, PREPDOCTORS)
+    booking = record_reader.read_booking("1", stored, PREPDOCTORS)
 
     assert (booking.mock_type, booking.exam_date) == ("Mini-mock", date(2026, 12, 1))
 
@@ -176,7 +178,7 @@ def test_a_booking_that_stores_no_type_or_day_has_them_from_its_name() -> None:
 def test_a_booking_says_nothing_it_does_not_know() -> None:
     made = datetime(2026, 11, 1, 9, tzinfo=UTC)
 
-    booking = records.read_booking("1", {"booking_id": "old one"}, DEFAULT, created_at=made)
+    booking = record_reader.read_booking("1", {"booking_id": "old one"}, DEFAULT, created_at=made)
 
     assert (booking.mock_type, booking.exam_date, booking.dominant_hand) == ("", None, None)
     assert (booking.contact_id, booking.mock_exam_id) == (None, None)
@@ -186,7 +188,7 @@ def test_a_booking_says_nothing_it_does_not_know() -> None:
 def test_a_bookings_own_date_of_making_wins() -> None:
     stored = {"created_at": "2026-10-01T08:00:00Z", "contact_id": "101", "mock_exam_id": "501"}
 
-    booking = records.read_booking(
+    booking = record_reader.read_booking(
         "1", stored, DEFAULT, created_at=datetime(2026, 11, 1, tzinfo=UTC)
     )
 
@@ -197,7 +199,7 @@ def test_a_bookings_own_date_of_making_wins() -> None:
 def test_a_contact_has_every_credit_of_the_portal() -> None:
     stored = {"email": "Ada@Example.org", "student_id": " S1001 ", "sj_credits": "3"}
 
-    contact = records.read_contact("7", stored, PREPDOCTORS)
+    contact = record_reader.read_contact("7", stored, PREPDOCTORS)
 
     assert (contact.email, contact.student_id, contact.firstname) == (
         "ada@example.org",
@@ -215,7 +217,7 @@ def test_a_contact_has_every_credit_of_the_portal() -> None:
 def test_an_enrollment_is_in_our_names() -> None:
     stored = {"enrollment_name": "NDECC autumn", "expiry_date": None}
 
-    enrollment = records.read_enrollment("9", stored, PREPDOCTORS)
+    enrollment = record_reader.read_enrollment("9", stored, PREPDOCTORS)
 
     assert enrollment.properties["name"] == "NDECC autumn"
     assert enrollment.properties["expires_on"] == ""
