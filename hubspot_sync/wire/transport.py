@@ -34,7 +34,14 @@ from hubspot_sync.wire.deadlines import Deadline, Monotonic
 from hubspot_sync.wire.endpoints import ENDPOINTS, Effect, Endpoint, Operation
 from hubspot_sync.wire.rate_budget import RateBudget, Slot
 from hubspot_sync.wire.retries import AttemptFailed, Completion, RetryPolicy
-from hubspot_sync.wire.verdicts import UNEXPECTED, JsonObject, Meaning, error_of, judge
+from hubspot_sync.wire.verdicts import (
+    UNEXPECTED,
+    JsonObject,
+    Meaning,
+    correlation_id_of,
+    error_of,
+    judge,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -196,11 +203,10 @@ class Transport:
     def _send(self, sending: _Sending, slot: Slot, permit: Permit, number: int) -> _Reply:
         """Send once; settle the slot and the permit, and write the ledger, whatever happens."""
         started_s = self._clock()
-        status: int | None = None
+        reply: _Reply | None = None
         sent = True
         try:
             reply = self._exchange(sending)
-            status = reply.status
         except _NotSent as error:
             sent = False
             unreachable = Unavailable("HubSpot could not be reached.")
@@ -218,25 +224,32 @@ class Transport:
             else:
                 slot.unused()
             hurried = sending.context.deadline.passed and took_s < FAIR_CHANCE_S
-            _tell(permit, status, hurried=hurried)
-            self._write_down(sending, status, number, slot.waited_s, took_s)
+            _tell(permit, None if reply is None else reply.status, hurried=hurried)
+            self._log_call(sending, reply, number, slot.waited_s, took_s)
         return reply
 
-    def _write_down(
-        self, sending: _Sending, status: int | None, number: int, waited_s: float, took_s: float
+    def _log_call(
+        self,
+        sending: _Sending,
+        reply: _Reply | None,
+        number: int,
+        waited_s: float,
+        took_s: float,
     ) -> None:
         record = CallRecord(
             operation=sending.request.operation.value,
             object_type=sending.request.about,
             method=sending.endpoint.method,
-            status=status,
+            status=None if reply is None else reply.status,
             attempt=number,
             waited_s=waited_s,
             took_s=took_s,
             background=sending.background,
         )
         self._ledger.write(record, sending.context.meters)
-        logger.debug("hubspot.call", extra=asdict(record))
+        body = {} if reply is None or reply.body is None else reply.body
+        extra = {**asdict(record), "correlation_id": correlation_id_of(body)}
+        logger.debug("hubspot.call", extra=extra)
 
     def _exchange(self, sending: _Sending) -> _Reply:
         """Send and read the whole answer; raises _NotSent or _NoReply."""

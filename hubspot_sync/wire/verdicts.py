@@ -10,14 +10,18 @@ Pure: no clock, no socket. Who waits, retries or raises is `retries.py` and `tra
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused, Unavailable
 
 JsonObject = Mapping[str, Any]
+
+# A UUID in every answer seen.
+_CORRELATION_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 
 
 class Meaning(Enum):
@@ -167,7 +171,7 @@ def error_of(
     so that a retry can be logged without anybody's data.
     """
     category, sub_category = _text(body, "category"), _text(body, "subCategory")
-    correlation_id = _text(body, "correlationId")
+    correlation_id = correlation_id_of(body)
     if verdict.kind is Meaning.REFUSED:
         return Refused(
             _text(body, "message") or f"HubSpot refused with {status}.",
@@ -189,6 +193,13 @@ def error_of(
         correlation_id=correlation_id,
         retry_after_s=retry_after_s if retry_after_s is not None else verdict.wait_s or None,
     )
+
+
+def correlation_id_of(body: JsonObject) -> str | None:
+    """Return the id by which HubSpot's support finds a call; None where the answer has none, or
+    something else in its place: it is logged, and nothing but an id may be."""
+    text = _text(body, "correlationId")
+    return text if text is not None and _CORRELATION_ID.fullmatch(text) is not None else None
 
 
 def _property_names(body: JsonObject) -> tuple[str, ...]:

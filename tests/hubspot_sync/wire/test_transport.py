@@ -124,6 +124,38 @@ def test_answers_become_errors_of_our_tree(status: str, error: type[HubSpotError
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("status", ["400 Bad Request", "503 Service Unavailable"])
+def test_the_log_has_what_hubspots_support_asks_for_and_not_its_words(
+    status: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="hubspot_sync.wire.transport")
+    body = b'{"status":"error","message":"ada@example.org is taken.","correlationId":"c-1"}'
+    with (
+        wire_server(answers(reply(body, status=status))) as server,
+        client_of(server.base_url) as client,
+    ):
+        raised = failure(client, CREATE)
+
+    (record,) = caplog.records
+    assert (record.message, record.__dict__["correlation_id"]) == ("hubspot.call", "c-1")
+    assert raised.safe_text == (
+        f"HubSpot {'refused with' if status[0] == '4' else 'answered'} {status[:3]}."
+        " Correlation id c-1."
+    )
+
+
+def test_nothing_but_an_id_is_taken_for_a_correlation_id() -> None:
+    body = b'{"status":"error","correlationId":"ada@example.org"}'
+    with (
+        wire_server(answers(reply(body, status="400 Bad Request"))) as server,
+        client_of(server.base_url) as client,
+    ):
+        raised = failure(client)
+
+    assert raised.correlation_id is None
+    assert raised.safe_text == "HubSpot refused with 400."
+
+
 def test_the_wait_hubspot_asks_for_reaches_the_caller() -> None:
     body = b'{"policyName":"SECONDLY","errorType":"RATE_LIMIT"}'
     raw = reply(body, status="429 Too Many Requests", headers="Retry-After: 7\r\n")
