@@ -28,7 +28,7 @@ from cache_layer.operating.audit import note_invalidation
 from cache_layer.operating.host import CacheHost, SelfTestCheck
 from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.inbox.observers import EventObserver, EventObservers, InboxObserver
-from hubspot_sync.portal.app_identity import own_app_id
+from hubspot_sync.portal.app_identity import ask_own_app_id
 from hubspot_sync.portal.association_types import AssociationTypes
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.reading.cache_families import (
@@ -37,7 +37,7 @@ from hubspot_sync.reading.cache_families import (
     tags_of_exam,
     tags_of_student,
 )
-from hubspot_sync.reading.cache_self_test import Trial, try_the_cache
+from hubspot_sync.reading.cache_self_test import Trial, run_self_test
 from hubspot_sync.reading.cached_portal import CachedPortal, ReadsFor
 from hubspot_sync.reading.portal_reads import HubSpotReads, PortalReads
 from hubspot_sync.webhooks.pipeline import WebhookPipeline, open_webhooks
@@ -216,7 +216,7 @@ def booking_desk(
             evidence=AuthoritativeReads(
                 profile,
                 client.batch,
-                partial(own_app_id, client.transport, settings.HUBSPOT.token),
+                partial(ask_own_app_id, client.transport, settings.HUBSPOT.token),
             ),
             writes=PortalWrites(profile, client.batch, link_types),
             cache=cached.cache,
@@ -279,7 +279,7 @@ def truth_context() -> LoadContext:
 
 def self_test(built: Services) -> tuple[SelfTestCheck, ...]:
     """Try the configured kind of cache against HubSpot; raise TruthUnavailable."""
-    return try_the_cache(
+    return run_self_test(
         Trial(
             profile=built.profile,
             batch=built.client.batch,

@@ -14,7 +14,7 @@ from hubspot_sync.wire.call_log import CallLog, CallObserver
 from hubspot_sync.wire.circuit_breaker import CircuitBreaker
 from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.fan_out import FanOut
-from hubspot_sync.wire.rate_budget import build_budget
+from hubspot_sync.wire.rate_budget import build_rate_budget
 from hubspot_sync.wire.transport import Transport
 
 
@@ -51,7 +51,7 @@ def build_client(
     breaker = CircuitBreaker(
         failures=config.breaker_failures, cooldown_s=config.breaker_cooldown_s, clock=clock
     )
-    budget = build_budget(config, clock=clock, redis_url=redis_url)
+    budget = build_rate_budget(config, clock=clock, redis_url=redis_url)
     transport = Transport(config, budget=budget, breaker=breaker, ledger=ledger, clock=clock)
     # As many workers as connections: a further thread could only wait for one. Background work has
     # its own, fewer: its calls wait for people's, and must leave them threads and connections.

@@ -12,7 +12,7 @@ from booking_api.rules.exams import booking_ends_at, exam_linked
 from booking_api.rules.status import BookingStatus, booking_status
 from booking_api.rules.students import StudentPair
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
-from hubspot_sync.wire.fan_out import together
+from hubspot_sync.wire.fan_out import run_together
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +37,7 @@ def booking_detail(portal: Portal, booking_id: str, pair: StudentPair) -> Bookin
     that decides could not be read.
     """
     reads, context = portal.reads, portal.context
-    contact, bookings, exam_links, contact_links = together(
+    contact, bookings, exam_links, contact_links = run_together(
         portal.fan_out,
         lambda: authenticated_contact(portal, pair),
         lambda: reads.bookings([booking_id], context),
@@ -50,7 +50,7 @@ def booking_detail(portal: Portal, booking_id: str, pair: StudentPair) -> Bookin
     if contact.id not in contact_links.require_complete().found.get(booking_id, ()):
         raise AccessDenied
     exam_ids = exam_links.require_complete().found.get(booking_id, ())
-    exam, enrollment = together(
+    exam, enrollment = run_together(
         portal.fan_out,
         lambda: exam_linked(exam_ids, reads.exams(exam_ids, context).require_complete().found),
         lambda: newest_enrollment(portal, contact),

@@ -16,7 +16,7 @@ from booking_api.rules.exams import booking_ends_at, exam_linked
 from booking_api.rules.pages import Entry, Filter, Page, filter_named, page_of
 from booking_api.rules.status import BookingStatus, booking_status
 from hubspot_sync.portal.records import Booking, MockExam
-from hubspot_sync.wire.fan_out import together
+from hubspot_sync.wire.fan_out import run_together
 
 DEFAULT_LIMIT = 20
 
@@ -104,7 +104,7 @@ def entries_of(portal: Portal, booking_ids: tuple[str, ...]) -> list[Entry[Liste
     reads, context = portal.reads, portal.context
     if len(booking_ids) == 0:
         return []
-    bookings, links = together(
+    bookings, links = run_together(
         portal.fan_out,
         lambda: reads.bookings(booking_ids, context).require_complete().found,
         lambda: reads.booking_exams(booking_ids, context).require_complete().found,

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
-from hubspot_sync.batching.batch import ASSOCIATION_READ_LIMIT, READ_LIMIT, BatchClient
+from hubspot_sync.batching.batch import MAX_PER_ASSOCIATION_READ, MAX_PER_READ, BatchClient
 from hubspot_sync.batching.chunking import normal_key
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.paging import SearchFilter, search_ids
@@ -27,8 +27,8 @@ from hubspot_sync.errors import HubSpotError, Refused, Unavailable
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.transport import Transport
 
-OVERLY_LONG_S: Final = 1.0
-MOST_SIDE_BY_SIDE: Final = 3
+MAX_WAIT_BEHIND_S: Final = 1.0
+MAX_SIDE_BY_SIDE: Final = 3
 """So many calls of a kind at once, full ones not counted: while the budget is what they wait for,
 more of them would only make it scarcer."""
 THE_SEARCH: Final = "search"
@@ -85,7 +85,7 @@ class Coalescer:
     their kind to end before they go out beside it."""
 
     def __init__(
-        self, batch: BatchClient, transport: Transport, *, overly_long_s: float = OVERLY_LONG_S
+        self, batch: BatchClient, transport: Transport, *, overly_long_s: float = MAX_WAIT_BEHIND_S
     ) -> None:
         self._batch = batch
         self._transport = transport
@@ -112,7 +112,7 @@ class Coalescer:
             )
 
         normal = (normal_key(one, id_property) for one in ids)
-        return self._shared(key, READ_LIMIT, ask, tuple(dict.fromkeys(normal)), context)
+        return self._shared(key, MAX_PER_READ, ask, tuple(dict.fromkeys(normal)), context)
 
     def read_associations(
         self, from_type: str, to_type: str, ids: Collection[str], *, context: CallContext
@@ -125,7 +125,7 @@ class Coalescer:
             return self._batch.read_associations(from_type, to_type, asked, context=shared)
 
         normal = (normal_key(one) for one in ids)
-        limit = ASSOCIATION_READ_LIMIT
+        limit = MAX_PER_ASSOCIATION_READ
         return self._shared(key, limit, ask, tuple(dict.fromkeys(normal)), context)
 
     def search_ids(
@@ -169,9 +169,9 @@ class Coalescer:
         if caller.leads:
             self._make(key, gathering, ask)
         if gathering.outcome is None:
-            return _unknown(ids, "The shared call to HubSpot did not end in time.")
-        own = _part(gathering.outcome, ids)
-        if len(gathering.ids) > len(ids) and _one_caller_may_be_guilty(own):
+            return _mark_unknown(ids, "The shared call to HubSpot did not end in time.")
+        own = _select(gathering.outcome, ids)
+        if len(gathering.ids) > len(ids) and _another_may_be_culprit(own):
             return ask(ids, context)
         return own
 
@@ -181,7 +181,7 @@ class Coalescer:
         caller.woken.wait(min(self._overly_long_s, deadline.remaining_s()))
         with self._lock:
             early = not gathering.departed and not deadline.passed
-            if early and lane.under_way < MOST_SIDE_BY_SIDE:
+            if early and lane.under_way < MAX_SIDE_BY_SIDE:
                 lane.depart()
         caller.woken.wait(deadline.remaining_s())
         with self._lock:
@@ -205,7 +205,7 @@ class Coalescer:
                 caller.woken.set()
 
 
-def _part(whole: Many[V], ids: tuple[str, ...]) -> Many[V]:
+def _select(whole: Many[V], ids: tuple[str, ...]) -> Many[V]:
     """Return what one caller asked for."""
     return Many(
         found={key: whole.found[key] for key in ids if key in whole.found},
@@ -214,11 +214,11 @@ def _part(whole: Many[V], ids: tuple[str, ...]) -> Many[V]:
     )
 
 
-def _one_caller_may_be_guilty(own: Many[V]) -> bool:
+def _another_may_be_culprit(own: Many[V]) -> bool:
     """A request that HubSpot calls invalid may be so by another caller's id."""
     errors = own.unknown.values()
     return any(isinstance(error, Refused) and error.status == 400 for error in errors)
 
 
-def _unknown(ids: tuple[str, ...], message: str) -> Many[V]:
+def _mark_unknown(ids: tuple[str, ...], message: str) -> Many[V]:
     return Many(found={}, unknown=dict.fromkeys(ids, Unavailable(message)))

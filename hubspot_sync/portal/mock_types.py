@@ -62,8 +62,8 @@ def read_mock_types(
     mock_types = []
     for table in tables:
         mock_type = _read_mock_type(table, booking_fields, choices)
-        _refuse_repeated(table, "value", mock_type.value, values)
-        _refuse_repeated(table, "slug", mock_type.slug, slugs)
+        _note_repeated(table, "value", mock_type.value, values)
+        _note_repeated(table, "slug", mock_type.slug, slugs)
         for key, label, credit in _tokens(mock_type):
             if credit_of_label.setdefault(label, credit) != credit:
                 table.problem(key, f"is {label!r}, which stands for another credit already.")
@@ -100,7 +100,7 @@ def _read_mock_type(
         table.problem("shared_credit", f"is {credit!r}, which is the type's own credit.")
     mock_type = MockType(
         value=value,
-        slug=slug if slug is not None else _slug_of(value),
+        slug=slug if slug is not None else _make_slug(value),
         credit_property=credit,
         token_label=table.text("token_label"),
         shared_credit_property=shared_credit,
@@ -137,7 +137,7 @@ def _read_extra_fields(
     )
 
 
-def _refuse_repeated(table: TomlReader, key: str, text: str, seen: set[str]) -> None:
+def _note_repeated(table: TomlReader, key: str, text: str, seen: set[str]) -> None:
     if text and text.casefold() in seen:
         table.problem(key, f"is {text!r}, as in another mock type.")
     seen.add(text.casefold())
@@ -155,5 +155,5 @@ def _tokens(mock_type: MockType) -> Iterator[tuple[str, str, str]]:
         )
 
 
-def _slug_of(value: str) -> str:
+def _make_slug(value: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")

@@ -106,7 +106,7 @@ def load_profile(name_or_path: str) -> PortalProfile:
 
     Raises ConfigurationError with a sentence for each bad key: its dotted name and what it wants.
     """
-    source = _source(name_or_path)
+    source = _find_source(name_or_path)
     try:
         values = tomllib.loads(source.read_text(encoding="utf-8"))
     except OSError as error:
@@ -127,10 +127,10 @@ TYPE_ID = re.compile(r"\d+-\d+")
 OBJECT_NAMES = {"contacts", "bookings", "mock_exams", "notes", "enrollments"}
 BOOKING_STATES: tuple[BookingState, ...] = get_args(BookingState)
 MUST_BE_UNIQUE = ("idempotency_key", "seat_key")
-MOST_UNIQUE_PROPERTIES = 10  # an object type; hubspot-facts, Objects
+MAX_UNIQUE_PROPERTIES = 10  # an object type; hubspot-facts, Objects
 
 
-def _source(name_or_path: str) -> Traversable:
+def _find_source(name_or_path: str) -> Traversable:
     if name_or_path in shipped_profiles():
         return files(__package__) / f"{name_or_path}.toml"
     if not name_or_path.endswith(".toml"):
@@ -194,7 +194,7 @@ def _read_object_types(table: TomlReader) -> ObjectTypes:
         for key in ("contacts", "bookings", "mock_exams", "notes")
     }
     enrollments = table.optional_text("enrollments", TYPE_ID, "2-41701559")
-    _refuse_twice(table, {**ids, "enrollments": enrollments or ""})
+    _note_repeated(table, {**ids, "enrollments": enrollments or ""})
     table.finish()
     return ObjectTypes(**ids, enrollments=enrollments)
 
@@ -207,18 +207,18 @@ def _read_properties(table: TomlReader, fields: Mapping[str, StoredAs]) -> dict[
             properties[field] = table.text(field, PROPERTY_NAME, field)
         elif (name := table.optional_text(field, PROPERTY_NAME, field)) is not None:
             properties[field] = name
-    _refuse_twice(table, properties)
+    _note_repeated(table, properties)
     table.finish()
     return properties
 
 
 def _read_enrollments(table: TomlReader) -> dict[str, str]:
     properties = {field: table.text(field, PROPERTY_NAME, field) for field in table.names}
-    _refuse_twice(table, properties)
+    _note_repeated(table, properties)
     return properties
 
 
-def _refuse_twice(table: TomlReader, values: Mapping[str, str]) -> None:
+def _note_repeated(table: TomlReader, values: Mapping[str, str]) -> None:
     first: dict[str, str] = {}
     for key, value in values.items():
         if value and value in first:
@@ -234,8 +234,8 @@ def _read_unique(rules: TomlReader, bookings: Mapping[str, str]) -> tuple[str, .
     for field in MUST_BE_UNIQUE:
         if field not in fields:
             rules.problem("unique", f"wants {field!r} too: it is what keeps a seat from two sales.")
-    if len(fields) > MOST_UNIQUE_PROPERTIES:
-        rules.problem("unique", f"wants at most {MOST_UNIQUE_PROPERTIES} fields: HubSpot's limit.")
+    if len(fields) > MAX_UNIQUE_PROPERTIES:
+        rules.problem("unique", f"wants at most {MAX_UNIQUE_PROPERTIES} fields: HubSpot's limit.")
     return tuple(bookings[field] for field in fields if field in bookings)
 
 
@@ -255,7 +255,7 @@ def _read_choice(table: TomlReader) -> dict[str, str]:
     for key in stored:
         if PROPERTY_NAME.fullmatch(key) is None:
             table.problem(key, "is what callers send; it wants small letters, digits and _.")
-    _refuse_twice(table, stored)
+    _note_repeated(table, stored)
     return stored
 
 

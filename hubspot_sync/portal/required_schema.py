@@ -42,14 +42,14 @@ _ANY = ("string", "enumeration", "date", "datetime", "number", "bool", "phone_nu
 _YES_NO_VALUES = frozenset({"true", "false"})
 
 
-def wanted_properties(profile: PortalProfile) -> tuple[RequiredProperty, ...]:
+def required_properties(profile: PortalProfile) -> tuple[RequiredProperty, ...]:
     """Return every property the profile names, once."""
     types = profile.object_types
     wanted = [
-        *_of_object(profile, "contacts", CONTACT_FIELDS),
-        *_credits(profile),
-        *_of_object(profile, "bookings", BOOKING_FIELDS),
-        *_of_object(profile, "mock_exams", EXAM_FIELDS),
+        *_required_of_object(profile, "contacts", CONTACT_FIELDS),
+        *_required_credits(profile),
+        *_required_of_object(profile, "bookings", BOOKING_FIELDS),
+        *_required_of_object(profile, "mock_exams", EXAM_FIELDS),
     ]
     if types.enrollments is not None:
         wanted.extend(
@@ -61,7 +61,7 @@ def wanted_properties(profile: PortalProfile) -> tuple[RequiredProperty, ...]:
     return tuple(wanted)
 
 
-def wanted_links(profile: PortalProfile) -> tuple[RequiredAssociation, ...]:
+def required_associations(profile: PortalProfile) -> tuple[RequiredAssociation, ...]:
     """Return every direction we read or write."""
     types = profile.object_types
     ends = [
@@ -91,7 +91,7 @@ def wanted_links(profile: PortalProfile) -> tuple[RequiredAssociation, ...]:
     )
 
 
-def wanted_object_types(profile: PortalProfile) -> Mapping[str, str]:
+def required_object_types(profile: PortalProfile) -> Mapping[str, str]:
     """Return the custom objects by our name; HubSpot's own (`0-…`) are in every portal."""
     types = profile.object_types
     all_types = {
@@ -102,7 +102,7 @@ def wanted_object_types(profile: PortalProfile) -> Mapping[str, str]:
     return {name: type_id for name, type_id in all_types.items() if type_id.startswith("2-")}
 
 
-def _credits(profile: PortalProfile) -> Iterable[RequiredProperty]:
+def _required_credits(profile: PortalProfile) -> Iterable[RequiredProperty]:
     for name in profile.credit_properties:
         yield RequiredProperty(
             object_name="contacts",
@@ -112,7 +112,7 @@ def _credits(profile: PortalProfile) -> Iterable[RequiredProperty]:
         )
 
 
-def _of_object(
+def _required_of_object(
     profile: PortalProfile, object_name: str, fields: Mapping[str, StoredAs]
 ) -> Iterable[RequiredProperty]:
     object_type, names = {

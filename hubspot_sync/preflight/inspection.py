@@ -10,14 +10,14 @@ from typing import Any
 
 from hubspot_sync.config import ApiVersion, HubSpotConfig
 from hubspot_sync.errors import HubSpotError, NotFound, Refused
-from hubspot_sync.portal.association_types import AssociationType, plain_link_types
+from hubspot_sync.portal.association_types import AssociationType, read_unlabelled_types
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.required_schema import (
     RequiredAssociation,
     RequiredProperty,
-    wanted_links,
-    wanted_object_types,
-    wanted_properties,
+    required_associations,
+    required_object_types,
+    required_properties,
 )
 from hubspot_sync.preflight.findings import Finding, FindingKind, property_finding
 from hubspot_sync.preflight.missing import MissingProperty
@@ -73,14 +73,14 @@ def inspect(
     findings += _object_types(profile, transport, context)
     creatable: list[MissingProperty] = []
     by_type: dict[str, list[RequiredProperty]] = {}
-    for wanted in wanted_properties(profile):
+    for wanted in required_properties(profile):
         by_type.setdefault(wanted.object_type, []).append(wanted)
     for object_type, properties in by_type.items():
         found, missing = _properties(object_type, properties, transport, context)
         findings += found
         creatable += missing
     link_types: dict[str, AssociationType] = {}
-    for link in wanted_links(profile):
+    for link in required_associations(profile):
         finding, link_type = _link(link, transport, context)
         findings.append(finding)
         if link_type is not None:
@@ -158,7 +158,7 @@ def _raise_if_unknown_token(error: HubSpotError) -> None:
 def _object_types(
     profile: PortalProfile, transport: Transport, context: CallContext
 ) -> list[Finding]:
-    wanted = wanted_object_types(profile)
+    wanted = required_object_types(profile)
     try:
         answer = transport.call(Request(operation=Operation.SCHEMAS_LIST), context)
     except (Refused, NotFound) as error:
@@ -258,7 +258,7 @@ def _link(
     link: RequiredAssociation, transport: Transport, context: CallContext
 ) -> tuple[Finding, AssociationType | None]:
     try:
-        plain = plain_link_types(link, transport, context)
+        plain = read_unlabelled_types(link, transport, context)
     except (Refused, NotFound) as error:
         _raise_if_unknown_token(error)
         return _link_finding(link, _refusal(error), FindingKind.MISSING), None

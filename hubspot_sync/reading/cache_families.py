@@ -169,7 +169,7 @@ class PortalFamilies:
         return Catalogue([getattr(self, name) for name in self.__dataclass_fields__])
 
 
-def portal_families(
+def build_portal_families(
     profile: PortalProfile,
     hubspot: PortalReads,
     config: CacheConfig,
@@ -186,73 +186,75 @@ def portal_families(
                 KeyPattern("contact:{email}:details", email=ArgumentType.EMAIL),
             ),
             ttl_s=config.ttl_s("CACHE_TTL_CONTACTS"),
-            load_many=_contacts_loader(contact_by_id, hubspot),
+            load_many=_build_contacts_loader(contact_by_id, hubspot),
         ),
         exams_of_type=Family(
             name="exams-of-type",
             patterns=(KeyPattern("mockexams:type:{type}:active", type=ArgumentType.SLUG),),
             ttl_s=config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS"),
-            load_many=_exams_of_type_loader(profile, hubspot),
+            load_many=_build_exams_of_type_loader(profile, hubspot),
         ),
-        **_object_families(hubspot, config),
-        **_association_families(hubspot, config),
-        **_composed_families(config, composed),
+        **_build_object_families(hubspot, config),
+        **_build_association_families(hubspot, config),
+        **_build_composed_families(config, composed),
     )
 
 
-def _object_families(hubspot: PortalReads, config: CacheConfig) -> dict[str, Any]:
+def _build_object_families(hubspot: PortalReads, config: CacheConfig) -> dict[str, Any]:
     return {
         "bookings": Family(
             name="bookings",
             patterns=(KeyPattern("booking:{booking_id}:details"),),
             ttl_s=config.ttl_s("CACHE_TTL_BOOKING_DETAILS"),
-            load_many=_loader("booking_id", hubspot.bookings, tags_of_booking),
+            load_many=_build_loader("booking_id", hubspot.bookings, tags_of_booking),
         ),
         "exams": Family(
             name="exams",
             patterns=(KeyPattern("mockexam:{exam_id}:details"),),
             ttl_s=config.ttl_s("CACHE_TTL_MOCK_EXAMS"),
-            load_many=_loader("exam_id", hubspot.exams, lambda id_, _: {exam_tag(id_)}),
+            load_many=_build_loader("exam_id", hubspot.exams, lambda id_, _: {exam_tag(id_)}),
         ),
         "enrollments": Family(
             name="enrollments",
             patterns=(KeyPattern("enrollment:{enrollment_id}:details"),),
             ttl_s=config.ttl_s("CACHE_TTL_CONTACTS"),
-            load_many=_loader(
+            load_many=_build_loader(
                 "enrollment_id", hubspot.enrollments, lambda id_, _: {enrollment_tag(id_)}
             ),
         ),
     }
 
 
-def _association_families(hubspot: PortalReads, config: CacheConfig) -> dict[str, Any]:
+def _build_association_families(hubspot: PortalReads, config: CacheConfig) -> dict[str, Any]:
     """A link lives in the records at both of its ends: the death of either changes the answer, and
     a deletion event names nothing but the dead."""
     return {
-        "contact_bookings": _association(
+        "contact_bookings": _build_association_family(
             *("assoc:contact:{contact_id}:bookings", hubspot.contact_bookings, config),
             lambda id_, booking_ids: {contact_bookings_tag(id_), *map(booking_tag, booking_ids)},
         ),
-        "exam_bookings": _association(
+        "exam_bookings": _build_association_family(
             *("assoc:mockexam:{exam_id}:bookings", hubspot.exam_bookings, config),
             lambda id_, booking_ids: {exam_bookings_tag(id_), *map(booking_tag, booking_ids)},
         ),
-        "booking_exams": _association(
+        "booking_exams": _build_association_family(
             *("assoc:booking:{booking_id}:mockexam", hubspot.booking_exams, config),
             lambda id_, exam_ids: {booking_tag(id_), *map(exam_tag, exam_ids)},
         ),
-        "booking_contacts": _association(
+        "booking_contacts": _build_association_family(
             *("assoc:booking:{booking_id}:contact", hubspot.booking_contacts, config),
             lambda id_, contact_ids: {booking_tag(id_), *map(contact_tag, contact_ids)},
         ),
-        "contact_enrollments": _association(
+        "contact_enrollments": _build_association_family(
             *("assoc:contact:{contact_id}:enrollments", hubspot.contact_enrollments, config),
             lambda id_, ids: {contact_enrollments_tag(id_), *map(enrollment_tag, ids)},
         ),
     }
 
 
-def _composed_families(config: CacheConfig, composed: ComposedFamilyLoaders) -> dict[str, Any]:
+def _build_composed_families(
+    config: CacheConfig, composed: ComposedFamilyLoaders
+) -> dict[str, Any]:
     """Families whose entries are built from other entries."""
     listed = "bookings:list:{contact_id}:{filter}"
     return {
@@ -296,7 +298,7 @@ def _composed_families(config: CacheConfig, composed: ComposedFamilyLoaders) -> 
     }
 
 
-def _association(
+def _build_association_family(
     pattern: str,
     read: Callable[[Collection[str], CallContext], Many[Ids]],
     config: CacheConfig,
@@ -308,11 +310,11 @@ def _association(
         name=f"{argument.removesuffix('_id')}-{pattern.rsplit(':', maxsplit=1)[-1]}",
         patterns=(key_pattern,),
         ttl_s=config.ttl_s("CACHE_TTL_ASSOCIATIONS"),
-        load_many=_loader(argument, read, tags),
+        load_many=_build_loader(argument, read, tags),
     )
 
 
-def _loader(
+def _build_loader(
     argument: str,
     read: Callable[[Collection[str], CallContext], Many[V]],
     tags: Callable[[str, V], Iterable[str]],
@@ -321,12 +323,12 @@ def _loader(
 
     def load_many(keys: Sequence[Key], context: LoadContext) -> Loads[V]:
         by_id = {key.arguments[argument]: key for key in keys}
-        return loads_of(by_id, read(by_id, context.call), tags)
+        return to_loads(by_id, read(by_id, context.call), tags)
 
     return load_many
 
 
-def loads_of(
+def to_loads(
     keys: Mapping[str, Key], answer: Many[V], tags: Callable[[str, V], Iterable[str]]
 ) -> Loads[V]:
     """Return an answer by id as the load of these keys: found with its tags, missing as absent,
@@ -341,14 +343,14 @@ def loads_of(
     )
 
 
-def _contacts_loader(
+def _build_contacts_loader(
     by_id_pattern: KeyPattern, hubspot: PortalReads
 ) -> Callable[[Sequence[Key], LoadContext], Loads[Contact]]:
     def load_many(keys: Sequence[Key], context: LoadContext) -> Loads[Contact]:
         by_id = {key.arguments["contact_id"]: key for key in keys if "contact_id" in key.arguments}
         by_email = {key.arguments["email"]: key for key in keys if "email" in key.arguments}
         parts = [
-            loads_of(named, read(named, context.call), lambda _, contact: {contact_tag(contact.id)})
+            to_loads(named, read(named, context.call), lambda _, contact: {contact_tag(contact.id)})
             for named, read in ((by_id, hubspot.contacts), (by_email, hubspot.contacts_by_email))
             if named
         ]
@@ -364,7 +366,7 @@ def _contacts_loader(
     return load_many
 
 
-def _exams_of_type_loader(
+def _build_exams_of_type_loader(
     profile: PortalProfile, hubspot: PortalReads
 ) -> Callable[[Sequence[Key], LoadContext], Loads[Ids]]:
     """The search says which exams; what is true of them is in their own entries."""

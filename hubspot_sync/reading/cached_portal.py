@@ -39,7 +39,7 @@ from hubspot_sync.reading.cache_families import (
     LoadContext,
     PortalFamilies,
     Seats,
-    portal_families,
+    build_portal_families,
 )
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.wire.call_context import CallContext
@@ -50,7 +50,7 @@ V = TypeVar("V")
 RETRY_AFTER_S = 2.0
 # Less, and an entry built of old parts would soon have to be built again; more, and parts that are
 # good for some time yet would be read twice. Measured in `make bench`.
-LEAST_SHARE = 0.5
+MIN_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +59,7 @@ class CacheSource:
     so it gets the time of a whole request, `load_s`, not what the reader has left.
 
     An entry kept for `composed_s` seconds is being built of what is read, or none where that is 0.
-    A part that would leave it less than `LEAST_SHARE` of them (see `Provenance.keep_s`) is read anew.
+    A part that would leave it less than `MIN_SHARE` of them (see `Provenance.keep_s`) is read anew.
     """
 
     cache: Cache
@@ -77,7 +77,7 @@ class CacheSource:
         )
         max_age_s = math.inf
         if self.composed_s > 0:
-            max_age_s = max(family.ttl_s, self.composed_s) - LEAST_SHARE * self.composed_s
+            max_age_s = max(family.ttl_s, self.composed_s) - MIN_SHARE * self.composed_s
         return self.cache.reading.read_many(
             family,
             keys,
@@ -260,7 +260,7 @@ class FamilyReads(PortalReads):
     def _one(self, family: Family[V, LoadContext], key: Key, context: CallContext) -> V:
         reads = self._from_source(family, [key], context)
         if key in reads.failed:
-            raise _of_hubspot(reads.failed[key])
+            raise _as_hubspot_error(reads.failed[key])
         if key in reads.absent:
             raise Unavailable(f"HubSpot has nothing to make {family.name} of.")
         return reads.found[key]
@@ -286,7 +286,7 @@ class FamilyReads(PortalReads):
         return Many(
             found={names[key]: value for key, value in reads.found.items()},
             missing=frozenset(names[key] for key in reads.absent),
-            unknown={names[key]: _of_hubspot(error) for key, error in reads.failed.items()},
+            unknown={names[key]: _as_hubspot_error(error) for key, error in reads.failed.items()},
         )
 
     def _from_source(
@@ -298,7 +298,7 @@ class FamilyReads(PortalReads):
         return reads
 
 
-def _of_hubspot(error: Exception) -> HubSpotError:
+def _as_hubspot_error(error: Exception) -> HubSpotError:
     if isinstance(error, HubSpotError):
         return error
     if isinstance(error, WaitedTooLong):
@@ -330,7 +330,7 @@ class CachedPortal:
         self._hubspot = hubspot
         self._load_s = load_s
         self._clock = clock
-        self.families = portal_families(profile, hubspot, config, compose(self.reads_for))
+        self.families = build_portal_families(profile, hubspot, config, compose(self.reads_for))
         self.cache = open_cache(self.families.catalogue(), config, clock=clock)
 
     def reads(self, subject: str | None = None) -> FamilyReads:

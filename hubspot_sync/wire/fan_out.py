@@ -40,7 +40,7 @@ class FanOut:
                 own.append((thunk, future))
             futures.append(future)
         for thunk, future in own:
-            _settle(thunk, future)
+            _run_into(thunk, future)
         errors = [error for future in futures if (error := future.exception()) is not None]
         if errors:
             raise errors[0]
@@ -56,7 +56,7 @@ class FanOut:
             self._idle.release()
 
 
-def _settle(thunk: Callable[[], V], future: Future[V]) -> None:
+def _run_into(thunk: Callable[[], V], future: Future[V]) -> None:
     try:
         future.set_result(thunk())
     except Exception as error:  # noqa: BLE001 - handed to whoever asks the future
@@ -64,13 +64,13 @@ def _settle(thunk: Callable[[], V], future: Future[V]) -> None:
 
 
 @overload
-def together(
+def run_together(
     fan_out: FanOut, first: Callable[[], A], second: Callable[[], B], /
 ) -> tuple[A, B]: ...
 
 
 @overload
-def together(
+def run_together(
     fan_out: FanOut,
     first: Callable[[], A],
     second: Callable[[], B],
@@ -80,6 +80,6 @@ def together(
 ) -> tuple[A, B, C, D]: ...
 
 
-def together(fan_out: FanOut, /, *questions: Callable[[], Any]) -> tuple[Any, ...]:
+def run_together(fan_out: FanOut, /, *questions: Callable[[], Any]) -> tuple[Any, ...]:
     """Return the answers in the order of the questions; raise the first error of any."""
     return tuple(fan_out.run(questions))

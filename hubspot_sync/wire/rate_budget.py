@@ -34,8 +34,8 @@ from hubspot_sync.wire.rate_windows import (
     WindowStorage,
 )
 
-LONGEST_PAUSE_S: Final = 10.0
-LEAST_WAIT_S: Final = 0.001
+MAX_PAUSE_S: Final = 10.0
+MIN_WAIT_S: Final = 0.001
 REDIS_TIMEOUT_S: Final = 0.25
 
 
@@ -128,9 +128,9 @@ class RateBudget:
         return Slot(self, lane, self._clock() - started_s)
 
     def pause(self, seconds: float, *, search: bool) -> None:
-        """Let nobody send (or nobody search) for so long, `LONGEST_PAUSE_S` at most."""
+        """Let nobody send (or nobody search) for so long, `MAX_PAUSE_S` at most."""
         with self._lock:
-            self._pausable[search].pause(min(seconds, LONGEST_PAUSE_S))
+            self._pausable[search].pause(min(seconds, MAX_PAUSE_S))
 
     def settle(self, lane: _Lane, took_s: float | None) -> None:
         """Count a slot's end; None where nothing was sent."""
@@ -162,7 +162,7 @@ class RateBudget:
             )
         if lane.queue[0] is not ticket or self._yields(lane):
             return left_s
-        return min(left_s, max(earliest_s, LEAST_WAIT_S))
+        return min(left_s, max(earliest_s, MIN_WAIT_S))
 
     def _yields(self, lane: _Lane) -> bool:
         """Whether this is background work while people wait."""
@@ -174,7 +174,7 @@ class RateBudget:
         granted = False
         for background in (False, True):
             lanes = [lane for (late, _), lane in self._lanes.items() if late is background]
-            while (lane := _first_to_serve(lanes)) is not None:
+            while (lane := _take_for_first(lanes)) is not None:
                 ticket = lane.queue.popleft()
                 ticket.granted = granted = True
                 ticket.turn.set()
@@ -189,13 +189,13 @@ class RateBudget:
                 lane.queue[0].turn.set()
 
 
-def _first_to_serve(lanes: Iterable[_Lane]) -> _Lane | None:
+def _take_for_first(lanes: Iterable[_Lane]) -> _Lane | None:
     """Take from the gauges for whoever came first and can be served; None if nobody can."""
     waiting = sorted((lane for lane in lanes if lane.queue), key=lambda lane: lane.queue[0].order)
     return next((lane for lane in waiting if lane.take()), None)
 
 
-def build_budget(
+def build_rate_budget(
     config: HubSpotConfig,
     *,
     clock: Monotonic,
@@ -217,7 +217,7 @@ def build_budget(
     day_storage = WindowStorage(clock)
     day = Day("day", config.daily_limit, day_storage, clock)
     late_day = Day("background-day", max(1, int(config.daily_limit * share)), day_storage, clock)
-    shared, shared_searches = _shared(config, redis_url, clock)
+    shared, shared_searches = _build_shared_windows(config, redis_url, clock)
     return RateBudget(
         {
             (False, False): _Lane((everybody, *shared, day)),
@@ -233,7 +233,7 @@ def build_budget(
     )
 
 
-def _shared(
+def _build_shared_windows(
     config: HubSpotConfig, redis_url: str | None, clock: Monotonic
 ) -> tuple[tuple[RateLimit, ...], tuple[RateLimit, ...]]:
     if redis_url is None:

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 TRANSIT_ALLOWANCE_S: Final = 1
 """How much longer the window shared through Redis is: other processes' calls under way are not seen
 there, so it counts sendings, and must outlast the longest transit. A longer one is counted twice."""
-REDIS_REST_S: Final = 5.0
+REDIS_RETRY_AFTER_S: Final = 5.0
 
 
 class WindowStorage(Storage, MovingWindowSupport):
@@ -237,7 +237,7 @@ class SharedWindow:
             return question(self._item, self._name)
         except RedisError as error:
             logger.warning("hubspot.shared_budget_lost", extra={"error": type(error).__name__})
-            self._rests_until_s = self._clock() + REDIS_REST_S
+            self._rests_until_s = self._clock() + REDIS_RETRY_AFTER_S
             return True
 
     def put_back(self) -> None:

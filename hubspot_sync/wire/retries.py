@@ -23,9 +23,9 @@ import stamina
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.deadlines import Deadline
 
-LONGEST_WAIT_S: Final = 8.0
-MOST_DOUBLINGS: Final = 10
-JITTER: Final = 0.25
+MAX_WAIT_S: Final = 8.0
+MAX_DOUBLINGS: Final = 10
+MAX_JITTER: Final = 0.25
 """The largest part by which a wait is lengthened; never shortened, `Retry-After` is a minimum."""
 
 
@@ -65,9 +65,9 @@ class RetryPolicy:
         again = failed.done is Completion.NO or (failed.done is Completion.PERHAPS and repeatable)
         if not again or attempt >= self.max_attempts:
             return None
-        backoff_s = min(failed.wait_s * 2.0 ** min(attempt - 1, MOST_DOUBLINGS), LONGEST_WAIT_S)
+        backoff_s = min(failed.wait_s * 2.0 ** min(attempt - 1, MAX_DOUBLINGS), MAX_WAIT_S)
         least_s = max(backoff_s, failed.error.retry_after_s or 0.0)
-        return least_s * (1 + JITTER * self.random())
+        return least_s * (1 + MAX_JITTER * self.random())
 
     def attempts(self, *, repeatable: bool, deadline: Deadline) -> Iterator[stamina.Attempt]:
         """Yield a context manager for each attempt; inside it an AttemptFailed is raised to try

@@ -38,19 +38,19 @@ from hubspot_sync.wire.verdicts import (
     UNEXPECTED,
     JsonObject,
     Meaning,
+    build_error,
     correlation_id_of,
-    error_of,
     judge,
 )
 
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES: Final = 65_536
-LEAST_TIMEOUT_S: Final = 0.001
+MIN_TIMEOUT_S: Final = 0.001
 RETRY_WAIT_S: Final = 0.1
-FAIR_CHANCE_S: Final = 1.0
+MIN_FAIR_CHANCE_S: Final = 1.0
 """A call whose caller gave it less than this, and that did not end in time, says nothing of HubSpot."""
-DONE: Final[Mapping[Meaning, Completion]] = {
+COMPLETIONS: Final[Mapping[Meaning, Completion]] = {
     Meaning.RETRY_AFTER: Completion.NO,
     Meaning.RETRY: Completion.PERHAPS,
 }
@@ -147,7 +147,7 @@ class Transport:
         self._clock = clock
         self._retries = RetryPolicy(max_attempts=config.max_attempts, random=random.random)
         self._connections = threading.BoundedSemaphore(config.pool_size)
-        self._session = _session(config)
+        self._session = _build_session(config)
 
     def call(self, request: Request, context: CallContext) -> Answer:
         """Return HubSpot's answer, after as many attempts as are safe and in time.
@@ -223,8 +223,8 @@ class Transport:
                 slot.answered(took_s)
             else:
                 slot.unused()
-            hurried = sending.context.deadline.passed and took_s < FAIR_CHANCE_S
-            _tell(permit, None if reply is None else reply.status, hurried=hurried)
+            hurried = sending.context.deadline.passed and took_s < MIN_FAIR_CHANCE_S
+            _report_to_breaker(permit, None if reply is None else reply.status, hurried=hurried)
             self._log_call(sending, reply, number, slot.waited_s, took_s)
         return reply
 
@@ -254,7 +254,7 @@ class Transport:
     def _exchange(self, sending: _Sending) -> _Reply:
         """Send and read the whole answer; raises _NotSent or _NoReply."""
         config, request, deadline = self._config, sending.request, sending.context.deadline
-        left_s = max(deadline.remaining_s(), LEAST_TIMEOUT_S)
+        left_s = max(deadline.remaining_s(), MIN_TIMEOUT_S)
         connect_s, read_s = (
             min(config.connect_timeout_s, left_s),
             min(config.read_timeout_s, left_s),
@@ -274,7 +274,9 @@ class Transport:
             raise (_NotSent if _never_connected(error) else _NoReply) from error
         except (Urllib3Error, OSError) as error:
             raise _NoReply from error
-        return _Reply(response.status_code, _json_object(content), _retry_after_s(response))
+        return _Reply(
+            response.status_code, _parse_json_object(content), _parse_retry_after_s(response)
+        )
 
     def _judged(self, reply: _Reply, sending: _Sending) -> Answer:
         """Return the answer if it is one, else raise what it means."""
@@ -284,16 +286,16 @@ class Transport:
             verdict = UNEXPECTED
         if verdict.kind in {Meaning.OK, Meaning.PARTIAL}:
             return Answer(status=reply.status, body=body)
-        error = error_of(verdict, reply.status, body, retry_after_s=reply.retry_after_s)
+        error = build_error(verdict, reply.status, body, retry_after_s=reply.retry_after_s)
         if verdict.kind in {Meaning.RETRY, Meaning.UNEXPECTED}:
             error.may_have_taken_effect = sending.writes
         if verdict.pauses:
             self._budget.pause(error.retry_after_s or verdict.wait_s, search=sending.search)
-        done = DONE.get(verdict.kind, Completion.POINTLESS)
+        done = COMPLETIONS.get(verdict.kind, Completion.POINTLESS)
         raise AttemptFailed(done, error, wait_s=verdict.wait_s)
 
 
-def _tell(permit: Permit, status: int | None, *, hurried: bool) -> None:
+def _report_to_breaker(permit: Permit, status: int | None, *, hurried: bool) -> None:
     """Tell the breaker how a sent call ended."""
     if status is not None and status < 500:
         permit.answered()
@@ -307,7 +309,7 @@ def _tell(permit: Permit, status: int | None, *, hurried: bool) -> None:
 _NEEDS_JSON: Final = frozenset({Meaning.OK, Meaning.PARTIAL, Meaning.MISSING, Meaning.REFUSED})
 
 
-def _session(config: HubSpotConfig) -> requests.Session:
+def _build_session(config: HubSpotConfig) -> requests.Session:
     session = requests.Session()
     adapter = HTTPAdapter(
         pool_connections=1, pool_maxsize=config.pool_size, max_retries=0, pool_block=True
@@ -354,7 +356,7 @@ def _never_connected(error: requests.RequestException) -> bool:
     return isinstance(reason, NewConnectionError)
 
 
-def _json_object(content: bytes) -> JsonObject | None:
+def _parse_json_object(content: bytes) -> JsonObject | None:
     """Return the body as an object; an empty one (a 204's) as an empty object."""
     if not content:
         return {}
@@ -365,7 +367,7 @@ def _json_object(content: bytes) -> JsonObject | None:
     return body if isinstance(body, dict) else None
 
 
-def _retry_after_s(response: requests.Response) -> float | None:
+def _parse_retry_after_s(response: requests.Response) -> float | None:
     """Return `Retry-After` in seconds. HubSpot sends a number; a date is not read."""
     value = response.headers.get("Retry-After", "")
     try:

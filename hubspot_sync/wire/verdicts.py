@@ -148,7 +148,7 @@ class MemberVerdict:
     error: HubSpotError
 
 
-def members(body: JsonObject) -> Iterator[MemberVerdict]:
+def judge_members(body: JsonObject) -> Iterator[MemberVerdict]:
     """Yield the judged entries of a 207's `errors`."""
     for entry in _objects_in(body, "errors"):
         verdict = judge(MEMBER, entry)
@@ -158,11 +158,11 @@ def members(body: JsonObject) -> Iterator[MemberVerdict]:
             verdict=verdict,
             ids=_texts(named, "ids") + _texts(named, "id") + _texts(named, "fromObjectId"),
             trace_ids=_texts(named, "objectWriteTraceId"),
-            error=error_of(verdict, 207, entry, retry_after_s=None),
+            error=build_error(verdict, 207, entry, retry_after_s=None),
         )
 
 
-def error_of(
+def build_error(
     verdict: Verdict, status: int, body: JsonObject, *, retry_after_s: float | None
 ) -> HubSpotError:
     """Return an answer that is not a success as the error of our tree, with its data.

@@ -138,7 +138,7 @@ class AuthoritativeReads:
         raw = self._batch.read(
             self._types.notes, note_ids, properties=(NOTE_BODY,), context=context
         )
-        notes = {record.id: _note(record) for record in raw.found.values()}
+        notes = {record.id: _read_note(record) for record in raw.found.values()}
         unread = {
             contact_id: raw.unknown[note_id]
             for contact_id, ids in linked.found.items()
@@ -202,5 +202,5 @@ class AuthoritativeReads:
         return version.source_type == AN_APP and known
 
 
-def _note(record: RawRecord) -> SeenNote:
+def _read_note(record: RawRecord) -> SeenNote:
     return SeenNote(id=record.id, body=record.properties.get(NOTE_BODY) or "")

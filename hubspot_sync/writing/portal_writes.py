@@ -90,7 +90,7 @@ class PortalWrites:
     def booking_properties(self, new: NewBooking) -> dict[str, str]:
         """Return a new booking as HubSpot stores it."""
         profile = self._profile
-        stored = {field: _stored_text(getattr(new, field)) for field in WRITTEN_FIELDS}
+        stored = {field: _format_value(getattr(new, field)) for field in WRITTEN_FIELDS}
         stored["is_active"] = profile.booking_states["active"][0]
         if profile.booking_statuses:
             stored["status"] = profile.booking_statuses["active"][0]
@@ -175,7 +175,7 @@ class PortalWrites:
         records = [
             NewRecord(
                 trace_id=note.key,
-                properties={NOTE_BODY: note.body, NOTE_TIME: _instant(note.at)},
+                properties={NOTE_BODY: note.body, NOTE_TIME: _format_instant(note.at)},
                 associations=(
                     NewAssociation(
                         to_id=note.contact_id, type_id=link.type_id, category=link.category
@@ -191,11 +191,11 @@ class PortalWrites:
         return {names[field]: value for field, value in fields.items() if field in names}
 
 
-def _stored_text(value: str | date) -> str:
+def _format_value(value: str | date) -> str:
     if isinstance(value, datetime):
-        return _instant(value)
+        return _format_instant(value)
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _instant(at: datetime) -> str:
+def _format_instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

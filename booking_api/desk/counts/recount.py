@@ -24,7 +24,7 @@ from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import MockExam
 from hubspot_sync.reading.cache_families import exam_tag
 from hubspot_sync.wire.call_context import CallContext
-from hubspot_sync.wire.fan_out import together
+from hubspot_sync.wire.fan_out import run_together
 
 MOST_AT_ONCE: Final = 1_000
 """As many exams as one association read takes (hubspot-facts, Associations)."""
@@ -132,7 +132,7 @@ def count(
     """Return each exam's count; two round trips, one call for a hundred bookings."""
     if len(exam_ids) == 0:
         return {}
-    exams, links = together(
+    exams, links = run_together(
         tools.fan_out,
         lambda: tools.hubspot.exams(exam_ids, context),
         lambda: tools.hubspot.exam_bookings(exam_ids, context),

@@ -27,7 +27,7 @@ from hubspot_sync.reading.cache_families import (
     exam_tag,
 )
 from hubspot_sync.wire.call_log import CallMeter
-from hubspot_sync.wire.fan_out import together
+from hubspot_sync.wire.fan_out import run_together
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ def charge_and_count(
     }
     try:
         context = tools.step(held, meters)
-        credits_, counts = together(
+        credits_, counts = run_together(
             tools.fan_out,
             lambda: tools.writes.set_credits(balances, context),
             lambda: tools.writes.set_totals(totals, context),

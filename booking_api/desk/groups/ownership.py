@@ -14,7 +14,7 @@ from booking_api.rules.students import is_theirs
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.portal.records import Booking
 from hubspot_sync.wire.call_context import CallContext
-from hubspot_sync.wire.fan_out import together
+from hubspot_sync.wire.fan_out import run_together
 from hubspot_sync.writing.authoritative_reads import SeenContact
 
 
@@ -69,7 +69,7 @@ def read_owned(
     """Read all at once, in one round trip; nothing is raised for a part that failed."""
     ids = {one.booking_id for one in asked}
     emails = {one.pair.email for one in asked}
-    contacts, bookings, owners, exam_links = together(
+    contacts, bookings, owners, exam_links = run_together(
         tools.fan_out,
         lambda: tools.evidence.contacts_by_email(emails, context),
         lambda: tools.hubspot.bookings(ids, context),

@@ -11,7 +11,7 @@ import pytest
 
 from hubspot_sync.portal.profile import load_profile
 from hubspot_sync.portal.records import BOOKING_FIELDS, CONTACT_FIELDS, EXAM_FIELDS
-from hubspot_sync.portal.required_schema import wanted_properties
+from hubspot_sync.portal.required_schema import required_properties
 from hubspot_sync.portal.stored_fields import OPTIONAL, Instant, Text, WholeNumber, stored_fields
 
 
@@ -41,7 +41,7 @@ def test_a_field_says_how_it_is_stored_and_whether_a_portal_may_do_without_it() 
 @pytest.mark.parametrize("name", ["default", "prepdoctors"])
 def test_the_portal_must_have_what_the_records_declare(name: str) -> None:
     profile = load_profile(name)
-    wanted = {(prop.object_name, prop.name) for prop in wanted_properties(profile)}
+    wanted = {(prop.object_name, prop.name) for prop in required_properties(profile)}
 
     for section, fields, names in (
         ("contacts", CONTACT_FIELDS, profile.contact_properties),

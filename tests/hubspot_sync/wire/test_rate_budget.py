@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
 from hubspot_sync.wire.deadlines import Deadline
-from hubspot_sync.wire.rate_budget import RateBudget, Slot, build_budget
+from hubspot_sync.wire.rate_budget import RateBudget, Slot, build_rate_budget
 
 PATIENCE_S = 30.0
 
@@ -48,7 +48,7 @@ class World:
             self.advance(max(seconds, 0.001))
 
     def budget(self, **config: float) -> RateBudget:
-        return build_budget(HubSpotConfig(**config), clock=self.clock, wait=self.wait)  # type: ignore[arg-type] # floats and ints by name
+        return build_rate_budget(HubSpotConfig(**config), clock=self.clock, wait=self.wait)  # type: ignore[arg-type] # floats and ints by name
 
     def deadline(self, seconds: float) -> Deadline:
         return Deadline.after(seconds, self.clock)
@@ -225,7 +225,7 @@ class Queue:
     def __init__(self, config: HubSpotConfig) -> None:
         self.served: list[str] = []
         self._waiting = threading.Semaphore(0)
-        self.budget = build_budget(config, clock=lambda: 1_000.0, wait=self._wait)
+        self.budget = build_rate_budget(config, clock=lambda: 1_000.0, wait=self._wait)
         self._threads: list[threading.Thread] = []
 
     def _wait(self, event: threading.Event, _seconds: float) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hubspot_sync.errors import RateLimited, Unavailable
 from hubspot_sync.wire.deadlines import Deadline
-from hubspot_sync.wire.retries import JITTER, LONGEST_WAIT_S, AttemptFailed, Completion, RetryPolicy
+from hubspot_sync.wire.retries import MAX_JITTER, MAX_WAIT_S, AttemptFailed, Completion, RetryPolicy
 
 POLICY = RetryPolicy(max_attempts=4, random=lambda: 0.0)
 
@@ -50,7 +50,7 @@ def test_no_wait_is_endless(attempt: int, chance: float, wait_s: float) -> None:
     found = policy.wait_s(failed(Completion.NO, wait_s=wait_s), repeatable=True, attempt=attempt)
 
     assert found is not None
-    assert 0 < found <= LONGEST_WAIT_S * (1 + JITTER)
+    assert 0 < found <= MAX_WAIT_S * (1 + MAX_JITTER)
 
 
 @given(st.floats(0, 1), st.floats(0.1, 60))
@@ -63,7 +63,7 @@ def test_retry_after_is_a_minimum_and_jitter_only_adds(chance: float, retry_afte
     wait_s = policy.wait_s(refused, repeatable=False, attempt=1)
 
     assert wait_s is not None
-    assert retry_after_s <= wait_s <= retry_after_s * (1 + JITTER)
+    assert retry_after_s <= wait_s <= retry_after_s * (1 + MAX_JITTER)
 
 
 def attempts_until(error: Exception, deadline: Deadline) -> int:
