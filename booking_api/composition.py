@@ -99,7 +99,7 @@ class Composition:
                 return
             self._observers.append(observer)
             if self._services is not None:
-                self._services.client.ledger.observe(observer)
+                self._services.client.call_log.observe(observer)
 
     def observe_webhooks(self, observer: EventObserver, of_inbox: InboxObserver) -> None:
         """Tell `observer` what becomes of webhook events and `of_inbox` how many wait; does nothing
@@ -208,7 +208,7 @@ def booking_desk(
     clocks: Clocks,
     tell: DeskObserver,
 ) -> BookingDesk:
-    link_types = AssociationTypes(profile, client.transport)
+    association_types = AssociationTypes(profile, client.transport)
     return build_booking_desk(
         DeskContext(
             profile=profile,
@@ -218,7 +218,7 @@ def booking_desk(
                 client.batch,
                 partial(ask_own_app_id, client.transport, settings.HUBSPOT.token),
             ),
-            writes=PortalWrites(profile, client.batch, link_types),
+            writes=PortalWrites(profile, client.batch, association_types),
             cache=cached.cache,
             fan_out=client.fan_outs[Priority.PEOPLE],
             config=settings.DESK,

@@ -25,7 +25,7 @@ class HubSpotClient:
     transport: Transport
     batch: BatchClient
     coalescer: Coalescer
-    ledger: CallLog
+    call_log: CallLog
     fan_outs: Mapping[Priority, FanOut]
 
     def fan_out_for(self, context: CallContext) -> FanOut:
@@ -47,12 +47,18 @@ def build_client(
 ) -> HubSpotClient:
     """Return a client that has opened nothing yet. With `redis_url` it shares the budget of requests
     with all processes that have the same."""
-    ledger = CallLog(tuple(observers))
-    breaker = CircuitBreaker(
+    call_log = CallLog(tuple(observers))
+    circuit_breaker = CircuitBreaker(
         failures=config.breaker_failures, cooldown_s=config.breaker_cooldown_s, clock=clock
     )
-    budget = build_rate_budget(config, clock=clock, redis_url=redis_url)
-    transport = Transport(config, budget=budget, breaker=breaker, ledger=ledger, clock=clock)
+    rate_budget = build_rate_budget(config, clock=clock, redis_url=redis_url)
+    transport = Transport(
+        config,
+        rate_budget=rate_budget,
+        circuit_breaker=circuit_breaker,
+        call_log=call_log,
+        clock=clock,
+    )
     # As many workers as connections: a further thread could only wait for one. Background work has
     # its own, fewer: its calls wait for people's, and must leave them threads and connections.
     late = max(1, int(config.pool_size * config.background_share))
@@ -62,6 +68,6 @@ def build_client(
         transport=transport,
         batch=batch,
         coalescer=Coalescer(batch, transport),
-        ledger=ledger,
+        call_log=call_log,
         fan_outs=fan_outs,
     )

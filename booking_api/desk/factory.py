@@ -46,7 +46,7 @@ class BookingDesk:
             worker.start()
         try:
             context = CallContext(deadline=Deadline.after(LEARNING_TAKES_S))
-            self.tools.writes.learn_link_types(context)
+            self.tools.writes.learn_association_types(context)
             self.tools.evidence.learn_own_app(context)
         except HubSpotError as error:  # the first create asks again
             log.warning("portal_not_learnt", error=error.safe_text)

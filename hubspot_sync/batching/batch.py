@@ -146,7 +146,7 @@ class BatchClient:
         here already, unless `once`: for values that a late arrival of the first sending could put
         over newer ones."""
         keys, impossible = _split_possible_keys(changes, None)
-        by_key = {normal_key(one): values for one, values in changes.items()}
+        by_key = {normal_key(record_id): values for record_id, values in changes.items()}
 
         def send(chunk: Sequence[str]) -> Many[RawRecord]:
             inputs = [{"id": key, "properties": dict(by_key[key])} for key in chunk]
@@ -259,7 +259,7 @@ def _split_possible_keys(
     ids: Iterable[str], id_property: str | None
 ) -> tuple[list[str], frozenset[str]]:
     """Return the ids worth asking for, each once, and those that nothing can have."""
-    keys = dict.fromkeys(normal_key(one, id_property) for one in ids)
+    keys = dict.fromkeys(normal_key(key, id_property) for key in ids)
     possible = [key for key in keys if _is_possible_key(key, id_property)]
     return possible, frozenset(keys) - frozenset(possible)
 
@@ -278,7 +278,7 @@ def _match_by_key(keys: Sequence[str], answer: Answer, id_property: str | None) 
     HubSpot finds a contact under its secondary e-mails too. Such a record comes back under another
     value than was asked for; nobody has the asked one as his own, so it is missing.
     """
-    records = [RawRecord.from_json(one) for one in answer.results if "id" in one]
+    records = [RawRecord.from_json(result) for result in answer.results if "id" in result]
     found: dict[str, RawRecord] = {}
     strangers = 0
     for record in records:
@@ -289,11 +289,11 @@ def _match_by_key(keys: Sequence[str], answer: Answer, id_property: str | None) 
         else:
             strangers += 1
     named = {
-        normal_key(one, id_property): member
+        normal_key(key, id_property): member
         for member in judge_members(answer.body)
-        for one in member.ids
+        for key in member.ids
     }
-    absent = {key for key, member in named.items() if member.verdict.kind is Meaning.MISSING}
+    absent = {key for key, member in named.items() if member.verdict.meaning is Meaning.MISSING}
     missing = {key for key in keys if key in absent and key not in found}
     unknown = {
         key: named[key].error if key in named else _error_of_left_out(answer)
@@ -309,14 +309,14 @@ def _match_archived(keys: Sequence[str], answer: Answer) -> Many[None]:
     """A 204 says all are archived; a 207 that all are but those it names."""
     if answer.status != 207:
         return Many(found=dict.fromkeys(keys))
-    named = {one: member for member in judge_members(answer.body) for one in member.ids}
+    named = {key: member for member in judge_members(answer.body) for key in member.ids}
     nameless = [member.error for member in judge_members(answer.body) if len(member.ids) == 0]
     if len(nameless) > 0:
         return _mark_unknown(keys, nameless[0])
     unknown = {
         key: named[key].error
         for key in keys
-        if key in named and named[key].verdict.kind is not Meaning.MISSING
+        if key in named and named[key].verdict.meaning is not Meaning.MISSING
     }
     return Many(found=dict.fromkeys(key for key in keys if key not in unknown), unknown=unknown)
 
@@ -330,7 +330,7 @@ def _match_created(sent: Sequence[NewRecord], answer: Answer) -> Mapping[str, Cr
         for trace_id in member.trace_ids:
             if waiting.pop(trace_id, None) is not None:
                 # MISSING: a record it should be linked to does not exist.
-                refused = member.verdict.kind in {Meaning.REFUSED, Meaning.MISSING}
+                refused = member.verdict.meaning in {Meaning.REFUSED, Meaning.MISSING}
                 outcomes[trace_id] = (NotCreated if refused else Unclear)(member.error)
     nameless: list[RawRecord] = []
     for result in answer.results:
@@ -342,7 +342,7 @@ def _match_created(sent: Sequence[NewRecord], answer: Answer) -> Mapping[str, Cr
         else:
             nameless.append(record)
     for record in nameless:
-        alike = [one.trace_id for one in waiting.values() if one.looks_like(record)]
+        alike = [sent.trace_id for sent in waiting.values() if sent.looks_like(record)]
         if len(alike) == 1:
             del waiting[alike[0]]
             outcomes[alike[0]] = Created(record)

@@ -59,7 +59,7 @@ class _Gathering(Generic[V]):
 
     @property
     def ids(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(one for caller in self.callers for one in caller.ids))
+        return tuple(dict.fromkeys(key for caller in self.callers for key in caller.ids))
 
 
 @dataclass(eq=False, slots=True)
@@ -81,15 +81,19 @@ class _Lane(Generic[V]):
 
 
 class Coalescer:
-    """Batch reads and searches shared between threads. Callers wait `overly_long_s` for a call of
+    """Batch reads and searches shared between threads. Callers wait `max_wait_behind_s` for a call of
     their kind to end before they go out beside it."""
 
     def __init__(
-        self, batch: BatchClient, transport: Transport, *, overly_long_s: float = MAX_WAIT_BEHIND_S
+        self,
+        batch: BatchClient,
+        transport: Transport,
+        *,
+        max_wait_behind_s: float = MAX_WAIT_BEHIND_S,
     ) -> None:
         self._batch = batch
         self._transport = transport
-        self._overly_long_s = overly_long_s
+        self._max_wait_behind_s = max_wait_behind_s
         self._lock = threading.Lock()
         self._lanes: dict[Hashable, _Lane[Any]] = {}
 
@@ -111,8 +115,8 @@ class Coalescer:
                 object_type, asked, properties=wanted, context=shared, id_property=id_property
             )
 
-        normal = (normal_key(one, id_property) for one in ids)
-        return self._shared(key, MAX_PER_READ, ask, tuple(dict.fromkeys(normal)), context)
+        normal = (normal_key(key, id_property) for key in ids)
+        return self._ask_together(key, MAX_PER_READ, ask, tuple(dict.fromkeys(normal)), context)
 
     def read_associations(
         self, from_type: str, to_type: str, ids: Collection[str], *, context: CallContext
@@ -124,9 +128,9 @@ class Coalescer:
         def ask(asked: Collection[str], shared: CallContext) -> Many[tuple[str, ...]]:
             return self._batch.read_associations(from_type, to_type, asked, context=shared)
 
-        normal = (normal_key(one) for one in ids)
+        normal = (normal_key(key) for key in ids)
         limit = MAX_PER_ASSOCIATION_READ
-        return self._shared(key, limit, ask, tuple(dict.fromkeys(normal)), context)
+        return self._ask_together(key, limit, ask, tuple(dict.fromkeys(normal)), context)
 
     def search_ids(
         self, object_type: str, filters: Sequence[SearchFilter], *, context: CallContext
@@ -143,10 +147,10 @@ class Coalescer:
             return Many(found={THE_SEARCH: found})
 
         key = ("search", object_type, wanted)
-        searched = self._shared(key, math.inf, ask, (THE_SEARCH,), context)
+        searched = self._ask_together(key, math.inf, ask, (THE_SEARCH,), context)
         return searched.require_complete().found[THE_SEARCH]
 
-    def _shared(
+    def _ask_together(
         self,
         question: Hashable,
         limit: float,
@@ -165,9 +169,9 @@ class Coalescer:
             gathering.callers.append(caller)
             if lane.under_way == 0 or len(gathering.ids) >= limit:
                 lane.depart()
-        self._wait(lane, gathering, caller)
+        self._wait_for_turn(lane, gathering, caller)
         if caller.leads:
-            self._make(key, gathering, ask)
+            self._make_call(key, gathering, ask)
         if gathering.outcome is None:
             return _mark_unknown(ids, "The shared call to HubSpot did not end in time.")
         own = _select(gathering.outcome, ids)
@@ -175,10 +179,10 @@ class Coalescer:
             return ask(ids, context)
         return own
 
-    def _wait(self, lane: _Lane[V], gathering: _Gathering[V], caller: _Caller) -> None:
+    def _wait_for_turn(self, lane: _Lane[V], gathering: _Gathering[V], caller: _Caller) -> None:
         """Wait for the caller's turn or result; who is out of time before the call is made leaves."""
         deadline = caller.context.deadline
-        caller.woken.wait(min(self._overly_long_s, deadline.remaining_s()))
+        caller.woken.wait(min(self._max_wait_behind_s, deadline.remaining_s()))
         with self._lock:
             early = not gathering.departed and not deadline.passed
             if early and lane.under_way < MAX_SIDE_BY_SIDE:
@@ -188,10 +192,10 @@ class Coalescer:
             if not gathering.departed:
                 gathering.callers.remove(caller)
 
-    def _make(self, key: Hashable, gathering: _Gathering[V], ask: Ask[V]) -> None:
+    def _make_call(self, key: Hashable, gathering: _Gathering[V], ask: Ask[V]) -> None:
         """Make the call for all who gathered, and let the next gathering go."""
         try:
-            shared = CallContext.joined([caller.context for caller in gathering.callers])
+            shared = CallContext.join([caller.context for caller in gathering.callers])
             gathering.outcome = ask(gathering.ids, shared)
         finally:
             with self._lock:

@@ -60,7 +60,7 @@ def search_ids(
         found.extend(page)
         if _next_cursor(answer.body) is None:
             return tuple(found)
-        highest = max((int(one) for one in page), default=0)
+        highest = max((int(record_id) for record_id in page), default=0)
         if highest <= last_id:
             raise Unavailable("HubSpot's search pages do not advance.", status=answer.status)
         last_id = highest
@@ -73,7 +73,7 @@ def _build_search(last_id: int, object_type: str, filters: Sequence[SearchFilter
         operation=Operation.SEARCH,
         object_type=object_type,
         body={
-            "filterGroups": [{"filters": [one.to_json() for one in conditions]}],
+            "filterGroups": [{"filters": [condition.to_json() for condition in conditions]}],
             "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
             "properties": ["hs_object_id"],
             "limit": MAX_PER_SEARCH_PAGE,
@@ -143,10 +143,12 @@ def _iterate_pages(
         origin = result.get("from")
         from_id = str(origin.get("id")) if isinstance(origin, Mapping) else ""
         if from_id in asked:
-            linked = [str(one["toObjectId"]) for one in result.get("to", ()) if "toObjectId" in one]
+            linked = [
+                str(link["toObjectId"]) for link in result.get("to", ()) if "toObjectId" in link
+            ]
             yield from_id, linked, _next_cursor(result)
     for member in judge_members(answer.body):
-        if member.verdict.kind is Meaning.ZERO:
+        if member.verdict.meaning is Meaning.ZERO:
             yield from ((from_id, [], None) for from_id in member.ids if from_id in asked)
 
 
@@ -155,7 +157,7 @@ def _collect_failures(answer: Answer, asked: Mapping[str, str | None]) -> dict[s
     return {
         from_id: member.error
         for member in judge_members(answer.body)
-        if member.verdict.kind is not Meaning.ZERO
+        if member.verdict.meaning is not Meaning.ZERO
         for from_id in member.ids
         if from_id in asked
     }

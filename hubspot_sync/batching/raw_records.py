@@ -88,7 +88,7 @@ class NewRecord:
     def to_json(self) -> JsonObject:
         return {
             "properties": dict(self.properties),
-            "associations": [one.to_json() for one in self.associations],
+            "associations": [link.to_json() for link in self.associations],
             "objectWriteTraceId": self.trace_id,
         }
 

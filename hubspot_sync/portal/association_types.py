@@ -43,7 +43,7 @@ def read_unlabelled_types(
 
 
 class AssociationTypes:
-    """The link types of one portal; safe to share between threads."""
+    """The association types of one portal; safe to share between threads."""
 
     def __init__(self, profile: PortalProfile, transport: Transport) -> None:
         self._links: Mapping[str, RequiredAssociation] = {
@@ -64,7 +64,7 @@ class AssociationTypes:
     def _learn(self, link: RequiredAssociation, context: CallContext) -> AssociationType:
         if link.from_type.startswith("0-") and link.type_id is not None:
             return AssociationType(type_id=link.type_id, category=HUBSPOTS_OWN)
-        for one in read_unlabelled_types(link, self._transport, context):
-            if link.type_id in (None, one.type_id):
-                return one
+        for association_type in read_unlabelled_types(link, self._transport, context):
+            if link.type_id in (None, association_type.type_id):
+                return association_type
         raise Refused(f"The portal has no association type for {link.name}.")

@@ -148,7 +148,7 @@ def _read_profile(name: str, root: TomlReader) -> PortalProfile:
     has_enrollments = object_types.enrollments is not None
     enrollments = _read_enrollments(root.table("enrollments", required=has_enrollments))
     if enrollments and not has_enrollments:
-        root.problem("enrollments", "is given, so object_types.enrollments is wanted too.")
+        root.note_problem("enrollments", "is given, so object_types.enrollments is wanted too.")
     choices = _read_choices(root.table("choices", required=False), bookings)
     rules = root.table("booking_rules")
     mock_types = read_mock_types(root.tables("mock_types"), bookings, choices)
@@ -172,7 +172,7 @@ def _read_profile(name: str, root: TomlReader) -> PortalProfile:
         ),
     )
     for credit in set(profile.credit_properties) & set(contacts.values()):
-        root.problem("contacts", f"has {credit!r}, which is the credit of a mock type.")
+        root.note_problem("contacts", f"has {credit!r}, which is the credit of a mock type.")
     rules.finish()
     root.finish()
     return profile
@@ -184,7 +184,7 @@ def _read_time_zone(root: TomlReader) -> ZoneInfo:
         return ZoneInfo(name or "UTC")
     except (ZoneInfoNotFoundError, ValueError, OSError):
         # ValueError for a path outside the database, OSError for a directory in it ("Europe").
-        root.problem("time_zone", f'is {name!r}; it wants a name such as "Europe/London".')
+        root.note_problem("time_zone", f'is {name!r}; it wants a name such as "Europe/London".')
         return ZoneInfo("UTC")
 
 
@@ -222,7 +222,7 @@ def _note_repeated(table: TomlReader, values: Mapping[str, str]) -> None:
     first: dict[str, str] = {}
     for key, value in values.items():
         if value and value in first:
-            table.problem(key, f"is {value!r}, which {table.dotted(first[value])} is already.")
+            table.note_problem(key, f"is {value!r}, which {table.dotted(first[value])} is already.")
         first.setdefault(value, key)
 
 
@@ -230,12 +230,16 @@ def _read_unique(rules: TomlReader, bookings: Mapping[str, str]) -> tuple[str, .
     fields = rules.texts("unique")
     for field in fields:
         if field not in bookings:
-            rules.problem("unique", f"names {field!r}, which is no field in [bookings].")
+            rules.note_problem("unique", f"names {field!r}, which is no field in [bookings].")
     for field in MUST_BE_UNIQUE:
         if field not in fields:
-            rules.problem("unique", f"wants {field!r} too: it is what keeps a seat from two sales.")
+            rules.note_problem(
+                "unique", f"wants {field!r} too: it is what keeps a seat from two sales."
+            )
     if len(fields) > MAX_UNIQUE_PROPERTIES:
-        rules.problem("unique", f"wants at most {MAX_UNIQUE_PROPERTIES} fields: HubSpot's limit.")
+        rules.note_problem(
+            "unique", f"wants at most {MAX_UNIQUE_PROPERTIES} fields: HubSpot's limit."
+        )
     return tuple(bookings[field] for field in fields if field in bookings)
 
 
@@ -245,7 +249,7 @@ def _read_choices(table: TomlReader, bookings: Mapping[str, str]) -> dict[str, M
         if kind == "choice" and field in table.names:
             choices[field] = _read_choice(table.table(field))
             if field not in bookings:
-                table.problem(field, "is no field in [bookings].")
+                table.note_problem(field, "is no field in [bookings].")
     table.finish()
     return choices
 
@@ -254,7 +258,7 @@ def _read_choice(table: TomlReader) -> dict[str, str]:
     stored = {key: table.text(key) for key in table.names}
     for key in stored:
         if PROPERTY_NAME.fullmatch(key) is None:
-            table.problem(key, "is what callers send; it wants small letters, digits and _.")
+            table.note_problem(key, "is what callers send; it wants small letters, digits and _.")
     _note_repeated(table, stored)
     return stored
 
@@ -269,7 +273,7 @@ def _read_states(
     for state, values in states.items():
         for value in values:
             if value.casefold() in seen:
-                table.problem(state, f"has {value!r}, which is the value of another state.")
+                table.note_problem(state, f"has {value!r}, which is the value of another state.")
         seen.update(value.casefold() for value in values)
     table.finish()
     return states
@@ -279,7 +283,7 @@ def _read_statuses(root: TomlReader, *, has_status: bool) -> dict[BookingState, 
     table = root.table("booking_statuses", required=has_status)
     if not has_status:
         if table.names:
-            root.problem("booking_statuses", "is given, so bookings.status is wanted too.")
+            root.note_problem("booking_statuses", "is given, so bookings.status is wanted too.")
         return {}
     return _read_states(table, ("active", "cancelled"))
 
@@ -294,5 +298,5 @@ def _read_association_types(table: TomlReader) -> dict[str, int]:
     for key in table.names:
         ends = key.split("->")
         if len(ends) != 2 or not set(ends) <= OBJECT_NAMES:
-            table.problem(key, 'is no direction; it wants one such as "notes->contacts".')
+            table.note_problem(key, 'is no direction; it wants one such as "notes->contacts".')
     return table.whole_numbers()

@@ -47,12 +47,12 @@ SCOPES_TO_APPLY = ("crm.schemas.contacts.write", "crm.schemas.custom.write")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inspection:
-    """Everything found; `creatable` are the missing properties, `link_types` the type id that a
+    """Everything found; `creatable` are the missing properties, `association_types` the type id that a
     new record's associations need, by direction."""
 
     findings: tuple[Finding, ...]
     creatable: tuple[MissingProperty, ...]
-    link_types: Mapping[str, AssociationType]
+    association_types: Mapping[str, AssociationType]
 
 
 def inspect(
@@ -79,13 +79,15 @@ def inspect(
         found, missing = _properties(object_type, properties, transport, context)
         findings += found
         creatable += missing
-    link_types: dict[str, AssociationType] = {}
+    association_types: dict[str, AssociationType] = {}
     for link in required_associations(profile):
-        finding, link_type = _link(link, transport, context)
+        finding, association_type = _link(link, transport, context)
         findings.append(finding)
-        if link_type is not None:
-            link_types[link.name] = link_type
-    return Inspection(findings=tuple(findings), creatable=tuple(creatable), link_types=link_types)
+        if association_type is not None:
+            association_types[link.name] = association_type
+    return Inspection(
+        findings=tuple(findings), creatable=tuple(creatable), association_types=association_types
+    )
 
 
 def version_finding(version: ApiVersion, today: date) -> Finding:

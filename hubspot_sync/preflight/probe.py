@@ -30,7 +30,7 @@ class Laboratory:
 
     profile: PortalProfile
     batch: BatchClient
-    link_types: Mapping[str, AssociationType]
+    association_types: Mapping[str, AssociationType]
     mark: str
     clock: Monotonic
     pause: Callable[[float], object]
@@ -79,15 +79,15 @@ def _reuse_of_a_cleared_value(
 def _association_lag(laboratory: Laboratory, samples: _Samples, context: CallContext) -> Finding:
     """Make an exam, then a booking with the exam inline, and read the exam's bookings until it
     shows: the direction in which seats are counted."""
-    link_type = laboratory.link_types.get("bookings->mock_exams")
-    if link_type is None:
+    association_type = laboratory.association_types.get("bookings->mock_exams")
+    if association_type is None:
         return _lag("the portal shows no association type for it", FindingKind.UNKNOWN)
     exam = samples.exam()
     if not isinstance(exam, Created):
         return _lag(f"no trial possible: {exam.error.message}", FindingKind.UNKNOWN)
     started_s = laboratory.clock()
     link = NewAssociation(
-        to_id=exam.record.id, type_id=link_type.type_id, category=link_type.category
+        to_id=exam.record.id, type_id=association_type.type_id, category=association_type.category
     )
     booking = samples.booking({}, link)
     if not isinstance(booking, Created):

@@ -143,7 +143,7 @@ def tags_of_booking(booking_id: str, booking: Booking) -> frozenset[str]:
         (contact_tag, booking.contact_id),
         (exam_tag, booking.mock_exam_id),
     )
-    owners = {by_hand_tag(tag(id_)) for tag, id_ in named if id_ is not None}
+    owners = {by_hand_tag(tag(record_id)) for tag, record_id in named if record_id is not None}
     return frozenset({booking_tag(booking_id), *owners})
 
 
@@ -212,14 +212,18 @@ def _build_object_families(hubspot: PortalReads, config: CacheConfig) -> dict[st
             name="exams",
             patterns=(KeyPattern("mockexam:{exam_id}:details"),),
             ttl_s=config.ttl_s("CACHE_TTL_MOCK_EXAMS"),
-            load_many=_build_loader("exam_id", hubspot.exams, lambda id_, _: {exam_tag(id_)}),
+            load_many=_build_loader(
+                "exam_id", hubspot.exams, lambda record_id, _: {exam_tag(record_id)}
+            ),
         ),
         "enrollments": Family(
             name="enrollments",
             patterns=(KeyPattern("enrollment:{enrollment_id}:details"),),
             ttl_s=config.ttl_s("CACHE_TTL_CONTACTS"),
             load_many=_build_loader(
-                "enrollment_id", hubspot.enrollments, lambda id_, _: {enrollment_tag(id_)}
+                "enrollment_id",
+                hubspot.enrollments,
+                lambda record_id, _: {enrollment_tag(record_id)},
             ),
         ),
     }
@@ -231,23 +235,29 @@ def _build_association_families(hubspot: PortalReads, config: CacheConfig) -> di
     return {
         "contact_bookings": _build_association_family(
             *("assoc:contact:{contact_id}:bookings", hubspot.contact_bookings, config),
-            lambda id_, booking_ids: {contact_bookings_tag(id_), *map(booking_tag, booking_ids)},
+            lambda record_id, booking_ids: {
+                contact_bookings_tag(record_id),
+                *map(booking_tag, booking_ids),
+            },
         ),
         "exam_bookings": _build_association_family(
             *("assoc:mockexam:{exam_id}:bookings", hubspot.exam_bookings, config),
-            lambda id_, booking_ids: {exam_bookings_tag(id_), *map(booking_tag, booking_ids)},
+            lambda record_id, booking_ids: {
+                exam_bookings_tag(record_id),
+                *map(booking_tag, booking_ids),
+            },
         ),
         "booking_exams": _build_association_family(
             *("assoc:booking:{booking_id}:mockexam", hubspot.booking_exams, config),
-            lambda id_, exam_ids: {booking_tag(id_), *map(exam_tag, exam_ids)},
+            lambda record_id, exam_ids: {booking_tag(record_id), *map(exam_tag, exam_ids)},
         ),
         "booking_contacts": _build_association_family(
             *("assoc:booking:{booking_id}:contact", hubspot.booking_contacts, config),
-            lambda id_, contact_ids: {booking_tag(id_), *map(contact_tag, contact_ids)},
+            lambda record_id, contact_ids: {booking_tag(record_id), *map(contact_tag, contact_ids)},
         ),
         "contact_enrollments": _build_association_family(
             *("assoc:contact:{contact_id}:enrollments", hubspot.contact_enrollments, config),
-            lambda id_, ids: {contact_enrollments_tag(id_), *map(enrollment_tag, ids)},
+            lambda record_id, ids: {contact_enrollments_tag(record_id), *map(enrollment_tag, ids)},
         ),
     }
 
@@ -335,11 +345,11 @@ def to_loads(
     unknown as failed."""
     return Loads(
         loaded={
-            keys[id_]: Loaded.built_from(value, set(tags(id_, value)))
-            for id_, value in answer.found.items()
+            keys[record_id]: Loaded.built_from(value, set(tags(record_id, value)))
+            for record_id, value in answer.found.items()
         },
-        absent=frozenset(keys[id_] for id_ in answer.missing),
-        failed={keys[id_]: error for id_, error in answer.unknown.items()},
+        absent=frozenset(keys[record_id] for record_id in answer.missing),
+        failed={keys[record_id]: error for record_id, error in answer.unknown.items()},
     )
 
 
@@ -356,7 +366,9 @@ def _build_contacts_loader(
         ]
         loaded = {key: value for part in parts for key, value in part.loaded.items()}
         # A student is found by e-mail and then known by id: one read is enough for both.
-        also = {by_id_pattern.build({"contact_id": one.value.id}): one for one in loaded.values()}
+        also = {
+            by_id_pattern.build({"contact_id": entry.value.id}): entry for entry in loaded.values()
+        }
         return Loads(
             loaded=also | loaded,
             absent=frozenset(key for part in parts for key in part.absent),

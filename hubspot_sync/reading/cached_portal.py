@@ -104,17 +104,17 @@ class DirectSource:
             known = {key: self._known[key] for key in keys if key in self._known}
         asked = [key for key in keys if key not in known]
         if len(asked) == 0:
-            return self._reads(known, frozenset(), {})
+            return self._to_reads(known, frozenset(), {})
         try:
             loads = family.load_many(asked, LoadContext(call=context, direct=self))
         except HubSpotError as error:
-            return self._reads(known, frozenset(), dict.fromkeys(asked, error))
+            return self._to_reads(known, frozenset(), dict.fromkeys(asked, error))
         with self._lock:
             self._known.update(loads.loaded)
         found = known | {key: loads.loaded[key] for key in asked if key in loads.loaded}
-        return self._reads(found, loads.absent, loads.failed)
+        return self._to_reads(found, loads.absent, loads.failed)
 
-    def _reads(
+    def _to_reads(
         self,
         found: Mapping[Key, Loaded[Any]],
         absent: frozenset[Key],
@@ -186,49 +186,51 @@ class FamilyReads(PortalReads):
     @override
     def contacts_by_email(self, emails: Collection[str], context: CallContext) -> Many[Contact]:
         wanted = {email.strip().lower() for email in emails}
-        return self._many(self._families.contacts, "email", wanted, context)
+        return self._read_many(self._families.contacts, "email", wanted, context)
 
     @override
     def contacts(self, ids: Collection[str], context: CallContext) -> Many[Contact]:
-        return self._many(self._families.contacts, "contact_id", ids, context)
+        return self._read_many(self._families.contacts, "contact_id", ids, context)
 
     @override
     def bookings(self, ids: Collection[str], context: CallContext) -> Many[Booking]:
-        return self._many(self._families.bookings, "booking_id", ids, context)
+        return self._read_many(self._families.bookings, "booking_id", ids, context)
 
     @override
     def exams(self, ids: Collection[str], context: CallContext) -> Many[MockExam]:
-        return self._many(self._families.exams, "exam_id", ids, context)
+        return self._read_many(self._families.exams, "exam_id", ids, context)
 
     @override
     def enrollments(self, ids: Collection[str], context: CallContext) -> Many[Enrollment]:
-        return self._many(self._families.enrollments, "enrollment_id", ids, context)
+        return self._read_many(self._families.enrollments, "enrollment_id", ids, context)
 
     @override
     def contact_bookings(self, contact_ids: Collection[str], context: CallContext) -> Many[Ids]:
-        return self._many(self._families.contact_bookings, "contact_id", contact_ids, context)
+        return self._read_many(self._families.contact_bookings, "contact_id", contact_ids, context)
 
     @override
     def exam_bookings(self, exam_ids: Collection[str], context: CallContext) -> Many[Ids]:
-        return self._many(self._families.exam_bookings, "exam_id", exam_ids, context)
+        return self._read_many(self._families.exam_bookings, "exam_id", exam_ids, context)
 
     @override
     def booking_exams(self, booking_ids: Collection[str], context: CallContext) -> Many[Ids]:
-        return self._many(self._families.booking_exams, "booking_id", booking_ids, context)
+        return self._read_many(self._families.booking_exams, "booking_id", booking_ids, context)
 
     @override
     def booking_contacts(self, booking_ids: Collection[str], context: CallContext) -> Many[Ids]:
-        return self._many(self._families.booking_contacts, "booking_id", booking_ids, context)
+        return self._read_many(self._families.booking_contacts, "booking_id", booking_ids, context)
 
     @override
     def contact_enrollments(self, contact_ids: Collection[str], context: CallContext) -> Many[Ids]:
-        return self._many(self._families.contact_enrollments, "contact_id", contact_ids, context)
+        return self._read_many(
+            self._families.contact_enrollments, "contact_id", contact_ids, context
+        )
 
     @override
     def active_exam_ids(self, mock_type: str, context: CallContext) -> Ids:
         slugs = {known.value: known.slug for known in self._profile.mock_types}
         family = self._families.exams_of_type
-        return self._one(family, family.key(type=slugs[mock_type]), context)
+        return self._read_one(family, family.key(type=slugs[mock_type]), context)
 
     @override
     def student_exists(self, student_id: str, context: CallContext) -> bool:
@@ -236,12 +238,14 @@ class FamilyReads(PortalReads):
 
     def seats(self, exam_ids: Collection[str], context: CallContext) -> Many[Seats]:
         """Return the seats of each exam, counted from its bookings."""
-        return self._many(self._families.seats, "exam_id", exam_ids, context)
+        return self._read_many(self._families.seats, "exam_id", exam_ids, context)
 
     def all_credits(self, contact_id: str, context: CallContext) -> Mapping[str, int]:
         """Return all credits of a contact; raise HubSpotError."""
         family = self._families.credits
-        credits_: Mapping[str, int] = self._one(family, family.key(contact_id=contact_id), context)
+        credits_: Mapping[str, int] = self._read_one(
+            family, family.key(contact_id=contact_id), context
+        )
         return credits_
 
     def credits_for(self, contact_id: str, type_slug: str, context: CallContext) -> Any:
@@ -249,23 +253,23 @@ class FamilyReads(PortalReads):
         it; raise HubSpotError."""
         family = self._families.credits
         key = family.key(contact_id=contact_id, type=type_slug)
-        return self._one(family, key, context)
+        return self._read_one(family, key, context)
 
     def booking_page(self, arguments: Mapping[str, str], context: CallContext) -> bytes:
         """Return a rendered page of a contact's bookings; raise HubSpotError, and what the page's
         loader raises for arguments it refuses."""
         family = self._families.booking_pages
-        return self._one(family, family.key(**arguments), context)
+        return self._read_one(family, family.key(**arguments), context)
 
-    def _one(self, family: Family[V, LoadContext], key: Key, context: CallContext) -> V:
-        reads = self._from_source(family, [key], context)
+    def _read_one(self, family: Family[V, LoadContext], key: Key, context: CallContext) -> V:
+        reads = self._ask_source(family, [key], context)
         if key in reads.failed:
             raise _as_hubspot_error(reads.failed[key])
         if key in reads.absent:
             raise Unavailable(f"HubSpot has nothing to make {family.name} of.")
         return reads.found[key]
 
-    def _many(
+    def _read_many(
         self,
         family: Family[V, LoadContext],
         argument: str,
@@ -273,23 +277,23 @@ class FamilyReads(PortalReads):
         context: CallContext,
     ) -> Many[V]:
         keys = {value: family.key(**{argument: value}) for value in values}
-        return self._read(family, keys, context)
+        return self._read_by_name(family, keys, context)
 
-    def _read(
+    def _read_by_name(
         self, family: Family[V, LoadContext], keys: Mapping[str, Key], context: CallContext
     ) -> Many[V]:
         """Return the answer by the names of `keys`; what is no error of HubSpot's is raised."""
         if len(keys) == 0:
             return Many(found={})
         names = {key: name for name, key in keys.items()}
-        reads = self._from_source(family, list(names), context)
+        reads = self._ask_source(family, list(names), context)
         return Many(
             found={names[key]: value for key, value in reads.found.items()},
             missing=frozenset(names[key] for key in reads.absent),
             unknown={names[key]: _as_hubspot_error(error) for key, error in reads.failed.items()},
         )
 
-    def _from_source(
+    def _ask_source(
         self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
     ) -> Reads[V]:
         began_s = self.built_from.clock()
@@ -336,20 +340,22 @@ class CachedPortal:
     def reads(self, subject: str | None = None) -> FamilyReads:
         """Return the reads for one request; `subject` is the student it is for, if any."""
         around = self.cache.reading.way_around(subject)
-        return self._from(self._through(subject) if around is None else DirectSource(around))
+        return self._build_reads(
+            self._build_cache_source(subject) if around is None else DirectSource(around)
+        )
 
     def reads_for(self, context: LoadContext, composed_s: float) -> FamilyReads:
         """Return the reads a load's context asks for, to build an entry that lives `composed_s`."""
         if context.direct is not None:
-            return self._from(context.direct)
-        return self._from(self._through(context.subject, composed_s))
+            return self._build_reads(context.direct)
+        return self._build_reads(self._build_cache_source(context.subject, composed_s))
 
-    def _through(self, subject: str | None, composed_s: float = 0.0) -> CacheSource:
+    def _build_cache_source(self, subject: str | None, composed_s: float = 0.0) -> CacheSource:
         return CacheSource(
             cache=self.cache, load_s=self._load_s, subject=subject, composed_s=composed_s
         )
 
-    def _from(self, source: EntrySource) -> FamilyReads:
+    def _build_reads(self, source: EntrySource) -> FamilyReads:
         return FamilyReads(
             source=source,
             families=self.families,

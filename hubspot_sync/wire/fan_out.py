@@ -30,16 +30,16 @@ class FanOut:
         """Return the thunks' results in their order; the first error, in their order, is raised
         once all have ended."""
         futures: list[Future[V]] = []
-        own: list[tuple[Callable[[], V], Future[V]]] = []
+        inline: list[tuple[Callable[[], V], Future[V]]] = []
         for index, thunk in enumerate(thunks):
             last = index == len(thunks) - 1
             if not last and self._idle.acquire(blocking=False):
                 future = self._pool.submit(self._run_and_release, thunk)
             else:
                 future = Future()
-                own.append((thunk, future))
+                inline.append((thunk, future))
             futures.append(future)
-        for thunk, future in own:
+        for thunk, future in inline:
             _run_into(thunk, future)
         errors = [error for future in futures if (error := future.exception()) is not None]
         if errors:

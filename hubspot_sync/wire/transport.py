@@ -1,6 +1,6 @@
 """One call to HubSpot, from a request to its answer or an error of our tree.
 
-In order, for each attempt: the circuit breaker, the budget, a connection, the sending, the ledger,
+In order, for each attempt: the circuit breaker, the budget, a connection, the sending, the call log,
 the table of answers. It promises that a call ends soon after its deadline, that a call which may
 not be repeated is not, and that an error says whether a write may have taken effect. The only
 importer of `requests`, whose own retries are off.
@@ -69,7 +69,7 @@ class Request:
 
     @property
     def about(self) -> str:
-        """The object type, or the pair, for the ledger."""
+        """The object type, or the pair, for the call log."""
         return f"{self.object_type}>{self.to_type}" if self.to_type else self.object_type
 
 
@@ -86,7 +86,7 @@ class Answer:
         listed = self.body.get("results")
         if not isinstance(listed, list):
             return ()
-        return [one for one in listed if isinstance(one, Mapping)]
+        return [result for result in listed if isinstance(result, Mapping)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +135,15 @@ class Transport:
         self,
         config: HubSpotConfig,
         *,
-        budget: RateBudget,
-        breaker: CircuitBreaker,
-        ledger: CallLog,
+        rate_budget: RateBudget,
+        circuit_breaker: CircuitBreaker,
+        call_log: CallLog,
         clock: Monotonic = time.monotonic,
     ) -> None:
         self._config = config
-        self._budget = budget
-        self._breaker = breaker
-        self._ledger = ledger
+        self._rate_budget = rate_budget
+        self._circuit_breaker = circuit_breaker
+        self._call_log = call_log
         self._clock = clock
         self._retries = RetryPolicy(max_attempts=config.max_attempts, random=random.random)
         self._connections = threading.BoundedSemaphore(config.pool_size)
@@ -157,20 +157,22 @@ class Transport:
         content = None if request.body is None else orjson.dumps(request.body)
         sending = _Sending(request, ENDPOINTS[request.operation], content, context)
         repeatable = sending.endpoint.effect is not Effect.CREATE and not request.once
-        perhaps_done = False
+        may_have_taken_effect = False
         try:
             for attempt in self._retries.attempts(repeatable=repeatable, deadline=context.deadline):
                 with attempt:
                     try:
-                        return self._attempt(sending, attempt.num)
+                        return self._attempt_once(sending, attempt.num)
                     except AttemptFailed as failed:
-                        perhaps_done = perhaps_done or failed.error.may_have_taken_effect
+                        may_have_taken_effect = (
+                            may_have_taken_effect or failed.error.may_have_taken_effect
+                        )
                         raise
         except AttemptFailed as failed:
-            failed.error.may_have_taken_effect = perhaps_done
+            failed.error.may_have_taken_effect = may_have_taken_effect
             raise failed.error from failed
         except HubSpotError as error:
-            error.may_have_taken_effect = perhaps_done
+            error.may_have_taken_effect = may_have_taken_effect
             raise
         raise AssertionError("The retry loop ends with an answer or an error.")
 
@@ -178,30 +180,32 @@ class Transport:
         """Close the idle connections; those in use close when their calls end."""
         self._session.close()
 
-    def _attempt(self, sending: _Sending, number: int) -> Answer:
+    def _attempt_once(self, sending: _Sending, number: int) -> Answer:
         deadline = sending.context.deadline
         if deadline.passed:
             raise Unavailable("No time is left to ask HubSpot.")
-        self._breaker.check()
-        slot = self._budget.acquire(deadline, background=sending.background, search=sending.search)
+        self._circuit_breaker.refuse_while_open()
+        slot = self._rate_budget.acquire(
+            deadline, background=sending.background, search=sending.search
+        )
         if not self._connections.acquire(timeout=deadline.remaining_s()):
-            slot.unused()
+            slot.report_unused()
             raise Unavailable("No connection to HubSpot came free in time.")
         try:
             # Only now: the circuit may have opened during the waits, and a probe must not wait.
-            permit = self._breaker.enter()
+            permit = self._circuit_breaker.issue_permit()
         except Unavailable:
             self._connections.release()
-            slot.unused()
+            slot.report_unused()
             raise
         try:
             reply = self._send(sending, slot, permit, number)
         finally:
             self._connections.release()
-        return self._judged(reply, sending)
+        return self._judge_reply(reply, sending)
 
     def _send(self, sending: _Sending, slot: Slot, permit: Permit, number: int) -> _Reply:
-        """Send once; settle the slot and the permit, and write the ledger, whatever happens."""
+        """Send once; give back the slot and the permit, and write the call log, whatever happens."""
         started_s = self._clock()
         reply: _Reply | None = None
         sent = True
@@ -220,9 +224,9 @@ class Transport:
         finally:
             took_s = self._clock() - started_s
             if sent:
-                slot.answered(took_s)
+                slot.report_answer(took_s)
             else:
-                slot.unused()
+                slot.report_unused()
             hurried = sending.context.deadline.passed and took_s < MIN_FAIR_CHANCE_S
             _report_to_breaker(permit, None if reply is None else reply.status, hurried=hurried)
             self._log_call(sending, reply, number, slot.waited_s, took_s)
@@ -246,7 +250,7 @@ class Transport:
             took_s=took_s,
             background=sending.background,
         )
-        self._ledger.write(record, sending.context.meters)
+        self._call_log.write(record, sending.context.meters)
         body = {} if reply is None or reply.body is None else reply.body
         extra = {**asdict(record), "correlation_id": correlation_id_of(body)}
         logger.debug("hubspot.call", extra=extra)
@@ -278,31 +282,31 @@ class Transport:
             response.status_code, _parse_json_object(content), _parse_retry_after_s(response)
         )
 
-    def _judged(self, reply: _Reply, sending: _Sending) -> Answer:
+    def _judge_reply(self, reply: _Reply, sending: _Sending) -> Answer:
         """Return the answer if it is one, else raise what it means."""
         body: JsonObject = reply.body if reply.body is not None else {}
         verdict = judge(reply.status, body)
-        if reply.body is None and verdict.kind in _NEEDS_JSON:
+        if reply.body is None and verdict.meaning in _NEEDS_JSON:
             verdict = UNEXPECTED
-        if verdict.kind in {Meaning.OK, Meaning.PARTIAL}:
+        if verdict.meaning in {Meaning.OK, Meaning.PARTIAL}:
             return Answer(status=reply.status, body=body)
         error = build_error(verdict, reply.status, body, retry_after_s=reply.retry_after_s)
-        if verdict.kind in {Meaning.RETRY, Meaning.UNEXPECTED}:
+        if verdict.meaning in {Meaning.RETRY, Meaning.UNEXPECTED}:
             error.may_have_taken_effect = sending.writes
         if verdict.pauses:
-            self._budget.pause(error.retry_after_s or verdict.wait_s, search=sending.search)
-        done = COMPLETIONS.get(verdict.kind, Completion.POINTLESS)
-        raise AttemptFailed(done, error, wait_s=verdict.wait_s)
+            self._rate_budget.pause(error.retry_after_s or verdict.wait_s, search=sending.search)
+        completion = COMPLETIONS.get(verdict.meaning, Completion.POINTLESS)
+        raise AttemptFailed(completion, error, wait_s=verdict.wait_s)
 
 
 def _report_to_breaker(permit: Permit, status: int | None, *, hurried: bool) -> None:
     """Tell the breaker how a sent call ended."""
     if status is not None and status < 500:
-        permit.answered()
+        permit.report_answer()
     elif hurried:
-        permit.unused()
+        permit.report_unused()
     else:
-        permit.failed()
+        permit.report_failure()
 
 
 # A page of HTML with one of these would be a proxy's word, not HubSpot's.

@@ -47,7 +47,7 @@ class Verdict:
     """What an answer means. `wait_s` is the shortest wait before asking again; `pauses` says that
     the limit is the whole account's, so that everybody should wait."""
 
-    kind: Meaning
+    meaning: Meaning
     wait_s: float = 0.0
     pauses: bool = False
 
@@ -74,18 +74,18 @@ class VerdictRule:
         )
 
 
-OK = Verdict(kind=Meaning.OK)
-PARTIAL = Verdict(kind=Meaning.PARTIAL)
-MISSING = Verdict(kind=Meaning.MISSING)
-ZERO = Verdict(kind=Meaning.ZERO)
-REFUSED = Verdict(kind=Meaning.REFUSED)
-UNEXPECTED = Verdict(kind=Meaning.UNEXPECTED)
-EXHAUSTED = Verdict(kind=Meaning.EXHAUSTED)
-RETRY = Verdict(kind=Meaning.RETRY, wait_s=0.1)
+OK = Verdict(meaning=Meaning.OK)
+PARTIAL = Verdict(meaning=Meaning.PARTIAL)
+MISSING = Verdict(meaning=Meaning.MISSING)
+ZERO = Verdict(meaning=Meaning.ZERO)
+REFUSED = Verdict(meaning=Meaning.REFUSED)
+UNEXPECTED = Verdict(meaning=Meaning.UNEXPECTED)
+EXHAUSTED = Verdict(meaning=Meaning.EXHAUSTED)
+RETRY = Verdict(meaning=Meaning.RETRY, wait_s=0.1)
 # A 429 without Retry-After (HubSpot does not always send it) waits a second.
-OVER_LIMIT = Verdict(kind=Meaning.RETRY_AFTER, wait_s=1.0, pauses=True)
-OVER_UNKNOWN_LIMIT = Verdict(kind=Meaning.RETRY_AFTER, wait_s=1.0)
-LOCKED = Verdict(kind=Meaning.RETRY_AFTER, wait_s=2.0)
+OVER_LIMIT = Verdict(meaning=Meaning.RETRY_AFTER, wait_s=1.0, pauses=True)
+OVER_UNKNOWN_LIMIT = Verdict(meaning=Meaning.RETRY_AFTER, wait_s=1.0)
+LOCKED = Verdict(meaning=Meaning.RETRY_AFTER, wait_s=2.0)
 
 # Searched from the top: the particular before the general.
 TABLE: tuple[VerdictRule, ...] = (
@@ -172,7 +172,7 @@ def build_error(
     """
     category, sub_category = _text(body, "category"), _text(body, "subCategory")
     correlation_id = correlation_id_of(body)
-    if verdict.kind is Meaning.REFUSED:
+    if verdict.meaning is Meaning.REFUSED:
         return Refused(
             _text(body, "message") or f"HubSpot refused with {status}.",
             status=status,
@@ -183,8 +183,8 @@ def build_error(
             ids=_context_texts(body, "ids"),
             trace_ids=_context_texts(body, "objectWriteTraceId"),
         )
-    kinds: dict[Meaning, type[HubSpotError]] = {Meaning.MISSING: NotFound}
-    error = RateLimited if status == 429 else kinds.get(verdict.kind, Unavailable)
+    classes: dict[Meaning, type[HubSpotError]] = {Meaning.MISSING: NotFound}
+    error = RateLimited if status == 429 else classes.get(verdict.meaning, Unavailable)
     return error(
         f"HubSpot answered {status}.",
         status=status,
@@ -231,7 +231,7 @@ def _texts(body: JsonObject, key: str) -> tuple[str, ...]:
     """A value, or a list of values, as texts: ids come as strings or as integers."""
     value = body.get(key)
     values = value if isinstance(value, list) else [value]
-    return tuple(str(one) for one in values if isinstance(one, str | int))
+    return tuple(str(item) for item in values if isinstance(item, str | int))
 
 
 def _text(body: JsonObject, key: str) -> str | None:

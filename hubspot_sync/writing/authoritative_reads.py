@@ -72,10 +72,10 @@ class AuthoritativeReads:
         self,
         profile: PortalProfile,
         batch: BatchClient,
-        ask_own_app: Callable[[CallContext], str | None] = lambda _: None,
+        ask_own_app_id: Callable[[CallContext], str | None] = lambda _: None,
     ) -> None:
-        self._ask_own_app = ask_own_app
-        self._own_app: str | None = None
+        self._ask_own_app_id = ask_own_app_id
+        self._own_app_id: str | None = None
         self._profile = profile
         self._types = profile.object_types
         self._batch = batch
@@ -83,22 +83,22 @@ class AuthoritativeReads:
     def learn_own_app(self, context: CallContext) -> None:
         """Ask HubSpot which app we are, to tell our own values from other apps'; raises
         HubSpotError. Until then any app's may be ours."""
-        self._own_app = self._ask_own_app(context)
+        self._own_app_id = self._ask_own_app_id(context)
 
     def contacts(self, ids: Collection[str], context: CallContext) -> Many[SeenContact]:
-        return self._contacts(ids, context, None)
+        return self._read_contacts(ids, context, None)
 
     def contacts_by_email(self, emails: Collection[str], context: CallContext) -> Many[SeenContact]:
         """Contacts keyed by their lower-cased e-mail."""
-        return self._contacts(emails, context, self._profile.contact_properties["email"])
+        return self._read_contacts(emails, context, self._profile.contact_properties["email"])
 
     def bookings_by_key(self, keys: Collection[str], context: CallContext) -> Many[Booking]:
         """Bookings by their unique idempotency key: the answer to whether a create happened."""
-        return self._bookings_by("idempotency_key", keys, context)
+        return self._read_bookings_by("idempotency_key", keys, context)
 
     def bookings_by_seat(self, keys: Collection[str], context: CallContext) -> Many[Booking]:
         """Bookings by their unique seat key: the answer to who has a seat."""
-        return self._bookings_by("seat_key", keys, context)
+        return self._read_bookings_by("seat_key", keys, context)
 
     def booking_states(self, ids: Collection[str], context: CallContext) -> Many[BookingState]:
         """The states alone: a count over many exams needs no more, and has no room for it."""
@@ -122,8 +122,8 @@ class AuthoritativeReads:
         )
         return raw.map(
             lambda record: CreditHistory(
-                seen=self._seen(record),
-                balances={name: self._balances(record, name) for name in credits_},
+                seen=self._to_seen_contact(record),
+                balances={name: self._list_balances(record, name) for name in credits_},
             )
         )
 
@@ -155,7 +155,7 @@ class AuthoritativeReads:
             unknown={**linked.unknown, **unread},
         )
 
-    def _bookings_by(
+    def _read_bookings_by(
         self, field: str, keys: Collection[str], context: CallContext
     ) -> Many[Booking]:
         names = self._profile.booking_properties
@@ -168,7 +168,7 @@ class AuthoritativeReads:
         )
         return raw.map(lambda record: read_booking(record.id, record.properties, self._profile))
 
-    def _contacts(
+    def _read_contacts(
         self, keys: Collection[str], context: CallContext, id_property: str | None
     ) -> Many[SeenContact]:
         raw = self._batch.read(
@@ -178,13 +178,13 @@ class AuthoritativeReads:
             context=context,
             id_property=id_property,
         )
-        return raw.map(self._seen)
+        return raw.map(self._to_seen_contact)
 
-    def _seen(self, record: RawRecord) -> SeenContact:
+    def _to_seen_contact(self, record: RawRecord) -> SeenContact:
         contact = read_contact(record.id, record.properties, self._profile)
         return SeenContact(contact=contact, seen_at=record.updated_at)
 
-    def _balances(self, record: RawRecord, name: str) -> tuple[Balance, ...]:
+    def _list_balances(self, record: RawRecord, name: str) -> tuple[Balance, ...]:
         newest_first = record.history.get(name, ())
         return tuple(
             Balance(
@@ -198,7 +198,7 @@ class AuthoritativeReads:
         )
 
     def _may_be_ours(self, version: PropertyVersion) -> bool:
-        known = self._own_app is None or version.source_id == self._own_app
+        known = self._own_app_id is None or version.source_id == self._own_app_id
         return version.source_type == AN_APP and known
 
 

@@ -75,14 +75,14 @@ class PortalWrites:
     """The portal's batch writes."""
 
     def __init__(
-        self, profile: PortalProfile, batch: BatchClient, link_types: AssociationTypes
+        self, profile: PortalProfile, batch: BatchClient, association_types: AssociationTypes
     ) -> None:
         self._profile = profile
         self._types = profile.object_types
         self._batch = batch
-        self._link_types = link_types
+        self._link_types = association_types
 
-    def learn_link_types(self, context: CallContext) -> None:
+    def learn_association_types(self, context: CallContext) -> None:
         """Ask the portal for what the first create would ask for; raises HubSpotError."""
         for name in ("bookings->contacts", "bookings->mock_exams"):
             self._link_types.of(name, context)
@@ -94,7 +94,7 @@ class PortalWrites:
         stored["is_active"] = profile.booking_states["active"][0]
         if profile.booking_statuses:
             stored["status"] = profile.booking_statuses["active"][0]
-        return self._named(stored) | self.student_properties(new.fields)
+        return self._by_property(stored) | self.student_properties(new.fields)
 
     def student_properties(self, fields: Mapping[str, str | bool]) -> dict[str, str]:
         """Return the fields that students fill in as HubSpot stores them."""
@@ -102,11 +102,11 @@ class PortalWrites:
         for field, value in fields.items():
             text = str(value).lower() if isinstance(value, bool) else value
             stored[field] = self._profile.choices.get(field, {}).get(text, text)
-        return self._named(stored)
+        return self._by_property(stored)
 
     def with_seat(self, properties: Mapping[str, str], seat_key: str) -> dict[str, str]:
         """Return the properties of a new booking with another seat."""
-        return {**properties, **self._named({"seat_key": seat_key})}
+        return {**properties, **self._by_property({"seat_key": seat_key})}
 
     def field_of(self, property_name: str) -> str:
         """Return our name for a booking's property, or HubSpot's where we have none."""
@@ -145,7 +145,7 @@ class PortalWrites:
         fields = {"is_active": profile.booking_states["cancelled"][0], "seat_key": ""}
         if profile.booking_statuses:
             fields["status"] = profile.booking_statuses["cancelled"][0]
-        return self.change_bookings(dict.fromkeys(ids, self._named(fields)), context)
+        return self.change_bookings(dict.fromkeys(ids, self._by_property(fields)), context)
 
     def change_bookings(
         self, changes: Mapping[str, Mapping[str, str]], context: CallContext
@@ -157,13 +157,15 @@ class PortalWrites:
         self, balances: Mapping[str, tuple[str, int]], context: CallContext
     ) -> Many[RawRecord]:
         """Set one credit property of each contact to a balance; sent once, see `BatchClient.update`."""
-        changes = {id_: {name: str(balance)} for id_, (name, balance) in balances.items()}
+        changes = {
+            record_id: {name: str(balance)} for record_id, (name, balance) in balances.items()
+        }
         return self._batch.update(self._types.contacts, changes, context=context, once=True)
 
     def set_totals(self, totals: Mapping[str, int], context: CallContext) -> Many[RawRecord]:
         """Set the stored count of each exam."""
         name = self._profile.exam_properties["total_bookings"]
-        changes = {id_: {name: str(total)} for id_, total in totals.items()}
+        changes = {record_id: {name: str(total)} for record_id, total in totals.items()}
         return self._batch.update(self._types.mock_exams, changes, context=context)
 
     def create_notes(
@@ -186,7 +188,7 @@ class PortalWrites:
         ]
         return self._batch.create(self._types.notes, records, context=context)
 
-    def _named(self, fields: Mapping[str, str]) -> dict[str, str]:
+    def _by_property(self, fields: Mapping[str, str]) -> dict[str, str]:
         names = self._profile.booking_properties
         return {names[field]: value for field, value in fields.items() if field in names}
 

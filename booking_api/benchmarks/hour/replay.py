@@ -141,7 +141,7 @@ def hubspot_config(url: str) -> HubSpotConfig:
 
 
 def calls_made() -> int:
-    return sum(composition.services().client.ledger.snapshot().calls.values())
+    return sum(composition.services().client.call_log.snapshot().calls.values())
 
 
 def looked_up() -> dict[str, tuple[int, int]]:

@@ -138,7 +138,7 @@ def _laboratory(client: HubSpotClient, profile: PortalProfile, seen: Inspection)
     return Laboratory(
         profile=profile,
         batch=client.batch,
-        link_types=seen.link_types,
+        association_types=seen.association_types,
         mark=uuid.uuid4().hex,
         clock=time.monotonic,
         pause=threading.Event().wait,

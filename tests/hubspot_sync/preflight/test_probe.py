@@ -58,7 +58,7 @@ def laboratory(kind_sandbox: SandboxHandle, client: HubSpotClient) -> Laboratory
     return Laboratory(
         profile=PROFILE,
         batch=client.batch,
-        link_types={
+        association_types={
             "bookings->mock_exams": AssociationType(
                 type_id=label["typeId"], category=label["category"]
             )

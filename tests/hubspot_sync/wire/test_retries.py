@@ -31,7 +31,7 @@ def failed(
     ],
 )
 def test_what_may_be_tried_again(done: Completion, repeatable: bool, again: bool) -> None:
-    wait_s = POLICY.wait_s(failed(done), repeatable=repeatable, attempt=1)
+    wait_s = POLICY.next_wait_s(failed(done), repeatable=repeatable, attempt=1)
 
     assert (wait_s is not None) is again
 
@@ -40,14 +40,16 @@ def test_what_may_be_tried_again(done: Completion, repeatable: bool, again: bool
     ("attempt", "wait_s"), [(1, 0.5), (2, 1.0), (3, 2.0), (4, None), (5, None)]
 )
 def test_waits_double_and_attempts_end(attempt: int, wait_s: float | None) -> None:
-    assert POLICY.wait_s(failed(Completion.NO), repeatable=True, attempt=attempt) == wait_s
+    assert POLICY.next_wait_s(failed(Completion.NO), repeatable=True, attempt=attempt) == wait_s
 
 
 @given(st.integers(1, 5_000), st.floats(0, 1), st.floats(0.01, 100))
 def test_no_wait_is_endless(attempt: int, chance: float, wait_s: float) -> None:
     policy = RetryPolicy(max_attempts=10_000, random=lambda: chance)
 
-    found = policy.wait_s(failed(Completion.NO, wait_s=wait_s), repeatable=True, attempt=attempt)
+    found = policy.next_wait_s(
+        failed(Completion.NO, wait_s=wait_s), repeatable=True, attempt=attempt
+    )
 
     assert found is not None
     assert 0 < found <= MAX_WAIT_S * (1 + MAX_JITTER)
@@ -60,7 +62,7 @@ def test_retry_after_is_a_minimum_and_jitter_only_adds(chance: float, retry_afte
         Completion.NO, RateLimited("no", retry_after_s=retry_after_s), wait_s=0.1
     )
 
-    wait_s = policy.wait_s(refused, repeatable=False, attempt=1)
+    wait_s = policy.next_wait_s(refused, repeatable=False, attempt=1)
 
     assert wait_s is not None
     assert retry_after_s <= wait_s <= retry_after_s * (1 + MAX_JITTER)

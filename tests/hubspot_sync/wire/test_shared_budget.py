@@ -43,7 +43,7 @@ def taken_now(part: RateBudget, most: int) -> int:
     near = Deadline(at_s=0.05, clock=lambda: 0.0)
     for taken in range(most):
         try:
-            part.acquire(near, background=False, search=False).answered(0.0)
+            part.acquire(near, background=False, search=False).report_answer(0.0)
         except RateLimited:
             return taken
     return most
@@ -87,7 +87,7 @@ def test_a_search_that_waits_uses_up_no_calls(redis_url: str) -> None:
     )
 
     for _ in range(2):
-        one.acquire(Deadline.after(30), background=False, search=True).answered(0.0)
+        one.acquire(Deadline.after(30), background=False, search=True).report_answer(0.0)
 
     assert taken_now(other, 40) == 28
 

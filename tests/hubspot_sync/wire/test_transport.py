@@ -188,7 +188,7 @@ def test_the_status_of_a_429_reaches_the_ledger_and_the_log(
     body = b'{"message":"alice@example.org","policyName":"DAILY"}'
     raw = reply(body, status="429 Too Many Requests")
     with wire_server(answers(raw)) as server, client_of(server.base_url) as client:
-        client.ledger.observe(seen.append)
+        client.call_log.observe(seen.append)
         with pytest.raises(RateLimited):
             client.transport.call(READ, asking(meters=[meter]))
 
@@ -247,7 +247,7 @@ def test_a_body_that_ends_too_soon_is_no_answer() -> None:
 
     with wire_server(behave) as server, client_of(server.base_url) as client:
         assert call(client).status == 200
-        assert client.ledger.snapshot().retries == 1
+        assert client.call_log.snapshot().retries == 1
 
 
 def test_a_write_that_was_cut_off_may_have_taken_effect_whatever_came_of_the_next_attempt() -> None:
@@ -283,7 +283,7 @@ def test_a_create_that_found_no_connection_was_certainly_not_made() -> None:
 
         assert isinstance(raised, Unavailable)
         assert not raised.may_have_taken_effect
-        assert client.ledger.snapshot().retries == 3
+        assert client.call_log.snapshot().retries == 3
 
 
 def test_no_more_connections_are_open_than_the_pool_has_and_all_calls_come_through() -> None:
@@ -307,7 +307,7 @@ def test_no_more_connections_are_open_than_the_pool_has_and_all_calls_come_throu
         for thread in threads:
             thread.join()
 
-        assert client.ledger.snapshot().calls == {("objects.batch_read", 200): 40}
+        assert client.call_log.snapshot().calls == {("objects.batch_read", 200): 40}
     assert most <= 3
 
 

@@ -43,7 +43,7 @@ def fields_of(body: dict[str, Any]) -> tuple[str | None, ...]:
 def test_a_captured_answer_means_what_its_file_says(name: str) -> None:
     answer = captured(name)
 
-    assert judge(answer["status"], answer["body"]).kind.value == answer["verdict"]
+    assert judge(answer["status"], answer["body"]).meaning.value == answer["verdict"]
 
 
 @pytest.mark.parametrize("row", TABLE, ids=str)
@@ -136,7 +136,7 @@ def test_members_say_which_records_they_mean() -> None:
     names = ["member-not-found", "member-no-associations", "member-conflict", "member-rate-limit"]
     body = {"errors": [captured(name)["body"] for name in names]}
 
-    found = [(one.verdict.kind, one.ids, one.trace_ids) for one in judge_members(body)]
+    found = [(one.verdict.meaning, one.ids, one.trace_ids) for one in judge_members(body)]
 
     assert found == [
         (Meaning.MISSING, ("404", "405"), ()),
