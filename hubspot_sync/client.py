@@ -45,8 +45,8 @@ def build_client(
     redis_url: str | None = None,
     clock: Monotonic = time.monotonic,
 ) -> HubSpotClient:
-    """Return a client that has opened nothing yet. With `redis_url` it shares the budget of requests
-    with all processes that have the same."""
+    """Return a client that has opened nothing yet. With `redis_url` it shares the budget of
+    requests with all processes that have the same."""
     call_log = CallLog(tuple(observers))
     circuit_breaker = CircuitBreaker(
         failures=config.breaker_failures, cooldown_s=config.breaker_cooldown_s, clock=clock
@@ -61,8 +61,11 @@ def build_client(
     )
     # As many workers as connections: a further thread could only wait for one. Background work has
     # its own, fewer: its calls wait for people's, and must leave them threads and connections.
-    late = max(1, int(config.pool_size * config.background_share))
-    fan_outs = {Priority.PEOPLE: FanOut(config.pool_size), Priority.BACKGROUND: FanOut(late)}
+    background_workers = max(1, int(config.pool_size * config.background_share))
+    fan_outs = {
+        Priority.PEOPLE: FanOut(config.pool_size),
+        Priority.BACKGROUND: FanOut(background_workers),
+    }
     batch = BatchClient(transport, fan_outs)
     return HubSpotClient(
         transport=transport,

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 
 class ConfigurationError(Exception):
-    """A setting or a portal profile that cannot work; the message names the key and what it wants."""
+    """A setting or a portal profile that cannot work; the message names the key and its need."""
 
 
 class HubSpotError(Exception):

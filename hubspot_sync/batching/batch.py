@@ -2,11 +2,11 @@
 
 Any number of ids goes in: they are normalised and deduplicated, cut into HubSpot's batches, sent in
 parallel, and their answers joined. Every id asked for comes out in exactly one part: found, missing
-(HubSpot said it does not exist) or unknown (its part failed, or the answer left it out). Results are
-matched by id, never by position. No method raises for a part that failed.
+(HubSpot said it does not exist) or unknown (its part failed, or the answer left it out). Results
+are matched by id, never by position. No method raises for a part that failed.
 
-A write that HubSpot refuses whole because of one record is bisected: the culprit gets its refusal,
-the others go through.
+A write that HubSpot refuses whole because of one record is halved until that record is found: it
+gets the refusal, the others go through.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class BatchClient:
     def create(
         self, object_type: str, records: Sequence[NewRecord], *, context: CallContext
     ) -> Mapping[str, CreateOutcome]:
-        """Return what became of each record, by trace id. Raises ValueError for a trace id twice."""
+        """Return what became of each record, by trace id; raise ValueError for a trace id twice."""
         by_trace = {record.trace_id: record for record in records}
         if len(by_trace) != len(records):
             raise ValueError("Each new record needs its own trace id.")

@@ -81,8 +81,8 @@ class _Lane(Generic[V]):
 
 
 class Coalescer:
-    """Batch reads and searches shared between threads. Callers wait `max_wait_behind_s` for a call of
-    their kind to end before they go out beside it."""
+    """Batch reads and searches shared between threads. Callers wait `max_wait_behind_s` seconds for
+    a call of their kind to end before they go out beside it."""
 
     def __init__(
         self,
@@ -106,7 +106,8 @@ class Coalescer:
         context: CallContext,
         id_property: str | None = None,
     ) -> Many[RawRecord]:
-        """Return `BatchClient.read` of these ids, shared with others who want the same properties."""
+        """Return `BatchClient.read` of these ids, shared with others who want the same
+        properties."""
         wanted = tuple(sorted(set(properties)))
         key = ("read", object_type, wanted, id_property)
 
@@ -180,7 +181,7 @@ class Coalescer:
         return own
 
     def _wait_for_turn(self, lane: _Lane[V], gathering: _Gathering[V], caller: _Caller) -> None:
-        """Wait for the caller's turn or result; who is out of time before the call is made leaves."""
+        """Wait for the caller's turn or result; leave the gathering if time is up first."""
         deadline = caller.context.deadline
         caller.woken.wait(min(self._max_wait_behind_s, deadline.remaining_s()))
         with self._lock:

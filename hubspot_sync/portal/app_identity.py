@@ -1,4 +1,4 @@
-"""Which app we are: HubSpot names the app that set a value in the value's history, and sent an event.
+"""Which app we are: HubSpot names the app that set a value, in its history, or caused an event.
 
 Only a private app's token tells. Of a service key HubSpot may not know; then any app's value may be
 ours.

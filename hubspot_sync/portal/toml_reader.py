@@ -1,4 +1,4 @@
-"""Reading a TOML table strictly: every wrong key is noted with its dotted name, none stops the rest.
+"""Reading a TOML table strictly: each wrong key is noted with its dotted name, none stops the rest.
 
 A `TomlReader` hands out typed values and writes what is wrong into a shared list of sentences; a
 value that was wrong comes back empty, so that the reading goes on and a profile's author sees all

@@ -1,8 +1,8 @@
 """The catalogue of cache families over the portal, and the names of their tags.
 
 Every kind of entry the application keeps is declared here once: its key, its time to live, how many
-of it are loaded at once and what each is built from. An entry built from others takes their tags, so
-no map of "this event deletes those keys" exists; and its age counts from when they were read, so
+of it are loaded at once and what each is built from. An entry built from others takes their tags,
+so no map of "this event deletes those keys" exists. Its age counts from when they were read, so
 nothing is served longer than the longer of its own time to live and that of what it was built from.
 
 Nothing that decides a booking, a credit or a count reads through here.
@@ -41,8 +41,8 @@ Ids = tuple[str, ...]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadContext:
-    """What a loader needs: on whose behalf it calls, and where the entries it builds upon come from:
-    from `direct` where it is given, from HubSpot anew when `fresh`, otherwise from the cache.
+    """What a loader needs: on whose behalf it calls, and where the entries it builds upon come
+    from: `direct` where it is given, HubSpot anew when `fresh`, otherwise the cache.
     `subject` is the student, for the rollout."""
 
     call: CallContext

@@ -2,8 +2,8 @@
 
 Four promises are tried: a write is seen at once, what a webhook names is read anew, nothing is
 served past its time, and what is not held comes from HubSpot. The cache is of the configured kind
-under a prefix of its own; the records carry no student and no exam of the school's, and are archived
-afterwards even when something fails.
+under a prefix of its own; the records carry no student and no exam of the school's, and are
+archived afterwards even when something fails.
 """
 
 from __future__ import annotations

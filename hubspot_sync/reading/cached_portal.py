@@ -2,8 +2,8 @@
 
 `FamilyReads` asks a *source* for entries of the catalogue's families and keeps, for whoever builds
 an entry from them, their tags and how old they are. There are two sources: `CacheSource`, and
-`DirectSource`, which asks HubSpot for each thing at most once and is used while there is no cache to use
-and for checking the cache against the truth.
+`DirectSource`, which asks HubSpot for each thing at most once and is used where there is no cache
+to use, and for checking the cache against the truth.
 """
 
 from __future__ import annotations
@@ -249,8 +249,8 @@ class FamilyReads(PortalReads):
         return credits_
 
     def credits_for(self, contact_id: str, type_slug: str, context: CallContext) -> Any:
-        """Return what the credits of a contact mean for a mock type, as `ComposedFamilyLoaders.credits` makes
-        it; raise HubSpotError."""
+        """Return what the credits of a contact mean for a mock type, as
+        `ComposedFamilyLoaders.credits` makes it; raise HubSpotError."""
         family = self._families.credits
         key = family.key(contact_id=contact_id, type=type_slug)
         return self._read_one(family, key, context)

@@ -1,4 +1,4 @@
-"""The circuit breaker: while HubSpot is down, calls fail in microseconds instead of holding threads.
+"""The circuit breaker: while HubSpot is down, calls fail at once instead of holding threads.
 
 Closed, it only counts failures in a row and holds nobody up. Open, it refuses, until the cool-down
 has passed; then *one* call goes through as a probe, and its result closes or reopens the circuit.

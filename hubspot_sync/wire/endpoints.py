@@ -1,4 +1,4 @@
-"""Where each operation lives: its method, its path in every API version, and what sending it twice does.
+"""Where each operation lives: its method, its path per API version, and what sending it twice does.
 
 HubSpot versions its API by date since 2026-03; the bodies are the same, the paths are not
 (hubspot-facts, "Two families of paths"). This is the one place that knows a path.
@@ -26,7 +26,7 @@ class Effect(Enum):
 
 
 class Operation(StrEnum):
-    """Every call we make; the values are the names in the ledger, in metrics and in the log."""
+    """Every call we make; the values are the names in the call log, in metrics and in the log."""
 
     BATCH_READ = "objects.batch_read"
     BATCH_CREATE = "objects.batch_create"

@@ -54,7 +54,8 @@ class _Lane:
     queue: deque[_Ticket] = field(default_factory=deque)
 
     def take(self) -> bool:
-        """All have room, or none is taken from: what Redis has counted cannot be put back."""
+        """Take one from every limit and return True; where one has no room, take from none and
+        return False. All are asked first, because what Redis has counted cannot be put back."""
         if not all(limit.has_room() for limit in self.limits):
             return False
         for index, limit in enumerate(self.limits):
@@ -144,9 +145,9 @@ class RateBudget:
                 self._grant_slots()
 
     def _decide_wait_s(self, lane: _Lane, ticket: _Ticket, deadline: Deadline) -> float:
-        """How long this one may sleep; raises RateLimited, and leaves the queue, if it is hopeless.
-        Only the first of a lane wakes by the clock; the others, and background work that yields, are
-        woken when it is their turn to look."""
+        """Return how many seconds this ticket may sleep. If waiting is hopeless, take it out of the
+        queue and raise RateLimited. Only the first of a lane wakes by the clock; the others, and
+        background work that yields, are woken when it is their turn to look."""
         if ticket.granted:
             return 0.0
         left_s, min_wait_s = deadline.remaining_s(), lane.min_wait_s(ticket)

@@ -1,4 +1,4 @@
-"""What may still be sent: the windows and the day that HubSpot counts in, as limits.
+"""What may still be sent: the windows and the day that HubSpot counts in.
 
 HubSpot counts requests as they *arrive*, somewhere between our sending and its answer. So a slot is
 held from the sending until the answer, and then for one whole window more: whenever a call is sent,
@@ -26,13 +26,14 @@ from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
 from redis.exceptions import RedisError
 from typing_extensions import override
 
-Monotonic = Callable[[], float]
+from hubspot_sync.wire.deadlines import Monotonic
 
 logger = logging.getLogger(__name__)
 
 TRANSIT_ALLOWANCE_S: Final = 1
-"""How much longer the window shared through Redis is: other processes' calls under way are not seen
-there, so it counts sendings, and must outlast the longest transit. A longer one is counted twice."""
+"""How much longer the window shared through Redis is. Other processes' calls under way are not
+seen there, so it counts sendings, and must outlast the transit; a longer transit is counted twice.
+"""
 REDIS_RETRY_AFTER_S: Final = 5.0
 
 
@@ -103,15 +104,15 @@ class WindowStorage(Storage, MovingWindowSupport):
         self._counts.pop(key, None)
 
     def _drop_expired(self, key: str, expiry: int) -> list[float]:
-        """An entry lives up to and including the end of its window."""
+        """Return what is left; an entry lives up to and including the end of its window."""
         entries = self._entries[key]
         del entries[: bisect_left(entries, self._clock() - expiry)]
         return entries
 
 
 class RateLimit(Protocol):
-    """One limit. Before each sending `has_room` is asked, then `take`, and afterwards exactly one of
-    `put_back` and `count_answer`."""
+    """One limit. Before each sending `has_room` is asked, then `take`, and afterwards exactly one
+    of `put_back` and `count_answer`."""
 
     def has_room(self) -> bool:
         """Return whether one more may be sent now."""

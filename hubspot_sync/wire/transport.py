@@ -1,9 +1,9 @@
 """One call to HubSpot, from a request to its answer or an error of our tree.
 
-In order, for each attempt: the circuit breaker, the budget, a connection, the sending, the call log,
-the table of answers. It promises that a call ends soon after its deadline, that a call which may
-not be repeated is not, and that an error says whether a write may have taken effect. The only
-importer of `requests`, whose own retries are off.
+In order, for each attempt: the circuit breaker, the rate budget, a connection, the sending, the
+call log, the table of answers. It promises that a call ends soon after its deadline, that a call
+which may not be repeated is not, and that an error says whether a write may have taken effect. The
+only importer of `requests`, whose own retries are off.
 
 Threads share one pool of connections, and wait for one in front of it and no longer than they have.
 """
@@ -49,7 +49,7 @@ CHUNK_BYTES: Final = 65_536
 MIN_TIMEOUT_S: Final = 0.001
 RETRY_WAIT_S: Final = 0.1
 MIN_FAIR_CHANCE_S: Final = 1.0
-"""A call whose caller gave it less than this, and that did not end in time, says nothing of HubSpot."""
+"""A call that got less time than this, and did not end in it, says nothing of HubSpot."""
 COMPLETIONS: Final[Mapping[Meaning, Completion]] = {
     Meaning.RETRY_AFTER: Completion.NO,
     Meaning.RETRY: Completion.PERHAPS,
@@ -205,7 +205,7 @@ class Transport:
         return self._judge_reply(reply, sending)
 
     def _send(self, sending: _Sending, slot: Slot, permit: Permit, number: int) -> _Reply:
-        """Send once; give back the slot and the permit, and write the call log, whatever happens."""
+        """Send once; report on slot and permit, and write the call log, whatever happens."""
         started_s = self._clock()
         reply: _Reply | None = None
         sent = True

@@ -118,7 +118,8 @@ TABLE: tuple[VerdictRule, ...] = (
     VerdictRule(status=522, verdict=RETRY),
     VerdictRule(status=523, verdict=RETRY),
     VerdictRule(status=524, verdict=RETRY),
-    # Entries of a 207's `errors`. A subCategory not listed is unexpected even where its category is.
+    # Entries of a 207's `errors`. A subCategory not listed is unexpected, even where its category
+    # is listed.
     VerdictRule(status=MEMBER, category="OBJECT_NOT_FOUND", sub_category=None, verdict=MISSING),
     VerdictRule(
         status=MEMBER,

@@ -156,7 +156,8 @@ class PortalWrites:
     def set_credits(
         self, balances: Mapping[str, tuple[str, int]], context: CallContext
     ) -> Many[RawRecord]:
-        """Set one credit property of each contact to a balance; sent once, see `BatchClient.update`."""
+        """Set one credit property of each contact to a balance. Sent once: see
+        `BatchClient.update`."""
         changes = {
             record_id: {name: str(balance)} for record_id, (name, balance) in balances.items()
         }

@@ -1,4 +1,4 @@
-"""Many callers, one call: nobody waits without need, and nobody gets an older answer or another's."""
+"""Many callers, one call: nobody waits without need, or gets an older answer or another's."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def budget(redis_url: str, token: str, window_s: float = 60.0) -> RateBudget:
 
 
 def taken_now(part: RateBudget, most: int) -> int:
-    """How many slots it gives without a wait: to one whose deadline is ever near, and never passed."""
+    """How many slots it gives at once: to one whose deadline is ever near, and never passed."""
     near = Deadline(at_s=0.05, clock=lambda: 0.0)
     for taken in range(most):
         try:
