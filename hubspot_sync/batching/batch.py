@@ -126,11 +126,11 @@ class BatchClient:
             answer = self._ask(Operation.BATCH_CREATE, object_type, body, context)
             return _match_created(sent, answer)
 
-        def failed(chunk: Sequence[str], error: HubSpotError) -> Mapping[str, CreateOutcome]:
+        def fail(chunk: Sequence[str], error: HubSpotError) -> Mapping[str, CreateOutcome]:
             unclear = error.may_have_taken_effect
             return dict.fromkeys(chunk, Unclear(error) if unclear else NotCreated(error))
 
-        parts = self._write_in_chunks(list(by_trace), send, failed, context)
+        parts = self._write_in_chunks(list(by_trace), send, fail, context)
         return {trace_id: outcome for part in parts for trace_id, outcome in part.items()}
 
     def update(
@@ -200,11 +200,11 @@ class BatchClient:
         self,
         keys: Sequence[str],
         send: Callable[[Sequence[str]], R],
-        failed: Callable[[Sequence[str], HubSpotError], R],
+        fail: Callable[[Sequence[str], HubSpotError], R],
         context: CallContext,
     ) -> list[R]:
         thunks = [
-            partial(_write_around_culprits, chunk, send, failed)
+            partial(_write_around_culprits, chunk, send, fail)
             for chunk in chunks(keys, MAX_PER_WRITE)
         ]
         return [part for parts in self._fan_outs[context.priority].run(thunks) for part in parts]
@@ -213,7 +213,7 @@ class BatchClient:
 def _write_around_culprits(
     keys: Sequence[str],
     send: Callable[[Sequence[str]], R],
-    failed: Callable[[Sequence[str], HubSpotError], R],
+    fail: Callable[[Sequence[str], HubSpotError], R],
 ) -> list[R]:
     """Send a write; where HubSpot refuses it whole, find the culprits and let the others through.
 
@@ -235,7 +235,7 @@ def _write_around_culprits(
     refusal: HubSpotError | None = None
     while start < len(keys):
         if refusal is not None and end - start == 1:
-            parts.append(failed(keys[start:end], refusal))
+            parts.append(fail(keys[start:end], refusal))
             start, max_half, refusal = end, 1, None
             continue
         stop = len(keys) if refusal is None else start + min(max_half, (end - start) // 2)
@@ -246,7 +246,7 @@ def _write_around_culprits(
             if _may_be_one_record(error):
                 end, refusal = stop, error
             else:
-                parts.append(failed(keys[start:stop], error))
+                parts.append(fail(keys[start:stop], error))
                 start, refusal = stop, None
     return parts
 

@@ -1,6 +1,6 @@
 """What a live portal must have for a profile to work: object types, properties, links, scopes.
 
-Derived from the profile; `preflight.py` compares it with what HubSpot shows. A property may be of
+Derived from the profile; `preflight/` compares it with what HubSpot shows. A property may be of
 any of several types, because schools made theirs by hand; the first is the one a missing property
 is created with.
 """

@@ -80,12 +80,12 @@ class PortalWrites:
         self._profile = profile
         self._types = profile.object_types
         self._batch = batch
-        self._link_types = association_types
+        self._association_types = association_types
 
     def learn_association_types(self, context: CallContext) -> None:
         """Ask the portal for what the first create would ask for; raises HubSpotError."""
         for name in ("bookings->contacts", "bookings->mock_exams"):
-            self._link_types.of(name, context)
+            self._association_types.of(name, context)
 
     def booking_properties(self, new: NewBooking) -> dict[str, str]:
         """Return a new booking as HubSpot stores it."""
@@ -117,9 +117,9 @@ class PortalWrites:
         self, drafts: Sequence[BookingDraft], context: CallContext
     ) -> Mapping[str, CreateOutcome]:
         """Create the bookings, each linked to its contact and its exam in the same call; return
-        what became of each by key. Raises HubSpotError while the link types are not known."""
-        to_contact = self._link_types.of("bookings->contacts", context)
-        to_exam = self._link_types.of("bookings->mock_exams", context)
+        what became of each by key. Raises HubSpotError while the association types are not known."""
+        to_contact = self._association_types.of("bookings->contacts", context)
+        to_exam = self._association_types.of("bookings->mock_exams", context)
         records = [
             NewRecord(
                 trace_id=draft.key,
@@ -173,8 +173,8 @@ class PortalWrites:
         self, notes: Sequence[NewNote], context: CallContext
     ) -> Mapping[str, CreateOutcome]:
         """Put the notes on their contacts' timelines; return what became of each by key. Raises
-        HubSpotError while the link type is not known."""
-        link = self._link_types.of("notes->contacts", context)
+        HubSpotError while the association types are not known."""
+        link = self._association_types.of("notes->contacts", context)
         records = [
             NewRecord(
                 trace_id=note.key,
