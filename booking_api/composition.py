@@ -29,7 +29,7 @@ from cache_layer.operating.audit import record_invalidation
 from cache_layer.operating.host import CacheHost, SelfTestCheck
 from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.inbox.observers import EventObserver, EventObservers, InboxObserver
-from hubspot_sync.portal.app_identity import own_app_id
+from hubspot_sync.portal.app_identity import ask_own_app_id
 from hubspot_sync.portal.association_types import AssociationTypes
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.reading.cache_families import (
@@ -38,7 +38,7 @@ from hubspot_sync.reading.cache_families import (
     tags_of_exam,
     tags_of_student,
 )
-from hubspot_sync.reading.cache_self_test import Trial, try_the_cache
+from hubspot_sync.reading.cache_self_test import Trial, run_self_test
 from hubspot_sync.reading.cached_portal import CachedPortal, ReadsFor
 from hubspot_sync.reading.portal_reads import HubSpotReads, PortalReads
 from hubspot_sync.webhooks.pipeline import WebhookPipeline, build_webhook_pipeline
@@ -101,7 +101,7 @@ class Composition:
                 return
             self._observers.append(observer)
             if self._services is not None:
-                self._services.client.ledger.observe(observer)
+                self._services.client.call_log.observe(observer)
 
     def observe_webhooks(self, observer: EventObserver, of_inbox: InboxObserver) -> None:
         """Tell `observer` what becomes of webhook events and `of_inbox` how many wait; does nothing
@@ -227,16 +227,16 @@ def build_desk_context(
     clocks: Clocks,
     notify: DeskObserver,
 ) -> DeskContext:
-    link_types = AssociationTypes(profile, client.transport)
+    association_types = AssociationTypes(profile, client.transport)
     return DeskContext(
         profile=profile,
         hubspot=hubspot,
         evidence=AuthoritativeReads(
             profile,
             client.batch,
-            partial(own_app_id, client.transport, settings.HUBSPOT.token),
+            partial(ask_own_app_id, client.transport, settings.HUBSPOT.token),
         ),
-        writes=PortalWrites(profile, client.batch, link_types),
+        writes=PortalWrites(profile, client.batch, association_types),
         cache=cached.cache,
         fan_out=client.fan_outs[Priority.PEOPLE],
         config=settings.DESK,
@@ -295,9 +295,9 @@ def validation_context() -> LoadContext:
     )
 
 
-def run_self_test(built: Services) -> tuple[SelfTestCheck, ...]:
+def self_test_cache(built: Services) -> tuple[SelfTestCheck, ...]:
     """Try the configured kind of cache against HubSpot; raise TruthUnavailable."""
-    return try_the_cache(
+    return run_self_test(
         Trial(
             profile=built.profile,
             batch=built.client.batch,

@@ -14,7 +14,7 @@ from hubspot_sync.wire.call_log import CallLog, CallObserver
 from hubspot_sync.wire.circuit_breaker import CircuitBreaker
 from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.fan_out import FanOut
-from hubspot_sync.wire.rate_budget import build_budget
+from hubspot_sync.wire.rate_budget import build_rate_budget
 from hubspot_sync.wire.transport import Transport
 
 
@@ -25,7 +25,7 @@ class HubSpotClient:
     transport: Transport
     batch: BatchClient
     coalescer: Coalescer
-    ledger: CallLog
+    call_log: CallLog
     fan_outs: Mapping[Priority, FanOut]
 
     def fan_out_for(self, context: CallContext) -> FanOut:
@@ -45,23 +45,32 @@ def build_client(
     redis_url: str | None = None,
     clock: Monotonic = time.monotonic,
 ) -> HubSpotClient:
-    """Return a client that has opened nothing yet. With `redis_url` it shares the budget of requests
-    with all processes that have the same."""
-    ledger = CallLog(tuple(observers))
-    breaker = CircuitBreaker(
+    """Return a client that has opened nothing yet. With `redis_url` it shares the budget of
+    requests with all processes that have the same."""
+    call_log = CallLog(tuple(observers))
+    circuit_breaker = CircuitBreaker(
         failures=config.breaker_failures, cooldown_s=config.breaker_cooldown_s, clock=clock
     )
-    budget = build_budget(config, clock=clock, redis_url=redis_url)
-    transport = Transport(config, budget=budget, breaker=breaker, ledger=ledger, clock=clock)
+    rate_budget = build_rate_budget(config, clock=clock, redis_url=redis_url)
+    transport = Transport(
+        config,
+        rate_budget=rate_budget,
+        circuit_breaker=circuit_breaker,
+        call_log=call_log,
+        clock=clock,
+    )
     # As many workers as connections: a further thread could only wait for one. Background work has
     # its own, fewer: its calls wait for people's, and must leave them threads and connections.
-    late = max(1, int(config.pool_size * config.background_share))
-    fan_outs = {Priority.PEOPLE: FanOut(config.pool_size), Priority.BACKGROUND: FanOut(late)}
+    background_workers = max(1, int(config.pool_size * config.background_share))
+    fan_outs = {
+        Priority.PEOPLE: FanOut(config.pool_size),
+        Priority.BACKGROUND: FanOut(background_workers),
+    }
     batch = BatchClient(transport, fan_outs)
     return HubSpotClient(
         transport=transport,
         batch=batch,
         coalescer=Coalescer(batch, transport),
-        ledger=ledger,
+        call_log=call_log,
         fan_outs=fan_outs,
     )

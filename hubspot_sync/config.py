@@ -1,4 +1,4 @@
-"""How this process reaches HubSpot: address, token, limits, time-outs. Bad values are refused here."""
+"""How this process reaches HubSpot: address, token, limits, time-outs; bad values are refused."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class HubSpotConfig:
     waiting for may use. `request_deadline_s` is how long a person's request may take in all.
 
     A HubSpot that hangs costs whole time-outs until `breaker_failures` calls in a row have failed,
-    and few are under way, because callers share them: five, of ten seconds and tried twice, open the
-    circuit before the first request's deadline has passed.
+    and few are under way, because callers share them. Five calls with a time-out of ten seconds,
+    each tried twice, open the circuit before the first request's deadline has passed.
     """
 
     base_url: str = "https://api.hubapi.com"
@@ -51,8 +51,8 @@ class HubSpotConfig:
             )
         if re.fullmatch(r"[!-~]*", self.token) is None:
             raise ConfigurationError(
-                "HS_PRIVATE_APP_TOKEN must have no blanks or line ends, and only letters, digits and "
-                "signs of ASCII: it does not fit into a header."
+                "HS_PRIVATE_APP_TOKEN must have no blanks or line ends, and only letters, digits "
+                "and signs of ASCII: it does not fit into a header."
             )
         if self.api_version not in API_VERSIONS:
             raise ConfigurationError(
@@ -61,7 +61,8 @@ class HubSpotConfig:
             )
         if not 0 < self.background_share <= 1:
             raise ConfigurationError(
-                f"HUBSPOT_BACKGROUND_SHARE must be above 0 and at most 1, not {self.background_share}."
+                "HUBSPOT_BACKGROUND_SHARE must be above 0 and at most 1, "
+                f"not {self.background_share}."
             )
         positive = {
             "HUBSPOT_RATE_LIMIT": self.requests_per_window,

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 
 class ConfigurationError(Exception):
-    """A setting or a portal profile that cannot work; the message names the key and what it wants."""
+    """A setting or a portal profile that cannot work; the message names the key and its need."""
 
 
 class HubSpotError(Exception):
@@ -51,7 +51,14 @@ class HubSpotError(Exception):
 
     @property
     def safe_text(self) -> str:
-        """What may be logged and kept: HubSpot's own words may quote a property's value."""
+        """What may be logged and kept: HubSpot's own words may quote a property's value. It ends
+        with the correlation id, by which HubSpot's support finds the call."""
+        words = self._safe_words()
+        if self.correlation_id is None:
+            return words
+        return f"{words} Correlation id {self.correlation_id}."
+
+    def _safe_words(self) -> str:
         return self.message
 
 
@@ -97,9 +104,8 @@ class Refused(HubSpotError):
         self.ids = ids
         self.trace_ids = trace_ids
 
-    @property
     @override
-    def safe_text(self) -> str:
+    def _safe_words(self) -> str:
         words = (self.category, self.sub_category, *self.property_names)
         said = ", ".join(word for word in words if word)
         return f"HubSpot refused with {self.status}" + (f": {said}." if said else ".")

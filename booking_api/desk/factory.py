@@ -48,7 +48,7 @@ class BookingDesk:
             worker.start()
         try:
             context = CallContext(deadline=Deadline.after(LEARNING_DEADLINE_S))
-            self.desk_context.writes.learn_link_types(context)
+            self.desk_context.writes.learn_association_types(context)
             self.desk_context.evidence.learn_own_app(context)
         except HubSpotError as error:  # the first create asks again
             log.warning("portal_not_learnt", error=error.safe_text)

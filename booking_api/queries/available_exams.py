@@ -25,7 +25,7 @@ from hubspot_sync.reading.cache_families import (
     exam_tag,
     tags_of_booking,
 )
-from hubspot_sync.wire.fan_out import together
+from hubspot_sync.wire.fan_out import run_together
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -91,7 +91,7 @@ def count_seats(
     """Return the seats of each exam there is, counted from complete reads only, with the tags of
     what they were counted from; raise HubSpotError."""
     reads, call = query.reads, query.call
-    exams, links = together(
+    exams, links = run_together(
         query.fan_out,
         lambda: reads.exams(exam_ids, call).require_complete().found,
         lambda: reads.exam_bookings(exam_ids, call).require_complete().found,

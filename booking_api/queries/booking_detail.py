@@ -12,7 +12,7 @@ from booking_api.rules.errors import AccessDenied, BookingNotFound
 from booking_api.rules.linked_exam import first_linked_exam
 from booking_api.rules.students import StudentPair
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
-from hubspot_sync.wire.fan_out import together
+from hubspot_sync.wire.fan_out import run_together
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +37,7 @@ def find_booking_detail(query: QueryContext, booking_id: str, pair: StudentPair)
     that decides could not be read.
     """
     reads, call = query.reads, query.call
-    contact, bookings, exam_links, contact_links = together(
+    contact, bookings, exam_links, contact_links = run_together(
         query.fan_out,
         lambda: authenticate_student(query, pair),
         lambda: reads.bookings([booking_id], call),
@@ -50,7 +50,7 @@ def find_booking_detail(query: QueryContext, booking_id: str, pair: StudentPair)
     if contact.id not in contact_links.require_complete().found.get(booking_id, ()):
         raise AccessDenied
     exam_ids = exam_links.require_complete().found.get(booking_id, ())
-    exam, enrollment = together(
+    exam, enrollment = run_together(
         query.fan_out,
         lambda: first_linked_exam(exam_ids, reads.exams(exam_ids, call).require_complete().found),
         lambda: find_newest_enrollment(query, contact),

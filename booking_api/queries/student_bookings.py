@@ -16,7 +16,7 @@ from booking_api.rules.booking_end import BookingStatus, booking_ends_at, bookin
 from booking_api.rules.linked_exam import first_linked_exam
 from booking_api.rules.pages import DEFAULT_PAGE_SIZE, Entry, Filter, Page, cut_page, parse_filter
 from hubspot_sync.portal.records import Booking, MockExam
-from hubspot_sync.wire.fan_out import together
+from hubspot_sync.wire.fan_out import run_together
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +100,7 @@ def read_entries(query: QueryContext, booking_ids: tuple[str, ...]) -> list[Entr
     reads, call = query.reads, query.call
     if len(booking_ids) == 0:
         return []
-    bookings, links = together(
+    bookings, links = run_together(
         query.fan_out,
         lambda: reads.bookings(booking_ids, call).require_complete().found,
         lambda: reads.booking_exams(booking_ids, call).require_complete().found,

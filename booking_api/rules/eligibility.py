@@ -36,9 +36,3 @@ def check_no_duplicate(
         same_day = booking.mock_type == mock_type and booking.exam_date == exam_date
         if booking.state == "active" and (same_day or booking.id in of_this_exam):
             raise DuplicateBooking
-
-
-def booking_name(mock_type: str, student_id: str, exam_date: date) -> str:
-    """Return the human-readable booking id. It has the student's id, not the name: two students of
-    one name once blocked each other."""
-    return f"{mock_type}-{student_id}-{exam_date.isoformat()}"

@@ -18,7 +18,8 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
-from hubspot_sync.batching.batch import ASSOCIATION_READ_LIMIT, READ_LIMIT, BatchClient, normal_key
+from hubspot_sync.batching.batch import MAX_PER_ASSOCIATION_READ, MAX_PER_READ, BatchClient
+from hubspot_sync.batching.chunking import normal_key
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.paging import SearchFilter, search_ids
 from hubspot_sync.batching.raw_records import RawRecord
@@ -26,8 +27,8 @@ from hubspot_sync.errors import HubSpotError, Refused, Unavailable
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.transport import Transport
 
-OVERLY_LONG_S: Final = 1.0
-MOST_SIDE_BY_SIDE: Final = 3
+MAX_WAIT_BEHIND_S: Final = 1.0
+MAX_SIDE_BY_SIDE: Final = 3
 """So many calls of a kind at once, full ones not counted: while the budget is what they wait for,
 more of them would only make it scarcer."""
 THE_SEARCH: Final = "search"
@@ -58,7 +59,7 @@ class _Gathering(Generic[V]):
 
     @property
     def ids(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(one for caller in self.callers for one in caller.ids))
+        return tuple(dict.fromkeys(key for caller in self.callers for key in caller.ids))
 
 
 @dataclass(eq=False, slots=True)
@@ -80,15 +81,19 @@ class _Lane(Generic[V]):
 
 
 class Coalescer:
-    """Batch reads and searches shared between threads. Callers wait `overly_long_s` for a call of
-    their kind to end before they go out beside it."""
+    """Batch reads and searches shared between threads. Callers wait `max_wait_behind_s` seconds for
+    a call of their kind to end before they go out beside it."""
 
     def __init__(
-        self, batch: BatchClient, transport: Transport, *, overly_long_s: float = OVERLY_LONG_S
+        self,
+        batch: BatchClient,
+        transport: Transport,
+        *,
+        max_wait_behind_s: float = MAX_WAIT_BEHIND_S,
     ) -> None:
         self._batch = batch
         self._transport = transport
-        self._overly_long_s = overly_long_s
+        self._max_wait_behind_s = max_wait_behind_s
         self._lock = threading.Lock()
         self._lanes: dict[Hashable, _Lane[Any]] = {}
 
@@ -101,7 +106,8 @@ class Coalescer:
         context: CallContext,
         id_property: str | None = None,
     ) -> Many[RawRecord]:
-        """Return `BatchClient.read` of these ids, shared with others who want the same properties."""
+        """Return `BatchClient.read` of these ids, shared with others who want the same
+        properties."""
         wanted = tuple(sorted(set(properties)))
         key = ("read", object_type, wanted, id_property)
 
@@ -110,8 +116,8 @@ class Coalescer:
                 object_type, asked, properties=wanted, context=shared, id_property=id_property
             )
 
-        normal = (normal_key(one, id_property) for one in ids)
-        return self._shared(key, READ_LIMIT, ask, tuple(dict.fromkeys(normal)), context)
+        normal = (normal_key(key, id_property) for key in ids)
+        return self._ask_together(key, MAX_PER_READ, ask, tuple(dict.fromkeys(normal)), context)
 
     def read_associations(
         self, from_type: str, to_type: str, ids: Collection[str], *, context: CallContext
@@ -123,9 +129,9 @@ class Coalescer:
         def ask(asked: Collection[str], shared: CallContext) -> Many[tuple[str, ...]]:
             return self._batch.read_associations(from_type, to_type, asked, context=shared)
 
-        normal = (normal_key(one, None) for one in ids)
-        limit = ASSOCIATION_READ_LIMIT
-        return self._shared(key, limit, ask, tuple(dict.fromkeys(normal)), context)
+        normal = (normal_key(key) for key in ids)
+        limit = MAX_PER_ASSOCIATION_READ
+        return self._ask_together(key, limit, ask, tuple(dict.fromkeys(normal)), context)
 
     def search_ids(
         self, object_type: str, filters: Sequence[SearchFilter], *, context: CallContext
@@ -142,10 +148,10 @@ class Coalescer:
             return Many(found={THE_SEARCH: found})
 
         key = ("search", object_type, wanted)
-        searched = self._shared(key, math.inf, ask, (THE_SEARCH,), context)
+        searched = self._ask_together(key, math.inf, ask, (THE_SEARCH,), context)
         return searched.require_complete().found[THE_SEARCH]
 
-    def _shared(
+    def _ask_together(
         self,
         question: Hashable,
         limit: float,
@@ -164,33 +170,33 @@ class Coalescer:
             gathering.callers.append(caller)
             if lane.under_way == 0 or len(gathering.ids) >= limit:
                 lane.depart()
-        self._wait(lane, gathering, caller)
+        self._wait_for_turn(lane, gathering, caller)
         if caller.leads:
-            self._make(key, gathering, ask)
+            self._make_call(key, gathering, ask)
         if gathering.outcome is None:
-            return _unknown(ids, "The shared call to HubSpot did not end in time.")
-        own = _part(gathering.outcome, ids)
-        if len(gathering.ids) > len(ids) and _one_caller_may_be_guilty(own):
+            return _mark_unknown(ids, "The shared call to HubSpot did not end in time.")
+        own = _select(gathering.outcome, ids)
+        if len(gathering.ids) > len(ids) and _another_may_be_culprit(own):
             return ask(ids, context)
         return own
 
-    def _wait(self, lane: _Lane[V], gathering: _Gathering[V], caller: _Caller) -> None:
-        """Wait for the caller's turn or result; who is out of time before the call is made leaves."""
+    def _wait_for_turn(self, lane: _Lane[V], gathering: _Gathering[V], caller: _Caller) -> None:
+        """Wait for the caller's turn or result; leave the gathering if time is up first."""
         deadline = caller.context.deadline
-        caller.woken.wait(min(self._overly_long_s, deadline.remaining_s()))
+        caller.woken.wait(min(self._max_wait_behind_s, deadline.remaining_s()))
         with self._lock:
             early = not gathering.departed and not deadline.passed
-            if early and lane.under_way < MOST_SIDE_BY_SIDE:
+            if early and lane.under_way < MAX_SIDE_BY_SIDE:
                 lane.depart()
         caller.woken.wait(deadline.remaining_s())
         with self._lock:
             if not gathering.departed:
                 gathering.callers.remove(caller)
 
-    def _make(self, key: Hashable, gathering: _Gathering[V], ask: Ask[V]) -> None:
+    def _make_call(self, key: Hashable, gathering: _Gathering[V], ask: Ask[V]) -> None:
         """Make the call for all who gathered, and let the next gathering go."""
         try:
-            shared = CallContext.joined([caller.context for caller in gathering.callers])
+            shared = CallContext.join([caller.context for caller in gathering.callers])
             gathering.outcome = ask(gathering.ids, shared)
         finally:
             with self._lock:
@@ -204,7 +210,7 @@ class Coalescer:
                 caller.woken.set()
 
 
-def _part(whole: Many[V], ids: tuple[str, ...]) -> Many[V]:
+def _select(whole: Many[V], ids: tuple[str, ...]) -> Many[V]:
     """Return what one caller asked for."""
     return Many(
         found={key: whole.found[key] for key in ids if key in whole.found},
@@ -213,11 +219,11 @@ def _part(whole: Many[V], ids: tuple[str, ...]) -> Many[V]:
     )
 
 
-def _one_caller_may_be_guilty(own: Many[V]) -> bool:
+def _another_may_be_culprit(own: Many[V]) -> bool:
     """A request that HubSpot calls invalid may be so by another caller's id."""
     errors = own.unknown.values()
     return any(isinstance(error, Refused) and error.status == 400 for error in errors)
 
 
-def _unknown(ids: tuple[str, ...], message: str) -> Many[V]:
+def _mark_unknown(ids: tuple[str, ...], message: str) -> Many[V]:
     return Many(found={}, unknown=dict.fromkeys(ids, Unavailable(message)))

@@ -18,9 +18,9 @@ from hubspot_sync.errors import HubSpotError, Unavailable
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.transport import Answer, Request, Transport
-from hubspot_sync.wire.verdicts import JsonObject, Meaning, members
+from hubspot_sync.wire.verdicts import JsonObject, Meaning, judge_members
 
-SEARCH_PAGE = 200
+MAX_PER_SEARCH_PAGE = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,33 +55,33 @@ def search_ids(
     found: list[str] = []
     last_id = 0
     while True:
-        answer = transport.call(_search_after(last_id, object_type, filters), context)
+        answer = transport.call(_build_search(last_id, object_type, filters), context)
         page = [str(record["id"]) for record in answer.results if "id" in record]
         found.extend(page)
         if _next_cursor(answer.body) is None:
             return tuple(found)
-        highest = max((int(one) for one in page), default=0)
+        highest = max((int(record_id) for record_id in page), default=0)
         if highest <= last_id:
             raise Unavailable("HubSpot's search pages do not advance.", status=answer.status)
         last_id = highest
 
 
-def _search_after(last_id: int, object_type: str, filters: Sequence[SearchFilter]) -> Request:
+def _build_search(last_id: int, object_type: str, filters: Sequence[SearchFilter]) -> Request:
     above = SearchFilter(property_name="hs_object_id", operator="GT", value=str(last_id))
     conditions = [*filters, above] if last_id > 0 else list(filters)
     return Request(
         operation=Operation.SEARCH,
         object_type=object_type,
         body={
-            "filterGroups": [{"filters": [one.to_json() for one in conditions]}],
+            "filterGroups": [{"filters": [condition.to_json() for condition in conditions]}],
             "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
             "properties": ["hs_object_id"],
-            "limit": SEARCH_PAGE,
+            "limit": MAX_PER_SEARCH_PAGE,
         },
     )
 
 
-def association_targets(
+def read_association_targets(
     transport: Transport,
     from_type: str,
     to_type: str,
@@ -94,15 +94,15 @@ def association_targets(
     cursors: dict[str, str | None] = dict.fromkeys(from_ids)
     followed: set[tuple[str, str]] = set()
     while cursors:
-        request = _associations_request(from_type, to_type, cursors)
+        request = _build_associations_request(from_type, to_type, cursors)
         try:
             answer = transport.call(request, context)
         except HubSpotError as error:
             unknown.update(dict.fromkeys(cursors, error))
             break
         following: dict[str, str | None] = {}
-        failed = _failed_members(answer, cursors)
-        for from_id, linked, cursor in _pages(answer, cursors):
+        failed = _collect_failures(answer, cursors)
+        for from_id, linked, cursor in _iterate_pages(answer, cursors):
             targets.setdefault(from_id, {}).update(dict.fromkeys(linked))
             if cursor is None:
                 continue
@@ -111,13 +111,13 @@ def association_targets(
             followed.add((from_id, cursor))
             following[from_id] = cursor
         unknown.update(failed)
-        unknown.update(_unmentioned(cursors, targets, failed))
+        unknown.update(_mark_unmentioned(cursors, targets, failed))
         cursors = {key: cursor for key, cursor in following.items() if key not in unknown}
     found = {key: tuple(links) for key, links in targets.items() if key not in unknown}
     return Many(found=found, unknown=unknown)
 
 
-def _associations_request(
+def _build_associations_request(
     from_type: str, to_type: str, cursors: Mapping[str, str | None]
 ) -> Request:
     inputs = [
@@ -132,7 +132,7 @@ def _associations_request(
     )
 
 
-def _pages(
+def _iterate_pages(
     answer: Answer, asked: Mapping[str, str | None]
 ) -> Iterator[tuple[str, list[str], str | None]]:
     """Yield each asked record's page and next cursor; "no associations" is an empty page.
@@ -143,25 +143,27 @@ def _pages(
         origin = result.get("from")
         from_id = str(origin.get("id")) if isinstance(origin, Mapping) else ""
         if from_id in asked:
-            linked = [str(one["toObjectId"]) for one in result.get("to", ()) if "toObjectId" in one]
+            linked = [
+                str(link["toObjectId"]) for link in result.get("to", ()) if "toObjectId" in link
+            ]
             yield from_id, linked, _next_cursor(result)
-    for member in members(answer.body):
-        if member.verdict.kind is Meaning.ZERO:
+    for member in judge_members(answer.body):
+        if member.verdict.meaning is Meaning.ZERO:
             yield from ((from_id, [], None) for from_id in member.ids if from_id in asked)
 
 
-def _failed_members(answer: Answer, asked: Mapping[str, str | None]) -> dict[str, HubSpotError]:
+def _collect_failures(answer: Answer, asked: Mapping[str, str | None]) -> dict[str, HubSpotError]:
     """Anything but "no associations" in a 207 means that we do not know (hubspot-facts)."""
     return {
         from_id: member.error
-        for member in members(answer.body)
-        if member.verdict.kind is not Meaning.ZERO
+        for member in judge_members(answer.body)
+        if member.verdict.meaning is not Meaning.ZERO
         for from_id in member.ids
         if from_id in asked
     }
 
 
-def _unmentioned(
+def _mark_unmentioned(
     asked: Mapping[str, str | None],
     answered: Collection[str],
     failed: Collection[str],

@@ -46,7 +46,6 @@ class RawRecord:
     )
     created_at: datetime | None = None
     updated_at: datetime | None = None
-    archived: bool = False
 
     @classmethod
     def from_json(cls, record: JsonObject) -> RawRecord:
@@ -62,7 +61,6 @@ class RawRecord:
             },
             created_at=_instant(record.get("createdAt")),
             updated_at=_instant(record.get("updatedAt")),
-            archived=record.get("archived") is True,
         )
 
 
@@ -90,7 +88,7 @@ class NewRecord:
     def to_json(self) -> JsonObject:
         return {
             "properties": dict(self.properties),
-            "associations": [one.to_json() for one in self.associations],
+            "associations": [link.to_json() for link in self.associations],
             "objectWriteTraceId": self.trace_id,
         }
 

@@ -1,4 +1,4 @@
-"""Which app we are: HubSpot names the app that set a value in the value's history, and sent an event.
+"""Which app we are: HubSpot names the app that set a value, in its history, or caused an event.
 
 Only a private app's token tells. Of a service key HubSpot may not know; then any app's value may be
 ours.
@@ -12,7 +12,7 @@ from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.transport import Request, Transport
 
 
-def own_app_id(transport: Transport, token: str, context: CallContext) -> str | None:
+def ask_own_app_id(transport: Transport, token: str, context: CallContext) -> str | None:
     """Return the id of the app whose token this is, None where HubSpot does not say; raises
     HubSpotError where it could not be asked."""
     request = Request(operation=Operation.TOKEN_INFO, body={"tokenKey": token})

@@ -13,7 +13,7 @@ from typing import Final
 
 from hubspot_sync.errors import Refused
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.portal.required_schema import RequiredAssociation, wanted_links
+from hubspot_sync.portal.required_schema import RequiredAssociation, required_associations
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.transport import Request, Transport
@@ -29,7 +29,7 @@ class AssociationType:
     category: str
 
 
-def plain_link_types(
+def read_unlabelled_types(
     link: RequiredAssociation, transport: Transport, context: CallContext
 ) -> Sequence[AssociationType]:
     """Return the unlabelled types of a direction; raises HubSpotError. A labelled one does not do:
@@ -43,11 +43,11 @@ def plain_link_types(
 
 
 class AssociationTypes:
-    """The link types of one portal; safe to share between threads."""
+    """The association types of one portal; safe to share between threads."""
 
     def __init__(self, profile: PortalProfile, transport: Transport) -> None:
         self._links: Mapping[str, RequiredAssociation] = {
-            link.name: link for link in wanted_links(profile)
+            link.name: link for link in required_associations(profile)
         }
         self._transport = transport
         self._lock = threading.Lock()
@@ -64,7 +64,7 @@ class AssociationTypes:
     def _learn(self, link: RequiredAssociation, context: CallContext) -> AssociationType:
         if link.from_type.startswith("0-") and link.type_id is not None:
             return AssociationType(type_id=link.type_id, category=HUBSPOTS_OWN)
-        for one in plain_link_types(link, self._transport, context):
-            if link.type_id in (None, one.type_id):
-                return one
+        for association_type in read_unlabelled_types(link, self._transport, context):
+            if link.type_id in (None, association_type.type_id):
+                return association_type
         raise Refused(f"The portal has no association type for {link.name}.")

@@ -62,11 +62,11 @@ def read_mock_types(
     mock_types = []
     for table in tables:
         mock_type = _read_mock_type(table, booking_fields, choices)
-        _refuse_repeated(table, "value", mock_type.value, values)
-        _refuse_repeated(table, "slug", mock_type.slug, slugs)
+        _note_repeated(table, "value", mock_type.value, values)
+        _note_repeated(table, "slug", mock_type.slug, slugs)
         for key, label, credit in _tokens(mock_type):
             if credit_of_label.setdefault(label, credit) != credit:
-                table.problem(key, f"is {label!r}, which stands for another credit already.")
+                table.note_problem(key, f"is {label!r}, which stands for another credit already.")
         mock_types.append(mock_type)
     return tuple(mock_types)
 
@@ -78,9 +78,11 @@ def read_student_fields(
     fields = table.texts(key)
     for field in fields:
         if field not in STUDENT_FIELDS:
-            table.problem(key, f"names {field!r}; it wants any of {', '.join(STUDENT_FIELDS)}.")
+            table.note_problem(
+                key, f"names {field!r}; it wants any of {', '.join(STUDENT_FIELDS)}."
+            )
         elif field not in booking_fields:
-            table.problem(key, f"names {field!r}, which is no field in [bookings].")
+            table.note_problem(key, f"names {field!r}, which is no field in [bookings].")
     return tuple(field for field in fields if field in STUDENT_FIELDS)
 
 
@@ -95,12 +97,14 @@ def _read_mock_type(
     shared_label = table.optional_text("shared_token_label")
     credit = table.text("credit", PROPERTY_NAME, "credits_clinical")
     if (shared_credit is None) != (shared_label is None):
-        table.problem("shared_credit", "and shared_token_label are wanted together or not at all.")
+        table.note_problem(
+            "shared_credit", "and shared_token_label are wanted together or not at all."
+        )
     if shared_credit is not None and shared_credit == credit:
-        table.problem("shared_credit", f"is {credit!r}, which is the type's own credit.")
+        table.note_problem("shared_credit", f"is {credit!r}, which is the type's own credit.")
     mock_type = MockType(
         value=value,
-        slug=slug if slug is not None else _slug_of(value),
+        slug=slug if slug is not None else _make_slug(value),
         credit_property=credit,
         token_label=table.text("token_label"),
         shared_credit_property=shared_credit,
@@ -108,7 +112,9 @@ def _read_mock_type(
         extra_fields=_read_extra_fields(table, booking_fields, choices),
     )
     if value and not mock_type.slug:
-        table.problem("slug", "is wanted: the value has no letters a to z or digits to make one.")
+        table.note_problem(
+            "slug", "is wanted: the value has no letters a to z or digits to make one."
+        )
     table.finish()
     return mock_type
 
@@ -121,11 +127,11 @@ def _read_extra_fields(
     required = read_student_fields(table, "required", booking_fields)
     optional = read_student_fields(table, "optional", booking_fields)
     for field in set(required) & set(optional):
-        table.problem("optional", f"names {field!r}, which is required already.")
+        table.note_problem("optional", f"names {field!r}, which is required already.")
     for key, fields in (("required", required), ("optional", optional)):
         for field in fields:
             if STUDENT_FIELDS[field] == "choice" and not choices.get(field):
-                table.problem(key, f"names {field!r}, so [choices.{field}] is wanted.")
+                table.note_problem(key, f"names {field!r}, so [choices.{field}] is wanted.")
     return tuple(
         ExtraField(
             name=field,
@@ -137,9 +143,9 @@ def _read_extra_fields(
     )
 
 
-def _refuse_repeated(table: TomlReader, key: str, text: str, seen: set[str]) -> None:
+def _note_repeated(table: TomlReader, key: str, text: str, seen: set[str]) -> None:
     if text and text.casefold() in seen:
-        table.problem(key, f"is {text!r}, as in another mock type.")
+        table.note_problem(key, f"is {text!r}, as in another mock type.")
     seen.add(text.casefold())
 
 
@@ -155,5 +161,5 @@ def _tokens(mock_type: MockType) -> Iterator[tuple[str, str, str]]:
         )
 
 
-def _slug_of(value: str) -> str:
+def _make_slug(value: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hubspot_sync.errors import ConfigurationError
@@ -26,6 +26,8 @@ from hubspot_sync.portal.mock_types import (
     read_mock_types,
     read_student_fields,
 )
+from hubspot_sync.portal.records import BOOKING_FIELDS, CONTACT_FIELDS, EXAM_FIELDS, BookingState
+from hubspot_sync.portal.stored_fields import StoredAs
 from hubspot_sync.portal.toml_reader import TomlReader
 
 __all__ = [
@@ -37,8 +39,6 @@ __all__ = [
     "load_profile",
     "shipped_profiles",
 ]
-
-BookingState = Literal["active", "cancelled", "completed"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +106,7 @@ def load_profile(name_or_path: str) -> PortalProfile:
 
     Raises ConfigurationError with a sentence for each bad key: its dotted name and what it wants.
     """
-    source = _source(name_or_path)
+    source = _find_source(name_or_path)
     try:
         values = tomllib.loads(source.read_text(encoding="utf-8"))
     except OSError as error:
@@ -126,24 +126,11 @@ TYPE_ID = re.compile(r"\d+-\d+")
 
 OBJECT_NAMES = {"contacts", "bookings", "mock_exams", "notes", "enrollments"}
 BOOKING_STATES: tuple[BookingState, ...] = get_args(BookingState)
-CONTACT_FIELDS = ("email", "firstname", "lastname", "student_id")
-BOOKING_FIELDS = (
-    *("booking_id", "name", "email", "student_id", "exam_date", "is_active", "token_used"),
-    *("idempotency_key", "seat_key"),
-)
-OPTIONAL_BOOKING_FIELDS = (
-    *("mock_type", "status", "contact_id", "mock_exam_id", "created_at"),
-    *("dominant_hand", "attending_location"),
-)
-EXAM_FIELDS = (
-    *("exam_date", "start_time", "end_time", "capacity", "total_bookings", "mock_type"),
-    *("location", "is_active"),
-)
 MUST_BE_UNIQUE = ("idempotency_key", "seat_key")
-MOST_UNIQUE_PROPERTIES = 10  # an object type; hubspot-facts, Objects
+MAX_UNIQUE_PROPERTIES = 10  # an object type; hubspot-facts, Objects
 
 
-def _source(name_or_path: str) -> Traversable:
+def _find_source(name_or_path: str) -> Traversable:
     if name_or_path in shipped_profiles():
         return files(__package__) / f"{name_or_path}.toml"
     if not name_or_path.endswith(".toml"):
@@ -157,11 +144,11 @@ def _source(name_or_path: str) -> Traversable:
 def _read_profile(name: str, root: TomlReader) -> PortalProfile:
     object_types = _read_object_types(root.table("object_types"))
     contacts = _read_properties(root.table("contacts"), CONTACT_FIELDS)
-    bookings = _read_properties(root.table("bookings"), BOOKING_FIELDS, OPTIONAL_BOOKING_FIELDS)
+    bookings = _read_properties(root.table("bookings"), BOOKING_FIELDS)
     has_enrollments = object_types.enrollments is not None
     enrollments = _read_enrollments(root.table("enrollments", required=has_enrollments))
     if enrollments and not has_enrollments:
-        root.problem("enrollments", "is given, so object_types.enrollments is wanted too.")
+        root.note_problem("enrollments", "is given, so object_types.enrollments is wanted too.")
     choices = _read_choices(root.table("choices", required=False), bookings)
     rules = root.table("booking_rules")
     mock_types = read_mock_types(root.tables("mock_types"), bookings, choices)
@@ -185,7 +172,7 @@ def _read_profile(name: str, root: TomlReader) -> PortalProfile:
         ),
     )
     for credit in set(profile.credit_properties) & set(contacts.values()):
-        root.problem("contacts", f"has {credit!r}, which is the credit of a mock type.")
+        root.note_problem("contacts", f"has {credit!r}, which is the credit of a mock type.")
     rules.finish()
     root.finish()
     return profile
@@ -197,7 +184,7 @@ def _read_time_zone(root: TomlReader) -> ZoneInfo:
         return ZoneInfo(name or "UTC")
     except (ZoneInfoNotFoundError, ValueError, OSError):
         # ValueError for a path outside the database, OSError for a directory in it ("Europe").
-        root.problem("time_zone", f'is {name!r}; it wants a name such as "Europe/London".')
+        root.note_problem("time_zone", f'is {name!r}; it wants a name such as "Europe/London".')
         return ZoneInfo("UTC")
 
 
@@ -207,33 +194,35 @@ def _read_object_types(table: TomlReader) -> ObjectTypes:
         for key in ("contacts", "bookings", "mock_exams", "notes")
     }
     enrollments = table.optional_text("enrollments", TYPE_ID, "2-41701559")
-    _refuse_twice(table, {**ids, "enrollments": enrollments or ""})
+    _note_repeated(table, {**ids, "enrollments": enrollments or ""})
     table.finish()
     return ObjectTypes(**ids, enrollments=enrollments)
 
 
-def _read_properties(
-    table: TomlReader, required: Iterable[str], optional: Iterable[str] = ()
-) -> dict[str, str]:
-    properties = {field: table.text(field, PROPERTY_NAME, field) for field in required}
-    for field in optional:
-        name = table.optional_text(field, PROPERTY_NAME, field)
-        if name is not None:
+def _read_properties(table: TomlReader, fields: Mapping[str, StoredAs]) -> dict[str, str]:
+    """Return what HubSpot calls each field; those that are optional and not there are left out."""
+    properties = {}
+    for field, stored_as in fields.items():
+        if not stored_as.optional:
+            properties[field] = table.text(field, PROPERTY_NAME, field)
+        elif (name := table.optional_text(field, PROPERTY_NAME, field)) is not None:
             properties[field] = name
-    _refuse_twice(table, properties)
+    _note_repeated(table, properties)
     table.finish()
     return properties
 
 
 def _read_enrollments(table: TomlReader) -> dict[str, str]:
-    return _read_properties(table, table.names)
+    properties = {field: table.text(field, PROPERTY_NAME, field) for field in table.names}
+    _note_repeated(table, properties)
+    return properties
 
 
-def _refuse_twice(table: TomlReader, values: Mapping[str, str]) -> None:
+def _note_repeated(table: TomlReader, values: Mapping[str, str]) -> None:
     first: dict[str, str] = {}
     for key, value in values.items():
         if value and value in first:
-            table.problem(key, f"is {value!r}, which {table.dotted(first[value])} is already.")
+            table.note_problem(key, f"is {value!r}, which {table.dotted(first[value])} is already.")
         first.setdefault(value, key)
 
 
@@ -241,12 +230,16 @@ def _read_unique(rules: TomlReader, bookings: Mapping[str, str]) -> tuple[str, .
     fields = rules.texts("unique")
     for field in fields:
         if field not in bookings:
-            rules.problem("unique", f"names {field!r}, which is no field in [bookings].")
+            rules.note_problem("unique", f"names {field!r}, which is no field in [bookings].")
     for field in MUST_BE_UNIQUE:
         if field not in fields:
-            rules.problem("unique", f"wants {field!r} too: it is what keeps a seat from two sales.")
-    if len(fields) > MOST_UNIQUE_PROPERTIES:
-        rules.problem("unique", f"wants at most {MOST_UNIQUE_PROPERTIES} fields: HubSpot's limit.")
+            rules.note_problem(
+                "unique", f"wants {field!r} too: it is what keeps a seat from two sales."
+            )
+    if len(fields) > MAX_UNIQUE_PROPERTIES:
+        rules.note_problem(
+            "unique", f"wants at most {MAX_UNIQUE_PROPERTIES} fields: HubSpot's limit."
+        )
     return tuple(bookings[field] for field in fields if field in bookings)
 
 
@@ -256,7 +249,7 @@ def _read_choices(table: TomlReader, bookings: Mapping[str, str]) -> dict[str, M
         if kind == "choice" and field in table.names:
             choices[field] = _read_choice(table.table(field))
             if field not in bookings:
-                table.problem(field, "is no field in [bookings].")
+                table.note_problem(field, "is no field in [bookings].")
     table.finish()
     return choices
 
@@ -265,8 +258,8 @@ def _read_choice(table: TomlReader) -> dict[str, str]:
     stored = {key: table.text(key) for key in table.names}
     for key in stored:
         if PROPERTY_NAME.fullmatch(key) is None:
-            table.problem(key, "is what callers send; it wants small letters, digits and _.")
-    _refuse_twice(table, stored)
+            table.note_problem(key, "is what callers send; it wants small letters, digits and _.")
+    _note_repeated(table, stored)
     return stored
 
 
@@ -280,7 +273,7 @@ def _read_states(
     for state, values in states.items():
         for value in values:
             if value.casefold() in seen:
-                table.problem(state, f"has {value!r}, which is the value of another state.")
+                table.note_problem(state, f"has {value!r}, which is the value of another state.")
         seen.update(value.casefold() for value in values)
     table.finish()
     return states
@@ -290,7 +283,7 @@ def _read_statuses(root: TomlReader, *, has_status: bool) -> dict[BookingState, 
     table = root.table("booking_statuses", required=has_status)
     if not has_status:
         if table.names:
-            root.problem("booking_statuses", "is given, so bookings.status is wanted too.")
+            root.note_problem("booking_statuses", "is given, so bookings.status is wanted too.")
         return {}
     return _read_states(table, ("active", "cancelled"))
 
@@ -305,5 +298,5 @@ def _read_association_types(table: TomlReader) -> dict[str, int]:
     for key in table.names:
         ends = key.split("->")
         if len(ends) != 2 or not set(ends) <= OBJECT_NAMES:
-            table.problem(key, 'is no direction; it wants one such as "notes->contacts".')
+            table.note_problem(key, 'is no direction; it wants one such as "notes->contacts".')
     return table.whole_numbers()

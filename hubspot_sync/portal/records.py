@@ -1,23 +1,35 @@
-"""Contacts, bookings and exams as typed records, made from HubSpot's properties.
+"""Contacts, bookings, exams and enrollments as typed records.
 
-HubSpot gives strings or null under names that differ from portal to portal; here they become
-fields, once, at the edge. Nothing outside this module and `portal/` knows a property's name.
-Reading never raises: a value that cannot be read is as if it had never been set, so that one
-mistyped cell in HubSpot hides one field and not a student's whole list.
+This is the declaration of what is read: a field's type says how HubSpot keeps it (see
+`stored_fields.py`), the portal's profile under which name. To read one more property, add a field
+here and its name to the profiles.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime
+from typing import Annotated, Final, Literal
 
-from hubspot_sync.portal.profile import BookingState, PortalProfile
+from hubspot_sync.portal.stored_fields import (
+    CHOICE_TYPES,
+    OPTIONAL,
+    ActiveFlag,
+    Choice,
+    ClockTime,
+    Day,
+    Instant,
+    LowerCaseText,
+    RecordId,
+    StoredAs,
+    Text,
+    WholeNumber,
+    YesNo,
+    stored_fields,
+)
 
-Properties = Mapping[str, str | None]
+BookingState = Literal["active", "cancelled", "completed"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,28 +38,28 @@ class Contact:
     absent one being 0."""
 
     id: str
-    email: str
-    firstname: str
-    lastname: str
-    student_id: str
+    email: LowerCaseText
+    firstname: Text
+    lastname: Text
+    student_id: Text
     credits: Mapping[str, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MockExam:
     """An exam as stored. `start_time` and `end_time` are HubSpot's own text, as the frontends get
-    them; `starts_at` and `ends_at` are the instants they mean in the portal's time zone, in UTC (the
-    start and the end of its day where the time is missing), None only without a date."""
+    them; `starts_at` and `ends_at` are the instants they mean in the portal's time zone, in UTC
+    (the start and the end of its day where the time is missing), None only without a date."""
 
     id: str
-    mock_type: str
-    exam_date: date | None
-    start_time: str
-    end_time: str
-    location: str
-    capacity: int
-    total_bookings: int
-    is_active: bool
+    mock_type: Choice
+    exam_date: Day
+    start_time: ClockTime
+    end_time: ClockTime
+    location: Text
+    capacity: WholeNumber
+    total_bookings: WholeNumber
+    is_active: ActiveFlag
     ends_at: datetime | None
     starts_at: datetime | None = None
 
@@ -59,22 +71,22 @@ class Booking:
     callers send it."""
 
     id: str
-    booking_id: str
-    name: str
-    email: str
-    student_id: str
-    mock_type: str
-    exam_date: date | None
+    booking_id: Text
+    name: Text
+    email: Text
+    student_id: Text
+    mock_type: Annotated[Choice, OPTIONAL]
+    exam_date: Day
     state: BookingState
-    is_active: str
-    dominant_hand: bool | None
-    attending_location: str
-    token_used: str
-    idempotency_key: str
-    seat_key: str
-    contact_id: str | None
-    mock_exam_id: str | None
-    created_at: datetime | None
+    is_active: Choice
+    dominant_hand: Annotated[YesNo, OPTIONAL]
+    attending_location: Annotated[Choice, OPTIONAL]
+    token_used: Text
+    idempotency_key: Text
+    seat_key: Text
+    contact_id: Annotated[RecordId, OPTIONAL]
+    mock_exam_id: Annotated[RecordId, OPTIONAL]
+    created_at: Annotated[Instant, OPTIONAL]
     updated_at: datetime | None
 
 
@@ -86,224 +98,10 @@ class Enrollment:
     properties: Mapping[str, str]
 
 
-# Which properties to ask for ---------------------------------------------------------------------
-
-
-def contact_property_names(profile: PortalProfile) -> tuple[str, ...]:
-    return (*profile.contact_properties.values(), *profile.credit_properties)
-
-
-def booking_property_names(profile: PortalProfile) -> tuple[str, ...]:
-    return tuple(profile.booking_properties.values())
-
-
-def exam_property_names(profile: PortalProfile) -> tuple[str, ...]:
-    return tuple(profile.exam_properties.values())
-
-
-def enrollment_property_names(profile: PortalProfile) -> tuple[str, ...]:
-    return tuple(profile.enrollment_properties.values())
-
-
-# From properties to records ----------------------------------------------------------------------
-
-
-def read_contact(record_id: str, properties: Properties, profile: PortalProfile) -> Contact:
-    text = _texts(properties, profile.contact_properties)
-    return Contact(
-        id=record_id,
-        email=text["email"].lower(),
-        firstname=text["firstname"],
-        lastname=text["lastname"],
-        student_id=text["student_id"],
-        credits={name: whole_number(properties.get(name)) for name in profile.credit_properties},
-    )
-
-
-def read_exam(record_id: str, properties: Properties, profile: PortalProfile) -> MockExam:
-    text = _texts(properties, profile.exam_properties)
-    zone = profile.time_zone
-    day = calendar_day(text["exam_date"], zone)
-    starts_at = instant(text["start_time"], day, zone)
-    ends_at = instant(text["end_time"], day, zone)
-    return MockExam(
-        id=record_id,
-        mock_type=text["mock_type"],
-        exam_date=day,
-        start_time=text["start_time"],
-        end_time=text["end_time"],
-        location=text["location"],
-        capacity=whole_number(text["capacity"]),
-        total_bookings=whole_number(text["total_bookings"]),
-        is_active=_means(text["is_active"], profile.exam_active_values),
-        starts_at=starts_at if starts_at is not None else _midnight(day, zone),
-        ends_at=ends_at if ends_at is not None else _midnight(_day_after(day), zone),
-    )
-
-
-def read_booking(
-    record_id: str,
-    properties: Properties,
-    profile: PortalProfile,
-    *,
-    created_at: datetime | None = None,
-    updated_at: datetime | None = None,
-) -> Booking:
-    """Return the booking; `created_at` stands in where the portal keeps no date of its own."""
-    text = _texts(properties, profile.booking_properties)
-    named_type, named_day = _named_in(text["booking_id"], profile)
-    day = calendar_day(text["exam_date"], profile.time_zone)
-    stored_created_at = moment(text.get("created_at"))
-    return Booking(
-        id=record_id,
-        booking_id=text["booking_id"],
-        name=text["name"],
-        email=text["email"],
-        student_id=text["student_id"],
-        mock_type=text.get("mock_type") or named_type,
-        exam_date=day if day is not None else named_day,
-        state=_state(text, profile),
-        is_active=text["is_active"],
-        dominant_hand=truth(text.get("dominant_hand")),
-        attending_location=_as_sent(text, "attending_location", profile),
-        token_used=text["token_used"],
-        idempotency_key=text["idempotency_key"],
-        seat_key=text["seat_key"],
-        contact_id=text.get("contact_id") or None,
-        mock_exam_id=text.get("mock_exam_id") or None,
-        created_at=stored_created_at if stored_created_at is not None else created_at,
-        updated_at=updated_at,
-    )
-
-
-def read_enrollment(record_id: str, properties: Properties, profile: PortalProfile) -> Enrollment:
-    return Enrollment(id=record_id, properties=_texts(properties, profile.enrollment_properties))
-
-
-def _texts(properties: Properties, names: Mapping[str, str]) -> dict[str, str]:
-    return {field: (properties.get(name) or "").strip() for field, name in names.items()}
-
-
-def _means(text: str, values: Iterable[str]) -> bool:
-    return text.casefold() in {value.casefold() for value in values}
-
-
-def _state(text: Mapping[str, str], profile: PortalProfile) -> BookingState:
-    """Cancelled if either property says so, else completed if one does, else active.
-
-    A value nobody foresaw counts as active: a seat that may be taken is not sold again.
-    """
-    stored = (
-        (text["is_active"], profile.booking_states),
-        (text.get("status", ""), profile.booking_statuses),
-    )
-    for state in ("cancelled", "completed"):
-        if any(_means(value, values.get(state, ())) for value, values in stored):
-            return state
-    return "active"
-
-
-def _as_sent(text: Mapping[str, str], field: str, profile: PortalProfile) -> str:
-    stored = text.get(field, "")
-    for sent, meaning in profile.choices.get(field, {}).items():
-        if meaning.casefold() == stored.casefold():
-            return sent
-    return stored
-
-
-def _named_in(booking_id: str, profile: PortalProfile) -> tuple[str, date | None]:
-    """The mock type and day in `"{mock_type}-{student_id}-{exam_date}"`, "" and None where absent.
-
-    Not every portal stores them apart, and a booking whose exam is archived has nothing else.
-    """
-    day = calendar_day(booking_id[-10:], profile.time_zone)
-    for mock_type in profile.mock_types:
-        if day is not None and booking_id.startswith(f"{mock_type.value}-"):
-            return mock_type.value, day
-    return "", day
-
-
-# From text to values -----------------------------------------------------------------------------
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-YEARS = range(1900, 3000)  # outside, a typing mistake; and the calendar's ends overflow
-_EPOCH_MS = re.compile(r"-?\d{9,15}", re.ASCII)
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2})?\s*([ap]m)?", re.ASCII | re.IGNORECASE)
-
-
-def whole_number(text: str | None) -> int:
-    """Return "20", "20.0" or " 20 " as 20; 0 for nothing and for what is no number."""
-    try:
-        number = float(text or "0")
-    except ValueError:
-        return 0
-    return int(number) if math.isfinite(number) else 0
-
-
-def truth(text: str | None) -> bool | None:
-    """Return what a yes-or-no property says, None where it says neither."""
-    word = (text or "").strip().casefold()
-    if word in {"true", "yes", "1"}:
-        return True
-    if word in {"false", "no", "0"}:
-        return False
-    return None
-
-
-def moment(text: str | None) -> datetime | None:
-    """Return an ISO 8601 instant or epoch milliseconds in UTC; without an offset it is UTC."""
-    stripped = (text or "").strip()
-    try:
-        if _EPOCH_MS.fullmatch(stripped) is not None:
-            found = EPOCH + timedelta(milliseconds=int(stripped))
-        else:
-            found = datetime.fromisoformat(stripped)
-    except (ValueError, OverflowError):
-        return None
-    if found.year not in YEARS:
-        return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
-def calendar_day(text: str | None, zone: ZoneInfo) -> date | None:
-    """Return the day a date property names.
-
-    HubSpot keeps a date as midnight UTC, whatever the portal's time zone, so an instant at that
-    midnight is that day; any other instant is the day it falls on in the portal.
-    """
-    found = moment(text)
-    if found is None:
-        return None
-    if found.timetz() == time(tzinfo=UTC):
-        return found.date()
-    return found.astimezone(zone).date()
-
-
-def instant(text: str | None, day: date | None, zone: ZoneInfo) -> datetime | None:
-    """Return in UTC when `text`, a clock time on `day` or a whole instant, is; else None."""
-    clock = _CLOCK.fullmatch((text or "").strip())
-    if clock is None:
-        return moment(text)
-    hour, minute, half = int(clock[1]), int(clock[2]), (clock[3] or "").lower()
-    if half:
-        hour = hour % 12 + (12 if half == "pm" else 0)
-    if day is None or hour > 23 or minute > 59:
-        return None
-    return _at(day, time(hour, minute), zone)
-
-
-def _midnight(day: date | None, zone: ZoneInfo) -> datetime | None:
-    return None if day is None else _at(day, time.min, zone)
-
-
-def _day_after(day: date | None) -> date | None:
-    return None if day is None else day + timedelta(days=1)
-
-
-def _at(day: date, clock: time, zone: ZoneInfo) -> datetime:
-    """When `clock` is shown on `day`; the later instant where clocks going back show it twice.
-
-    In UTC, because Python compares two times of one zone by the clock and forgets the change.
-    """
-    shown = datetime.combine(day, clock, tzinfo=zone)
-    return max(shown.astimezone(UTC), shown.replace(fold=1).astimezone(UTC))
+CONTACT_FIELDS: Final = stored_fields(Contact)
+EXAM_FIELDS: Final = stored_fields(MockExam)
+BOOKING_FIELDS: Final = {
+    **stored_fields(Booking),
+    # Read into `state`, and not kept besides.
+    "status": StoredAs(CHOICE_TYPES, lambda text, _: text, optional=True),
+}

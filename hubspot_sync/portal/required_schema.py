@@ -1,6 +1,6 @@
 """What a live portal must have for a profile to work: object types, properties, links, scopes.
 
-Derived from the profile; `preflight.py` compares it with what HubSpot shows. A property may be of
+Derived from the profile; `preflight/` compares it with what HubSpot shows. A property may be of
 any of several types, because schools made theirs by hand; the first is the one a missing property
 is created with.
 """
@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.portal.records import BOOKING_FIELDS, CONTACT_FIELDS, EXAM_FIELDS
+from hubspot_sync.portal.stored_fields import CHOICE_TYPES, TEXT_TYPES, YES_NO_TYPES, StoredAs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,39 +37,19 @@ class RequiredAssociation:
     type_id: int | None
 
 
-_TEXT = ("string", "enumeration")
 _NUMBER = ("number",)
-_DATE = ("date", "datetime", "string")
-_MOMENT = ("datetime", "string", "date")
-_CLOCK = ("string", "datetime")
-_YES_NO = ("bool", "enumeration", "string")
-_CHOICE = ("enumeration", "string")
-_ID = ("string", "number")
 _ANY = ("string", "enumeration", "date", "datetime", "number", "bool", "phone_number")
-
-_FIELD_TYPES: Mapping[str, tuple[str, ...]] = {
-    "exam_date": _DATE,
-    "created_at": _MOMENT,
-    "start_time": _CLOCK,
-    "end_time": _CLOCK,
-    "capacity": _NUMBER,
-    "total_bookings": _NUMBER,
-    "dominant_hand": _YES_NO,
-    "contact_id": _ID,
-    "mock_exam_id": _ID,
-    "token_used": _TEXT,
-}
 _YES_NO_VALUES = frozenset({"true", "false"})
 
 
-def wanted_properties(profile: PortalProfile) -> tuple[RequiredProperty, ...]:
+def required_properties(profile: PortalProfile) -> tuple[RequiredProperty, ...]:
     """Return every property the profile names, once."""
     types = profile.object_types
     wanted = [
-        *_of_object(profile, "contacts", types.contacts, profile.contact_properties),
-        *_credits(profile),
-        *_of_object(profile, "bookings", types.bookings, profile.booking_properties),
-        *_of_object(profile, "mock_exams", types.mock_exams, profile.exam_properties),
+        *_required_of_object(profile, "contacts", CONTACT_FIELDS),
+        *_required_credits(profile),
+        *_required_of_object(profile, "bookings", BOOKING_FIELDS),
+        *_required_of_object(profile, "mock_exams", EXAM_FIELDS),
     ]
     if types.enrollments is not None:
         wanted.extend(
@@ -79,7 +61,7 @@ def wanted_properties(profile: PortalProfile) -> tuple[RequiredProperty, ...]:
     return tuple(wanted)
 
 
-def wanted_links(profile: PortalProfile) -> tuple[RequiredAssociation, ...]:
+def required_associations(profile: PortalProfile) -> tuple[RequiredAssociation, ...]:
     """Return every direction we read or write."""
     types = profile.object_types
     ends = [
@@ -109,7 +91,7 @@ def wanted_links(profile: PortalProfile) -> tuple[RequiredAssociation, ...]:
     )
 
 
-def wanted_object_types(profile: PortalProfile) -> Mapping[str, str]:
+def required_object_types(profile: PortalProfile) -> Mapping[str, str]:
     """Return the custom objects by our name; HubSpot's own (`0-…`) are in every portal."""
     types = profile.object_types
     all_types = {
@@ -120,7 +102,7 @@ def wanted_object_types(profile: PortalProfile) -> Mapping[str, str]:
     return {name: type_id for name, type_id in all_types.items() if type_id.startswith("2-")}
 
 
-def _credits(profile: PortalProfile) -> Iterable[RequiredProperty]:
+def _required_credits(profile: PortalProfile) -> Iterable[RequiredProperty]:
     for name in profile.credit_properties:
         yield RequiredProperty(
             object_name="contacts",
@@ -130,26 +112,34 @@ def _credits(profile: PortalProfile) -> Iterable[RequiredProperty]:
         )
 
 
-def _of_object(
-    profile: PortalProfile, object_name: str, object_type: str, properties: Mapping[str, str]
+def _required_of_object(
+    profile: PortalProfile, object_name: str, fields: Mapping[str, StoredAs]
 ) -> Iterable[RequiredProperty]:
+    object_type, names = {
+        "contacts": (profile.object_types.contacts, profile.contact_properties),
+        "bookings": (profile.object_types.bookings, profile.booking_properties),
+        "mock_exams": (profile.object_types.mock_exams, profile.exam_properties),
+    }[object_name]
     written = _written_values(profile, object_name)
-    for field, name in properties.items():
+    for field, name in names.items():
         values = written.get(field, ())
         yield RequiredProperty(
             object_name=object_name,
             object_type=object_type,
             name=name,
-            types=_types_of(field, values),
+            types=_types_of(fields[field], values),
             values=values,
             unique=object_name == "bookings" and name in profile.unique_booking_properties,
         )
 
 
-def _types_of(field: str, values: tuple[str, ...]) -> tuple[str, ...]:
-    if field in _FIELD_TYPES or not values:
-        return _FIELD_TYPES.get(field, _TEXT)
-    return _YES_NO if _YES_NO_VALUES.issuperset(values) else _CHOICE
+def _types_of(stored_as: StoredAs, values: tuple[str, ...]) -> tuple[str, ...]:
+    """A choice among true and false may be a bool; one whose values are not known is any text."""
+    if stored_as.types != CHOICE_TYPES:
+        return stored_as.types
+    if not values:
+        return TEXT_TYPES
+    return YES_NO_TYPES if _YES_NO_VALUES.issuperset(values) else CHOICE_TYPES
 
 
 def _written_values(profile: PortalProfile, object_name: str) -> Mapping[str, tuple[str, ...]]:

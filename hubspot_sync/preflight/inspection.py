@@ -10,14 +10,14 @@ from typing import Any
 
 from hubspot_sync.config import ApiVersion, HubSpotConfig
 from hubspot_sync.errors import HubSpotError, NotFound, Refused
-from hubspot_sync.portal.association_types import AssociationType, plain_link_types
+from hubspot_sync.portal.association_types import AssociationType, read_unlabelled_types
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.required_schema import (
     RequiredAssociation,
     RequiredProperty,
-    wanted_links,
-    wanted_object_types,
-    wanted_properties,
+    required_associations,
+    required_object_types,
+    required_properties,
 )
 from hubspot_sync.preflight.findings import Finding, FindingKind, property_finding
 from hubspot_sync.preflight.missing_properties import MissingProperty
@@ -47,12 +47,12 @@ SCOPES_TO_APPLY = ("crm.schemas.contacts.write", "crm.schemas.custom.write")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inspection:
-    """Everything found; `creatable` are the missing properties, `link_types` the type id that a
+    """Everything found; `creatable` are the missing properties, `association_types` the type id that a
     new record's associations need, by direction."""
 
     findings: tuple[Finding, ...]
     creatable: tuple[MissingProperty, ...]
-    link_types: Mapping[str, AssociationType]
+    association_types: Mapping[str, AssociationType]
 
 
 def inspect(
@@ -73,19 +73,21 @@ def inspect(
     findings += _check_object_types(profile, transport, context)
     creatable: list[MissingProperty] = []
     by_type: dict[str, list[RequiredProperty]] = {}
-    for wanted in wanted_properties(profile):
+    for wanted in required_properties(profile):
         by_type.setdefault(wanted.object_type, []).append(wanted)
     for object_type, properties in by_type.items():
         found, missing = _check_properties(object_type, properties, transport, context)
         findings += found
         creatable += missing
-    link_types: dict[str, AssociationType] = {}
-    for link in wanted_links(profile):
-        finding, link_type = _check_association(link, transport, context)
+    association_types: dict[str, AssociationType] = {}
+    for link in required_associations(profile):
+        finding, association_type = _check_association(link, transport, context)
         findings.append(finding)
-        if link_type is not None:
-            link_types[link.name] = link_type
-    return Inspection(findings=tuple(findings), creatable=tuple(creatable), link_types=link_types)
+        if association_type is not None:
+            association_types[link.name] = association_type
+    return Inspection(
+        findings=tuple(findings), creatable=tuple(creatable), association_types=association_types
+    )
 
 
 def version_finding(version: ApiVersion, today: date) -> Finding:
@@ -165,7 +167,7 @@ def _raise_if_unknown_token(error: HubSpotError) -> None:
 def _check_object_types(
     profile: PortalProfile, transport: Transport, context: CallContext
 ) -> list[Finding]:
-    wanted = wanted_object_types(profile)
+    wanted = required_object_types(profile)
     try:
         answer = transport.call(Request(operation=Operation.SCHEMAS_LIST), context)
     except (Refused, NotFound) as error:
@@ -272,7 +274,7 @@ def _check_association(
     link: RequiredAssociation, transport: Transport, context: CallContext
 ) -> tuple[Finding, AssociationType | None]:
     try:
-        plain = plain_link_types(link, transport, context)
+        plain = read_unlabelled_types(link, transport, context)
     except (Refused, NotFound) as error:
         _raise_if_unknown_token(error)
         return _association_finding(link, _describe_refusal(error), FindingKind.MISSING), None

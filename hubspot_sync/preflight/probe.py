@@ -30,7 +30,7 @@ class ProbeEnvironment:
 
     profile: PortalProfile
     batch: BatchClient
-    link_types: Mapping[str, AssociationType]
+    association_types: Mapping[str, AssociationType]
     mark: str
     clock: Monotonic
     pause: Callable[[float], object]
@@ -81,15 +81,15 @@ def _measure_association_lag(
 ) -> Finding:
     """Make an exam, then a booking with the exam inline, and read the exam's bookings until it
     shows: the direction in which seats are counted."""
-    link_type = environment.link_types.get("bookings->mock_exams")
-    if link_type is None:
+    association_type = environment.association_types.get("bookings->mock_exams")
+    if association_type is None:
         return _lag_finding("the portal shows no association type for it", FindingKind.UNKNOWN)
     exam = samples.create_exam()
     if not isinstance(exam, Created):
         return _lag_finding(f"no trial possible: {exam.error.message}", FindingKind.UNKNOWN)
     started_s = environment.clock()
     link = NewAssociation(
-        to_id=exam.record.id, type_id=link_type.type_id, category=link_type.category
+        to_id=exam.record.id, type_id=association_type.type_id, category=association_type.category
     )
     booking = samples.create_booking({}, link)
     if not isinstance(booking, Created):

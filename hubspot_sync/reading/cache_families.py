@@ -1,8 +1,8 @@
 """The catalogue of cache families over the portal, and the names of their tags.
 
 Every kind of entry the application keeps is declared here once: its key, its time to live, how many
-of it are loaded at once and what each is built from. An entry built from others takes their tags, so
-no map of "this event deletes those keys" exists; and its age counts from when they were read, so
+of it are loaded at once and what each is built from. An entry built from others takes their tags,
+so no map of "this event deletes those keys" exists. Its age counts from when they were read, so
 nothing is served longer than the longer of its own time to live and that of what it was built from.
 
 Nothing that decides a booking, a credit or a count reads through here.
@@ -41,8 +41,8 @@ Ids = tuple[str, ...]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadContext:
-    """What a loader needs: on whose behalf it calls, and where the entries it builds upon come from:
-    from `direct` where it is given, from HubSpot anew when `fresh`, otherwise from the cache.
+    """What a loader needs: on whose behalf it calls, and where the entries it builds upon come
+    from: `direct` where it is given, HubSpot anew when `fresh`, otherwise the cache.
     `subject` is the student, for the rollout."""
 
     call: CallContext
@@ -143,7 +143,7 @@ def tags_of_booking(booking_id: str, booking: Booking) -> frozenset[str]:
         (contact_tag, booking.contact_id),
         (exam_tag, booking.mock_exam_id),
     )
-    owners = {by_hand_tag(tag(id_)) for tag, id_ in named if id_ is not None}
+    owners = {by_hand_tag(tag(record_id)) for tag, record_id in named if record_id is not None}
     return frozenset({booking_tag(booking_id), *owners})
 
 
@@ -169,7 +169,7 @@ class PortalFamilies:
         return Catalogue([getattr(self, name) for name in self.__dataclass_fields__])
 
 
-def portal_families(
+def build_portal_families(
     profile: PortalProfile,
     hubspot: PortalReads,
     config: CacheConfig,
@@ -186,73 +186,85 @@ def portal_families(
                 KeyPattern("contact:{email}:details", email=ArgumentType.EMAIL),
             ),
             ttl_s=config.ttl_s("CACHE_TTL_CONTACTS"),
-            load_many=_contacts_loader(contact_by_id, hubspot),
+            load_many=_build_contacts_loader(contact_by_id, hubspot),
         ),
         exams_of_type=Family(
             name="exams-of-type",
             patterns=(KeyPattern("mockexams:type:{type}:active", type=ArgumentType.SLUG),),
             ttl_s=config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS"),
-            load_many=_exams_of_type_loader(profile, hubspot),
+            load_many=_build_exams_of_type_loader(profile, hubspot),
         ),
-        **_object_families(hubspot, config),
-        **_association_families(hubspot, config),
-        **_composed_families(config, composed),
+        **_build_object_families(hubspot, config),
+        **_build_association_families(hubspot, config),
+        **_build_composed_families(config, composed),
     )
 
 
-def _object_families(hubspot: PortalReads, config: CacheConfig) -> dict[str, Any]:
+def _build_object_families(hubspot: PortalReads, config: CacheConfig) -> dict[str, Any]:
     return {
         "bookings": Family(
             name="bookings",
             patterns=(KeyPattern("booking:{booking_id}:details"),),
             ttl_s=config.ttl_s("CACHE_TTL_BOOKING_DETAILS"),
-            load_many=_loader("booking_id", hubspot.bookings, tags_of_booking),
+            load_many=_build_loader("booking_id", hubspot.bookings, tags_of_booking),
         ),
         "exams": Family(
             name="exams",
             patterns=(KeyPattern("mockexam:{exam_id}:details"),),
             ttl_s=config.ttl_s("CACHE_TTL_MOCK_EXAMS"),
-            load_many=_loader("exam_id", hubspot.exams, lambda id_, _: {exam_tag(id_)}),
+            load_many=_build_loader(
+                "exam_id", hubspot.exams, lambda record_id, _: {exam_tag(record_id)}
+            ),
         ),
         "enrollments": Family(
             name="enrollments",
             patterns=(KeyPattern("enrollment:{enrollment_id}:details"),),
             ttl_s=config.ttl_s("CACHE_TTL_CONTACTS"),
-            load_many=_loader(
-                "enrollment_id", hubspot.enrollments, lambda id_, _: {enrollment_tag(id_)}
+            load_many=_build_loader(
+                "enrollment_id",
+                hubspot.enrollments,
+                lambda record_id, _: {enrollment_tag(record_id)},
             ),
         ),
     }
 
 
-def _association_families(hubspot: PortalReads, config: CacheConfig) -> dict[str, Any]:
+def _build_association_families(hubspot: PortalReads, config: CacheConfig) -> dict[str, Any]:
     """A link lives in the records at both of its ends: the death of either changes the answer, and
     a deletion event names nothing but the dead."""
     return {
-        "contact_bookings": _association(
+        "contact_bookings": _build_association_family(
             *("assoc:contact:{contact_id}:bookings", hubspot.contact_bookings, config),
-            lambda id_, booking_ids: {contact_bookings_tag(id_), *map(booking_tag, booking_ids)},
+            lambda record_id, booking_ids: {
+                contact_bookings_tag(record_id),
+                *map(booking_tag, booking_ids),
+            },
         ),
-        "exam_bookings": _association(
+        "exam_bookings": _build_association_family(
             *("assoc:mockexam:{exam_id}:bookings", hubspot.exam_bookings, config),
-            lambda id_, booking_ids: {exam_bookings_tag(id_), *map(booking_tag, booking_ids)},
+            lambda record_id, booking_ids: {
+                exam_bookings_tag(record_id),
+                *map(booking_tag, booking_ids),
+            },
         ),
-        "booking_exams": _association(
+        "booking_exams": _build_association_family(
             *("assoc:booking:{booking_id}:mockexam", hubspot.booking_exams, config),
-            lambda id_, exam_ids: {booking_tag(id_), *map(exam_tag, exam_ids)},
+            lambda record_id, exam_ids: {booking_tag(record_id), *map(exam_tag, exam_ids)},
         ),
-        "booking_contacts": _association(
+        "booking_contacts": _build_association_family(
             *("assoc:booking:{booking_id}:contact", hubspot.booking_contacts, config),
-            lambda id_, contact_ids: {booking_tag(id_), *map(contact_tag, contact_ids)},
+            lambda record_id, contact_ids: {booking_tag(record_id), *map(contact_tag, contact_ids)},
         ),
-        "contact_enrollments": _association(
+        "contact_enrollments": _build_association_family(
             *("assoc:contact:{contact_id}:enrollments", hubspot.contact_enrollments, config),
-            lambda id_, ids: {contact_enrollments_tag(id_), *map(enrollment_tag, ids)},
+            lambda record_id, ids: {contact_enrollments_tag(record_id), *map(enrollment_tag, ids)},
         ),
     }
 
 
-def _composed_families(config: CacheConfig, composed: ComposedFamilyLoaders) -> dict[str, Any]:
+def _build_composed_families(
+    config: CacheConfig, composed: ComposedFamilyLoaders
+) -> dict[str, Any]:
     """Families whose entries are built from other entries."""
     listed = "bookings:list:{contact_id}:{filter}"
     return {
@@ -296,7 +308,7 @@ def _composed_families(config: CacheConfig, composed: ComposedFamilyLoaders) -> 
     }
 
 
-def _association(
+def _build_association_family(
     pattern: str,
     read: Callable[[Collection[str], CallContext], Many[Ids]],
     config: CacheConfig,
@@ -308,11 +320,11 @@ def _association(
         name=f"{argument.removesuffix('_id')}-{pattern.rsplit(':', maxsplit=1)[-1]}",
         patterns=(key_pattern,),
         ttl_s=config.ttl_s("CACHE_TTL_ASSOCIATIONS"),
-        load_many=_loader(argument, read, tags),
+        load_many=_build_loader(argument, read, tags),
     )
 
 
-def _loader(
+def _build_loader(
     argument: str,
     read: Callable[[Collection[str], CallContext], Many[V]],
     tags: Callable[[str, V], Iterable[str]],
@@ -321,40 +333,42 @@ def _loader(
 
     def load_many(keys: Sequence[Key], context: LoadContext) -> LoadResult[V]:
         by_id = {key.arguments[argument]: key for key in keys}
-        return loads_of(by_id, read(by_id, context.call), tags)
+        return to_loads(by_id, read(by_id, context.call), tags)
 
     return load_many
 
 
-def loads_of(
+def to_loads(
     keys: Mapping[str, Key], answer: Many[V], tags: Callable[[str, V], Iterable[str]]
 ) -> LoadResult[V]:
     """Return an answer by id as the load of these keys: found with its tags, missing as absent,
     unknown as failed."""
     return LoadResult(
         loaded={
-            keys[id_]: LoadedValue.built_from(value, set(tags(id_, value)))
-            for id_, value in answer.found.items()
+            keys[record_id]: LoadedValue.built_from(value, set(tags(record_id, value)))
+            for record_id, value in answer.found.items()
         },
-        absent=frozenset(keys[id_] for id_ in answer.missing),
-        failed={keys[id_]: error for id_, error in answer.unknown.items()},
+        absent=frozenset(keys[record_id] for record_id in answer.missing),
+        failed={keys[record_id]: error for record_id, error in answer.unknown.items()},
     )
 
 
-def _contacts_loader(
+def _build_contacts_loader(
     by_id_pattern: KeyPattern, hubspot: PortalReads
 ) -> Callable[[Sequence[Key], LoadContext], LoadResult[Contact]]:
     def load_many(keys: Sequence[Key], context: LoadContext) -> LoadResult[Contact]:
         by_id = {key.arguments["contact_id"]: key for key in keys if "contact_id" in key.arguments}
         by_email = {key.arguments["email"]: key for key in keys if "email" in key.arguments}
         parts = [
-            loads_of(named, read(named, context.call), lambda _, contact: {contact_tag(contact.id)})
+            to_loads(named, read(named, context.call), lambda _, contact: {contact_tag(contact.id)})
             for named, read in ((by_id, hubspot.contacts), (by_email, hubspot.contacts_by_email))
             if named
         ]
         loaded = {key: value for part in parts for key, value in part.loaded.items()}
         # A student is found by e-mail and then known by id: one read is enough for both.
-        also = {by_id_pattern.build({"contact_id": one.value.id}): one for one in loaded.values()}
+        also = {
+            by_id_pattern.build({"contact_id": entry.value.id}): entry for entry in loaded.values()
+        }
         return LoadResult(
             loaded=also | loaded,
             absent=frozenset(key for part in parts for key in part.absent),
@@ -364,7 +378,7 @@ def _contacts_loader(
     return load_many
 
 
-def _exams_of_type_loader(
+def _build_exams_of_type_loader(
     profile: PortalProfile, hubspot: PortalReads
 ) -> Callable[[Sequence[Key], LoadContext], LoadResult[Ids]]:
     """The search says which exams; what is true of them is in their own entries."""

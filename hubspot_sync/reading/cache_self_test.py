@@ -2,8 +2,8 @@
 
 Four promises are tried: a write is seen at once, what a webhook names is read anew, nothing is
 served past its time, and what is not held comes from HubSpot. The cache is of the configured kind
-under a prefix of its own; the records carry no student and no exam of the school's, and are archived
-afterwards even when something fails.
+under a prefix of its own; the records carry no student and no exam of the school's, and are
+archived afterwards even when something fails.
 """
 
 from __future__ import annotations
@@ -121,14 +121,14 @@ HIT_OLD, HIT_NEW = f"{CacheStatus.HIT} old", f"{CacheStatus.HIT} new"
 MISS_OLD, MISS_NEW = f"{CacheStatus.MISS} old", f"{CacheStatus.MISS} new"
 
 
-def _write_through(bench: _Bench, _: Trial) -> SelfTestCheck:
+def _check_write_through(bench: _Bench, _: Trial) -> SelfTestCheck:
     bench.look()
     bench.write_through(NEW)
     bench.look()
     return bench.check("write-through", MISS_OLD, HIT_NEW)
 
 
-def _webhook_invalidation(bench: _Bench, _: Trial) -> SelfTestCheck:
+def _check_webhook_invalidation(bench: _Bench, _: Trial) -> SelfTestCheck:
     bench.look()
     bench.edit(NEW)
     bench.look()
@@ -137,7 +137,7 @@ def _webhook_invalidation(bench: _Bench, _: Trial) -> SelfTestCheck:
     return bench.check("webhook invalidation", MISS_OLD, HIT_OLD, MISS_NEW)
 
 
-def _expiry(bench: _Bench, trial: Trial) -> SelfTestCheck:
+def _check_expiry(bench: _Bench, trial: Trial) -> SelfTestCheck:
     bench.look()
     bench.edit(NEW)
     # A quarter more: Redis counts by its own clock.
@@ -146,7 +146,7 @@ def _expiry(bench: _Bench, trial: Trial) -> SelfTestCheck:
     return bench.check("expiry", MISS_OLD, MISS_NEW)
 
 
-def _miss_fallback(bench: _Bench, _: Trial) -> SelfTestCheck:
+def _check_miss_fallback(bench: _Bench, _: Trial) -> SelfTestCheck:
     bench.look()
     bench.look()
     bench.cached.cache.invalidator.invalidate_keys([bench.key.text], cause=Cause.FORCED)
@@ -154,22 +154,22 @@ def _miss_fallback(bench: _Bench, _: Trial) -> SelfTestCheck:
     return bench.check("miss fallback", MISS_OLD, HIT_OLD, MISS_OLD)
 
 
-TryOne = Callable[[_Bench, Trial], SelfTestCheck]
+SelfTest = Callable[[_Bench, Trial], SelfTestCheck]
 # Each check has a record of its own kind, and a time to live.
-CHECKS: tuple[tuple[TryOne, str, float], ...] = (
-    (_write_through, "booking", LONG_S),
-    (_webhook_invalidation, "exam", LONG_S),
-    (_expiry, "contact", SHORT_S),
-    (_miss_fallback, "other exam", LONG_S),
+CHECKS: tuple[tuple[SelfTest, str, float], ...] = (
+    (_check_write_through, "booking", LONG_S),
+    (_check_webhook_invalidation, "exam", LONG_S),
+    (_check_expiry, "contact", SHORT_S),
+    (_check_miss_fallback, "other exam", LONG_S),
 )
 
 
-def try_the_cache(trial: Trial) -> tuple[SelfTestCheck, ...]:
+def run_self_test(trial: Trial) -> tuple[SelfTestCheck, ...]:
     """Run the four checks and remove their records; one more tells of records left behind. Raises
     TruthUnavailable where HubSpot cannot be asked."""
     samples = _Samples(trial)
     try:
-        checks = tuple(_tried(trial, samples, *row) for row in CHECKS)
+        checks = tuple(_run_check(trial, samples, *row) for row in CHECKS)
     except HubSpotError as error:
         raise TruthUnavailable(f"HubSpot could not be asked: {error.message}") from error
     finally:
@@ -180,17 +180,17 @@ def try_the_cache(trial: Trial) -> tuple[SelfTestCheck, ...]:
     return checks
 
 
-def _tried(
-    trial: Trial, samples: _Samples, attempt: TryOne, kind: str, ttl_s: float
+def _run_check(
+    trial: Trial, samples: _Samples, attempt: SelfTest, kind: str, ttl_s: float
 ) -> SelfTestCheck:
     subject = samples.subject(kind)
     record_id = samples.make(subject)
-    with _private_portal(trial, ttl_s) as cached:
+    with _open_private_portal(trial, ttl_s) as cached:
         return attempt(_Bench(trial, subject, record_id, cached), trial)
 
 
 @contextmanager
-def _private_portal(trial: Trial, ttl_s: float) -> Iterator[CachedPortal]:
+def _open_private_portal(trial: Trial, ttl_s: float) -> Iterator[CachedPortal]:
     """A cache that nobody else reads; it is left empty."""
     config = replace(
         trial.config,
@@ -212,7 +212,7 @@ class _Samples:
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
-        self._subjects = _subjects(trial.profile, trial.mark)
+        self._subjects = _build_subjects(trial.profile, trial.mark)
         self._made: list[tuple[str, str]] = []
         self._unclear: list[str] = []
 
@@ -245,7 +245,7 @@ class _Samples:
         return left
 
 
-def _subjects(profile: PortalProfile, mark: str) -> dict[str, Subject]:
+def _build_subjects(profile: PortalProfile, mark: str) -> dict[str, Subject]:
     """Return what each kind of record is made of: nothing that anybody could book or be."""
     types = profile.object_types
     contacts, bookings = profile.contact_properties, profile.booking_properties

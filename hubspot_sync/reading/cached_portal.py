@@ -2,8 +2,8 @@
 
 `FamilyReads` asks a *source* for entries of the catalogue's families and keeps, for whoever builds
 an entry from them, their tags and how old they are. There are two sources: `CacheSource`, and
-`DirectSource`, which asks HubSpot for each thing at most once and is used while there is no cache to use
-and for checking the cache against the truth.
+`DirectSource`, which asks HubSpot for each thing at most once and is used where there is no cache
+to use, and for checking the cache against the truth.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from hubspot_sync.reading.cache_families import (
     LoadContext,
     PortalFamilies,
     Seats,
-    portal_families,
+    build_portal_families,
 )
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.wire.call_context import CallContext
@@ -50,7 +50,7 @@ V = TypeVar("V")
 RETRY_AFTER_S = 2.0
 # Less, and an entry built of old parts would soon have to be built again; more, and parts that are
 # good for some time yet would be read twice. Measured in `make bench`.
-LEAST_SHARE = 0.5
+MIN_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +59,7 @@ class CacheSource:
     so it gets the time of a whole request, `load_s`, not what the reader has left.
 
     An entry kept for `composed_s` seconds is being built of what is read, or none where that is 0.
-    A part that would leave it less than `LEAST_SHARE` of them (see `Provenance.keep_s`) is read anew.
+    A part that would leave it less than `MIN_SHARE` of them (see `Provenance.keep_s`) is read anew.
     """
 
     cache: Cache
@@ -77,7 +77,7 @@ class CacheSource:
         )
         max_age_s = math.inf
         if self.composed_s > 0:
-            max_age_s = max(family.ttl_s, self.composed_s) - LEAST_SHARE * self.composed_s
+            max_age_s = max(family.ttl_s, self.composed_s) - MIN_SHARE * self.composed_s
         return self.cache.reader.read_many(
             family,
             keys,
@@ -104,17 +104,17 @@ class DirectSource:
             known = {key: self._known[key] for key in keys if key in self._known}
         asked = [key for key in keys if key not in known]
         if len(asked) == 0:
-            return self._reads(known, frozenset(), {})
+            return self._to_reads(known, frozenset(), {})
         try:
             loads = family.load_many(asked, LoadContext(call=context, direct=self))
         except HubSpotError as error:
-            return self._reads(known, frozenset(), dict.fromkeys(asked, error))
+            return self._to_reads(known, frozenset(), dict.fromkeys(asked, error))
         with self._lock:
             self._known.update(loads.loaded)
         found = known | {key: loads.loaded[key] for key in asked if key in loads.loaded}
-        return self._reads(found, loads.absent, loads.failed)
+        return self._to_reads(found, loads.absent, loads.failed)
 
-    def _reads(
+    def _to_reads(
         self,
         found: Mapping[Key, LoadedValue[Any]],
         absent: frozenset[Key],
@@ -186,49 +186,51 @@ class FamilyReads(PortalReads):
     @override
     def contacts_by_email(self, emails: Collection[str], context: CallContext) -> Many[Contact]:
         wanted = {email.strip().lower() for email in emails}
-        return self._many(self._families.contacts, "email", wanted, context)
+        return self._read_many(self._families.contacts, "email", wanted, context)
 
     @override
     def contacts(self, ids: Collection[str], context: CallContext) -> Many[Contact]:
-        return self._many(self._families.contacts, "contact_id", ids, context)
+        return self._read_many(self._families.contacts, "contact_id", ids, context)
 
     @override
     def bookings(self, ids: Collection[str], context: CallContext) -> Many[Booking]:
-        return self._many(self._families.bookings, "booking_id", ids, context)
+        return self._read_many(self._families.bookings, "booking_id", ids, context)
 
     @override
     def exams(self, ids: Collection[str], context: CallContext) -> Many[MockExam]:
-        return self._many(self._families.exams, "exam_id", ids, context)
+        return self._read_many(self._families.exams, "exam_id", ids, context)
 
     @override
     def enrollments(self, ids: Collection[str], context: CallContext) -> Many[Enrollment]:
-        return self._many(self._families.enrollments, "enrollment_id", ids, context)
+        return self._read_many(self._families.enrollments, "enrollment_id", ids, context)
 
     @override
     def contact_bookings(self, contact_ids: Collection[str], context: CallContext) -> Many[Ids]:
-        return self._many(self._families.contact_bookings, "contact_id", contact_ids, context)
+        return self._read_many(self._families.contact_bookings, "contact_id", contact_ids, context)
 
     @override
     def exam_bookings(self, exam_ids: Collection[str], context: CallContext) -> Many[Ids]:
-        return self._many(self._families.exam_bookings, "exam_id", exam_ids, context)
+        return self._read_many(self._families.exam_bookings, "exam_id", exam_ids, context)
 
     @override
     def booking_exams(self, booking_ids: Collection[str], context: CallContext) -> Many[Ids]:
-        return self._many(self._families.booking_exams, "booking_id", booking_ids, context)
+        return self._read_many(self._families.booking_exams, "booking_id", booking_ids, context)
 
     @override
     def booking_contacts(self, booking_ids: Collection[str], context: CallContext) -> Many[Ids]:
-        return self._many(self._families.booking_contacts, "booking_id", booking_ids, context)
+        return self._read_many(self._families.booking_contacts, "booking_id", booking_ids, context)
 
     @override
     def contact_enrollments(self, contact_ids: Collection[str], context: CallContext) -> Many[Ids]:
-        return self._many(self._families.contact_enrollments, "contact_id", contact_ids, context)
+        return self._read_many(
+            self._families.contact_enrollments, "contact_id", contact_ids, context
+        )
 
     @override
     def active_exam_ids(self, mock_type: str, context: CallContext) -> Ids:
         slugs = {known.value: known.slug for known in self._profile.mock_types}
         family = self._families.exams_of_type
-        return self._one(family, family.key(type=slugs[mock_type]), context)
+        return self._read_one(family, family.key(type=slugs[mock_type]), context)
 
     @override
     def student_exists(self, student_id: str, context: CallContext) -> bool:
@@ -236,36 +238,38 @@ class FamilyReads(PortalReads):
 
     def seats(self, exam_ids: Collection[str], context: CallContext) -> Many[Seats]:
         """Return the seats of each exam, counted from its bookings."""
-        return self._many(self._families.seats, "exam_id", exam_ids, context)
+        return self._read_many(self._families.seats, "exam_id", exam_ids, context)
 
     def all_credits(self, contact_id: str, context: CallContext) -> Mapping[str, int]:
         """Return all credits of a contact; raise HubSpotError."""
         family = self._families.credits
-        credits_: Mapping[str, int] = self._one(family, family.key(contact_id=contact_id), context)
+        credits_: Mapping[str, int] = self._read_one(
+            family, family.key(contact_id=contact_id), context
+        )
         return credits_
 
     def credits_for(self, contact_id: str, type_slug: str, context: CallContext) -> Any:
-        """Return what the credits of a contact mean for a mock type, as `ComposedFamilyLoaders.credits` makes
-        it; raise HubSpotError."""
+        """Return what the credits of a contact mean for a mock type, as
+        `ComposedFamilyLoaders.credits` makes it; raise HubSpotError."""
         family = self._families.credits
         key = family.key(contact_id=contact_id, type=type_slug)
-        return self._one(family, key, context)
+        return self._read_one(family, key, context)
 
     def booking_page(self, arguments: Mapping[str, str], context: CallContext) -> bytes:
         """Return a rendered page of a contact's bookings; raise HubSpotError, and what the page's
         loader raises for arguments it refuses."""
         family = self._families.booking_pages
-        return self._one(family, family.key(**arguments), context)
+        return self._read_one(family, family.key(**arguments), context)
 
-    def _one(self, family: Family[V, LoadContext], key: Key, context: CallContext) -> V:
-        reads = self._from_source(family, [key], context)
+    def _read_one(self, family: Family[V, LoadContext], key: Key, context: CallContext) -> V:
+        reads = self._ask_source(family, [key], context)
         if key in reads.failed:
-            raise _of_hubspot(reads.failed[key])
+            raise _as_hubspot_error(reads.failed[key])
         if key in reads.absent:
             raise Unavailable(f"HubSpot has nothing to make {family.name} of.")
         return reads.found[key]
 
-    def _many(
+    def _read_many(
         self,
         family: Family[V, LoadContext],
         argument: str,
@@ -273,23 +277,23 @@ class FamilyReads(PortalReads):
         context: CallContext,
     ) -> Many[V]:
         keys = {value: family.key(**{argument: value}) for value in values}
-        return self._read(family, keys, context)
+        return self._read_by_name(family, keys, context)
 
-    def _read(
+    def _read_by_name(
         self, family: Family[V, LoadContext], keys: Mapping[str, Key], context: CallContext
     ) -> Many[V]:
         """Return the answer by the names of `keys`; what is no error of HubSpot's is raised."""
         if len(keys) == 0:
             return Many(found={})
         names = {key: name for name, key in keys.items()}
-        reads = self._from_source(family, list(names), context)
+        reads = self._ask_source(family, list(names), context)
         return Many(
             found={names[key]: value for key, value in reads.found.items()},
             missing=frozenset(names[key] for key in reads.absent),
-            unknown={names[key]: _of_hubspot(error) for key, error in reads.failed.items()},
+            unknown={names[key]: _as_hubspot_error(error) for key, error in reads.failed.items()},
         )
 
-    def _from_source(
+    def _ask_source(
         self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
     ) -> ReadManyResult[V]:
         began_s = self.built_from.clock()
@@ -298,7 +302,7 @@ class FamilyReads(PortalReads):
         return reads
 
 
-def _of_hubspot(error: Exception) -> HubSpotError:
+def _as_hubspot_error(error: Exception) -> HubSpotError:
     if isinstance(error, HubSpotError):
         return error
     if isinstance(error, WaitedTooLong):
@@ -330,26 +334,28 @@ class CachedPortal:
         self._hubspot = hubspot
         self._load_s = load_s
         self._clock = clock
-        self.families = portal_families(profile, hubspot, config, compose(self.reads_for))
+        self.families = build_portal_families(profile, hubspot, config, compose(self.reads_for))
         self.cache = open_cache(self.families.catalogue(), config, clock=clock)
 
     def reads(self, subject: str | None = None) -> FamilyReads:
         """Return the reads for one request; `subject` is the student it is for, if any."""
         bypass = self.cache.reader.prepare_or_bypass(subject)
-        return self._from(self._through(subject) if bypass is None else DirectSource(bypass))
+        return self._build_reads(
+            self._build_cache_source(subject) if bypass is None else DirectSource(bypass)
+        )
 
     def reads_for(self, context: LoadContext, composed_s: float) -> FamilyReads:
         """Return the reads a load's context asks for, to build an entry that lives `composed_s`."""
         if context.direct is not None:
-            return self._from(context.direct)
-        return self._from(self._through(context.subject, composed_s))
+            return self._build_reads(context.direct)
+        return self._build_reads(self._build_cache_source(context.subject, composed_s))
 
-    def _through(self, subject: str | None, composed_s: float = 0.0) -> CacheSource:
+    def _build_cache_source(self, subject: str | None, composed_s: float = 0.0) -> CacheSource:
         return CacheSource(
             cache=self.cache, load_s=self._load_s, subject=subject, composed_s=composed_s
         )
 
-    def _from(self, source: EntrySource) -> FamilyReads:
+    def _build_reads(self, source: EntrySource) -> FamilyReads:
         return FamilyReads(
             source=source,
             families=self.families,

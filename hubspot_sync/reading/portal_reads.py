@@ -18,11 +18,7 @@ from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.paging import SearchFilter
 from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.portal.records import (
-    Booking,
-    Contact,
-    Enrollment,
-    MockExam,
+from hubspot_sync.portal.record_reader import (
     booking_property_names,
     contact_property_names,
     enrollment_property_names,
@@ -32,6 +28,7 @@ from hubspot_sync.portal.records import (
     read_enrollment,
     read_exam,
 )
+from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.wire.call_context import CallContext
 
 
@@ -113,19 +110,19 @@ class HubSpotReads(PortalReads):
             context=context,
             id_property=self._profile.contact_properties["email"],
         )
-        return raw.map(self._contact)
+        return raw.map(self._to_contact)
 
     @override
     def contacts(self, ids: Collection[str], context: CallContext) -> Many[Contact]:
         names = contact_property_names(self._profile)
         raw = self._coalescer.read(self._types.contacts, ids, properties=names, context=context)
-        return raw.map(self._contact)
+        return raw.map(self._to_contact)
 
     @override
     def bookings(self, ids: Collection[str], context: CallContext) -> Many[Booking]:
         names = booking_property_names(self._profile)
         raw = self._coalescer.read(self._types.bookings, ids, properties=names, context=context)
-        return raw.map(self._booking)
+        return raw.map(self._to_booking)
 
     @override
     def exams(self, ids: Collection[str], context: CallContext) -> Many[MockExam]:
@@ -145,25 +142,25 @@ class HubSpotReads(PortalReads):
     def contact_bookings(
         self, contact_ids: Collection[str], context: CallContext
     ) -> Many[tuple[str, ...]]:
-        return self._linked(self._types.contacts, self._types.bookings, contact_ids, context)
+        return self._read_links(self._types.contacts, self._types.bookings, contact_ids, context)
 
     @override
     def exam_bookings(
         self, exam_ids: Collection[str], context: CallContext
     ) -> Many[tuple[str, ...]]:
-        return self._linked(self._types.mock_exams, self._types.bookings, exam_ids, context)
+        return self._read_links(self._types.mock_exams, self._types.bookings, exam_ids, context)
 
     @override
     def booking_exams(
         self, booking_ids: Collection[str], context: CallContext
     ) -> Many[tuple[str, ...]]:
-        return self._linked(self._types.bookings, self._types.mock_exams, booking_ids, context)
+        return self._read_links(self._types.bookings, self._types.mock_exams, booking_ids, context)
 
     @override
     def booking_contacts(
         self, booking_ids: Collection[str], context: CallContext
     ) -> Many[tuple[str, ...]]:
-        return self._linked(self._types.bookings, self._types.contacts, booking_ids, context)
+        return self._read_links(self._types.bookings, self._types.contacts, booking_ids, context)
 
     @override
     def contact_enrollments(
@@ -171,7 +168,7 @@ class HubSpotReads(PortalReads):
     ) -> Many[tuple[str, ...]]:
         if self._types.enrollments is None:
             return Many(found=dict.fromkeys(contact_ids, ()))
-        return self._linked(self._types.contacts, self._types.enrollments, contact_ids, context)
+        return self._read_links(self._types.contacts, self._types.enrollments, contact_ids, context)
 
     @override
     def active_exam_ids(self, mock_type: str, context: CallContext) -> tuple[str, ...]:
@@ -180,7 +177,7 @@ class HubSpotReads(PortalReads):
         yesterday = self._now().astimezone(self._profile.time_zone).date() - timedelta(days=1)
         filters = (
             SearchFilter(property_name=names["mock_type"], operator="EQ", value=mock_type),
-            _any_of(names["is_active"], self._profile.exam_active_values),
+            _filter_any_of(names["is_active"], self._profile.exam_active_values),
             SearchFilter(
                 property_name=names["exam_date"], operator="GTE", value=yesterday.isoformat()
             ),
@@ -194,15 +191,15 @@ class HubSpotReads(PortalReads):
         same_id = self._coalescer.search_ids(self._types.contacts, (same,), context=context)
         return len(same_id) > 0
 
-    def _linked(
+    def _read_links(
         self, from_type: str, to_type: str, ids: Collection[str], context: CallContext
     ) -> Many[tuple[str, ...]]:
         return self._coalescer.read_associations(from_type, to_type, ids, context=context)
 
-    def _contact(self, record: RawRecord) -> Contact:
+    def _to_contact(self, record: RawRecord) -> Contact:
         return read_contact(record.id, record.properties, self._profile)
 
-    def _booking(self, record: RawRecord) -> Booking:
+    def _to_booking(self, record: RawRecord) -> Booking:
         return read_booking(
             record.id,
             record.properties,
@@ -212,7 +209,7 @@ class HubSpotReads(PortalReads):
         )
 
 
-def _any_of(name: str, values: tuple[str, ...]) -> SearchFilter:
+def _filter_any_of(name: str, values: tuple[str, ...]) -> SearchFilter:
     """EQ where it will do: HubSpot wants the values of IN in lower case for some properties."""
     if len(values) == 1:
         return SearchFilter(property_name=name, operator="EQ", value=values[0])

@@ -26,7 +26,7 @@ class CallContext:
     meters: tuple[CallMeter, ...] = field(default=())
 
     @classmethod
-    def joined(cls, contexts: Sequence[CallContext]) -> CallContext:
+    def join(cls, contexts: Sequence[CallContext]) -> CallContext:
         """Return the context of one call made for several of one priority: the latest deadline,
         counted by each."""
         deadline = contexts[0].deadline

@@ -1,8 +1,9 @@
 """What was asked of HubSpot: a frozen record per call, observers, and a count per request.
 
 The transport writes one `CallRecord` for every request it sends, retries included. Observers
-(metrics, logs) are told of each; a `CallMeter` counts those made for one request, for `Server-Timing`.
-Nothing here knows a metrics library, and no record holds a body, a token or an e-mail.
+(metrics, logs) are told of each; a `CallMeter` counts those made for one request, for the header
+`Server-Timing`. Nothing here knows a metrics library, and no record holds a body, a token or an
+e-mail.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ class CallLog:
         self._observers.append(observer)
 
     def write(self, record: CallRecord, meters: tuple[CallMeter, ...]) -> None:
+        """Count the call, here and in the meters, and tell the observers of it."""
         with self._lock:
             self._calls[record.operation, record.status] += 1
             self._retries += record.attempt > 1

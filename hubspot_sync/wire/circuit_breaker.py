@@ -1,4 +1,4 @@
-"""The circuit breaker: while HubSpot is down, calls fail in microseconds instead of holding threads.
+"""The circuit breaker: while HubSpot is down, calls fail at once instead of holding threads.
 
 Closed, it only counts failures in a row and holds nobody up. Open, it refuses, until the cool-down
 has passed; then *one* call goes through as a probe, and its result closes or reopens the circuit.
@@ -17,29 +17,29 @@ class CircuitBreaker:
     """Opens after `failures` failures in a row and tries again after `cooldown_s`."""
 
     def __init__(self, *, failures: int, cooldown_s: float, clock: Monotonic) -> None:
-        self._failures = failures
+        self._max_failures = failures
         self._cooldown_s = cooldown_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._in_a_row = 0
+        self._failures_in_a_row = 0
         self._open_until_s: float | None = None
         self._probing = False
         # Results of calls sent before the circuit last opened or closed say nothing about now.
         self._generation = 0
 
-    def check(self) -> None:
+    def refuse_while_open(self) -> None:
         """Raise Unavailable while the circuit is open, before anything is waited for."""
         with self._lock:
-            self._refuse_while_open()
+            self._raise_while_open()
 
-    def enter(self) -> Permit:
+    def issue_permit(self) -> Permit:
         """Return the permit for one call, to be sent at once, or raise Unavailable."""
         with self._lock:
-            self._refuse_while_open()
+            self._raise_while_open()
             self._probing = self._open_until_s is not None
             return Permit(self, self._generation)
 
-    def _refuse_while_open(self) -> None:
+    def _raise_while_open(self) -> None:
         if self._open_until_s is None:
             return
         left_s = self._open_until_s - self._clock()
@@ -49,7 +49,7 @@ class CircuitBreaker:
                 retry_after_s=max(left_s, 1.0),
             )
 
-    def end(self, generation: int, *, worked: bool | None) -> None:
+    def count_result(self, generation: int, *, worked: bool | None) -> None:
         """Count a call's result; None where it was never made."""
         with self._lock:
             if generation != self._generation:
@@ -58,13 +58,13 @@ class CircuitBreaker:
             if worked is None:
                 return
             if worked:
-                self._in_a_row = 0
+                self._failures_in_a_row = 0
                 if self._open_until_s is not None:
                     self._open_until_s = None
                     self._generation += 1
                 return
-            self._in_a_row += 1
-            if self._in_a_row >= self._failures or self._open_until_s is not None:
+            self._failures_in_a_row += 1
+            if self._failures_in_a_row >= self._max_failures or self._open_until_s is not None:
                 self._open_until_s = self._clock() + self._cooldown_s
                 self._generation += 1
 
@@ -72,16 +72,16 @@ class CircuitBreaker:
 class Permit:
     """Permission for one call; exactly one of the three is called once it has ended."""
 
-    def __init__(self, breaker: CircuitBreaker, generation: int) -> None:
-        self._breaker = breaker
+    def __init__(self, circuit_breaker: CircuitBreaker, generation: int) -> None:
+        self._circuit_breaker = circuit_breaker
         self._generation = generation
 
-    def answered(self) -> None:
-        self._breaker.end(self._generation, worked=True)
+    def report_answer(self) -> None:
+        self._circuit_breaker.count_result(self._generation, worked=True)
 
-    def failed(self) -> None:
-        self._breaker.end(self._generation, worked=False)
+    def report_failure(self) -> None:
+        self._circuit_breaker.count_result(self._generation, worked=False)
 
-    def unused(self) -> None:
+    def report_unused(self) -> None:
         """The call was never made: nothing was learnt."""
-        self._breaker.end(self._generation, worked=None)
+        self._circuit_breaker.count_result(self._generation, worked=None)

@@ -1,4 +1,4 @@
-"""Where each operation lives: its method, its path in every API version, and what sending it twice does.
+"""Where each operation lives: its method, its path per API version, and what sending it twice does.
 
 HubSpot versions its API by date since 2026-03; the bodies are the same, the paths are not
 (hubspot-facts, "Two families of paths"). This is the one place that knows a path.
@@ -26,7 +26,7 @@ class Effect(Enum):
 
 
 class Operation(StrEnum):
-    """Every call we make; the values are the names in the ledger, in metrics and in the log."""
+    """Every call we make; the values are the names in the call log, in metrics and in the log."""
 
     BATCH_READ = "objects.batch_read"
     BATCH_CREATE = "objects.batch_create"
@@ -58,7 +58,7 @@ class Endpoint:
         )
 
 
-def _objects(tail: str, effect: Effect) -> Endpoint:
+def _objects_endpoint(tail: str, effect: Effect) -> Endpoint:
     return Endpoint(
         method="POST",
         effect=effect,
@@ -67,7 +67,7 @@ def _objects(tail: str, effect: Effect) -> Endpoint:
     )
 
 
-def _associations(method: str, tail: str) -> Endpoint:
+def _associations_endpoint(method: str, tail: str) -> Endpoint:
     return Endpoint(
         method=method,
         effect=Effect.READ,
@@ -76,7 +76,7 @@ def _associations(method: str, tail: str) -> Endpoint:
     )
 
 
-def _settings(method: str, effect: Effect, dated: str, legacy: str) -> Endpoint:
+def _plain_endpoint(method: str, effect: Effect, dated: str, legacy: str) -> Endpoint:
     return Endpoint(method=method, effect=effect, dated=dated, legacy=legacy)
 
 
@@ -87,16 +87,16 @@ _TOKEN_INFO = "/oauth/v2/private-apps/get/access-token-info"  # noqa: S105 - a p
 
 ENDPOINTS: Mapping[Operation, Endpoint] = MappingProxyType(
     {
-        Operation.BATCH_READ: _objects("batch/read", Effect.READ),
-        Operation.BATCH_CREATE: _objects("batch/create", Effect.CREATE),
-        Operation.BATCH_UPDATE: _objects("batch/update", Effect.ABSOLUTE),
-        Operation.BATCH_ARCHIVE: _objects("batch/archive", Effect.ABSOLUTE),
-        Operation.SEARCH: _objects("search", Effect.READ),
-        Operation.ASSOCIATIONS_READ: _associations("POST", "batch/read"),
-        Operation.LABELS: _associations("GET", "labels"),
-        Operation.PROPERTIES_LIST: _settings("GET", Effect.READ, *_PROPERTIES),
-        Operation.PROPERTY_CREATE: _settings("POST", Effect.CREATE, *_PROPERTIES),
-        Operation.SCHEMAS_LIST: _settings("GET", Effect.READ, *_SCHEMAS),
-        Operation.TOKEN_INFO: _settings("POST", Effect.READ, _TOKEN_INFO, _TOKEN_INFO),
+        Operation.BATCH_READ: _objects_endpoint("batch/read", Effect.READ),
+        Operation.BATCH_CREATE: _objects_endpoint("batch/create", Effect.CREATE),
+        Operation.BATCH_UPDATE: _objects_endpoint("batch/update", Effect.ABSOLUTE),
+        Operation.BATCH_ARCHIVE: _objects_endpoint("batch/archive", Effect.ABSOLUTE),
+        Operation.SEARCH: _objects_endpoint("search", Effect.READ),
+        Operation.ASSOCIATIONS_READ: _associations_endpoint("POST", "batch/read"),
+        Operation.LABELS: _associations_endpoint("GET", "labels"),
+        Operation.PROPERTIES_LIST: _plain_endpoint("GET", Effect.READ, *_PROPERTIES),
+        Operation.PROPERTY_CREATE: _plain_endpoint("POST", Effect.CREATE, *_PROPERTIES),
+        Operation.SCHEMAS_LIST: _plain_endpoint("GET", Effect.READ, *_SCHEMAS),
+        Operation.TOKEN_INFO: _plain_endpoint("POST", Effect.READ, _TOKEN_INFO, _TOKEN_INFO),
     }
 )

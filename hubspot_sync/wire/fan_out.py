@@ -30,17 +30,17 @@ class FanOut:
         """Return the thunks' results in their order; the first error, in their order, is raised
         once all have ended."""
         futures: list[Future[V]] = []
-        own: list[tuple[Callable[[], V], Future[V]]] = []
+        inline: list[tuple[Callable[[], V], Future[V]]] = []
         for index, thunk in enumerate(thunks):
             last = index == len(thunks) - 1
             if not last and self._idle.acquire(blocking=False):
                 future = self._pool.submit(self._run_and_release, thunk)
             else:
                 future = Future()
-                own.append((thunk, future))
+                inline.append((thunk, future))
             futures.append(future)
-        for thunk, future in own:
-            _settle(thunk, future)
+        for thunk, future in inline:
+            _run_into(thunk, future)
         errors = [error for future in futures if (error := future.exception()) is not None]
         if errors:
             raise errors[0]
@@ -56,7 +56,7 @@ class FanOut:
             self._idle.release()
 
 
-def _settle(thunk: Callable[[], V], future: Future[V]) -> None:
+def _run_into(thunk: Callable[[], V], future: Future[V]) -> None:
     try:
         future.set_result(thunk())
     except Exception as error:  # noqa: BLE001 - handed to whoever asks the future
@@ -64,13 +64,13 @@ def _settle(thunk: Callable[[], V], future: Future[V]) -> None:
 
 
 @overload
-def together(
+def run_together(
     fan_out: FanOut, first: Callable[[], A], second: Callable[[], B], /
 ) -> tuple[A, B]: ...
 
 
 @overload
-def together(
+def run_together(
     fan_out: FanOut,
     first: Callable[[], A],
     second: Callable[[], B],
@@ -80,6 +80,6 @@ def together(
 ) -> tuple[A, B, C, D]: ...
 
 
-def together(fan_out: FanOut, /, *questions: Callable[[], Any]) -> tuple[Any, ...]:
+def run_together(fan_out: FanOut, /, *questions: Callable[[], Any]) -> tuple[Any, ...]:
     """Return the answers in the order of the questions; raise the first error of any."""
     return tuple(fan_out.run(questions))

@@ -34,8 +34,8 @@ from hubspot_sync.wire.rate_windows import (
     WindowStorage,
 )
 
-LONGEST_PAUSE_S: Final = 10.0
-LEAST_WAIT_S: Final = 0.001
+MAX_PAUSE_S: Final = 10.0
+MIN_WAIT_S: Final = 0.001
 REDIS_TIMEOUT_S: Final = 0.25
 
 
@@ -48,25 +48,26 @@ class _Ticket:
 
 @dataclass(eq=False, slots=True)
 class _Lane:
-    """Those who need the same gauges, in the order they came."""
+    """Those who need the same limits, in the order they came."""
 
-    gauges: tuple[RateLimit, ...]
+    limits: tuple[RateLimit, ...]
     queue: deque[_Ticket] = field(default_factory=deque)
 
     def take(self) -> bool:
-        """All have room, or none is taken from: what Redis has counted cannot be put back."""
-        if not all(gauge.has_room() for gauge in self.gauges):
+        """Take one from every limit and return True; where one has no room, take from none and
+        return False. All are asked first, because what Redis has counted cannot be put back."""
+        if not all(limit.has_room() for limit in self.limits):
             return False
-        for index, gauge in enumerate(self.gauges):
-            if not gauge.take():
-                for taken in self.gauges[:index]:
+        for index, limit in enumerate(self.limits):
+            if not limit.take():
+                for taken in self.limits[:index]:
                     taken.put_back()
                 return False
         return True
 
-    def earliest_s(self, ticket: _Ticket) -> float:
+    def min_wait_s(self, ticket: _Ticket) -> float:
         ahead = self.queue.index(ticket)
-        return max(gauge.earliest_s(ahead) for gauge in self.gauges)
+        return max(limit.min_wait_s(ahead) for limit in self.limits)
 
 
 class Slot:
@@ -77,12 +78,12 @@ class Slot:
         self._lane = lane
         self.waited_s = waited_s
 
-    def answered(self, took_s: float) -> None:
-        self._budget.settle(self._lane, took_s)
+    def report_answer(self, took_s: float) -> None:
+        self._budget.release(self._lane, took_s)
 
-    def unused(self) -> None:
+    def report_unused(self) -> None:
         """It was certainly never sent."""
-        self._budget.settle(self._lane, None)
+        self._budget.release(self._lane, None)
 
 
 Wait = Callable[[threading.Event, float], object]
@@ -117,85 +118,89 @@ class RateBudget:
         with self._lock:
             ticket = _Ticket(order=next(self._orders))
             lane.queue.append(ticket)
-            self._grant()
+            self._grant_slots()
         while not ticket.granted:
             with self._lock:
-                wait_s = self._wait_s(lane, ticket, deadline)
+                wait_s = self._decide_wait_s(lane, ticket, deadline)
             self._wait(ticket.turn, wait_s)
             with self._lock:
                 ticket.turn.clear()
-                self._grant()
+                self._grant_slots()
         return Slot(self, lane, self._clock() - started_s)
 
     def pause(self, seconds: float, *, search: bool) -> None:
-        """Let nobody send (or nobody search) for so long, `LONGEST_PAUSE_S` at most."""
+        """Let nobody send (or nobody search) for so long, `MAX_PAUSE_S` at most."""
         with self._lock:
-            self._pausable[search].pause(min(seconds, LONGEST_PAUSE_S))
+            self._pausable[search].pause(min(seconds, MAX_PAUSE_S))
 
-    def settle(self, lane: _Lane, took_s: float | None) -> None:
+    def release(self, lane: _Lane, took_s: float | None) -> None:
         """Count a slot's end; None where nothing was sent."""
         with self._lock:
-            for gauge in lane.gauges:
+            for limit in lane.limits:
                 if took_s is None:
-                    gauge.put_back()
+                    limit.put_back()
                 else:
-                    gauge.answered(took_s)
+                    limit.count_answer(took_s)
             if took_s is None:
-                self._grant()
+                self._grant_slots()
 
-    def _wait_s(self, lane: _Lane, ticket: _Ticket, deadline: Deadline) -> float:
-        """How long this one may sleep; raises RateLimited, and leaves the queue, if it is hopeless.
-        Only the first of a lane wakes by the clock; the others, and background work that yields, are
-        woken when it is their turn to look."""
+    def _decide_wait_s(self, lane: _Lane, ticket: _Ticket, deadline: Deadline) -> float:
+        """Return how many seconds this ticket may sleep. If waiting is hopeless, take it out of the
+        queue and raise RateLimited. Only the first of a lane wakes by the clock; the others, and
+        background work that yields, are woken when it is their turn to look."""
         if ticket.granted:
             return 0.0
-        left_s, earliest_s = deadline.remaining_s(), lane.earliest_s(ticket)
-        if left_s <= 0 or earliest_s > left_s:
+        left_s, min_wait_s = deadline.remaining_s(), lane.min_wait_s(ticket)
+        if left_s <= 0 or min_wait_s > left_s:
             first = lane.queue[0] is ticket
             lane.queue.remove(ticket)
             if first:
-                self._grant()
-                self._wake_the_first()
+                self._grant_slots()
+                self._wake_first_of_lanes()
             raise RateLimited(
                 "The budget of HubSpot requests is used up; try again later.",
-                retry_after_s=max(earliest_s, 1.0),
+                retry_after_s=max(min_wait_s, 1.0),
             )
-        if lane.queue[0] is not ticket or self._yields(lane):
+        if lane.queue[0] is not ticket or self._must_yield(lane):
             return left_s
-        return min(left_s, max(earliest_s, LEAST_WAIT_S))
+        return min(left_s, max(min_wait_s, MIN_WAIT_S))
 
-    def _yields(self, lane: _Lane) -> bool:
+    def _must_yield(self, lane: _Lane) -> bool:
         """Whether this is background work while people wait."""
-        people = [other for (late, _), other in self._lanes.items() if not late]
+        people = [other for (is_background, _), other in self._lanes.items() if not is_background]
         return lane not in people and any(other.queue for other in people)
 
-    def _grant(self) -> None:
+    def _grant_slots(self) -> None:
         """Give slots to all who can have one; to background work only when no person waits."""
         granted = False
         for background in (False, True):
-            lanes = [lane for (late, _), lane in self._lanes.items() if late is background]
-            while (lane := _first_to_serve(lanes)) is not None:
+            lanes = [
+                lane
+                for (is_background, _), lane in self._lanes.items()
+                if is_background is background
+            ]
+            while (lane := _take_for_first(lanes)) is not None:
                 ticket = lane.queue.popleft()
                 ticket.granted = granted = True
                 ticket.turn.set()
             if any(lane.queue for lane in lanes):
                 break
         if granted:
-            self._wake_the_first()
+            self._wake_first_of_lanes()
 
-    def _wake_the_first(self) -> None:
+    def _wake_first_of_lanes(self) -> None:
         for lane in self._lanes.values():
             if lane.queue:
                 lane.queue[0].turn.set()
 
 
-def _first_to_serve(lanes: Iterable[_Lane]) -> _Lane | None:
-    """Take from the gauges for whoever came first and can be served; None if nobody can."""
+def _take_for_first(lanes: Iterable[_Lane]) -> _Lane | None:
+    """Take from the limits for whoever came first and can be served; None if nobody can."""
     waiting = sorted((lane for lane in lanes if lane.queue), key=lambda lane: lane.queue[0].order)
     return next((lane for lane in waiting if lane.take()), None)
 
 
-def build_budget(
+def build_rate_budget(
     config: HubSpotConfig,
     *,
     clock: Monotonic,
@@ -203,37 +208,45 @@ def build_budget(
     redis_url: str | None = None,
 ) -> RateBudget:
     """Return the budget of this process, or with a Redis its part of everybody's."""
-    share = config.background_share
-    window_s, amount, rate = config.window_s, config.requests_per_window, config.searches_per_second
+    requests, searches = config.requests_per_window, config.searches_per_second
+    share, day_storage = config.background_share, WindowStorage(clock)
 
-    def window(name: str, size: int, seconds: float) -> ArrivalWindow:
-        return ArrivalWindow(name, size, seconds, clock)
+    def build_window(name: str, amount: int, seconds: float) -> ArrivalWindow:
+        return ArrivalWindow(name, amount, seconds, clock)
 
-    everybody, searches = window("all", amount, window_s), window("search", rate, 1.0)
-    late, late_searches = (
-        window("background", max(1, int(amount * share)), window_s),
-        window("background-search", max(1, int(rate * share)), 1.0),
-    )
-    day_storage = WindowStorage(clock)
-    day = Day("day", config.daily_limit, day_storage, clock)
-    late_day = Day("background-day", max(1, int(config.daily_limit * share)), day_storage, clock)
-    shared, shared_searches = _shared(config, redis_url, clock)
+    def build_day(name: str, amount: int) -> Day:
+        return Day(name, amount, day_storage, clock)
+
+    def background_part(amount: int) -> int:
+        return max(1, int(amount * share))
+
+    all_window = build_window("all", requests, config.window_s)
+    search_window = build_window("search", searches, 1.0)
+    day = build_day("day", config.daily_limit)
+    late_window = build_window("background", background_part(requests), config.window_s)
+    late_search_window = build_window("background-search", background_part(searches), 1.0)
+    late_day = build_day("background-day", background_part(config.daily_limit))
+    shared, shared_search = _build_shared_windows(config, redis_url, clock)
+    # In the order they are taken from: what can be put back, then what another process may have
+    # emptied meanwhile, then the days, which keep what was counted.
+    late = (all_window, late_window)
+    shared_both = (*shared, *shared_search)
     return RateBudget(
         {
-            (False, False): _Lane((everybody, *shared, day)),
-            (False, True): _Lane((everybody, searches, *shared, *shared_searches, day)),
-            (True, False): _Lane((everybody, late, *shared, late_day, day)),
+            (False, False): _Lane((all_window, *shared, day)),
+            (False, True): _Lane((all_window, search_window, *shared_both, day)),
+            (True, False): _Lane((*late, *shared, late_day, day)),
             (True, True): _Lane(
-                (everybody, late, searches, late_searches, *shared, *shared_searches, late_day, day)
+                (*late, search_window, late_search_window, *shared_both, late_day, day)
             ),
         },
-        {False: everybody, True: searches},
+        {False: all_window, True: search_window},
         clock=clock,
         wait=wait,
     )
 
 
-def _shared(
+def _build_shared_windows(
     config: HubSpotConfig, redis_url: str | None, clock: Monotonic
 ) -> tuple[tuple[RateLimit, ...], tuple[RateLimit, ...]]:
     if redis_url is None:

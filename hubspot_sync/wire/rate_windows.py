@@ -1,4 +1,4 @@
-"""What may still be sent: the windows and the day that HubSpot counts in, as gauges.
+"""What may still be sent: the windows and the day that HubSpot counts in.
 
 HubSpot counts requests as they *arrive*, somewhere between our sending and its answer. So a slot is
 held from the sending until the answer, and then for one whole window more: whenever a call is sent,
@@ -8,7 +8,7 @@ of a second in ten.
 
 The counting is `limits`': its moving window, and its fixed one for the day, on a storage here with
 a clock of our choice, or on Redis, so that several processes share a budget. Who goes next is
-`rate_budget.py`'s. Not locked: whoever holds the gauges does that.
+`rate_budget.py`'s. Not locked: whoever holds the limits does that.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
 from redis.exceptions import RedisError
 from typing_extensions import override
 
-Monotonic = Callable[[], float]
+from hubspot_sync.wire.deadlines import Monotonic
 
 logger = logging.getLogger(__name__)
 
 TRANSIT_ALLOWANCE_S: Final = 1
-"""How much longer the window shared through Redis is: other processes' calls under way are not seen
-there, so it counts sendings, and must outlast the longest transit. A longer one is counted twice."""
-REDIS_REST_S: Final = 5.0
+"""How much longer the window shared through Redis is. Other processes' calls under way are not
+seen there, so it counts sendings, and must outlast the transit; a longer transit is counted twice.
+"""
+REDIS_RETRY_AFTER_S: Final = 5.0
 
 
 class WindowStorage(Storage, MovingWindowSupport):
@@ -55,7 +56,7 @@ class WindowStorage(Storage, MovingWindowSupport):
 
     @override
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        entries = self._live(key, expiry)
+        entries = self._drop_expired(key, expiry)
         if len(entries) + amount > limit:
             return False
         entries.extend([self._clock()] * amount)
@@ -63,12 +64,12 @@ class WindowStorage(Storage, MovingWindowSupport):
 
     @override
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-        entries = self._live(key, expiry)
+        entries = self._drop_expired(key, expiry)
         return (entries[0] if entries else self._clock()), len(entries)
 
-    def oldest_leaves_at(self, key: str, expiry: int, nth: int) -> float:
+    def nth_leaves_at(self, key: str, expiry: int, nth: int) -> float:
         """Return when the nth oldest entry, from 1, will be out of the window."""
-        return self._live(key, expiry)[nth - 1] + expiry
+        return self._drop_expired(key, expiry)[nth - 1] + expiry
 
     @override
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
@@ -102,16 +103,16 @@ class WindowStorage(Storage, MovingWindowSupport):
         self._entries.pop(key, None)
         self._counts.pop(key, None)
 
-    def _live(self, key: str, expiry: int) -> list[float]:
-        """An entry lives up to and including the end of its window."""
+    def _drop_expired(self, key: str, expiry: int) -> list[float]:
+        """Return what is left; an entry lives up to and including the end of its window."""
         entries = self._entries[key]
         del entries[: bisect_left(entries, self._clock() - expiry)]
         return entries
 
 
 class RateLimit(Protocol):
-    """One limit. Before each sending `has_room` is asked, then `take`, and afterwards exactly one of
-    `put_back` and `answered`."""
+    """One limit. Before each sending `has_room` is asked, then `take`, and afterwards exactly one
+    of `put_back` and `count_answer`."""
 
     def has_room(self) -> bool:
         """Return whether one more may be sent now."""
@@ -125,9 +126,9 @@ class RateLimit(Protocol):
         """It was not sent after all."""
         ...
 
-    def answered(self, took_s: float) -> None: ...
+    def count_answer(self, took_s: float) -> None: ...
 
-    def earliest_s(self, ahead: int) -> float:
+    def min_wait_s(self, ahead: int) -> float:
         """Return the least wait in seconds for one with so many before it."""
         ...
 
@@ -159,11 +160,11 @@ class ArrivalWindow:
     def put_back(self) -> None:
         self._in_flight -= 1
 
-    def answered(self, took_s: float) -> None:  # noqa: ARG002 - the time is another gauge's
+    def count_answer(self, took_s: float) -> None:  # noqa: ARG002 - the time is another limit's
         self._in_flight -= 1
         self._limiter.hit(self._item, self._name)
 
-    def earliest_s(self, ahead: int) -> float:
+    def min_wait_s(self, ahead: int) -> float:
         """Calls under way count as answered this instant: the true wait may be a little longer."""
         pause_s = self._paused_until_s - self._clock()
         window_s, amount = self._item.get_expiry(), self._item.amount
@@ -174,7 +175,7 @@ class ArrivalWindow:
         if short > answered:
             return max(pause_s, float(window_s * math.ceil((short - answered) / amount)))
         key = self._item.key_for(self._name)
-        return max(pause_s, self._storage.oldest_leaves_at(key, window_s, short) - self._clock())
+        return max(pause_s, self._storage.nth_leaves_at(key, window_s, short) - self._clock())
 
 
 class Day:
@@ -200,10 +201,10 @@ class Day:
     def put_back(self) -> None:
         """Stays counted: too careful by one."""
 
-    def answered(self, took_s: float) -> None:
+    def count_answer(self, took_s: float) -> None:
         """Counted when it was sent."""
 
-    def earliest_s(self, ahead: int) -> float:
+    def min_wait_s(self, ahead: int) -> float:
         stats = self._limiter.get_window_stats(self._item, self._name)
         return 0.0 if stats.remaining > ahead else max(0.0, stats.reset_time - self._clock())
 
@@ -222,31 +223,31 @@ class SharedWindow:
         self._item = RateLimitItemPerSecond(amount, seconds, "hubspot")
         self._limiter = MovingWindowRateLimiter(storage)
         self._clock = clock
-        self._rests_until_s = 0.0
+        self._without_redis_until_s = 0.0
 
     def has_room(self) -> bool:
-        return self._asked(self._limiter.test)
+        return self._ask_redis(self._limiter.test)
 
     def take(self) -> bool:
-        return self._asked(self._limiter.hit)
+        return self._ask_redis(self._limiter.hit)
 
-    def _asked(self, question: Callable[[RateLimitItem, str], bool]) -> bool:
-        if self._clock() < self._rests_until_s:
+    def _ask_redis(self, question: Callable[[RateLimitItem, str], bool]) -> bool:
+        if self._clock() < self._without_redis_until_s:
             return True
         try:
             return question(self._item, self._name)
         except RedisError as error:
             logger.warning("hubspot.shared_budget_lost", extra={"error": type(error).__name__})
-            self._rests_until_s = self._clock() + REDIS_REST_S
+            self._without_redis_until_s = self._clock() + REDIS_RETRY_AFTER_S
             return True
 
     def put_back(self) -> None:
         """Stays counted: too careful by one."""
 
-    def answered(self, took_s: float) -> None:
+    def count_answer(self, took_s: float) -> None:
         if took_s > TRANSIT_ALLOWANCE_S:
             self.take()
 
-    def earliest_s(self, ahead: int) -> float:  # noqa: ARG002 - Redis is asked, not reckoned
+    def min_wait_s(self, ahead: int) -> float:  # noqa: ARG002 - Redis is asked, not reckoned
         """Others fill it too: a tenth of a second is soon enough to ask again."""
         return 0.1

@@ -24,8 +24,8 @@ from hubspot_sync.background.backoff import backoff
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.deadlines import Deadline
 
-LONGEST_WAIT_S: Final = 8.0
-JITTER: Final = 0.25
+MAX_WAIT_S: Final = 8.0
+MAX_JITTER: Final = 0.25
 """The largest part by which a wait is lengthened; never shortened, `Retry-After` is a minimum."""
 
 
@@ -43,9 +43,9 @@ class AttemptFailed(Exception):
     Its text is ours alone: the retry loop logs it, and HubSpot's may quote somebody's data.
     """
 
-    def __init__(self, done: Completion, error: HubSpotError, *, wait_s: float) -> None:
-        super().__init__(f"{done.value}, status {error.status}")
-        self.done = done
+    def __init__(self, completion: Completion, error: HubSpotError, *, wait_s: float) -> None:
+        super().__init__(f"{completion.value}, status {error.status}")
+        self.completion = completion
         self.error = error
         self.wait_s = wait_s
 
@@ -57,17 +57,19 @@ class RetryPolicy:
     max_attempts: int
     random: Callable[[], float]
 
-    def wait_s(self, failed: AttemptFailed, *, repeatable: bool, attempt: int) -> float | None:
+    def next_wait_s(self, failed: AttemptFailed, *, repeatable: bool, attempt: int) -> float | None:
         """Return how long to wait before attempt number `attempt` + 1, or None not to make it.
 
         Doubles with each attempt from the failure's shortest wait; `Retry-After` counts as given.
         """
-        again = failed.done is Completion.NO or (failed.done is Completion.PERHAPS and repeatable)
+        again = failed.completion is Completion.NO or (
+            failed.completion is Completion.PERHAPS and repeatable
+        )
         if not again or attempt >= self.max_attempts:
             return None
-        wait = backoff(attempt, first_s=failed.wait_s, max_s=LONGEST_WAIT_S)
-        least_s = max(wait.total_seconds(), failed.error.retry_after_s or 0.0)
-        return least_s * (1 + JITTER * self.random())
+        wait = backoff(attempt, first_s=failed.wait_s, max_s=MAX_WAIT_S)
+        min_wait_s = max(wait.total_seconds(), failed.error.retry_after_s or 0.0)
+        return min_wait_s * (1 + MAX_JITTER * self.random())
 
     def attempts(self, *, repeatable: bool, deadline: Deadline) -> Iterator[stamina.Attempt]:
         """Yield a context manager for each attempt; inside it an AttemptFailed is raised to try
@@ -79,7 +81,7 @@ class RetryPolicy:
             attempt += 1
             if not isinstance(error, AttemptFailed):
                 return False
-            wait_s = self.wait_s(error, repeatable=repeatable, attempt=attempt)
+            wait_s = self.next_wait_s(error, repeatable=repeatable, attempt=attempt)
             return False if wait_s is None or wait_s >= deadline.remaining_s() else wait_s
 
         return iter(

@@ -1,9 +1,9 @@
 """One call to HubSpot, from a request to its answer or an error of our tree.
 
-In order, for each attempt: the circuit breaker, the budget, a connection, the sending, the ledger,
-the table of answers. It promises that a call ends soon after its deadline, that a call which may
-not be repeated is not, and that an error says whether a write may have taken effect. The only
-importer of `requests`, whose own retries are off.
+In order, for each attempt: the circuit breaker, the rate budget, a connection, the sending, the
+call log, the table of answers. It promises that a call ends soon after its deadline, that a call
+which may not be repeated is not, and that an error says whether a write may have taken effect. The
+only importer of `requests`, whose own retries are off.
 
 Threads share one pool of connections, and wait for one in front of it and no longer than they have.
 """
@@ -15,7 +15,7 @@ import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 
@@ -34,16 +34,23 @@ from hubspot_sync.wire.deadlines import Deadline, Monotonic
 from hubspot_sync.wire.endpoints import ENDPOINTS, Effect, Endpoint, Operation
 from hubspot_sync.wire.rate_budget import RateBudget, Slot
 from hubspot_sync.wire.retries import AttemptFailed, Completion, RetryPolicy
-from hubspot_sync.wire.verdicts import UNEXPECTED, JsonObject, Meaning, error_of, judge
+from hubspot_sync.wire.verdicts import (
+    UNEXPECTED,
+    JsonObject,
+    Meaning,
+    build_error,
+    correlation_id_of,
+    judge,
+)
 
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES: Final = 65_536
-LEAST_TIMEOUT_S: Final = 0.001
+MIN_TIMEOUT_S: Final = 0.001
 RETRY_WAIT_S: Final = 0.1
-FAIR_CHANCE_S: Final = 1.0
-"""A call whose caller gave it less than this, and that did not end in time, says nothing of HubSpot."""
-DONE: Final[Mapping[Meaning, Completion]] = {
+MIN_FAIR_CHANCE_S: Final = 1.0
+"""A call that got less time than this, and did not end in it, says nothing of HubSpot."""
+COMPLETIONS: Final[Mapping[Meaning, Completion]] = {
     Meaning.RETRY_AFTER: Completion.NO,
     Meaning.RETRY: Completion.PERHAPS,
 }
@@ -51,7 +58,7 @@ DONE: Final[Mapping[Meaning, Completion]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """What to ask: an operation, what it is about, its body and query."""
+    """What to ask: an operation, what it is about, and its body."""
 
     operation: Operation
     object_type: str = ""
@@ -59,11 +66,10 @@ class Request:
     body: JsonObject | None = None
     once: bool = False
     """Never sent again where it may have taken effect: whoever sends it looks before that."""
-    query: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def about(self) -> str:
-        """The object type, or the pair, for the ledger."""
+        """The object type, or the pair, for the call log."""
         return f"{self.object_type}>{self.to_type}" if self.to_type else self.object_type
 
 
@@ -80,7 +86,7 @@ class Answer:
         listed = self.body.get("results")
         if not isinstance(listed, list):
             return ()
-        return [one for one in listed if isinstance(one, Mapping)]
+        return [result for result in listed if isinstance(result, Mapping)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,19 +135,19 @@ class Transport:
         self,
         config: HubSpotConfig,
         *,
-        budget: RateBudget,
-        breaker: CircuitBreaker,
-        ledger: CallLog,
+        rate_budget: RateBudget,
+        circuit_breaker: CircuitBreaker,
+        call_log: CallLog,
         clock: Monotonic = time.monotonic,
     ) -> None:
         self._config = config
-        self._budget = budget
-        self._breaker = breaker
-        self._ledger = ledger
+        self._rate_budget = rate_budget
+        self._circuit_breaker = circuit_breaker
+        self._call_log = call_log
         self._clock = clock
         self._retries = RetryPolicy(max_attempts=config.max_attempts, random=random.random)
         self._connections = threading.BoundedSemaphore(config.pool_size)
-        self._session = _session(config)
+        self._session = _build_session(config)
 
     def call(self, request: Request, context: CallContext) -> Answer:
         """Return HubSpot's answer, after as many attempts as are safe and in time.
@@ -151,20 +157,22 @@ class Transport:
         content = None if request.body is None else orjson.dumps(request.body)
         sending = _Sending(request, ENDPOINTS[request.operation], content, context)
         repeatable = sending.endpoint.effect is not Effect.CREATE and not request.once
-        perhaps_done = False
+        may_have_taken_effect = False
         try:
             for attempt in self._retries.attempts(repeatable=repeatable, deadline=context.deadline):
                 with attempt:
                     try:
-                        return self._attempt(sending, attempt.num)
+                        return self._attempt_once(sending, attempt.num)
                     except AttemptFailed as failed:
-                        perhaps_done = perhaps_done or failed.error.may_have_taken_effect
+                        may_have_taken_effect = (
+                            may_have_taken_effect or failed.error.may_have_taken_effect
+                        )
                         raise
         except AttemptFailed as failed:
-            failed.error.may_have_taken_effect = perhaps_done
+            failed.error.may_have_taken_effect = may_have_taken_effect
             raise failed.error from failed
         except HubSpotError as error:
-            error.may_have_taken_effect = perhaps_done
+            error.may_have_taken_effect = may_have_taken_effect
             raise
         raise AssertionError("The retry loop ends with an answer or an error.")
 
@@ -172,36 +180,37 @@ class Transport:
         """Close the idle connections; those in use close when their calls end."""
         self._session.close()
 
-    def _attempt(self, sending: _Sending, number: int) -> Answer:
+    def _attempt_once(self, sending: _Sending, number: int) -> Answer:
         deadline = sending.context.deadline
         if deadline.passed:
             raise Unavailable("No time is left to ask HubSpot.")
-        self._breaker.check()
-        slot = self._budget.acquire(deadline, background=sending.background, search=sending.search)
+        self._circuit_breaker.refuse_while_open()
+        slot = self._rate_budget.acquire(
+            deadline, background=sending.background, search=sending.search
+        )
         if not self._connections.acquire(timeout=deadline.remaining_s()):
-            slot.unused()
+            slot.report_unused()
             raise Unavailable("No connection to HubSpot came free in time.")
         try:
             # Only now: the circuit may have opened during the waits, and a probe must not wait.
-            permit = self._breaker.enter()
+            permit = self._circuit_breaker.issue_permit()
         except Unavailable:
             self._connections.release()
-            slot.unused()
+            slot.report_unused()
             raise
         try:
             reply = self._send(sending, slot, permit, number)
         finally:
             self._connections.release()
-        return self._judged(reply, sending)
+        return self._judge_reply(reply, sending)
 
     def _send(self, sending: _Sending, slot: Slot, permit: Permit, number: int) -> _Reply:
-        """Send once; settle the slot and the permit, and write the ledger, whatever happens."""
+        """Send once; report on slot and permit, and write the call log, whatever happens."""
         started_s = self._clock()
-        status: int | None = None
+        reply: _Reply | None = None
         sent = True
         try:
             reply = self._exchange(sending)
-            status = reply.status
         except _NotSent as error:
             sent = False
             unreachable = Unavailable("HubSpot could not be reached.")
@@ -215,34 +224,41 @@ class Transport:
         finally:
             took_s = self._clock() - started_s
             if sent:
-                slot.answered(took_s)
+                slot.report_answer(took_s)
             else:
-                slot.unused()
-            hurried = sending.context.deadline.passed and took_s < FAIR_CHANCE_S
-            _tell(permit, status, hurried=hurried)
-            self._write_down(sending, status, number, slot.waited_s, took_s)
+                slot.report_unused()
+            hurried = sending.context.deadline.passed and took_s < MIN_FAIR_CHANCE_S
+            _report_to_breaker(permit, None if reply is None else reply.status, hurried=hurried)
+            self._log_call(sending, reply, number, slot.waited_s, took_s)
         return reply
 
-    def _write_down(
-        self, sending: _Sending, status: int | None, number: int, waited_s: float, took_s: float
+    def _log_call(
+        self,
+        sending: _Sending,
+        reply: _Reply | None,
+        number: int,
+        waited_s: float,
+        took_s: float,
     ) -> None:
         record = CallRecord(
             operation=sending.request.operation.value,
             object_type=sending.request.about,
             method=sending.endpoint.method,
-            status=status,
+            status=None if reply is None else reply.status,
             attempt=number,
             waited_s=waited_s,
             took_s=took_s,
             background=sending.background,
         )
-        self._ledger.write(record, sending.context.meters)
-        logger.debug("hubspot.call", extra=asdict(record))
+        self._call_log.write(record, sending.context.meters)
+        body = {} if reply is None or reply.body is None else reply.body
+        extra = {**asdict(record), "correlation_id": correlation_id_of(body)}
+        logger.debug("hubspot.call", extra=extra)
 
     def _exchange(self, sending: _Sending) -> _Reply:
         """Send and read the whole answer; raises _NotSent or _NoReply."""
         config, request, deadline = self._config, sending.request, sending.context.deadline
-        left_s = max(deadline.remaining_s(), LEAST_TIMEOUT_S)
+        left_s = max(deadline.remaining_s(), MIN_TIMEOUT_S)
         connect_s, read_s = (
             min(config.connect_timeout_s, left_s),
             min(config.read_timeout_s, left_s),
@@ -252,7 +268,6 @@ class Transport:
             with self._session.request(
                 sending.endpoint.method,
                 config.base_url.rstrip("/") + path,
-                params=request.query,
                 data=sending.content,
                 timeout=(connect_s, read_s),
                 allow_redirects=False,
@@ -263,40 +278,42 @@ class Transport:
             raise (_NotSent if _never_connected(error) else _NoReply) from error
         except (Urllib3Error, OSError) as error:
             raise _NoReply from error
-        return _Reply(response.status_code, _json_object(content), _retry_after_s(response))
+        return _Reply(
+            response.status_code, _parse_json_object(content), _parse_retry_after_s(response)
+        )
 
-    def _judged(self, reply: _Reply, sending: _Sending) -> Answer:
+    def _judge_reply(self, reply: _Reply, sending: _Sending) -> Answer:
         """Return the answer if it is one, else raise what it means."""
         body: JsonObject = reply.body if reply.body is not None else {}
         verdict = judge(reply.status, body)
-        if reply.body is None and verdict.kind in _NEEDS_JSON:
+        if reply.body is None and verdict.meaning in _NEEDS_JSON:
             verdict = UNEXPECTED
-        if verdict.kind in {Meaning.OK, Meaning.PARTIAL}:
+        if verdict.meaning in {Meaning.OK, Meaning.PARTIAL}:
             return Answer(status=reply.status, body=body)
-        error = error_of(verdict, reply.status, body, retry_after_s=reply.retry_after_s)
-        if verdict.kind in {Meaning.RETRY, Meaning.UNEXPECTED}:
+        error = build_error(verdict, reply.status, body, retry_after_s=reply.retry_after_s)
+        if verdict.meaning in {Meaning.RETRY, Meaning.UNEXPECTED}:
             error.may_have_taken_effect = sending.writes
         if verdict.pauses:
-            self._budget.pause(error.retry_after_s or verdict.wait_s, search=sending.search)
-        done = DONE.get(verdict.kind, Completion.POINTLESS)
-        raise AttemptFailed(done, error, wait_s=verdict.wait_s)
+            self._rate_budget.pause(error.retry_after_s or verdict.wait_s, search=sending.search)
+        completion = COMPLETIONS.get(verdict.meaning, Completion.POINTLESS)
+        raise AttemptFailed(completion, error, wait_s=verdict.wait_s)
 
 
-def _tell(permit: Permit, status: int | None, *, hurried: bool) -> None:
+def _report_to_breaker(permit: Permit, status: int | None, *, hurried: bool) -> None:
     """Tell the breaker how a sent call ended."""
     if status is not None and status < 500:
-        permit.answered()
+        permit.report_answer()
     elif hurried:
-        permit.unused()
+        permit.report_unused()
     else:
-        permit.failed()
+        permit.report_failure()
 
 
 # A page of HTML with one of these would be a proxy's word, not HubSpot's.
 _NEEDS_JSON: Final = frozenset({Meaning.OK, Meaning.PARTIAL, Meaning.MISSING, Meaning.REFUSED})
 
 
-def _session(config: HubSpotConfig) -> requests.Session:
+def _build_session(config: HubSpotConfig) -> requests.Session:
     session = requests.Session()
     adapter = HTTPAdapter(
         pool_connections=1, pool_maxsize=config.pool_size, max_retries=0, pool_block=True
@@ -343,7 +360,7 @@ def _never_connected(error: requests.RequestException) -> bool:
     return isinstance(reason, NewConnectionError)
 
 
-def _json_object(content: bytes) -> JsonObject | None:
+def _parse_json_object(content: bytes) -> JsonObject | None:
     """Return the body as an object; an empty one (a 204's) as an empty object."""
     if not content:
         return {}
@@ -354,7 +371,7 @@ def _json_object(content: bytes) -> JsonObject | None:
     return body if isinstance(body, dict) else None
 
 
-def _retry_after_s(response: requests.Response) -> float | None:
+def _parse_retry_after_s(response: requests.Response) -> float | None:
     """Return `Retry-After` in seconds. HubSpot sends a number; a date is not read."""
     value = response.headers.get("Retry-After", "")
     try:

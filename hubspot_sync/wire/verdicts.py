@@ -10,14 +10,18 @@ Pure: no clock, no socket. Who waits, retries or raises is `retries.py` and `tra
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused, Unavailable
 
 JsonObject = Mapping[str, Any]
+
+# A UUID in every answer seen.
+_CORRELATION_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 
 
 class Meaning(Enum):
@@ -43,7 +47,7 @@ class Verdict:
     """What an answer means. `wait_s` is the shortest wait before asking again; `pauses` says that
     the limit is the whole account's, so that everybody should wait."""
 
-    kind: Meaning
+    meaning: Meaning
     wait_s: float = 0.0
     pauses: bool = False
 
@@ -70,18 +74,18 @@ class VerdictRule:
         )
 
 
-OK = Verdict(kind=Meaning.OK)
-PARTIAL = Verdict(kind=Meaning.PARTIAL)
-MISSING = Verdict(kind=Meaning.MISSING)
-ZERO = Verdict(kind=Meaning.ZERO)
-REFUSED = Verdict(kind=Meaning.REFUSED)
-UNEXPECTED = Verdict(kind=Meaning.UNEXPECTED)
-EXHAUSTED = Verdict(kind=Meaning.EXHAUSTED)
-RETRY = Verdict(kind=Meaning.RETRY, wait_s=0.1)
+OK = Verdict(meaning=Meaning.OK)
+PARTIAL = Verdict(meaning=Meaning.PARTIAL)
+MISSING = Verdict(meaning=Meaning.MISSING)
+ZERO = Verdict(meaning=Meaning.ZERO)
+REFUSED = Verdict(meaning=Meaning.REFUSED)
+UNEXPECTED = Verdict(meaning=Meaning.UNEXPECTED)
+EXHAUSTED = Verdict(meaning=Meaning.EXHAUSTED)
+RETRY = Verdict(meaning=Meaning.RETRY, wait_s=0.1)
 # A 429 without Retry-After (HubSpot does not always send it) waits a second.
-OVER_LIMIT = Verdict(kind=Meaning.RETRY_AFTER, wait_s=1.0, pauses=True)
-OVER_UNKNOWN_LIMIT = Verdict(kind=Meaning.RETRY_AFTER, wait_s=1.0)
-LOCKED = Verdict(kind=Meaning.RETRY_AFTER, wait_s=2.0)
+OVER_LIMIT = Verdict(meaning=Meaning.RETRY_AFTER, wait_s=1.0, pauses=True)
+OVER_UNKNOWN_LIMIT = Verdict(meaning=Meaning.RETRY_AFTER, wait_s=1.0)
+LOCKED = Verdict(meaning=Meaning.RETRY_AFTER, wait_s=2.0)
 
 # Searched from the top: the particular before the general.
 TABLE: tuple[VerdictRule, ...] = (
@@ -114,7 +118,8 @@ TABLE: tuple[VerdictRule, ...] = (
     VerdictRule(status=522, verdict=RETRY),
     VerdictRule(status=523, verdict=RETRY),
     VerdictRule(status=524, verdict=RETRY),
-    # Entries of a 207's `errors`. A subCategory not listed is unexpected even where its category is.
+    # Entries of a 207's `errors`. A subCategory not listed is unexpected, even where its category
+    # is listed.
     VerdictRule(status=MEMBER, category="OBJECT_NOT_FOUND", sub_category=None, verdict=MISSING),
     VerdictRule(
         status=MEMBER,
@@ -144,7 +149,7 @@ class MemberVerdict:
     error: HubSpotError
 
 
-def members(body: JsonObject) -> Iterator[MemberVerdict]:
+def judge_members(body: JsonObject) -> Iterator[MemberVerdict]:
     """Yield the judged entries of a 207's `errors`."""
     for entry in _objects_in(body, "errors"):
         verdict = judge(MEMBER, entry)
@@ -154,11 +159,11 @@ def members(body: JsonObject) -> Iterator[MemberVerdict]:
             verdict=verdict,
             ids=_texts(named, "ids") + _texts(named, "id") + _texts(named, "fromObjectId"),
             trace_ids=_texts(named, "objectWriteTraceId"),
-            error=error_of(verdict, 207, entry, retry_after_s=None),
+            error=build_error(verdict, 207, entry, retry_after_s=None),
         )
 
 
-def error_of(
+def build_error(
     verdict: Verdict, status: int, body: JsonObject, *, retry_after_s: float | None
 ) -> HubSpotError:
     """Return an answer that is not a success as the error of our tree, with its data.
@@ -167,8 +172,8 @@ def error_of(
     so that a retry can be logged without anybody's data.
     """
     category, sub_category = _text(body, "category"), _text(body, "subCategory")
-    correlation_id = _text(body, "correlationId")
-    if verdict.kind is Meaning.REFUSED:
+    correlation_id = correlation_id_of(body)
+    if verdict.meaning is Meaning.REFUSED:
         return Refused(
             _text(body, "message") or f"HubSpot refused with {status}.",
             status=status,
@@ -179,8 +184,8 @@ def error_of(
             ids=_context_texts(body, "ids"),
             trace_ids=_context_texts(body, "objectWriteTraceId"),
         )
-    kinds: dict[Meaning, type[HubSpotError]] = {Meaning.MISSING: NotFound}
-    error = RateLimited if status == 429 else kinds.get(verdict.kind, Unavailable)
+    classes: dict[Meaning, type[HubSpotError]] = {Meaning.MISSING: NotFound}
+    error = RateLimited if status == 429 else classes.get(verdict.meaning, Unavailable)
     return error(
         f"HubSpot answered {status}.",
         status=status,
@@ -189,6 +194,13 @@ def error_of(
         correlation_id=correlation_id,
         retry_after_s=retry_after_s if retry_after_s is not None else verdict.wait_s or None,
     )
+
+
+def correlation_id_of(body: JsonObject) -> str | None:
+    """Return the id by which HubSpot's support finds a call; None where the answer has none, or
+    something else in its place: it is logged, and nothing but an id may be."""
+    text = _text(body, "correlationId")
+    return text if text is not None and _CORRELATION_ID.fullmatch(text) is not None else None
 
 
 def _property_names(body: JsonObject) -> tuple[str, ...]:
@@ -220,7 +232,7 @@ def _texts(body: JsonObject, key: str) -> tuple[str, ...]:
     """A value, or a list of values, as texts: ids come as strings or as integers."""
     value = body.get(key)
     values = value if isinstance(value, list) else [value]
-    return tuple(str(one) for one in values if isinstance(one, str | int))
+    return tuple(str(item) for item in values if isinstance(item, str | int))
 
 
 def _text(body: JsonObject, key: str) -> str | None:

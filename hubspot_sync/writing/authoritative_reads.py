@@ -14,17 +14,15 @@ from typing import Final
 
 from hubspot_sync.batching.batch import BatchClient
 from hubspot_sync.batching.outcomes import Many
-from hubspot_sync.batching.raw_records import NOTE_BODY, NOTE_TIME, PropertyVersion, RawRecord
+from hubspot_sync.batching.raw_records import NOTE_BODY, PropertyVersion, RawRecord
 from hubspot_sync.portal.profile import BookingState, PortalProfile
-from hubspot_sync.portal.records import (
-    Booking,
-    Contact,
+from hubspot_sync.portal.property_values import parse_whole_number
+from hubspot_sync.portal.record_reader import (
     contact_property_names,
-    moment,
     read_booking,
     read_contact,
-    whole_number,
 )
+from hubspot_sync.portal.records import Booking, Contact
 from hubspot_sync.wire.call_context import CallContext
 
 AN_APP: Final = "INTEGRATION"
@@ -65,7 +63,6 @@ class SeenNote:
 
     id: str
     body: str
-    at: datetime | None
 
 
 class AuthoritativeReads:
@@ -75,10 +72,10 @@ class AuthoritativeReads:
         self,
         profile: PortalProfile,
         batch: BatchClient,
-        ask_own_app: Callable[[CallContext], str | None] = lambda _: None,
+        ask_own_app_id: Callable[[CallContext], str | None] = lambda _: None,
     ) -> None:
-        self._ask_own_app = ask_own_app
-        self._own_app: str | None = None
+        self._ask_own_app_id = ask_own_app_id
+        self._own_app_id: str | None = None
         self._profile = profile
         self._types = profile.object_types
         self._batch = batch
@@ -86,22 +83,22 @@ class AuthoritativeReads:
     def learn_own_app(self, context: CallContext) -> None:
         """Ask HubSpot which app we are, to tell our own values from other apps'; raises
         HubSpotError. Until then any app's may be ours."""
-        self._own_app = self._ask_own_app(context)
+        self._own_app_id = self._ask_own_app_id(context)
 
     def contacts(self, ids: Collection[str], context: CallContext) -> Many[SeenContact]:
-        return self._contacts(ids, context, None)
+        return self._read_contacts(ids, context, None)
 
     def contacts_by_email(self, emails: Collection[str], context: CallContext) -> Many[SeenContact]:
         """Contacts keyed by their lower-cased e-mail."""
-        return self._contacts(emails, context, self._profile.contact_properties["email"])
+        return self._read_contacts(emails, context, self._profile.contact_properties["email"])
 
     def bookings_by_key(self, keys: Collection[str], context: CallContext) -> Many[Booking]:
         """Bookings by their unique idempotency key: the answer to whether a create happened."""
-        return self._bookings_by("idempotency_key", keys, context)
+        return self._read_bookings_by("idempotency_key", keys, context)
 
     def bookings_by_seat(self, keys: Collection[str], context: CallContext) -> Many[Booking]:
         """Bookings by their unique seat key: the answer to who has a seat."""
-        return self._bookings_by("seat_key", keys, context)
+        return self._read_bookings_by("seat_key", keys, context)
 
     def booking_states(self, ids: Collection[str], context: CallContext) -> Many[BookingState]:
         """The states alone: a count over many exams needs no more, and has no room for it."""
@@ -125,8 +122,8 @@ class AuthoritativeReads:
         )
         return raw.map(
             lambda record: CreditHistory(
-                seen=self._seen(record),
-                balances={name: self._balances(record, name) for name in credits_},
+                seen=self._to_seen_contact(record),
+                balances={name: self._list_balances(record, name) for name in credits_},
             )
         )
 
@@ -139,9 +136,9 @@ class AuthoritativeReads:
         )
         note_ids = {note_id for ids in linked.found.values() for note_id in ids}
         raw = self._batch.read(
-            self._types.notes, note_ids, properties=(NOTE_BODY, NOTE_TIME), context=context
+            self._types.notes, note_ids, properties=(NOTE_BODY,), context=context
         )
-        notes = {record.id: _note(record) for record in raw.found.values()}
+        notes = {record.id: _read_note(record) for record in raw.found.values()}
         unread = {
             contact_id: raw.unknown[note_id]
             for contact_id, ids in linked.found.items()
@@ -158,7 +155,7 @@ class AuthoritativeReads:
             unknown={**linked.unknown, **unread},
         )
 
-    def _bookings_by(
+    def _read_bookings_by(
         self, field: str, keys: Collection[str], context: CallContext
     ) -> Many[Booking]:
         names = self._profile.booking_properties
@@ -171,7 +168,7 @@ class AuthoritativeReads:
         )
         return raw.map(lambda record: read_booking(record.id, record.properties, self._profile))
 
-    def _contacts(
+    def _read_contacts(
         self, keys: Collection[str], context: CallContext, id_property: str | None
     ) -> Many[SeenContact]:
         raw = self._batch.read(
@@ -181,17 +178,17 @@ class AuthoritativeReads:
             context=context,
             id_property=id_property,
         )
-        return raw.map(self._seen)
+        return raw.map(self._to_seen_contact)
 
-    def _seen(self, record: RawRecord) -> SeenContact:
+    def _to_seen_contact(self, record: RawRecord) -> SeenContact:
         contact = read_contact(record.id, record.properties, self._profile)
         return SeenContact(contact=contact, seen_at=record.updated_at)
 
-    def _balances(self, record: RawRecord, name: str) -> tuple[Balance, ...]:
+    def _list_balances(self, record: RawRecord, name: str) -> tuple[Balance, ...]:
         newest_first = record.history.get(name, ())
         return tuple(
             Balance(
-                value=whole_number(version.value),
+                value=parse_whole_number(version.value),
                 at=version.at,
                 by_app=self._may_be_ours(version),
                 source=f"{version.source_type} {version.source_id}",
@@ -201,13 +198,9 @@ class AuthoritativeReads:
         )
 
     def _may_be_ours(self, version: PropertyVersion) -> bool:
-        known = self._own_app is None or version.source_id == self._own_app
+        known = self._own_app_id is None or version.source_id == self._own_app_id
         return version.source_type == AN_APP and known
 
 
-def _note(record: RawRecord) -> SeenNote:
-    return SeenNote(
-        id=record.id,
-        body=record.properties.get(NOTE_BODY) or "",
-        at=moment(record.properties.get(NOTE_TIME)),
-    )
+def _read_note(record: RawRecord) -> SeenNote:
+    return SeenNote(id=record.id, body=record.properties.get(NOTE_BODY) or "")

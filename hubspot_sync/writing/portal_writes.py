@@ -6,9 +6,11 @@ failed. Who may call it, when, and what is written down before, is the booking d
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Final
 
 from hubspot_sync.batching.batch import BatchClient, CreateOutcome
 from hubspot_sync.batching.outcomes import Many
@@ -26,7 +28,8 @@ from hubspot_sync.wire.call_context import CallContext
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewBooking:
-    """A booking to be made. `fields` are those a student fills in, as callers send them."""
+    """A booking to be made. Each field goes into the property that the profile names for it, if it
+    names one; `fields` are those a student fills in, as callers send them."""
 
     booking_id: str
     name: str
@@ -41,6 +44,11 @@ class NewBooking:
     seat_key: str
     created_at: datetime
     fields: Mapping[str, str | bool]
+
+
+WRITTEN_FIELDS: Final = tuple(
+    field.name for field in dataclasses.fields(NewBooking) if field.name != "fields"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,39 +75,26 @@ class PortalWrites:
     """The portal's batch writes."""
 
     def __init__(
-        self, profile: PortalProfile, batch: BatchClient, link_types: AssociationTypes
+        self, profile: PortalProfile, batch: BatchClient, association_types: AssociationTypes
     ) -> None:
         self._profile = profile
         self._types = profile.object_types
         self._batch = batch
-        self._link_types = link_types
+        self._association_types = association_types
 
-    def learn_link_types(self, context: CallContext) -> None:
+    def learn_association_types(self, context: CallContext) -> None:
         """Ask the portal for what the first create would ask for; raises HubSpotError."""
         for name in ("bookings->contacts", "bookings->mock_exams"):
-            self._link_types.of(name, context)
+            self._association_types.of(name, context)
 
     def booking_properties(self, new: NewBooking) -> dict[str, str]:
         """Return a new booking as HubSpot stores it."""
         profile = self._profile
-        fields = {
-            "booking_id": new.booking_id,
-            "name": new.name,
-            "email": new.email,
-            "student_id": new.student_id,
-            "mock_type": new.mock_type,
-            "exam_date": new.exam_date.isoformat(),
-            "contact_id": new.contact_id,
-            "mock_exam_id": new.mock_exam_id,
-            "token_used": new.token_used,
-            "idempotency_key": new.idempotency_key,
-            "seat_key": new.seat_key,
-            "created_at": _instant(new.created_at),
-            "is_active": profile.booking_states["active"][0],
-        }
+        stored = {field: _format_value(getattr(new, field)) for field in WRITTEN_FIELDS}
+        stored["is_active"] = profile.booking_states["active"][0]
         if profile.booking_statuses:
-            fields["status"] = profile.booking_statuses["active"][0]
-        return self._named(fields) | self.student_properties(new.fields)
+            stored["status"] = profile.booking_statuses["active"][0]
+        return self._by_property(stored) | self.student_properties(new.fields)
 
     def student_properties(self, fields: Mapping[str, str | bool]) -> dict[str, str]:
         """Return the fields that students fill in as HubSpot stores them."""
@@ -107,11 +102,11 @@ class PortalWrites:
         for field, value in fields.items():
             text = str(value).lower() if isinstance(value, bool) else value
             stored[field] = self._profile.choices.get(field, {}).get(text, text)
-        return self._named(stored)
+        return self._by_property(stored)
 
     def with_seat(self, properties: Mapping[str, str], seat_key: str) -> dict[str, str]:
         """Return the properties of a new booking with another seat."""
-        return {**properties, **self._named({"seat_key": seat_key})}
+        return {**properties, **self._by_property({"seat_key": seat_key})}
 
     def field_of(self, property_name: str) -> str:
         """Return our name for a booking's property, or HubSpot's where we have none."""
@@ -122,9 +117,9 @@ class PortalWrites:
         self, drafts: Sequence[BookingDraft], context: CallContext
     ) -> Mapping[str, CreateOutcome]:
         """Create the bookings, each linked to its contact and its exam in the same call; return
-        what became of each by key. Raises HubSpotError while the link types are not known."""
-        to_contact = self._link_types.of("bookings->contacts", context)
-        to_exam = self._link_types.of("bookings->mock_exams", context)
+        what became of each by key. Raises HubSpotError while the association types are not known."""
+        to_contact = self._association_types.of("bookings->contacts", context)
+        to_exam = self._association_types.of("bookings->mock_exams", context)
         records = [
             NewRecord(
                 trace_id=draft.key,
@@ -150,7 +145,7 @@ class PortalWrites:
         fields = {"is_active": profile.booking_states["cancelled"][0], "seat_key": ""}
         if profile.booking_statuses:
             fields["status"] = profile.booking_statuses["cancelled"][0]
-        return self.change_bookings(dict.fromkeys(ids, self._named(fields)), context)
+        return self.change_bookings(dict.fromkeys(ids, self._by_property(fields)), context)
 
     def change_bookings(
         self, changes: Mapping[str, Mapping[str, str]], context: CallContext
@@ -161,26 +156,29 @@ class PortalWrites:
     def set_credits(
         self, balances: Mapping[str, tuple[str, int]], context: CallContext
     ) -> Many[RawRecord]:
-        """Set one credit property of each contact to a balance; sent once, see `BatchClient.update`."""
-        changes = {id_: {name: str(balance)} for id_, (name, balance) in balances.items()}
+        """Set one credit property of each contact to a balance. Sent once: see
+        `BatchClient.update`."""
+        changes = {
+            record_id: {name: str(balance)} for record_id, (name, balance) in balances.items()
+        }
         return self._batch.update(self._types.contacts, changes, context=context, once=True)
 
     def set_totals(self, totals: Mapping[str, int], context: CallContext) -> Many[RawRecord]:
         """Set the stored count of each exam."""
         name = self._profile.exam_properties["total_bookings"]
-        changes = {id_: {name: str(total)} for id_, total in totals.items()}
+        changes = {record_id: {name: str(total)} for record_id, total in totals.items()}
         return self._batch.update(self._types.mock_exams, changes, context=context)
 
     def create_notes(
         self, notes: Sequence[NewNote], context: CallContext
     ) -> Mapping[str, CreateOutcome]:
         """Put the notes on their contacts' timelines; return what became of each by key. Raises
-        HubSpotError while the link type is not known."""
-        link = self._link_types.of("notes->contacts", context)
+        HubSpotError while the association types are not known."""
+        link = self._association_types.of("notes->contacts", context)
         records = [
             NewRecord(
                 trace_id=note.key,
-                properties={NOTE_BODY: note.body, NOTE_TIME: _instant(note.at)},
+                properties={NOTE_BODY: note.body, NOTE_TIME: _format_instant(note.at)},
                 associations=(
                     NewAssociation(
                         to_id=note.contact_id, type_id=link.type_id, category=link.category
@@ -191,10 +189,16 @@ class PortalWrites:
         ]
         return self._batch.create(self._types.notes, records, context=context)
 
-    def _named(self, fields: Mapping[str, str]) -> dict[str, str]:
+    def _by_property(self, fields: Mapping[str, str]) -> dict[str, str]:
         names = self._profile.booking_properties
         return {names[field]: value for field, value in fields.items() if field in names}
 
 
-def _instant(at: datetime) -> str:
+def _format_value(value: str | date) -> str:
+    if isinstance(value, datetime):
+        return _format_instant(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _format_instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -160,11 +160,11 @@ def test_a_killed_hubspot_is_failed_fast_and_used_again_when_it_is_back() -> Non
         assert read()
         sandbox.kill()
         assert [read() for _ in range(3)] == [False] * 3
-        attempts, before_s = sum(client.ledger.snapshot().calls.values()), time.monotonic()
+        attempts, before_s = sum(client.call_log.snapshot().calls.values()), time.monotonic()
         assert [read() for _ in range(50)] == [False] * 50
         # Open: at most a probe for each cool-down that passed meanwhile.
         cooldowns = 1 + (time.monotonic() - before_s) / COOLDOWN_S
-        assert sum(client.ledger.snapshot().calls.values()) - attempts <= cooldowns
+        assert sum(client.call_log.snapshot().calls.values()) - attempts <= cooldowns
 
         back = start_sandbox(port=port)
         try:
@@ -201,6 +201,6 @@ def test_who_waited_for_a_slot_while_hubspot_went_down_does_not_ask_it_any_more(
             thread.start()
         for thread in threads:
             thread.join()
-        seen = client.ledger.snapshot()
+        seen = client.call_log.snapshot()
 
     assert sum(seen.calls.values()) <= 3

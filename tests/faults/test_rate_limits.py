@@ -96,7 +96,7 @@ def test_a_429_in_the_middle_is_waited_out_even_by_a_create(kind_sandbox: Sandbo
     kind_sandbox.fault("status", path="batch/create", status=429, times=1)
     with client_of(kind_sandbox.base_url) as client:
         outcomes = client.batch.create(CONTACTS, [contact(1)], context=asking())
-        seen = client.ledger.snapshot()
+        seen = client.call_log.snapshot()
 
     assert isinstance(outcomes["trace-1"], Created)
     assert seen.calls["objects.batch_create", 429] == 1

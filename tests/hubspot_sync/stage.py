@@ -135,11 +135,11 @@ class Stage:
 
 
 @contextmanager
-def raised_stage(*, overly_long_s: float = PATIENCE_S, **config: Any) -> Iterator[Stage]:
+def raised_stage(*, max_wait_behind_s: float = PATIENCE_S, **config: Any) -> Iterator[Stage]:
     """Nobody goes out beside a slow call unless a test says when: it answers when it is told to."""
     stage = Stage()
     with wire_server(stage.behave) as server, client_of(server.base_url, **config) as client:
-        coalescer = Coalescer(client.batch, client.transport, overly_long_s=overly_long_s)
+        coalescer = Coalescer(client.batch, client.transport, max_wait_behind_s=max_wait_behind_s)
         stage.server, stage.client = server, replace(client, coalescer=coalescer)
         yield stage
         stage.finish()

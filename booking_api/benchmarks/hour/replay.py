@@ -141,7 +141,7 @@ def hubspot_config(url: str) -> HubSpotConfig:
 
 
 def count_calls() -> int:
-    return sum(composition.services().client.ledger.snapshot().calls.values())
+    return sum(composition.services().client.call_log.snapshot().calls.values())
 
 
 def count_lookups() -> dict[str, tuple[int, int]]:

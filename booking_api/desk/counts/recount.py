@@ -24,7 +24,7 @@ from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import MockExam
 from hubspot_sync.reading.cache_families import exam_tag
 from hubspot_sync.wire.call_context import CallContext
-from hubspot_sync.wire.fan_out import together
+from hubspot_sync.wire.fan_out import run_together
 
 MAX_EXAMS_PER_READ: Final = 1_000
 """One association read takes no more (hubspot-facts, Associations)."""
@@ -145,7 +145,7 @@ def count_bookings(
     """Return each exam's count by its id; two round trips, one call for a hundred bookings."""
     if len(exam_ids) == 0:
         return {}
-    exams, links = together(
+    exams, links = run_together(
         desk_context.fan_out,
         lambda: desk_context.hubspot.exams(exam_ids, context),
         lambda: desk_context.hubspot.exam_bookings(exam_ids, context),

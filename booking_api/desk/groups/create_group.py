@@ -26,7 +26,6 @@ from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.desk.journal.requests import CreateRequest
 from booking_api.rules.credits import Charge, choose_charge, spendable_credits
 from booking_api.rules.eligibility import (
-    booking_name,
     check_exam,
     check_no_duplicate,
 )
@@ -39,6 +38,7 @@ from booking_api.rules.errors import (
 from booking_api.rules.seats import seat_key
 from booking_api.rules.students import is_theirs
 from hubspot_sync.errors import HubSpotError
+from hubspot_sync.portal.booking_ids import format_booking_id
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.portal.records import MockExam
 from hubspot_sync.wire.call_context import CallContext
@@ -168,7 +168,7 @@ def _build_booking(
     row: JournalEntry, request: CreateRequest, cost: Charge, seat: int, now: datetime
 ) -> NewBooking:
     return NewBooking(
-        booking_id=booking_name(request.mock_type, request.pair.student_id, request.exam_date),
+        booking_id=format_booking_id(request.mock_type, request.pair.student_id, request.exam_date),
         name=request.name,
         email=request.pair.email,
         student_id=request.pair.student_id,

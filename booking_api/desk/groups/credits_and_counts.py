@@ -27,7 +27,7 @@ from hubspot_sync.reading.cache_families import (
     exam_tag,
 )
 from hubspot_sync.wire.call_log import CallMeter
-from hubspot_sync.wire.fan_out import together
+from hubspot_sync.wire.fan_out import run_together
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ def charge_and_count(
     }
     try:
         context = desk_context.renew_for_calls(lease, meters)
-        credits_, counts = together(
+        credits_, counts = run_together(
             desk_context.fan_out,
             lambda: desk_context.writes.set_credits(balances, context),
             lambda: desk_context.writes.set_totals(totals, context),

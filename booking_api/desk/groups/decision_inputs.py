@@ -16,7 +16,7 @@ from booking_api.rules.seats import free_seat, seat_number
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.wire.call_context import CallContext
-from hubspot_sync.wire.fan_out import together
+from hubspot_sync.wire.fan_out import run_together
 from hubspot_sync.writing.authoritative_reads import SeenContact
 
 
@@ -112,7 +112,7 @@ def read_decision_inputs(
     """Read all at once, in two round trips; nothing is raised for a part that failed. The journal's
     rows with the excluded ids take no seat."""
     hubspot = desk_context.hubspot
-    contacts, exams, exam_links, contact_links = together(
+    contacts, exams, exam_links, contact_links = run_together(
         desk_context.fan_out,
         lambda: desk_context.evidence.contacts(contact_ids, context),
         lambda: hubspot.exams(exam_ids, context),

@@ -14,7 +14,7 @@ from booking_api.rules.students import is_theirs
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.portal.records import Booking
 from hubspot_sync.wire.call_context import CallContext
-from hubspot_sync.wire.fan_out import together
+from hubspot_sync.wire.fan_out import run_together
 from hubspot_sync.writing.authoritative_reads import SeenContact
 
 
@@ -75,7 +75,7 @@ def read_owned_bookings(
     """Read all at once, in one round trip; nothing is raised for a part that failed."""
     booking_ids = {request.booking_id for request in requests}
     emails = {request.pair.email for request in requests}
-    contacts, bookings, owners, exam_links = together(
+    contacts, bookings, owners, exam_links = run_together(
         desk_context.fan_out,
         lambda: desk_context.evidence.contacts_by_email(emails, context),
         lambda: desk_context.hubspot.bookings(booking_ids, context),

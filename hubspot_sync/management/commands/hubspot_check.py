@@ -140,7 +140,7 @@ def _probe_environment(
     return ProbeEnvironment(
         profile=profile,
         batch=client.batch,
-        link_types=inspection.link_types,
+        association_types=inspection.association_types,
         mark=uuid.uuid4().hex,
         clock=time.monotonic,
         pause=threading.Event().wait,

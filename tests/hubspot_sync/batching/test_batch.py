@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests import PreparedRequest
 
-from hubspot_sync.batching.batch import chunks
+from hubspot_sync.batching.chunking import chunks
 from hubspot_sync.errors import NotFound, Refused, Unavailable
 from tests.hubspot_sync.clients import BOOKINGS, CONTACTS, asking, bulk_contacts, client_of
 from tests.hubspot_sync.wire_server import reply, wire_server

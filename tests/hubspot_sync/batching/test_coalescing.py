@@ -1,4 +1,4 @@
-"""Many callers, one call: nobody waits without need, and nobody gets an older answer or another's."""
+"""Many callers, one call: nobody waits without need, or gets an older answer or another's."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_a_person_never_shares_a_call_with_background_work() -> None:
 
 
 def test_a_call_that_takes_overly_long_does_not_hold_up_those_who_came_after_it() -> None:
-    with raised_stage(overly_long_s=2.0) as stage:
+    with raised_stage(max_wait_behind_s=2.0) as stage:
         stage.enter("stuck", ["1"])
         stage.wait_for_call()
         stage.enter("alice", ["2"])

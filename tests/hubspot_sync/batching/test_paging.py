@@ -8,7 +8,7 @@ import orjson
 import pytest
 import responses
 
-from hubspot_sync.batching.paging import SearchFilter, association_targets, search_ids
+from hubspot_sync.batching.paging import SearchFilter, read_association_targets, search_ids
 from hubspot_sync.errors import Refused, Unavailable
 from tests.hubspot_sync.clients import BOOKINGS, CONTACTS, asking, bulk_contacts, client_of
 from tests.sandbox import SandboxHandle
@@ -38,7 +38,7 @@ def test_an_exam_with_620_bookings_has_all_of_them(kind_sandbox: SandboxHandle) 
     kind_sandbox.clear_calls()
     ids = ["101", "102", "103", "104", "105"]
     with client_of(kind_sandbox.base_url) as client:
-        read = association_targets(client.transport, CONTACTS, BOOKINGS, ids, asking())
+        read = read_association_targets(client.transport, CONTACTS, BOOKINGS, ids, asking())
 
     counts = {contact_id: len(links) for contact_id, links in read.found.items()}
     assert counts == {"101": 620, "102": 0, "103": 3, "104": 500, "105": 501}
@@ -52,7 +52,7 @@ def test_ids_are_texts_in_every_version_of_the_api(
 ) -> None:
     linked_contacts(kind_sandbox, {"101": 1})
     with client_of(kind_sandbox.base_url, api_version=version) as client:
-        read = association_targets(client.transport, CONTACTS, BOOKINGS, ["101"], asking())
+        read = read_association_targets(client.transport, CONTACTS, BOOKINGS, ["101"], asking())
 
     assert read.found == {"101": ("91010000",)}
 
@@ -63,7 +63,9 @@ def test_a_page_that_fails_makes_its_records_unknown_not_half_counted(
     linked_contacts(kind_sandbox, {"101": 620, "103": 3})
     kind_sandbox.fault("status", path="associations", nth=2, status=500)
     with client_of(kind_sandbox.base_url, max_attempts=1) as client:
-        read = association_targets(client.transport, CONTACTS, BOOKINGS, ["101", "103"], asking())
+        read = read_association_targets(
+            client.transport, CONTACTS, BOOKINGS, ["101", "103"], asking()
+        )
 
     assert read.found.keys() == {"103"}
     assert isinstance(read.unknown["101"], Unavailable)
@@ -85,7 +87,7 @@ def page(from_id: str, *targets: int, after: str | None = None) -> dict[str, Any
 def test_pages_that_do_not_advance_are_unknown() -> None:
     responses.post(ASSOCIATIONS, json=associations_answer(page("1", 2, after="x"), page("3", 4)))
     with client_of(HUBSPOT) as client:
-        read = association_targets(client.transport, CONTACTS, BOOKINGS, ["1", "3"], asking())
+        read = read_association_targets(client.transport, CONTACTS, BOOKINGS, ["1", "3"], asking())
 
     assert read.unknown.keys() == {"1"}
     assert read.found["3"] == ("4",)
@@ -97,7 +99,7 @@ def test_pages_that_lead_back_to_one_another_are_unknown() -> None:
     for after in ("x", "y", "x"):
         responses.post(ASSOCIATIONS, json=associations_answer(page("1", 2, after=after)))
     with client_of(HUBSPOT) as client:
-        read = association_targets(client.transport, CONTACTS, BOOKINGS, ["1"], asking(5))
+        read = read_association_targets(client.transport, CONTACTS, BOOKINGS, ["1"], asking(5))
 
     assert read.unknown.keys() == {"1"}
     assert len(responses.calls) == 3
@@ -107,7 +109,7 @@ def test_pages_that_lead_back_to_one_another_are_unknown() -> None:
 def test_a_record_the_answer_leaves_out_is_unknown() -> None:
     responses.post(ASSOCIATIONS, json=associations_answer(page("1", 2)))
     with client_of(HUBSPOT) as client:
-        read = association_targets(client.transport, CONTACTS, BOOKINGS, ["1", "3"], asking())
+        read = read_association_targets(client.transport, CONTACTS, BOOKINGS, ["1", "3"], asking())
 
     assert read.found.keys() == {"1"}
     assert read.unknown.keys() == {"3"}
@@ -123,7 +125,7 @@ def test_any_error_but_no_associations_is_unknown_even_beside_results() -> None:
     body = associations_answer(page("1", 2), errors=(strange, zero))
     responses.post(ASSOCIATIONS, json=body, status=207)
     with client_of(HUBSPOT) as client:
-        read = association_targets(client.transport, CONTACTS, BOOKINGS, ["1", "3"], asking())
+        read = read_association_targets(client.transport, CONTACTS, BOOKINGS, ["1", "3"], asking())
 
     assert read.unknown.keys() == {"1"}
     assert read.found == {"3": ()}

@@ -1,4 +1,4 @@
-"""A portal profile is trusted after loading, so loading refuses whatever is wrong and says where."""
+"""A portal profile is trusted after loading, so loading refuses what is wrong and says where."""
 
 from __future__ import annotations
 

@@ -263,7 +263,7 @@ def test_the_plain_association_is_told_from_a_labelled_one(
     path = "2-50158943/0-1/labels"
     kind_sandbox.fault("status", path=path, status=200, body={"results": labels})
 
-    assert inspector.look("default").link_types["bookings->contacts"].type_id == 1289
+    assert inspector.look("default").association_types["bookings->contacts"].type_id == 1289
 
 
 def test_a_link_with_labelled_associations_alone_is_missing(

@@ -58,7 +58,7 @@ def environment(kind_sandbox: SandboxHandle, client: HubSpotClient) -> ProbeEnvi
     return ProbeEnvironment(
         profile=PROFILE,
         batch=client.batch,
-        link_types={
+        association_types={
             "bookings->mock_exams": AssociationType(
                 type_id=label["typeId"], category=label["category"]
             )

@@ -25,16 +25,16 @@ def record(
 
 
 def test_calls_are_counted_by_operation_and_status_with_waits_and_retries() -> None:
-    ledger = CallLog()
+    call_log = CallLog()
     for written in (
         record(),
         record(status=429),
         record(attempt=2),
         record("objects.search", None),
     ):
-        ledger.write(written, ())
+        call_log.write(written, ())
 
-    seen = ledger.snapshot()
+    seen = call_log.snapshot()
 
     assert seen.calls == {
         ("objects.batch_read", 200): 2,
@@ -45,10 +45,10 @@ def test_calls_are_counted_by_operation_and_status_with_waits_and_retries() -> N
 
 
 def test_a_snapshot_stays_as_it_was() -> None:
-    ledger = CallLog()
-    before = ledger.snapshot()
+    call_log = CallLog()
+    before = call_log.snapshot()
 
-    ledger.write(record(), ())
+    call_log.write(record(), ())
 
     assert before.calls == {}
     with pytest.raises(TypeError):
@@ -58,19 +58,19 @@ def test_a_snapshot_stays_as_it_was() -> None:
 def test_observers_and_the_requests_own_meters_hear_of_each_call() -> None:
     seen: list[CallRecord] = []
     alice, bob = CallMeter(), CallMeter()
-    ledger = CallLog([seen.append])
+    call_log = CallLog([seen.append])
 
-    ledger.write(record(), (alice, bob))
-    ledger.write(record(), (bob,))
+    call_log.write(record(), (alice, bob))
+    call_log.write(record(), (bob,))
 
     assert len(seen) == 2
     assert (alice.calls, bob.calls, bob.took_s) == (1, 2, 1.5)
 
 
 def test_nothing_is_lost_between_threads() -> None:
-    ledger, meter = CallLog(), CallMeter()
+    call_log, meter = CallLog(), CallMeter()
     threads = [
-        threading.Thread(target=lambda: [ledger.write(record(), (meter,)) for _ in range(200)])
+        threading.Thread(target=lambda: [call_log.write(record(), (meter,)) for _ in range(200)])
         for _ in range(8)
     ]
     for thread in threads:
@@ -78,4 +78,4 @@ def test_nothing_is_lost_between_threads() -> None:
     for thread in threads:
         thread.join()
 
-    assert ledger.snapshot().calls["objects.batch_read", 200] == meter.calls == 1_600
+    assert call_log.snapshot().calls["objects.batch_read", 200] == meter.calls == 1_600

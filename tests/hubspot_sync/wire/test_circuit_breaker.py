@@ -30,8 +30,8 @@ def breaker(clock: Clock) -> CircuitBreaker:
 
 
 def open_it(breaker: CircuitBreaker) -> None:
-    for permit in [breaker.enter() for _ in range(3)]:
-        permit.failed()
+    for permit in [breaker.issue_permit() for _ in range(3)]:
+        permit.report_failure()
 
 
 def test_failures_in_a_row_open_the_circuit_and_say_when_to_come_back(
@@ -40,7 +40,7 @@ def test_failures_in_a_row_open_the_circuit_and_say_when_to_come_back(
     open_it(breaker)
 
     with pytest.raises(Unavailable) as refused:
-        breaker.enter()
+        breaker.issue_permit()
 
     assert refused.value.retry_after_s == 2.0
     assert not refused.value.may_have_taken_effect
@@ -51,26 +51,32 @@ def test_looking_whether_the_circuit_is_open_takes_nobodys_turn(
 ) -> None:
     open_it(breaker)
     with pytest.raises(Unavailable):
-        breaker.check()
+        breaker.refuse_while_open()
     clock.now_s += 2.0
 
-    breaker.check()
-    breaker.check()
-    breaker.enter()
+    breaker.refuse_while_open()
+    breaker.refuse_while_open()
+    breaker.issue_permit()
 
     with pytest.raises(Unavailable):
-        breaker.check()
+        breaker.refuse_while_open()
 
 
 def test_an_answer_in_between_starts_the_count_again(breaker: CircuitBreaker) -> None:
-    for end in (Permit.failed, Permit.failed, Permit.answered, Permit.failed, Permit.failed):
-        end(breaker.enter())
+    for end in (
+        Permit.report_failure,
+        Permit.report_failure,
+        Permit.report_answer,
+        Permit.report_failure,
+        Permit.report_failure,
+    ):
+        end(breaker.issue_permit())
 
-    breaker.enter()
+    breaker.issue_permit()
 
 
 def test_a_closed_circuit_holds_nobody_up(breaker: CircuitBreaker) -> None:
-    assert len([breaker.enter() for _ in range(100)]) == 100
+    assert len([breaker.issue_permit() for _ in range(100)]) == 100
 
 
 def test_after_the_cool_down_one_call_alone_goes_through(
@@ -84,7 +90,7 @@ def test_after_the_cool_down_one_call_alone_goes_through(
     def ask() -> None:
         everybody.wait(30)
         try:
-            permits.append(breaker.enter())
+            permits.append(breaker.issue_permit())
         except Unavailable as refused:
             refusals.append(refused)
 
@@ -99,7 +105,7 @@ def test_after_the_cool_down_one_call_alone_goes_through(
 
 @pytest.mark.parametrize(
     ("end", "next_one_passes"),
-    [(Permit.answered, True), (Permit.failed, False), (Permit.unused, True)],
+    [(Permit.report_answer, True), (Permit.report_failure, False), (Permit.report_unused, True)],
     ids=["answered", "failed", "never made"],
 )
 def test_the_probe_decides(
@@ -108,10 +114,10 @@ def test_the_probe_decides(
     open_it(breaker)
     clock.now_s += 2.0
 
-    end(breaker.enter())
+    end(breaker.issue_permit())
 
     try:
-        breaker.enter()
+        breaker.issue_permit()
     except Unavailable:
         assert not next_one_passes
     else:
@@ -123,31 +129,31 @@ def test_a_probe_that_was_never_made_leaves_the_circuit_open(
 ) -> None:
     open_it(breaker)
     clock.now_s += 2.0
-    breaker.enter().unused()
-    breaker.enter()
+    breaker.issue_permit().report_unused()
+    breaker.issue_permit()
 
     with pytest.raises(Unavailable):
-        breaker.enter()
+        breaker.issue_permit()
 
 
 def test_after_the_probe_everybody_passes_again(breaker: CircuitBreaker, clock: Clock) -> None:
     open_it(breaker)
     clock.now_s += 2.0
-    breaker.enter().answered()
+    breaker.issue_permit().report_answer()
 
-    for permit in [breaker.enter() for _ in range(20)]:
-        permit.answered()
+    for permit in [breaker.issue_permit() for _ in range(20)]:
+        permit.report_answer()
 
 
 def test_calls_from_before_the_outage_do_not_speak_for_the_probe(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
-    late = breaker.enter()
+    late = breaker.issue_permit()
     open_it(breaker)
     clock.now_s += 2.0
-    breaker.enter()
+    breaker.issue_permit()
 
-    late.answered()
+    late.report_answer()
 
     with pytest.raises(Unavailable):
-        breaker.enter()
+        breaker.issue_permit()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
 from hubspot_sync.wire.deadlines import Deadline
-from hubspot_sync.wire.rate_budget import RateBudget, Slot, build_budget
+from hubspot_sync.wire.rate_budget import RateBudget, Slot, build_rate_budget
 
 PATIENCE_S = 30.0
 
@@ -39,7 +39,7 @@ class World:
         until_s = self.now_s + seconds
         while self._due and self._due[0][0] <= until_s:
             self.now_s, _, slot, took_s = heapq.heappop(self._due)
-            slot.answered(took_s)
+            slot.report_answer(took_s)
         self.now_s = until_s
 
     def wait(self, event: threading.Event, seconds: float) -> None:
@@ -48,7 +48,7 @@ class World:
             self.advance(max(seconds, 0.001))
 
     def budget(self, **config: float) -> RateBudget:
-        return build_budget(HubSpotConfig(**config), clock=self.clock, wait=self.wait)  # type: ignore[arg-type] # floats and ints by name
+        return build_rate_budget(HubSpotConfig(**config), clock=self.clock, wait=self.wait)  # type: ignore[arg-type] # floats and ints by name
 
     def deadline(self, seconds: float) -> Deadline:
         return Deadline.after(seconds, self.clock)
@@ -124,7 +124,7 @@ def test_searches_are_held_to_their_own_limit() -> None:
 def test_waiting_searches_do_not_hold_up_other_calls() -> None:
     world = World()
     budget = world.budget(searches_per_second=1)
-    acquire(budget, world.deadline(9), search=True).answered(0.0)
+    acquire(budget, world.deadline(9), search=True).report_answer(0.0)
     with pytest.raises(RateLimited):
         acquire(budget, world.deadline(0.5), search=True)
 
@@ -134,7 +134,7 @@ def test_waiting_searches_do_not_hold_up_other_calls() -> None:
 def test_who_would_get_a_slot_only_after_the_deadline_is_told_at_once() -> None:
     world = World()
     budget = world.budget(requests_per_window=1, window_s=10.0)
-    acquire(budget, world.deadline(1)).answered(0.0)
+    acquire(budget, world.deadline(1)).report_answer(0.0)
     before_s = world.now_s
 
     with pytest.raises(RateLimited) as refused:
@@ -149,7 +149,7 @@ def test_a_call_that_was_never_sent_gives_its_slot_back() -> None:
     world = World()
     budget = world.budget(requests_per_window=1)
 
-    acquire(budget, world.deadline(1)).unused()
+    acquire(budget, world.deadline(1)).report_unused()
 
     assert acquire(budget, world.deadline(1)).waited_s == 0.0
 
@@ -158,7 +158,7 @@ def test_background_work_may_use_only_its_share_of_the_window() -> None:
     world = World()
     budget = world.budget(requests_per_window=10, background_share=0.3)
     for _ in range(3):
-        acquire(budget, world.deadline(1), background=True).answered(0.0)
+        acquire(budget, world.deadline(1), background=True).report_answer(0.0)
 
     with pytest.raises(RateLimited):
         acquire(budget, world.deadline(1), background=True)
@@ -170,13 +170,13 @@ def test_background_work_may_use_only_its_share_of_the_day() -> None:
     world = World()
     budget = world.budget(daily_limit=10, background_share=0.3)
     for _ in range(3):
-        acquire(budget, world.deadline(1), background=True).answered(0.0)
+        acquire(budget, world.deadline(1), background=True).report_answer(0.0)
         world.advance(100)
 
     with pytest.raises(RateLimited):
         acquire(budget, world.deadline(1_000), background=True)
     for _ in range(7):
-        acquire(budget, world.deadline(1)).answered(0.0)
+        acquire(budget, world.deadline(1)).report_answer(0.0)
     with pytest.raises(RateLimited) as refused:
         acquire(budget, world.deadline(1))
     assert refused.value.retry_after_s is not None
@@ -186,7 +186,7 @@ def test_background_work_may_use_only_its_share_of_the_day() -> None:
 def test_the_day_begins_anew() -> None:
     world = World()
     budget = world.budget(daily_limit=1)
-    acquire(budget, world.deadline(1)).answered(0.0)
+    acquire(budget, world.deadline(1)).report_answer(0.0)
 
     world.advance(86_401)
 
@@ -225,7 +225,7 @@ class Queue:
     def __init__(self, config: HubSpotConfig) -> None:
         self.served: list[str] = []
         self._waiting = threading.Semaphore(0)
-        self.budget = build_budget(config, clock=lambda: 1_000.0, wait=self._wait)
+        self.budget = build_rate_budget(config, clock=lambda: 1_000.0, wait=self._wait)
         self._threads: list[threading.Thread] = []
 
     def _wait(self, event: threading.Event, _seconds: float) -> None:
@@ -239,7 +239,7 @@ class Queue:
         def ask() -> None:
             slot = acquire(self.budget, deadline, background=background, search=search)
             self.served.append(name)
-            slot.unused()
+            slot.report_unused()
 
         thread = threading.Thread(target=ask)
         thread.start()
@@ -258,7 +258,7 @@ def full_budget(
     """A queue whose only slot is taken, and how to give it back."""
     queue = Queue(config)
     slot = acquire(queue.budget, Deadline(at_s=1_001.0, clock=lambda: 1_000.0), search=search)
-    yield queue, slot.unused
+    yield queue, slot.report_unused
     queue.finish()
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hubspot_sync.errors import RateLimited, Unavailable
 from hubspot_sync.wire.deadlines import Deadline
-from hubspot_sync.wire.retries import JITTER, LONGEST_WAIT_S, AttemptFailed, Completion, RetryPolicy
+from hubspot_sync.wire.retries import MAX_JITTER, MAX_WAIT_S, AttemptFailed, Completion, RetryPolicy
 
 POLICY = RetryPolicy(max_attempts=4, random=lambda: 0.0)
 
@@ -31,7 +31,7 @@ def failed(
     ],
 )
 def test_what_may_be_tried_again(done: Completion, repeatable: bool, again: bool) -> None:
-    wait_s = POLICY.wait_s(failed(done), repeatable=repeatable, attempt=1)
+    wait_s = POLICY.next_wait_s(failed(done), repeatable=repeatable, attempt=1)
 
     assert (wait_s is not None) is again
 
@@ -40,17 +40,19 @@ def test_what_may_be_tried_again(done: Completion, repeatable: bool, again: bool
     ("attempt", "wait_s"), [(1, 0.5), (2, 1.0), (3, 2.0), (4, None), (5, None)]
 )
 def test_waits_double_and_attempts_end(attempt: int, wait_s: float | None) -> None:
-    assert POLICY.wait_s(failed(Completion.NO), repeatable=True, attempt=attempt) == wait_s
+    assert POLICY.next_wait_s(failed(Completion.NO), repeatable=True, attempt=attempt) == wait_s
 
 
 @given(st.integers(1, 5_000), st.floats(0, 1), st.floats(0.01, 100))
 def test_no_wait_is_endless(attempt: int, chance: float, wait_s: float) -> None:
     policy = RetryPolicy(max_attempts=10_000, random=lambda: chance)
 
-    found = policy.wait_s(failed(Completion.NO, wait_s=wait_s), repeatable=True, attempt=attempt)
+    found = policy.next_wait_s(
+        failed(Completion.NO, wait_s=wait_s), repeatable=True, attempt=attempt
+    )
 
     assert found is not None
-    assert 0 < found <= LONGEST_WAIT_S * (1 + JITTER)
+    assert 0 < found <= MAX_WAIT_S * (1 + MAX_JITTER)
 
 
 @given(st.floats(0, 1), st.floats(0.1, 60))
@@ -60,10 +62,10 @@ def test_retry_after_is_a_minimum_and_jitter_only_adds(chance: float, retry_afte
         Completion.NO, RateLimited("no", retry_after_s=retry_after_s), wait_s=0.1
     )
 
-    wait_s = policy.wait_s(refused, repeatable=False, attempt=1)
+    wait_s = policy.next_wait_s(refused, repeatable=False, attempt=1)
 
     assert wait_s is not None
-    assert retry_after_s <= wait_s <= retry_after_s * (1 + JITTER)
+    assert retry_after_s <= wait_s <= retry_after_s * (1 + MAX_JITTER)
 
 
 def attempts_until(error: Exception, deadline: Deadline) -> int:

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
 from hubspot_sync.wire.deadlines import Deadline
-from hubspot_sync.wire.rate_budget import RateBudget, build_budget
+from hubspot_sync.wire.rate_budget import RateBudget, build_rate_budget
 
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 
@@ -35,15 +35,15 @@ def redis_url() -> str:
 def budget(redis_url: str, token: str, window_s: float = 60.0) -> RateBudget:
     """The budget of one process: six calls in a window too long to end before a test does."""
     config = HubSpotConfig(token=token, requests_per_window=6, window_s=window_s)
-    return build_budget(config, clock=time.monotonic, redis_url=redis_url)
+    return build_rate_budget(config, clock=time.monotonic, redis_url=redis_url)
 
 
 def taken_now(part: RateBudget, most: int) -> int:
-    """How many slots it gives without a wait: to one whose deadline is ever near, and never passed."""
+    """How many slots it gives at once: to one whose deadline is ever near, and never passed."""
     near = Deadline(at_s=0.05, clock=lambda: 0.0)
     for taken in range(most):
         try:
-            part.acquire(near, background=False, search=False).answered(0.0)
+            part.acquire(near, background=False, search=False).report_answer(0.0)
         except RateLimited:
             return taken
     return most
@@ -82,10 +82,12 @@ def test_a_search_that_waits_uses_up_no_calls(redis_url: str) -> None:
     config = HubSpotConfig(
         token=uuid.uuid4().hex, requests_per_window=30, window_s=60.0, searches_per_second=1
     )
-    one, other = (build_budget(config, clock=time.monotonic, redis_url=redis_url) for _ in "ab")
+    one, other = (
+        build_rate_budget(config, clock=time.monotonic, redis_url=redis_url) for _ in "ab"
+    )
 
     for _ in range(2):
-        one.acquire(Deadline.after(30), background=False, search=True).answered(0.0)
+        one.acquire(Deadline.after(30), background=False, search=True).report_answer(0.0)
 
     assert taken_now(other, 40) == 28
 

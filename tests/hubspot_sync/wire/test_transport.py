@@ -124,6 +124,38 @@ def test_answers_become_errors_of_our_tree(status: str, error: type[HubSpotError
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("status", ["400 Bad Request", "503 Service Unavailable"])
+def test_the_log_has_what_hubspots_support_asks_for_and_not_its_words(
+    status: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="hubspot_sync.wire.transport")
+    body = b'{"status":"error","message":"ada@example.org is taken.","correlationId":"c-1"}'
+    with (
+        wire_server(answers(reply(body, status=status))) as server,
+        client_of(server.base_url) as client,
+    ):
+        raised = failure(client, CREATE)
+
+    (record,) = caplog.records
+    assert (record.message, record.__dict__["correlation_id"]) == ("hubspot.call", "c-1")
+    assert raised.safe_text == (
+        f"HubSpot {'refused with' if status[0] == '4' else 'answered'} {status[:3]}."
+        " Correlation id c-1."
+    )
+
+
+def test_nothing_but_an_id_is_taken_for_a_correlation_id() -> None:
+    body = b'{"status":"error","correlationId":"ada@example.org"}'
+    with (
+        wire_server(answers(reply(body, status="400 Bad Request"))) as server,
+        client_of(server.base_url) as client,
+    ):
+        raised = failure(client)
+
+    assert raised.correlation_id is None
+    assert raised.safe_text == "HubSpot refused with 400."
+
+
 def test_the_wait_hubspot_asks_for_reaches_the_caller() -> None:
     body = b'{"policyName":"SECONDLY","errorType":"RATE_LIMIT"}'
     raw = reply(body, status="429 Too Many Requests", headers="Retry-After: 7\r\n")
@@ -156,7 +188,7 @@ def test_the_status_of_a_429_reaches_the_ledger_and_the_log(
     body = b'{"message":"alice@example.org","policyName":"DAILY"}'
     raw = reply(body, status="429 Too Many Requests")
     with wire_server(answers(raw)) as server, client_of(server.base_url) as client:
-        client.ledger.observe(seen.append)
+        client.call_log.observe(seen.append)
         with pytest.raises(RateLimited):
             client.transport.call(READ, asking(meters=[meter]))
 
@@ -215,7 +247,7 @@ def test_a_body_that_ends_too_soon_is_no_answer() -> None:
 
     with wire_server(behave) as server, client_of(server.base_url) as client:
         assert call(client).status == 200
-        assert client.ledger.snapshot().retries == 1
+        assert client.call_log.snapshot().retries == 1
 
 
 def test_a_write_that_was_cut_off_may_have_taken_effect_whatever_came_of_the_next_attempt() -> None:
@@ -251,7 +283,7 @@ def test_a_create_that_found_no_connection_was_certainly_not_made() -> None:
 
         assert isinstance(raised, Unavailable)
         assert not raised.may_have_taken_effect
-        assert client.ledger.snapshot().retries == 3
+        assert client.call_log.snapshot().retries == 3
 
 
 def test_no_more_connections_are_open_than_the_pool_has_and_all_calls_come_through() -> None:
@@ -275,7 +307,7 @@ def test_no_more_connections_are_open_than_the_pool_has_and_all_calls_come_throu
         for thread in threads:
             thread.join()
 
-        assert client.ledger.snapshot().calls == {("objects.batch_read", 200): 40}
+        assert client.call_log.snapshot().calls == {("objects.batch_read", 200): 40}
     assert most <= 3
 
 

@@ -14,7 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused, Unavailable
-from hubspot_sync.wire.verdicts import MEMBER, TABLE, UNEXPECTED, Meaning, error_of, judge, members
+from hubspot_sync.wire.verdicts import (
+    MEMBER,
+    TABLE,
+    UNEXPECTED,
+    Meaning,
+    build_error,
+    judge,
+    judge_members,
+)
 
 CAPTURED = Path(__file__).resolve().parents[2] / "wire" / "answers"
 
@@ -35,7 +43,7 @@ def fields_of(body: dict[str, Any]) -> tuple[str | None, ...]:
 def test_a_captured_answer_means_what_its_file_says(name: str) -> None:
     answer = captured(name)
 
-    assert judge(answer["status"], answer["body"]).kind.value == answer["verdict"]
+    assert judge(answer["status"], answer["body"]).meaning.value == answer["verdict"]
 
 
 @pytest.mark.parametrize("row", TABLE, ids=str)
@@ -74,10 +82,10 @@ json_values = st.recursive(
 )
 def test_no_body_however_strange_breaks_the_table(status: int, body: dict[str, Any]) -> None:
     verdict = judge(status, body)
-    error = error_of(verdict, status, body, retry_after_s=None)
+    error = build_error(verdict, status, body, retry_after_s=None)
 
     assert isinstance(error, HubSpotError)
-    assert all(isinstance(one.error, HubSpotError) for one in members(body))
+    assert all(isinstance(one.error, HubSpotError) for one in judge_members(body))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +105,7 @@ def test_a_failure_becomes_an_error_of_the_tree(name: str, error: type[HubSpotEr
     answer = captured(name)
     status, body = answer["status"], answer["body"]
 
-    raised = error_of(judge(status, body), status, body, retry_after_s=None)
+    raised = build_error(judge(status, body), status, body, retry_after_s=None)
 
     assert type(raised) is error
     assert raised.status == status
@@ -106,7 +114,7 @@ def test_a_failure_becomes_an_error_of_the_tree(name: str, error: type[HubSpotEr
 def test_a_refusal_names_its_properties_and_its_members() -> None:
     body = captured("409-unique-value")["body"]
 
-    refused = error_of(judge(409, body), 409, body, retry_after_s=None)
+    refused = build_error(judge(409, body), 409, body, retry_after_s=None)
 
     assert isinstance(refused, Refused)
     assert refused.property_names == ("idempotency_key",)
@@ -119,7 +127,7 @@ def test_a_locked_record_wants_two_seconds() -> None:
 
 
 def test_retry_after_counts_more_than_the_tables_wait() -> None:
-    raised = error_of(judge(429, {}), 429, {}, retry_after_s=6.0)
+    raised = build_error(judge(429, {}), 429, {}, retry_after_s=6.0)
 
     assert raised.retry_after_s == 6.0
 
@@ -128,7 +136,7 @@ def test_members_say_which_records_they_mean() -> None:
     names = ["member-not-found", "member-no-associations", "member-conflict", "member-rate-limit"]
     body = {"errors": [captured(name)["body"] for name in names]}
 
-    found = [(one.verdict.kind, one.ids, one.trace_ids) for one in members(body)]
+    found = [(one.verdict.meaning, one.ids, one.trace_ids) for one in judge_members(body)]
 
     assert found == [
         (Meaning.MISSING, ("404", "405"), ()),
@@ -141,5 +149,5 @@ def test_members_say_which_records_they_mean() -> None:
 def test_only_refusals_quote_hubspot() -> None:
     body = {"message": "alice@example.org is not available"}
 
-    assert "alice" not in str(error_of(judge(503, body), 503, body, retry_after_s=None))
-    assert "alice" in str(error_of(judge(400, body), 400, body, retry_after_s=None))
+    assert "alice" not in str(build_error(judge(503, body), 503, body, retry_after_s=None))
+    assert "alice" in str(build_error(judge(400, body), 400, body, retry_after_s=None))

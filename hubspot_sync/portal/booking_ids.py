@@ -1,0 +1,31 @@
+"""The booking id that people read: `"{mock_type}-{student_id}-{exam_date}"`.
+
+Its format and its parser stand side by side, so that what is written can be read again: not every
+portal stores type and day apart, and a booking whose exam is archived has nothing else. The id has
+the student's id, not the name: two students of one name once blocked each other. It is no key;
+what is unique is the seat key and the idempotency key.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.portal.property_values import parse_day
+
+DAY_LENGTH: Final = len("2026-01-31")
+
+
+def format_booking_id(mock_type: str, student_id: str, exam_date: date) -> str:
+    """Return the id, the day in ISO 8601."""
+    return f"{mock_type}-{student_id}-{exam_date.isoformat()}"
+
+
+def parse_booking_id(booking_id: str, profile: PortalProfile) -> tuple[str, date | None]:
+    """Return the mock type and the day that the id names; "" and None where it names none."""
+    day = parse_day(booking_id[-DAY_LENGTH:], profile.time_zone)
+    for mock_type in profile.mock_types:
+        if day is not None and booking_id.startswith(f"{mock_type.value}-"):
+            return mock_type.value, day
+    return "", day

@@ -1,0 +1,74 @@
+"""How a record's field is kept in HubSpot, said in the field's own type.
+
+A field of a record whose type is one of the aliases below is a property of HubSpot: profiles must
+name it (or may, where it is `OPTIONAL`), readers ask for it and parse it, and the preflight wants
+it in the portal. Fields of plain types are made from the others by `record_reader.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Annotated, Any, Final, TypeAlias, get_type_hints
+from zoneinfo import ZoneInfo
+
+from hubspot_sync.portal.property_values import (
+    parse_day,
+    parse_instant,
+    parse_whole_number,
+    parse_yes_no,
+)
+
+TEXT_TYPES: Final = ("string", "enumeration")
+CHOICE_TYPES: Final = ("enumeration", "string")
+YES_NO_TYPES: Final = ("bool", "enumeration", "string")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAs:
+    """How a property is kept. `types` are those it may have in HubSpot, several because schools
+    made theirs by hand; a missing property is created with the first. `parse` gets the text,
+    trimmed and "" where never set, and the portal's time zone."""
+
+    types: tuple[str, ...]
+    parse: Callable[[str, ZoneInfo], Any]
+    optional: bool = False
+
+
+OPTIONAL: Final = "a portal may do without it"
+
+_TEXT: Final = StoredAs(TEXT_TYPES, lambda text, _: text)
+
+Text: TypeAlias = Annotated[str, _TEXT]
+LowerCaseText: TypeAlias = Annotated[str, replace(_TEXT, parse=lambda text, _: text.lower())]
+Choice: TypeAlias = Annotated[str, replace(_TEXT, types=CHOICE_TYPES)]
+"""One of the values that the profile names."""
+ActiveFlag: TypeAlias = Annotated[bool, replace(_TEXT, types=CHOICE_TYPES)]
+"""True for the values that the profile names; the reader compares them."""
+ClockTime: TypeAlias = Annotated[str, replace(_TEXT, types=("string", "datetime"))]
+"""Kept as HubSpot has it."""
+WholeNumber: TypeAlias = Annotated[
+    int, StoredAs(("number",), lambda text, _: parse_whole_number(text))
+]
+Day: TypeAlias = Annotated[date | None, StoredAs(("date", "datetime", "string"), parse_day)]
+Instant: TypeAlias = Annotated[
+    datetime | None, StoredAs(("datetime", "string", "date"), lambda text, _: parse_instant(text))
+]
+YesNo: TypeAlias = Annotated[
+    bool | None, StoredAs(YES_NO_TYPES, lambda text, _: parse_yes_no(text))
+]
+RecordId: TypeAlias = Annotated[
+    str | None, StoredAs(("string", "number"), lambda text, _: text or None)
+]
+
+
+def stored_fields(record_type: type) -> Mapping[str, StoredAs]:
+    """Return the fields of a record that are properties, in the order they are declared."""
+    fields = {}
+    for name, hint in get_type_hints(record_type, include_extras=True).items():
+        marks = getattr(hint, "__metadata__", ())
+        for mark in marks:
+            if isinstance(mark, StoredAs):
+                fields[name] = replace(mark, optional=OPTIONAL in marks)
+    return fields
