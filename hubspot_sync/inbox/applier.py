@@ -162,7 +162,7 @@ class Applier:
     ) -> tuple[Mapping[str, str], PortalLinks]:
         """Return what our journal (booking id to exam id) and HubSpot know of the bookings; the
         links of restored records are invalidated."""
-        booking_ids = {id_ for event in events for id_ in event.effect.booking_ids}
+        booking_ids = {booking_id for event in events for booking_id in event.effect.booking_ids}
         journaled = self._exams_of_bookings(booking_ids) if len(booking_ids) > 0 else {}
         to_ask = {
             booking_id

@@ -84,7 +84,9 @@ class Receiver:
         )
 
     def _find_cached_exams(self, effects: Sequence[Effect]) -> CachedExams:
-        booking_ids = frozenset(id_ for effect in effects for id_ in effect.booking_ids)
+        booking_ids = frozenset(
+            booking_id for effect in effects for booking_id in effect.booking_ids
+        )
         try:
             return find_cached_exams(booking_ids, self._cached)
         except BackendUnavailable:
