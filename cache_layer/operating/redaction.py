@@ -74,5 +74,7 @@ def _find_in_sequences(held: Collection[Any], fresh: Collection[Any], path: str)
     if len(held) != len(fresh):
         yield f"{path or 'value'} {len(held)} → {len(fresh)} items"
         return
-    for index, (one, other) in enumerate(zip(held, fresh, strict=True)):
-        yield from _find_differences(_to_plain(one), _to_plain(other), f"{path}[{index}]")
+    for index, (held_item, fresh_item) in enumerate(zip(held, fresh, strict=True)):
+        yield from _find_differences(
+            _to_plain(held_item), _to_plain(fresh_item), f"{path}[{index}]"
+        )
