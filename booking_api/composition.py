@@ -283,7 +283,7 @@ def cache_host() -> CacheHost:
             "exam": partial(tags_of_exam, profile=built.profile),
         },
         load_context=validation_context,
-        self_test=partial(run_self_test, built),
+        self_test=partial(self_test_cache, built),
     )
 
 
