@@ -45,10 +45,18 @@ class Child:
     paused: bool = False
     ended_well: bool = False
     """Whether it came to its end by itself; known once its block is left."""
+    start_unheard: bool = False
 
     def start(self) -> None:
         """Begin as a server does: its background threads start."""
         self.ask(do="start")
+
+    def start_and_pause(self) -> None:
+        """Begin as a server does, and return once the process has reached the station it stops at:
+        a thread may be there before the beginning is told of."""
+        self._say(do="start")
+        self.start_unheard = True
+        self.wait_until_it_pauses()
 
     def send(
         self, method: str, path: str, body: Mapping[str, Any], key: str | None = None
@@ -99,14 +107,19 @@ class Child:
         """Return the next answer; raises Died."""
         while True:
             said = self._hear()
-            if said.get("event") != "reached":
+            if said.get("event") != "reached" and not self._is_unheard_start(said):
                 return said
 
     def wait_until_it_pauses(self) -> None:
         """Return once the process has reached the station it stops at; raises Died."""
         said = self._hear()
+        while self._is_unheard_start(said):
+            said = self._hear()
         assert said.get("event") == "reached", said
         self.paused = True
+
+    def _is_unheard_start(self, said: Mapping[str, Any]) -> bool:
+        return self.start_unheard and "started" in said
 
     def _say(self, **command: Any) -> None:
         try:

@@ -188,8 +188,7 @@ def test_a_paused_review_leaves_no_old_credit(forks: Zygote, portal: Portal) -> 
     ask_for_a_review(database, alice)
 
     with forks.child(database, stop) as paused, forks.child(database) as other:
-        paused.start()
-        paused.wait_until_it_pauses()
+        paused.start_and_pause()
         let_the_lease_expire(database)
         other.start()
         record_id = booked[0]["body"]["data"]["booking_record_id"]
