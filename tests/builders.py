@@ -195,7 +195,7 @@ class Portal:
     def bookings(
         self, student: Student, exams: Sequence[Exam], number: int | None = None
     ) -> list[Booking]:
-        """Book the student into the exams, one each or `number` in all, going round; one request."""
+        """Book the student into the exams, one each or `number` in all, round and round."""
         wanted = len(exams) if number is None else number
         with self.at_once():
             return [self.booking(student, exams[turn % len(exams)]) for turn in range(wanted)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 LATENCIES_MS = (100, 200, 400, 800)
-"""How far away HubSpot is put, one after the other, until a depth is seen as small as it should be."""
+"""How far away HubSpot is put, in turn, until a depth is seen as small as it should be."""
 
 
 def depth(calls: Sequence[dict[str, Any]]) -> int:

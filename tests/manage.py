@@ -1,4 +1,4 @@
-"""`manage.py` as a user runs it: its own process, with the environment a test gives and no other."""
+"""`manage.py` as a user runs it: its own process, with the environment that a test gives."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ class SandboxHandle:
         records: Iterable[Mapping[str, Any]] = (),
         associations: Iterable[Sequence[str]] = (),
     ) -> list[str]:
-        """Load many at once, an hour old and untold: {type, id?, properties}; (type, id, type, id)."""
+        """Load many at once, an hour old, untold: {type, id?, properties}; (type, id, type, id)."""
         body = {"records": list(records), "associations": [list(each) for each in associations]}
         ids: list[str] = self._control("POST", "bulk", body)["ids"]
         return ids

@@ -47,8 +47,8 @@ SCOPES_TO_APPLY = ("crm.schemas.contacts.write", "crm.schemas.custom.write")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inspection:
-    """Everything found; `creatable` are the missing properties, `association_types` the type id that a
-    new record's associations need, by direction."""
+    """Everything found; `creatable` are the missing properties, `association_types` the type ids
+    that a new record's associations need, by direction."""
 
     findings: tuple[Finding, ...]
     creatable: tuple[MissingProperty, ...]

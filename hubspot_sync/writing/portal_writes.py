@@ -117,7 +117,7 @@ class PortalWrites:
         self, drafts: Sequence[BookingDraft], context: CallContext
     ) -> Mapping[str, CreateOutcome]:
         """Create the bookings, each linked to its contact and its exam in the same call; return
-        what became of each by key. Raises HubSpotError while the association types are not known."""
+        what became of each by key. Raises HubSpotError while their types are not known."""
         to_contact = self._association_types.of("bookings->contacts", context)
         to_exam = self._association_types.of("bookings->mock_exams", context)
         records = [

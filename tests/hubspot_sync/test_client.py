@@ -1,4 +1,4 @@
-"""The client put together: everything once, in every version of the API; and its beginning and end."""
+"""The client put together: everything once, in every API version; and its beginning and end."""
 
 from __future__ import annotations
 

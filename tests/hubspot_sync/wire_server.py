@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Behaviour = Callable[[socket.socket, int], bool]
-"""Given a connection that has sent a request, and the request's number; whether to go on with it."""
+"""Given a connection that has sent a request, and its number; whether to go on with it."""
 
 
 def reply(body: bytes, *, status: str = "200 OK", headers: str = "") -> bytes:
