@@ -20,7 +20,7 @@ from prometheus_client import (
 
 from booking_api import composition
 from booking_api.desk.events import CreditCorrected, DeskEvent, GroupServed, LeaseTakenOver
-from booking_api.ops.backlog import BacklogCollector
+from booking_api.ops.backlog_metrics import BacklogCollector
 from hubspot_sync.inbox.observers import EventsHandled
 from hubspot_sync.wire.call_log import CallRecord
 
