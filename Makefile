@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 # One more than the cores: many tests wait for processes of their own.
 WORKERS ?= 3
 
-.PHONY: help run serve test bench fmt lint types migrations-check clean
+.PHONY: help run serve test chaos bench fmt lint types migrations-check clean
 
 help:
 	@echo "make run    the API, the HubSpot sandbox with demo data and an administrator; Ctrl-C ends all"
 	@echo "make serve  the API alone, production server, on PORT, against HUBSPOT_BASE_URL"
 	@echo "make test   every test that this machine can run"
+	@echo "make chaos  what is slow and seldom finds anything: more kills, floods and disorder"
 	@echo "make bench  HubSpot calls, throughput, hit rates, a flood of webhooks, measured here in minutes"
 	@echo "make fmt lint types    the habit before a commit"
 
@@ -38,6 +39,10 @@ serve: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+# ARGS='-k "some words"' for a part of it.
+chaos: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m chaos -n $(WORKERS) --dist loadgroup $(ARGS)
 
 fmt: $(VENV)/.installed-dev
 	$(BIN)/ruff format .

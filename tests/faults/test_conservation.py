@@ -49,7 +49,7 @@ WHICH = st.integers(0, 99)
 """Of the bookings made so far, if there are any: which there are is not chance's alone to say."""
 KEYS = st.sampled_from([None, None, "key-a", "key-b"])
 BUDGET = settings(
-    max_examples=12,
+    max_examples=6,
     stateful_step_count=25,
     derandomize=True,
     deadline=None,
