@@ -159,8 +159,9 @@ class Exchange:
             return ENDPOINTS[request.operation](self.sandbox, request)
         except Refusal as refusal:
             return refusal.reply
-        except (AttributeError, TypeError) as error:
-            # A number where an object was due, deep in a body: HubSpot's parser refuses it, too.
+        except (AttributeError, TypeError, ValueError) as error:
+            # A number where an object was due, deep in a body, or one of five thousand digits:
+            # HubSpot's parser refuses it, too.
             return invalid(f"Invalid input JSON: {error}").reply
 
 
