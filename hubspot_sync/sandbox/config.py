@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 DEFAULT_TOKEN = "sandbox-token"  # noqa: S105 - guards invented data
+RETRY_AFTER = ("sometimes", "always", "never")
 KIND = {"association_page": 500, "search_page_max": 200, "search_lag_s": 0.0}
 UNKIND = {"association_page": 25, "search_page_max": 20, "search_lag_s": 0.3}
 
@@ -52,6 +53,7 @@ class Config:
     rate_window_s: float = 10.0
     search_rate: int = 5
     daily_limit: int = 650_000
+    retry_after: str = "sometimes"  # with a 429: sometimes | always | never
     search_lag_s: float = 0.0
     association_lag_s: float = 0.0
     association_page: int = 500
@@ -76,6 +78,9 @@ class Config:
         """This with some switches set; raises ValueError naming one that does not exist or fit."""
         _refuse_unknown(changes, Config)
         _refuse_unfit(changes, self)
+        if changes.get("retry_after", "never") not in RETRY_AFTER:
+            message = f"retry_after is one of {', '.join(RETRY_AFTER)}"
+            raise ValueError(message)
         wanted: dict[str, Any] = dict(changes)
         if "unkind" in wanted and wanted["unkind"] != self.unkind:
             wanted = {**(UNKIND if wanted["unkind"] else KIND), **wanted}

@@ -148,6 +148,8 @@ class Exchange:
         if fault.action == "delay":
             self.faults.wait_out(fault)
             return self._call_endpoint(request)
+        if fault.action == "spoil":
+            return fault.spoil(self._call_endpoint(request))
         try:
             shorter, failed = drop_last_inputs(request, fault.last)
         except Refusal as refusal:
