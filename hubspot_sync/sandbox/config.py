@@ -44,6 +44,23 @@ class ValidationRule:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RefusedRecord:
+    """A record for whose sake HubSpot refuses every call that names it, with all it names beside.
+
+    `operations` is a regular expression on operations' names, as the call log has them
+    (`objects.batch_read`); writes unless told otherwise. `named`: the answer names the record.
+    """
+
+    object_type: str
+    id: str
+    operations: str = r"objects\.(batch_)?(create|update|upsert|archive)"
+    status: int = 400
+    category: str = "VALIDATION_ERROR"
+    message: str = "There was a problem with one of the inputs."
+    named: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     """One state of all switches."""
 
@@ -60,6 +77,7 @@ class Config:
     search_page_max: int = 200
     unkind: bool = False
     validation_rules: tuple[ValidationRule, ...] = ()
+    refused_records: tuple[RefusedRecord, ...] = ()
     token: str = DEFAULT_TOKEN
     scopes: tuple[str, ...] = (
         "crm.objects.contacts.read",
@@ -90,6 +108,8 @@ class Config:
             wanted["webhook"] = replace(self.webhook, **wanted["webhook"])
         if "validation_rules" in wanted:
             wanted["validation_rules"] = tuple(map(_parse_rule, wanted["validation_rules"]))
+        if "refused_records" in wanted:
+            wanted["refused_records"] = tuple(map(_parse_refused, wanted["refused_records"]))
         if "scopes" in wanted:
             wanted["scopes"] = tuple(wanted["scopes"])
         return replace(self, **wanted)
@@ -123,12 +143,23 @@ def _parse_rule(raw: Mapping[str, Any]) -> ValidationRule:
     _refuse_unknown(raw, ValidationRule)
     rule = ValidationRule(**raw)
     if rule.pattern is not None:
-        try:
-            re.compile(rule.pattern)
-        except re.error as error:
-            message = f"not a regular expression: {rule.pattern!r}"
-            raise ValueError(message) from error
+        _check_pattern(rule.pattern)
     return rule
+
+
+def _parse_refused(raw: Mapping[str, Any]) -> RefusedRecord:
+    _refuse_unknown(raw, RefusedRecord)
+    refused = RefusedRecord(**raw)
+    _check_pattern(refused.operations)
+    return refused
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        message = f"not a regular expression: {pattern!r}"
+        raise ValueError(message) from error
 
 
 def _refuse_unknown(changes: Mapping[str, Any], known_in: type) -> None:

@@ -18,6 +18,7 @@ from hubspot_sync.sandbox.endpoints import associations, definitions, search
 from hubspot_sync.sandbox.endpoints import object_batches as objects
 from hubspot_sync.sandbox.endpoints import single_objects as single
 from hubspot_sync.sandbox.endpoints.context import Sandbox
+from hubspot_sync.sandbox.endpoints.refused_records import check_refused_records
 from hubspot_sync.sandbox.http import routes
 from hubspot_sync.sandbox.http.call_log import Call, CallLog
 from hubspot_sync.sandbox.http.faults import Fault, Faults, add_failures, drop_last_inputs
@@ -158,6 +159,7 @@ class Exchange:
 
     def _call_endpoint(self, request: Request) -> Reply:
         try:
+            check_refused_records(self.sandbox, request)
             return ENDPOINTS[request.operation](self.sandbox, request)
         except Refusal as refusal:
             return refusal.reply
