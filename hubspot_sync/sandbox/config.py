@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 DEFAULT_TOKEN = "sandbox-token"  # noqa: S105 - guards invented data
+RETRY_AFTER = ("sometimes", "always", "never")
 KIND = {"association_page": 500, "search_page_max": 200, "search_lag_s": 0.0}
 UNKIND = {"association_page": 25, "search_page_max": 20, "search_lag_s": 0.3}
 
@@ -43,6 +44,23 @@ class ValidationRule:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RefusedRecord:
+    """A record for whose sake HubSpot refuses every call that names it, with all it names beside.
+
+    `operations` is a regular expression on operations' names, as the call log has them
+    (`objects.batch_read`); writes unless told otherwise. `named`: the answer names the record.
+    """
+
+    object_type: str
+    id: str
+    operations: str = r"objects\.(batch_)?(create|update|upsert|archive)"
+    status: int = 400
+    category: str = "VALIDATION_ERROR"
+    message: str = "There was a problem with one of the inputs."
+    named: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     """One state of all switches."""
 
@@ -52,12 +70,14 @@ class Config:
     rate_window_s: float = 10.0
     search_rate: int = 5
     daily_limit: int = 650_000
+    retry_after: str = "sometimes"  # with a 429: sometimes | always | never
     search_lag_s: float = 0.0
     association_lag_s: float = 0.0
     association_page: int = 500
     search_page_max: int = 200
     unkind: bool = False
     validation_rules: tuple[ValidationRule, ...] = ()
+    refused_records: tuple[RefusedRecord, ...] = ()
     token: str = DEFAULT_TOKEN
     scopes: tuple[str, ...] = (
         "crm.objects.contacts.read",
@@ -76,6 +96,9 @@ class Config:
         """This with some switches set; raises ValueError naming one that does not exist or fit."""
         _refuse_unknown(changes, Config)
         _refuse_unfit(changes, self)
+        if changes.get("retry_after", "never") not in RETRY_AFTER:
+            message = f"retry_after is one of {', '.join(RETRY_AFTER)}"
+            raise ValueError(message)
         wanted: dict[str, Any] = dict(changes)
         if "unkind" in wanted and wanted["unkind"] != self.unkind:
             wanted = {**(UNKIND if wanted["unkind"] else KIND), **wanted}
@@ -85,6 +108,8 @@ class Config:
             wanted["webhook"] = replace(self.webhook, **wanted["webhook"])
         if "validation_rules" in wanted:
             wanted["validation_rules"] = tuple(map(_parse_rule, wanted["validation_rules"]))
+        if "refused_records" in wanted:
+            wanted["refused_records"] = tuple(map(_parse_refused, wanted["refused_records"]))
         if "scopes" in wanted:
             wanted["scopes"] = tuple(wanted["scopes"])
         return replace(self, **wanted)
@@ -118,12 +143,23 @@ def _parse_rule(raw: Mapping[str, Any]) -> ValidationRule:
     _refuse_unknown(raw, ValidationRule)
     rule = ValidationRule(**raw)
     if rule.pattern is not None:
-        try:
-            re.compile(rule.pattern)
-        except re.error as error:
-            message = f"not a regular expression: {rule.pattern!r}"
-            raise ValueError(message) from error
+        _check_pattern(rule.pattern)
     return rule
+
+
+def _parse_refused(raw: Mapping[str, Any]) -> RefusedRecord:
+    _refuse_unknown(raw, RefusedRecord)
+    refused = RefusedRecord(**raw)
+    _check_pattern(refused.operations)
+    return refused
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        message = f"not a regular expression: {pattern!r}"
+        raise ValueError(message) from error
 
 
 def _refuse_unknown(changes: Mapping[str, Any], known_in: type) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,11 +43,20 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A status, a JSON body (None: empty), more headers."""
+    """A status, a JSON body (None: empty), more headers; `raw` goes out in the body's place."""
 
     status: int
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    raw: bytes | None = None
+    content_type: str = "application/json;charset=utf-8"
+
+    @property
+    def content(self) -> bytes:
+        """What goes over the wire; ASCII, half an emoji as its escape, where it is JSON."""
+        if self.raw is not None:
+            return self.raw
+        return b"" if self.body is None else json.dumps(self.body).encode()
 
 
 class Refusal(Exception):

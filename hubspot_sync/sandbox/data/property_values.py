@@ -1,4 +1,8 @@
-"""Which property values HubSpot takes, and the form it keeps them in."""
+"""Which property values HubSpot takes by its API, and the form it keeps them in.
+
+What is in a portal already is another matter: people, imports and HubSpot's own machinery put values
+there that no check below would let pass, so whatever reads a stored value survives any text.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,10 @@ from hubspot_sync.sandbox.data.schemas import CONTACTS, ObjectType, Property
 from hubspot_sync.sandbox.messages import Refusal, invalid
 
 RULES_SINCE = "2026-09"
+# By `[0-9]`, and not by what Python takes: `1_000`, `nan` and other scripts' digits are no numbers.
+_NUMBER = re.compile(r"\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*")
+# Longer ones are no times, and Python refuses to read a number of more than 4 300 digits.
+_EPOCH_MS = re.compile(r"-?[0-9]{1,19}")
 
 
 def parse_properties(object_type: ObjectType, raw: object) -> dict[str, str | None]:
@@ -59,9 +67,26 @@ def check_rules(
             raise _rule_refusal(rule, "does not have the required format")
 
 
+def keep_as_given(raw: Mapping[str, object]) -> dict[str, str | None]:
+    """Values of any kind, as somebody's portal holds them; raises ValueError for what is no text.
+
+    An empty text stays one, an e-mail its capitals, and half an emoji or NUL are texts like others.
+    """
+    kept = {name: value for name, value in raw.items() if value is None or isinstance(value, str)}
+    if len(kept) < len(raw):
+        message = f"as_is takes texts and null, not {sorted(raw.keys() - kept.keys())}"
+        raise ValueError(message)
+    return kept
+
+
+def is_number(value: str) -> bool:
+    """Whether HubSpot would take this text for a number."""
+    return _NUMBER.fullmatch(value) is not None
+
+
 def instant_ms(value: str) -> float | None:
     """Milliseconds of a date, an ISO instant or an epoch time; None if it is none of them."""
-    if re.fullmatch(r"-?\d+", value):
+    if _EPOCH_MS.fullmatch(value):
         return float(value)
     try:
         moment = datetime.fromisoformat(value)
@@ -100,17 +125,9 @@ def _fits(definition: Property, value: str) -> bool:
     return check is None or check(value)
 
 
-def _is_number(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
-
-
 def _is_date(value: str) -> bool:
     """A day, or an epoch time at a midnight in UTC."""
-    if re.fullmatch(r"-?\d+", value):
+    if _EPOCH_MS.fullmatch(value):
         return int(value) % 86_400_000 == 0
     try:
         date.fromisoformat(value)
@@ -120,7 +137,7 @@ def _is_date(value: str) -> bool:
 
 
 _CHECKS: dict[str, Callable[[str], bool]] = {
-    "number": _is_number,
+    "number": is_number,
     "bool": lambda value: value in ("true", "false"),
     "date": _is_date,
     "datetime": lambda value: instant_ms(value) is not None,

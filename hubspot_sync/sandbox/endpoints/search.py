@@ -11,7 +11,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from hubspot_sync.sandbox.data.property_values import instant_ms
+from hubspot_sync.sandbox.data.property_values import instant_ms, is_number
 from hubspot_sync.sandbox.data.records import Properties, Record
 from hubspot_sync.sandbox.data.schemas import ObjectType
 from hubspot_sync.sandbox.endpoints.context import Sandbox, render_record
@@ -160,10 +160,7 @@ _COMPARISONS: dict[str, Callable[[Ordered, Ordered, Ordered], bool]] = {
 
 
 def _number_key(value: str) -> Ordered:
-    try:
-        return float(value)
-    except ValueError:
-        return value
+    return float(value) if is_number(value) else value
 
 
 def _instant_key(value: str) -> Ordered:

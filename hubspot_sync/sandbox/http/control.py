@@ -1,6 +1,7 @@
 """The interface aside, `/_sandbox/…`: log, reset, snapshots, switches, faults, edits by a person.
 
-Never counted, delayed or faulted. What it is asked wrongly is answered 400 with the reason.
+Never counted, delayed or faulted. What it is asked wrongly is answered 400 with the reason. Records
+take any text in any property; with `"as_is": true` it is kept to the letter (see `keep_as_given`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from hubspot_sync.sandbox.clock import iso
-from hubspot_sync.sandbox.data.property_values import normalize_value
+from hubspot_sync.sandbox.data.property_values import keep_as_given, normalize_value
 from hubspot_sync.sandbox.data.records import (
     PERSON,
     Record,
@@ -166,15 +167,18 @@ class Control:
     def _parse_record(
         self, type_name: str, raw: Mapping[str, Any]
     ) -> tuple[str, dict[str, str | None]]:
-        """The type's id and the values as HubSpot keeps them."""
+        """The type's id and the values as HubSpot keeps them, or as given where `raw` says so."""
         object_type = self._sandbox.type_of(type_name)
-        kept = {name: normalize_value(object_type, name, value) for name, value in raw.items()}
+        properties = raw.get("properties", {})
+        if raw.get("as_is"):
+            return object_type.type_id, keep_as_given(properties)
+        kept = {
+            name: normalize_value(object_type, name, value) for name, value in properties.items()
+        }
         return object_type.type_id, kept
 
     def _create(self, request: ControlRequest) -> Reply:
-        type_id, properties = self._parse_record(
-            request.names["type"], request.body.get("properties", {})
-        )
+        type_id, properties = self._parse_record(request.names["type"], request.body)
         with self._store.lock:
             record = self._store.create(type_id, properties, source=PERSON)
             for link in request.body.get("associations", ()):
@@ -196,7 +200,7 @@ class Control:
         return Reply(200, _render_record(record))
 
     def _edit(self, request: ControlRequest) -> Reply:
-        type_id, properties = self._parse_record(request.names["type"], request.body["properties"])
+        type_id, properties = self._parse_record(request.names["type"], request.body)
         record = self._store.update(type_id, request.names["id"], properties, source=PERSON)
         return Reply(200, _render_record(record))
 
@@ -214,7 +218,7 @@ class Control:
         records = [
             (type_id, each.get("id"), properties)
             for each in request.body.get("records", ())
-            for type_id, properties in [self._parse_record(each["type"], each["properties"])]
+            for type_id, properties in [self._parse_record(each["type"], each)]
         ]
         links = [
             (self._sandbox.type_of(a).type_id, b, self._sandbox.type_of(c).type_id, d)

@@ -18,6 +18,7 @@ from hubspot_sync.sandbox.endpoints import associations, definitions, search
 from hubspot_sync.sandbox.endpoints import object_batches as objects
 from hubspot_sync.sandbox.endpoints import single_objects as single
 from hubspot_sync.sandbox.endpoints.context import Sandbox
+from hubspot_sync.sandbox.endpoints.refused_records import check_refused_records
 from hubspot_sync.sandbox.http import routes
 from hubspot_sync.sandbox.http.call_log import Call, CallLog
 from hubspot_sync.sandbox.http.faults import Fault, Faults, add_failures, drop_last_inputs
@@ -148,6 +149,8 @@ class Exchange:
         if fault.action == "delay":
             self.faults.wait_out(fault)
             return self._call_endpoint(request)
+        if fault.action == "spoil":
+            return fault.spoil(self._call_endpoint(request))
         try:
             shorter, failed = drop_last_inputs(request, fault.last)
         except Refusal as refusal:
@@ -156,11 +159,13 @@ class Exchange:
 
     def _call_endpoint(self, request: Request) -> Reply:
         try:
+            check_refused_records(self.sandbox, request)
             return ENDPOINTS[request.operation](self.sandbox, request)
         except Refusal as refusal:
             return refusal.reply
-        except (AttributeError, TypeError) as error:
-            # A number where an object was due, deep in a body: HubSpot's parser refuses it, too.
+        except (AttributeError, TypeError, ValueError) as error:
+            # A number where an object was due, deep in a body, or one of five thousand digits:
+            # HubSpot's parser refuses it, too.
             return invalid(f"Invalid input JSON: {error}").reply
 
 

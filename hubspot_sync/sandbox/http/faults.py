@@ -2,7 +2,11 @@
 
 The first fault that fires wins; each counts the calls that meet its method and path by itself.
 `partial` takes the last inputs away before the call is done, and tells them as errors in a 207. A
-`delay` is over when its order is dropped, so that a test ends it when it has seen enough.
+`delay` is over when its order is dropped, so that a test ends it when it has seen enough. `spoil`
+lets the call have its effect and makes an answer of it that is none; the ways are in
+`spoiled_answers`, `how` picks one, `last` or `by` says how many rows or how much. A `status` of the
+edge comes with the edge's page, a 429 may name its `policy` (DAILY, SECONDLY) and has no
+`Retry-After` but the one ordered in `headers`.
 Unkindness is a fault nobody ordered: now and then a 429, or a 5xx on a read, never two within a few
 calls, so that one retry always helps.
 """
@@ -17,10 +21,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from hubspot_sync.sandbox.http.rate_limits import rate_limit_body
+from hubspot_sync.sandbox.http.rate_limits import POLICIES, TEN_SECONDLY, rate_limit_body
+from hubspot_sync.sandbox.http.spoiled_answers import EDGE_TITLES, WAYS, edge_reply, spoil
 from hubspot_sync.sandbox.messages import Reply, Request, correlation_id
 
-ACTIONS = ("status", "delay", "cut_before", "cut_after", "partial")
+ACTIONS = ("status", "delay", "cut_before", "cut_after", "partial", "spoil")
 TOO_MANY = 429
 NO_CONTENT = 204
 MULTI_STATUS = 207
@@ -53,7 +58,10 @@ class Fault:
     body: Mapping[str, Any] | None = None
     headers: Mapping[str, str] | None = None
     delay_ms: float = 0.0
+    policy: str = TEN_SECONDLY
+    how: str = ""
     last: int = 1
+    by: int = 1
     met: int = 0
     fired: int = 0
 
@@ -64,8 +72,16 @@ class Fault:
 
     @property
     def reply(self) -> Reply:
-        body = fault_body(self.status) if self.body is None else self.body
-        return Reply(self.status, body, self.headers or {})
+        """What is answered instead of the work, for a `status`."""
+        if self.body is not None:
+            return Reply(self.status, self.body, self.headers or {})
+        if self.status in EDGE_TITLES:
+            return edge_reply(self.status, self.headers or {})
+        return Reply(self.status, fault_body(self.status, self.policy), self.headers or {})
+
+    def spoil(self, reply: Reply) -> Reply:
+        """What becomes of the answer, for a `spoil`."""
+        return spoil(reply, self.how, self.by if self.how == "changed_total" else self.last)
 
 
 class Faults:
@@ -82,9 +98,7 @@ class Faults:
 
     def order(self, raw: Mapping[str, Any]) -> str:
         """Take an order; returns its id, raises ValueError for one that cannot be."""
-        if raw.get("action") not in ACTIONS:
-            message = f"action is one of {', '.join(ACTIONS)}"
-            raise ValueError(message)
+        _refuse_unknown_words(raw)
         nth = raw.get("nth", ())
         wanted = {**raw, "nth": (nth,) if isinstance(nth, int) else tuple(nth)}
         if isinstance(path := raw.get("path"), str):
@@ -160,10 +174,20 @@ class Faults:
         return fault.probability >= 1 or self._random.random() < fault.probability
 
 
-def fault_body(status: int) -> dict[str, Any]:
+def _refuse_unknown_words(raw: Mapping[str, Any]) -> None:
+    words = [("action", ACTIONS), ("policy", POLICIES)]
+    if raw.get("action") == "spoil":
+        words.append(("how", WAYS))
+    for name, known in words:
+        if (name != "policy" or name in raw) and raw.get(name) not in known:
+            message = f"{name} is one of {', '.join(known)}"
+            raise ValueError(message)
+
+
+def fault_body(status: int, policy: str = TEN_SECONDLY) -> dict[str, Any]:
     """What HubSpot says with a status."""
     if status == TOO_MANY:
-        return rate_limit_body()
+        return rate_limit_body(policy)
     category, message = _MESSAGES.get(status, ("INTERNAL_ERROR", "There was a problem."))
     return {
         "status": "error",

@@ -1,7 +1,8 @@
 """HubSpot's rate limits, counted as requests arrive: a rolling window, search apart, the day.
 
 Ordinary answers carry what is left; answers of search carry nothing. A refused request is not
-counted. `Retry-After` is sent with every second refusal only, because HubSpot does not always.
+counted. `Retry-After` is sent with every second refusal only, because HubSpot does not always; the
+switch `retry_after` makes it always or never. The day begins at midnight in UTC.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ _MESSAGES = {
     SECONDLY: "You have reached your secondly limit.",
     DAILY: "You have reached your daily limit.",
 }
+
+
+POLICIES = tuple(_MESSAGES)
 
 
 class RateLimits:
@@ -91,7 +95,8 @@ class RateLimits:
     def _refuse(self, policy: str, free_in_s: float, config: Config, search: bool) -> Reply:
         self._refused += 1
         headers = self._headers(config, search)
-        if self._refused % 2 == 0:
+        sometimes = config.retry_after == "sometimes" and self._refused % 2 == 0
+        if sometimes or config.retry_after == "always":
             headers["Retry-After"] = str(max(1, math.ceil(free_in_s)))
         return Reply(429, rate_limit_body(policy), headers)
 

@@ -6,7 +6,6 @@ are an exchange with HubSpot.
 
 from __future__ import annotations
 
-import json
 import socket
 import socketserver
 import sys
@@ -71,15 +70,15 @@ class _Connection(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - the library's names
 
     def _send(self, reply: Reply) -> None:
-        body = b"" if reply.body is None else json.dumps(reply.body).encode()
+        content = reply.content
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
         if reply.status != NO_CONTENT:
-            self.send_header("Content-Type", "application/json;charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Type", reply.content_type)
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(content)
 
     def _cut(self) -> None:
         self.close_connection = True
