@@ -264,9 +264,8 @@ class BatchClient:
         send_part: Callable[[Sequence[str]], Sent[R]],
         context: CallContext,
     ) -> list[R]:
-        """Send all keys, those that were refused lately in calls of their own; remember whom HubSpot
-        refused beside others that it took. `names` says by what each key is known again, "" by
-        nothing."""
+        """Send all keys, those that were refused lately in calls of their own. `names` says by what
+        each key is known again, "" by nothing."""
         known = self._refused_records.known_among(kind, names.values())
         together = [key for key, name in names.items() if name not in known]
         apart = [[key] for key, name in names.items() if name in known]
@@ -274,13 +273,11 @@ class BatchClient:
         outcomes = self._fan_outs[context.priority].run(
             [partial(send_part, part) for part in parts]
         )
-        accepted = any(sent.accepted for sent in outcomes)
-        for part, sent in zip(parts, outcomes, strict=True):
-            for name in {names[key] for key in sent.refused} - {""}:
-                if accepted or name in known:
-                    self._refused_records.remember(kind, name)
-            if sent.accepted and len(part) == 1:
-                self._refused_records.forget(kind, names[part[0]])
+        self._refused_records.learn(
+            kind,
+            refused={names[key] for sent in outcomes for key in sent.refused},
+            accepted={names[key] for sent in outcomes for key in sent.accepted},
+        )
         return [outcome for sent in outcomes for outcome in sent.parts]
 
 

@@ -4,8 +4,8 @@ One such record refuses its whole batch. The first time it is found by halving, 
 for each halving. Then it is known for ten minutes, and goes out in a call of its own, beside the
 others' one.
 
-A record is known only once a neighbour of the same batch was accepted: what refuses everybody is
-the request's fault, or the portal's, and sending everybody apart would not help.
+What refuses many and accepts nobody is the request's fault, or the portal's: then nobody is
+remembered, for sending everybody apart would not help.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ KEPT_S: Final = 600.0
 MAX_KEPT: Final = 1_000
 """More than this are not one record's fault any more; the oldest are forgotten first."""
 MAX_REFUSED_READS: Final = 8
-"""So many records of a read refused one by one, and none accepted, and it is the read's fault."""
+"""After so many records of a read refused one by one, and none accepted, no more are tried."""
+MIN_REFUSED_BY_PORTAL: Final = 2 * MAX_REFUSED_READS
+"""So many refused, and none accepted, is not the records' fault."""
 
 R = TypeVar("R")
 
@@ -53,15 +55,16 @@ class RefusedRecords:
             self._drop_old()
             return frozenset(name for name in names if (kind, name) in self._until_s)
 
-    def remember(self, kind: CallKind, name: str) -> None:
+    def learn(self, kind: CallKind, *, refused: Collection[str], accepted: Collection[str]) -> None:
+        """Remember who was refused, and forget who was accepted; "" is nobody's name."""
+        by_portal = len(accepted) == 0 and len(refused) >= MIN_REFUSED_BY_PORTAL
         with self._lock:
-            self._until_s[kind, name] = self._clock() + KEPT_S
-            self._until_s.move_to_end((kind, name))
+            for name in {*refused, *accepted}:
+                self._until_s.pop((kind, name), None)
+            if not by_portal:
+                until_s = self._clock() + KEPT_S
+                self._until_s.update({(kind, name): until_s for name in refused if name != ""})
             self._drop_old()
-
-    def forget(self, kind: CallKind, name: str) -> None:
-        with self._lock:
-            self._until_s.pop((kind, name), None)
 
     def _drop_old(self) -> None:
         """The first was remembered first, so it ends first."""
@@ -74,11 +77,12 @@ class RefusedRecords:
 
 @dataclass(kw_only=True, slots=True)
 class Sent(Generic[R]):
-    """What became of the parts of a batch, and which keys were refused each for itself."""
+    """What became of the parts of a batch, which keys were refused each for itself, and which went
+    through."""
 
     parts: list[R] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
-    accepted: bool = False
+    accepted: list[str] = field(default_factory=list)
 
 
 def send_around_culprits(
@@ -112,7 +116,7 @@ def send_around_culprits(
     while start < len(keys):
         if refusal is not None and end - start == 1:
             sent.refused.append(keys[start])
-            hopeless = not sent.accepted and len(sent.refused) == max_refused_first
+            hopeless = len(sent.accepted) == 0 and len(sent.refused) == max_refused_first
             end = len(keys) if hopeless else end
             sent.parts.append(fail(keys[start:end], refusal))
             start, max_half, refusal = end, 1, None
@@ -120,7 +124,7 @@ def send_around_culprits(
         stop = len(keys) if refusal is None else start + min(max_half, (end - start) // 2)
         try:
             sent.parts.append(send(keys[start:stop]))
-            sent.accepted = True
+            sent.accepted.extend(keys[start:stop])
             start, max_half = stop, 2 * max_half
         except HubSpotError as error:
             if _may_be_one_record(error, statuses):
