@@ -45,6 +45,7 @@ from hubspot_sync.webhooks.pipeline import WebhookPipeline, build_webhook_pipeli
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallObserver
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
+from hubspot_sync.wire.portal_day import PortalDay
 from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
 from hubspot_sync.writing.portal_writes import PortalWrites
 
@@ -159,6 +160,7 @@ class Composition:
             settings.HUBSPOT,
             observers=tuple(self._observers),
             redis_url=settings.REDIS_URL or None,
+            day=PortalDay(zone=profile.time_zone, now=self.clocks.now),
         )
         hubspot = HubSpotReads(
             profile=profile,

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from hubspot_sync.batching.batch import BatchClient
 from hubspot_sync.batching.coalescing import Coalescer
+from hubspot_sync.batching.refused_records import RefusedRecords
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallLog, CallObserver
 from hubspot_sync.wire.circuit_breaker import CircuitBreaker
 from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.fan_out import FanOut
+from hubspot_sync.wire.portal_day import PortalDay
 from hubspot_sync.wire.rate_budget import build_rate_budget
 from hubspot_sync.wire.transport import Transport
 
@@ -44,19 +46,22 @@ def build_client(
     observers: Sequence[CallObserver] = (),
     redis_url: str | None = None,
     clock: Monotonic = time.monotonic,
+    day: PortalDay | None = None,
 ) -> HubSpotClient:
     """Return a client that has opened nothing yet. With `redis_url` it shares the budget of
-    requests with all processes that have the same."""
+    requests with all processes that have the same. `day` is the portal's; without it, UTC's."""
+    day = PortalDay() if day is None else day
     call_log = CallLog(tuple(observers))
     circuit_breaker = CircuitBreaker(
         failures=config.breaker_failures, cooldown_s=config.breaker_cooldown_s, clock=clock
     )
-    rate_budget = build_rate_budget(config, clock=clock, redis_url=redis_url)
+    rate_budget = build_rate_budget(config, clock=clock, day=day, redis_url=redis_url)
     transport = Transport(
         config,
         rate_budget=rate_budget,
         circuit_breaker=circuit_breaker,
         call_log=call_log,
+        day=day,
         clock=clock,
     )
     # As many workers as connections: a further thread could only wait for one. Background work has
@@ -66,7 +71,7 @@ def build_client(
         Priority.PEOPLE: FanOut(config.pool_size),
         Priority.BACKGROUND: FanOut(background_workers),
     }
-    batch = BatchClient(transport, fan_outs)
+    batch = BatchClient(transport, fan_outs, RefusedRecords(clock))
     return HubSpotClient(
         transport=transport,
         batch=batch,

@@ -175,10 +175,9 @@ class Coalescer:
             self._make_call(key, gathering, ask)
         if gathering.outcome is None:
             return _mark_unknown(ids, "The shared call to HubSpot did not end in time.")
-        own = _select(gathering.outcome, ids)
-        if len(gathering.ids) > len(ids) and _another_may_be_culprit(own):
+        if _another_may_be_culprit(gathering.outcome, ids):
             return ask(ids, context)
-        return own
+        return _select(gathering.outcome, ids)
 
     def _wait_for_turn(self, lane: _Lane[V], gathering: _Gathering[V], caller: _Caller) -> None:
         """Wait for the caller's turn or result; leave the gathering if time is up first."""
@@ -219,10 +218,17 @@ def _select(whole: Many[V], ids: tuple[str, ...]) -> Many[V]:
     )
 
 
-def _another_may_be_culprit(own: Many[V]) -> bool:
-    """A request that HubSpot calls invalid may be so by another caller's id."""
-    errors = own.unknown.values()
-    return any(isinstance(error, Refused) and error.status == 400 for error in errors)
+def _another_may_be_culprit(whole: Many[V], ids: tuple[str, ...]) -> bool:
+    """Whether one of the ids was refused together with somebody else's, as one error: HubSpot found
+    something invalid, and it was not narrowed down to whose."""
+    refused = {
+        key: error
+        for key, error in whole.unknown.items()
+        if isinstance(error, Refused) and error.status == 400
+    }
+    own = [refused[key] for key in ids if key in refused]
+    others = [error for key, error in refused.items() if key not in ids]
+    return any(error is other for error in own for other in others)
 
 
 def _mark_unknown(ids: tuple[str, ...], message: str) -> Many[V]:

@@ -2,7 +2,8 @@
 
 Searches are paged by the record id, ascending: each page asks for ids above the last one seen. So
 more than the 10 000 results that offsets can reach are read too, and a record that appears or goes
-while we read does not shift the others. Association reads are paged per `from` record: whoever has
+while we read does not shift the others. Each page must be whole by its own `total`, which is what
+remains above the last id: a page that lacks rows is no answer. Association reads are paged per `from` record: whoever has
 more targets than a page holds is asked again with its own cursor, together with its like. A record
 any page of which could not be read is unknown, never half counted.
 """
@@ -11,10 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.batching.raw_records import as_record_id, record_id_of
 from hubspot_sync.errors import HubSpotError, Unavailable
+from hubspot_sync.wire.answer_shapes import total_of
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.transport import Answer, Request, Transport
@@ -41,6 +46,11 @@ class SearchFilter:
         return shown
 
 
+class _TotalChanged(Exception):
+    """A page's total is not what the page before left over: records came or went meanwhile, or the
+    index was not of one mind."""
+
+
 def search_ids(
     transport: Transport,
     object_type: str,
@@ -50,20 +60,64 @@ def search_ids(
     """Return the ids of all records that match every filter, ascending. At most five filters: a
     group holds six, and one is ours.
 
-    Search lags behind by seconds, so the values must be read by id. Raises HubSpotError.
+    Where the total changed between two pages all is read once more, and that reading is taken.
+    Search lags behind by seconds, so the values must be read by id. Raises HubSpotError, also for a
+    search that is never whole.
     """
+    search = partial(_read_all_pages, transport, object_type, filters, context)
+    try:
+        return search(steady=True)
+    except _TotalChanged:
+        return search(steady=False)
+
+
+def _read_all_pages(
+    transport: Transport,
+    object_type: str,
+    filters: Sequence[SearchFilter],
+    context: CallContext,
+    *,
+    steady: bool,
+) -> tuple[str, ...]:
+    """Return the ids of every page; if it must be `steady`, raise _TotalChanged where it is not."""
     found: list[str] = []
-    last_id = 0
+    left_over: int | None = None
     while True:
-        answer = transport.call(_build_search(last_id, object_type, filters), context)
-        page = [str(record["id"]) for record in answer.results if "id" in record]
+        last_id = int(found[-1]) if found else 0
+        body = transport.call(_build_search(last_id, object_type, filters), context).body
+        page, total = _read_search_page(body), total_of(body) or 0
+        if steady and left_over not in (None, total):
+            raise _TotalChanged
         found.extend(page)
-        if _next_cursor(answer.body) is None:
+        left_over = total - len(page)
+        if len(page) == 0 or _next_cursor(body) is None:
             return tuple(found)
-        highest = max((int(record_id) for record_id in page), default=0)
-        if highest <= last_id:
-            raise Unavailable("HubSpot's search pages do not advance.", status=answer.status)
-        last_id = highest
+
+
+def _read_search_page(body: JsonObject) -> list[str]:
+    """The ids of a page's rows, None of them for a row without one."""
+    return [record_id for row in body["results"] if (record_id := record_id_of(row)) is not None]
+
+
+def _is_whole_page(last_id: int, body: JsonObject) -> bool:
+    """Whether a page has all rows it should have: as many as were asked for, or as there are, or as
+    its own cursor says it ends at, each with an id, ascending from above the last page's."""
+    rows, total = body.get("results"), total_of(body)
+    if not isinstance(rows, list) or total is None:
+        return False
+    try:
+        cursor = _next_cursor(body)
+    except _UnreadableCursor:
+        return False
+    ids = [last_id, *map(int, _read_search_page(body))]
+    due = min(MAX_PER_SEARCH_PAGE, total)
+    if cursor is not None and cursor.isdecimal() and 0 < int(cursor) < due:
+        due = int(cursor)
+    return (
+        len(rows) == len(ids) - 1 == due
+        and (cursor is not None or due == total)
+        and all(before < after for before, after in pairwise(ids))
+    )
 
 
 def _build_search(last_id: int, object_type: str, filters: Sequence[SearchFilter]) -> Request:
@@ -78,6 +132,7 @@ def _build_search(last_id: int, object_type: str, filters: Sequence[SearchFilter
             "properties": ["hs_object_id"],
             "limit": MAX_PER_SEARCH_PAGE,
         },
+        accepts=partial(_is_whole_page, last_id),
     )
 
 
@@ -88,7 +143,8 @@ def read_association_targets(
     from_ids: Collection[str],
     context: CallContext,
 ) -> Many[tuple[str, ...]]:
-    """Return the ids of what each of up to 1 000 records is linked to, every page followed."""
+    """Return the ids of what each of up to 1 000 records is linked to, every page followed. Raises
+    HubSpotError where nothing was answered; what fails later is unknown."""
     targets: dict[str, dict[str, None]] = {}
     unknown: dict[str, HubSpotError] = {}
     cursors: dict[str, str | None] = dict.fromkeys(from_ids)
@@ -98,11 +154,13 @@ def read_association_targets(
         try:
             answer = transport.call(request, context)
         except HubSpotError as error:
+            if len(followed) == 0:
+                raise
             unknown.update(dict.fromkeys(cursors, error))
             break
         following: dict[str, str | None] = {}
         failed = _collect_failures(answer, cursors)
-        for from_id, linked, cursor in _iterate_pages(answer, cursors):
+        for from_id, linked, cursor in _iterate_pages(answer, cursors, failed):
             targets.setdefault(from_id, {}).update(dict.fromkeys(linked))
             if cursor is None:
                 continue
@@ -133,23 +191,41 @@ def _build_associations_request(
 
 
 def _iterate_pages(
-    answer: Answer, asked: Mapping[str, str | None]
+    answer: Answer, asked: Mapping[str, str | None], failed: dict[str, HubSpotError]
 ) -> Iterator[tuple[str, list[str], str | None]]:
-    """Yield each asked record's page and next cursor; "no associations" is an empty page.
-
-    `toObjectId` is an integer in v4 and a string in the dated versions.
-    """
+    """Yield each asked record's page and next cursor; "no associations" is an empty page. A page
+    that cannot be read fails its record."""
     for result in answer.results:
-        origin = result.get("from")
-        from_id = str(origin.get("id")) if isinstance(origin, Mapping) else ""
-        if from_id in asked:
-            linked = [
-                str(link["toObjectId"]) for link in result.get("to", ()) if "toObjectId" in link
-            ]
-            yield from_id, linked, _next_cursor(result)
+        from_id = record_id_of(result.get("from"))
+        if from_id is None or from_id not in asked:
+            continue
+        linked = _read_targets(result.get("to"))
+        try:
+            cursor = _next_cursor(result)
+        except _UnreadableCursor:
+            linked, cursor = None, None
+        if linked is None:
+            failed[from_id] = Unavailable("HubSpot's answer had links that cannot be read.")
+        else:
+            yield from_id, linked, cursor
     for member in judge_members(answer.body):
         if member.verdict.meaning is Meaning.ZERO:
             yield from ((from_id, [], None) for from_id in member.ids if from_id in asked)
+
+
+def _read_targets(links: object) -> list[str] | None:
+    """Return the ids that `to` names, None unless it is a list of links and nothing else.
+
+    `toObjectId` is an integer in v4 and a string in the dated versions.
+    """
+    if not isinstance(links, list):
+        return None
+    targets = [
+        as_record_id(link.get("toObjectId")) if isinstance(link, Mapping) else None
+        for link in links
+    ]
+    readable = [target for target in targets if target is not None]
+    return readable if len(readable) == len(links) else None
 
 
 def _collect_failures(answer: Answer, asked: Mapping[str, str | None]) -> dict[str, HubSpotError]:
@@ -172,8 +248,20 @@ def _mark_unmentioned(
     return {key: Unavailable("HubSpot's answer left out a record asked for.") for key in silent}
 
 
+class _UnreadableCursor(Exception):
+    """There is a next page, and no telling where."""
+
+
 def _next_cursor(body: JsonObject) -> str | None:
+    """Return where the next page begins, None at the end; raises _UnreadableCursor."""
     paging = body.get("paging")
-    following = paging.get("next") if isinstance(paging, Mapping) else None
-    after = following.get("after") if isinstance(following, Mapping) else None
-    return None if after is None else str(after)
+    following = {} if paging is None else paging
+    for key in ("next", "after"):
+        if not isinstance(following, Mapping):
+            raise _UnreadableCursor
+        following = following.get(key)
+        if following is None:
+            return None
+    if not isinstance(following, str | int):
+        raise _UnreadableCursor
+    return str(following)

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
+
+from hubspot_sync.portal.record_ids import is_record_id
 
 JsonObject = Mapping[str, Any]
 
@@ -48,17 +50,20 @@ class RawRecord:
     updated_at: datetime | None = None
 
     @classmethod
-    def from_json(cls, record: JsonObject) -> RawRecord:
-        """Return the record; `record` must have an `id`."""
-        properties = _object(record.get("properties"))
-        history = _object(record.get("propertiesWithHistory"))
+    def from_json(cls, record: object) -> RawRecord | None:
+        """Return the record, or None for what is none: without id, without properties, or with a
+        history that cannot be read. Half a record would be taken for an empty one."""
+        record_id = record_id_of(record)
+        if record_id is None or not isinstance(record, Mapping):
+            return None
+        properties = record.get("properties")
+        history = _read_history(record.get("propertiesWithHistory"))
+        if not isinstance(properties, Mapping) or history is None:
+            return None
         return cls(
-            id=str(record["id"]),
+            id=record_id,
             properties={name: _text(value) for name, value in properties.items()},
-            history={
-                name: tuple(PropertyVersion.from_json(version) for version in versions)
-                for name, versions in history.items()
-            },
+            history=history,
             created_at=_instant(record.get("createdAt")),
             updated_at=_instant(record.get("updatedAt")),
         )
@@ -79,11 +84,13 @@ class NewAssociation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewRecord:
-    """A record to create. `trace_id` is unique within the call; the outcome is found by it."""
+    """A record to create. `trace_id` is unique within the call; the outcome is found by it.
+    `origin` is whoever it is made for, and is not sent: a record refused is known again by it."""
 
     trace_id: str
     properties: Mapping[str, str]
     associations: tuple[NewAssociation, ...] = ()
+    origin: str = ""
 
     def to_json(self) -> JsonObject:
         return {
@@ -97,8 +104,31 @@ class NewRecord:
         return all(record.properties.get(name) == value for name, value in self.properties.items())
 
 
-def _object(value: object) -> JsonObject:
-    return value if isinstance(value, Mapping) else {}
+def record_id_of(record: object) -> str | None:
+    """Return the id of a row of HubSpot's, a string or an integer on the wire; None without one."""
+    return as_record_id(record.get("id")) if isinstance(record, Mapping) else None
+
+
+def as_record_id(value: object) -> str | None:
+    """Return a record's id as text, None for what cannot be one."""
+    text = str(value) if isinstance(value, str | int) else ""
+    return text if is_record_id(text) else None
+
+
+def _read_history(value: object) -> Mapping[str, tuple[PropertyVersion, ...]] | None:
+    """Return the versions of each property; None where any cannot be read."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        return None
+    history: dict[str, tuple[PropertyVersion, ...]] = {}
+    for name, versions in value.items():
+        if not isinstance(versions, list) or not all(
+            isinstance(version, Mapping) for version in versions
+        ):
+            return None
+        history[name] = tuple(PropertyVersion.from_json(version) for version in versions)
+    return history
 
 
 def _text(value: object) -> str | None:
@@ -109,6 +139,6 @@ def _instant(value: object) -> datetime | None:
     """Return an ISO instant with its zone; None for anything else, it is for information only."""
     try:
         instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return None if instant is None or instant.tzinfo is None else instant.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return instant if instant is not None and instant.tzinfo is not None else None

@@ -36,9 +36,9 @@ def read_unlabelled_types(
     records may have one without the other."""
     request = Request(operation=Operation.LABELS, object_type=link.from_type, to_type=link.to_type)
     return [
-        AssociationType(type_id=int(label["typeId"]), category=str(label.get("category")))
+        AssociationType(type_id=type_id, category=str(label.get("category")))
         for label in transport.call(request, context).results
-        if label.get("label") is None and "typeId" in label
+        if label.get("label") is None and isinstance(type_id := label.get("typeId"), int)
     ]
 
 

@@ -26,6 +26,7 @@ from redis.retry import Retry
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
+from hubspot_sync.wire.portal_day import PortalDay
 from hubspot_sync.wire.rate_windows import (
     ArrivalWindow,
     Day,
@@ -204,12 +205,13 @@ def build_rate_budget(
     config: HubSpotConfig,
     *,
     clock: Monotonic,
+    day: PortalDay,
     wait: Wait = threading.Event.wait,
     redis_url: str | None = None,
 ) -> RateBudget:
     """Return the budget of this process, or with a Redis its part of everybody's."""
     requests, searches = config.requests_per_window, config.searches_per_second
-    share, day_storage = config.background_share, WindowStorage(clock)
+    share, day_storage = config.background_share, WindowStorage(clock, day.remaining_s)
 
     def build_window(name: str, amount: int, seconds: float) -> ArrivalWindow:
         return ArrivalWindow(name, amount, seconds, clock)
@@ -222,7 +224,7 @@ def build_rate_budget(
 
     all_window = build_window("all", requests, config.window_s)
     search_window = build_window("search", searches, 1.0)
-    day = build_day("day", config.daily_limit)
+    whole_day = build_day("day", config.daily_limit)
     late_window = build_window("background", background_part(requests), config.window_s)
     late_search_window = build_window("background-search", background_part(searches), 1.0)
     late_day = build_day("background-day", background_part(config.daily_limit))
@@ -233,11 +235,11 @@ def build_rate_budget(
     shared_both = (*shared, *shared_search)
     return RateBudget(
         {
-            (False, False): _Lane((all_window, *shared, day)),
-            (False, True): _Lane((all_window, search_window, *shared_both, day)),
-            (True, False): _Lane((*late, *shared, late_day, day)),
+            (False, False): _Lane((all_window, *shared, whole_day)),
+            (False, True): _Lane((all_window, search_window, *shared_both, whole_day)),
+            (True, False): _Lane((*late, *shared, late_day, whole_day)),
             (True, True): _Lane(
-                (*late, search_window, late_search_window, *shared_both, late_day, day)
+                (*late, search_window, late_search_window, *shared_both, late_day, whole_day)
             ),
         },
         {False: all_window, True: search_window},

@@ -39,13 +39,17 @@ REDIS_RETRY_AFTER_S: Final = 5.0
 
 class WindowStorage(Storage, MovingWindowSupport):
     """A storage for `limits` in this process. The library's own reads the wall clock, whose steps
-    would block everything or let everything through, and starts a thread per expiry."""
+    would block everything or let everything through, and starts a thread per expiry.
+
+    `fixed_window_s` says in how many seconds a fixed window that begins now will end, where that
+    depends on when it begins: a day of the portal's does."""
 
     STORAGE_SCHEME = None
 
-    def __init__(self, clock: Monotonic) -> None:
+    def __init__(self, clock: Monotonic, fixed_window_s: Callable[[], float] | None = None) -> None:
         super().__init__()
         self._clock = clock
+        self._fixed_window_s = fixed_window_s
         self._entries: defaultdict[str, list[float]] = defaultdict(list)
         self._counts: dict[str, tuple[int, float]] = {}
 
@@ -75,7 +79,8 @@ class WindowStorage(Storage, MovingWindowSupport):
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         count, ends_at = self._counts.get(key, (0, 0.0))
         if count == 0 or ends_at <= self._clock():
-            count, ends_at = 0, self._clock() + expiry
+            lasts_s = expiry if self._fixed_window_s is None else self._fixed_window_s()
+            count, ends_at = 0, self._clock() + lasts_s
         self._counts[key] = (count + amount, ends_at)
         return count + amount
 
@@ -179,10 +184,9 @@ class ArrivalWindow:
 
 
 class Day:
-    """At most `amount` sendings in a day that begins with the first of them.
+    """At most `amount` sendings in a day of the portal's; the storage knows when it ends.
 
-    HubSpot's day is a fixed one too, from the portal's midnight; where the two differ its own 429
-    `DAILY` decides.
+    HubSpot counts what others send with the token, too: its own 429 `DAILY` decides.
     """
 
     def __init__(self, name: str, amount: int, storage: Storage, clock: Monotonic) -> None:

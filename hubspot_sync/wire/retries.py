@@ -13,6 +13,7 @@ back together.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -25,6 +26,9 @@ from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.deadlines import Deadline
 
 MAX_WAIT_S: Final = 8.0
+MAX_RETRY_AFTER_S: Final = 90_000
+"""25 hours, the longest day: HubSpot has no limit that takes longer to end."""
+_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 MAX_JITTER: Final = 0.25
 """The largest part by which a wait is lengthened; never shortened, `Retry-After` is a minimum."""
 
@@ -87,3 +91,10 @@ class RetryPolicy:
         return iter(
             stamina.retry_context(on=wait_within_deadline, attempts=self.max_attempts, timeout=None)
         )
+
+
+def parse_retry_after_s(header: str) -> float | None:
+    """Return a `Retry-After` in seconds, None where it has none that can be believed. HubSpot sends
+    a number; a date is not read."""
+    seconds = float(header) if _SECONDS.fullmatch(header.strip()) else None
+    return None if seconds is None or seconds > MAX_RETRY_AFTER_S else seconds

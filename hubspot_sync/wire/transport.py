@@ -14,7 +14,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final
@@ -27,17 +27,27 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import HubSpotError, Unavailable
+from hubspot_sync.wire.answer_shapes import accept_all, is_answer, parse_body
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallLog, CallRecord
 from hubspot_sync.wire.circuit_breaker import CircuitBreaker, Permit
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
 from hubspot_sync.wire.endpoints import ENDPOINTS, Effect, Endpoint, Operation
+from hubspot_sync.wire.portal_day import PortalDay
 from hubspot_sync.wire.rate_budget import RateBudget, Slot
-from hubspot_sync.wire.retries import AttemptFailed, Completion, RetryPolicy
+from hubspot_sync.wire.retries import (
+    AttemptFailed,
+    Completion,
+    RetryPolicy,
+    parse_retry_after_s,
+)
+from hubspot_sync.wire.storable_text import make_json_storable
 from hubspot_sync.wire.verdicts import (
+    RETRY,
     UNEXPECTED,
     JsonObject,
     Meaning,
+    Verdict,
     build_error,
     correlation_id_of,
     judge,
@@ -66,6 +76,9 @@ class Request:
     body: JsonObject | None = None
     once: bool = False
     """Never sent again where it may have taken effect: whoever sends it looks before that."""
+    accepts: Callable[[JsonObject], bool] = accept_all
+    """Whether a body of the operation's shape answers this request; one that does not is no answer,
+    and asked for again. For reads."""
 
     @property
     def about(self) -> str:
@@ -138,9 +151,11 @@ class Transport:
         rate_budget: RateBudget,
         circuit_breaker: CircuitBreaker,
         call_log: CallLog,
+        day: PortalDay,
         clock: Monotonic = time.monotonic,
     ) -> None:
         self._config = config
+        self._day = day
         self._rate_budget = rate_budget
         self._circuit_breaker = circuit_breaker
         self._call_log = call_log
@@ -154,7 +169,7 @@ class Transport:
 
         Raises RateLimited, Unavailable, NotFound or Refused.
         """
-        content = None if request.body is None else orjson.dumps(request.body)
+        content = None if request.body is None else _encode(request.body)
         sending = _Sending(request, ENDPOINTS[request.operation], content, context)
         repeatable = sending.endpoint.effect is not Effect.CREATE and not request.once
         may_have_taken_effect = False
@@ -279,24 +294,39 @@ class Transport:
         except (Urllib3Error, OSError) as error:
             raise _NoReply from error
         return _Reply(
-            response.status_code, _parse_json_object(content), _parse_retry_after_s(response)
+            response.status_code,
+            parse_body(content),
+            parse_retry_after_s(response.headers.get("Retry-After", "")),
         )
 
     def _judge_reply(self, reply: _Reply, sending: _Sending) -> Answer:
         """Return the answer if it is one, else raise what it means."""
         body: JsonObject = reply.body if reply.body is not None else {}
-        verdict = judge(reply.status, body)
-        if reply.body is None and verdict.meaning in _NEEDS_JSON:
-            verdict = UNEXPECTED
+        verdict = _judge_whole(reply, sending.request)
         if verdict.meaning in {Meaning.OK, Meaning.PARTIAL}:
             return Answer(status=reply.status, body=body)
         error = build_error(verdict, reply.status, body, retry_after_s=reply.retry_after_s)
+        if verdict.until_midnight and not error.retry_after_s:
+            error.retry_after_s = self._day.remaining_s()
         if verdict.meaning in {Meaning.RETRY, Meaning.UNEXPECTED}:
             error.may_have_taken_effect = sending.writes
         if verdict.pauses:
             self._rate_budget.pause(error.retry_after_s or verdict.wait_s, search=sending.search)
         completion = COMPLETIONS.get(verdict.meaning, Completion.POINTLESS)
         raise AttemptFailed(completion, error, wait_s=verdict.wait_s)
+
+
+def _judge_whole(reply: _Reply, request: Request) -> Verdict:
+    """Return what a reply means. A read's 2xx that is no answer is a failure that passes."""
+    body: JsonObject = reply.body if reply.body is not None else {}
+    verdict = judge(reply.status, body)
+    if verdict.meaning in {Meaning.OK, Meaning.PARTIAL} and not (
+        is_answer(request.operation, reply.status, reply.body) and request.accepts(body)
+    ):
+        return RETRY
+    if reply.body is None and verdict.meaning in _NEEDS_JSON:
+        return UNEXPECTED
+    return verdict
 
 
 def _report_to_breaker(permit: Permit, status: int | None, *, hurried: bool) -> None:
@@ -360,22 +390,9 @@ def _never_connected(error: requests.RequestException) -> bool:
     return isinstance(reason, NewConnectionError)
 
 
-def _parse_json_object(content: bytes) -> JsonObject | None:
-    """Return the body as an object; an empty one (a 204's) as an empty object."""
-    if not content:
-        return {}
+def _encode(body: JsonObject) -> bytes:
+    """Return the body as JSON; what UTF-8 cannot hold is lost, and not the others' batch."""
     try:
-        body = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return None
-    return body if isinstance(body, dict) else None
-
-
-def _parse_retry_after_s(response: requests.Response) -> float | None:
-    """Return `Retry-After` in seconds. HubSpot sends a number; a date is not read."""
-    value = response.headers.get("Retry-After", "")
-    try:
-        seconds = float(value)
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds < float("inf") else None
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(make_json_storable(body))

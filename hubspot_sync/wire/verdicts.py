@@ -20,6 +20,10 @@ from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused, Un
 
 JsonObject = Mapping[str, Any]
 
+# `crm.associations.NO_ASSOCIATIONS_FOUND`, `OBJECT_NOT_FOUND`.
+_WORD: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}", re.ASCII)
+UNREADABLE_WORD: Final = "(not understood)"
+"""In place of a subCategory that is there and says nothing we can read: no row names it."""
 # A UUID in every answer seen.
 _CORRELATION_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 
@@ -45,11 +49,13 @@ class Meaning(Enum):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
     """What an answer means. `wait_s` is the shortest wait before asking again; `pauses` says that
-    the limit is the whole account's, so that everybody should wait."""
+    the limit is the whole account's, so that everybody should wait; `until_midnight` that it is the
+    day's."""
 
     meaning: Meaning
     wait_s: float = 0.0
     pauses: bool = False
+    until_midnight: bool = False
 
 
 ANY = "*"
@@ -81,6 +87,7 @@ ZERO = Verdict(meaning=Meaning.ZERO)
 REFUSED = Verdict(meaning=Meaning.REFUSED)
 UNEXPECTED = Verdict(meaning=Meaning.UNEXPECTED)
 EXHAUSTED = Verdict(meaning=Meaning.EXHAUSTED)
+EXHAUSTED_TODAY = Verdict(meaning=Meaning.EXHAUSTED, until_midnight=True)
 RETRY = Verdict(meaning=Meaning.RETRY, wait_s=0.1)
 # A 429 without Retry-After (HubSpot does not always send it) waits a second.
 OVER_LIMIT = Verdict(meaning=Meaning.RETRY_AFTER, wait_s=1.0, pauses=True)
@@ -103,7 +110,7 @@ TABLE: tuple[VerdictRule, ...] = (
     VerdictRule(status=414, verdict=REFUSED),
     VerdictRule(status=415, verdict=REFUSED),
     VerdictRule(status=423, verdict=LOCKED),
-    VerdictRule(status=429, policy="DAILY", verdict=EXHAUSTED),
+    VerdictRule(status=429, policy="DAILY", verdict=EXHAUSTED_TODAY),
     VerdictRule(status=429, policy="TEN_SECONDLY_ROLLING", verdict=OVER_LIMIT),
     VerdictRule(status=429, policy="SECONDLY", verdict=OVER_LIMIT),
     VerdictRule(status=429, verdict=OVER_UNKNOWN_LIMIT),
@@ -113,11 +120,17 @@ TABLE: tuple[VerdictRule, ...] = (
     VerdictRule(status=502, verdict=RETRY),
     VerdictRule(status=503, verdict=RETRY),
     VerdictRule(status=504, verdict=RETRY),
-    # Cloudflare's, in front of HubSpot (HubSpot, "Error handling").
+    # Cloudflare's, in front of HubSpot (HubSpot, "Error handling", names 521 to 524; the others of
+    # the family pass as they do): whether HubSpot was reached, and did it, nobody knows.
+    VerdictRule(status=520, verdict=RETRY),
     VerdictRule(status=521, verdict=RETRY),
     VerdictRule(status=522, verdict=RETRY),
     VerdictRule(status=523, verdict=RETRY),
     VerdictRule(status=524, verdict=RETRY),
+    VerdictRule(status=525, verdict=RETRY),
+    VerdictRule(status=526, verdict=RETRY),
+    VerdictRule(status=527, verdict=RETRY),
+    VerdictRule(status=530, verdict=RETRY),
     # Entries of a 207's `errors`. A subCategory not listed is unexpected, even where its category
     # is listed.
     VerdictRule(status=MEMBER, category="OBJECT_NOT_FOUND", sub_category=None, verdict=MISSING),
@@ -131,12 +144,20 @@ TABLE: tuple[VerdictRule, ...] = (
     VerdictRule(status=MEMBER, category="CONFLICT", sub_category=None, verdict=REFUSED),
 )
 
+_KNOWN_SUB_CATEGORIES: Final = frozenset(row.sub_category for row in TABLE) - {ANY, None}
+
 
 def judge(status: int, body: JsonObject) -> Verdict:
     """Return what an answer, or with MEMBER an entry of a 207's `errors`, means; UNEXPECTED where
     no row names it."""
-    fields = (_text(body, "category"), _text(body, "subCategory"), _text(body, "policyName"))
-    return next((row.verdict for row in TABLE if row.matches(status, fields)), UNEXPECTED)
+    rule = find_rule(status, body)
+    return UNEXPECTED if rule is None else rule.verdict
+
+
+def find_rule(status: int, body: JsonObject) -> VerdictRule | None:
+    """Return the first row that names an answer."""
+    fields = (_text(body, "category"), _sub_category(body), _text(body, "policyName"))
+    return next((row for row in TABLE if row.matches(status, fields)), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,7 +192,7 @@ def build_error(
     The texts of refusals come from HubSpot and may quote a property's value; the others are ours,
     so that a retry can be logged without anybody's data.
     """
-    category, sub_category = _text(body, "category"), _text(body, "subCategory")
+    category, sub_category = _text(body, "category"), _sub_category(body)
     correlation_id = correlation_id_of(body)
     if verdict.meaning is Meaning.REFUSED:
         return Refused(
@@ -186,8 +207,9 @@ def build_error(
         )
     classes: dict[Meaning, type[HubSpotError]] = {Meaning.MISSING: NotFound}
     error = RateLimited if status == 429 else classes.get(verdict.meaning, Unavailable)
+    what = f"{status}" if status >= 300 else f"{status}, with nothing that could be an answer"
     return error(
-        f"HubSpot answered {status}.",
+        f"HubSpot answered {what}.",
         status=status,
         category=category or _text(body, "policyName"),
         sub_category=sub_category,
@@ -232,9 +254,27 @@ def _texts(body: JsonObject, key: str) -> tuple[str, ...]:
     """A value, or a list of values, as texts: ids come as strings or as integers."""
     value = body.get(key)
     values = value if isinstance(value, list) else [value]
-    return tuple(str(item) for item in values if isinstance(item, str | int))
+    return tuple(
+        str(item) for item in values if isinstance(item, str | int) and not isinstance(item, bool)
+    )
 
 
 def _text(body: JsonObject, key: str) -> str | None:
     value = body.get(key)
     return value if isinstance(value, str) else None
+
+
+def _sub_category(body: JsonObject) -> str | None:
+    """The word in `subCategory`: a string on the wire, an object in HubSpot's specification, which
+    does not say under which key. None only where there is nothing in its place: a row for answers
+    without a subCategory must not match one that could not be read."""
+    value = body.get("subCategory")
+    if value is None or isinstance(value, str):
+        return value or None
+    if value == {}:
+        return None
+    held = value.values() if isinstance(value, Mapping) else ()
+    words = {text for text in held if isinstance(text, str) and _WORD.fullmatch(text)}
+    known = words & _KNOWN_SUB_CATEGORIES
+    said = known if len(known) > 0 else words
+    return said.pop() if len(said) == 1 else UNREADABLE_WORD

@@ -123,6 +123,7 @@ class PortalWrites:
         records = [
             NewRecord(
                 trace_id=draft.key,
+                origin=draft.contact_id,
                 properties=draft.properties,
                 associations=(
                     NewAssociation(
@@ -178,6 +179,7 @@ class PortalWrites:
         records = [
             NewRecord(
                 trace_id=note.key,
+                origin=note.contact_id,
                 properties={NOTE_BODY: note.body, NOTE_TIME: _format_instant(note.at)},
                 associations=(
                     NewAssociation(

@@ -52,7 +52,8 @@ class Stage:
             refusal = {"category": "VALIDATION_ERROR", "message": "666 is invalid"}
             connection.sendall(reply(orjson.dumps(refusal), status="400 Bad Request"))
             return True
-        body = {"results": [{"id": one, "properties": {"call": str(number)}} for one in ids]}
+        results = [{"id": one, "properties": {"call": str(number)}} for one in ids]
+        body = {"results": results, "total": len(results)}
         connection.sendall(reply(orjson.dumps(body)))
         return True
 

@@ -116,6 +116,33 @@ def test_a_record_the_answer_leaves_out_is_unknown() -> None:
 
 
 @responses.activate
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"to": None},
+        {},
+        {"to": [{"toObjectId": 2}, {"toObjectId": None}]},
+        {"to": [{"toObjectId": 2}, {}]},
+        {"to": [2]},
+        {"to": "2"},
+        {"to": [{"toObjectId": 2}], "paging": {"next": {"after": {}}}},
+        {"to": [{"toObjectId": 2}], "paging": ["x"]},
+    ],
+    ids=str,
+)
+def test_links_that_cannot_be_read_make_their_record_unknown_and_no_other(
+    odd: dict[str, Any],
+) -> None:
+    results = [{"from": {"id": "1"}} | odd, page("3", 4), {"from": None}, {"from": ["1"]}]
+    responses.post(ASSOCIATIONS, json={"results": results})
+    with client_of(HUBSPOT) as client:
+        read = read_association_targets(client.transport, CONTACTS, BOOKINGS, ["1", "3"], asking())
+
+    assert read.unknown.keys() == {"1"}
+    assert read.found == {"3": ("4",)}
+
+
+@responses.activate
 def test_any_error_but_no_associations_is_unknown_even_beside_results() -> None:
     strange = {"category": "OBJECT_NOT_FOUND", "context": {"fromObjectId": ["1"]}, "message": "?"}
     zero = strange | {
@@ -129,6 +156,12 @@ def test_any_error_but_no_associations_is_unknown_even_beside_results() -> None:
 
     assert read.unknown.keys() == {"1"}
     assert read.found == {"3": ()}
+
+
+def search_page(*ids: str, total: int) -> dict[str, Any]:
+    """A page with these rows; where there are more, its cursor says that it ends here."""
+    body: dict[str, Any] = {"total": total, "results": [{"id": one} for one in ids]}
+    return body if total == len(ids) else body | {"paging": {"next": {"after": str(len(ids))}}}
 
 
 def test_a_search_brings_every_page(sandbox: SandboxHandle) -> None:
@@ -152,9 +185,8 @@ def test_more_than_ten_thousand_results_are_all_found(kind_sandbox: SandboxHandl
 
 @responses.activate
 def test_a_search_asks_for_ids_above_the_last_one() -> None:
-    first = {"results": [{"id": "7"}, {"id": "9"}], "paging": {"next": {"after": "2"}}}
-    responses.post(SEARCH, json=first)
-    responses.post(SEARCH, json={"results": [{"id": "12"}]})
+    responses.post(SEARCH, json=search_page("7", "9", total=3))
+    responses.post(SEARCH, json=search_page("12", total=1))
     active = SearchFilter(property_name="is_active", operator="IN", values=("true", "Active"))
     with client_of(HUBSPOT) as client:
         ids = search_ids(client.transport, CONTACTS, [active], asking())
@@ -169,12 +201,101 @@ def test_a_search_asks_for_ids_above_the_last_one() -> None:
 
 @responses.activate
 def test_a_search_that_does_not_advance_is_an_error() -> None:
-    same = {"results": [{"id": "7"}], "paging": {"next": {"after": "1"}}}
-    responses.post(SEARCH, json=same)
-    with client_of(HUBSPOT) as client, pytest.raises(Unavailable):
+    responses.post(SEARCH, json=search_page("7", total=2))
+    with client_of(HUBSPOT, max_attempts=1) as client, pytest.raises(Unavailable):
         search_ids(client.transport, CONTACTS, [], asking())
 
     assert len(responses.calls) == 2
+
+
+NOT_WHOLE: dict[str, dict[str, Any]] = {
+    "no rows of 25": {"total": 25, "results": []},
+    "no rows of 25, and a next page": {
+        "total": 25,
+        "results": [],
+        "paging": {"next": {"after": "25"}},
+    },
+    "too few rows": {"total": 2, "results": [{"id": "7"}]},
+    "too few rows, by their own cursor": {
+        "total": 300,
+        "results": [{"id": "7"}],
+        "paging": {"next": {"after": "200"}},
+    },
+    "rows left over, and no next page": {
+        "total": 201,
+        "results": [{"id": str(n)} for n in range(1, 201)],
+    },
+    "too many rows": {"total": 1, "results": [{"id": "7"}, {"id": "9"}]},
+    "no total": {"results": [{"id": "7"}]},
+    "a total that is text": {"total": "1", "results": [{"id": "7"}]},
+    "a total that is true": {"total": True, "results": [{"id": "7"}]},
+    "a total below zero": {"total": -1, "results": []},
+    "a row without id": {"total": 2, "results": [{"id": "7"}, {"properties": {}}]},
+    "an id that is none": {"total": 1, "results": [{"id": "x"}]},
+    "a row that is no object": {"total": 1, "results": ["7"]},
+    "one row twice": {"total": 2, "results": [{"id": "7"}, {"id": "7"}]},
+    "rows out of order": {"total": 2, "results": [{"id": "9"}, {"id": "7"}]},
+    "a cursor that is a list": {
+        "total": 1,
+        "results": [{"id": "7"}],
+        "paging": {"next": {"after": []}},
+    },
+    "paging that is text": {"total": 1, "results": [{"id": "7"}], "paging": "x"},
+}
+
+
+@responses.activate
+@pytest.mark.parametrize("page", NOT_WHOLE.values(), ids=NOT_WHOLE)
+def test_a_page_that_is_not_whole_is_no_answer(page: dict[str, Any]) -> None:
+    responses.post(SEARCH, json=page)
+    with client_of(HUBSPOT, max_attempts=1) as client, pytest.raises(Unavailable):
+        search_ids(client.transport, CONTACTS, [], asking())
+
+
+@responses.activate
+def test_a_page_that_is_not_whole_is_asked_for_again() -> None:
+    responses.post(SEARCH, json=search_page("7", total=2))
+    responses.post(SEARCH, json={"total": 25, "results": []})
+    responses.post(SEARCH, json=search_page("9", total=1))
+    with client_of(HUBSPOT) as client:
+        ids = search_ids(client.transport, CONTACTS, [], asking())
+
+    assert ids == ("7", "9")
+    assert len(responses.calls) == 3
+
+
+@responses.activate
+def test_nothing_found_is_an_answer() -> None:
+    responses.post(SEARCH, json={"total": 0, "results": []})
+    with client_of(HUBSPOT) as client:
+        assert search_ids(client.transport, CONTACTS, [], asking()) == ()
+
+    assert len(responses.calls) == 1
+
+
+@responses.activate
+def test_a_total_that_changed_between_pages_is_read_again_once_and_taken() -> None:
+    """The second reading finds one gone, the third is not made."""
+    responses.post(SEARCH, json=search_page("7", total=3))
+    responses.post(SEARCH, json=search_page("8", total=1))
+    responses.post(SEARCH, json=search_page("7", total=3))
+    responses.post(SEARCH, json=search_page("9", total=1))
+    with client_of(HUBSPOT) as client:
+        ids = search_ids(client.transport, CONTACTS, [], asking())
+
+    assert ids == ("7", "9")
+    assert len(responses.calls) == 4
+
+
+@responses.activate
+def test_a_next_page_that_turns_out_empty_ends_the_search() -> None:
+    responses.post(
+        SEARCH,
+        json={"total": 1, "results": [{"id": "7"}], "paging": {"next": {"after": "1"}}},
+    )
+    responses.post(SEARCH, json={"total": 0, "results": [], "paging": {"next": {"after": "1"}}})
+    with client_of(HUBSPOT) as client:
+        assert search_ids(client.transport, CONTACTS, [], asking()) == ("7",)
 
 
 def test_a_refused_search_is_raised(kind_sandbox: SandboxHandle) -> None:

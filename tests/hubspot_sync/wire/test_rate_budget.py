@@ -9,6 +9,8 @@ import heapq
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -17,9 +19,12 @@ from hypothesis import strategies as st
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
 from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.wire.portal_day import PortalDay
 from hubspot_sync.wire.rate_budget import RateBudget, Slot, build_rate_budget
 
 PATIENCE_S = 30.0
+BEGINNING = datetime(2026, 11, 25, tzinfo=UTC)
+"""The clock began to count at a midnight in UTC."""
 
 
 class World:
@@ -27,6 +32,7 @@ class World:
 
     def __init__(self) -> None:
         self.now_s = 1_000.0
+        self.zone: tzinfo = UTC
         self._due: list[tuple[float, int, Slot, float]] = []
 
     def clock(self) -> float:
@@ -48,7 +54,9 @@ class World:
             self.advance(max(seconds, 0.001))
 
     def budget(self, **config: float) -> RateBudget:
-        return build_rate_budget(HubSpotConfig(**config), clock=self.clock, wait=self.wait)  # type: ignore[arg-type] # floats and ints by name
+        settings = HubSpotConfig(**config)  # type: ignore[arg-type] # floats and ints by name
+        day = PortalDay(zone=self.zone, now=lambda: BEGINNING + timedelta(seconds=self.now_s))
+        return build_rate_budget(settings, clock=self.clock, day=day, wait=self.wait)
 
     def deadline(self, seconds: float) -> Deadline:
         return Deadline.after(seconds, self.clock)
@@ -183,14 +191,27 @@ def test_background_work_may_use_only_its_share_of_the_day() -> None:
     assert refused.value.retry_after_s > 80_000
 
 
-def test_the_day_begins_anew() -> None:
+@pytest.mark.parametrize(
+    ("zone", "midnight_s"),
+    [("UTC", 86_400), ("America/Toronto", 5 * 3_600), ("Asia/Tokyo", 15 * 3_600)],
+)
+def test_the_day_ends_at_the_portals_midnight_and_says_so(zone: str, midnight_s: int) -> None:
     world = World()
+    world.zone = ZoneInfo(zone)
     budget = world.budget(daily_limit=1)
     acquire(budget, world.deadline(1)).report_answer(0.0)
 
-    world.advance(86_401)
+    world.advance(600)
 
-    acquire(budget, world.deadline(1))
+    with pytest.raises(RateLimited) as refused:
+        acquire(budget, world.deadline(1))
+    assert refused.value.retry_after_s == pytest.approx(midnight_s - 1_600)
+
+    world.advance(midnight_s - 1_600 + 1)
+
+    acquire(budget, world.deadline(1)).report_answer(0.0)
+    with pytest.raises(RateLimited):
+        acquire(budget, world.deadline(1))
 
 
 def test_a_pause_holds_everybody_but_not_longer_than_ten_seconds() -> None:
@@ -225,7 +246,9 @@ class Queue:
     def __init__(self, config: HubSpotConfig) -> None:
         self.served: list[str] = []
         self._waiting = threading.Semaphore(0)
-        self.budget = build_rate_budget(config, clock=lambda: 1_000.0, wait=self._wait)
+        self.budget = build_rate_budget(
+            config, clock=lambda: 1_000.0, day=PortalDay(), wait=self._wait
+        )
         self._threads: list[threading.Thread] = []
 
     def _wait(self, event: threading.Event, _seconds: float) -> None:

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from hubspot_sync.errors import RateLimited, Unavailable
 from hubspot_sync.wire.deadlines import Deadline
-from hubspot_sync.wire.retries import MAX_JITTER, MAX_WAIT_S, AttemptFailed, Completion, RetryPolicy
+from hubspot_sync.wire.retries import (
+    MAX_JITTER,
+    MAX_WAIT_S,
+    AttemptFailed,
+    Completion,
+    RetryPolicy,
+    parse_retry_after_s,
+)
 
 POLICY = RetryPolicy(max_attempts=4, random=lambda: 0.0)
 
@@ -101,3 +108,30 @@ def test_the_text_that_is_logged_quotes_nobody() -> None:
     refused = Unavailable("alice@example.org is not a valid address", status=503)
 
     assert "alice" not in repr(AttemptFailed(Completion.PERHAPS, refused, wait_s=0.1))
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), (" 10 ", 10.0), ("0.5", 0.5), ("0", 0.0), ("86400", 86_400.0)],
+)
+def test_a_retry_after_in_seconds_is_believed(header: str, seconds: float) -> None:
+    assert parse_retry_after_s(header) == seconds
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "inf",
+        "nan",
+        "-1",
+        "1e9",
+        "1_0",
+        "\u0667",
+        "90001",
+        "9" * 400,
+        "Wed, 25 Nov 2026 21:00:00 GMT",
+    ],
+)
+def test_an_absurd_one_is_not(header: str) -> None:
+    assert parse_retry_after_s(header) is None

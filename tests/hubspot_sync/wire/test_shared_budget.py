@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
 from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.wire.portal_day import PortalDay
 from hubspot_sync.wire.rate_budget import RateBudget, build_rate_budget
 
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
@@ -35,7 +36,7 @@ def redis_url() -> str:
 def budget(redis_url: str, token: str, window_s: float = 60.0) -> RateBudget:
     """The budget of one process: six calls in a window too long to end before a test does."""
     config = HubSpotConfig(token=token, requests_per_window=6, window_s=window_s)
-    return build_rate_budget(config, clock=time.monotonic, redis_url=redis_url)
+    return build_rate_budget(config, clock=time.monotonic, day=PortalDay(), redis_url=redis_url)
 
 
 def taken_now(part: RateBudget, most: int) -> int:
@@ -83,7 +84,8 @@ def test_a_search_that_waits_uses_up_no_calls(redis_url: str) -> None:
         token=uuid.uuid4().hex, requests_per_window=30, window_s=60.0, searches_per_second=1
     )
     one, other = (
-        build_rate_budget(config, clock=time.monotonic, redis_url=redis_url) for _ in "ab"
+        build_rate_budget(config, clock=time.monotonic, day=PortalDay(), redis_url=redis_url)
+        for _ in "ab"
     )
 
     for _ in range(2):

@@ -5,15 +5,20 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from contextlib import closing
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from hubspot_sync.client import HubSpotClient
+from hubspot_sync.client import HubSpotClient, build_client
+from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused, Unavailable
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.call_log import CallMeter, CallRecord
 from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.endpoints import Operation
+from hubspot_sync.wire.portal_day import PortalDay
 from hubspot_sync.wire.transport import Answer, Request
 from tests.hubspot_sync.clients import asking, client_of
 from tests.hubspot_sync.wire_server import answers, reply, wire_server
@@ -22,7 +27,7 @@ from tests.sandbox import TOKEN
 READ = Request(operation=Operation.BATCH_READ, object_type="0-1", body={"inputs": [{"id": "1"}]})
 CREATE = Request(operation=Operation.BATCH_CREATE, object_type="0-1", body={"inputs": []})
 UPDATE = Request(operation=Operation.BATCH_UPDATE, object_type="0-1", body={"inputs": []})
-EMPTY = reply(b"{}")
+EMPTY = reply(b'{"results":[]}')
 
 
 def call(client: HubSpotClient, request: Request = READ, seconds: float = 10.0) -> Answer:
@@ -62,7 +67,7 @@ def test_connections_are_kept_and_shared() -> None:
 
 def test_cookies_are_not_kept() -> None:
     """Threads share the session; a jar that is read while another thread fills it breaks."""
-    baked = reply(b"{}", headers="Set-Cookie: __cf_bm=1; path=/\r\n")
+    baked = reply(b'{"results":[]}', headers="Set-Cookie: __cf_bm=1; path=/\r\n")
     with wire_server(answers(baked)) as server, client_of(server.base_url) as client:
         for _ in range(2):
             call(client)
@@ -224,7 +229,7 @@ def test_a_server_that_says_nothing_costs_no_more_than_the_deadline() -> None:
 
 
 def test_a_body_that_drips_costs_no_more_than_the_deadline() -> None:
-    body = b"{" + b" " * 400 + b"}"
+    body = b'{"results":[' + b" " * 400 + b"]}"
 
     def behave(connection: socket.socket, _number: int) -> bool:
         connection.sendall(reply(body)[: -len(body)])
@@ -341,3 +346,38 @@ def test_the_token_goes_nowhere_else() -> None:
             failure(client)
 
     assert other.requests == []
+
+
+def test_a_daily_limit_lasts_until_the_portals_midnight() -> None:
+    """HubSpot does not always send `Retry-After`; 9.30 in the evening in London."""
+    day = PortalDay(
+        zone=ZoneInfo("Europe/London"), now=lambda: datetime(2026, 11, 25, 21, 30, tzinfo=UTC)
+    )
+    raw = reply(b'{"policyName":"DAILY"}', status="429 Too Many Requests")
+    with wire_server(answers(raw)) as server:
+        client = build_client(HubSpotConfig(base_url=server.base_url, token=TOKEN), day=day)
+        with closing(client):
+            raised = failure(client)
+
+    assert isinstance(raised, RateLimited)
+    assert raised.retry_after_s == 2.5 * 3_600
+
+
+def test_hubspots_own_word_on_a_daily_limit_counts_more() -> None:
+    raw = reply(b'{"policyName":"DAILY"}', status="429 Too Many", headers="Retry-After: 7200\r\n")
+    with wire_server(answers(raw)) as server, client_of(server.base_url) as client:
+        raised = failure(client)
+
+    assert raised.retry_after_s == 7_200
+
+
+def test_text_that_utf_8_cannot_hold_is_sent_without_it() -> None:
+    odd = Request(
+        operation=Operation.BATCH_UPDATE,
+        object_type="0-1",
+        body={"inputs": [{"id": "1", "properties": {"lastname": "Cut\ud83d"}}]},
+    )
+    with wire_server(answers(EMPTY)) as server, client_of(server.base_url) as client:
+        call(client, odd)
+
+    assert "Cut\ufffd".encode() in server.requests[0]

@@ -20,6 +20,7 @@ from hubspot_sync.wire.verdicts import (
     UNEXPECTED,
     Meaning,
     build_error,
+    find_rule,
     judge,
     judge_members,
 )
@@ -35,10 +36,6 @@ def captured(name: str) -> dict[str, Any]:
 NAMES = sorted(path.stem for path in CAPTURED.glob("*.json"))
 
 
-def fields_of(body: dict[str, Any]) -> tuple[str | None, ...]:
-    return body.get("category"), body.get("subCategory"), body.get("policyName")
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_a_captured_answer_means_what_its_file_says(name: str) -> None:
     answer = captured(name)
@@ -49,11 +46,7 @@ def test_a_captured_answer_means_what_its_file_says(name: str) -> None:
 @pytest.mark.parametrize("row", TABLE, ids=str)
 def test_every_row_has_a_captured_answer(row: Any) -> None:
     answers = [captured(name) for name in NAMES]
-    reached = [
-        next(one for one in TABLE if one.matches(answer["status"], fields_of(answer["body"])))
-        for answer in answers
-        if answer["verdict"] != "unexpected"
-    ]
+    reached = [find_rule(answer["status"], answer["body"]) for answer in answers]
 
     assert row in reached
 
@@ -64,6 +57,70 @@ def test_every_row_has_a_captured_answer(row: Any) -> None:
 )
 def test_what_no_row_names_is_a_failure(status: int, body: dict[str, str]) -> None:
     assert judge(status, body) is UNEXPECTED
+
+
+ZERO_WORD = "crm.associations.NO_ASSOCIATIONS_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("sub_category", "meaning"),
+    [
+        (ZERO_WORD, Meaning.ZERO),
+        ({"name": ZERO_WORD}, Meaning.ZERO),
+        ({"type": "SubCategory", "value": ZERO_WORD}, Meaning.ZERO),
+        (None, Meaning.MISSING),
+        ({}, Meaning.MISSING),
+        ({"name": "crm.associations.SOMETHING_ELSE"}, Meaning.UNEXPECTED),
+        ({"name": None}, Meaning.UNEXPECTED),
+        ({"name": [ZERO_WORD]}, Meaning.UNEXPECTED),
+        ([ZERO_WORD], Meaning.UNEXPECTED),
+        (["x"], Meaning.UNEXPECTED),
+        (0, Meaning.UNEXPECTED),
+        (True, Meaning.UNEXPECTED),
+    ],
+)
+def test_a_sub_category_is_read_as_text_or_object_and_what_is_neither_names_no_row(
+    sub_category: object, meaning: Meaning
+) -> None:
+    entry = {
+        "category": "OBJECT_NOT_FOUND",
+        "subCategory": sub_category,
+        "context": {"ids": ["1"]},
+    }
+
+    (member,) = judge_members({"errors": [entry]})
+
+    assert member.verdict.meaning is meaning
+
+
+@pytest.mark.parametrize(
+    ("context", "ids"),
+    [
+        ({"ids": [404]}, ("404",)),
+        ({"ids": 404}, ("404",)),
+        ({"ids": "404"}, ("404",)),
+        ({"ids": [["404"], {"id": "405"}, None, True, 1.5, "406"]}, ("406",)),
+        ({"ids": None}, ()),
+        (None, ()),
+        ("404", ()),
+        (["404"], ()),
+    ],
+)
+def test_a_context_of_any_kind_names_the_ids_that_are_ids(
+    context: object, ids: tuple[str, ...]
+) -> None:
+    entry = {"category": "OBJECT_NOT_FOUND", "message": 3, "context": context}
+
+    (member,) = judge_members({"errors": [entry]})
+
+    assert member.ids == ids
+
+
+@pytest.mark.parametrize("category", [None, 4, ["OBJECT_NOT_FOUND"], {"a": "OBJECT_NOT_FOUND"}])
+def test_a_category_that_is_no_text_names_no_row(category: object) -> None:
+    (member,) = judge_members({"errors": [{"category": category, "context": {"ids": ["1"]}}]})
+
+    assert member.verdict is UNEXPECTED
 
 
 json_values = st.recursive(
