@@ -3,9 +3,11 @@
 Searches are paged by the record id, ascending: each page asks for ids above the last one seen. So
 more than the 10 000 results that offsets can reach are read too, and a record that appears or goes
 while we read does not shift the others. Each page must be whole by its own `total`, which is what
-remains above the last id: a page that lacks rows is no answer. Association reads are paged per `from` record: whoever has
-more targets than a page holds is asked again with its own cursor, together with its like. A record
-any page of which could not be read is unknown, never half counted.
+remains above the last id: a page that lacks rows is no answer.
+
+Association reads are paged per `from` record: whoever has more targets than a page holds is asked
+again with its own cursor, together with its like. A record any page of which could not be read is
+unknown, never half counted.
 """
 
 from __future__ import annotations

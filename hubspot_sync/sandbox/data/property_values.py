@@ -1,7 +1,7 @@
 """Which property values HubSpot takes by its API, and the form it keeps them in.
 
-What is in a portal already is another matter: people, imports and HubSpot's own machinery put values
-there that no check below would let pass, so whatever reads a stored value survives any text.
+What is in a portal already is another matter: people, imports and HubSpot's own machinery put
+values there that no check below would let pass, so whatever reads a stored value survives any text.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Records that HubSpot will not have in a call: whatever names one of them is refused whole.
 
-Why HubSpot does so is not imitated: a value its own checks have come to dislike, a workflow, a lock.
+Why HubSpot does so is not imitated: a value its own checks dislike now, a workflow, a lock.
 What matters is that the answer is for all hundred inputs, and as a rule names no culprit.
 """
 

@@ -1,7 +1,7 @@
 """Answers that are none, on order: what comes out of HubSpot or its edge where the work was done.
 
-A spoilt answer keeps its status, so a 200 with nothing in it stays a 200; the work behind it has had
-its effect. A refusal is left as it is, and so is an answer that has nothing to spoil in that way:
+A spoilt answer keeps its status, so a 200 with nothing in it stays a 200; the work behind it has
+had its effect. A refusal is left as it is, and so is an answer that has nothing to spoil in that way:
 `no_rows` does nothing to an answer without `results`.
 """
 
@@ -40,7 +40,7 @@ def edge_reply(status: int, headers: Mapping[str, str]) -> Reply:
 
 
 def spoil(reply: Reply, how: str, number: int) -> Reply:
-    """The answer as this order wants it; `how` is one of `WAYS`, `number` its rows or difference."""
+    """Return the answer as ordered; `how` is one of `WAYS`, `number` its rows or difference."""
     if reply.status >= FIRST_REFUSAL:
         return reply
     if how in _WHOLE:
