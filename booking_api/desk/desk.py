@@ -329,6 +329,7 @@ class Desk:
             return
         self._desk_context.notify(GroupServed.from_rows(rows, recovery=recovery))
         self._queue.deliver(rows)
+        self._queue.release(row.id for row in rows if row.was_set_aside)
         self._queue.release_hopeless(rows)
         self._after_serving()
 
@@ -345,8 +346,6 @@ class Desk:
                 self._leave_out(row.id, refusal)
             else:
                 self._deliver([row])
-        if not isinstance(error, HubSpotError):
-            self._queue.release(row.id for row in rows)  # nobody looks at them soon
 
     def _leave_out(self, row_id: int, error: Exception) -> None:
         """Pass a row over from now on that our database does not let us put away."""

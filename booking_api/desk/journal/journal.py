@@ -177,6 +177,7 @@ def set_aside(row: JournalEntry, error: Exception, now: datetime) -> None:
     anybody's data. Raises the database's errors."""
     log.error("row_set_aside", entry=row.id, exc_info=error)
     of_hubspot = isinstance(error, HubSpotError)
+    row.was_set_aside = not of_hubspot
     row.refresh_from_db(fields=MUTABLE_FIELDS)
     if row.state == EntryState.QUEUED:
         refuse(row, _refusal_of(error))
