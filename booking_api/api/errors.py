@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.signals import got_request_exception
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import Error as DatabaseFailure
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
@@ -27,6 +27,7 @@ from booking_api.api.context import context_of, is_api_path
 from booking_api.api.envelope import JsonRenderer, PayloadTooLarge, failure
 from booking_api.rules.errors import BookingError, InvalidRequest
 from cache_layer.errors import BackendUnavailable
+from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.errors import HubSpotError, RateLimited
 from hubspot_sync.inbox.events import MalformedEvents
 from hubspot_sync.webhooks.signature import InvalidSignature
@@ -129,8 +130,11 @@ def explain_hubspot_error(error: HubSpotError) -> Failure:
     return meaning
 
 
-def explain_database_error(error: DatabaseError) -> Failure:
-    """Log the error: its text may name tables and hosts."""
+def explain_database_error(error: DatabaseFailure) -> Failure | None:
+    """Log that the database is away: its text may name tables and hosts. None for what it says of a
+    value, which is our own fault."""
+    if not is_database_away(error):
+        return None
     log.error("database_failed", exc_info=error)
     return NO_DATABASE
 
@@ -165,13 +169,12 @@ def explain_with(meaning: Failure) -> Callable[[Exception], Failure]:
 
 
 # The first row whose type fits decides.
-MEANINGS: tuple[tuple[type[Exception], Callable[[Any], Failure]], ...] = (
+MEANINGS: tuple[tuple[type[Exception], Callable[[Any], Failure | None]], ...] = (
     (BookingError, explain_booking_error),
     (HubSpotError, explain_hubspot_error),
     # Reads never show it: they go to HubSpot. What is about the cache itself does.
     (BackendUnavailable, explain_with(NO_CACHE)),
-    (OperationalError, explain_database_error),
-    (InterfaceError, explain_database_error),
+    (DatabaseFailure, explain_database_error),
     (InvalidSignature, explain_with(NOT_SIGNED)),
     (MalformedEvents, explain_malformed_events),
     (drf.ValidationError, explain_validation_error),

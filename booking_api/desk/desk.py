@@ -16,11 +16,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from functools import partial
 from typing import Any, Final, TypeVar
 
 import structlog
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseFailure
+from django.db import connection
 
 from booking_api.desk import errors
 from booking_api.desk.desk_context import DeskContext
@@ -31,12 +31,21 @@ from booking_api.desk.groups.credits_and_counts import tags_of
 from booking_api.desk.groups.update_group import serve_updates
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease, LeaseKeeper, LeaseLost
-from booking_api.desk.journal.models import UNFINISHED, EntryState, JournalEntry, RequestKind
+from booking_api.desk.journal.models import (
+    ENDED,
+    UNFINISHED,
+    EntryState,
+    JournalEntry,
+    RequestKind,
+)
 from booking_api.desk.journal.queue import Queue
 from booking_api.desk.journal.requests import DeskRequest
 from booking_api.desk.repair.credit_reconciliation import request_checks, review_due_credits
 from booking_api.desk.repair.recovery import recover
+from hubspot_sync.background.database_errors import is_database_away
+from hubspot_sync.background.isolation import update_apart
 from hubspot_sync.background.worker import Worker
+from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
@@ -47,7 +56,6 @@ AFTER_A_FAILURE_S: Final = 1.0
 
 MAX_TURN_S: Final = 2.0
 LET_OTHERS_S: Final = 0.05
-MAX_ATTEMPTS_TOGETHER: Final = 3
 
 T = TypeVar("T")
 Serve = Callable[[DeskContext, HeldLease, Sequence[JournalEntry], Collection[CallMeter]], None]
@@ -110,6 +118,8 @@ class Desk:
         self._jobs: deque[_Job] = deque()
         self._jobs_lock = threading.Lock()
         self._stopping = threading.Event()
+        # Rows that our database refuses to change at all, by id: they are nobody's turn here.
+        self._left_out: set[int] = set()
         self._worker = Worker("desk", self._next_pause_s)
 
     # For callers --------------------------------------------------------------------------------
@@ -172,13 +182,10 @@ class Desk:
         """Work, and return for how long nothing will be to do unless somebody comes, in seconds."""
         try:
             worked = self._turn()
-        except DatabaseError:
-            log.exception("desk_database_failed")
-            connection.close()
-            return AFTER_A_FAILURE_S
-        except Exception:
+        except Exception as error:
             # The only thread that serves anybody: it must go on, and say what happened.
-            log.exception("desk_failed")
+            log.exception("desk_failed", database_away=is_database_away(error))
+            connection.close()
             return AFTER_A_FAILURE_S
         if worked is TurnOutcome.CUT:
             return LET_OTHERS_S
@@ -194,7 +201,8 @@ class Desk:
         if waited_for:
             self._queue.deliver_ended_elsewhere(waited_for)
         if len(self._jobs) == 0 and not (
-            self._serves_callers and journal.has_work(self._desk_context.now())
+            self._serves_callers
+            and journal.has_work(self._desk_context.now(), left_out=self._left_out)
         ):
             return TurnOutcome.IDLE
         lease = self._keeper.acquire()
@@ -209,6 +217,9 @@ class Desk:
         except LeaseLost:
             log.warning("lease_lost", epoch=lease.epoch)
             return TurnOutcome.WORKED
+        except DatabaseFailure:
+            connection.close()  # where it is only the connection, a new one gives the lease back
+            raise
         finally:
             if may_give_back:
                 lease.give_back()
@@ -220,6 +231,7 @@ class Desk:
         desk_context = self._desk_context
         log.warning("lease_taken_over", epoch=lease.epoch)
         desk_context.notify(LeaseTakenOver(epoch=lease.epoch))
+        connection.close()  # idle for so long, it might be closed by others
         if self._stopping.wait(desk_context.config.grace_s):
             return False
         lease.renew()
@@ -227,7 +239,7 @@ class Desk:
         left = JournalEntry.objects.filter(state__in=UNFINISHED)
         contacts = set(left.exclude(contact_id="").values_list("contact_id", flat=True))
         exams = set(left.exclude(exam_id="").values_list("exam_id", flat=True))
-        left.update(next_attempt_at=None)
+        update_apart(left, self._leave_out, next_attempt_at=None)
         later = now + desk_context.config.lease_duration + timedelta(seconds=1)
         journal.request_reviews(contacts, now, later, overtaken=True)
         journal.request_recounts(exams, now)
@@ -248,24 +260,24 @@ class Desk:
             return self._run_next_job(lease)
         desk_context = self._desk_context
         now = desk_context.now()
-        journal.refuse_expired(now)
+        journal.refuse_expired(now, self._leave_out, left_out=self._left_out)
         done = self._recover_due(lease, now)
         for kind, serve in SERVING_ORDER:
-            rows = journal.read_next_group([kind], desk_context.now())
+            rows = journal.read_next_group([kind], desk_context.now(), left_out=self._left_out)
             if len(rows) > 0:
-                self._serve_rows(partial(serve, desk_context, lease, rows), rows)
+                self._serve_rows(lease, serve, rows)
                 done = True
         return self._run_next_job(lease) or review_due_credits(desk_context, lease) > 0 or done
 
     def _recover_due(self, lease: HeldLease, now: datetime) -> bool:
         """Take up again what is due; say whether anything was. A row that has failed several times
         goes by itself, so that it holds up no other."""
-        desk_context = self._desk_context
-        due = journal.read_unfinished(now)
-        stubborn = [row for row in due if row.attempts >= MAX_ATTEMPTS_TOGETHER]
+        due = journal.read_unfinished(now, left_out=self._left_out)
+        stubborn = [row for row in due if row.attempts >= journal.MAX_ATTEMPTS_TOGETHER]
         groups = [[row for row in due if row not in stubborn], *([row] for row in stubborn)]
         for rows in groups:
-            self._serve_rows(partial(recover, desk_context, lease, rows), rows, recovery=True)
+            if len(rows) > 0:
+                self._serve_rows(lease, recover, rows)
         return len(due) > 0
 
     def _finish_due(self, lease: HeldLease) -> None:
@@ -274,43 +286,72 @@ class Desk:
         while review_due_credits(self._desk_context, lease) > 0:
             pass
 
-    def _serve_rows(
-        self,
-        serve: Callable[[Collection[CallMeter]], None],
-        rows: Sequence[JournalEntry],
-        *,
-        recovery: bool = False,
-    ) -> None:
-        """Serve rows and deliver what became of them. Where serving fails, the rows are set aside;
-        LeaseLost and DatabaseError are raised."""
+    def _serve_rows(self, lease: HeldLease, serve: Serve, rows: Sequence[JournalEntry]) -> None:
+        """Serve rows and deliver what became of them. Where our own side fails, the halves of them
+        are served again, down to the row that fails alone; an error of HubSpot's is no row's.
+        LeaseLost is raised, and the errors of a database that is away: the journal has what was
+        begun."""
         try:
-            serve(self._queue.meters_of(rows))
+            serve(self._desk_context, lease, rows, self._queue.meters_of(rows))
         except LeaseLost:
             request_checks(self._desk_context, rows)
             raise
-        except DatabaseError:
-            raise  # the journal has what was begun
         except Exception as error:
+            if is_database_away(error):
+                raise
             log.exception("group_failed", entries=[row.id for row in rows])
-            self._set_aside(rows, error)
+            if len(rows) == 1 or isinstance(error, HubSpotError):
+                self._set_aside(rows, error)
+                return
+        else:
+            self._deliver(rows, recovery=serve is recover)
             return
-        if len(rows) > 0:
-            self._desk_context.notify(GroupServed.from_rows(rows, recovery=recovery))
+        half = len(rows) // 2
+        self._serve_again(lease, rows[:half])
+        self._serve_again(lease, rows[half:])
+
+    def _serve_again(self, lease: HeldLease, rows: Sequence[JournalEntry]) -> None:
+        """Serve rows as the journal has them now: what waits still, and what was begun."""
+        found, now = journal.read_again(rows), self._desk_context.now()
+        self._deliver([row for row in found if row.state in ENDED])
+        begun = [row for row in found if row.state in UNFINISHED]
+        due = [row for row in begun if row.next_attempt_at is None or row.next_attempt_at <= now]
+        if len(due) > 0:
+            self._serve_rows(lease, recover, due)
+        for kind, serve in SERVING_ORDER:
+            waiting = [row for row in found if row.state == EntryState.QUEUED and row.kind == kind]
+            if len(waiting) > 0:
+                self._serve_rows(lease, serve, waiting)
+
+    def _deliver(self, rows: Sequence[JournalEntry], *, recovery: bool = False) -> None:
+        """Let whoever waits for these rows hear of them, and those who listen."""
+        if len(rows) == 0:
+            return
+        self._desk_context.notify(GroupServed.from_rows(rows, recovery=recovery))
         self._queue.deliver(rows)
-        if len(rows) > 0:
-            self._after_serving()
+        self._queue.release(row.id for row in rows if row.was_set_aside)
+        self._queue.release_hopeless(rows)
+        self._after_serving()
 
     def _set_aside(self, rows: Sequence[JournalEntry], error: Exception) -> None:
-        """Refuse what was not begun, and postpone what was: a group that fails in a way nobody
-        foresaw must not come back at once and for ever."""
-        ids, now = [row.id for row in rows], self._desk_context.now()
-        JournalEntry.objects.filter(id__in=ids, state=EntryState.QUEUED).update(
-            state=EntryState.REFUSED, changed_at=now, answer=errors.to_json(errors.InternalError())
-        )
-        for row in JournalEntry.objects.filter(id__in=ids, state__in=UNFINISHED):
-            journal.postpone(row, error, now)
-            row.save(update_fields=("attempts", "next_attempt_at", "last_error"))
-        self._queue.deliver_ended_elsewhere(ids)
+        """Refuse what was not begun, and postpone what was: what fails in a way nobody foresaw must
+        not come back at once and for ever."""
+        now = self._desk_context.now()
+        for row in journal.read_again(rows):
+            try:
+                journal.set_aside(row, error, now)
+            except Exception as refusal:
+                if is_database_away(refusal):
+                    raise
+                self._leave_out(row.id, refusal)
+            else:
+                self._deliver([row])
+
+    def _leave_out(self, row_id: int, error: Exception) -> None:
+        """Pass a row over from now on that our database does not let us put away."""
+        log.error("row_left_out", entry=row_id, exc_info=error)
+        self._left_out.add(row_id)
+        self._queue.release([row_id])
 
     def _run_next_job(self, lease: HeldLease) -> bool:
         """Do the job that has waited longest; say whether there was one."""

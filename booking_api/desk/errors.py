@@ -78,11 +78,13 @@ def is_final_refusal(error: HubSpotError) -> bool:
 
 
 def storable_text(error: Exception) -> str:
-    """Return an error as it may be stored and shown: MAX_ERROR_CHARS at most, nobody's data."""
+    """Return an error as it may be stored and shown: MAX_ERROR_CHARS at most, nobody's data, and
+    nothing that PostgreSQL takes in no text."""
     if isinstance(error, HubSpotError):
-        return error.safe_text[:MAX_ERROR_CHARS]
-    text = error.message if isinstance(error, BookingError) else type(error).__name__
-    return text[:MAX_ERROR_CHARS]
+        text = error.safe_text
+    else:
+        text = error.message if isinstance(error, BookingError) else type(error).__name__
+    return text.encode(errors="replace").decode().replace("\0", "?")[:MAX_ERROR_CHARS]
 
 
 def to_json(error: BookingError) -> dict[str, Any]:

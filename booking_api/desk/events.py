@@ -51,5 +51,5 @@ def ignore_event(_: DeskEvent) -> None:
 
 def _outcome_of(row: JournalEntry) -> str:
     if row.state == EntryState.REFUSED:
-        return str(row.answer["code"])
+        return str(row.answer.get("code", "INTERNAL_ERROR"))
     return "done" if row.state == EntryState.DONE else "unfinished"

@@ -13,15 +13,16 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
-import orjson
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from cache_layer import Cause
+from hubspot_sync.background.isolation import do_apart
 from hubspot_sync.inbox.effects import Effect, effect_of
-from hubspot_sync.inbox.events import ObjectKind, RecordRef, read_event
+from hubspot_sync.inbox.events import ObjectKind, RecordRef, load_json, read_event
 from hubspot_sync.inbox.inbox import Claim, Inbox
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.inbox.observers import EventObservers, EventOutcome
@@ -105,28 +106,23 @@ class Applier:
             if len(claim.rows) == 0:
                 self._observers.notify_waiting(self._inbox.count_waiting())
                 return result
-            self._apply_or_halve(claim, claim.rows, result)
+            # Only a database that is away is no row's fault: the claims come back by themselves.
+            do_apart(
+                claim.rows,
+                partial(self._apply_together, claim, result),
+                partial(self._give_up, claim, result),
+            )
 
-    def _apply_or_halve(
-        self, claim: Claim, rows: Sequence[WebhookEvent], result: ApplyResult
+    def _give_up(
+        self, claim: Claim, result: ApplyResult, row: WebhookEvent, error: Exception
     ) -> None:
-        """Apply rows together; where that fails, halve them until the one is found that cannot be
-        applied."""
-        try:
-            self._apply_together(claim, rows, result)
-        except (OperationalError, InterfaceError):
-            raise  # the database is away, no row's fault; the claims come back by themselves
-        except Exception as error:
-            if len(rows) == 1:
-                logger.exception("Webhook event %s cannot be applied", rows[0].id)
-                self._give_up(claim, rows, f"{type(error).__name__}: {error}", result)
-                return
-            half = len(rows) // 2
-            for part in (rows[:half], rows[half:]):
-                self._apply_or_halve(claim, part, result)
+        logger.error("Webhook event %s cannot be applied", row.id, exc_info=error)
+        self._inbox.mark_failed(claim, [row], f"{type(error).__name__}: {error}")
+        result.failed += 1
+        self._observers.notify(EventOutcome.FAILED, 1)
 
     def _apply_together(
-        self, claim: Claim, rows: Sequence[WebhookEvent], result: ApplyResult
+        self, claim: Claim, result: ApplyResult, rows: Sequence[WebhookEvent]
     ) -> None:
         events = [ClaimedEvent(row, self._read_effect(row)) for row in rows]
         self._invalidate_unheard(claim, events)
@@ -143,7 +139,7 @@ class Applier:
         self._requeue(claim, [event for event in events if event.error != ""], result)
 
     def _read_effect(self, row: WebhookEvent) -> Effect:
-        event = read_event(orjson.loads(row.raw), self._profile.object_types)
+        event = read_event(load_json(row.raw.encode()), self._profile.object_types)
         return effect_of(event, self._profile)
 
     def _invalidate_unheard(self, claim: Claim, events: Sequence[ClaimedEvent]) -> None:
@@ -220,13 +216,6 @@ class Applier:
             result.requeued += len(rows) - given_up
             self._observers.notify(EventOutcome.FAILED, given_up)
             self._observers.notify(EventOutcome.REQUEUED, len(rows) - given_up)
-
-    def _give_up(
-        self, claim: Claim, rows: Sequence[WebhookEvent], error: str, result: ApplyResult
-    ) -> None:
-        self._inbox.mark_failed(claim, rows, error)
-        result.failed += len(rows)
-        self._observers.notify(EventOutcome.FAILED, len(rows))
 
     def _measure_delays(self, rows: Sequence[WebhookEvent]) -> tuple[timedelta, ...]:
         now = self._now()

@@ -3,13 +3,16 @@
 HubSpot tells of custom objects as `object.creation` and the like with a type id, of contacts also
 as `contact.creation`; we understand `booking.…` and `mockexam.…` too, as earlier receivers of ours
 did. An event that says nothing we know, or not enough of it, is UNKNOWN: it comes from HubSpot all
-the same, so it is kept and counted. Only what is no event at all is refused.
+the same, so it is kept and counted. What is no event at all is counted, and costs no other event
+of its delivery anything.
 
 Sources: developers.hubspot.com, "Webhooks API"; tests/wire/webhooks has a captured event of each.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +26,8 @@ import orjson
 from hubspot_sync.portal.profile import ObjectTypes
 
 Raw = Mapping[str, Any]
+
+logger = logging.getLogger(__name__)
 
 
 class MalformedEvents(Exception):
@@ -82,6 +87,14 @@ class Event:
     incomplete: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ReadEvents:
+    """The events of a body, and how many other things stood among them."""
+
+    events: tuple[Event, ...]
+    no_events: int
+
+
 # The words before the dot, besides `object`, which needs a type id.
 _OBJECT_KINDS = {
     "contact": ObjectKind.CONTACT,
@@ -103,13 +116,41 @@ _IDENTITY_FIELDS = (
 )
 
 
-def read_events(body: bytes, types: ObjectTypes) -> tuple[Event, ...]:
-    """Return the events of a request's body, an array or a single one; raise MalformedEvents."""
+def read_events(body: bytes, types: ObjectTypes) -> ReadEvents:
+    """Return the events of a request's body, an array or a single one, and how many things in it
+    are none; raise MalformedEvents where nothing was an event."""
+    found = _parse_body(body)
+    items = found if isinstance(found, list) else [found]
+    events: list[Event] = []
+    reason = ""
+    for raw in items:
+        try:
+            events.append(read_event(raw, types))
+        except MalformedEvents as error:
+            reason = reason or str(error)
+        except Exception as error:
+            # Signed by HubSpot, and of a form nobody foresaw: the others are events all the same.
+            logger.exception("An event cannot be read")
+            reason = reason or f"An event cannot be read: {type(error).__name__}."
+    if len(events) == 0 and reason:
+        raise MalformedEvents(reason)
+    return ReadEvents(tuple(events), no_events=len(items) - len(events))
+
+
+def _parse_body(body: bytes) -> Any:
     try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        return load_json(body)
+    except (ValueError, RecursionError) as error:
         raise MalformedEvents(f"The body is not JSON: {error}.") from error
-    return tuple(read_event(raw, types) for raw in (found if isinstance(found, list) else [found]))
+
+
+def load_json(content: bytes) -> Any:
+    """Return what is in JSON, half an emoji and bytes that are no UTF-8 among its texts too; raise
+    ValueError or RecursionError for what is none."""
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return json.loads(content.decode(errors="replace"))
 
 
 def read_event(raw: Any, types: ObjectTypes) -> Event:
@@ -140,7 +181,16 @@ def read_event(raw: Any, types: ObjectTypes) -> Event:
 def digest_of(raw: Raw) -> str:
     """Return what two deliveries of one event have in common, as hexadecimal SHA-256."""
     identity = [raw.get(name) for name in _IDENTITY_FIELDS]
-    return sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return sha256(dump_json(identity)).hexdigest()
+
+
+def dump_json(value: Any) -> bytes:
+    """Return JSON for what JSON may hold and orjson does not write too: numbers beyond 64 bits,
+    half an emoji, which comes out escaped."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _object_kind(word: str, raw: Raw, types: ObjectTypes) -> ObjectKind | None:

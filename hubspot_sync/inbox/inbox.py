@@ -9,24 +9,27 @@ done twice.
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-import orjson
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from typing_extensions import override
 
 from hubspot_sync.background.backoff import backoff
+from hubspot_sync.background.isolation import write_apart
 from hubspot_sync.background.retention import delete_expired
-from hubspot_sync.inbox.events import Event
+from hubspot_sync.inbox.events import Event, dump_json
 from hubspot_sync.inbox.models import WebhookEvent
 
 State = WebhookEvent.State
+
+logger = logging.getLogger(__name__)
 
 CLAIMED_FOR = timedelta(minutes=1)
 FIRST_RETRY_S = 2.0
@@ -61,27 +64,47 @@ class Claim:
         return f"<{len(self.rows)} rows claimed>"
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What was stored for the first time, and how many events our database refused."""
+
+    new: tuple[NewEvent, ...]
+    refused: int
+
+
 class Inbox:
     """The rows, for those who store, apply and prune them; `now` is what they go by."""
 
     def __init__(self, now: Callable[[], datetime] = timezone.now) -> None:
         self._now = now
 
-    def store(self, new_events: Sequence[NewEvent]) -> list[NewEvent]:
-        """Store what is not there yet, in one transaction, and return it."""
+    def store(self, new_events: Sequence[NewEvent]) -> Stored:
+        """Store what is not there yet, in one transaction. An event that our database refuses is
+        logged and counted, the others are stored."""
         receipt = uuid.uuid4()
         first: dict[str, NewEvent] = {}
         for new_event in new_events:
             first.setdefault(new_event.event.digest, new_event)
-        rows = [self._build_row(new_event, receipt) for new_event in first.values()]
-        stored: set[str] = set()
-        with transaction.atomic():
+        refused, stored = set[str](), set[str]()
+
+        def insert(part: Sequence[NewEvent]) -> None:
+            rows = [self._build_row(new_event, receipt) for new_event in part]
             WebhookEvent.objects.bulk_create(rows, ignore_conflicts=True, batch_size=CHUNK)
+
+        def count(new_event: NewEvent, error: Exception) -> None:
+            logger.error("An event cannot be stored", exc_info=error)
+            refused.add(new_event.event.digest)
+
+        with transaction.atomic():
+            write_apart(list(first.values()), insert, count)
             # The same event may come in two requests at once: the receipt says whose row it became.
             for chunk in _chunks(list(first)):
                 ours = WebhookEvent.objects.filter(digest__in=chunk, receipt=receipt)
                 stored.update(ours.values_list("digest", flat=True))
-        return [new_event for digest, new_event in first.items() if digest in stored]
+        return Stored(
+            new=tuple(new_event for digest, new_event in first.items() if digest in stored),
+            refused=sum(new_event.event.digest in refused for new_event in new_events),
+        )
 
     def claim(self, max_rows: int, *, only_invalidated: bool = False) -> Claim:
         """Claim rows that wait and are due, the oldest first; `only_invalidated` leaves out those
@@ -129,13 +152,17 @@ class Inbox:
                 by_attempts.setdefault(row.attempts, []).append(row)
         for attempts, group in by_attempts.items():
             due_at = self._now() + backoff(attempts, first_s=FIRST_RETRY_S, max_s=MAX_RETRY_S)
-            self._update_claimed(claim, group, due_at=due_at, claim=None, error=error[:500])
+            self._update_claimed(
+                claim, group, due_at=due_at, claim=None, error=_fit_column(error, 500)
+            )
         return len(given_up)
 
     def mark_failed(self, claim: Claim, rows: Iterable[WebhookEvent], error: str) -> int:
         """Move rows aside: nothing but `reopen` has them taken up again; return how many were still
         this claim's."""
-        return self._update_claimed(claim, rows, state=State.FAILED, claim=None, error=error[:500])
+        return self._update_claimed(
+            claim, rows, state=State.FAILED, claim=None, error=_fit_column(error, 500)
+        )
 
     def reopen(self, ids: Collection[int]) -> int:
         """Have rows applied anew, whatever became of them; return how many."""
@@ -170,7 +197,7 @@ class Inbox:
             records=_fit_column(", ".join(f"{ref.kind} {ref.id}" for ref in event.records), 200),
             property_name=_fit_column(event.property_name, 200),
             change_source=_fit_column(event.change_source, 60),
-            raw=orjson.dumps(event.raw).decode(),
+            raw=dump_json(event.raw).decode(),
             receipt=receipt,
             state=new_event.state,
             invalidated=new_event.invalidated,
@@ -199,9 +226,9 @@ def ended_before(moment: datetime) -> QuerySet[WebhookEvent]:
 
 
 def _fit_column(text: str, max_length: int) -> str:
-    """Cut a text to its column's length. PostgreSQL takes no NUL in a text; the raw event keeps it
-    escaped."""
-    return text.replace("\0", "�")[:max_length]
+    """Cut a text to its column's length. PostgreSQL takes no NUL in a text, and nobody half an
+    emoji; the raw event keeps both escaped."""
+    return text.encode(errors="replace").decode().replace("\0", "�")[:max_length]
 
 
 def _chunks(values: Sequence[V]) -> Iterable[Sequence[V]]:

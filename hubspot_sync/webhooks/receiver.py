@@ -33,7 +33,7 @@ CachedExams = Mapping[str, frozenset[str]]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Receipt:
     """What became of a request's events: how many were stored, were known already, cannot be
-    understood; the exams to recount as far as they are known; whether something is left for the
+    understood or stored; the exams to recount as far as they are known; whether something is left for the
     background."""
 
     processed: int
@@ -62,9 +62,11 @@ class Receiver:
         self._now = now
 
     def receive(self, body: bytes) -> Receipt:
-        """Drop what the events outdate and store them; raise MalformedEvents, and Django's database
-        errors, after which HubSpot should send them again."""
-        events = read_events(body, self._profile.object_types)
+        """Drop what the events outdate and store them. Raises MalformedEvents where there is no
+        event, and Django's database errors where the database is away: HubSpot should send them
+        again."""
+        read = read_events(body, self._profile.object_types)
+        events = read.events
         effects = [effect_of(event, self._profile) for event in events]
         cached_exams = self._find_cached_exams(effects)
         invalidated = self._invalidate(effects)
@@ -73,14 +75,15 @@ class Receiver:
             for event, effect in zip(events, effects, strict=True)
         ]
         stored = self._inbox.store(new_events)
-        duplicates = len(new_events) - len(stored)
-        self._notify(stored, duplicates)
+        duplicates = len(new_events) - len(stored.new) - stored.refused
+        self._notify(stored.new, duplicates)
+        incomplete = sum(event.incomplete for event in events)
         return Receipt(
-            processed=len(stored),
+            processed=len(stored.new),
             duplicates=duplicates,
-            errors=sum(event.incomplete for event in events),
-            exam_ids=frozenset(exam_id for event in stored for exam_id in event.exam_ids),
-            waiting=any(event.state == State.RECEIVED for event in stored),
+            errors=incomplete + read.no_events + stored.refused,
+            exam_ids=frozenset(exam_id for event in stored.new for exam_id in event.exam_ids),
+            waiting=any(event.state == State.RECEIVED for event in stored.new),
         )
 
     def _find_cached_exams(self, effects: Sequence[Effect]) -> CachedExams:

@@ -55,7 +55,8 @@ RECEIPT = inline_serializer(
             help_text="Exams whose count will be corrected, as far as they are known yet."
         ),
         "errors": serializers.IntegerField(
-            help_text="Events of a known kind without what the kind needs; kept, not applied."
+            help_text="What is no event or cannot be stored, and events of a known kind without "
+            "what the kind needs, which are kept."
         ),
     },
 )

@@ -57,10 +57,10 @@ def create_bookings(
         for row in waiting:
             if row not in conflicts:
                 _apply_outcome(desk_context, row, outcomes[row.idempotency_key])
-        with (
-            lease.fenced_transaction()
-        ):  # what stands now is no longer in doubt when seats are given out anew
-            journal.save(lease, rows, desk_context.now())
+        # What stands now is no longer in doubt when seats are given out anew.
+        with lease.fenced_transaction():
+            saved = {row.id for row in journal.save(lease, rows, desk_context.now())}
+        conflicts = [row for row in conflicts if row.id in saved]
         waiting = _resolve_conflicts(desk_context, lease, conflicts, meters)
         if len(waiting) == 0:
             return

@@ -18,7 +18,7 @@ import structlog
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import is_final_refusal, unavailable_from
 from booking_api.desk.groups.credits_and_counts import charge_and_count
-from booking_api.desk.groups.decision import plan_or_refuse
+from booking_api.desk.groups.decision import plan_or_refuse, read_requests
 from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
 from booking_api.desk.groups.ownership import OwnedBookings, read_owned_bookings
 from booking_api.desk.journal import journal
@@ -46,11 +46,13 @@ def serve_cancels(
 ) -> None:
     """Take these waiting rows as far as they will go now; each is changed in place and saved.
     Raises LeaseLost."""
-    requests = {row.id: CancelRequest.from_json(row.request) for row in rows}
+    requests = read_requests(rows, CancelRequest.from_json)
     context = desk_context.renew_for_calls(lease, meters)
     owned = read_owned_bookings(desk_context, list(requests.values()), context)
     inputs = read_decision_inputs(desk_context, (), owned.exam_ids(), context)
     for row in rows:
+        if row.id not in requests:
+            continue
         plan_or_refuse(
             row, partial(_plan_cancel, desk_context, owned, inputs, row, requests[row.id])
         )

@@ -18,7 +18,7 @@ from typing import Any
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.groups.booking_creation import create_bookings
 from booking_api.desk.groups.credits_and_counts import charge_and_count
-from booking_api.desk.groups.decision import plan_or_refuse
+from booking_api.desk.groups.decision import plan_or_refuse, read_requests
 from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
@@ -61,7 +61,7 @@ def serve_creates(
     Raises LeaseLost, and then says nothing of what became of the rows.
     """
     context = desk_context.renew_for_calls(lease, meters)
-    requests = {row.id: CreateRequest.from_json(row.request) for row in rows}
+    requests = read_requests(rows, CreateRequest.from_json)
     inputs = read_decision_inputs(
         desk_context,
         {request.contact_id for request in requests.values()},
@@ -70,6 +70,8 @@ def serve_creates(
     )
     owners = _read_owners_by_email(desk_context, inputs, list(requests.values()), context)
     for row in rows:
+        if row.id not in requests:
+            continue
         plan_or_refuse(
             row, partial(_plan_create, desk_context, inputs, row, requests[row.id], owners)
         )

@@ -17,6 +17,7 @@ from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry, OutboxNote, RequestKind
 from booking_api.desk.notes.note_text import note_body, reference_of
+from hubspot_sync.background.isolation import write_apart
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.reading.cache_families import (
@@ -72,14 +73,19 @@ def save_with_follow_ups(
     counted: Collection[str] = (),
 ) -> None:
     """Save the rows, with the notes of those that are done, and with recounts of their exams but
-    those whose count has been written, `counted`."""
-    done = [row for row in rows if row.state == EntryState.DONE]
+    those whose count has been written, `counted`. A row that cannot be saved has no note yet."""
     uncounted = {row.exam_id for row in rows if row.exam_id != ""} - set(counted)
     now = desk_context.now()
+
+    def store_notes(part: Sequence[JournalEntry]) -> None:
+        notes = [_build_note(row, now) for row in part]
+        OutboxNote.objects.bulk_create(notes, ignore_conflicts=True)
+
     with lease.fenced_transaction():
         journal.save(lease, rows, now)
-        notes = [_build_note(row, now) for row in done if row.kind != RequestKind.UPDATE]
-        OutboxNote.objects.bulk_create(notes, ignore_conflicts=True)
+        done = [row for row in rows if row.state == EntryState.DONE]
+        noted = [row for row in done if row.kind != RequestKind.UPDATE]
+        write_apart(noted, store_notes, _report_unstored_note)
         journal.request_recounts(uncounted, now)
 
 
@@ -107,6 +113,11 @@ def _apply_credit_outcome(row: JournalEntry, credits_: Many[RawRecord], now: dat
         error = credits_.unknown[row.contact_id]
         log.warning("credit_unclear", entry=row.id, error=error.safe_text)
         journal.postpone(row, error, now)
+
+
+def _report_unstored_note(row: JournalEntry, error: Exception) -> None:
+    """The booking and its credit are right without: they do not wait for a note."""
+    log.error("note_not_stored", entry=row.id, exc_info=error)
 
 
 def _build_note(row: JournalEntry, now: datetime) -> OutboxNote:

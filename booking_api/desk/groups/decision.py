@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import structlog
 
@@ -10,9 +11,27 @@ from booking_api.desk.errors import InternalError, unavailable_from
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.models import JournalEntry
 from booking_api.rules.errors import BookingError
+from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.errors import HubSpotError
 
+R = TypeVar("R")
+
 log = structlog.get_logger(__name__)
+
+
+def read_requests(
+    rows: Sequence[JournalEntry], from_json: Callable[[Mapping[str, Any]], R]
+) -> dict[int, R]:
+    """Return the rows' requests by row id; a row whose stored request cannot be understood is
+    refused and has none."""
+    requests: dict[int, R] = {}
+    for row in rows:
+        try:
+            requests[row.id] = from_json(row.request)
+        except Exception:
+            log.exception("request_not_understood", entry=row.id)
+            journal.refuse(row, InternalError())
+    return requests
 
 
 def plan_or_refuse(row: JournalEntry, plan: Callable[[], None]) -> None:
@@ -24,7 +43,9 @@ def plan_or_refuse(row: JournalEntry, plan: Callable[[], None]) -> None:
     except HubSpotError as error:
         log.warning("not_decided", entry=row.id, error=error.safe_text, status=error.status)
         journal.refuse(row, unavailable_from(error))
-    except Exception:
+    except Exception as error:
+        if is_database_away(error):
+            raise
         # One request that nobody foresaw must not stop the others of its group.
         log.exception("not_decided", entry=row.id)
         journal.refuse(row, InternalError())

@@ -93,7 +93,9 @@ class DecisionInputs:
             numbers={number for number in named if number is not None} | pending,
         )
         # A create that nobody has heard of may stand among them already: its seat tells.
-        inputs.taken = inputs.active + len(pending - active_seats)
+        # One whose seat nobody can tell may be any: it takes one more.
+        unnumbered = self.unlisted.pending_unnumbered.get(exam_id, 0)
+        inputs.taken = inputs.active + len(pending - active_seats) + unnumbered
         return inputs
 
     def _existing_bookings(self, ids: Collection[str]) -> list[Booking]:

@@ -11,7 +11,7 @@ from functools import partial
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.groups.cancel_group import refuse_or_postpone
 from booking_api.desk.groups.credits_and_counts import save_with_follow_ups, tags_of
-from booking_api.desk.groups.decision import plan_or_refuse
+from booking_api.desk.groups.decision import plan_or_refuse, read_requests
 from booking_api.desk.groups.ownership import OwnedBookings, read_owned_bookings
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
@@ -28,11 +28,13 @@ def serve_updates(
 ) -> None:
     """Take these waiting rows as far as they will go now; each is changed in place and saved.
     Raises LeaseLost."""
-    requests = {row.id: UpdateRequest.from_json(row.request) for row in rows}
+    requests = read_requests(rows, UpdateRequest.from_json)
     owned = read_owned_bookings(
         desk_context, list(requests.values()), desk_context.renew_for_calls(lease, meters)
     )
     for row in rows:
+        if row.id not in requests:
+            continue
         plan_or_refuse(row, partial(_plan_update, desk_context, owned, row, requests[row.id]))
     with lease.fenced_transaction():
         begun = journal.begin(lease, rows, desk_context.now())

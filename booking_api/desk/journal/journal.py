@@ -9,12 +9,14 @@ credit, count and note have followed. What is unfinished is finished, never undo
 from __future__ import annotations
 
 import secrets
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, TypeVar
 
+import structlog
 from django.db.models import Q, QuerySet
 
 from booking_api.desk import errors
@@ -32,6 +34,8 @@ from booking_api.desk.journal.models import (
 )
 from booking_api.rules.errors import BookingError
 from hubspot_sync.background.backoff import backoff
+from hubspot_sync.background.isolation import update_apart, write_apart
+from hubspot_sync.errors import HubSpotError
 
 MAX_LINK_LAG: Final = timedelta(minutes=10)
 """How long HubSpot may not show a link yet that was made here (hubspot-facts, Search)."""
@@ -39,7 +43,13 @@ MAX_WAITING_READ: Final = 5 * MAX_GROUP_SIZE
 """Of so many waiting rows a group is chosen: students with several take up one place each."""
 FIRST_RETRY_S: Final = 0.5
 MAX_RETRY_S: Final = 60.0
+MAX_ATTEMPTS_TOGETHER: Final = 3
+"""A row that has failed so often is taken up by itself."""
 
+log = structlog.get_logger(__name__)
+
+LeaveOut = Callable[[int, Exception], object]
+"""Gets the id of a row that our database refuses to change."""
 C = TypeVar("C", RecountRequest, CreditReview)
 
 MUTABLE_FIELDS = (
@@ -52,11 +62,13 @@ MUTABLE_FIELDS = (
 @dataclass(frozen=True, slots=True)
 class UnlistedBookings:
     """What the journal knows and HubSpot may not list yet: record ids of bookings by exam and by
-    contact, and by exam the seat numbers of creates whose outcome is not known."""
+    contact, and by exam the seat numbers of creates whose outcome is not known, and how many of
+    those have a plan that names no seat we could understand."""
 
     by_exam: Mapping[str, frozenset[str]]
     by_contact: Mapping[str, frozenset[str]]
     pending_seats: Mapping[str, frozenset[int]]
+    pending_unnumbered: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +79,16 @@ class UnlistedLinks:
     exam_id: str
 
 
-def read_next_group(kinds: Collection[RequestKind], now: datetime) -> list[JournalEntry]:
-    """Return the oldest waiting rows: at most a group of them, one for each student, and none of a
-    student of whom something is unfinished."""
+def read_next_group(
+    kinds: Collection[RequestKind], now: datetime, left_out: Collection[int] = ()
+) -> list[JournalEntry]:
+    """Return the oldest waiting rows: at most a group of them, one for each student, none of a
+    student of whom something is unfinished, and none that is left out, by its id."""
     busy = set(JournalEntry.objects.filter(state__in=UNFINISHED).values_list("email", flat=True))
     waiting = JournalEntry.objects.filter(
         state=EntryState.QUEUED, kind__in=kinds, wanted_until__gt=now
-    ).order_by("id")
+    )
+    waiting = waiting.exclude(id__in=left_out).order_by("id")
     group: list[JournalEntry] = []
     for row in waiting[:MAX_WAITING_READ]:
         if row.email not in busy and len(group) < MAX_GROUP_SIZE:
@@ -82,29 +97,41 @@ def read_next_group(kinds: Collection[RequestKind], now: datetime) -> list[Journ
     return group
 
 
-def refuse_expired(now: datetime) -> int:
-    """Refuse the rows nobody waits for any more; nothing has happened for them. Return how many."""
-    return JournalEntry.objects.filter(state=EntryState.QUEUED, wanted_until__lte=now).update(
-        state=EntryState.REFUSED, changed_at=now, answer=errors.to_json(errors.TooBusy())
+def refuse_expired(now: datetime, leave_out: LeaveOut, left_out: Collection[int] = ()) -> int:
+    """Refuse the rows nobody waits for any more, but those left out; nothing has happened for them.
+    Return how many."""
+    expired = JournalEntry.objects.filter(state=EntryState.QUEUED, wanted_until__lte=now)
+    return update_apart(
+        expired.exclude(id__in=left_out),
+        leave_out,
+        state=EntryState.REFUSED,
+        changed_at=now,
+        answer=errors.to_json(errors.TooBusy()),
     )
 
 
-def has_work(now: datetime) -> bool:
-    """Say whether a desk is wanted: for a waiting row, or an unfinished one or a review due now."""
+def has_work(now: datetime, left_out: Collection[int] = ()) -> bool:
+    """Say whether a desk is wanted: for a waiting row, or an unfinished one or a review due now.
+    Rows that are left out want none."""
     due = Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now)
+    wanted = Q(state=EntryState.QUEUED) | (Q(state__in=UNFINISHED) & due)
     return (
-        JournalEntry.objects.filter(
-            Q(state=EntryState.QUEUED) | (Q(state__in=UNFINISHED) & due)
-        ).exists()
+        JournalEntry.objects.filter(wanted).exclude(id__in=left_out).exists()
         or CreditReview.objects.filter(next_attempt_at__lte=now).exists()
     )
 
 
-def read_unfinished(now: datetime) -> list[JournalEntry]:
-    """Return what was begun and is due to be looked at again, at most a group of it."""
+def read_unfinished(now: datetime, left_out: Collection[int] = ()) -> list[JournalEntry]:
+    """Return what was begun and is due to be looked at again, at most a group of it, and nothing
+    that is left out."""
     due = Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now)
-    rows = JournalEntry.objects.filter(due, state__in=UNFINISHED).order_by("id")
-    return list(rows[:MAX_GROUP_SIZE])
+    rows = JournalEntry.objects.filter(due, state__in=UNFINISHED).exclude(id__in=left_out)
+    return list(rows.order_by("id")[:MAX_GROUP_SIZE])
+
+
+def read_again(rows: Iterable[JournalEntry]) -> list[JournalEntry]:
+    """Return these rows as the journal has them now."""
+    return list(JournalEntry.objects.filter(id__in=[row.id for row in rows]).order_by("id"))
 
 
 def begin(lease: HeldLease, rows: Iterable[JournalEntry], now: datetime) -> list[JournalEntry]:
@@ -116,19 +143,57 @@ def begin(lease: HeldLease, rows: Iterable[JournalEntry], now: datetime) -> list
     queued = JournalEntry.objects.filter(id__in=ids, state=EntryState.QUEUED)
     waiting = set(queued.select_for_update().values_list("id", flat=True))
     begun = [row for row in decided if row.id in waiting]
-    save(lease, begun, now)
+    save(lease, begun, now)  # refuses those that our database does not take
     for row in decided:
         if row.id not in waiting:
             row.state = EntryState.QUEUED  # no answer of ours: what it became stands in the journal
     return begun
 
 
-def save(lease: HeldLease, rows: Iterable[JournalEntry], now: datetime) -> None:
-    """Write the rows, inside `lease.fenced_transaction()`."""
+def save(lease: HeldLease, rows: Iterable[JournalEntry], now: datetime) -> list[JournalEntry]:
+    """Write the rows, inside `lease.fenced_transaction()`, and return them, but for those that our
+    database refuses: they are set aside, and nothing more is to be done for them now."""
+    to_save, refused = list(rows), set[int]()
+
+    def put_away(row: JournalEntry, error: Exception) -> None:
+        refused.add(row.id)
+        set_aside(row, error, now)
+
+    write_apart(to_save, partial(_save_together, lease, now), put_away)
+    return [row for row in to_save if row.id not in refused]
+
+
+def _save_together(lease: HeldLease, now: datetime, rows: Sequence[JournalEntry]) -> None:
     for row in rows:
         row.epoch = lease.epoch
         row.changed_at = now
         row.save(update_fields=MUTABLE_FIELDS)
+
+
+def set_aside(row: JournalEntry, error: Exception, now: datetime) -> None:
+    """Put away a row that could not be handled, as the journal has it: refuse it where nothing was
+    begun, else look at it again later. Where the fault is on our own side, that is done for this
+    row alone, once its caller waits no longer. Only what that needs is written, none of which is
+    anybody's data. Raises the database's errors."""
+    log.error("row_set_aside", entry=row.id, exc_info=error)
+    of_hubspot = isinstance(error, HubSpotError)
+    row.was_set_aside = not of_hubspot
+    row.refresh_from_db(fields=MUTABLE_FIELDS)
+    if row.state == EntryState.QUEUED:
+        refuse(row, _refusal_of(error))
+        row.changed_at = now
+        row.save(update_fields=("state", "changed_at", "answer"))
+    elif row.state in UNFINISHED:
+        if not of_hubspot:
+            row.attempts = max(row.attempts, MAX_ATTEMPTS_TOGETHER - 1)
+        postpone(row, error, now if of_hubspot else max(now, row.wanted_until))
+        row.save(update_fields=("attempts", "next_attempt_at", "last_error"))
+
+
+def _refusal_of(error: Exception) -> BookingError:
+    if isinstance(error, HubSpotError):
+        return errors.unavailable_from(error)
+    return errors.InternalError()
 
 
 def refuse(row: JournalEntry, error: BookingError) -> None:
@@ -166,6 +231,7 @@ def read_unlisted_bookings(
     by_exam: dict[str, set[str]] = defaultdict(set)
     by_contact: dict[str, set[str]] = defaultdict(set)
     pending: dict[str, set[int]] = defaultdict(set)
+    unnumbered: Counter[str] = Counter()
     for exam_id, contact_id, record_id, state, plan in rows.values_list(
         "exam_id", "contact_id", "record_id", "state", "plan"
     ):
@@ -173,11 +239,16 @@ def read_unlisted_bookings(
             by_exam[exam_id].add(record_id)
             by_contact[contact_id].add(record_id)
         elif state == EntryState.WRITING:
-            pending[exam_id].add(int(plan["seat_number"]))
+            number = plan.get("seat_number") if isinstance(plan, dict) else None
+            if isinstance(number, int):
+                pending[exam_id].add(number)
+            else:
+                unnumbered[exam_id] += 1
     return UnlistedBookings(
         by_exam={exam_id: frozenset(ids) for exam_id, ids in by_exam.items()},
         by_contact={contact_id: frozenset(ids) for contact_id, ids in by_contact.items()},
         pending_seats={exam_id: frozenset(seats) for exam_id, seats in pending.items()},
+        pending_unnumbered=unnumbered,
     )
 
 
@@ -233,22 +304,30 @@ def _ask_for(
     **also: bool,
 ) -> None:
     """Store the requests in one statement: between two, whoever is done with an earlier request
-    could delete this one. The version tells whoever is at work on one that it came again."""
-    kind.objects.bulk_create(
-        [
-            kind(
-                subject_id=subject_id,
-                asked_at=now,
-                next_attempt_at=not_before,
-                version=secrets.randbits(62),
-                **also,
-            )
-            for subject_id in sorted(set(subject_ids))
-        ],
-        update_conflicts=True,
-        unique_fields=["subject_id"],
-        update_fields=["version", "asked_at", "next_attempt_at", *also],
-    )
+    could delete this one. The version tells whoever is at work on one that it came again. One that
+    our database does not take is left out."""
+
+    def store(ids: Sequence[str]) -> None:
+        kind.objects.bulk_create(
+            [
+                kind(
+                    subject_id=subject_id,
+                    asked_at=now,
+                    next_attempt_at=not_before,
+                    version=secrets.randbits(62),
+                    **also,
+                )
+                for subject_id in ids
+            ],
+            update_conflicts=True,
+            unique_fields=["subject_id"],
+            update_fields=["version", "asked_at", "next_attempt_at", *also],
+        )
+
+    def leave_out(subject_id: str, error: Exception) -> None:
+        log.error("not_asked_for", what=kind.__name__, subject=subject_id, exc_info=error)
+
+    write_apart(sorted(set(subject_ids)), store, leave_out)
 
 
 def ended_before(moment: datetime) -> QuerySet[JournalEntry]:

@@ -86,6 +86,10 @@ class JournalEntry(models.Model):
     last_error = models.CharField(max_length=500, blank=True)
     answer = models.JSONField(default=dict)
 
+    was_set_aside = False
+    """Whether this object stands for a row that has just been put away: nobody is to wait for it.
+    No column."""
+
     class Meta:
         ordering = ("-id",)
         verbose_name = "journal entry"

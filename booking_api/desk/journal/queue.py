@@ -15,13 +15,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 
 from booking_api.desk import errors
-from booking_api.desk.journal.models import ENDED, EntryState, JournalEntry
+from booking_api.desk.journal.models import ENDED, UNFINISHED, EntryState, JournalEntry
 from booking_api.desk.journal.requests import DeskRequest, fingerprint
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
+MAX_KEY_RACES: Final = 3
+"""A key found taken, and given free before it could be read, so often: it was not about the key."""
 ANSWER_MARGIN_S: Final = 0.25
 """The caller stops waiting so long before its deadline: it still has to send its answer."""
 
@@ -37,6 +40,7 @@ class QueuePlace:
 @dataclass(eq=False, slots=True)
 class _Caller:
     meter: CallMeter
+    deadline: Deadline
     ended: threading.Event = field(default_factory=threading.Event)
     row: JournalEntry | None = None
 
@@ -61,7 +65,8 @@ class Queue:
     def enter(self, request: DeskRequest, key: str, deadline: Deadline) -> QueuePlace:
         """Put a request into the queue, or find the one its key belongs to.
 
-        Raises IdempotencyKeyReused where that was another request.
+        Raises IdempotencyKeyReused where that was another request, and the database's error for
+        what it refuses to keep.
         """
         own_fingerprint = fingerprint(request)
         now = self._now()
@@ -75,12 +80,16 @@ class Queue:
             changed_at=now,
             wanted_until=now + timedelta(seconds=deadline.remaining_s()),
         )
+        races = 0
         while True:
             try:
                 with transaction.atomic():
                     new.save(force_insert=True)
             except IntegrityError:
+                races += 1
                 earlier = JournalEntry.objects.filter(idempotency_key=key).first()
+                if earlier is None and races >= MAX_KEY_RACES:
+                    raise
             else:
                 return QueuePlace(new, own=True)
             if earlier is None:
@@ -106,7 +115,7 @@ class Queue:
         # A waiting caller holds no connection: there are more callers than those.
         if not connection.in_atomic_block:
             connection.close()
-        caller = _Caller(meter)
+        caller = _Caller(meter, deadline)
         with self._lock:
             self._callers[place.row.id].append(caller)
         try:
@@ -143,12 +152,36 @@ class Queue:
                     caller.ended.set()
 
     def deliver_ended_elsewhere(self, ids: Collection[int]) -> None:
-        """Deliver what the desks of other processes have ended."""
+        """Deliver what the desks of other processes have ended, and let the callers go of what
+        those have put off for too long."""
         # Read before the lock is taken: callers wait for it with a connection in their hands.
-        ended = list(JournalEntry.objects.filter(id__in=ids, state__in=ENDED))
+        put_off = Q(state__in=UNFINISHED, next_attempt_at__isnull=False)
+        found = list(JournalEntry.objects.filter(put_off | Q(state__in=ENDED), id__in=ids))
+        ended = [row for row in found if row.state in ENDED]
         if len(ended) > 0:
             self._on_ended_elsewhere(ended)
             self.deliver(ended)
+        self.release_hopeless(found)
+
+    def release_hopeless(self, rows: Iterable[JournalEntry]) -> None:
+        """Let the callers go whose deadlines pass before anybody looks at their rows again; they
+        are told that the outcome is not known."""
+        now = self._now()
+        with self._lock:
+            for row in rows:
+                if row.state not in UNFINISHED or row.next_attempt_at is None:
+                    continue
+                wait_s = (row.next_attempt_at - now).total_seconds()
+                for caller in self._callers.get(row.id, ()):
+                    if wait_s > caller.deadline.remaining_s():
+                        caller.ended.set()
+
+    def release(self, ids: Iterable[int]) -> None:
+        """Let the callers of these rows go, whatever became of them."""
+        with self._lock:
+            for row_id in ids:
+                for caller in self._callers.get(row_id, ()):
+                    caller.ended.set()
 
     def _withdraw(self, place: QueuePlace) -> JournalEntry | None:
         """Take the row back if nobody has begun it; return it if it has ended meanwhile."""

@@ -14,10 +14,10 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
-from django.db import DatabaseError
 from django.db.models import Q
 
 from booking_api.desk.desk_context import DeskContext
@@ -27,6 +27,8 @@ from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease, LeaseLost
 from booking_api.desk.journal.models import UNFINISHED, CreditReview, EntryState, JournalEntry
 from hubspot_sync.background.backoff import backoff
+from hubspot_sync.background.database_errors import is_database_away
+from hubspot_sync.background.isolation import do_apart
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.reading.cache_families import contact_tag
 from hubspot_sync.writing.authoritative_reads import Balance, CreditHistory
@@ -59,7 +61,12 @@ def review_due_credits(desk_context: DeskContext, lease: HeldLease) -> int:
         return 0
     contact_ids = {review.subject_id for review in due}
     try:
-        _review_contacts(desk_context, lease, due)
+        do_apart(
+            due,
+            partial(_review_contacts, desk_context, lease),
+            partial(_report_failure, desk_context),
+            is_nobodys_fault=lambda error: isinstance(error, LeaseLost) or is_database_away(error),
+        )
     except LeaseLost:
         # Whoever has taken over may have written since: what was mended here may be older.
         journal.request_reviews(contact_ids, desk_context.now(), desk_context.now(), overtaken=True)
@@ -71,9 +78,13 @@ def _review_contacts(
     desk_context: DeskContext, lease: HeldLease, due: Sequence[CreditReview]
 ) -> None:
     contact_ids = {review.subject_id for review in due}
-    histories = desk_context.evidence.credit_histories(
-        contact_ids, desk_context.renew_for_calls(lease)
-    )
+    context = desk_context.renew_for_calls(lease)
+    try:
+        histories = desk_context.evidence.credit_histories(contact_ids, context)
+    except HubSpotError as error:  # whose app this is could not be learnt: no contact's fault
+        for review in due:
+            _postpone(review, storable_text(error), desk_context.now())
+        return
     for review in due:
         try:
             history = histories.answered(review.subject_id)
@@ -83,12 +94,16 @@ def _review_contacts(
                 _postpone(review, "Something of this student's is unfinished.", desk_context.now())
         except HubSpotError as error:
             _postpone(review, storable_text(error), desk_context.now())
-        except (LeaseLost, DatabaseError):
-            raise
         except Exception as error:
-            # One contact that nobody foresaw must not keep the desk from all others.
-            log.exception("review_failed", contact=review.subject_id)
-            _postpone(review, storable_text(error), desk_context.now())
+            if isinstance(error, LeaseLost) or is_database_away(error):
+                raise
+            _report_failure(desk_context, review, error)
+
+
+def _report_failure(desk_context: DeskContext, review: CreditReview, error: Exception) -> None:
+    """One contact that nobody foresaw must not keep the desk from all others."""
+    log.error("review_failed", contact=review.subject_id, exc_info=error)
+    _postpone(review, storable_text(error), desk_context.now())
 
 
 def expected_balance(

@@ -84,7 +84,8 @@ def _find_or_create(
         else:
             journal.postpone(row, found.unknown[key], desk_context.now())
     with lease.fenced_transaction():
-        journal.save(lease, rows, desk_context.now())
+        saved = {row.id for row in journal.save(lease, rows, desk_context.now())}
+    absent = [row for row in absent if row.id in saved]
     if len(absent) > 0:
         create_bookings(desk_context, lease, absent, meters)
 
@@ -108,7 +109,8 @@ def _find_or_cancel(
         else:
             standing.append(row)
     with lease.fenced_transaction():
-        journal.save(lease, rows, desk_context.now())
+        saved = {row.id for row in journal.save(lease, rows, desk_context.now())}
+    standing = [row for row in standing if row.id in saved]
     cancel_bookings(desk_context, lease, standing, meters)
 
 
@@ -142,7 +144,8 @@ def _charge_unwritten(
     desk_context.invalidate_cache(tags_of(to_save))
     save_with_follow_ups(desk_context, lease, to_save)
     with lease.fenced_transaction():
-        journal.save(lease, to_charge, desk_context.now())
+        # Whoever's new plan cannot be kept is charged nothing: it would not be known again.
+        to_charge = journal.save(lease, to_charge, desk_context.now())
         contacts = {row.contact_id for row in to_charge}
         later = desk_context.now() + desk_context.config.lease_duration
         journal.request_reviews(contacts, desk_context.now(), later, overtaken=True)

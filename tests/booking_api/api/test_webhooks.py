@@ -11,6 +11,7 @@ import pytest
 from django.db import OperationalError, connection
 from pytest_django import Settings
 
+from booking_api import composition
 from hubspot_sync.inbox.models import WebhookEvent
 from tests.api import Api
 from tests.webhooks import (
@@ -169,6 +170,51 @@ def test_what_is_no_event_is_malformed(body: bytes, api: Api) -> None:
     reply = post(api, body)
 
     assert (reply.status, reply.code) == (400, "MALFORMED_EVENTS")
+
+
+ODD = [
+    *("null", "7", '"words"', "[[]]", '{"eventId": 1}', '{"subscriptionType": null}'),
+    '{"subscriptionType": {"a": 1}, "objectId": 1}',
+]
+ODD_VALUES = {
+    "objectId": ["1e300", "-1", '"x"', "[7]", "99999999999999999999999999", "true"],
+    "occurredAt": ["1e300", "-99999999999999", "99999999999999999999", '"soon"', "null", "0.5"],
+    "eventId": ["null", "{}", "12345678901234567890123", f'"{"9" * 70_000}"'],
+    "propertyName": ['"\\u0000"', '"\\ud83d"', f'"{"long" * 20_000}"', "7"],
+    "propertyValue": ['"\\u0000"', '"\\ud83d"', "[[[]]]"],
+    "changeSource": ['"\\ud83d\\u0000"'],
+    "objectTypeId": ["null", "[]", '"\\u0000"'],
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_what_is_no_event_is_counted_and_the_others_are_stored(
+    odd: str, api: Api, events: Events
+) -> None:
+    first, second = orjson.dumps(events.changed("9")), orjson.dumps(events.changed("8"))
+
+    reply = post(api, b"[%s, %s, %s]" % (first, odd.encode(), second))
+
+    assert (reply.status, reply.body["processed"], reply.body["errors"]) == (200, 2, 1)
+    assert WebhookEvent.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field in ODD_VALUES for value in ODD_VALUES[field]]
+)
+def test_an_odd_value_in_one_event_costs_the_others_nothing(
+    field: str, value: str, api: Api, events: Events
+) -> None:
+    """Whatever becomes of the odd one; and the staff's page of them is shown."""
+    odd = orjson.dumps(events.changed("7") | {field: "ODD"}).replace(b'"ODD"', value.encode())
+    first, second = orjson.dumps(events.changed("9")), orjson.dumps(events.changed("8"))
+
+    reply = post(api, b"[%s, %s, %s]" % (first, odd, second))
+
+    assert reply.status == 200
+    assert reply.body["processed"] + reply.body["errors"] >= 3
+    composition.services().webhooks.applier.apply_waiting()
+    assert set(WebhookEvent.objects.values_list("state", flat=True)) <= {"applied", "ignored"}
 
 
 def test_more_than_a_mebibyte_is_too_much(api: Api) -> None:

@@ -77,14 +77,27 @@ def test_an_event_is_stored_once_however_often_it_comes(inbox: Inbox) -> None:
     first = inbox.store(new_events([1, 2, 2]))
     second = inbox.store(new_events([2, 3]))
 
-    assert [new_event.event.event_id for new_event in first] == ["1", "2"]
-    assert [new_event.event.event_id for new_event in second] == ["3"]
+    assert [new_event.event.event_id for new_event in first.new] == ["1", "2"]
+    assert [new_event.event.event_id for new_event in second.new] == ["3"]
     assert WebhookEvent.objects.count() == 3
 
 
 def test_thousands_of_events_in_one_request_are_stored(inbox: Inbox) -> None:
-    assert len(inbox.store(new_events(range(3_000)))) == 3_000
+    assert len(inbox.store(new_events(range(3_000))).new) == 3_000
     assert len(inbox.claim(5_000).rows) == 3_000
+
+
+def test_one_event_that_our_database_refuses_costs_no_other(inbox: Inbox) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TRIGGER refusal BEFORE INSERT ON hubspot_sync_webhookevent "
+            "WHEN NEW.event_id = '63' BEGIN SELECT RAISE(ABORT, 'no such value here'); END"
+        )
+
+    stored = inbox.store(new_events(range(100)))
+
+    assert (len(stored.new), stored.refused) == (99, 1)
+    assert WebhookEvent.objects.count() == 99
 
 
 def test_a_row_is_claimed_by_one_alone_the_oldest_first(inbox: Inbox) -> None:
