@@ -33,8 +33,8 @@ CachedExams = Mapping[str, frozenset[str]]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Receipt:
     """What became of a request's events: how many were stored, were known already, cannot be
-    understood or stored; the exams to recount as far as they are known; whether something is left for the
-    background."""
+    understood or stored; the exams to recount as far as they are known; whether something is left
+    for the background."""
 
     processed: int
     duplicates: int

@@ -1,8 +1,8 @@
 """Answers that are none, on order: what comes out of HubSpot or its edge where the work was done.
 
 A spoilt answer keeps its status, so a 200 with nothing in it stays a 200; the work behind it has
-had its effect. A refusal is left as it is, and so is an answer that has nothing to spoil in that way:
-`no_rows` does nothing to an answer without `results`.
+had its effect. A refusal is left as it is, and so is an answer that has nothing to spoil in that
+way: `no_rows` does nothing to an answer without `results`.
 """
 
 from __future__ import annotations
