@@ -61,6 +61,29 @@ def test_a_booking_that_breaks_a_rule_is_refused_alone(desk: DeskUnderTest, port
     assert broken_promises(portal, [exam], students, owned) == []
 
 
+def test_who_was_refused_is_sent_apart_the_next_time(desk: DeskUnderTest, portal: Portal) -> None:
+    """By whom the booking is made for: its trace id is another one."""
+    names = ("ann", "cleo", "dan", "ben", "eve", "finn", "gus", "hal")
+    students = [portal.student(name, credits=4) for name in names]
+    exams = [portal.exam(in_days=day, capacity=8) for day in (3, 4)]
+    demand_pattern(portal, portal.profile.object_types.bookings, "name", "(?!Ben).*")
+    created: list[int] = []
+
+    for exam in exams:
+        portal.sandbox.clear_calls()
+        with desk.held_up():
+            group = desk.begin([partial(create, desk.api, one, exam) for one in students])
+        desk.wait_until_idle()
+        statuses = [reply.status for reply in group.wait_for_replies()]
+        assert statuses == [400 if name == "ben" else 201 for name in names]
+        calls = portal.sandbox.calls("objects.batch_create")
+        bookings = portal.profile.object_types.bookings
+        created.append(sum(call["object_type"] == bookings for call in calls))
+
+    assert created[0] > 3
+    assert created[1] == 2
+
+
 def test_a_credit_that_breaks_a_rule_holds_up_its_student_alone(
     desk: DeskUnderTest, portal: Portal
 ) -> None:
