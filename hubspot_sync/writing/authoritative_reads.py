@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from hubspot_sync.batching.batch import BatchClient
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.raw_records import NOTE_BODY, PropertyVersion, RawRecord
 from hubspot_sync.portal.profile import BookingState, PortalProfile
-from hubspot_sync.portal.property_values import parse_whole_number
 from hubspot_sync.portal.record_reader import (
     contact_property_names,
+    read_balance,
     read_booking,
     read_contact,
 )
@@ -41,9 +42,9 @@ class SeenContact:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Balance:
     """A value a credit had, since when by HubSpot's clock, and who set it (`sourceType` and
-    `sourceId`); `by_app` says that it may have been us."""
+    `sourceId`); `by_app` says that it may have been us. None is a value that cannot be read."""
 
-    value: int
+    value: Decimal | None
     at: datetime
     by_app: bool
     source: str = ""
@@ -188,7 +189,7 @@ class AuthoritativeReads:
         newest_first = record.history.get(name, ())
         return tuple(
             Balance(
-                value=parse_whole_number(version.value),
+                value=read_balance(version.value),
                 at=version.at,
                 by_app=self._may_be_ours(version),
                 source=f"{version.source_type} {version.source_id}",
