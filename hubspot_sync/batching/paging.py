@@ -15,6 +15,7 @@ from typing import Any
 
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.errors import HubSpotError, Unavailable
+from hubspot_sync.portal.property_values import means_any_of
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.transport import Answer, Request, Transport
@@ -41,23 +42,42 @@ class SearchFilter:
         return shown
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WordFilter:
+    """A condition that HubSpot cannot be asked for: the property is one of `words`, or says the
+    same in another way. HubSpot gives the property, and we look."""
+
+    property_name: str
+    words: tuple[str, ...]
+
+    def accepts(self, record: JsonObject) -> bool:
+        properties = record.get("properties")
+        value = properties.get(self.property_name) if isinstance(properties, Mapping) else None
+        return means_any_of(str(value or "").strip(), self.words)
+
+
 def search_ids(
     transport: Transport,
     object_type: str,
     filters: Sequence[SearchFilter],
     context: CallContext,
+    words: WordFilter | None = None,
 ) -> tuple[str, ...]:
-    """Return the ids of all records that match every filter, ascending. At most five filters: a
-    group holds six, and one is ours.
+    """Return the ids of all records that match every filter, and `words` where that is given,
+    ascending. At most five filters: a group holds six, and one is ours.
 
     Search lags behind by seconds, so the values must be read by id. Raises HubSpotError.
     """
     found: list[str] = []
     last_id = 0
     while True:
-        answer = transport.call(_build_search(last_id, object_type, filters), context)
-        page = [str(record["id"]) for record in answer.results if "id" in record]
-        found.extend(page)
+        request = _build_search(last_id, object_type, filters, words)
+        answer = transport.call(request, context)
+        records = [record for record in answer.results if "id" in record]
+        page = [str(record["id"]) for record in records]
+        found.extend(
+            str(record["id"]) for record in records if words is None or words.accepts(record)
+        )
         if _next_cursor(answer.body) is None:
             return tuple(found)
         highest = max((int(record_id) for record_id in page), default=0)
@@ -66,7 +86,10 @@ def search_ids(
         last_id = highest
 
 
-def _build_search(last_id: int, object_type: str, filters: Sequence[SearchFilter]) -> Request:
+def _build_search(
+    last_id: int, object_type: str, filters: Sequence[SearchFilter], words: WordFilter | None
+) -> Request:
+    looked_at = [] if words is None else [words.property_name]
     above = SearchFilter(property_name="hs_object_id", operator="GT", value=str(last_id))
     conditions = [*filters, above] if last_id > 0 else list(filters)
     return Request(
@@ -75,7 +98,7 @@ def _build_search(last_id: int, object_type: str, filters: Sequence[SearchFilter
         body={
             "filterGroups": [{"filters": [condition.to_json() for condition in conditions]}],
             "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
-            "properties": ["hs_object_id"],
+            "properties": ["hs_object_id", *looked_at],
             "limit": MAX_PER_SEARCH_PAGE,
         },
     )

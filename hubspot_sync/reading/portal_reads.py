@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from hubspot_sync.batching.coalescing import Coalescer
 from hubspot_sync.batching.outcomes import Many
-from hubspot_sync.batching.paging import SearchFilter
+from hubspot_sync.batching.paging import SearchFilter, WordFilter
 from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.record_reader import (
@@ -177,12 +177,18 @@ class HubSpotReads(PortalReads):
         yesterday = self._now().astimezone(self._profile.time_zone).date() - timedelta(days=1)
         filters = (
             SearchFilter(property_name=names["mock_type"], operator="EQ", value=mock_type),
-            _filter_any_of(names["is_active"], self._profile.exam_active_values),
             SearchFilter(
                 property_name=names["exam_date"], operator="GTE", value=yesterday.isoformat()
             ),
         )
-        return self._coalescer.search_ids(self._types.mock_exams, filters, context=context)
+        # Looked at here: a person may have said "yes" in a word that is no value of the property's,
+        # and HubSpot refuses a search for such.
+        is_open = WordFilter(
+            property_name=names["is_active"], words=self._profile.exam_active_values
+        )
+        return self._coalescer.search_ids(
+            self._types.mock_exams, filters, context=context, words=is_open
+        )
 
     @override
     def student_exists(self, student_id: str, context: CallContext) -> bool:
@@ -207,10 +213,3 @@ class HubSpotReads(PortalReads):
             created_at=record.created_at,
             updated_at=record.updated_at,
         )
-
-
-def _filter_any_of(name: str, values: tuple[str, ...]) -> SearchFilter:
-    """EQ where it will do: HubSpot wants the values of IN in lower case for some properties."""
-    if len(values) == 1:
-        return SearchFilter(property_name=name, operator="EQ", value=values[0])
-    return SearchFilter(property_name=name, operator="IN", values=values)
