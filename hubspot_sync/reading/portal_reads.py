@@ -29,6 +29,7 @@ from hubspot_sync.portal.record_reader import (
     read_exam,
 )
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
+from hubspot_sync.portal.unreadable_values import NoteReading, ignore_reading
 from hubspot_sync.wire.call_context import CallContext
 
 
@@ -85,7 +86,8 @@ class PortalReads(Protocol):
 
 
 class HubSpotReads(PortalReads):
-    """The same, from HubSpot; concurrent callers share calls through the coalescer."""
+    """The same, from HubSpot; concurrent callers share calls through the coalescer. `note` hears of
+    every record that is read."""
 
     def __init__(
         self,
@@ -93,7 +95,9 @@ class HubSpotReads(PortalReads):
         profile: PortalProfile,
         coalescer: Coalescer,
         now: Callable[[], datetime],
+        note: NoteReading = ignore_reading,
     ) -> None:
+        self._note = note
         self._profile = profile
         self._types = profile.object_types
         self._coalescer = coalescer
@@ -128,7 +132,7 @@ class HubSpotReads(PortalReads):
     def exams(self, ids: Collection[str], context: CallContext) -> Many[MockExam]:
         names = exam_property_names(self._profile)
         raw = self._coalescer.read(self._types.mock_exams, ids, properties=names, context=context)
-        return raw.map(lambda record: read_exam(record.id, record.properties, self._profile))
+        return raw.map(self._to_exam)
 
     @override
     def enrollments(self, ids: Collection[str], context: CallContext) -> Many[Enrollment]:
@@ -203,13 +207,22 @@ class HubSpotReads(PortalReads):
         return self._coalescer.read_associations(from_type, to_type, ids, context=context)
 
     def _to_contact(self, record: RawRecord) -> Contact:
-        return read_contact(record.id, record.properties, self._profile)
+        contact = read_contact(record.id, record.properties, self._profile)
+        self._note(contact)
+        return contact
+
+    def _to_exam(self, record: RawRecord) -> MockExam:
+        exam = read_exam(record.id, record.properties, self._profile)
+        self._note(exam)
+        return exam
 
     def _to_booking(self, record: RawRecord) -> Booking:
-        return read_booking(
+        booking = read_booking(
             record.id,
             record.properties,
             self._profile,
             created_at=record.created_at,
             updated_at=record.updated_at,
         )
+        self._note(booking)
+        return booking

@@ -24,6 +24,7 @@ from hubspot_sync.portal.record_reader import (
     read_contact,
 )
 from hubspot_sync.portal.records import Booking, Contact
+from hubspot_sync.portal.unreadable_values import NoteReading, ignore_reading
 from hubspot_sync.wire.call_context import CallContext
 
 AN_APP: Final = "INTEGRATION"
@@ -67,14 +68,16 @@ class SeenNote:
 
 
 class AuthoritativeReads:
-    """The portal as a writer reads it."""
+    """The portal as a writer reads it. `note` hears of every record that is read whole."""
 
     def __init__(
         self,
         profile: PortalProfile,
         batch: BatchClient,
         ask_own_app_id: Callable[[CallContext], str | None] = lambda _: None,
+        note: NoteReading = ignore_reading,
     ) -> None:
+        self._note = note
         self._ask_own_app_id = ask_own_app_id
         self._own_app_id: str | None = None
         self._profile = profile
@@ -183,6 +186,7 @@ class AuthoritativeReads:
 
     def _to_seen_contact(self, record: RawRecord) -> SeenContact:
         contact = read_contact(record.id, record.properties, self._profile)
+        self._note(contact)
         return SeenContact(contact=contact, seen_at=record.updated_at)
 
     def _list_balances(self, record: RawRecord, name: str) -> tuple[Balance, ...]:
