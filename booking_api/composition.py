@@ -32,6 +32,7 @@ from hubspot_sync.inbox.observers import EventObserver, EventObservers, InboxObs
 from hubspot_sync.portal.app_identity import ask_own_app_id
 from hubspot_sync.portal.association_types import AssociationTypes
 from hubspot_sync.portal.profile import PortalProfile, load_profile
+from hubspot_sync.portal.unreadable_values import UnreadableObserver, UnreadableValues
 from hubspot_sync.reading.cache_families import (
     ComposedFamilyLoaders,
     LoadContext,
@@ -76,6 +77,7 @@ class Services:
     cached: CachedPortal
     booking: BookingDesk
     webhooks: WebhookPipeline
+    unreadable: UnreadableValues
     clocks: Clocks
 
 
@@ -94,6 +96,7 @@ class Composition:
         self._observers: list[CallObserver] = []
         self._webhook_observers = EventObservers()
         self._desk_observers: list[DeskObserver] = []
+        self._unreadable_observers: list[UnreadableObserver] = []
 
     def observe_calls(self, observer: CallObserver) -> None:
         """Tell `observer` of every call to HubSpot; does nothing the second time."""
@@ -117,6 +120,12 @@ class Composition:
         with self._lock:
             if observer not in self._desk_observers:
                 self._desk_observers.append(observer)
+
+    def observe_unreadable(self, observer: UnreadableObserver) -> None:
+        """Tell `observer` of every value that cannot be read; does nothing the second time."""
+        with self._lock:
+            if observer not in self._unreadable_observers:
+                self._unreadable_observers.append(observer)
 
     def services(self) -> Services:
         """Return this process's services; raise ConfigurationError for a bad portal profile."""
@@ -146,6 +155,7 @@ class Composition:
             services, self._services = self._services, None
         if services is not None and services.pid == os.getpid():
             services.webhooks.worker.stop()
+            services.unreadable.worker.stop()
             services.booking.close()
             services.cached.cache.close()
             services.client.close()
@@ -153,6 +163,10 @@ class Composition:
     def _notify_desk_observers(self, event: DeskEvent) -> None:
         for observer in self._desk_observers:
             observer(event)
+
+    def _notify_unreadable_observers(self, kind: str, property_name: str) -> None:
+        for observer in self._unreadable_observers:
+            observer(kind, property_name)
 
     def _build(self) -> Services:
         profile = load_profile(settings.HUBSPOT_PORTAL)
@@ -162,16 +176,25 @@ class Composition:
             redis_url=settings.REDIS_URL or None,
             day=PortalDay(zone=profile.time_zone, now=self.clocks.now),
         )
+        unreadable = UnreadableValues(self.clocks.now, self._notify_unreadable_observers)
         hubspot = HubSpotReads(
             profile=profile,
             coalescer=client.coalescer,
             now=self.clocks.now,
+            note=unreadable.note,
+        )
+        evidence = AuthoritativeReads(
+            profile,
+            client.batch,
+            partial(ask_own_app_id, client.transport, settings.HUBSPOT.token),
+            unreadable.note,
         )
         cached = build_cached_portal(profile, client, hubspot, settings.CACHE, self.clocks)
         cached.cache.invalidator.add_observer(record_invalidation)
         booking = build_booking_desk(
             build_desk_context(
-                profile, client, hubspot, cached, self.clocks, self._notify_desk_observers
+                *(profile, client, hubspot, evidence, cached),
+                *(self.clocks, self._notify_desk_observers),
             ),
             serves_callers=self._serves_callers,
         )
@@ -191,6 +214,7 @@ class Composition:
                 observers=self._webhook_observers,
                 now=self.clocks.now,
             ),
+            unreadable=unreadable,
             clocks=self.clocks,
         )
 
@@ -225,6 +249,7 @@ def build_desk_context(
     profile: PortalProfile,
     client: HubSpotClient,
     hubspot: PortalReads,
+    evidence: AuthoritativeReads,
     cached: CachedPortal,
     clocks: Clocks,
     notify: DeskObserver,
@@ -233,11 +258,7 @@ def build_desk_context(
     return DeskContext(
         profile=profile,
         hubspot=hubspot,
-        evidence=AuthoritativeReads(
-            profile,
-            client.batch,
-            partial(ask_own_app_id, client.transport, settings.HUBSPOT.token),
-        ),
+        evidence=evidence,
         writes=PortalWrites(profile, client.batch, association_types),
         cache=cached.cache,
         fan_out=client.fan_outs[Priority.PEOPLE],
@@ -253,6 +274,7 @@ command_services = _composition.command_services
 observe_calls = _composition.observe_calls
 observe_webhooks = _composition.observe_webhooks
 observe_desk = _composition.observe_desk
+observe_unreadable = _composition.observe_unreadable
 close = _composition.close
 
 

@@ -1,4 +1,5 @@
-"""The inbox in Django's admin: what HubSpot sent and what became of it; nobody changes it.
+"""In Django's admin: the inbox, what HubSpot sent and what became of it, and the values in HubSpot
+that cannot be read. Nobody changes either.
 
 Who may view the rows sees them; who holds `hubspot_sync.apply_webhookevent` may have them applied
 again. That only puts them back in the queue: the worker of a serving process takes them up.
@@ -19,6 +20,7 @@ from typing_extensions import override
 from cache_layer.admin import ReadOnly
 from hubspot_sync.inbox.inbox import Inbox
 from hubspot_sync.inbox.models import WebhookEvent
+from hubspot_sync.portal.models import UnreadableValue
 
 MAY_APPLY = "hubspot_sync.apply_webhookevent"
 
@@ -68,6 +70,17 @@ class WebhookEventAdmin(ReadOnly):
         number = Inbox().reopen(list(queryset.values_list("id", flat=True)))
         events = "1 event waits" if number == 1 else f"{number} events wait"
         messages.success(request, f"{events} to be applied again; that takes a few seconds.")
+
+
+@admin.register(UnreadableValue)
+class UnreadableValueAdmin(ReadOnly):
+    """Which cells are to be put right in HubSpot; what stands in them is seen there."""
+
+    list_display = ("kind", "record_id", "property_name", "first_seen", "last_seen")
+    list_filter = ("kind", "property_name")
+    search_fields = ("record_id", "property_name")
+    search_help_text = "A record's id, or a property's name"
+    fields = ("kind", "record_id", "property_name", "first_seen", "last_seen")
 
 
 def in_words(delay: timedelta) -> str:

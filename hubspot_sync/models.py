@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from hubspot_sync.inbox.models import WebhookEvent
+from hubspot_sync.portal.models import UnreadableValue
 
-__all__ = ["WebhookEvent"]
+__all__ = ["UnreadableValue", "WebhookEvent"]

@@ -103,6 +103,12 @@ class Metrics:
             ["credit"],
             registry=self.registry,
         )
+        self.unreadable_values = Counter(
+            "mocks_hubspot_unreadable_values",
+            "Values in HubSpot that could not be read, by object and property, at each reading.",
+            ["object", "property"],
+            registry=self.registry,
+        )
 
     def observe_call(self, record: CallRecord) -> None:
         status = 0 if record.status is None else record.status
@@ -119,6 +125,9 @@ class Metrics:
 
     def observe_inbox(self, waiting: int) -> None:
         self.webhooks_waiting.set(waiting)
+
+    def observe_unreadable(self, kind: str, property_name: str) -> None:
+        self.unreadable_values.labels(kind, property_name).inc()
 
     def observe_desk(self, event: DeskEvent) -> None:
         match event:
@@ -138,11 +147,12 @@ def metrics() -> Metrics:
 
 
 def start_observing() -> None:
-    """Observe the calls this process will make, its webhooks and its desk; called when a server
-    loads the application."""
+    """Observe the calls this process will make, what it reads, its webhooks and its desk; called
+    when a server loads the application."""
     composition.observe_calls(metrics().observe_call)
     composition.observe_webhooks(metrics().observe_webhooks, metrics().observe_inbox)
     composition.observe_desk(metrics().observe_desk)
+    composition.observe_unreadable(metrics().observe_unreadable)
 
 
 def observe_request(*, method: str, route: str, status: int, took_s: float) -> None:

@@ -2,7 +2,8 @@
 
 A search says which exams there may be; what is true of them comes from batch reads. Asked for
 realtime, seats are counted from the bookings themselves, and an exam whose count is not completely
-known fails the whole answer: a number that is only probably right is worse than a late one.
+known fails the whole answer: a number that is only probably right is worse than a late one. Where a
+stored count cannot be read, that exam alone is counted; until that is possible it is listed full.
 """
 
 from __future__ import annotations
@@ -62,16 +63,19 @@ def find_available_exams(
     exam_ids = reads.active_exam_ids(mock_type.value, call)
     counted = reads.seats(exam_ids, call).require_complete().found if realtime else {}
     found = reads.exams(exam_ids, call).require_complete().found
+    bookable = [exam for exam in found.values() if is_bookable(exam, mock_type, query.now)]
+    if not realtime:
+        uncounted = [exam.id for exam in bookable if exam.stored_total is None]
+        counted = reads.seats(uncounted, call).found
     seats = [
         ExamSeats(exam=exam, total_bookings=seats_taken(exam, counted.get(exam.id)))
-        for exam in found.values()
-        if is_bookable(exam, mock_type, query.now)
+        for exam in bookable
     ]
     listed = (seat for seat in seats if include_full or seat.available_slots > 0)
     return AvailableExams(
         listed=tuple(sorted(listed, key=date_then_start)),
         to_correct=frozenset(
-            seat.exam.id for seat in seats if seat.total_bookings != seat.exam.total_bookings
+            seat.exam.id for seat in seats if seat.total_bookings != seat.exam.stored_total
         ),
     )
 
@@ -82,7 +86,11 @@ def is_bookable(exam: MockExam, mock_type: MockType, now: datetime) -> bool:
 
 
 def seats_taken(exam: MockExam, counted: Seats | None) -> int:
-    return exam.total_bookings if counted is None else counted.active_bookings
+    """Return the counted number, or the stored one where none was counted; all seats where that
+    cannot be read, so that none is offered which may be taken."""
+    if counted is not None:
+        return counted.active_bookings
+    return exam.capacity if exam.stored_total is None else exam.total_bookings
 
 
 def count_seats(

@@ -17,6 +17,7 @@ from booking_api.queries.credit_check import find_type_credits
 from booking_api.queries.page_rendering import render_page
 from booking_api.queries.query_context import QueryContext
 from booking_api.queries.student_bookings import PageRequest, find_booking_page
+from booking_api.rules.credits import whole_credits
 from booking_api.rules.errors import BookingError
 from cache_layer import CacheConfig, CacheStatus, Key, LoadedValue, LoadResult
 from hubspot_sync.errors import HubSpotError
@@ -86,7 +87,7 @@ class ComposedLoaders:
         if contact_id in contacts.missing:
             return None
         contact = contacts.found[contact_id]
-        value: Any = dict(contact.credits)
+        value: Any = {name: whole_credits(left) for name, left in contact.credits.items()}
         if "type" in key.arguments:
             value = find_type_credits(query, contact, key.arguments["type"])
         built_from = query.reads.built_from

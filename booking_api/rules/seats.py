@@ -12,6 +12,8 @@ ExamStatus = Literal["available", "limited", "full"]
 
 MAX_LIMITED_SLOTS = 3
 """With so many free seats, or fewer, an exam is `limited`; with none it is `full`."""
+MAX_SEAT_DIGITS = 15
+"""Of a number in a seat's name; longer ones are no seat's."""
 
 
 def free_seat(capacity: int, taken: int, numbers: AbstractSet[int]) -> int:
@@ -33,7 +35,9 @@ def seat_key(exam_id: str, number: int) -> str:
 def seat_number(exam_id: str, key: str) -> int | None:
     """Return the number of a seat's name, None where it names no seat of this exam."""
     exam, _, number = key.rpartition(":")
-    return int(number) if exam == exam_id and number.isdecimal() else None
+    # Python refuses to make a number of thousands of digits, and a person may have typed them.
+    names_seat = number.isdecimal() and len(number) <= MAX_SEAT_DIGITS
+    return int(number) if exam == exam_id and names_seat else None
 
 
 def available_slots(capacity: int, total_bookings: int) -> int:

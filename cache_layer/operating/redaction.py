@@ -10,13 +10,14 @@ import dataclasses
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
+from decimal import Decimal
 from pprint import pformat
 from typing import Any
 
 MAX_DIFFERENCES = 5
 # From the start of a segment alone: tried from each letter of a long text, it would take minutes.
 _EMAIL = re.compile(r"(?<![^:/\s])[^:/\s]*@[^:/\s]*")
-_SHOWN_AS_THEY_ARE = (bool, int, float, type(None))
+_SHOWN_AS_THEY_ARE = (bool, int, float, Decimal, type(None))
 
 
 def mask_emails(text: str) -> str:

@@ -21,7 +21,7 @@ from typing import Any, Final, Generic, TypeVar
 from hubspot_sync.batching.batch import MAX_PER_ASSOCIATION_READ, MAX_PER_READ, BatchClient
 from hubspot_sync.batching.chunking import normal_key
 from hubspot_sync.batching.outcomes import Many
-from hubspot_sync.batching.paging import SearchFilter, search_ids
+from hubspot_sync.batching.paging import SearchFilter, WordFilter, search_ids
 from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.errors import HubSpotError, Refused, Unavailable
 from hubspot_sync.wire.call_context import CallContext
@@ -134,7 +134,12 @@ class Coalescer:
         return self._ask_together(key, limit, ask, tuple(dict.fromkeys(normal)), context)
 
     def search_ids(
-        self, object_type: str, filters: Sequence[SearchFilter], *, context: CallContext
+        self,
+        object_type: str,
+        filters: Sequence[SearchFilter],
+        *,
+        context: CallContext,
+        words: WordFilter | None = None,
     ) -> tuple[str, ...]:
         """Return `paging.search_ids`, shared with others who search for the same. Raises
         HubSpotError."""
@@ -142,12 +147,12 @@ class Coalescer:
 
         def ask(_asked: Collection[str], shared: CallContext) -> Many[tuple[str, ...]]:
             try:
-                found = search_ids(self._transport, object_type, wanted, shared)
+                found = search_ids(self._transport, object_type, wanted, shared, words)
             except HubSpotError as error:
                 return Many(found={}, unknown={THE_SEARCH: error})
             return Many(found={THE_SEARCH: found})
 
-        key = ("search", object_type, wanted)
+        key = ("search", object_type, wanted, words)
         searched = self._ask_together(key, math.inf, ask, (THE_SEARCH,), context)
         return searched.require_complete().found[THE_SEARCH]
 

@@ -21,6 +21,7 @@ from typing import Any
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.raw_records import as_record_id, record_id_of
 from hubspot_sync.errors import HubSpotError, Unavailable
+from hubspot_sync.portal.property_values import means_any_of
 from hubspot_sync.wire.answer_shapes import total_of
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.endpoints import Operation
@@ -53,20 +54,35 @@ class _TotalChanged(Exception):
     index was not of one mind."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WordFilter:
+    """A condition that HubSpot cannot be asked for: the property is one of `words`, or says the
+    same in another way. HubSpot gives the property, and we look."""
+
+    property_name: str
+    words: tuple[str, ...]
+
+    def accepts(self, record: JsonObject) -> bool:
+        properties = record.get("properties")
+        value = properties.get(self.property_name) if isinstance(properties, Mapping) else None
+        return means_any_of(str(value or "").strip(), self.words)
+
+
 def search_ids(
     transport: Transport,
     object_type: str,
     filters: Sequence[SearchFilter],
     context: CallContext,
+    words: WordFilter | None = None,
 ) -> tuple[str, ...]:
-    """Return the ids of all records that match every filter, ascending. At most five filters: a
-    group holds six, and one is ours.
+    """Return the ids of all records that match every filter, and `words` where that is given,
+    ascending. At most five filters: a group holds six, and one is ours.
 
     Where the total changed between two pages all is read once more, and that reading is taken.
     Search lags behind by seconds, so the values must be read by id. Raises HubSpotError, also for a
     search that is never whole.
     """
-    search = partial(_read_all_pages, transport, object_type, filters, context)
+    search = partial(_read_all_pages, transport, object_type, filters, context, words)
     try:
         return search(steady=True)
     except _TotalChanged:
@@ -78,27 +94,32 @@ def _read_all_pages(
     object_type: str,
     filters: Sequence[SearchFilter],
     context: CallContext,
+    words: WordFilter | None,
     *,
     steady: bool,
 ) -> tuple[str, ...]:
     """Return the ids of every page; if it must be `steady`, raise _TotalChanged where it is not."""
     found: list[str] = []
     left_over: int | None = None
+    last_id = 0
     while True:
-        last_id = int(found[-1]) if found else 0
-        body = transport.call(_build_search(last_id, object_type, filters), context).body
+        body = transport.call(_build_search(last_id, object_type, filters, words), context).body
         page, total = _read_search_page(body), total_of(body) or 0
         if steady and left_over not in (None, total):
             raise _TotalChanged
-        found.extend(page)
+        found.extend(
+            record_id for record_id, row in page.items() if words is None or words.accepts(row)
+        )
         left_over = total - len(page)
+        last_id = max(map(int, page), default=last_id)
         if len(page) == 0 or _next_cursor(body) is None:
             return tuple(found)
 
 
-def _read_search_page(body: JsonObject) -> list[str]:
-    """The ids of a page's rows, None of them for a row without one."""
-    return [record_id for row in body["results"] if (record_id := record_id_of(row)) is not None]
+def _read_search_page(body: JsonObject) -> dict[str, JsonObject]:
+    """Return a page's rows by id; a row without one is left out."""
+    ids = ((record_id_of(row), row) for row in body["results"])
+    return {record_id: row for record_id, row in ids if record_id is not None}
 
 
 def _is_whole_page(last_id: int, body: JsonObject) -> bool:
@@ -122,7 +143,10 @@ def _is_whole_page(last_id: int, body: JsonObject) -> bool:
     )
 
 
-def _build_search(last_id: int, object_type: str, filters: Sequence[SearchFilter]) -> Request:
+def _build_search(
+    last_id: int, object_type: str, filters: Sequence[SearchFilter], words: WordFilter | None
+) -> Request:
+    looked_at = [] if words is None else [words.property_name]
     above = SearchFilter(property_name="hs_object_id", operator="GT", value=str(last_id))
     conditions = [*filters, above] if last_id > 0 else list(filters)
     return Request(
@@ -131,7 +155,7 @@ def _build_search(last_id: int, object_type: str, filters: Sequence[SearchFilter
         body={
             "filterGroups": [{"filters": [condition.to_json() for condition in conditions]}],
             "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
-            "properties": ["hs_object_id"],
+            "properties": ["hs_object_id", *looked_at],
             "limit": MAX_PER_SEARCH_PAGE,
         },
         accepts=partial(_is_whole_page, last_id),

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Final
 
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.portal.property_values import parse_day
+from hubspot_sync.portal.property_values import Unreadable, parse_day
 
 DAY_LENGTH: Final = len("2026-01-31")
 
@@ -24,7 +24,10 @@ def format_booking_id(mock_type: str, student_id: str, exam_date: date) -> str:
 
 def parse_booking_id(booking_id: str, profile: PortalProfile) -> tuple[str, date | None]:
     """Return the mock type and the day that the id names; "" and None where it names none."""
-    day = parse_day(booking_id[-DAY_LENGTH:], profile.time_zone)
+    try:
+        day = parse_day(booking_id[-DAY_LENGTH:], profile.time_zone)
+    except Unreadable:
+        day = None
     for mock_type in profile.mock_types:
         if day is not None and booking_id.startswith(f"{mock_type.value}-"):
             return mock_type.value, day

@@ -1,23 +1,28 @@
 """HubSpot's properties made into records, at the edge and once.
 
 HubSpot gives texts or null under names that differ from portal to portal. Reading never raises: a
-value that cannot be read is as if it had never been set, so that one mistyped cell in HubSpot hides
-one field and not a student's whole list.
+value becomes a typed one or is unreadable, so that one mistyped cell in HubSpot hides one field and
+not a student's whole list. The record then names the property in `unreadable`, and has in the field
+what its type says (`stored_fields.py`), for most as if it had never been set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any, TypeVar
 
 from hubspot_sync.portal.booking_ids import parse_booking_id
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.property_values import (
+    Unreadable,
     day_after,
-    midnight,
-    parse_clock_time,
-    parse_whole_number,
+    instant_of,
+    means_any_of,
+    parse_number,
+    parse_time,
 )
 from hubspot_sync.portal.records import (
     BOOKING_FIELDS,
@@ -32,6 +37,47 @@ from hubspot_sync.portal.records import (
 from hubspot_sync.portal.stored_fields import StoredAs
 
 Properties = Mapping[str, str | None]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One record being read: its properties, and which of them turned out to be unreadable."""
+
+    properties: Properties
+    profile: PortalProfile
+    unreadable: dict[str, None] = field(default_factory=dict)
+
+    def text(self, name: str | None) -> str:
+        """Return a property's text without blanks around it; "" where it was never set, or where
+        the portal has no such property."""
+        return (self.properties.get(name) or "").strip() if name is not None else ""
+
+    def parse(self, name: str, parse: Callable[[str], T]) -> T | None:
+        """Return the property parsed, None where it is unreadable."""
+        try:
+            return parse(self.text(name))
+        except Unreadable:
+            self.unreadable[name] = None
+            return None
+
+    def parse_fields(
+        self, stored: Mapping[str, StoredAs], names: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Return every declared field parsed; where the portal has no such property, from ""."""
+        return {
+            own_name: self._parse_field(stored_as, names.get(own_name))
+            for own_name, stored_as in stored.items()
+        }
+
+    def _parse_field(self, stored_as: StoredAs, name: str | None) -> Any:
+        try:
+            return stored_as.parse(self.text(name), self.profile.time_zone)
+        except Unreadable:
+            if name is not None:
+                self.unreadable[name] = None
+            return stored_as.where_unreadable
 
 
 def contact_property_names(profile: PortalProfile) -> tuple[str, ...]:
@@ -51,25 +97,39 @@ def enrollment_property_names(profile: PortalProfile) -> tuple[str, ...]:
 
 
 def read_contact(record_id: str, properties: Properties, profile: PortalProfile) -> Contact:
-    fields = _parse(CONTACT_FIELDS, properties, profile.contact_properties, profile)
-    credits_ = {
-        name: parse_whole_number(properties.get(name)) for name in profile.credit_properties
-    }
-    return Contact(id=record_id, credits=credits_, **fields)
+    reading = _Reading(properties, profile)
+    fields = reading.parse_fields(CONTACT_FIELDS, profile.contact_properties)
+    credits_ = {name: reading.parse(name, parse_number) for name in profile.credit_properties}
+    return Contact(id=record_id, credits=credits_, unreadable=tuple(reading.unreadable), **fields)
 
 
 def read_exam(record_id: str, properties: Properties, profile: PortalProfile) -> MockExam:
-    fields = _parse(EXAM_FIELDS, properties, profile.exam_properties, profile)
-    fields["is_active"] = _is_any_of(fields["is_active"], profile.exam_active_values)
-    day, zone = fields["exam_date"], profile.time_zone
-    starts_at = parse_clock_time(fields["start_time"], day, zone)
-    ends_at = parse_clock_time(fields["end_time"], day, zone)
+    reading = _Reading(properties, profile)
+    names = profile.exam_properties
+    fields = reading.parse_fields(EXAM_FIELDS, names)
+    fields["is_active"] = means_any_of(fields["is_active"], profile.exam_active_values)
+    starts_at, ends_at = _place_times(
+        fields["exam_date"],
+        reading.parse(names["start_time"], parse_time),
+        reading.parse(names["end_time"], parse_time),
+        profile,
+    )
     return MockExam(
         id=record_id,
-        starts_at=starts_at if starts_at is not None else midnight(day, zone),
-        ends_at=ends_at if ends_at is not None else midnight(day_after(day), zone),
+        stored_total=fields.pop("total_bookings"),
+        starts_at=starts_at,
+        ends_at=ends_at,
+        unreadable=tuple(reading.unreadable),
         **fields,
     )
+
+
+def read_balance(text: str | None) -> Decimal | None:
+    """Return a credit's value, None where it is unreadable."""
+    try:
+        return parse_number(text)
+    except Unreadable:
+        return None
 
 
 def read_booking(
@@ -82,7 +142,8 @@ def read_booking(
 ) -> Booking:
     """Return the booking. `created_at`, HubSpot's own, stands in where the portal keeps no date of
     making, and the booking id where it keeps no type or day."""
-    fields = _parse(BOOKING_FIELDS, properties, profile.booking_properties, profile)
+    reading = _Reading(properties, profile)
+    fields = reading.parse_fields(BOOKING_FIELDS, profile.booking_properties)
     state = _state_of(fields["is_active"], fields.pop("status"), profile)
     named_type, named_day = parse_booking_id(fields["booking_id"], profile)
     fields["mock_type"] = fields["mock_type"] or named_type
@@ -90,37 +151,41 @@ def read_booking(
         fields["exam_date"] = named_day
     if fields["created_at"] is None:
         fields["created_at"] = created_at
-    for field, stored in profile.choices.items():
-        fields[field] = _as_sent(fields[field], stored)
-    return Booking(id=record_id, state=state, updated_at=updated_at, **fields)
+    for own_name, stored in profile.choices.items():
+        fields[own_name] = _as_sent(fields[own_name], stored)
+    return Booking(
+        id=record_id,
+        state=state,
+        updated_at=updated_at,
+        unreadable=tuple(reading.unreadable),
+        **fields,
+    )
 
 
 def read_enrollment(record_id: str, properties: Properties, profile: PortalProfile) -> Enrollment:
     """Return the enrollment with every property the profile names, as text."""
-    names = profile.enrollment_properties
-    texts = {field: _text_of(properties, name) for field, name in names.items()}
+    reading = _Reading(properties, profile)
+    texts = {own: reading.text(name) for own, name in profile.enrollment_properties.items()}
     return Enrollment(id=record_id, properties=texts)
 
 
-def _parse(
-    stored: Mapping[str, StoredAs],
-    properties: Properties,
-    names: Mapping[str, str],
+def _place_times(
+    day: date | None,
+    start: time | datetime | None,
+    end: time | datetime | None,
     profile: PortalProfile,
-) -> dict[str, Any]:
-    """Return every declared field parsed; where the portal has no such property, from ""."""
-    return {
-        field: stored_as.parse(_text_of(properties, names.get(field)), profile.time_zone)
-        for field, stored_as in stored.items()
-    }
-
-
-def _text_of(properties: Properties, name: str | None) -> str:
-    return (properties.get(name) or "").strip() if name is not None else ""
-
-
-def _is_any_of(text: str, values: Iterable[str]) -> bool:
-    return text.casefold() in {value.casefold() for value in values}
+) -> tuple[datetime | None, datetime | None]:
+    """Return when an exam starts and ends; its day's own start and end where one is missing. An end
+    that is a clock time and not after the start belongs to the next day: "23:30" to "00:00"."""
+    zone = profile.time_zone
+    first = time.min if start is None else start
+    starts_at = instant_of(first, day, zone)
+    if end is None:
+        return starts_at, instant_of(time.min, day_after(day), zone)
+    if not isinstance(end, datetime):
+        begins = first.astimezone(zone).time() if isinstance(first, datetime) else first
+        return starts_at, instant_of(end, day_after(day) if end <= begins else day, zone)
+    return starts_at, end
 
 
 def _state_of(is_active: str, status: str, profile: PortalProfile) -> BookingState:
@@ -130,7 +195,7 @@ def _state_of(is_active: str, status: str, profile: PortalProfile) -> BookingSta
     """
     stored = ((is_active, profile.booking_states), (status, profile.booking_statuses))
     for state in ("cancelled", "completed"):
-        if any(_is_any_of(value, values.get(state, ())) for value, values in stored):
+        if any(means_any_of(value, values.get(state, ())) for value, values in stored):
             return state
     return "active"
 

@@ -2,7 +2,8 @@
 
 This is the declaration of what is read: a field's type says how HubSpot keeps it (see
 `stored_fields.py`), the portal's profile under which name. To read one more property, add a field
-here and its name to the profiles.
+here and its name to the profiles. `unreadable` has HubSpot's names of the properties whose text
+means nothing to us; what stands in the fields instead is each type's own.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Final, Literal
 
 from hubspot_sync.portal.stored_fields import (
     CHOICE_TYPES,
+    COUNT,
     OPTIONAL,
     ActiveFlag,
+    Capacity,
     Choice,
     ClockTime,
     Day,
@@ -24,7 +28,6 @@ from hubspot_sync.portal.stored_fields import (
     RecordId,
     StoredAs,
     Text,
-    WholeNumber,
     YesNo,
     stored_fields,
 )
@@ -34,22 +37,25 @@ BookingState = Literal["active", "cancelled", "completed"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contact:
-    """A student. `email` is lower-cased; `credits` has every credit property of the portal, an
-    absent one being 0."""
+    """A student. `email` is lower-cased; `credits` has every credit property of the portal: 0 where
+    it was never set, None where it cannot be read and must not be written over."""
 
     id: str
     email: LowerCaseText
     firstname: Text
     lastname: Text
     student_id: Text
-    credits: Mapping[str, int]
+    credits: Mapping[str, Decimal | None]
+    unreadable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MockExam:
     """An exam as stored. `start_time` and `end_time` are HubSpot's own text, as the frontends get
     them; `starts_at` and `ends_at` are the instants they mean in the portal's time zone, in UTC
-    (the start and the end of its day where the time is missing), None only without a date."""
+    (the start and the end of its day where the time is missing), None only without a date. An end
+    that is a clock time not after the start is the next day's. `stored_total` is the count as it is
+    stored, None where it cannot be read."""
 
     id: str
     mock_type: Choice
@@ -57,11 +63,17 @@ class MockExam:
     start_time: ClockTime
     end_time: ClockTime
     location: Text
-    capacity: WholeNumber
-    total_bookings: WholeNumber
+    capacity: Capacity
     is_active: ActiveFlag
+    stored_total: int | None
     ends_at: datetime | None
     starts_at: datetime | None = None
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def total_bookings(self) -> int:
+        """The stored count as it may be shown: none where it is not known, or below zero."""
+        return max(0, self.stored_total or 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +100,7 @@ class Booking:
     mock_exam_id: Annotated[RecordId, OPTIONAL]
     created_at: Annotated[Instant, OPTIONAL]
     updated_at: datetime | None
+    unreadable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +112,10 @@ class Enrollment:
 
 
 CONTACT_FIELDS: Final = stored_fields(Contact)
-EXAM_FIELDS: Final = stored_fields(MockExam)
+EXAM_FIELDS: Final = {
+    **stored_fields(MockExam),
+    "total_bookings": COUNT,  # read into `stored_total`
+}
 BOOKING_FIELDS: Final = {
     **stored_fields(Booking),
     # Read into `state`, and not kept besides.

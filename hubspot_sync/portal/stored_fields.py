@@ -14,11 +14,14 @@ from typing import Annotated, Any, Final, TypeAlias, get_type_hints
 from zoneinfo import ZoneInfo
 
 from hubspot_sync.portal.property_values import (
+    Unreadable,
+    parse_capacity,
+    parse_count,
     parse_day,
     parse_instant,
-    parse_whole_number,
     parse_yes_no,
 )
+from hubspot_sync.portal.record_ids import is_record_id
 
 TEXT_TYPES: Final = ("string", "enumeration")
 CHOICE_TYPES: Final = ("enumeration", "string")
@@ -29,16 +32,19 @@ YES_NO_TYPES: Final = ("bool", "enumeration", "string")
 class StoredAs:
     """How a property is kept. `types` are those it may have in HubSpot, several because schools
     made theirs by hand; a missing property is created with the first. `parse` gets the text,
-    trimmed and "" where never set, and the portal's time zone."""
+    trimmed and "" where never set, and the portal's time zone, and raises Unreadable;
+    `where_unreadable` is then the field's value."""
 
     types: tuple[str, ...]
     parse: Callable[[str, ZoneInfo], Any]
     optional: bool = False
+    where_unreadable: Any = None
 
 
 OPTIONAL: Final = "a portal may do without it"
 
 _TEXT: Final = StoredAs(TEXT_TYPES, lambda text, _: text)
+COUNT: Final = StoredAs(("number",), lambda text, _: parse_count(text))
 
 Text: TypeAlias = Annotated[str, _TEXT]
 LowerCaseText: TypeAlias = Annotated[str, replace(_TEXT, parse=lambda text, _: text.lower())]
@@ -48,9 +54,10 @@ ActiveFlag: TypeAlias = Annotated[bool, replace(_TEXT, types=CHOICE_TYPES)]
 """True for the values that the profile names; the reader compares them."""
 ClockTime: TypeAlias = Annotated[str, replace(_TEXT, types=("string", "datetime"))]
 """Kept as HubSpot has it."""
-WholeNumber: TypeAlias = Annotated[
-    int, StoredAs(("number",), lambda text, _: parse_whole_number(text))
+Capacity: TypeAlias = Annotated[
+    int, StoredAs(("number",), lambda text, _: parse_capacity(text), where_unreadable=0)
 ]
+"""Whole seats; where it cannot be read, or is below zero, there are none to be sold."""
 Day: TypeAlias = Annotated[date | None, StoredAs(("date", "datetime", "string"), parse_day)]
 Instant: TypeAlias = Annotated[
     datetime | None, StoredAs(("datetime", "string", "date"), lambda text, _: parse_instant(text))
@@ -58,8 +65,16 @@ Instant: TypeAlias = Annotated[
 YesNo: TypeAlias = Annotated[
     bool | None, StoredAs(YES_NO_TYPES, lambda text, _: parse_yes_no(text))
 ]
+
+
+def _parse_record_id(text: str) -> str | None:
+    if text != "" and not is_record_id(text):
+        raise Unreadable("no record's id")
+    return text or None
+
+
 RecordId: TypeAlias = Annotated[
-    str | None, StoredAs(("string", "number"), lambda text, _: text or None)
+    str | None, StoredAs(("string", "number"), lambda text, _: _parse_record_id(text))
 ]
 
 

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from hubspot_sync.batching.coalescing import Coalescer
 from hubspot_sync.batching.outcomes import Many
-from hubspot_sync.batching.paging import SearchFilter
+from hubspot_sync.batching.paging import SearchFilter, WordFilter
 from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.record_reader import (
@@ -29,6 +29,7 @@ from hubspot_sync.portal.record_reader import (
     read_exam,
 )
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
+from hubspot_sync.portal.unreadable_values import NoteReading, ignore_reading
 from hubspot_sync.wire.call_context import CallContext
 
 
@@ -85,7 +86,8 @@ class PortalReads(Protocol):
 
 
 class HubSpotReads(PortalReads):
-    """The same, from HubSpot; concurrent callers share calls through the coalescer."""
+    """The same, from HubSpot; concurrent callers share calls through the coalescer. `note` hears of
+    every record that is read."""
 
     def __init__(
         self,
@@ -93,7 +95,9 @@ class HubSpotReads(PortalReads):
         profile: PortalProfile,
         coalescer: Coalescer,
         now: Callable[[], datetime],
+        note: NoteReading = ignore_reading,
     ) -> None:
+        self._note = note
         self._profile = profile
         self._types = profile.object_types
         self._coalescer = coalescer
@@ -128,7 +132,7 @@ class HubSpotReads(PortalReads):
     def exams(self, ids: Collection[str], context: CallContext) -> Many[MockExam]:
         names = exam_property_names(self._profile)
         raw = self._coalescer.read(self._types.mock_exams, ids, properties=names, context=context)
-        return raw.map(lambda record: read_exam(record.id, record.properties, self._profile))
+        return raw.map(self._to_exam)
 
     @override
     def enrollments(self, ids: Collection[str], context: CallContext) -> Many[Enrollment]:
@@ -177,12 +181,18 @@ class HubSpotReads(PortalReads):
         yesterday = self._now().astimezone(self._profile.time_zone).date() - timedelta(days=1)
         filters = (
             SearchFilter(property_name=names["mock_type"], operator="EQ", value=mock_type),
-            _filter_any_of(names["is_active"], self._profile.exam_active_values),
             SearchFilter(
                 property_name=names["exam_date"], operator="GTE", value=yesterday.isoformat()
             ),
         )
-        return self._coalescer.search_ids(self._types.mock_exams, filters, context=context)
+        # Looked at here: a person may have said "yes" in a word that is no value of the property's,
+        # and HubSpot refuses a search for such.
+        is_open = WordFilter(
+            property_name=names["is_active"], words=self._profile.exam_active_values
+        )
+        return self._coalescer.search_ids(
+            self._types.mock_exams, filters, context=context, words=is_open
+        )
 
     @override
     def student_exists(self, student_id: str, context: CallContext) -> bool:
@@ -197,20 +207,22 @@ class HubSpotReads(PortalReads):
         return self._coalescer.read_associations(from_type, to_type, ids, context=context)
 
     def _to_contact(self, record: RawRecord) -> Contact:
-        return read_contact(record.id, record.properties, self._profile)
+        contact = read_contact(record.id, record.properties, self._profile)
+        self._note(contact)
+        return contact
+
+    def _to_exam(self, record: RawRecord) -> MockExam:
+        exam = read_exam(record.id, record.properties, self._profile)
+        self._note(exam)
+        return exam
 
     def _to_booking(self, record: RawRecord) -> Booking:
-        return read_booking(
+        booking = read_booking(
             record.id,
             record.properties,
             self._profile,
             created_at=record.created_at,
             updated_at=record.updated_at,
         )
-
-
-def _filter_any_of(name: str, values: tuple[str, ...]) -> SearchFilter:
-    """EQ where it will do: HubSpot wants the values of IN in lower case for some properties."""
-    if len(values) == 1:
-        return SearchFilter(property_name=name, operator="EQ", value=values[0])
-    return SearchFilter(property_name=name, operator="IN", values=values)
+        self._note(booking)
+        return booking

@@ -10,19 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from hubspot_sync.batching.batch import BatchClient
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.raw_records import NOTE_BODY, PropertyVersion, RawRecord
 from hubspot_sync.portal.profile import BookingState, PortalProfile
-from hubspot_sync.portal.property_values import parse_whole_number
 from hubspot_sync.portal.record_reader import (
     contact_property_names,
+    read_balance,
     read_booking,
     read_contact,
 )
 from hubspot_sync.portal.records import Booking, Contact
+from hubspot_sync.portal.unreadable_values import NoteReading, ignore_reading
 from hubspot_sync.wire.call_context import CallContext
 
 AN_APP: Final = "INTEGRATION"
@@ -41,9 +43,9 @@ class SeenContact:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Balance:
     """A value a credit had, since when by HubSpot's clock, and who set it (`sourceType` and
-    `sourceId`); `by_app` says that it may have been us."""
+    `sourceId`); `by_app` says that it may have been us. None is a value that cannot be read."""
 
-    value: int
+    value: Decimal | None
     at: datetime
     by_app: bool
     source: str = ""
@@ -66,14 +68,16 @@ class SeenNote:
 
 
 class AuthoritativeReads:
-    """The portal as a writer reads it."""
+    """The portal as a writer reads it. `note` hears of every record that is read whole."""
 
     def __init__(
         self,
         profile: PortalProfile,
         batch: BatchClient,
         ask_own_app_id: Callable[[CallContext], str | None] = lambda _: None,
+        note: NoteReading = ignore_reading,
     ) -> None:
+        self._note = note
         self._ask_own_app_id = ask_own_app_id
         self._own_app_id: str | None = None
         self._profile = profile
@@ -182,13 +186,14 @@ class AuthoritativeReads:
 
     def _to_seen_contact(self, record: RawRecord) -> SeenContact:
         contact = read_contact(record.id, record.properties, self._profile)
+        self._note(contact)
         return SeenContact(contact=contact, seen_at=record.updated_at)
 
     def _list_balances(self, record: RawRecord, name: str) -> tuple[Balance, ...]:
         newest_first = record.history.get(name, ())
         return tuple(
             Balance(
-                value=parse_whole_number(version.value),
+                value=read_balance(version.value),
                 at=version.at,
                 by_app=self._may_be_ours(version),
                 source=f"{version.source_type} {version.source_id}",

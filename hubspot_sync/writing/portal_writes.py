@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Final
 
 from hubspot_sync.batching.batch import BatchClient, CreateOutcome
@@ -23,6 +24,7 @@ from hubspot_sync.batching.raw_records import (
 )
 from hubspot_sync.portal.association_types import AssociationTypes
 from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.portal.property_values import format_number
 from hubspot_sync.wire.call_context import CallContext
 
 
@@ -155,12 +157,13 @@ class PortalWrites:
         return self._batch.update(self._types.bookings, changes, context=context)
 
     def set_credits(
-        self, balances: Mapping[str, tuple[str, int]], context: CallContext
+        self, balances: Mapping[str, tuple[str, Decimal]], context: CallContext
     ) -> Many[RawRecord]:
         """Set one credit property of each contact to a balance. Sent once: see
         `BatchClient.update`."""
         changes = {
-            record_id: {name: str(balance)} for record_id, (name, balance) in balances.items()
+            record_id: {name: format_number(balance)}
+            for record_id, (name, balance) in balances.items()
         }
         return self._batch.update(self._types.contacts, changes, context=context, once=True)
 

@@ -35,8 +35,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExamCount:
-    """An exam's stored count and the true one; `error` says why it could not be counted, or why
-    the correction could not be written. `updated` is True once the correction is stored."""
+    """An exam's stored count, 0 where that cannot be read, and the true one; `error` says why it
+    could not be counted, or why the correction could not be written. `updated` is True once the
+    correction is stored."""
 
     exam_id: str
     exam: MockExam | None = None
@@ -46,11 +47,14 @@ class ExamCount:
 
     @property
     def stored(self) -> int:
-        return 0 if self.exam is None else self.exam.total_bookings
+        return 0 if self.exam is None else self.exam.stored_total or 0
 
     @property
     def differs(self) -> bool:
-        return self.exam is not None and self.actual is not None and self.actual != self.stored
+        """Whether HubSpot's count is to be corrected; one that cannot be read is, too."""
+        if self.exam is None or self.actual is None:
+            return False
+        return self.actual != self.exam.stored_total
 
 
 class Recount:

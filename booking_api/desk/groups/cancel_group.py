@@ -26,7 +26,7 @@ from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.desk.journal.requests import CancelRequest
 from booking_api.rules.booking_end import booking_ends_at, booking_status
-from booking_api.rules.credits import credit_to_restore
+from booking_api.rules.credits import change_balance, credit_to_restore, whole_credits
 from booking_api.rules.errors import BookingError, InvalidRequest
 from booking_api.rules.linked_exam import first_linked_exam
 from hubspot_sync.errors import HubSpotError
@@ -121,14 +121,13 @@ def _plan_cancel(
         raise InvalidRequest("This mock exam is over; its booking cannot be cancelled any more.")
     mock_type = booking.mock_type if exam is None else exam.mock_type
     credit = credit_to_restore(desk_context.profile, booking.token_used, mock_type)
+    if credit is not None:
+        balance = seen.contact.credits[credit]
+        row.credit_before, row.credit_after = change_balance(credit, balance, 1)
+        row.credit_property, row.contact_seen_at = credit, seen.seen_at
     row.state = EntryState.WRITING
     row.contact_id, row.record_id = seen.contact.id, booking.id
     row.exam_id = "" if exam is None else exam.id
-    if credit is not None:
-        row.credit_property = credit
-        row.credit_before = seen.contact.credits[credit]
-        row.credit_after = row.credit_before + 1
-        row.contact_seen_at = seen.seen_at
     row.plan = {"answer": _build_answer(row, booking, exam, request, _format_utc(now))}
 
 
@@ -151,7 +150,7 @@ def _build_answer(
         "credit_restoration": {
             "credit_type": row.credit_property,
             "amount": 1,
-            "new_balance": row.credit_after,
+            "new_balance": whole_credits(row.credit_after),
         }
         if restored
         else None,

@@ -6,13 +6,23 @@ serves it in its turn; once begun, it is finished whatever happens to the proces
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.db import models
 from typing_extensions import override
 
+from hubspot_sync.portal.property_values import MAX_DECIMAL_PLACES, MAX_DIGITS
+
 if TYPE_CHECKING:
     from datetime import datetime
+    from decimal import Decimal
+
+    CreditField = models.DecimalField[Decimal | None, Decimal | None]
+
+MAX_PROPERTY_NAME_CHARS: Final = 250
+"""More than HubSpot gives a property's name."""
+CREDIT_DIGITS: Final = MAX_DIGITS + MAX_DECIMAL_PLACES
+"""For every balance that can be read: its digits may stand before the point or behind it."""
 
 
 class Lease(models.Model):
@@ -68,9 +78,13 @@ class JournalEntry(models.Model):
     exam_id = models.CharField(max_length=20, blank=True)
     record_id = models.CharField("booking", max_length=20, blank=True)
 
-    credit_property = models.CharField(max_length=100, blank=True)
-    credit_before = models.IntegerField(null=True, blank=True)
-    credit_after = models.IntegerField(null=True, blank=True)
+    credit_property = models.CharField(max_length=MAX_PROPERTY_NAME_CHARS, blank=True)
+    credit_before: CreditField = models.DecimalField(
+        max_digits=CREDIT_DIGITS, decimal_places=MAX_DECIMAL_PLACES, null=True, blank=True
+    )
+    credit_after: CreditField = models.DecimalField(
+        max_digits=CREDIT_DIGITS, decimal_places=MAX_DECIMAL_PLACES, null=True, blank=True
+    )
     contact_seen_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
         null=True,
         blank=True,

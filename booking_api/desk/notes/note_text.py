@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.html import escape
 
 from booking_api.desk.journal.models import JournalEntry, RequestKind
+from hubspot_sync.portal.property_values import format_number
 
 
 def reference_of(row: JournalEntry) -> str:
@@ -26,17 +27,22 @@ def note_body(row: JournalEntry) -> str:
             "Mock exam": f"{exam['mock_type']} on {exam['exam_date']}",
             "Location": exam["location"],
             "Booking": answer["booking_id"],
-            "Credit used": f"{row.credit_property}: {row.credit_before} to {row.credit_after}",
+            "Credit used": _format_change(row),
         }
         title = "Mock exam booked"
     else:
         lines = {
             "Booking": answer["booking_id"],
-            "Credit restored": f"{row.credit_property}: {row.credit_before} to {row.credit_after}"
-            if row.credit_property
-            else "none",
+            "Credit restored": _format_change(row) if row.credit_property else "none",
             "Reason": answer.get("reason", ""),
         }
         title = "Mock exam cancelled"
     rendered = [f"<b>{escape(name)}:</b> {escape(text)}" for name, text in lines.items() if text]
     return "<br>".join([f"<b>{title}</b>", *rendered, f"<i>Reference {reference_of(row)}</i>"])
+
+
+def _format_change(row: JournalEntry) -> str:
+    before, after = row.credit_before, row.credit_after
+    if before is None or after is None:
+        return row.credit_property
+    return f"{row.credit_property}: {format_number(before)} to {format_number(after)}"

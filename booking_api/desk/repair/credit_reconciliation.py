@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Final
 
@@ -46,8 +47,8 @@ log = structlog.get_logger(__name__)
 class PlannedChange:
     """One credit more or less, as the journal has it; `seen_at` is by HubSpot's clock."""
 
-    before: int
-    after: int
+    before: Decimal
+    after: Decimal
     seen_at: datetime
 
 
@@ -91,7 +92,7 @@ def _review_contacts(
             if history is None or _reconcile_contact(desk_context, lease, review, history):
                 CreditReview.objects.filter(id=review.id, version=review.version).delete()
             else:
-                _postpone(review, "Something of this student's is unfinished.", desk_context.now())
+                _postpone(review, "Unfinished, or a credit is unreadable.", desk_context.now())
         except HubSpotError as error:
             _postpone(review, storable_text(error), desk_context.now())
         except Exception as error:
@@ -107,29 +108,32 @@ def _report_failure(desk_context: DeskContext, review: CreditReview, error: Exce
 
 
 def expected_balance(
-    current: int,
+    current: Decimal | None,
     balances: Sequence[Balance],
     changes: Sequence[PlannedChange],
     *,
     overtaken: bool = False,
-) -> int:
+) -> Decimal | None:
     """Return the balance in which all planned changes and all edits of others have their part.
 
     `balances` are the history, `changes` the journal's, both oldest first. A balance of our own to
     which the next planned change led counts as that change. Where a desk was `overtaken`, one to
     which an earlier planned change led was put back late, and counts for nothing. Every other
     balance stands as it is: somebody else has set it, perhaps another part of our own software.
+    None where that, and so the sum, cannot be read.
     """
     if len(changes) == 0:
         return current
     own_source = _find_own_source(balances, changes)
-    expected, done = changes[0].before, 0
+    expected: Decimal | None = changes[0].before
+    done = 0
     for balance in balances:
         own = balance.source == own_source
         if balance.at <= changes[0].seen_at:
             continue
         if own and done < len(changes) and balance.value == changes[done].after:
-            expected += changes[done].after - changes[done].before
+            if expected is not None:
+                expected += changes[done].after - changes[done].before
             done += 1
         elif own and overtaken and balance.value in {change.after for change in changes[:done]}:
             continue
@@ -153,8 +157,8 @@ def _find_own_source(balances: Sequence[Balance], changes: Sequence[PlannedChang
 def _reconcile_contact(
     desk_context: DeskContext, lease: HeldLease, review: CreditReview, history: CreditHistory
 ) -> bool:
-    """Write the balances that should be where they are not. Return False, having written nothing,
-    where that cannot be told yet."""
+    """Write the balances that should be where they are not. Return False where that cannot be told
+    yet of one of them; it is left as it is."""
     written = JournalEntry.objects.filter(
         Q(state__in=UNFINISHED) | Q(state=EntryState.DONE),
         contact_id=review.subject_id,
@@ -163,7 +167,7 @@ def _reconcile_contact(
     rows = list(written.order_by("contact_seen_at", "id"))
     if any(row.state in UNFINISHED for row in rows):
         return False
-    contact = history.seen.contact
+    contact, all_told = history.seen.contact, True
     for name in {row.credit_property for row in rows}:
         expected = expected_balance(
             contact.credits[name],
@@ -171,8 +175,10 @@ def _reconcile_contact(
             [change for row in rows if (change := _planned_change(row, name)) is not None],
             overtaken=review.overtaken,
         )
-        if expected != contact.credits[name]:
-            log.error("credit_mended", contact=contact.id, credit=name, to=expected)
+        if expected is None or contact.credits[name] is None:
+            all_told = False
+        elif expected != contact.credits[name]:
+            log.error("credit_mended", contact=contact.id, credit=name, to=str(expected))
             outcome = desk_context.writes.set_credits(
                 {contact.id: (name, expected)}, desk_context.renew_for_calls(lease)
             )
@@ -180,7 +186,7 @@ def _reconcile_contact(
             lease.renew()
             outcome.require_complete()
             desk_context.notify(CreditCorrected(credit_property=name))
-    return True
+    return all_told
 
 
 def _planned_change(row: JournalEntry, name: str) -> PlannedChange | None:

@@ -3,7 +3,8 @@
 - Did the create happen? The booking is looked up by its unique key. If it is there, it is gone on
   with; if not, it is created with the same key, so that a sending still on its way is refused.
 - Was the credit written? The contact's history tells: a value as planned, by an app, since the
-  contact was read for the plan. If not, the plan is made anew from what the credit is now.
+  contact was read for the plan. If not, the plan is made anew from what the credit is now. One
+  that cannot be read is left as it is, and looked at again later.
 - Did the cancel happen? The booking says; if not, it is sent again. An update is absolute: it is
   simply sent again.
 """
@@ -26,6 +27,8 @@ from booking_api.desk.groups.update_group import change_bookings
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry, RequestKind
+from booking_api.rules.credits import change_balance, whole_credits
+from booking_api.rules.errors import BookingError
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.writing.authoritative_reads import CreditHistory
@@ -135,11 +138,13 @@ def _charge_unwritten(
             journal.postpone(row, error, desk_context.now())
             to_save.append(row)
             continue
-        if history is not None and not _was_credit_written(row, history):
-            _plan_anew(row, history)
+        if history is None or _was_credit_written(row, history):
+            journal.complete(row)
+            to_save.append(row)
+            continue
+        if _plan_anew_or_postpone(desk_context, row, history):
             to_charge.append(row)
         else:
-            journal.complete(row)
             to_save.append(row)
     desk_context.invalidate_cache(tags_of(to_save))
     save_with_follow_ups(desk_context, lease, to_save)
@@ -163,12 +168,26 @@ def _was_credit_written(row: JournalEntry, history: CreditHistory) -> bool:
     )
 
 
+def _plan_anew_or_postpone(
+    desk_context: DeskContext, row: JournalEntry, history: CreditHistory
+) -> bool:
+    """Plan the row's change anew, or postpone it where there is nothing to reckon with until a
+    person puts the credit right."""
+    try:
+        _plan_anew(row, history)
+    except BookingError as refusal:
+        log.warning("credit_unreadable", entry=row.id, credit=row.credit_property)
+        journal.postpone(row, refusal, desk_context.now())
+        return False
+    return True
+
+
 def _plan_anew(row: JournalEntry, history: CreditHistory) -> None:
-    """Plan the change from what the credit is now: a person may have changed it since."""
+    """Plan the change from what the credit is now: a person may have changed it since. Raises
+    InvalidRequest where it is nothing that can be read."""
     step = -1 if row.kind == RequestKind.CREATE else 1
-    contact = history.seen.contact
-    row.credit_before = contact.credits[row.credit_property]
-    row.credit_after = row.credit_before + step
+    balance = history.seen.contact.credits[row.credit_property]
+    row.credit_before, row.credit_after = change_balance(row.credit_property, balance, step)
     row.contact_seen_at = history.seen.seen_at
     if row.kind == RequestKind.CANCEL:
-        row.plan["answer"]["credit_restoration"]["new_balance"] = row.credit_after
+        row.plan["answer"]["credit_restoration"]["new_balance"] = whole_credits(row.credit_after)

@@ -54,7 +54,7 @@ def test_an_exam_that_was_closed_cannot_be_booked(school: School) -> None:
 
 @pytest.mark.parametrize(
     "when",
-    [{"in_days": -1}, {"in_days": 0, "start": time(0), "end": time(0, 0, 1)}],
+    [{"in_days": -1}, {"in_days": 0, "start": time(0), "end": time(0, 1)}],
     ids=["yesterday", "this-morning"],
 )
 def test_an_exam_that_is_over_cannot_be_booked(when: dict[str, Any], school: School) -> None:

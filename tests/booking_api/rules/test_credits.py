@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from booking_api.rules.credits import spendable_credits
-from hubspot_sync.portal.profile import load_profile
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from booking_api.rules.credits import change_balance, choose_charge, spendable_credits
+from booking_api.rules.errors import InsufficientCredits, InvalidRequest
+from hubspot_sync.portal.profile import MockType, load_profile
+from hubspot_sync.portal.property_values import MAX_DIGITS, format_number, parse_number
 
 PORTAL = load_profile("prepdoctors")
-LEFT = {"sj_credits": 2, "cs_credits": -1, "sjmini_credits": 0, "shared_mock_credits": 3}
+LEFT = {
+    "sj_credits": Decimal(2),
+    "cs_credits": Decimal(-1),
+    "sjmini_credits": Decimal(0),
+    "shared_mock_credits": Decimal("3.5"),
+}
+readable_balances = st.one_of(
+    st.integers(-(10**15) + 1, 10**15 - 1).map(str),
+    st.decimals(-(10**8), 10**8, places=6).map(str),
+    st.decimals(-(10**12), 10**12, places=2).map(str),
+)
 
 
 def available(mock_type: str) -> tuple[int, int, int]:
@@ -33,3 +51,47 @@ def test_a_credit_never_set_is_none() -> None:
     assert kind is not None
 
     assert spendable_credits({}, kind).available == 0
+
+
+def situational() -> MockType:
+    kind = PORTAL.mock_type("Situational Judgment")
+    assert kind is not None
+    return kind
+
+
+@given(text=readable_balances)
+def test_booking_and_cancelling_leaves_any_readable_balance_as_it_was(text: str) -> None:
+    balance = parse_number(text)
+    try:
+        cost = choose_charge({"sj_credits": balance}, situational())
+    except InsufficientCredits:
+        assert balance < 1
+        return
+    charged = parse_number(format_number(cost.after))
+    before, after = change_balance(cost.property_name, charged, 1)
+
+    assert (before, after) == (balance - 1, balance)
+    assert parse_number(format_number(after)) == parse_number(text)
+
+
+def test_a_credit_is_whole_within_one_balance() -> None:
+    halves = {"sj_credits": Decimal("0.5"), "shared_mock_credits": Decimal("0.9")}
+
+    assert spendable_credits(halves, situational()).available == 0
+    with pytest.raises(InsufficientCredits):
+        choose_charge(halves, situational())
+
+
+def test_an_unreadable_balance_is_passed_over() -> None:
+    left = {"sj_credits": None, "shared_mock_credits": Decimal(1)}
+
+    assert spendable_credits(left, situational()).available == 1
+    assert choose_charge(left, situational()).property_name == "shared_mock_credits"
+
+
+@pytest.mark.parametrize("balance", [None, Decimal(10) ** MAX_DIGITS - 1])
+def test_nothing_is_added_to_what_cannot_be_read_or_could_not_afterwards(
+    balance: Decimal | None,
+) -> None:
+    with pytest.raises(InvalidRequest, match="sj_credits"):
+        change_balance("sj_credits", balance, 1)

@@ -122,6 +122,11 @@ def test_an_exam_nobody_has_opened_is_not_active() -> None:
         (DEFAULT, "TRUE", "", "active"),
         (DEFAULT, "false", "confirmed", "cancelled"),
         (DEFAULT, "true", "cancelled", "cancelled"),
+        (DEFAULT, "No", "", "cancelled"),
+        (DEFAULT, "0", None, "cancelled"),
+        (DEFAULT, "yes", "confirmed", "active"),
+        (DEFAULT, "perhaps", None, "active"),
+        (PREPDOCTORS, "false", None, "active"),
         (DEFAULT, None, None, "active"),
         (PREPDOCTORS, "Active", None, "active"),
         (PREPDOCTORS, "Cancelled", None, "cancelled"),
@@ -221,3 +226,56 @@ def test_an_enrollment_is_in_our_names() -> None:
 
     assert enrollment.properties["name"] == "NDECC autumn"
     assert enrollment.properties["expires_on"] == ""
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "ends_at"),
+    [
+        ("23:30", "01:30", datetime(2026, 12, 2, 1, 30, tzinfo=UTC)),
+        ("23:30", "00:00", datetime(2026, 12, 2, tzinfo=UTC)),
+        ("11:30 pm", "11:30 PM", datetime(2026, 12, 2, 23, 30, tzinfo=UTC)),
+        ("", "00:00", datetime(2026, 12, 2, tzinfo=UTC)),
+        ("2026-12-01T23:30:00Z", "01:30", datetime(2026, 12, 2, 1, 30, tzinfo=UTC)),
+        ("09:00", "13:00", datetime(2026, 12, 1, 13, tzinfo=UTC)),
+        ("13:00", "2026-12-01T09:00:00Z", datetime(2026, 12, 1, 9, tzinfo=UTC)),
+        (*("2026-12-01T13:00:00Z", "2026-12-01T09:00:00Z"), datetime(2026, 12, 1, 9, tzinfo=UTC)),
+    ],
+)
+def test_a_clock_time_that_is_not_after_the_start_is_the_next_days(
+    start: str, end: str, ends_at: datetime
+) -> None:
+    stored = {"exam_date": "2026-12-01", "start_time": start, "end_time": end}
+
+    assert record_reader.read_exam("1", stored, DEFAULT).ends_at == ends_at
+
+
+def test_what_is_unreadable_is_named_and_stands_in_no_field() -> None:
+    exam = record_reader.read_exam(
+        "1",
+        {"capacity": "1e30", "total_bookings": "1,000", "exam_date": "soon", "end_time": "25:00"},
+        DEFAULT,
+    )
+    contact = record_reader.read_contact("1", {"credits_osce": "call me"}, DEFAULT)
+    booking = record_reader.read_booking(
+        "1", {"dominant_hand": "both", "contact_id": "Ada", "created_at": "today"}, DEFAULT
+    )
+
+    assert set(exam.unreadable) == {"capacity", "total_bookings", "exam_date", "end_time"}
+    assert (exam.capacity, exam.stored_total, exam.total_bookings) == (0, None, 0)
+    assert (exam.exam_date, exam.starts_at, exam.ends_at) == (None, None, None)
+    assert contact.unreadable == ("credits_osce",)
+    assert (contact.credits["credits_osce"], contact.credits["credits_written"]) == (None, 0)
+    assert set(booking.unreadable) == {"dominant_hand", "contact_id", "created_at"}
+    assert (booking.dominant_hand, booking.contact_id, booking.created_at) == (None, None, None)
+
+
+def test_what_was_never_set_is_not_unreadable() -> None:
+    for read in (record_reader.read_exam, record_reader.read_contact):
+        assert read("1", {}, PREPDOCTORS).unreadable == ()
+    assert record_reader.read_booking("1", {}, PREPDOCTORS).unreadable == ()
+
+
+def test_a_count_below_zero_is_shown_as_none_and_known_as_it_is() -> None:
+    exam = record_reader.read_exam("1", {"total_bookings": "-5"}, DEFAULT)
+
+    assert (exam.total_bookings, exam.stored_total, exam.unreadable) == (0, -5, ())

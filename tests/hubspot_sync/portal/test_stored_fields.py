@@ -12,14 +12,14 @@ import pytest
 from hubspot_sync.portal.profile import load_profile
 from hubspot_sync.portal.records import BOOKING_FIELDS, CONTACT_FIELDS, EXAM_FIELDS
 from hubspot_sync.portal.required_schema import required_properties
-from hubspot_sync.portal.stored_fields import OPTIONAL, Instant, Text, WholeNumber, stored_fields
+from hubspot_sync.portal.stored_fields import OPTIONAL, Capacity, Instant, Text, stored_fields
 
 
 @dataclass
 class Parcel:
     id: str
     label: Text
-    weight: WholeNumber
+    weight: Capacity
     sent_at: Annotated[Instant, OPTIONAL]
 
 
