@@ -1,0 +1,227 @@
+"""Poison one record after the other, at full size, and see who notices.
+
+    python -m tests.chaos.poison                     # 40 exams, 500 students, SQLite; half an hour
+    python -m tests.chaos.poison --exams 6 --students 12                          # minutes
+    python -m tests.chaos.poison --only "exam capacity" --alone          # value by value
+    python -m tests.chaos.poison --postgres postgres://postgres@127.0.0.1:5432/postgres
+
+For each place and field a server, a database and a portal of their own; every way of poisoning the
+field stands in a record of its own, with `--alone` in a portal of its own. Rounds of everybody's
+deeds: before the poison, when it is met first, and once it is known. One line for each, what differed
+below it, a verdict at the end. Exit status 0: all hold, 1: some do not, 2: there was not time for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+from hubspot_sync.portal.profile import load_profile
+from tests.builders import Portal
+from tests.chaos.neighbours import (
+    CRON_SECRET,
+    MAX_CALLS_DIFFERENCE,
+    Answer,
+    Deed,
+    find_differences,
+    find_disasters,
+    run_round,
+)
+from tests.chaos.population import find_overwritten, poison_all, settle_population
+from tests.chaos.ways import Way, by_group
+from tests.journeys.databases import manage, settings_of
+from tests.sandbox import SandboxHandle, start_sandbox
+from tests.server import Server, serving
+
+AT_ONCE = 24
+QUIET_S = 1.0
+MAX_WAIT_S = 60.0
+SHOWN = 3
+
+
+@dataclass(slots=True)
+class Rush:
+    """Students before a server of its own, many at the same time; readers one after the other where
+    calls are counted, because readers who share calls by chance are never twice alike."""
+
+    server: Server
+    sandbox: SandboxHandle
+    pool: ThreadPoolExecutor
+    readers_in_turn: bool = True
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        target = f"{path}?{urlencode(query)}" if query else path
+        content = None if body is None else json.dumps(body).encode()
+        answer = self.server.send(method, target, content, **dict(headers or {}))
+        return Answer(answer.status, answer.body)
+
+    def ask(self, deeds: Sequence[Deed]) -> list[Answer]:
+        if self.readers_in_turn:
+            return [deed() for deed in deeds]
+        return self._do_at_once(deeds)
+
+    def write(
+        self, deeds: Sequence[Deed], ill: Sequence[Deed]
+    ) -> tuple[list[Answer], list[Answer]]:
+        own = [self.pool.submit(deed) for deed in ill]
+        answers = self._do_at_once(deeds)
+        return answers, [each.result() for each in own]
+
+    def _do_at_once(self, deeds: Sequence[Deed]) -> list[Answer]:
+        return list(self.pool.map(lambda deed: deed(), deeds))
+
+    def settle(self) -> None:
+        """Return once HubSpot has not been called for a while."""
+        pause, until_s = threading.Event(), time.monotonic() + MAX_WAIT_S
+        seen = -1
+        while (now := self.sandbox.calls_count()) != seen and time.monotonic() < until_s:
+            seen = now
+            pause.wait(QUIET_S)
+
+
+@contextmanager
+def own_database(postgres: str | None, folder: Path) -> Iterator[str]:
+    """The URL of a fresh, migrated database: a file, or one made in and dropped from a server."""
+    if postgres is None:
+        url = f"sqlite:///{folder / 'chaos.sqlite3'}"
+        manage(url, "migrate", "--verbosity", "0")
+        yield url
+        return
+    database = f"chaos_{uuid.uuid4().hex}"
+    name = sql.Identifier(database)
+    with closing(psycopg.connect(postgres, autocommit=True)) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        try:
+            url = urlunsplit(urlsplit(postgres)._replace(path=f"/{database}"))
+            manage(url, "migrate", "--verbosity", "0")
+            yield url
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came of one portal's poison."""
+
+    wrong: Sequence[str]
+    answers: int
+    calls: tuple[int, int, int]
+
+
+def try_ways(sandbox: SandboxHandle, ways: Sequence[Way], options: argparse.Namespace) -> Finding:
+    """Poison a portal in these ways, and have everybody ask before and after."""
+    portal = Portal(sandbox, load_profile("default"))
+    sandbox.configure(rate_limit=1_000_000, search_rate=1_000, latency_ms=options.latency_ms)
+    ill_exams = sum(1 for way in ways if way.place == "exam")
+    environment = {
+        **dict.fromkeys(("THROTTLE_READS", "THROTTLE_WRITES", "THROTTLE_FAILED_PAIRS"), ""),
+        "CRON_SECRET": CRON_SECRET,
+        "CACHE_ENABLED": "false",
+        "HUBSPOT_RATE_LIMIT": "1000000",
+        "HUBSPOT_SEARCH_RATE": "1000",
+        "HUBSPOT_API_VERSION": options.api_version,
+    }
+    with (
+        tempfile.TemporaryDirectory() as name,
+        own_database(options.postgres, Path(name)) as url,
+        serving(sandbox, Path(name), **{**settings_of(url), **environment}) as server,
+        ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
+        crowd = Rush(server, sandbox, pool)
+        population = settle_population(
+            portal,
+            ways,
+            exams=max(2, options.exams - ill_exams),
+            students=max(2, options.students - len(ways)),
+        )
+        well = sandbox.snapshot()
+        run_round(population, crowd, with_ill=False)  # so that nobody counts how it starts
+        sandbox.restore_snapshot(well)
+        without = run_round(population, crowd, with_ill=False)
+        sandbox.restore_snapshot(well)
+        poison_all(population)
+        poisoned = sandbox.snapshot()
+        crowd.readers_in_turn = False
+        first = run_round(population, crowd, with_ill=True)
+        crowd.readers_in_turn = True
+        overwritten = find_overwritten(population)
+        sandbox.restore_snapshot(poisoned)
+        known = run_round(population, crowd, with_ill=False)
+    wrong = [f"at first, {one}" for one in find_differences(without, first)]
+    wrong += find_disasters(first) + overwritten
+    wrong += [f"once known, {one}" for one in find_differences(without, known)]
+    if abs(known.calls - without.calls) > MAX_CALLS_DIFFERENCE * without.calls:
+        wrong.append(f"{known.calls} calls once known, and {without.calls} without")
+    return Finding(wrong, 2 * len(without.answers), (without.calls, first.calls, known.calls))
+
+
+def main() -> int:
+    options = _parse_options()
+    portals = [
+        (str(ways[0]) if len(ways) == 1 else f"{name} ({len(ways)} ways)", ways)
+        for name, group in {"nothing": (), **by_group()}.items()
+        if options.only in name
+        for ways in ([[way] for way in group] if options.alone and group else [list(group)])
+    ]
+    until_s = time.monotonic() + options.minutes * 60
+    failed = tried = 0
+    for name, ways in portals:
+        if time.monotonic() > until_s:
+            break
+        sandbox = start_sandbox()
+        try:
+            finding = try_ways(sandbox, ways, options)
+        finally:
+            sandbox.stop()
+        tried += 1
+        failed += len(finding.wrong) > 0
+        before, at_first, once_known = finding.calls
+        verdict = "FAILS" if finding.wrong else "holds"
+        calls = f"{before} calls, {at_first} at first, {once_known} once known"
+        print(f"{verdict}  {name}: {finding.answers} answers; {calls}", flush=True)
+        for sentence in finding.wrong[:SHOWN]:
+            print(f"         {sentence}", flush=True)
+        if len(finding.wrong) > SHOWN:
+            print(f"         and {len(finding.wrong) - SHOWN} more", flush=True)
+    left = len(portals) - tried
+    print(f"{tried - failed} of {tried} hold" + (f"; no time for {left} more" if left else ""))
+    return 1 if failed else 2 if left else 0
+
+
+def _parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.poison")
+    parser.add_argument("--exams", type=int, default=40)
+    parser.add_argument("--students", type=int, default=500)
+    parser.add_argument("--only", default="", help="the part of a name: exam, credit, refused")
+    parser.add_argument("--alone", action="store_true", help="every value in a portal of its own")
+    parser.add_argument("--postgres", help="a server's URL; databases are made there and dropped")
+    parser.add_argument("--api-version", default="2026-09")
+    parser.add_argument("--latency-ms", type=float, default=5.0)
+    parser.add_argument("--minutes", type=float, default=60.0, help="begin nothing after that")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
