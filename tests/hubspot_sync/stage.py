@@ -48,7 +48,7 @@ class Stage:
         if number in self.broken:
             connection.sendall(reply(b"{}", status="400 Bad Request"))
             return True
-        if "666" in ids:
+        if any(one.startswith("666") for one in ids):
             refusal = {"category": "VALIDATION_ERROR", "message": "666 is invalid"}
             connection.sendall(reply(orjson.dumps(refusal), status="400 Bad Request"))
             return True

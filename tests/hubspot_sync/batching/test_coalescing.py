@@ -117,6 +117,19 @@ def test_one_callers_bad_id_does_not_spoil_the_others() -> None:
     assert isinstance(stage.results["mallory"].unknown["666"], Refused)
 
 
+def test_one_callers_many_bad_ids_do_not_either() -> None:
+    """So many refused, and nobody accepted, that the shared call gives up before alice's turn."""
+    with raised_stage() as stage:
+        stage.enter("first", ["1"])
+        stage.wait_for_call()
+        stage.enter("mallory", [f"666{n}" for n in range(10)])
+        stage.enter("alice", ["2"])
+        stage.answer(60)
+
+    assert stage.results["alice"].found.keys() == {"2"}
+    assert len(stage.results["mallory"].unknown) == 10
+
+
 def test_a_shared_call_that_fails_is_unknown_to_each_of_its_callers(
     kind_sandbox: SandboxHandle,
 ) -> None:

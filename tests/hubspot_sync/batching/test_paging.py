@@ -231,6 +231,7 @@ NOT_WHOLE: dict[str, dict[str, Any]] = {
     "a total that is true": {"total": True, "results": [{"id": "7"}]},
     "a total below zero": {"total": -1, "results": []},
     "a row without id": {"total": 2, "results": [{"id": "7"}, {"properties": {}}]},
+    "a row too many, without id": {"total": 1, "results": [{"id": "7"}, {}]},
     "an id that is none": {"total": 1, "results": [{"id": "x"}]},
     "a row that is no object": {"total": 1, "results": ["7"]},
     "one row twice": {"total": 2, "results": [{"id": "7"}, {"id": "7"}]},
