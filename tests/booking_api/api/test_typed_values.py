@@ -311,3 +311,16 @@ def test_the_exam_of_last_night_is_over_when_its_end_has_come(api: Api, portal: 
     with time_machine.travel(midnight.astimezone(UTC)) as clock:
         clock.shift(91 * 60)  # to 01:30 of the next day
         assert create(api, portal.student("alice"), exam).code == "EXAM_NOT_ACTIVE"
+
+
+def test_a_note_is_short_whatever_the_booking_is_called(api: Api, portal: Portal) -> None:
+    alice = portal.student("alice")
+    booking = portal.booking(alice, portal.exam(), booking_id="x" * 65_536)
+
+    reply = cancel(api, alice, booking.id)
+
+    assert reply.data["booking_id"] == "x" * 65_536
+    notes = portal.profile.object_types.notes
+    eventually(lambda: len(portal.sandbox.records(notes)) == 1)
+    (note,) = portal.sandbox.records(notes)
+    assert len(note["properties"]["hs_note_body"]) < 2_000
