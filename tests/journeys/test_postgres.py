@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ import pytest
 
 from hubspot_sync.portal.profile import load_profile
 from tests.builders import Portal
+from tests.desk import create_body
 from tests.journeys.databases import manage, settings_of
 from tests.sandbox import SandboxHandle
 from tests.server import Answer, Server, serving
@@ -67,6 +69,22 @@ def test_it_is_ready_and_serves_people_and_staff(two: Two) -> None:
         assert (login.status, b"csrfmiddlewaretoken" in login.body) == (200, True)
         rows = server.get(LIST, **alice.pair).body["data"]["bookings"]
         assert [row["id"] for row in rows] == [booking.id]
+    assert_a_telephone_number_is_a_balance(two)
+
+
+def assert_a_telephone_number_is_a_balance(two: Two) -> None:
+    """One beyond 32 bits is charged and given back; here, for a server of its own costs seconds."""
+    dana, exam = two.portal.student("dana"), two.portal.exam()
+    two.portal.sandbox.edit(CONTACTS, dana.id, credits_clinical="4165550123.5")
+
+    booked = two.first.post("/api/bookings/create", create_body(dana, exam))
+    assert booked.status == 201, booked.body
+    assert credits_of(two.second.get(LIST, **dana.pair)) == 4165550122
+    path = f"/api/bookings/{booked.body['data']['booking_record_id']}"
+    back = two.second.send("DELETE", path, json.dumps(dana.pair).encode())
+    assert back.status == 200, back.body
+    record = two.portal.sandbox.record(CONTACTS, dana.id)
+    assert record["properties"]["credits_clinical"] == "4165550123.5"
 
 
 def test_an_invalidation_in_one_process_is_seen_by_the_other_at_the_next_read(

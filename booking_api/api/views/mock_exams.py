@@ -67,12 +67,12 @@ class CreditCheckFields(serializers.Serializer[Any]):
 
 
 def queue_corrections(exam_ids: Collection[str]) -> None:
-    """Have stored counts corrected that a realtime count has shown to be wrong; the answer is right
-    without, so a database that does not answer costs only the correction."""
-    if not settings.CORRECT_COUNTS:
+    """Have stored counts corrected that were seen to be wrong; the answer is right without, so a
+    database that does not answer costs only the correction."""
+    if not settings.CORRECT_COUNTS or len(exam_ids) == 0:
         return
     try:
-        composition.services().booking.recounts.request(exam_ids)
+        composition.services().booking.recounts.request_corrections(exam_ids)
     except DatabaseError as error:
         log.warning("correction_not_queued", exams=len(exam_ids), error=str(error))
 

@@ -40,6 +40,14 @@ class RecountQueue:
             journal.request_recounts(exam_ids, self._desk_context.now())
             transaction.on_commit(self.worker.wake)
 
+    def request_corrections(self, exam_ids: Collection[str]) -> None:
+        """Have these counted because a reader came upon a wrong count. One that is being counted,
+        or could not be corrected, keeps its time: readers come again with every look at it."""
+        waiting = RecountRequest.objects.filter(
+            subject_id__in=exam_ids, next_attempt_at__gt=self._desk_context.now()
+        )
+        self.request(set(exam_ids).difference(waiting.values_list("subject_id", flat=True)))
+
     def recount_due(self) -> float:
         """Count what is due, up to a hundred exams; return for how many seconds to rest, none where
         anything was."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from django.utils.html import escape
 
 from booking_api.desk.journal.models import JournalEntry, RequestKind
 from hubspot_sync.portal.property_values import format_number
+
+MAX_LINE_CHARS: Final = 1_000
+"""HubSpot takes no note of more than 65 536 characters, and a location may have as many."""
 
 
 def reference_of(row: JournalEntry) -> str:
@@ -37,7 +40,11 @@ def note_body(row: JournalEntry) -> str:
             "Reason": answer.get("reason", ""),
         }
         title = "Mock exam cancelled"
-    rendered = [f"<b>{escape(name)}:</b> {escape(text)}" for name, text in lines.items() if text]
+    rendered = [
+        f"<b>{escape(name)}:</b> {escape(text[:MAX_LINE_CHARS])}"
+        for name, text in lines.items()
+        if text
+    ]
     return "<br>".join([f"<b>{title}</b>", *rendered, f"<i>Reference {reference_of(row)}</i>"])
 
 

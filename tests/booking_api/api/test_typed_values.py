@@ -4,13 +4,14 @@ and times as callers see them, over HTTP."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 import orjson
 import pytest
 import time_machine
+from django.utils import timezone
 from pytest_django import Settings
 
 from booking_api import composition
@@ -159,7 +160,7 @@ def test_an_exam_without_a_readable_capacity_has_no_seats_and_is_listed_full(
 ) -> None:
     alice, exam = portal.student("alice"), portal.exam()
     booked = create(api, alice, exam).data["booking_record_id"]
-    edit_exam(api, portal, exam, capacity=capacity)
+    edit_exam(portal, exam, capacity=capacity)
 
     (row,) = api.get(AVAILABLE, mock_type="clinical").data
     refused = create(api, portal.student("charlie"), exam)
@@ -177,7 +178,7 @@ def test_an_exam_whose_stored_count_is_unreadable_is_counted_alone_and_corrected
     settings.CORRECT_COUNTS = True
     exam, _ = portal.exam_with_bookings(3, capacity=6)
     other = portal.exam(in_days=9, capacity=6, total_bookings=2)
-    edit_exam(api, portal, exam, total_bookings=total)
+    edit_exam(portal, exam, total_bookings=total)
 
     shown = api.get(AVAILABLE, mock_type="clinical").data
 
@@ -189,13 +190,29 @@ def test_an_exam_whose_stored_count_is_unreadable_is_counted_alone_and_corrected
     assert total_of(portal, other) == "2"
 
 
+def test_a_correction_that_hubspot_refuses_is_not_hurried_by_whoever_looks(
+    api: Api, portal: Portal, settings: Settings
+) -> None:
+    settings.CORRECT_COUNTS = True
+    exam, now = portal.exam(total_bookings=0), timezone.now()
+    edit_exam(portal, exam, total_bookings="garbage")
+    later = now + timedelta(minutes=5)
+    RecountRequest.objects.create(
+        subject_id=exam.id, asked_at=now, next_attempt_at=later, attempts=9
+    )
+
+    api.get(AVAILABLE, mock_type="clinical")
+
+    assert RecountRequest.objects.get().next_attempt_at == later
+
+
 @pytest.mark.parametrize("total", ["-5", "-5.0"])
 def test_a_count_below_zero_offers_no_more_seats_than_there_are(
     api: Api, portal: Portal, settings: Settings, total: str
 ) -> None:
     settings.CORRECT_COUNTS = True
     exam = portal.exam(capacity=6)
-    edit_exam(api, portal, exam, total_bookings=total)
+    edit_exam(portal, exam, total_bookings=total)
 
     (row,) = api.get(AVAILABLE, mock_type="clinical").data
 
@@ -208,7 +225,7 @@ def test_an_exam_that_cannot_be_counted_is_listed_full_and_hides_no_other(
 ) -> None:
     settings.CORRECT_COUNTS = False
     exam, other = portal.exam(total_bookings=0), portal.exam(in_days=9)
-    edit_exam(api, portal, exam, total_bookings="garbage")
+    edit_exam(portal, exam, total_bookings="garbage")
     portal.sandbox.fault("status", status=400, path="associations/.*batch/read")
 
     shown = api.get(AVAILABLE, mock_type="clinical").data
@@ -235,7 +252,7 @@ def test_a_recount_compares_with_the_stored_count_as_it_is(
     assert not RecountRequest.objects.exists()
 
 
-def edit_exam(api: Api, portal: Portal, exam: Exam, **properties: str) -> None:
+def edit_exam(portal: Portal, exam: Exam, **properties: str) -> None:
     """Edit an exam that nobody has read yet."""
     portal.sandbox.edit(portal.profile.object_types.mock_exams, exam.id, **properties)
 
@@ -294,3 +311,16 @@ def test_the_exam_of_last_night_is_over_when_its_end_has_come(api: Api, portal: 
     with time_machine.travel(midnight.astimezone(UTC)) as clock:
         clock.shift(91 * 60)  # to 01:30 of the next day
         assert create(api, portal.student("alice"), exam).code == "EXAM_NOT_ACTIVE"
+
+
+def test_a_note_is_short_whatever_the_booking_is_called(api: Api, portal: Portal) -> None:
+    alice = portal.student("alice")
+    booking = portal.booking(alice, portal.exam(), booking_id="x" * 65_536)
+
+    reply = cancel(api, alice, booking.id)
+
+    assert reply.data["booking_id"] == "x" * 65_536
+    notes = portal.profile.object_types.notes
+    eventually(lambda: len(portal.sandbox.records(notes)) == 1)
+    (note,) = portal.sandbox.records(notes)
+    assert len(note["properties"]["hs_note_body"]) < 2_000

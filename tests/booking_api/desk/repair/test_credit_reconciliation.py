@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -24,20 +25,22 @@ def at(second: int) -> datetime:
 
 
 def ours(value: int, second: int) -> Balance:
-    return Balance(value=value, at=at(second), by_app=True, source="INTEGRATION 1")
+    return Balance(value=Decimal(value), at=at(second), by_app=True, source="INTEGRATION 1")
 
 
 def shop(value: int, second: int) -> Balance:
-    return Balance(value=value, at=at(second), by_app=True, source="INTEGRATION 2")
+    return Balance(value=Decimal(value), at=at(second), by_app=True, source="INTEGRATION 2")
 
 
-def person(value: int, second: int) -> Balance:
-    return Balance(value=value, at=at(second), by_app=False, source="CRM_UI userId:1")
+def person(value: int | None, second: int) -> Balance:
+    """A person's edit; None for one that is no number."""
+    known = None if value is None else Decimal(value)
+    return Balance(value=known, at=at(second), by_app=False, source="CRM_UI userId:1")
 
 
-BOOKED = PlannedChange(before=5, after=4, seen_at=at(10))
-BOOKED_AGAIN = PlannedChange(before=4, after=3, seen_at=at(20))
-CANCELLED = PlannedChange(before=3, after=4, seen_at=at(30))
+BOOKED = PlannedChange(before=Decimal(5), after=Decimal(4), seen_at=at(10))
+BOOKED_AGAIN = PlannedChange(before=Decimal(4), after=Decimal(3), seen_at=at(20))
+CANCELLED = PlannedChange(before=Decimal(3), after=Decimal(4), seen_at=at(30))
 
 
 @pytest.mark.parametrize(
@@ -89,6 +92,39 @@ def test_a_cancel_that_follows_is_no_old_balance() -> None:
     changes = [BOOKED, BOOKED_AGAIN, CANCELLED]
 
     assert expected_balance(4, history, changes, overtaken=True) == 4
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ([person(5, 0), person(None, 11), ours(4, 12)], None),
+        ([person(5, 0), ours(4, 11), person(None, 12)], None),
+        ([person(5, 0), person(None, 11), ours(4, 12), person(7, 13)], 7),
+        ([person(None, 0), person(5, 1), ours(4, 11)], 4),
+    ],
+    ids=["overwritten", "edited after", "put right", "before our time"],
+)
+def test_an_unreadable_value_in_the_history_is_not_taken_for_nothing(
+    history: list[Balance], expected: int | None
+) -> None:
+    assert expected_balance(history[-1].value, history, [BOOKED]) == expected
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_balance_that_became_unreadable_is_reviewed_later_and_left_as_it_is(
+    api: Api, portal: Portal
+) -> None:
+    alice = portal.student("alice", credits=5)
+    contacts, credit = portal.profile.object_types.contacts, portal.first_type.credit_property
+    assert create(api, alice, portal.exam()).status == 201
+    portal.sandbox.edit(contacts, alice.id, **{credit: "1e30"})
+
+    composition.services().booking.review_credits(timedelta(minutes=5))
+
+    eventually(lambda: CreditReview.objects.filter(attempts__gt=0).exists())
+    assert "unreadable" in CreditReview.objects.get().last_error
+    record = portal.sandbox.record(contacts, alice.id)
+    assert record["properties"][credit] == "1e30"
 
 
 @pytest.mark.django_db(transaction=True)
