@@ -51,7 +51,9 @@ def format_age_since(moment: datetime) -> str:
 
 
 def render_json(value: Any) -> SafeString:
-    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False))
+    """Return JSON as a person reads it; what is no text, half an emoji, is shown as a sign."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return format_html("<pre>{}</pre>", text.encode(errors="replace").decode())
 
 
 class DeskAdmin(ReadOnly):

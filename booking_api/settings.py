@@ -32,7 +32,7 @@ from booking_api.env_types import (
 )
 from cache_layer.config import DEFAULT_TTLS_S, CacheConfig
 from cache_layer.errors import ConfigurationError as CacheConfigurationError
-from hubspot_sync.background.pooled_connections import PooledConnection
+from hubspot_sync.background.pooled_connections import CONNECTION_OPTIONS, POOL_OPTIONS
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import ConfigurationError
 
@@ -158,17 +158,6 @@ def cache_config(*, redis_url: str, key_prefix: str) -> CacheConfig:
     )
 
 
-POOL_WAIT_S = 5
-NOTICE_DEAD_CONNECTIONS: dict[str, int] = {
-    "connect_timeout": 3,
-    "keepalives_idle": 30,  # seconds
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 3_000,  # milliseconds without an acknowledgement
-}
-"""Options of libpq: whoever closes a connection without a word is noticed all the same."""
-
-
 def database(url: str, pool_size: Variable) -> dict[str, Any]:
     """Return Django's settings of the database at `url`, or of a file where that is empty;
     `pool_size` is read where there is a pool."""
@@ -188,17 +177,10 @@ def database(url: str, pool_size: Variable) -> dict[str, Any]:
         }
     else:
         # Threads outnumber the connections a server allows; each has one only while it uses it.
-        pool = {
-            "min_size": 0,
-            "max_size": pool_size.read(),
-            "timeout": POOL_WAIT_S,
-            # A new attempt for whoever comes next: the pool's own would rest for minutes.
-            "reconnect_timeout": POOL_WAIT_S,
-            "connection_class": PooledConnection,
-        }
+        pool = POOL_OPTIONS | {"max_size": pool_size.read()}
         # What the address itself says, such as sslmode, stays.
         given = config.get("OPTIONS", {})
-        config["OPTIONS"] = NOTICE_DEAD_CONNECTIONS | given | {"pool": pool}
+        config["OPTIONS"] = CONNECTION_OPTIONS | given | {"pool": pool}
         config["CONN_HEALTH_CHECKS"] = True
     return config
 

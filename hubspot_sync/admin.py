@@ -56,11 +56,15 @@ class WebhookEventAdmin(ReadOnly):
 
     @admin.display(description="exams to recount", empty_value="none")
     def exams(self, row: WebhookEvent) -> str | None:
-        return ", ".join(row.exam_ids) or None
+        return ", ".join(map(str, row.exam_ids)) or None
 
     @admin.display(description="as it came")
     def as_it_came(self, row: WebhookEvent) -> SafeString:
-        return format_html("<pre>{}</pre>", json.dumps(json.loads(row.raw), indent=2))
+        try:
+            text = json.dumps(json.loads(row.raw), indent=2)
+        except (ValueError, RecursionError):
+            text = row.raw  # a row that was changed by hand: shown as it is
+        return format_html("<pre>{}</pre>", text)
 
     def has_apply_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(MAY_APPLY)

@@ -84,6 +84,12 @@ def storable_text(error: Exception) -> str:
         text = error.safe_text
     else:
         text = error.message if isinstance(error, BookingError) else type(error).__name__
+    return cut_to_column(text)
+
+
+def cut_to_column(text: str) -> str:
+    """Return as much of a text as `last_error` takes, without NUL, which PostgreSQL takes in no
+    text, and without half an emoji, which is none."""
     return text.encode(errors="replace").decode().replace("\0", "?")[:MAX_ERROR_CHARS]
 
 

@@ -25,6 +25,7 @@ from booking_api.desk.journal.models import (
     OutboxNote,
     RecountRequest,
 )
+from hubspot_sync.background.isolation import update_apart
 from hubspot_sync.wire.deadlines import Deadline
 
 POLL_INTERVAL_S: Final = 0.2
@@ -80,9 +81,17 @@ def make_due(
     """Let these rows be looked at now, given by their ids, where nobody is at work on them. A note
     that is being sent stays with whoever has claimed it; and a credit review is never hurried: it
     must not begin before the desk it is about has fallen silent."""
-    JournalEntry.objects.filter(id__in=entries, state__in=UNFINISHED).update(next_attempt_at=None)
-    OutboxNote.objects.filter(id__in=notes, state=NoteState.WAITING).update(next_attempt_at=now)
-    RecountRequest.objects.filter(id__in=recounts).update(next_attempt_at=now)
+    unfinished = JournalEntry.objects.filter(id__in=entries, state__in=UNFINISHED)
+    waiting = OutboxNote.objects.filter(id__in=notes, state=NoteState.WAITING)
+    update_apart(unfinished, _report_unkept, next_attempt_at=None)
+    update_apart(waiting, _report_unkept, next_attempt_at=now)
+    update_apart(
+        RecountRequest.objects.filter(id__in=recounts), _report_unkept, next_attempt_at=now
+    )
+
+
+def _report_unkept(row_id: int, error: Exception) -> None:
+    log.error("row_not_made_due", row=row_id, exc_info=error)
 
 
 def finish_by_hand(

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from django.db import DatabaseError
+from django.db import Error as DatabaseFailure
 from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 from prometheus_client import Metric
@@ -28,6 +28,7 @@ from booking_api.desk.journal.models import (
     OutboxNote,
     RecountRequest,
 )
+from hubspot_sync.background.database_errors import is_database_away
 
 log = structlog.get_logger(__name__)
 
@@ -49,14 +50,16 @@ class BacklogCollector(Collector):
             "Age of the oldest of them; 0 where none waits.",
             labels=["what"],
         )
-        try:
-            for what, rows, field in _list_backlogs():
+        for what, rows, field in _list_backlogs():
+            try:
                 count, since = _count_rows(rows, field)
-                number.add_metric([what], count)
-                oldest.add_metric([what], _age_s(since))
-        except DatabaseError as error:
-            log.warning("waiting_work_not_counted", error=str(error))
-            return
+            except DatabaseFailure as error:
+                log.warning("waiting_work_not_counted", what=what, error=str(error))
+                if is_database_away(error):
+                    return
+                continue
+            number.add_metric([what], count)
+            oldest.add_metric([what], _age_s(since))
         yield number
         yield oldest
 

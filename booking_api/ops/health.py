@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import structlog
 from django.core.cache import caches
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseFailure
+from django.db import connection
 from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
 
@@ -49,7 +50,7 @@ def probe_database() -> bool:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError as error:
+    except DatabaseFailure as error:
         log.warning("database_does_not_answer", error=str(error))
         return False
     return True

@@ -8,6 +8,7 @@ the fresh value in its place.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -23,11 +24,13 @@ from cache_layer.counters import Cause, Count
 from cache_layer.entries.entries import HeldEntry, LoadedValue
 from cache_layer.entries.families import Family, LoadResult
 from cache_layer.entries.keys import Key
-from cache_layer.errors import UnreadableEntry
+from cache_layer.errors import BackendUnavailable, UnreadableEntry
 from cache_layer.operating.redaction import describe_difference
 
 DEFAULT_SAMPLE = 10
 MAX_PER_LOAD = 100
+
+logger = logging.getLogger(__name__)
 
 
 class Comparison(StrEnum):
@@ -177,9 +180,16 @@ class Validator:
             )
         else:
             fresh = FreshValue(family, compared.key, compared.fresh)
-            removal = self._guarded_store.invalidate_and_store(
-                ticket, tags, [fresh], cause=Cause.VALIDATION
-            )
+            try:
+                removal = self._guarded_store.invalidate_and_store(
+                    ticket, tags, [fresh], cause=Cause.VALIDATION
+                )
+            except BackendUnavailable:
+                raise
+            except Exception:
+                # One value that cannot be kept must not end the comparison of all others.
+                logger.exception("An entry of %s cannot be stored anew", family.name)
+                return False
         return removal.delivered
 
 
@@ -214,6 +224,10 @@ def _is_same(family: Family[Any, Any], held: HeldEntry, fresh: LoadedValue[Any])
         return family.same(held.value(), fresh.value)
     except UnreadableEntry:
         return False
+    except Exception:
+        # What cannot be compared is replaced; it must not end the comparison of all others.
+        logger.exception("An entry of %s cannot be compared", family.name)
+        return False
 
 
 def _to_drift(family: Family[Any, Any], compared: _ComparedEntry, *, repaired: bool) -> Drift:
@@ -234,3 +248,6 @@ def _describe_drift(compared: _ComparedEntry) -> str:
         return describe_difference(compared.held.value(), compared.fresh.value)
     except UnreadableEntry:
         return "cannot be read"
+    except Exception:
+        logger.exception("The drift of %s cannot be described", compared.key.text)
+        return "cannot be compared"

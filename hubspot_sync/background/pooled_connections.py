@@ -8,7 +8,7 @@ each; so all are tried at once.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from psycopg import Connection, OperationalError
 from psycopg.rows import TupleRow
@@ -31,3 +31,21 @@ class PooledConnection(Connection[TupleRow]):
             if self.closed and pool is not None:
                 pool.check()
             raise
+
+
+CONNECTION_OPTIONS: Final[dict[str, Any]] = {
+    "connect_timeout": 3,
+    "keepalives_idle": 30,  # seconds
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 3_000,  # milliseconds without an acknowledgement
+}
+"""libpq's: whoever closes a connection without a word is noticed all the same."""
+POOL_OPTIONS: Final[dict[str, Any]] = {
+    "min_size": 0,
+    "timeout": 5,
+    # After it whoever comes next begins a new attempt; the pool's own would rest for minutes.
+    "reconnect_timeout": 5,
+    "connection_class": PooledConnection,
+}
+"""psycopg_pool's, in seconds; the largest size is a setting."""

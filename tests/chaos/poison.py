@@ -7,8 +7,9 @@
 
 For each place and field a server, a database and a portal of their own; every way of poisoning the
 field stands in a record of its own, with `--alone` in a portal of its own. Rounds of everybody's
-deeds: before the poison, when it is met first, and once it is known. One line for each, what differed
-below it, a verdict at the end. Exit status 0: all hold, 1: some do not, 2: there was not time for all.
+deeds: before the poison, when it is met first, and once it is known. One line for each, what
+differed below it, a verdict at the end. Exit status 0: all hold, 1: some do not, 2: there was not
+time for all.
 """
 
 from __future__ import annotations

@@ -17,7 +17,13 @@ from pytest_django import Settings
 
 from booking_api import composition
 from booking_api.desk.journal.journal import MAX_ATTEMPTS_TOGETHER
-from booking_api.desk.journal.models import EntryState, JournalEntry, RequestKind
+from booking_api.desk.journal.models import (
+    CreditReview,
+    EntryState,
+    JournalEntry,
+    OutboxNote,
+    RequestKind,
+)
 from tests.builders import Exam, Portal, Student
 from tests.desk import cancel, create, credit_of
 from tests.faults.groups import DeskUnderTest, running_desk
@@ -292,3 +298,52 @@ def test_one_recount_that_cannot_be_asked_for_costs_no_other(
         for exam in (first, second)
     ]
     assert stored == ["5", "0"]
+
+
+def test_a_note_whose_sending_cannot_be_kept_is_sent_once_and_holds_up_no_other(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    students, exam = three_students(portal), portal.exam()
+    ill = f"NEW.contact_id = '{students[1].id}' AND NEW.state = 'sent'"
+
+    with refused(ill, table="booking_api_outboxnote"):
+        assert book_together(desk, students, exam) == [(201, "")] * 3
+        eventually(lambda: OutboxNote.objects.filter(state="sent").count() == 2)
+    desk.wait_until_idle()
+
+    assert len(portal.sandbox.records(portal.profile.object_types.notes)) == 3
+
+
+def test_a_credit_review_that_fails_keeps_no_other_from_being_done(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    students = three_students(portal)
+    for student in students:
+        leftover(
+            state=EntryState.DONE,
+            email=student.email,
+            contact_id=student.id,
+            credit_property="credits_of_old" if student is students[1] else "credits_clinical",
+            credit_before=1,
+            credit_after=2,
+            contact_seen_at=timezone.now(),
+        )
+
+    composition.services().booking.review_credits(timedelta(hours=1))
+
+    eventually(lambda: CreditReview.objects.count() == 1)
+    assert CreditReview.objects.get().subject_id == students[1].id
+
+
+def test_what_the_database_refuses_on_arrival_is_told_at_once(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    """Whether it says so of a key or of anything else."""
+    with refused("NEW.email LIKE 'ben%'", event="INSERT"):
+        ann, ben, _ = three_students(portal)
+        exam = portal.exam()
+
+        reply = create(desk.api, ben, exam, key="a-key")
+
+        assert (reply.status, reply.code) == (500, "INTERNAL_ERROR")
+        assert create(desk.api, ann, exam).status == 201

@@ -1,7 +1,8 @@
 """Nobody's data stops anybody: what one record holds costs at most its own reader.
 
 Every way of `tests.chaos.ways` stands in a record of its own; the others' answers are compared with
-those of the same portal before. The full size, each way by itself, is `python -m tests.chaos.poison`.
+those of the same portal before. The full size, each way by itself, is
+`python -m tests.chaos.poison`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as DatabaseFailure
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -73,7 +73,7 @@ def queue_corrections(exam_ids: Collection[str]) -> None:
         return
     try:
         composition.services().booking.recounts.request_corrections(exam_ids)
-    except DatabaseError as error:
+    except DatabaseFailure as error:
         log.warning("correction_not_queued", exams=len(exam_ids), error=str(error))
 
 

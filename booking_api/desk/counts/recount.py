@@ -20,6 +20,8 @@ from booking_api.desk.desk import Desk
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease, LeaseLost
+from hubspot_sync.background.database_errors import is_database_away
+from hubspot_sync.background.isolation import do_apart
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import MockExam
 from hubspot_sync.reading.cache_families import exam_tag
@@ -29,6 +31,7 @@ from hubspot_sync.wire.fan_out import run_together
 MAX_EXAMS_PER_READ: Final = 1_000
 """One association read takes no more (hubspot-facts, Associations)."""
 NO_SUCH_EXAM: Final = "There is no such mock exam."
+NOT_COUNTED: Final = "Something went wrong on our side; it was not counted."
 
 log = structlog.get_logger(__name__)
 
@@ -68,13 +71,20 @@ class Recount:
         self, exam_ids: Collection[str], context: CallContext, *, dry_run: bool = False
     ) -> tuple[ExamCount, ...]:
         """Return the counts in the order of the ids, each once; nothing is raised for an exam that
-        could not be read. Corrections are written unless `dry_run`."""
+        could not be read or handled. Corrections are written unless `dry_run`."""
         ids = list(dict.fromkeys(exam_ids))
         counts: list[ExamCount] = []
+
+        def recount_slice(part: Sequence[str]) -> None:
+            counts.extend(self._recount_slice(part, context, dry_run=dry_run))
+
+        def report_failed(exam_id: str, error: Exception) -> None:
+            log.error("exam_not_counted", exam=exam_id, exc_info=error)
+            counts.append(ExamCount(exam_id=exam_id, error=NOT_COUNTED))
+
         for start in range(0, len(ids), MAX_EXAMS_PER_READ):
-            counts += self._recount_slice(
-                ids[start : start + MAX_EXAMS_PER_READ], context, dry_run=dry_run
-            )
+            part = ids[start : start + MAX_EXAMS_PER_READ]
+            do_apart(part, recount_slice, report_failed, is_nobodys_fault=_is_no_exams_fault)
         return tuple(counts)
 
     def _recount_slice(
@@ -185,6 +195,10 @@ def search_upcoming_exam_ids(
     it says which exams there are, not what is true of them. Raises HubSpotError."""
     found = [desk_context.hubspot.active_exam_ids(mock_type, context) for mock_type in mock_types]
     return tuple(dict.fromkeys(exam_id for ids in found for exam_id in ids))
+
+
+def _is_no_exams_fault(error: Exception) -> bool:
+    return isinstance(error, HubSpotError) or is_database_away(error)
 
 
 def _mark_uncorrected(count: ExamCount, reason: str) -> ExamCount:

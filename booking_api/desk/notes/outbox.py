@@ -15,6 +15,7 @@ import structlog
 from booking_api.desk.errors import is_final_refusal, storable_text
 from booking_api.desk.journal.models import NoteState, OutboxNote
 from hubspot_sync.background.backoff import backoff
+from hubspot_sync.background.isolation import do_apart
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.batching.batch import Created, CreateOutcome, NotCreated
 from hubspot_sync.errors import HubSpotError
@@ -51,11 +52,31 @@ class Outbox:
         claimed = self._claim()
         if len(claimed) == 0:
             return POLL_INTERVAL_S
-        context = CallContext(deadline=Deadline.after(DEADLINE_S), priority=Priority.BACKGROUND)
-        to_send = self._mark_those_on_timelines(claimed, context)
-        if len(to_send) > 0:
-            self._apply_outcomes(to_send, self._send(to_send, context))
+        do_apart(claimed, self._deliver, self._set_aside)
         return 0.0
+
+    def _deliver(self, notes: Sequence[OutboxNote]) -> None:
+        """Send those of the notes that are not sent yet. Where that fails by our own fault, nobody
+        knows which are: whoever tries again looks for them first."""
+        waiting = [note for note in notes if note.state == NoteState.SENDING]
+        context = CallContext(deadline=Deadline.after(DEADLINE_S), priority=Priority.BACKGROUND)
+        try:
+            to_send = self._mark_those_on_timelines(waiting, context)
+            if len(to_send) > 0:
+                self._apply_outcomes(to_send, self._send(to_send, context))
+        except Exception:
+            for note in waiting:
+                note.perhaps_sent = True
+            raise
+
+    def _set_aside(self, note: OutboxNote, error: Exception) -> None:
+        """Look at a note later that our own side cannot handle. Where not even that can be kept, it
+        comes back when its claim is over."""
+        log.error("note_failed", note=note.id, exc_info=error)
+        do_apart([note], lambda _: self._postpone(note, error), self._report_unkept)
+
+    def _report_unkept(self, note: OutboxNote, error: Exception) -> None:
+        log.error("note_not_changed", note=note.id, exc_info=error)
 
     def _claim(self) -> list[OutboxNote]:
         """Take what is due. A note that is still `sending` when its claim is over was perhaps
@@ -64,19 +85,28 @@ class Outbox:
         due = OutboxNote.objects.filter(
             state__in=(NoteState.WAITING, NoteState.SENDING), next_attempt_at__lte=now
         ).order_by("id")[:MAX_PER_CALL]
-        claimed = []
+        claimed: list[OutboxNote] = []
+
+        def claim(notes: Sequence[OutboxNote]) -> None:
+            for note in notes:
+                self._claim_note(note, now, claimed)
+
         for note in due:
-            note.perhaps_sent = note.perhaps_sent or note.state == NoteState.SENDING
-            updated = OutboxNote.objects.filter(
-                id=note.id, state=note.state, next_attempt_at=note.next_attempt_at
-            ).update(
-                state=NoteState.SENDING,
-                perhaps_sent=note.perhaps_sent,
-                next_attempt_at=now + CLAIM_DURATION,
-            )
-            if updated == 1:
-                claimed.append(note)
+            do_apart([note], claim, self._report_unkept)
         return claimed
+
+    def _claim_note(self, note: OutboxNote, now: datetime, claimed: list[OutboxNote]) -> None:
+        perhaps_sent = note.perhaps_sent or note.state == NoteState.SENDING
+        updated = OutboxNote.objects.filter(
+            id=note.id, state=note.state, next_attempt_at=note.next_attempt_at
+        ).update(
+            state=NoteState.SENDING,
+            perhaps_sent=perhaps_sent,
+            next_attempt_at=now + CLAIM_DURATION,
+        )
+        if updated == 1:
+            note.state, note.perhaps_sent = NoteState.SENDING, perhaps_sent
+            claimed.append(note)
 
     def _mark_those_on_timelines(
         self, notes: Sequence[OutboxNote], context: CallContext
@@ -127,8 +157,8 @@ class Outbox:
                 note.perhaps_sent = note.perhaps_sent or not isinstance(outcome, NotCreated)
                 self._postpone(note, outcome.error)
 
-    def _postpone(self, note: OutboxNote, error: HubSpotError) -> None:
-        log.warning("note_not_sent", note=note.id, error=error.safe_text)
+    def _postpone(self, note: OutboxNote, error: Exception) -> None:
+        log.warning("note_not_sent", note=note.id, error=storable_text(error))
         wait = backoff(note.attempts + 1, first_s=FIRST_RETRY_S, max_s=MAX_RETRY_S)
         self._update(
             note,
@@ -141,3 +171,4 @@ class Outbox:
 
     def _update(self, note: OutboxNote, state: NoteState, **changes: object) -> None:
         OutboxNote.objects.filter(id=note.id).update(state=state, **changes)
+        note.state = state
