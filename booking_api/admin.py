@@ -31,6 +31,7 @@ from booking_api.desk.journal.models import (
 )
 from booking_api.desk.manual_recovery import make_due
 from cache_layer.admin import ReadOnly
+from hubspot_sync.wire.storable_text import make_storable
 
 FINISH_PERMISSION = "booking_api.finish_bookings"
 FAILING_FILTER = ("last_error", admin.EmptyFieldListFilter)
@@ -53,7 +54,7 @@ def format_age_since(moment: datetime) -> str:
 def render_json(value: Any) -> SafeString:
     """Return JSON as a person reads it; what is no text, half an emoji, is shown as a sign."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    return format_html("<pre>{}</pre>", text.encode(errors="replace").decode())
+    return format_html("<pre>{}</pre>", make_storable(text))
 
 
 class DeskAdmin(ReadOnly):

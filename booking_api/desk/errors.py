@@ -18,6 +18,7 @@ from typing import Any
 
 from booking_api.rules.errors import BookingError, InvalidRequest
 from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused
+from hubspot_sync.wire.storable_text import make_storable
 
 RETRY_AFTER_S = 5
 CONTENT_STATUSES = frozenset({400, 404, 409, 207})
@@ -88,9 +89,8 @@ def storable_text(error: Exception) -> str:
 
 
 def cut_to_column(text: str) -> str:
-    """Return as much of a text as `last_error` takes, without NUL, which PostgreSQL takes in no
-    text, and without half an emoji, which is none."""
-    return text.encode(errors="replace").decode().replace("\0", "?")[:MAX_ERROR_CHARS]
+    """Return as much of a text as `last_error` takes."""
+    return make_storable(text)[:MAX_ERROR_CHARS]
 
 
 def to_json(error: BookingError) -> dict[str, Any]:

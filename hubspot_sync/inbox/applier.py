@@ -22,7 +22,7 @@ from django.utils import timezone
 from cache_layer import Cause
 from hubspot_sync.background.isolation import do_apart
 from hubspot_sync.inbox.effects import Effect, effect_of
-from hubspot_sync.inbox.events import ObjectKind, RecordRef, load_json, read_event
+from hubspot_sync.inbox.events import ObjectKind, RecordRef, read_event
 from hubspot_sync.inbox.inbox import Claim, Inbox
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.inbox.observers import EventObservers, EventOutcome
@@ -30,6 +30,7 @@ from hubspot_sync.inbox.portal_links import PortalLinks, fetch_links
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.cached_portal import CachedPortal
 from hubspot_sync.reading.portal_reads import PortalReads
+from hubspot_sync.wire.json_parser import parse_json
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +140,7 @@ class Applier:
         self._requeue(claim, [event for event in events if event.error != ""], result)
 
     def _read_effect(self, row: WebhookEvent) -> Effect:
-        event = read_event(load_json(row.raw.encode()), self._profile.object_types)
+        event = read_event(parse_json(row.raw.encode()), self._profile.object_types)
         return effect_of(event, self._profile)
 
     def _invalidate_unheard(self, claim: Claim, events: Sequence[ClaimedEvent]) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 import orjson
 
 from hubspot_sync.portal.profile import ObjectTypes
+from hubspot_sync.wire.json_parser import parse_json
 
 Raw = Mapping[str, Any]
 
@@ -139,18 +140,9 @@ def read_events(body: bytes, types: ObjectTypes) -> ReadEvents:
 
 def _parse_body(body: bytes) -> Any:
     try:
-        return load_json(body)
-    except (ValueError, RecursionError) as error:
+        return parse_json(body)
+    except InvalidJson as error:
         raise MalformedEvents(f"The body is not JSON: {error}.") from error
-
-
-def load_json(content: bytes) -> Any:
-    """Return what is in JSON, half an emoji and bytes that are no UTF-8 among its texts too; raise
-    ValueError or RecursionError for what is none."""
-    try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return json.loads(content.decode(errors="replace"))
 
 
 def read_event(raw: Any, types: ObjectTypes) -> Event:

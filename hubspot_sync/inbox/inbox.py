@@ -26,6 +26,7 @@ from hubspot_sync.background.isolation import write_apart
 from hubspot_sync.background.retention import delete_expired
 from hubspot_sync.inbox.events import Event, dump_json
 from hubspot_sync.inbox.models import WebhookEvent
+from hubspot_sync.wire.storable_text import make_storable
 
 State = WebhookEvent.State
 
@@ -226,9 +227,8 @@ def ended_before(moment: datetime) -> QuerySet[WebhookEvent]:
 
 
 def _fit_column(text: str, max_length: int) -> str:
-    """Cut a text to its column's length. PostgreSQL takes no NUL in a text, and nobody half an
-    emoji; the raw event keeps both escaped."""
-    return text.encode(errors="replace").decode().replace("\0", "�")[:max_length]
+    """Cut a text to its column's length."""
+    return make_storable(text)[:max_length]
 
 
 def _chunks(values: Sequence[V]) -> Iterable[Sequence[V]]:
