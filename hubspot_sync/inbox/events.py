@@ -24,7 +24,7 @@ from typing import Any
 import orjson
 
 from hubspot_sync.portal.profile import ObjectTypes
-from hubspot_sync.wire.json_parser import parse_json
+from hubspot_sync.wire.json_parser import InvalidJson, parse_json
 
 Raw = Mapping[str, Any]
 
