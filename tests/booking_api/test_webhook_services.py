@@ -148,7 +148,7 @@ def test_an_event_that_cannot_be_applied_holds_up_no_other(
     assert (done.applied, done.failed) == (7, 1)
     assert asked == {"1", "2", "3", "4", "6", "7", "8"}
     assert "cannot be applied" in caplog.text
-    assert WebhookEvent.objects.get(state="failed").error.startswith("JSONDecodeError")
+    assert WebhookEvent.objects.get(state="failed").error.startswith("InvalidJson")
 
 
 def test_a_database_that_goes_away_meanwhile_is_nobodys_fault(api: Api, events: Events) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tests.builders import Exam, Student
-from tests.chaos.population import Ill, Population
+from tests.chaos.population import Ill, Population, find_overwritten, poison_all
 
 # Once it is known which records HubSpot refuses.
 MAX_CALLS_DIFFERENCE = 0.10
@@ -50,8 +50,8 @@ class Crowd(Protocol):
         headers: Mapping[str, str] | None = None,
     ) -> Answer: ...
 
-    def ask(self, deeds: Sequence[Deed]) -> list[Answer]:
-        """Have the well ones read."""
+    def ask(self, deeds: Sequence[Deed], *, at_once: bool) -> list[Answer]:
+        """Have students read, at the same time or one after the other."""
         ...
 
     def write(
@@ -65,6 +65,21 @@ class Crowd(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came of a portal's poison: what is wrong, a sentence each; calls without the poison,
+    when it was met first, and once it was known; how many answers were compared."""
+
+    wrong: Sequence[str]
+    calls: tuple[int, int, int]
+    answers: int
+
+    def calls_are_as_before(self, by_chance: int = 0) -> bool:
+        """Whether they differ by no more than they may, and by so many that chance may cost."""
+        without, _, known = self.calls
+        return abs(known - without) <= MAX_CALLS_DIFFERENCE * without + by_chance
+
+
 @dataclass(slots=True)
 class Round:
     """What came of it: comparable answers by what was asked, the ill ones' own, and the calls."""
@@ -74,17 +89,40 @@ class Round:
     calls: int = 0
 
 
+def compare_rounds(population: Population, crowd: Crowd) -> Finding:
+    """Have a round without the poison, one that meets it, and one where it is known."""
+    sandbox = population.portal.sandbox
+    well = sandbox.snapshot()
+    without = run_round(population, crowd, with_ill=False)
+    sandbox.restore_snapshot(well)
+    poison_all(population)
+    poisoned = sandbox.snapshot()
+    first = run_round(population, crowd, with_ill=True)
+    overwritten = find_overwritten(population)
+    sandbox.restore_snapshot(poisoned)
+    put_counts_right(crowd)
+    known = run_round(population, crowd, with_ill=False)
+    wrong = [
+        *(f"at first, {each}" for each in find_differences(without, first)),
+        *find_disasters(first),
+        *overwritten,
+        *(f"once known, {each}" for each in find_differences(without, known)),
+    ]
+    return Finding(wrong, (without.calls, first.calls, known.calls), 2 * len(without.answers))
+
+
 def run_round(population: Population, crowd: Crowd, *, with_ill: bool) -> Round:
-    """Everybody's deeds, one kind after the other; the ill ones take part where told to."""
+    """Everybody's deeds, one kind after the other. Where the ill ones take part all read at the
+    same time and share calls; else one after the other, because who shares calls by chance is
+    never twice alike, and calls are to be compared."""
     told = Round()
     ill = population.ill if with_ill else ()
     sandbox = population.portal.sandbox
     sandbox.clear_calls()
     _look(population, crowd, told)
-    _list_all(population, crowd, told, "before")
-    told.own += list(
-        zip(ill, crowd.ask([_listing(crowd, one.student) for one in ill]), strict=True)
-    )
+    _list_all(population, crowd, told, "before", at_once=with_ill)
+    own_lists = crowd.ask([_listing(crowd, one.student) for one in ill], at_once=True)
+    told.own += list(zip(ill, own_lists, strict=True))
     booked, own = crowd.write(
         [_booking(crowd, population, place) for place in range(len(population.students))],
         [_own_deed(crowd, one) for one in ill],
@@ -92,11 +130,8 @@ def run_round(population: Population, crowd: Crowd, *, with_ill: bool) -> Round:
     told.own += list(zip(ill, own, strict=True))
     for student, answer in zip(population.students, booked, strict=True):
         told.answers[f"{student.name} books"] = _comparable(answer)
-    _list_all(population, crowd, told, "after")
-    answer = crowd.send(
-        "POST", RECOUNT, body={}, headers={"Authorization": f"Bearer {CRON_SECRET}"}
-    )
-    told.answers["recount"] = _recounted(answer, population)
+    _list_all(population, crowd, told, "after", at_once=with_ill)
+    told.answers["recount"] = _recounted(_ask_for_recount(crowd), population)
     cancelled, _ = crowd.write(
         [
             _cancel(crowd, student, _booked_id(answer))
@@ -115,6 +150,12 @@ def _is_counted(call: Mapping[str, Any], population: Population) -> bool:
     """Not what is sent when there is time for it, nor what is asked once in a process's life."""
     notes = population.portal.profile.object_types.notes
     return call["object_type"] != notes and call["operation"] != "labels.list"
+
+
+def put_counts_right(crowd: Crowd) -> None:
+    """Have poisoned totals recounted, which costs calls once and no more."""
+    _ask_for_recount(crowd)
+    crowd.settle()
 
 
 def find_differences(without: Round, having: Round) -> list[str]:
@@ -148,10 +189,18 @@ def _look(population: Population, crowd: Crowd, told: Round) -> None:
         told.answers[f"available, realtime {realtime}"] = (answer.status, well)
 
 
-def _list_all(population: Population, crowd: Crowd, told: Round, when: str) -> None:
-    answers = crowd.ask([_listing(crowd, student) for student in population.students])
+def _list_all(
+    population: Population, crowd: Crowd, told: Round, when: str, *, at_once: bool
+) -> None:
+    deeds = [_listing(crowd, student) for student in population.students]
+    answers = crowd.ask(deeds, at_once=at_once)
     for student, answer in zip(population.students, answers, strict=True):
         told.answers[f"{student.name} lists {when}"] = _listed(answer, population)
+
+
+def _ask_for_recount(crowd: Crowd) -> Answer:
+    authorization = {"Authorization": f"Bearer {CRON_SECRET}"}
+    return crowd.send("POST", RECOUNT, body={}, headers=authorization)
 
 
 def _listing(crowd: Crowd, student: Student) -> Deed:

@@ -35,14 +35,13 @@ from hubspot_sync.portal.profile import load_profile
 from tests.builders import Portal
 from tests.chaos.neighbours import (
     CRON_SECRET,
-    MAX_CALLS_DIFFERENCE,
     Answer,
     Deed,
-    find_differences,
-    find_disasters,
+    Finding,
+    compare_rounds,
     run_round,
 )
-from tests.chaos.population import find_overwritten, poison_all, settle_population
+from tests.chaos.population import settle_population
 from tests.chaos.ways import Way, by_group
 from tests.journeys.databases import manage, settings_of
 from tests.sandbox import SandboxHandle, start_sandbox
@@ -52,17 +51,25 @@ AT_ONCE = 24
 QUIET_S = 1.0
 MAX_WAIT_S = 60.0
 SHOWN = 3
+# Three groups of writers more or less: how many of them share one is nobody's doing.
+CALLS_BY_CHANCE = 30
+# How a server is set that is to be asked often, and to share calls but no answers.
+SERVER = {
+    **dict.fromkeys(("THROTTLE_READS", "THROTTLE_WRITES", "THROTTLE_FAILED_PAIRS"), ""),
+    "CRON_SECRET": CRON_SECRET,
+    "CACHE_ENABLED": "false",
+    "HUBSPOT_RATE_LIMIT": "1000000",
+    "HUBSPOT_SEARCH_RATE": "1000",
+}
 
 
 @dataclass(slots=True)
 class Rush:
-    """Students before a server of its own, many at the same time; readers one after the other where
-    calls are counted, because readers who share calls by chance are never twice alike."""
+    """Students before a server of its own, many at the same time."""
 
     server: Server
     sandbox: SandboxHandle
     pool: ThreadPoolExecutor
-    readers_in_turn: bool = True
 
     def send(
         self,
@@ -78,10 +85,8 @@ class Rush:
         answer = self.server.send(method, target, content, **dict(headers or {}))
         return Answer(answer.status, answer.body)
 
-    def ask(self, deeds: Sequence[Deed]) -> list[Answer]:
-        if self.readers_in_turn:
-            return [deed() for deed in deeds]
-        return self._do_at_once(deeds)
+    def ask(self, deeds: Sequence[Deed], *, at_once: bool) -> list[Answer]:
+        return self._do_at_once(deeds) if at_once else [deed() for deed in deeds]
 
     def write(
         self, deeds: Sequence[Deed], ill: Sequence[Deed]
@@ -122,28 +127,12 @@ def own_database(postgres: str | None, folder: Path) -> Iterator[str]:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What came of one portal's poison."""
-
-    wrong: Sequence[str]
-    answers: int
-    calls: tuple[int, int, int]
-
-
 def try_ways(sandbox: SandboxHandle, ways: Sequence[Way], options: argparse.Namespace) -> Finding:
     """Poison a portal in these ways, and have everybody ask before and after."""
     portal = Portal(sandbox, load_profile("default"))
     sandbox.configure(rate_limit=1_000_000, search_rate=1_000, latency_ms=options.latency_ms)
     ill_exams = sum(1 for way in ways if way.place == "exam")
-    environment = {
-        **dict.fromkeys(("THROTTLE_READS", "THROTTLE_WRITES", "THROTTLE_FAILED_PAIRS"), ""),
-        "CRON_SECRET": CRON_SECRET,
-        "CACHE_ENABLED": "false",
-        "HUBSPOT_RATE_LIMIT": "1000000",
-        "HUBSPOT_SEARCH_RATE": "1000",
-        "HUBSPOT_API_VERSION": options.api_version,
-    }
+    environment = {**SERVER, "HUBSPOT_API_VERSION": options.api_version}
     with (
         tempfile.TemporaryDirectory() as name,
         own_database(options.postgres, Path(name)) as url,
@@ -160,22 +149,7 @@ def try_ways(sandbox: SandboxHandle, ways: Sequence[Way], options: argparse.Name
         well = sandbox.snapshot()
         run_round(population, crowd, with_ill=False)  # so that nobody counts how it starts
         sandbox.restore_snapshot(well)
-        without = run_round(population, crowd, with_ill=False)
-        sandbox.restore_snapshot(well)
-        poison_all(population)
-        poisoned = sandbox.snapshot()
-        crowd.readers_in_turn = False
-        first = run_round(population, crowd, with_ill=True)
-        crowd.readers_in_turn = True
-        overwritten = find_overwritten(population)
-        sandbox.restore_snapshot(poisoned)
-        known = run_round(population, crowd, with_ill=False)
-    wrong = [f"at first, {one}" for one in find_differences(without, first)]
-    wrong += find_disasters(first) + overwritten
-    wrong += [f"once known, {one}" for one in find_differences(without, known)]
-    if abs(known.calls - without.calls) > MAX_CALLS_DIFFERENCE * without.calls:
-        wrong.append(f"{known.calls} calls once known, and {without.calls} without")
-    return Finding(wrong, 2 * len(without.answers), (without.calls, first.calls, known.calls))
+        return compare_rounds(population, crowd)
 
 
 def main() -> int:
@@ -197,15 +171,18 @@ def main() -> int:
         finally:
             sandbox.stop()
         tried += 1
-        failed += len(finding.wrong) > 0
+        wrong = list(finding.wrong)
         before, at_first, once_known = finding.calls
-        verdict = "FAILS" if finding.wrong else "holds"
+        if not finding.calls_are_as_before(CALLS_BY_CHANCE):
+            wrong.append(f"{once_known} calls once known, and {before} without")
+        failed += len(wrong) > 0
         calls = f"{before} calls, {at_first} at first, {once_known} once known"
+        verdict = "FAILS" if wrong else "holds"
         print(f"{verdict}  {name}: {finding.answers} answers; {calls}", flush=True)
-        for sentence in finding.wrong[:SHOWN]:
+        for sentence in wrong[:SHOWN]:
             print(f"         {sentence}", flush=True)
-        if len(finding.wrong) > SHOWN:
-            print(f"         and {len(finding.wrong) - SHOWN} more", flush=True)
+        if len(wrong) > SHOWN:
+            print(f"         and {len(wrong) - SHOWN} more", flush=True)
     left = len(portals) - tried
     print(f"{tried - failed} of {tried} hold" + (f"; no time for {left} more" if left else ""))
     return 1 if failed else 2 if left else 0

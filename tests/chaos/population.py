@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from tests.builders import Booking, Exam, Portal, Student
-from tests.chaos.ways import CREDIT, Way
+from tests.chaos.ways import CREDIT, READS, Way
 
 # Whose poison may rightly change whose booking it is, or whether it counts.
 DECIDING = ("is_active", "status", "contact_id", "mock_exam_id", "student_id")
 UNIQUE = ("idempotency_key", "seat_key")
-FREE_SEATS = 40
+FREE_SEATS = 12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,10 +56,11 @@ def settle_population(
     portal: Portal, ways: Sequence[Way], *, exams: int, students: int
 ) -> Population:
     """Make everything, nothing of it poisoned yet; so many exams and students are well."""
-    residents = [way for way in ways if way.place == "booking" and way.field not in DECIDING]
+    residents = [way for way in ways if way.place == "booking" and not _is_deciding(way)]
     taken = Counter(place % exams for place in [*range(students), *range(len(residents))])
     with portal.at_once():
-        spare = portal.exam(in_days=3, capacity=FREE_SEATS + 2 * len(ways))
+        in_spare = sum(1 for way in ways if way.place == "booking")
+        spare = portal.exam(in_days=3, capacity=FREE_SEATS + 2 * len(ways), total_bookings=in_spare)
         well_exams = [
             portal.exam(
                 in_days=10 + place,
@@ -77,6 +78,11 @@ def settle_population(
             booking = portal.booking(resident, well_exams[place % exams])
             ill.append(Ill(way=way, record_id=booking.id, student=resident, exam=spare))
     return Population(portal=portal, exams=well_exams, students=well, spare=spare, ill=ill)
+
+
+def _is_deciding(way: Way) -> bool:
+    """An exam with such a booking rightly has another count, or none where it cannot be read."""
+    return way.field in DECIDING or way.refused == READS
 
 
 def _make_ill(portal: Portal, way: Way, place: int, spare: Exam, well: Sequence[Student]) -> Ill:

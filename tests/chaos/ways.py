@@ -6,7 +6,8 @@ by HubSpot in calls of some kind. Ways of a kind are tried together, each in a r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -88,9 +89,7 @@ _REFUSED = [
     *(Way(place=place, refused=WRITES, status=status) for place in PLACES for status in (400, 409)),
     *(Way(place=place, refused=LINKS) for place in PLACES[:2]),
 ]
-KINDS: Mapping[str, tuple[Way, ...]] = {
-    "nothing": (),  # what is compared must be the same where nothing is poisoned
-    **{name: tuple(ways) for name, ways in _VALUES.items()},
+REFUSED: Mapping[str, tuple[Way, ...]] = {
     "refused reads": tuple(way for way in _REFUSED if way.refused == READS),
     "refused links": tuple(way for way in _REFUSED if way.refused == LINKS),
     **{
@@ -100,6 +99,23 @@ KINDS: Mapping[str, tuple[Way, ...]] = {
         for status in (400, 409)
     },
 }
+KINDS: Mapping[str, tuple[Way, ...]] = {
+    "nothing": (),  # what is compared must be the same where nothing is poisoned
+    **{name: tuple(ways) for name, ways in _VALUES.items()},
+    **REFUSED,
+}
+
+
+def take_some(ways: Sequence[Way], one_of: int) -> tuple[Way, ...]:
+    """One in so many: of each field others, so that every value and every field is among them."""
+    groups = list(dict.fromkeys(way.group for way in ways))
+    seen = Counter[str]()
+    taken = []
+    for way in ways:
+        if (groups.index(way.group) + seen[way.group]) % one_of == 0:
+            taken.append(way)
+        seen[way.group] += 1
+    return tuple(taken)
 
 
 def by_group() -> Mapping[str, tuple[Way, ...]]:

@@ -33,6 +33,7 @@ from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.writing.portal_writes import BookingDraft
 
+UNEXPLAINED_CONFLICT: Final = "HubSpot does not accept this booking: it calls a value taken."
 MAX_SEAT_ATTEMPTS: Final = 3
 CONFLICT_STATUS: Final = 409
 UNIQUE_FIELDS: Final = frozenset({"idempotency_key", "seat_key"})
@@ -213,15 +214,27 @@ def _reassign_seats(
         except HubSpotError as error:
             journal.postpone(row, error, desk_context.now())
         else:
-            seekers.append((row, exam))
             if holder is not None:
                 exam.count_in(holder)
+            if holder is not None or exam.is_seat_named(row.plan["seat_number"]):
+                seekers.append((row, exam))
+            elif _is_seat_blameless(row):
+                journal.refuse(row, InvalidRequest(UNEXPLAINED_CONFLICT))
+            else:
+                row.plan["unexplained_conflicts"] = 1
+                seekers.append((row, exam))
     for row, exam in seekers:
         refused = [*row.plan.get("refused_seats", []), row.plan["seat_number"]]
         try:
             _change_seat(desk_context, row, exam.take_seat(refused), refused)
         except BookingError as refusal:
             journal.refuse(row, refusal)
+
+
+def _is_seat_blameless(row: JournalEntry) -> bool:
+    """Whether another seat would not help: nobody had the one before this either, so HubSpot
+    refuses something else of this booking. Not said of a row whose earlier sending may arrive."""
+    return "unexplained_conflicts" in row.plan and row.attempts == 0
 
 
 def _change_seat(

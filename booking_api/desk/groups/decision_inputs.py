@@ -38,6 +38,10 @@ class ExamInputs:
         """Raise ExamFull where no seat is free."""
         free_seat(self.exam.capacity, self.taken, self.numbers)
 
+    def is_seat_named(self, number: int) -> bool:
+        """Whether some booking has this seat, or a cancelled one still names it."""
+        return number in self.numbers
+
     def count_in(self, booking: Booking) -> None:
         """Count a booking that is not among those HubSpot lists for the exam."""
         if booking.state == "active" and booking.id not in self.bookings:
