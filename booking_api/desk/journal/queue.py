@@ -14,27 +14,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import IntegrityError, connection, transaction
+from django.db import connection
 from django.db.models import Q
 
 from booking_api.desk import errors
+from booking_api.desk.journal.idempotency import QueuePlace, fingerprint, insert_or_find
 from booking_api.desk.journal.models import ENDED, UNFINISHED, EntryState, JournalEntry
-from booking_api.desk.journal.requests import DeskRequest, fingerprint
+from booking_api.desk.journal.requests import DeskRequest
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
-MAX_KEY_RACES: Final = 3
-"""A key found taken, and given free before it could be read, so often: it was not about the key."""
 ANSWER_MARGIN_S: Final = 0.25
 """The caller stops waiting so long before its deadline: it still has to send its answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueuePlace:
-    """A row in the queue; `own` says that this call made it, not an earlier one with its key."""
-
-    row: JournalEntry
-    own: bool
 
 
 @dataclass(eq=False, slots=True)
@@ -68,45 +59,19 @@ class Queue:
         Raises IdempotencyKeyReused where that was another request, and the database's error for
         what it refuses to keep.
         """
-        own_fingerprint = fingerprint(request)
         now = self._now()
-        new = JournalEntry(
-            kind=request.kind,
-            idempotency_key=key,
-            fingerprint=own_fingerprint,
-            email=request.pair.email,
-            request=request.to_json(),
-            arrived_at=now,
-            changed_at=now,
-            wanted_until=now + timedelta(seconds=deadline.remaining_s()),
-        )
-        races = 0
-        while True:
-            try:
-                with transaction.atomic():
-                    new.save(force_insert=True)
-            except IntegrityError:
-                races += 1
-                earlier = JournalEntry.objects.filter(idempotency_key=key).first()
-                if earlier is None and races >= MAX_KEY_RACES:
-                    raise
-            else:
-                return QueuePlace(new, own=True)
-            if earlier is None:
-                continue  # its key has just been given free
-            # A key somebody else was refused with is nobody's: or any stranger could use it up.
-            refused = earlier.state == EntryState.REFUSED
-            is_strangers = refused and earlier.email != request.pair.email
-            if earlier.fingerprint != own_fingerprint and not is_strangers:
-                raise errors.IdempotencyKeyReused
-            if not refused:
-                return QueuePlace(earlier, own=False)
-            # Nothing came of it: the same request may be made anew, at the queue's end. Who waits
-            # for the old row still finds it by its id. No caller can send a key with a blank.
-            JournalEntry.objects.filter(id=earlier.id, state=EntryState.REFUSED).update(
-                idempotency_key=f"refused {earlier.id}"
+        return insert_or_find(
+            JournalEntry(
+                kind=request.kind,
+                idempotency_key=key,
+                fingerprint=fingerprint(request),
+                email=request.pair.email,
+                request=request.to_json(),
+                arrived_at=now,
+                changed_at=now,
+                wanted_until=now + timedelta(seconds=deadline.remaining_s()),
             )
-            new.pk = None
+        )
 
     def wait(self, place: QueuePlace, deadline: Deadline, meter: CallMeter) -> JournalEntry | None:
         """Return the row once it has ended, or None where it has not by the deadline."""

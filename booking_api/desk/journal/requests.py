@@ -1,12 +1,7 @@
-"""What the desk is asked to do: typed, and as JSON for the journal.
-
-A request's *fingerprint* tells whether a key came back with the same request or with another.
-"""
+"""What the desk is asked to do: typed, and as JSON for the journal."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -99,12 +94,6 @@ class UpdateRequest:
 
 
 DeskRequest = CreateRequest | CancelRequest | UpdateRequest
-
-
-def fingerprint(request: DeskRequest) -> str:
-    """Return the same SHA-256, in hexadecimal, for the same request, however it was spelt."""
-    text = json.dumps([request.kind, request.to_json()], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _pair_to_json(pair: StudentPair) -> dict[str, str]:
