@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import Any, Final, TypeVar
 
@@ -24,7 +24,7 @@ from django.db import connection
 
 from booking_api.desk import errors
 from booking_api.desk.desk_context import DeskContext
-from booking_api.desk.events import GroupServed, LeaseTakenOver
+from booking_api.desk.events import GroupServed
 from booking_api.desk.groups.cancel_group import serve_cancels
 from booking_api.desk.groups.create_group import serve_creates
 from booking_api.desk.groups.credits_and_counts import tags_of
@@ -42,8 +42,8 @@ from booking_api.desk.journal.queue import Queue
 from booking_api.desk.journal.requests import DeskRequest
 from booking_api.desk.repair.credit_reconciliation import request_checks, review_due_credits
 from booking_api.desk.repair.recovery import recover
+from booking_api.desk.repair.takeover import take_over
 from hubspot_sync.background.database_errors import is_database_away
-from hubspot_sync.background.isolation import update_apart
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_log import CallMeter
@@ -212,7 +212,9 @@ class Desk:
         may_give_back = not lease.taken_over
         try:
             if not may_give_back:
-                may_give_back = self._take_over(lease)
+                may_give_back = take_over(
+                    self._desk_context, lease, self._stopping, self._leave_out
+                )
             return self._run_rounds(lease)
         except LeaseLost:
             log.warning("lease_lost", epoch=lease.epoch)
@@ -223,27 +225,6 @@ class Desk:
         finally:
             if may_give_back:
                 lease.give_back()
-
-    def _take_over(self, lease: HeldLease) -> bool:
-        """Wait until the former holder, perhaps only paused, can no longer be sending; then make
-        due what it left unfinished, and request checks of what it may have written. Return False
-        where this process ends meanwhile."""
-        desk_context = self._desk_context
-        log.warning("lease_taken_over", epoch=lease.epoch)
-        desk_context.notify(LeaseTakenOver(epoch=lease.epoch))
-        connection.close()  # idle for so long, it might be closed by others
-        if self._stopping.wait(desk_context.config.grace_s):
-            return False
-        lease.renew()
-        now = desk_context.now()
-        left = JournalEntry.objects.filter(state__in=UNFINISHED)
-        contacts = set(left.exclude(contact_id="").values_list("contact_id", flat=True))
-        exams = set(left.exclude(exam_id="").values_list("exam_id", flat=True))
-        update_apart(left, self._leave_out, next_attempt_at=None)
-        later = now + desk_context.config.lease_duration + timedelta(seconds=1)
-        journal.request_reviews(contacts, now, later, overtaken=True)
-        journal.request_recounts(exams, now)
-        return True
 
     def _run_rounds(self, lease: HeldLease) -> TurnOutcome:
         """Do rounds until nothing is left, this process ends, or MAX_TURN_S are over."""
