@@ -4,6 +4,9 @@ A search says which exams there may be; what is true of them comes from batch re
 realtime, seats are counted from the bookings themselves, and an exam whose count is not completely
 known fails the whole answer: a number that is only probably right is worse than a late one. Where a
 stored count cannot be read, that exam alone is counted; until that is possible it is listed full.
+
+What HubSpot refuses for itself stays refused, and must not hide the other exams: an exam that is
+refused is left out, and one that cannot be counted for such a record's sake is listed full.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from datetime import UTC, date, datetime
 from booking_api.queries.query_context import QueryContext
 from booking_api.rules.booking_end import is_over
 from booking_api.rules.seats import ExamStatus, available_slots, exam_status
+from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.errors import Refused
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.reading.cache_families import (
@@ -33,13 +38,17 @@ END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExamSeats:
-    """An exam and its seats; `total_bookings` is the stored or the counted number, as asked."""
+    """An exam and its seats; `total_bookings` is the stored or the counted number, as asked. An
+    exam that is not `countable` offers no seat, whatever the number."""
 
     exam: MockExam
     total_bookings: int
+    countable: bool = True
 
     @property
     def available_slots(self) -> int:
+        if not self.countable:
+            return 0
         return available_slots(self.exam.capacity, self.total_bookings)
 
     @property
@@ -61,14 +70,19 @@ def find_available_exams(
     """Return the exams that can be sat; raise HubSpotError."""
     reads, call = query.reads, query.call
     exam_ids = reads.active_exam_ids(mock_type.value, call)
-    counted = reads.seats(exam_ids, call).require_complete().found if realtime else {}
-    found = reads.exams(exam_ids, call).require_complete().found
+    seats_read = reads.seats(exam_ids if realtime else (), call)
+    counted = seats_read.without_refused().require_complete().found
+    found = reads.exams(exam_ids, call).without_refused().require_complete().found
     bookable = [exam for exam in found.values() if is_bookable(exam, mock_type, query.now)]
     if not realtime:
         uncounted = [exam.id for exam in bookable if exam.stored_total is None]
         counted = reads.seats(uncounted, call).found
     seats = [
-        ExamSeats(exam=exam, total_bookings=seats_taken(exam, counted.get(exam.id)))
+        ExamSeats(
+            exam=exam,
+            total_bookings=seats_taken(exam, counted.get(exam.id)),
+            countable=exam.id not in seats_read.refused,
+        )
         for exam in bookable
     ]
     listed = (seat for seat in seats if include_full or seat.available_slots > 0)
@@ -95,25 +109,33 @@ def seats_taken(exam: MockExam, counted: Seats | None) -> int:
 
 def count_seats(
     query: QueryContext, exam_ids: tuple[str, ...]
-) -> Mapping[str, tuple[Seats, frozenset[str]]]:
-    """Return the seats of each exam there is, counted from complete reads only, with the tags of
-    what they were counted from; raise HubSpotError."""
+) -> Many[tuple[Seats, frozenset[str]]]:
+    """Return the seats of each exam there is, with the tags of what they were counted from. An exam
+    of which any part is unknown is unknown, with that part's error."""
     reads, call = query.reads, query.call
     exams, links = run_together(
         query.fan_out,
-        lambda: reads.exams(exam_ids, call).require_complete().found,
-        lambda: reads.exam_bookings(exam_ids, call).require_complete().found,
+        lambda: reads.exams(exam_ids, call),
+        lambda: reads.exam_bookings(exam_ids, call),
     )
-    booking_ids = {booking_id for linked in links.values() for booking_id in linked}
-    bookings = reads.bookings(booking_ids, call).require_complete().found
-    active = {booking.id for booking in bookings.values() if booking.state == "active"}
-    return {
+    booking_ids = {booking_id for linked in links.found.values() for booking_id in linked}
+    bookings = reads.bookings(booking_ids, call)
+    unknown = {**links.unknown, **exams.unknown}
+    for exam_id, linked in links.found.items():
+        errors = [bookings.unknown[each] for each in linked if each in bookings.unknown]
+        if errors and exam_id not in unknown:
+            # What may be read later makes the count one to wait for.
+            unknown[exam_id] = min(errors, key=lambda error: isinstance(error, Refused))
+    active = {booking.id for booking in bookings.found.values() if booking.state == "active"}
+    found = {
         exam_id: (
-            seats_of(exam, active, links.get(exam_id, ()), query.now),
-            tags_of_seats(exam_id, links.get(exam_id, ()), bookings),
+            seats_of(exam, active, links.found.get(exam_id, ()), query.now),
+            tags_of_seats(exam_id, links.found.get(exam_id, ()), bookings.found),
         )
-        for exam_id, exam in exams.items()
+        for exam_id, exam in exams.found.items()
+        if exam_id not in unknown
     }
+    return Many(found=found, missing=exams.missing - unknown.keys(), unknown=unknown)
 
 
 def tags_of_seats(

@@ -56,7 +56,8 @@ class ComposedLoaders:
         )
 
     def load_seats(self, keys: Sequence[Key], context: LoadContext) -> LoadResult[Seats]:
-        """All exams at once: their bookings are read in the same batches."""
+        """All exams at once: their bookings are read in the same batches. What is unknown of one
+        exam fails that exam."""
         ttl_s = self.config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS")
         query = self._query_context(_with_one_source(context), ttl_s)
         by_id = {key.arguments["exam_id"]: key for key in keys}
@@ -67,14 +68,20 @@ class ComposedLoaders:
         keep_s = query.reads.built_from.keep_s(ttl_s)
         loaded = {
             by_id[exam_id]: LoadedValue(seats, tags, keep_s)
-            for exam_id, (seats, tags) in counted.items()
+            for exam_id, (seats, tags) in counted.found.items()
         }
-        return LoadResult(loaded=loaded, absent=frozenset(keys) - loaded.keys())
+        return LoadResult(
+            loaded=loaded,
+            absent=frozenset(by_id[exam_id] for exam_id in counted.missing),
+            failed={by_id[exam_id]: error for exam_id, error in counted.unknown.items()},
+        )
 
     def _build_page(self, query: QueryContext, key: Key, ttl_s: float) -> LoadedValue[bytes]:
         found = find_booking_page(query, PageRequest.from_key(key.arguments))
         keep_s = query.reads.built_from.keep_s(ttl_s)
-        if found.changes_at is not None:
+        if not found.is_whole:
+            keep_s = 0.0
+        elif found.changes_at is not None:
             # Then a booking moves from upcoming to past, and the page is another one.
             keep_s = min(keep_s, (found.changes_at - self.now()).total_seconds())
         return LoadedValue(render_page(found.page), frozenset(query.reads.built_from.tags), keep_s)

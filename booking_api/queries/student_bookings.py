@@ -2,7 +2,8 @@
 
 Four round trips whatever the number: the contact; which bookings; the bookings and which exams;
 the exams. A booking that is archived has left the list; one whose exam is gone stays in it. What
-HubSpot did not answer is an error, never a shorter list.
+HubSpot did not answer is an error, never a shorter list. Only what it refuses for itself, today and
+tomorrow, is done without: such a booking is left out, and such an exam is as good as gone.
 """
 
 from __future__ import annotations
@@ -74,16 +75,18 @@ class ListedBooking:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundPage:
-    """A page, and the next instant at which a booking ends: then it may be another page."""
+    """A page, and the next instant at which a booking ends: then it may be another page. A page
+    that is not whole was made without what HubSpot refuses, and must not be kept."""
 
     page: Page[ListedBooking]
     changes_at: datetime | None
+    is_whole: bool
 
 
 def find_booking_page(query: QueryContext, asked: PageRequest) -> FoundPage:
     """Return the page asked for; raise InvalidRequest for a bad cursor, HubSpotError."""
     linked = query.reads.contact_bookings([asked.contact_id], query.call).require_complete()
-    entries = read_entries(query, linked.found.get(asked.contact_id, ()))
+    entries, is_whole = read_entries(query, linked.found.get(asked.contact_id, ()))
     page = cut_page(
         entries,
         wanted=asked.filter,
@@ -93,24 +96,32 @@ def find_booking_page(query: QueryContext, asked: PageRequest) -> FoundPage:
         after=asked.after,
     )
     ends = (entry.ends_at for entry in entries if entry.ends_at is not None)
-    return FoundPage(page=page, changes_at=min((at for at in ends if at > query.now), default=None))
+    changes_at = min((at for at in ends if at > query.now), default=None)
+    return FoundPage(page=page, changes_at=changes_at, is_whole=is_whole)
 
 
-def read_entries(query: QueryContext, booking_ids: tuple[str, ...]) -> list[Entry[ListedBooking]]:
+def read_entries(
+    query: QueryContext, booking_ids: tuple[str, ...]
+) -> tuple[list[Entry[ListedBooking]], bool]:
+    """Return the bookings with their exams, and whether nothing of them was refused."""
     reads, call = query.reads, query.call
     if len(booking_ids) == 0:
-        return []
+        return [], True
     bookings, links = run_together(
         query.fan_out,
-        lambda: reads.bookings(booking_ids, call).require_complete().found,
-        lambda: reads.booking_exams(booking_ids, call).require_complete().found,
+        lambda: reads.bookings(booking_ids, call),
+        lambda: reads.booking_exams(booking_ids, call),
     )
-    exam_ids = {exam_id for booking_id in bookings for exam_id in links.get(booking_id, ())}
-    exams = reads.exams(exam_ids, call).require_complete().found
-    return [
-        make_entry(query, booking, first_linked_exam(links.get(booking.id, ()), exams))
-        for booking in bookings.values()
+    known = bookings.without_refused().require_complete().found
+    linked = links.without_refused().require_complete().found
+    exam_ids = {exam_id for booking_id in known for exam_id in linked.get(booking_id, ())}
+    exams = reads.exams(exam_ids, call)
+    there = exams.without_refused().require_complete().found
+    entries = [
+        make_entry(query, booking, first_linked_exam(linked.get(booking.id, ()), there))
+        for booking in known.values()
     ]
+    return entries, bookings.complete and links.complete and exams.complete
 
 
 def make_entry(

@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
-from hubspot_sync.errors import HubSpotError
+from hubspot_sync.errors import HubSpotError, Refused
 
 V = TypeVar("V")
 W = TypeVar("W")
+
+STATUSES_OF_ONE_RECORD: Final = frozenset({207, 400, 404, 409})
+"""With these HubSpot may refuse a record for what it holds; with others it refuses the caller."""
 
 
 def _empty() -> Mapping[str, HubSpotError]:
@@ -49,6 +52,27 @@ class Many(Generic[V]):
         if key in self.unknown:
             raise self.unknown[key]
         return self.found.get(key)
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """The unknown that HubSpot refused each for itself: asking again will not help, and the
+        others' answer stands without them. Where several were asked for and none was answered, it
+        is the request or the portal that is refused: then there are none."""
+        asked_alone = len(self.unknown) == 1
+        if len(self.found) == 0 and len(self.missing) == 0 and not asked_alone:
+            return frozenset()
+        return frozenset(
+            key
+            for key, error in self.unknown.items()
+            if isinstance(error, Refused) and error.status in STATUSES_OF_ONE_RECORD
+        )
+
+    def without_refused(self) -> Many[V]:
+        """Return the outcome of the others, as if `refused` had not been asked for. What is made
+        of it is partial: it may be shown, but neither kept nor decided by."""
+        refused = self.refused
+        unknown = {key: error for key, error in self.unknown.items() if key not in refused}
+        return Many(found=self.found, missing=self.missing, unknown=unknown)
 
     def require_complete(self) -> Complete[V]:
         """Return the same without unknowns, or raise the first unknown's error."""
