@@ -89,7 +89,29 @@ def crowd(settings: Settings, portal: Portal) -> Iterator[GroupedCrowd]:
         yield GroupedCrowd(desk)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "nothing"])
+UNCOUNTABLE = pytest.mark.xfail(
+    strict=True,
+    reason="a booking that HubSpot refuses to read leaves its exam uncountable: it is listed full",
+)
+
+
+def list_kinds() -> list[Any]:
+    """Every kind of poison; `make test` takes a few of them, `make chaos` the others too."""
+    soon = {"numbers", "texts", "refused links", "writes refused with 409"}
+    return [
+        pytest.param(
+            kind,
+            marks=[
+                *([] if kind in soon else [pytest.mark.chaos]),
+                *([UNCOUNTABLE] if kind == "refused reads" else []),
+            ],
+        )
+        for kind in KINDS
+        if kind != "nothing"
+    ]
+
+
+@pytest.mark.parametrize("kind", list_kinds())
 def test_the_others_are_answered_as_without_the_poison(
     kind: str, crowd: GroupedCrowd, portal: Portal
 ) -> None:

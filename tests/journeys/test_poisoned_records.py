@@ -17,7 +17,7 @@ from tests.journeys.databases import settings_of
 from tests.sandbox import SandboxHandle
 from tests.server import serving
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.chaos]
 
 ONE_OF = 3
 

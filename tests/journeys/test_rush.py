@@ -129,6 +129,7 @@ def test_a_rush_sells_every_seat_once(portal: Portal, sqlite_url: str, tmp_path:
         assert rush(portal, servers, sqlite_url) == 0, "first come, first served"
 
 
+@pytest.mark.chaos
 @pytest.mark.postgres
 @pytest.mark.redis
 def test_a_rush_on_four_processes_sells_every_seat_once(

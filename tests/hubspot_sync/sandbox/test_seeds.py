@@ -181,6 +181,7 @@ def test_exam_times_are_stored_as_each_portal_stores_them() -> None:
     assert prepdoctors.properties["start_time"] == "2026-11-30T14:00:00.000Z"
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(30)
 def test_fifty_thousand_bookings_are_there_in_seconds() -> None:
     store = demo("default", 50_000)
