@@ -27,6 +27,8 @@ TORONTO = ZoneInfo("America/Toronto")
 # Hypothesis wants naive bounds and adds the time zones itself.
 EARLIEST = datetime.fromisoformat("1900-01-02")
 LATEST = datetime.fromisoformat("2999-12-30")
+MIN_DIGITS = 9
+"""Fewer, as in the first days of 1970, are not taken for milliseconds."""
 
 
 @given(st.datetimes(EARLIEST, LATEST, timezones=st.timezones()))
@@ -36,7 +38,8 @@ def test_an_instant_is_the_same_however_it_is_written(instant: datetime) -> None
     in_ms = str(int(written.timestamp()) * 1000)
 
     assert parse_instant(written.isoformat()) == expected
-    assert parse_instant(in_ms) == expected or len(in_ms.lstrip("-")) < 9
+    if len(in_ms.lstrip("-")) >= MIN_DIGITS:
+        assert parse_instant(in_ms) == expected
 
 
 @pytest.mark.parametrize(
