@@ -186,7 +186,9 @@ def read_association_targets(
             break
         following: dict[str, str | None] = {}
         failed = _collect_failures(answer, cursors)
+        answered = set()
         for from_id, linked, cursor in _iterate_pages(answer, cursors, failed):
+            answered.add(from_id)
             targets.setdefault(from_id, {}).update(dict.fromkeys(linked))
             if cursor is None:
                 continue
@@ -195,7 +197,7 @@ def read_association_targets(
             followed.add((from_id, cursor))
             following[from_id] = cursor
         unknown.update(failed)
-        unknown.update(_mark_unmentioned(cursors, targets, failed))
+        unknown.update(_mark_unmentioned(cursors, answered, failed))
         cursors = {key: cursor for key, cursor in following.items() if key not in unknown}
     found = {key: tuple(links) for key, links in targets.items() if key not in unknown}
     return Many(found=found, unknown=unknown)

@@ -303,3 +303,23 @@ def test_a_refused_search_is_raised(kind_sandbox: SandboxHandle) -> None:
     bad = SearchFilter(property_name="email", operator="NONSENSE", value="x")
     with client_of(kind_sandbox.base_url) as client, pytest.raises(Refused):
         search_ids(client.transport, CONTACTS, [bad], asking())
+
+
+@responses.activate
+def test_a_record_left_out_of_a_later_page_is_unknown_not_half_counted() -> None:
+    first = {
+        "results": [
+            {
+                "from": {"id": "7"},
+                "to": [{"toObjectId": "1"}, {"toObjectId": "2"}],
+                "paging": {"next": {"after": "2"}},
+            }
+        ]
+    }
+    responses.post(ASSOCIATIONS, json=first)
+    responses.post(ASSOCIATIONS, json={"results": []})
+
+    with client_of(HUBSPOT) as client:
+        read = read_association_targets(client.transport, CONTACTS, BOOKINGS, ["7"], asking())
+
+    assert (read.found, set(read.unknown)) == ({}, {"7"})
