@@ -13,6 +13,7 @@ import sqlite3
 from typing import Final
 
 from django.db import InterfaceError, OperationalError
+from django.db.transaction import TransactionManagementError
 
 # PostgreSQL, Appendix A "Error Codes": classes first, then codes of classes that say other things
 # too.
@@ -28,6 +29,7 @@ AWAY_CLASSES: Final = frozenset(
 )
 AWAY_CODES: Final = frozenset(
     {
+        "25P02",  # an earlier statement failed: the transaction's word, not the row's
         "25006",  # read-only: a standby that is not the primary yet
         "25P03",  # idle in a transaction for too long
         "3D000",  # there is no such database
@@ -57,6 +59,8 @@ PRIMARY_CODE: Final = 0xFF
 def is_database_away(error: BaseException) -> bool:
     """Return whether this error, Django's or a driver's, says that our database cannot be worked
     with now, whatever is asked of it. False for what is no database's error."""
+    if isinstance(error, TransactionManagementError):
+        return True  # the connection's state, whatever was asked of it
     told = error.__cause__ if error.__cause__ is not None else error
     sqlite_code = getattr(told, "sqlite_errorcode", None)
     if isinstance(sqlite_code, int):
