@@ -252,10 +252,10 @@ class Desk:
 
     def _recover_due(self, lease: HeldLease, now: datetime) -> bool:
         """Take up again what is due; say whether anything was. A row that has failed several times
-        goes by itself, so that it holds up no other."""
+        goes by itself, and one of them a round, so that it holds up no other."""
         due = journal.read_unfinished(now, left_out=self._left_out)
         stubborn = [row for row in due if row.attempts >= journal.MAX_ATTEMPTS_TOGETHER]
-        groups = [[row for row in due if row not in stubborn], *([row] for row in stubborn)]
+        groups = [[row for row in due if row not in stubborn], stubborn[:1]]
         for rows in groups:
             if len(rows) > 0:
                 self._serve_rows(lease, recover, rows)

@@ -84,17 +84,17 @@ def read_next_group(
 ) -> list[JournalEntry]:
     """Return the oldest waiting rows: at most a group of them, one for each student, none of a
     student of whom something is unfinished, and none that is left out, by its id."""
-    busy = set(JournalEntry.objects.filter(state__in=UNFINISHED).values_list("email", flat=True))
+    unfinished = JournalEntry.objects.filter(state__in=UNFINISHED).values("email")
     waiting = JournalEntry.objects.filter(
         state=EntryState.QUEUED, kind__in=kinds, wanted_until__gt=now
     )
-    waiting = waiting.exclude(id__in=left_out).order_by("id")
-    group: list[JournalEntry] = []
+    # In the query: one student's many rows must not be all that is read.
+    waiting = waiting.exclude(id__in=left_out).exclude(email__in=unfinished).order_by("id")
+    group: dict[str, JournalEntry] = {}
     for row in waiting[:MAX_WAITING_READ]:
-        if row.email not in busy and len(group) < MAX_GROUP_SIZE:
-            busy.add(row.email)
-            group.append(row)
-    return group
+        if len(group) < MAX_GROUP_SIZE:
+            group.setdefault(row.email, row)
+    return list(group.values())
 
 
 def refuse_expired(now: datetime, leave_out: LeaveOut, left_out: Collection[int] = ()) -> int:
