@@ -1,23 +1,14 @@
 """Settings: the only reader of the environment and of `.env`, into typed values.
 
-Each variable is declared once, where it is used, with the kind of its value and its default;
-`VARIABLES` has them all, and `.env.example` lists the same. A value that cannot work stops the
-start with a sentence naming its variable. What is missing or weak only for production is for
-`checks.py` to say.
+Each variable is declared once, where it is used. A value that cannot work stops the start with a
+sentence naming its variable. What is missing or weak only for production is for `checks.py` to say.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
 
-import environ
-from django.core.exceptions import ImproperlyConfigured
-
+from booking_api.backing_services import caches, database
 from booking_api.desk.config import DeskConfig
 from booking_api.env_types import (
     boolean,
@@ -30,78 +21,9 @@ from booking_api.env_types import (
     rate,
     web_address,
 )
+from booking_api.env_variables import BASE_DIR, declare, read, read_config
 from cache_layer.config import DEFAULT_TTLS_S, CacheConfig
-from cache_layer.errors import ConfigurationError as CacheConfigurationError
-from hubspot_sync.background.pooled_connections import CONNECTION_OPTIONS, POOL_OPTIONS
 from hubspot_sync.config import HubSpotConfig
-from hubspot_sync.errors import ConfigurationError
-
-BASE_DIR = Path(__file__).resolve().parent.parent
-
-environment = environ.Env()
-# An empty ENV_FILE means none: the tests must not depend on a developer's own.
-env_file = os.environ.get("ENV_FILE", str(BASE_DIR / ".env"))
-if env_file and Path(env_file).is_file():
-    environ.Env.read_env(env_file)
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """A variable of the environment. `parse` makes its value of its text, or raises ValueError with
-    what is wanted; the default is a value already."""
-
-    name: str
-    parse: Callable[[str], Any]
-    default: Any
-    minimum: int | None = None
-
-    def read(self) -> Any:
-        """Return the value; raise ImproperlyConfigured with a sentence naming the variable."""
-        try:
-            value = environment(self.name, cast=self.parse, default=self.default)
-        except ValueError as error:
-            raise ImproperlyConfigured(
-                f"{self.name} must be {error}, not {os.environ.get(self.name)!r}."
-            ) from error
-        if self.minimum is not None and value < self.minimum:
-            raise ImproperlyConfigured(f"{self.name} must be at least {self.minimum}, not {value}.")
-        return value
-
-
-VARIABLES: dict[str, Variable] = {}
-
-Config = TypeVar("Config", HubSpotConfig, CacheConfig, DeskConfig)
-PARSERS: dict[Any, Callable[[str], Any]] = {bool: boolean, int: integer, float: number}
-
-
-def declare(
-    name: str, parse: Callable[[str], Any], default: Any, *, minimum: int | None = None
-) -> Variable:
-    """Return a variable that is to be read only where its value matters."""
-    variable = VARIABLES[name] = Variable(name, parse, default, minimum)
-    return variable
-
-
-def read(
-    name: str, parse: Callable[[str], Any], default: Any, *, minimum: int | None = None
-) -> Any:
-    """Declare a variable and return its value; raise ImproperlyConfigured."""
-    return declare(name, parse, default, minimum=minimum).read()
-
-
-def read_config(config: type[Config], variables: dict[str, str], **others: Any) -> Config:
-    """Return a configuration whose fields are read from variables, `{field: variable}`, and which
-    has `others` besides. A field's type and default are the variable's. Raises
-    ImproperlyConfigured."""
-    types, defaults = get_type_hints(config), config()
-    values = {
-        field: read(name, PARSERS.get(types[field], str), getattr(defaults, field))
-        for field, name in variables.items()
-    }
-    try:
-        return config(**values, **others)
-    except (ConfigurationError, CacheConfigurationError) as error:
-        raise ImproperlyConfigured(str(error)) from error
 
 
 def hubspot_config() -> HubSpotConfig:
@@ -156,54 +78,6 @@ def cache_config(*, redis_url: str, key_prefix: str) -> CacheConfig:
         redis_url=redis_url,
         key_prefix=key_prefix,
     )
-
-
-def database(url: str, pool_size: Variable) -> dict[str, Any]:
-    """Return Django's settings of the database at `url`, or of a file where that is empty;
-    `pool_size` is read where there is a pool."""
-    url = url or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
-    if not url.startswith(("sqlite:///", "postgres://", "postgresql://")):
-        raise ImproperlyConfigured(
-            "DATABASE_URL must be an address as sqlite:///file or "
-            "postgres://user:password@host/name."
-        )
-    config: dict[str, Any] = environ.Env.db_url_config(url)
-    if config["ENGINE"] == "django.db.backends.sqlite3":
-        # Readers beside one writer; a writer waits its turn at BEGIN instead of failing half-way.
-        config["OPTIONS"] = {
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-        }
-    else:
-        # Threads outnumber the connections a server allows; each has one only while it uses it.
-        pool = POOL_OPTIONS | {"max_size": pool_size.read()}
-        # What the address itself says, such as sslmode, stays.
-        given = config.get("OPTIONS", {})
-        config["OPTIONS"] = CONNECTION_OPTIONS | given | {"pool": pool}
-        config["CONN_HEALTH_CHECKS"] = True
-    return config
-
-
-def caches(url: str) -> dict[str, Any]:
-    """Return Django's settings of its caches: in the Redis at `url`, or in this process without."""
-    if not url:
-        local = "django.core.cache.backends.locmem.LocMemCache"
-        bound = {"MAX_ENTRIES": 100_000}
-        return {
-            "default": {"BACKEND": local, "LOCATION": "default"},
-            "throttles": {"BACKEND": local, "LOCATION": "throttles", "OPTIONS": bound},
-        }
-    if not url.startswith(("redis://", "rediss://", "unix://")):
-        raise ImproperlyConfigured(f"REDIS_URL must be an address as redis://host/0, not {url!r}.")
-    quick = {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1}
-    # Redis down must not stop the API: then nobody is throttled, and it is logged.
-    forgiving = quick | {"IGNORE_EXCEPTIONS": True, "LOG_IGNORED_EXCEPTIONS": True}
-    shared = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url}
-    return {
-        "default": shared | {"OPTIONS": quick, "KEY_PREFIX": "mocks"},
-        "throttles": shared | {"OPTIONS": forgiving, "KEY_PREFIX": "mocks-throttle"},
-    }
 
 
 DEBUG: bool = read("DEBUG", boolean, False)

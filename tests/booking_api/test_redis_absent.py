@@ -6,8 +6,8 @@ import pytest
 from django.core.cache import caches
 from pytest_django import Settings
 
+from booking_api.backing_services import caches as caches_setting
 from booking_api.ops.health import probe_cache
-from booking_api.settings import caches as caches_setting
 from tests.api import Api
 from tests.builders import Portal
 from tests.server import free_port

@@ -12,13 +12,9 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from booking_api.settings import (
-    VARIABLES,
-    cache_prefix,
-    caches,
-    database,
-    hubspot_config,
-)
+from booking_api.backing_services import caches, database
+from booking_api.env_variables import VARIABLES
+from booking_api.settings import cache_prefix, hubspot_config
 from tests.manage import PRODUCTION, ROOT, manage
 from tests.server import free_port
 

@@ -15,7 +15,8 @@ from django.db.backends.postgresql.base import DatabaseWrapper as PostgreSQL
 from django.db.backends.sqlite3.base import DatabaseWrapper as SQLite
 from django.db.backends.utils import CursorWrapper
 
-from booking_api.settings import database, pool_size
+from booking_api.backing_services import database
+from booking_api.settings import pool_size
 from hubspot_sync.background.database_errors import is_database_away
 
 pytestmark = pytest.mark.django_db  # Django's connections work in no other tests

@@ -1,0 +1,59 @@
+"""Django's settings of what stands behind the API: its database and its caches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from booking_api.env_variables import BASE_DIR, Variable
+from hubspot_sync.background.pooled_connections import CONNECTION_OPTIONS, POOL_OPTIONS
+
+
+def database(url: str, pool_size: Variable) -> dict[str, Any]:
+    """Return Django's settings of the database at `url`, or of a file where that is empty;
+    `pool_size` is read where there is a pool."""
+    url = url or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
+    if not url.startswith(("sqlite:///", "postgres://", "postgresql://")):
+        raise ImproperlyConfigured(
+            "DATABASE_URL must be an address as sqlite:///file or "
+            "postgres://user:password@host/name."
+        )
+    config: dict[str, Any] = environ.Env.db_url_config(url)
+    if config["ENGINE"] == "django.db.backends.sqlite3":
+        # Readers beside one writer; a writer waits its turn at BEGIN instead of failing half-way.
+        config["OPTIONS"] = {
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+        }
+    else:
+        # Threads outnumber the connections a server allows; each has one only while it uses it.
+        pool = POOL_OPTIONS | {"max_size": pool_size.read()}
+        # What the address itself says, such as sslmode, stays.
+        given = config.get("OPTIONS", {})
+        config["OPTIONS"] = CONNECTION_OPTIONS | given | {"pool": pool}
+        config["CONN_HEALTH_CHECKS"] = True
+    return config
+
+
+def caches(url: str) -> dict[str, Any]:
+    """Return Django's settings of its caches: in the Redis at `url`, or in this process without."""
+    if not url:
+        local = "django.core.cache.backends.locmem.LocMemCache"
+        bound = {"MAX_ENTRIES": 100_000}
+        return {
+            "default": {"BACKEND": local, "LOCATION": "default"},
+            "throttles": {"BACKEND": local, "LOCATION": "throttles", "OPTIONS": bound},
+        }
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ImproperlyConfigured(f"REDIS_URL must be an address as redis://host/0, not {url!r}.")
+    quick = {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1}
+    # Redis down must not stop the API: then nobody is throttled, and it is logged.
+    forgiving = quick | {"IGNORE_EXCEPTIONS": True, "LOG_IGNORED_EXCEPTIONS": True}
+    shared = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url}
+    return {
+        "default": shared | {"OPTIONS": quick, "KEY_PREFIX": "mocks"},
+        "throttles": shared | {"OPTIONS": forgiving, "KEY_PREFIX": "mocks-throttle"},
+    }

@@ -1,0 +1,89 @@
+"""Variables of the environment: each declared once, with the kind of its value and its default.
+
+`VARIABLES` has them all, and `.env.example` lists the same. `settings.py` alone declares them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from booking_api.desk.config import DeskConfig
+from booking_api.env_types import boolean, integer, number
+from cache_layer.config import CacheConfig
+from cache_layer.errors import ConfigurationError as CacheConfigurationError
+from hubspot_sync.config import HubSpotConfig
+from hubspot_sync.errors import ConfigurationError
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+environment = environ.Env()
+# An empty ENV_FILE means none: the tests must not depend on a developer's own.
+env_file = os.environ.get("ENV_FILE", str(BASE_DIR / ".env"))
+if env_file and Path(env_file).is_file():
+    environ.Env.read_env(env_file)
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of the environment. `parse` makes its value of its text, or raises ValueError with
+    what is wanted; the default is a value already."""
+
+    name: str
+    parse: Callable[[str], Any]
+    default: Any
+    minimum: int | None = None
+
+    def read(self) -> Any:
+        """Return the value; raise ImproperlyConfigured with a sentence naming the variable."""
+        try:
+            value = environment(self.name, cast=self.parse, default=self.default)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{self.name} must be {error}, not {os.environ.get(self.name)!r}."
+            ) from error
+        if self.minimum is not None and value < self.minimum:
+            raise ImproperlyConfigured(f"{self.name} must be at least {self.minimum}, not {value}.")
+        return value
+
+
+VARIABLES: dict[str, Variable] = {}
+
+Config = TypeVar("Config", HubSpotConfig, CacheConfig, DeskConfig)
+PARSERS: dict[Any, Callable[[str], Any]] = {bool: boolean, int: integer, float: number}
+
+
+def declare(
+    name: str, parse: Callable[[str], Any], default: Any, *, minimum: int | None = None
+) -> Variable:
+    """Return a variable that is to be read only where its value matters."""
+    variable = VARIABLES[name] = Variable(name, parse, default, minimum)
+    return variable
+
+
+def read(
+    name: str, parse: Callable[[str], Any], default: Any, *, minimum: int | None = None
+) -> Any:
+    """Declare a variable and return its value; raise ImproperlyConfigured."""
+    return declare(name, parse, default, minimum=minimum).read()
+
+
+def read_config(config: type[Config], variables: dict[str, str], **others: Any) -> Config:
+    """Return a configuration whose fields are read from variables, `{field: variable}`, and which
+    has `others` besides. A field's type and default are the variable's. Raises
+    ImproperlyConfigured."""
+    types, defaults = get_type_hints(config), config()
+    values = {
+        field: read(name, PARSERS.get(types[field], str), getattr(defaults, field))
+        for field, name in variables.items()
+    }
+    try:
+        return config(**values, **others)
+    except (ConfigurationError, CacheConfigurationError) as error:
+        raise ImproperlyConfigured(str(error)) from error
