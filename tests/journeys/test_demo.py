@@ -11,13 +11,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.manage import ROOT, manage
+from tests.migrated import copy_migrated_file
 from tests.server import Server, free_port
 from tests.waiting import eventually
 
@@ -61,45 +63,23 @@ def own(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def test_each_demo_begins_with_a_database_of_its_own(own: dict[str, str]) -> None:
-    """The sandbox begins anew, so what an earlier demo's journal remembers would be untrue."""
-    port = free_port()
-    left = ROOT / ".run" / f"demo-{port}.sqlite3"
-    left.parent.mkdir(exist_ok=True)
-    left.write_text("what an earlier demo left behind")
+@contextmanager
+def demo_on(port: int, environment: Mapping[str, str]) -> Iterator[Demo]:
     ports = ("--port", str(port), "--sandbox-port", str(free_port()))
     process = subprocess.Popen(
         [sys.executable, "manage.py", "run_demo", *ports],
         cwd=ROOT,
-        env=os.environ | own | {"DATABASE_URL": ""},
+        env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    demo = Demo(process)
-
-    assert f":{port}/" in demo.read_until(LAST_LINE)
-    demo.end(signal.SIGTERM)
-
-    assert process.returncode == 0
-    assert not left.exists()
-
-
-@pytest.fixture
-def demo(own: dict[str, str]) -> Iterator[Demo]:
-    ports = ("--port", str(free_port()), "--sandbox-port", str(free_port()))
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "run_demo", *ports],
-        cwd=ROOT,
-        env=os.environ | own,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    yield Demo(process)
-    if process.poll() is None:
-        process.terminate()
-        process.communicate(timeout=STOP_TIMEOUT_S)
+    try:
+        yield Demo(process)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.communicate(timeout=STOP_TIMEOUT_S)
 
 
 def address_of(name: str, banner: str) -> str:
@@ -112,37 +92,27 @@ def curl_lines(banner: str) -> list[str]:
     return re.findall(r"^ +(curl .*)$", banner.replace("\\\n", ""), flags=re.MULTILINE)
 
 
-@pytest.fixture
-def an_administrator(own: dict[str, str]) -> str:
-    """The password of the administrator that the database has before the demo meets it."""
-    password = "chosen-long-before"
-    own_admin = own | {"DJANGO_SUPERUSER_PASSWORD": password}
-    manage("migrate", **own)
-    manage("createsuperuser", "--noinput", "--username", "admin", "--email", "", **own_admin)
-    return password
-
-
-def test_an_administrator_who_was_there_before_is_left_alone(
-    an_administrator: str, demo: Demo, own: dict[str, str]
-) -> None:
-    banner = demo.read_until(LAST_LINE)
-
-    assert "with an administrator of your database" in banner
-    assert checked("admin", an_administrator, own) == "True"
-
-
-def checked(user: str, password: str, environment: dict[str, str]) -> str:
-    code = (
-        "from django.contrib.auth import authenticate;"
-        f"print(authenticate(username={user!r}, password={password!r}) is not None)"
-    )
-    return manage("shell", "--no-imports", "-c", code, **environment).stdout.strip()
-
-
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
-def test_the_lines_it_prints_work_when_pasted(demo: Demo) -> None:
-    banner = demo.read_until(LAST_LINE)
+def test_a_demo_works_as_it_says_and_leaves_nothing_behind(own: dict[str, str]) -> None:
+    """Its sandbox begins anew, so what an earlier demo's journal remembers would be untrue."""
+    port = free_port()
+    left = ROOT / ".run" / f"demo-{port}.sqlite3"
+    left.parent.mkdir(exist_ok=True)
+    left.write_text("what an earlier demo left behind")
+    with demo_on(port, own | {"DATABASE_URL": ""}) as demo:
+        banner = demo.read_until(LAST_LINE)
 
+        assert f":{port}/" in banner
+        check_that_an_edit_is_seen_at_once(banner)
+        check_that_the_lines_work_when_pasted(banner)
+
+        check_that_nothing_stays_behind(demo, banner, signal.SIGINT)
+
+        assert demo.process.returncode == 0
+        assert not left.exists()
+
+
+def check_that_the_lines_work_when_pasted(banner: str) -> None:
     answers = [
         json.loads(subprocess.check_output([*shlex.split(line), "--silent"], text=True))
         for line in curl_lines(banner)
@@ -157,8 +127,7 @@ def test_the_lines_it_prints_work_when_pasted(demo: Demo) -> None:
     assert answers[4]["data"]["status"] == "cancelled"
 
 
-def test_what_is_changed_in_its_hubspot_is_seen_at_once(demo: Demo) -> None:
-    banner = demo.read_until(LAST_LINE)
+def check_that_an_edit_is_seen_at_once(banner: str) -> None:
     sandbox, api = (Server(base_url=address_of(name, banner)) for name in ("Sandbox", "API"))
     list_ = shlex.split(curl_lines(banner)[0])[1].removeprefix(api.base_url)
     booking = api.send("GET", list_).body["data"]["bookings"][0]
@@ -174,10 +143,7 @@ def test_what_is_changed_in_its_hubspot_is_seen_at_once(demo: Demo) -> None:
     eventually(seen)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP], ids=["ctrl-c", "window-closed"])
-def test_nothing_of_it_stays_behind(how: signal.Signals, demo: Demo) -> None:
-    banner = demo.read_until(LAST_LINE)
-
+def check_that_nothing_stays_behind(demo: Demo, banner: str, how: signal.Signals) -> None:
     said = demo.end(how)
 
     assert "Everything that was started has ended." in said
@@ -186,11 +152,39 @@ def test_nothing_of_it_stays_behind(how: signal.Signals, demo: Demo) -> None:
             Server(base_url=address_of(name, banner)).get("/api/health")
 
 
-@pytest.mark.skipif(
-    shutil.which("curl") is None or shutil.which("pgrep") is None, reason="no curl or pgrep here"
-)
-def test_the_sandbox_may_be_killed_to_see_an_outage(demo: Demo) -> None:
-    banner = demo.read_until(LAST_LINE)
+@pytest.fixture
+def administrator_password(own: dict[str, str], tmp_path: Path) -> str:
+    """The password of the administrator that the database has before the demo meets it."""
+    password = "chosen-long-before"
+    own_admin = own | {"DJANGO_SUPERUSER_PASSWORD": password}
+    copy_migrated_file(tmp_path / "db.sqlite3")
+    manage("createsuperuser", "--noinput", "--username", "admin", "--email", "", **own_admin)
+    return password
+
+
+def checked(user: str, password: str, environment: dict[str, str]) -> str:
+    code = (
+        "from django.contrib.auth import authenticate;"
+        f"print(authenticate(username={user!r}, password={password!r}) is not None)"
+    )
+    return manage("shell", "--no-imports", "-c", code, **environment).stdout.strip()
+
+
+@pytest.mark.skipif(shutil.which("pgrep") is None, reason="no pgrep here")
+def test_a_demo_leaves_an_administrator_alone_and_outlives_its_sandbox(
+    administrator_password: str, own: dict[str, str]
+) -> None:
+    with demo_on(free_port(), own) as demo:
+        banner = demo.read_until(LAST_LINE)
+
+        assert "with an administrator of your database" in banner
+        assert checked("admin", administrator_password, own) == "True"
+        check_that_an_outage_passes(demo, banner)
+
+        check_that_nothing_stays_behind(demo, banner, signal.SIGHUP)
+
+
+def check_that_an_outage_passes(demo: Demo, banner: str) -> None:
     sandbox, api = (Server(base_url=address_of(name, banner)) for name in ("Sandbox", "API"))
     list_ = shlex.split(curl_lines(banner)[0])[1].removeprefix(api.base_url)
     os.kill(process_of(sandbox), signal.SIGKILL)
