@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from tests.migrated import copy_migrated_file
 from tests.sandbox import SandboxHandle
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,8 +87,11 @@ def free_port() -> int:
 
 @contextmanager
 def serving(sandbox: SandboxHandle, folder: Path, **environment: str) -> Iterator[Server]:
-    """Serve the API against the sandbox, with a database of its own in `folder`."""
+    """Serve the API against the sandbox, with a migrated database of its own in `folder`,
+    unless the environment names another."""
     port = free_port()
+    if not (folder / "db.sqlite3").exists():
+        copy_migrated_file(folder / "db.sqlite3")
     own = {
         "HUBSPOT_BASE_URL": sandbox.base_url,
         "HS_PRIVATE_APP_TOKEN": sandbox.token,

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 from tests.builders import Exam, Student
 from tests.desk import CREATE, create_body
 from tests.faults.stations import Stop
+from tests.migrated import copy_migrated_file
 from tests.sandbox import SandboxHandle
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -185,12 +186,6 @@ def let_the_lease_expire(database: str) -> None:
         connection.execute("UPDATE booking_api_lease SET expires_at = '2000-01-01 00:00:00'")
 
 
-def gather_into_one_file(database: Path) -> None:
-    """Leave nothing in the log beside the file, which a copy of the file alone would miss."""
-    with closing(sqlite3.connect(database, timeout=ANSWER_TIMEOUT_S)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
 @contextmanager
 def zygote(sandbox: SandboxHandle, folder: Path) -> Iterator[Zygote]:
     """Start a zygote whose children talk to this sandbox; its databases are in `folder`."""
@@ -202,18 +197,11 @@ def zygote(sandbox: SandboxHandle, folder: Path) -> Iterator[Zygote]:
         "LOG_LEVEL": "ERROR",
         "HUBSPOT_BASE_URL": sandbox.base_url,
         "HS_PRIVATE_APP_TOKEN": sandbox.token,
-        "DATABASE_URL": f"sqlite:///{folder / 'template.sqlite3'}",
+        "DATABASE_URL": copy_migrated_file(folder / "template.sqlite3"),
         "CRON_SECRET": CRON_SECRET,
         "THROTTLE_WRITES": "",
         "HUBSPOT_RATE_LIMIT": "10000",
     }
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
-        cwd=ROOT,
-        env=environment,
-        check=True,
-    )
-    gather_into_one_file(folder / "template.sqlite3")
     address = str(folder / "zygote")
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.faults.zygote", address],

@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -42,24 +42,48 @@ def portal(sandbox: SandboxHandle) -> Portal:
     return portal
 
 
-@pytest.fixture
-def database_url() -> Iterator[str]:
-    """A database of this test's own, migrated, and dropped afterwards; skips without PostgreSQL
-    unless the environment promised it."""
+@contextmanager
+def made_database(connection: psycopg.Connection, kind: str, **options: str) -> Iterator[str]:
+    """Make a database; drop it at the end of the block. Returns its name."""
+    name = f"{kind}_{uuid.uuid4().hex}"
+    made = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+    if "template" in options:
+        made += sql.SQL(" TEMPLATE {}").format(sql.Identifier(options["template"]))
+    connection.execute(made)
+    yield name
+    connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def url_of(database: str) -> str:
+    return urlunsplit(urlsplit(DATABASE_URL)._replace(path=f"/{database}"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[psycopg.Connection]:
+    """A PostgreSQL; skips without one unless the environment promised it."""
     try:
         connection = psycopg.connect(DATABASE_URL, autocommit=True, connect_timeout=2)
     except psycopg.OperationalError:
         if os.environ.get("POSTGRES_PROMISED"):
             raise
         pytest.skip("no PostgreSQL at TEST_DATABASE_URL")
-    database = f"test_{uuid.uuid4().hex}"
-    name = sql.Identifier(database)
     with closing(connection):
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-        url = urlunsplit(urlsplit(DATABASE_URL)._replace(path=f"/{database}"))
-        manage(url, "migrate", "--verbosity", "0")
-        yield url
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres: psycopg.Connection) -> Iterator[str]:
+    """The name of a migrated database, to be copied: migrating takes seconds."""
+    with made_database(postgres, "template") as name:
+        manage(url_of(name), "migrate", "--verbosity", "0")
+        yield name
+
+
+@pytest.fixture
+def database_url(postgres: psycopg.Connection, migrated_database: str) -> Iterator[str]:
+    """A database of this test's own, migrated, and dropped afterwards."""
+    with made_database(postgres, "test", template=migrated_database) as name:
+        yield url_of(name)
 
 
 @pytest.fixture

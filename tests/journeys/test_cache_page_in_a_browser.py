@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 from hubspot_sync.portal.profile import load_profile
 from tests.builders import Portal, Student
 from tests.manage import manage
+from tests.migrated import copy_migrated_file
 from tests.sandbox import SandboxHandle
 from tests.server import Server, serving
 
@@ -50,7 +51,7 @@ def staffed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with the administrator olga, and sam, who is staff without permissions. Olga has a
     token."""
     folder: Path = tmp_path_factory.mktemp("staffed")
-    managed(folder, "migrate", "--verbosity", "0")
+    copy_migrated_file(folder / "db.sqlite3")
     managed(folder, "shell", "-c", STAFF)
     return folder
 

@@ -15,7 +15,8 @@ import pytest
 
 from tests.builders import Exam, Portal, Student
 from tests.desk import CREATE, active_bookings, create_body, credit_of, stored_total
-from tests.journeys.databases import manage, query, settings_of
+from tests.journeys.databases import query, settings_of
+from tests.migrated import copy_migrated_file
 from tests.server import Answer, Server, serving
 
 SEATS, STUDENTS = 100, 300
@@ -46,9 +47,7 @@ def processes(
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path / 'rush.sqlite3'}"
-    manage(url, "migrate", "--verbosity", "0")
-    return url
+    return copy_migrated_file(tmp_path / "rush.sqlite3")
 
 
 def all_at_once(asked: Sequence[Callable[[], Answer]]) -> list[Answer]:

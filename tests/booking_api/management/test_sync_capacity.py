@@ -22,6 +22,7 @@ from hubspot_sync.portal.profile import load_profile
 from tests.builders import Exam, Portal
 from tests.desk import School, stored_total
 from tests.manage import manage
+from tests.migrated import copy_migrated_file
 from tests.sandbox import SandboxHandle
 from tests.server import Server, free_port, serving
 
@@ -223,9 +224,8 @@ def beside(sandbox: SandboxHandle, tmp_path: Path) -> Iterator[tuple[Server, Por
         "CRON_SECRET": SECRET,
         "HUBSPOT_BASE_URL": sandbox.base_url,
         "HS_PRIVATE_APP_TOKEN": sandbox.token,
-        "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
+        "DATABASE_URL": copy_migrated_file(tmp_path / "db.sqlite3"),
     }
-    manage("migrate", "--verbosity", "0", **own)
     with serving(sandbox, tmp_path, CRON_SECRET=SECRET) as server:
         yield server, portal, own
 
