@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.builders import Portal
-from tests.server import Server
+from tests.server import ANSWER_TIMEOUT_S, Server
 
 pytestmark = pytest.mark.xdist_group("test_addresses")
 
@@ -66,6 +68,23 @@ def test_a_site_with_65536_networks_is_counted_as_a_whole_too(server: Server) ->
 
     assert statuses == [401] * 8 * LIMIT + [429] * 2
     assert guess(server, "2001:db8:78::1") == 401
+
+
+def test_of_two_headers_the_last_is_the_proxys(server: Server) -> None:
+    address = urlsplit(server.base_url)
+    statuses = []
+    for number in range(LIMIT + 1):
+        connection = http.client.HTTPConnection(
+            address.hostname or "", address.port, timeout=ANSWER_TIMEOUT_S
+        )
+        connection.putrequest("GET", f"{LIST}?student_id=S9999&email=nobody@example.org")
+        connection.putheader("X-Forwarded-For", f"192.0.2.{number}")
+        connection.putheader("X-Forwarded-For", "203.0.113.30")
+        connection.endheaders()
+        statuses.append(connection.getresponse().status)
+        connection.close()
+
+    assert statuses == [401] * LIMIT + [429]
 
 
 def test_neither_of_the_other_headers_names_a_client(server: Server, portal: Portal) -> None:
