@@ -139,6 +139,7 @@ class Validator:
         families = list(self._catalogue)
         if names is not None:
             families = [self._catalogue.family(name) for name in names]
+        families = [family for family in families if family.reloadable]
         held: dict[str, dict[str, Key]] = {family.name: {} for family in self._catalogue}
         for page in self._guarded_store.backend.scan_keys():
             for text in page:
