@@ -11,7 +11,6 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.core.cache import caches
-from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
@@ -41,11 +40,6 @@ class Window:
                 if cache.add(key, 1, timeout=self._rate[1]):
                     return 1
         return 1  # evicted between the two
-
-    def current_count(self) -> int:
-        if self._rate is None:
-            return 0
-        return caches["throttles"].get(self._key(self._rate[1])) or 0
 
     def exceeds_limit(self, count: int) -> bool:
         return self._rate is not None and count > self._rate[0]
@@ -79,7 +73,7 @@ class ReadThrottle(BaseThrottle):
 
 class StudentReadThrottle(ReadThrottle):
     """Reads of a student's own, by the student too, as a school's students share an address. Who
-    invents students to be counted afresh is stopped by their wrong pairs."""
+    invents students to be counted afresh is stopped by their wrong pairs (`guess_limits.py`)."""
 
     @override
     def caller(self, request: Request) -> str:
@@ -95,20 +89,3 @@ class StudentWriteThrottle(ReadThrottle):
     def caller(self, request: Request) -> str:
         sent = request.data if isinstance(request.data, dict) else {}
         return f"{super().caller(request)} {sent.get('student_id', '')}"
-
-
-def failed_pairs_window(request: HttpRequest | Request) -> Window:
-    return Window("failed_pairs", client_address(request))
-
-
-class FailedPairThrottle(BaseThrottle):
-    """Addresses that named too many wrong student pairs, refused before their next guess."""
-
-    @override
-    def allow_request(self, request: Request, view: APIView) -> bool:
-        self._window = failed_pairs_window(request)
-        return not self._window.exceeds_limit(self._window.current_count() + 1)
-
-    @override
-    def wait(self) -> float:
-        return self._window.remaining_s()

@@ -1,0 +1,188 @@
+"""The gate before everything that is a student's: who does not prove to be one gets no further.
+
+Whether a pair is right is asked before anything is stored, waits or is decided. The order:
+
+1. A contact in the cache proves the pair: in.
+2. A pair that this process knows to have been right from this address is looked up without limits.
+3. Where wrong pairs were named too often, only a pair that was right from this address before goes
+   on; everybody else is told to wait.
+4. A pair that was found to be wrong a moment ago is wrong.
+5. Anything else is looked up, within the limits on guesses and on look-ups at once.
+
+Both kinds of wrong pair, an e-mail nobody has and a student id that is not its owner's, go the same
+way: one look in the cache and one call, or none. HubSpot failing is no answer about a pair: it is
+passed on, and nothing is counted or remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+from rest_framework.exceptions import Throttled
+from rest_framework.request import Request
+
+from booking_api import composition
+from booking_api.api.context import RequestContext, context_of
+from booking_api.api.guess_limits import GuessLimits, LookUpToken
+from booking_api.api.proxies import client_address
+from booking_api.pairs.look_ups import RETRY_AFTER_S, NoRoom
+from booking_api.pairs.student_pairs import PairQuestion, StudentPairs
+from booking_api.queries.query_context import QueryContext
+from booking_api.rules.errors import WrongPair
+from booking_api.rules.students import StudentPair
+from hubspot_sync.errors import HubSpotError
+from hubspot_sync.portal.records import Contact
+from hubspot_sync.reading.student_pairs import PairRecall
+
+LOOK_AGAIN_S: Final = 0.05
+"""Other processes' look-ups end unheard."""
+ANSWER_MARGIN_S: Final = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Admitted:
+    """A student, and what their queries ask with."""
+
+    pair: StudentPair
+    contact: Contact
+    query: QueryContext
+
+
+def admit_student(request: Request, pair: StudentPair, *, tells_half: bool = False) -> Admitted:
+    """Let a student in.
+
+    Raises AuthFailed, or with `tells_half` StudentNotFound or EmailMismatch; Throttled; and
+    HubSpotError. Until it has returned, the response says nothing of what the request cost.
+    """
+    context = context_of(request)
+    context.hides_cost = True
+    query = composition.query_context(context.call_context(), pair.email)
+    context.built_from = query.reads.built_from
+    question = PairQuestion(pair, query.reads, query.call, tells_half)
+    contact = _Gate(composition.services().pairs, question, client_address(request)).admit()
+    context.is_authenticated = True
+    context.hides_cost = False
+    return Admitted(pair=pair, contact=contact, query=_as_student(query, context))
+
+
+def turn_away(request: Request, admitted: Admitted) -> None:
+    """Take an admission back that rested on what the cache held: the desk read that the pair is
+    right no more. The next request is not let in by it."""
+    context = context_of(request)
+    context.is_authenticated = False
+    context.hides_cost = True
+    pairs, address = composition.services().pairs, client_address(request)
+    pairs.forget_contact(admitted.contact.id)
+    pairs.right.forget(address, admitted.pair)
+    GuessLimits(address, admitted.pair, pairs.look_ups).count_wrong()
+
+
+def _as_student(query: QueryContext, context: RequestContext) -> QueryContext:
+    """Return what the queries ask with once the caller is known."""
+    call = context.call_context()
+    return replace(query, call=call, fan_out=composition.services().client.fan_out_for(call))
+
+
+class _Gate:
+    """One request at the gate."""
+
+    def __init__(self, pairs: StudentPairs, question: PairQuestion, address: str) -> None:
+        self._pairs = pairs
+        self._question = question
+        self._address = address
+        self._limits = GuessLimits(address, question.pair, pairs.look_ups)
+
+    def admit(self) -> Contact:
+        recall = self._pairs.recall(self._question)
+        contact = self._pairs.proves(self._question, recall)
+        if contact is None and self._is_known_here():
+            contact = self._admit_known(recall)
+        elif contact is None:
+            contact = self._admit_unknown(recall)
+        self._pairs.right.note(self._address, self._question.pair)
+        return contact
+
+    def _is_known_here(self) -> bool:
+        """Whether the pair was right from this address before; raise Throttled where it was not,
+        and that would have to be known."""
+        pair, right = self._question.pair, self._pairs.right
+        if right.holds(self._address, pair):
+            return True
+        wait_s = self._limits.refused_here_s()
+        if wait_s == 0:
+            wait_s = self._limits.refused_everywhere_s()
+            if wait_s == 0 or right.was_half_right(self._address, pair):
+                return False
+        if right.was_right(self._address, pair):
+            return True
+        raise Throttled(wait_s)
+
+    def _admit_known(self, recall: PairRecall) -> Contact:
+        if recall.wrong is None:
+            contact = self._pairs.look_up(self._question, recall)
+            if contact is not None:
+                return contact
+        self._pairs.right.forget(self._address, self._question.pair)
+        raise self._count_wrong(recall)
+
+    def _admit_unknown(self, recall: PairRecall) -> Contact:
+        if recall.wrong is not None:
+            raise self._count_wrong(recall)
+        try:
+            with self._pairs.look_ups.enter(self._address, self._question.call.deadline):
+                return self._look_up(recall)
+        except NoRoom:
+            raise Throttled(RETRY_AFTER_S) from None
+
+    def _look_up(self, recall: PairRecall) -> Contact:
+        """Look the pair up as soon as the limits allow it. What others find out meanwhile, about
+        this pair or in the name of this address, may settle it."""
+        while True:
+            with self._taking_turn(recall) as token:
+                if token is not None:
+                    return self._look_up_once(recall, token)
+            if self._question.call.deadline.remaining_s() < ANSWER_MARGIN_S:
+                raise Throttled(RETRY_AFTER_S)
+            self._pairs.look_ups.wait_for_others(self._address, LOOK_AGAIN_S)
+            recall = self._pairs.recall(self._question)
+            contact = self._pairs.proves(self._question, recall)
+            if contact is not None:
+                return contact
+            if self._is_known_here():
+                return self._admit_known(recall)
+            if recall.wrong is not None:
+                raise self._count_wrong(recall)
+
+    @contextmanager
+    def _taking_turn(self, recall: PairRecall) -> Iterator[LookUpToken | None]:
+        """Yield a token, or None where the limits, or another look-up of this pair whose result the
+        cache will hold, have to be waited for."""
+        with self._pairs.look_ups.alone(self._question.pair) as alone:
+            if not alone and recall.ticket is not None:
+                yield None
+                return
+            with self._limits.taking() as token:
+                yield token
+
+    def _look_up_once(self, recall: PairRecall, token: LookUpToken) -> Contact:
+        try:
+            contact = self._pairs.look_up(self._question, recall)
+        except HubSpotError:
+            token.give_back()
+            raise
+        if contact is None:
+            raise self._count_wrong(recall)
+        token.give_back()
+        self._limits.count_right()
+        return contact
+
+    def _count_wrong(self, recall: PairRecall) -> WrongPair:
+        """Count a wrong pair against guessing, and return the answer to it; raise HubSpotError
+        where the answer could not be learnt."""
+        self._limits.count_wrong()
+        if recall.wrong is not None:
+            return self._pairs.refusal(self._question, recall.wrong)
+        return self._pairs.explain_wrong(self._question, recall)
