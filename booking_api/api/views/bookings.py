@@ -201,7 +201,9 @@ def submit_to_desk(
     own_key = key if key is not None else uuid.uuid4().hex
     desk = composition.services().booking.desk
     try:
-        return desk.submit(asked, own_key, context.deadline, context.meter)
+        return desk.submit(
+            asked, own_key, context.deadline, context.meter, student=student.contact.id
+        )
     except WrongPair:
         turn_away(request, student)
         raise
