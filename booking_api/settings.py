@@ -115,6 +115,8 @@ THROTTLE_RATES: dict[str, tuple[int, int] | None] = {
     "reads": read("THROTTLE_READS", rate, (3000, 60)),
     "writes": read("THROTTLE_WRITES", rate, (60, 60)),
     "failed_pairs": read("THROTTLE_FAILED_PAIRS", rate, (30, 60)),
+    "failed_secrets": read("THROTTLE_FAILED_SECRETS", rate, (30, 60)),
+    "failed_logins": read("THROTTLE_FAILED_LOGINS", rate, (20, 3_600)),
 }
 MAX_BODY_BYTES: int = read("MAX_BODY_BYTES", integer, 1_048_576, minimum=1)
 PROMETHEUS_MULTIPROC_DIR: str = read("PROMETHEUS_MULTIPROC_DIR", directory, "")
@@ -181,7 +183,6 @@ TEMPLATES = [
 DATABASES = {"default": database(DATABASE_URL, pool_size)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = caches(REDIS_URL)
-DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
