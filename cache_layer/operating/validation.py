@@ -139,7 +139,6 @@ class Validator:
         families = list(self._catalogue)
         if names is not None:
             families = [self._catalogue.family(name) for name in names]
-        families = [family for family in families if family.reloadable]
         held: dict[str, dict[str, Key]] = {family.name: {} for family in self._catalogue}
         for page in self._guarded_store.backend.scan_keys():
             for text in page:
@@ -149,7 +148,7 @@ class Validator:
                     held[family.name][text] = key
         picked = []
         for family in families:
-            keys = list(held[family.name].values())
+            keys = list(held[family.name].values()) if family.reloadable else []
             if sample is not None and sample < len(keys):
                 keys = self._random.sample(keys, sample)
             picked.append((family, keys))
