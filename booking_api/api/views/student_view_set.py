@@ -17,7 +17,7 @@ from booking_api.queries.query_context import QueryContext
 class StudentViewSet(ViewSet):
     """Base of what students call; what is a student's own begins with `admit_student`."""
 
-    throttle_classes = (ReadThrottle,)
+    throttle_classes: tuple[type[ReadThrottle], ...] = (ReadThrottle,)
 
     def query_context(self, request: Request) -> QueryContext:
         """Return what the queries of a request ask with that may be anybody's."""
