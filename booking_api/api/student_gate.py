@@ -7,7 +7,8 @@ Whether a pair is right is asked before anything is stored, waits or is decided.
 3. Where wrong pairs were named too often, only a pair that was right from this address before goes
    on; everybody else is told to wait.
 4. A pair that was found to be wrong a moment ago is wrong.
-5. Anything else is looked up, within the limits on guesses and on look-ups at once.
+5. Anything else is looked up, within the limits on guesses and on look-ups at once; one pair by one
+   request at a time.
 
 Both kinds of wrong pair, an e-mail nobody has and a student id that is not its owner's, go the same
 way: one look in the cache and one call, or none. HubSpot failing is no answer about a pair: it is
@@ -16,8 +17,7 @@ passed on, and nothing is counted or remembered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -87,85 +87,76 @@ def _as_student(query: QueryContext, context: RequestContext) -> QueryContext:
 
 
 class _Gate:
-    """One request at the gate."""
+    """One request at the gate. `_is_known` says whether its pair was right from here before."""
 
     def __init__(self, pairs: StudentPairs, question: PairQuestion, address: str) -> None:
         self._pairs = pairs
         self._question = question
         self._address = address
         self._limits = GuessLimits(address, question.pair, pairs.look_ups)
+        self._is_known = False
 
     def admit(self) -> Contact:
-        recall = self._pairs.recall(self._question)
-        contact = self._pairs.proves(self._question, recall)
-        if contact is None and self._is_known_here():
-            contact = self._admit_known(recall)
-        elif contact is None:
-            contact = self._admit_unknown(recall)
+        contact = self._pairs.proves(self._question, self._pairs.recall(self._question))
+        if contact is None:
+            contact = self._find_out()
         self._pairs.right.note(self._address, self._question.pair)
         return contact
 
-    def _is_known_here(self) -> bool:
-        """Whether the pair was right from this address before; raise Throttled where it was not,
-        and that would have to be known."""
+    def _find_out(self) -> Contact:
+        self._check_limits()
+        if self._is_known:
+            return self._look_up()
+        try:
+            with self._pairs.look_ups.enter(self._address, self._question.call.deadline):
+                return self._look_up()
+        except NoRoom:
+            raise Throttled(RETRY_AFTER_S) from None
+
+    def _check_limits(self) -> None:
+        """Learn whether the pair was right from here, where that may be needed; raise Throttled
+        where it was not, and too many were wrong."""
         pair, right = self._question.pair, self._pairs.right
-        if right.holds(self._address, pair):
-            return True
+        self._is_known = self._is_known or right.holds(self._address, pair)
+        if self._is_known:
+            return
         wait_s = self._limits.refused_here_s()
         if wait_s == 0:
             wait_s = self._limits.refused_everywhere_s()
             if wait_s == 0 or right.was_half_right(self._address, pair):
-                return False
-        if right.was_right(self._address, pair):
-            return True
-        raise Throttled(wait_s)
+                return
+        self._is_known = right.was_right(self._address, pair)
+        if not self._is_known:
+            raise Throttled(wait_s)
 
-    def _admit_known(self, recall: PairRecall) -> Contact:
-        if recall.wrong is None:
-            contact = self._pairs.look_up(self._question, recall)
+    def _look_up(self) -> Contact:
+        """Look the pair up, as soon as nobody else does and the limits allow it. What others find
+        out meanwhile, about this pair or in the name of this address, may settle it."""
+        while True:
+            contact = self._try_look_up()
             if contact is not None:
                 return contact
-        self._pairs.right.forget(self._address, self._question.pair)
-        raise self._count_wrong(recall)
-
-    def _admit_unknown(self, recall: PairRecall) -> Contact:
-        if recall.wrong is not None:
-            raise self._count_wrong(recall)
-        try:
-            with self._pairs.look_ups.enter(self._address, self._question.call.deadline):
-                return self._look_up(recall)
-        except NoRoom:
-            raise Throttled(RETRY_AFTER_S) from None
-
-    def _look_up(self, recall: PairRecall) -> Contact:
-        """Look the pair up as soon as the limits allow it. What others find out meanwhile, about
-        this pair or in the name of this address, may settle it."""
-        while True:
-            with self._taking_turn(recall) as token:
-                if token is not None:
-                    return self._look_up_once(recall, token)
             if self._question.call.deadline.remaining_s() < ANSWER_MARGIN_S:
                 raise Throttled(RETRY_AFTER_S)
-            self._pairs.look_ups.wait_for_others(self._address, LOOK_AGAIN_S)
+            self._pairs.look_ups.wait_for_others(LOOK_AGAIN_S)
+            self._check_limits()
+            if not self._is_known and self._pairs.look_ups.crowds(self._address):
+                raise NoRoom
+
+    def _try_look_up(self) -> Contact | None:
+        """Return the contact, or None where others have to be waited for."""
+        with self._pairs.look_ups.alone(self._question.pair) as is_alone:
+            # Again: whoever was looking it up until now has told the cache.
             recall = self._pairs.recall(self._question)
             contact = self._pairs.proves(self._question, recall)
             if contact is not None:
                 return contact
-            if self._is_known_here():
-                return self._admit_known(recall)
             if recall.wrong is not None:
                 raise self._count_wrong(recall)
-
-    @contextmanager
-    def _taking_turn(self, recall: PairRecall) -> Iterator[LookUpToken | None]:
-        """Yield a token, or None where the limits, or another look-up of this pair whose result the
-        cache will hold, have to be waited for."""
-        with self._pairs.look_ups.alone(self._question.pair) as alone:
-            if not alone and recall.ticket is not None:
-                yield None
-                return
-            with self._limits.taking() as token:
-                yield token
+            if not is_alone and recall.ticket is not None:
+                return None
+            with nullcontext(LookUpToken()) if self._is_known else self._limits.taking() as token:
+                return None if token is None else self._look_up_once(recall, token)
 
     def _look_up_once(self, recall: PairRecall, token: LookUpToken) -> Contact:
         try:
@@ -176,13 +167,16 @@ class _Gate:
         if contact is None:
             raise self._count_wrong(recall)
         token.give_back()
-        self._limits.count_right()
+        if not self._is_known:
+            self._limits.count_right()
         return contact
 
     def _count_wrong(self, recall: PairRecall) -> WrongPair:
         """Count a wrong pair against guessing, and return the answer to it; raise HubSpotError
         where the answer could not be learnt."""
         self._limits.count_wrong()
+        if self._is_known:
+            self._pairs.right.forget(self._address, self._question.pair)
         if recall.wrong is not None:
             return self._pairs.refusal(self._question, recall.wrong)
         return self._pairs.explain_wrong(self._question, recall)

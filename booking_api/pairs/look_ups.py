@@ -71,6 +71,7 @@ class LookUps:
             if is_alone:
                 with self._changed:
                     self._pairs.discard(pair)
+                    self._changed.notify_all()
 
     @contextmanager
     def on_trust(self, address: str, at_most: int) -> Iterator[bool]:
@@ -86,13 +87,15 @@ class LookUps:
                 with self._changed:
                     _count_down(self._on_trust, address)
 
-    def wait_for_others(self, address: str, limit_s: float) -> None:
-        """Return once some look-up has ended, or after `limit_s` seconds, to whoever holds a place;
-        raise NoRoom where the address has more of them than it may while HubSpot is slow."""
+    def wait_for_others(self, limit_s: float) -> None:
+        """Return once some look-up has ended, or after `limit_s` seconds."""
         with self._changed:
             self._changed.wait(limit_s)
-            if self._of_address[address] > self._max_of_address and self._quick_for_s() <= 0:
-                raise NoRoom
+
+    def crowds(self, address: str) -> bool:
+        """Whether an address holds more places than it may while HubSpot is slow."""
+        with self._changed:
+            return self._of_address[address] > self._max_of_address and self._quick_for_s() <= 0
 
     def _has_room(self, address: str) -> bool:
         if len(self._began) >= self._max_at_once:
