@@ -57,7 +57,7 @@ class StaffTokenAuthentication(TokenAuthentication):
         scheme = request.headers.get("Authorization", "").partition(" ")[0]
         if scheme.lower() != self.keyword.lower():
             return None
-        return check_secret(request, "token", partial(super().authenticate, request))
+        return check_secret(request, "staff", partial(super().authenticate, request))
 
     @override
     def authenticate_credentials(self, key: str) -> tuple[Any, Any]:

@@ -66,6 +66,9 @@ def check_secret(request: Request, kind: str, check: Callable[[], T]) -> T:
             raise Throttled(taken.retry_after_s) from wrong
         log_wrong(kind, address)
         raise
+    except Exception:
+        flood.give_back()
+        raise
     flood.give_back()
     remember_right(address, kind)
     return answer

@@ -20,7 +20,11 @@ def answer_login(request: HttpRequest) -> HttpResponseBase:
     attempt = take_login_attempt(request, request.POST.get("username", ""))
     if not attempt.granted:
         return refuse(request, attempt.retry_after_s)
-    response = admin.site.login(request)
+    try:
+        response = admin.site.login(request)
+    except Exception:
+        attempt.give_back()
+        raise
     if response.status_code == LOGGED_IN:
         attempt.count_right()
     else:
