@@ -22,6 +22,10 @@ from django.utils import timezone
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.events import DeskEvent, DeskObserver
 from booking_api.desk.factory import BookingDesk, build_booking_desk
+from booking_api.pairs.digests import Digests
+from booking_api.pairs.look_ups import LookUps
+from booking_api.pairs.right_pairs import RightPairs
+from booking_api.pairs.student_pairs import StudentPairs
 from booking_api.queries.composed_loaders import ComposedLoaders
 from booking_api.queries.query_context import QueryContext
 from cache_layer import CacheConfig
@@ -42,6 +46,7 @@ from hubspot_sync.reading.cache_families import (
 from hubspot_sync.reading.cache_self_test import Trial, run_self_test
 from hubspot_sync.reading.cached_portal import CachedPortal, ReadsFor
 from hubspot_sync.reading.portal_reads import HubSpotReads, PortalReads
+from hubspot_sync.reading.student_pairs import PairReads
 from hubspot_sync.webhooks.pipeline import WebhookPipeline, build_webhook_pipeline
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallObserver
@@ -53,6 +58,8 @@ from hubspot_sync.writing.portal_writes import PortalWrites
 # Comparing every entry of a full cache may take this long at the background's share of the budget.
 MAX_VALIDATION_S = 3600.0
 MAX_SELF_TEST_S = 120.0
+# Of the server's threads: the others are left for students who are known.
+LOOK_UPS_SHARE = 0.75
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +85,7 @@ class Services:
     booking: BookingDesk
     webhooks: WebhookPipeline
     unreadable: UnreadableValues
+    pairs: StudentPairs
     clocks: Clocks
 
 
@@ -156,6 +164,7 @@ class Composition:
         if services is not None and services.pid == os.getpid():
             services.webhooks.worker.stop()
             services.unreadable.worker.stop()
+            services.pairs.right.worker.stop()
             services.booking.close()
             services.cached.cache.close()
             services.client.close()
@@ -215,6 +224,7 @@ class Composition:
                 now=self.clocks.now,
             ),
             unreadable=unreadable,
+            pairs=build_student_pairs(cached, hubspot, self.clocks),
             clocks=self.clocks,
         )
 
@@ -242,6 +252,16 @@ def build_cached_portal(
         compose=compose,
         load_s=settings.HUBSPOT.request_deadline_s,
         clock=clocks.monotonic,
+    )
+
+
+def build_student_pairs(cached: CachedPortal, hubspot: PortalReads, clocks: Clocks) -> StudentPairs:
+    digests = Digests(settings.SECRET_KEY)
+    return StudentPairs(
+        PairReads(cached.cache, cached.families, hubspot, clocks.monotonic),
+        digests,
+        RightPairs(digests, clocks.now),
+        LookUps(int(settings.SERVER_THREADS * LOOK_UPS_SHARE), time.monotonic),
     )
 
 

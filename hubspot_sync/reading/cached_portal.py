@@ -183,6 +183,11 @@ class FamilyReads(PortalReads):
         self._hubspot = hubspot
         self.built_from = Provenance(clock)
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether everything is read from HubSpot, for this one answer."""
+        return isinstance(self._source, DirectSource)
+
     @override
     def contacts_by_email(self, emails: Collection[str], context: CallContext) -> Many[Contact]:
         wanted = {email.strip().lower() for email in emails}

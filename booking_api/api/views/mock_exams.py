@@ -17,6 +17,7 @@ from booking_api import composition
 from booking_api.api.envelope import answer
 from booking_api.api.openapi import response_schemas
 from booking_api.api.serializers import PairFields, pair_of
+from booking_api.api.student_gate import admit_student
 from booking_api.api.validation import find_mock_type, validate_fields, validate_query
 from booking_api.api.views.student_view_set import StudentViewSet
 from booking_api.queries.available_exams import find_available_exams
@@ -108,9 +109,9 @@ class MockExamViewSet(StudentViewSet):
     def validate_credits(self, request: Request) -> Response:
         values = validate_fields(CreditsAsked, request.data)
         pair = pair_of(values)
-        query = self.query_context(request, pair.email)
-        mock_type = find_mock_type(query.profile, values["mock_type"])
-        found = check_credits(query, pair, mock_type)
+        mock_type = find_mock_type(composition.services().profile, values["mock_type"])
+        student = admit_student(request, pair, tells_half=True)
+        found = check_credits(student.query, student.contact, mock_type)
         data = CreditCheckFields(found).data
         if found.eligible:
             del data["error_message"]
