@@ -33,10 +33,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(kw_only=True, slots=True)
 class RequestContext:
-    """One request's own; `built_from` is the account of what its answer was read from."""
+    """One request's own.
+
+    `built_from` is the account of what its answer was read from; `is_authenticated` is set once
+    the caller has proved to be a student or a member of staff.
+    """
 
     request_id: str
     deadline: Deadline
+    is_authenticated: bool = False
     meter: CallMeter = field(default_factory=CallMeter)
     built_from: Provenance | None = None
 
