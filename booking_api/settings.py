@@ -38,6 +38,8 @@ def hubspot_config() -> HubSpotConfig:
             "searches_per_second": "HUBSPOT_SEARCH_RATE",
             "daily_limit": "HUBSPOT_DAILY_LIMIT",
             "background_share": "HUBSPOT_BACKGROUND_SHARE",
+            "anonymous_share": "HUBSPOT_ANONYMOUS_SHARE",
+            "reserved_share": "HUBSPOT_RESERVED_SHARE",
             "connect_timeout_s": "HUBSPOT_CONNECT_TIMEOUT_S",
             "read_timeout_s": "HUBSPOT_READ_TIMEOUT_S",
             "request_deadline_s": "REQUEST_DEADLINE_S",

@@ -64,12 +64,17 @@ def build_client(
         day=day,
         clock=clock,
     )
-    # As many workers as connections: a further thread could only wait for one. Background work has
-    # its own, fewer: its calls wait for people's, and must leave them threads and connections.
-    background_workers = max(1, int(config.pool_size * config.background_share))
+    # As many workers as connections: a further thread could only wait for one. Everybody else has
+    # their own, fewer: their calls wait for people's, and must leave them threads and connections.
+    shares = {
+        Priority.PEOPLE: 1.0,
+        Priority.UNPROVEN: 1.0 - config.reserved_share,
+        Priority.ANONYMOUS: config.anonymous_share,
+        Priority.BACKGROUND: config.background_share,
+    }
     fan_outs = {
-        Priority.PEOPLE: FanOut(config.pool_size),
-        Priority.BACKGROUND: FanOut(background_workers),
+        priority: FanOut(max(1, int(config.pool_size * share)))
+        for priority, share in shares.items()
     }
     batch = BatchClient(transport, fan_outs, RefusedRecords(clock))
     return HubSpotClient(

@@ -201,7 +201,7 @@ class Transport:
             raise Unavailable("No time is left to ask HubSpot.")
         self._circuit_breaker.refuse_while_open()
         slot = self._rate_budget.acquire(
-            deadline, background=sending.background, search=sending.search
+            deadline, priority=sending.context.priority, search=sending.search
         )
         if not self._connections.acquire(timeout=deadline.remaining_s()):
             slot.report_unused()

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
+from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.portal_day import PortalDay
 from hubspot_sync.wire.rate_budget import RateBudget, Slot, build_rate_budget
@@ -63,9 +64,13 @@ class World:
 
 
 def acquire(
-    budget: RateBudget, deadline: Deadline, *, background: bool = False, search: bool = False
+    budget: RateBudget,
+    deadline: Deadline,
+    *,
+    priority: Priority = Priority.PEOPLE,
+    search: bool = False,
 ) -> Slot:
-    return budget.acquire(deadline, background=background, search=search)
+    return budget.acquire(deadline, priority=priority, search=search)
 
 
 def most_in_a_window(arrivals: list[float], window_s: float) -> int:
@@ -166,10 +171,10 @@ def test_background_work_may_use_only_its_share_of_the_window() -> None:
     world = World()
     budget = world.budget(requests_per_window=10, background_share=0.3)
     for _ in range(3):
-        acquire(budget, world.deadline(1), background=True).report_answer(0.0)
+        acquire(budget, world.deadline(1), priority=Priority.BACKGROUND).report_answer(0.0)
 
     with pytest.raises(RateLimited):
-        acquire(budget, world.deadline(1), background=True)
+        acquire(budget, world.deadline(1), priority=Priority.BACKGROUND)
     for _ in range(7):
         acquire(budget, world.deadline(1))
 
@@ -178,11 +183,11 @@ def test_background_work_may_use_only_its_share_of_the_day() -> None:
     world = World()
     budget = world.budget(daily_limit=10, background_share=0.3)
     for _ in range(3):
-        acquire(budget, world.deadline(1), background=True).report_answer(0.0)
+        acquire(budget, world.deadline(1), priority=Priority.BACKGROUND).report_answer(0.0)
         world.advance(100)
 
     with pytest.raises(RateLimited):
-        acquire(budget, world.deadline(1_000), background=True)
+        acquire(budget, world.deadline(1_000), priority=Priority.BACKGROUND)
     for _ in range(7):
         acquire(budget, world.deadline(1)).report_answer(0.0)
     with pytest.raises(RateLimited) as refused:
@@ -255,12 +260,14 @@ class Queue:
         self._waiting.release()
         assert event.wait(PATIENCE_S)
 
-    def join(self, name: str, *, background: bool = False, search: bool = False) -> None:
+    def join(
+        self, name: str, *, priority: Priority = Priority.PEOPLE, search: bool = False
+    ) -> None:
         """Have somebody wait; returns once they do."""
         deadline = Deadline(at_s=1_000_000.0, clock=lambda: 1_000.0)
 
         def ask() -> None:
-            slot = acquire(self.budget, deadline, background=background, search=search)
+            slot = acquire(self.budget, deadline, priority=priority, search=search)
             self.served.append(name)
             slot.report_unused()
 
@@ -297,7 +304,7 @@ def test_people_are_served_in_the_order_they_came_searches_among_them() -> None:
 
 def test_background_work_yields_to_people_who_came_later() -> None:
     with full_budget(ONE_CALL) as (queue, release):
-        queue.join("recount", background=True)
+        queue.join("recount", priority=Priority.BACKGROUND)
         queue.join("alice")
         queue.join("bob")
         release()
@@ -308,7 +315,7 @@ def test_background_work_yields_to_people_who_came_later() -> None:
 def test_background_work_yields_even_to_people_who_wait_for_something_else() -> None:
     with full_budget(ONE_SEARCH, search=True) as (queue, release):
         queue.join("alice", search=True)
-        queue.join("recount", background=True)
+        queue.join("recount", priority=Priority.BACKGROUND)
         assert queue.served == []
         release()
 

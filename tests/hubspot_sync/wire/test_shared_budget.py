@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
+from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.portal_day import PortalDay
 from hubspot_sync.wire.rate_budget import RateBudget, build_rate_budget
@@ -44,7 +45,7 @@ def taken_now(part: RateBudget, most: int) -> int:
     near = Deadline(at_s=0.05, clock=lambda: 0.0)
     for taken in range(most):
         try:
-            part.acquire(near, background=False, search=False).report_answer(0.0)
+            part.acquire(near, priority=Priority.PEOPLE, search=False).report_answer(0.0)
         except RateLimited:
             return taken
     return most
@@ -65,7 +66,7 @@ def test_a_slot_comes_free_for_whoever_waits_in_another_process(redis_url: str) 
     one, other = (budget(redis_url, token, window_s=2.0) for _ in "ab")
     taken_now(one, 6)
 
-    slot = other.acquire(Deadline.after(30), background=False, search=False)
+    slot = other.acquire(Deadline.after(30), priority=Priority.PEOPLE, search=False)
 
     assert slot.waited_s > 0.0
 
@@ -89,7 +90,7 @@ def test_a_search_that_waits_uses_up_no_calls(redis_url: str) -> None:
     )
 
     for _ in range(2):
-        one.acquire(Deadline.after(30), background=False, search=True).report_answer(0.0)
+        one.acquire(Deadline.after(30), priority=Priority.PEOPLE, search=True).report_answer(0.0)
 
     assert taken_now(other, 40) == 28
 
