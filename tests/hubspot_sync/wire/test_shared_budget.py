@@ -40,12 +40,12 @@ def budget(redis_url: str, token: str, window_s: float = 60.0) -> RateBudget:
     return build_rate_budget(config, clock=time.monotonic, day=PortalDay(), redis_url=redis_url)
 
 
-def taken_now(part: RateBudget, most: int) -> int:
+def taken_now(part: RateBudget, most: int, priority: Priority = Priority.PEOPLE) -> int:
     """How many slots it gives at once: to one whose deadline is ever near, and never passed."""
     near = Deadline(at_s=0.05, clock=lambda: 0.0)
     for taken in range(most):
         try:
-            part.acquire(near, priority=Priority.PEOPLE, search=False).report_answer(0.0)
+            part.acquire(near, priority=priority, search=False).report_answer(0.0)
         except RateLimited:
             return taken
     return most
@@ -57,6 +57,20 @@ def test_two_processes_together_send_no_more_than_one_may(redis_url: str) -> Non
     one, other = budget(redis_url, token), budget(redis_url, token)
 
     assert taken_now(one, 4) + taken_now(other, 6) == 6
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    ("priority", "most"), [(Priority.UNPROVEN, 4), (Priority.ANONYMOUS, 3)], ids=str
+)
+def test_two_processes_together_leave_people_what_is_reserved(
+    redis_url: str, priority: Priority, most: int
+) -> None:
+    token = uuid.uuid4().hex
+    one, other = budget(redis_url, token), budget(redis_url, token)
+
+    assert taken_now(one, 2, priority) + taken_now(other, 6, priority) == most
+    assert taken_now(other, 6) == 6 - most
 
 
 @pytest.mark.redis
