@@ -39,21 +39,12 @@ def database(url: str, pool_size: Variable) -> dict[str, Any]:
 
 
 def caches(url: str) -> dict[str, Any]:
-    """Return Django's settings of its caches: in the Redis at `url`, or in this process without."""
+    """Return Django's settings of its cache: in the Redis at `url`, or in this process without."""
     if not url:
         local = "django.core.cache.backends.locmem.LocMemCache"
-        bound = {"MAX_ENTRIES": 100_000}
-        return {
-            "default": {"BACKEND": local, "LOCATION": "default"},
-            "throttles": {"BACKEND": local, "LOCATION": "throttles", "OPTIONS": bound},
-        }
+        return {"default": {"BACKEND": local, "LOCATION": "default"}}
     if not url.startswith(("redis://", "rediss://", "unix://")):
         raise ImproperlyConfigured(f"REDIS_URL must be an address as redis://host/0, not {url!r}.")
     quick = {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1}
-    # Redis down must not stop the API: then nobody is throttled, and it is logged.
-    forgiving = quick | {"IGNORE_EXCEPTIONS": True, "LOG_IGNORED_EXCEPTIONS": True}
     shared = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url}
-    return {
-        "default": shared | {"OPTIONS": quick, "KEY_PREFIX": "mocks"},
-        "throttles": shared | {"OPTIONS": forgiving, "KEY_PREFIX": "mocks-throttle"},
-    }
+    return {"default": shared | {"OPTIONS": quick, "KEY_PREFIX": "mocks"}}

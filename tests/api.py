@@ -13,6 +13,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from booking_api import composition
+from booking_api.api.windows import forget_windows
 from cache_layer import CacheConfig
 from hubspot_sync.config import ApiVersion, HubSpotConfig
 from tests.sandbox import SandboxHandle
@@ -91,6 +92,7 @@ def connected(
     composition.close()
     for django_cache in caches.all():
         django_cache.clear()
+    forget_windows()
     settings.HUBSPOT = HubSpotConfig(
         base_url=sandbox.base_url, token=sandbox.token, api_version=api_version, **hubspot
     )

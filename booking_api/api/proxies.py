@@ -30,7 +30,7 @@ def is_trusted(address: IPAddress, trusted: Iterable[str]) -> bool:
 
 def client_address(request: HttpRequest | Request) -> str:
     """Return who is calling, as something to count by."""
-    return _resolve_client(
+    return resolve_client(
         request.META.get("REMOTE_ADDR", ""),
         request.META.get("HTTP_X_FORWARDED_FOR", ""),
         tuple(settings.TRUSTED_PROXIES),
@@ -39,7 +39,7 @@ def client_address(request: HttpRequest | Request) -> str:
 
 # Asked more than once for each request, and mostly by the same callers.
 @lru_cache(maxsize=4096)
-def _resolve_client(remote: str, forwarded_for: str, trusted: tuple[str, ...]) -> str:
+def resolve_client(remote: str, forwarded_for: str, trusted: tuple[str, ...]) -> str:
     """`X-Forwarded-For` is written by anyone; it is read from its right end, and only as far as our
     own proxies wrote it. An IPv6 caller is its /64: one household has that many addresses."""
     address = parse_address(remote)

@@ -1,62 +1,26 @@
-"""How many requests one caller may make, by scope; the rates are settings.
-
-Counted in fixed windows with the cache's atomic increment, so that threads and processes cannot
-lose counts. DRF's own throttle reads and writes a list in two steps, and a burst gets past it.
-"""
+"""How many requests one caller may make, by scope; the rates are settings."""
 
 from __future__ import annotations
 
-import hashlib
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
-from django.core.cache import caches
-from django.http import HttpRequest
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 from typing_extensions import override
 
 from booking_api.api.proxies import client_address
+from booking_api.api.windows import SlidingWindow, Take
 
 
-class Window:
-    """One caller's count in the window that is now; None as rate is no limit."""
+def window_of(scope: str) -> SlidingWindow:
+    return SlidingWindow(scope, settings.THROTTLE_RATES[scope])
 
-    def __init__(self, scope: str, caller: str) -> None:
-        self._rate: tuple[int, int] | None = settings.THROTTLE_RATES[scope]
-        self._scope = scope
-        self._caller = hashlib.sha256(caller.encode()).hexdigest()[:32]
 
-    def count_one(self) -> int:
-        """Count one more and return the count."""
-        if self._rate is None:
-            return 0
-        cache, key = caches["throttles"], self._key(self._rate[1])
-        for _ in range(2):
-            try:
-                return cache.incr(key) or 0
-            except ValueError:  # the window's first
-                if cache.add(key, 1, timeout=self._rate[1]):
-                    return 1
-        return 1  # evicted between the two
-
-    def current_count(self) -> int:
-        if self._rate is None:
-            return 0
-        return caches["throttles"].get(self._key(self._rate[1])) or 0
-
-    def exceeds_limit(self, count: int) -> bool:
-        return self._rate is not None and count > self._rate[0]
-
-    def remaining_s(self) -> float:
-        period_s = 1 if self._rate is None else self._rate[1]
-        return period_s - timezone.now().timestamp() % period_s
-
-    def _key(self, period_s: int) -> str:
-        number = int(timezone.now().timestamp() // period_s)
-        return f"{self._scope}:{number}:{self._caller}"
+def normalize_student_id(sent: Any) -> str:
+    """Return what `sent` is counted as: the spellings of one student id are one student."""
+    return str(sent).strip().upper()
 
 
 class ReadThrottle(BaseThrottle):
@@ -64,17 +28,20 @@ class ReadThrottle(BaseThrottle):
 
     scope: ClassVar[str] = "reads"
 
+    def __init__(self) -> None:
+        self._taken = Take(granted=True)
+
     def caller(self, request: Request) -> str:
         return client_address(request)
 
     @override
     def allow_request(self, request: Request, view: APIView) -> bool:
-        self._window = Window(self.scope, self.caller(request))
-        return not self._window.exceeds_limit(self._window.count_one())
+        self._taken = window_of(self.scope).take(self.caller(request))
+        return self._taken.granted
 
     @override
     def wait(self) -> float:
-        return self._window.remaining_s()
+        return self._taken.retry_after_s
 
 
 class StudentReadThrottle(ReadThrottle):
@@ -83,7 +50,8 @@ class StudentReadThrottle(ReadThrottle):
 
     @override
     def caller(self, request: Request) -> str:
-        return f"{super().caller(request)} {request.query_params.get('student_id', '')}"
+        student_id = normalize_student_id(request.query_params.get("student_id", ""))
+        return f"{super().caller(request)} {student_id}"
 
 
 class StudentWriteThrottle(ReadThrottle):
@@ -93,22 +61,7 @@ class StudentWriteThrottle(ReadThrottle):
 
     @override
     def caller(self, request: Request) -> str:
-        sent = request.data if isinstance(request.data, dict) else {}
-        return f"{super().caller(request)} {sent.get('student_id', '')}"
-
-
-def failed_pairs_window(request: HttpRequest | Request) -> Window:
-    return Window("failed_pairs", client_address(request))
-
-
-class FailedPairThrottle(BaseThrottle):
-    """Addresses that named too many wrong student pairs, refused before their next guess."""
-
-    @override
-    def allow_request(self, request: Request, view: APIView) -> bool:
-        self._window = failed_pairs_window(request)
-        return not self._window.exceeds_limit(self._window.current_count() + 1)
-
-    @override
-    def wait(self) -> float:
-        return self._window.remaining_s()
+        body = request.data if isinstance(request.data, dict) else {}
+        # A cancellation may name its student in the address.
+        sent = body.get("student_id", request.query_params.get("student_id", ""))
+        return f"{super().caller(request)} {normalize_student_id(sent)}"

@@ -35,6 +35,10 @@ class OwnRedis:
             except (RedisError, OSError):
                 return False
 
+    def empty(self) -> None:
+        with Redis.from_url(self.url) as client:
+            client.flushdb()
+
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()

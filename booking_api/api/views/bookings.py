@@ -15,6 +15,7 @@ from typing_extensions import override
 from booking_api import composition
 from booking_api.api.context import context_of
 from booking_api.api.envelope import answer, answer_rendered
+from booking_api.api.failed_pairs import FailedPairThrottle
 from booking_api.api.openapi import response_schemas
 from booking_api.api.serializers import (
     BookedFields,
@@ -30,11 +31,7 @@ from booking_api.api.serializers import (
     page_request_of,
     pair_of,
 )
-from booking_api.api.throttling import (
-    FailedPairThrottle,
-    StudentReadThrottle,
-    StudentWriteThrottle,
-)
+from booking_api.api.throttling import StudentReadThrottle, StudentWriteThrottle
 from booking_api.api.validation import (
     check_edited_fields,
     check_extra_fields,

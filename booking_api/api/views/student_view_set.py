@@ -11,7 +11,8 @@ from typing_extensions import override
 
 from booking_api import composition
 from booking_api.api.context import context_of
-from booking_api.api.throttling import FailedPairThrottle, ReadThrottle, failed_pairs_window
+from booking_api.api.failed_pairs import FailedPairThrottle, count_failed_pair
+from booking_api.api.throttling import ReadThrottle
 from booking_api.queries.query_context import QueryContext
 from booking_api.rules.errors import WrongPair
 
@@ -40,5 +41,5 @@ class StudentViewSet(ViewSet):
     @override
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, WrongPair):
-            failed_pairs_window(self.request).count_one()
+            count_failed_pair(self.request)
         return super().handle_exception(exc)

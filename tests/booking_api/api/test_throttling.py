@@ -12,13 +12,12 @@ from tests.api import Api
 from tests.builders import Portal
 
 LIST = "/api/bookings/list"
-# In the middle of a minute, so that no window ends during a test.
 NOON = datetime(2026, 11, 23, 12, 0, 20, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
 def few_allowed(settings: Settings) -> None:
-    settings.THROTTLE_RATES = {"reads": (5, 60), "failed_pairs": (2, 60)}
+    settings.THROTTLE_RATES = {"reads": (5, 60), "writes": (5, 60), "failed_pairs": (2, 60)}
 
 
 def test_the_request_after_the_last_allowed_is_throttled(api: Api, portal: Portal) -> None:
@@ -30,18 +29,49 @@ def test_the_request_after_the_last_allowed_is_throttled(api: Api, portal: Porta
 
     assert statuses == [200] * 5
     assert (reply.status, reply.code) == (429, "THROTTLED")
-    assert reply.headers["Retry-After"] == "40"
-    assert reply.body["retryAfter"] == 40
+    assert reply.headers["Retry-After"] == "60"
+    assert reply.body["retryAfter"] == 60
 
 
-def test_the_next_window_starts_afresh(api: Api, portal: Portal) -> None:
+def test_whoever_waits_as_long_as_told_is_served_and_nobody_sooner(
+    api: Api, portal: Portal
+) -> None:
     alice = portal.student("alice")
     with time_machine.travel(NOON, tick=False) as clock:
-        for _ in range(6):
+        for _ in range(5):
             api.get(LIST, **alice.pair)
-        clock.shift(41)
+            clock.shift(10)
+        told_s = int(api.get(LIST, **alice.pair).headers["Retry-After"])
+        clock.shift(told_s - 1)
+        sooner = api.get(LIST, **alice.pair).status
+        clock.shift(1)
 
-        assert api.get(LIST, **alice.pair).status == 200
+        statuses = [api.get(LIST, **alice.pair).status for _ in range(2)]
+
+    assert (told_s, sooner, statuses) == (10, 429, [200, 429])
+
+
+def test_no_more_pass_where_one_minute_ends_and_another_begins(api: Api, portal: Portal) -> None:
+    wrong = portal.student("alice").pair | {"student_id": "S9999"}
+    with time_machine.travel(NOON.replace(second=59), tick=False) as clock:
+        statuses = [api.get(LIST, **wrong).status for _ in range(2)]
+        clock.shift(2)
+        statuses += [api.get(LIST, **wrong).status for _ in range(2)]
+
+    assert statuses == [401, 401, 429, 429]
+
+
+@pytest.mark.parametrize("spelling", ["{}", " {} ", "{}\t"])
+def test_another_spelling_of_a_student_id_is_the_same_student(
+    spelling: str, api: Api, portal: Portal
+) -> None:
+    alice = portal.student("alice")
+    with time_machine.travel(NOON, tick=False):
+        for _ in range(5):
+            api.get(LIST, **alice.pair)
+        as_spelt = spelling.format(alice.pair["student_id"].lower())
+
+        assert api.get(LIST, **alice.pair | {"student_id": as_spelt}).status == 429
 
 
 def test_one_student_does_not_use_up_anothers_share(api: Api, portal: Portal) -> None:
