@@ -53,6 +53,8 @@ from hubspot_sync.writing.portal_writes import PortalWrites
 # Comparing every entry of a full cache may take this long at the background's share of the budget.
 MAX_VALIDATION_S = 3600.0
 MAX_SELF_TEST_S = 120.0
+# Of the server's threads, for questions that anybody may ask.
+MAX_ANONYMOUS_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +80,7 @@ class Services:
     booking: BookingDesk
     webhooks: WebhookPipeline
     unreadable: UnreadableValues
+    anonymous_places: threading.BoundedSemaphore
     clocks: Clocks
 
 
@@ -215,6 +218,9 @@ class Composition:
                 now=self.clocks.now,
             ),
             unreadable=unreadable,
+            anonymous_places=threading.BoundedSemaphore(
+                max(1, int(settings.SERVER_THREADS * MAX_ANONYMOUS_SHARE))
+            ),
             clocks=self.clocks,
         )
 

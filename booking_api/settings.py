@@ -118,6 +118,7 @@ THROTTLE_RATES: dict[str, tuple[int, int] | None] = {
     "writes": read("THROTTLE_WRITES", rate, (60, 60)),
     "failed_pairs": read("THROTTLE_FAILED_PAIRS", rate, (30, 60)),
 }
+THROTTLE_ANONYMOUS_CALLS: tuple[int, int] | None = read("THROTTLE_ANONYMOUS_CALLS", rate, (300, 60))
 MAX_BODY_BYTES: int = read("MAX_BODY_BYTES", integer, 1_048_576, minimum=1)
 PROMETHEUS_MULTIPROC_DIR: str = read("PROMETHEUS_MULTIPROC_DIR", directory, "")
 SERVER_WORKERS: int = read("SERVER_WORKERS", integer, 1, minimum=1)

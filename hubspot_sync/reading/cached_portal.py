@@ -184,6 +184,11 @@ class FamilyReads(PortalReads):
         self._hubspot = hubspot
         self.built_from = Provenance(clock)
 
+    @property
+    def bypass_cache(self) -> bool:
+        """Whether each of them costs calls, however often it is asked."""
+        return isinstance(self._source, DirectSource)
+
     @override
     def contacts_by_email(self, emails: Collection[str], context: CallContext) -> Many[Contact]:
         wanted = {email.strip().lower() for email in emails}

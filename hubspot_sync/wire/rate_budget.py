@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -43,30 +42,23 @@ from hubspot_sync.wire.rate_windows import (
 MAX_PAUSE_S: Final = 10.0
 MIN_WAIT_S: Final = 0.001
 REDIS_TIMEOUT_S: Final = 0.25
-MAX_ANONYMOUS_WAIT_S: Final = 3.0
-"""Whoever asks may be a crowd, and each who waits holds a thread of the server's."""
 
 
 @dataclass(eq=False, slots=True)
 class _Ticket:
     order: int
-    gives_up_at_s: float
     granted: bool = False
     turn: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(eq=False, slots=True)
 class _Lane:
-    """Those who need the same limits, in the order they came.
-
-    Nobody in it waits for longer than `max_wait_s`. `own` are those of the limits that nobody of a
-    worse priority needs.
-    """
+    """Those who need the same limits, in the order they came. `own` are those of the limits that
+    nobody of a worse priority needs."""
 
     priority: Priority
     limits: tuple[RateLimit, ...]
     own: tuple[RateLimit, ...] = ()
-    max_wait_s: float = math.inf
     queue: deque[_Ticket] = field(default_factory=deque)
 
     @property
@@ -134,13 +126,13 @@ class RateBudget:
     def acquire(self, deadline: Deadline, *, priority: Priority, search: bool) -> Slot:
         """Return a slot once there is one, in the order of asking.
 
-        Raises RateLimited, with the time to try again, when there will be none before the deadline,
-        or before a caller of this priority has waited long enough: at once where that is known.
+        Raises RateLimited, with the time to try again, when there will be none before the deadline:
+        at once where that is known.
         """
         started_s = self._clock()
         lane = self._lanes[priority, search]
         with self._lock:
-            ticket = _Ticket(next(self._orders), gives_up_at_s=started_s + lane.max_wait_s)
+            ticket = _Ticket(order=next(self._orders))
             lane.queue.append(ticket)
             self._grant_slots()
         while not ticket.granted:
@@ -178,8 +170,7 @@ class RateBudget:
         background work that yields, are woken when it is their turn to look."""
         if ticket.granted:
             return 0.0
-        left_s = min(deadline.remaining_s(), ticket.gives_up_at_s - self._clock())
-        min_wait_s = lane.min_wait_s(ticket)
+        left_s, min_wait_s = deadline.remaining_s(), lane.min_wait_s(ticket)
         if left_s <= 0 or min_wait_s > left_s:
             first = lane.queue[0] is ticket
             lane.queue.remove(ticket)
@@ -334,13 +325,11 @@ def build_rate_budget(
         Priority.BACKGROUND: (everything, unreserved, builder.build_background()),
     }
     own = {Priority.ANONYMOUS: (anonymous,)}
-    max_waits_s = {Priority.ANONYMOUS: MAX_ANONYMOUS_WAIT_S}
     lanes = {
         (priority, search): _Lane(
             priority,
             _join_limits(parts[priority], search=search),
             own=_join_limits(own.get(priority, ()), search=search),
-            max_wait_s=max_waits_s.get(priority, math.inf),
         )
         for priority in Priority
         for search in (False, True)

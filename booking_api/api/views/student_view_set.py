@@ -24,9 +24,10 @@ class StudentViewSet(ViewSet):
 
     def query_context(self, request: Request, subject: str | None = None) -> QueryContext:
         """Return what this request's queries ask with; `subject` is the student's e-mail, by
-        which the rollout of the cache chooses."""
+        which the rollout of the cache chooses. Without one the caller need not be a student."""
         context = context_of(request)
-        query = composition.query_context(context.call_context(), subject)
+        call = context.call_context(anonymous=subject is None)
+        query = composition.query_context(call, subject)
         context.built_from = query.reads.built_from
         return query
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import ConfigurationError, RateLimited
 from hubspot_sync.wire.call_context import Priority
-from hubspot_sync.wire.rate_budget import MAX_ANONYMOUS_WAIT_S, RateBudget
+from hubspot_sync.wire.rate_budget import RateBudget
 from tests.hubspot_sync.budgets import World, acquire, full_budget
 
 WINDOW_S = 10.0
@@ -171,28 +171,15 @@ def test_a_crowd_that_waits_for_its_own_share_does_not_hold_up_the_background() 
     assert queue.served == ["recount", "anybody"]
 
 
-def test_an_anonymous_question_that_would_wait_long_is_refused_at_once() -> None:
+@pytest.mark.parametrize("priority", OTHERS)
+def test_whoever_used_up_a_share_waits_for_the_window_and_not_for_the_others(
+    priority: Priority,
+) -> None:
     world = World()
     budget = shared_out(world)
-    taken_at_once(budget, world, Priority.ANONYMOUS, search=False)
-    before_s = world.now_s
+    taken_at_once(budget, world, priority, search=False)
 
-    with pytest.raises(RateLimited) as refused:
-        acquire(budget, world.deadline(25), priority=Priority.ANONYMOUS)
-
-    assert world.now_s == before_s
-    assert refused.value.retry_after_s == pytest.approx(WINDOW_S)
-    world.advance(WINDOW_S - MAX_ANONYMOUS_WAIT_S / 2)
-    waited = acquire(budget, world.deadline(25), priority=Priority.ANONYMOUS).waited_s
-    assert waited == pytest.approx(MAX_ANONYMOUS_WAIT_S / 2, abs=0.1)
-
-
-def test_a_caller_whose_pair_is_looked_up_waits_as_long_as_the_request_may_take() -> None:
-    world = World()
-    budget = shared_out(world)
-    taken_at_once(budget, world, Priority.UNPROVEN, search=False)
-
-    slot = acquire(budget, world.deadline(25), priority=Priority.UNPROVEN)
+    slot = acquire(budget, world.deadline(25), priority=priority)
 
     assert slot.waited_s == pytest.approx(WINDOW_S, abs=0.1)
 
