@@ -33,6 +33,7 @@ from hubspot_sync.portal.app_identity import ask_own_app_id
 from hubspot_sync.portal.association_types import AssociationTypes
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.portal.unreadable_values import UnreadableObserver, UnreadableValues
+from hubspot_sync.reading.availability import AvailabilityWatch, probe_hubspot
 from hubspot_sync.reading.cache_families import (
     ComposedFamilyLoaders,
     LoadContext,
@@ -80,6 +81,7 @@ class Services:
     booking: BookingDesk
     webhooks: WebhookPipeline
     unreadable: UnreadableValues
+    availability: AvailabilityWatch
     anonymous_places: threading.BoundedSemaphore
     clocks: Clocks
 
@@ -159,6 +161,7 @@ class Composition:
         if services is not None and services.pid == os.getpid():
             services.webhooks.worker.stop()
             services.unreadable.worker.stop()
+            services.availability.worker.stop()
             services.booking.close()
             services.cached.cache.close()
             services.client.close()
@@ -218,11 +221,25 @@ class Composition:
                 now=self.clocks.now,
             ),
             unreadable=unreadable,
+            availability=build_availability_watch(client, hubspot, self.clocks),
             anonymous_places=threading.BoundedSemaphore(
                 max(1, int(settings.SERVER_THREADS * MAX_ANONYMOUS_SHARE))
             ),
             clocks=self.clocks,
         )
+
+
+def build_availability_watch(
+    client: HubSpotClient, hubspot: PortalReads, clocks: Clocks
+) -> AvailabilityWatch:
+    watch = AvailabilityWatch(
+        partial(probe_hubspot, hubspot),
+        max_failures=settings.HUBSPOT.breaker_failures,
+        has_day_left=client.rate_budget.has_day_left,
+        clock=clocks.monotonic,
+    )
+    client.call_log.observe(watch.observe_call)
+    return watch
 
 
 def build_cached_portal(

@@ -16,7 +16,7 @@ from hubspot_sync.wire.circuit_breaker import CircuitBreaker
 from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.fan_out import FanOut
 from hubspot_sync.wire.portal_day import PortalDay
-from hubspot_sync.wire.rate_budget import build_rate_budget
+from hubspot_sync.wire.rate_budget import RateBudget, build_rate_budget
 from hubspot_sync.wire.transport import Transport
 
 
@@ -28,6 +28,7 @@ class HubSpotClient:
     batch: BatchClient
     coalescer: Coalescer
     call_log: CallLog
+    rate_budget: RateBudget
     fan_outs: Mapping[Priority, FanOut]
 
     def fan_out_for(self, context: CallContext) -> FanOut:
@@ -82,5 +83,6 @@ def build_client(
         batch=batch,
         coalescer=Coalescer(batch, transport),
         call_log=call_log,
+        rate_budget=rate_budget,
         fan_outs=fan_outs,
     )

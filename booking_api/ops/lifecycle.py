@@ -42,6 +42,7 @@ class ProcessLifecycle:
             services = composition.services()
             services.webhooks.worker.start()
             services.unreadable.worker.start()
+            services.availability.worker.start()
             # Beside the start: it asks HubSpot for what the first booking will need.
             threading.Thread(target=services.booking.start, name="start", daemon=True).start()
             atexit.register(composition.close)

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from booking_api.api.context import context_of
 from booking_api.api.envelope import failure, success
+from booking_api.api.errors import RETRY_AFTER_S
 from booking_api.api.openapi import ErrorFields
 from booking_api.ops.health import check_readiness
 from booking_api.ops.metrics import render_metrics
@@ -29,7 +30,12 @@ class HealthFields(serializers.Serializer[Any]):
 
 
 class ReadyFields(HealthFields):
-    checks = serializers.DictField(child=serializers.CharField())
+    checks = serializers.DictField(
+        child=serializers.CharField(), help_text="ok, failed, or unknown right after the start."
+    )
+    checked_s_ago = serializers.DictField(
+        child=serializers.FloatField(allow_null=True), help_text="How old each of them is."
+    )
 
 
 class NotReadyFields(ErrorFields, ReadyFields):
@@ -67,31 +73,35 @@ class HealthView(APIView):
 
 
 class ReadyView(APIView):
-    """Whether everything it needs answers."""
+    """Whether everything it needs answers; asking costs nothing."""
 
     @extend_schema(
         summary="Are database, cache and HubSpot there?",
         responses={200: flat_and_enveloped_schema("Ready", ReadyFields), 503: NotReadyFields},
     )
     def get(self, request: Request) -> Response:
-        context = context_of(request)
-        parts = check_readiness(context.call_context())
-        checks = {"database": parts.database, "cache": parts.cache, "hubspot": parts.hubspot}
+        readiness = check_readiness()
+        silent = readiness.silent
         data = {
-            "status": "ready" if parts.ready else "not ready",
+            "status": "not ready" if silent else "ready",
             "timestamp": timezone.now(),
             "service": SERVICE,
-            "checks": {name: "ok" if there else "failed" for name, there in checks.items()},
+            "checks": {name: part.state for name, part in readiness.parts()},
+            "checked_s_ago": {
+                name: None if part.checked_s_ago is None else round(part.checked_s_ago, 1)
+                for name, part in readiness.parts()
+            },
         }
-        if parts.ready:
+        if not silent:
             return Response(envelop_and_keep_flat(data, "Ready."))
-        silent = ", ".join(name for name, there in checks.items() if not there)
         body = failure(
-            code="NOT_READY" if parts.hubspot else "HUBSPOT_UNAVAILABLE",
-            message=f"No answer from: {silent}.",
-            request_id=context.request_id,
+            code="HUBSPOT_UNAVAILABLE" if "hubspot" in silent else "NOT_READY",
+            message=f"No answer from: {', '.join(silent)}.",
+            request_id=context_of(request).request_id,
+            retry_after_s=RETRY_AFTER_S,
         )
-        return Response(data | body, status=503)
+        headers = {"Retry-After": str(RETRY_AFTER_S)}
+        return Response(data | body, status=503, headers=headers)
 
 
 def answer_metrics(_: HttpRequest) -> HttpResponse:
