@@ -118,6 +118,16 @@ def check_allowed_hosts() -> Iterator[CheckMessage]:
     )
 
 
+def check_trusted_proxies() -> Iterator[CheckMessage]:
+    if any(network.endswith("/0") for network in settings.TRUSTED_PROXIES):
+        yield Caution(
+            "TRUSTED_PROXIES names everybody: whoever calls may say who they are, and no throttle "
+            "by address holds.",
+            hint="Set TRUSTED_PROXIES to the addresses or networks of our own proxies alone.",
+            id="booking_api.W013",
+        )
+
+
 CHECKS: tuple[Check, ...] = (
     check_secret_key,
     check_hubspot_token,
@@ -126,6 +136,7 @@ CHECKS: tuple[Check, ...] = (
     check_cron_secret,
     check_webhook_secret,
     check_allowed_hosts,
+    check_trusted_proxies,
 )
 
 

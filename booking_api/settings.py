@@ -117,6 +117,8 @@ THROTTLE_RATES: dict[str, tuple[int, int] | None] = {
     "reads": read("THROTTLE_READS", rate, (3000, 60)),
     "writes": read("THROTTLE_WRITES", rate, (60, 60)),
     "failed_pairs": read("THROTTLE_FAILED_PAIRS", rate, (30, 60)),
+    "failed_secrets": read("THROTTLE_FAILED_SECRETS", rate, (30, 60)),
+    "failed_logins": read("THROTTLE_FAILED_LOGINS", rate, (20, 3_600)),
 }
 THROTTLE_ANONYMOUS_CALLS: tuple[int, int] | None = read("THROTTLE_ANONYMOUS_CALLS", rate, (300, 60))
 MAX_BODY_BYTES: int = read("MAX_BODY_BYTES", integer, 1_048_576, minimum=1)

@@ -9,7 +9,15 @@ from django.urls import URLPattern, URLResolver, path, re_path
 from django.views.generic import TemplateView
 
 from booking_api.api import errors
-from booking_api.api.views import cache, capacity, cron, documentation, monitoring, webhooks
+from booking_api.api.views import (
+    admin_login,
+    cache,
+    capacity,
+    cron,
+    documentation,
+    monitoring,
+    webhooks,
+)
 from booking_api.api.views.bookings import BookingViewSet
 from booking_api.api.views.mock_exams import MockExamViewSet
 
@@ -54,6 +62,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *(pattern for row in API_ROUTES for pattern in make_both_forms(*row)),
     re_path(r"^api(?:/|$)", errors.answer_unknown_address),
     path("metrics", monitoring.answer_metrics),
+    path("admin/login/", admin_login.answer_login),
     path("admin/", admin.site.urls),
     path("", TemplateView.as_view(template_name="front_page.html")),
 ]

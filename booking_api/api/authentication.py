@@ -7,6 +7,8 @@ on every request (queries/students.py).
 from __future__ import annotations
 
 import secrets
+from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -19,6 +21,10 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from typing_extensions import override
 
+from booking_api.api.guesses import check_secret
+
+MAX_TOKEN_LENGTH = 40
+
 
 class CronAuthentication(BaseAuthentication):
     """`Authorization: Bearer $CRON_SECRET`; without a secret, nobody."""
@@ -28,9 +34,7 @@ class CronAuthentication(BaseAuthentication):
         scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        known = settings.CRON_SECRET
-        if known == "" or not secrets.compare_digest(secret.encode(), known.encode()):
-            raise AuthenticationFailed("The secret is not right.")
+        check_secret(request, "cron", partial(compare_cron_secret, secret))
         return AnonymousUser(), "cron"
 
     @override
@@ -38,5 +42,29 @@ class CronAuthentication(BaseAuthentication):
         return "Bearer"
 
 
-STAFF_AUTHENTICATION = (TokenAuthentication, SessionAuthentication)
+def compare_cron_secret(secret: str) -> None:
+    """Raise AuthenticationFailed unless it is right."""
+    known = settings.CRON_SECRET
+    if known == "" or not secrets.compare_digest(secret.encode(), known.encode()):
+        raise AuthenticationFailed("The secret is not right.")
+
+
+class StaffTokenAuthentication(TokenAuthentication):
+    """`Authorization: Token …` of a user; what can be no token is not looked up."""
+
+    @override
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        scheme = request.headers.get("Authorization", "").partition(" ")[0]
+        if scheme.lower() != self.keyword.lower():
+            return None
+        return check_secret(request, "staff", partial(super().authenticate, request))
+
+    @override
+    def authenticate_credentials(self, key: str) -> tuple[Any, Any]:
+        if len(key) > MAX_TOKEN_LENGTH or not (key.isascii() and key.isprintable()):
+            raise AuthenticationFailed("Invalid token.")
+        return super().authenticate_credentials(key)
+
+
+STAFF_AUTHENTICATION = (StaffTokenAuthentication, SessionAuthentication)
 CRON_AUTHENTICATION = (CronAuthentication, *STAFF_AUTHENTICATION)

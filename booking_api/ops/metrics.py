@@ -109,6 +109,13 @@ class Metrics:
             ["object", "property"],
             registry=self.registry,
         )
+        self.forwarding = Counter(
+            "mocks_forwarding_headers",
+            "Headers that name a client and were not believed: untrusted, from a peer that "
+            "TRUSTED_PROXIES does not name; unread, of a kind that is never read.",
+            ["reason", "header"],
+            registry=self.registry,
+        )
 
     def observe_call(self, record: CallRecord) -> None:
         status = 0 if record.status is None else record.status
@@ -160,6 +167,10 @@ def observe_request(*, method: str, route: str, status: int, took_s: float) -> N
         method if method in {"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"} else "other"
     )
     metrics().requests.labels(route, known_method, status).observe(took_s)
+
+
+def observe_forwarding(reason: str, header: str) -> None:
+    metrics().forwarding.labels(reason, header).inc()
 
 
 def render_metrics() -> bytes:

@@ -41,6 +41,7 @@ def test_production_settings_as_they_should_be_pass(production: Settings) -> Non
         ({"CRON_SECRET": "short"}, "booking_api.E006"),
         ({"ALLOWED_HOSTS": []}, "booking_api.E007"),
         ({"HUBSPOT_WEBHOOK_SECRETS": []}, "booking_api.W008"),
+        ({"TRUSTED_PROXIES": ["10.0.0.0/8", "::/0"]}, "booking_api.W013"),
         ({"HUBSPOT_WEBHOOK_SECRETS": [STRONG, "short"]}, "booking_api.E009"),
     ],
 )

@@ -166,7 +166,7 @@ class StaffView(APIView):
 class CacheStatsView(StaffView):
     @extend_schema(
         summary="The cache in numbers",
-        responses=response_schemas("CacheStats", StatsFields(), 401, 403),
+        responses=response_schemas("CacheStats", StatsFields(), 401, 403, 429),
     )
     def get(self, _: Request) -> Response:
         numbers = build_report(cache_host().cache, timezone.now())
@@ -180,7 +180,7 @@ class CacheInvalidateView(StaffView):
         summary="Remove entries",
         request=InvalidateAsked,
         responses=response_schemas(
-            "CacheInvalidated", InvalidatedFields(), 400, 401, 403, 413, 415
+            "CacheInvalidated", InvalidatedFields(), 400, 401, 403, 413, 415, 429
         ),
     )
     def post(self, request: Request) -> Response:
@@ -205,7 +205,9 @@ class CacheValidateView(StaffView):
     @extend_schema(
         summary="Compare the cache with HubSpot",
         request=ValidateAsked,
-        responses=response_schemas("CacheValidated", ReportFields(), 400, 401, 403, 413, 415, 503),
+        responses=response_schemas(
+            "CacheValidated", ReportFields(), 400, 401, 403, 413, 415, 429, 503
+        ),
     )
     def post(self, request: Request) -> Response:
         return run_validation(request.data, who=username_of(request))

@@ -101,7 +101,7 @@ class SyncCapacityView(APIView):
     @extend_schema(
         summary="Count the seats of upcoming exams and correct what is stored",
         parameters=[SyncAsked],
-        responses=response_schemas("CapacityByCron", SyncFields(), 400, 401, 403, 503),
+        responses=response_schemas("CapacityByCron", SyncFields(), 400, 401, 403, 429, 503),
     )
     def get(self, request: Request) -> Response:
         return self._recount(request, request.query_params)
@@ -109,7 +109,7 @@ class SyncCapacityView(APIView):
     @extend_schema(
         summary="Count the seats of exams and correct what is stored",
         request=SyncAsked,
-        responses=response_schemas("Capacity", SyncFields(), 400, 401, 403, 413, 415, 503),
+        responses=response_schemas("Capacity", SyncFields(), 400, 401, 403, 413, 415, 429, 503),
     )
     def post(self, request: Request) -> Response:
         return self._recount(request, request.data)

@@ -12,7 +12,7 @@ from booking_api.api.openapi import response_schemas
 from booking_api.api.permissions import CronOrStaff, NotCrossSite
 from booking_api.api.views.cache import ReportFields, ValidateAsked, run_validation, username_of
 
-ANSWERS = response_schemas("CacheConsistency", ReportFields(), 400, 401, 403, 413, 415, 503)
+ANSWERS = response_schemas("CacheConsistency", ReportFields(), 400, 401, 403, 413, 415, 429, 503)
 
 
 class ValidateCacheView(APIView):
