@@ -28,7 +28,7 @@ from hubspot_sync.reading.availability import State
 from hubspot_sync.wire.deadlines import Monotonic
 
 FRESH_S: Final = 1.0
-MAX_WAIT_S: Final = 2.0
+MAX_WAIT_S: Final = 3.0
 """What takes longer to answer is silent."""
 MAX_WAIT_IN_DOUBT_S: Final = 0.2
 """The same for what was silent before: long enough to see that it is back."""
@@ -71,9 +71,15 @@ class CoalescedCheck:
     """
 
     def __init__(
-        self, name: str, ask: Callable[[], bool], *, clock: Monotonic = time.monotonic
+        self,
+        name: str,
+        ask: Callable[[], bool],
+        *,
+        max_wait_s: float = MAX_WAIT_S,
+        clock: Monotonic = time.monotonic,
     ) -> None:
         self._name = name
+        self._max_wait_s = max_wait_s
         self._ask = ask
         self._clock = clock
         self._ended = threading.Condition()
@@ -107,7 +113,7 @@ class CoalescedCheck:
         """Return for how much longer the check under way is waited for."""
         if self._began_at_s is None:
             return 0.0
-        patience_s = MAX_WAIT_S if self._answers else MAX_WAIT_IN_DOUBT_S
+        patience_s = self._max_wait_s if self._answers else MAX_WAIT_IN_DOUBT_S
         return max(0.0, self._began_at_s + patience_s - self._clock())
 
     def _check(self) -> None:

@@ -83,7 +83,7 @@ class AvailabilityWatch:
         self._failures_in_a_row = 0
         self._was_answered = False
         self._hopeless = ""
-        self.worker = Worker("hubspot-watch", self._take_step, first_rest_s=QUIET_IN_DOUBT_S)
+        self.worker = Worker("hubspot-watch", self.take_step, first_rest_s=QUIET_IN_DOUBT_S)
 
     def observe_call(self, record: CallRecord) -> None:
         """Learn from a call that has ended."""
@@ -131,7 +131,7 @@ class AvailabilityWatch:
         else:
             self._failures_in_a_row, self._hopeless, self._was_answered = 0, "", True
 
-    def _take_step(self) -> float:
+    def take_step(self) -> float:
         """Ask if it has been quiet for long enough; return for how long to rest."""
         wait_s = self._quiet_for_s()
         if wait_s > 0:
