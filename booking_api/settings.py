@@ -11,6 +11,7 @@ import hashlib
 from booking_api.backing_services import caches, database
 from booking_api.desk.config import DeskConfig
 from booking_api.env_types import (
+    LOOPBACK,
     boolean,
     csv,
     directory,
@@ -122,6 +123,8 @@ THROTTLE_RATES: dict[str, tuple[int, int] | None] = {
 }
 THROTTLE_ANONYMOUS_CALLS: tuple[int, int] | None = read("THROTTLE_ANONYMOUS_CALLS", rate, (300, 60))
 MAX_BODY_BYTES: int = read("MAX_BODY_BYTES", integer, 1_048_576, minimum=1)
+METRICS_NETWORKS: list[str] = read("METRICS_NETWORKS", networks, list(LOOPBACK))
+METRICS_TOKEN: str = read("METRICS_TOKEN", str, "")
 PROMETHEUS_MULTIPROC_DIR: str = read("PROMETHEUS_MULTIPROC_DIR", directory, "")
 SERVER_WORKERS: int = read("SERVER_WORKERS", integer, 1, minimum=1)
 SERVER_THREADS: int = read("SERVER_THREADS", integer, 128, minimum=1)

@@ -1,26 +1,45 @@
-"""What monitors ask: health, readiness, metrics."""
+"""What monitors ask: health, readiness, metrics.
+
+The metrics say how busy a school is and
+which records cannot be read: they are for the operator's network, or for whoever has the token.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import secrets
+from functools import partial
+from typing import Any, Final
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, inline_serializer
 from prometheus_client import CONTENT_TYPE_LATEST
 from rest_framework import serializers
+from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from booking_api.api.context import context_of
 from booking_api.api.envelope import failure, success
-from booking_api.api.errors import RETRY_AFTER_S
+from booking_api.api.errors import (
+    RETRY_AFTER_S,
+    Failure,
+    answer_outside_drf,
+    explain_throttled,
+)
+from booking_api.api.guesses import check_secret
 from booking_api.api.openapi import ErrorFields
+from booking_api.api.proxies import find_caller, is_trusted
 from booking_api.ops.health import check_readiness
 from booking_api.ops.metrics import render_metrics
 
 SERVICE = "mocks-booking-api"
+NO_METRICS: Final = Failure(
+    code="ACCESS_DENIED",
+    message="The metrics are for METRICS_NETWORKS, and for who has METRICS_TOKEN.",
+)
 
 
 class HealthFields(serializers.Serializer[Any]):
@@ -104,5 +123,32 @@ class ReadyView(APIView):
         return Response(data | body, status=503, headers=headers)
 
 
-def answer_metrics(_: HttpRequest) -> HttpResponse:
+def answer_metrics(request: HttpRequest) -> HttpResponse:
+    try:
+        if not may_read_metrics(request):
+            return answer_outside_drf(request, NO_METRICS)
+    except Throttled as error:
+        return answer_outside_drf(request, explain_throttled(error))
     return HttpResponse(render_metrics(), content_type=CONTENT_TYPE_LATEST)
+
+
+def may_read_metrics(request: HttpRequest) -> bool:
+    """Whether this comes from METRICS_NETWORKS, or with METRICS_TOKEN; raise Throttled where too
+    many wrong secrets came from there."""
+    caller = find_caller(request)
+    if caller is not None and is_trusted(caller, tuple(settings.METRICS_NETWORKS)):
+        return True
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if settings.METRICS_TOKEN == "" or scheme.lower() != "bearer":
+        return False
+    try:
+        check_secret(request, "metrics", partial(compare_metrics_token, token.strip()))
+    except AuthenticationFailed:
+        return False
+    return True
+
+
+def compare_metrics_token(token: str) -> None:
+    """Raise AuthenticationFailed unless it is right."""
+    if not secrets.compare_digest(token.encode(), settings.METRICS_TOKEN.encode()):
+        raise AuthenticationFailed("The token is not right.")
