@@ -1,6 +1,7 @@
 """What monitors ask: health, readiness, metrics.
 
-The metrics say how busy a school is and
+A monitor may call the machine by any name or by its address, so these answer whatever the Host
+header says, and nothing in their answers depends on it. The metrics say how busy a school is and
 which records cannot be read: they are for the operator's network, or for whoever has the token.
 """
 
@@ -11,7 +12,8 @@ from functools import partial
 from typing import Any, Final
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.middleware.common import CommonMiddleware
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, inline_serializer
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -20,6 +22,7 @@ from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from typing_extensions import override
 
 from booking_api.api.context import context_of
 from booking_api.api.envelope import failure, success
@@ -36,6 +39,7 @@ from booking_api.ops.health import check_readiness
 from booking_api.ops.metrics import render_metrics
 
 SERVICE = "mocks-booking-api"
+ANY_HOST_PATHS: Final = frozenset({"/api/health", "/api/ready", "/metrics"})
 NO_METRICS: Final = Failure(
     code="ACCESS_DENIED",
     message="The metrics are for METRICS_NETWORKS, and for who has METRICS_TOKEN.",
@@ -152,3 +156,13 @@ def compare_metrics_token(token: str) -> None:
     """Raise AuthenticationFailed unless it is right."""
     if not secrets.compare_digest(token.encode(), settings.METRICS_TOKEN.encode()):
         raise AuthenticationFailed("The token is not right.")
+
+
+class AnyHostMiddleware(CommonMiddleware):
+    """Django's, which refuses a Host that ALLOWED_HOSTS does not name, but not for monitors."""
+
+    @override
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
+        if request.path_info.removesuffix("/") in ANY_HOST_PATHS:
+            return None
+        return super().process_request(request)
