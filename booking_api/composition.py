@@ -22,6 +22,10 @@ from django.utils import timezone
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.events import DeskEvent, DeskObserver
 from booking_api.desk.factory import BookingDesk, build_booking_desk
+from booking_api.pairs.digests import Digests
+from booking_api.pairs.look_ups import LookUps
+from booking_api.pairs.right_pairs import RightPairs
+from booking_api.pairs.student_pairs import StudentPairs
 from booking_api.queries.composed_loaders import ComposedLoaders
 from booking_api.queries.query_context import QueryContext
 from cache_layer import CacheConfig
@@ -43,6 +47,7 @@ from hubspot_sync.reading.cache_families import (
 from hubspot_sync.reading.cache_self_test import Trial, run_self_test
 from hubspot_sync.reading.cached_portal import CachedPortal, ReadsFor
 from hubspot_sync.reading.portal_reads import HubSpotReads, PortalReads
+from hubspot_sync.reading.student_pairs import PairReads
 from hubspot_sync.webhooks.pipeline import WebhookPipeline, build_webhook_pipeline
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallObserver
@@ -56,6 +61,8 @@ MAX_VALIDATION_S = 3600.0
 MAX_SELF_TEST_S = 120.0
 # Of the server's threads, for questions that anybody may ask.
 MAX_ANONYMOUS_SHARE = 0.5
+# Of the server's threads: the others are left for students who are known.
+LOOK_UPS_SHARE = 0.75
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +90,7 @@ class Services:
     unreadable: UnreadableValues
     availability: AvailabilityWatch
     anonymous_places: threading.BoundedSemaphore
+    pairs: StudentPairs
     clocks: Clocks
 
 
@@ -162,6 +170,7 @@ class Composition:
             services.webhooks.worker.stop()
             services.unreadable.worker.stop()
             services.availability.worker.stop()
+            services.pairs.right.worker.stop()
             services.booking.close()
             services.cached.cache.close()
             services.client.close()
@@ -225,6 +234,7 @@ class Composition:
             anonymous_places=threading.BoundedSemaphore(
                 max(1, int(settings.SERVER_THREADS * MAX_ANONYMOUS_SHARE))
             ),
+            pairs=build_student_pairs(cached, hubspot, self.clocks),
             clocks=self.clocks,
         )
 
@@ -265,6 +275,16 @@ def build_cached_portal(
         compose=compose,
         load_s=settings.HUBSPOT.request_deadline_s,
         clock=clocks.monotonic,
+    )
+
+
+def build_student_pairs(cached: CachedPortal, hubspot: PortalReads, clocks: Clocks) -> StudentPairs:
+    digests = Digests(settings.SECRET_KEY)
+    return StudentPairs(
+        PairReads(cached.cache, cached.families, hubspot, clocks.monotonic),
+        digests,
+        RightPairs(digests, clocks.now),
+        LookUps(int(settings.SERVER_THREADS * LOOK_UPS_SHARE), time.monotonic),
     )
 
 

@@ -9,5 +9,6 @@ from booking_api.desk.journal.models import (
     OutboxNote,
     RecountRequest,
 )
+from booking_api.pairs.models import RightPair
 
-__all__ = ["CreditReview", "JournalEntry", "Lease", "OutboxNote", "RecountRequest"]
+__all__ = ["CreditReview", "JournalEntry", "Lease", "OutboxNote", "RecountRequest", "RightPair"]

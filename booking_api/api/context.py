@@ -26,6 +26,7 @@ from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,128}")
+UNAUTHORIZED = 401
 META_KEY = "booking_api.request_context"
 
 log = structlog.get_logger(__name__)
@@ -36,12 +37,14 @@ class RequestContext:
     """One request's own.
 
     `built_from` is the account of what its answer was read from; `is_authenticated` is set once
-    the caller has proved to be a student or a member of staff.
+    the caller has proved to be a student or a member of staff. While `hides_cost`, the response
+    does not say what it cost: that would tell whoever guesses what the cache holds.
     """
 
     request_id: str
     deadline: Deadline
     is_authenticated: bool = False
+    hides_cost: bool = False
     meter: CallMeter = field(default_factory=CallMeter)
     built_from: Provenance | None = None
 
@@ -105,7 +108,8 @@ class RequestContextMiddleware:
             response = self._get_response(request)
             self._record(request, response, context, time.monotonic() - started_s)
         response["X-Request-ID"] = context.request_id
-        response["Server-Timing"] = context.server_timing()
+        if not (context.hides_cost or response.status_code == UNAUTHORIZED):
+            response["Server-Timing"] = context.server_timing()
         if is_api_path(request):
             response["Cache-Control"] = "no-store"
         return response

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
+from typing_extensions import override
 
 from booking_api.queries.student_bookings import PageRequest
 from booking_api.rules.pages import DEFAULT_PAGE_SIZE, FILTERS, MAX_PAGE_NUMBER, MAX_PAGE_SIZE
-from booking_api.rules.students import StudentPair
+from booking_api.rules.students import StudentPair, normalize_email, normalize_student_id
 
 # HubSpot's ids are digits; anything else cannot be one, and is not worth a call.
 RECORD_ID_PATTERN = re.compile(r"\A[0-9]{1,20}\Z")
@@ -31,16 +32,27 @@ class RecordIdField(serializers.RegexField):
         super().__init__(RECORD_ID_PATTERN, **options)
 
 
+class StudentIdField(serializers.RegexField):
+    """A student id; lower case is taken for upper case."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(r"\A[A-Z0-9]+\Z", max_length=64, **options)
+
+    @override
+    def to_internal_value(self, data: Any) -> str:
+        return normalize_student_id(super().to_internal_value(data))
+
+
 class PairFields(serializers.Serializer[Any]):
     """The fields by which a student says who they are."""
 
-    student_id = serializers.RegexField(r"\A[A-Z0-9]+\Z", max_length=64)
+    student_id = StudentIdField()
     email = serializers.EmailField(max_length=254)
 
 
 def pair_of(values: Mapping[str, Any]) -> StudentPair:
     """Return the pair among checked values."""
-    return StudentPair(student_id=values["student_id"], email=values["email"].lower())
+    return StudentPair(student_id=values["student_id"], email=normalize_email(values["email"]))
 
 
 class BookingListQuery(PairFields):

@@ -56,7 +56,7 @@ class ReadThrottle(BaseThrottle):
 
 class StudentReadThrottle(ReadThrottle):
     """Reads of a student's own, by the student too, as a school's students share an address. Who
-    invents students to be counted afresh is stopped by their wrong pairs."""
+    invents students to be counted afresh is stopped by their wrong pairs (`guess_limits.py`)."""
 
     @override
     def caller(self, request: Request) -> str:

@@ -30,6 +30,7 @@ from booking_api.desk.groups.create_group import serve_creates
 from booking_api.desk.groups.credits_and_counts import tags_of
 from booking_api.desk.groups.update_group import serve_updates
 from booking_api.desk.journal import journal
+from booking_api.desk.journal.idempotency import find_earlier
 from booking_api.desk.journal.lease import HeldLease, LeaseKeeper, LeaseLost
 from booking_api.desk.journal.models import (
     ENDED,
@@ -40,6 +41,7 @@ from booking_api.desk.journal.models import (
 )
 from booking_api.desk.journal.queue import Queue
 from booking_api.desk.journal.requests import DeskRequest
+from booking_api.desk.journal.waiting_room import WaitingRoom
 from booking_api.desk.repair.credit_reconciliation import request_checks, review_due_credits
 from booking_api.desk.repair.recovery import recover
 from booking_api.desk.repair.takeover import take_over
@@ -115,6 +117,7 @@ class Desk:
         self._queue = Queue(
             desk_context.now, self.wake, lambda rows: desk_context.invalidate_cache(tags_of(rows))
         )
+        self._waiting_room = WaitingRoom()
         self._jobs: deque[_Job] = deque()
         self._jobs_lock = threading.Lock()
         self._stopping = threading.Event()
@@ -125,20 +128,41 @@ class Desk:
     # For callers --------------------------------------------------------------------------------
 
     def submit(
-        self, request: DeskRequest, key: str, deadline: Deadline, meter: CallMeter
+        self,
+        request: DeskRequest,
+        key: str,
+        deadline: Deadline,
+        meter: CallMeter,
+        *,
+        student: str,
     ) -> DeskAnswer:
-        """Have a request served, and wait for it until its deadline.
+        """Have a request served, and wait for it until its deadline. `student` is the id of the
+        contact who was found to be asking.
 
-        Raises the refusal; RequestInProgress where another request with this key is at work; and
-        OutcomeUnknown where the own one is, and its outcome could not be learnt in time.
+        Raises the refusal; RequestInProgress where another request with this key is at work;
+        OutcomeUnknown where the own one is, and its outcome could not be learnt in time; and
+        TooManyWaiting, with nothing stored, where others of the student wait already.
         """
-        place = self._queue.enter(request, key, deadline)
-        row = self._queue.wait(place, deadline, meter)
+        with self._waiting_room.seat(student) as seated:
+            if not seated:
+                return self._replay(request, key)
+            place = self._queue.enter(request, key, deadline)
+            row = self._queue.wait(place, deadline, meter)
         if row is None:
             raise errors.OutcomeUnknown() if place.own else errors.RequestInProgress()
         if row.state == EntryState.REFUSED:
             raise errors.from_json(row.answer)
         return DeskAnswer(row.answer, replayed=not place.own)
+
+    def _replay(self, request: DeskRequest, key: str) -> DeskAnswer:
+        """Answer a request that may not wait from what its key has become; raise RequestInProgress
+        and TooManyWaiting."""
+        row = find_earlier(request, key)
+        if row is None:
+            raise errors.TooManyWaiting
+        if row.state != EntryState.DONE:
+            raise errors.RequestInProgress
+        return DeskAnswer(row.answer, replayed=True)
 
     def run(self, work: Callable[[HeldLease], T]) -> Future[T]:
         """Have `work` done in the desk's own thread while it holds the lease. Return its future,

@@ -4,6 +4,7 @@ stores it.
 BookingError
 ├── RequestInProgress       the same key is still being worked on
 ├── IdempotencyKeyReused    the same key came with another request
+├── TooManyWaiting          others of the same student wait already; nothing was changed
 ├── OutcomeUnknown          nobody knows yet what became of it; the same key will tell
 ├── DeskUnavailable         nothing was changed; HubSpot could not be asked, or was too slow
 │   └── TooBusy             nothing was changed; the queue, or HubSpot's limit, was full
@@ -21,6 +22,7 @@ from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused
 from hubspot_sync.wire.storable_text import make_storable
 
 RETRY_AFTER_S = 5
+SOON_S = 1
 CONTENT_STATUSES = frozenset({400, 404, 409, 207})
 """With these HubSpot judges a record's content or its ids, not our token and not its own state."""
 MAX_ERROR_CHARS = 500
@@ -36,6 +38,14 @@ class RequestInProgress(BookingError):
 class IdempotencyKeyReused(BookingError):
     code = "IDEMPOTENCY_KEY_REUSED"
     default_message = "This idempotency key was used for another request."
+
+
+class TooManyWaiting(BookingError):
+    code = "THROTTLED"
+    default_message = (
+        "Other requests of yours are under way; nothing was changed. Please try again."
+    )
+    retry_after_s = SOON_S
 
 
 class OutcomeUnknown(BookingError):

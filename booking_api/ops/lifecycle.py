@@ -48,6 +48,7 @@ class ProcessLifecycle:
             services.webhooks.worker.start()
             services.unreadable.worker.start()
             services.availability.worker.start()
+            services.pairs.right.worker.start()
             # Beside the start: it asks HubSpot for what the first booking will need.
             threading.Thread(target=services.booking.start, name="start", daemon=True).start()
             atexit.register(composition.close)

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 from booking_api.queries.enrollments import find_newest_enrollment
 from booking_api.queries.query_context import QueryContext
-from booking_api.queries.students import authenticate_student
 from booking_api.rules.booking_end import BookingStatus, booking_ends_at, booking_status
 from booking_api.rules.errors import AccessDenied, BookingNotFound
 from booking_api.rules.linked_exam import first_linked_exam
-from booking_api.rules.students import StudentPair
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.wire.fan_out import run_together
 
@@ -30,29 +28,25 @@ class BookingDetail:
         return self.booking.dominant_hand is True
 
 
-def find_booking_detail(query: QueryContext, booking_id: str, pair: StudentPair) -> BookingDetail:
-    """Return the booking.
+def find_booking_detail(query: QueryContext, booking_id: str, contact: Contact) -> BookingDetail:
+    """Return a student's booking.
 
-    Raises AuthFailed, then BookingNotFound, then AccessDenied, and HubSpotError where anything
-    that decides could not be read.
+    Raises BookingNotFound, then AccessDenied, and HubSpotError where anything that decides could
+    not be read.
     """
     reads, call = query.reads, query.call
-    contact, bookings, exam_links, contact_links = run_together(
+
+    def find_exam() -> MockExam | None:
+        linked = reads.booking_exams([booking_id], call).require_complete().found
+        exam_ids = linked.get(booking_id, ())
+        return first_linked_exam(exam_ids, reads.exams(exam_ids, call).require_complete().found)
+
+    # The exam and the enrollment take two round trips each: beside the booking, not after it.
+    booking, _, exam, enrollment = run_together(
         query.fan_out,
-        lambda: authenticate_student(query, pair),
-        lambda: reads.bookings([booking_id], call),
-        lambda: reads.booking_exams([booking_id], call),
-        lambda: reads.booking_contacts([booking_id], call),
-    )
-    booking = bookings.require_complete().found.get(booking_id)
-    if booking is None:
-        raise BookingNotFound
-    if contact.id not in contact_links.require_complete().found.get(booking_id, ()):
-        raise AccessDenied
-    exam_ids = exam_links.require_complete().found.get(booking_id, ())
-    exam, enrollment = run_together(
-        query.fan_out,
-        lambda: first_linked_exam(exam_ids, reads.exams(exam_ids, call).require_complete().found),
+        lambda: _require_booking(query, booking_id),
+        lambda: _require_owner(query, booking_id, contact),
+        find_exam,
         lambda: find_newest_enrollment(query, contact),
     )
     ends_at = booking_ends_at(booking, exam, query.profile.time_zone)
@@ -63,3 +57,17 @@ def find_booking_detail(query: QueryContext, booking_id: str, pair: StudentPair)
         contact=contact,
         enrollment=enrollment,
     )
+
+
+def _require_booking(query: QueryContext, booking_id: str) -> Booking:
+    bookings = query.reads.bookings([booking_id], query.call).require_complete()
+    booking = bookings.found.get(booking_id)
+    if booking is None:
+        raise BookingNotFound
+    return booking
+
+
+def _require_owner(query: QueryContext, booking_id: str, contact: Contact) -> None:
+    links = query.reads.booking_contacts([booking_id], query.call).require_complete()
+    if contact.id not in links.found.get(booking_id, ()):
+        raise AccessDenied

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from booking_api.queries.enrollments import find_newest_enrollment_id
 from booking_api.queries.query_context import QueryContext
-from booking_api.queries.students import identify_student
 from booking_api.rules.credits import SpendableCredits, spendable_credits
-from booking_api.rules.students import StudentPair
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.portal.records import Contact
 
@@ -43,9 +41,8 @@ class CreditCheck:
         return None if self.eligible else f"No credits left for {self.mock_type.value}."
 
 
-def check_credits(query: QueryContext, pair: StudentPair, mock_type: MockType) -> CreditCheck:
-    """Return the credits; raise StudentNotFound, EmailMismatch, HubSpotError."""
-    contact = identify_student(query, pair)
+def check_credits(query: QueryContext, contact: Contact, mock_type: MockType) -> CreditCheck:
+    """Return the student's credits; raise HubSpotError."""
     found: TypeCredits = query.reads.credits_for(contact.id, mock_type.slug, query.call)
     return CreditCheck(
         contact=contact,

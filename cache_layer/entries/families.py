@@ -46,7 +46,9 @@ class Family(Generic[V, C]):
     """One kind of entry.
 
     `load_many` takes all missing keys at once and the caller's context, which the cache never
-    looks into. `same` compares two whole values when the cache is checked against the truth.
+    looks into. `same` compares two whole values when the cache is checked against the truth; a
+    family whose keys do not say what their entries were loaded from is not `reloadable`, and is not
+    checked.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Family(Generic[V, C]):
     ttl_s: float
     load_many: LoadMany[C, V]
     same: Callable[[V, V], bool] = operator.eq
+    reloadable: bool = True
 
     def key(self, **arguments: str) -> Key:
         """Return the key of these arguments, by the pattern that has just these fields; raises

@@ -148,7 +148,7 @@ class Validator:
                     held[family.name][text] = key
         picked = []
         for family in families:
-            keys = list(held[family.name].values())
+            keys = list(held[family.name].values()) if family.reloadable else []
             if sample is not None and sample < len(keys):
                 keys = self._random.sample(keys, sample)
             picked.append((family, keys))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Final, assert_never
 
 from hubspot_sync.inbox.events import Event, EventKind, ObjectKind, RecordRef
 from hubspot_sync.portal.profile import PortalProfile
@@ -27,8 +27,11 @@ from hubspot_sync.reading.cache_families import (
     tags_of_exam,
     tags_of_student,
 )
+from hubspot_sync.reading.wrong_pairs import student_pairs_tag
 
 NOTHING: frozenset[str] = frozenset()
+ADDITIONAL_EMAILS: Final = "hs_additional_emails"
+"""HubSpot's own property, whatever the portal."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +112,8 @@ def _effect_of_property(event: Event, profile: PortalProfile) -> Effect:
     if record.kind is ObjectKind.BOOKING and name in _seat_properties(profile):
         booking_ids = frozenset({record.id})
         return Effect(tags=tags, booking_ids=booking_ids, by_subscriber=event.by_subscriber)
+    if record.kind is ObjectKind.CONTACT and name in _naming_properties(profile):
+        tags |= {student_pairs_tag()}
     if record.kind is ObjectKind.EXAM:
         exam = profile.exam_properties
         if name in {exam["is_active"], exam["mock_type"], exam["exam_date"]}:
@@ -147,6 +152,12 @@ def _seat_properties(profile: PortalProfile) -> set[str | None]:
     """Return the properties that say whether a booking takes a seat."""
     names = profile.booking_properties
     return {names["is_active"], names.get("status")}
+
+
+def _naming_properties(profile: PortalProfile) -> set[str]:
+    """Return the properties by which a student says who they are."""
+    names = profile.contact_properties
+    return {names["email"], names["student_id"], ADDITIONAL_EMAILS}
 
 
 _RECORD_TAGS: Mapping[ObjectKind, Callable[[str], str]] = {

@@ -32,6 +32,7 @@ from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.reading.portal_reads import PortalReads
+from hubspot_sync.reading.wrong_pairs import build_wrong_pairs_family, student_pairs_tag
 from hubspot_sync.wire.call_context import CallContext
 
 V = TypeVar("V")
@@ -123,10 +124,10 @@ def enrollment_tag(enrollment_id: str) -> str:
 
 
 def tags_of_student(contact_id: str) -> frozenset[str]:
-    """Return the tags of all that shows a student."""
+    """Return the tags of all that shows a student, or says that nobody is who they are."""
     contact = contact_tag(contact_id)
     bookings, enrollments = contact_bookings_tag(contact_id), contact_enrollments_tag(contact_id)
-    return frozenset({contact, bookings, enrollments, by_hand_tag(contact)})
+    return frozenset({contact, bookings, enrollments, by_hand_tag(contact), student_pairs_tag()})
 
 
 def tags_of_exam(exam_id: str, profile: PortalProfile) -> frozenset[str]:
@@ -164,6 +165,7 @@ class PortalFamilies:
     seats: Family[Seats, LoadContext]
     credits: Family[Any, LoadContext]
     booking_pages: Family[bytes, LoadContext]
+    wrong_pairs: Family[str, LoadContext]
 
     def catalogue(self) -> Catalogue:
         return Catalogue([getattr(self, name) for name in self.__dataclass_fields__])
@@ -194,6 +196,7 @@ def build_portal_families(
             ttl_s=config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS"),
             load_many=_build_exams_of_type_loader(profile, hubspot),
         ),
+        wrong_pairs=build_wrong_pairs_family(),
         **_build_object_families(hubspot, config),
         **_build_association_families(hubspot, config),
         **_build_composed_families(config, composed),

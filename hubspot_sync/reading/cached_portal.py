@@ -185,8 +185,8 @@ class FamilyReads(PortalReads):
         self.built_from = Provenance(clock)
 
     @property
-    def bypass_cache(self) -> bool:
-        """Whether each of them costs calls, however often it is asked."""
+    def is_direct(self) -> bool:
+        """Whether everything is read from HubSpot, for this one answer."""
         return isinstance(self._source, DirectSource)
 
     @override

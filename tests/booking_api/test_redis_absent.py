@@ -14,6 +14,9 @@ from tests.api import Api
 from tests.builders import Portal
 from tests.server import free_port
 
+# Who is above a limit is looked for among the pairs that were right, in the database.
+pytestmark = pytest.mark.django_db
+
 
 @pytest.fixture
 def silent_redis(settings: Settings) -> None:

@@ -7,15 +7,13 @@ import uuid
 
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle
-from typing_extensions import override
 
 from booking_api import composition
 from booking_api.api.context import context_of
 from booking_api.api.envelope import answer, answer_rendered
-from booking_api.api.failed_pairs import FailedPairThrottle
 from booking_api.api.openapi import response_schemas
 from booking_api.api.serializers import (
     BookedFields,
@@ -31,7 +29,8 @@ from booking_api.api.serializers import (
     page_request_of,
     pair_of,
 )
-from booking_api.api.throttling import StudentReadThrottle, StudentWriteThrottle
+from booking_api.api.student_gate import Admitted, admit_student, turn_away
+from booking_api.api.throttling import ReadThrottle, StudentReadThrottle, StudentWriteThrottle
 from booking_api.api.validation import (
     check_edited_fields,
     check_extra_fields,
@@ -49,8 +48,13 @@ from booking_api.desk.journal.requests import (
 )
 from booking_api.queries.booking_detail import find_booking_detail
 from booking_api.queries.page_rendering import add_credits
-from booking_api.queries.students import authenticate_student
-from booking_api.rules.errors import BookingError, BookingNotFound, InvalidRequest, MissingBookingId
+from booking_api.rules.errors import (
+    BookingError,
+    BookingNotFound,
+    InvalidRequest,
+    MissingBookingId,
+    WrongPair,
+)
 from booking_api.rules.students import StudentPair
 
 IDEMPOTENCY_KEY_PATTERN = re.compile(r"[!-~]{1,255}")
@@ -77,10 +81,17 @@ def read_idempotency_key(request: Request) -> str:
 class BookingViewSet(StudentViewSet):
     """`/api/bookings/…`: what is changed, the desk decides, from what HubSpot says now."""
 
-    @override
-    def get_throttles(self) -> list[BaseThrottle]:
-        reads = self.request.method in {"GET", "HEAD", "OPTIONS"}
-        return [FailedPairThrottle(), StudentReadThrottle() if reads else StudentWriteThrottle()]
+    throttle_classes: tuple[type[ReadThrottle], ...] = ()
+
+    def _admit(self, request: Request, pair: StudentPair) -> Admitted:
+        """Let a student in, and count the request for them: what others ask in their name is not
+        counted for them. Raises what the gate raises, and Throttled."""
+        student = admit_student(request, pair)
+        reads = request.method in {"GET", "HEAD", "OPTIONS"}
+        throttle = StudentReadThrottle() if reads else StudentWriteThrottle()
+        if not throttle.allow_request(request, self):
+            raise Throttled(throttle.wait())
+        return student
 
     @extend_schema(
         summary="A student's bookings, a page at a time",
@@ -92,9 +103,8 @@ class BookingViewSet(StudentViewSet):
         if sent.get("after", "") != "":
             sent.pop("page", None)
         values = validate_query(BookingListQuery, sent)
-        pair = pair_of(values)
-        query = self.query_context(request, pair.email)
-        contact = authenticate_student(query, pair)
+        student = self._admit(request, pair_of(values))
+        query, contact = student.query, student.contact
         asked = page_request_of(contact.id, values)
         page = query.reads.booking_page(asked.key_arguments(), query.call)
         credits_left = query.reads.all_credits(contact.id, query.call)
@@ -108,14 +118,9 @@ class BookingViewSet(StudentViewSet):
         ),
     )
     def retrieve(self, request: Request, booking_id: str) -> Response:
-        if booking_id.strip() == "":
-            raise MissingBookingId
         pair = pair_of(validate_query(PairFields, request.query_params.dict()))
-        query = self.query_context(request, pair.email)
-        if not is_record_id(booking_id):
-            authenticate_student(query, pair)  # whoever is not a student is told that first
-            raise BookingNotFound
-        found = find_booking_detail(query, booking_id, pair)
+        student = self._admit_to_booking(request, booking_id, pair)
+        found = find_booking_detail(student.query, booking_id, student.contact)
         return answer(BookingDetailFields(found).data, "The booking.")
 
     @extend_schema(
@@ -131,8 +136,7 @@ class BookingViewSet(StudentViewSet):
         values = validate_fields(CreateAskedFields, request.data)
         key = read_idempotency_key(request)
         pair = pair_of(values)
-        query = self.query_context(request, pair.email)
-        mock_type = find_mock_type(query.profile, values["mock_type"])
+        mock_type = find_mock_type(composition.services().profile, values["mock_type"])
         asked = CreateRequest(
             pair=pair,
             contact_id=values["contact_id"],
@@ -142,10 +146,9 @@ class BookingViewSet(StudentViewSet):
             mock_type=mock_type.value,
             fields=check_extra_fields(mock_type, values),
         )
-        booked = submit_to_desk(request, asked, key)
+        booked = submit_to_desk(request, self._admit(request, pair), asked, key)
         if not booked.replayed:
             return answer(booked.data, booked.data["confirmation_message"], status=201)
-        authenticate_student(query, pair)  # a pair that was right once may be no longer
         data = {**booked.data, "idempotent_request": True}
         return answer(data, booked.data["confirmation_message"])
 
@@ -160,11 +163,12 @@ class BookingViewSet(StudentViewSet):
     def partial_update(self, request: Request, booking_id: str) -> Response:
         values = validate_fields(UpdateAskedFields, request.data)
         pair = pair_of(values)
-        query = self.query_context(request, pair.email)
-        fields = check_edited_fields(query.profile, dict(request.data) | values)
-        self._check_id(request, booking_id, pair)
-        submit_to_desk(request, UpdateRequest(pair=pair, booking_id=booking_id, fields=fields))
-        found = find_booking_detail(query, booking_id, pair)
+        profile = composition.services().profile
+        fields = check_edited_fields(profile, dict(request.data) | values)
+        student = self._admit_to_booking(request, booking_id, pair)
+        asked = UpdateRequest(pair=pair, booking_id=booking_id, fields=fields)
+        submit_to_desk(request, student, asked)
+        found = find_booking_detail(student.query, booking_id, student.contact)
         return answer(BookingDetailFields(found).data, "The booking was changed.")
 
     @extend_schema(
@@ -178,26 +182,37 @@ class BookingViewSet(StudentViewSet):
     def destroy(self, request: Request, booking_id: str) -> Response:
         values = validate_fields(CancelAskedFields, request.data)
         pair = pair_of(values)
-        self._check_id(request, booking_id, pair)
+        student = self._admit_to_booking(request, booking_id, pair)
         asked = CancelRequest(pair=pair, booking_id=booking_id, reason=values["reason"] or "")
-        return answer(submit_to_desk(request, asked).data, "The booking was cancelled.")
+        canceled = submit_to_desk(request, student, asked)
+        return answer(canceled.data, "The booking was cancelled.")
 
-    def _check_id(self, request: Request, booking_id: str, pair: StudentPair) -> None:
-        """Raise MissingBookingId or BookingNotFound; whoever is no student is told that first."""
+    def _admit_to_booking(self, request: Request, booking_id: str, pair: StudentPair) -> Admitted:
+        """Let a student in who names a booking; raise MissingBookingId, what the gate raises, and
+        BookingNotFound for what can be no booking's id."""
         if booking_id.strip() == "":
             raise MissingBookingId
+        student = self._admit(request, pair)
         if not is_record_id(booking_id):
-            authenticate_student(self.query_context(request, pair.email), pair)
             raise BookingNotFound
+        return student
 
 
-def submit_to_desk(request: Request, asked: DeskRequest, key: str | None = None) -> DeskAnswer:
-    """Have the desk serve a request; raise its refusal, which names the key to ask again with."""
+def submit_to_desk(
+    request: Request, student: Admitted, asked: DeskRequest, key: str | None = None
+) -> DeskAnswer:
+    """Have the desk serve a student's request; raise its refusal, which names the key to ask again
+    with."""
     context = context_of(request)
     own_key = key if key is not None else uuid.uuid4().hex
     desk = composition.services().booking.desk
     try:
-        return desk.submit(asked, own_key, context.deadline, context.meter)
+        return desk.submit(
+            asked, own_key, context.deadline, context.meter, student=student.contact.id
+        )
+    except WrongPair:
+        turn_away(request, student)
+        raise
     except BookingError as refusal:
         if key is not None and refusal.retry_after_s is not None:
             refusal.details = {"idempotency_key": key}

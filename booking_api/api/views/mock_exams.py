@@ -18,6 +18,7 @@ from booking_api import composition
 from booking_api.api.envelope import answer
 from booking_api.api.openapi import response_schemas
 from booking_api.api.serializers import PairFields, pair_of
+from booking_api.api.student_gate import admit_student
 from booking_api.api.throttling import hold_anonymous_place, limit_calls
 from booking_api.api.validation import find_mock_type, validate_fields, validate_query
 from booking_api.api.views.student_view_set import StudentViewSet
@@ -92,7 +93,7 @@ class MockExamViewSet(StudentViewSet):
         query = self.query_context(request)
         mock_type = find_mock_type(query.profile, values["mock_type"])
         # Through the cache, what many ask is loaded once for all of them.
-        costly = query.reads.bypass_cache
+        costly = query.reads.is_direct
         with hold_anonymous_place(), limit_calls(request) if costly else nullcontext():
             found = find_available_exams(
                 query,
@@ -114,9 +115,9 @@ class MockExamViewSet(StudentViewSet):
     def validate_credits(self, request: Request) -> Response:
         values = validate_fields(CreditsAsked, request.data)
         pair = pair_of(values)
-        query = self.query_context(request, pair.email)
-        mock_type = find_mock_type(query.profile, values["mock_type"])
-        found = check_credits(query, pair, mock_type)
+        mock_type = find_mock_type(composition.services().profile, values["mock_type"])
+        student = admit_student(request, pair, tells_half=True)
+        found = check_credits(student.query, student.contact, mock_type)
         data = CreditCheckFields(found).data
         if found.eligible:
             del data["error_message"]

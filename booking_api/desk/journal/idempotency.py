@@ -67,6 +67,17 @@ def insert_or_find(new: JournalEntry) -> QueuePlace:
         new.pk = None
 
 
+def find_earlier(request: DeskRequest, key: str) -> JournalEntry | None:
+    """Return the row that the request's key belongs to, None where that is free; raise
+    IdempotencyKeyReused where it was another request's."""
+    earlier = JournalEntry.objects.filter(idempotency_key=key).first()
+    if earlier is None or earlier.state == EntryState.REFUSED:
+        return None
+    if earlier.fingerprint != fingerprint(request):
+        raise errors.IdempotencyKeyReused
+    return earlier
+
+
 def _free_key(refused: JournalEntry) -> None:
     """Nothing came of it: the same request may be made anew, at the queue's end. Who waits for the
     old row still finds it by its id. No caller can send a key with a blank."""

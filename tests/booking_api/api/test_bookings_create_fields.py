@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
         ("mock_exam_id", "../1"),
         ("mock_exam_id", "1" * 21),
         ("student_id", None),
-        ("student_id", "s1001"),
+        ("student_id", "\u017f1001"),
         ("student_id", "S 1"),
         ("email", None),
         ("email", "no-address"),

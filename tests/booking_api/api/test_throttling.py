@@ -12,6 +12,8 @@ from tests.api import Api
 from tests.builders import Portal
 
 LIST = "/api/bookings/list"
+# Who is above a limit is looked for among the pairs that were right, in the database.
+pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 23, 12, 0, 20, tzinfo=UTC)
 
 

@@ -1,0 +1,115 @@
+"""How many requests may wait for HubSpot at once whose pair is not proved yet.
+
+Each holds one of the server's threads. While HubSpot is quick, those for whom there is no room wait
+a moment; while it is slow they are refused at once, so that threads are left for students who are
+known, and one address may have half of the room.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from booking_api.rules.students import StudentPair
+from hubspot_sync.wire.deadlines import Deadline, Monotonic
+
+SLOW_S: Final = 3.0
+"""HubSpot is slow while a look-up has taken so long."""
+RETRY_AFTER_S: Final = 2.0
+
+
+class NoRoom(Exception):
+    """Too many look-ups are under way, and HubSpot is slow."""
+
+
+class LookUps:
+    """One process's look-ups: at most `max_at_once`, from all addresses."""
+
+    def __init__(self, max_at_once: int, clock: Monotonic) -> None:
+        self._max_at_once = max(1, max_at_once)
+        self._max_of_address = max(1, max_at_once // 2)
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._began: dict[object, float] = {}
+        self._of_address: Counter[str] = Counter()
+        self._on_trust: Counter[str] = Counter()
+        self._pairs: set[StudentPair] = set()
+
+    @contextmanager
+    def enter(self, address: str, deadline: Deadline) -> Iterator[None]:
+        """Hold a place inside the block; raise NoRoom."""
+        place = object()
+        with self._changed:
+            while not self._has_room(address):
+                patience_s = min(self._quick_for_s(), deadline.remaining_s())
+                if patience_s <= 0:
+                    raise NoRoom
+                self._changed.wait(patience_s)
+            self._began[place] = self._clock()
+            self._of_address[address] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                del self._began[place]
+                _count_down(self._of_address, address)
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self, pair: StudentPair) -> Iterator[bool]:
+        """Yield whether nobody else is looking this pair up, for as long as the block lasts."""
+        with self._changed:
+            is_alone = pair not in self._pairs
+            if is_alone:
+                self._pairs.add(pair)
+        try:
+            yield is_alone
+        finally:
+            if is_alone:
+                with self._changed:
+                    self._pairs.discard(pair)
+                    self._changed.notify_all()
+
+    @contextmanager
+    def on_trust(self, address: str, at_most: int) -> Iterator[bool]:
+        """Yield whether the address may have one more of `at_most` look-ups inside the block."""
+        with self._changed:
+            granted = self._on_trust[address] < at_most
+            if granted:
+                self._on_trust[address] += 1
+        try:
+            yield granted
+        finally:
+            if granted:
+                with self._changed:
+                    _count_down(self._on_trust, address)
+
+    def wait_for_others(self, limit_s: float) -> None:
+        """Return once some look-up has ended, or after `limit_s` seconds."""
+        with self._changed:
+            self._changed.wait(limit_s)
+
+    def crowds(self, address: str) -> bool:
+        """Whether an address holds more places than it may while HubSpot is slow."""
+        with self._changed:
+            return self._of_address[address] > self._max_of_address and self._quick_for_s() <= 0
+
+    def _has_room(self, address: str) -> bool:
+        if len(self._began) >= self._max_at_once:
+            return False
+        return self._of_address[address] < self._max_of_address or self._quick_for_s() > 0
+
+    def _quick_for_s(self) -> float:
+        """Return in how many seconds HubSpot will count as slow if nothing ends."""
+        # In the order in which they began.
+        oldest = next(iter(self._began.values()), None)
+        return SLOW_S if oldest is None else oldest + SLOW_S - self._clock()
+
+
+def _count_down(counter: Counter[str], name: str) -> None:
+    counter[name] -= 1
+    if counter[name] <= 0:
+        del counter[name]
