@@ -20,6 +20,7 @@ TAG = "booking_api"
 # As Django's own deployment check has it.
 MIN_SECRET_KEY_LENGTH = 50
 MIN_SECRET_KEY_UNIQUE = 5
+MIN_METRICS_TOKEN_LENGTH = 16
 MIN_CRON_SECRET_LENGTH = 16
 # HubSpot's are UUIDs of 36 characters.
 MIN_WEBHOOK_SECRET_LENGTH = 16
@@ -90,6 +91,15 @@ def check_cron_secret() -> Iterator[CheckMessage]:
         )
 
 
+def check_metrics_token() -> Iterator[CheckMessage]:
+    if 0 < len(settings.METRICS_TOKEN) < MIN_METRICS_TOKEN_LENGTH:
+        yield Error(
+            "METRICS_TOKEN is weak.",
+            hint=f"Set METRICS_TOKEN to at least {MIN_METRICS_TOKEN_LENGTH} random characters.",
+            id="booking_api.E015",
+        )
+
+
 def check_webhook_secret() -> Iterator[CheckMessage]:
     secrets = settings.HUBSPOT_WEBHOOK_SECRETS
     if len(secrets) == 0:
@@ -134,6 +144,7 @@ CHECKS: tuple[Check, ...] = (
     check_shared_cache,
     check_portal_profile,
     check_cron_secret,
+    check_metrics_token,
     check_webhook_secret,
     check_allowed_hosts,
     check_trusted_proxies,

@@ -37,6 +37,7 @@ from hubspot_sync.portal.app_identity import ask_own_app_id
 from hubspot_sync.portal.association_types import AssociationTypes
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.portal.unreadable_values import UnreadableObserver, UnreadableValues
+from hubspot_sync.reading.availability import AvailabilityWatch, probe_hubspot
 from hubspot_sync.reading.cache_families import (
     ComposedFamilyLoaders,
     LoadContext,
@@ -58,6 +59,8 @@ from hubspot_sync.writing.portal_writes import PortalWrites
 # Comparing every entry of a full cache may take this long at the background's share of the budget.
 MAX_VALIDATION_S = 3600.0
 MAX_SELF_TEST_S = 120.0
+# Of the server's threads, for questions that anybody may ask.
+MAX_ANONYMOUS_SHARE = 0.5
 # Of the server's threads: the others are left for students who are known.
 LOOK_UPS_SHARE = 0.75
 
@@ -85,6 +88,8 @@ class Services:
     booking: BookingDesk
     webhooks: WebhookPipeline
     unreadable: UnreadableValues
+    availability: AvailabilityWatch
+    anonymous_places: threading.BoundedSemaphore
     pairs: StudentPairs
     clocks: Clocks
 
@@ -164,6 +169,7 @@ class Composition:
         if services is not None and services.pid == os.getpid():
             services.webhooks.worker.stop()
             services.unreadable.worker.stop()
+            services.availability.worker.stop()
             services.pairs.right.worker.stop()
             services.booking.close()
             services.cached.cache.close()
@@ -224,9 +230,26 @@ class Composition:
                 now=self.clocks.now,
             ),
             unreadable=unreadable,
+            availability=build_availability_watch(client, hubspot, self.clocks),
+            anonymous_places=threading.BoundedSemaphore(
+                max(1, int(settings.SERVER_THREADS * MAX_ANONYMOUS_SHARE))
+            ),
             pairs=build_student_pairs(cached, hubspot, self.clocks),
             clocks=self.clocks,
         )
+
+
+def build_availability_watch(
+    client: HubSpotClient, hubspot: PortalReads, clocks: Clocks
+) -> AvailabilityWatch:
+    watch = AvailabilityWatch(
+        partial(probe_hubspot, hubspot),
+        max_failures=settings.HUBSPOT.breaker_failures,
+        has_day_left=client.rate_budget.has_day_left,
+        clock=clocks.monotonic,
+    )
+    client.call_log.observe(watch.observe_call)
+    return watch
 
 
 def build_cached_portal(

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+LOOPBACK = ("127.0.0.0/8", "::1/128")
 PERIODS_S = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 

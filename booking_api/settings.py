@@ -11,6 +11,7 @@ import hashlib
 from booking_api.backing_services import caches, database
 from booking_api.desk.config import DeskConfig
 from booking_api.env_types import (
+    LOOPBACK,
     boolean,
     csv,
     directory,
@@ -38,6 +39,8 @@ def hubspot_config() -> HubSpotConfig:
             "searches_per_second": "HUBSPOT_SEARCH_RATE",
             "daily_limit": "HUBSPOT_DAILY_LIMIT",
             "background_share": "HUBSPOT_BACKGROUND_SHARE",
+            "anonymous_share": "HUBSPOT_ANONYMOUS_SHARE",
+            "reserved_share": "HUBSPOT_RESERVED_SHARE",
             "connect_timeout_s": "HUBSPOT_CONNECT_TIMEOUT_S",
             "read_timeout_s": "HUBSPOT_READ_TIMEOUT_S",
             "request_deadline_s": "REQUEST_DEADLINE_S",
@@ -118,7 +121,10 @@ THROTTLE_RATES: dict[str, tuple[int, int] | None] = {
     "failed_secrets": read("THROTTLE_FAILED_SECRETS", rate, (30, 60)),
     "failed_logins": read("THROTTLE_FAILED_LOGINS", rate, (20, 3_600)),
 }
+THROTTLE_ANONYMOUS_CALLS: tuple[int, int] | None = read("THROTTLE_ANONYMOUS_CALLS", rate, (300, 60))
 MAX_BODY_BYTES: int = read("MAX_BODY_BYTES", integer, 1_048_576, minimum=1)
+METRICS_NETWORKS: list[str] = read("METRICS_NETWORKS", networks, list(LOOPBACK))
+METRICS_TOKEN: str = read("METRICS_TOKEN", str, "")
 PROMETHEUS_MULTIPROC_DIR: str = read("PROMETHEUS_MULTIPROC_DIR", directory, "")
 SERVER_WORKERS: int = read("SERVER_WORKERS", integer, 1, minimum=1)
 SERVER_THREADS: int = read("SERVER_THREADS", integer, 128, minimum=1)
@@ -154,7 +160,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "booking_api.api.views.monitoring.AnyHostMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

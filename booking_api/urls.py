@@ -62,6 +62,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *(pattern for row in API_ROUTES for pattern in make_both_forms(*row)),
     re_path(r"^api(?:/|$)", errors.answer_unknown_address),
     path("metrics", monitoring.answer_metrics),
+    path("metrics/", monitoring.answer_metrics),
     path("admin/login/", admin_login.answer_login),
     path("admin/", admin.site.urls),
     path("", TemplateView.as_view(template_name="front_page.html")),

@@ -16,7 +16,7 @@ from hubspot_sync.wire.circuit_breaker import CircuitBreaker
 from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.fan_out import FanOut
 from hubspot_sync.wire.portal_day import PortalDay
-from hubspot_sync.wire.rate_budget import build_rate_budget
+from hubspot_sync.wire.rate_budget import RateBudget, build_rate_budget
 from hubspot_sync.wire.transport import Transport
 
 
@@ -28,6 +28,7 @@ class HubSpotClient:
     batch: BatchClient
     coalescer: Coalescer
     call_log: CallLog
+    rate_budget: RateBudget
     fan_outs: Mapping[Priority, FanOut]
 
     def fan_out_for(self, context: CallContext) -> FanOut:
@@ -64,12 +65,17 @@ def build_client(
         day=day,
         clock=clock,
     )
-    # As many workers as connections: a further thread could only wait for one. Background work has
-    # its own, fewer: its calls wait for people's, and must leave them threads and connections.
-    background_workers = max(1, int(config.pool_size * config.background_share))
+    # As many workers as connections: a further thread could only wait for one. Everybody else has
+    # their own, fewer: their calls wait for people's, and must leave them threads and connections.
+    shares = {
+        Priority.PEOPLE: 1.0,
+        Priority.UNPROVEN: 1.0 - config.reserved_share,
+        Priority.ANONYMOUS: config.anonymous_share,
+        Priority.BACKGROUND: config.background_share,
+    }
     fan_outs = {
-        Priority.PEOPLE: FanOut(config.pool_size),
-        Priority.BACKGROUND: FanOut(background_workers),
+        priority: FanOut(max(1, int(config.pool_size * share)))
+        for priority, share in shares.items()
     }
     batch = BatchClient(transport, fan_outs, RefusedRecords(clock))
     return HubSpotClient(
@@ -77,5 +83,6 @@ def build_client(
         batch=batch,
         coalescer=Coalescer(batch, transport),
         call_log=call_log,
+        rate_budget=rate_budget,
         fan_outs=fan_outs,
     )

@@ -19,8 +19,10 @@ class HubSpotConfig:
 
     `requests_per_window` and `window_s` are the app's rolling limit, `searches_per_second` the
     account's search limit, `daily_limit` the account's daily cap (hubspot-facts: 190 per 10 s,
-    5 a second, 650 000). `background_share` is the part of window and day that work nobody is
-    waiting for may use. `request_deadline_s` is how long a person's request may take in all.
+    5 a second, 650 000). `background_share` is the part of window, searches and day that work
+    nobody is waiting for may use, `anonymous_share` the part for questions that anybody may ask;
+    `reserved_share` is kept for people who have proved who they are. `request_deadline_s` is how
+    long a person's request may take in all.
 
     A HubSpot that hangs costs whole time-outs until `breaker_failures` calls in a row have failed,
     and few are under way, because callers share them. Five calls with a time-out of ten seconds,
@@ -35,6 +37,8 @@ class HubSpotConfig:
     searches_per_second: int = 5
     daily_limit: int = 650_000
     background_share: float = 0.5
+    anonymous_share: float = 0.5
+    reserved_share: float = 0.25
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 10.0
     request_deadline_s: float = 25.0
@@ -59,10 +63,16 @@ class HubSpotConfig:
                 f"HUBSPOT_API_VERSION must be one of {', '.join(API_VERSIONS)}, "
                 f"not {self.api_version!r}."
             )
-        if not 0 < self.background_share <= 1:
+        shares = {
+            "HUBSPOT_BACKGROUND_SHARE": self.background_share,
+            "HUBSPOT_ANONYMOUS_SHARE": self.anonymous_share,
+        }
+        for name, share in shares.items():
+            if not 0 < share <= 1:
+                raise ConfigurationError(f"{name} must be above 0 and at most 1, not {share}.")
+        if not 0 <= self.reserved_share < 1:
             raise ConfigurationError(
-                "HUBSPOT_BACKGROUND_SHARE must be above 0 and at most 1, "
-                f"not {self.background_share}."
+                f"HUBSPOT_RESERVED_SHARE must be 0 or more and below 1, not {self.reserved_share}."
             )
         positive = {
             "HUBSPOT_RATE_LIMIT": self.requests_per_window,

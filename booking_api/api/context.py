@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from booking_api.ops import lifecycle, metrics
 from cache_layer import CacheStatus
 from hubspot_sync.reading.cached_portal import Provenance
-from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
@@ -48,9 +48,15 @@ class RequestContext:
     meter: CallMeter = field(default_factory=CallMeter)
     built_from: Provenance | None = None
 
-    def call_context(self) -> CallContext:
-        """Return the context for calls to HubSpot made on this request's behalf."""
-        return CallContext(deadline=self.deadline, meters=(self.meter,))
+    def call_context(self, *, anonymous: bool = False) -> CallContext:
+        """Return the context for calls to HubSpot made on this request's behalf, as who its caller
+        is known to be by now; `anonymous` where nobody has to say who they are."""
+        priority = Priority.ANONYMOUS if anonymous else Priority.UNPROVEN
+        return CallContext(
+            deadline=self.deadline,
+            priority=Priority.PEOPLE if self.is_authenticated else priority,
+            meters=(self.meter,),
+        )
 
     @property
     def cache_outcome(self) -> str:

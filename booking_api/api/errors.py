@@ -254,11 +254,14 @@ def make_body(meaning: Failure, request: Any) -> dict[str, Any]:
 
 def answer_outside_drf(request: HttpRequest, meaning: Failure) -> HttpResponse:
     """Return the envelope outside DRF."""
-    return HttpResponse(
+    response = HttpResponse(
         JsonRenderer().render(make_body(meaning, request)),
         status=STATUS_OF_CODE[meaning.code],
         content_type=JsonRenderer.media_type,
     )
+    if meaning.retry_after_s is not None:
+        response["Retry-After"] = str(meaning.retry_after_s)
+    return response
 
 
 @csrf_exempt  # or a write would be refused for its missing token, with a page

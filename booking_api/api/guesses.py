@@ -51,7 +51,7 @@ def log_wrong(kind: str, address: str) -> None:
     log.warning("wrong_secret", kind=kind, network=describe_network(address))
 
 
-def check_secret(request: Request, kind: str, check: Callable[[], T]) -> T:
+def check_secret(request: HttpRequest | Request, kind: str, check: Callable[[], T]) -> T:
     """Return what `check` makes of the secret of a request; raise its AuthenticationFailed, and
     Throttled instead once too many came from there."""
     address = client_address(request)

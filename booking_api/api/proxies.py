@@ -40,6 +40,9 @@ FORWARDING_HEADERS: Final = {
     "HTTP_X_REAL_IP": "X-Real-IP",
 }
 
+FORWARDED_KEY: Final = "booking_api.forwarded"
+"""In a request's META where a stranger wrote a forwarding header, of which some are taken off."""
+
 
 def parse_address(text: str) -> IPAddress | None:
     """Return the address in `text`, as proxies write them: with a port, in brackets or quotes, with
@@ -90,6 +93,23 @@ def client_address(request: HttpRequest | Request) -> str:
         request.META.get("HTTP_X_FORWARDED_FOR", ""),
         tuple(settings.TRUSTED_PROXIES),
     )
+
+
+def find_caller(request: HttpRequest) -> IPAddress | None:
+    """Return the address a request certainly came from, for deciding what it may do; None where a
+    proxy that is not ours says that it came from elsewhere, or one of ours does not say from where.
+    """
+    remote, trusted = request.META.get("REMOTE_ADDR", ""), tuple(settings.TRUSTED_PROXIES)
+    if not any(header in request.META for header in (*FORWARDING_HEADERS, FORWARDED_KEY)):
+        return parse_address(remote)
+    if not is_trusted_peer(remote, trusted):
+        return None
+    address = None
+    for hop in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        address = parse_address(hop)
+        if address is None or not is_trusted(address, trusted):
+            return address
+    return address
 
 
 def resolve_client(remote: str, forwarded_for: str, trusted: tuple[str, ...]) -> str:
@@ -191,6 +211,7 @@ class ForwardedProtoMiddleware:
             remote = meta.get("REMOTE_ADDR", "")
             if not is_trusted_peer(remote, tuple(settings.TRUSTED_PROXIES)):
                 meta.pop("HTTP_X_FORWARDED_PROTO", None)
+                meta[FORWARDED_KEY] = True
                 self._notices.note("untrusted", remote, sent)
             elif "HTTP_X_FORWARDED_FOR" not in meta:
                 unread = [name for name in sent if name in {"Forwarded", "X-Real-IP"}]

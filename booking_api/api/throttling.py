@@ -1,17 +1,27 @@
-"""How many requests one caller may make, by scope; the rates are settings."""
+"""How many requests one caller may make, by scope, and how many calls to HubSpot the questions may
+cost that anybody may ask; the rates are settings."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, Final
 
 from django.conf import settings
+from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 from typing_extensions import override
 
+from booking_api import composition
+from booking_api.api.context import context_of
 from booking_api.api.proxies import client_address
 from booking_api.api.windows import SlidingWindow, Take
+from hubspot_sync.errors import RateLimited
+
+MAX_WAIT_FOR_PLACE_S: Final = 0.5
+CROWD_RETRY_S: Final = 2.0
 
 
 def window_of(scope: str) -> SlidingWindow:
@@ -65,3 +75,35 @@ class StudentWriteThrottle(ReadThrottle):
         # A cancellation may name its student in the address.
         sent = body.get("student_id", request.query_params.get("student_id", ""))
         return f"{super().caller(request)} {normalize_student_id(sent)}"
+
+
+@contextmanager
+def limit_calls(request: Request) -> Iterator[None]:
+    """Count the calls to HubSpot that a question costs for the address that asks; raise Throttled
+    where it has spent too many."""
+    window = SlidingWindow("anonymous_calls", settings.THROTTLE_ANONYMOUS_CALLS)
+    caller = client_address(request)
+    # What it costs is known afterwards; until then it counts as one.
+    taken = window.take(caller)
+    if not taken.granted:
+        raise Throttled(taken.retry_after_s)
+    try:
+        yield
+    finally:
+        taken.give_back()
+        for _ in range(context_of(request).meter.calls):
+            window.add(caller)
+
+
+@contextmanager
+def hold_anonymous_place() -> Iterator[None]:
+    """Hold one of the places for questions that anybody may ask: while HubSpot is slow, a crowd
+    that waits for it leaves threads for others. Raises RateLimited."""
+    places = composition.services().anonymous_places
+    # From the cache an answer takes a millisecond, and then there is a place again.
+    if not places.acquire(timeout=MAX_WAIT_FOR_PLACE_S):
+        raise RateLimited("Too many wait for HubSpot.", retry_after_s=CROWD_RETRY_S)
+    try:
+        yield
+    finally:
+        places.release()

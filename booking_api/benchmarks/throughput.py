@@ -88,6 +88,7 @@ def server_environment(sandbox_url: str, folder: Path, body_file: Path) -> dict[
         "LOG_LEVEL": "INFO",
         # Still counted, as in production; only never reached.
         "THROTTLE_READS": "1000000000/hour",
+        "THROTTLE_ANONYMOUS_CALLS": "",
         # No entry may expire and be loaded again in the middle of a round.
         "CACHE_TTL_CONTACTS": "3600",
         "CACHE_TTL_BOOKING_LIST": "3600",

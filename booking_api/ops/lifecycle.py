@@ -12,10 +12,14 @@ import os
 import threading
 from datetime import timedelta
 
+import structlog
 from django.conf import settings
 
 from booking_api import composition
+from booking_api.env_types import LOOPBACK
 from booking_api.ops.scheduler import JobTimes, build_scheduler
+
+log = structlog.get_logger(__name__)
 
 
 class ProcessLifecycle:
@@ -39,9 +43,11 @@ class ProcessLifecycle:
             if self._pid == os.getpid():
                 return
             self._pid = os.getpid()
+            announce_metrics_access()
             services = composition.services()
             services.webhooks.worker.start()
             services.unreadable.worker.start()
+            services.availability.worker.start()
             services.pairs.right.worker.start()
             # Beside the start: it asks HubSpot for what the first booking will need.
             threading.Thread(target=services.booking.start, name="start", daemon=True).start()
@@ -50,6 +56,16 @@ class ProcessLifecycle:
                 scheduler = build_scheduler(job_times())
                 scheduler.start()
                 atexit.register(scheduler.close)
+
+
+def announce_metrics_access() -> None:
+    """Tell an operator who has not said who may read the metrics that nobody elsewhere can."""
+    networks = tuple(settings.METRICS_NETWORKS)
+    if settings.METRICS_TOKEN == "" and networks == LOOPBACK and not settings.DEBUG:
+        log.warning(
+            "metrics_for_this_machine_only",
+            hint="Set METRICS_TOKEN, or METRICS_NETWORKS to the networks that may read /metrics.",
+        )
 
 
 def job_times() -> JobTimes:

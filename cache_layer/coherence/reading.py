@@ -114,13 +114,14 @@ class _ResultBuilder:
 @dataclass(frozen=True, slots=True)
 class _ReadRequest:
     """What one reader wants: the loader's context, the ticket taken as it came, until when it waits
-    and how old an entry it accepts, in seconds."""
+    and how old an entry it accepts, in seconds, and which loads it waits for."""
 
     family: Family[Any, Any]
     context: Any
     ticket: Ticket
     until_s: float
     max_age_s: float
+    rank: int
 
 
 class Reader:
@@ -167,6 +168,7 @@ class Reader:
         wait_s: float,
         subject: str | None = None,
         max_age_s: float = math.inf,
+        rank: int = 0,
     ) -> ReadManyResult[V]:
         """Return the values of many keys; a key whose load failed or takes longer than `wait_s`
         seconds is in `failed`, nothing is raised for it.
@@ -174,7 +176,7 @@ class Reader:
         `context` goes to the loader as it is. The load may serve others and outlive this reader, so
         give it the load's own time limit, not the reader's. `subject` is whose request this is, for
         the rollout; without one the cache is used. What has been held for more than `max_age_s` is
-        loaded anew.
+        loaded anew. The loads of readers with a lower `rank` go first: none of a higher is joined.
         """
         wanted = list(dict.fromkeys(keys))
         bypass = self.prepare_or_bypass(subject)
@@ -192,7 +194,7 @@ class Reader:
         if not missing:
             return builder.build(CacheStatus.HIT)
         until_s = self._clock() + wait_s
-        request = _ReadRequest(family, context, found.ticket, until_s, max_age_s)
+        request = _ReadRequest(family, context, found.ticket, until_s, max_age_s, rank)
         self._add_loaded(request, builder, missing)
         return builder.build(CacheStatus.MISS)
 
@@ -250,7 +252,11 @@ class Reader:
         unshareable: list[Key] = []
         while missing:
             loads = self._single_flight.join_or_start(
-                request.family, missing, request.context, max_age_s=request.max_age_s
+                request.family,
+                missing,
+                request.context,
+                max_age_s=request.max_age_s,
+                rank=request.rank,
             )
             again: list[Key] = []
             for key in missing:

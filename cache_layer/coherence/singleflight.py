@@ -4,8 +4,9 @@ The load runs on a loader thread, so a reader who gives up ends it for nobody el
 other processes wait for it as long as its lease lives. A result may be shared only with those who
 came while it was still current: each finished load carries the ticket as of which its result is
 known to be current, and whoever holds a later ticket loads again. Errors go to those waiting and
-are then forgotten. Nothing is ever queued: with all loader threads busy, or on one of them, a load
-runs where it was asked for, so loads within loads cannot wait for a thread that waits for them.
+are then forgotten. A load has a rank, and no reader waits for one that goes after its own. Nothing
+is ever queued: with all loader threads busy, or on one of them, a load runs where it was asked for,
+so loads within loads cannot wait for a thread that waits for them.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class FinishedLoad:
 class PendingLoad:
     """One key being loaded."""
 
+    rank: int = 0
     future: Future[FinishedLoad] = field(default_factory=Future)
 
     def finish(self, result: KeyResult, as_of: Ticket | None) -> None:
@@ -63,11 +65,16 @@ class PendingLoad:
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
     """What to load: entries of this family, in this context. An entry that turns out to be there
-    already will do, if it is not older than `max_age_s`."""
+    already will do, if it is not older than `max_age_s`. Those of a lower `rank` go first."""
 
     family: Family[Any, Any]
     context: Any
     max_age_s: float
+    rank: int
+
+    def lease_of(self, key: Key) -> str:
+        """Return the name of a key's lease: of this rank's own."""
+        return f"{key.text} {self.rank}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +110,23 @@ class SingleFlight:
         context: Any,
         *,
         max_age_s: float = math.inf,
+        rank: int = 0,
     ) -> AwaitedLoads:
-        """Join the loads under way of these keys and start one load for all the rest. An entry that
-        turns out to be there already is used where it is not older than `max_age_s`."""
+        """Join the loads under way of these keys and start one load for all the rest, and for those
+        whose load goes after one of this `rank`. An entry that turns out to be there already is
+        used where it is not older than `max_age_s`."""
         started: dict[Key, PendingLoad] = {}
         joined: dict[Key, PendingLoad] = {}
         with self._lock:
             for key in keys:
                 pending = self._pending.get(key)
-                if pending is None:
-                    started[key] = self._pending[key] = PendingLoad()
+                if pending is None or pending.rank > rank:
+                    started[key] = self._pending[key] = PendingLoad(rank)
                 else:
                     joined[key] = pending
         self._counters.add(Count.SHARED_LOADS, family.name, len(joined))
         if started:
-            request = LoadRequest(family, context, max_age_s)
+            request = LoadRequest(family, context, max_age_s, rank)
             self._start(lambda: self._load_or_await_others(request, started), started)
         return AwaitedLoads(started, joined)
 
@@ -186,34 +195,37 @@ class SingleFlight:
         until_s = self._guarded_store.clock() + self._lease_s
         while unfinished:
             give_up = self._guarded_store.clock() >= until_s
-            to_load = self._claim_leases(unfinished, give_up=give_up)
+            to_load = self._claim_leases(request, unfinished, give_up=give_up)
             try:
                 if to_load:
                     self._load_and_store(request, started, to_load)
             finally:
-                self._release_leases(to_load)
+                self._release_leases(request, to_load)
             unfinished = [key for key in unfinished if not started[key].future.done()]
             if unfinished:
                 self._closed.wait(LEASE_POLL_S)
                 unfinished = self._finish_from_cache(request, started, unfinished)
 
-    def _claim_leases(self, keys: Sequence[Key], *, give_up: bool) -> list[Key]:
+    def _claim_leases(
+        self, request: LoadRequest, keys: Sequence[Key], *, give_up: bool
+    ) -> list[Key]:
         """Return the keys to load now: those whose lease is ours, or all of them once others have
         been waited for as long as a lease lives, or while the backend cannot say."""
         if give_up or self._closed.is_set() or not self._guarded_store.deliver_pending():
             return list(keys)
         try:
             claimed = self._guarded_store.backend.claim_leases(
-                [key.text for key in keys], self._owner
+                [request.lease_of(key) for key in keys], self._owner
             )
         except BackendUnavailable:
             return list(keys)
-        return [key for key in keys if key.text in claimed]
+        return [key for key in keys if request.lease_of(key) in claimed]
 
-    def _release_leases(self, keys: Sequence[Key]) -> None:
+    def _release_leases(self, request: LoadRequest, keys: Sequence[Key]) -> None:
+        leases = [request.lease_of(key) for key in keys]
         try:
-            if keys:
-                self._guarded_store.backend.release_leases([key.text for key in keys], self._owner)
+            if leases:
+                self._guarded_store.backend.release_leases(leases, self._owner)
         except BackendUnavailable:
             logger.debug("Leases were left to end by themselves")
 

@@ -85,6 +85,7 @@ class CacheSource:
             wait_s=context.deadline.remaining_s(),
             subject=self.subject,
             max_age_s=max_age_s,
+            rank=context.priority,
         )
 
 

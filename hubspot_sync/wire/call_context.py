@@ -11,10 +11,16 @@ from hubspot_sync.wire.deadlines import Deadline
 
 
 class Priority(IntEnum):
-    """People's requests go before background work."""
+    """Whose calls go first, and how much of the budget they may use: see `rate_budget.py`."""
 
     PEOPLE = 0
-    BACKGROUND = 1
+    """Students and staff who have proved who they are, and what the desk does for them."""
+    UNPROVEN = 1
+    """Callers who say that they are a student, while that is looked up."""
+    ANONYMOUS = 2
+    """Questions that anybody may ask."""
+    BACKGROUND = 3
+    """Work that nobody waits for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,8 +33,8 @@ class CallContext:
 
     @classmethod
     def join(cls, contexts: Sequence[CallContext]) -> CallContext:
-        """Return the context of one call made for several of one priority: the latest deadline,
-        counted by each."""
+        """Return the context of one call made for several: the latest deadline, the priority of
+        whoever goes first, counted by each."""
         deadline = contexts[0].deadline
         meters: dict[int, CallMeter] = {}
         for context in contexts:
@@ -36,6 +42,6 @@ class CallContext:
             meters.update((id(meter), meter) for meter in context.meters)
         return cls(
             deadline=deadline,
-            priority=contexts[0].priority,
+            priority=min(context.priority for context in contexts),
             meters=tuple(meters.values()),
         )

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from hubspot_sync.wire.verdicts import Meaning
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallRecord:
@@ -21,7 +23,8 @@ class CallRecord:
 
     `operation` is the endpoint's name (`batch_read`), `object_type` what it was about, `status`
     HTTP's or None when no answer came; `attempt` counts from 1; `waited_s` is the time spent
-    waiting for the limiter, `took_s` from sending to the whole answer.
+    waiting for the limiter, `took_s` from sending to the whole answer. `meaning` is the answer's,
+    None where none came; where it was `hurried`, too little time was left to take that for silence.
     """
 
     operation: str
@@ -32,6 +35,8 @@ class CallRecord:
     waited_s: float
     took_s: float
     background: bool
+    meaning: Meaning | None = None
+    hurried: bool = False
 
 
 CallObserver = Callable[[CallRecord], None]

@@ -1,9 +1,11 @@
 """The budget of requests: who may send now, who waits, and who is told at once that it is hopeless.
 
-People are served in the order they came. Background work gets a share of the window and of the day,
-and only while nobody is waiting. Searches have a budget of their own besides, and do not hold up
-the others. A HubSpot that answers 429 all the same pauses everybody: someone else is using the
-token too.
+Those of one priority are served in the order they came, and those of a better one before them. Only
+people who have proved who they are may use all of it. Everybody else leaves them a part of the
+window, the day and the connections, whatever they do together; and questions that anybody may ask
+and background work have each a share of their own, so that neither can use up the other's. Searches
+have a budget of their own besides, and do not hold up the others. A HubSpot that answers 429 all
+the same pauses everybody: someone else is using the token too.
 
 What is counted, and how, is `rate_windows.py`'s.
 """
@@ -14,8 +16,8 @@ import hashlib
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from limits.storage import RedisStorage
@@ -25,6 +27,7 @@ from redis.retry import Retry
 
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
+from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
 from hubspot_sync.wire.portal_day import PortalDay
 from hubspot_sync.wire.rate_windows import (
@@ -32,6 +35,7 @@ from hubspot_sync.wire.rate_windows import (
     Day,
     RateLimit,
     SharedWindow,
+    UnderWay,
     WindowStorage,
 )
 
@@ -49,10 +53,18 @@ class _Ticket:
 
 @dataclass(eq=False, slots=True)
 class _Lane:
-    """Those who need the same limits, in the order they came."""
+    """Those who need the same limits, in the order they came. `own` are those of the limits that
+    nobody of a worse priority needs."""
 
+    priority: Priority
     limits: tuple[RateLimit, ...]
+    own: tuple[RateLimit, ...] = ()
     queue: deque[_Ticket] = field(default_factory=deque)
+
+    @property
+    def goes_first(self) -> bool:
+        """Whether somebody waits here, and for what those behind would take away."""
+        return len(self.queue) > 0 and all(limit.has_room() for limit in self.own)
 
     def take(self) -> bool:
         """Take one from every limit and return True; where one has no room, take from none and
@@ -91,31 +103,34 @@ Wait = Callable[[threading.Event, float], object]
 
 
 class RateBudget:
-    """Grants slots. `lanes` are looked up by (background, search); `wait` may be a test's."""
+    """Grants slots. `lanes` are looked up by (priority, search), `pausable` by search; `wait` may
+    be a test's."""
 
     def __init__(
         self,
-        lanes: Mapping[tuple[bool, bool], _Lane],
+        lanes: Mapping[tuple[Priority, bool], _Lane],
         pausable: Mapping[bool, ArrivalWindow],
+        day: Day,
         *,
         clock: Monotonic,
         wait: Wait,
     ) -> None:
         self._lanes = lanes
         self._pausable = pausable
+        self._day = day
         self._clock = clock
         self._wait = wait
         self._lock = threading.Lock()
         self._orders = itertools.count()
 
-    def acquire(self, deadline: Deadline, *, background: bool, search: bool) -> Slot:
+    def acquire(self, deadline: Deadline, *, priority: Priority, search: bool) -> Slot:
         """Return a slot once there is one, in the order of asking.
 
         Raises RateLimited, with the time to try again, when there will be none before the deadline:
         at once where that is known.
         """
         started_s = self._clock()
-        lane = self._lanes[background, search]
+        lane = self._lanes[priority, search]
         with self._lock:
             ticket = _Ticket(order=next(self._orders))
             lane.queue.append(ticket)
@@ -134,6 +149,11 @@ class RateBudget:
         with self._lock:
             self._pausable[search].pause(min(seconds, MAX_PAUSE_S))
 
+    def has_day_left(self) -> bool:
+        """Return whether anybody may send anything more today."""
+        with self._lock:
+            return self._day.has_room()
+
     def release(self, lane: _Lane, took_s: float | None) -> None:
         """Count a slot's end; None where nothing was sent."""
         with self._lock:
@@ -142,8 +162,7 @@ class RateBudget:
                     limit.put_back()
                 else:
                     limit.count_answer(took_s)
-            if took_s is None:
-                self._grant_slots()
+            self._grant_slots()
 
     def _decide_wait_s(self, lane: _Lane, ticket: _Ticket, deadline: Deadline) -> float:
         """Return how many seconds this ticket may sleep. If waiting is hopeless, take it out of the
@@ -167,24 +186,22 @@ class RateBudget:
         return min(left_s, max(min_wait_s, MIN_WAIT_S))
 
     def _must_yield(self, lane: _Lane) -> bool:
-        """Whether this is background work while people wait."""
-        people = [other for (is_background, _), other in self._lanes.items() if not is_background]
-        return lane not in people and any(other.queue for other in people)
+        """Whether somebody of a better priority waits."""
+        return any(
+            other.goes_first for other in self._lanes.values() if other.priority < lane.priority
+        )
 
     def _grant_slots(self) -> None:
-        """Give slots to all who can have one; to background work only when no person waits."""
+        """Give slots to all who can have one; to those of a priority only when nobody of a better
+        one waits."""
         granted = False
-        for background in (False, True):
-            lanes = [
-                lane
-                for (is_background, _), lane in self._lanes.items()
-                if is_background is background
-            ]
+        for priority in Priority:
+            lanes = [lane for lane in self._lanes.values() if lane.priority is priority]
             while (lane := _take_for_first(lanes)) is not None:
                 ticket = lane.queue.popleft()
                 ticket.granted = granted = True
                 ticket.turn.set()
-            if any(lane.queue for lane in lanes):
+            if any(lane.goes_first for lane in lanes):
                 break
         if granted:
             self._wake_first_of_lanes()
@@ -201,6 +218,93 @@ def _take_for_first(lanes: Iterable[_Lane]) -> _Lane | None:
     return next((lane for lane in waiting if lane.take()), None)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    """The limits of a part of the budget: all of it, or a share. For all of it the transport bounds
+    what is under way, by its connections."""
+
+    under_way: tuple[UnderWay, ...]
+    window: ArrivalWindow
+    search_window: ArrivalWindow
+    shared_window: tuple[SharedWindow, ...]
+    shared_search_window: tuple[SharedWindow, ...]
+    day: Day
+
+
+def _join_limits(parts: Sequence[_Part], *, search: bool) -> tuple[RateLimit, ...]:
+    """Return the limits of all these parts in the order they are taken from: what can be put back,
+    then what another process may have emptied meanwhile, then the days, which keep what was
+    counted; a share's before all of it."""
+    local: list[RateLimit] = []
+    shared: list[RateLimit] = []
+    for part in parts:
+        local += (*part.under_way, part.window)
+        shared += part.shared_window
+        if search:
+            local.append(part.search_window)
+            shared += part.shared_search_window
+    return (*local, *shared, *(part.day for part in reversed(parts)))
+
+
+class _PartBuilder:
+    """Makes parts of one configuration's budget."""
+
+    def __init__(
+        self, config: HubSpotConfig, clock: Monotonic, day: PortalDay, redis_url: str | None
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._day_storage = WindowStorage(clock, day.remaining_s)
+        self._redis = None if redis_url is None else _open_redis(redis_url)
+
+    def build_share(self, name: str, share: float) -> _Part:
+        """Return a part that all processes have together."""
+        config, clock = self._config, self._clock
+        requests = _cut(config.requests_per_window, share)
+        searches = _cut(config.searches_per_second, share)
+        return _Part(
+            under_way=(UnderWay(_cut(config.pool_size, share)),),
+            window=ArrivalWindow(name, requests, config.window_s, clock),
+            search_window=ArrivalWindow(f"{name}-search", searches, 1.0, clock),
+            shared_window=self._share_window(name, requests, config.window_s),
+            shared_search_window=self._share_window(f"{name}-search", searches, 1.0),
+            day=Day(f"{name}-day", _cut(config.daily_limit, share), self._day_storage, clock),
+        )
+
+    def build_background(self) -> _Part:
+        """Return the background's part: of this process alone, and bounded in what is under way by
+        its threads."""
+        return replace(
+            self.build_share("background", self._config.background_share),
+            under_way=(),
+            shared_window=(),
+            shared_search_window=(),
+        )
+
+    def _share_window(self, name: str, amount: int, window_s: float) -> tuple[SharedWindow, ...]:
+        if self._redis is None:
+            return ()
+        # Whoever has another token, or asks another HubSpot, has another budget.
+        whose = f"{self._config.base_url} {self._config.token}"
+        app = hashlib.sha256(whose.encode()).hexdigest()[:12]
+        return (SharedWindow(f"{app}-{name}", amount, window_s, self._redis, self._clock),)
+
+
+def _cut(amount: int, share: float) -> int:
+    return max(1, int(amount * share))
+
+
+def _open_redis(redis_url: str) -> RedisStorage:
+    # One attempt, and a short one: the budget waits for nobody while it asks.
+    pool = ConnectionPool.from_url(
+        redis_url,
+        socket_timeout=REDIS_TIMEOUT_S,
+        socket_connect_timeout=REDIS_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return RedisStorage(redis_url, connection_pool=pool)
+
+
 def build_rate_budget(
     config: HubSpotConfig,
     *,
@@ -210,59 +314,25 @@ def build_rate_budget(
     redis_url: str | None = None,
 ) -> RateBudget:
     """Return the budget of this process, or with a Redis its part of everybody's."""
-    requests, searches = config.requests_per_window, config.searches_per_second
-    share, day_storage = config.background_share, WindowStorage(clock, day.remaining_s)
-
-    def build_window(name: str, amount: int, seconds: float) -> ArrivalWindow:
-        return ArrivalWindow(name, amount, seconds, clock)
-
-    def build_day(name: str, amount: int) -> Day:
-        return Day(name, amount, day_storage, clock)
-
-    def background_part(amount: int) -> int:
-        return max(1, int(amount * share))
-
-    all_window = build_window("all", requests, config.window_s)
-    search_window = build_window("search", searches, 1.0)
-    whole_day = build_day("day", config.daily_limit)
-    late_window = build_window("background", background_part(requests), config.window_s)
-    late_search_window = build_window("background-search", background_part(searches), 1.0)
-    late_day = build_day("background-day", background_part(config.daily_limit))
-    shared, shared_search = _build_shared_windows(config, redis_url, clock)
-    # In the order they are taken from: what can be put back, then what another process may have
-    # emptied meanwhile, then the days, which keep what was counted.
-    late = (all_window, late_window)
-    shared_both = (*shared, *shared_search)
-    return RateBudget(
-        {
-            (False, False): _Lane((all_window, *shared, whole_day)),
-            (False, True): _Lane((all_window, search_window, *shared_both, whole_day)),
-            (True, False): _Lane((*late, *shared, late_day, whole_day)),
-            (True, True): _Lane(
-                (*late, search_window, late_search_window, *shared_both, late_day, whole_day)
-            ),
-        },
-        {False: all_window, True: search_window},
-        clock=clock,
-        wait=wait,
-    )
-
-
-def _build_shared_windows(
-    config: HubSpotConfig, redis_url: str | None, clock: Monotonic
-) -> tuple[tuple[RateLimit, ...], tuple[RateLimit, ...]]:
-    if redis_url is None:
-        return (), ()
-    # One attempt, and a short one: the budget waits for nobody while it asks.
-    pool = ConnectionPool.from_url(
-        redis_url,
-        socket_timeout=REDIS_TIMEOUT_S,
-        socket_connect_timeout=REDIS_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-    )
-    storage = RedisStorage(redis_url, connection_pool=pool)
-    # Whoever has another token, or asks another HubSpot, has another budget.
-    app = hashlib.sha256(f"{config.base_url} {config.token}".encode()).hexdigest()[:12]
-    every = SharedWindow(f"{app}-all", config.requests_per_window, config.window_s, storage, clock)
-    search = SharedWindow(f"{app}-search", config.searches_per_second, 1.0, storage, clock)
-    return (every,), (search,)
+    builder = _PartBuilder(config, clock, day, redis_url)
+    everything = replace(builder.build_share("all", 1.0), under_way=())
+    unreserved = builder.build_share("unreserved", 1.0 - config.reserved_share)
+    anonymous = builder.build_share("anonymous", config.anonymous_share)
+    parts = {
+        Priority.PEOPLE: (everything,),
+        Priority.UNPROVEN: (everything, unreserved),
+        Priority.ANONYMOUS: (everything, unreserved, anonymous),
+        Priority.BACKGROUND: (everything, unreserved, builder.build_background()),
+    }
+    own = {Priority.ANONYMOUS: (anonymous,)}
+    lanes = {
+        (priority, search): _Lane(
+            priority,
+            _join_limits(parts[priority], search=search),
+            own=_join_limits(own.get(priority, ()), search=search),
+        )
+        for priority in Priority
+        for search in (False, True)
+    }
+    pausable = {False: everything.window, True: everything.search_window}
+    return RateBudget(lanes, pausable, everything.day, clock=clock, wait=wait)

@@ -35,6 +35,8 @@ TRANSIT_ALLOWANCE_S: Final = 1
 seen there, so it counts sendings, and must outlast the transit; a longer transit is counted twice.
 """
 REDIS_RETRY_AFTER_S: Final = 5.0
+UNKNOWN_WAIT_S: Final = 0.1
+"""Soon enough to look again where the wait cannot be reckoned."""
 
 
 class WindowStorage(Storage, MovingWindowSupport):
@@ -183,6 +185,31 @@ class ArrivalWindow:
         return max(pause_s, self._storage.nth_leaves_at(key, window_s, short) - self._clock())
 
 
+class UnderWay:
+    """At most `amount` calls at the same time, so that a slow HubSpot leaves others connections."""
+
+    def __init__(self, amount: int) -> None:
+        self._amount = amount
+        self._under_way = 0
+
+    def has_room(self) -> bool:
+        return self._under_way < self._amount
+
+    def take(self) -> bool:
+        self._under_way += 1
+        return True
+
+    def put_back(self) -> None:
+        self._under_way -= 1
+
+    def count_answer(self, took_s: float) -> None:  # noqa: ARG002 - the time is another limit's
+        self._under_way -= 1
+
+    def min_wait_s(self, ahead: int) -> float:
+        """Nobody knows when one ends; whoever waits is woken then."""
+        return 0.0 if self._under_way + ahead < self._amount else UNKNOWN_WAIT_S
+
+
 class Day:
     """At most `amount` sendings in a day of the portal's; the storage knows when it ends.
 
@@ -253,5 +280,5 @@ class SharedWindow:
             self.take()
 
     def min_wait_s(self, ahead: int) -> float:  # noqa: ARG002 - Redis is asked, not reckoned
-        """Others fill it too: a tenth of a second is soon enough to ask again."""
-        return 0.1
+        """Others fill it too."""
+        return UNKNOWN_WAIT_S

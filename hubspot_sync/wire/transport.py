@@ -121,10 +121,6 @@ class _Sending:
     context: CallContext
 
     @property
-    def background(self) -> bool:
-        return self.context.priority is Priority.BACKGROUND
-
-    @property
     def search(self) -> bool:
         return self.request.operation is Operation.SEARCH
 
@@ -201,7 +197,7 @@ class Transport:
             raise Unavailable("No time is left to ask HubSpot.")
         self._circuit_breaker.refuse_while_open()
         slot = self._rate_budget.acquire(
-            deadline, background=sending.background, search=sending.search
+            deadline, priority=sending.context.priority, search=sending.search
         )
         if not self._connections.acquire(timeout=deadline.remaining_s()):
             slot.report_unused()
@@ -244,7 +240,7 @@ class Transport:
                 slot.report_unused()
             hurried = sending.context.deadline.passed and took_s < MIN_FAIR_CHANCE_S
             _report_to_breaker(permit, None if reply is None else reply.status, hurried=hurried)
-            self._log_call(sending, reply, number, slot.waited_s, took_s)
+            self._log_call(sending, reply, number, slot.waited_s, took_s, hurried=hurried)
         return reply
 
     def _log_call(
@@ -254,6 +250,8 @@ class Transport:
         number: int,
         waited_s: float,
         took_s: float,
+        *,
+        hurried: bool,
     ) -> None:
         record = CallRecord(
             operation=sending.request.operation.value,
@@ -263,7 +261,9 @@ class Transport:
             attempt=number,
             waited_s=waited_s,
             took_s=took_s,
-            background=sending.background,
+            background=sending.context.priority is Priority.BACKGROUND,
+            meaning=None if reply is None else _judge_whole(reply, sending.request).meaning,
+            hurried=hurried,
         )
         self._call_log.write(record, sending.context.meters)
         body = {} if reply is None or reply.body is None else reply.body

@@ -39,6 +39,7 @@ def test_production_settings_as_they_should_be_pass(production: Settings) -> Non
         ({"HUBSPOT_PORTAL": "nowhere"}, "booking_api.E004"),
         ({"CRON_SECRET": ""}, "booking_api.W005"),
         ({"CRON_SECRET": "short"}, "booking_api.E006"),
+        ({"METRICS_TOKEN": "short"}, "booking_api.E015"),
         ({"ALLOWED_HOSTS": []}, "booking_api.E007"),
         ({"HUBSPOT_WEBHOOK_SECRETS": []}, "booking_api.W008"),
         ({"TRUSTED_PROXIES": ["10.0.0.0/8", "::/0"]}, "booking_api.W013"),

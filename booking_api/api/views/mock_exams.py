@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import nullcontext
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from booking_api.api.envelope import answer
 from booking_api.api.openapi import response_schemas
 from booking_api.api.serializers import PairFields, pair_of
 from booking_api.api.student_gate import admit_student
+from booking_api.api.throttling import hold_anonymous_place, limit_calls
 from booking_api.api.validation import find_mock_type, validate_fields, validate_query
 from booking_api.api.views.student_view_set import StudentViewSet
 from booking_api.queries.available_exams import find_available_exams
@@ -89,12 +91,16 @@ class MockExamViewSet(StudentViewSet):
     def available(self, request: Request) -> Response:
         values = validate_query(AvailableQuery, request.query_params.dict())
         query = self.query_context(request)
-        found = find_available_exams(
-            query,
-            find_mock_type(query.profile, values["mock_type"]),
-            include_full=values["include_capacity"],
-            realtime=values["realtime"],
-        )
+        mock_type = find_mock_type(query.profile, values["mock_type"])
+        # Through the cache, what many ask is loaded once for all of them.
+        costly = query.reads.is_direct
+        with hold_anonymous_place(), limit_calls(request) if costly else nullcontext():
+            found = find_available_exams(
+                query,
+                mock_type,
+                include_full=values["include_capacity"],
+                realtime=values["realtime"],
+            )
         queue_corrections(found.to_correct)
         listed = found.listed
         return answer(AvailableExamFields(listed, many=True).data, f"{len(listed)} mock exams.")

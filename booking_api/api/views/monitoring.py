@@ -1,25 +1,49 @@
-"""What monitors ask: health, readiness, metrics."""
+"""What monitors ask: health, readiness, metrics.
+
+A monitor may call the machine by any name or by its address, so these answer whatever the Host
+header says, and nothing in their answers depends on it. The metrics say how busy a school is and
+which records cannot be read: they are for the operator's network, or for whoever has the token.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import secrets
+from functools import partial
+from typing import Any, Final
 
-from django.http import HttpRequest, HttpResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.middleware.common import CommonMiddleware
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, inline_serializer
 from prometheus_client import CONTENT_TYPE_LATEST
 from rest_framework import serializers
+from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from typing_extensions import override
 
 from booking_api.api.context import context_of
 from booking_api.api.envelope import failure, success
+from booking_api.api.errors import (
+    RETRY_AFTER_S,
+    Failure,
+    answer_outside_drf,
+    explain_throttled,
+)
+from booking_api.api.guesses import check_secret
 from booking_api.api.openapi import ErrorFields
+from booking_api.api.proxies import find_caller, is_trusted
 from booking_api.ops.health import check_readiness
 from booking_api.ops.metrics import render_metrics
 
 SERVICE = "mocks-booking-api"
+ANY_HOST_PATHS: Final = frozenset({"/api/health", "/api/ready", "/metrics"})
+NO_METRICS: Final = Failure(
+    code="ACCESS_DENIED",
+    message="The metrics are for METRICS_NETWORKS, and for who has METRICS_TOKEN.",
+)
 
 
 class HealthFields(serializers.Serializer[Any]):
@@ -29,7 +53,12 @@ class HealthFields(serializers.Serializer[Any]):
 
 
 class ReadyFields(HealthFields):
-    checks = serializers.DictField(child=serializers.CharField())
+    checks = serializers.DictField(
+        child=serializers.CharField(), help_text="ok, failed, or unknown right after the start."
+    )
+    checked_s_ago = serializers.DictField(
+        child=serializers.FloatField(allow_null=True), help_text="How old each of them is."
+    )
 
 
 class NotReadyFields(ErrorFields, ReadyFields):
@@ -67,32 +96,73 @@ class HealthView(APIView):
 
 
 class ReadyView(APIView):
-    """Whether everything it needs answers."""
+    """Whether everything it needs answers; asking costs nothing."""
 
     @extend_schema(
         summary="Are database, cache and HubSpot there?",
         responses={200: flat_and_enveloped_schema("Ready", ReadyFields), 503: NotReadyFields},
     )
     def get(self, request: Request) -> Response:
-        context = context_of(request)
-        parts = check_readiness(context.call_context())
-        checks = {"database": parts.database, "cache": parts.cache, "hubspot": parts.hubspot}
+        readiness = check_readiness()
+        silent = readiness.silent
         data = {
-            "status": "ready" if parts.ready else "not ready",
+            "status": "not ready" if silent else "ready",
             "timestamp": timezone.now(),
             "service": SERVICE,
-            "checks": {name: "ok" if there else "failed" for name, there in checks.items()},
+            "checks": {name: part.state for name, part in readiness.parts()},
+            "checked_s_ago": {
+                name: None if part.checked_s_ago is None else round(part.checked_s_ago, 1)
+                for name, part in readiness.parts()
+            },
         }
-        if parts.ready:
+        if not silent:
             return Response(envelop_and_keep_flat(data, "Ready."))
-        silent = ", ".join(name for name, there in checks.items() if not there)
         body = failure(
-            code="NOT_READY" if parts.hubspot else "HUBSPOT_UNAVAILABLE",
-            message=f"No answer from: {silent}.",
-            request_id=context.request_id,
+            code="HUBSPOT_UNAVAILABLE" if "hubspot" in silent else "NOT_READY",
+            message=f"No answer from: {', '.join(silent)}.",
+            request_id=context_of(request).request_id,
+            retry_after_s=RETRY_AFTER_S,
         )
-        return Response(data | body, status=503)
+        headers = {"Retry-After": str(RETRY_AFTER_S)}
+        return Response(data | body, status=503, headers=headers)
 
 
-def answer_metrics(_: HttpRequest) -> HttpResponse:
+def answer_metrics(request: HttpRequest) -> HttpResponse:
+    try:
+        if not may_read_metrics(request):
+            return answer_outside_drf(request, NO_METRICS)
+    except Throttled as error:
+        return answer_outside_drf(request, explain_throttled(error))
     return HttpResponse(render_metrics(), content_type=CONTENT_TYPE_LATEST)
+
+
+def may_read_metrics(request: HttpRequest) -> bool:
+    """Whether this comes from METRICS_NETWORKS, or with METRICS_TOKEN; raise Throttled where too
+    many wrong secrets came from there."""
+    caller = find_caller(request)
+    if caller is not None and is_trusted(caller, tuple(settings.METRICS_NETWORKS)):
+        return True
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if settings.METRICS_TOKEN == "" or scheme.lower() != "bearer":
+        return False
+    try:
+        check_secret(request, "metrics", partial(compare_metrics_token, token.strip()))
+    except AuthenticationFailed:
+        return False
+    return True
+
+
+def compare_metrics_token(token: str) -> None:
+    """Raise AuthenticationFailed unless it is right."""
+    if not secrets.compare_digest(token.encode(), settings.METRICS_TOKEN.encode()):
+        raise AuthenticationFailed("The token is not right.")
+
+
+class AnyHostMiddleware(CommonMiddleware):
+    """Django's, which refuses a Host that ALLOWED_HOSTS does not name, but not for monitors."""
+
+    @override
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
+        if request.path_info.removesuffix("/") in ANY_HOST_PATHS:
+            return None
+        return super().process_request(request)

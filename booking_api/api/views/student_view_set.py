@@ -22,7 +22,7 @@ class StudentViewSet(ViewSet):
     def query_context(self, request: Request) -> QueryContext:
         """Return what the queries of a request ask with that may be anybody's."""
         context = context_of(request)
-        query = composition.query_context(context.call_context())
+        query = composition.query_context(context.call_context(anonymous=True))
         context.built_from = query.reads.built_from
         return query
 

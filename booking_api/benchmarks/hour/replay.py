@@ -123,6 +123,7 @@ def open_replay(sandbox: Sandbox, cache: CacheConfig, size: Size, seed: int) -> 
             CORRECT_COUNTS=False,
             REDIS_URL="",
             THROTTLE_RATES={"reads": None, "failed_pairs": None},
+            THROTTLE_ANONYMOUS_CALLS=None,
         ):
             yield Replay(state, clock, Client())
     finally:

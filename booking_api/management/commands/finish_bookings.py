@@ -29,12 +29,14 @@ from booking_api.desk.journal.models import JournalEntry
 from booking_api.desk.manual_recovery import RecoveryReport, finish_by_hand
 from booking_api.management import running_server
 from booking_api.management.output import render_table
-from booking_api.ops.health import probe_hubspot
+from hubspot_sync.errors import HubSpotError
+from hubspot_sync.reading.availability import probe_hubspot
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
 
 EXIT_SOMETHING_LEFT, EXIT_COULD_NOT_ASK = 1, 2
 DEFAULT_WAIT_S = 60.0
+MAX_PROBE_S = 3.0
 
 
 class Command(BaseCommand):
@@ -57,10 +59,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with composition.command_services() as services:
             deadline = Deadline.after(options["wait"])
-            if not probe_hubspot(CallContext(deadline=deadline, priority=Priority.BACKGROUND)):
-                raise CommandError(
-                    "HubSpot cannot be reached; nothing was tried.", returncode=EXIT_COULD_NOT_ASK
-                )
+            refuse_while_hubspot_is_away(services)
             report = finish_by_hand(services.booking, deadline, threading.Event().wait)
             pruned = services.booking.prune() if options["prune"] else None
             families = changed_families(report, services)
@@ -88,6 +87,17 @@ class Command(BaseCommand):
             self.stdout.write(told)
         if pruned is not None:
             self.stdout.write(f"{pruned} old entries deleted.")
+
+
+def refuse_while_hubspot_is_away(services: Services) -> None:
+    """Raise CommandError where HubSpot does not answer."""
+    brief = Deadline.after(MAX_PROBE_S)
+    try:
+        probe_hubspot(services.hubspot, CallContext(deadline=brief, priority=Priority.BACKGROUND))
+    except HubSpotError as error:
+        raise CommandError(
+            "HubSpot cannot be reached; nothing was tried.", returncode=EXIT_COULD_NOT_ASK
+        ) from error
 
 
 def changed_families(report: RecoveryReport, services: Services) -> list[str]:

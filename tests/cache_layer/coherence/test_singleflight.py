@@ -31,6 +31,12 @@ def read(cache: Cache, truth: Truth, exam_id: str = "1", wait_s: float = WAIT_S)
     return cache.reader.read(truth.exam, truth.key(exam_id), "", wait_s=wait_s).value
 
 
+def read_ranked(cache: Cache, truth: Truth, rank: int) -> object:
+    key = truth.key("1")
+    reads = cache.reader.read_many(truth.exam, [key], "", wait_s=WAIT_S, rank=rank)
+    return reads.found[key]
+
+
 def joined(cache: Cache, number: int) -> Callable[[], bool]:
     return lambda: cache.counters.snapshot().total(Count.SHARED_LOADS) >= number
 
@@ -243,3 +249,50 @@ def test_a_process_that_died_while_loading_blocks_nobody(
 
     assert read(cache, truth) == "one"
     cache.close()
+
+
+def test_nobody_waits_for_a_load_that_goes_after_their_own(
+    cache: Cache, truth: Truth, gate: Gate
+) -> None:
+    truth.exams = {"1": "one"}
+    with ThreadPoolExecutor(1) as pool:
+        held_up = pool.submit(read_ranked, cache, truth, 2)
+        gate.wait_until_reached()
+        truth.before_answering = lambda: None
+
+        assert read_ranked(cache, truth, 1) == "one"
+        gate.open()
+        assert held_up.result() == "one"
+    assert truth.loads == [["1"], ["1"]]
+
+
+def test_a_load_that_goes_before_their_own_is_joined(
+    cache: Cache, truth: Truth, gate: Gate
+) -> None:
+    truth.exams = {"1": "one"}
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(read_ranked, cache, truth, 1)
+        gate.wait_until_reached()
+        later = pool.submit(read_ranked, cache, truth, 2)
+        eventually(joined(cache, 1))
+        gate.open()
+
+        assert (first.result(), later.result()) == ("one", "one")
+    assert truth.loads == [["1"]]
+
+
+@pytest.mark.redis
+def test_nobody_waits_for_a_load_of_another_process_that_goes_after_their_own(
+    make_redis: MakeRedis, truth: Truth, gate: Gate
+) -> None:
+    patient = CacheConfig(load_lease_s=WAIT_S)
+    one, other = (open_cache(truth.catalogue, patient, backend=make_redis()) for _ in range(2))
+    truth.exams = {"1": "one"}
+    with ThreadPoolExecutor(1) as pool:
+        held_up = pool.submit(read_ranked, one, truth, 2)
+        gate.wait_until_reached()
+        truth.before_answering = lambda: None
+
+        assert read_ranked(other, truth, 1) == "one"
+        gate.open()
+        assert held_up.result() == "one"

@@ -1,15 +1,7 @@
-"""The budget never lets HubSpot count too many arrivals, and serves people in order.
-
-Time stands still here: waiting moves it, and brings the answers that are due by then.
-"""
+"""The budget never lets HubSpot count too many arrivals, and serves people in order."""
 
 from __future__ import annotations
 
-import heapq
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,62 +10,8 @@ from hypothesis import strategies as st
 
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
-from hubspot_sync.wire.deadlines import Deadline
-from hubspot_sync.wire.portal_day import PortalDay
-from hubspot_sync.wire.rate_budget import RateBudget, Slot, build_rate_budget
-
-PATIENCE_S = 30.0
-BEGINNING = datetime(2026, 11, 25, tzinfo=UTC)
-"""The clock began to count at a midnight in UTC."""
-
-
-class World:
-    """A clock, and the answers under way."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-        self.zone: tzinfo = UTC
-        self._due: list[tuple[float, int, Slot, float]] = []
-
-    def clock(self) -> float:
-        return self.now_s
-
-    def answer_later(self, slot: Slot, after_s: float) -> None:
-        heapq.heappush(self._due, (self.now_s + after_s, id(slot), slot, after_s))
-
-    def advance(self, seconds: float) -> None:
-        until_s = self.now_s + seconds
-        while self._due and self._due[0][0] <= until_s:
-            self.now_s, _, slot, took_s = heapq.heappop(self._due)
-            slot.report_answer(took_s)
-        self.now_s = until_s
-
-    def wait(self, event: threading.Event, seconds: float) -> None:
-        """The budget's wait: time passes instead of us."""
-        if not event.is_set():
-            self.advance(max(seconds, 0.001))
-
-    def budget(self, **config: float) -> RateBudget:
-        settings = HubSpotConfig(**config)  # type: ignore[arg-type] # floats and ints by name
-        day = PortalDay(zone=self.zone, now=lambda: BEGINNING + timedelta(seconds=self.now_s))
-        return build_rate_budget(settings, clock=self.clock, day=day, wait=self.wait)
-
-    def deadline(self, seconds: float) -> Deadline:
-        return Deadline.after(seconds, self.clock)
-
-
-def acquire(
-    budget: RateBudget, deadline: Deadline, *, background: bool = False, search: bool = False
-) -> Slot:
-    return budget.acquire(deadline, background=background, search=search)
-
-
-def most_in_a_window(arrivals: list[float], window_s: float) -> int:
-    ordered = sorted(arrivals)
-    return max(
-        sum(1 for other in ordered[index:] if other < start + window_s)
-        for index, start in enumerate(ordered)
-    )
+from hubspot_sync.wire.call_context import Priority
+from tests.hubspot_sync.budgets import World, acquire, full_budget, most_in_a_window
 
 
 @settings(max_examples=60, deadline=None)
@@ -166,10 +104,10 @@ def test_background_work_may_use_only_its_share_of_the_window() -> None:
     world = World()
     budget = world.budget(requests_per_window=10, background_share=0.3)
     for _ in range(3):
-        acquire(budget, world.deadline(1), background=True).report_answer(0.0)
+        acquire(budget, world.deadline(1), priority=Priority.BACKGROUND).report_answer(0.0)
 
     with pytest.raises(RateLimited):
-        acquire(budget, world.deadline(1), background=True)
+        acquire(budget, world.deadline(1), priority=Priority.BACKGROUND)
     for _ in range(7):
         acquire(budget, world.deadline(1))
 
@@ -178,11 +116,11 @@ def test_background_work_may_use_only_its_share_of_the_day() -> None:
     world = World()
     budget = world.budget(daily_limit=10, background_share=0.3)
     for _ in range(3):
-        acquire(budget, world.deadline(1), background=True).report_answer(0.0)
+        acquire(budget, world.deadline(1), priority=Priority.BACKGROUND).report_answer(0.0)
         world.advance(100)
 
     with pytest.raises(RateLimited):
-        acquire(budget, world.deadline(1_000), background=True)
+        acquire(budget, world.deadline(1_000), priority=Priority.BACKGROUND)
     for _ in range(7):
         acquire(budget, world.deadline(1)).report_answer(0.0)
     with pytest.raises(RateLimited) as refused:
@@ -240,51 +178,6 @@ ONE_CALL = HubSpotConfig(requests_per_window=1)
 ONE_SEARCH = HubSpotConfig(searches_per_second=1)
 
 
-class Queue:
-    """Threads that wait at a budget; `served` is the order they got it in."""
-
-    def __init__(self, config: HubSpotConfig) -> None:
-        self.served: list[str] = []
-        self._waiting = threading.Semaphore(0)
-        self.budget = build_rate_budget(
-            config, clock=lambda: 1_000.0, day=PortalDay(), wait=self._wait
-        )
-        self._threads: list[threading.Thread] = []
-
-    def _wait(self, event: threading.Event, _seconds: float) -> None:
-        self._waiting.release()
-        assert event.wait(PATIENCE_S)
-
-    def join(self, name: str, *, background: bool = False, search: bool = False) -> None:
-        """Have somebody wait; returns once they do."""
-        deadline = Deadline(at_s=1_000_000.0, clock=lambda: 1_000.0)
-
-        def ask() -> None:
-            slot = acquire(self.budget, deadline, background=background, search=search)
-            self.served.append(name)
-            slot.report_unused()
-
-        thread = threading.Thread(target=ask)
-        thread.start()
-        self._threads.append(thread)
-        assert self._waiting.acquire(timeout=PATIENCE_S)
-
-    def finish(self) -> None:
-        for thread in self._threads:
-            thread.join(PATIENCE_S)
-
-
-@contextmanager
-def full_budget(
-    config: HubSpotConfig, *, search: bool = False
-) -> Iterator[tuple[Queue, Callable[[], None]]]:
-    """A queue whose only slot is taken, and how to give it back."""
-    queue = Queue(config)
-    slot = acquire(queue.budget, Deadline(at_s=1_001.0, clock=lambda: 1_000.0), search=search)
-    yield queue, slot.report_unused
-    queue.finish()
-
-
 def test_people_are_served_in_the_order_they_came_searches_among_them() -> None:
     with full_budget(ONE_CALL) as (queue, release):
         queue.join("alice")
@@ -297,7 +190,7 @@ def test_people_are_served_in_the_order_they_came_searches_among_them() -> None:
 
 def test_background_work_yields_to_people_who_came_later() -> None:
     with full_budget(ONE_CALL) as (queue, release):
-        queue.join("recount", background=True)
+        queue.join("recount", priority=Priority.BACKGROUND)
         queue.join("alice")
         queue.join("bob")
         release()
@@ -308,7 +201,7 @@ def test_background_work_yields_to_people_who_came_later() -> None:
 def test_background_work_yields_even_to_people_who_wait_for_something_else() -> None:
     with full_budget(ONE_SEARCH, search=True) as (queue, release):
         queue.join("alice", search=True)
-        queue.join("recount", background=True)
+        queue.join("recount", priority=Priority.BACKGROUND)
         assert queue.served == []
         release()
 

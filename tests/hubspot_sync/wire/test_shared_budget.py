@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
+from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.portal_day import PortalDay
 from hubspot_sync.wire.rate_budget import RateBudget, build_rate_budget
@@ -39,12 +40,12 @@ def budget(redis_url: str, token: str, window_s: float = 60.0) -> RateBudget:
     return build_rate_budget(config, clock=time.monotonic, day=PortalDay(), redis_url=redis_url)
 
 
-def taken_now(part: RateBudget, most: int) -> int:
+def taken_now(part: RateBudget, most: int, priority: Priority = Priority.PEOPLE) -> int:
     """How many slots it gives at once: to one whose deadline is ever near, and never passed."""
     near = Deadline(at_s=0.05, clock=lambda: 0.0)
     for taken in range(most):
         try:
-            part.acquire(near, background=False, search=False).report_answer(0.0)
+            part.acquire(near, priority=priority, search=False).report_answer(0.0)
         except RateLimited:
             return taken
     return most
@@ -59,13 +60,27 @@ def test_two_processes_together_send_no_more_than_one_may(redis_url: str) -> Non
 
 
 @pytest.mark.redis
+@pytest.mark.parametrize(
+    ("priority", "most"), [(Priority.UNPROVEN, 4), (Priority.ANONYMOUS, 3)], ids=str
+)
+def test_two_processes_together_leave_people_what_is_reserved(
+    redis_url: str, priority: Priority, most: int
+) -> None:
+    token = uuid.uuid4().hex
+    one, other = budget(redis_url, token), budget(redis_url, token)
+
+    assert taken_now(one, 2, priority) + taken_now(other, 6, priority) == most
+    assert taken_now(other, 6) == 6 - most
+
+
+@pytest.mark.redis
 def test_a_slot_comes_free_for_whoever_waits_in_another_process(redis_url: str) -> None:
     """The window is one of two seconds, and three with the transit allowed."""
     token = uuid.uuid4().hex
     one, other = (budget(redis_url, token, window_s=2.0) for _ in "ab")
     taken_now(one, 6)
 
-    slot = other.acquire(Deadline.after(30), background=False, search=False)
+    slot = other.acquire(Deadline.after(30), priority=Priority.PEOPLE, search=False)
 
     assert slot.waited_s > 0.0
 
@@ -89,7 +104,7 @@ def test_a_search_that_waits_uses_up_no_calls(redis_url: str) -> None:
     )
 
     for _ in range(2):
-        one.acquire(Deadline.after(30), background=False, search=True).report_answer(0.0)
+        one.acquire(Deadline.after(30), priority=Priority.PEOPLE, search=True).report_answer(0.0)
 
     assert taken_now(other, 40) == 28
 

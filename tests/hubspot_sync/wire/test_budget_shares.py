@@ -1,0 +1,206 @@
+"""Nobody but people who proved who they are may use all of the budget, whatever the others do.
+
+A window holds twenty calls here: ten for anonymous questions, ten for the background, fifteen for
+all but people together; the day, the searches and the connections likewise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hubspot_sync.config import HubSpotConfig
+from hubspot_sync.errors import ConfigurationError, RateLimited
+from hubspot_sync.wire.call_context import Priority
+from hubspot_sync.wire.rate_budget import RateBudget
+from tests.hubspot_sync.budgets import World, acquire, full_budget
+
+WINDOW_S = 10.0
+MOST = {
+    Priority.PEOPLE: 20,
+    Priority.UNPROVEN: 15,
+    Priority.ANONYMOUS: 10,
+    Priority.BACKGROUND: 10,
+}
+OTHERS = [priority for priority in Priority if priority is not Priority.PEOPLE]
+CALLS = st.lists(
+    st.tuples(st.sampled_from(Priority), st.floats(0, 3), st.floats(0, 2)), min_size=30, max_size=90
+)
+
+
+def shared_out(world: World, **config: float) -> RateBudget:
+    return world.budget(
+        **{"requests_per_window": 20, "window_s": WINDOW_S, "reserved_share": 0.25} | config
+    )
+
+
+def taken_at_once(budget: RateBudget, world: World, priority: Priority, *, search: bool) -> int:
+    """How many slots it gives without a wait; each is answered."""
+    for taken in range(100):
+        try:
+            acquire(budget, world.deadline(0), priority=priority, search=search).report_answer(0.0)
+        except RateLimited:
+            return taken
+    raise AssertionError("there is no limit")
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_each_has_its_share_of_the_window(priority: Priority) -> None:
+    world = World()
+    budget = shared_out(world)
+
+    assert taken_at_once(budget, world, priority, search=False) == MOST[priority]
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_each_has_its_share_of_the_searches(priority: Priority) -> None:
+    world = World()
+    budget = shared_out(world, requests_per_window=100, searches_per_second=20)
+
+    assert taken_at_once(budget, world, priority, search=True) == MOST[priority]
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_each_has_its_share_of_the_day(priority: Priority) -> None:
+    world = World()
+    budget = shared_out(world, requests_per_window=100, daily_limit=20)
+
+    assert taken_at_once(budget, world, priority, search=False) == MOST[priority]
+    assert budget.has_day_left() is (priority is not Priority.PEOPLE)
+
+
+@pytest.mark.parametrize("priority", [Priority.UNPROVEN, Priority.ANONYMOUS])
+def test_each_has_its_share_of_the_connections(priority: Priority) -> None:
+    """The background is bounded by its threads."""
+    world = World()
+    budget = shared_out(world, requests_per_window=1_000, pool_size=20)
+
+    for _ in range(MOST[priority]):
+        acquire(budget, world.deadline(0), priority=priority)
+
+    with pytest.raises(RateLimited):
+        acquire(budget, world.deadline(0), priority=priority)
+    acquire(budget, world.deadline(0))
+
+
+def test_an_answer_makes_room_for_whoever_waits_for_a_connection() -> None:
+    world = World()
+    budget = shared_out(world, requests_per_window=1_000, pool_size=2, anonymous_share=0.5)
+    slot = acquire(budget, world.deadline(0), priority=Priority.ANONYMOUS)
+    world.answer_later(slot, 1.5)
+
+    waited = acquire(budget, world.deadline(9), priority=Priority.ANONYMOUS).waited_s
+
+    assert waited == pytest.approx(1.5, abs=0.2)
+
+
+@pytest.mark.parametrize("first", OTHERS)
+@pytest.mark.parametrize("then", OTHERS)
+def test_all_others_together_leave_people_what_is_reserved(first: Priority, then: Priority) -> None:
+    world = World()
+    budget = shared_out(world)
+
+    taken = sum(taken_at_once(budget, world, each, search=False) for each in (first, then))
+
+    assert taken <= 15
+    assert taken_at_once(budget, world, Priority.PEOPLE, search=False) == 20 - taken
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    priority: Priority
+    sent_s: float
+    answered_s: float
+
+    def counts_at(self, now_s: float) -> bool:
+        """Whether HubSpot may have counted it within the window that ends now."""
+        return self.answered_s >= now_s - WINDOW_S
+
+
+@settings(max_examples=60, deadline=None)
+@given(CALLS)
+def test_whatever_the_others_do_people_get_what_is_reserved_at_once(
+    asked: list[tuple[Priority, float, float]],
+) -> None:
+    world = World()
+    budget = shared_out(world)
+    calls: list[Call] = []
+
+    for priority, pause_s, transit_s in asked:
+        world.advance(pause_s)
+        counted = [call for call in calls if call.counts_at(world.now_s)]
+        own = [call for call in counted if call.priority is priority]
+        others = [call for call in counted if call.priority is not Priority.PEOPLE]
+        try:
+            slot = acquire(budget, world.deadline(0), priority=priority)
+        except RateLimited:
+            assert priority is not Priority.PEOPLE or len(own) >= 5
+            continue
+        calls.append(Call(priority, world.now_s, world.now_s + transit_s))
+        world.answer_later(slot, transit_s)
+        assert len(counted) < 20
+        assert len(own) < MOST[priority]
+        assert priority is Priority.PEOPLE or len(others) < 15
+
+
+def test_those_of_a_better_priority_go_first_and_equals_in_the_order_they_came() -> None:
+    with full_budget(HubSpotConfig(requests_per_window=1, window_s=1.0)) as (queue, release):
+        queue.join("recount", priority=Priority.BACKGROUND)
+        queue.join("anybody", priority=Priority.ANONYMOUS)
+        queue.join("a caller", priority=Priority.UNPROVEN)
+        queue.join("another caller", priority=Priority.UNPROVEN)
+        queue.join("alice")
+        release()
+
+    assert queue.served == ["alice", "a caller", "another caller", "anybody", "recount"]
+
+
+def test_a_crowd_that_waits_for_its_own_share_does_not_hold_up_the_background() -> None:
+    with full_budget(
+        HubSpotConfig(requests_per_window=20, window_s=1.0, anonymous_share=0.05),
+        priority=Priority.ANONYMOUS,
+    ) as (queue, release):
+        queue.join("anybody", priority=Priority.ANONYMOUS)
+        queue.ask("recount", priority=Priority.BACKGROUND)
+        assert queue.served == ["recount"]
+        release()
+
+    assert queue.served == ["recount", "anybody"]
+
+
+@pytest.mark.parametrize("priority", OTHERS)
+def test_whoever_used_up_a_share_waits_for_the_window_and_not_for_the_others(
+    priority: Priority,
+) -> None:
+    world = World()
+    budget = shared_out(world)
+    taken_at_once(budget, world, priority, search=False)
+
+    slot = acquire(budget, world.deadline(25), priority=priority)
+
+    assert slot.waited_s == pytest.approx(WINDOW_S, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("anonymous_share", 0.0),
+        ("anonymous_share", 1.1),
+        ("reserved_share", 1.0),
+        ("reserved_share", -0.1),
+    ],
+)
+def test_a_share_that_cannot_be_is_refused_by_name(name: str, value: float) -> None:
+    with pytest.raises(ConfigurationError, match=f"HUBSPOT_{name.upper()} must be"):
+        HubSpotConfig(**{name: value})  # type: ignore[arg-type] # a float by name
+
+
+def test_the_smallest_budget_still_serves_everybody() -> None:
+    for priority in Priority:
+        world = World()
+        budget = shared_out(world, requests_per_window=1, searches_per_second=1, daily_limit=1)
+
+        assert taken_at_once(budget, world, priority, search=True) == 1
