@@ -24,6 +24,7 @@ from booking_api.desk.events import DeskEvent, DeskObserver
 from booking_api.desk.factory import BookingDesk, build_booking_desk
 from booking_api.queries.composed_loaders import ComposedLoaders
 from booking_api.queries.query_context import QueryContext
+from booking_api.rules.cursors import CursorSeal
 from cache_layer import CacheConfig
 from cache_layer.operating.audit import record_invalidation
 from cache_layer.operating.host import CacheHost, SelfTestCheck
@@ -78,6 +79,7 @@ class Services:
     booking: BookingDesk
     webhooks: WebhookPipeline
     unreadable: UnreadableValues
+    cursor_seal: CursorSeal
     clocks: Clocks
 
 
@@ -215,6 +217,7 @@ class Composition:
                 now=self.clocks.now,
             ),
             unreadable=unreadable,
+            cursor_seal=build_cursor_seal(),
             clocks=self.clocks,
         )
 
@@ -233,6 +236,7 @@ def build_cached_portal(
             fan_out_for=client.fan_out_for,
             now=clocks.now,
             reads_for=reads_for,
+            cursor_seal=build_cursor_seal(),
         ).family_loaders()
 
     return CachedPortal(
@@ -243,6 +247,10 @@ def build_cached_portal(
         load_s=settings.HUBSPOT.request_deadline_s,
         clock=clocks.monotonic,
     )
+
+
+def build_cursor_seal() -> CursorSeal:
+    return CursorSeal.of_secrets([settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS])
 
 
 def build_desk_context(
@@ -294,6 +302,7 @@ def query_context(context: CallContext, subject: str | None = None) -> QueryCont
         fan_out=built.client.fan_out_for(context),
         now=built.clocks.now(),
         call=context,
+        cursor_seal=built.cursor_seal,
     )
 
 

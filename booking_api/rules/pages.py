@@ -1,7 +1,8 @@
 """A student's bookings as pages: filter, order, slice, and cursors into the order.
 
 A cursor names the last booking seen by its place in the order, not by a number, so that a walk by
-cursor meets every booking exactly once even while others are added before it.
+cursor meets every booking exactly once even while others are added before it. Here it is bare;
+callers get it sealed (`cursors.py`).
 """
 
 from __future__ import annotations
