@@ -50,6 +50,7 @@ class BookingListQuery(PairFields):
         min_value=1,
         max_value=MAX_PAGE_NUMBER,
         default=1,
+        help_text="Past the last one, all numbers are answered alike: as the one behind it.",
     )
     limit = serializers.IntegerField(
         min_value=1, max_value=MAX_PAGE_SIZE, default=DEFAULT_PAGE_SIZE

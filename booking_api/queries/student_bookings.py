@@ -21,6 +21,7 @@ from booking_api.rules.pages import (
     Entry,
     Filter,
     Page,
+    cap_page_number,
     cut_page,
     parse_filter,
 )
@@ -93,12 +94,19 @@ class FoundPage:
 
 def normalize_page_request(query: QueryContext, sent: PageRequest) -> PageRequest:
     """Return what a caller asks for as the one spelling of it that is kept: a cursor by its seal of
-    today. Raise InvalidRequest for a cursor that is not of this list, before anything else is read.
+    today, a page past the end as the first of those. Raise InvalidRequest for a cursor that is not
+    of this list, before anything else is read, and HubSpotError.
+
+    No filter lists more bookings than are linked, so no list has a page past those of them all.
     """
     if sent.after is not None:
         after = query.cursor_seal.renew(sent.after, sent.contact_id, sent.filter)
         return replace(sent, after=after)
-    return sent
+    if sent.page == 1:
+        return sent
+    linked = query.reads.contact_bookings([sent.contact_id], query.call).require_complete()
+    number = len(linked.found.get(sent.contact_id, ()))
+    return replace(sent, page=cap_page_number(sent.page, number, sent.limit))
 
 
 def find_booking_page(query: QueryContext, asked: PageRequest) -> FoundPage:

@@ -1,4 +1,4 @@
-"""`GET /api/bookings/list`: cursors, which only the API can make."""
+"""`GET /api/bookings/list`: cursors, which only the API can make, and pages past the end."""
 
 from __future__ import annotations
 
@@ -156,3 +156,55 @@ def test_whoever_is_no_student_learns_nothing_of_a_cursor(
     replies = [api.get(LIST, after=after, **wrong) for after in (cursor, "x")]
 
     assert [reply.code for reply in replies] == ["AUTH_FAILED", "AUTH_FAILED"]
+
+
+def test_all_pages_past_the_end_are_one_answer_kept_once(
+    api: Api, portal: Portal, alice: Student, booked: list[Booking]
+) -> None:
+    api.get(LIST, limit=3, **alice.pair)
+    before = pages_held()
+    portal.sandbox.clear_calls()
+
+    answers = [
+        api.get(LIST, limit=3, page=page, **alice.pair).data
+        for page in (3, 4, 100, 12_345, 1_000_000_000)
+    ]
+
+    assert len(pages_held() - before) == 1
+    assert portal.sandbox.calls_count() == 0
+    assert all(answer == answers[0] for answer in answers)
+    assert answers[0]["bookings"] == []
+    assert answers[0]["pagination"] == {
+        "current_page": 3,
+        "total_pages": 2,
+        "total_bookings": 4,
+        "has_next": False,
+        "has_previous": True,
+        "page": 3,
+        "limit": 3,
+        "total": 4,
+        "hasMore": False,
+        "next": None,
+    }
+
+
+def test_past_the_end_of_a_filter_that_lists_fewer_there_is_one_answer_too(
+    api: Api, portal: Portal, alice: Student, booked: list[Booking]
+) -> None:
+    answers = [
+        api.get(LIST, limit=1, filter="past", page=page, **alice.pair).data
+        for page in (2, 3, 4, 5, 6, 7)
+    ]
+
+    assert all(answer == answers[0] for answer in answers)
+    assert len(pages_held()) <= len(booked)
+
+
+def test_a_page_that_was_past_the_end_is_none_once_there_are_more(
+    api: Api, portal: Portal, alice: Student, booked: list[Booking]
+) -> None:
+    assert ids_of(api.get(LIST, limit=4, page=2, **alice.pair)) == []
+    more = portal.booking(alice, portal.exam(in_days=9))
+    composition.services().cached.cache.invalidator.invalidate_everything(cause=Cause.FORCED)
+
+    assert ids_of(api.get(LIST, limit=4, page=2, **alice.pair)) == [more.id]
