@@ -72,6 +72,7 @@ def cache_config(*, redis_url: str, key_prefix: str) -> CacheConfig:
         {
             "enabled": "CACHE_ENABLED",
             "max_entries": "CACHE_MAX_ENTRIES",
+            "max_bytes": "CACHE_MAX_BYTES",
             "rollout_percentage": "CACHE_ROLLOUT_PERCENTAGE",
         },
         ttls_s={name: read(name, number, ttl_s) for name, ttl_s in DEFAULT_TTLS_S.items()},

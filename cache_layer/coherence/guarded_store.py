@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 from cache_layer.backends.base import Backend, ByFamily, Lookup, Refusal, StoreResult, Ticket
 from cache_layer.backends.chunks import split_into_chunks
 from cache_layer.config import CacheConfig
-from cache_layer.counters import Cause, Count, Counters
+from cache_layer.counters import Bound, Cause, Count, Counters
 from cache_layer.entries.entries import (
     FORMAT_VERSION,
     MISS,
@@ -283,7 +283,10 @@ class GuardedStore:
             else:
                 self._counters.add(Count.STORES, entry.family)
                 self._counters.add(Count.BYTES_STORED, entry.family, len(entry.payload))
-        self._counters.add_by_family(Count.EVICTIONS, stored.evicted)
+        for family, number in stored.evicted.items():
+            for_bytes = stored.evicted_for_bytes.get(family, 0)
+            self._counters.add(Count.EVICTIONS, family, for_bytes, Bound.BYTES)
+            self._counters.add(Count.EVICTIONS, family, number - for_bytes, Bound.ENTRIES)
         self._counters.add_by_family(Count.EXPIRATIONS, stored.expired)
 
     def _flush(self, matches: Callable[[str], bool]) -> ByFamily:
