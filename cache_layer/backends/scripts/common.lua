@@ -95,7 +95,8 @@ local function drop(key)
   redis.call('ZREM', DEADLINES, key)
   redis.call('UNLINK', PAYLOADS .. key)
   -- Without a cost: an entry that a process of the release before this one put in another's place.
-  account(meta.family, -1, -meta.size, -(meta.cost or 0))
+  -- Taken from zero, because Redis reads no "-0".
+  account(meta.family, -1, 0 - meta.size, 0 - (meta.cost or 0))
   return meta
 end
 
@@ -152,7 +153,12 @@ local function make_room(order, cost, gone)
     if gone.allowed <= 0 then return false end
     local swept = sweep(100, gone.expired)
     if swept == 0 then
-      local family = drop(redis.call('ZRANGE', USES, 0, 0)[1]).family
+      local oldest = redis.call('ZRANGE', USES, 0, 0)[1]
+      if not oldest then
+        redis.call('HSET', STATE, 'cost', 0)
+        return true
+      end
+      local family = drop(oldest).family
       add(gone.evicted, family)
       if has_place then add(gone.evicted_for_bytes, family) end
     end
