@@ -136,6 +136,13 @@ class ByteBound:
         assert written.stored.refused == {"k": Refusal.TOO_LARGE}
         assert payload_at(backend, "k") is None
 
+    def test_an_entry_without_a_byte_can_be_removed(self, make: MakeBackend) -> None:
+        backend = make(max_bytes=MIB)
+        put(backend, "k", b"")
+
+        assert backend.remove(["k"]) == {"exam": 1}
+        assert backend.size().total_entries == 0
+
     def test_all_that_left_is_no_longer_charged(self, make: MakeBackend) -> None:
         backend = make(max_bytes=MIB)
         ticket = backend.look_up(()).ticket
