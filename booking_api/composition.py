@@ -28,6 +28,7 @@ from booking_api.pairs.right_pairs import RightPairs
 from booking_api.pairs.student_pairs import StudentPairs
 from booking_api.queries.composed_loaders import ComposedLoaders
 from booking_api.queries.query_context import QueryContext
+from booking_api.rules.cursors import CursorSeal
 from cache_layer import CacheConfig
 from cache_layer.operating.audit import record_invalidation
 from cache_layer.operating.host import CacheHost, SelfTestCheck
@@ -91,6 +92,7 @@ class Services:
     availability: AvailabilityWatch
     anonymous_places: threading.BoundedSemaphore
     pairs: StudentPairs
+    cursor_seal: CursorSeal
     clocks: Clocks
 
 
@@ -235,6 +237,7 @@ class Composition:
                 max(1, int(settings.SERVER_THREADS * MAX_ANONYMOUS_SHARE))
             ),
             pairs=build_student_pairs(cached, hubspot, self.clocks),
+            cursor_seal=build_cursor_seal(),
             clocks=self.clocks,
         )
 
@@ -266,6 +269,7 @@ def build_cached_portal(
             fan_out_for=client.fan_out_for,
             now=clocks.now,
             reads_for=reads_for,
+            cursor_seal=build_cursor_seal(),
         ).family_loaders()
 
     return CachedPortal(
@@ -286,6 +290,10 @@ def build_student_pairs(cached: CachedPortal, hubspot: PortalReads, clocks: Cloc
         RightPairs(digests, clocks.now),
         LookUps(int(settings.SERVER_THREADS * LOOK_UPS_SHARE), time.monotonic),
     )
+
+
+def build_cursor_seal() -> CursorSeal:
+    return CursorSeal.of_secrets([settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS])
 
 
 def build_desk_context(
@@ -337,6 +345,7 @@ def query_context(context: CallContext, subject: str | None = None) -> QueryCont
         fan_out=built.client.fan_out_for(context),
         now=built.clocks.now(),
         call=context,
+        cursor_seal=built.cursor_seal,
     )
 
 

@@ -75,6 +75,7 @@ def cache_config(*, redis_url: str, key_prefix: str) -> CacheConfig:
         {
             "enabled": "CACHE_ENABLED",
             "max_entries": "CACHE_MAX_ENTRIES",
+            "max_bytes": "CACHE_MAX_BYTES",
             "rollout_percentage": "CACHE_ROLLOUT_PERCENTAGE",
         },
         ttls_s={name: read(name, number, ttl_s) for name, ttl_s in DEFAULT_TTLS_S.items()},
@@ -86,6 +87,8 @@ def cache_config(*, redis_url: str, key_prefix: str) -> CacheConfig:
 DEBUG: bool = read("DEBUG", boolean, False)
 # Enough for sessions on one's own machine; checks.py refuses it everywhere else.
 SECRET_KEY: str = read("SECRET_KEY", str, "") or "for development only"
+# The ones before it, while what they signed is still about: sessions, and cursors of lists.
+SECRET_KEY_FALLBACKS: list[str] = read("SECRET_KEY_FALLBACKS", csv, [])
 hosts: list[str] = read("ALLOWED_HOSTS", csv, ["localhost", "127.0.0.1", "[::1]"])
 ALLOWED_HOSTS: list[str] = ["*"] if DEBUG else hosts
 CSRF_TRUSTED_ORIGINS: list[str] = read("CSRF_TRUSTED_ORIGINS", csv, [])

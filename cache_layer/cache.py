@@ -57,7 +57,10 @@ def open_backend(config: CacheConfig, clock: Clock = time.monotonic) -> Backend:
     """Return the backend a configuration names; nothing is connected yet."""
     if not config.redis_url:
         return LocMemBackend(
-            max_entries=config.max_entries, load_horizon_s=config.load_horizon_s, clock=clock
+            max_entries=config.max_entries,
+            max_bytes=config.max_bytes,
+            load_horizon_s=config.load_horizon_s,
+            clock=clock,
         )
     # Here, so that a process without Redis does not import its client.
     from cache_layer.backends.redis import RedisBackend
@@ -66,6 +69,7 @@ def open_backend(config: CacheConfig, clock: Clock = time.monotonic) -> Backend:
         config.redis_url,
         prefix=config.key_prefix,
         max_entries=config.max_entries,
+        max_bytes=config.max_bytes,
         load_horizon_s=config.load_horizon_s,
         lease_s=config.load_lease_s,
         timeout_s=config.redis_timeout_s,

@@ -24,6 +24,8 @@ DEFAULT_TTLS_S: Mapping[str, float] = MappingProxyType(
     }
 )
 MAX_TTL_S = 7 * 24 * 3600
+MIN_BYTES = 1024 * 1024
+DEFAULT_MAX_BYTES = 128 * MIN_BYTES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,15 +33,17 @@ class CacheConfig:
     """Everything the cache needs to know; durations in seconds.
 
     `ttls_s` maps a setting's name to its time to live; names left out keep their default.
-    `redis_url` empty means: in this process's memory. `load_horizon_s` is longer than any load may
-    take; a load that was slower is not stored. `load_lease_s` is how long other processes wait for
-    one process's load. `loader_threads` bounds the loads that outlive an impatient caller.
+    `redis_url` empty means: in this process's memory. `max_bytes` bounds the memory that entries
+    and all that is kept about them take, here or in Redis. `load_horizon_s` is longer than any load
+    may take; a load that was slower is not stored. `load_lease_s` is how long other processes wait
+    for one process's load. `loader_threads` bounds the loads that outlive an impatient caller.
     `retry_s` is the pause before a broken backend is tried again.
     """
 
     enabled: bool = True
     ttls_s: Mapping[str, float] = field(default_factory=lambda: DEFAULT_TTLS_S)
     max_entries: int = 10_000
+    max_bytes: int = DEFAULT_MAX_BYTES
     rollout_percentage: float = 100
     redis_url: str = field(default="", repr=False)
     key_prefix: str = "mock-exams"
@@ -61,6 +65,10 @@ class CacheConfig:
             )
         if self.redis_url and not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
             raise ConfigurationError("REDIS_URL must start with redis://, rediss:// or unix://.")
+        if not self.max_bytes >= MIN_BYTES:
+            raise ConfigurationError(
+                f"CACHE_MAX_BYTES must be at least {MIN_BYTES}, not {self.max_bytes}."
+            )
         positive = {
             "CACHE_MAX_ENTRIES": self.max_entries,
             "CACHE_REDIS_TIMEOUT_S": self.redis_timeout_s,

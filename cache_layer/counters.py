@@ -31,12 +31,19 @@ class Count(StrEnum):
     STORES = "stores"
     BYTES_STORED = "bytes_stored"  # in bytes
     REFUSED_STORES = "refused_stores"  # detail: why
-    EVICTIONS = "evictions"
+    EVICTIONS = "evictions"  # detail: for which bound
     EXPIRATIONS = "expirations"
     INVALIDATIONS = "invalidations"  # requests, not entries; no family; detail: the cause
     REMOVALS = "removals"  # entries those requests removed; detail: the cause
     ERRORS = "errors"  # detail: what failed
     DRIFTS = "drifts"  # entries that validation found to differ from the truth
+
+
+class Bound(StrEnum):
+    """For which bound of the cache an entry had to go."""
+
+    ENTRIES = "entries"
+    BYTES = "bytes"
 
 
 class Cause(StrEnum):

@@ -42,9 +42,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running API."""
+    """A running API, and the process that was started for it."""
 
     base_url: str
+    pid: int = 0
 
     def get(self, path: str, **query: Any) -> Answer:
         return self.send("GET", f"{path}?{urlencode(query)}" if query else path)
@@ -104,7 +105,7 @@ def serving(sandbox: SandboxHandle, folder: Path, **environment: str) -> Iterato
         env={**os.environ, "DJANGO_SETTINGS_MODULE": "booking_api.settings", **own, **environment},
         stdout=subprocess.DEVNULL,
     )
-    server = Server(base_url=f"http://127.0.0.1:{port}")
+    server = Server(base_url=f"http://127.0.0.1:{port}", pid=process.pid)
     try:
         wait_until_it_answers(server, process)
         yield server

@@ -13,6 +13,7 @@ from rest_framework import serializers
 from typing_extensions import override
 
 from booking_api.queries.student_bookings import PageRequest
+from booking_api.rules.cursors import MAX_CURSOR_LENGTH
 from booking_api.rules.pages import DEFAULT_PAGE_SIZE, FILTERS, MAX_PAGE_NUMBER, MAX_PAGE_SIZE
 from booking_api.rules.students import StudentPair, normalize_email, normalize_student_id
 
@@ -57,15 +58,21 @@ def pair_of(values: Mapping[str, Any]) -> StudentPair:
 
 class BookingListQuery(PairFields):
     filter = serializers.ChoiceField(choices=FILTERS, default="all")
-    page = serializers.IntegerField(min_value=1, max_value=MAX_PAGE_NUMBER, default=1)
+    page = serializers.IntegerField(
+        min_value=1,
+        max_value=MAX_PAGE_NUMBER,
+        default=1,
+        help_text="Past the last one, all numbers are answered alike: as the one behind it.",
+    )
     limit = serializers.IntegerField(
         min_value=1, max_value=MAX_PAGE_SIZE, default=DEFAULT_PAGE_SIZE
     )
     after = serializers.CharField(
-        max_length=512,
+        max_length=MAX_CURSOR_LENGTH,
         default="",
         allow_blank=True,
-        help_text="A cursor from `pagination.next`; `page` is then ignored.",
+        help_text="A cursor from `pagination.next` of the same student and filter; `page` is then "
+        "ignored.",
     )
 
 

@@ -19,6 +19,8 @@ from hubspot_sync.portal.mock_types import STUDENT_FIELDS
 from hubspot_sync.portal.profile import MockType, PortalProfile
 
 MAX_QUERIES_KEPT = 4096
+# In characters, of names and values together. Ordinary questions have about a hundred.
+MAX_QUERY_KEPT = 400
 
 
 def validate_fields(kind: type[Serializer[Any]], data: Any) -> dict[str, Any]:
@@ -29,8 +31,12 @@ def validate_fields(kind: type[Serializer[Any]], data: Any) -> dict[str, Any]:
 
 def validate_query(kind: type[Serializer[Any]], query: Mapping[str, str]) -> Mapping[str, Any]:
     """Return the same for a query string's texts, which the same callers send again and again; what
-    was refused is not remembered."""
-    return _validate_query_items(kind, tuple(query.items()))
+    was refused, what is long and what is no field of `kind` is not remembered."""
+    fields = _shared_serializer(kind).fields
+    items = tuple((name, value) for name, value in query.items() if name in fields)
+    if sum(len(name) + len(value) for name, value in items) > MAX_QUERY_KEPT:
+        return validate_fields(kind, dict(items))
+    return _validate_query_items(kind, items)
 
 
 @lru_cache(maxsize=MAX_QUERIES_KEPT)

@@ -14,12 +14,15 @@ from redis.exceptions import RedisError
 
 from cache_layer import CacheConfig, open_backend
 from cache_layer.backends.base import Backend
+from cache_layer.config import MIN_BYTES
 from cache_layer.entries.entries import Entry
 
 FEW, MANY = 1_000, 100_000
 # What one student's or one exam's change removes: their page, details, credits, links.
 ENTRIES_PER_SUBJECT = 20
 ENTRIES_PER_STORE = 500
+# More than any takes, so that the bound in entries is the one that is met.
+BYTES_PER_ENTRY = 4096
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +76,9 @@ def time_to_invalidate(backend: Backend, tag: str) -> float:
 
 def measure_bound(*, keys: int, allowed: int) -> Bound:
     """Store so many different keys in a cache of so many and look how many it holds meanwhile."""
-    backend = open_backend(CacheConfig(max_entries=allowed))
+    backend = open_backend(
+        CacheConfig(max_entries=allowed, max_bytes=max(MIN_BYTES, BYTES_PER_ENTRY * allowed))
+    )
     most = 0
     for start in range(0, keys, ENTRIES_PER_STORE):
         store_entries(
@@ -92,6 +97,7 @@ def filled_cache(url: str, entries: int) -> Iterator[Backend]:
     """Give a cache with so many entries of as many contacts; it is emptied at the end."""
     config = CacheConfig(
         max_entries=2 * MANY,
+        max_bytes=BYTES_PER_ENTRY * 2 * MANY,
         redis_url=url,
         key_prefix=f"bench-{uuid.uuid4().hex}",
         redis_timeout_s=30,

@@ -204,6 +204,7 @@ def running_target(students: int, bookings: int) -> Iterator[WebhookTarget]:
             "HUBSPOT_WEBHOOK_SECRET": SECRET,
             "HUBSPOT_RATE_LIMIT": "1000000",
             "CACHE_MAX_ENTRIES": "200000",
+            "CACHE_MAX_BYTES": str(1024**3),
             "CACHE_TTL_BOOKING_DETAILS": "3600",
             "CACHE_TTL_ASSOCIATIONS": "3600",
         }

@@ -18,6 +18,7 @@ from booking_api.queries.page_rendering import render_page
 from booking_api.queries.query_context import QueryContext
 from booking_api.queries.student_bookings import PageRequest, find_booking_page
 from booking_api.rules.credits import whole_credits
+from booking_api.rules.cursors import CursorSeal
 from booking_api.rules.errors import BookingError
 from cache_layer import CacheConfig, CacheStatus, Key, LoadedValue, LoadResult
 from hubspot_sync.errors import HubSpotError
@@ -39,6 +40,7 @@ class ComposedLoaders:
     fan_out_for: Callable[[CallContext], FanOut]
     now: Callable[[], datetime]
     reads_for: Callable[[LoadContext, float], FamilyReads]
+    cursor_seal: CursorSeal
 
     def family_loaders(self) -> ComposedFamilyLoaders:
         return ComposedFamilyLoaders(
@@ -132,6 +134,7 @@ class ComposedLoaders:
             fan_out=self.fan_out_for(context.call),
             now=self.now(),
             call=context.call,
+            cursor_seal=self.cursor_seal,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from booking_api.rules.cursors import CursorSeal
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.cached_portal import FamilyReads
 from hubspot_sync.wire.call_context import CallContext
@@ -16,7 +17,8 @@ class QueryContext:
     """One request's view of the portal.
 
     `reads` go through the cache or past it; `now` is the instant it is answered for, and `call`
-    what its calls to HubSpot are bound by: its deadline, its priority, its meters.
+    what its calls to HubSpot are bound by: its deadline, its priority, its meters. `cursor_seal` is
+    put on the cursors given out, and looked for on those that come back.
     """
 
     profile: PortalProfile
@@ -24,3 +26,4 @@ class QueryContext:
     fan_out: FanOut
     now: datetime
     call: CallContext
+    cursor_seal: CursorSeal

@@ -9,20 +9,29 @@ tomorrow, is done without: such a booking is left out, and such an exam is as go
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from booking_api.queries.query_context import QueryContext
 from booking_api.rules.booking_end import BookingStatus, booking_ends_at, booking_status
+from booking_api.rules.cursors import place_of
 from booking_api.rules.linked_exam import first_linked_exam
-from booking_api.rules.pages import DEFAULT_PAGE_SIZE, Entry, Filter, Page, cut_page, parse_filter
+from booking_api.rules.pages import (
+    DEFAULT_PAGE_SIZE,
+    Entry,
+    Filter,
+    Page,
+    cap_page_number,
+    cut_page,
+    parse_filter,
+)
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.wire.fan_out import run_together
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PageRequest:
-    """Which page of whose bookings; `after` wins over `page`."""
+    """Which page of whose bookings; `after`, a sealed cursor, wins over `page`."""
 
     contact_id: str
     filter: Filter
@@ -83,8 +92,26 @@ class FoundPage:
     is_whole: bool
 
 
+def normalize_page_request(query: QueryContext, sent: PageRequest) -> PageRequest:
+    """Return what a caller asks for as the one spelling of it that is kept: a cursor by its seal of
+    today, a page past the end as the first of those. Raise InvalidRequest for a cursor that is not
+    of this list, before anything else is read, and HubSpotError.
+
+    No filter lists more bookings than are linked, so no list has a page past those of them all.
+    """
+    if sent.after is not None:
+        after = query.cursor_seal.renew(sent.after, sent.contact_id, sent.filter)
+        return replace(sent, after=after)
+    if sent.page == 1:
+        return sent
+    linked = query.reads.contact_bookings([sent.contact_id], query.call).require_complete()
+    number = len(linked.found.get(sent.contact_id, ()))
+    return replace(sent, page=cap_page_number(sent.page, number, sent.limit))
+
+
 def find_booking_page(query: QueryContext, asked: PageRequest) -> FoundPage:
-    """Return the page asked for; raise InvalidRequest for a bad cursor, HubSpotError."""
+    """Return the page asked for, its cursor sealed; raise HubSpotError. A cursor in what is asked
+    was found to be one of this list (`normalize_page_request`)."""
     linked = query.reads.contact_bookings([asked.contact_id], query.call).require_complete()
     entries, is_whole = read_entries(query, linked.found.get(asked.contact_id, ()))
     page = cut_page(
@@ -93,8 +120,11 @@ def find_booking_page(query: QueryContext, asked: PageRequest) -> FoundPage:
         now=query.now,
         limit=asked.limit,
         number=asked.page,
-        after=asked.after,
+        after=None if asked.after is None else place_of(asked.after),
     )
+    if page.next is not None:
+        sealed = query.cursor_seal.close(page.next, asked.contact_id, asked.filter)
+        page = replace(page, next=sealed)
     ends = (entry.ends_at for entry in entries if entry.ends_at is not None)
     changes_at = min((at for at in ends if at > query.now), default=None)
     return FoundPage(page=page, changes_at=changes_at, is_whole=is_whole)

@@ -1,7 +1,11 @@
 """A student's bookings as pages: filter, order, slice, and cursors into the order.
 
 A cursor names the last booking seen by its place in the order, not by a number, so that a walk by
-cursor meets every booking exactly once even while others are added before it.
+cursor meets every booking exactly once even while others are added before it. Here it is bare;
+callers get it sealed (`cursors.py`).
+
+All pages past the last are one and the same, numbered as the one behind the last: whatever number
+was asked for, there is one answer.
 """
 
 from __future__ import annotations
@@ -124,7 +128,7 @@ def cut_page(
         return place_in_order(entry, wanted)
 
     listed = sorted((entry for entry in entries if is_listed(entry, wanted, now)), key=by_place)
-    position = (number - 1) * limit
+    position = (cap_page_number(number, len(listed), limit) - 1) * limit
     if after is not None:
         position = bisect.bisect_right(listed, parse_cursor(after, wanted), key=by_place)
     shown = listed[position : position + limit]
@@ -136,6 +140,13 @@ def cut_page(
         position=position,
         next=make_cursor(shown[-1], wanted) if more else None,
     )
+
+
+def cap_page_number(number: int, total: int, limit: int) -> int:
+    """Return the number of the page that is shown for `number` in a list of `total`: of those past
+    the last, the first."""
+    last = max(1, -(-total // limit))
+    return min(number, last + 1)
 
 
 def make_cursor(entry: Entry[V], wanted: Filter) -> str:

@@ -8,6 +8,11 @@ store in one step. It keeps a *count* of invalidations; each tag and key remembe
 latest one, its *mark*, for longer than a load may take; a flush raises the *floor* for everything.
 All of it belongs to one *generation*: should any of it be lost, a new generation begins, and loads
 begun in an older one are refused.
+
+A backend is bounded in entries and in bytes. What an entry takes is more than its value: its key
+and its tags are in several places. Each backend charges entries by what it measured of itself.
+Marks have a share of the bytes for themselves; where they fill it, the oldest are folded into the
+floor, which refuses more loads than they would, and no fewer.
 """
 
 from __future__ import annotations
@@ -20,6 +25,10 @@ from types import MappingProxyType
 from typing import Protocol
 
 from cache_layer.entries.entries import Entry, HeldEntry
+
+# One value must not push out everybody's.
+LARGEST_ENTRY_SHARE = 1 / 8
+MARKS_SHARE = 1 / 16
 
 ByFamily = Mapping[str, int]
 
@@ -39,6 +48,28 @@ class Refusal(StrEnum):
     UNAVAILABLE = "unavailable"  # the backend did not answer
     UNFIT = "unfit"  # the value cannot be pickled
     TOO_OLD = "too old"  # what it was built from may not be served any longer
+    TOO_LARGE = "too large"  # it would take more of the bound in bytes than one entry may
+    NO_ROOM = "no room"  # more would have to go for it than one step of a shared backend removes
+
+
+@dataclass(frozen=True, slots=True)
+class ByteBudget:
+    """How the bound in bytes is shared out between entries and marks, and what one entry may take
+    of it."""
+
+    max_bytes: int
+
+    @property
+    def for_marks(self) -> int:
+        return int(self.max_bytes * MARKS_SHARE)
+
+    @property
+    def for_entries(self) -> int:
+        return self.max_bytes - self.for_marks
+
+    @property
+    def for_one_entry(self) -> int:
+        return int(self.max_bytes * LARGEST_ENTRY_SHARE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +106,13 @@ class Lookup:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreResult:
     """What became of a guarded store: the keys refused, the count at which the rest was found to be
-    current, and what had to go to make room."""
+    current, and what had to go to make room: `evicted_for_bytes` are those of the evicted that went
+    for the bound in bytes."""
 
     refused: Mapping[str, Refusal]
     as_of: Ticket
     evicted: ByFamily = field(default_factory=_nothing)
+    evicted_for_bytes: ByFamily = field(default_factory=_nothing)
     expired: ByFamily = field(default_factory=_nothing)
 
 
@@ -93,11 +126,13 @@ class WriteThroughResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How much is held; expired entries are swept before counting."""
+    """How much is held; expired entries are swept before counting. `used_bytes` is what is held
+    against the bound: the payloads, and what is kept about entries and invalidations."""
 
     entries: ByFamily
     payload_bytes: ByFamily
     expired: ByFamily = field(default_factory=_nothing)
+    used_bytes: int = 0
 
     @property
     def total_entries(self) -> int:
@@ -123,7 +158,8 @@ class Backend(Protocol):
 
     def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
         """Store each entry unless its key, one of its tags or everything was invalidated since the
-        ticket; make room, expired entries first, then the least recently used."""
+        ticket, or it is too large; make room before, expired entries first, then the least recently
+        used."""
         ...
 
     def invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:

@@ -26,6 +26,7 @@ from typing_extensions import override
 
 from cache_layer.backends.base import (
     ByFamily,
+    ByteBudget,
     Lookup,
     Refusal,
     Size,
@@ -33,6 +34,7 @@ from cache_layer.backends.base import (
     Ticket,
     WriteThroughResult,
 )
+from cache_layer.config import DEFAULT_MAX_BYTES
 from cache_layer.entries.entries import Entry, HeldEntry
 from cache_layer.errors import BackendUnavailable
 
@@ -66,9 +68,17 @@ class RedisBackend:
         load_horizon_s: float,
         lease_s: float,
         timeout_s: float,
+        max_bytes: int = DEFAULT_MAX_BYTES,
     ) -> None:
         self.max_entries = max_entries
-        self._horizon_ms = int(load_horizon_s * 1000)
+        budget = ByteBudget(max_bytes)
+        self._bounds = {
+            "horizon_ms": int(load_horizon_s * 1000),
+            "max_entries": max_entries,
+            "max_entry_bytes": budget.for_one_entry,
+            "max_bytes_of_entries": budget.for_entries,
+            "max_mark_bytes": budget.for_marks,
+        }
         self._lease_ms = int(lease_s * 1000)
         root = f"{{{prefix}}}:"
         names = ("state", "tags", "meta", "uses", "deadlines")
@@ -111,7 +121,7 @@ class RedisBackend:
         )
 
     def invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
-        order = {"tags": list(tags), "keys": list(keys), "horizon_ms": self._horizon_ms}
+        order = {"tags": list(tags), "keys": list(keys), **self._bounds}
         return _parse_by_family(self._run(self._invalidate, json.dumps(order)))
 
     def write_through(
@@ -149,7 +159,7 @@ class RedisBackend:
         return _parse_by_family(self._run(self._remove, *keys))
 
     def size(self) -> Size:
-        rows, expired = self._run(self._size)
+        rows, expired, used_bytes = self._run(self._size)
         sizes: dict[str, dict[str, int]] = {"entries": {}, "bytes": {}}
         for measure, family, number in rows:
             if number > 0:
@@ -158,6 +168,7 @@ class RedisBackend:
             entries=sizes["entries"],
             payload_bytes=sizes["bytes"],
             expired=_parse_by_family(expired),
+            used_bytes=used_bytes,
         )
 
     def claim_leases(self, keys: Collection[str], owner: str) -> frozenset[str]:
@@ -185,8 +196,7 @@ class RedisBackend:
                 "generation": ticket.generation,
                 "count": ticket.count,
                 "began_ms": ticket.began_ms,
-                "horizon_ms": self._horizon_ms,
-                "max_entries": self.max_entries,
+                **self._bounds,
                 "tags": list(tags),
                 "entries": [_entry_as_json(key, entry) for key, entry in entries.items()],
             }
@@ -249,12 +259,13 @@ def _parse_held_entry(row: Sequence[Any], now_ms: int) -> HeldEntry:
 
 
 def _parse_store_result(answer: Sequence[Any]) -> StoreResult:
-    refused, generation, count, now_ms, evicted, expired = answer
+    refused, generation, count, now_ms, evicted, evicted_for_bytes, expired = answer
     reasons = {key.decode(): Refusal(reason.decode()) for key, reason in _pairs(refused)}
     return StoreResult(
         refused=reasons,
         as_of=Ticket(generation.decode(), count, now_ms),
         evicted=_parse_by_family(evicted),
+        evicted_for_bytes=_parse_by_family(evicted_for_bytes),
         expired=_parse_by_family(expired),
     )
 

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 from cache_layer.backends.base import Backend, ByFamily, Lookup, Refusal, StoreResult, Ticket
 from cache_layer.backends.chunks import split_into_chunks
 from cache_layer.config import CacheConfig
-from cache_layer.counters import Cause, Count, Counters
+from cache_layer.counters import Bound, Cause, Count, Counters
 from cache_layer.entries.entries import (
     FORMAT_VERSION,
     MISS,
@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 WARN_EVERY_S = 60.0
 _MAX_PER_REMOVE = 500
+# Tags and keys together; a backend may be away for hours, and every write and webhook names some.
+MAX_PENDING = 10_000
 
 W = TypeVar("W")
 
@@ -70,7 +72,8 @@ class Removal:
 
 
 class PendingInvalidations:
-    """Invalidations the backend has not heard of yet; a flush among them removes everything."""
+    """Invalidations the backend has not heard of yet; a flush among them removes everything, and
+    stands for them all where there are more than `MAX_PENDING`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -87,8 +90,11 @@ class PendingInvalidations:
             self._added += 1
             self._tags.update(dict.fromkeys(tags, self._added))
             self._keys.update(dict.fromkeys(keys, self._added))
-            if flush:
+            crowded = len(self._tags) + len(self._keys) > MAX_PENDING
+            if flush or crowded:
                 self._flush = self._added
+            if crowded:
+                self._tags, self._keys = {}, {}
 
     def deliver(self, invalidate: Callable[[Collection[str], Collection[str], bool], None]) -> None:
         """Call `invalidate(tags, keys, flush)` with all that is pending, and forget it unless that
@@ -283,7 +289,10 @@ class GuardedStore:
             else:
                 self._counters.add(Count.STORES, entry.family)
                 self._counters.add(Count.BYTES_STORED, entry.family, len(entry.payload))
-        self._counters.add_by_family(Count.EVICTIONS, stored.evicted)
+        for family, number in stored.evicted.items():
+            for_bytes = stored.evicted_for_bytes.get(family, 0)
+            self._counters.add(Count.EVICTIONS, family, for_bytes, Bound.BYTES)
+            self._counters.add(Count.EVICTIONS, family, number - for_bytes, Bound.ENTRIES)
         self._counters.add_by_family(Count.EXPIRATIONS, stored.expired)
 
     def _flush(self, matches: Callable[[str], bool]) -> ByFamily:

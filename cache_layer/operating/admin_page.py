@@ -38,6 +38,8 @@ REFUSAL_MEANINGS = {
     "unavailable": "the backend did not answer",
     "unfit": "the value cannot be stored",
     "too old": "what it was built from may not be served any longer",
+    "too large": "one entry may take an eighth of CACHE_MAX_BYTES",
+    "no room": "more would have had to go for it than may at once",
 }
 
 
@@ -83,6 +85,7 @@ def build_overview(host: CacheHost, now: datetime) -> dict[str, Any]:
         "report": report,
         "state": describe_state(report),
         "full_percent": compute_percent(report.entries, report.max_entries),
+        "used_percent": compute_percent(report.used_bytes, report.max_bytes),
         "hit_rate": format_percent(report.hit_rate),
         "hour_hit_rate": format_percent(report.hour_hit_rate),
         "families": [build_family_row(family) for family in report.families],

@@ -48,7 +48,8 @@ class MinuteReport:
 class CacheReport:
     """The whole cache. `available` says whether the backend could be asked what it holds,
     `all_delivered` whether it has heard of every invalidation. Rates are from 0 to 1, and None
-    before the first look-up."""
+    before the first look-up. `used_bytes` of at most `max_bytes` are the payloads and all that is
+    kept about entries and invalidations; `evictions` are counted by the bound they were for."""
 
     enabled: bool
     backend: str
@@ -57,8 +58,10 @@ class CacheReport:
     all_delivered: bool
     rollout_percentage: float
     max_entries: int
+    max_bytes: int
     entries: int
     payload_bytes: int
+    used_bytes: int
     since: datetime
     counts: Mapping[Count, int]
     hit_rate: float | None
@@ -66,6 +69,7 @@ class CacheReport:
     families: tuple[FamilyReport, ...]
     minutes: tuple[MinuteReport, ...]
     refused: Mapping[str, int]
+    evictions: Mapping[str, int]
     invalidations: Mapping[str, int]
     errors: Mapping[str, int]
 
@@ -85,8 +89,10 @@ def build_report(cache: Cache, now: datetime) -> CacheReport:
         all_delivered=cache.guarded_store.all_delivered,
         rollout_percentage=cache.config.rollout_percentage,
         max_entries=cache.backend.max_entries,
+        max_bytes=cache.config.max_bytes,
         entries=size.total_entries,
         payload_bytes=size.total_bytes,
+        used_bytes=size.used_bytes,
         since=snapshot.since,
         counts={count: snapshot.total(count) for count in Count},
         hit_rate=snapshot.hit_rate(),
@@ -94,6 +100,7 @@ def build_report(cache: Cache, now: datetime) -> CacheReport:
         families=tuple(_build_family(family.name, size, snapshot) for family in cache.catalogue),
         minutes=_build_minutes(snapshot.minutes, now),
         refused=snapshot.by_detail(Count.REFUSED_STORES),
+        evictions=snapshot.by_detail(Count.EVICTIONS),
         invalidations=snapshot.by_detail(Count.INVALIDATIONS),
         errors=snapshot.by_detail(Count.ERRORS),
     )

@@ -3,31 +3,22 @@ fixture that makes one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from cache_layer.backends.base import Backend, Refusal
+from tests.cache_layer.byte_bound import ByteBound, MakeBackend
 from tests.cache_layer.support import entry, payload_at, put
 from tests.waiting import eventually
 
-MakeBackend = Callable[..., Backend]
 
-
-class BackendContract:
+class BackendContract(ByteBound):
     """Subclasses give `make`, which makes views of one and the same store."""
-
-    @pytest.fixture
-    def make(self) -> MakeBackend:
-        raise NotImplementedError
 
     @pytest.fixture
     def backend(self, make: MakeBackend) -> Backend:
         return make()
-
-    def let_pass(self, seconds: float) -> None:
-        """Make time pass for the backend, where a test can."""
 
     # Storing and finding
 

@@ -16,6 +16,7 @@ from cache_layer import Cache, CacheConfig, open_cache
 from cache_layer.backends.base import Backend
 from cache_layer.backends.locmem import LocMemBackend
 from cache_layer.backends.redis import RedisBackend
+from cache_layer.config import DEFAULT_MAX_BYTES
 from tests.cache_layer.own_redis import OwnRedis
 from tests.cache_layer.support import Clock
 from tests.cache_layer.truth import Truth
@@ -49,8 +50,18 @@ MakeRedis = Callable[..., RedisBackend]
 
 @pytest.fixture
 def make_locmem(clock: Clock) -> MakeLocMem:
-    def make(*, max_entries: int = 1000, load_horizon_s: float = 120.0) -> LocMemBackend:
-        return LocMemBackend(max_entries=max_entries, load_horizon_s=load_horizon_s, clock=clock)
+    def make(
+        *,
+        max_entries: int = 1000,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        load_horizon_s: float = 120.0,
+    ) -> LocMemBackend:
+        return LocMemBackend(
+            max_entries=max_entries,
+            max_bytes=max_bytes,
+            load_horizon_s=load_horizon_s,
+            clock=clock,
+        )
 
     return make
 
@@ -74,6 +85,7 @@ def make_redis(redis_url: str, redis_prefix: str) -> Iterator[MakeRedis]:
     def make(
         *,
         max_entries: int = 1000,
+        max_bytes: int = DEFAULT_MAX_BYTES,
         load_horizon_s: float = 120.0,
         lease_s: float = 5.0,
         url: str = redis_url,
@@ -82,6 +94,7 @@ def make_redis(redis_url: str, redis_prefix: str) -> Iterator[MakeRedis]:
             url,
             prefix=redis_prefix,
             max_entries=max_entries,
+            max_bytes=max_bytes,
             load_horizon_s=load_horizon_s,
             lease_s=lease_s,
             timeout_s=2.0,

@@ -19,6 +19,8 @@ from cache_layer.errors import ConfigurationError
         ({"ttls_s": {"CACHE_TTL_CONTACTS": 10**9}}, "CACHE_TTL_CONTACTS"),
         ({"ttls_s": {"CACHE_TTL_CONTACT": 60}}, "CACHE_TTL_CONTACT"),
         ({"max_entries": 0}, "CACHE_MAX_ENTRIES"),
+        ({"max_bytes": 0}, "CACHE_MAX_BYTES"),
+        ({"max_bytes": 1024 * 1024 - 1}, "CACHE_MAX_BYTES"),
         ({"rollout_percentage": 101}, "CACHE_ROLLOUT_PERCENTAGE"),
         ({"rollout_percentage": -1}, "CACHE_ROLLOUT_PERCENTAGE"),
         ({"redis_url": "localhost:6379"}, "REDIS_URL"),

@@ -48,6 +48,7 @@ from booking_api.desk.journal.requests import (
 )
 from booking_api.queries.booking_detail import find_booking_detail
 from booking_api.queries.page_rendering import add_credits
+from booking_api.queries.student_bookings import normalize_page_request
 from booking_api.rules.errors import (
     BookingError,
     BookingNotFound,
@@ -105,7 +106,7 @@ class BookingViewSet(StudentViewSet):
         values = validate_query(BookingListQuery, sent)
         student = self._admit(request, pair_of(values))
         query, contact = student.query, student.contact
-        asked = page_request_of(contact.id, values)
+        asked = normalize_page_request(query, page_request_of(contact.id, values))
         page = query.reads.booking_page(asked.key_arguments(), query.call)
         credits_left = query.reads.all_credits(contact.id, query.call)
         return answer_rendered(add_credits(page, credits_left), "The student's bookings.")

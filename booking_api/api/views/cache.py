@@ -64,10 +64,21 @@ class StatsFields(CountsFields):
         help_text="From 0 to 1, of this process since it started."
     )
     byFamily = serializers.DictField(child=CountsFields())  # noqa: N815 - the contract's name
-    memoryBytes = serializers.IntegerField()  # noqa: N815 - the contract's name
+    memoryBytes = serializers.IntegerField(  # noqa: N815 - the contract's name
+        help_text="The values held."
+    )
+    usedBytes = serializers.IntegerField(  # noqa: N815 - as its siblings
+        help_text="The values, and all that is kept about entries and invalidations."
+    )
+    maxBytes = serializers.IntegerField(  # noqa: N815 - as its siblings
+        help_text="The bound on `usedBytes`, CACHE_MAX_BYTES."
+    )
     rolloutPercentage = serializers.FloatField()  # noqa: N815 - the contract's name
     refusedStores = serializers.DictField(  # noqa: N815 - as its siblings
         child=serializers.IntegerField(), help_text="By reason."
+    )
+    evictions = serializers.DictField(
+        child=serializers.IntegerField(), help_text="By the bound they were for: entries or bytes."
     )
     invalidations = serializers.DictField(child=serializers.IntegerField(), help_text="By cause.")
     failures = serializers.DictField(
@@ -254,8 +265,11 @@ def render_stats(numbers: CacheReport) -> dict[str, Any]:
         "misses": numbers.counts[Count.MISSES],
         "byFamily": {family.name: render_counts(family) for family in numbers.families},
         "memoryBytes": numbers.payload_bytes,
+        "usedBytes": numbers.used_bytes,
+        "maxBytes": numbers.max_bytes,
         "rolloutPercentage": numbers.rollout_percentage,
         "refusedStores": dict(numbers.refused),
+        "evictions": dict(numbers.evictions),
         "invalidations": dict(numbers.invalidations),
         "failures": dict(numbers.errors),
         "undelivered": not numbers.all_delivered,

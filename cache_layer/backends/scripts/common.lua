@@ -5,13 +5,22 @@
 --
 -- Redis may lose any one of these keys (maxmemory, a hand with DEL). What would then be unknown,
 -- which entries a tag has or which loads are out of date, ends the generation: all entries go and
--- every load in flight is refused. Payloads carry their own expiry, so none is left behind.
+-- every load in flight is refused. Payloads carry their own expiry, so none is left behind. The same
+-- where the account of bytes does not cover the entries there are. What expires in silence leaves the
+-- account when it is swept; an empty cache begins it anew.
 local STATE, TAGS, META, USES, DEADLINES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local PAYLOADS = ARGV[1]
 local clock = redis.call('TIME')
 local now_us = clock[1] * 1000000 + clock[2]
 local now_ms = math.floor(now_us / 1000)
 local generation
+
+-- What Redis 7 takes on 64 bits, measured (tests/cache_layer/backends/test_memory.py): for an entry,
+-- whose key is in four places; for each of its tags, in two, once with the key; and for a mark.
+local ENTRY_BYTES, TAG_BYTES, MARK_BYTES = 600, 150, 200
+-- One step makes room by dropping so many entries and one more for each that comes; Redis serves
+-- nobody else meanwhile.
+local MAX_DROPS = 1000
 
 local function begin_generation()
   redis.call('UNLINK', STATE, TAGS, META, USES, DEADLINES)
@@ -21,13 +30,18 @@ local function begin_generation()
 end
 
 local function ensure_generation()
-  generation = redis.call('HGET', STATE, 'generation')
+  local known = redis.call('HMGET', STATE, 'generation', 'accounted', 'cost')
+  generation = known[1]
   if not generation or not redis.call('ZSCORE', TAGS, '!' .. generation) then
     return begin_generation()
   end
   local entries = redis.call('HLEN', META)
-  if entries ~= redis.call('ZCARD', USES) or entries ~= redis.call('ZCARD', DEADLINES) then
+  local accounted = tonumber(known[2] or '0')
+  if entries ~= redis.call('ZCARD', USES) or entries ~= redis.call('ZCARD', DEADLINES)
+    or entries ~= accounted then
     begin_generation()
+  elseif entries == 0 and known[3] ~= '0' then
+    redis.call('HSET', STATE, 'cost', 0)
   end
 end
 
@@ -48,6 +62,22 @@ local function flat(tally)
   return list
 end
 
+-- What an entry takes of the bound in bytes.
+local function cost_of(entry, payload)
+  local cost = ENTRY_BYTES + 4 * #entry.key + #payload
+  for _, tag in ipairs(entry.tags) do
+    cost = cost + TAG_BYTES + 2 * #tag + #entry.key
+  end
+  return cost
+end
+
+local function account(family, entries, payload_bytes, cost)
+  redis.call('HINCRBY', STATE, 'entries:' .. family, entries)
+  redis.call('HINCRBY', STATE, 'bytes:' .. family, payload_bytes)
+  redis.call('HINCRBY', STATE, 'accounted', entries)
+  redis.call('HINCRBY', STATE, 'cost', cost)
+end
+
 local function meta_of(key)
   local packed = redis.call('HGET', META, key)
   return packed and cmsgpack.unpack(packed)
@@ -64,8 +94,9 @@ local function drop(key)
   redis.call('ZREM', USES, key)
   redis.call('ZREM', DEADLINES, key)
   redis.call('UNLINK', PAYLOADS .. key)
-  redis.call('HINCRBY', STATE, 'entries:' .. meta.family, -1)
-  redis.call('HINCRBY', STATE, 'bytes:' .. meta.family, -meta.size)
+  -- Without a cost: an entry that a process of the release before this one put in another's place.
+  -- Taken from zero, because Redis reads no "-0".
+  account(meta.family, -1, 0 - meta.size, 0 - (meta.cost or 0))
   return meta
 end
 
@@ -97,12 +128,11 @@ local function find_refusal(ticket, entry, also)
   return nil
 end
 
-local function put(entry, payload)
-  drop(entry.key)
+local function put(entry, payload, cost)
   local meta = {
     family = entry.family, rendered = entry.rendered, version = entry.version, tags = entry.tags,
     stamp = redis.call('HINCRBY', STATE, 'stamp', 1), stored_ms = now_ms,
-    expires_ms = now_ms + entry.ttl_ms, size = #payload,
+    expires_ms = now_ms + entry.ttl_ms, size = #payload, cost = cost,
   }
   redis.call('HSET', META, entry.key, cmsgpack.pack(meta))
   redis.call('SET', PAYLOADS .. entry.key, payload, 'PX', entry.ttl_ms)
@@ -111,23 +141,51 @@ local function put(entry, payload)
   for _, tag in ipairs(entry.tags) do
     redis.call('ZADD', TAGS, 0, tag .. '\0' .. entry.key)
   end
-  redis.call('HINCRBY', STATE, 'entries:' .. entry.family, 1)
-  redis.call('HINCRBY', STATE, 'bytes:' .. entry.family, #payload)
+  account(entry.family, 1, #payload, cost)
 end
 
--- Store what was not refused and keep to the bound: what expired goes first, then the least
--- recently used.
+-- Make room for one more entry: what expired goes first, then the least recently used. Returns
+-- whether there is room.
+local function make_room(order, cost, gone)
+  while true do
+    local has_place = redis.call('HLEN', META) < order.max_entries
+    if has_place and number('cost') + cost <= order.max_bytes_of_entries then return true end
+    if gone.allowed <= 0 then return false end
+    local swept = sweep(100, gone.expired)
+    if swept == 0 then
+      local oldest = redis.call('ZRANGE', USES, 0, 0)[1]
+      if not oldest then
+        redis.call('HSET', STATE, 'cost', 0)
+        return true
+      end
+      local family = drop(oldest).family
+      add(gone.evicted, family)
+      if has_place then add(gone.evicted_for_bytes, family) end
+    end
+    gone.allowed = gone.allowed - math.max(swept, 1)
+  end
+end
+
+-- Store what was not refused and has room.
 local function store(order, refused, first_payload)
-  local evicted, expired = {}, {}
+  local gone = {
+    evicted = {}, evicted_for_bytes = {}, expired = {}, allowed = MAX_DROPS + #order.entries,
+  }
+  sweep(20, gone.expired)
   for index, entry in ipairs(order.entries) do
     if not refused[entry.key] then
-      put(entry, ARGV[first_payload + index - 1])
-    end
-  end
-  sweep(20, expired)
-  while redis.call('HLEN', META) > order.max_entries do
-    if sweep(100, expired) == 0 then
-      add(evicted, drop(redis.call('ZRANGE', USES, 0, 0)[1]).family)
+      local payload = ARGV[first_payload + index - 1]
+      local cost = cost_of(entry, payload)
+      if cost > order.max_entry_bytes then
+        refused[entry.key] = 'too large'
+      else
+        drop(entry.key)
+        if make_room(order, cost, gone) then
+          put(entry, payload, cost)
+        else
+          refused[entry.key] = 'no room'
+        end
+      end
     end
   end
   local reasons = {}
@@ -135,7 +193,10 @@ local function store(order, refused, first_payload)
     reasons[#reasons + 1] = key
     reasons[#reasons + 1] = reason
   end
-  return {reasons, generation, number('count'), now_ms, flat(evicted), flat(expired)}
+  return {
+    reasons, generation, number('count'), now_ms,
+    flat(gone.evicted), flat(gone.evicted_for_bytes), flat(gone.expired),
+  }
 end
 
 local function find_refusals(order, also)
@@ -146,14 +207,24 @@ local function find_refusals(order, also)
   return refused
 end
 
--- Marks are needed only as long as a load may take. A few are looked at each time, so that the cost
--- does not grow with them; HSCAN's cursor is kept with them.
-local function forget_old_marks(horizon_ms)
+local function mark_bytes()
+  return redis.call('HLEN', STATE) * MARK_BYTES
+end
+
+-- Marks are needed only as long as a load may take, and not below the floor, which is raised where
+-- they are too many. A few are looked at each time, more than were `added`, so that they become fewer
+-- and the cost does not grow with them; HSCAN's cursor is kept with them.
+local function forget_old_marks(order, added)
+  if mark_bytes() > order.max_mark_bytes then
+    redis.call('HSET', STATE, 'floor', number('count'))
+  end
+  local floor = number('floor')
   local cursor = redis.call('HGET', STATE, 'cursor') or '0'
-  local page = redis.call('HSCAN', STATE, cursor, 'COUNT', 32)
+  local page = redis.call('HSCAN', STATE, cursor, 'COUNT', 32 + 4 * added)
   for i = 1, #page[2], 2 do
-    local set_at = string.match(page[2][i + 1], '^%d+@(%d+)$')
-    if set_at and tonumber(set_at) < now_ms - horizon_ms then
+    local count, set_at = string.match(page[2][i + 1], '^(%d+)@(%d+)$')
+    local is_old = set_at and tonumber(set_at) < now_ms - order.horizon_ms
+    if is_old or (count and tonumber(count) <= floor) then
       redis.call('HDEL', STATE, page[2][i])
     end
   end
@@ -161,7 +232,7 @@ local function forget_old_marks(horizon_ms)
 end
 
 -- Count one invalidation, mark, and remove every entry that has one of the tags or keys.
-local function invalidate(tags, keys, horizon_ms)
+local function invalidate(order, tags, keys)
   local mark = redis.call('HINCRBY', STATE, 'count', 1) .. '@' .. string.format('%.0f', now_ms)
   local removed = {}
   local function remove(key)
@@ -181,7 +252,7 @@ local function invalidate(tags, keys, horizon_ms)
     -- What meta no longer knew, drop could not unlink.
     redis.call('ZREMRANGEBYLEX', TAGS, from, to)
   end
-  forget_old_marks(horizon_ms)
+  forget_old_marks(order, #tags + #keys)
   return flat(removed)
 end
 

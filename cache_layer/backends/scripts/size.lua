@@ -1,4 +1,4 @@
--- Entries and bytes by family, once the expired are gone.
+-- Entries and bytes by family, once the expired are gone, and what all of it takes of the bound.
 ensure_generation()
 local expired, sizes = {}, {}
 while sweep(500, expired) == 500 do end
@@ -9,4 +9,4 @@ for i = 1, #fields, 2 do
     sizes[#sizes + 1] = {what, family, tonumber(fields[i + 1])}
   end
 end
-return {sizes, flat(expired)}
+return {sizes, flat(expired), number('cost') + mark_bytes()}

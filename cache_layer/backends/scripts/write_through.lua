@@ -5,5 +5,5 @@ local order = cjson.decode(ARGV[3])
 local refused = find_refusals(order, order.tags)
 local keys = {}
 for _, entry in ipairs(order.entries) do keys[#keys + 1] = entry.key end
-local removed = invalidate(order.tags, keys, order.horizon_ms)
+local removed = invalidate(order, order.tags, keys)
 return {removed, store(order, refused, 4)}

@@ -70,6 +70,8 @@ def test_the_numbers_are_the_contracts(api: Api, portal: Portal) -> None:
     )
     assert data["byFamily"]["booking-pages"]["hits"] == 1
     assert data["memoryBytes"] == sum(family["bytes"] for family in data["byFamily"].values()) > 0
+    assert data["memoryBytes"] < data["usedBytes"] < data["maxBytes"] == 128 * 1024 * 1024
+    assert data["evictions"] == {}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,12 @@ from typing_extensions import override
 
 from cache_layer.backends.base import Backend, ByFamily, StoreResult, Ticket, WriteThroughResult
 from cache_layer.entries.entries import Entry
-from tests.cache_layer.coherence.coherence_machine import MAX_ENTRIES, CoherenceMachine
+from tests.cache_layer.coherence.coherence_machine import (
+    CROWDED_BYTES,
+    MAX_ENTRIES,
+    CoherenceMachine,
+    CrowdedMachine,
+)
 from tests.cache_layer.conftest import MakeLocMem, MakeRedis
 from tests.cache_layer.faithful import Faithful
 from tests.cache_layer.support import Clock
@@ -127,8 +132,13 @@ MUTANTS = [
 ]
 
 
-def run(make: Callable[[], Backend], clock: Clock | None, how: settings) -> None:
-    run_state_machine_as_test(lambda: CoherenceMachine(make, clock), settings=how)  # type: ignore[arg-type]  # any factory will do
+def run(
+    make: Callable[[], Backend],
+    clock: Clock | None,
+    how: settings,
+    machine: type[CoherenceMachine] = CoherenceMachine,
+) -> None:
+    run_state_machine_as_test(lambda: machine(make, clock), settings=how)  # type: ignore[arg-type]  # any factory will do
 
 
 def make_small(make_locmem: MakeLocMem) -> Backend:
@@ -137,6 +147,17 @@ def make_small(make_locmem: MakeLocMem) -> Backend:
 
 def test_locmem_keeps_the_promise(make_locmem: MakeLocMem, clock: Clock) -> None:
     run(lambda: make_small(make_locmem), clock, TRUST)
+
+
+def test_locmem_keeps_the_promise_and_the_bound_where_bytes_are_few(
+    make_locmem: MakeLocMem, clock: Clock
+) -> None:
+    def make() -> Backend:
+        return make_locmem(
+            max_entries=MAX_ENTRIES, max_bytes=CROWDED_BYTES, load_horizon_s=HORIZON_S
+        )
+
+    run(make, clock, TRUST, CrowdedMachine)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
@@ -150,8 +171,8 @@ def test_a_broken_locmem_is_found_out(
 class Emptied:
     """One Redis for all runs of a machine: connecting anew for each would be most of the time."""
 
-    def __init__(self, make_redis: MakeRedis) -> None:
-        self.backend = make_redis(max_entries=MAX_ENTRIES, load_horizon_s=HORIZON_S)
+    def __init__(self, make_redis: MakeRedis, **bounds: int) -> None:
+        self.backend = make_redis(max_entries=MAX_ENTRIES, load_horizon_s=HORIZON_S, **bounds)
 
     def __call__(self) -> Backend:
         self.backend.raise_floor()
@@ -163,6 +184,11 @@ class Emptied:
 @pytest.mark.redis
 def test_redis_keeps_the_promise(make_redis: MakeRedis) -> None:
     run(Emptied(make_redis), None, TRUST)
+
+
+@pytest.mark.redis
+def test_redis_keeps_the_promise_and_the_bound_where_bytes_are_few(make_redis: MakeRedis) -> None:
+    run(Emptied(make_redis, max_bytes=CROWDED_BYTES), None, TRUST, CrowdedMachine)
 
 
 @pytest.mark.redis

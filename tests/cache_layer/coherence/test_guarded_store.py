@@ -21,7 +21,7 @@ from cache_layer import (
     open_cache,
 )
 from cache_layer.backends.base import Backend
-from cache_layer.coherence.guarded_store import PendingInvalidations
+from cache_layer.coherence.guarded_store import MAX_PENDING, PendingInvalidations
 from tests.cache_layer.faithful import Breakable
 from tests.cache_layer.support import Clock
 from tests.cache_layer.truth import Truth
@@ -264,3 +264,38 @@ def test_a_broken_cache_is_logged_once_a_while(
 
     assert len(caplog.records) == 2
     assert cache.counters.snapshot().total(Count.ERRORS) == 51
+
+
+def test_more_than_can_be_remembered_while_the_backend_is_away_is_a_flush(
+    cache: Cache, breakable: Breakable, truth: Truth, clock: Clock
+) -> None:
+    read(cache, truth, "1")
+    read(cache, truth, "2")
+    breakable.cut_off = True
+    for start in range(0, MAX_PENDING + 1_000, 1_000):
+        tags = [f"contact:{start + number}" for number in range(1_000)]
+        cache.invalidator.invalidate_tags(tags, cause=Cause.WEBHOOK)
+    truth.exams = {"1": "new", "2": "new"}
+    breakable.cut_off = False
+    clock.advance(RETRY_S)
+
+    assert [read(cache, truth, exam_id).value for exam_id in "12"] == ["new", "new"]
+    assert cache.guarded_store.all_delivered
+
+
+def test_what_is_added_while_a_crowd_is_delivered_stays_pending() -> None:
+    undelivered = PendingInvalidations()
+    undelivered.add([f"contact:{number}" for number in range(MAX_PENDING + 1)], [])
+    delivered: list[tuple[object, ...]] = []
+
+    def deliver(tags: object, keys: object, flush: bool) -> None:
+        delivered.append((tags, keys, flush))
+        if len(delivered) == 1:
+            undelivered.add(["contact:1"], ["late"])
+
+    undelivered.deliver(deliver)
+    assert undelivered
+    undelivered.deliver(deliver)
+
+    assert delivered == [([], [], True), (["contact:1"], ["late"], False)]
+    assert not undelivered
