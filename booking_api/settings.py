@@ -21,7 +21,7 @@ from booking_api.env_types import (
     rate,
     web_address,
 )
-from booking_api.env_variables import BASE_DIR, declare, read, read_config
+from booking_api.env_variables import BASE_DIR, configured_secrets, declare, read, read_config
 from cache_layer.config import DEFAULT_TTLS_S, CacheConfig
 from hubspot_sync.config import HubSpotConfig
 
@@ -254,4 +254,5 @@ LOGGING_CONFIG = "booking_api.ops.logs.configure"
 LOGGING = {
     "level": read("LOG_LEVEL", one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
     "format": read("LOG_FORMAT", one_of("console", "json"), "console"),
+    "secrets": configured_secrets(),
 }

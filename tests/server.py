@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlencode, urlsplit
 
 from tests.sandbox import SandboxHandle
@@ -85,8 +85,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(sandbox: SandboxHandle, folder: Path, **environment: str) -> Iterator[Server]:
-    """Serve the API against the sandbox, with a database of its own in `folder`."""
+def serving(
+    sandbox: SandboxHandle, folder: Path, output: IO[bytes] | None = None, **environment: str
+) -> Iterator[Server]:
+    """Serve the API against the sandbox, with a database of its own in `folder`. All that it prints
+    and logs goes to `output` where that is given."""
     port = free_port()
     own = {
         "HUBSPOT_BASE_URL": sandbox.base_url,
@@ -98,7 +101,8 @@ def serving(sandbox: SandboxHandle, folder: Path, **environment: str) -> Iterato
         [sys.executable, "manage.py", "serve", "--port", str(port)],
         cwd=ROOT,
         env={**os.environ, "DJANGO_SETTINGS_MODULE": "booking_api.settings", **own, **environment},
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL if output is None else output,
+        stderr=None if output is None else output,
     )
     server = Server(base_url=f"http://127.0.0.1:{port}")
     try:
