@@ -149,6 +149,7 @@ MIDDLEWARE = [
     "booking_api.api.context.RequestContextMiddleware",
     "booking_api.api.proxies.ForwardedProtoMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "booking_api.api.content_policy.ContentPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
