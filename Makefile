@@ -7,7 +7,12 @@ BIN := $(VENV)/bin
 # One more than the cores: many tests wait for processes of their own.
 WORKERS ?= 3
 
-.PHONY: help run serve test chaos bench fmt lint types migrations-check clean
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# For every platform, and the same wherever it is run: of the machine's own settings nothing counts.
+LOCK := $(BIN)/uv --quiet --no-config pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.PHONY: help run serve test chaos bench fmt lint types migrations-check lock clean
 
 help:
 	@echo "make run    the API, the HubSpot sandbox with demo data and an administrator; Ctrl-C ends all"
@@ -16,17 +21,18 @@ help:
 	@echo "make chaos  what is slow and seldom finds anything: more kills, floods and disorder"
 	@echo "make bench  HubSpot calls, throughput, hit rates, a flood of webhooks, measured here in minutes"
 	@echo "make fmt lint types    the habit before a commit"
+	@echo "make lock   requirements.in and requirements-dev.in with all that they need, pinned and hashed"
 
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing (once)…"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PIP) install --require-hashes -r requirements.txt
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@echo "Installing the tools for tests (once)…"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(PIP) install --require-hashes -r requirements-dev.txt
 	@touch $@
 
 run: $(VENV)/.installed
@@ -65,3 +71,11 @@ clean:
 
 migrations-check: $(VENV)/.installed-dev
 	@DEBUG=true $(BIN)/python manage.py makemigrations --check --dry-run
+
+# By uv alone, since what is locked now may be what cannot be installed. ARGS=--upgrade takes the
+# newest of what is not pinned by name.
+lock:
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install $$(grep '^uv==' requirements-dev.in)
+	@$(LOCK) $(ARGS) --output-file requirements.txt requirements.in
+	@$(LOCK) $(ARGS) --output-file requirements-dev.txt requirements-dev.in

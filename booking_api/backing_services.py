@@ -15,12 +15,16 @@ def database(url: str, pool_size: Variable) -> dict[str, Any]:
     """Return Django's settings of the database at `url`, or of a file where that is empty;
     `pool_size` is read where there is a pool."""
     url = url or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
+    # What cannot be read of an address may be a part of its password.
+    wrong = ImproperlyConfigured(
+        "DATABASE_URL must be an address as sqlite:///file or postgres://user:password@host/name."
+    )
     if not url.startswith(("sqlite:///", "postgres://", "postgresql://")):
-        raise ImproperlyConfigured(
-            "DATABASE_URL must be an address as sqlite:///file or "
-            "postgres://user:password@host/name."
-        )
-    config: dict[str, Any] = environ.Env.db_url_config(url)
+        raise wrong
+    try:
+        config: dict[str, Any] = environ.Env.db_url_config(url)
+    except ValueError:
+        raise wrong from None
     if config["ENGINE"] == "django.db.backends.sqlite3":
         # Readers beside one writer; a writer waits its turn at BEGIN instead of failing half-way.
         config["OPTIONS"] = {
@@ -44,7 +48,7 @@ def caches(url: str) -> dict[str, Any]:
         local = "django.core.cache.backends.locmem.LocMemCache"
         return {"default": {"BACKEND": local, "LOCATION": "default"}}
     if not url.startswith(("redis://", "rediss://", "unix://")):
-        raise ImproperlyConfigured(f"REDIS_URL must be an address as redis://host/0, not {url!r}.")
+        raise ImproperlyConfigured("REDIS_URL must be an address as redis://host/0.")
     quick = {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1}
     shared = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url}
     return {"default": shared | {"OPTIONS": quick, "KEY_PREFIX": "mocks"}}

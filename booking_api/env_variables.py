@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
+from urllib.parse import unquote, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from booking_api.desk.config import DeskConfig
 from booking_api.env_types import boolean, integer, number
+from booking_api.ops.redaction import Redaction
 from cache_layer.config import CacheConfig
 from cache_layer.errors import ConfigurationError as CacheConfigurationError
 from hubspot_sync.config import HubSpotConfig
@@ -45,15 +48,15 @@ class Variable:
         try:
             value = environment(self.name, cast=self.parse, default=self.default)
         except ValueError as error:
-            raise ImproperlyConfigured(
-                f"{self.name} must be {error}, not {os.environ.get(self.name)!r}."
-            ) from error
+            given = Redaction().text(repr(os.environ.get(self.name)))
+            raise ImproperlyConfigured(f"{self.name} must be {error}, not {given}.") from error
         if self.minimum is not None and value < self.minimum:
             raise ImproperlyConfigured(f"{self.name} must be at least {self.minimum}, not {value}.")
         return value
 
 
 VARIABLES: dict[str, Variable] = {}
+SECRET_NAME = re.compile(r"(^|_)(SECRET|TOKEN|KEY|PASSWORD)S?(_|$)")
 
 Config = TypeVar("Config", HubSpotConfig, CacheConfig, DeskConfig)
 PARSERS: dict[Any, Callable[[str], Any]] = {bool: boolean, int: integer, float: number}
@@ -87,3 +90,25 @@ def read_config(config: type[Config], variables: dict[str, str], **others: Any) 
         return config(**values, **others)
     except (ConfigurationError, CacheConfigurationError) as error:
         raise ImproperlyConfigured(str(error)) from error
+
+
+def configured_secrets() -> list[str]:
+    """Return the values of the variables that are secret by their names, and the passwords in those
+    that are addresses: what nothing may show."""
+    secrets: list[str] = []
+    for variable in VARIABLES.values():
+        if SECRET_NAME.search(variable.name) is not None:
+            value = variable.read()
+            secrets += value if isinstance(value, list) else [value]
+        else:
+            secrets.append(find_password(os.environ.get(variable.name, "")))
+    return [secret for secret in secrets if secret != ""]
+
+
+def find_password(address: str) -> str:
+    """Return the password in an address; nothing where there is none, or no address."""
+    try:
+        credentials = urlsplit(address).netloc.rpartition("@")[0]
+    except ValueError:
+        return ""
+    return unquote(credentials.partition(":")[2])

@@ -22,7 +22,7 @@ from booking_api.env_types import (
     rate,
     web_address,
 )
-from booking_api.env_variables import BASE_DIR, declare, read, read_config
+from booking_api.env_variables import BASE_DIR, configured_secrets, declare, read, read_config
 from cache_layer.config import DEFAULT_TTLS_S, CacheConfig
 from hubspot_sync.config import HubSpotConfig
 
@@ -160,6 +160,8 @@ MIDDLEWARE = [
     "booking_api.api.context.RequestContextMiddleware",
     "booking_api.api.proxies.ForwardedProtoMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "booking_api.api.content_policy.ContentPolicyMiddleware",
+    "booking_api.api.compression.PublicGZipMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -204,6 +206,10 @@ LANGUAGE_CODE = "en-gb"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
 WHITENOISE_AUTOREFRESH = DEBUG
 WHITENOISE_USE_FINDERS = DEBUG
 
@@ -264,4 +270,5 @@ LOGGING_CONFIG = "booking_api.ops.logs.configure"
 LOGGING = {
     "level": read("LOG_LEVEL", one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
     "format": read("LOG_FORMAT", one_of("console", "json"), "console"),
+    "secrets": configured_secrets(),
 }

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlencode, urlsplit
 
 from tests.migrated import copy_migrated_file
@@ -87,9 +87,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(sandbox: SandboxHandle, folder: Path, **environment: str) -> Iterator[Server]:
+def serving(
+    sandbox: SandboxHandle, folder: Path, output: IO[bytes] | None = None, **environment: str
+) -> Iterator[Server]:
     """Serve the API against the sandbox, with a migrated database of its own in `folder`,
-    unless the environment names another."""
+    unless the environment names another. All that it prints and logs goes to `output` where that is
+    given."""
     port = free_port()
     if not (folder / "db.sqlite3").exists():
         copy_migrated_file(folder / "db.sqlite3")
@@ -103,7 +106,8 @@ def serving(sandbox: SandboxHandle, folder: Path, **environment: str) -> Iterato
         [sys.executable, "manage.py", "serve", "--port", str(port)],
         cwd=ROOT,
         env={**os.environ, "DJANGO_SETTINGS_MODULE": "booking_api.settings", **own, **environment},
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL if output is None else output,
+        stderr=None if output is None else output,
     )
     server = Server(base_url=f"http://127.0.0.1:{port}", pid=process.pid)
     try:

@@ -10,15 +10,17 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
 
 import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
 
-from booking_api.ops import lifecycle, metrics
+from booking_api.ops import lifecycle, metrics, redaction
 from cache_layer import CacheStatus
 from hubspot_sync.reading.cached_portal import Provenance
 from hubspot_sync.wire.call_context import CallContext, Priority
@@ -38,7 +40,8 @@ class RequestContext:
 
     `built_from` is the account of what its answer was read from; `is_authenticated` is set once
     the caller has proved to be a student or a member of staff. While `hides_cost`, the response
-    does not say what it cost: that would tell whoever guesses what the cache holds.
+    does not say what it cost: that would tell whoever guesses what the cache holds. `body` is
+    what its parser has read.
     """
 
     request_id: str
@@ -47,6 +50,7 @@ class RequestContext:
     hides_cost: bool = False
     meter: CallMeter = field(default_factory=CallMeter)
     built_from: Provenance | None = None
+    body: Any = None
 
     def call_context(self, *, anonymous: bool = False) -> CallContext:
         """Return the context for calls to HubSpot made on this request's behalf, as who its caller
@@ -91,6 +95,13 @@ def is_api_path(request: HttpRequest) -> bool:
     return request.path == "/api" or request.path.startswith("/api/")
 
 
+def find_said(request: HttpRequest, context: RequestContext) -> Iterator[Any]:
+    """Yield what the request says: query, form, JSON body, as far as they have been read."""
+    yield from ({name: value} for name, value in parse_qsl(request.META.get("QUERY_STRING", "")))
+    yield dict(vars(request).get("_post") or {})
+    yield context.body
+
+
 class RequestContextMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
@@ -104,7 +115,10 @@ class RequestContextMiddleware:
         )
         request.META[META_KEY] = context
         lifecycle.ensure_started()
-        with structlog.contextvars.bound_contextvars(request_id=context.request_id):
+        with (
+            structlog.contextvars.bound_contextvars(request_id=context.request_id),
+            redaction.masking(lambda: find_said(request, context)),
+        ):
             response = self._get_response(request)
             self._record(request, response, context, time.monotonic() - started_s)
         response["X-Request-ID"] = context.request_id

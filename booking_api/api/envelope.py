@@ -21,6 +21,8 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from booking_api.api.context import context_of
+
 if TYPE_CHECKING:  # views are made from this module's classes
     from rest_framework.views import APIView
 from typing_extensions import override
@@ -65,9 +67,12 @@ class JsonParser(BaseParser):
         if len(body) > settings.MAX_BODY_BYTES:
             raise PayloadTooLarge
         try:
-            return orjson.loads(body)
+            parsed = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise ParseError(f"The body is not JSON: {error}.") from error
+        if parser_context is not None:
+            context_of(parser_context["request"]).body = parsed
+        return parsed
 
 
 class Negotiation(DefaultContentNegotiation):

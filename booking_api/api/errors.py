@@ -238,7 +238,8 @@ def report_unexpected(error: Exception, request: HttpRequest) -> None:
     """Tell whoever watches: an exception that is answered here never reaches Django, which would
     have sent its signal and logged it."""
     got_request_exception.send(sender=answer_exception, request=request)
-    log.error("unhandled_exception", path=request.path, exc_info=error)
+    route = None if request.resolver_match is None else request.resolver_match.route
+    log.error("unhandled_exception", route=route, exc_info=error)
 
 
 def make_body(meaning: Failure, request: Any) -> dict[str, Any]:

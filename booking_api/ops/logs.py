@@ -1,46 +1,121 @@
 """structlog over the standard library's logging: one line an event, on the console or as JSON.
 
-What must never be logged, e-mail addresses and tokens, is masked in the finished line, wherever in
-it they came from: a query, a traceback, a library's own message.
+What must never be logged is masked when a record is made, so that every handler there is or will be
+gets it masked. What Python itself would write to stderr, of an
+exception that nobody caught or a warning, goes the same way. Below INFO only this project's own
+loggers speak: a library's debug lines are made of data, of statements with their parameters and
+templates with their variables.
 """
 
 from __future__ import annotations
 
+import logging
 import logging.config
-import re
-from collections.abc import Mapping
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Mapping
+from types import TracebackType
 from typing import Any
 
 import structlog
+from django.db import Error as DatabaseFailure
 from stamina.instrumentation import set_on_retry_hooks
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 from typing_extensions import override
 
-# A JSON line stays JSON: the n of an escaped line end is no part of the address behind it, and the
-# letters beyond ASCII of one are written as escapes. No address has more than 64 characters before
-# its @, and without a bound a long word would be searched from each of its letters to its end.
-LABEL = r"(?:[\w-]|\\u[0-9a-f]{4})+"
-E_MAIL = re.compile(
-    rf"(?<!\\)[\w+%!#*^{{|}}~][\w.+%!#*'^`{{|}}~-]{{0,63}}(?:@|%40){LABEL}(?:\.{LABEL})*"
-)
-SECRETS = (
-    (E_MAIL, "<e-mail>"),
-    (re.compile(r"(?i)\b(bearer|token)\s+[\w.~+/=-]{8,}"), r"\1 <secret>"),
-    (re.compile(r"\bpat-[\w-]+"), "<secret>"),
-)
+from booking_api.ops.redaction import Redaction
+from hubspot_sync.errors import HubSpotError
+
+OWN_PACKAGES = ("booking_api", "hubspot_sync", "cache_layer")
 
 
-def mask_secrets(line: str) -> str:
-    """Return `line` without e-mail addresses and tokens."""
-    for pattern, replacement in SECRETS:
-        line = pattern.sub(replacement, line)
-    return line
+def find_exceptions(error: BaseException) -> Iterator[BaseException]:
+    """Yield it and all that a traceback shows with it."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        found = waiting.pop()
+        if found is None or id(found) in seen:
+            continue
+        seen.add(id(found))
+        yield found
+        waiting += [found.__cause__, found.__context__]
+        if isinstance(found, BaseExceptionGroup):
+            waiting += found.exceptions
 
 
-class MaskingFormatter(structlog.stdlib.ProcessorFormatter):
-    @override
-    def format(self, record: logging.LogRecord) -> str:
-        return mask_secrets(super().format(record))
+def describe_exception(error: BaseException) -> str:
+    """Return its traceback, without local variables, and of what HubSpot and the database said only
+    the part that quotes no value."""
+    text = "".join(traceback.format_exception(error)).rstrip()
+    for found in find_exceptions(error):
+        said = shown = str(found)
+        if isinstance(found, HubSpotError):
+            shown = found.safe_text
+        elif isinstance(found, DatabaseFailure):
+            shown = said.partition("\n")[0]
+        if said != shown:
+            text = text.replace(said, shown)
+    return text
+
+
+def describe_exc_info(exc_info: tuple[Any, BaseException | None, Any] | tuple[Any, ...]) -> str:
+    return "" if exc_info[1] is None else describe_exception(exc_info[1])
+
+
+class RecordFactory:
+    """Makes records whose text, traceback and event are masked, for whatever handler."""
+
+    def __init__(self, redaction: Redaction) -> None:
+        self._redaction = redaction
+
+    def __call__(
+        self,
+        name: str,
+        level: int,
+        fn: str,
+        lno: int,
+        msg: Any,
+        args: Any,
+        exc_info: Any,
+        func: str | None = None,
+        sinfo: str | None = None,
+    ) -> logging.LogRecord:
+        record = logging.LogRecord(name, level, fn, lno, msg, args, None, func, sinfo)
+        if isinstance(msg, Mapping):  # structlog's event
+            record.msg = self._redaction.value(msg)
+        elif msg != "":
+            record.msg, record.args = self._redaction.text(write_message(record)), ()
+        if exc_info:
+            record.exc_text = self._redaction.text(describe_exc_info(exc_info)) or None
+        if sinfo:
+            record.stack_info = self._redaction.text(sinfo)
+        return record
+
+
+def write_message(record: logging.LogRecord) -> str:
+    """Return the record's text. One that cannot be written is told as that: logging would show the
+    arguments instead."""
+    try:
+        return record.getMessage()
+    except Exception as error:  # noqa: BLE001 - whatever an argument's own code raises
+        return f"A message of {record.name} cannot be written: {type(error).__name__}"
+
+
+def make_foreign_masker(redaction: Redaction) -> Processor:
+    """Return a processor for records that are not structlog's: it shows their traceback, and masks
+    what the processors before it have added, as a request's id that its sender chose."""
+
+    def mask(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        record: logging.LogRecord = event["_record"]
+        shown = {name: value for name, value in event.items() if not name.startswith("_")}
+        if record.exc_text is not None:
+            shown["exception"] = record.exc_text
+        event.update(redaction.value(shown))
+        return event
+
+    return mask
 
 
 class WithCause(logging.Filter):
@@ -48,28 +123,58 @@ class WithCause(logging.Filter):
 
     @override
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.exc_info is not None
+        return record.exc_text is not None
 
 
-def configure(config: Mapping[str, str]) -> None:
-    """Set up logging as `config` says: its `level`, and its `format`, console or json."""
+def report_uncaught(
+    error_type: type[BaseException], error: BaseException, where: TracebackType | None
+) -> None:
+    if issubclass(error_type, KeyboardInterrupt):
+        sys.__excepthook__(error_type, error, where)
+        return
+    logging.getLogger(__name__).critical("Uncaught exception", exc_info=error)
+
+
+def report_uncaught_in_thread(what: threading.ExceptHookArgs) -> None:
+    if what.exc_value is not None and not isinstance(what.exc_value, SystemExit):
+        logging.getLogger(__name__).critical("Uncaught exception", exc_info=what.exc_value)
+
+
+def report_unraisable(what: sys.UnraisableHookArgs) -> None:
+    logging.getLogger(__name__).error("Exception ignored", exc_info=what.exc_value)
+
+
+def take_over_stderr() -> None:
+    """Log what Python would write there by itself. Whoever has set a hook of their own keeps it."""
+    logging.captureWarnings(capture=True)
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = report_uncaught
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = report_uncaught_in_thread
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = report_unraisable
+
+
+def configure(config: Mapping[str, Any]) -> None:
+    """Set up logging as `config` says: its `level`; its `format`, console or json; and its
+    `secrets`, texts that no line may have in it."""
+    redaction = Redaction(config.get("secrets", ()))
+    logging.setLogRecordFactory(RecordFactory(redaction))
+    take_over_stderr()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # The libraries' prettier tracebacks show local variables: tokens and e-mails, cut into lines.
-    renderer: Processor = structlog.dev.ConsoleRenderer(
-        colors=False, exception_formatter=structlog.dev.plain_traceback
-    )
+    renderer: Processor = structlog.dev.ConsoleRenderer(colors=False)
     if config["format"] == "json":
-        shared.append(structlog.processors.format_exc_info)
         renderer = structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
             *shared,
+            structlog.processors.ExceptionRenderer(describe_exc_info),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -79,31 +184,31 @@ def configure(config: Mapping[str, str]) -> None:
     # The ledger counts retries, and the transport logs each call: a line for each wait would say it
     # twice.
     set_on_retry_hooks(())
-    logging.config.dictConfig(logging_config(config["level"], shared, renderer))
+    lines = {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": [*shared, make_foreign_masker(redaction)],
+        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    }
+    logging.config.dictConfig(logging_config(config["level"], lines))
 
 
-def logging_config(level: str, shared: list[Processor], renderer: Processor) -> dict[str, Any]:
+def logging_config(level: str, lines: dict[str, Any]) -> dict[str, Any]:
+    others = "INFO" if level == "DEBUG" else level
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {
-            "lines": {
-                "()": MaskingFormatter,
-                "foreign_pre_chain": shared,
-                "processors": [
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    renderer,
-                ],
-            }
-        },
+        "formatters": {"lines": lines},
         "filters": {"with_cause": {"()": WithCause}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
-        "root": {"handlers": ["stderr"], "level": level},
+        "root": {"handlers": ["stderr"], "level": others},
         "loggers": {
-            # Their debug lines repeat every request's address, e-mails included.
+            **{package: {"level": level} for package in OWN_PACKAGES},
+            # Its lines repeat every request's address, e-mails included.
             "urllib3": {"level": "WARNING"},
-            "django": {"handlers": [], "level": level, "propagate": True},
-            "django.server": {"handlers": [], "level": level, "propagate": True},
+            **{
+                name: {"handlers": [], "level": others, "propagate": True}
+                for name in ("django", "django.db.backends", "django.server", "django.template")
+            },
             "django.request": {"filters": ["with_cause"]},
         },
     }

@@ -202,3 +202,22 @@ def test_staff_without_the_permission_see_numbers_and_no_removal(
 
     expect(page.get_by_text("cache.invalidate")).to_be_visible()
     expect(page.get_by_role("button", name="Preview")).to_have_count(0)
+
+
+def test_the_admins_pages_obey_their_policy(
+    browser: Browser, administered: Server, alice: Student
+) -> None:
+    complaints: list[str] = []
+    page = browser.new_page()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"{administered.base_url}/admin/")
+    page.fill("input[name=username]", "olga")
+    page.fill("input[name=password]", PASSWORD)
+    page.click("[type=submit]")
+
+    for path in ("cache/cachepage/", "auth/user/", "auth/user/add/", "booking_api/journalentry/"):
+        page.goto(f"{administered.base_url}/admin/{path}")
+        expect(page.locator("#content, main").first).to_be_visible()
+
+    assert [text for text in complaints if "favicon" not in text and "404" not in text] == []

@@ -1,4 +1,4 @@
-"""The documentation in a real browser, which may reach nothing but the API."""
+"""Our own pages in a real browser, which may reach nothing but the API and says what it refused."""
 
 from __future__ import annotations
 
@@ -44,3 +44,41 @@ def test_the_documentation_renders_without_any_outside_host(
     outside = [url for url in asked if not url.startswith((server.base_url, "data:", "blob:"))]
     assert outside == []
     assert page.title() == "Mock Exam Booking API"
+
+
+@pytest.mark.usefixtures("portal")
+def test_the_pages_obey_their_own_policy(server: Server, browser: Browser) -> None:
+    complaints: list[str] = []
+    page = browser.new_page()
+    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    page.goto(server.base_url)
+    assert page.locator("body").evaluate("body => getComputedStyle(body).maxWidth") == "640px"
+    page.get_by_role("link", name="Documentation").click()
+    page.get_by_text("/api/health").click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+
+    page.locator(".live-responses-table").get_by_text("healthy").first.wait_for(timeout=60_000)
+    assert complaints == []
+
+
+def test_what_somebody_puts_into_a_page_does_not_run(server: Server, browser: Browser) -> None:
+    page = browser.new_page()
+    page.goto(f"{server.base_url}/api/docs")
+    page.get_by_text("/api/bookings/list").wait_for(timeout=60_000)
+
+    page.evaluate(
+        """() => {
+            const script = document.createElement("script");
+            script.textContent = "window.ran = true";
+            document.body.append(script);
+            const image = "<img src=x onerror='window.ran = true'>";
+            document.body.insertAdjacentHTML("beforeend", image);
+        }"""
+    )
+
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("window.ran") is None
+    assert page.evaluate("fetch('http://127.0.0.1:1/').then(() => true, () => false)") is False
