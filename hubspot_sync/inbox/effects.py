@@ -66,7 +66,13 @@ def effect_of(event: Event, profile: PortalProfile) -> Effect:
             return _effect_of_link(event)
         case EventKind.PROPERTY_CHANGE:
             return _effect_of_property(event, profile)
-        case EventKind.CREATION | EventKind.DELETION | EventKind.RESTORE | EventKind.MERGE:
+        case (
+            EventKind.CREATION
+            | EventKind.DELETION
+            | EventKind.PRIVACY_DELETION
+            | EventKind.RESTORE
+            | EventKind.MERGE
+        ):
             return _effect_of_record(event, profile)
         case _:
             assert_never(event.kind)
@@ -130,7 +136,7 @@ def _effect_of_record(event: Event, profile: PortalProfile) -> Effect:
         exam_ids=_ids_of_kind(event, ObjectKind.EXAM) if bookable_again else NOTHING,
         booking_ids=_ids_of_kind(event, ObjectKind.BOOKING),
         # Links to what was deleted disappear from HubSpot's answers.
-        links_known=event.kind is not EventKind.DELETION,
+        links_known=event.kind not in {EventKind.DELETION, EventKind.PRIVACY_DELETION},
         restored=tuple(record for record in restored if record.kind in _LINKED_KINDS),
         by_subscriber=event.by_subscriber,
     )
