@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from booking_api.desk.journal.models import (
     CreditReview,
+    ErasureRequest,
     JournalEntry,
     Lease,
     OutboxNote,
     RecountRequest,
 )
 
-__all__ = ["CreditReview", "JournalEntry", "Lease", "OutboxNote", "RecountRequest"]
+__all__ = [
+    "CreditReview",
+    "ErasureRequest",
+    "JournalEntry",
+    "Lease",
+    "OutboxNote",
+    "RecountRequest",
+]

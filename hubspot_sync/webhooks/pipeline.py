@@ -10,8 +10,10 @@ from hubspot_sync.background.worker import Worker
 from hubspot_sync.inbox.applier import (
     Applier,
     ExamsOfBookings,
+    RequestForgetting,
     RequestRecounts,
     find_no_exams,
+    forget_nobody,
 )
 from hubspot_sync.inbox.inbox import Inbox
 from hubspot_sync.inbox.observers import EventObservers
@@ -42,6 +44,7 @@ def build_webhook_pipeline(
     hubspot: PortalReads,
     request_recounts: RequestRecounts,
     exams_of_bookings: ExamsOfBookings = find_no_exams,
+    request_forgetting: RequestForgetting = forget_nobody,
     observers: EventObservers,
     now: Callable[[], datetime],
 ) -> WebhookPipeline:
@@ -55,6 +58,7 @@ def build_webhook_pipeline(
         observers=observers,
         request_recounts=request_recounts,
         exams_of_bookings=exams_of_bookings,
+        request_forgetting=request_forgetting,
         now=now,
     )
     return WebhookPipeline(
