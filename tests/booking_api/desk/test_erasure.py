@@ -92,6 +92,14 @@ def exam(portal: Portal) -> Exam:
     return portal.exam()
 
 
+def book(api: Api, student: Student, exam: Exam, key: str | None = None) -> str:
+    """Book, and wait until the note is sent: nothing is at work then."""
+    record_id = create(api, student, exam, key=key).data["booking_record_id"]
+    unsent = (NoteState.WAITING, NoteState.SENDING)
+    eventually(lambda: not OutboxNote.objects.filter(state__in=unsent).exists())
+    return str(record_id)
+
+
 def live(api: Api, portal: Portal, alice: Student, exam: Exam) -> str:
     """Alice does all that one can do, and fails at some of it; return her booking."""
     booked = create(api, alice, exam, key=f"key-of-{alice.email}").data["booking_record_id"]
@@ -110,7 +118,7 @@ def test_nothing_of_ours_names_the_person_any_more(
 ) -> None:
     bob = portal.student("charlie")
     live(api, portal, alice, exam)
-    create(api, bob, exam)
+    book(api, bob, exam)
     for name, value in (("email", alice.email), ("firstname", "Alice"), ("credits_osce", "7")):
         tell(
             api, events.contact("propertyChange", alice.id, propertyName=name, propertyValue=value)
@@ -151,7 +159,7 @@ def test_counts_and_keys_stay_what_they_were(
 ) -> None:
     exam = portal.exam(capacity=2)
     key = f"key-of-{alice.email}"
-    record_id = create(api, alice, exam, key=key).data["booking_record_id"]
+    record_id = book(api, alice, exam, key=key)
     before = composition.services().booking.exams_of_bookings([record_id])
 
     forgotten(api, events, alice)
@@ -172,7 +180,7 @@ def test_counts_and_keys_stay_what_they_were(
 def test_what_is_unfinished_is_finished_and_then_forgotten(
     api: Api, events: Events, alice: Student, exam: Exam
 ) -> None:
-    create(api, alice, exam)
+    book(api, alice, exam)
     JournalEntry.objects.update(
         state=EntryState.WRITTEN, next_attempt_at=later(hours=1), attempts=1
     )
@@ -196,7 +204,7 @@ def test_what_was_queued_then_is_found_by_a_digest_of_its_email(
     ends_as: EntryState, api: Api, events: Events, alice: Student, exam: Exam
 ) -> None:
     """The desk refuses it, because the contact is gone: then nothing but the e-mail says whose."""
-    create(api, alice, exam)
+    book(api, alice, exam)
     waiting = JournalEntry.objects.create(
         kind="cancel", idempotency_key="queued", fingerprint="f", email=alice.email,
         request={"email": alice.email, "student_id": alice.student_id, "booking_id": "1"},
@@ -236,8 +244,8 @@ def test_others_who_share_nothing_but_a_wrong_contact_id_keep_their_rows(
     api: Api, portal: Portal, events: Events, alice: Student, exam: Exam
 ) -> None:
     charlie = portal.student("charlie")
-    create(api, alice, exam)
-    create(api, charlie, exam)
+    book(api, alice, exam)
+    book(api, charlie, exam)
     assert create(api, charlie, exam, contact_id=alice.id).code == "ACCESS_DENIED"
 
     forgotten(api, events, alice)
@@ -258,7 +266,7 @@ def test_a_contact_of_whom_nothing_is_known_is_no_failure(api: Api, events: Even
 def test_whoever_was_forgotten_is_looked_after_for_a_day(
     api: Api, events: Events, alice: Student, exam: Exam
 ) -> None:
-    create(api, alice, exam)
+    book(api, alice, exam)
     forgotten(api, events, alice)
     request = ErasureRequest.objects.get()
     assert alice.email not in json.dumps(request.email_digests)
@@ -273,7 +281,7 @@ def test_a_row_that_our_database_will_not_let_go_of_stops_no_other(
     api: Api, portal: Portal, events: Events, alice: Student
 ) -> None:
     for days in (3, 4, 5):
-        create(api, alice, portal.exam(in_days=days))
+        book(api, alice, portal.exam(in_days=days))
     stubborn = JournalEntry.objects.order_by("id")[1]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -297,8 +305,8 @@ def test_whoever_is_killed_while_forgetting_leaves_it_to_the_next(
     api: Api, portal: Portal, events: Events, alice: Student
 ) -> None:
     """At any statement: then another process forgets the rest, e-mails without a contact too."""
-    create(api, alice, portal.exam())
-    create(api, alice, portal.exam(in_days=9))
+    book(api, alice, portal.exam())
+    book(api, alice, portal.exam(in_days=9))
     JournalEntry.objects.filter(pk=JournalEntry.objects.last().pk).update(  # type: ignore[union-attr]
         contact_id="", state=EntryState.REFUSED
     )

@@ -11,10 +11,17 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from booking_api.desk.journal.models import EntryState, ErasureRequest, JournalEntry
+from booking_api.desk.journal.models import (
+    EntryState,
+    ErasureRequest,
+    JournalEntry,
+    NoteState,
+    OutboxNote,
+)
 from tests.api import Api
 from tests.builders import Portal, Student
 from tests.desk import create
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,6 +33,7 @@ def alice(api: Api, portal: Portal) -> Student:
     create(api, alice, exam)
     create(api, alice, portal.exam(in_days=9))
     create(api, charlie, exam)
+    eventually(lambda: OutboxNote.objects.filter(state=NoteState.SENT).count() == 3)
     JournalEntry.objects.update(changed_at=timezone.now() - timedelta(minutes=1))
     return alice
 
