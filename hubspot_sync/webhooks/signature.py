@@ -23,6 +23,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import hashlib
+
+H = TypeVar("H", "hashlib._Hash", hmac.HMAC)
 
 V3_HEADER, OLDER_HEADER, OLDER_VERSION_HEADER = (
     "X-HubSpot-Signature-v3",
@@ -130,10 +136,10 @@ def verify(
         return version
     if version is SignatureVersion.V3:
         return _verify_v3(request, keys, now)
-    signed = request.body
+    head = b""
     if version is SignatureVersion.V2:
-        signed = _encode_method_and_uri(request.method, request.uri) + signed
-    expected = (sha256(key + signed).hexdigest() for key in keys)
+        head = _encode_method_and_uri(request.method, request.uri)
+    expected = (_feed(sha256(key), head, request.body).hexdigest() for key in keys)
     return _compare(request.headers[OLDER_HEADER], expected)
 
 
@@ -148,9 +154,16 @@ def _verify_v3(request: SignedRequest, keys: Sequence[bytes], now: datetime) -> 
     if age < -MAX_AGE:
         return SignatureResult.FROM_THE_FUTURE
     uri = _ENCODED.sub(lambda found: _DECODED[found[0].upper()], request.uri)
-    signed = _encode_method_and_uri(request.method, uri) + request.body + timestamp.encode()
-    expected = (hmac.new(key, signed, sha256).digest() for key in keys)
+    signed = (_encode_method_and_uri(request.method, uri), request.body, timestamp.encode())
+    expected = (_feed(hmac.new(key, digestmod=sha256), *signed).digest() for key in keys)
     return _compare(request.headers[V3_HEADER], (b64encode(digest).decode() for digest in expected))
+
+
+def _feed(hash_: H, *parts: bytes) -> H:
+    """Return the hash of the parts in a row. A body may be large: it is not copied for this."""
+    for part in parts:
+        hash_.update(part)
+    return hash_
 
 
 def _encode_secret(secret: str) -> bytes:

@@ -136,13 +136,20 @@ def read_body(request: Request) -> bytes:
     """Return the raw body; raise PayloadTooLarge for more than MAX_WEBHOOK_BODY_BYTES. Django's own
     bound is that of the other addresses."""
     limit: int = settings.MAX_WEBHOOK_BODY_BYTES
-    declared = request.META.get("CONTENT_LENGTH") or "0"
-    if declared.isdecimal() and int(declared) > limit:
+    if read_content_length(request) > limit:
         raise PayloadTooLarge
     body: bytes = request._request.read(limit + 1)
     if len(body) > limit:
         raise PayloadTooLarge
     return body
+
+
+def read_content_length(request: Request) -> int:
+    """Return what the request says of its body's length; 0 where that is no number."""
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0
 
 
 def check_signature(request: Request, body: bytes) -> SignatureVersion | None:
