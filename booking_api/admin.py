@@ -23,6 +23,7 @@ from booking_api import composition
 from booking_api.desk.journal.models import (
     UNFINISHED,
     CreditReview,
+    ErasureRequest,
     JournalEntry,
     Lease,
     NoteState,
@@ -156,7 +157,7 @@ class FollowUpAdmin(ReadOnly):
     search_fields = ("subject_id", "last_error")
 
     @admin.display(description="age", ordering="-asked_at")
-    def age(self, row: RecountRequest | CreditReview) -> str:
+    def age(self, row: RecountRequest | CreditReview | ErasureRequest) -> str:
         return format_age_since(row.asked_at)
 
 
@@ -186,6 +187,21 @@ class CreditReviewAdmin(FollowUpAdmin):
 
     @admin.display(description="contact", ordering="subject_id")
     def contact(self, row: CreditReview) -> str:
+        return row.subject_id
+
+
+@admin.register(ErasureRequest)
+class ErasureRequestAdmin(FollowUpAdmin):
+    """Persons who are being forgotten, for a day; one with an error has rows still at work."""
+
+    list_display = ("contact", "age", "attempts", "next_attempt_at", "last_error")
+    list_filter = (FAILING_FILTER,)
+    fields = ("contact", "asked_at", "age", "attempts", "next_attempt_at", "last_error")
+    readonly_fields = ("age", "contact")
+    search_help_text = "A contact's id, or words of an error"
+
+    @admin.display(description="contact", ordering="subject_id")
+    def contact(self, row: ErasureRequest) -> str:
         return row.subject_id
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register, run_checks
+from django.core.checks import CheckMessage, Error, Info, register, run_checks
 from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 
@@ -118,6 +118,19 @@ def check_webhook_secret() -> Iterator[CheckMessage]:
         )
 
 
+def check_webhook_signatures() -> Iterator[CheckMessage]:
+    weak = [version for version in settings.HUBSPOT_WEBHOOK_SIGNATURES if version != "v3"]
+    if settings.DEBUG or len(settings.HUBSPOT_WEBHOOK_SECRETS) == 0 or len(weak) == 0:
+        return
+    yield Info(
+        f"Webhooks signed {' or '.join(weak)} are accepted: such a signature has no time in it, so "
+        "that a recorded delivery can be sent again for a day.",
+        hint="Set HUBSPOT_WEBHOOK_SIGNATURES=v3 if the app signs v3 (the admin's “seen signatures” "
+        "say so); private apps sign v1 alone.",
+        id="booking_api.I017",
+    )
+
+
 def check_allowed_hosts() -> Iterator[CheckMessage]:
     if len(settings.ALLOWED_HOSTS) > 0:
         return
@@ -146,6 +159,7 @@ CHECKS: tuple[Check, ...] = (
     check_cron_secret,
     check_metrics_token,
     check_webhook_secret,
+    check_webhook_signatures,
     check_allowed_hosts,
     check_trusted_proxies,
 )

@@ -228,6 +228,7 @@ class Composition:
                 hubspot=hubspot,
                 request_recounts=booking.recounts.request,
                 exams_of_bookings=booking.exams_of_bookings,
+                request_forgetting=booking.erasures.request,
                 observers=self._webhook_observers,
                 now=self.clocks.now,
             ),

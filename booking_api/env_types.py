@@ -87,3 +87,13 @@ def one_of(*choices: str) -> Callable[[str], str]:
         return text
 
     return choice
+
+
+def some_of(*choices: str) -> Callable[[str], list[str]]:
+    def chosen(text: str) -> list[str]:
+        words = list(dict.fromkeys(csv(text)))
+        if len(words) == 0 or not set(words).issubset(choices):
+            raise ValueError(f"one or more of {', '.join(choices)}, separated by commas")
+        return words
+
+    return chosen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from booking_api.desk.journal.models import (
     CreditReview,
+    ErasureRequest,
     JournalEntry,
     Lease,
     OutboxNote,
@@ -11,4 +12,12 @@ from booking_api.desk.journal.models import (
 )
 from booking_api.pairs.models import RightPair
 
-__all__ = ["CreditReview", "JournalEntry", "Lease", "OutboxNote", "RecountRequest", "RightPair"]
+__all__ = [
+    "CreditReview",
+    "ErasureRequest",
+    "JournalEntry",
+    "Lease",
+    "OutboxNote",
+    "RecountRequest",
+    "RightPair",
+]

@@ -20,6 +20,7 @@ from booking_api.env_types import (
     number,
     one_of,
     rate,
+    some_of,
     web_address,
 )
 from booking_api.env_variables import BASE_DIR, configured_secrets, declare, read, read_config
@@ -110,6 +111,10 @@ CACHE_HOST: str = "booking_api.composition.cache_host"
 CRON_SECRET: str = read("CRON_SECRET", str, "")
 # Several while one replaces another: HubSpot may still sign with the old one.
 HUBSPOT_WEBHOOK_SECRETS: list[str] = read("HUBSPOT_WEBHOOK_SECRET", csv, [])
+HUBSPOT_WEBHOOK_SIGNATURES: list[str] = read(
+    "HUBSPOT_WEBHOOK_SIGNATURES", some_of("v3", "v2", "v1"), ["v3", "v1"]
+)
+WEBHOOK_SOURCES: list[str] = read("WEBHOOK_SOURCES", networks, [])
 PUBLIC_BASE_URL: str = read("PUBLIC_BASE_URL", web_address, "")
 # HubSpot repeats what it could not deliver for a day, and a repeat should be recognised.
 WEBHOOK_RETENTION_DAYS: int = read("WEBHOOK_RETENTION_DAYS", integer, 7, minimum=2)
@@ -128,6 +133,7 @@ THROTTLE_ANONYMOUS_CALLS: tuple[int, int] | None = read("THROTTLE_ANONYMOUS_CALL
 MAX_BODY_BYTES: int = read("MAX_BODY_BYTES", integer, 1_048_576, minimum=1)
 METRICS_NETWORKS: list[str] = read("METRICS_NETWORKS", networks, list(LOOPBACK))
 METRICS_TOKEN: str = read("METRICS_TOKEN", str, "")
+MAX_WEBHOOK_BODY_BYTES: int = read("MAX_WEBHOOK_BODY_BYTES", integer, 8_388_608, minimum=1)
 PROMETHEUS_MULTIPROC_DIR: str = read("PROMETHEUS_MULTIPROC_DIR", directory, "")
 SERVER_WORKERS: int = read("SERVER_WORKERS", integer, 1, minimum=1)
 SERVER_THREADS: int = read("SERVER_THREADS", integer, 128, minimum=1)

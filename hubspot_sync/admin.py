@@ -1,5 +1,6 @@
-"""In Django's admin: the inbox, what HubSpot sent and what became of it, and the values in HubSpot
-that cannot be read. Nobody changes either.
+"""In Django's admin: the inbox, what HubSpot sent and what became of it; the values in HubSpot that
+cannot be read; and the kinds of signature that were seen. Nobody changes any of it; whoever may
+delete a seen signature has the weaker ones accepted again.
 
 Who may view the rows sees them; who holds `hubspot_sync.apply_webhookevent` may have them applied
 again. That only puts them back in the queue: the worker of a serving process takes them up.
@@ -11,6 +12,7 @@ import json
 from datetime import timedelta
 
 from django.contrib import admin, messages
+from django.db import models
 from django.db.models import DurationField, ExpressionWrapper, F, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -21,6 +23,7 @@ from cache_layer.admin import ReadOnly
 from hubspot_sync.inbox.inbox import Inbox
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.portal.models import UnreadableValue
+from hubspot_sync.webhooks.models import SeenSignature
 
 MAY_APPLY = "hubspot_sync.apply_webhookevent"
 
@@ -58,7 +61,7 @@ class WebhookEventAdmin(ReadOnly):
     def exams(self, row: WebhookEvent) -> str | None:
         return ", ".join(map(str, row.exam_ids)) or None
 
-    @admin.display(description="as it came")
+    @admin.display(description="as it came, without values")
     def as_it_came(self, row: WebhookEvent) -> SafeString:
         try:
             text = json.dumps(json.loads(row.raw), indent=2)
@@ -85,6 +88,18 @@ class UnreadableValueAdmin(ReadOnly):
     search_fields = ("record_id", "property_name")
     search_help_text = "A record's id, or a property's name"
     fields = ("kind", "record_id", "property_name", "first_seen", "last_seen")
+
+
+@admin.register(SeenSignature)
+class SeenSignatureAdmin(ReadOnly):
+    """That HubSpot has signed with v3, since when; deleted where it no longer does."""
+
+    list_display = ("version", "first_seen_at")
+    fields = ("version", "first_seen_at")
+
+    @override
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
 
 
 def in_words(delay: timedelta) -> str:

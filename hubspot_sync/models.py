@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.portal.models import UnreadableValue
+from hubspot_sync.webhooks.models import SeenSignature
 
-__all__ = ["UnreadableValue", "WebhookEvent"]
+__all__ = ["SeenSignature", "UnreadableValue", "WebhookEvent"]

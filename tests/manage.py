@@ -14,6 +14,7 @@ PRODUCTION = {
     "HS_PRIVATE_APP_TOKEN": "pat-eu1-00000000",
     "CRON_SECRET": secrets.token_urlsafe(30),
     "HUBSPOT_WEBHOOK_SECRET": secrets.token_urlsafe(30),
+    "HUBSPOT_WEBHOOK_SIGNATURES": "v3",
 }
 
 

@@ -30,6 +30,7 @@ from booking_api.desk.groups.create_group import serve_creates
 from booking_api.desk.groups.credits_and_counts import tags_of
 from booking_api.desk.groups.update_group import serve_updates
 from booking_api.desk.journal import journal
+from booking_api.desk.journal.erasure import is_erased
 from booking_api.desk.journal.idempotency import find_earlier
 from booking_api.desk.journal.lease import HeldLease, LeaseKeeper, LeaseLost
 from booking_api.desk.journal.models import (
@@ -150,6 +151,8 @@ class Desk:
             row = self._queue.wait(place, deadline, meter)
         if row is None:
             raise errors.OutcomeUnknown() if place.own else errors.RequestInProgress()
+        if is_erased(row):  # between its end and this look: there is no answer to give any more
+            raise errors.OutcomeUnknown
         if row.state == EntryState.REFUSED:
             raise errors.from_json(row.answer)
         return DeskAnswer(row.answer, replayed=not place.own)

@@ -12,6 +12,7 @@ from booking_api.desk.counts.recount import ExamCount, Recount, search_upcoming_
 from booking_api.desk.counts.recount_queue import RecountQueue
 from booking_api.desk.desk import Desk
 from booking_api.desk.desk_context import DeskContext
+from booking_api.desk.erasure_queue import ErasureQueue
 from booking_api.desk.journal import journal
 from booking_api.desk.notes.outbox import Outbox
 from hubspot_sync.background.retention import delete_expired
@@ -36,10 +37,11 @@ class BookingDesk:
     recount: Recount
     recounts: RecountQueue
     outbox: Outbox
+    erasures: ErasureQueue
 
     @property
     def workers(self) -> tuple[Worker, ...]:
-        return self.recounts.worker, self.outbox.worker
+        return self.recounts.worker, self.outbox.worker, self.erasures.worker
 
     def start(self) -> None:
         """Begin with what an earlier process left, and with what the first booking will need."""
@@ -104,5 +106,10 @@ def build_booking_desk(desk_context: DeskContext, *, serves_callers: bool = True
     recount = Recount(desk_context, desk)
     recounts = RecountQueue(desk_context, recount)
     return BookingDesk(
-        desk_context=desk_context, desk=desk, recount=recount, recounts=recounts, outbox=outbox
+        desk_context=desk_context,
+        desk=desk,
+        recount=recount,
+        recounts=recounts,
+        outbox=outbox,
+        erasures=ErasureQueue(desk_context),
     )

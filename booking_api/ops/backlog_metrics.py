@@ -23,6 +23,7 @@ from booking_api.desk.journal.models import (
     UNFINISHED,
     CreditReview,
     EntryState,
+    ErasureRequest,
     JournalEntry,
     NoteState,
     OutboxNote,
@@ -73,6 +74,8 @@ def _list_backlogs() -> Iterator[tuple[str, QuerySet[Any], str]]:
     yield "notes", notes.filter(state__in=unsent), "noted_at"
     yield "recounts", RecountRequest.objects.order_by(), "asked_at"
     yield "credit_reviews", CreditReview.objects.order_by(), "asked_at"
+    # The others wait for nothing: they are looked after for a day.
+    yield "erasures", ErasureRequest.objects.order_by().exclude(last_error=""), "asked_at"
 
 
 def _count_rows(rows: QuerySet[Any], field: str) -> tuple[int, datetime | None]:

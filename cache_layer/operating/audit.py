@@ -16,6 +16,7 @@ from django.db import Error as DatabaseFailure
 from django.db import models, transaction
 
 from cache_layer.coherence.invalidation import Invalidation
+from cache_layer.entries.keys import escape
 from cache_layer.errors import BackendUnavailable
 from cache_layer.models import CacheInvalidation, ValidationRun
 from cache_layer.operating.host import CacheHost
@@ -28,6 +29,8 @@ from cache_layer.operating.validation import (
 )
 
 logger = logging.getLogger(__name__)
+
+FORGOTTEN = "(forgotten)"
 
 
 def record_invalidation(invalidation: Invalidation) -> None:
@@ -47,6 +50,37 @@ def record_invalidation(invalidation: Invalidation) -> None:
             delivered=invalidation.delivered,
         )
     )
+
+
+def count_named(words: Collection[str]) -> int:
+    """Return how many records name one of these words, as a key with an e-mail does."""
+    return len(_find_named(words))
+
+
+def forget_named(words: Collection[str]) -> int:
+    """Take these words' places in the records of who removed what: what was named, and why, goes;
+    that something was removed, and by whom, stays. Return of how many records."""
+    found = _find_named(words)
+    CacheInvalidation.objects.filter(pk__in=found).update(named=[FORGOTTEN], reason="")
+    return len(found)
+
+
+def _find_named(words: Collection[str]) -> list[int]:
+    if len(words) == 0:
+        return []
+    # Keys have their arguments escaped.
+    wanted = {spelling.lower() for word in words for spelling in (word, _as_in_keys(word))}
+    records = CacheInvalidation.objects.values_list("pk", "named", "reason")
+    return [
+        key
+        for key, named, reason in records.iterator()
+        if any(word in f"{named} {reason}".lower() for word in wanted)
+    ]
+
+
+def _as_in_keys(email: str) -> str:
+    local, at, domain = email.rpartition("@")
+    return f"{escape(local)}{at}{escape(domain)}"
 
 
 def validate_and_record(

@@ -40,11 +40,16 @@ CACHE_DOES_NOT_ANSWER: Final = "The cache does not answer."
 
 RequestRecounts = Callable[[Collection[str]], None]
 ExamsOfBookings = Callable[[Collection[str]], Mapping[str, str]]
+RequestForgetting = Callable[[Collection[str]], None]
 
 
 def find_no_exams(_: Collection[str]) -> Mapping[str, str]:
     """Return the exams of bookings where nobody keeps a journal: none is known."""
     return {}
+
+
+def forget_nobody(_: Collection[str]) -> None:
+    """For those who keep nothing of persons."""
 
 
 @dataclass(slots=True)
@@ -69,9 +74,9 @@ class ApplyResult:
 class Applier:
     """Takes up what waits.
 
-    `request_recounts` is called inside a transaction: it writes down which exams are to be
-    recounted, and asks nobody. `exams_of_bookings` is what a journal of our own bookings knows: the
-    exam of each.
+    `request_recounts` and `request_forgetting` are called inside a transaction: they write down
+    which exams are to be recounted and which contacts' persons are to be forgotten, and ask nobody.
+    `exams_of_bookings` is what a journal of our own bookings knows: the exam of each.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class Applier:
         observers: EventObservers,
         request_recounts: RequestRecounts,
         exams_of_bookings: ExamsOfBookings = find_no_exams,
+        request_forgetting: RequestForgetting = forget_nobody,
         now: Callable[[], datetime] = timezone.now,
     ) -> None:
         self._profile = profile
@@ -93,6 +99,7 @@ class Applier:
         self._observers = observers
         self._request_recounts = request_recounts
         self._exams_of_bookings = exams_of_bookings
+        self._request_forgetting = request_forgetting
         self._now = now
 
     def apply_waiting(self, *, only_invalidated: bool = False) -> ApplyResult:
@@ -130,9 +137,12 @@ class Applier:
         journaled, links = self._look_up_links(events)
         exam_ids = self._collect_exam_ids(events, journaled, links)
         done = [event.row for event in events if event.error == ""]
+        forgotten = frozenset().union(*(event.effect.forgotten for event in events))
         with transaction.atomic():
             if len(exam_ids) > 0:
                 self._request_recounts(exam_ids)
+            if len(forgotten) > 0:
+                self._request_forgetting(forgotten)
             self._inbox.mark_applied(claim, done)
         result.exam_ids |= exam_ids
         result.applied += len(done)

@@ -10,7 +10,7 @@ to be asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from hubspot_sync.inbox.events import Event, EventKind, ObjectKind, RecordRef
@@ -47,6 +47,8 @@ class Effect:
     """Whether HubSpot still knows the links of those bookings."""
     restored: tuple[RecordRef, ...] = ()
     """Records that are back in links which have to be asked for."""
+    forgotten: frozenset[str] = NOTHING
+    """Contacts whose persons want to be forgotten, by id."""
     by_subscriber: bool = False
     """Whether the app that these webhooks go to made the change itself."""
 
@@ -57,7 +59,8 @@ class Effect:
     @property
     def needs_applying(self) -> bool:
         """Whether something is left to do once the tags are dropped."""
-        return len(self.exam_ids) + len(self.booking_ids) + len(self.restored) > 0
+        subjects = (self.exam_ids, self.booking_ids, self.restored, self.forgotten)
+        return any(len(records) > 0 for records in subjects)
 
 
 def effect_of(event: Event, profile: PortalProfile) -> Effect:
@@ -69,6 +72,9 @@ def effect_of(event: Event, profile: PortalProfile) -> Effect:
             return _effect_of_link(event)
         case EventKind.PROPERTY_CHANGE:
             return _effect_of_property(event, profile)
+        case EventKind.PRIVACY_DELETION:
+            contact_ids = _ids_of_kind(event, ObjectKind.CONTACT)
+            return replace(_effect_of_record(event, profile), forgotten=contact_ids)
         case EventKind.CREATION | EventKind.DELETION | EventKind.RESTORE | EventKind.MERGE:
             return _effect_of_record(event, profile)
         case _:
@@ -135,7 +141,7 @@ def _effect_of_record(event: Event, profile: PortalProfile) -> Effect:
         exam_ids=_ids_of_kind(event, ObjectKind.EXAM) if bookable_again else NOTHING,
         booking_ids=_ids_of_kind(event, ObjectKind.BOOKING),
         # Links to what was deleted disappear from HubSpot's answers.
-        links_known=event.kind is not EventKind.DELETION,
+        links_known=event.kind not in {EventKind.DELETION, EventKind.PRIVACY_DELETION},
         restored=tuple(record for record in restored if record.kind in _LINKED_KINDS),
         by_subscriber=event.by_subscriber,
     )

@@ -1,4 +1,4 @@
-"""What HubSpot's webhooks say, as typed events, the raw kept.
+"""What HubSpot's webhooks say, as typed events.
 
 HubSpot tells of custom objects as `object.creation` and the like with a type id, of contacts also
 as `contact.creation`; we understand `booking.…` and `mockexam.…` too, as earlier receivers of ours
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -35,6 +35,10 @@ class MalformedEvents(Exception):
     """The body is no event and no array of events; the message says why, for a person."""
 
 
+class TooManyEvents(Exception):
+    """The body has more events than any delivery of HubSpot's."""
+
+
 class EventKind(StrEnum):
     """What happened."""
 
@@ -42,6 +46,8 @@ class EventKind(StrEnum):
     DELETION = "deletion"
     RESTORE = "restore"
     MERGE = "merge"
+    PRIVACY_DELETION = "privacyDeletion"
+    """Deleted for good, and a person's copies elsewhere are to be forgotten too."""
     PROPERTY_CHANGE = "propertyChange"
     ASSOCIATION_CHANGE = "associationChange"
     UNKNOWN = "unknown"
@@ -102,14 +108,22 @@ _OBJECT_KINDS = {
     "booking": ObjectKind.BOOKING,
     "mockexam": ObjectKind.EXAM,
 }
-# To be forgotten by law is to be deleted, as far as we are concerned.
 _EVENT_KINDS = {kind.value: kind for kind in EventKind if kind is not EventKind.UNKNOWN}
-_EVENT_KINDS["privacyDeletion"] = EventKind.DELETION
+# To be forgotten must not depend on a spelling: webhooks say `privacyDeletion`, the journal
+# `GDPR_DELETE`, its subscriptions `GDPR_PRIVACY_DELETION` (hubspot-facts).
+_PRIVACY_DELETIONS = frozenset(
+    {"privacydeletion", "privacydelete", "gdprdeletion", "gdprdelete", "gdprprivacydeletion"}
+)
+_NO_LETTERS = re.compile("[^a-z]+")
 
+MAX_EVENTS: Final = 10_000
+"""In one body; HubSpot sends a hundred (hubspot-facts, Webhooks)."""
+MAX_MERGED: Final = 1_000
+"""Records that became one in one event."""
 _ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Two deliveries are one event only when all of these agree: HubSpot promises no unique event id.
-_IDENTITY_FIELDS = (
+IDENTITY_FIELDS = (
     *("portalId", "eventId", "subscriptionId", "subscriptionType", "objectTypeId", "objectId"),
     *("propertyName", "occurredAt"),
     *("fromObjectTypeId", "fromObjectId", "toObjectTypeId", "toObjectId", "associationRemoved"),
@@ -119,9 +133,11 @@ _IDENTITY_FIELDS = (
 
 def read_events(body: bytes, types: ObjectTypes) -> ReadEvents:
     """Return the events of a request's body, an array or a single one, and how many things in it
-    are none; raise MalformedEvents where nothing was an event."""
+    are none; raise MalformedEvents where nothing was an event, and TooManyEvents."""
     found = _parse_body(body)
     items = found if isinstance(found, list) else [found]
+    if len(items) > MAX_EVENTS:
+        raise TooManyEvents
     events: list[Event] = []
     reason = ""
     for raw in items:
@@ -151,7 +167,7 @@ def read_event(raw: Any, types: ObjectTypes) -> Event:
     if not isinstance(subscription, str) or subscription == "":
         raise MalformedEvents("Every event is an object with a subscriptionType.")
     word, _, change = subscription.partition(".")
-    kind = _EVENT_KINDS.get(change, EventKind.UNKNOWN)
+    kind = _kind_of_change(change)
     object_kind = _object_kind(word, raw, types)
     records = () if object_kind is None else _records(kind, object_kind, raw, types)
     incomplete = object_kind is not None and kind is not EventKind.UNKNOWN and len(records) == 0
@@ -172,7 +188,7 @@ def read_event(raw: Any, types: ObjectTypes) -> Event:
 
 def digest_of(raw: Raw) -> str:
     """Return what two deliveries of one event have in common, as hexadecimal SHA-256."""
-    identity = [raw.get(name) for name in _IDENTITY_FIELDS]
+    identity = [raw.get(name) for name in IDENTITY_FIELDS]
     return sha256(dump_json(identity)).hexdigest()
 
 
@@ -183,6 +199,12 @@ def dump_json(value: Any) -> bytes:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:
         return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _kind_of_change(change: str) -> EventKind:
+    if _NO_LETTERS.sub("", change.lower()) in _PRIVACY_DELETIONS:
+        return EventKind.PRIVACY_DELETION
+    return _EVENT_KINDS.get(change, EventKind.UNKNOWN)
 
 
 def _object_kind(word: str, raw: Raw, types: ObjectTypes) -> ObjectKind | None:
@@ -223,6 +245,8 @@ def _records(
     if kind is EventKind.MERGE:
         merged = raw.get("mergedObjectIds")
         others = merged if isinstance(merged, list) else []
+        if len(others) > MAX_MERGED:
+            return ()
         named = [raw.get(name) for name in ("objectId", "primaryObjectId", "newObjectId")]
         ids = [id_ for id_ in [*named, *others] if id_ is not None]
     return _parse_refs([(object_kind, id_) for id_ in ids])

@@ -25,6 +25,7 @@ from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.isolation import write_apart
 from hubspot_sync.background.retention import delete_expired
 from hubspot_sync.inbox.events import Event, dump_json
+from hubspot_sync.inbox.kept_fields import keep_fields
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.wire.storable_text import make_storable
 
@@ -73,6 +74,17 @@ class Stored:
     refused: int
 
 
+@dataclass(frozen=True, slots=True)
+class KnownEvents:
+    """Digests of events that are stored: those the cache has heard of, and the others."""
+
+    heard: frozenset[str]
+    unheard: frozenset[str]
+
+    def __contains__(self, event: Event) -> bool:
+        return event.digest in self.heard or event.digest in self.unheard
+
+
 class Inbox:
     """The rows, for those who store, apply and prune them; `now` is what they go by."""
 
@@ -106,6 +118,20 @@ class Inbox:
             new=tuple(new_event for digest, new_event in first.items() if digest in stored),
             refused=sum(new_event.event.digest in refused for new_event in new_events),
         )
+
+    def find_known(self, events: Collection[Event]) -> KnownEvents:
+        """Return which of these events are stored already."""
+        found: dict[str, bool] = {}
+        for chunk in _chunks(list({event.digest for event in events})):
+            rows = WebhookEvent.objects.filter(digest__in=chunk)
+            found.update(rows.values_list("digest", "invalidated"))
+        heard = frozenset(digest for digest, invalidated in found.items() if invalidated)
+        return KnownEvents(heard, frozenset(found).difference(heard))
+
+    def mark_heard(self, digests: Collection[str]) -> None:
+        """Mark that the cache has heard of the events with these digests, whoever claimed them."""
+        for chunk in _chunks(list(digests)):
+            WebhookEvent.objects.filter(digest__in=chunk).update(invalidated=True)
 
     def claim(self, max_rows: int, *, only_invalidated: bool = False) -> Claim:
         """Claim rows that wait and are due, the oldest first; `only_invalidated` leaves out those
@@ -198,7 +224,7 @@ class Inbox:
             records=_fit_column(", ".join(f"{ref.kind} {ref.id}" for ref in event.records), 200),
             property_name=_fit_column(event.property_name, 200),
             change_source=_fit_column(event.change_source, 60),
-            raw=dump_json(event.raw).decode(),
+            raw=dump_json(keep_fields(event.raw)).decode(),
             receipt=receipt,
             state=new_event.state,
             invalidated=new_event.invalidated,

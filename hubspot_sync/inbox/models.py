@@ -31,7 +31,7 @@ class WebhookEvent(models.Model):
     records = models.CharField("about", max_length=200, blank=True)
     property_name = models.CharField("property", max_length=200, blank=True)
     change_source = models.CharField("changed by", max_length=60, blank=True)
-    raw = models.TextField("as it came")
+    raw = models.TextField("as it came, without values")
     receipt = models.UUIDField("request", editable=False)
 
     state = models.CharField(max_length=10, choices=State.choices, default=State.RECEIVED)

@@ -103,6 +103,11 @@ class UnreadableValues:
         return listed.names == names and listed.seen > self._now() - REFRESH_AFTER
 
 
+def forget_contacts(contact_ids: Collection[str]) -> None:
+    """Take these contacts off the list."""
+    UnreadableValue.objects.filter(kind=ObjectKind.CONTACT, record_id__in=contact_ids).delete()
+
+
 def _delete_readable(noted: Mapping[_Key, frozenset[str]]) -> None:
     rows = UnreadableValue.objects.filter(record_id__in={record_id for _, record_id in noted})
     readable = [

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hubspot_sync.background.worker import Worker
-from hubspot_sync.inbox.applier import Applier, ExamsOfBookings, RequestRecounts, find_no_exams
+from hubspot_sync.inbox.applier import (
+    Applier,
+    ExamsOfBookings,
+    RequestForgetting,
+    RequestRecounts,
+    find_no_exams,
+    forget_nobody,
+)
 from hubspot_sync.inbox.inbox import Inbox
 from hubspot_sync.inbox.observers import EventObservers
 from hubspot_sync.inbox.worker import build_inbox_worker
@@ -15,13 +22,16 @@ from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.cached_portal import CachedPortal
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.webhooks.receiver import Receiver
+from hubspot_sync.webhooks.signature_policy import SignaturePolicy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebhookPipeline:
-    """`receiver` takes requests, `applier` what waits; `worker`, once started, has it do so."""
+    """`signatures` says who is HubSpot, `receiver` takes its requests, `applier` what waits;
+    `worker`, once started, has it do so."""
 
     inbox: Inbox
+    signatures: SignaturePolicy
     receiver: Receiver
     applier: Applier
     worker: Worker
@@ -34,6 +44,7 @@ def build_webhook_pipeline(
     hubspot: PortalReads,
     request_recounts: RequestRecounts,
     exams_of_bookings: ExamsOfBookings = find_no_exams,
+    request_forgetting: RequestForgetting = forget_nobody,
     observers: EventObservers,
     now: Callable[[], datetime],
 ) -> WebhookPipeline:
@@ -47,10 +58,12 @@ def build_webhook_pipeline(
         observers=observers,
         request_recounts=request_recounts,
         exams_of_bookings=exams_of_bookings,
+        request_forgetting=request_forgetting,
         now=now,
     )
     return WebhookPipeline(
         inbox=inbox,
+        signatures=SignaturePolicy(now),
         receiver=Receiver(
             profile=profile, cached=cached, inbox=inbox, observers=observers, now=now
         ),

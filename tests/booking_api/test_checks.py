@@ -20,6 +20,7 @@ def production(settings: Settings) -> Settings:
     settings.SECRET_KEY = STRONG
     settings.CRON_SECRET = STRONG
     settings.HUBSPOT_WEBHOOK_SECRETS = [STRONG]
+    settings.HUBSPOT_WEBHOOK_SIGNATURES = ["v3"]
     settings.HUBSPOT = HubSpotConfig(token="pat-eu1-00000000")
     return settings
 
@@ -44,6 +45,8 @@ def test_production_settings_as_they_should_be_pass(production: Settings) -> Non
         ({"HUBSPOT_WEBHOOK_SECRETS": []}, "booking_api.W008"),
         ({"TRUSTED_PROXIES": ["10.0.0.0/8", "::/0"]}, "booking_api.W013"),
         ({"HUBSPOT_WEBHOOK_SECRETS": [STRONG, "short"]}, "booking_api.E009"),
+        ({"HUBSPOT_WEBHOOK_SIGNATURES": ["v3", "v1"]}, "booking_api.I017"),
+        ({"HUBSPOT_WEBHOOK_SIGNATURES": ["v2"]}, "booking_api.I017"),
     ],
 )
 def test_each_check_speaks_alone_and_says_what_to_set(

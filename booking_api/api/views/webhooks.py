@@ -1,22 +1,25 @@
 """HubSpot's webhooks: raw bytes in, a flat answer out; nothing is decided here.
 
-In steps that none of the two addresses can skip: verify the raw bytes, drop what is outdated and
-store the events, answer, apply in the background. What HubSpot does with an answer: 2xx ends the
-delivery; anything else, or none within five seconds, is sent again up to ten times in a day.
+In steps that none of the two addresses can skip: look where it comes from, verify the raw bytes,
+drop what is outdated and store the events, answer, apply in the background. What HubSpot does with
+an answer: 2xx ends the delivery; anything else, or none within five seconds, is sent again up to
+ten times in a day.
 
-    401, 400, 413    it is not HubSpot's, or not to be understood: sending it again changes nothing
-    503              the database is away, nothing was stored: please send it again
-    500              our own fault: please send it again
+    401, 403, 400, 413    it is not HubSpot's, or not to be understood: another time changes nothing
+    503                   the database is away, nothing was stored: please send it again
+    500                   our own fault: please send it again
 """
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
 import structlog
 from django.conf import settings
-from django.utils import timezone
+from django.core.exceptions import PermissionDenied
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -24,15 +27,22 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from booking_api import composition
+from booking_api.api.envelope import PayloadTooLarge
 from booking_api.api.openapi import ErrorFields
-from booking_api.api.proxies import public_url
-from hubspot_sync.webhooks.signature import InvalidSignature, SignatureResult, SignedRequest, verify
+from booking_api.api.proxies import client_address, public_url
+from hubspot_sync.inbox.events import TooManyEvents
+from hubspot_sync.webhooks.signature import (
+    InvalidSignature,
+    SignatureResult,
+    SignatureVersion,
+    SignedRequest,
+)
 
 log = structlog.get_logger(__name__)
 
 
 class EventFields(serializers.Serializer[Any]):
-    """One event, as HubSpot sends it; what is not listed is kept too."""
+    """One event, as HubSpot sends it. The value that a property took is not kept."""
 
     subscriptionType = serializers.CharField(  # noqa: N815 - HubSpot's name
         help_text="`object.creation`, `contact.propertyChange`, `booking.deletion` and so on."
@@ -55,8 +65,9 @@ RECEIPT = inline_serializer(
             help_text="Exams whose count will be corrected, as far as they are known yet."
         ),
         "errors": serializers.IntegerField(
-            help_text="What is no event or cannot be stored, and events of a known kind without "
-            "what the kind needs, which are kept."
+            help_text="What is no event, cannot be stored, or is older than HubSpot repeats where "
+            "the signature has no time; and events of a known kind without what the kind needs, "
+            "which are kept."
         ),
     },
 )
@@ -69,16 +80,25 @@ class WebhookView(APIView):
 
     @extend_schema(
         summary="Tell of changes in HubSpot",
-        description="Signed by HubSpot: v3, or v2 or v1 where no v3 signature is sent. The body is "
-        "an array of events, or one event.",
+        description="Signed by HubSpot: v3, or v1 by apps that have never sent a right v3. The "
+        "body is an array of events, or one event.",
         request=EventFields(many=True),
-        responses={200: RECEIPT} | dict.fromkeys((400, 401, 413, 503), ErrorFields),
+        responses={200: RECEIPT} | dict.fromkeys((400, 401, 403, 413, 503), ErrorFields),
     )
     def post(self, request: Request) -> Response:
-        body: bytes = request.body
-        check_signature(request, body)
+        check_source(request)
+        body = read_body(request)
+        version = check_signature(request, body)
         webhooks = composition.services().webhooks
-        receipt = webhooks.receiver.receive(body)
+        # Unsigned, while developing, is as good as it gets.
+        is_timed = version in {SignatureVersion.V3, None}
+        try:
+            receipt = webhooks.receiver.receive(body, is_timed=is_timed)
+        except TooManyEvents as error:
+            raise PayloadTooLarge from error
+        except InvalidSignature as refusal:
+            log_refusal(request, str(refusal))
+            raise
         if receipt.waiting:
             webhooks.worker.wake()
         return Response(
@@ -92,20 +112,70 @@ class WebhookView(APIView):
         )
 
 
-def check_signature(request: Request, body: bytes) -> None:
-    """Raise InvalidSignature. While developing, without a secret, all is taken."""
+def check_source(request: Request) -> None:
+    """Raise PermissionDenied for an address that WEBHOOK_SOURCES does not name, if it names any."""
+    if len(settings.WEBHOOK_SOURCES) == 0:
+        return
+    address = client_address(request)
+    if not is_within(address, settings.WEBHOOK_SOURCES):
+        log_refusal(request, "not from WEBHOOK_SOURCES", address=address)
+        raise PermissionDenied
+
+
+def is_within(address: str, networks: Iterable[str]) -> bool:
+    """Whether an address, or the network a caller counts as, lies in one of the networks. An IPv6
+    caller counts as its /64, so a smaller network means that one."""
+    try:
+        client = ipaddress.ip_network(address, strict=False)
+    except ValueError:
+        return False
+    return any(client.overlaps(network) for network in map(ipaddress.ip_network, networks))
+
+
+def read_body(request: Request) -> bytes:
+    """Return the raw body; raise PayloadTooLarge for more than MAX_WEBHOOK_BODY_BYTES. Django's own
+    bound is that of the other addresses."""
+    limit: int = settings.MAX_WEBHOOK_BODY_BYTES
+    if read_content_length(request) > limit:
+        raise PayloadTooLarge
+    body: bytes = request._request.read(limit + 1)
+    if len(body) > limit:
+        raise PayloadTooLarge
+    return body
+
+
+def read_content_length(request: Request) -> int:
+    """Return what the request says of its body's length; 0 where that is no number."""
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0
+
+
+def check_signature(request: Request, body: bytes) -> SignatureVersion | None:
+    """Return how the request is signed; raise InvalidSignature. While developing, without a secret,
+    all is taken: that is None."""
     signed = SignedRequest(
         method=request.method or "",
         uri=public_url(request._request, settings.PUBLIC_BASE_URL),
         body=body,
         headers=request.headers,
     )
-    verdict = verify(signed, settings.HUBSPOT_WEBHOOK_SECRETS, timezone.now())
-    if verdict is SignatureResult.NO_SECRET and settings.DEBUG:
-        warn_once_of_unsigned_webhooks()
-    elif verdict is not SignatureResult.VERIFIED:
-        log.warning("webhook_refused", reason=str(verdict), uri=signed.uri.partition("?")[0])
-        raise InvalidSignature(verdict)
+    accepted = frozenset(map(SignatureVersion, settings.HUBSPOT_WEBHOOK_SIGNATURES))
+    policy = composition.services().webhooks.signatures
+    try:
+        return policy.check(signed, settings.HUBSPOT_WEBHOOK_SECRETS, accepted)
+    except InvalidSignature as refusal:
+        if refusal.reason is SignatureResult.NO_SECRET and settings.DEBUG:
+            warn_once_of_unsigned_webhooks()
+            return None
+        # With the address as HubSpot must have called it: a proxy may be set otherwise.
+        log_refusal(request, str(refusal), uri=signed.uri.partition("?")[0])
+        raise
+
+
+def log_refusal(request: Request, reason: str, **details: str) -> None:
+    log.warning("webhook_refused", reason=reason, path=request.path, **details)
 
 
 @cache

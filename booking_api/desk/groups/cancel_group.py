@@ -109,6 +109,7 @@ def _plan_cancel(
     request: CancelRequest,
 ) -> None:
     """Decide whether the booking may be cancelled, and fill in all that follows from it."""
+    row.contact_id = owned.require_student(request).contact.id
     seen, booking = owned.require_own(request)
     linked = owned.exams_of(booking.id)
     exams = {
@@ -126,7 +127,7 @@ def _plan_cancel(
         row.credit_before, row.credit_after = change_balance(credit, balance, 1)
         row.credit_property, row.contact_seen_at = credit, seen.seen_at
     row.state = EntryState.WRITING
-    row.contact_id, row.record_id = seen.contact.id, booking.id
+    row.record_id = booking.id
     row.exam_id = "" if exam is None else exam.id
     row.plan = {"answer": _build_answer(row, booking, exam, request, _format_utc(now))}
 

@@ -138,6 +138,7 @@ def _plan_create(
     """Decide in this order: contact, type, exam, seat, duplicate, credit. Fill in all that follows
     from it."""
     seen = _require_own_contact(inputs, request, owners_by_email)
+    row.contact_id = request.contact_id  # of a refusal too: by it, all of a person's rows are found
     mock_type = desk_context.profile.mock_type(request.mock_type)
     if mock_type is None:
         raise InvalidRequest("mock_type: there is no such type of mock exam.")
@@ -155,7 +156,7 @@ def _plan_create(
     number = exam.take_seat()
     new = _build_booking(row, request, cost, number, now)
     row.state = EntryState.WRITING
-    row.contact_id, row.exam_id = request.contact_id, request.mock_exam_id
+    row.exam_id = request.mock_exam_id
     row.credit_property = cost.property_name
     row.credit_before, row.credit_after = cost.before, cost.after
     row.contact_seen_at = seen.seen_at

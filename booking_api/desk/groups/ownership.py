@@ -32,14 +32,19 @@ class OwnedBookings:
     exam_links: Many[tuple[str, ...]]
     unlisted: Mapping[str, journal.UnlistedLinks]
 
+    def require_student(self, request: CancelRequest | UpdateRequest) -> SeenContact:
+        """Return the student; raise AuthFailed."""
+        seen = self.contacts.answered(request.pair.email)
+        if seen is None or not is_theirs(seen.contact, request.pair):
+            raise AuthFailed
+        return seen
+
     def require_own(self, request: CancelRequest | UpdateRequest) -> tuple[SeenContact, Booking]:
         """Return the student and the booking.
 
         Raises AuthFailed, then BookingNotFound, AccessDenied and AlreadyCanceled.
         """
-        seen = self.contacts.answered(request.pair.email)
-        if seen is None or not is_theirs(seen.contact, request.pair):
-            raise AuthFailed
+        seen = self.require_student(request)
         booking = self.bookings.answered(request.booking_id)
         if booking is None:
             raise BookingNotFound

@@ -71,9 +71,10 @@ def change_bookings(
 def _plan_update(
     desk_context: DeskContext, owned: OwnedBookings, row: JournalEntry, request: UpdateRequest
 ) -> None:
-    seen, booking = owned.require_own(request)
+    row.contact_id = owned.require_student(request).contact.id
+    _, booking = owned.require_own(request)
     row.state = EntryState.WRITING
-    row.contact_id, row.record_id = seen.contact.id, booking.id
+    row.record_id = booking.id
     row.plan = {
         "properties": desk_context.writes.student_properties(request.fields),
         "answer": {"booking_id": booking.id},

@@ -2,7 +2,8 @@
 
 The key is the row's, unique in the database. A key that comes again with the same request finds the
 first one's row; with another request it is refused. Nothing came of a refused row, so its key is
-free again.
+free again. Of a person who was forgotten (erasure.py) a digest of the key is left: nobody reads the
+key out of it, and it is not used a second time.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.db import IntegrityError, transaction
+from django.utils.crypto import salted_hmac
 
 from booking_api.desk import errors
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.desk.journal.requests import DeskRequest
 
+ERASED: Final = "erased "
+"""Begins what stands for the key of a row whose person was forgotten. No caller can send a key with
+a blank."""
 MAX_KEY_RACES: Final = 3
 """A key found taken, and given free before it could be read, so often: it was not about the key."""
 
@@ -36,6 +41,17 @@ def fingerprint(request: DeskRequest) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def erased_key(row: JournalEntry) -> str:
+    """Return what stands for the row's key from now on. A refused row's key is nobody's."""
+    if row.state == EntryState.REFUSED:
+        return f"{ERASED}{row.id}"
+    return _digest_key(row.idempotency_key)
+
+
+def _digest_key(key: str) -> str:
+    return ERASED + salted_hmac("booking_api.idempotency", key, algorithm="sha256").hexdigest()
+
+
 def insert_or_find(new: JournalEntry) -> QueuePlace:
     """Store a new row, or find the one its key belongs to.
 
@@ -47,6 +63,10 @@ def insert_or_find(new: JournalEntry) -> QueuePlace:
         try:
             with transaction.atomic():
                 new.save(force_insert=True)
+                # After the insert: an earlier row may lose this key to its digest meanwhile.
+                used = JournalEntry.objects.filter(idempotency_key=_digest_key(new.idempotency_key))
+                if used.exists():
+                    raise errors.IdempotencyKeyReused
         except IntegrityError:
             races += 1
             earlier = JournalEntry.objects.filter(idempotency_key=new.idempotency_key).first()

@@ -27,6 +27,7 @@ from booking_api.desk.journal.models import (
     UNFINISHED,
     CreditReview,
     EntryState,
+    ErasureRequest,
     JournalEntry,
     OutboxNote,
     RecountRequest,
@@ -50,7 +51,7 @@ log = structlog.get_logger(__name__)
 
 LeaveOut = Callable[[int, Exception], object]
 """Gets the id of a row that our database refuses to change."""
-C = TypeVar("C", RecountRequest, CreditReview)
+C = TypeVar("C", RecountRequest, CreditReview, ErasureRequest)
 
 MUTABLE_FIELDS = (
     *("state", "plan", "contact_id", "exam_id", "record_id", "credit_property", "credit_before"),
@@ -279,6 +280,11 @@ def request_recounts(exam_ids: Collection[str], now: datetime) -> None:
     """Ask for these exams to be counted, once each however often that is asked; durable with the
     transaction around it."""
     _ask_for(RecountRequest, exam_ids, now, now)
+
+
+def request_erasures(contact_ids: Collection[str], now: datetime) -> None:
+    """Ask for these contacts' persons to be forgotten; durable with the transaction around it."""
+    _ask_for(ErasureRequest, contact_ids, now, now)
 
 
 def request_reviews(

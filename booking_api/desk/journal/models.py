@@ -187,6 +187,19 @@ class RecountRequest(FollowUp):
         verbose_name = "recount"
 
 
+class ErasureRequest(FollowUp):
+    """A contact whose person wants to be forgotten: what names them is removed, and looked for
+    again for a while. Holds the contact's id and nothing that could be read back."""
+
+    email_digests = models.JSONField(
+        default=list, help_text="Of e-mails under which rows may still come."
+    )
+
+    class Meta(FollowUp.Meta):
+        abstract = False
+        verbose_name = "erasure"
+
+
 class CreditReview(FollowUp):
     """A contact whose credits are to be compared with the journal."""
 

@@ -13,11 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubspot_sync.inbox.events import (
+    MAX_EVENTS,
+    MAX_MERGED,
     Event,
     EventKind,
     MalformedEvents,
     ObjectKind,
     RecordRef,
+    TooManyEvents,
     read_event,
     read_events,
 )
@@ -41,7 +44,7 @@ CAPTURED: dict[str, tuple[EventKind, tuple[RecordRef, ...]]] = {
     ),
     "contact.creation": (EventKind.CREATION, (CONTACT,)),
     "contact.deletion": (EventKind.DELETION, (CONTACT,)),
-    "contact.privacyDeletion": (EventKind.DELETION, (CONTACT,)),
+    "contact.privacyDeletion": (EventKind.PRIVACY_DELETION, (CONTACT,)),
     "contact.restore": (EventKind.RESTORE, (CONTACT,)),
     "contact.propertyChange": (EventKind.PROPERTY_CHANGE, (CONTACT,)),
     "contact.associationChange": (EventKind.ASSOCIATION_CHANGE, (CONTACT, BOOKING)),
@@ -122,6 +125,36 @@ def test_kinds_that_hubspot_may_have_and_we_do_not_are_unknown(fields: dict[str,
 
     assert event.kind is EventKind.UNKNOWN
     assert not event.incomplete
+
+
+@pytest.mark.parametrize(
+    "word", ["privacyDeletion", "privacy_deletion", "PRIVACY_DELETION", "gdprDelete", "GDPR_DELETE"]
+)
+@pytest.mark.parametrize("subject", ["contact", "object"])
+def test_whoever_wants_to_be_forgotten_is_understood_in_any_spelling(
+    word: str, subject: str
+) -> None:
+    event = one(subscriptionType=f"{subject}.{word}", objectTypeId=TYPES.contacts)
+
+    assert (event.kind, [ref.kind for ref in event.records]) == (
+        EventKind.PRIVACY_DELETION,
+        [ObjectKind.CONTACT],
+    )
+
+
+def test_a_merge_of_more_records_than_there_can_be_is_not_understood() -> None:
+    merged = list(range(1, MAX_MERGED + 2))
+
+    assert one(subscriptionType="object.merge", mergedObjectIds=merged[1:]).records != ()
+    assert one(subscriptionType="object.merge", mergedObjectIds=merged).incomplete
+
+
+def test_more_events_than_any_delivery_has_are_refused() -> None:
+    event = captured("object.creation").strip().removeprefix(b"[").removesuffix(b"]")
+
+    assert len(read_events(b"[%s]" % b",".join([event] * MAX_EVENTS), TYPES).events) == MAX_EVENTS
+    with pytest.raises(TooManyEvents):
+        read_events(b"[%s]" % b",".join([event] * (MAX_EVENTS + 1)), TYPES)
 
 
 @pytest.mark.parametrize(

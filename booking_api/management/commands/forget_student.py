@@ -1,0 +1,95 @@
+"""`manage.py forget_student`: what is kept of a person who wants to be forgotten, and its removal.
+
+    manage.py forget_student --email alice@example.org --dry-run    what is there?
+    manage.py forget_student --email alice@example.org              forget it
+    manage.py forget_student --contact-id 1234 5678                 by HubSpot's ids
+
+HubSpot's own copy is deleted in HubSpot, which then tells a server to do the same by itself. Works
+beside a server or without one. What is still at work is finished first and forgotten then, by a
+serving process or by this command, run again. What is kept where: docs/how-to/forget-a-student.md.
+
+Exit code 0: nothing is left that names the person. 1: something is; the same command tells what
+becomes of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+import orjson
+from django.core.management.base import BaseCommand, CommandError
+from typing_extensions import override
+
+from booking_api import composition
+from booking_api.desk.erasure_queue import ErasureReport
+from booking_api.desk.journal.erasure import Person
+from booking_api.management.commands.sync_capacity import record_id
+
+EXIT_SOMETHING_LEFT = 1
+
+
+class Command(BaseCommand):
+    help = "Forget a person: journal, notes, cache and its records; exit 1 where something is left."
+
+    @override
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--contact-id",
+            nargs="+",
+            type=record_id,
+            default=[],
+            metavar="ID",
+            help="HubSpot's ids of the person's contacts, merged ones too",
+        )
+        parser.add_argument(
+            "--email", nargs="+", default=[], help="the person's e-mails, and their contacts"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="look, change nothing")
+        parser.add_argument("--json", action="store_true", help="print JSON, not sentences")
+
+    @override
+    def handle(self, *args: Any, **options: Any) -> None:
+        person = Person(
+            contact_ids=frozenset(options["contact_id"]),
+            emails=frozenset(email.strip().lower() for email in options["email"]) - {""},
+        )
+        if not (person.contact_ids or person.emails):
+            raise CommandError("Say who: --contact-id or --email.")
+        with composition.command_services() as services:
+            erasures = services.booking.erasures
+            dry_run = options["dry_run"]
+            report = erasures.look_for(person) if dry_run else erasures.erase(person)
+        if options["json"]:
+            self.stdout.write(orjson.dumps(report_json(report, dry_run=dry_run)).decode())
+        else:
+            self.stdout.write(describe(report, dry_run=dry_run))
+        if report.left > 0 and not dry_run:
+            sys.exit(EXIT_SOMETHING_LEFT)
+
+
+def describe(report: ErasureReport, *, dry_run: bool) -> str:
+    """Return what was found, or forgotten, for a person."""
+    contacts = ", ".join(sorted(report.contact_ids)) or "none known"
+    lines = [
+        f"Contacts: {contacts}.",
+        f"{'Found' if dry_run else 'Forgotten'}: {report.entries} journal entries, "
+        f"{report.notes} notes, {report.invalidations} records of removals from the cache.",
+    ]
+    if report.left > 0:
+        lines.append(f"Still at work: {report.left}; they are forgotten once they have ended.")
+    if dry_run:
+        lines.append("Nothing was changed.")
+    return "\n".join(lines)
+
+
+def report_json(report: ErasureReport, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "dryRun": dry_run,
+        "contactIds": sorted(report.contact_ids),
+        "journalEntries": report.entries,
+        "notes": report.notes,
+        "cacheInvalidations": report.invalidations,
+        "stillAtWork": report.left,
+    }

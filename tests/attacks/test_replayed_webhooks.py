@@ -1,0 +1,175 @@
+"""Webhooks recorded and sent again, forged and huge: nothing old is believed, nothing is repeated,
+and whoever wants to be forgotten is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import Portal, Student
+from tests.desk import create_body
+from tests.manage import manage
+from tests.server import Answer, Server
+from tests.waiting import eventually
+from tests.webhooks import BOOKING_SYNC, SECRET, Events, Raw, signed
+
+pytestmark = pytest.mark.xdist_group("test_replayed_webhooks")
+
+LIST = "/api/bookings/list"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds the server's database, ready."""
+    made: Path = tmp_path_factory.mktemp("replayed")
+    done = manage(
+        *("migrate", "--verbosity", "0"),
+        DEBUG="true",
+        DATABASE_URL=f"sqlite:///{made / 'db.sqlite3'}",
+    )
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+@pytest.fixture(scope="module")
+def environment(folder: Path) -> Mapping[str, str]:
+    return {
+        "HUBSPOT_WEBHOOK_SECRET": SECRET,
+        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+        # Only what webhooks drop is loaded again while this file runs.
+        "CACHE_TTL_BOOKING_LIST": "600",
+    }
+
+
+@pytest.fixture(autouse=True)
+def no_v3_was_seen(server: Server, folder: Path) -> None:
+    """Whatever order the tests of this file come in."""
+    with closing(sqlite3.connect(folder / "db.sqlite3", timeout=20)) as database, database:
+        database.execute("delete from hubspot_sync_seensignature")
+
+
+@pytest.fixture(scope="module")
+def events(portal: Portal) -> Events:
+    return Events(portal.profile)
+
+
+@pytest.fixture(scope="module")
+def alice(portal: Portal) -> Student:
+    return portal.student("alice")
+
+
+def v1(body: bytes) -> dict[str, str]:
+    made = hashlib.sha256(SECRET.encode() + body).hexdigest()
+    return {"X-HubSpot-Signature": made, "X-HubSpot-Signature-Version": "v1"}
+
+
+def v3(server: Server, body: bytes) -> dict[str, str]:
+    return signed(body, f"{server.base_url}{BOOKING_SYNC}")
+
+
+def send_v1(server: Server, *told: Raw) -> Answer:
+    body = json.dumps(told).encode()
+    return server.post(BOOKING_SYNC, body, **v1(body))
+
+
+def send_v3(server: Server, *told: Raw) -> Answer:
+    body = json.dumps(told).encode()
+    return server.post(BOOKING_SYNC, body, **v3(server, body))
+
+
+def calls_of_reading(server: Server, portal: Portal, student: Student) -> int:
+    portal.sandbox.clear_calls()
+    assert server.get(LIST, **student.pair).status == 200
+    return len(portal.sandbox.calls())
+
+
+def test_a_delivery_of_2019_is_refused(server: Server, events: Events) -> None:
+    answer = send_v1(server, events.changed("9", occurredAt=1_564_113_600_000))
+
+    assert (answer.status, answer.code) == (401, "INVALID_SIGNATURE")
+
+
+def test_a_recorded_delivery_keeps_no_cache_cold(
+    server: Server, portal: Portal, events: Events, alice: Student
+) -> None:
+    booking = portal.booking(alice, portal.exam())
+    recorded = events.changed(booking.id, "name")
+    assert send_v1(server, recorded).body["processed"] == 1
+    assert calls_of_reading(server, portal, alice) > 0
+
+    answers = [send_v1(server, recorded) for _ in range(50)]
+
+    assert {answer.body["duplicates"] for answer in answers} == {1}
+    assert calls_of_reading(server, portal, alice) == 0
+
+
+def test_after_the_first_v3_nothing_weaker_is_believed(server: Server, events: Events) -> None:
+    body = json.dumps([events.changed("9")]).encode()
+    forged = v3(server, body) | {"X-HubSpot-Signature-v3": "A" * 44}
+    assert server.post(BOOKING_SYNC, body, **forged).status == 401
+    assert send_v1(server, events.changed("9")).status == 200
+
+    assert send_v3(server, events.changed("9")).status == 200
+
+    assert send_v1(server, events.changed("9")).status == 401
+    assert send_v3(server, events.changed("9")).status == 200
+
+
+def test_ten_of_the_largest_deliveries_at_once_are_taken(server: Server, events: Events) -> None:
+    values = [events.changed("9", propertyValue="x" * 65_536) for _ in range(1_000)]
+    bodies = [json.dumps(values[n * 100 : n * 100 + 100]).encode() for n in range(10)]
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(
+            pool.map(lambda body: server.post(BOOKING_SYNC, body, **v3(server, body)), bodies)
+        )
+
+    assert [answer.body["processed"] for answer in answers] == [100] * 10
+
+
+def test_whoever_wants_to_be_forgotten_is_named_nowhere(
+    server: Server, portal: Portal, events: Events, alice: Student, folder: Path
+) -> None:
+    exam = portal.exam()
+    booked = server.post("/api/bookings/create", create_body(alice, exam)).body["data"]
+    canceled = server.send(
+        "DELETE",
+        f"/api/bookings/{booked['booking_record_id']}",
+        json.dumps({**alice.pair, "reason": "Alice is ill"}).encode(),
+    )
+    assert canceled.status == 200
+    send_v3(
+        server,
+        events.contact("propertyChange", alice.id, propertyName="email", propertyValue=alice.email),
+    )
+    assert named_in(folder, alice) != set()
+
+    send_v3(server, events.event("contact.privacyDeletion", objectId=int(alice.id)))
+
+    eventually(lambda: named_in(folder, alice) == set())
+    assert stored(folder, "select count(*) from booking_api_journalentry") == [(2,)]
+
+
+def stored(folder: Path, query: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(folder / "db.sqlite3", timeout=20)) as database:
+        return database.execute(query).fetchall()
+
+
+def named_in(folder: Path, student: Student) -> set[str]:
+    """The tables that have the student's e-mail, id or name."""
+    tables = stored(folder, "select name from sqlite_master where type = 'table'")
+    words = (student.email, student.student_id, student.firstname)
+    return {
+        table
+        for (table,) in tables
+        for row in stored(folder, f'select * from "{table}"')  # noqa: S608 - our own tables
+        if any(word in str(row) for word in words)
+    }

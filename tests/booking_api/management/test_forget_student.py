@@ -1,0 +1,99 @@
+"""`manage.py forget_student`: says what is kept of a person, and removes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from io import StringIO
+
+import orjson
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from booking_api.desk.journal.models import (
+    EntryState,
+    ErasureRequest,
+    JournalEntry,
+    NoteState,
+    OutboxNote,
+)
+from tests.api import Api
+from tests.builders import Portal, Student
+from tests.desk import create
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def alice(api: Api, portal: Portal) -> Student:
+    """Has booked twice, a while ago; so has Charlie, once."""
+    alice, charlie, exam = portal.student("alice"), portal.student("charlie"), portal.exam()
+    create(api, alice, exam)
+    create(api, alice, portal.exam(in_days=9))
+    create(api, charlie, exam)
+    eventually(lambda: OutboxNote.objects.filter(state=NoteState.SENT).count() == 3)
+    JournalEntry.objects.update(changed_at=timezone.now() - timedelta(minutes=1))
+    return alice
+
+
+def names_left() -> list[str]:
+    return sorted({*JournalEntry.objects.exclude(email="").values_list("email", flat=True)})
+
+
+def run(*arguments: str) -> str:
+    said = StringIO()
+    call_command("forget_student", *arguments, stdout=said)
+    return said.getvalue()
+
+
+BY: dict[str, Callable[[Student], tuple[str, ...]]] = {
+    "id": lambda alice: ("--contact-id", alice.id),
+    "email": lambda alice: ("--email", alice.email.upper()),
+    "both": lambda alice: ("--contact-id", alice.id, "999", "--email", alice.email, "x@y.org"),
+}
+
+
+@pytest.mark.parametrize("by", BY)
+def test_a_person_is_forgotten_by_id_and_by_email(by: str, alice: Student) -> None:
+    said = orjson.loads(run(*BY[by](alice), "--json"))
+
+    assert alice.id in said["contactIds"]
+    assert (said["journalEntries"], said["stillAtWork"], said["dryRun"]) == (2, 0, False)
+    assert names_left() == ["charlie.novak.s1003@example.org"]
+    # A serving process looks after it, and its own cache.
+    assert ErasureRequest.objects.filter(subject_id=alice.id).exists()
+
+
+def test_a_dry_run_counts_and_changes_nothing(alice: Student) -> None:
+    said = run("--email", alice.email, "--dry-run")
+
+    assert f"Contacts: {alice.id}." in said
+    assert "Found: 2 journal entries" in said
+    assert "Nothing was changed." in said
+    assert alice.email in names_left()
+    assert not ErasureRequest.objects.exists()
+
+
+def test_what_is_still_at_work_is_said_and_is_left(alice: Student) -> None:
+    entry = JournalEntry.objects.filter(email=alice.email).order_by("id").first()
+    JournalEntry.objects.filter(pk=entry.pk if entry else 0).update(
+        state=EntryState.WRITTEN, next_attempt_at=timezone.now() + timedelta(hours=1)
+    )
+
+    with pytest.raises(SystemExit) as ended:
+        run("--contact-id", alice.id)
+
+    assert ended.value.code == 1
+    assert JournalEntry.objects.filter(email=alice.email).count() == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("--email", " "), ("--contact-id", "7 or 1=1"), ("--contact-id", "0x7")]
+)
+def test_nobody_is_forgotten_by_mistake(arguments: tuple[str, ...], alice: Student) -> None:
+    with pytest.raises(CommandError):
+        run(*arguments)
+
+    assert alice.email in names_left()
