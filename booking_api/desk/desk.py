@@ -144,9 +144,9 @@ class Desk:
         OutcomeUnknown where the own one is, and its outcome could not be learnt in time; and
         TooManyWaiting, with nothing stored, where others of the student wait already.
         """
-        with self._waiting_room.seat(student) as seated:
+        with self._waiting_room.seat(student, key) as seated:
             if not seated:
-                return self._replay(request, key)
+                return self._replay(request, key, student)
             place = self._queue.enter(request, key, deadline)
             row = self._queue.wait(place, deadline, meter)
         if row is None:
@@ -157,12 +157,16 @@ class Desk:
             raise errors.from_json(row.answer)
         return DeskAnswer(row.answer, replayed=not place.own)
 
-    def _replay(self, request: DeskRequest, key: str) -> DeskAnswer:
+    def _replay(self, request: DeskRequest, key: str, student: str) -> DeskAnswer:
         """Answer a request that may not wait from what its key has become; raise RequestInProgress
         and TooManyWaiting."""
+        # Asked first: its row may not be stored yet.
+        is_seated = self._waiting_room.has_seated(student, key)
         row = find_earlier(request, key)
-        if row is None:
+        if row is None and not is_seated:
             raise errors.TooManyWaiting
+        if row is None:
+            raise errors.RequestInProgress
         if row.state != EntryState.DONE:
             raise errors.RequestInProgress
         return DeskAnswer(row.answer, replayed=True)
