@@ -134,7 +134,7 @@ class LocalWindows:
                     slots.remove(instant_us)
 
     def _now_us(self) -> int:
-        return int(self._clock() * MICROSECONDS)
+        return round(self._clock() * MICROSECONDS)
 
     def _find(self, scope: str, period_us: int, account: Account, now_us: int) -> Slots | None:
         slots = self._scopes[scope].get(account.key)

@@ -112,7 +112,7 @@ class RedisWindows:
         """Return the script's answer, None while Redis is away."""
         if time.monotonic() < self._asks_again_at_s:
             return None
-        now_us = "" if self._clock is None else int(self._clock() * MICROSECONDS)
+        now_us = "" if self._clock is None else round(self._clock() * MICROSECONDS)
         keys = [f"{self._prefix}:{account.key}" for account in accounts]
         sizes = [size for each in accounts for size in (each.amount, each.slot_us(period_us))]
         try:

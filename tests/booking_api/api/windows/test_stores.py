@@ -65,6 +65,24 @@ def test_no_more_than_the_amount_pass_at_the_edge_of_a_minute(
     assert (before, after) == (amount, 0)
 
 
+@pytest.mark.parametrize("amount", [1, 3, MAX_SLOTS, MAX_SLOTS + 1, 1_000])
+@pytest.mark.parametrize("offset_us", [0, 1, 977, 1_953])
+def test_nothing_leaves_a_window_a_microsecond_too_soon(
+    make_store: MakeStore, clock: Clock, amount: int, offset_us: int
+) -> None:
+    store, account = make_store(), Account("edge", amount)
+    taken_us = int(BEGIN_S) * MICROSECONDS + offset_us
+    clock.now_s = taken_us / MICROSECONDS
+    assert all(take(store, account, MICROSECONDS) for _ in range(amount))
+
+    clock.now_s = (taken_us + MICROSECONDS - 1) / MICROSECONDS
+    assert not take(store, account, MICROSECONDS)
+    # Large amounts are counted in parts of the period, and leave with theirs.
+    latest_us = 0 if amount <= MAX_SLOTS else MICROSECONDS // MAX_SLOTS + 1
+    clock.now_s = (taken_us + MICROSECONDS + latest_us) / MICROSECONDS
+    assert take(store, account, MICROSECONDS)
+
+
 @given(
     steps=st.lists(
         st.tuples(
