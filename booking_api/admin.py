@@ -30,7 +30,7 @@ from booking_api.desk.journal.models import (
     RecountRequest,
 )
 from booking_api.desk.manual_recovery import make_due
-from cache_layer.admin import ReadOnly
+from cache_layer.operating.read_only import ReadOnly
 from hubspot_sync.wire.storable_text import make_storable
 
 FINISH_PERMISSION = "booking_api.finish_bookings"

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin import helpers
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -31,6 +29,7 @@ from cache_layer.operating.audit import validate_and_record
 from cache_layer.operating.forms import InvalidateForm, LookUpForm, ValidateForm
 from cache_layer.operating.host import CacheHost, cache_host
 from cache_layer.operating.manual_invalidation import InvalidationRequest, preview, remove
+from cache_layer.operating.read_only import ReadOnly
 from cache_layer.operating.report import validation_as_json
 
 NO_ANSWER = "The cache does not answer now. Requests are served from HubSpot; please try again."
@@ -38,30 +37,6 @@ NOT_ALLOWED = (
     "You may not remove entries: that needs the permission “Can remove entries from the cache” "
     f"({INVALIDATE_PERMISSION}). An administrator can give it to you."
 )
-
-
-class ActionForm(helpers.ActionForm):
-    """Django's, with the attribute by which unfold's button knows that an action is chosen."""
-
-    action = forms.ChoiceField(label="Action:", widget=forms.Select(attrs={"x-model": "action"}))
-
-
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """Rows are written by the application and by nobody else; who may view them may."""
-
-    action_form = ActionForm
-
-    @override
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    @override
-    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return False
-
-    @override
-    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return False
 
 
 @admin.register(CacheInvalidation)

@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from typing_extensions import override
 
-from cache_layer.admin import ReadOnly
+from cache_layer.operating.read_only import ReadOnly
 from hubspot_sync.inbox.inbox import Inbox
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.portal.models import UnreadableValue
