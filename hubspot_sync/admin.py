@@ -1,7 +1,8 @@
 """In Django's admin: the inbox, what HubSpot sent and what became of it, and the values in HubSpot
 that cannot be read. Nobody changes either.
 
-Who may view the rows sees them; who holds `hubspot_sync.apply_webhookevent` may have them applied
+Who may view the rows sees them; what HubSpot sent and said quotes values, and is for holders of
+`cache.view_personal_data`. Who holds `hubspot_sync.apply_webhookevent` may have events applied
 again. That only puts them back in the queue: the worker of a serving process takes them up.
 """
 
@@ -32,8 +33,11 @@ class WebhookEventAdmin(ReadOnly):
         *("attempts", "error"),
     )
     list_filter = ("state", "kind", "subscription", "change_source")
-    search_fields = ("records", "event_id", "error", "subscription")
-    search_help_text = "A record's id, HubSpot's event id, or words of an error"
+    personal_fields = ("raw", "error")
+    search_fields = ("records", "event_id", "subscription")
+    search_help_text = "A record's id, or HubSpot's event id"
+    personal_search_fields = ("error",)
+    personal_search_help_text = f"{search_help_text}, or words of an error"
     date_hierarchy = "received_at"
     actions = ("apply_again",)
     fields = (

@@ -52,7 +52,9 @@ def test_the_list_shows_what_became_of_each_event(client: Client) -> None:
     stored()
     stored(state="failed", applied_at=None, attempts=3, error="HubSpot: not now")
 
-    status, text = said(browser("view_webhookevent"), "get", PAGE)
+    seeing = browser("view_webhookevent", "view_personal_data")
+
+    status, text = said(seeing, "get", PAGE)
 
     assert status == 200
     assert "0:01:30" in text
@@ -75,7 +77,9 @@ def test_events_are_filtered_searched_and_ordered(query: str, found: int) -> Non
 def test_an_event_is_shown_as_it_came(client: Client) -> None:
     event = stored(exam_ids=["5", "6"])
 
-    _, text = said(browser("view_webhookevent"), "get", f"{PAGE}{event.id}/change/")
+    seeing = browser("view_webhookevent", "view_personal_data")
+
+    _, text = said(seeing, "get", f"{PAGE}{event.id}/change/")
 
     assert '"propertyValue": "<b>"' in text
     assert "5, 6" in text
