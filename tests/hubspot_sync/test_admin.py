@@ -137,3 +137,15 @@ def test_who_may_only_look_does_not() -> None:
 
     event.refresh_from_db()
     assert event.state == "failed"
+
+
+def test_what_hubspot_sent_is_masked_from_whoever_may_not_see_persons() -> None:
+    raw = '{"objectId": 7, "propertyName": "email", "propertyValue": "alice@example.org"}'
+    event = stored(state="failed", raw=raw, error="HubSpot: alice@example.org is taken")
+    client = browser("view_webhookevent")
+
+    pages = [said(client, "get", path)[1] for path in (PAGE, f"{PAGE}{event.id}/change/")]
+
+    assert "•••" in pages[1]
+    assert not any("alice@" in page for page in pages)
+    assert f"{event.id}/change/" not in said(client, "get", f"{PAGE}?q=alice")[1]
