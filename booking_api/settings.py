@@ -147,6 +147,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "booking_api.api.context.RequestContextMiddleware",
+    "booking_api.api.odd_requests.OddRequestMiddleware",
     "booking_api.api.proxies.ForwardedProtoMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",

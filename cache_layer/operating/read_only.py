@@ -12,7 +12,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin import helpers
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import SEARCH_VAR, ChangeList, ChangeListSearchForm
 from django.db import models
 from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest
@@ -25,6 +25,8 @@ from cache_layer.permissions import VIEW_PERSONAL_DATA
 # text letter by letter, or compare in ways that not every database knows.
 FILTER_LOOKUPS = frozenset({"exact", "in", "isnull", "isempty", "gte", "lt"})
 DATE_LOOKUPS = frozenset({"year", "month", "day"})
+MAX_SEARCH_CHARS = 200
+"""Each word is a condition of its own: a thousand keep a database busy for seconds."""
 
 
 def may_see_personal_data(request: HttpRequest) -> bool:
@@ -35,6 +37,16 @@ class ActionForm(helpers.ActionForm):
     """Django's, with the attribute by which unfold's button knows that an action is chosen."""
 
     action = forms.ChoiceField(label="Action:", widget=forms.Select(attrs={"x-model": "action"}))
+
+
+class BoundedSearchForm(ChangeListSearchForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields[SEARCH_VAR] = forms.CharField(required=False, max_length=MAX_SEARCH_CHARS)
+
+
+class BoundedChangeList(ChangeList):
+    search_form_class = BoundedSearchForm
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
@@ -82,6 +94,10 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at ru
         if row is not None and not may_see_personal_data(request):
             self._mask(row)
         return row
+
+    @override
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return BoundedChangeList
 
     @override
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:

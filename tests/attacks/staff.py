@@ -52,15 +52,17 @@ class Person:
     def open(self, path: str, **query: str) -> Answer:
         """Open a page by session."""
         target = f"{path}?{urlencode(query)}" if query else path
-        return self.server.send("GET", target, **self._cookies())
+        return self.server.send("GET", target, **self.cookies)
 
     def submit(self, path: str, **fields: str) -> Answer:
         """Send a form by session."""
         form = urlencode({"csrfmiddlewaretoken": CSRF, **fields}).encode()
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
-        return self.server.send("POST", path, form, **kind, **self._cookies())
+        return self.server.send("POST", path, form, **kind, **self.cookies)
 
-    def _cookies(self) -> dict[str, str]:
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The header that carries the session."""
         session = f"; sessionid={self.session}" if self.session else ""
         return {"Cookie": f"csrftoken={CSRF}{session}"}
 
