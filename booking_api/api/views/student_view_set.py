@@ -11,9 +11,10 @@ from typing_extensions import override
 
 from booking_api import composition
 from booking_api.api.context import context_of
+from booking_api.api.serializers import MAX_BOOKING_ID_CHARS
 from booking_api.api.throttling import FailedPairThrottle, ReadThrottle, failed_pairs_window
 from booking_api.queries.query_context import QueryContext
-from booking_api.rules.errors import WrongPair
+from booking_api.rules.errors import InvalidRequest, WrongPair
 
 
 class StudentViewSet(ViewSet):
@@ -36,6 +37,8 @@ class StudentViewSet(ViewSet):
         negotiated = self.perform_content_negotiation(request)
         request.accepted_renderer, request.accepted_media_type = negotiated
         self.check_throttles(request)
+        if len(kwargs.get("booking_id", "")) > MAX_BOOKING_ID_CHARS:
+            raise InvalidRequest(f"booking_id: at most {MAX_BOOKING_ID_CHARS} characters.")
 
     @override
     def handle_exception(self, exc: Exception) -> Response:
