@@ -2,7 +2,7 @@
 
 Who may view the rows sees them; nobody changes them. Holders of `booking_api.finish_bookings` may
 have the desk look at something now instead of at its next attempt. Lists show ids alone; what names
-a person is in the details.
+a person is in the details, for holders of `cache.view_personal_data`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from booking_api.desk.journal.models import (
     RecountRequest,
 )
 from booking_api.desk.manual_recovery import make_due
-from cache_layer.admin import ReadOnly
+from cache_layer.operating.read_only import ReadOnly
 from hubspot_sync.wire.storable_text import make_storable
 
 FINISH_PERMISSION = "booking_api.finish_bookings"
@@ -83,8 +83,11 @@ class JournalEntryAdmin(DeskAdmin):
         *("attempts", "last_error"),
     )
     list_filter = ("state", "kind")
-    search_fields = ("idempotency_key", "contact_id", "exam_id", "record_id", "email")
-    search_help_text = "An idempotency key, the id of a contact, an exam or a booking, an e-mail"
+    personal_fields = ("idempotency_key", "email", "fingerprint", "request", "plan", "answer")
+    search_fields = ("contact_id", "exam_id", "record_id")
+    search_help_text = "The id of a contact, an exam or a booking"
+    personal_search_fields = ("idempotency_key", "email")
+    personal_search_help_text = f"{search_help_text}, an idempotency key, an e-mail"
     date_hierarchy = "arrived_at"
     actions = ("finish_now",)
     fields = (
@@ -127,11 +130,11 @@ class OutboxNoteAdmin(DeskAdmin):
         "last_error",
     )
     list_filter = ("state", "perhaps_sent", "entry__kind")
-    search_fields = (
-        *("contact_id", "note_id", "reference", "entry__idempotency_key", "entry__exam_id"),
-        *("entry__record_id", "entry__email"),
-    )
-    search_help_text = "The id of a contact, a note, an exam or a booking, a reference, an e-mail"
+    personal_fields = ("body",)
+    search_fields = ("contact_id", "note_id", "reference", "entry__exam_id", "entry__record_id")
+    search_help_text = "The id of a contact, a note, an exam or a booking, a reference"
+    personal_search_fields = ("entry__idempotency_key", "entry__email")
+    personal_search_help_text = f"{search_help_text}, an idempotency key, an e-mail"
     date_hierarchy = "noted_at"
     actions = ("finish_now",)
     fields = (

@@ -164,6 +164,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "booking_api.api.context.RequestContextMiddleware",
+    "booking_api.api.odd_requests.OddRequestMiddleware",
     "booking_api.api.proxies.ForwardedProtoMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "booking_api.api.content_policy.ContentPolicyMiddleware",

@@ -9,11 +9,13 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "booking_api.settings")
 
-application = get_wsgi_application()
+django_application = get_wsgi_application()
 
-from booking_api.checks import refuse_unsafe_start  # noqa: E402 - needs Django set up
+from booking_api.api.odd_requests import leave_out_charset  # noqa: E402 - needs Django set up
+from booking_api.checks import refuse_unsafe_start  # noqa: E402 - as above
 from booking_api.ops import lifecycle  # noqa: E402 - as above
 
+application = leave_out_charset(django_application)
 refuse_unsafe_start()
 lifecycle.start_serving()
 

@@ -1,16 +1,17 @@
 """The cache in Django's admin: its page, and the two records, which nobody may change.
 
-The page shows numbers to all staff. It looks up a key, compares a sample with the truth and, for
-holders of `cache.invalidate`, removes entries: first how many would go, then the deed.
+The page is for whoever holds one of the cache's permissions, and shows and does what each allows:
+`cache.view_entries` its numbers and the look-up of a key, `cache.validate` the comparison of a
+sample with the truth, `cache.invalidate` the removal of entries: first how many would go, then the
+deed. Texts in a value are masked without `cache.view_personal_data`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin import helpers
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -20,55 +21,41 @@ from typing_extensions import override
 
 from cache_layer.entries.entries import MISS
 from cache_layer.errors import BackendUnavailable, BadPattern
-from cache_layer.models import (
-    INVALIDATE_PERMISSION,
-    CacheInvalidation,
-    CachePage,
-    ValidationRun,
-)
+from cache_layer.models import CacheInvalidation, CachePage, ValidationRun
 from cache_layer.operating import admin_page
 from cache_layer.operating.audit import validate_and_record
 from cache_layer.operating.forms import InvalidateForm, LookUpForm, ValidateForm
 from cache_layer.operating.host import CacheHost, cache_host
-from cache_layer.operating.manual_invalidation import InvalidationRequest, preview, remove
+from cache_layer.operating.manual_invalidation import (
+    InvalidationRequest,
+    preview,
+    remove,
+    singles_out_person,
+)
+from cache_layer.operating.read_only import ReadOnly, may_see_personal_data
 from cache_layer.operating.report import validation_as_json
-
-NO_ANSWER = "The cache does not answer now. Requests are served from HubSpot; please try again."
-NOT_ALLOWED = (
-    "You may not remove entries: that needs the permission “Can remove entries from the cache” "
-    f"({INVALIDATE_PERMISSION}). An administrator can give it to you."
+from cache_layer.permissions import (
+    INVALIDATE,
+    VALIDATE,
+    VIEW_ENTRIES,
+    VIEW_PERSONAL_DATA,
+    explain_missing,
 )
 
-
-class ActionForm(helpers.ActionForm):
-    """Django's, with the attribute by which unfold's button knows that an action is chosen."""
-
-    action = forms.ChoiceField(label="Action:", widget=forms.Select(attrs={"x-model": "action"}))
-
-
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
-    """Rows are written by the application and by nobody else; who may view them may."""
-
-    action_form = ActionForm
-
-    @override
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    @override
-    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return False
-
-    @override
-    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return False
+NO_ANSWER = "The cache does not answer now. Requests are served from HubSpot; please try again."
+NOBODY_NAMED = (
+    "This names an e-mail, or might find one: a * must stand for all between two colons. "
+    + explain_missing(VIEW_PERSONAL_DATA)
+)
 
 
 @admin.register(CacheInvalidation)
 class CacheInvalidationAdmin(ReadOnly):
     list_display = ("at", "who", "reason", "scope", "named", "removed", "delivered")
     list_filter = ("scope", "delivered")
-    search_fields = ("who", "reason")
+    fields_with_emails = ("reason", "named")
+    search_fields = ("who",)
+    personal_search_fields = ("reason",)
     date_hierarchy = "at"
 
 
@@ -95,7 +82,7 @@ class CachePageAdmin(ReadOnly):
 
     @override
     def has_view_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return self.admin_site.has_permission(request)
+        return any(map(request.user.has_perm, (VIEW_ENTRIES, VALIDATE, INVALIDATE)))
 
     @override
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -119,9 +106,13 @@ class CachePageAdmin(ReadOnly):
         if request.method != "POST":
             return self._redirect_to_page()
         host, form = cache_host(), LookUpForm(request.POST)
+        if not request.user.has_perm(VIEW_ENTRIES):
+            return self._refuse(request, explain_missing(VIEW_ENTRIES))
         extra: dict[str, Any] = {"look_up_form": form}
         if form.is_valid():
-            key = form.cleaned_data["key"]
+            key, unmasked = form.cleaned_data["key"], may_see_personal_data(request)
+            if "@" in key and not unmasked:
+                return self._refuse(request, NOBODY_NAMED)
             try:
                 held = host.cache.peek(key)
             except BadPattern as error:
@@ -130,13 +121,19 @@ class CachePageAdmin(ReadOnly):
                 form.add_error(None, NO_ANSWER)
             else:
                 extra["not_held"] = key if held is MISS else None
-                extra["found"] = None if held is MISS else admin_page.build_entry_details(key, held)
+                extra["found"] = (
+                    None
+                    if held is MISS
+                    else admin_page.build_entry_details(key, held, unmasked=unmasked)
+                )
         return self._render_page(request, host, **extra)
 
     def validate(self, request: HttpRequest) -> HttpResponse:
         if request.method != "POST":
             return self._redirect_to_page()
         host, form = cache_host(), ValidateForm(request.POST)
+        if not request.user.has_perm(VALIDATE):
+            return self._refuse(request, explain_missing(VALIDATE))
         extra: dict[str, Any] = {"validate_form": form}
         if form.is_valid():
             try:
@@ -157,18 +154,23 @@ class CachePageAdmin(ReadOnly):
         if request.method != "POST":
             return self._redirect_to_page()
         host = cache_host()
-        if not request.user.has_perm(INVALIDATE_PERMISSION):
-            return self._render_page(request, host, status=403, refusal=NOT_ALLOWED)
+        if not request.user.has_perm(INVALIDATE):
+            return self._refuse(request, explain_missing(INVALIDATE))
         form = InvalidateForm(host, request.POST)
         if not form.is_valid():
             sentences = [str(sentence) for errors in form.errors.values() for sentence in errors]
-            return self._render_page(request, host, status=400, refusal=" ".join(sentences))
+            return self._refuse(request, " ".join(sentences), status=400)
+        if singles_out_person(form.to_request()) and not may_see_personal_data(request):
+            return self._refuse(request, NOBODY_NAMED)
         try:
             if form.cleaned_data["confirmed"]:
                 return self._remove(request, host, form)
             return self._render_confirmation(request, host, form.to_request())
         except BadPattern as error:
-            return self._render_page(request, host, status=400, refusal=str(error))
+            return self._refuse(request, str(error), status=400)
+
+    def _refuse(self, request: HttpRequest, sentence: str, *, status: int = 403) -> HttpResponse:
+        return self._render_page(request, cache_host(), status=status, refusal=sentence)
 
     def _render_confirmation(
         self, request: HttpRequest, host: CacheHost, invalidation: InvalidationRequest
@@ -205,11 +207,19 @@ class CachePageAdmin(ReadOnly):
     def _render_page(
         self, request: HttpRequest, host: CacheHost, *, status: int = 200, **extra: Any
     ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        may_view = request.user.has_perm(VIEW_ENTRIES)
         context = {
             **self._base_context(request, "Cache"),
-            **admin_page.build_overview(host, timezone.now()),
-            "may_invalidate": request.user.has_perm(INVALIDATE_PERMISSION),
-            "not_allowed": NOT_ALLOWED,
+            **admin_page.list_names(host),
+            **(admin_page.build_overview(host, timezone.now()) if may_view else {}),
+            "may_view": may_view,
+            "may_validate": request.user.has_perm(VALIDATE),
+            "may_invalidate": request.user.has_perm(INVALIDATE),
+            "may_not_view": explain_missing(VIEW_ENTRIES),
+            "may_not_validate": explain_missing(VALIDATE),
+            "may_not_invalidate": explain_missing(INVALIDATE),
             "look_up_form": LookUpForm(),
             "validate_form": ValidateForm(),
             **extra,

@@ -5,9 +5,7 @@ from __future__ import annotations
 from django.db import models
 from typing_extensions import override
 
-# Django prefixes a model's permission with its app's label, see `apps.py`.
-_INVALIDATE = "invalidate"
-INVALIDATE_PERMISSION = f"cache.{_INVALIDATE}"
+from cache_layer import permissions as needed
 
 
 class CacheInvalidation(models.Model):
@@ -28,7 +26,7 @@ class CacheInvalidation(models.Model):
     class Meta:
         ordering = ("-at", "-id")
         verbose_name = "invalidation"
-        permissions = ((_INVALIDATE, "Can remove entries from the cache"),)
+        permissions = needed.describe_for_model(needed.INVALIDATE)
 
     @override
     def __str__(self) -> str:
@@ -72,6 +70,9 @@ class CachePage(models.Model):
         default_permissions = ()
         verbose_name = "overview"
         verbose_name_plural = "overview"
+        permissions = needed.describe_for_model(
+            needed.VIEW_ENTRIES, needed.VALIDATE, needed.VIEW_PERSONAL_DATA
+        )
 
     @override
     def __str__(self) -> str:

@@ -2,7 +2,8 @@
 cannot be read; and the kinds of signature that were seen. Nobody changes any of it; whoever may
 delete a seen signature has the weaker ones accepted again.
 
-Who may view the rows sees them; who holds `hubspot_sync.apply_webhookevent` may have them applied
+Who may view the rows sees them; what HubSpot sent and said quotes values, and is for holders of
+`cache.view_personal_data`. Who holds `hubspot_sync.apply_webhookevent` may have events applied
 again. That only puts them back in the queue: the worker of a serving process takes them up.
 """
 
@@ -19,7 +20,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from typing_extensions import override
 
-from cache_layer.admin import ReadOnly
+from cache_layer.operating.read_only import ReadOnly
 from hubspot_sync.inbox.inbox import Inbox
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.portal.models import UnreadableValue
@@ -35,8 +36,11 @@ class WebhookEventAdmin(ReadOnly):
         *("attempts", "error"),
     )
     list_filter = ("state", "kind", "subscription", "change_source")
-    search_fields = ("records", "event_id", "error", "subscription")
-    search_help_text = "A record's id, HubSpot's event id, or words of an error"
+    personal_fields = ("raw", "error")
+    search_fields = ("records", "event_id", "subscription")
+    search_help_text = "A record's id, or HubSpot's event id"
+    personal_search_fields = ("error",)
+    personal_search_help_text = f"{search_help_text}, or words of an error"
     date_hierarchy = "received_at"
     actions = ("apply_again",)
     fields = (

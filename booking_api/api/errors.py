@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.core.signals import got_request_exception
 from django.db import Error as DatabaseFailure
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -190,6 +190,7 @@ MEANINGS: tuple[tuple[type[Exception], Callable[[Any], Failure | None]], ...] = 
     (Http404, explain_with(NO_SUCH_ADDRESS)),
     (PayloadTooLarge, explain_with(TOO_LARGE)),
     (RequestDataTooBig, explain_with(TOO_LARGE)),
+    (SuspiciousOperation, explain_with(BAD_REQUEST)),
     (PermissionDenied, explain_with(NOT_ALLOWED)),
 )
 

@@ -9,7 +9,12 @@ from rest_framework.views import APIView
 from typing_extensions import override
 
 from booking_api.api.authentication import CronAuthentication
-from cache_layer.models import INVALIDATE_PERMISSION
+from cache_layer import permissions as needed
+
+
+def is_scheduler(request: Request) -> bool:
+    """Return whether the caller knew the cron secret; where that is not asked for, nobody does."""
+    return isinstance(request.successful_authenticator, CronAuthentication)
 
 
 class CronOrStaff(BasePermission):
@@ -17,9 +22,7 @@ class CronOrStaff(BasePermission):
 
     @override
     def has_permission(self, request: Request, view: APIView) -> bool:
-        if isinstance(request.successful_authenticator, CronAuthentication):
-            return True
-        return IsAdminUser().has_permission(request, view)
+        return is_scheduler(request) or IsAdminUser().has_permission(request, view)
 
 
 class NotCrossSite(BasePermission):
@@ -35,11 +38,27 @@ class NotCrossSite(BasePermission):
         return request.headers.get("Sec-Fetch-Site", "none") in {"none", "same-origin"}
 
 
-class MayInvalidate(BasePermission):
-    """Holders of `cache.invalidate`, which every superuser is."""
+class StaffPermission(BasePermission):
+    """Base of those that want one of Django's permissions, which every superuser has."""
 
-    message = f"This needs the permission {INVALIDATE_PERMISSION}."
+    permission: str
+
+    @property
+    def message(self) -> str:
+        return f"This needs the permission {self.permission}."
 
     @override
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return request.user.has_perm(INVALIDATE_PERMISSION)
+        return is_scheduler(request) or request.user.has_perm(self.permission)
+
+
+class MayViewEntries(StaffPermission):
+    permission = needed.VIEW_ENTRIES
+
+
+class MayValidate(StaffPermission):
+    permission = needed.VALIDATE
+
+
+class MayInvalidate(StaffPermission):
+    permission = needed.INVALIDATE

@@ -17,6 +17,10 @@ from booking_api.rules.cursors import MAX_CURSOR_LENGTH
 from booking_api.rules.pages import DEFAULT_PAGE_SIZE, FILTERS, MAX_PAGE_NUMBER, MAX_PAGE_SIZE
 from booking_api.rules.students import StudentPair, normalize_email, normalize_student_id
 
+MAX_PROPERTY_CHARS = 65_536
+"""What HubSpot takes in a property that holds a line of text."""
+MAX_BOOKING_ID_CHARS = 255
+"""A booking's readable id: a mock type, a student id and a date, and then some."""
 # HubSpot's ids are digits; anything else cannot be one, and is not worth a call.
 RECORD_ID_PATTERN = re.compile(r"\A[0-9]{1,20}\Z")
 
@@ -192,7 +196,10 @@ class CreateAskedFields(PairFields):
         required=False, allow_null=True, help_text="Where the mock type asks for it."
     )
     attending_location = serializers.CharField(
-        required=False, allow_null=True, help_text="Where the mock type asks for it."
+        max_length=MAX_PROPERTY_CHARS,
+        required=False,
+        allow_null=True,
+        help_text="Where the mock type asks for it.",
     )
 
 
@@ -206,7 +213,7 @@ class UpdateAskedFields(PairFields):
     """New values for fields that students may edit."""
 
     dominant_hand = serializers.BooleanField(required=False)
-    attending_location = serializers.CharField(required=False)
+    attending_location = serializers.CharField(max_length=MAX_PROPERTY_CHARS, required=False)
 
 
 class ExamDetailsFields(serializers.Serializer[Any]):

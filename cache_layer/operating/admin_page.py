@@ -20,7 +20,7 @@ from cache_layer.operating.manual_invalidation import (
     PATTERN,
     InvalidationRequest,
 )
-from cache_layer.operating.redaction import format_value, mask_emails
+from cache_layer.operating.redaction import format_value, mask_emails, mask_texts
 from cache_layer.operating.report import CacheReport, FamilyReport, MinuteReport, build_report
 
 MAX_LATEST = 12
@@ -79,7 +79,7 @@ class EntryDetails:
 
 
 def build_overview(host: CacheHost, now: datetime) -> dict[str, Any]:
-    """Return what the page always shows."""
+    """Return what the page shows of the cache and its latest past."""
     report = build_report(host.cache, now)
     return {
         "report": report,
@@ -97,8 +97,14 @@ def build_overview(host: CacheHost, now: datetime) -> dict[str, Any]:
         "failures": sorted(report.errors.items()),
         "latest": list_latest_invalidations(host.cache),
         "runs": ValidationRun.objects.all()[:MAX_LATEST_RUNS],
+    }
+
+
+def list_names(host: CacheHost) -> dict[str, Any]:
+    """Return what can be named for removal, whatever is held."""
+    return {
         "subjects": tuple(host.subjects),
-        "family_names": [family.name for family in report.families],
+        "family_names": [family.name for family in host.cache.catalogue],
     }
 
 
@@ -171,7 +177,7 @@ def list_latest_invalidations(cache: Cache) -> list[LatestInvalidation]:
         LatestInvalidation(
             at=row.at,
             who=row.who,
-            why=row.reason or "forced",
+            why=mask_emails(row.reason) or "forced",
             what=describe_scope(row.scope, row.named),
             removed=row.removed,
             delivered=row.delivered,
@@ -213,10 +219,11 @@ def describe_request(request: InvalidationRequest) -> str:
     return phrases.get(request.scope, f"all that shows the {request.scope} {names}")
 
 
-def build_entry_details(key: str, held: HeldEntry) -> EntryDetails:
-    """Return a held entry as it is shown to whoever looked it up."""
+def build_entry_details(key: str, held: HeldEntry, *, unmasked: bool) -> EntryDetails:
+    """Return a held entry as it is shown to whoever looked it up, its texts masked unless they may
+    be seen."""
     try:
-        value = format_value(held.value())
+        value = format_value(held.value() if unmasked else mask_texts(held.value()))
     except UnreadableEntry:
         value = "These bytes cannot be read; the next reader will load the entry again."
     return EntryDetails(

@@ -30,6 +30,15 @@ def list_scopes(host: CacheHost) -> tuple[str, ...]:
     return (KEYS, PATTERN, FAMILY, *host.subjects, EVERYTHING)
 
 
+def singles_out_person(request: InvalidationRequest) -> bool:
+    """Return whether the number of entries that go would tell of an e-mail that somebody has it:
+    one is named, or a pattern could find one letter by letter."""
+    if any("@" in name for name in request.named):
+        return True
+    segments = [part for name in request.named for part in name.split(":")]
+    return request.scope == PATTERN and any("*" in part and part != "*" for part in segments)
+
+
 def preview(host: CacheHost, request: InvalidationRequest) -> int:
     """Return how many entries would go now; raises BadPattern, BackendUnavailable."""
     invalidator = host.cache.invalidator

@@ -1,7 +1,8 @@
 """What people are told about keys and values: short, and without e-mails.
 
 Reports and logs name fields and show numbers; whole values are shown only by the look-up of the
-cache page, to staff who asked for that one key.
+cache page, to staff who asked for that one key, and their texts only to those who may see personal
+data.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pprint import pformat
 from typing import Any
 
 MAX_DIFFERENCES = 5
+MASK = "•••"
 # From the start of a segment alone: tried from each letter of a long text, it would take minutes.
 _EMAIL = re.compile(r"(?<![^:/\s])[^:/\s]*@[^:/\s]*")
 _SHOWN_AS_THEY_ARE = (bool, int, float, Decimal, type(None))
@@ -23,6 +25,17 @@ _SHOWN_AS_THEY_ARE = (bool, int, float, Decimal, type(None))
 def mask_emails(text: str) -> str:
     """Return a key, a tag or a pattern with `…@…` for each e-mail in it."""
     return _EMAIL.sub("…@…", text)
+
+
+def mask_texts(value: Any) -> Any:
+    """Return a value's shape: names, numbers and switches, and `•••` for every text that is not
+    empty and whatever else might say who somebody is."""
+    plain = _to_plain(value)
+    if isinstance(plain, Mapping):
+        return {mask_emails(str(name)): mask_texts(held) for name, held in plain.items()}
+    if isinstance(plain, list | tuple | set | frozenset):
+        return [mask_texts(item) for item in plain]
+    return plain if plain == "" or isinstance(plain, _SHOWN_AS_THEY_ARE) else MASK
 
 
 def describe_difference(held: Any, fresh: Any) -> str:

@@ -35,6 +35,7 @@ VIEWS = tuple(
     f"view_{name}"
     for name in ("journalentry", "outboxnote", "recountrequest", "creditreview", "lease")
 )
+SEE_PERSONS = "view_personal_data"
 LATER = timedelta(hours=1)
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -135,7 +136,7 @@ def test_a_journal_row_is_found_by_whatever_is_known_of_it(
         "email": alice.email.upper(),
     }
 
-    page = said(browser("view_journalentry"), JOURNAL, q=known[by])
+    page = said(browser("view_journalentry", SEE_PERSONS), JOURNAL, q=known[by])
 
     assert listed(page) == {entry.id}
 
@@ -156,7 +157,9 @@ def test_rows_are_filtered_by_state_and_kind(
 def test_the_details_have_what_was_asked_planned_and_answered(
     booked: tuple[Student, Exam],
 ) -> None:
-    page = said(browser("view_journalentry"), f"{JOURNAL}{JournalEntry.objects.get().id}/change/")
+    client = browser("view_journalentry", SEE_PERSONS)
+
+    page = said(client, f"{JOURNAL}{JournalEntry.objects.get().id}/change/")
 
     assert booked[0].email in page
     assert '"mock_exam_id": "' + booked[1].id in page
@@ -168,7 +171,7 @@ def test_a_students_words_are_text_on_the_page(api: Api, portal: Portal) -> None
     alice = portal.student("alice")
     booking = portal.booking(alice, portal.exam())
     cancel(api, alice, booking.id, "<script>alert(1)</script>")
-    client = browser(*VIEWS)
+    client = browser(*VIEWS, SEE_PERSONS)
 
     for path, row in ((JOURNAL, JournalEntry.objects.get()), (OUTBOX, OutboxNote.objects.get())):
         raw = client.get(f"{path}{row.id}/change/").content.decode()

@@ -52,7 +52,9 @@ def test_the_list_shows_what_became_of_each_event(client: Client) -> None:
     stored()
     stored(state="failed", applied_at=None, attempts=3, error="HubSpot: not now")
 
-    status, text = said(browser("view_webhookevent"), "get", PAGE)
+    seeing = browser("view_webhookevent", "view_personal_data")
+
+    status, text = said(seeing, "get", PAGE)
 
     assert status == 200
     assert "0:01:30" in text
@@ -75,7 +77,9 @@ def test_events_are_filtered_searched_and_ordered(query: str, found: int) -> Non
 def test_an_event_is_shown_as_it_came(client: Client) -> None:
     event = stored(exam_ids=["5", "6"])
 
-    _, text = said(browser("view_webhookevent"), "get", f"{PAGE}{event.id}/change/")
+    seeing = browser("view_webhookevent", "view_personal_data")
+
+    _, text = said(seeing, "get", f"{PAGE}{event.id}/change/")
 
     assert '"propertyValue": "<b>"' in text
     assert "5, 6" in text
@@ -133,3 +137,15 @@ def test_who_may_only_look_does_not() -> None:
 
     event.refresh_from_db()
     assert event.state == "failed"
+
+
+def test_what_hubspot_sent_is_masked_from_whoever_may_not_see_persons() -> None:
+    raw = '{"objectId": 7, "propertyName": "email", "propertyValue": "alice@example.org"}'
+    event = stored(state="failed", raw=raw, error="HubSpot: alice@example.org is taken")
+    client = browser("view_webhookevent")
+
+    pages = [said(client, "get", path)[1] for path in (PAGE, f"{PAGE}{event.id}/change/")]
+
+    assert "•••" in pages[1]
+    assert not any("alice@" in page for page in pages)
+    assert f"{event.id}/change/" not in said(client, "get", f"{PAGE}?q=alice")[1]

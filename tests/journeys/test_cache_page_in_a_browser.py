@@ -27,9 +27,10 @@ PASSWORD = "a long enough one"
 PATIENCE_MS = 30_000
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 STAFF = (
-    "from django.contrib.auth.models import User;"
+    "from django.contrib.auth.models import Permission, User;"
     "from rest_framework.authtoken.models import Token;"
-    f"User.objects.create_user('sam', password={PASSWORD!r}, is_staff=True);"
+    f"sam = User.objects.create_user('sam', password={PASSWORD!r}, is_staff=True);"
+    "sam.user_permissions.add(Permission.objects.get(codename='view_entries'));"
     f"olga = User.objects.create_superuser('olga', password={PASSWORD!r});"
     f"Token.objects.create(user=olga, key={TOKEN!r})"
 )
@@ -48,8 +49,8 @@ def managed(folder: Path, *arguments: str) -> None:
 
 @pytest.fixture(scope="module")
 def staffed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with the administrator olga, and sam, who is staff without permissions. Olga has a
-    token."""
+    """A database with the administrator olga, who has a token, and sam, who may see the cache's
+    entries and do nothing."""
     folder: Path = tmp_path_factory.mktemp("staffed")
     copy_migrated_file(folder / "db.sqlite3")
     managed(folder, "shell", "-c", STAFF)

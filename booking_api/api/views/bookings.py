@@ -16,6 +16,7 @@ from booking_api.api.context import context_of
 from booking_api.api.envelope import answer, answer_rendered
 from booking_api.api.openapi import response_schemas
 from booking_api.api.serializers import (
+    MAX_BOOKING_ID_CHARS,
     BookedFields,
     BookingDetailFields,
     BookingListFields,
@@ -60,9 +61,16 @@ from booking_api.rules.students import StudentPair
 
 IDEMPOTENCY_KEY_PATTERN = re.compile(r"[!-~]{1,255}")
 IDEMPOTENCY_HEADERS = ("Idempotency-Key", "X-Idempotency-Key")
-BOOKING_ID_PARAMETER = OpenApiParameter("booking_id", str, OpenApiParameter.PATH)
+BOOKING_ID_PARAMETER = OpenApiParameter(
+    "booking_id",
+    {"type": "string", "minLength": 1, "maxLength": MAX_BOOKING_ID_CHARS},
+    OpenApiParameter.PATH,
+)
 IDEMPOTENCY_KEY_PARAMETER = OpenApiParameter(
-    "Idempotency-Key", str, OpenApiParameter.HEADER, description="At most 255 characters."
+    "Idempotency-Key",
+    {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY_PATTERN.pattern}$", "maxLength": 255},
+    OpenApiParameter.HEADER,
+    description="At most 255 characters.",
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission, IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,7 +17,7 @@ from typing_extensions import override
 from booking_api.api.authentication import STAFF_AUTHENTICATION
 from booking_api.api.envelope import answer
 from booking_api.api.openapi import response_schemas
-from booking_api.api.permissions import MayInvalidate
+from booking_api.api.permissions import MayInvalidate, MayValidate, MayViewEntries
 from booking_api.api.serializers import RecordIdField
 from booking_api.rules.errors import InvalidRequest
 from cache_layer.counters import Count
@@ -30,11 +31,16 @@ from cache_layer.operating.manual_invalidation import (
     PATTERN,
     InvalidationRequest,
     remove,
+    singles_out_person,
 )
 from cache_layer.operating.report import CacheReport, FamilyReport, build_report, validation_as_json
 from cache_layer.operating.validation import DEFAULT_SAMPLE
+from cache_layer.permissions import VIEW_PERSONAL_DATA
 
 MAX_SAMPLE = 10_000
+NOBODY_NAMED = (
+    f"To name an e-mail, or a pattern whose * is a part of a word, needs {VIEW_PERSONAL_DATA}."
+)
 # What a body names, and the scope it stands for.
 SCOPES = {
     "keys": KEYS,
@@ -175,6 +181,8 @@ class StaffView(APIView):
 
 
 class CacheStatsView(StaffView):
+    permission_classes = (IsAdminUser, MayViewEntries)
+
     @extend_schema(
         summary="The cache in numbers",
         responses=response_schemas("CacheStats", StatsFields(), 401, 403, 429),
@@ -197,10 +205,13 @@ class CacheInvalidateView(StaffView):
     def post(self, request: Request) -> Response:
         body = InvalidateAsked(data=request.data)
         body.is_valid(raise_exception=True)
+        asked = body.to_request()
+        if singles_out_person(asked) and not request.user.has_perm(VIEW_PERSONAL_DATA):
+            raise PermissionDenied(NOBODY_NAMED)
         try:
             invalidated = remove(
                 cache_host(),
-                body.to_request(),
+                asked,
                 who=username_of(request),
                 reason=body.validated_data["reason"],
             )
@@ -213,6 +224,8 @@ class CacheInvalidateView(StaffView):
 
 
 class CacheValidateView(StaffView):
+    permission_classes = (IsAdminUser, MayValidate)
+
     @extend_schema(
         summary="Compare the cache with HubSpot",
         request=ValidateAsked,

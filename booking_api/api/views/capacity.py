@@ -11,6 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from typing_extensions import override
 
 from booking_api import composition
 from booking_api.api.authentication import CRON_AUTHENTICATION
@@ -34,9 +35,22 @@ MAX_RECOUNT_S = 240.0
 REVIEW_PERIOD = timedelta(minutes=30)
 
 
+class ExamIdsField(serializers.ListField):
+    """Ids of exams; too many have a code of their own, before any of them is looked at."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(child=RecordIdField(), max_length=MAX_EXAMS, **options)
+
+    @override
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list) and len(data) > MAX_EXAMS:
+            raise TooManyExams(f"mock_exam_ids: at most {MAX_EXAMS} at once.")
+        ids: list[Any] = super().to_internal_value(data)
+        return ids
+
+
 class SyncAsked(serializers.Serializer[Any]):
-    mock_exam_ids = serializers.ListField(
-        child=RecordIdField(),
+    mock_exam_ids = ExamIdsField(
         required=False,
         allow_null=True,
         help_text=f"At most {MAX_EXAMS}; all upcoming exams where it is not given.",
@@ -117,8 +131,6 @@ class SyncCapacityView(APIView):
     def _recount(self, request: Request, sent: Any) -> Response:
         values = validate_fields(SyncAsked, sent)
         ids = values.get("mock_exam_ids")
-        if ids is not None and len(ids) > MAX_EXAMS:
-            raise TooManyExams(f"mock_exam_ids: at most {MAX_EXAMS} at once.")
         context = CallContext(
             deadline=Deadline.after(MAX_RECOUNT_S),
             priority=Priority.BACKGROUND,

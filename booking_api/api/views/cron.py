@@ -1,4 +1,4 @@
-"""The periodic jobs by HTTP, for a scheduler with the cron secret, or staff."""
+"""The periodic jobs by HTTP, for a scheduler with the cron secret, or staff who may."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rest_framework.views import APIView
 
 from booking_api.api.authentication import CRON_AUTHENTICATION
 from booking_api.api.openapi import response_schemas
-from booking_api.api.permissions import CronOrStaff, NotCrossSite
+from booking_api.api.permissions import CronOrStaff, MayValidate, NotCrossSite
 from booking_api.api.views.cache import ReportFields, ValidateAsked, run_validation, username_of
 
 ANSWERS = response_schemas("CacheConsistency", ReportFields(), 400, 401, 403, 413, 415, 429, 503)
@@ -19,7 +19,7 @@ class ValidateCacheView(APIView):
     """The hourly sample; schedulers that can only GET may."""
 
     authentication_classes = CRON_AUTHENTICATION
-    permission_classes = (CronOrStaff, NotCrossSite)
+    permission_classes = (CronOrStaff, MayValidate, NotCrossSite)
 
     @extend_schema(
         summary="Compare a sample of the cache with HubSpot",

@@ -10,8 +10,10 @@ from typing_extensions import override
 
 from booking_api import composition
 from booking_api.api.context import context_of
+from booking_api.api.serializers import MAX_BOOKING_ID_CHARS
 from booking_api.api.throttling import ReadThrottle
 from booking_api.queries.query_context import QueryContext
+from booking_api.rules.errors import InvalidRequest
 
 
 class StudentViewSet(ViewSet):
@@ -33,3 +35,5 @@ class StudentViewSet(ViewSet):
         negotiated = self.perform_content_negotiation(request)
         request.accepted_renderer, request.accepted_media_type = negotiated
         self.check_throttles(request)
+        if len(kwargs.get("booking_id", "")) > MAX_BOOKING_ID_CHARS:
+            raise InvalidRequest(f"booking_id: at most {MAX_BOOKING_ID_CHARS} characters.")

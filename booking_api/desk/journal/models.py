@@ -118,7 +118,7 @@ class JournalEntry(models.Model):
 
     @override
     def __str__(self) -> str:
-        return f"{self.kind} {self.idempotency_key}"
+        return f"{self.kind} {self.pk}"
 
 
 class NoteState(models.TextChoices):

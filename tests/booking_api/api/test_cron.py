@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from pytest_django import Settings
 
 from cache_layer.models import ValidationRun
@@ -52,7 +52,9 @@ def test_nobody_else_starts_it(authorization: str | None, api: Api) -> None:
 def test_no_link_on_another_site_starts_it_with_a_session(
     comes_from: str | None, status: int, api: Api
 ) -> None:
-    api.client.force_login(User.objects.create_user("olga", is_staff=True))
+    olga = User.objects.create_user("olga", is_staff=True)
+    olga.user_permissions.add(Permission.objects.get(codename="validate"))
+    api.client.force_login(olga)
     headers = {} if comes_from is None else {"Sec-Fetch-Site": comes_from}
 
     assert api.get(JOB, headers=headers).status == status

@@ -68,17 +68,17 @@ def held() -> int:
 
 
 def test_the_index_leads_staff_to_the_page_and_nobody_else(api: Api) -> None:
-    staff = browser()
+    staff = browser("view_entries")
     assert f'href="{PAGE}"' in said(staff, "get", "/admin/")[1]
     assert said(staff, "get", PAGE)[0] == 200
 
     assert "username" in said(Client(), "get", PAGE)[1]
     User.objects.all().delete()
-    assert "username" in said(browser(staff=False), "get", PAGE)[1]
+    assert "username" in said(browser("view_entries", staff=False), "get", PAGE)[1]
 
 
 def test_the_page_shows_what_is_held_and_how_it_is_used(api: Api, alice: Student) -> None:
-    _, text = said(browser(), "get", PAGE)
+    _, text = said(browser("view_entries"), "get", PAGE)
 
     assert "locmem" in text
     assert "of at most 10000" in text
@@ -112,7 +112,7 @@ def test_nothing_goes_before_it_was_confirmed(api: Api, alice: Student) -> None:
 def test_what_the_preview_counts_is_what_goes(
     scope: str, named: str, number: int | None, api: Api, alice: Student
 ) -> None:
-    client = browser("invalidate")
+    client = browser("invalidate", "view_personal_data")
     exam_id = next(
         key.split(":")[1]
         for page in composition.cache_host().cache.backend.scan_keys()
@@ -136,7 +136,7 @@ def test_what_the_preview_counts_is_what_goes(
 def test_without_the_permission_nothing_goes_and_the_page_says_why(
     api: Api, alice: Student
 ) -> None:
-    client, before = browser(), held()
+    client, before = browser("view_entries"), held()
 
     _, page = said(client, "get", PAGE)
     status, refused = said(client, "post", INVALIDATE, scope="all", confirmed="true")
@@ -175,7 +175,9 @@ def test_a_session_from_elsewhere_removes_nothing(api: Api, alice: Student) -> N
 
 
 def test_a_key_is_looked_up(api: Api, alice: Student) -> None:
-    _, text = said(browser(), "post", LOOK_UP, key=f"contact:{alice.email}:details")
+    seeing = browser("view_entries", "view_personal_data")
+
+    _, text = said(seeing, "post", LOOK_UP, key=f"contact:{alice.email}:details")
 
     assert '"firstname": "Alice"' in text
     assert f"<code>contact:{alice.id}</code>" in text
@@ -196,7 +198,7 @@ def test_a_name_longer_than_any_is_refused(scope: str, api: Api) -> None:
 def test_a_key_that_is_not_there_is_told_from_one_that_cannot_be(
     key: str, words: str, api: Api
 ) -> None:
-    assert words in said(browser(), "post", LOOK_UP, key=key)[1]
+    assert words in said(browser("view_entries"), "post", LOOK_UP, key=key)[1]
 
 
 def test_a_comparison_shows_the_drift_and_is_on_record(
@@ -204,7 +206,7 @@ def test_a_comparison_shows_the_drift_and_is_on_record(
 ) -> None:
     portal.sandbox.edit(portal.profile.object_types.contacts, alice.id, firstname="Alicia")
 
-    _, text = said(browser(), "post", VALIDATE, sample="100", repair="on")
+    _, text = said(browser("validate"), "post", VALIDATE, sample="100", repair="on")
 
     assert "2 drifted, 2 repaired" in text
     assert "contact:…@…:details" in text
@@ -226,7 +228,7 @@ def test_a_command_that_compares_family_by_family_is_on_record_with_each(
         )
         assert compared.status == 200, compared.body
 
-    _, text = said(browser(), "get", PAGE)
+    _, text = said(browser("view_entries"), "get", PAGE)
 
     assert [family for family in families if f"<td>{family}</td>" not in text] == []
 
@@ -242,7 +244,7 @@ def test_a_silent_redis_is_said_everywhere_and_breaks_nothing(
     settings: Settings, portal: Portal
 ) -> None:
     dead = CacheConfig(redis_url=f"redis://127.0.0.1:{free_port()}/0", retry_s=0.01)
-    client = browser("invalidate")
+    client = browser("view_entries", "validate", "invalidate")
     with connected(settings, portal.sandbox, cache=dead):
         shown = said(client, "get", PAGE)
         look_up = said(client, "post", LOOK_UP, key="contact:77:details")
