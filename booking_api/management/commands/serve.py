@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
 from booking_api.management.ports import find_bind_error, parse_port
-from booking_api.management.server import serve
+from booking_api.server.server import serve
 
 
 class Command(BaseCommand):
