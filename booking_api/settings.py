@@ -117,6 +117,8 @@ THROTTLE_RATES: dict[str, tuple[int, int] | None] = {
     "failed_pairs": read("THROTTLE_FAILED_PAIRS", rate, (30, 60)),
 }
 MAX_BODY_BYTES: int = read("MAX_BODY_BYTES", integer, 1_048_576, minimum=1)
+# A hundred events, each of them with a value of 65 536 characters.
+MAX_WEBHOOK_BODY_BYTES: int = read("MAX_WEBHOOK_BODY_BYTES", integer, 8_388_608, minimum=1)
 PROMETHEUS_MULTIPROC_DIR: str = read("PROMETHEUS_MULTIPROC_DIR", directory, "")
 SERVER_WORKERS: int = read("SERVER_WORKERS", integer, 1, minimum=1)
 SERVER_THREADS: int = read("SERVER_THREADS", integer, 128, minimum=1)
@@ -149,6 +151,7 @@ MIDDLEWARE = [
     "booking_api.api.context.RequestContextMiddleware",
     "booking_api.api.proxies.ForwardedProtoMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "booking_api.api.refusals.RefusalMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

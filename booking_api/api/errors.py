@@ -57,8 +57,10 @@ STATUS_OF_CODE = {
     "NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,
     "NOT_ACCEPTABLE": 406,
+    "REQUEST_TIMEOUT": 408,
     "ALREADY_CANCELED": 409,
     "REQUEST_IN_PROGRESS": 409,
+    "LENGTH_REQUIRED": 411,
     "PAYLOAD_TOO_LARGE": 413,
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "IDEMPOTENCY_KEY_REUSED": 422,
@@ -254,11 +256,14 @@ def make_body(meaning: Failure, request: Any) -> dict[str, Any]:
 
 def answer_outside_drf(request: HttpRequest, meaning: Failure) -> HttpResponse:
     """Return the envelope outside DRF."""
-    return HttpResponse(
+    response = HttpResponse(
         JsonRenderer().render(make_body(meaning, request)),
         status=STATUS_OF_CODE[meaning.code],
         content_type=JsonRenderer.media_type,
     )
+    if meaning.retry_after_s is not None:
+        response["Retry-After"] = str(meaning.retry_after_s)
+    return response
 
 
 @csrf_exempt  # or a write would be refused for its missing token, with a page

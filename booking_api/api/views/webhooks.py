@@ -72,7 +72,7 @@ class WebhookView(APIView):
         description="Signed by HubSpot: v3, or v2 or v1 where no v3 signature is sent. The body is "
         "an array of events, or one event.",
         request=EventFields(many=True),
-        responses={200: RECEIPT} | dict.fromkeys((400, 401, 413, 503), ErrorFields),
+        responses={200: RECEIPT} | dict.fromkeys((400, 401, 408, 411, 413, 503), ErrorFields),
     )
     def post(self, request: Request) -> Response:
         body: bytes = request.body
