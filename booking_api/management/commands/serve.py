@@ -31,9 +31,4 @@ class Command(BaseCommand):
             raise CommandError(f"Cannot serve on {host}:{port}: {reason}.")
         self.stdout.write(f"Serving on http://{host}:{port}")
         self.stdout.flush()
-        serve(
-            host=host,
-            port=port,
-            workers=settings.SERVER_WORKERS,
-            threads=settings.SERVER_THREADS,
-        )
+        serve(host=host, port=port, workers=settings.SERVER_WORKERS)
