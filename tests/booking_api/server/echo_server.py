@@ -22,7 +22,7 @@ from booking_api.server.server import make_server  # noqa: E402 - as above
 
 CONFIG = ServerConfig(
     threads=4,
-    max_queued=8,
+    max_queued=16,
     max_wait_s=20,
     max_body_bytes=100_000,
     max_webhook_body_bytes=200_000,
