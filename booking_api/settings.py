@@ -133,10 +133,15 @@ THROTTLE_ANONYMOUS_CALLS: tuple[int, int] | None = read("THROTTLE_ANONYMOUS_CALL
 MAX_BODY_BYTES: int = read("MAX_BODY_BYTES", integer, 1_048_576, minimum=1)
 METRICS_NETWORKS: list[str] = read("METRICS_NETWORKS", networks, list(LOOPBACK))
 METRICS_TOKEN: str = read("METRICS_TOKEN", str, "")
+# A hundred events, each of them with a value of 65 536 characters.
 MAX_WEBHOOK_BODY_BYTES: int = read("MAX_WEBHOOK_BODY_BYTES", integer, 8_388_608, minimum=1)
+BODY_TIMEOUT_S: float = read("BODY_TIMEOUT_S", number, 10.0, minimum=1)
+MAX_BODIES_BYTES: int = read("MAX_BODIES_BYTES", integer, 67_108_864, minimum=16_777_216)
+MAX_ADDRESS_BODIES_BYTES: int = read("MAX_ADDRESS_BODIES_BYTES", integer, 16_777_216, minimum=0)
 PROMETHEUS_MULTIPROC_DIR: str = read("PROMETHEUS_MULTIPROC_DIR", directory, "")
 SERVER_WORKERS: int = read("SERVER_WORKERS", integer, 1, minimum=1)
 SERVER_THREADS: int = read("SERVER_THREADS", integer, 128, minimum=1)
+MAX_QUEUED_REQUESTS: int = read("MAX_QUEUED_REQUESTS", integer, 1_024, minimum=1)
 # What other servers call their number of processes; only the check for a shared cache asks.
 PROCESSES: int = max(
     SERVER_WORKERS,
@@ -169,6 +174,7 @@ MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
     "booking_api.api.content_policy.ContentPolicyMiddleware",
     "booking_api.api.compression.PublicGZipMiddleware",
+    "booking_api.api.refusals.RefusalMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -42,7 +42,8 @@ def response_schemas(
     name: str, data: Documented, *errors: int, status: int = 200
 ) -> dict[int, Any]:
     """Return the answers of an endpoint: `data` in the envelope with `status`, or one of the error
-    statuses."""
+    statuses. Any may be busy, and where a body may be too large it may be too slow, or without
+    length."""
     enveloped = inline_serializer(
         name,
         {
@@ -53,7 +54,8 @@ def response_schemas(
     )
     # Or the answer of a view called `list` is taken for an array of envelopes.
     extend_schema_serializer(many=False)(type(enveloped))
-    return {status: enveloped} | dict.fromkeys(errors, ErrorFields)
+    of_bodies = (408, 411) if 413 in errors else ()
+    return {status: enveloped} | dict.fromkeys(sorted({*errors, *of_bodies, 503}), ErrorFields)
 
 
 def drop_unoffered_endpoints(endpoints: list[Any], **_: Any) -> list[Any]:

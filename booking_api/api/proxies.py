@@ -167,7 +167,8 @@ def public_url(request: HttpRequest, public_base_url: str) -> str:
         # The last one is the one that our own proxy wrote.
         host = forwarded.rpartition(",")[2].strip()
     base = public_base_url or f"{request.scheme}://{host}"
-    return f"{base}{request.get_full_path()}"
+    # Signed is the target as it was sent, not as Django would write it. Only our own server has it.
+    return f"{base}{request.META.get('RAW_URI') or request.get_full_path()}"
 
 
 class ForwardingNotices:

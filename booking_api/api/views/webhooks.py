@@ -83,7 +83,7 @@ class WebhookView(APIView):
         description="Signed by HubSpot: v3, or v1 by apps that have never sent a right v3. The "
         "body is an array of events, or one event.",
         request=EventFields(many=True),
-        responses={200: RECEIPT} | dict.fromkeys((400, 401, 403, 413, 503), ErrorFields),
+        responses={200: RECEIPT} | dict.fromkeys((400, 401, 403, 408, 411, 413, 503), ErrorFields),
     )
     def post(self, request: Request) -> Response:
         check_source(request)

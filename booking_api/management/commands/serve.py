@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
 from booking_api.management.ports import find_bind_error, parse_port
-from booking_api.management.server import serve
+from booking_api.server.server import serve
 
 
 class Command(BaseCommand):
@@ -31,9 +31,4 @@ class Command(BaseCommand):
             raise CommandError(f"Cannot serve on {host}:{port}: {reason}.")
         self.stdout.write(f"Serving on http://{host}:{port}")
         self.stdout.flush()
-        serve(
-            host=host,
-            port=port,
-            workers=settings.SERVER_WORKERS,
-            threads=settings.SERVER_THREADS,
-        )
+        serve(host=host, port=port, workers=settings.SERVER_WORKERS)

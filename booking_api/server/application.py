@@ -1,0 +1,187 @@
+"""The ASGI application that the server runs: bodies first, then a thread and the WSGI application.
+
+A request goes: head → body, on the event loop, within bounds → a lane of threads → the application.
+What the server itself refuses goes through the application too, by a lane of its own, so that such
+an answer has the same shape, headers, metrics and log line as any other. Health, and what is asked
+about readiness and metrics, have lanes of their own: they answer while all other threads are busy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import signal
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from booking_api.server.bodies import BodyReader, Refused
+from booking_api.server.config import MAX_CONNECTIONS, ServerConfig
+from booking_api.server.environ import base_environ
+from booking_api.server.lanes import Lane
+from booking_api.server.requests import Receive, Request, Send, open_request
+from booking_api.server.responses import Answerer
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+SMALL_LANE_THREADS = 2
+UNBOUNDED = 2 * MAX_CONNECTIONS
+HEALTH_PATHS = frozenset({"/api/health", "/api/health/"})
+PROBE_PATHS = frozenset({"/api/ready", "/api/ready/", "/metrics"})
+
+log = structlog.get_logger(__name__)
+
+
+class ServerApplication:
+    """ASGI 3.0; by its `lifespan` it learns its event loop, and when to end."""
+
+    def __init__(self, wsgi: WSGIApplication, config: ServerConfig) -> None:
+        self._wsgi = wsgi
+        self._config = config
+        self._reader = BodyReader(config)
+        self._finished: deque[tuple[Lane, Request]] = deque()
+        self._is_woken = False
+        self._idle = asyncio.Event()
+
+    @property
+    def queued(self) -> int:
+        """How many requests wait for a thread."""
+        return self._main.queued
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await self._serve(open_request(scope, send, self._config.trusted_proxies), receive)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._start(asyncio.get_running_loop())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._wait_until_idle()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        base = base_environ(workers=self._config.workers)
+        self._answerer = Answerer(self._wsgi, base, loop)
+        self._main = self._make_lane("request", self._config.threads, self._config.max_queued)
+        # Of these nobody is refused a place: the number of connections bounds them.
+        self._health = self._make_lane("health", SMALL_LANE_THREADS, UNBOUNDED)
+        self._probes = self._make_lane("probe", SMALL_LANE_THREADS, UNBOUNDED)
+        self._refusals = self._make_lane("refusal", SMALL_LANE_THREADS, UNBOUNDED)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # Beside the server's own handling, which asyncio's wake-up descriptor starts: a stop is
+            # not to wait for bodies.
+            signal.signal(number, self._handle_stop)
+            signal.siginterrupt(number, False)
+
+    def _make_lane(self, name: str, threads: int, max_queued: int) -> Lane:
+        def work(request: Request) -> None:
+            self._answerer.answer(request)
+            self._finished.append((lane, request))
+            self._wake()
+
+        lane = Lane(name, threads=threads, max_queued=max_queued, work=work)
+        return lane
+
+    def _handle_stop(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._reader.stop)
+
+    def _wake(self) -> None:
+        """Have the event loop look at what is finished; once for many."""
+        if self._is_woken:
+            return
+        self._is_woken = True
+        try:
+            self._loop.call_soon_threadsafe(self._collect)
+        except RuntimeError:
+            return  # the loop has ended: nobody is served any more
+
+    def _collect(self) -> None:
+        self._is_woken = False
+        while self._finished:
+            lane, request = self._finished.popleft()
+            lane.finish(request)
+            if not request.done.done():
+                request.done.set_result(None)
+        if not self._is_busy:
+            self._idle.set()
+
+    @property
+    def _is_busy(self) -> bool:
+        lanes = (self._main, self._health, self._probes, self._refusals)
+        return any(lane.is_busy for lane in lanes)
+
+    async def _wait_until_idle(self) -> None:
+        """Wait for the work of clients who have gone; for the others the server has waited."""
+        self._idle.clear()
+        if not self._is_busy:
+            return
+        try:
+            await asyncio.wait_for(self._idle.wait(), self._config.max_wait_s)
+        except TimeoutError:
+            log.warning("stopped_amid_work")
+
+    async def _serve(self, request: Request, receive: Receive) -> None:
+        try:
+            lane = await self._admit(request, receive)
+            if request.is_queued:
+                await self._wait_in_queue(request, lane, receive)
+            await request.done
+            if request.is_cut_off and request.refusal != "REQUEST_TIMEOUT":
+                await self._reader.discard(request, receive)
+        finally:
+            self._reader.budget.release(request)
+
+    async def _admit(self, request: Request, receive: Receive) -> Lane:
+        """Read the body and have the request served; return the lane that does."""
+        try:
+            if request.has_body:
+                await self._reader.read(request, receive)
+                request.arrived_s = time.monotonic()
+            lane = self._choose_lane(request.path)
+            lane.submit(request)
+        except Refused as refused:
+            lane = self._refuse(request, refused.code)
+        return lane
+
+    def _choose_lane(self, path: str) -> Lane:
+        if path in HEALTH_PATHS:
+            return self._health
+        return self._probes if path in PROBE_PATHS else self._main
+
+    def _refuse(self, request: Request, code: str) -> Lane:
+        request.refusal = code
+        request.body = io.BytesIO()
+        self._reader.budget.release(request)
+        self._refusals.submit(request)
+        return self._refusals
+
+    async def _wait_in_queue(self, request: Request, lane: Lane, receive: Receive) -> None:
+        """Wait until the request is answered, its client has gone, or it has waited too long."""
+        gone = asyncio.ensure_future(wait_until_gone(receive))
+        waits_s = request.arrived_s + self._config.max_wait_s - time.monotonic()
+        try:
+            await asyncio.wait(
+                {gone, request.done}, timeout=waits_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            gone.cancel()
+        if not request.is_queued:
+            return
+        lane.withdraw(request)
+        if gone.done() and not gone.cancelled():
+            request.done.set_result(None)
+        else:
+            self._refuse(request, "RATE_LIMITED")
+
+
+async def wait_until_gone(receive: Receive) -> None:
+    """Return when the client has gone. What is left of messages before that is the body's end."""
+    while (await receive())["type"] != "http.disconnect":
+        continue

@@ -1,0 +1,95 @@
+"""Bodies that are framed to be misread, too large or unfinished; addresses with raw signs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from tests.builders import Portal
+from tests.manage import manage
+from tests.raw import RawAnswer, in_chunks, request_head, send_raw
+from tests.server import Server
+from tests.webhooks import SECRET, signed
+
+pytestmark = pytest.mark.xdist_group("test_bodies_attack")
+
+CRON = "a secret of sixteen characters and more"
+SYNC = "/api/mock-exams/sync-capacity"
+WEBHOOKS = "/api/webhooks/booking-sync"
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    database = f"sqlite:///{tmp_path_factory.mktemp('migrated') / 'db.sqlite3'}"
+    done = manage("migrate", "--verbosity", "0", DEBUG="true", DATABASE_URL=database)
+    assert done.returncode == 0, done.stderr
+    return {
+        "CRON_SECRET": CRON,
+        "HUBSPOT_WEBHOOK_SECRET": SECRET,
+        "BODY_TIMEOUT_S": "1",
+        "DATABASE_URL": database,
+    }
+
+
+def send(server: Server, target: str, raw: bytes, *headers: str) -> RawAnswer:
+    host = server.base_url.removeprefix("http://")
+    more = ("Content-Type: application/json", "Origin: https://booking.example.org", *headers)
+    return send_raw(server.base_url, request_head("POST", target, *more, host=host) + raw)
+
+
+def assert_envelope(answer: RawAnswer, status: int, code: str) -> None:
+    assert (answer.status, answer.body["code"]) == (status, code)
+    assert answer.body["request_id"] == answer.headers["x-request-id"]
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+def test_a_dry_run_in_chunks_stays_one(server: Server, portal: Portal) -> None:
+    exam = portal.exam(total_bookings="7")
+    asked = json.dumps({"mock_exam_ids": [exam.id], "dry_run": True}).encode()
+    credentials = (f"Authorization: Bearer {CRON}", "Transfer-Encoding: chunked")
+
+    whole = send(server, SYNC, in_chunks([asked[:9], asked[9:]]), *credentials)
+    assert whole.body["data"]["mode"] == "dry_run"
+    assert whole.body["data"]["summary"]["processed"] == 1
+
+    for cut in (b"", b"zz\r\n", in_chunks([asked[:9], asked[9:]])[:-5]):
+        assert send(server, SYNC, cut, *credentials).status in {400, 408}
+    packed = send(server, SYNC, b"0\r\n\r\n", credentials[0], "Transfer-Encoding: gzip, chunked")
+    assert_envelope(packed, 411, "LENGTH_REQUIRED")
+
+
+@pytest.mark.parametrize("query", ["", "?a=b|c", "?a={b}&c=^e`f'", "?a=b%2Fc", "?a=%7Bb%7D"])
+def test_a_delivery_is_signed_as_it_was_sent(query: str, server: Server) -> None:
+    moment = int((timezone.now() - timedelta(seconds=1)).timestamp() * 1000)
+    body = json.dumps([{"eventId": moment, "subscriptionType": "x.y"}]).encode()
+    # Of what is percent-encoded HubSpot decodes some signs, a slash and no brace among them.
+    url = server.base_url + WEBHOOKS + query.replace("%2F", "/")
+    headers = [f"{name}: {value}" for name, value in signed(body, url).items()]
+
+    answer = send(
+        server, WEBHOOKS + query, in_chunks([body]), "Transfer-Encoding: chunked", *headers
+    )
+
+    assert answer.status == 200, answer
+
+
+def test_what_is_too_large_is_refused_by_its_length(server: Server) -> None:
+    for target, size in ((SYNC, 1_048_577), (WEBHOOKS, 8_388_609)):
+        answer = send(server, target, b"{", f"Content-Length: {size}")
+        assert_envelope(answer, 413, "PAYLOAD_TOO_LARGE")
+
+
+def test_what_does_not_come_is_refused_in_time_and_counted(server: Server) -> None:
+    answer = send(server, SYNC, b"{", "Content-Length: 2")
+    page = send(server, "/admin/login/", b"a", "Content-Length: 2")
+
+    assert_envelope(answer, 408, "REQUEST_TIMEOUT")
+    assert page.status == 408
+    assert page.headers["content-type"] == "text/plain"
+    metrics = server.get("/metrics").body.decode()
+    assert 'mocks_request_seconds_count{method="POST",route="unknown",status="408"}' in metrics

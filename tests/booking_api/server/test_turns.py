@@ -1,0 +1,135 @@
+"""Who gets a thread while all are busy: four threads, three of them for one address at most."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.raw import RawAnswer, connect, request_head, send_raw
+from tests.server import Server
+
+pytestmark = pytest.mark.xdist_group("test_turns")
+TRIES = 400
+
+
+@pytest.fixture(autouse=True)
+def let_go(echo: Server) -> Iterator[None]:
+    yield
+    release(echo)
+
+
+def release(echo: Server) -> None:
+    """Let go of what is held, and of what is held then, until nothing is."""
+    wait_until(lambda: echo.get("/api/ready").status == 200 and busy(echo) + queued(echo) == 0)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    assert any(condition() or pause.wait(0.02) for _ in range(TRIES))
+
+
+class Caller(threading.Thread):
+    """Asks once, from an address of its own choice, and keeps the answer."""
+
+    def __init__(self, echo: Server, address: str, target: str) -> None:
+        super().__init__(daemon=True)
+        self._echo = echo
+        self._head = request_head("GET", target, f"X-Forwarded-For: {address}")
+        self.answer: RawAnswer | None = None
+        self.start()
+
+    def run(self) -> None:
+        self.answer = send_raw(self._echo.base_url, self._head)
+
+    def status(self) -> int:
+        self.join(timeout=40)
+        assert self.answer is not None
+        return self.answer.status
+
+
+def busy(echo: Server) -> int:
+    number: int = echo.get("/api/health").body["busy"]
+    return number
+
+
+def queued(echo: Server) -> int:
+    number: int = echo.get("/api/health").body["queued"]
+    return number
+
+
+def hold_every_thread(echo: Server) -> None:
+    hold(echo, "203.0.113.1", 3, until_busy=3)
+    hold(echo, "203.0.113.2", 1, until_busy=4)
+
+
+def hold(echo: Server, address: str, number: int, *, until_busy: int) -> list[Caller]:
+    callers = [Caller(echo, address, "/hold") for _ in range(number)]
+    wait_until(lambda: busy(echo) == until_busy)
+    return callers
+
+
+def test_slow_requests_of_one_address_leave_a_thread_for_others(echo: Server) -> None:
+    slow = hold(echo, "203.0.113.1", 6, until_busy=3)
+
+    assert Caller(echo, "203.0.113.2", "/echo").status() == 200
+
+    release(echo)
+    assert [caller.status() for caller in slow] == [200] * 6
+
+
+def test_with_every_thread_held_health_and_readiness_are_answered(echo: Server) -> None:
+    slow = hold(echo, "203.0.113.1", 3, until_busy=3)
+    slow += hold(echo, "203.0.113.2", 3, until_busy=4)
+
+    assert echo.get("/api/health").status == 200
+    assert echo.get("/api/ready").status == 200
+
+    release(echo)
+    assert [caller.status() for caller in slow] == [200] * 6
+
+
+def test_an_address_that_asks_little_waits_for_no_queue_of_others(echo: Server) -> None:
+    hold_every_thread(echo)
+    slow = [Caller(echo, address, "/hold") for address in ["203.0.113.1", "203.0.113.2"] * 4]
+    wait_until(lambda: queued(echo) == 8)
+    one = Caller(echo, "203.0.113.3", "/echo")
+    wait_until(lambda: queued(echo) == 9)
+
+    echo.get("/api/ready")  # once: four threads for nine
+
+    wait_until(lambda: one.answer is not None)
+    release(echo)
+    assert [caller.status() for caller in [one, *slow]] == [200] * 9
+
+
+def test_who_comes_when_too_many_wait_is_asked_to_come_again(echo: Server) -> None:
+    hold_every_thread(echo)
+    # Sixteen places, half of them for one address at most.
+    waiting = [Caller(echo, "203.0.113.1", "/echo") for _ in range(9)]
+    wait_until(lambda: any(caller.answer is not None for caller in waiting))
+    refused = next(caller.answer for caller in waiting if caller.answer is not None)
+    assert refused.body == "RATE_LIMITED"
+    waiting += [Caller(echo, f"203.0.113.{number}", "/echo") for number in range(10, 18)]
+    wait_until(lambda: queued(echo) == 16)
+    assert Caller(echo, "203.0.113.20", "/echo").status() == 400
+
+    release(echo)
+
+    assert sorted(caller.status() for caller in waiting) == [200] * 16 + [400]
+
+
+def test_who_has_gone_before_its_turn_is_not_served(echo: Server) -> None:
+    hold_every_thread(echo)
+    for method, framing, body in (("GET", "X-A: 1", b""), ("POST", "Content-Length: 2", b"hi")):
+        gone = connect(echo.base_url)
+        gone.sendall(request_head(method, "/echo?gone", framing) + body)
+        wait_until(lambda: queued(echo) == 1)
+        gone.close()
+        wait_until(lambda: queued(echo) == 0)
+
+    release(echo)
+
+    assert echo.get("/echo").status == 200
+    assert "/echo?gone" not in echo.get("/api/health").body["served"]
