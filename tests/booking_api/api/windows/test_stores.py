@@ -108,7 +108,7 @@ def test_no_period_holds_more_than_the_amount(
             store.add("reads", MICROSECONDS, account)
             added.append(now_us)
         elif step == "give back" and standing:
-            standing.pop()[1].give_back()
+            standing.pop(now_us % len(standing))[1].give_back()
         elif step == "take":
             taken = store.take("reads", MICROSECONDS, account)
             recent = [at for at, _ in standing if at > now_us - MICROSECONDS]
@@ -122,7 +122,7 @@ def test_no_period_holds_more_than_the_amount(
 
 
 @given(
-    pauses_us=st.lists(st.integers(0, 40_000), min_size=1, max_size=60),
+    pauses_us=st.lists(st.integers(0, 80_000), min_size=1, max_size=25),
     amount=st.just(MAX_SLOTS + 8),
 )
 @REPEATED
@@ -154,6 +154,26 @@ def test_what_is_given_back_makes_room_for_one_and_only_once(
     assert store.count("reads", MINUTE_US, ALICE[0]) == 2
     assert take(store)
     assert not take(store)
+
+
+def test_what_is_given_back_leaves_the_others_when_they_were(
+    store: WindowStore, clock: Clock
+) -> None:
+    takes = []
+    for at_s in (0, 10, 20):
+        clock.now_s = BEGIN_S + at_s
+        takes.append(store.take("reads", MINUTE_US, ALICE))
+    clock.now_s = BEGIN_S + 25
+
+    takes[1].give_back()
+
+    assert take(store)
+    for expected_s in (35, 55, 60):  # those of 0, 20 and 25 s leave
+        refused = store.take("reads", MINUTE_US, ALICE)
+        assert (refused.granted, store.count("reads", MINUTE_US, ALICE[0])) == (False, 3)
+        clock.now_s += refused.retry_after_s
+        assert clock.now_s == BEGIN_S + 25 + expected_s
+        assert take(store)
 
 
 def test_looking_counts_nothing_and_says_what_a_take_would(
