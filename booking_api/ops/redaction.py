@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -103,6 +104,10 @@ FIELD_STEMS = (
 )
 ENDS = ("'\n", '"\n', "'.\n", '".\n')
 
+# Most of a line's fields are one short word or a time, in which no pattern finds anything.
+PLAIN = re.compile(r"(?!.*(?:pat-|/api/))[\w.<>/-]{0,32}|[\d-]+T[\d:.]+Z")
+OWN_FIELDS = frozenset({"event", "level", "logger", "timestamp", "request_id"})
+
 Replacement = str | Callable[[re.Match[str]], str]
 PATTERNS: tuple[tuple[tuple[str, ...], re.Pattern[str], Replacement], ...] = (
     (("detail:", "line ", "context:", "query:", "statement:"), DATABASE_DETAILS, rf"\1: {HIDDEN}"),
@@ -169,6 +174,11 @@ def write_forms(secret: str) -> Iterator[str]:
     yield json.dumps(secret)[1:-1]
 
 
+def find_said() -> list[str]:
+    """Return the texts that are said by the request under way."""
+    return list(islice(find_texts(list(_said.get()())), MAX_SAID_VALUES))
+
+
 class Redaction:
     """Masks texts and values; `secrets` are masked to the letter wherever they occur."""
 
@@ -179,39 +189,46 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """Return `text` masked."""
-        for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, "<secret>")
-        folded = f"{text}\n".casefold()
-        for stems, pattern, replacement in PATTERNS:
-            if any(stem in folded for stem in stems):
-                text = pattern.sub(replacement, text)
-        return self._mask_said(text)
+        return self._mask(text, find_said())
 
     def value(self, value: Any) -> Any:
         """Return `value` masked: texts in it, and all of a field whose name says that it is."""
+        return self._mask_value(value, find_said())
+
+    def _mask_value(self, value: Any, said: list[str]) -> Any:
         if value is None or isinstance(value, bool | int | float):
             return value
         if isinstance(value, str):
-            return self.text(value)
+            return self._mask(value, said)
         if isinstance(value, Mapping):
-            return {name: self._field(name, inner) for name, inner in value.items()}
+            return {name: self._mask_field(name, inner, said) for name, inner in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
-            return [self.value(inner) for inner in value]
-        return self.text(repr(value))
+            return [self._mask_value(inner, said) for inner in value]
+        return self._mask(repr(value), said)
 
-    def _field(self, name: Any, value: Any) -> Any:
-        masked = self.value(value)
-        if not isinstance(name, str) or FIELD_NAME.fullmatch(name) is None:
+    def _mask_field(self, name: Any, value: Any, said: list[str]) -> Any:
+        masked = self._mask_value(value, said)
+        if name in OWN_FIELDS or not isinstance(name, str) or FIELD_NAME.fullmatch(name) is None:
             return masked
         return masked if masked in (None, "", "<e-mail>", "<secret>") else HIDDEN
 
-    def _mask_said(self, text: str) -> str:
-        folded = text.casefold()
-        for count, said in enumerate(find_texts(list(_said.get()()))):
-            if count == MAX_SAID_VALUES:
-                break
-            if said.casefold() in folded:
-                whole = rf"(?i)(?<![\w<]){re.escape(said)}(?![\w>])"
-                text = re.sub(whole, HIDDEN, text)
-        return text
+    def _mask(self, text: str, said: list[str]) -> str:
+        for secret in self._secrets:
+            if secret in text:
+                text = text.replace(secret, "<secret>")
+        if PLAIN.fullmatch(text) is None:
+            folded = f"{text}\n".casefold()
+            for stems, pattern, replacement in PATTERNS:
+                for stem in stems:
+                    if stem in folded:
+                        text = pattern.sub(replacement, text)
+                        break
+        return mask_said(text, said) if said else text
+
+
+def mask_said(text: str, said: list[str]) -> str:
+    folded = text.casefold()
+    for word in said:
+        if word.casefold() in folded:
+            text = re.sub(rf"(?i)(?<![\w<]){re.escape(word)}(?![\w>])", HIDDEN, text)
+    return text
