@@ -169,12 +169,12 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "booking_api.api.context.RequestContextMiddleware",
-    "booking_api.api.odd_requests.OddRequestMiddleware",
+    "booking_api.api.middleware.odd_requests.OddRequestMiddleware",
     "booking_api.api.proxies.ForwardedProtoMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "booking_api.api.content_policy.ContentPolicyMiddleware",
-    "booking_api.api.compression.PublicGZipMiddleware",
-    "booking_api.api.refusals.RefusalMiddleware",
+    "booking_api.api.middleware.content_policy.ContentPolicyMiddleware",
+    "booking_api.api.middleware.compression.PublicGZipMiddleware",
+    "booking_api.api.middleware.refusals.RefusalMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

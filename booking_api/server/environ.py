@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from booking_api.api.context import ARRIVED_KEY
-from booking_api.api.refusals import REFUSAL_KEY
+from booking_api.api.middleware.refusals import REFUSAL_KEY
 from booking_api.server.requests import Request
 
 PROTOCOLS = {"1": "HTTP/1.0", "1.1": "HTTP/1.1"}

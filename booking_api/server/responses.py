@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from booking_api.api.refusals import describe_crash
+from booking_api.api.middleware.refusals import describe_crash
 from booking_api.server.environ import FileBody, make_environ
 from booking_api.server.requests import Request
 

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import BadRequest
 from django.test import Client
 
-from booking_api.api.odd_requests import MAX_PATH_BYTES, MAX_QUERY_BYTES
+from booking_api.api.middleware.odd_requests import MAX_PATH_BYTES, MAX_QUERY_BYTES
 from tests.api import Api, Reply
 
 LIST = "/api/bookings/list"
