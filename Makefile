@@ -44,11 +44,11 @@ serve: $(VENV)/.installed
 	@exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 # ARGS='-k "some words"' for a part of it.
 chaos: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m chaos -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -m chaos -n $(WORKERS) $(ARGS)
 
 fmt: $(VENV)/.installed-dev
 	$(BIN)/ruff format .

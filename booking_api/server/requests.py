@@ -22,7 +22,8 @@ class Request:
     """`scope` is the ASGI server's; `path` is as WSGI has it, percent-decoded and Latin-1.
 
     `refusal` is the code of the answer that the server itself has decided on; see
-    `api/middleware/refusals.py`. `counted_bytes` are those of the body that count against the bounds.
+    `api/middleware/refusals.py`. `counted_bytes` are those of the body that count against the
+    bounds.
     """
 
     scope: dict[str, Any]

@@ -11,8 +11,6 @@ import pytest
 from tests.builders import Portal
 from tests.server import ANSWER_TIMEOUT_S, Server
 
-pytestmark = pytest.mark.xdist_group("test_addresses")
-
 LIST = "/api/bookings/list"
 LIMIT = 3
 

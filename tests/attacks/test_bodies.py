@@ -15,8 +15,6 @@ from tests.raw import RawAnswer, in_chunks, request_head, send_raw
 from tests.server import Server
 from tests.webhooks import SECRET, signed
 
-pytestmark = pytest.mark.xdist_group("test_bodies_attack")
-
 CRON = "a secret of sixteen characters and more"
 SYNC = "/api/mock-exams/sync-capacity"
 WEBHOOKS = "/api/webhooks/booking-sync"

@@ -14,8 +14,6 @@ import pytest
 from tests.builders import Portal
 from tests.server import Answer, Server
 
-pytestmark = pytest.mark.xdist_group("test_budget")
-
 READY = "/api/ready"
 AVAILABLE = "/api/mock-exams/available"
 LIST = "/api/bookings/list"

@@ -16,8 +16,6 @@ from tests.desk import create_body
 from tests.journeys.databases import manage
 from tests.server import Answer, Server
 
-pytestmark = pytest.mark.xdist_group("test_desk_starved")
-
 WRONG = 400
 LIMIT = 30
 THREADS = 64

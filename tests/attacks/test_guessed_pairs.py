@@ -12,8 +12,6 @@ import pytest
 from tests.builders import Portal, Student
 from tests.server import ANSWER_TIMEOUT_S, Answer, Server
 
-pytestmark = pytest.mark.xdist_group("test_guessed_pairs")
-
 LIST = "/api/bookings/list"
 LIMIT = 30
 GUESSES = 300

@@ -16,8 +16,6 @@ from tests.cache_layer.own_redis import OwnRedis
 from tests.journeys.databases import manage
 from tests.server import Answer, Server
 
-pytestmark = pytest.mark.xdist_group("test_guessed_secrets")
-
 JOB = "/api/cron/sync-capacity"
 STATS = "/api/admin/cache/stats"
 SECRET = "a-scheduler's-own-secret"

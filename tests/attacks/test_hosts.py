@@ -10,8 +10,6 @@ import pytest
 
 from tests.server import Server
 
-pytestmark = pytest.mark.xdist_group("test_hosts")
-
 MONITORED = ("/api/health", "/api/health/", "/api/ready", "/api/ready/", "/metrics", "/metrics/")
 OTHERS = ("/api/mock-exams/available", "/api/schema", "/api/unknown", "/api/health/more")
 NAME = "booking.example.org"

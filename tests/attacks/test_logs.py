@@ -26,7 +26,7 @@ from tests.server import Server, serving
 from tests.webhooks import BOOKING_SYNC, Events, signed
 
 # A setup is a whole day, and slow where other work shares the machine.
-pytestmark = [pytest.mark.xdist_group("test_logs.py"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 SECRETS = {
     "HS_PRIVATE_APP_TOKEN": "sandbox-token",

@@ -16,8 +16,6 @@ from tests.builders import Portal, Student
 from tests.journeys.databases import manage
 from tests.server import Answer, Server, serving
 
-pytestmark = pytest.mark.xdist_group("attacks/test_memory")
-
 LIST = "/api/bookings/list"
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 PREPARE = (

@@ -83,8 +83,6 @@ TOO_MUCH = (
     f"/{'x' * 60_000}",
 )
 
-pytestmark = pytest.mark.xdist_group("test_odd_characters")
-
 
 @pytest.fixture(scope="module")
 def accounts(

@@ -21,8 +21,6 @@ from tests.server import Answer, Server
 from tests.waiting import eventually
 from tests.webhooks import BOOKING_SYNC, SECRET, Events, Raw, signed
 
-pytestmark = pytest.mark.xdist_group("test_replayed_webhooks")
-
 LIST = "/api/bookings/list"
 
 

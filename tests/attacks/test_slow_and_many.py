@@ -19,8 +19,6 @@ from tests.manage import PRODUCTION, ROOT
 from tests.raw import connect, read_answer, request_head
 from tests.server import STOP_TIMEOUT_S, Server, free_port, wait_until_it_answers
 
-pytestmark = pytest.mark.xdist_group("test_slow_and_many")
-
 HALF_BODY = request_head("POST", "/api/bookings/create", "Content-Length: 1000") + b"{"
 LARGE_FILE = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
 

@@ -43,8 +43,6 @@ STAFF = (*CACHE, SEE_PERSONS, "none", "operator", "trusted", "root", "veteran", 
 MAX_ROWS = 3
 UNFIT = ("none", "retired")
 
-pytestmark = pytest.mark.xdist_group("test_staff")
-
 
 def holders(permission: str) -> set[str]:
     """Who of the staff holds a permission of the cache."""

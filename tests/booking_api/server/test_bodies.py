@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from tests.raw import connect, connected_to, in_chunks, read_answer, request_head, send_raw
 from tests.server import Server
 
-pytestmark = pytest.mark.xdist_group("test_bodies")
-
 LIMIT, WEBHOOK_LIMIT = 100_000, 200_000
 # One address may hold this much; see `echo_server`.
 OF_ADDRESS = 300_000

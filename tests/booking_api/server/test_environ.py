@@ -9,8 +9,6 @@ import pytest
 from tests.raw import request_head, send_raw
 from tests.server import Server
 
-pytestmark = pytest.mark.xdist_group("test_environ")
-
 
 def environ_of(echo: Server, raw: bytes) -> dict[str, Any]:
     answer = send_raw(echo.base_url, raw)

@@ -10,8 +10,6 @@ from tests.booking_api.server.echo_server import FILE, STREAMED
 from tests.raw import connect, request_head, send_raw
 from tests.server import Server
 
-pytestmark = pytest.mark.xdist_group("test_responses")
-
 
 def test_a_body_made_while_it_is_sent_comes_whole_and_is_closed(echo: Server) -> None:
     closed_before = echo.get("/api/health").body["closed"]

@@ -10,7 +10,6 @@ import pytest
 from tests.raw import RawAnswer, connect, request_head, send_raw
 from tests.server import Server
 
-pytestmark = pytest.mark.xdist_group("test_turns")
 TRIES = 400
 
 

@@ -17,8 +17,6 @@ from booking_api.api.windows.redis_windows import RedisWindows
 from tests.booking_api.api.windows.conftest import BEGIN_S, Clock, MakeStore
 from tests.cache_layer.own_redis import OwnRedis
 
-pytestmark = pytest.mark.xdist_group("windows")
-
 MINUTE_US = 60 * MICROSECONDS
 ALICE = (Account("alice", 3),)
 CROWD = 157
