@@ -133,8 +133,8 @@ class ServerApplication:
             if request.is_queued:
                 await self._wait_in_queue(request, lane, receive)
             await request.done
-            if request.is_cut_off and request.refusal != "REQUEST_TIMEOUT":
-                await self._reader.discard(request, receive)
+            if request.is_cut_off and request.rest_is_read:
+                await self._reader.discard(receive)
         finally:
             self._reader.budget.release(request)
 

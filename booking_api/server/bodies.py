@@ -99,10 +99,8 @@ class BodyReader:
             code = "RATE_LIMITED" if self._is_stopping else "REQUEST_TIMEOUT"
             raise Refused(code) from error
 
-    async def discard(self, request: Request, receive: Receive) -> None:
+    async def discard(self, receive: Receive) -> None:
         """Read what is left of a refused body, keeping nothing of it."""
-        if request.waits_for_continue and request.size == 0:
-            return  # it was not told to send
         discarded = 0
         try:
             async with self._time_out():

@@ -51,6 +51,13 @@ class Request:
         """Whether it is answered before its whole body has come."""
         return self.has_body and not self.is_read
 
+    @property
+    def rest_is_read(self) -> bool:
+        """Whether the rest of a cut off body is worth reading: not from whom it took too long, nor
+        from who waits to be told to send."""
+        waits = self.waits_for_continue and self.size == 0
+        return self.refusal != "REQUEST_TIMEOUT" and not waits
+
 
 def open_request(scope: dict[str, Any], send: Send, trusted_proxies: tuple[str, ...]) -> Request:
     """Return the request whose head has come."""

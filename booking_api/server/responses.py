@@ -122,9 +122,9 @@ def send_whole(request: Request, status: int, headers: Headers, body: bytes) -> 
 
 
 def begin(request: Request, status: int, headers: Headers) -> None:
-    """Send the head. The connection ends with an answer that did not wait for the whole body."""
+    """Send the head. The connection ends with it where the rest of the body will not be read."""
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    if request.is_cut_off:
+    if request.is_cut_off and not request.rest_is_read:
         encoded.append((b"connection", b"close"))
     request.send({"type": "http.response.start", "status": status, "headers": encoded})
 
