@@ -5,6 +5,10 @@ Wrong pairs are counted for their address; for their student id at that address;
 A look-up takes a token before it begins and gives it back where the pair was right, so that no
 number of guesses at once gets more look-ups than the amount. An address whose look-ups were right,
 as a class's are, may have as many more at once.
+
+Guesses that are refused unheard are counted, too: beyond `ALL_ADDRESSES` times the amount an
+address is not even told what the cache knows, unless the pair was right from there. Else it could
+try pairs as fast as it likes until one is let in.
 """
 
 from __future__ import annotations
@@ -52,6 +56,8 @@ class GuessLimits:
         self._failed_everywhere = SlidingWindow("failed_pairs_everywhere", everywhere)
         self._tokens = SlidingWindow("pair_look_ups", rate)
         self._right = SlidingWindow("right_look_ups", trusted)
+        self._unheard = SlidingWindow("unheard_guesses", everywhere)
+        self._period_s = 0 if rate is None else rate[1]
         self._address = address
         self._named_here = (address, f"{address} {pair.student_id}")
         self._named_anywhere = (f"id {pair.student_id}", f"email {pair.email}")
@@ -66,6 +72,16 @@ class GuessLimits:
         return max(
             self._failed_everywhere.look(caller).retry_after_s for caller in self._named_anywhere
         )
+
+    def unheard_s(self) -> float:
+        """Return in how many seconds this address is told again what the cache knows, 0 for now."""
+        if not self._look_ups.is_suspected(self._address):
+            return 0.0
+        return self._unheard.look(self._address).retry_after_s
+
+    def count_unheard(self) -> None:
+        self._look_ups.suspect(self._address, self._period_s)
+        self._unheard.add(self._address)
 
     def count_right(self) -> None:
         self._right.add(self._address)

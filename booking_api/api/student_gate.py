@@ -2,7 +2,7 @@
 
 Whether a pair is right is asked before anything is stored, waits or is decided. The order:
 
-1. A contact in the cache proves the pair: in.
+1. A contact in the cache proves the pair: in, unless the address has tried far too many.
 2. A pair that this process knows to have been right from this address is looked up without limits.
 3. Where wrong pairs were named too often, only a pair that was right from this address before goes
    on; everybody else is told to wait.
@@ -100,8 +100,18 @@ class _Gate:
         contact = self._pairs.proves(self._question, self._pairs.recall(self._question))
         if contact is None:
             contact = self._find_out()
+        else:
+            self._check_that_it_is_no_guess()
         self._pairs.right.note(self._address, self._question.pair)
         return contact
+
+    def _check_that_it_is_no_guess(self) -> None:
+        """Raise Throttled where the pair was never right from here and very many were refused: who
+        tries so many is not told which one the cache holds."""
+        wait_s = self._limits.unheard_s()
+        if wait_s > 0 and not self._pairs.right.was_right(self._address, self._question.pair):
+            self._limits.count_unheard()
+            raise Throttled(wait_s)
 
     def _find_out(self) -> Contact:
         self._check_limits()
@@ -127,6 +137,7 @@ class _Gate:
                 return
         self._is_known = right.was_right(self._address, pair)
         if not self._is_known:
+            self._limits.count_unheard()
             raise Throttled(wait_s)
 
     def _look_up(self) -> Contact:

@@ -8,7 +8,7 @@ known, and one address may have half of the room.
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -19,6 +19,7 @@ from hubspot_sync.wire.deadlines import Deadline, Monotonic
 SLOW_S: Final = 3.0
 """HubSpot is slow while a look-up has taken so long."""
 RETRY_AFTER_S: Final = 2.0
+MAX_SUSPECTS: Final = 10_000
 
 
 class NoRoom(Exception):
@@ -37,6 +38,19 @@ class LookUps:
         self._of_address: Counter[str] = Counter()
         self._on_trust: Counter[str] = Counter()
         self._pairs: set[StudentPair] = set()
+        self._suspects: OrderedDict[str, float] = OrderedDict()
+
+    def suspect(self, address: str, for_s: float) -> None:
+        """Take notice that a guess from there was refused unheard; it counts for so long."""
+        with self._changed:
+            self._suspects[address] = self._clock() + for_s
+            self._suspects.move_to_end(address)
+            if len(self._suspects) > MAX_SUSPECTS:
+                self._suspects.popitem(last=False)
+
+    def is_suspected(self, address: str) -> bool:
+        """Whether a guess from there was refused unheard lately."""
+        return self._suspects.get(address, 0.0) > self._clock()
 
     @contextmanager
     def enter(self, address: str, deadline: Deadline) -> Iterator[None]:

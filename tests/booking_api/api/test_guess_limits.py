@@ -162,6 +162,25 @@ def test_who_is_cached_passes_from_an_address_that_never_saw_them(api: Api, port
     assert portal.sandbox.calls_count("objects.batch_read") == 0
 
 
+def test_who_has_tried_far_too_many_is_not_told_what_the_cache_knows(
+    api: Api, portal: Portal
+) -> None:
+    alice, charlie = portal.student("alice"), portal.student("charlie")
+    ask(alice.pair, HOME)
+    ask(charlie.pair)
+    for guess in guesses(alice, "e-mails")[:LIMIT]:
+        assert ask(guess).status == 401
+    for _ in range(10 * LIMIT):
+        assert ask(guesses(alice, "e-mails")[-1]).status == 429
+
+    found = ask(alice.pair)
+
+    assert found.status == 429
+    assert "Server-Timing" not in found.headers
+    assert ask(alice.pair, HOME).status == 200
+    assert ask(charlie.pair).status == 200
+
+
 @pytest.mark.parametrize("wrong", ["e-mails", "student ids"])
 def test_a_student_guessed_from_many_addresses_is_guessed_no_more(
     wrong: str, api: Api, portal: Portal
