@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
+from typing_extensions import override
 
 from booking_api.queries.student_bookings import PageRequest
 from booking_api.rules.pages import DEFAULT_PAGE_SIZE, FILTERS, MAX_PAGE_NUMBER, MAX_PAGE_SIZE
@@ -25,10 +26,32 @@ def is_record_id(text: str) -> bool:
 
 
 class RecordIdField(serializers.RegexField):
-    """The id of a record in HubSpot."""
+    """The id of a record in HubSpot; as a number, too, as HubSpot's own events have it."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(RECORD_ID_PATTERN, **options)
+
+
+class MockTypeField(serializers.CharField):
+    """The value of one of the portal's mock types; validation.py looks it up."""
+
+
+class FamilyField(serializers.CharField):
+    """The name of one of the cache's families; what it is used for looks it up."""
+
+
+class SentBooleanField(serializers.BooleanField):
+    """True or false in what is sent: JSON's own, or a text that says so, but no number."""
+
+    words = frozenset(
+        {*serializers.BooleanField.TRUE_VALUES, *serializers.BooleanField.FALSE_VALUES}
+    )
+
+    @override
+    def to_internal_value(self, data: Any) -> bool:
+        if isinstance(data, int | float) and not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return super().to_internal_value(data)
 
 
 class PairFields(serializers.Serializer[Any]):
@@ -168,8 +191,8 @@ class CreateAskedFields(PairFields):
     mock_exam_id = RecordIdField()
     name = serializers.CharField(min_length=2, max_length=100)
     exam_date = serializers.DateField()
-    mock_type = serializers.CharField(max_length=100)
-    dominant_hand = serializers.BooleanField(
+    mock_type = MockTypeField(max_length=100)
+    dominant_hand = SentBooleanField(
         required=False, allow_null=True, help_text="Where the mock type asks for it."
     )
     attending_location = serializers.CharField(
@@ -186,7 +209,7 @@ class CancelAskedFields(PairFields):
 class UpdateAskedFields(PairFields):
     """New values for fields that students may edit."""
 
-    dominant_hand = serializers.BooleanField(required=False)
+    dominant_hand = SentBooleanField(required=False)
     attending_location = serializers.CharField(required=False)
 
 
