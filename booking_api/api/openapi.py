@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from django.conf import settings
+from drf_spectacular.extensions import (
+    OpenApiAuthenticationExtension,
+    OpenApiSerializerExtension,
+    OpenApiSerializerFieldExtension,
+)
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import extend_schema_serializer, inline_serializer
 from rest_framework import serializers
 from typing_extensions import override
+
+from cache_layer.operating.host import cache_host
+from hubspot_sync.portal.profile import load_profile
 
 Documented = serializers.Serializer[Any] | serializers.ListSerializer[Any]
 
@@ -21,6 +30,105 @@ class CronScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-cal
     @override
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer", "description": "CRON_SECRET"}
+
+
+class ApiSchema(AutoSchema):
+    """drf-spectacular's, which also shows what the body of a DELETE is."""
+
+    @override
+    def _get_request_body(self, direction: Any = "request") -> Any:
+        method = self.method
+        # It knows no DELETE with a body.
+        self.method = "POST" if method == "DELETE" else method
+        try:
+            return super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        finally:
+            self.method = method
+
+
+class MockTypeExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # as above
+    """The schema names the mock types of the portal that is served."""
+
+    target_class = "booking_api.api.serializers.MockTypeField"
+
+    @override
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        types = load_profile(settings.HUBSPOT_PORTAL).mock_types
+        return {"type": "string", "enum": [mock_type.value for mock_type in types]}
+
+
+class FamilyExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # as above
+    """The schema names the cache's families."""
+
+    target_class = "booking_api.api.serializers.FamilyField"
+
+    @override
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        return {
+            "type": "string",
+            "enum": sorted(family.name for family in cache_host().cache.catalogue),
+        }
+
+
+class SentBooleanExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # as above
+    """The schema shows the texts that are taken for true and false, too."""
+
+    target_class = "booking_api.api.serializers.SentBooleanField"
+
+    @override
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        texts = sorted(word for word in self.target.words if isinstance(word, str))
+        return {"anyOf": [{"type": "boolean"}, {"type": "string", "enum": texts}]}
+
+
+class StudentIdExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # as above
+    """The schema shows every form of a student id that is taken."""
+
+    target_class = "booking_api.api.serializers.StudentIdField"
+
+    @override
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        return {"type": "string", "pattern": "^ *[A-Za-z0-9]+ *$", "maxLength": 64}
+
+
+class RecordIdExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # as above
+    """The schema shows both forms of an id that are taken."""
+
+    target_class = "booking_api.api.serializers.RecordIdField"
+
+    @override
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        text = {"type": "string", "pattern": "^[0-9]{1,20}$"}
+        return {"anyOf": [text, {"type": "integer", "minimum": 0, "maximum": 10**20 - 1}]}
+
+
+class UpdateExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # as above
+    """Something to change, besides the pair."""
+
+    target_class = "booking_api.api.serializers.UpdateAskedFields"
+
+    @override
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = auto_schema._map_serializer(
+            self.target, direction, bypass_extensions=True
+        )
+        changes = [name for name in schema["properties"] if name not in schema["required"]]
+        return schema | {"anyOf": [{"required": [name]} for name in changes]}
+
+
+class InvalidateExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # as above
+    """Exactly one of the fields that name what is to go."""
+
+    target_class = "booking_api.api.views.cache.InvalidateAsked"
+
+    @override
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = auto_schema._map_serializer(
+            self.target, direction, bypass_extensions=True
+        )
+        scopes = [name for name in schema["properties"] if name != "reason"]
+        schema["properties"]["all"] = {"type": "boolean", "enum": [True]}
+        return schema | {"oneOf": [{"required": [name]} for name in scopes]}
 
 
 class ErrorFields(serializers.Serializer[Any]):

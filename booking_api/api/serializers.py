@@ -30,14 +30,32 @@ def is_record_id(text: str) -> bool:
     return RECORD_ID_PATTERN.match(text) is not None
 
 
+class SentText:
+    """A text in what is sent, and no number that could be read as one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if isinstance(data, int | float):
+            self.fail("invalid")  # type: ignore[attr-defined]  # a mixin of fields, which have it
+        value: str = super().to_internal_value(data)  # type: ignore[misc]  # likewise
+        return value
+
+
+class SentTextField(SentText, serializers.CharField):
+    """A text."""
+
+
+class SentEmailField(SentText, serializers.EmailField):
+    """An e-mail address."""
+
+
 class RecordIdField(serializers.RegexField):
-    """The id of a record in HubSpot."""
+    """The id of a record in HubSpot; as a number, too, as HubSpot's own events have it."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(RECORD_ID_PATTERN, **options)
 
 
-class StudentIdField(serializers.RegexField):
+class StudentIdField(SentText, serializers.RegexField):
     """A student id; lower case is taken for upper case."""
 
     def __init__(self, **options: Any) -> None:
@@ -48,11 +66,33 @@ class StudentIdField(serializers.RegexField):
         return normalize_student_id(super().to_internal_value(data))
 
 
+class MockTypeField(SentTextField):
+    """The value of one of the portal's mock types; validation.py looks it up."""
+
+
+class FamilyField(SentTextField):
+    """The name of one of the cache's families; what it is used for looks it up."""
+
+
+class SentBooleanField(serializers.BooleanField):
+    """True or false in what is sent: JSON's own, or a text that says so, but no number."""
+
+    words = frozenset(
+        {*serializers.BooleanField.TRUE_VALUES, *serializers.BooleanField.FALSE_VALUES}
+    )
+
+    @override
+    def to_internal_value(self, data: Any) -> bool:
+        if isinstance(data, int | float) and not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return super().to_internal_value(data)
+
+
 class PairFields(serializers.Serializer[Any]):
     """The fields by which a student says who they are."""
 
     student_id = StudentIdField()
-    email = serializers.EmailField(max_length=254)
+    email = SentEmailField(max_length=254)
 
 
 def pair_of(values: Mapping[str, Any]) -> StudentPair:
@@ -189,13 +229,13 @@ class CreateAskedFields(PairFields):
 
     contact_id = RecordIdField()
     mock_exam_id = RecordIdField()
-    name = serializers.CharField(min_length=2, max_length=100)
+    name = SentTextField(min_length=2, max_length=100)
     exam_date = serializers.DateField()
-    mock_type = serializers.CharField(max_length=100)
-    dominant_hand = serializers.BooleanField(
+    mock_type = MockTypeField(max_length=100)
+    dominant_hand = SentBooleanField(
         required=False, allow_null=True, help_text="Where the mock type asks for it."
     )
-    attending_location = serializers.CharField(
+    attending_location = SentTextField(
         max_length=MAX_PROPERTY_CHARS,
         required=False,
         allow_null=True,
@@ -204,7 +244,7 @@ class CreateAskedFields(PairFields):
 
 
 class CancelAskedFields(PairFields):
-    reason = serializers.CharField(
+    reason = SentTextField(
         max_length=500, required=False, allow_blank=True, allow_null=True, default=""
     )
 
@@ -212,8 +252,8 @@ class CancelAskedFields(PairFields):
 class UpdateAskedFields(PairFields):
     """New values for fields that students may edit."""
 
-    dominant_hand = serializers.BooleanField(required=False)
-    attending_location = serializers.CharField(max_length=MAX_PROPERTY_CHARS, required=False)
+    dominant_hand = SentBooleanField(required=False)
+    attending_location = SentTextField(max_length=MAX_PROPERTY_CHARS, required=False)
 
 
 class ExamDetailsFields(serializers.Serializer[Any]):

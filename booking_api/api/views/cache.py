@@ -18,7 +18,7 @@ from booking_api.api.authentication import STAFF_AUTHENTICATION
 from booking_api.api.envelope import answer
 from booking_api.api.openapi import response_schemas
 from booking_api.api.permissions import MayInvalidate, MayValidate, MayViewEntries
-from booking_api.api.serializers import RecordIdField
+from booking_api.api.serializers import FamilyField, RecordIdField, SentBooleanField, SentTextField
 from booking_api.rules.errors import InvalidRequest
 from cache_layer.counters import Count
 from cache_layer.errors import BadPattern
@@ -100,14 +100,14 @@ class InvalidateAsked(serializers.Serializer[Any]):
     """Exactly one of the first six."""
 
     keys = serializers.ListField(
-        child=serializers.CharField(max_length=2000), min_length=1, max_length=1000, required=False
+        child=SentTextField(max_length=2000), min_length=1, max_length=1000, required=False
     )
-    pattern = serializers.CharField(max_length=2000, required=False)
-    family = serializers.CharField(max_length=100, required=False)
+    pattern = SentTextField(max_length=2000, required=False)
+    family = FamilyField(max_length=100, required=False)
     contact_id = RecordIdField(required=False)
     mock_exam_id = RecordIdField(required=False)
-    all = serializers.BooleanField(required=False)
-    reason = serializers.CharField(max_length=200, required=False, default="", allow_blank=True)
+    all = SentBooleanField(required=False)
+    reason = SentTextField(max_length=200, required=False, default="", allow_blank=True)
 
     @override
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -144,9 +144,9 @@ class ValidateAsked(serializers.Serializer[Any]):
     sample = serializers.IntegerField(
         min_value=1, max_value=MAX_SAMPLE, default=DEFAULT_SAMPLE, help_text="Of each family."
     )
-    all = serializers.BooleanField(default=False, help_text="Every entry instead of a sample.")
-    repair = serializers.BooleanField(default=True)
-    family = serializers.CharField(max_length=100, required=False, help_text="Only this one.")
+    all = SentBooleanField(default=False, help_text="Every entry instead of a sample.")
+    repair = SentBooleanField(default=True)
+    family = FamilyField(max_length=100, required=False, help_text="Only this one.")
 
 
 class ComparedFields(serializers.Serializer[Any]):

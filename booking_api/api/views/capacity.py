@@ -19,7 +19,7 @@ from booking_api.api.context import context_of
 from booking_api.api.envelope import answer
 from booking_api.api.openapi import response_schemas
 from booking_api.api.permissions import CronOrStaff, NotCrossSite
-from booking_api.api.serializers import RecordIdField
+from booking_api.api.serializers import RecordIdField, SentBooleanField
 from booking_api.api.validation import validate_fields
 from booking_api.desk.counts.recount import ExamCount, all_unanswered, search_upcoming_exam_ids
 from booking_api.rules.errors import TooManyExams
@@ -55,7 +55,7 @@ class SyncAsked(serializers.Serializer[Any]):
         allow_null=True,
         help_text=f"At most {MAX_EXAMS}; all upcoming exams where it is not given.",
     )
-    dry_run = serializers.BooleanField(default=False)
+    dry_run = SentBooleanField(default=False)
 
 
 class SummaryFields(serializers.Serializer[Any]):

@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from booking_api import composition
 from booking_api.api.envelope import answer
 from booking_api.api.openapi import response_schemas
-from booking_api.api.serializers import PairFields, pair_of
+from booking_api.api.serializers import MockTypeField, PairFields, SentBooleanField, pair_of
 from booking_api.api.student_gate import admit_student
 from booking_api.api.throttling import hold_anonymous_place, limit_calls
 from booking_api.api.validation import find_mock_type, validate_fields, validate_query
@@ -29,9 +29,9 @@ log = structlog.get_logger(__name__)
 
 
 class AvailableQuery(serializers.Serializer[Any]):
-    mock_type = serializers.CharField(max_length=100)
-    include_capacity = serializers.BooleanField(default=True, help_text="List full exams too.")
-    realtime = serializers.BooleanField(
+    mock_type = MockTypeField(max_length=100)
+    include_capacity = SentBooleanField(default=True, help_text="List full exams too.")
+    realtime = SentBooleanField(
         default=False, help_text="Count seats from the bookings themselves."
     )
 
@@ -51,7 +51,7 @@ class AvailableExamFields(serializers.Serializer[Any]):
 
 
 class CreditsAsked(PairFields):
-    mock_type = serializers.CharField(max_length=100)
+    mock_type = MockTypeField(max_length=100)
 
 
 class CreditBreakdownFields(serializers.Serializer[Any]):
