@@ -12,12 +12,13 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv --quiet --no-config pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help run serve test chaos bench fmt lint types migrations-check lock clean
+.PHONY: help run serve test conformance chaos bench fmt lint types migrations-check lock clean
 
 help:
 	@echo "make run    the API, the HubSpot sandbox with demo data and an administrator; Ctrl-C ends all"
 	@echo "make serve  the API alone, production server, on PORT, against HUBSPOT_BASE_URL"
 	@echo "make test   every test that this machine can run"
+	@echo "make conformance    what the schema says against what the API does, by generated requests"
 	@echo "make chaos  what is slow and seldom finds anything: more kills, floods and disorder"
 	@echo "make bench  HubSpot calls, throughput, hit rates, a flood of webhooks, measured here in minutes"
 	@echo "make fmt lint types    the habit before a commit"
@@ -45,6 +46,9 @@ serve: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+conformance: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.conformance.run $(ARGS)
 
 # ARGS='-k "some words"' for a part of it.
 chaos: $(VENV)/.installed-dev

@@ -99,7 +99,7 @@ class RecordIdExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-unt
     @override
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
         text = {"type": "string", "pattern": "^[0-9]{1,20}$"}
-        return {"anyOf": [text, {"type": "integer", "minimum": 0, "maximum": 10**20 - 1}]}
+        return {"anyOf": [text, {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}]}
 
 
 class UpdateExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # as above
@@ -113,7 +113,10 @@ class UpdateExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-ca
             self.target, direction, bypass_extensions=True
         )
         changes = [name for name in schema["properties"] if name not in schema["required"]]
-        return schema | {"anyOf": [{"required": [name]} for name in changes]}
+        return schema | {
+            "anyOf": [{"required": [name]} for name in changes],
+            "additionalProperties": False,
+        }
 
 
 class InvalidateExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # as above
