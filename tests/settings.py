@@ -27,6 +27,9 @@ os.environ |= {"ENV_FILE": "", "DEBUG": "true", "LOG_LEVEL": "WARNING"}
 
 from booking_api.settings import *  # noqa: E402, F403 - all of them, after the environment
 
+# Passwords are tried by the hundred here, and the usual hash takes a tenth of a second for each.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
 # Threads and child processes share the tests' database, which one in memory does not allow.
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
     DATABASES["default"]["TEST"] = {  # noqa: F405

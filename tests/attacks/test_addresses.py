@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Mapping
+from itertools import count
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +14,7 @@ from tests.server import ANSWER_TIMEOUT_S, Server
 
 LIST = "/api/bookings/list"
 LIMIT = 3
+NUMBERS = count()
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +22,16 @@ def environment() -> Mapping[str, str]:
     return {"TRUSTED_PROXIES": "127.0.0.0/30", "THROTTLE_FAILED_PAIRS": f"{LIMIT}/hour"}
 
 
+def name_nobody() -> str:
+    """Return a question in the name of somebody else each time: who is guessed too often is
+    refused wherever the guess comes from."""
+    number = next(NUMBERS)
+    return f"{LIST}?student_id=S99{number}&email=nobody{number}@example.org"
+
+
 def guess(server: Server, forwarded: str) -> int:
     """Name a pair that is wrong, as whom the proxy says; return the status."""
-    target = f"{LIST}?student_id=S9999&email=nobody@example.org"
-    return server.send("GET", target, **{"X-Forwarded-For": forwarded}).status
+    return server.send("GET", name_nobody(), **{"X-Forwarded-For": forwarded}).status
 
 
 @pytest.mark.parametrize(
@@ -75,7 +83,7 @@ def test_of_two_headers_the_last_is_the_proxys(server: Server) -> None:
         connection = http.client.HTTPConnection(
             address.hostname or "", address.port, timeout=ANSWER_TIMEOUT_S
         )
-        connection.putrequest("GET", f"{LIST}?student_id=S9999&email=nobody@example.org")
+        connection.putrequest("GET", name_nobody())
         connection.putheader("X-Forwarded-For", f"192.0.2.{number}")
         connection.putheader("X-Forwarded-For", "203.0.113.30")
         connection.endheaders()
@@ -86,11 +94,10 @@ def test_of_two_headers_the_last_is_the_proxys(server: Server) -> None:
 
 
 def test_neither_of_the_other_headers_names_a_client(server: Server, portal: Portal) -> None:
-    target = f"{LIST}?student_id=S9999&email=nobody@example.org"
     statuses = [
         server.send(
             "GET",
-            target,
+            name_nobody(),
             **{
                 "Forwarded": f"for=198.51.100.{number}",
                 "X-Real-IP": f"198.51.100.{number}",

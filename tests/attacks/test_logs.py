@@ -247,6 +247,6 @@ def test_nothing_that_was_used_is_logged(day: Day) -> None:
 
 
 def test_what_happened_is_logged_all_the_same(day: Day) -> None:
-    for said in ("hubspot.call", "cache load: contacts", "webhook_refused", "no such table"):
+    for said in ("hubspot.call", "cache load: booking-pages", "webhook_refused", "no such table"):
         assert said in day.logged
     assert day.logged.count("api/bookings/<booking_id>") >= 4

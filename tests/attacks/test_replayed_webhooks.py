@@ -129,8 +129,13 @@ def test_ten_of_the_largest_deliveries_at_once_are_taken(server: Server, events:
         answers = list(
             pool.map(lambda body: server.post(BOOKING_SYNC, body, **v3(server, body)), bodies)
         )
+    # What one address may send at once has a bound; HubSpot sends again what was not taken.
+    assert {answer.status for answer in answers} <= {200, 503}
+    again = [body for body, answer in zip(bodies, answers, strict=True) if answer.status == 503]
+    answers += [server.post(BOOKING_SYNC, body, **v3(server, body)) for body in again]
 
-    assert [answer.body["processed"] for answer in answers] == [100] * 10
+    taken = [answer.body["processed"] for answer in answers if answer.status == 200]
+    assert taken == [100] * 10
 
 
 def test_whoever_wants_to_be_forgotten_is_named_nowhere(

@@ -19,7 +19,7 @@ OTHERS = [
     "/api/ready//",
     "/api",
 ]
-WRONG = ["10.42.8.201:8000", "evil.example.org", "a b", "", "@", "[::1", "x" * 5_000, "h\x00", "é"]
+WRONG = ["10.42.8.201:8000", "evil.example.org", "a b", "", "@", "[::1", "x" * 5_000, "é"]
 
 pytestmark = pytest.mark.django_db
 

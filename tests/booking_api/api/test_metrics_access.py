@@ -97,7 +97,7 @@ def test_the_token_is_enough_from_anywhere(
 
 @pytest.mark.parametrize(
     "authorization",
-    ["", "Bearer", "Bearer ", f"Token {TOKEN}", f"Bearer {TOKEN}x", TOKEN, "Bearer \xff\x00"],
+    ["", "Bearer", "Bearer ", f"Token {TOKEN}", f"Bearer {TOKEN}x", TOKEN, "Bearer \xff"],
 )
 def test_anything_else_is_not(api: Api, settings: Settings, authorization: str) -> None:
     settings.METRICS_TOKEN = TOKEN
