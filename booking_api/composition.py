@@ -251,6 +251,7 @@ def build_availability_watch(
         max_failures=settings.HUBSPOT.breaker_failures,
         has_day_left=client.rate_budget.has_day_left,
         clock=clocks.monotonic,
+        quiet_s=settings.READY_PROBE_AFTER_S,
     )
     client.call_log.observe(watch.observe_call)
     return watch

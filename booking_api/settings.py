@@ -121,6 +121,8 @@ WEBHOOK_RETENTION_DAYS: int = read("WEBHOOK_RETENTION_DAYS", integer, 7, minimum
 SCHEDULER: bool = read("SCHEDULER", boolean, True)
 RECOUNT_EVERY_S: int = read("RECOUNT_EVERY_S", integer, 600, minimum=10)
 VALIDATE_EVERY_S: int = read("VALIDATE_EVERY_S", integer, 3_600, minimum=10)
+# Readiness is learnt from the traffic; without any for so long, one call in the background asks.
+READY_PROBE_AFTER_S: float = read("READY_PROBE_AFTER_S", number, 15.0, minimum=2)
 TRUSTED_PROXIES: list[str] = read("TRUSTED_PROXIES", networks, [])
 THROTTLE_RATES: dict[str, tuple[int, int] | None] = {
     "reads": read("THROTTLE_READS", rate, (3000, 60)),

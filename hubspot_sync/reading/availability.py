@@ -63,7 +63,8 @@ class AvailabilityWatch:
     """Keeps the verdict of one process.
 
     `probe` makes one call, or raises HubSpotError; `max_failures` in a row are an outage;
-    `has_day_left` says whether our own budget lets anybody ask today.
+    `has_day_left` says whether our own budget lets anybody ask today. After `quiet_s` seconds
+    without a call, or fewer in doubt, the probe asks.
     """
 
     def __init__(
@@ -73,11 +74,13 @@ class AvailabilityWatch:
         max_failures: int,
         has_day_left: Callable[[], bool],
         clock: Monotonic,
+        quiet_s: float = QUIET_S,
     ) -> None:
         self._probe = probe
         self._max_failures = max_failures
         self._has_day_left = has_day_left
         self._clock = clock
+        self._quiet_s = quiet_s
         self._known = threading.Condition()
         self._heard_at_s: float | None = None
         self._failures_in_a_row = 0
@@ -149,5 +152,5 @@ class AvailabilityWatch:
             if self._heard_at_s is None:
                 return 0.0
             in_doubt = self._failures_in_a_row > 0 or self._hopeless != ""
-            quiet_s = QUIET_IN_DOUBT_S if in_doubt else QUIET_S
+            quiet_s = QUIET_IN_DOUBT_S if in_doubt else self._quiet_s
             return self._heard_at_s + quiet_s - self._clock()

@@ -141,8 +141,10 @@ def test_ten_of_the_largest_deliveries_at_once_are_taken(server: Server, events:
 def test_whoever_wants_to_be_forgotten_is_named_nowhere(
     server: Server, portal: Portal, events: Events, alice: Student, folder: Path
 ) -> None:
-    exam = portal.exam()
-    booked = server.post("/api/bookings/create", create_body(alice, exam)).body["data"]
+    exam = portal.exam(in_days=30)
+    created = server.post("/api/bookings/create", create_body(alice, exam))
+    assert created.status == 201, created
+    booked = created.body["data"]
     canceled = server.send(
         "DELETE",
         f"/api/bookings/{booked['booking_record_id']}",

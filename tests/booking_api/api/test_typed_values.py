@@ -131,18 +131,17 @@ def test_a_charge_that_is_left_waits_for_a_readable_balance_and_holds_up_nobody(
         portal.sandbox.edit(contacts, alice.id, **{CREDIT: "call me"})
         portal.sandbox.clear_faults()
 
-        look_again(alice)
         assert create(api, bob, exam).status == 201
-        eventually(lambda: CREDIT in row_of(alice).last_error)
+        eventually(lambda: look_again(alice) or CREDIT in row_of(alice).last_error)
         assert balance_of(portal, alice) == "call me"
 
         portal.sandbox.edit(contacts, alice.id, **{CREDIT: "5"})
-        look_again(alice)
-        eventually(lambda: row_of(alice).state == "done")
+        eventually(lambda: look_again(alice) or row_of(alice).state == "done")
     assert balance_of(portal, alice) == "4"
 
 
 def look_again(student: Student) -> None:
+    """Have the desk look now: it may have put the row off after an earlier look."""
     JournalEntry.objects.filter(email=student.email).update(next_attempt_at=None)
     composition.services().booking.desk.wake()
 
