@@ -121,6 +121,7 @@ class BodyReader:
         while True:
             message = await receive()
             if message["type"] != "http.request":
+                request.is_broken_off = True
                 raise Refused("VALIDATION_ERROR")
             piece = message["body"]
             pieces += 1
