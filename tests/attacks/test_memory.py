@@ -18,6 +18,7 @@ from tests.memory import resident_bytes
 from tests.server import Answer, Server, serving
 
 LIST = "/api/bookings/list"
+CREATE = "/api/bookings/create"
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 PREPARE = (
     "from django.core.management import call_command;"
@@ -30,6 +31,7 @@ PREPARE = (
 MIB = 1024 * 1024
 MAX_BYTES = 4 * MIB
 BOOKINGS, AT_ONCE, MANY = 150, 4, 600
+BODIES, BODIES_AT_ONCE = 150, 16
 GROWTH = 1.5
 
 
@@ -126,4 +128,20 @@ def test_all_the_pages_of_one_student_share_what_the_cache_may_take(
     stats = stats_of(server)
     assert {answer.status for answer in answers} == {200}
     assert stats["evictions"]["bytes"] > 0
+    assert resident_bytes(server) < GROWTH * before
+
+
+def test_large_bodies_leave_nothing(server: Server) -> None:
+    def send_at_once(body: bytes) -> set[int]:
+        with ThreadPoolExecutor(BODIES_AT_ONCE) as threads:
+            sent = threads.map(server.post, [CREATE] * BODIES, [body] * BODIES)
+            return {answer.status for answer in sent}
+
+    send_at_once(b"{}")
+    before = resident_bytes(server)
+
+    statuses = send_at_once(b'{"name": "' + b"x" * (MIB - 100) + b'"}')
+    send_at_once(b"{}")
+
+    assert statuses <= {400, 503}
     assert resident_bytes(server) < GROWTH * before
