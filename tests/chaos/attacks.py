@@ -1,7 +1,7 @@
 """What attackers send, as bytes, and what may be answered to it.
 
-Whatever it is, a client may be asked to come again: 429 and 503 are always right. None of it may be
-believed, and none of it may break anything.
+Whatever it is, a client may be asked to come again (429, 503), be told that it was too slow (408),
+or wait in vain on a busy machine. None of it may be believed, and none of it may break anything.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CREATE = "/api/bookings/create"
 AVAILABLE = "/api/mock-exams/available"
 WEBHOOK = "/api/webhooks/booking-sync"
 JOB = "/api/cron/sync-capacity"
-COME_AGAIN = frozenset({"429", "503"})
+NOT_NOW = frozenset({"429", "503", "408", "no answer"})
 MIB = 1024 * 1024
 
 
@@ -49,8 +49,8 @@ Make = Callable[[Siege], Iterable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """`expected` are the statuses that are right besides those that ask to come again; `closed` is
-    a connection that was ended without one."""
+    """`expected` are the statuses that are right besides those of NOT_NOW; `closed` is a
+    connection that was ended without one."""
 
     name: str
     weight: int
@@ -64,7 +64,7 @@ class Attack:
         return random.choice(self.sources)
 
     def find_wrong(self, answers: Mapping[str, int]) -> dict[str, int]:
-        right = self.expected | COME_AGAIN
+        right = self.expected | NOT_NOW
         return {answer: number for answer, number in answers.items() if answer not in right}
 
 

@@ -329,8 +329,12 @@ def judge_rows(school: School, folder: Path) -> list[str]:
 
 
 def judge_log(log: Path) -> list[str]:
-    broken = log.read_text(encoding="utf-8", errors="replace").count("Traceback (most recent call")
-    return [f"{broken} tracebacks in the server's log"] if broken else []
+    """A sentence for each traceback in the server's log, with the end of it."""
+    _, *broken = log.read_text(encoding="utf-8", errors="replace").split("Traceback (most recent")
+    ends = (
+        next((line for line in each.splitlines()[1:] if line[:1].strip()), "") for each in broken
+    )
+    return [f"the server's log has a traceback: {end[:200]}" for end in ends]
 
 
 # What is shown
