@@ -42,10 +42,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running API, and the process that was started for it."""
+    """A running API, and the process that was started for it. Where `source` names an address of
+    this machine, requests come from there."""
 
     base_url: str
     pid: int = 0
+    source: str = ""
 
     def get(self, path: str, **query: Any) -> Answer:
         return self.send("GET", f"{path}?{urlencode(query)}" if query else path)
@@ -57,7 +59,10 @@ class Server:
     def send(self, method: str, target: str, body: bytes | None = None, **headers: str) -> Answer:
         address = urlsplit(self.base_url)
         connection = http.client.HTTPConnection(
-            address.hostname or "", address.port, timeout=ANSWER_TIMEOUT_S
+            address.hostname or "",
+            address.port,
+            timeout=ANSWER_TIMEOUT_S,
+            source_address=(self.source, 0) if self.source else None,
         )
         try:
             connection.request(

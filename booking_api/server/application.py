@@ -49,7 +49,7 @@ class ServerApplication:
     @property
     def queued(self) -> int:
         """How many requests wait for a thread."""
-        return self._main.queued
+        return sum(lane.queued for lane in self._lanes)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -114,8 +114,11 @@ class ServerApplication:
 
     @property
     def _is_busy(self) -> bool:
-        lanes = (self._main, self._health, self._probes, self._refusals)
-        return any(lane.is_busy for lane in lanes)
+        return any(lane.is_busy for lane in self._lanes)
+
+    @property
+    def _lanes(self) -> tuple[Lane, ...]:
+        return (self._main, self._health, self._probes, self._refusals)
 
     async def _wait_until_idle(self) -> None:
         """Wait for the work of clients who have gone; for the others the server has waited."""
@@ -164,7 +167,7 @@ class ServerApplication:
 
     async def _wait_in_queue(self, request: Request, lane: Lane, receive: Receive) -> None:
         """Wait until the request is answered, its client has gone, or it has waited too long."""
-        gone = asyncio.ensure_future(wait_until_gone(receive))
+        gone = asyncio.ensure_future(wait_until_gone(request, receive))
         waits_s = request.arrived_s + self._config.max_wait_s - time.monotonic()
         try:
             await asyncio.wait(
@@ -181,7 +184,10 @@ class ServerApplication:
             self._refuse(request, "RATE_LIMITED")
 
 
-async def wait_until_gone(receive: Receive) -> None:
-    """Return when the client has gone. What is left of messages before that is the body's end."""
+async def wait_until_gone(request: Request, receive: Receive) -> None:
+    """Return when the client has gone, never where that cannot be told. What is left of messages
+    before that is the body's end."""
+    if request.is_broken_off:
+        await asyncio.get_running_loop().create_future()
     while (await receive())["type"] != "http.disconnect":
         continue

@@ -17,7 +17,7 @@ from booking_api.server.requests import Receive, Request
 
 # Each piece costs the event loop some 30 µs, however short: a body may come in single bytes only
 # while it is short.
-FREE_PIECES = 4_096
+FREE_PIECES = 512
 MIN_BYTES_PER_PIECE = 256
 # What is read, and thrown away, after a refusal, so that the client gets to see the answer: one
 # that is closed upon while it sends may be told of a reset connection instead.
@@ -101,14 +101,15 @@ class BodyReader:
 
     async def discard(self, receive: Receive) -> None:
         """Read what is left of a refused body, keeping nothing of it."""
-        discarded = 0
+        discarded = pieces = 0
         try:
             async with self._time_out():
-                while discarded < MAX_DISCARDED_BYTES:
+                while discarded < MAX_DISCARDED_BYTES and not comes_in_crumbs(pieces, discarded):
                     message = await receive()
                     if message["type"] != "http.request" or not message["more_body"]:
                         return
-                    discarded += len(message["body"]) + MIN_BYTES_PER_PIECE
+                    discarded += len(message["body"])
+                    pieces += 1
         except TimeoutError:
             return
 
@@ -121,13 +122,14 @@ class BodyReader:
         while True:
             message = await receive()
             if message["type"] != "http.request":
+                request.is_broken_off = True
                 raise Refused("VALIDATION_ERROR")
             piece = message["body"]
             pieces += 1
             request.size += len(piece)
             if request.size > limit:
                 raise Refused("PAYLOAD_TOO_LARGE")
-            if pieces > FREE_PIECES + request.size // MIN_BYTES_PER_PIECE:
+            if comes_in_crumbs(pieces, request.size):
                 raise Refused("VALIDATION_ERROR")
             self.budget.charge(request)
             request.body.write(piece)
@@ -135,6 +137,11 @@ class BodyReader:
                 break
         request.is_read = True
         request.body.seek(0)
+
+
+def comes_in_crumbs(pieces: int, size: int) -> bool:
+    """Whether a body of which this much has come costs too much for its size."""
+    return pieces > FREE_PIECES + size // MIN_BYTES_PER_PIECE
 
 
 class _TrackedTimeout:

@@ -23,7 +23,8 @@ class Request:
 
     `refusal` is the code of the answer that the server itself has decided on; see
     `api/middleware/refusals.py`. `counted_bytes` are those of the body that count against the
-    bounds.
+    bounds. `is_broken_off` is a body that ended too early, after which nothing tells whether the
+    client is still there.
     """
 
     scope: dict[str, Any]
@@ -38,6 +39,7 @@ class Request:
     size: int = 0
     counted_bytes: int = 0
     is_read: bool = False
+    is_broken_off: bool = False
     is_queued: bool = False
     arrived_s: float = field(default_factory=time.monotonic)
     refusal: str | None = None

@@ -14,9 +14,11 @@ import pytest
 
 from tests.builders import Portal, Student
 from tests.journeys.databases import manage
+from tests.memory import resident_bytes
 from tests.server import Answer, Server, serving
 
 LIST = "/api/bookings/list"
+CREATE = "/api/bookings/create"
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 PREPARE = (
     "from django.core.management import call_command;"
@@ -29,6 +31,7 @@ PREPARE = (
 MIB = 1024 * 1024
 MAX_BYTES = 4 * MIB
 BOOKINGS, AT_ONCE, MANY = 150, 4, 600
+BODIES, BODIES_AT_ONCE = 150, 16
 GROWTH = 1.5
 
 
@@ -86,31 +89,6 @@ def stats_of(server: Server) -> dict[str, Any]:
     return data
 
 
-def resident_bytes(server: Server) -> int:
-    """Return what the server's processes hold in memory, by Linux; 1 elsewhere."""
-    children: dict[int, list[int]] = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended
-            continue
-        children.setdefault(int(fields[1]), []).append(int(status.parent.name))
-    held, waiting = 1, [server.pid]
-    while waiting:
-        pid = waiting.pop()
-        waiting += children.get(pid, [])
-        held += resident_bytes_of(Path(f"/proc/{pid}/status"))
-    return held
-
-
-def resident_bytes_of(status: Path) -> int:
-    try:
-        lines = status.read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
-
-
 def made_by_hand(number: int) -> str:
     place = json.dumps(["all", f"2026-12-01T09:00:00.{number:06}+00:00", str(number)])
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
@@ -150,4 +128,20 @@ def test_all_the_pages_of_one_student_share_what_the_cache_may_take(
     stats = stats_of(server)
     assert {answer.status for answer in answers} == {200}
     assert stats["evictions"]["bytes"] > 0
+    assert resident_bytes(server) < GROWTH * before
+
+
+def test_large_bodies_leave_nothing(server: Server) -> None:
+    def send_at_once(body: bytes) -> set[int]:
+        with ThreadPoolExecutor(BODIES_AT_ONCE) as threads:
+            sent = threads.map(server.post, [CREATE] * BODIES, [body] * BODIES)
+            return {answer.status for answer in sent}
+
+    send_at_once(b"{}")
+    before = resident_bytes(server)
+
+    statuses = send_at_once(b'{"name": "' + b"x" * (MIB - 100) + b'"}')
+    send_at_once(b"{}")
+
+    assert statuses <= {400, 503}
     assert resident_bytes(server) < GROWTH * before

@@ -60,6 +60,16 @@ def test_the_schema_describes_every_address_once(api: Api) -> None:
     assert b'/":' not in schema
 
 
+@pytest.mark.parametrize("media_type", ["application/vnd.oai.openapi+json", "application/yaml"])
+def test_the_schema_is_made_once_whatever_is_asked_for(api: Api, media_type: str) -> None:
+    accept = {"Accept": media_type}
+    asked = api.get("/api/schema", version="9", lang="de", headers=accept)
+    plain = api.get("/api/schema", headers=accept)
+
+    assert asked.body == plain.body
+    assert asked.headers["Content-Type"].startswith(media_type)
+
+
 def test_the_docs_load_nothing_from_elsewhere(api: Api) -> None:
     page = api.get("/api/docs").body.decode()
 

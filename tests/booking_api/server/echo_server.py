@@ -49,6 +49,8 @@ class Echo:
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if "booking_api.refusal" in environ:
+            if path == "/hold":
+                self._wait_until_let_go()
             return self._say(start, environ["booking_api.refusal"], status="400 Refused")
         answer = getattr(self, f"_answer_{path.strip('/').replace('api/', '')}", self._answer_echo)
         with self._changed:
@@ -81,13 +83,16 @@ class Echo:
         return self._say(start, "let go")
 
     def _answer_hold(self, environ: dict[str, Any], start: Any) -> list[bytes]:
+        self._wait_until_let_go()
+        return self._answer_echo(environ, start)
+
+    def _wait_until_let_go(self) -> None:
         with self._changed:
             self._held += 1
             self._busy += 1
             mine = self._held
             self._changed.wait_for(lambda: self._let_go >= mine)
             self._busy -= 1
-        return self._answer_echo(environ, start)
 
     def _answer_stream(self, _: dict[str, Any], start: Any) -> Iterable[bytes]:
         start(

@@ -32,15 +32,19 @@ def wait_until(condition: Callable[[], bool]) -> None:
 class Caller(threading.Thread):
     """Asks once, from an address of its own choice, and keeps the answer."""
 
-    def __init__(self, echo: Server, address: str, target: str) -> None:
+    def __init__(
+        self, echo: Server, address: str, target: str, framing: str = "X-A: 1", body: bytes = b""
+    ) -> None:
         super().__init__(daemon=True)
         self._echo = echo
-        self._head = request_head("GET", target, f"X-Forwarded-For: {address}")
+        method = "POST" if body else "GET"
+        head = request_head(method, target, f"X-Forwarded-For: {address}", framing)
+        self._raw = head + body
         self.answer: RawAnswer | None = None
         self.start()
 
     def run(self) -> None:
-        self.answer = send_raw(self._echo.base_url, self._head)
+        self.answer = send_raw(self._echo.base_url, self._raw)
 
     def status(self) -> int:
         self.join(timeout=40)
@@ -132,3 +136,16 @@ def test_who_has_gone_before_its_turn_is_not_served(echo: Server) -> None:
 
     assert echo.get("/echo").status == 200
     assert "/echo?gone" not in echo.get("/api/health").body["served"]
+
+
+def test_a_body_that_breaks_off_is_refused_in_its_turn(echo: Server) -> None:
+    """Nothing but the body has ended: its client waits for the answer."""
+    broken = ("Transfer-Encoding: chunked", b"zz\r\n")
+    held = [Caller(echo, f"203.0.113.{number}", "/hold", *broken) for number in (1, 2)]
+    wait_until(lambda: busy(echo) == 2)
+    one = Caller(echo, "203.0.113.3", "/echo", *broken)
+    wait_until(lambda: queued(echo) == 1 or one.answer is not None)
+
+    release(echo)
+
+    assert [caller.status() for caller in [one, *held]] == [400] * 3
