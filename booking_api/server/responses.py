@@ -8,6 +8,7 @@ that is made while it is sent waits for its client, and not forever.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import stat
 from collections.abc import Callable, Iterable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # How long a client may take for one piece of a body that is made while it is sent.
 PIECE_TIMEOUT_S = 30.0
+LARGE_BODY_BYTES = 65_536
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +78,10 @@ class Answerer:
         except (Exception, SystemExit):  # or the thread would be lost
             log.exception("unhandled_exception", path=request.path)
             self._send_crash(request)
+        if request.size >= LARGE_BODY_BYTES:
+            # A view and its request hold each other, and with them the body and what was read of
+            # it, until some collection; this one is of what was made lately.
+            gc.collect(0)
 
     def _send(self, request: Request, start: StartResponse, body: Iterable[bytes]) -> None:
         if isinstance(body, FileBody) and (path := find_path(body, start.headers)) is not None:
