@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 import os
 import stat
 from collections.abc import Callable, Iterable
@@ -66,22 +67,27 @@ class Answerer:
 
     def answer(self, request: Request) -> None:
         """Answer the request, whatever happens."""
-        start = StartResponse()
         try:
-            body = self._application(make_environ(request, self._base), start)
-            try:
-                self._send(request, start, body)
-            finally:
-                close = getattr(body, "close", None)
-                if close is not None:
-                    close()
+            self._call_application(request)
         except (Exception, SystemExit):  # or the thread would be lost
             log.exception("unhandled_exception", path=request.path)
             self._send_crash(request)
         if request.size >= LARGE_BODY_BYTES:
             # A view and its request hold each other, and with them the body and what was read of
-            # it, until some collection; this one is of what was made lately.
+            # it, until some collection; this one is of what was made lately, and nothing of it is
+            # in use any more.
+            request.body = io.BytesIO()
             gc.collect(0)
+
+    def _call_application(self, request: Request) -> None:
+        start = StartResponse()
+        body = self._application(make_environ(request, self._base), start)
+        try:
+            self._send(request, start, body)
+        finally:
+            close = getattr(body, "close", None)
+            if close is not None:
+                close()
 
     def _send(self, request: Request, start: StartResponse, body: Iterable[bytes]) -> None:
         if isinstance(body, FileBody) and (path := find_path(body, start.headers)) is not None:
