@@ -171,7 +171,8 @@ class _Gate:
 
     def _look_up_once(self, recall: PairRecall, token: LookUpToken) -> Contact:
         try:
-            contact = self._pairs.look_up(self._question, recall)
+            with self._pairs.look_ups.asking():
+                contact = self._pairs.look_up(self._question, recall)
         except HubSpotError:
             token.give_back()
             raise
@@ -190,4 +191,5 @@ class _Gate:
             self._pairs.right.forget(self._address, self._question.pair)
         if recall.wrong is not None:
             return self._pairs.refusal(self._question, recall.wrong)
-        return self._pairs.explain_wrong(self._question, recall)
+        with self._pairs.look_ups.asking():
+            return self._pairs.explain_wrong(self._question, recall)
