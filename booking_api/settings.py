@@ -229,6 +229,9 @@ WHITENOISE_AUTOREFRESH = DEBUG
 WHITENOISE_USE_FINDERS = DEBUG
 
 SESSION_COOKIE_SECURE = not DEBUG
+# Only staff, who have a session, are told anything. Django's default makes a signer of cookies for
+# every request besides.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 CSRF_COOKIE_SECURE = not DEBUG
 hsts_seconds = declare("HSTS_SECONDS", integer, 31_536_000, minimum=0)
 SECURE_HSTS_SECONDS: int = 0 if DEBUG else hsts_seconds.read()

@@ -29,7 +29,7 @@ STOP_TIMEOUT_S = 40
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came over the wire."""
+    """What came over the wire; the names of headers in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -75,7 +75,7 @@ class Server:
         is_json = response.headers.get_content_type() == "application/json"
         return Answer(
             status=response.status,
-            headers=dict(response.getheaders()),
+            headers={name.lower(): value for name, value in response.getheaders()},
             body=json.loads(content) if is_json else content,
         )
 

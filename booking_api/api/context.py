@@ -8,8 +8,8 @@ line, which has no query string, because that is where e-mails are.
 from __future__ import annotations
 
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +28,7 @@ from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,128}")
+REQUEST_ID_BYTES = 16
 UNAUTHORIZED = 401
 META_KEY = "booking_api.request_context"
 # When the whole request had come, on the monotonic clock; the server says so, where it is ours.
@@ -90,7 +91,7 @@ def choose_request_id(header: str | None) -> str:
     """Return the caller's id where it is sane, otherwise a new one."""
     if header is not None and REQUEST_ID_PATTERN.fullmatch(header) is not None:
         return header
-    return uuid.uuid4().hex
+    return secrets.token_hex(REQUEST_ID_BYTES)
 
 
 def is_api_path(request: HttpRequest) -> bool:

@@ -75,8 +75,6 @@ class GuessLimits:
 
     def unheard_s(self) -> float:
         """Return in how many seconds this address is told again what the cache knows, 0 for now."""
-        if not self._look_ups.is_suspected(self._address):
-            return 0.0
         return self._unheard.look(self._address).retry_after_s
 
     def count_unheard(self) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 from rest_framework.exceptions import Throttled
@@ -93,8 +94,12 @@ class _Gate:
         self._pairs = pairs
         self._question = question
         self._address = address
-        self._limits = GuessLimits(address, question.pair, pairs.look_ups)
         self._is_known = False
+
+    @cached_property
+    def _limits(self) -> GuessLimits:
+        """What most requests, whose pair the cache proves, never ask."""
+        return GuessLimits(self._address, self._question.pair, self._pairs.look_ups)
 
     def admit(self) -> Contact:
         contact = self._pairs.proves(self._question, self._pairs.recall(self._question))
@@ -108,6 +113,8 @@ class _Gate:
     def _check_that_it_is_no_guess(self) -> None:
         """Raise Throttled where the pair was never right from here and very many were refused: who
         tries so many is not told which one the cache holds."""
+        if not self._pairs.look_ups.is_suspected(self._address):
+            return
         wait_s = self._limits.unheard_s()
         if wait_s > 0 and not self._pairs.right.was_right(self._address, self._question.pair):
             self._limits.count_unheard()
@@ -171,7 +178,8 @@ class _Gate:
 
     def _look_up_once(self, recall: PairRecall, token: LookUpToken) -> Contact:
         try:
-            contact = self._pairs.look_up(self._question, recall)
+            with self._pairs.look_ups.asking():
+                contact = self._pairs.look_up(self._question, recall)
         except HubSpotError:
             token.give_back()
             raise
@@ -190,4 +198,5 @@ class _Gate:
             self._pairs.right.forget(self._address, self._question.pair)
         if recall.wrong is not None:
             return self._pairs.refusal(self._question, recall.wrong)
-        return self._pairs.explain_wrong(self._question, recall)
+        with self._pairs.look_ups.asking():
+            return self._pairs.explain_wrong(self._question, recall)

@@ -106,7 +106,14 @@ ENDS = ("'\n", '"\n', "'.\n", '".\n')
 
 # Most of a line's fields are one short word or a time, in which no pattern finds anything.
 PLAIN = re.compile(r"(?!.*(?:pat-|/api/))[\w.<>/-]{0,32}|[\d-]+T[\d:.]+Z")
-OWN_FIELDS = frozenset({"event", "level", "logger", "timestamp", "request_id"})
+# Names that every request's line has: what stands under them is masked as any text is, and need not
+# be asked whether its name is a person's field's.
+OWN_FIELDS = frozenset(
+    {
+        *("event", "level", "logger", "timestamp", "request_id"),
+        *("method", "route", "status", "took_ms", "hubspot_calls", "cache"),
+    }
+)
 
 Replacement = str | Callable[[re.Match[str]], str]
 PATTERNS: tuple[tuple[tuple[str, ...], re.Pattern[str], Replacement], ...] = (

@@ -29,9 +29,13 @@ class Digests:
         """Return the digest of a pair, wherever it comes from."""
         return self._digest("pair", pair.student_id, pair.email)
 
+    def of_pair_from(self, address: str, pair: StudentPair) -> str:
+        """Return the digest of a pair as it comes from one address."""
+        return self._digest("from", address, pair.student_id, pair.email)
+
     def of_caller(self, address: str, pair: StudentPair) -> CallerDigests:
         return CallerDigests(
-            pair=self._digest("from", address, pair.student_id, pair.email),
+            pair=self.of_pair_from(address, pair),
             student_id=self._digest("id from", address, pair.student_id),
             email=self._digest("email from", address, pair.email),
         )

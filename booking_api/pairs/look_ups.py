@@ -16,8 +16,9 @@ from typing import Final
 from booking_api.rules.students import StudentPair
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
 
-SLOW_S: Final = 3.0
-"""HubSpot is slow while a look-up has taken so long."""
+SLOW_S: Final = 5.0
+"""HubSpot is slow while a look-up has taken so long: more than a call of two seconds, and another
+one under way before it, which it waits for."""
 RETRY_AFTER_S: Final = 2.0
 MAX_SUSPECTS: Final = 10_000
 
@@ -34,6 +35,7 @@ class LookUps:
         self._max_of_address = max(1, max_at_once // 2)
         self._clock = clock
         self._changed = threading.Condition()
+        self._places = 0
         self._began: dict[object, float] = {}
         self._of_address: Counter[str] = Counter()
         self._on_trust: Counter[str] = Counter()
@@ -55,22 +57,34 @@ class LookUps:
     @contextmanager
     def enter(self, address: str, deadline: Deadline) -> Iterator[None]:
         """Hold a place inside the block; raise NoRoom."""
-        place = object()
         with self._changed:
             while not self._has_room(address):
                 patience_s = min(self._quick_for_s(), deadline.remaining_s())
                 if patience_s <= 0:
                     raise NoRoom
                 self._changed.wait(patience_s)
-            self._began[place] = self._clock()
+            self._places += 1
             self._of_address[address] += 1
         try:
             yield
         finally:
             with self._changed:
-                del self._began[place]
+                self._places -= 1
                 _count_down(self._of_address, address)
                 self._changed.notify_all()
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Say that HubSpot is asked inside the block: how long that takes shows whether it is slow.
+        Who holds a place may wait for other look-ups, too, and that shows nothing."""
+        question = object()
+        with self._changed:
+            self._began[question] = self._clock()
+        try:
+            yield
+        finally:
+            with self._changed:
+                del self._began[question]
 
     @contextmanager
     def alone(self, pair: StudentPair) -> Iterator[bool]:
@@ -112,7 +126,7 @@ class LookUps:
             return self._of_address[address] > self._max_of_address and self._quick_for_s() <= 0
 
     def _has_room(self, address: str) -> bool:
-        if len(self._began) >= self._max_at_once:
+        if self._places >= self._max_at_once:
             return False
         return self._of_address[address] < self._max_of_address or self._quick_for_s() > 0
 

@@ -58,17 +58,17 @@ class RightPairs:
 
     def note(self, address: str, pair: StudentPair) -> None:
         """Take notice that a pair was right."""
-        caller, today = self._digests.of_caller(address, pair), self._now().date()
+        key, today = self._digests.of_pair_from(address, pair), self._now().date()
         with self._lock:
-            is_known = self._hold(caller.pair, today)
+            is_known = self._hold(key, today)
             if is_known or len(self._unwritten) >= MAX_UNWRITTEN:
                 return
-            self._unwritten[caller.pair] = caller
+            self._unwritten[key] = self._digests.of_caller(address, pair)
         self.worker.wake()
 
     def forget(self, address: str, pair: StudentPair) -> None:
         """Take back that a pair was right: it is no longer."""
-        key = self._digests.of_caller(address, pair).pair
+        key = self._digests.of_pair_from(address, pair)
         with self._lock:
             self._held.pop(key, None)
             self._unwritten.pop(key, None)
@@ -78,20 +78,20 @@ class RightPairs:
 
     def holds(self, address: str, pair: StudentPair) -> bool:
         """Whether this process knows that the pair was right from there."""
-        caller = self._digests.of_caller(address, pair)
+        key = self._digests.of_pair_from(address, pair)
         with self._lock:
-            return self._held.get(caller.pair, date.min) > self._now().date() - KEEP
+            return self._held.get(key, date.min) > self._now().date() - KEEP
 
     def was_right(self, address: str, pair: StudentPair) -> bool:
         """Whether the pair was right from there within `KEEP`."""
         if self.holds(address, pair):
             return True
-        caller = self._digests.of_caller(address, pair)
-        found = self._find(Q(pair=caller.pair))
+        key = self._digests.of_pair_from(address, pair)
+        found = self._find(Q(pair=key))
         if found is None:
             return False
         with self._lock:
-            self._hold(caller.pair, found)
+            self._hold(key, found)
         return True
 
     def was_half_right(self, address: str, pair: StudentPair) -> bool:

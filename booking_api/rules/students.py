@@ -19,13 +19,17 @@ class StudentPair:
 def normalize_student_id(text: str) -> str:
     """Return a student id as ids are compared: trimmed, in upper case. A letter beyond ASCII stays
     what it is: none becomes an `S`."""
-    return "".join(letter.upper() if letter.isascii() else letter for letter in text.strip())
+    text = text.strip()
+    if text.isascii():
+        return text.upper()
+    return "".join(letter.upper() if letter.isascii() else letter for letter in text)
 
 
 def normalize_email(text: str) -> str:
     """Return an e-mail as e-mails are compared: trimmed, in lower case. No letter beyond ASCII
     becomes one of it: a Kelvin sign is no `k`."""
-    return "".join(_lower(letter) for letter in text.strip())
+    text = text.strip()
+    return text.lower() if text.isascii() else "".join(_lower(letter) for letter in text)
 
 
 def _lower(letter: str) -> str:
