@@ -2,7 +2,8 @@
 
 Who may view the rows sees them; nobody changes them. Holders of `booking_api.finish_bookings` may
 have the desk look at something now instead of at its next attempt. Lists show ids alone; what names
-a person is in the details, for holders of `cache.view_personal_data`.
+a person is in the details, for holders of `cache.view_personal_data`. Tokens, which are as good as
+their holders, are for superusers.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
+from rest_framework.authtoken.admin import TokenAdmin
+from rest_framework.authtoken.models import TokenProxy
+from typing_extensions import override
 
 from booking_api import composition
 from booking_api.desk.journal.models import (
@@ -223,3 +228,35 @@ class LeaseAdmin(ReadOnly):
     @admin.display(description="until", empty_value="—")
     def until(self, row: Lease) -> datetime | None:
         return None if row.holder == "" else row.expires_at
+
+
+admin.site.unregister(TokenProxy)
+
+
+@admin.register(TokenProxy)
+class SuperusersTokenAdmin(TokenAdmin):
+    """Shows keys in full, and makes one for anybody: with less than all permissions, a member of
+    staff who may do either would get at all."""
+
+    @override
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self._is_superuser(request)
+
+    @override
+    def has_view_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return self._is_superuser(request)
+
+    @override
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self._is_superuser(request)
+
+    @override
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return self._is_superuser(request)
+
+    @override
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return self._is_superuser(request)
+
+    def _is_superuser(self, request: HttpRequest) -> bool:
+        return request.user.is_active and request.user.is_superuser

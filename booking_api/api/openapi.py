@@ -81,6 +81,21 @@ class SentBooleanExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-
         return {"anyOf": [{"type": "boolean"}, {"type": "string", "enum": texts}]}
 
 
+class SentTextExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # as above
+    """The schema says that a text which must be one has more than blanks, and no NUL."""
+
+    target_class = "booking_api.api.serializers.SentTextField"
+
+    @override
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = auto_schema._map_serializer_field(
+            self.target, direction, bypass_extensions=True
+        )
+        if self.target.allow_blank:
+            return schema
+        return schema | {"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
+
+
 class StudentIdExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # as above
     """The schema shows every form of a student id that is taken."""
 
@@ -99,7 +114,7 @@ class RecordIdExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-unt
     @override
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
         text = {"type": "string", "pattern": "^[0-9]{1,20}$"}
-        return {"anyOf": [text, {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}]}
+        return {"anyOf": [text, {"type": "integer", "minimum": 0, "maximum": 10**20 - 1}]}
 
 
 class UpdateExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # as above

@@ -33,10 +33,12 @@ E_MAIL = re.compile(
     rf"(?:[\w\u0080-\uffff.+%!#*'^`{{|}}~$-]|\\u[0-9a-fA-F]{{4}}){{0,63}}"
     rf"{AT}(?:\[[\w.:]+\]|{LABEL}(?:\.{LABEL})*)"
 )
+# Each part has a bound and gives nothing back: callers send addresses of thousands of =40.
 PRINTABLE_E_MAIL = re.compile(
-    r"(?:[\w.+%-]|=[0-9A-F]{2}){1,64}=40(?:[\w-]|=[0-9A-F]{2})+(?:\.[\w-]+)*\.[a-z]{2,}"
+    r"(?:[\w.+%-]|=(?!40)[0-9A-F]{2}){1,64}+=40(?:[\w-]|=[0-9A-F]{2}){1,255}+"
+    r"(?:\.[\w-]{1,63})*\.[a-z]{2,}"
 )
-QUOTED_E_MAIL = re.compile(rf'\\*"\w[^"\\@]{{0,62}}\\*"@{LABEL}(?:\.{LABEL})*')
+QUOTED_E_MAIL = re.compile(rf'\\{{0,15}}"\w[^"\\@]{{0,62}}\\{{0,15}}"@{LABEL}(?:\.{LABEL})*')
 
 # Names of fields whose value is a person's or a secret, in whatever spelling: student_id,
 # studentId, X-Student-ID. A booking's id has its student's in it. A `name` or a `value` may be
@@ -57,7 +59,7 @@ FIELD = re.compile(
     rf"""(?:=>|[:=])\s?\(?)(?:b?{QUOTED}|{LIST}|{BARE})"""
 )
 QUOTED_FIELD = re.compile(
-    rf"""(?is)(?P<before>(?P<around>\\*["'])(?:name|values?|propertyValue)(?P=around)\s?:\s?)"""
+    rf"""(?is)(?P<before>(?P<around>\\{{0,15}}["'])(?:name|values?|propertyValue)(?P=around)\s?:\s?)"""
     rf"""(?:{QUOTED}|{LIST})"""
 )
 HEADER = re.compile(

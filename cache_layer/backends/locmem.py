@@ -166,6 +166,8 @@ class LocMemBackend(LocMemCache):
             self._cache.clear()
             self._expire_info.clear()
             self._deadlines.clear()
+            self._costs.clear()
+            self._entry_bytes = 0
 
     @override
     def get_backend_timeout(self, timeout: float | None = DEFAULT_TIMEOUT) -> float | None:

@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from cache_layer import Cause
 from hubspot_sync.background.isolation import do_apart
+from hubspot_sync.errors import HubSpotError
 from hubspot_sync.inbox.effects import Effect, effect_of
 from hubspot_sync.inbox.events import ObjectKind, RecordRef, read_event
 from hubspot_sync.inbox.inbox import Claim, Inbox
@@ -125,7 +126,7 @@ class Applier:
         self, claim: Claim, result: ApplyResult, row: WebhookEvent, error: Exception
     ) -> None:
         logger.error("Webhook event %s cannot be applied", row.id, exc_info=error)
-        self._inbox.mark_failed(claim, [row], f"{type(error).__name__}: {error}")
+        self._inbox.mark_failed(claim, [row], _describe(error))
         result.failed += 1
         self._observers.notify(EventOutcome.FAILED, 1)
 
@@ -206,7 +207,7 @@ class Applier:
             )
             for record in (*bookings, *effect.restored):
                 if record in links.unknown:
-                    event.error = f"HubSpot: {links.unknown[record].message}"
+                    event.error = _describe(links.unknown[record])
         return frozenset(exam_ids)
 
     def _invalidate(self, tags: Iterable[str]) -> bool:
@@ -231,6 +232,11 @@ class Applier:
     def _measure_delays(self, rows: Sequence[WebhookEvent]) -> tuple[timedelta, ...]:
         now = self._now()
         return tuple(now - row.occurred_at for row in rows if row.occurred_at is not None)
+
+
+def _describe(error: Exception) -> str:
+    """Return what may be kept of an error: its words may quote a person's data."""
+    return error.safe_text if isinstance(error, HubSpotError) else type(error).__name__
 
 
 def _is_own_write(effect: Effect, journaled: Mapping[str, str]) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
+from rest_framework.authtoken.models import Token
 
 from booking_api import composition
 from booking_api.desk.journal.models import (
@@ -249,3 +250,27 @@ def test_follow_ups_and_the_lease_say_what_is_waiting_and_who_works(api: Api) ->
     assert "host:7:ab" in leases
     assert "held" in leases
     assert "free" in leases
+
+
+def test_only_a_superuser_sees_and_makes_what_others_log_in_with() -> None:
+    """A token is its holder: whoever reads a superuser's may do all."""
+    root = User.objects.create_superuser("root")
+    token = Token.objects.create(user=root)
+    tokens = "/admin/authtoken/tokenproxy/"
+    olga = browser(*(f"{deed}_tokenproxy" for deed in ("view", "add", "change", "delete")))
+
+    pages = (
+        tokens,
+        f"{tokens}add/",
+        *(f"{tokens}{root.pk}/{one}/" for one in ("change", "history")),
+    )
+    assert {olga.get(page).status_code for page in pages} == {403}
+    assert (
+        olga.post(f"{tokens}add/", {"user": User.objects.get(username="olga").pk}).status_code
+        == 403
+    )
+    assert olga.post(f"{tokens}{root.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert tokens not in said(olga, "/admin/")
+    client = Client()
+    client.force_login(root)
+    assert token.key in said(client, tokens)

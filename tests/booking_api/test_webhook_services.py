@@ -151,6 +151,38 @@ def test_an_event_that_cannot_be_applied_holds_up_no_other(
     assert WebhookEvent.objects.get(state="failed").error.startswith("InvalidJson")
 
 
+def test_what_hubspot_quotes_is_neither_kept_nor_logged(
+    api: Api,
+    portal: Portal,
+    events: Events,
+    booking: Booking,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tell(api, events.booking("creation", booking.id))
+    words = {"status": "error", "category": "VALIDATION_ERROR", "message": "no alice@x.example"}
+    portal.sandbox.fault("status", path="associations", status=400, body=words)
+
+    with caplog.at_level(logging.DEBUG):
+        assert apply_waiting().requeued == 1
+
+    error = WebhookEvent.objects.get().error
+    assert error.startswith("HubSpot refused with 400: VALIDATION_ERROR")
+    assert "alice" not in error + caplog.text
+
+
+def test_what_an_error_quotes_is_not_kept_of_an_event_that_is_given_up(
+    api: Api, events: Events
+) -> None:
+    tell(api, events.link(("bookings", "9"), ("mock_exams", "5")))
+
+    def refuse(_: Collection[str]) -> None:
+        raise ValueError("invalid literal: 'alice@x.example'")
+
+    assert pipeline(refuse).applier.apply_waiting().failed == 1
+
+    assert WebhookEvent.objects.get().error == "ValueError"
+
+
 def test_a_database_that_goes_away_meanwhile_is_nobodys_fault(api: Api, events: Events) -> None:
     tell(api, events.link(("bookings", "9"), ("mock_exams", "5")))
 

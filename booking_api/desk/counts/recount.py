@@ -148,7 +148,7 @@ class Recount:
                 corrected[exam_id] = replace(count, updated=True)
             else:
                 error = written.unknown.get(exam_id)
-                reason = NO_SUCH_EXAM if error is None else error.message
+                reason = NO_SUCH_EXAM if error is None else error.safe_text
                 corrected[exam_id] = replace(count, error=reason)
         return corrected
 
@@ -179,7 +179,7 @@ def count_bookings(
                 states.answered(booking_id) == "active" for booking_id in booking_ids[exam_id]
             )
         except HubSpotError as error:
-            counts[exam_id] = ExamCount(exam_id=exam_id, error=error.message)
+            counts[exam_id] = ExamCount(exam_id=exam_id, error=error.safe_text)
             continue
         if exam is None:
             counts[exam_id] = ExamCount(exam_id=exam_id, error=NO_SUCH_EXAM)

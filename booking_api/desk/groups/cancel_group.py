@@ -16,7 +16,7 @@ from typing import Any, Final
 import structlog
 
 from booking_api.desk.desk_context import DeskContext
-from booking_api.desk.errors import is_final_refusal, unavailable_from
+from booking_api.desk.errors import is_final_refusal, storable_text, unavailable_from
 from booking_api.desk.groups.credits_and_counts import charge_and_count
 from booking_api.desk.groups.decision import plan_or_refuse, read_requests
 from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
@@ -173,5 +173,5 @@ def _count_remaining(inputs: DecisionInputs, written: Sequence[JournalEntry]) ->
         try:
             totals[exam_id] = inputs.exam(exam_id).active - number
         except (HubSpotError, BookingError) as error:
-            log.warning("exam_not_counted", exam=exam_id, error=str(error))
+            log.warning("exam_not_counted", exam=exam_id, error=storable_text(error))
     return totals

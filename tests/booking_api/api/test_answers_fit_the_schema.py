@@ -6,11 +6,13 @@ The list is written by hand for speed (`queries/page_rendering.py`) and document
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # has no types
+from pytest_django import Settings
 
 from tests.api import Api, Reply
 from tests.builders import Portal
@@ -19,6 +21,7 @@ LIST = "/api/bookings/list"
 DETAIL = "/api/bookings/{booking_id}"
 AVAILABLE = "/api/mock-exams/available"
 VALIDATE = "/api/mock-exams/validate-credits"
+JOB = "/api/cron/sync-capacity"
 
 
 def published(api: Api) -> Any:
@@ -127,3 +130,32 @@ def test_no_answer_of_hubspot_is_documented(api: Api, portal: Portal) -> None:
     portal.sandbox.fault("status", path="batch/read", status=401)
 
     assert_fits(api, api.get(LIST, **alice.pair), "get", LIST)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("UpdateAskedFieldsRequest", "attending_location", "\x00)C"),
+        ("UpdateAskedFieldsRequest", "attending_location", " \t "),
+        ("UpdateAskedFieldsRequest", "attending_location", "Calgary, 2nd floor"),
+        ("SyncAskedRequest", "mock_exam_ids", [2**63]),
+        ("SyncAskedRequest", "mock_exam_ids", [10**21]),
+    ],
+)
+def test_what_may_be_sent_is_what_is_taken(
+    name: str, field: str, value: Any, api: Api, portal: Portal, settings: Settings
+) -> None:
+    settings.CRON_SECRET = "a-scheduler's-secret"
+    asked = published(api)["components"]["schemas"][name]
+    body = {**portal.student("alice").pair, field: value} if "Update" in name else {field: value}
+    path, method = ("/api/bookings/1", "PATCH") if "Update" in name else (JOB, "POST")
+
+    reply = api.send(
+        method,
+        path,
+        body=json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {settings.CRON_SECRET}"},
+    )
+
+    described = Draft202012Validator(asked["properties"][field]).is_valid(value)
+    assert (reply.body.get("code") != "VALIDATION_ERROR") is described

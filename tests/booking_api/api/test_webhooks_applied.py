@@ -254,7 +254,7 @@ def test_what_hubspot_cannot_say_now_is_asked_again_later(
     assert exams_to_recount() == {"55"}
     row = WebhookEvent.objects.get(state="received")
     assert row.attempts == 1
-    assert row.error.startswith("HubSpot: ")
+    assert row.error.startswith("HubSpot")
     assert row.due_at > row.received_at
     portal.sandbox.clear_faults()
     WebhookEvent.objects.update(due_at=row.received_at)

@@ -34,6 +34,7 @@ def test_it_is_still_a_django_cache(make_locmem: MakeLocMem, clock: Clock) -> No
     clock.advance(10)
     assert cache.get("a") is None
     cache.clear()
+    assert cache.size().used_bytes == 0
     assert cache.get_many(["b", "c"]) == {}
 
 

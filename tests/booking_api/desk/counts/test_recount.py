@@ -71,6 +71,21 @@ def test_an_unread_exam_is_left_alone_and_reported(desk: DeskUnderTest, portal: 
     assert [stored_total(portal, exam) for exam in (known, unread)] == [0, 9]
 
 
+@pytest.mark.parametrize("path", [READ_BOOKINGS, "associations", "2-50158913/batch/update"])
+def test_what_hubspot_quotes_is_no_part_of_the_reason(
+    path: str, desk: DeskUnderTest, portal: Portal
+) -> None:
+    exam = portal.exam(total_bookings=4)
+    portal.booking(portal.student("alice"), exam)
+    words = {"status": "error", "category": "VALIDATION_ERROR", "message": "alice@x.example is odd"}
+    portal.sandbox.fault("status", path=path, status=400, body=words)
+
+    (count,) = recount(exam)
+
+    assert count.error.startswith("HubSpot refused with 400")
+    assert "alice" not in count.error
+
+
 def test_a_dry_run_writes_nothing(desk: DeskUnderTest, portal: Portal) -> None:
     exam = portal.exam(total_bookings=4)
 
