@@ -8,8 +8,6 @@ that is made while it is sent waits for its client, and not forever.
 from __future__ import annotations
 
 import asyncio
-import gc
-import io
 import os
 import stat
 from collections.abc import Callable, Iterable
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 
 # How long a client may take for one piece of a body that is made while it is sent.
 PIECE_TIMEOUT_S = 30.0
-LARGE_BODY_BYTES = 65_536
 
 log = structlog.get_logger(__name__)
 
@@ -72,12 +69,8 @@ class Answerer:
         except (Exception, SystemExit):  # or the thread would be lost
             log.exception("unhandled_exception", path=request.path)
             self._send_crash(request)
-        if request.size >= LARGE_BODY_BYTES:
-            # A view and its request hold each other, and with them the body and what was read of
-            # it, until some collection; this one is of what was made lately, and nothing of it is
-            # in use any more.
-            request.body = io.BytesIO()
-            gc.collect(0)
+        # A view and its request hold each other, and with them the body, until some collection.
+        request.body.close()
 
     def _call_application(self, request: Request) -> None:
         start = StartResponse()
