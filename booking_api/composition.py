@@ -39,16 +39,12 @@ from hubspot_sync.portal.association_types import AssociationTypes
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.portal.unreadable_values import UnreadableObserver, UnreadableValues
 from hubspot_sync.reading.availability import AvailabilityWatch, probe_hubspot
-from hubspot_sync.reading.cache_families import (
-    ComposedFamilyLoaders,
-    LoadContext,
-    tags_of_exam,
-    tags_of_student,
-)
+from hubspot_sync.reading.cache_families import ComposedFamilyLoaders, LoadContext
 from hubspot_sync.reading.cache_self_test import Trial, run_self_test
 from hubspot_sync.reading.cached_portal import CachedPortal, ReadsFor
 from hubspot_sync.reading.portal_reads import HubSpotReads, PortalReads
 from hubspot_sync.reading.student_pairs import PairReads
+from hubspot_sync.reading.tags import tags_of_exam, tags_of_student
 from hubspot_sync.webhooks.pipeline import WebhookPipeline, build_webhook_pipeline
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallObserver

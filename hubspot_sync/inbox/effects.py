@@ -15,7 +15,7 @@ from typing import Final, assert_never
 
 from hubspot_sync.inbox.events import Event, EventKind, ObjectKind, RecordRef
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.reading.cache_families import (
+from hubspot_sync.reading.tags import (
     booking_tag,
     contact_bookings_tag,
     contact_enrollments_tag,

@@ -24,7 +24,7 @@ from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.background.isolation import do_apart
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import MockExam
-from hubspot_sync.reading.cache_families import exam_tag
+from hubspot_sync.reading.tags import exam_tag
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import run_together
 
