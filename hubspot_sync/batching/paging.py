@@ -65,9 +65,14 @@ class WordFilter:
     words: tuple[str, ...]
 
     def accepts(self, record: JsonObject) -> bool:
-        properties = record.get("properties")
-        value = properties.get(self.property_name) if isinstance(properties, Mapping) else None
-        return means_any_of(str(value or "").strip(), self.words)
+        return means_any_of(written_value(record, self.property_name), self.words)
+
+
+def written_value(record: JsonObject, property_name: str) -> str:
+    """Return a property's value as a row of a search has it, trimmed; empty where it has none."""
+    properties = record.get("properties")
+    value = properties.get(property_name) if isinstance(properties, Mapping) else None
+    return str(value or "").strip()
 
 
 def search_ids(
