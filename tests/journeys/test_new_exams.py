@@ -93,3 +93,31 @@ def test_a_new_exam_can_be_booked_as_soon_as_the_webhook_is_answered(
     booked = api.post(CREATE, create_body(alice, replace(old, id=new_id)))
     assert booked.status == 201
     assert listed(api, portal) == {old.id: 7, new_id: 6}
+
+
+@pytest.mark.redis
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("names", [("prepdoctors", "2026-09")], indirect=True)
+def test_whichever_process_was_told_all_of_them_know(
+    portal: Portal,
+    sandbox: SandboxHandle,
+    tmp_path: Path,
+    environment: dict[str, str],
+    redis_url: str,
+    database_url: str,
+) -> None:
+    old, events = portal.exam(capacity=7), Events(portal.profile)
+    shared = {**environment, "REDIS_URL": redis_url, "DATABASE_URL": database_url}
+    with (
+        serving(sandbox, tmp_path, **shared) as one,
+        serving(sandbox, tmp_path, **shared) as other,
+    ):
+        assert listed(one, portal) == listed(other, portal) == {old.id: 7}
+        new_id = made_now(portal, old)
+
+        assert tell(one, events.exam("creation", new_id)).status == 200
+
+        assert listed(other, portal) == listed(one, portal) == {old.id: 7, new_id: 7}
+        portal.sandbox.archive(portal.profile.object_types.mock_exams, new_id)
+        assert tell(other, events.exam("deletion", new_id)).status == 200
+        assert listed(one, portal) == listed(other, portal) == {old.id: 7}
