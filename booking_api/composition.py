@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
@@ -34,21 +34,19 @@ from cache_layer.operating.audit import record_invalidation
 from cache_layer.operating.host import CacheHost, SelfTestCheck
 from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.inbox.observers import EventObserver, EventObservers, InboxObserver
+from hubspot_sync.inbox.told_records import ToldRecords
 from hubspot_sync.portal.app_identity import ask_own_app_id
 from hubspot_sync.portal.association_types import AssociationTypes
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.portal.unreadable_values import UnreadableObserver, UnreadableValues
 from hubspot_sync.reading.availability import AvailabilityWatch, probe_hubspot
-from hubspot_sync.reading.cache_families import (
-    ComposedFamilyLoaders,
-    LoadContext,
-    tags_of_exam,
-    tags_of_student,
-)
+from hubspot_sync.reading.cache_families import ComposedFamilyLoaders, LoadContext
 from hubspot_sync.reading.cache_self_test import Trial, run_self_test
 from hubspot_sync.reading.cached_portal import CachedPortal, ReadsFor
 from hubspot_sync.reading.portal_reads import HubSpotReads, PortalReads
+from hubspot_sync.reading.recent_changes import NO_RECENT_CHANGES, RecentChanges
 from hubspot_sync.reading.student_pairs import PairReads
+from hubspot_sync.reading.tags import tags_of_exam, tags_of_student
 from hubspot_sync.webhooks.pipeline import WebhookPipeline, build_webhook_pipeline
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallObserver
@@ -194,11 +192,13 @@ class Composition:
             day=PortalDay(zone=profile.time_zone, now=self.clocks.now),
         )
         unreadable = UnreadableValues(self.clocks.now, self._notify_unreadable_observers)
+        told = build_told_records(self.clocks)
         hubspot = HubSpotReads(
             profile=profile,
             coalescer=client.coalescer,
             now=self.clocks.now,
             note=unreadable.note,
+            recent=told,
         )
         evidence = AuthoritativeReads(
             profile,
@@ -206,7 +206,7 @@ class Composition:
             partial(ask_own_app_id, client.transport, settings.HUBSPOT.token),
             unreadable.note,
         )
-        cached = build_cached_portal(profile, client, hubspot, settings.CACHE, self.clocks)
+        cached = build_cached_portal(profile, client, hubspot, settings.CACHE, self.clocks, told)
         cached.cache.invalidator.add_observer(record_invalidation)
         booking = build_booking_desk(
             build_desk_context(
@@ -230,6 +230,7 @@ class Composition:
                 exams_of_bookings=booking.exams_of_bookings,
                 request_forgetting=booking.erasures.request,
                 observers=self._webhook_observers,
+                told=told,
                 now=self.clocks.now,
             ),
             unreadable=unreadable,
@@ -257,12 +258,20 @@ def build_availability_watch(
     return watch
 
 
+def build_told_records(clocks: Clocks) -> ToldRecords:
+    """Without a secret webhooks are refused, but in development: then nobody tells us anything."""
+    is_told = settings.DEBUG or len(settings.HUBSPOT_WEBHOOK_SECRETS) > 0
+    lag = timedelta(seconds=settings.HUBSPOT.search_lag_s if is_told else 0)
+    return ToldRecords(lag, clocks.now, clocks.monotonic)
+
+
 def build_cached_portal(
     profile: PortalProfile,
     client: HubSpotClient,
     hubspot: PortalReads,
     config: CacheConfig,
     clocks: Clocks = REAL_TIME,
+    recent: RecentChanges = NO_RECENT_CHANGES,
 ) -> CachedPortal:
     def compose(reads_for: ReadsFor) -> ComposedFamilyLoaders:
         return ComposedLoaders(
@@ -280,6 +289,7 @@ def build_cached_portal(
         config=config,
         compose=compose,
         load_s=settings.HUBSPOT.request_deadline_s,
+        recent=recent,
         clock=clocks.monotonic,
     )
 

@@ -12,6 +12,8 @@ from hubspot_sync.errors import ConfigurationError
 ApiVersion = Literal["2026-09", "2026-03", "legacy"]
 API_VERSIONS: tuple[ApiVersion, ...] = get_args(ApiVersion)
 
+MAX_SEARCH_LAG_S = 3_600
+
 
 @dataclass(frozen=True, kw_only=True)
 class HubSpotConfig:
@@ -21,8 +23,9 @@ class HubSpotConfig:
     account's search limit, `daily_limit` the account's daily cap (hubspot-facts: 190 per 10 s,
     5 a second, 650 000). `background_share` is the part of window, searches and day that work
     nobody is waiting for may use, `anonymous_share` the part for questions that anybody may ask;
-    `reserved_share` is kept for people who have proved who they are. `request_deadline_s` is how
-    long a person's request may take in all.
+    `reserved_share` is kept for people who have proved who they are. `search_lag_s` is how long
+    search, and the links between records, may lag behind what webhooks tell.
+    `request_deadline_s` is how long a person's request may take in all.
 
     A HubSpot that hangs costs whole time-outs until `breaker_failures` calls in a row have failed,
     and few are under way, because callers share them. Five calls with a time-out of ten seconds,
@@ -39,6 +42,7 @@ class HubSpotConfig:
     background_share: float = 0.5
     anonymous_share: float = 0.5
     reserved_share: float = 0.25
+    search_lag_s: float = 60.0
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 10.0
     request_deadline_s: float = 25.0
@@ -73,6 +77,11 @@ class HubSpotConfig:
         if not 0 <= self.reserved_share < 1:
             raise ConfigurationError(
                 f"HUBSPOT_RESERVED_SHARE must be 0 or more and below 1, not {self.reserved_share}."
+            )
+        if not 0 <= self.search_lag_s <= MAX_SEARCH_LAG_S:
+            raise ConfigurationError(
+                f"HUBSPOT_SEARCH_LAG_S must be from 0 to {MAX_SEARCH_LAG_S}, "
+                f"not {self.search_lag_s}."
             )
         positive = {
             "HUBSPOT_RATE_LIMIT": self.requests_per_window,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hubspot_sync.inbox.models import WebhookEvent
+from hubspot_sync.inbox.models import ToldRecord, WebhookEvent
 from hubspot_sync.portal.models import UnreadableValue
 from hubspot_sync.webhooks.models import SeenSignature
 
-__all__ = ["SeenSignature", "UnreadableValue", "WebhookEvent"]
+__all__ = ["SeenSignature", "ToldRecord", "UnreadableValue", "WebhookEvent"]

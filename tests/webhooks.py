@@ -129,6 +129,7 @@ def pipeline(
         request_recounts=write_down if request_recounts is None else request_recounts,
         exams_of_bookings=exams_of_bookings,
         observers=EventObservers() if observers is None else observers,
+        told=built.webhooks.told,
         now=now,
     )
 

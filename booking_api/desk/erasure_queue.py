@@ -25,7 +25,7 @@ from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.isolation import do_apart
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.portal.unreadable_values import forget_contacts
-from hubspot_sync.reading.cache_families import booking_tag, tags_of_student
+from hubspot_sync.reading.tags import booking_tag, tags_of_student
 
 LOOK_AFTER: Final = timedelta(days=1)
 """As long as HubSpot repeats what it tells."""

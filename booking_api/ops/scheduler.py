@@ -201,4 +201,5 @@ def prune(times: JobTimes) -> None:
     """Remove what was kept long enough of webhooks and of the journal."""
     services = composition.services()
     services.webhooks.inbox.prune(times.keep_webhooks)
+    services.webhooks.told.prune()
     services.booking.prune()

@@ -23,14 +23,8 @@ from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.errors import Refused
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.portal.records import Booking, MockExam
-from hubspot_sync.reading.cache_families import (
-    Ids,
-    Seats,
-    booking_tag,
-    exam_bookings_tag,
-    exam_tag,
-    tags_of_booking,
-)
+from hubspot_sync.reading.cache_families import Ids, Seats
+from hubspot_sync.reading.tags import booking_tag, exam_bookings_tag, exam_tag, tags_of_booking
 from hubspot_sync.wire.fan_out import run_together
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)

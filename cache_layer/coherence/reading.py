@@ -55,7 +55,8 @@ class ReadManyResult(Generic[V]):
     """The answer for many keys; each key asked for is in exactly one of found, absent and failed.
 
     `tags` are those of everything found, and `age_s` is how long ago the oldest of it was stored:
-    whoever builds an entry from it passes them on.
+    whoever builds an entry from it passes them on, and keeps that for `keep_s` at most, where a
+    part may not be kept for as long as its family's entries.
     """
 
     found: Mapping[Key, V]
@@ -64,6 +65,7 @@ class ReadManyResult(Generic[V]):
     failed: Mapping[Key, Exception] = field(default_factory=lambda: MappingProxyType({}))
     tags: frozenset[str] = frozenset()
     age_s: float = 0.0
+    keep_s: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -76,14 +78,16 @@ class ReadResult(Generic[V]):
 
 
 class _ResultBuilder:
-    """Gathers the results of many keys."""
+    """Gathers the results of many keys of a family whose entries live `ttl_s`."""
 
-    def __init__(self) -> None:
+    def __init__(self, ttl_s: float) -> None:
+        self._ttl_s = ttl_s
         self.found: dict[Key, Any] = {}
         self.absent: set[Key] = set()
         self.failed: dict[Key, Exception] = {}
         self.tags: set[str] = set()
         self.age_s = 0.0
+        self.keep_s = math.inf
 
     def add(self, key: Key, result: KeyResult) -> None:
         """Add one result; raises UnreadableEntry."""
@@ -92,9 +96,13 @@ class _ResultBuilder:
                 self.found[key] = result.value()
                 self.tags |= result.entry.tags
                 self.age_s = max(self.age_s, result.age_s)
+                if result.entry.ttl_s < self._ttl_s:
+                    self.keep_s = min(self.keep_s, result.ttl_left_s)
             case LoadedValue():
                 self.found[key] = result.value
                 self.tags |= result.tags
+                if result.keep_s is not None:
+                    self.keep_s = min(self.keep_s, result.keep_s)
             case Absent():
                 self.absent.add(key)
             case Exception():
@@ -108,6 +116,7 @@ class _ResultBuilder:
             failed=self.failed,
             tags=frozenset(self.tags),
             age_s=self.age_s,
+            keep_s=self.keep_s,
         )
 
 
@@ -186,7 +195,7 @@ class Reader:
         if found is None:
             self._counters.add(Count.BYPASSES, family.name, len(wanted))
             return self._load_directly(family, wanted, context, CacheStatus.BYPASS)
-        builder = _ResultBuilder()
+        builder = _ResultBuilder(family.ttl_s)
         missing = self._add_found(family, builder, wanted, found)
         self._counters.add(Count.HITS, family.name, len(wanted) - len(missing))
         self._counters.add(Count.MISSES, family.name, len(missing))
@@ -291,7 +300,7 @@ class Reader:
         self, family: Family[V, C], keys: Sequence[Key], context: C, cache_status: CacheStatus
     ) -> ReadManyResult[V]:
         """Return what the loader says, stored nowhere; it runs on the reader's own time."""
-        builder = _ResultBuilder()
+        builder = _ResultBuilder(family.ttl_s)
         for key, result in self._call_loader(family, keys, context).items():
             builder.add(key, result)
         return cast(ReadManyResult[V], builder.build(cache_status))

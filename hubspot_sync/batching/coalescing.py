@@ -14,25 +14,26 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 from hubspot_sync.batching.batch import MAX_PER_ASSOCIATION_READ, MAX_PER_READ, BatchClient
 from hubspot_sync.batching.chunking import normal_key
 from hubspot_sync.batching.outcomes import Many
-from hubspot_sync.batching.paging import SearchFilter, WordFilter, search_ids
+from hubspot_sync.batching.paging import SearchFilter, WordFilter, search_rows
 from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.errors import HubSpotError, Refused, Unavailable
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.transport import Transport
+from hubspot_sync.wire.verdicts import JsonObject
 
 MAX_WAIT_BEHIND_S: Final = 1.0
 MAX_SIDE_BY_SIDE: Final = 3
 """So many calls of a kind at once, full ones not counted: while the budget is what they wait for,
 more of them would only make it scarcer."""
 THE_SEARCH: Final = "search"
-"""All who share a search ask for one thing: its ids."""
+"""All who share a search ask for one thing: its rows."""
 
 V = TypeVar("V")
 Ask = Callable[[Collection[str], CallContext], Many[V]]
@@ -143,16 +144,32 @@ class Coalescer:
     ) -> tuple[str, ...]:
         """Return `paging.search_ids`, shared with others who search for the same. Raises
         HubSpotError."""
-        wanted = tuple(filters)
+        looked_at = () if words is None else (words.property_name,)
+        rows = self.search_rows(object_type, [filters], context=context, looked_at=looked_at)
+        return tuple(
+            record_id for record_id, row in rows.items() if words is None or words.accepts(row)
+        )
 
-        def ask(_asked: Collection[str], shared: CallContext) -> Many[tuple[str, ...]]:
+    def search_rows(
+        self,
+        object_type: str,
+        groups: Sequence[Sequence[SearchFilter]],
+        *,
+        context: CallContext,
+        looked_at: Sequence[str] = (),
+    ) -> Mapping[str, JsonObject]:
+        """Return `paging.search_rows`, shared with others who search for the same. Raises
+        HubSpotError."""
+        wanted, properties = tuple(map(tuple, groups)), tuple(looked_at)
+
+        def ask(_asked: Collection[str], shared: CallContext) -> Many[Mapping[str, JsonObject]]:
             try:
-                found = search_ids(self._transport, object_type, wanted, shared, words)
+                found = search_rows(self._transport, object_type, wanted, shared, properties)
             except HubSpotError as error:
                 return Many(found={}, unknown={THE_SEARCH: error})
             return Many(found={THE_SEARCH: found})
 
-        key = ("search", object_type, wanted, words)
+        key = ("search", object_type, wanted, properties)
         searched = self._ask_together(key, math.inf, ask, (THE_SEARCH,), context)
         return searched.require_complete().found[THE_SEARCH]
 

@@ -29,6 +29,8 @@ from hubspot_sync.wire.transport import Answer, Request, Transport
 from hubspot_sync.wire.verdicts import JsonObject, Meaning, judge_members
 
 MAX_PER_SEARCH_PAGE = 200
+MAX_FILTER_GROUPS = 5
+"""Of a search; a group holds six filters, all of them eighteen (hubspot-facts, Search)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,9 +65,14 @@ class WordFilter:
     words: tuple[str, ...]
 
     def accepts(self, record: JsonObject) -> bool:
-        properties = record.get("properties")
-        value = properties.get(self.property_name) if isinstance(properties, Mapping) else None
-        return means_any_of(str(value or "").strip(), self.words)
+        return means_any_of(written_value(record, self.property_name), self.words)
+
+
+def written_value(record: JsonObject, property_name: str) -> str:
+    """Return a property's value as a row of a search has it, trimmed; empty where it has none."""
+    properties = record.get("properties")
+    value = properties.get(property_name) if isinstance(properties, Mapping) else None
+    return str(value or "").strip()
 
 
 def search_ids(
@@ -78,11 +85,30 @@ def search_ids(
     """Return the ids of all records that match every filter, and `words` where that is given,
     ascending. At most five filters: a group holds six, and one is ours.
 
-    Where the total changed between two pages all is read once more, and that reading is taken.
     Search lags behind by seconds, so the values must be read by id. Raises HubSpotError, also for a
     search that is never whole.
     """
-    search = partial(_read_all_pages, transport, object_type, filters, context, words)
+    looked_at = () if words is None else (words.property_name,)
+    rows = search_rows(transport, object_type, [filters], context, looked_at)
+    return tuple(
+        record_id for record_id, row in rows.items() if words is None or words.accepts(row)
+    )
+
+
+def search_rows(
+    transport: Transport,
+    object_type: str,
+    groups: Sequence[Sequence[SearchFilter]],
+    context: CallContext,
+    looked_at: Sequence[str] = (),
+) -> dict[str, JsonObject]:
+    """Return the rows, by their ids, ascending, of all records that match every filter of a group,
+    with the properties `looked_at`, as they were some time ago. At most `MAX_FILTER_GROUPS`.
+
+    Where the total changed between two pages all is read once more, and that reading is taken.
+    Raises HubSpotError, also for a search that is never whole.
+    """
+    search = partial(_read_all_pages, transport, object_type, groups, context, looked_at)
     try:
         return search(steady=True)
     except _TotalChanged:
@@ -92,28 +118,28 @@ def search_ids(
 def _read_all_pages(
     transport: Transport,
     object_type: str,
-    filters: Sequence[SearchFilter],
+    groups: Sequence[Sequence[SearchFilter]],
     context: CallContext,
-    words: WordFilter | None,
+    looked_at: Sequence[str],
     *,
     steady: bool,
-) -> tuple[str, ...]:
-    """Return the ids of every page; if it must be `steady`, raise _TotalChanged where it is not."""
-    found: list[str] = []
+) -> dict[str, JsonObject]:
+    """Return the rows of every page; if it must be `steady`, raise _TotalChanged where it is
+    not."""
+    found: dict[str, JsonObject] = {}
     left_over: int | None = None
     last_id = 0
     while True:
-        body = transport.call(_build_search(last_id, object_type, filters, words), context).body
+        request = _build_search(last_id, object_type, groups, looked_at)
+        body = transport.call(request, context).body
         page, total = _read_search_page(body), total_of(body) or 0
         if steady and left_over not in (None, total):
             raise _TotalChanged
-        found.extend(
-            record_id for record_id, row in page.items() if words is None or words.accepts(row)
-        )
+        found |= page
         left_over = total - len(page)
         last_id = max(map(int, page), default=last_id)
         if len(page) == 0 or _next_cursor(body) is None:
-            return tuple(found)
+            return found
 
 
 def _read_search_page(body: JsonObject) -> dict[str, JsonObject]:
@@ -144,16 +170,21 @@ def _is_whole_page(last_id: int, body: JsonObject) -> bool:
 
 
 def _build_search(
-    last_id: int, object_type: str, filters: Sequence[SearchFilter], words: WordFilter | None
+    last_id: int,
+    object_type: str,
+    groups: Sequence[Sequence[SearchFilter]],
+    looked_at: Sequence[str],
 ) -> Request:
-    looked_at = [] if words is None else [words.property_name]
     above = SearchFilter(property_name="hs_object_id", operator="GT", value=str(last_id))
-    conditions = [*filters, above] if last_id > 0 else list(filters)
+    paged = (above,) if last_id > 0 else ()
     return Request(
         operation=Operation.SEARCH,
         object_type=object_type,
         body={
-            "filterGroups": [{"filters": [condition.to_json() for condition in conditions]}],
+            "filterGroups": [
+                {"filters": [condition.to_json() for condition in (*group, *paged)]}
+                for group in groups
+            ],
             "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
             "properties": ["hs_object_id", *looked_at],
             "limit": MAX_PER_SEARCH_PAGE,

@@ -28,6 +28,7 @@ from hubspot_sync.inbox.inbox import Claim, Inbox
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.inbox.observers import EventObservers, EventOutcome
 from hubspot_sync.inbox.portal_links import PortalLinks, fetch_links
+from hubspot_sync.inbox.told_records import ToldRecords
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.cached_portal import CachedPortal
 from hubspot_sync.reading.portal_reads import PortalReads
@@ -88,6 +89,7 @@ class Applier:
         hubspot: PortalReads,
         inbox: Inbox,
         observers: EventObservers,
+        told: ToldRecords,
         request_recounts: RequestRecounts,
         exams_of_bookings: ExamsOfBookings = find_no_exams,
         request_forgetting: RequestForgetting = forget_nobody,
@@ -98,6 +100,7 @@ class Applier:
         self._hubspot = hubspot
         self._inbox = inbox
         self._observers = observers
+        self._told = told
         self._request_recounts = request_recounts
         self._exams_of_bookings = exams_of_bookings
         self._request_forgetting = request_forgetting
@@ -180,6 +183,7 @@ class Applier:
         }
         restored = {record for event in events for record in event.effect.restored}
         links = fetch_links(self._hubspot, to_ask, restored)
+        self._told.note((), links.relinked)
         if not self._invalidate(links.tags):
             for event in events:
                 if len(event.effect.restored) > 0:

@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping
 
 from cache_layer import HeldEntry
 from cache_layer.errors import UnreadableEntry
-from hubspot_sync.reading.cache_families import booking_tag
 from hubspot_sync.reading.cached_portal import CachedPortal
+from hubspot_sync.reading.tags import booking_tag
 
 
 def find_cached_exams(

@@ -15,7 +15,7 @@ from typing import Final, assert_never
 
 from hubspot_sync.inbox.events import Event, EventKind, ObjectKind, RecordRef
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.reading.cache_families import (
+from hubspot_sync.reading.tags import (
     booking_tag,
     contact_bookings_tag,
     contact_enrollments_tag,
@@ -49,6 +49,10 @@ class Effect:
     """Records that are back in links which have to be asked for."""
     forgotten: frozenset[str] = NOTHING
     """Contacts whose persons want to be forgotten, by id."""
+    listed_exam_ids: frozenset[str] = NOTHING
+    """Exams that may belong in other lists now than search knows."""
+    relinked: frozenset[RecordRef] = frozenset()
+    """Records that may be linked to others now than links are read."""
     by_subscriber: bool = False
     """Whether the app that these webhooks go to made the change itself."""
 
@@ -93,6 +97,7 @@ def _effect_of_link(event: Event) -> Effect:
     tags: set[str] = set()
     exam_ids: set[str] = set()
     booking_ids: set[str] = set()
+    relinked: set[RecordRef] = set()
     # A record linked to itself is one record.
     first, last = event.records[0], event.records[-1]
     for owner, member in ((first, last), (last, first)):
@@ -100,6 +105,7 @@ def _effect_of_link(event: Event) -> Effect:
         if collection_tag is None:
             continue
         tags |= {collection_tag(owner.id), *_record_tags(member)}
+        relinked |= {owner, member}
         if owner.kind is ObjectKind.EXAM:
             exam_ids.add(owner.id)
             booking_ids.add(member.id)
@@ -108,6 +114,7 @@ def _effect_of_link(event: Event) -> Effect:
         exam_ids=frozenset(exam_ids),
         booking_ids=frozenset(booking_ids),
         links_known=False,
+        relinked=frozenset(relinked),
         by_subscriber=event.by_subscriber,
     )
 
@@ -121,28 +128,40 @@ def _effect_of_property(event: Event, profile: PortalProfile) -> Effect:
     if record.kind is ObjectKind.CONTACT and name in _naming_properties(profile):
         tags |= {student_pairs_tag()}
     if record.kind is ObjectKind.EXAM:
-        exam = profile.exam_properties
-        if name in {exam["is_active"], exam["mock_type"], exam["exam_date"]}:
-            tags |= _exam_list_tags(profile)
-        # The count is written by the desk alone; whoever else does it by hand is corrected.
-        by_hand = name == exam["total_bookings"] and event.change_source != "INTEGRATION"
-        if by_hand or name == exam["is_active"]:
-            return Effect(tags=tags, exam_ids=frozenset({record.id}))
+        return _effect_of_exam_property(record, name, tags, event, profile)
     return Effect(tags=tags)
+
+
+def _effect_of_exam_property(
+    record: RecordRef, name: str, tags: frozenset[str], event: Event, profile: PortalProfile
+) -> Effect:
+    exam, ids = profile.exam_properties, frozenset({record.id})
+    is_listing = name in {exam["is_active"], exam["mock_type"], exam["exam_date"]}
+    # The count is written by the desk alone; whoever else does it by hand is corrected.
+    by_hand = name == exam["total_bookings"] and event.change_source != "INTEGRATION"
+    return Effect(
+        tags=tags | _exam_list_tags(profile) if is_listing else tags,
+        exam_ids=ids if by_hand or name == exam["is_active"] else NOTHING,
+        listed_exam_ids=ids if is_listing else NOTHING,
+    )
 
 
 def _effect_of_record(event: Event, profile: PortalProfile) -> Effect:
     """Of a record that comes, goes, comes back or becomes part of another."""
     tags = frozenset().union(*(_subject_tags(record, profile) for record in event.records))
     restored = event.records if event.kind is EventKind.RESTORE else ()
-    bookable_again = event.kind in {EventKind.RESTORE, EventKind.MERGE}
+    is_there = event.kind in {EventKind.CREATION, EventKind.RESTORE, EventKind.MERGE}
+    exam_ids = _ids_of_kind(event, ObjectKind.EXAM)
     return Effect(
         tags=tags,
-        exam_ids=_ids_of_kind(event, ObjectKind.EXAM) if bookable_again else NOTHING,
+        # An exam that was cloned came with the count of another.
+        exam_ids=exam_ids if is_there else NOTHING,
         booking_ids=_ids_of_kind(event, ObjectKind.BOOKING),
         # Links to what was deleted disappear from HubSpot's answers.
         links_known=event.kind not in {EventKind.DELETION, EventKind.PRIVACY_DELETION},
         restored=tuple(record for record in restored if record.kind in _LINKED_KINDS),
+        listed_exam_ids=exam_ids,
+        relinked=frozenset(record for record in event.records if record.kind in _LINKED_KINDS),
         by_subscriber=event.by_subscriber,
     )
 

@@ -1,4 +1,5 @@
-"""The inbox: one row for each event that HubSpot sent, kept until it is pruned."""
+"""The inbox: one row for each event that HubSpot sent, kept until it is pruned; and a row for each
+record that its search may not know yet as it is."""
 
 from __future__ import annotations
 
@@ -65,3 +66,20 @@ class WebhookEvent(models.Model):
         if self.applied_at is None or self.occurred_at is None:
             return None
         return self.applied_at - self.occurred_at
+
+
+class ToldRecord(models.Model):
+    """A record that HubSpot told of lately, and when it last did. `topic` is one of
+    `reading.recent_changes.Topic`."""
+
+    topic = models.CharField(max_length=20)
+    record_id = models.CharField(max_length=20)
+    told_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("topic", "record_id"), name="told_record"),)
+        indexes = (models.Index(fields=("topic", "told_at"), name="told_record_topic"),)
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.topic} of {self.record_id}"

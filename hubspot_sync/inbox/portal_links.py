@@ -23,11 +23,12 @@ Read = Callable[[Collection[str], CallContext], Many[Ids]]
 
 @dataclass(slots=True)
 class PortalLinks:
-    """`exams` of each booking; `tags` of the links that restored records are in again; `unknown` is
-    what HubSpot could not say, and why."""
+    """`exams` of each booking; `tags` of the links that restored records are in again, and
+    `relinked`, the records at the other ends; `unknown` is what HubSpot could not say, and why."""
 
     exams: Mapping[str, Ids] = field(default_factory=dict)
     tags: set[str] = field(default_factory=set)
+    relinked: set[RecordRef] = field(default_factory=set)
     unknown: dict[RecordRef, HubSpotError] = field(default_factory=dict)
 
 
@@ -50,9 +51,9 @@ def fetch_links(
         links.unknown |= _by_record(kind, linked.unknown)
         for record_id, linked_ids in linked.found.items():
             for linked_id in linked_ids:
-                links.tags |= tags_of_link(
-                    RecordRef(kind, record_id), RecordRef(linked_kind, linked_id)
-                )
+                linked_record = RecordRef(linked_kind, linked_id)
+                links.tags |= tags_of_link(RecordRef(kind, record_id), linked_record)
+                links.relinked.add(linked_record)
     return links
 
 

@@ -1,4 +1,4 @@
-"""The catalogue of cache families over the portal, and the names of their tags.
+"""The catalogue of cache families over the portal.
 
 Every kind of entry the application keeps is declared here once: its key, its time to live, how many
 of it are loaded at once and what each is built from. An entry built from others takes their tags,
@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final, Protocol, TypeVar
 
 from cache_layer import (
     ArgumentType,
@@ -25,19 +27,31 @@ from cache_layer import (
     LoadedValue,
     LoadResult,
     ReadManyResult,
-    collection_tag,
-    object_tag,
 )
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.reading.portal_reads import PortalReads
-from hubspot_sync.reading.wrong_pairs import build_wrong_pairs_family, student_pairs_tag
+from hubspot_sync.reading.recent_changes import RecentChanges, Topic
+from hubspot_sync.reading.tags import (
+    booking_tag,
+    contact_bookings_tag,
+    contact_enrollments_tag,
+    contact_tag,
+    enrollment_tag,
+    exam_bookings_tag,
+    exam_tag,
+    exams_of_type_tag,
+    tags_of_booking,
+)
+from hubspot_sync.reading.wrong_pairs import build_wrong_pairs_family
 from hubspot_sync.wire.call_context import CallContext
 
 V = TypeVar("V")
 
 Ids = tuple[str, ...]
+UnsettledS = Callable[[Collection[str]], Mapping[str, float]]
+NOT_BOUNDED: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,68 +98,9 @@ class ComposedFamilyLoaders:
     credits: LoadMany
 
 
-def contact_tag(contact_id: str) -> str:
-    return object_tag("contact", contact_id)
-
-
-def contact_bookings_tag(contact_id: str) -> str:
-    return collection_tag(contact_tag(contact_id), "bookings")
-
-
-def contact_enrollments_tag(contact_id: str) -> str:
-    return collection_tag(contact_tag(contact_id), "enrollments")
-
-
-def booking_tag(booking_id: str) -> str:
-    return object_tag("booking", booking_id)
-
-
-def exam_tag(exam_id: str) -> str:
-    return object_tag("mockexam", exam_id)
-
-
-def exam_bookings_tag(exam_id: str) -> str:
-    return collection_tag(exam_tag(exam_id), "bookings")
-
-
-def by_hand_tag(owner_tag: str) -> str:
-    """Return the tag of the bookings that name this student or exam in their own properties. Only
-    who removes all that shows one names it: every other event names the bookings it is about."""
-    return collection_tag(owner_tag, "by-hand")
-
-
-def exams_of_type_tag(type_slug: str) -> str:
-    """Return the tag of the collection of a type's exams; the slug is the profile's."""
-    return collection_tag("mockexams", type_slug)
-
-
-def enrollment_tag(enrollment_id: str) -> str:
-    return object_tag("enrollment", enrollment_id)
-
-
-def tags_of_student(contact_id: str) -> frozenset[str]:
-    """Return the tags of all that shows a student, or says that nobody is who they are."""
-    contact = contact_tag(contact_id)
-    bookings, enrollments = contact_bookings_tag(contact_id), contact_enrollments_tag(contact_id)
-    return frozenset({contact, bookings, enrollments, by_hand_tag(contact), student_pairs_tag()})
-
-
-def tags_of_exam(exam_id: str, profile: PortalProfile) -> frozenset[str]:
-    """Return the tags of all that shows an exam: its own, its bookings' and, as nobody can say
-    which lists it belongs in now, those of every type's list."""
-    lists = {exams_of_type_tag(mock_type.slug) for mock_type in profile.mock_types}
-    exam = exam_tag(exam_id)
-    return frozenset({exam, exam_bookings_tag(exam_id), by_hand_tag(exam), *lists})
-
-
-def tags_of_booking(booking_id: str, booking: Booking) -> frozenset[str]:
-    """Return the tags of a booking's own entry."""
-    named = (
-        (contact_tag, booking.contact_id),
-        (exam_tag, booking.mock_exam_id),
-    )
-    owners = {by_hand_tag(tag(record_id)) for tag, record_id in named if record_id is not None}
-    return frozenset({booking_tag(booking_id), *owners})
+def all_settled(_: Collection[str]) -> Mapping[str, float]:
+    """Bound nothing: links that nobody tells of."""
+    return NOT_BOUNDED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,9 +131,10 @@ def build_portal_families(
     hubspot: PortalReads,
     config: CacheConfig,
     composed: ComposedFamilyLoaders,
+    recent: RecentChanges,
 ) -> PortalFamilies:
     """Return the catalogue's families: the simple ones load from `hubspot`, the others as
-    `composed` says."""
+    `composed` says. Links that `recent` calls unsettled are kept until they are settled."""
     contact_by_id = KeyPattern("contact:{contact_id}:details")
     return PortalFamilies(
         contacts=Family(
@@ -198,7 +154,7 @@ def build_portal_families(
         ),
         wrong_pairs=build_wrong_pairs_family(),
         **_build_object_families(hubspot, config),
-        **_build_association_families(hubspot, config),
+        **_build_association_families(hubspot, config, recent),
         **_build_composed_families(config, composed),
     )
 
@@ -232,9 +188,15 @@ def _build_object_families(hubspot: PortalReads, config: CacheConfig) -> dict[st
     }
 
 
-def _build_association_families(hubspot: PortalReads, config: CacheConfig) -> dict[str, Any]:
+def _build_association_families(
+    hubspot: PortalReads, config: CacheConfig, recent: RecentChanges
+) -> dict[str, Any]:
     """A link lives in the records at both of its ends: the death of either changes the answer, and
-    a deletion event names nothing but the dead."""
+    a deletion event names nothing but the dead. One that was told of just now may not be read yet,
+    and what is read without it is kept until it must be."""
+    links_of_contact = partial(recent.unsettled_s, Topic.CONTACT_LINKS)
+    links_of_exam = partial(recent.unsettled_s, Topic.EXAM_LINKS)
+    links_of_booking = partial(recent.unsettled_s, Topic.BOOKING_LINKS)
     return {
         "contact_bookings": _build_association_family(
             *("assoc:contact:{contact_id}:bookings", hubspot.contact_bookings, config),
@@ -242,6 +204,7 @@ def _build_association_families(hubspot: PortalReads, config: CacheConfig) -> di
                 contact_bookings_tag(record_id),
                 *map(booking_tag, booking_ids),
             },
+            links_of_contact,
         ),
         "exam_bookings": _build_association_family(
             *("assoc:mockexam:{exam_id}:bookings", hubspot.exam_bookings, config),
@@ -249,14 +212,17 @@ def _build_association_families(hubspot: PortalReads, config: CacheConfig) -> di
                 exam_bookings_tag(record_id),
                 *map(booking_tag, booking_ids),
             },
+            links_of_exam,
         ),
         "booking_exams": _build_association_family(
             *("assoc:booking:{booking_id}:mockexam", hubspot.booking_exams, config),
             lambda record_id, exam_ids: {booking_tag(record_id), *map(exam_tag, exam_ids)},
+            links_of_booking,
         ),
         "booking_contacts": _build_association_family(
             *("assoc:booking:{booking_id}:contact", hubspot.booking_contacts, config),
             lambda record_id, contact_ids: {booking_tag(record_id), *map(contact_tag, contact_ids)},
+            links_of_booking,
         ),
         "contact_enrollments": _build_association_family(
             *("assoc:contact:{contact_id}:enrollments", hubspot.contact_enrollments, config),
@@ -316,6 +282,7 @@ def _build_association_family(
     read: Callable[[Collection[str], CallContext], Many[Ids]],
     config: CacheConfig,
     tags: Callable[[str, Ids], Iterable[str]],
+    unsettled_s: UnsettledS = all_settled,
 ) -> Family[Ids, LoadContext]:
     key_pattern = KeyPattern(pattern)
     (argument,) = key_pattern.argument_types
@@ -323,7 +290,7 @@ def _build_association_family(
         name=f"{argument.removesuffix('_id')}-{pattern.rsplit(':', maxsplit=1)[-1]}",
         patterns=(key_pattern,),
         ttl_s=config.ttl_s("CACHE_TTL_ASSOCIATIONS"),
-        load_many=_build_loader(argument, read, tags),
+        load_many=_build_loader(argument, read, tags, unsettled_s),
     )
 
 
@@ -331,24 +298,33 @@ def _build_loader(
     argument: str,
     read: Callable[[Collection[str], CallContext], Many[V]],
     tags: Callable[[str, V], Iterable[str]],
+    unsettled_s: UnsettledS = all_settled,
 ) -> Callable[[Sequence[Key], LoadContext], LoadResult[V]]:
     """Return the loader of a family with one id in its key."""
 
     def load_many(keys: Sequence[Key], context: LoadContext) -> LoadResult[V]:
         by_id = {key.arguments[argument]: key for key in keys}
-        return to_loads(by_id, read(by_id, context.call), tags)
+        answer = read(by_id, context.call)
+        # What is read for one answer alone is not kept at all.
+        keep_s = unsettled_s(by_id) if context.direct is None else {}
+        return to_loads(by_id, answer, tags, keep_s)
 
     return load_many
 
 
 def to_loads(
-    keys: Mapping[str, Key], answer: Many[V], tags: Callable[[str, V], Iterable[str]]
+    keys: Mapping[str, Key],
+    answer: Many[V],
+    tags: Callable[[str, V], Iterable[str]],
+    keep_s: Mapping[str, float] = NOT_BOUNDED,
 ) -> LoadResult[V]:
     """Return an answer by id as the load of these keys: found with its tags, missing as absent,
-    unknown as failed."""
+    unknown as failed. `keep_s` bounds how long some of it may be kept."""
     return LoadResult(
         loaded={
-            keys[record_id]: LoadedValue.built_from(value, set(tags(record_id, value)))
+            keys[record_id]: LoadedValue(
+                value, frozenset(tags(record_id, value)), keep_s.get(record_id)
+            )
             for record_id, value in answer.found.items()
         },
         absent=frozenset(keys[record_id] for record_id in answer.missing),
@@ -388,12 +364,13 @@ def _build_exams_of_type_loader(
     names = {mock_type.slug: mock_type.value for mock_type in profile.mock_types}
 
     def load_many(keys: Sequence[Key], context: LoadContext) -> LoadResult[Ids]:
+        by_type = {names[key.arguments["type"]]: key for key in keys}
+        active = hubspot.active_exams(by_type, context.call)
         loaded: dict[Key, LoadedValue[Ids]] = {}
-        for key in keys:
-            type_slug = key.arguments["type"]
-            exam_ids = hubspot.active_exam_ids(names[type_slug], context.call)
-            tags = {exams_of_type_tag(type_slug), *map(exam_tag, exam_ids)}
-            loaded[key] = LoadedValue.built_from(exam_ids, tags)
+        for mock_type, exam_ids in active.by_type.items():
+            key = by_type[mock_type]
+            tags = {exams_of_type_tag(key.arguments["type"]), *map(exam_tag, exam_ids)}
+            loaded[key] = LoadedValue(exam_ids, frozenset(tags), active.keep_s)
         return LoadResult(loaded=loaded)
 
     return load_many

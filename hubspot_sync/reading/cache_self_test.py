@@ -21,14 +21,9 @@ from hubspot_sync.batching.batch import BatchClient, Created, NotCreated
 from hubspot_sync.batching.raw_records import NewRecord
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.profile import PortalProfile
-from hubspot_sync.reading.cache_families import (
-    LoadContext,
-    PortalFamilies,
-    booking_tag,
-    contact_tag,
-    exam_tag,
-)
+from hubspot_sync.reading.cache_families import LoadContext, PortalFamilies
 from hubspot_sync.reading.cached_portal import CachedPortal
+from hubspot_sync.reading.tags import booking_tag, contact_tag, exam_tag
 from hubspot_sync.wire.call_context import CallContext
 
 logger = logging.getLogger(__name__)

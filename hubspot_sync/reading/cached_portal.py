@@ -41,7 +41,8 @@ from hubspot_sync.reading.cache_families import (
     Seats,
     build_portal_families,
 )
-from hubspot_sync.reading.portal_reads import PortalReads
+from hubspot_sync.reading.portal_reads import ActiveExams, PortalReads
+from hubspot_sync.reading.recent_changes import NO_RECENT_CHANGES, RecentChanges
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
 
@@ -127,6 +128,10 @@ class DirectSource:
             absent=absent,
             failed=failed,
             tags=frozenset(tag for loaded in found.values() for tag in loaded.tags),
+            keep_s=min(
+                (loaded.keep_s for loaded in found.values() if loaded.keep_s is not None),
+                default=math.inf,
+            ),
         )
 
 
@@ -139,6 +144,7 @@ class Provenance:
     tags: set[str] = field(default_factory=set)
     cache_statuses: set[CacheStatus] = field(default_factory=set)
     _born: list[tuple[float, float]] = field(default_factory=list)
+    _until_s: float = math.inf
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, ttl_s: float, reads: ReadManyResult[Any], began_s: float) -> None:
@@ -147,15 +153,16 @@ class Provenance:
             self.tags |= reads.tags
             self.cache_statuses.add(reads.cache_status)
             self._born.append((ttl_s, began_s - reads.age_s))
+            self._until_s = min(self._until_s, began_s + reads.keep_s)
 
     def keep_s(self, ttl_s: float) -> float:
         """Return how long an entry of `ttl_s` built from all this may be kept, in seconds: no part
-        of it is served when older than the longer of `ttl_s` and its own time to live."""
+        of it is served when older than the longer of `ttl_s` and its own time to live, or than it
+        may be kept itself."""
         now_s = self.clock()
         with self._lock:
-            return min(
-                (max(own, ttl_s) - (now_s - at_s) for own, at_s in self._born), default=ttl_s
-            )
+            by_age = (max(own, ttl_s) - (now_s - at_s) for own, at_s in self._born)
+            return min(self._until_s - now_s, min(by_age, default=ttl_s))
 
     @property
     def cache_status(self) -> CacheStatus:
@@ -233,10 +240,12 @@ class FamilyReads(PortalReads):
         )
 
     @override
-    def active_exam_ids(self, mock_type: str, context: CallContext) -> Ids:
+    def active_exams(self, mock_types: Collection[str], context: CallContext) -> ActiveExams:
         slugs = {known.value: known.slug for known in self._profile.mock_types}
         family = self._families.exams_of_type
-        return self._read_one(family, family.key(type=slugs[mock_type]), context)
+        keys = {mock_type: family.key(type=slugs[mock_type]) for mock_type in mock_types}
+        read = self._read_by_name(family, keys, context).require_complete()
+        return ActiveExams(by_type=read.found)
 
     @override
     def student_exists(self, student_id: str, context: CallContext) -> bool:
@@ -323,7 +332,8 @@ class CachedPortal:
     """The portal with its cache in front: made once per process.
 
     `compose` makes the loaders of composed entries; they get their reads by `reads_for`. A load may
-    take `load_s` seconds; `clock` is what entries age by.
+    take `load_s` seconds; `recent` says which links are not settled yet; `clock` is what entries
+    age by.
     """
 
     def __init__(
@@ -334,13 +344,16 @@ class CachedPortal:
         config: CacheConfig,
         compose: Callable[[ReadsFor], ComposedFamilyLoaders],
         load_s: float,
+        recent: RecentChanges = NO_RECENT_CHANGES,
         clock: Monotonic = time.monotonic,
     ) -> None:
         self._profile = profile
         self._hubspot = hubspot
         self._load_s = load_s
         self._clock = clock
-        self.families = build_portal_families(profile, hubspot, config, compose(self.reads_for))
+        self.families = build_portal_families(
+            profile, hubspot, config, compose(self.reads_for), recent
+        )
         self.cache = open_cache(self.families.catalogue(), config, clock=clock)
 
     def reads(self, subject: str | None = None) -> FamilyReads:

@@ -7,15 +7,22 @@ time; whoever wants a cache puts it in front.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from typing_extensions import override
 
+from hubspot_sync.batching.chunking import chunks
 from hubspot_sync.batching.coalescing import Coalescer
 from hubspot_sync.batching.outcomes import Many
-from hubspot_sync.batching.paging import SearchFilter, WordFilter
+from hubspot_sync.batching.paging import (
+    MAX_FILTER_GROUPS,
+    SearchFilter,
+    WordFilter,
+    written_value,
+)
 from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.record_reader import (
@@ -30,7 +37,17 @@ from hubspot_sync.portal.record_reader import (
 )
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.portal.unreadable_values import NoteReading, ignore_reading
+from hubspot_sync.reading.recent_changes import NO_RECENT_CHANGES, RecentChanges
 from hubspot_sync.wire.call_context import CallContext
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ActiveExams:
+    """The ids of the exams that may be bookable, by mock type. `keep_s` bounds, in seconds, how
+    long the lists may be kept, where they may lack an exam."""
+
+    by_type: Mapping[str, tuple[str, ...]]
+    keep_s: float | None = None
 
 
 class PortalReads(Protocol):
@@ -74,10 +91,14 @@ class PortalReads(Protocol):
         self, contact_ids: Collection[str], context: CallContext
     ) -> Many[tuple[str, ...]]: ...
 
-    def active_exam_ids(self, mock_type: str, context: CallContext) -> tuple[str, ...]:
-        """Which exams of a type may be bookable, by search: ids alone, their values come from
-        `exams`. Raises HubSpotError."""
+    def active_exams(self, mock_types: Collection[str], context: CallContext) -> ActiveExams:
+        """Which exams of these types may be bookable, by one search for all of them, and by what
+        was told of lately: ids alone, their values come from `exams`. Raises HubSpotError."""
         ...
+
+    def active_exam_ids(self, mock_type: str, context: CallContext) -> tuple[str, ...]:
+        """The same of one type."""
+        return self.active_exams([mock_type], context).by_type[mock_type]
 
     def student_exists(self, student_id: str, context: CallContext) -> bool:
         """Whether some contact has this student id, by search: good enough to word a refusal,
@@ -87,7 +108,7 @@ class PortalReads(Protocol):
 
 class HubSpotReads(PortalReads):
     """The same, from HubSpot; concurrent callers share calls through the coalescer. `note` hears of
-    every record that is read."""
+    every record that is read; `recent` says what search may not know yet."""
 
     def __init__(
         self,
@@ -96,8 +117,10 @@ class HubSpotReads(PortalReads):
         coalescer: Coalescer,
         now: Callable[[], datetime],
         note: NoteReading = ignore_reading,
+        recent: RecentChanges = NO_RECENT_CHANGES,
     ) -> None:
         self._note = note
+        self._recent = recent
         self._profile = profile
         self._types = profile.object_types
         self._coalescer = coalescer
@@ -175,24 +198,60 @@ class HubSpotReads(PortalReads):
         return self._read_links(self._types.contacts, self._types.enrollments, contact_ids, context)
 
     @override
-    def active_exam_ids(self, mock_type: str, context: CallContext) -> tuple[str, ...]:
-        names = self._profile.exam_properties
+    def active_exams(self, mock_types: Collection[str], context: CallContext) -> ActiveExams:
+        recent = self._recent.exams()
         # A day early: an exam may run past midnight, and search compares dates in UTC.
         yesterday = self._now().astimezone(self._profile.time_zone).date() - timedelta(days=1)
-        filters = (
-            SearchFilter(property_name=names["mock_type"], operator="EQ", value=mock_type),
-            SearchFilter(
-                property_name=names["exam_date"], operator="GTE", value=yesterday.isoformat()
-            ),
+        by_type: dict[str, dict[str, None]] = {mock_type: {} for mock_type in mock_types}
+        for some_types in chunks(list(by_type), MAX_FILTER_GROUPS):
+            for exam_id, mock_type in self._search_exams(some_types, yesterday, context).items():
+                by_type[mock_type][exam_id] = None
+        told = self.exams(recent.ids, context)
+        # Search still says what they were before; they themselves say what they are.
+        for exam_ids in by_type.values():
+            for exam_id in told.found.keys() | told.missing:
+                exam_ids.pop(exam_id, None)
+        for exam in told.found.values():
+            is_past = exam.exam_date is not None and exam.exam_date < yesterday
+            if exam.is_active and not is_past and exam.mock_type in by_type:
+                by_type[exam.mock_type][exam.id] = None
+        # Whoever reads it again will hear what it is, or that it cannot be read.
+        for exam_ids in by_type.values():
+            exam_ids.update(dict.fromkeys(told.unknown))
+        return ActiveExams(
+            by_type={mock_type: tuple(exam_ids) for mock_type, exam_ids in by_type.items()},
+            keep_s=recent.keep_s,
         )
+
+    def _search_exams(
+        self, mock_types: Collection[str], since: date, context: CallContext
+    ) -> dict[str, str]:
+        """Return the type of each exam that search calls active, by id."""
+        names = self._profile.exam_properties
+        named_type, named_date = names["mock_type"], names["exam_date"]
+        of_day = SearchFilter(property_name=named_date, operator="GTE", value=since.isoformat())
+        # Groups of EQ: what IN takes for a text is lower case only, and EQ is asked in any.
+        groups = [
+            (SearchFilter(property_name=named_type, operator="EQ", value=mock_type), of_day)
+            for mock_type in mock_types
+        ]
         # Looked at here: a person may have said "yes" in a word that is no value of the property's,
         # and HubSpot refuses a search for such.
         is_open = WordFilter(
             property_name=names["is_active"], words=self._profile.exam_active_values
         )
-        return self._coalescer.search_ids(
-            self._types.mock_exams, filters, context=context, words=is_open
+        rows = self._coalescer.search_rows(
+            *(self._types.mock_exams, groups),
+            context=context,
+            looked_at=(is_open.property_name, named_type),
         )
+        spelled = {mock_type.strip().casefold(): mock_type for mock_type in mock_types}
+        found = {}
+        for exam_id, row in rows.items():
+            written = written_value(row, named_type).casefold()
+            if is_open.accepts(row) and written in spelled:
+                found[exam_id] = spelled[written]
+        return found
 
     @override
     def student_exists(self, student_id: str, context: CallContext) -> bool:

@@ -20,13 +20,10 @@ from cache_layer.coherence.guarded_store import FreshValue
 from cache_layer.counters import Cause, Count
 from cache_layer.errors import BackendUnavailable, UnreadableEntry
 from hubspot_sync.portal.records import Contact
-from hubspot_sync.reading.cache_families import (
-    LoadContext,
-    PortalFamilies,
-    contact_tag,
-)
+from hubspot_sync.reading.cache_families import LoadContext, PortalFamilies
 from hubspot_sync.reading.cached_portal import FamilyReads
 from hubspot_sync.reading.portal_reads import PortalReads
+from hubspot_sync.reading.tags import contact_tag
 from hubspot_sync.reading.wrong_pairs import WRONG_PAIR_TTL_S, student_pairs_tag
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Monotonic

@@ -17,6 +17,7 @@ from hubspot_sync.inbox.applier import (
 )
 from hubspot_sync.inbox.inbox import Inbox
 from hubspot_sync.inbox.observers import EventObservers
+from hubspot_sync.inbox.told_records import ToldRecords
 from hubspot_sync.inbox.worker import build_inbox_worker
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.cached_portal import CachedPortal
@@ -31,6 +32,7 @@ class WebhookPipeline:
     `worker`, once started, has it do so."""
 
     inbox: Inbox
+    told: ToldRecords
     signatures: SignaturePolicy
     receiver: Receiver
     applier: Applier
@@ -47,6 +49,7 @@ def build_webhook_pipeline(
     request_forgetting: RequestForgetting = forget_nobody,
     observers: EventObservers,
     now: Callable[[], datetime],
+    told: ToldRecords,
 ) -> WebhookPipeline:
     """Return the pipeline; nothing is started."""
     inbox = Inbox(now)
@@ -56,6 +59,7 @@ def build_webhook_pipeline(
         hubspot=hubspot,
         inbox=inbox,
         observers=observers,
+        told=told,
         request_recounts=request_recounts,
         exams_of_bookings=exams_of_bookings,
         request_forgetting=request_forgetting,
@@ -63,9 +67,10 @@ def build_webhook_pipeline(
     )
     return WebhookPipeline(
         inbox=inbox,
+        told=told,
         signatures=SignaturePolicy(now),
         receiver=Receiver(
-            profile=profile, cached=cached, inbox=inbox, observers=observers, now=now
+            profile=profile, cached=cached, inbox=inbox, observers=observers, told=told, now=now
         ),
         applier=applier,
         worker=build_inbox_worker(applier.apply_waiting),

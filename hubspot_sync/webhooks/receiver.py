@@ -22,6 +22,7 @@ from hubspot_sync.inbox.events import Event, read_events
 from hubspot_sync.inbox.inbox import Inbox, KnownEvents, NewEvent
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.inbox.observers import EventObservers, EventOutcome
+from hubspot_sync.inbox.told_records import ToldRecords
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.cached_portal import CachedPortal
 from hubspot_sync.webhooks.signature import InvalidSignature, SignatureResult
@@ -56,12 +57,14 @@ class Receiver:
         cached: CachedPortal,
         inbox: Inbox,
         observers: EventObservers,
+        told: ToldRecords,
         now: Callable[[], datetime] = timezone.now,
     ) -> None:
         self._profile = profile
         self._cached = cached
         self._inbox = inbox
         self._observers = observers
+        self._told = told
         self._now = now
 
     def receive(self, body: bytes, *, is_timed: bool = True) -> Receipt:
@@ -102,6 +105,8 @@ class Receiver:
         unheard = [event for event in events if event.digest not in known.heard]
         effects = [effect_of(event, self._profile) for event in unheard]
         cached_exams = self._find_cached_exams(effects)
+        # First, so that whoever loads anew what is dropped now knows of it.
+        self._told.note(effects)
         invalidated = self._invalidate(effects)
         if invalidated:
             self._inbox.mark_heard(known.unheard)

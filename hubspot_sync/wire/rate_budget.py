@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Final
 
 from limits.storage import RedisStorage
-from redis import ConnectionPool
+from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -34,6 +36,7 @@ from hubspot_sync.wire.rate_windows import (
     ArrivalWindow,
     Day,
     RateLimit,
+    SharedArrivals,
     SharedWindow,
     UnderWay,
     WindowStorage,
@@ -42,6 +45,11 @@ from hubspot_sync.wire.rate_windows import (
 MAX_PAUSE_S: Final = 10.0
 MIN_WAIT_S: Final = 0.001
 REDIS_TIMEOUT_S: Final = 0.25
+Amounts = tuple[tuple[int, float], ...]
+"""So many in so many seconds, all of which hold."""
+
+SPREAD_OVER_S: Final = 4.0
+"""So a quarter is a whole number, too."""
 
 
 @dataclass(eq=False, slots=True)
@@ -225,9 +233,9 @@ class _Part:
 
     under_way: tuple[UnderWay, ...]
     window: ArrivalWindow
-    search_window: ArrivalWindow
+    search_windows: tuple[ArrivalWindow, ...]
     shared_window: tuple[SharedWindow, ...]
-    shared_search_window: tuple[SharedWindow, ...]
+    shared_search_windows: tuple[SharedArrivals, ...]
     day: Day
 
 
@@ -241,8 +249,8 @@ def _join_limits(parts: Sequence[_Part], *, search: bool) -> tuple[RateLimit, ..
         local += (*part.under_way, part.window)
         shared += part.shared_window
         if search:
-            local.append(part.search_window)
-            shared += part.shared_search_window
+            local += part.search_windows
+            shared += part.shared_search_windows
     return (*local, *shared, *(part.day for part in reversed(parts)))
 
 
@@ -261,13 +269,16 @@ class _PartBuilder:
         """Return a part that all processes have together."""
         config, clock = self._config, self._clock
         requests = _cut(config.requests_per_window, share)
-        searches = _cut(config.searches_per_second, share)
+        searches = _spread(config.searches_per_second, share)
         return _Part(
             under_way=(UnderWay(_cut(config.pool_size, share)),),
             window=ArrivalWindow(name, requests, config.window_s, clock),
-            search_window=ArrivalWindow(f"{name}-search", searches, 1.0, clock),
+            search_windows=tuple(
+                ArrivalWindow(f"{name}-search", amount, window_s, clock)
+                for amount, window_s in searches
+            ),
             shared_window=self._share_window(name, requests, config.window_s),
-            shared_search_window=self._share_window(f"{name}-search", searches, 1.0),
+            shared_search_windows=self._share_arrivals(f"{name}-search", searches),
             day=Day(f"{name}-day", _cut(config.daily_limit, share), self._day_storage, clock),
         )
 
@@ -278,23 +289,51 @@ class _PartBuilder:
             self.build_share("background", self._config.background_share),
             under_way=(),
             shared_window=(),
-            shared_search_window=(),
+            shared_search_windows=(),
         )
 
     def _share_window(self, name: str, amount: int, window_s: float) -> tuple[SharedWindow, ...]:
         if self._redis is None:
             return ()
-        # Whoever has another token, or asks another HubSpot, has another budget.
+        storage = RedisStorage("redis://", connection_pool=self._redis.connection_pool)
+        return (SharedWindow(self._name_ours(name), amount, window_s, storage, self._clock),)
+
+    def _share_arrivals(self, name: str, amounts: Amounts) -> tuple[SharedArrivals, ...]:
+        if self._redis is None:
+            return ()
+        under_way_s = self._config.connect_timeout_s + self._config.read_timeout_s
+        return tuple(
+            SharedArrivals(
+                *(self._name_ours(f"{name}-{window_s:g}"), amount, window_s),
+                *(self._redis, self._clock),
+                under_way_s=under_way_s,
+            )
+            for amount, window_s in amounts
+        )
+
+    def _name_ours(self, name: str) -> str:
+        """Whoever has another token, or asks another HubSpot, has another budget."""
         whose = f"{self._config.base_url} {self._config.token}"
-        app = hashlib.sha256(whose.encode()).hexdigest()[:12]
-        return (SharedWindow(f"{app}-{name}", amount, window_s, self._redis, self._clock),)
+        return f"{hashlib.sha256(whose.encode()).hexdigest()[:12]}-{name}"
 
 
 def _cut(amount: int, share: float) -> int:
     return max(1, int(amount * share))
 
 
-def _open_redis(redis_url: str) -> RedisStorage:
+def _spread(per_second: int, share: float) -> Amounts:
+    """Return the amounts and windows, in seconds, that are a share of so many a second. What is no
+    whole number, such as half of five, is rounded up in each second and kept over several: cut
+    down to a whole one in each, a fifth of it would be lost."""
+    exact = Decimal(per_second) * Decimal(str(share))
+    in_a_second = max(1, math.ceil(exact))
+    if in_a_second == exact:
+        return ((in_a_second, 1.0),)
+    over_several = max(1, int(exact * Decimal(SPREAD_OVER_S)))
+    return ((in_a_second, 1.0), (over_several, SPREAD_OVER_S))
+
+
+def _open_redis(redis_url: str) -> Redis:
     # One attempt, and a short one: the budget waits for nobody while it asks.
     pool = ConnectionPool.from_url(
         redis_url,
@@ -302,7 +341,7 @@ def _open_redis(redis_url: str) -> RedisStorage:
         socket_connect_timeout=REDIS_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
     )
-    return RedisStorage(redis_url, connection_pool=pool)
+    return Redis(connection_pool=pool)
 
 
 def build_rate_budget(
@@ -334,5 +373,5 @@ def build_rate_budget(
         for priority in Priority
         for search in (False, True)
     }
-    pausable = {False: everything.window, True: everything.search_window}
+    pausable = {False: everything.window, True: everything.search_windows[0]}
     return RateBudget(lanes, pausable, everything.day, clock=clock, wait=wait)

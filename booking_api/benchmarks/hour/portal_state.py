@@ -21,7 +21,7 @@ from booking_api.benchmarks.portal_data import (
     Student,
 )
 from booking_api.benchmarks.processes import Sandbox
-from hubspot_sync.reading.cache_families import (
+from hubspot_sync.reading.tags import (
     booking_tag,
     contact_bookings_tag,
     contact_tag,

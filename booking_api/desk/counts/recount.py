@@ -24,7 +24,7 @@ from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.background.isolation import do_apart
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import MockExam
-from hubspot_sync.reading.cache_families import exam_tag
+from hubspot_sync.reading.tags import exam_tag
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import run_together
 
@@ -191,9 +191,10 @@ def count_bookings(
 def search_upcoming_exam_ids(
     desk_context: DeskContext, mock_types: Collection[str], context: CallContext
 ) -> tuple[str, ...]:
-    """Return the ids of the exams of these types that may still be booked. A search is not current:
-    it says which exams there are, not what is true of them. Raises HubSpotError."""
-    found = [desk_context.hubspot.active_exam_ids(mock_type, context) for mock_type in mock_types]
+    """Return the ids of the exams of these types that may still be booked, by one search for all of
+    them, with those that HubSpot told of lately. A search is not current: it says which exams there
+    are, not what is true of them. Raises HubSpotError."""
+    found = desk_context.hubspot.active_exams(mock_types, context).by_type.values()
     return tuple(dict.fromkeys(exam_id for ids in found for exam_id in ids))
 
 

@@ -20,7 +20,7 @@ from booking_api.desk.notes.note_text import note_body, reference_of
 from hubspot_sync.background.isolation import write_apart
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.raw_records import RawRecord
-from hubspot_sync.reading.cache_families import (
+from hubspot_sync.reading.tags import (
     booking_tag,
     contact_bookings_tag,
     contact_tag,

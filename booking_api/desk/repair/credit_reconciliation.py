@@ -31,7 +31,7 @@ from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.background.isolation import do_apart
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.reading.cache_families import contact_tag
+from hubspot_sync.reading.tags import contact_tag
 from hubspot_sync.writing.authoritative_reads import Balance, CreditHistory
 
 MAX_CONTACTS_AT_ONCE: Final = 50

@@ -39,6 +39,7 @@ class Command(BaseCommand):
         )
         if options["prune"]:
             removed = inbox.prune(timedelta(days=settings.WEBHOOK_RETENTION_DAYS))
+            services.webhooks.told.prune()
             self.stdout.write(f"{removed} old events removed.")
         composition.close()
         if done.requeued + done.failed > 0:

@@ -46,6 +46,7 @@ class Record:
     created_ms: int
     updated_ms: int
     archived_ms: int | None = None
+    restored_ms: int = 0
 
     @property
     def archived(self) -> bool:

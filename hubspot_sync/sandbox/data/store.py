@@ -189,9 +189,10 @@ class Store:
             if record is None or not record.archived:
                 raise UnknownRecord(record_id)
             self._check_unique(object_type, record.properties, record_id)
-            live = replace(record, archived_ms=None)
+            at_ms = self.clock.now_ms()
+            live = replace(record, archived_ms=None, restored_ms=at_ms)
             self._put(live)
-            self._notify(_change(live, "restore", self.clock.now_ms(), source))
+            self._notify(_change(live, "restore", at_ms, source))
             return live
 
     def associate(

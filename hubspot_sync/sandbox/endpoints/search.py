@@ -1,6 +1,7 @@
 """Search: filters, sorts, pages, and results as they stood some time ago.
 
-Archived records never appear, whatever the lag. More than 10 000 results cannot be paged through.
+Archived records never appear, whatever the lag, and restored ones only after it. More than 10 000
+results cannot be paged through.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def _indexed_records(sandbox: Sandbox, object_type: ObjectType) -> list[Record]:
     at_ms = sandbox.clock.now_ms() - int(sandbox.config.search_lag_s * 1000)
     seen = []
     for record in records:
-        if record.archived:
+        if record.archived or record.restored_ms > at_ms:
             continue
         properties = record.as_of(at_ms)
         if properties is record.properties:

@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from booking_api import composition
 from cache_layer import CacheConfig, Cause
-from hubspot_sync.reading.cache_families import (
+from hubspot_sync.reading.tags import (
     booking_tag,
     contact_bookings_tag,
     contact_tag,

@@ -176,6 +176,42 @@ def test_every_active_exam_is_listed_however_many_there_are(
     assert set(reads.active_exam_ids(portal.first_type.value, context)) == exams
 
 
+def test_the_exams_of_all_types_are_one_search(
+    portal: Portal, reads: HubSpotReads, context: CallContext
+) -> None:
+    """And as many more as it has pages."""
+    types = [mock_type.value for mock_type in portal.profile.mock_types]
+    with portal.at_once():
+        for mock_type in types:
+            portal.exam(mock_type=mock_type, active=False)
+        exams = [portal.exam(mock_type=types[turn % len(types)]) for turn in range(230)]
+    portal.sandbox.clear_calls()
+
+    found = reads.active_exams(types, context).by_type
+
+    assert {each: set(ids) for each, ids in found.items()} == {
+        each: {exam.id for exam in exams if exam.mock_type == each} for each in types
+    }
+    assert portal.sandbox.calls_count("objects.search") == portal.sandbox.calls_count() == 2
+
+
+def test_of_more_types_than_one_search_takes_none_is_left_out(
+    portal: Portal, client: HubSpotClient, context: CallContext
+) -> None:
+    first, types = portal.first_type, [f"type {number}" for number in range(7)]
+    profile = dataclasses.replace(
+        portal.profile, mock_types=tuple(dataclasses.replace(first, value=each) for each in types)
+    )
+    exams = {portal.exam(mock_type=each).id: each for each in types}
+    reads = HubSpotReads(profile=profile, coalescer=client.coalescer, now=lambda: datetime.now(UTC))
+    portal.sandbox.clear_calls()
+
+    found = reads.active_exams(types, context).by_type
+
+    assert {exam_id: each for each, ids in found.items() for exam_id in ids} == exams
+    assert portal.sandbox.calls_count("objects.search") == 2
+
+
 def test_an_exam_of_last_night_is_still_asked_for(
     portal: Portal, client: HubSpotClient, context: CallContext
 ) -> None:

@@ -154,6 +154,18 @@ def test_search_shows_the_past_until_its_lag_is_over(hub: SandboxHandle) -> None
     assert after == ("", 2)
 
 
+def test_search_knows_a_restored_record_when_its_lag_is_over(hub: SandboxHandle) -> None:
+    hub.archive(EXAMS, "1")
+    hub.configure(search_lag_s=60)
+    hub.restore(EXAMS, "1")
+    same = where("hs_object_id", "EQ", "1")
+
+    before = ids(search(hub, [same]))
+    hub.advance(61)
+
+    assert (before, ids(search(hub, [same]))) == ("", "1")
+
+
 def test_search_shows_the_values_it_searched_by(hub: SandboxHandle) -> None:
     hub.configure(search_lag_s=60)
     hub.edit(EXAMS, "1", capacity="50")

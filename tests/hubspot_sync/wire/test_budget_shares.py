@@ -6,6 +6,7 @@ all but people together; the day, the searches and the connections likewise.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -16,7 +17,7 @@ from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import ConfigurationError, RateLimited
 from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.rate_budget import RateBudget
-from tests.hubspot_sync.budgets import World, acquire, full_budget
+from tests.hubspot_sync.budgets import World, acquire, full_budget, most_in_a_window
 
 WINDOW_S = 10.0
 MOST = {
@@ -61,6 +62,33 @@ def test_each_has_its_share_of_the_searches(priority: Priority) -> None:
     budget = shared_out(world, requests_per_window=100, searches_per_second=20)
 
     assert taken_at_once(budget, world, priority, search=True) == MOST[priority]
+
+
+@pytest.mark.parametrize(
+    ("priority", "most"),
+    [
+        (Priority.PEOPLE, 5),
+        (Priority.UNPROVEN, 3.75),
+        (Priority.ANONYMOUS, 2.5),
+        (Priority.BACKGROUND, 2.5),
+    ],
+    ids=str,
+)
+def test_a_share_that_is_no_whole_number_of_searches_is_used_in_full(
+    priority: Priority, most: float
+) -> None:
+    """Over a hundred seconds, and never more than that in four."""
+    world = World()
+    budget = shared_out(world, requests_per_window=10_000, searches_per_second=5)
+    begun_s, sent = world.now_s, list[float]()
+
+    while world.now_s < begun_s + 100:
+        acquire(budget, world.deadline(60), priority=priority, search=True).report_answer(0.0)
+        sent.append(world.now_s)
+
+    assert len(sent) >= 0.99 * most * 100
+    assert most_in_a_window(sent, 4.0) <= 4 * most
+    assert most_in_a_window(sent, 1.0) <= math.ceil(most)
 
 
 @pytest.mark.parametrize("priority", Priority)

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 import uuid
+from dataclasses import dataclass, field
 
 import pytest
 from redis import Redis
@@ -17,6 +18,8 @@ from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.portal_day import PortalDay
 from hubspot_sync.wire.rate_budget import RateBudget, build_rate_budget
+from hubspot_sync.wire.rate_windows import SharedArrivals
+from tests.hubspot_sync.budgets import most_in_a_window
 
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 
@@ -107,6 +110,74 @@ def test_a_search_that_waits_uses_up_no_calls(redis_url: str) -> None:
         one.acquire(Deadline.after(30), priority=Priority.PEOPLE, search=True).report_answer(0.0)
 
     assert taken_now(other, 40) == 28
+
+
+@dataclass(slots=True)
+class Processes:
+    """Two, with five searches a second together, by one clock."""
+
+    redis_url: str
+    now_s: float = 1_000.0
+    name: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def window(self, amount: int = 5) -> SharedArrivals:
+        redis = Redis.from_url(self.redis_url)
+        return SharedArrivals(
+            *(self.name, amount, 1.0, redis, lambda: self.now_s),
+            under_way_s=13.0,
+            now_s=lambda: self.now_s,
+        )
+
+
+@pytest.mark.redis
+def test_the_searches_of_two_processes_are_used_in_full(redis_url: str) -> None:
+    """A window of one second has no second of transit besides."""
+    processes = Processes(redis_url)
+    one, other = processes.window(), processes.window()
+    sent = []
+
+    for turn in range(1_000):
+        processes.now_s = 1_000.0 + turn / 100
+        for each in (one, other):
+            if each.has_room() and each.take():
+                each.count_answer(0.0)
+                sent.append(processes.now_s)
+
+    assert len(sent) >= 45
+    assert most_in_a_window(sent, 1.0) <= 5
+
+
+@pytest.mark.redis
+def test_what_is_under_way_in_one_process_counts_in_the_other(redis_url: str) -> None:
+    """However long it takes; and for a second after its answer, as HubSpot may count it then."""
+    processes = Processes(redis_url)
+    one, other = processes.window(2), processes.window(2)
+    assert one.take()
+    assert one.take()
+
+    processes.now_s += 9
+    one.count_answer(9.0)
+    one.put_back()
+
+    assert other.take()
+    assert not other.has_room()
+    assert not other.take()
+    processes.now_s += 1.1
+    assert other.has_room()
+
+
+@pytest.mark.redis
+def test_a_process_that_was_killed_holds_its_searches_for_as_long_as_a_call_takes(
+    redis_url: str,
+) -> None:
+    processes = Processes(redis_url)
+    assert processes.window(1).take()
+    left = processes.window(1)
+
+    processes.now_s += 13.0
+    assert not left.has_room()
+    processes.now_s += 1.1
+    assert left.take()
 
 
 def test_without_redis_a_process_keeps_its_own_budget(caplog: pytest.LogCaptureFixture) -> None:
