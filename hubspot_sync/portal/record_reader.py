@@ -27,6 +27,7 @@ from hubspot_sync.portal.property_values import (
 from hubspot_sync.portal.records import (
     BOOKING_FIELDS,
     CONTACT_FIELDS,
+    ENROLLMENT_FIELDS,
     EXAM_FIELDS,
     Booking,
     BookingState,
@@ -163,10 +164,13 @@ def read_booking(
 
 
 def read_enrollment(record_id: str, properties: Properties, profile: PortalProfile) -> Enrollment:
-    """Return the enrollment with every property the profile names, as text."""
     reading = _Reading(properties, profile)
-    texts = {own: reading.text(name) for own, name in profile.enrollment_properties.items()}
-    return Enrollment(id=record_id, properties=texts)
+    fields = reading.parse_fields(ENROLLMENT_FIELDS, profile.enrollment_properties)
+    return Enrollment(
+        id=record_id,
+        is_registered=means_any_of(fields["enrollment_status"], profile.registered_values),
+        **fields,
+    )
 
 
 def _place_times(

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from cache_layer import (
     ArgumentType,
@@ -38,6 +38,8 @@ from hubspot_sync.wire.call_context import CallContext
 V = TypeVar("V")
 
 Ids = tuple[str, ...]
+ENROLLED_TAG: Final = collection_tag("enrollments", "all")
+"""Of who is enrolled at all: an enrollment that comes is in nobody's entry yet."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,9 +157,8 @@ class PortalFamilies:
     contacts: Family[Contact, LoadContext]
     bookings: Family[Booking, LoadContext]
     exams: Family[MockExam, LoadContext]
-    enrollments: Family[Enrollment, LoadContext]
     contact_bookings: Family[Ids, LoadContext]
-    contact_enrollments: Family[Ids, LoadContext]
+    contact_enrollments: Family[tuple[Enrollment, ...], LoadContext]
     exam_bookings: Family[Ids, LoadContext]
     booking_exams: Family[Ids, LoadContext]
     booking_contacts: Family[Ids, LoadContext]
@@ -219,14 +220,18 @@ def _build_object_families(hubspot: PortalReads, config: CacheConfig) -> dict[st
                 "exam_id", hubspot.exams, lambda record_id, _: {exam_tag(record_id)}
             ),
         ),
-        "enrollments": Family(
-            name="enrollments",
-            patterns=(KeyPattern("enrollment:{enrollment_id}:details"),),
-            ttl_s=config.ttl_s("CACHE_TTL_CONTACTS"),
+        "contact_enrollments": Family(
+            name="contact-enrollments",
+            patterns=(KeyPattern("contact:{contact_id}:enrollments"),),
+            ttl_s=config.ttl_s("CACHE_TTL_ASSOCIATIONS"),
             load_many=_build_loader(
-                "enrollment_id",
-                hubspot.enrollments,
-                lambda record_id, _: {enrollment_tag(record_id)},
+                "contact_id",
+                hubspot.contact_enrollments,
+                lambda record_id, enrollments: {
+                    contact_enrollments_tag(record_id),
+                    ENROLLED_TAG,
+                    *(enrollment_tag(enrollment.id) for enrollment in enrollments),
+                },
             ),
         ),
     }
@@ -257,10 +262,6 @@ def _build_association_families(hubspot: PortalReads, config: CacheConfig) -> di
         "booking_contacts": _build_association_family(
             *("assoc:booking:{booking_id}:contact", hubspot.booking_contacts, config),
             lambda record_id, contact_ids: {booking_tag(record_id), *map(contact_tag, contact_ids)},
-        ),
-        "contact_enrollments": _build_association_family(
-            *("assoc:contact:{contact_id}:enrollments", hubspot.contact_enrollments, config),
-            lambda record_id, ids: {contact_enrollments_tag(record_id), *map(enrollment_tag, ids)},
         ),
     }
 

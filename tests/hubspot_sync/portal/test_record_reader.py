@@ -220,12 +220,13 @@ def test_a_contact_has_every_credit_of_the_portal() -> None:
 
 
 def test_an_enrollment_is_in_our_names() -> None:
-    stored = {"enrollment_name": "NDECC autumn", "expiry_date": None}
+    stored = {"enrollment_id": "ENR-9", "enrollment_status": "registered", "course_id": None}
 
     enrollment = record_reader.read_enrollment("9", stored, PREPDOCTORS)
 
-    assert enrollment.properties["name"] == "NDECC autumn"
-    assert enrollment.properties["expires_on"] == ""
+    assert (enrollment.enrollment_id, enrollment.course_id) == ("ENR-9", "")
+    assert enrollment.is_registered
+    assert enrollment.contact_record_id is None
 
 
 @pytest.mark.parametrize(
