@@ -309,6 +309,32 @@ def test_what_may_have_been_done_is_not_refused_because_hubspot_is_busy(
         assert describe_state(portal, database, scene).startswith("done")
 
 
+@pytest.mark.parametrize(
+    ("station", "side", "ends_as"),
+    [
+        pytest.param("update contacts #1", "after", "done", id="not decided yet"),
+        pytest.param("update bookings #1", "before", "undone", id="decided"),
+        pytest.param("update bookings #1", "after", "undone", id="cancelled"),
+    ],
+)
+def test_what_is_being_taken_back_is_never_charged_when_the_rule_goes(
+    forks: Zygote, portal: Portal, station: str, side: str, ends_as: str
+) -> None:
+    (scene,) = scenes(portal, 1, booked=False)
+    database = forks.database()
+    set_rules(portal, book_in_vain)
+    run_until_killed(forks, database, book, Stop(station=station, side=side), scene)
+    portal.sandbox.configure(validation_rules=[])
+
+    with forks.child(database) as heir:
+        heir.start()
+        heir.wait_until_idle()
+
+    assert describe_state(portal, database, scene).startswith(f"{ends_as} ")
+    assert credit_of(portal, scene.student) == (2 if ends_as == "done" else 3)
+    assert broken_promises(portal, [scene.exam], [scene.student], scene.owned) == []
+
+
 def test_a_lease_that_nobody_gave_back_runs_out_by_itself(forks: Zygote, portal: Portal) -> None:
     (scene,) = scenes(portal, 1, booked=False)
     database = forks.database()

@@ -10,12 +10,15 @@ import pytest
 from pytest_django import Settings
 
 from booking_api.desk.journal.models import EntryState, JournalEntry
+from hubspot_sync.config import API_VERSIONS, ApiVersion
+from hubspot_sync.portal.profile import load_profile
 from tests.api import Reply
 from tests.builders import Exam, Portal, Student
 from tests.desk import active_bookings, cancel, create, credit_of, stored_total
 from tests.faults.groups import DeskUnderTest, running_desk, stuck
 from tests.faults.tables import BOOKINGS, CONTACTS, NOT_NOW, WRITES
 from tests.faults.world import Holdings, broken_promises, notes_of, seats
+from tests.sandbox import SandboxHandle
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -107,16 +110,35 @@ def test_a_rule_that_is_lifted_later_charges_nobody_for_what_was_taken_back(
 
 
 @pytest.mark.parametrize("status", [400, 403])
-def test_what_names_the_credit_is_refused_for_good(
-    desk: DeskUnderTest, portal: Portal, status: int
+@pytest.mark.parametrize("api_version", API_VERSIONS)
+@pytest.mark.parametrize("school", ["default", "prepdoctors"])
+def test_what_names_the_credit_is_refused_for_good_everywhere(
+    settings: Settings, sandbox: SandboxHandle, school: str, api_version: ApiVersion, status: int
 ) -> None:
+    portal = Portal(sandbox, load_profile(school))
+    sandbox.kind()
+    credit = portal.first_type.credit_property
     student, exam = portal.student("ben", credits=7), portal.exam(capacity=1)
-    portal.sandbox.fault(path=CREDITS_PATH, times=1, **refusal(status))
+    other = portal.exam(capacity=1, in_days=20)
+    with running_desk(settings, sandbox, portal=school, api_version=api_version) as desk:
+        sandbox.fault(path=CREDITS_PATH, times=1, **refusal(status, name=credit))
+        refused = create(desk.api, student, exam)
+        desk.wait_until_idle()
+        (record,) = sandbox.records(BOOKINGS)
+        booked = create(desk.api, student, other)
+        desk.wait_until_idle()
+        sandbox.fault(path=CREDITS_PATH, times=1, **refusal(status, name=credit))
+        cancelled = cancel(desk.api, student, booked.data["booking_record_id"])
+        left = credit_of(portal, student)
+        desk.wait_until_idle()
 
-    reply = create(desk.api, student, exam)
-    desk.wait_until_idle()
-
-    check_taken_back(portal, reply, student, exam)
+    assert (refused.code, booked.status) == ("VALIDATION_ERROR", 201)
+    assert credit in refused.body["error"]
+    state = record["properties"][portal.profile.booking_properties["is_active"]]
+    assert state == portal.profile.booking_states["cancelled"][0]
+    assert cancelled.data["actions_completed"]["credits_restored"] is False
+    assert (left, credit_of(portal, student)) == (6, 7)
+    assert [stored_total(portal, one) for one in (exam, other)] == [0, 0]
 
 
 @pytest.mark.parametrize(
