@@ -208,13 +208,20 @@ class Portal:
         return made, seats
 
     def enrollment(self, student: Student, **fields: str) -> str:
-        """Enroll the student, where the portal has enrollments; return the record's id."""
+        """Enroll the student, where the portal has enrollments; return the record's id. Nothing
+        links the two: the student is named in a property."""
         enrollments = self._types.enrollments
         assert enrollments is not None, f"{self.profile.name} has no enrollments"
         record_id = f"7{self._next()}"
-        stored = self._named(self.profile.enrollment_properties, {"name": "NDECC autumn", **fields})
-        links = [(self._types.contacts, student.id, enrollments, record_id)]
-        self._put([self._record(enrollments, record_id, stored)], links)
+        wanted = {
+            "enrollment_id": f"ENR-{record_id}",
+            "course_id": "NDECC-1",
+            "enrollment_status": self.profile.registered_values[0],
+            "contact_record_id": student.id,
+            **fields,
+        }
+        stored = self._named(self.profile.enrollment_properties, wanted)
+        self._put([self._record(enrollments, record_id, stored)], [])
         return record_id
 
     def archive(self, thing: Exam | Booking | Student) -> None:

@@ -214,7 +214,9 @@ class ContactFields(serializers.Serializer[Any]):
 
 class EnrollmentFields(serializers.Serializer[Any]):
     id = serializers.CharField()
-    properties = serializers.DictField(child=serializers.CharField())
+    enrollment_id = serializers.CharField()
+    course_id = serializers.CharField()
+    enrollment_status = serializers.CharField()
 
 
 class BookingDetailFields(serializers.Serializer[Any]):

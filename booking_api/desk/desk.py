@@ -34,7 +34,8 @@ from booking_api.desk.journal.erasure import is_erased
 from booking_api.desk.journal.idempotency import find_earlier
 from booking_api.desk.journal.lease import HeldLease, LeaseKeeper, LeaseLost
 from booking_api.desk.journal.models import (
-    ENDED,
+    ANSWERED,
+    REFUSALS,
     UNFINISHED,
     EntryState,
     JournalEntry,
@@ -153,7 +154,7 @@ class Desk:
             raise errors.OutcomeUnknown() if place.own else errors.RequestInProgress()
         if is_erased(row):  # between its end and this look: there is no answer to give any more
             raise errors.OutcomeUnknown
-        if row.state == EntryState.REFUSED:
+        if row.state in REFUSALS:
             raise errors.from_json(row.answer)
         return DeskAnswer(row.answer, replayed=not place.own)
 
@@ -167,8 +168,10 @@ class Desk:
             raise errors.TooManyWaiting
         if row is None:
             raise errors.RequestInProgress
-        if row.state != EntryState.DONE:
+        if row.state not in ANSWERED:
             raise errors.RequestInProgress
+        if row.state in REFUSALS:
+            raise errors.from_json(row.answer)
         return DeskAnswer(row.answer, replayed=True)
 
     def run(self, work: Callable[[HeldLease], T]) -> Future[T]:
@@ -325,7 +328,7 @@ class Desk:
     def _serve_again(self, lease: HeldLease, rows: Sequence[JournalEntry]) -> None:
         """Serve rows as the journal has them now: what waits still, and what was begun."""
         found, now = journal.read_again(rows), self._desk_context.now()
-        self._deliver([row for row in found if row.state in ENDED])
+        self._deliver([row for row in found if row.state in ANSWERED])
         begun = [row for row in found if row.state in UNFINISHED]
         due = [row for row in begun if row.next_attempt_at is None or row.next_attempt_at <= now]
         if len(due) > 0:

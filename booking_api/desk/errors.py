@@ -25,6 +25,9 @@ RETRY_AFTER_S = 5
 SOON_S = 1
 CONTENT_STATUSES = frozenset({400, 404, 409, 207})
 """With these HubSpot judges a record's content or its ids, not our token and not its own state."""
+REFUSING_STATUSES = frozenset({207, 400, 403})
+"""With these HubSpot says that a rule of the portal forbids a value; 207 is a member's."""
+RULE_CATEGORY = "VALIDATION_ERROR"
 MAX_ERROR_CHARS = 500
 """As much as the columns `last_error` hold."""
 
@@ -86,6 +89,18 @@ def is_final_refusal(error: HubSpotError) -> bool:
     scope that is missing (401, 403) is our fault, passes, and says nothing of an earlier sending.
     """
     return isinstance(error, Refused | NotFound) and error.status in CONTENT_STATUSES
+
+
+def is_refused_by_rule(error: HubSpotError) -> bool:
+    """Whether HubSpot will not write this record until a person mends what it names: a rule of the
+    portal's, or a property that is not there. Whatever names no property is not taken for that, nor
+    is anything that passes by itself."""
+    return (
+        isinstance(error, Refused)
+        and error.status in REFUSING_STATUSES
+        and error.category == RULE_CATEGORY
+        and len(error.property_names) > 0
+    )
 
 
 def storable_text(error: Exception) -> str:

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from booking_api.desk.journal.models import EntryState, JournalEntry
+from booking_api.desk.journal.models import REFUSALS, EntryState, JournalEntry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GroupServed:
     """A group that was served, or taken up again in `recovery`: how many requests by their kind and
-    outcome, which is `done`, `unfinished` or the code of a refusal."""
+    outcome, which is `done`, `owing`, `unfinished` or the code of a refusal."""
 
     recovery: bool
     outcomes: Mapping[tuple[str, str], int]
@@ -41,7 +41,16 @@ class CreditCorrected:
     credit_property: str
 
 
-DeskEvent = GroupServed | LeaseTakenOver | CreditCorrected
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CreditRefused:
+    """HubSpot refuses for good to write a credit that a request of this kind changes; a create was
+    taken back, a cancel owes its student a credit."""
+
+    kind: str
+    credit_property: str
+
+
+DeskEvent = GroupServed | LeaseTakenOver | CreditCorrected | CreditRefused
 DeskObserver = Callable[[DeskEvent], None]
 
 
@@ -50,6 +59,6 @@ def ignore_event(_: DeskEvent) -> None:
 
 
 def _outcome_of(row: JournalEntry) -> str:
-    if row.state == EntryState.REFUSED:
+    if row.state in REFUSALS:
         return str(row.answer.get("code", "INTERNAL_ERROR"))
-    return "done" if row.state == EntryState.DONE else "unfinished"
+    return str(row.state) if row.state in {EntryState.DONE, EntryState.OWING} else "unfinished"

@@ -70,7 +70,9 @@ def _list_backlogs() -> Iterator[tuple[str, QuerySet[Any], str]]:
     entries, notes = JournalEntry.objects.order_by(), OutboxNote.objects.order_by()
     unsent = (NoteState.WAITING, NoteState.SENDING)
     yield "requests", entries.filter(state=EntryState.QUEUED), "arrived_at"
-    yield "unfinished", entries.filter(state__in=UNFINISHED), "arrived_at"
+    under_way = entries.filter(state__in=UNFINISHED).exclude(state=EntryState.OWING)
+    yield "unfinished", under_way, "arrived_at"
+    yield "owed_credits", entries.filter(state=EntryState.OWING), "arrived_at"
     yield "notes", notes.filter(state__in=unsent), "noted_at"
     yield "recounts", RecountRequest.objects.order_by(), "asked_at"
     yield "credit_reviews", CreditReview.objects.order_by(), "asked_at"

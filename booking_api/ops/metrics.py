@@ -19,7 +19,13 @@ from prometheus_client import (
 )
 
 from booking_api import composition
-from booking_api.desk.events import CreditCorrected, DeskEvent, GroupServed, LeaseTakenOver
+from booking_api.desk.events import (
+    CreditCorrected,
+    CreditRefused,
+    DeskEvent,
+    GroupServed,
+    LeaseTakenOver,
+)
 from booking_api.ops.backlog_metrics import BacklogCollector
 from hubspot_sync.inbox.observers import EventsHandled
 from hubspot_sync.wire.call_log import CallRecord
@@ -103,6 +109,12 @@ class Metrics:
             ["credit"],
             registry=self.registry,
         )
+        self.credits_refused = Counter(
+            "mocks_desk_credits_refused",
+            "Credits HubSpot refuses to write, by kind: a create is taken back, a cancel owes one.",
+            ["kind", "credit"],
+            registry=self.registry,
+        )
         self.unreadable_values = Counter(
             "mocks_hubspot_unreadable_values",
             "Values in HubSpot that could not be read, by object and property, at each reading.",
@@ -146,6 +158,8 @@ class Metrics:
                 self.desk_takeovers.inc()
             case CreditCorrected():
                 self.credits_mended.labels(event.credit_property).inc()
+            case CreditRefused():
+                self.credits_refused.labels(event.kind, event.credit_property).inc()
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from booking_api.queries.enrollments import find_newest_enrollment
+from booking_api.queries.enrollments import find_enrollment
 from booking_api.queries.query_context import QueryContext
 from booking_api.rules.booking_end import BookingStatus, booking_ends_at, booking_status
 from booking_api.rules.errors import AccessDenied, BookingNotFound
@@ -47,7 +47,7 @@ def find_booking_detail(query: QueryContext, booking_id: str, contact: Contact) 
         lambda: _require_booking(query, booking_id),
         lambda: _require_owner(query, booking_id, contact),
         find_exam,
-        lambda: find_newest_enrollment(query, contact),
+        lambda: find_enrollment(query, contact),
     )
     ends_at = booking_ends_at(booking, exam, query.profile.time_zone)
     return BookingDetail(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from booking_api.queries.enrollments import find_newest_enrollment_id
+from booking_api.queries.enrollments import find_enrollment
 from booking_api.queries.query_context import QueryContext
 from booking_api.rules.credits import SpendableCredits, spendable_credits
 from hubspot_sync.portal.profile import MockType
@@ -13,7 +13,8 @@ from hubspot_sync.portal.records import Contact
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TypeCredits:
-    """What a contact's credits mean for one mock type."""
+    """What a contact's credits mean for one mock type. `enrollment_id` is the school's own, or the
+    record's where that was never set."""
 
     credits: SpendableCredits
     enrollment_id: str | None
@@ -57,7 +58,8 @@ def find_type_credits(query: QueryContext, contact: Contact, type_slug: str) -> 
     (mock_type,) = (
         candidate for candidate in query.profile.mock_types if candidate.slug == type_slug
     )
+    enrollment = find_enrollment(query, contact)
     return TypeCredits(
         credits=spendable_credits(contact.credits, mock_type),
-        enrollment_id=find_newest_enrollment_id(query, contact),
+        enrollment_id=None if enrollment is None else enrollment.enrollment_id or enrollment.id,
     )

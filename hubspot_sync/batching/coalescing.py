@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 from hubspot_sync.batching.batch import MAX_PER_ASSOCIATION_READ, MAX_PER_READ, BatchClient
-from hubspot_sync.batching.chunking import normal_key
+from hubspot_sync.batching.chunking import chunks, normal_key
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.paging import SearchFilter, WordFilter, search_rows
 from hubspot_sync.batching.raw_records import RawRecord
@@ -32,6 +32,8 @@ MAX_WAIT_BEHIND_S: Final = 1.0
 MAX_SIDE_BY_SIDE: Final = 3
 """So many calls of a kind at once, full ones not counted: while the budget is what they wait for,
 more of them would only make it scarcer."""
+MAX_VALUES_OF_FILTER: Final = 100
+"""HubSpot, "CRM search": so many values an IN takes."""
 THE_SEARCH: Final = "search"
 """All who share a search ask for one thing: its rows."""
 
@@ -173,6 +175,40 @@ class Coalescer:
         searched = self._ask_together(key, math.inf, ask, (THE_SEARCH,), context)
         return searched.require_complete().found[THE_SEARCH]
 
+    def read_by_property(
+        self,
+        object_type: str,
+        property_name: str,
+        values: Collection[str],
+        *,
+        properties: Collection[str],
+        context: CallContext,
+    ) -> Many[tuple[RawRecord, ...]]:
+        """Return the records in which a property has each value, shared with others who look for
+        such. Search says which there are, and lags by seconds; what is in them is read by id.
+        `properties` have the property. One that HubSpot refuses to show is left out."""
+        wanted = tuple(sorted({property_name, *properties}))
+
+        def ask(asked: Collection[str], shared: CallContext) -> Many[tuple[RawRecord, ...]]:
+            try:
+                ids = [
+                    record_id
+                    for part in chunks(list(asked), MAX_VALUES_OF_FILTER)
+                    for record_id in search_rows(
+                        self._transport, object_type, [[_one_of(property_name, part)]], shared
+                    )
+                ]
+                read = self._batch.read(object_type, ids, properties=wanted, context=shared)
+                found = read.without_refused().require_complete().found.values()
+            except HubSpotError as error:
+                return Many(found={}, unknown=dict.fromkeys(asked, error))
+            return Many(found={value: _with_value(found, property_name, value) for value in asked})
+
+        key = ("by property", object_type, property_name, wanted)
+        return self._ask_together(
+            key, MAX_VALUES_OF_FILTER, ask, tuple(dict.fromkeys(values)), context
+        )
+
     def _ask_together(
         self,
         question: Hashable,
@@ -229,6 +265,20 @@ class Coalescer:
                     del self._lanes[key]
             for caller in gathering.callers:
                 caller.woken.set()
+
+
+def _one_of(property_name: str, values: Sequence[str]) -> SearchFilter:
+    return SearchFilter(property_name=property_name, operator="IN", values=tuple(values))
+
+
+def _with_value(
+    records: Collection[RawRecord], property_name: str, value: str
+) -> tuple[RawRecord, ...]:
+    return tuple(
+        record
+        for record in records
+        if (record.properties.get(property_name) or "").strip() == value
+    )
 
 
 def _select(whole: Many[V], ids: tuple[str, ...]) -> Many[V]:

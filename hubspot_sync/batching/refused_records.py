@@ -25,6 +25,7 @@ MAX_KEPT: Final = 1_000
 """More than this are not one record's fault any more; the oldest are forgotten first."""
 MAX_REFUSED_READS: Final = 8
 """After so many records of a read refused one by one, and none accepted, no more are tried."""
+FORBIDDEN: Final = 403
 MIN_REFUSED_BY_PORTAL: Final = 2 * MAX_REFUSED_READS
 """So many refused, and none accepted, is not the records' fault."""
 
@@ -136,4 +137,7 @@ def send_around_culprits(
 
 
 def _may_be_one_record(error: HubSpotError, statuses: Collection[int]) -> bool:
+    """A 403 that names a property is about what was written, any other about our token."""
+    if isinstance(error, Refused) and error.status == FORBIDDEN and len(error.property_names) > 0:
+        return True
     return isinstance(error, Refused | NotFound) and error.status in statuses

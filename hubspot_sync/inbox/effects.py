@@ -16,9 +16,9 @@ from typing import Final, assert_never
 from hubspot_sync.inbox.events import Event, EventKind, ObjectKind, RecordRef
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.tags import (
+    ENROLLED_TAG,
     booking_tag,
     contact_bookings_tag,
-    contact_enrollments_tag,
     contact_tag,
     enrollment_tag,
     exam_bookings_tag,
@@ -88,7 +88,6 @@ def effect_of(event: Event, profile: PortalProfile) -> Effect:
 # A link lives in the collection of its owner and in the entries of the other end.
 _COLLECTION_TAGS: Mapping[tuple[ObjectKind, ObjectKind], Callable[[str], str]] = {
     (ObjectKind.CONTACT, ObjectKind.BOOKING): contact_bookings_tag,
-    (ObjectKind.CONTACT, ObjectKind.ENROLLMENT): contact_enrollments_tag,
     (ObjectKind.EXAM, ObjectKind.BOOKING): exam_bookings_tag,
 }
 
@@ -127,6 +126,10 @@ def _effect_of_property(event: Event, profile: PortalProfile) -> Effect:
         return Effect(tags=tags, booking_ids=booking_ids, by_subscriber=event.by_subscriber)
     if record.kind is ObjectKind.CONTACT and name in _naming_properties(profile):
         tags |= {student_pairs_tag()}
+    if record.kind is ObjectKind.ENROLLMENT and name == profile.enrollment_properties.get(
+        "contact_record_id"
+    ):
+        tags |= {ENROLLED_TAG}
     if record.kind is ObjectKind.EXAM:
         return _effect_of_exam_property(record, name, tags, event, profile)
     return Effect(tags=tags)
@@ -203,6 +206,8 @@ def _subject_tags(record: RecordRef, profile: PortalProfile) -> frozenset[str]:
         return tags_of_student(record.id)
     if record.kind is ObjectKind.EXAM:
         return tags_of_exam(record.id, profile)
+    if record.kind is ObjectKind.ENROLLMENT:
+        return frozenset({enrollment_tag(record.id), ENROLLED_TAG})
     return _record_tags(record)
 
 

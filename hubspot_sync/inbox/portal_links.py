@@ -69,6 +69,5 @@ def _readers_of_links(hubspot: PortalReads) -> tuple[tuple[ObjectKind, ObjectKin
         (ObjectKind.BOOKING, ObjectKind.CONTACT, hubspot.booking_contacts),
         (ObjectKind.BOOKING, ObjectKind.EXAM, hubspot.booking_exams),
         (ObjectKind.CONTACT, ObjectKind.BOOKING, hubspot.contact_bookings),
-        (ObjectKind.CONTACT, ObjectKind.ENROLLMENT, hubspot.contact_enrollments),
         (ObjectKind.EXAM, ObjectKind.BOOKING, hubspot.exam_bookings),
     )

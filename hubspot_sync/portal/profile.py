@@ -26,7 +26,13 @@ from hubspot_sync.portal.mock_types import (
     read_mock_types,
     read_student_fields,
 )
-from hubspot_sync.portal.records import BOOKING_FIELDS, CONTACT_FIELDS, EXAM_FIELDS, BookingState
+from hubspot_sync.portal.records import (
+    BOOKING_FIELDS,
+    CONTACT_FIELDS,
+    ENROLLMENT_FIELDS,
+    EXAM_FIELDS,
+    BookingState,
+)
 from hubspot_sync.portal.stored_fields import StoredAs
 from hubspot_sync.portal.toml_reader import TomlReader
 
@@ -71,6 +77,7 @@ class PortalProfile:
     booking_properties: Mapping[str, str]
     exam_properties: Mapping[str, str]
     enrollment_properties: Mapping[str, str]
+    registered_values: tuple[str, ...]
     unique_booking_properties: tuple[str, ...]
     mock_types: tuple[MockType, ...]
     booking_states: Mapping[BookingState, tuple[str, ...]]
@@ -145,10 +152,9 @@ def _read_profile(name: str, root: TomlReader) -> PortalProfile:
     object_types = _read_object_types(root.table("object_types"))
     contacts = _read_properties(root.table("contacts"), CONTACT_FIELDS)
     bookings = _read_properties(root.table("bookings"), BOOKING_FIELDS)
-    has_enrollments = object_types.enrollments is not None
-    enrollments = _read_enrollments(root.table("enrollments", required=has_enrollments))
-    if enrollments and not has_enrollments:
-        root.note_problem("enrollments", "is given, so object_types.enrollments is wanted too.")
+    enrollments, registered = _read_enrollments(
+        root, has_enrollments=object_types.enrollments is not None
+    )
     choices = _read_choices(root.table("choices", required=False), bookings)
     rules = root.table("booking_rules")
     mock_types = read_mock_types(root.tables("mock_types"), bookings, choices)
@@ -160,6 +166,7 @@ def _read_profile(name: str, root: TomlReader) -> PortalProfile:
         booking_properties=bookings,
         exam_properties=_read_properties(root.table("mock_exams"), EXAM_FIELDS),
         enrollment_properties=enrollments,
+        registered_values=registered,
         unique_booking_properties=_read_unique(rules, bookings),
         mock_types=mock_types,
         booking_states=_read_states(root.table("booking_states"), ("active", "cancelled")),
@@ -212,10 +219,21 @@ def _read_properties(table: TomlReader, fields: Mapping[str, StoredAs]) -> dict[
     return properties
 
 
-def _read_enrollments(table: TomlReader) -> dict[str, str]:
-    properties = {field: table.text(field, PROPERTY_NAME, field) for field in table.names}
-    _note_repeated(table, properties)
-    return properties
+def _read_enrollments(
+    root: TomlReader, *, has_enrollments: bool
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return what HubSpot calls an enrollment's fields, and the statuses that mean registered; both
+    are empty where the portal has no enrollments."""
+    table = root.table("enrollments", required=has_enrollments)
+    states = root.table("enrollment_states", required=has_enrollments)
+    if not has_enrollments:
+        for name, given in (("enrollments", table), ("enrollment_states", states)):
+            if given.names:
+                root.note_problem(name, "is given, so object_types.enrollments is wanted too.")
+        return {}, ()
+    registered = states.texts("registered", required=True)
+    states.finish()
+    return _read_properties(table, ENROLLMENT_FIELDS), registered
 
 
 def _note_repeated(table: TomlReader, values: Mapping[str, str]) -> None:

@@ -103,6 +103,11 @@ def means_any_of(text: str, words: tuple[str, ...]) -> bool:
     return truth is not None and truth in {_truth_of(word) for word in words}
 
 
+def is_false(text: str) -> bool:
+    """Whether a text says no: a spelling of false that `parse_yes_no` reads."""
+    return _truth_of(text) is False
+
+
 def _truth_of(word: str) -> bool | None:
     try:
         return parse_yes_no(word)

@@ -20,6 +20,7 @@ from hubspot_sync.portal.property_values import (
     Unreadable,
     day_after,
     instant_of,
+    is_false,
     means_any_of,
     parse_number,
     parse_time,
@@ -27,6 +28,7 @@ from hubspot_sync.portal.property_values import (
 from hubspot_sync.portal.records import (
     BOOKING_FIELDS,
     CONTACT_FIELDS,
+    ENROLLMENT_FIELDS,
     EXAM_FIELDS,
     Booking,
     BookingState,
@@ -163,10 +165,13 @@ def read_booking(
 
 
 def read_enrollment(record_id: str, properties: Properties, profile: PortalProfile) -> Enrollment:
-    """Return the enrollment with every property the profile names, as text."""
     reading = _Reading(properties, profile)
-    texts = {own: reading.text(name) for own, name in profile.enrollment_properties.items()}
-    return Enrollment(id=record_id, properties=texts)
+    fields = reading.parse_fields(ENROLLMENT_FIELDS, profile.enrollment_properties)
+    return Enrollment(
+        id=record_id,
+        is_registered=means_any_of(fields["enrollment_status"], profile.registered_values),
+        **fields,
+    )
 
 
 def _place_times(
@@ -191,13 +196,15 @@ def _place_times(
 def _state_of(is_active: str, status: str, profile: PortalProfile) -> BookingState:
     """Cancelled if either property says so, else completed if one does, else active.
 
-    A value nobody foresaw counts as active: a seat that may be taken is not sold again.
+    Any spelling of false is cancelled where it is none of the portal's own words. Another value
+    nobody foresaw counts as active: a seat that may be taken is not sold again.
     """
     stored = ((is_active, profile.booking_states), (status, profile.booking_statuses))
     for state in ("cancelled", "completed"):
         if any(means_any_of(value, values.get(state, ())) for value, values in stored):
             return state
-    return "active"
+    is_own_word = means_any_of(is_active, profile.booking_states["active"])
+    return "cancelled" if is_false(is_active) and not is_own_word else "active"
 
 
 def _as_sent(stored: str, choices: Mapping[str, str]) -> str:

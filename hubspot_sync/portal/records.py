@@ -105,10 +105,15 @@ class Booking:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Enrollment:
-    """A student's enrollment, where the portal has them; `properties` in our names."""
+    """A student's enrollment, where the portal has them. `contact_record_id` is the student's
+    record; `is_registered` says that the status is one the profile calls so."""
 
     id: str
-    properties: Mapping[str, str]
+    enrollment_id: Text
+    course_id: Text
+    enrollment_status: Text
+    contact_record_id: RecordId
+    is_registered: bool
 
 
 CONTACT_FIELDS: Final = stored_fields(Contact)
@@ -116,6 +121,7 @@ EXAM_FIELDS: Final = {
     **stored_fields(MockExam),
     "total_bookings": COUNT,  # read into `stored_total`
 }
+ENROLLMENT_FIELDS: Final = stored_fields(Enrollment)
 BOOKING_FIELDS: Final = {
     **stored_fields(Booking),
     # Read into `state`, and not kept besides.

@@ -25,6 +25,8 @@ class RequiredProperty:
     types: tuple[str, ...]
     values: tuple[str, ...] = ()
     unique: bool = False
+    only_read: bool = False
+    """Whether it is others who fill it in: made by us it would be empty for ever."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +56,11 @@ def required_properties(profile: PortalProfile) -> tuple[RequiredProperty, ...]:
     if types.enrollments is not None:
         wanted.extend(
             RequiredProperty(
-                object_name="enrollments", object_type=types.enrollments, name=name, types=_ANY
+                object_name="enrollments",
+                object_type=types.enrollments,
+                name=name,
+                types=_ANY,
+                only_read=True,
             )
             for name in profile.enrollment_properties.values()
         )
@@ -77,9 +83,6 @@ def required_associations(profile: PortalProfile) -> tuple[RequiredAssociation, 
         "mock_exams": types.mock_exams,
         "notes": types.notes,
     }
-    if types.enrollments is not None:
-        ends.append(("contacts", "enrollments"))
-        ids["enrollments"] = types.enrollments
     return tuple(
         RequiredAssociation(
             name=f"{start}->{end}",

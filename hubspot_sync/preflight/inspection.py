@@ -209,7 +209,9 @@ def _check_properties(
     group = _largest_group(live.values())
     findings = [_compare(item, live.get(item.name)) for item in wanted]
     missing = [
-        MissingProperty(wanted=item, group=group) for item in wanted if item.name not in live
+        MissingProperty(wanted=item, group=group)
+        for item in wanted
+        if item.name not in live and not item.only_read
     ]
     return [*findings, *_check_unique_properties(wanted, live)], missing
 

@@ -34,6 +34,7 @@ from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.reading.recent_changes import RecentChanges, Topic
 from hubspot_sync.reading.tags import (
+    ENROLLED_TAG,
     booking_tag,
     contact_bookings_tag,
     contact_enrollments_tag,
@@ -110,9 +111,8 @@ class PortalFamilies:
     contacts: Family[Contact, LoadContext]
     bookings: Family[Booking, LoadContext]
     exams: Family[MockExam, LoadContext]
-    enrollments: Family[Enrollment, LoadContext]
     contact_bookings: Family[Ids, LoadContext]
-    contact_enrollments: Family[Ids, LoadContext]
+    contact_enrollments: Family[tuple[Enrollment, ...], LoadContext]
     exam_bookings: Family[Ids, LoadContext]
     booking_exams: Family[Ids, LoadContext]
     booking_contacts: Family[Ids, LoadContext]
@@ -175,14 +175,18 @@ def _build_object_families(hubspot: PortalReads, config: CacheConfig) -> dict[st
                 "exam_id", hubspot.exams, lambda record_id, _: {exam_tag(record_id)}
             ),
         ),
-        "enrollments": Family(
-            name="enrollments",
-            patterns=(KeyPattern("enrollment:{enrollment_id}:details"),),
-            ttl_s=config.ttl_s("CACHE_TTL_CONTACTS"),
+        "contact_enrollments": Family(
+            name="contact-enrollments",
+            patterns=(KeyPattern("contact:{contact_id}:enrollments"),),
+            ttl_s=config.ttl_s("CACHE_TTL_ASSOCIATIONS"),
             load_many=_build_loader(
-                "enrollment_id",
-                hubspot.enrollments,
-                lambda record_id, _: {enrollment_tag(record_id)},
+                "contact_id",
+                hubspot.contact_enrollments,
+                lambda record_id, enrollments: {
+                    contact_enrollments_tag(record_id),
+                    ENROLLED_TAG,
+                    *(enrollment_tag(enrollment.id) for enrollment in enrollments),
+                },
             ),
         ),
     }
@@ -223,10 +227,6 @@ def _build_association_families(
             *("assoc:booking:{booking_id}:contact", hubspot.booking_contacts, config),
             lambda record_id, contact_ids: {booking_tag(record_id), *map(contact_tag, contact_ids)},
             links_of_booking,
-        ),
-        "contact_enrollments": _build_association_family(
-            *("assoc:contact:{contact_id}:enrollments", hubspot.contact_enrollments, config),
-            lambda record_id, ids: {contact_enrollments_tag(record_id), *map(enrollment_tag, ids)},
         ),
     }
 

@@ -214,10 +214,6 @@ class FamilyReads(PortalReads):
         return self._read_many(self._families.exams, "exam_id", ids, context)
 
     @override
-    def enrollments(self, ids: Collection[str], context: CallContext) -> Many[Enrollment]:
-        return self._read_many(self._families.enrollments, "enrollment_id", ids, context)
-
-    @override
     def contact_bookings(self, contact_ids: Collection[str], context: CallContext) -> Many[Ids]:
         return self._read_many(self._families.contact_bookings, "contact_id", contact_ids, context)
 
@@ -234,7 +230,9 @@ class FamilyReads(PortalReads):
         return self._read_many(self._families.booking_contacts, "booking_id", booking_ids, context)
 
     @override
-    def contact_enrollments(self, contact_ids: Collection[str], context: CallContext) -> Many[Ids]:
+    def contact_enrollments(
+        self, contact_ids: Collection[str], context: CallContext
+    ) -> Many[tuple[Enrollment, ...]]:
         return self._read_many(
             self._families.contact_enrollments, "contact_id", contact_ids, context
         )

@@ -63,8 +63,6 @@ class PortalReads(Protocol):
 
     def exams(self, ids: Collection[str], context: CallContext) -> Many[MockExam]: ...
 
-    def enrollments(self, ids: Collection[str], context: CallContext) -> Many[Enrollment]: ...
-
     def contact_bookings(
         self, contact_ids: Collection[str], context: CallContext
     ) -> Many[tuple[str, ...]]:
@@ -89,7 +87,10 @@ class PortalReads(Protocol):
 
     def contact_enrollments(
         self, contact_ids: Collection[str], context: CallContext
-    ) -> Many[tuple[str, ...]]: ...
+    ) -> Many[tuple[Enrollment, ...]]:
+        """All enrollments that name each contact, whatever they are linked to; found by search, and
+        as they are now."""
+        ...
 
     def active_exams(self, mock_types: Collection[str], context: CallContext) -> ActiveExams:
         """Which exams of these types may be bookable, by one search for all of them, and by what
@@ -158,14 +159,6 @@ class HubSpotReads(PortalReads):
         return raw.map(self._to_exam)
 
     @override
-    def enrollments(self, ids: Collection[str], context: CallContext) -> Many[Enrollment]:
-        if self._types.enrollments is None:
-            return Many(found={}, missing=frozenset(ids))
-        names = enrollment_property_names(self._profile)
-        raw = self._coalescer.read(self._types.enrollments, ids, properties=names, context=context)
-        return raw.map(lambda record: read_enrollment(record.id, record.properties, self._profile))
-
-    @override
     def contact_bookings(
         self, contact_ids: Collection[str], context: CallContext
     ) -> Many[tuple[str, ...]]:
@@ -192,10 +185,21 @@ class HubSpotReads(PortalReads):
     @override
     def contact_enrollments(
         self, contact_ids: Collection[str], context: CallContext
-    ) -> Many[tuple[str, ...]]:
+    ) -> Many[tuple[Enrollment, ...]]:
         if self._types.enrollments is None:
             return Many(found=dict.fromkeys(contact_ids, ()))
-        return self._read_links(self._types.contacts, self._types.enrollments, contact_ids, context)
+        raw = self._coalescer.read_by_property(
+            self._types.enrollments,
+            self._profile.enrollment_properties["contact_record_id"],
+            contact_ids,
+            properties=enrollment_property_names(self._profile),
+            context=context,
+        )
+        return raw.map(
+            lambda records: tuple(
+                read_enrollment(record.id, record.properties, self._profile) for record in records
+            )
+        )
 
     @override
     def active_exams(self, mock_types: Collection[str], context: CallContext) -> ActiveExams:

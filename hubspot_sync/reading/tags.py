@@ -5,10 +5,15 @@ Whoever says what changed names tags, and never keys.
 
 from __future__ import annotations
 
+from typing import Final
+
 from cache_layer import collection_tag, object_tag
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import Booking
 from hubspot_sync.reading.wrong_pairs import student_pairs_tag
+
+ENROLLED_TAG: Final = collection_tag("enrollments", "all")
+"""Of who is enrolled at all: an enrollment that comes is in nobody's entry yet."""
 
 
 def contact_tag(contact_id: str) -> str:

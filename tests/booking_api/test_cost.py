@@ -145,14 +145,15 @@ def test_the_credits_of_a_student(counted: Counted) -> None:
     calls, rounds = counted.cost(
         "POST",
         "/api/mock-exams/validate-credits",
-        rounds=2,
+        rounds=3,
         mock_type=counted.portal.first_type.value,
         **alice.pair,
     )
 
     has_enrollments = counted.portal.profile.object_types.enrollments is not None
-    assert calls <= (2 if has_enrollments else 1)
-    assert rounds <= 2
+    # Which enrollments name the student is a search; what they say is read.
+    assert calls <= (3 if has_enrollments else 1)
+    assert rounds <= 3
 
 
 def test_calls_grow_by_one_per_hundred_bookings(counted: Counted) -> None:

@@ -71,6 +71,17 @@ class DeskUnderTest:
             wait_for_queue(number)
         return Group(threads, replies)
 
+    def begin_one(self, deed: Deed) -> Group:
+        """Have the deed's request made in a thread of its own; the desk serves it at once."""
+        replies: list[Reply | None] = [None]
+
+        def do() -> None:
+            replies[0] = deed()
+
+        thread = threading.Thread(target=do)
+        thread.start()
+        return Group([thread], replies)
+
     def wait_until_idle(self) -> None:
         """Return once the group under way is done, and nothing is left to do."""
         services = composition.services()

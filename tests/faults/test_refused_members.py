@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from functools import partial
 
@@ -11,8 +10,8 @@ from pytest_django import Settings
 
 from tests.builders import Exam, Portal, Student
 from tests.desk import cancel, create, credit_of
-from tests.faults.groups import DeskUnderTest, running_desk
-from tests.faults.rest import MAX_WAIT_S, POLL_INTERVAL_S, count_unfinished
+from tests.faults.groups import DeskUnderTest, running_desk, stuck
+from tests.faults.tables import BOOKINGS
 from tests.faults.world import Holdings, broken_promises, seats
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,17 +25,6 @@ def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
 
 def three_students(portal: Portal) -> list[Student]:
     return [portal.student(name, credits=4) for name in ("ann", "ben", "cleo")]
-
-
-def wait_until_written(number: int) -> None:
-    """Return once nothing but so many unfinished rows is left of the journal."""
-    pause = threading.Event()
-    for _ in range(int(MAX_WAIT_S / POLL_INTERVAL_S)):
-        left = count_unfinished()
-        if left.get("queued", 0) == 0 and left.get("unfinished", 0) == number:
-            return
-        pause.wait(POLL_INTERVAL_S)
-    raise AssertionError(count_unfinished())
 
 
 def demand_pattern(portal: Portal, object_type: str, name: str, pattern: str) -> None:
@@ -82,27 +70,6 @@ def test_who_was_refused_is_sent_apart_the_next_time(desk: DeskUnderTest, portal
 
     assert created[0] > 3
     assert created[1] == 2
-
-
-def test_a_credit_that_breaks_a_rule_holds_up_its_student_alone(
-    desk: DeskUnderTest, portal: Portal
-) -> None:
-    """The booking stands and must be paid for: it waits until the rule is gone, and nobody else."""
-    ann, cleo = portal.student("ann", credits=4), portal.student("cleo", credits=4)
-    ben, exam = portal.student("ben", credits=7), portal.exam(capacity=3)
-    owned = Holdings.of(portal, [ann, ben, cleo])
-    credit = portal.first_type.credit_property
-    demand_pattern(portal, portal.profile.object_types.contacts, credit, "[0-5]")
-
-    with desk.held_up():
-        group = desk.begin([partial(create, desk.api, one, exam) for one in (ann, ben, cleo)])
-    wait_until_written(1)
-    assert [credit_of(portal, one) for one in (ann, ben, cleo)] == [3, 7, 3]
-    portal.sandbox.configure(validation_rules=[])
-    desk.wait_until_idle()
-
-    assert [reply.status for reply in group.wait_for_replies()] == [201, 201, 201]
-    assert broken_promises(portal, [exam], [ann, ben, cleo], owned) == []
 
 
 def test_a_count_that_breaks_a_rule_is_written_when_it_may_be(
@@ -173,6 +140,24 @@ def test_a_student_deleted_while_waiting_is_refused_alone(
 
     assert [reply.status for reply in group.wait_for_replies()] == [201, 401, 201]
     assert broken_promises(portal, [exam], [students[0], students[2]], owned) == []
+
+
+@pytest.mark.parametrize(
+    ("gone", "code"), [("student", "CONTACT_NOT_FOUND"), ("exam", "EXAM_NOT_FOUND")]
+)
+def test_what_was_archived_before_the_create_is_named(
+    desk: DeskUnderTest, portal: Portal, gone: str, code: str
+) -> None:
+    student, exam = portal.student("ann", credits=4), portal.exam(capacity=1)
+    with stuck(f"/{BOOKINGS}/batch/create") as call:
+        group = desk.begin_one(partial(create, desk.api, student, exam))
+        call.wait_for_it()
+        portal.archive(student if gone == "student" else exam)
+        call.go_on()
+        (reply,) = group.wait_for_replies()
+
+    assert (reply.status, reply.code) == (404, code)
+    assert portal.sandbox.records(BOOKINGS) == []
 
 
 def test_a_booking_deleted_while_its_cancel_waits_is_refused_alone(

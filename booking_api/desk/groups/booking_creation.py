@@ -55,9 +55,10 @@ def create_bookings(
         conflicts = [
             row for row in waiting if _is_conflict(desk_context, outcomes[row.idempotency_key])
         ]
+        gone = _find_gone_contacts(desk_context, lease, waiting, outcomes, meters)
         for row in waiting:
             if row not in conflicts:
-                _apply_outcome(desk_context, row, outcomes[row.idempotency_key])
+                _apply_outcome(desk_context, row, outcomes[row.idempotency_key], gone)
         # What stands now is no longer in doubt when seats are given out anew.
         with lease.fenced_transaction():
             saved = {row.id for row in journal.save(lease, rows, desk_context.now())}
@@ -118,12 +119,42 @@ def _is_conflict(desk_context: DeskContext, outcome: CreateOutcome) -> bool:
     return says_conflict or not named_fields.isdisjoint(UNIQUE_FIELDS)
 
 
-def _apply_outcome(desk_context: DeskContext, row: JournalEntry, outcome: CreateOutcome) -> None:
+def _find_gone_contacts(
+    desk_context: DeskContext,
+    lease: HeldLease,
+    rows: Sequence[JournalEntry],
+    outcomes: Mapping[str, CreateOutcome],
+    meters: Collection[CallMeter],
+) -> frozenset[str]:
+    """Return the contacts that are not there any more, of rows that HubSpot refused because
+    something they link to is missing: it seldom says what."""
+    contact_ids = {
+        row.contact_id
+        for row in rows
+        if isinstance(outcome := outcomes[row.idempotency_key], NotCreated)
+        and _is_about_missing(outcome.error)
+    }
+    if len(contact_ids) == 0:
+        return frozenset()
+    context = desk_context.renew_for_calls(lease, meters)
+    return desk_context.evidence.contacts(contact_ids, context).missing
+
+
+def _is_about_missing(error: HubSpotError) -> bool:
+    return isinstance(error, NotFound) or error.category == "OBJECT_NOT_FOUND"
+
+
+def _apply_outcome(
+    desk_context: DeskContext,
+    row: JournalEntry,
+    outcome: CreateOutcome,
+    gone_contacts: Collection[str],
+) -> None:
     if isinstance(outcome, Created):
         _mark_written(row, outcome.record.id)
     elif isinstance(outcome, NotCreated) and not _may_still_arrive(row, outcome.error):
         log.warning("booking_not_created", entry=row.id, error=outcome.error.safe_text)
-        journal.refuse(row, _explain_refusal(desk_context, row, outcome.error))
+        journal.refuse(row, _explain_refusal(desk_context, row, outcome.error, gone_contacts))
     else:
         log.warning("booking_unclear", entry=row.id, error=outcome.error.safe_text)
         journal.postpone(row, outcome.error, desk_context.now())
@@ -142,13 +173,16 @@ def _mark_written(row: JournalEntry, record_id: str) -> None:
 
 
 def _explain_refusal(
-    desk_context: DeskContext, row: JournalEntry, error: HubSpotError
+    desk_context: DeskContext,
+    row: JournalEntry,
+    error: HubSpotError,
+    gone_contacts: Collection[str],
 ) -> BookingError:
     """Return what to tell the student, as far as HubSpot says why it refuses this booking."""
     if not is_final_refusal(error):
         return unavailable_from(error)
-    if isinstance(error, NotFound) or error.category == "OBJECT_NOT_FOUND":
-        if isinstance(error, Refused) and row.contact_id in error.ids:
+    if _is_about_missing(error):
+        if row.contact_id in gone_contacts:
             return ContactNotFound()
         return ExamNotFound("The mock exam, or the student, is not there any more.")
     if isinstance(error, Refused) and error.property_names:

@@ -2,7 +2,8 @@
 
 Credits and counts are absolute values, written beside each other in one call each. A credit that
 may not have been written leaves its row `written`, for recovery to look at; a count that was not
-confirmed is asked for again, because it can always be computed anew.
+confirmed is asked for again, because it can always be computed anew. A booking whose charge is
+refused for good is taken back.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from datetime import datetime
 import structlog
 
 from booking_api.desk.desk_context import DeskContext
+from booking_api.desk.groups.refused_credits import settle_without_contact, settle_without_credit
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry, OutboxNote, RequestKind
@@ -42,6 +44,7 @@ def charge_and_count(
 ) -> None:
     """Write the planned credits of `written` rows, and the `totals` by exam, to HubSpot. Then
     complete the rows, or postpone those whose credit may not have been written; all are saved.
+    Those whose charge is refused for good are taken back.
 
     Raises LeaseLost; the cache shows nothing that may have changed even then.
     """
@@ -62,8 +65,37 @@ def charge_and_count(
     finally:
         desk_context.invalidate_cache(tags_of(rows))
     for row in rows:
-        _apply_credit_outcome(row, credits_, desk_context.now())
-    save_with_follow_ups(desk_context, lease, rows, counted=counts.found)
+        _apply_credit_outcome(desk_context, row, credits_)
+    saved = save_with_follow_ups(desk_context, lease, rows, counted=counts.found)
+    undoing = [row for row in saved if row.state == EntryState.UNDOING]
+    take_back(desk_context, lease, undoing, meters)
+
+
+def take_back(
+    desk_context: DeskContext,
+    lease: HeldLease,
+    rows: Sequence[JournalEntry],
+    meters: Collection[CallMeter] = (),
+) -> None:
+    """Cancel the bookings of rows that are saved as `undoing`; afterwards each is undone, or still
+    undoing because nobody knows. One that is gone is cancelled. All are saved. Raises LeaseLost."""
+    if len(rows) == 0:
+        return
+    ids = [row.record_id for row in rows]
+    try:
+        changed = desk_context.writes.cancel_bookings(
+            ids, desk_context.renew_for_calls(lease, meters)
+        )
+    finally:
+        desk_context.invalidate_cache(tags_of(rows))
+    for row in rows:
+        if row.record_id in changed.unknown:
+            error = changed.unknown[row.record_id]
+            log.warning("booking_not_taken_back", entry=row.id, error=error.safe_text)
+            journal.postpone(row, error, desk_context.now())
+        else:
+            journal.end_undoing(row)
+    save_with_follow_ups(desk_context, lease, rows)
 
 
 def save_with_follow_ups(
@@ -71,9 +103,10 @@ def save_with_follow_ups(
     lease: HeldLease,
     rows: Sequence[JournalEntry],
     counted: Collection[str] = (),
-) -> None:
+) -> list[JournalEntry]:
     """Save the rows, with the notes of those that are done, and with recounts of their exams but
-    those whose count has been written, `counted`. A row that cannot be saved has no note yet."""
+    those whose count has been written, `counted`; return those that could be saved. A row that
+    cannot has no note yet."""
     uncounted = {row.exam_id for row in rows if row.exam_id != ""} - set(counted)
     now = desk_context.now()
 
@@ -82,11 +115,12 @@ def save_with_follow_ups(
         OutboxNote.objects.bulk_create(notes, ignore_conflicts=True)
 
     with lease.fenced_transaction():
-        journal.save(lease, rows, now)
-        done = [row for row in rows if row.state == EntryState.DONE]
+        saved = journal.save(lease, rows, now)
+        done = [row for row in rows if row.state in {EntryState.DONE, EntryState.OWING}]
         noted = [row for row in done if row.kind != RequestKind.UPDATE]
         write_apart(noted, store_notes, _report_unstored_note)
         journal.request_recounts(uncounted, now)
+    return saved
 
 
 def tags_of(rows: Sequence[JournalEntry]) -> set[str]:
@@ -102,17 +136,16 @@ def tags_of(rows: Sequence[JournalEntry]) -> set[str]:
     return tags
 
 
-def _apply_credit_outcome(row: JournalEntry, credits_: Many[RawRecord], now: datetime) -> None:
+def _apply_credit_outcome(
+    desk_context: DeskContext, row: JournalEntry, credits_: Many[RawRecord]
+) -> None:
     if row.credit_property == "" or row.contact_id in credits_.found:
         journal.complete(row)
     elif row.contact_id in credits_.missing:
-        row.last_error = "The contact was deleted before its credit could be written."
-        log.error("credit_not_written", entry=row.id, reason="contact deleted")
-        journal.complete(row)
-    else:
-        error = credits_.unknown[row.contact_id]
+        settle_without_contact(row)
+    elif not settle_without_credit(desk_context, row, error := credits_.unknown[row.contact_id]):
         log.warning("credit_unclear", entry=row.id, error=error.safe_text)
-        journal.postpone(row, error, now)
+        journal.postpone(row, error, desk_context.now())
 
 
 def _report_unstored_note(row: JournalEntry, error: Exception) -> None:

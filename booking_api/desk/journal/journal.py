@@ -3,7 +3,9 @@
 `queued → writing → written → done`, or `refused` before anything was written. A row is `writing`
 from before HubSpot is first asked to write until it is known that it did; `written` until its
 credit, count and note have followed. What is unfinished is finished, never undone
-(repair/recovery.py).
+(repair/recovery.py), with one exception: a create whose charge HubSpot refuses for good goes
+`written → undoing → undone`; once it is `undoing` it is never charged. A cancel whose credit is
+refused so is answered and `owing`, and becomes `written` again each time the credit is tried.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import (
     ENDED,
     UNFINISHED,
+    UNSETTLED,
     CreditReview,
     EntryState,
     ErasureRequest,
@@ -44,6 +47,9 @@ MAX_WAITING_READ: Final = 5 * MAX_GROUP_SIZE
 """Of so many waiting rows a group is chosen: students with several take up one place each."""
 FIRST_RETRY_S: Final = 0.5
 MAX_RETRY_S: Final = 60.0
+FIRST_OWED_RETRY_S: Final = 60.0
+MAX_OWED_RETRY_S: Final = 3_600.0
+"""A credit that HubSpot refuses waits for a person."""
 MAX_ATTEMPTS_TOGETHER: Final = 3
 """A row that has failed so often is taken up by itself."""
 
@@ -84,13 +90,13 @@ def read_next_group(
     kinds: Collection[RequestKind], now: datetime, left_out: Collection[int] = ()
 ) -> list[JournalEntry]:
     """Return the oldest waiting rows: at most a group of them, one for each student, none of a
-    student of whom something is unfinished, and none that is left out, by its id."""
-    unfinished = JournalEntry.objects.filter(state__in=UNFINISHED).values("email")
+    student of whom something is unsettled, and none that is left out, by its id."""
+    unsettled = JournalEntry.objects.filter(state__in=UNSETTLED).values("email")
     waiting = JournalEntry.objects.filter(
         state=EntryState.QUEUED, kind__in=kinds, wanted_until__gt=now
     )
     # In the query: one student's many rows must not be all that is read.
-    waiting = waiting.exclude(id__in=left_out).exclude(email__in=unfinished).order_by("id")
+    waiting = waiting.exclude(id__in=left_out).exclude(email__in=unsettled).order_by("id")
     group: dict[str, JournalEntry] = {}
     for row in waiting[:MAX_WAITING_READ]:
         if len(group) < MAX_GROUP_SIZE:
@@ -208,6 +214,33 @@ def complete(row: JournalEntry) -> None:
     row.state = EntryState.DONE
     row.answer = row.plan["answer"]
     row.next_attempt_at = None
+
+
+def undo(row: JournalEntry, refusal: BookingError, reason: str) -> None:
+    """Let a row whose booking stands end with a refusal once that is taken back; `reason` is for
+    the operator. Saved before the booking is cancelled: from then on it is never charged."""
+    row.state = EntryState.UNDOING
+    row.answer = errors.to_json(refusal)
+    row.plan["reason"] = row.last_error = errors.cut_to_column(reason)
+    row.next_attempt_at = None
+
+
+def end_undoing(row: JournalEntry) -> None:
+    """Let a row end whose booking was taken back; its last error says why."""
+    row.state = EntryState.UNDONE
+    row.last_error = row.plan["reason"]
+    row.next_attempt_at = None
+
+
+def owe(row: JournalEntry, answer: Mapping[str, object], reason: str, now: datetime) -> None:
+    """Answer a row whose credit HubSpot refuses, and try that again, slowly."""
+    row.state = EntryState.OWING
+    row.answer = dict(answer)
+    row.attempts += 1
+    row.next_attempt_at = now + backoff(
+        row.attempts, first_s=FIRST_OWED_RETRY_S, max_s=MAX_OWED_RETRY_S
+    )
+    row.last_error = errors.cut_to_column(reason)
 
 
 def postpone(row: JournalEntry, error: Exception, now: datetime) -> None:

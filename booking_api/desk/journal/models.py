@@ -57,10 +57,19 @@ class EntryState(models.TextChoices):
     WRITTEN = "written", "the booking stands, the rest follows"
     DONE = "done", "done"
     REFUSED = "refused", "refused, nothing was changed"
+    UNDOING = "undoing", "HubSpot refuses the charge: being taken back"
+    UNDONE = "undone", "HubSpot refused the charge: taken back"
+    OWING = "owing", "cancelled, but HubSpot refuses the credit: tried again"
 
 
-UNFINISHED = (EntryState.WRITING, EntryState.WRITTEN)
-ENDED = (EntryState.DONE, EntryState.REFUSED)
+UNSETTLED = (EntryState.WRITING, EntryState.WRITTEN)
+"""What may still change a student's credits: no other request of theirs is begun before."""
+UNFINISHED = (*UNSETTLED, EntryState.UNDOING, EntryState.OWING)
+ENDED = (EntryState.DONE, EntryState.REFUSED, EntryState.UNDONE)
+ANSWERED = (*ENDED, EntryState.OWING)
+"""What nobody waits for any more."""
+REFUSALS = (EntryState.REFUSED, EntryState.UNDONE)
+"""With these the row's answer is an error."""
 
 
 class JournalEntry(models.Model):

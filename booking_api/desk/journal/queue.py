@@ -19,7 +19,7 @@ from django.db.models import Q
 
 from booking_api.desk import errors
 from booking_api.desk.journal.idempotency import QueuePlace, fingerprint, insert_or_find
-from booking_api.desk.journal.models import ENDED, UNFINISHED, EntryState, JournalEntry
+from booking_api.desk.journal.models import ANSWERED, UNFINISHED, EntryState, JournalEntry
 from booking_api.desk.journal.requests import DeskRequest
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
@@ -75,7 +75,7 @@ class Queue:
 
     def wait(self, place: QueuePlace, deadline: Deadline, meter: CallMeter) -> JournalEntry | None:
         """Return the row once it has ended, or None where it has not by the deadline."""
-        if place.row.state in ENDED:
+        if place.row.state in ANSWERED:
             return place.row
         # A waiting caller holds no connection: there are more callers than those.
         if not connection.in_atomic_block:
@@ -110,7 +110,7 @@ class Queue:
         """Let the callers go whose rows have ended."""
         with self._lock:
             for row in rows:
-                if row.state not in ENDED:
+                if row.state not in ANSWERED:
                     continue
                 for caller in self._callers.get(row.id, ()):
                     caller.row = row
@@ -121,8 +121,8 @@ class Queue:
         those have put off for too long."""
         # Read before the lock is taken: callers wait for it with a connection in their hands.
         put_off = Q(state__in=UNFINISHED, next_attempt_at__isnull=False)
-        found = list(JournalEntry.objects.filter(put_off | Q(state__in=ENDED), id__in=ids))
-        ended = [row for row in found if row.state in ENDED]
+        found = list(JournalEntry.objects.filter(put_off | Q(state__in=ANSWERED), id__in=ids))
+        ended = [row for row in found if row.state in ANSWERED]
         if len(ended) > 0:
             self._on_ended_elsewhere(ended)
             self.deliver(ended)
@@ -156,7 +156,7 @@ class Queue:
                 changed_at=self._now(),
                 answer=errors.to_json(errors.TooBusy()),
             )
-        ended = list(JournalEntry.objects.filter(id=place.row.id, state__in=ENDED))
+        ended = list(JournalEntry.objects.filter(id=place.row.id, state__in=ANSWERED))
         if len(ended) == 0:
             return None
         self._on_ended_elsewhere(ended)

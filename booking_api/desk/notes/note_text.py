@@ -36,7 +36,7 @@ def note_body(row: JournalEntry) -> str:
     else:
         lines = {
             "Booking": answer["booking_id"],
-            "Credit restored": _format_change(row) if row.credit_property else "none",
+            "Credit restored": _format_change(row) if answer["credit_restoration"] else "none",
             "Reason": answer.get("reason", ""),
         }
         title = "Mock exam cancelled"

@@ -26,7 +26,7 @@ from booking_api.desk.errors import storable_text
 from booking_api.desk.events import CreditCorrected
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease, LeaseLost
-from booking_api.desk.journal.models import UNFINISHED, CreditReview, EntryState, JournalEntry
+from booking_api.desk.journal.models import UNSETTLED, CreditReview, EntryState, JournalEntry
 from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.background.isolation import do_apart
@@ -39,17 +39,22 @@ MAX_CONTACTS_AT_ONCE: Final = 50
 FIRST_RETRY_S: Final = 5.0
 MAX_RETRY_S: Final = 300.0
 JOURNAL_PERIOD: Final = timedelta(days=1)
+TAKEN_BACK: Final = (EntryState.UNDOING, EntryState.UNDONE)
+"""Never charged any more; a charge that was sent before, and not answered, may still arrive."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedChange:
-    """One credit more or less, as the journal has it; `seen_at` is by HubSpot's clock."""
+    """One credit more or less, as the journal has it; `seen_at` is by HubSpot's clock. One that is
+    `void` belongs to a booking that was taken back: where it came after all, it counts for nothing.
+    """
 
     before: Decimal
     after: Decimal
     seen_at: datetime
+    void: bool = False
 
 
 def review_due_credits(desk_context: DeskContext, lease: HeldLease) -> int:
@@ -126,16 +131,22 @@ def expected_balance(
         return current
     own_source = _find_own_source(balances, changes)
     expected: Decimal | None = changes[0].before
+    seen_at = changes[0].seen_at
+    void = [change for change in changes if change.void]
+    changes = [change for change in changes if not change.void]
     done = 0
     for balance in balances:
         own = balance.source == own_source
-        if balance.at <= changes[0].seen_at:
+        if balance.at <= seen_at:
             continue
         if own and done < len(changes) and balance.value == changes[done].after:
             if expected is not None:
                 expected += changes[done].after - changes[done].before
             done += 1
-        elif own and overtaken and balance.value in {change.after for change in changes[:done]}:
+        elif own and (
+            (overtaken and balance.value in {change.after for change in changes[:done]})
+            or any(balance.value == one.after and balance.at > one.seen_at for one in void)
+        ):
             continue
         else:
             expected = balance.value
@@ -160,12 +171,12 @@ def _reconcile_contact(
     """Write the balances that should be where they are not. Return False where that cannot be told
     yet of one of them; it is left as it is."""
     written = JournalEntry.objects.filter(
-        Q(state__in=UNFINISHED) | Q(state=EntryState.DONE),
+        Q(state__in=(*UNSETTLED, EntryState.DONE)) | Q(state__in=TAKEN_BACK, attempts__gt=0),
         contact_id=review.subject_id,
         changed_at__gt=desk_context.now() - JOURNAL_PERIOD,
     ).exclude(credit_property="")
     rows = list(written.order_by("contact_seen_at", "id"))
-    if any(row.state in UNFINISHED for row in rows):
+    if any(row.state in UNSETTLED for row in rows):
         return False
     contact, all_told = history.seen.contact, True
     for name in {row.credit_property for row in rows}:
@@ -193,7 +204,7 @@ def _planned_change(row: JournalEntry, name: str) -> PlannedChange | None:
     before, after, seen_at = row.credit_before, row.credit_after, row.contact_seen_at
     if row.credit_property != name or before is None or after is None or seen_at is None:
         return None
-    return PlannedChange(before, after, seen_at)
+    return PlannedChange(before, after, seen_at, void=row.state in TAKEN_BACK)
 
 
 def _postpone(review: CreditReview, reason: str, now: datetime) -> None:

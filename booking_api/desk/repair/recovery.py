@@ -5,6 +5,8 @@
 - Was the credit written? The contact's history tells: a value as planned, by an app, since the
   contact was read for the plan. If not, the plan is made anew from what the credit is now. One
   that cannot be read is left as it is, and looked at again later.
+- Was it decided that the booking is taken back? It is cancelled, and never charged any more.
+- Is a credit owed that HubSpot refused? It is planned anew, and tried once more.
 - Did the cancel happen? The booking says; if not, it is sent again. An update is absolute: it is
   simply sent again.
 """
@@ -22,13 +24,16 @@ from booking_api.desk.groups.credits_and_counts import (
     charge_and_count,
     save_with_follow_ups,
     tags_of,
+    take_back,
 )
+from booking_api.desk.groups.refused_credits import settle_without_contact
 from booking_api.desk.groups.update_group import change_bookings
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry, RequestKind
 from booking_api.rules.credits import change_balance, whole_credits
 from booking_api.rules.errors import BookingError
+from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.writing.authoritative_reads import CreditHistory
@@ -60,9 +65,11 @@ def recover(
     change_bookings(
         desk_context, lease, [row for row in writing if row.kind == RequestKind.UPDATE], meters
     )
-    _charge_unwritten(
-        desk_context, lease, [row for row in rows if row.state == EntryState.WRITTEN], meters
-    )
+    # Before the charging, which may decide it of others and takes those back itself.
+    undoing = [row for row in rows if row.state == EntryState.UNDOING]
+    take_back(desk_context, lease, undoing, meters)
+    unpaid = (EntryState.WRITTEN, EntryState.OWING)
+    _charge_unwritten(desk_context, lease, [row for row in rows if row.state in unpaid], meters)
     for row in rows:
         log.info("recovered", entry=row.id, kind=row.kind, state=row.state, attempts=row.attempts)
 
@@ -130,24 +137,15 @@ def _charge_unwritten(
     histories = desk_context.evidence.credit_histories(
         contacts, desk_context.renew_for_calls(lease, meters)
     )
-    to_save, to_charge = [], []
+    to_save: list[JournalEntry] = []
+    to_charge: list[JournalEntry] = []
     for row in rows:
-        try:
-            history = histories.answered(row.contact_id) if row.credit_property != "" else None
-        except HubSpotError as error:
-            journal.postpone(row, error, desk_context.now())
-            to_save.append(row)
-            continue
-        if history is None or _was_credit_written(row, history):
-            journal.complete(row)
-            to_save.append(row)
-            continue
-        if _plan_anew_or_postpone(desk_context, row, history):
-            to_charge.append(row)
-        else:
-            to_save.append(row)
+        is_due = _settle_or_plan_anew(desk_context, row, histories)
+        (to_charge if is_due else to_save).append(row)
     desk_context.invalidate_cache(tags_of(to_save))
-    save_with_follow_ups(desk_context, lease, to_save)
+    saved = save_with_follow_ups(desk_context, lease, to_save)
+    undoing = [row for row in saved if row.state == EntryState.UNDOING]
+    take_back(desk_context, lease, undoing, meters)
     with lease.fenced_transaction():
         # Whoever's new plan cannot be kept is charged nothing: it would not be known again.
         to_charge = journal.save(lease, to_charge, desk_context.now())
@@ -157,10 +155,29 @@ def _charge_unwritten(
     charge_and_count(desk_context, lease, to_charge, {}, meters)
 
 
+def _settle_or_plan_anew(
+    desk_context: DeskContext, row: JournalEntry, histories: Many[CreditHistory]
+) -> bool:
+    """Say whether the row's credit is to be written, by a new plan; else take the row as far as it
+    goes without that."""
+    try:
+        history = histories.answered(row.contact_id) if row.credit_property != "" else None
+    except HubSpotError as error:
+        journal.postpone(row, error, desk_context.now())
+        return False
+    if row.credit_property == "" or (history is not None and _was_credit_written(row, history)):
+        journal.complete(row)
+        return False
+    if history is None:
+        settle_without_contact(row)
+        return False
+    return _plan_anew_or_postpone(desk_context, row, history)
+
+
 def _was_credit_written(row: JournalEntry, history: CreditHistory) -> bool:
     """Whether the credit took the planned value since the contact was read for the plan. Both
-    times are HubSpot's own."""
-    return any(
+    times are HubSpot's own. A plan without a value was refused, and nothing is on its way."""
+    return row.credit_after is not None and any(
         balance.by_app
         and balance.value == row.credit_after
         and (row.contact_seen_at is None or balance.at > row.contact_seen_at)
@@ -189,5 +206,6 @@ def _plan_anew(row: JournalEntry, history: CreditHistory) -> None:
     balance = history.seen.contact.credits[row.credit_property]
     row.credit_before, row.credit_after = change_balance(row.credit_property, balance, step)
     row.contact_seen_at = history.seen.seen_at
+    row.state = EntryState.WRITTEN
     if row.kind == RequestKind.CANCEL:
         row.plan["answer"]["credit_restoration"]["new_balance"] = whole_credits(row.credit_after)

@@ -171,27 +171,26 @@ class Builder:
             {"type": MOCK_EXAMS, "id": e.id, "properties": exam_properties(self, e)}
             for e in self.exams
         ]
-        enrollments, enrolled = self._enrollments()
         return {
-            "records": [*contacts, *enrollments, *exams, *self.bookings],
-            "associations": [*self.links, *enrolled],
+            "records": [*contacts, *self._enrollments(), *exams, *self.bookings],
+            "associations": self.links,
         }
 
-    def _enrollments(self) -> tuple[list[dict[str, Any]], list[tuple[str, str, str, str]]]:
+    def _enrollments(self) -> list[dict[str, Any]]:
+        """One for each student, who is named in a property; nothing links them."""
         if ENROLLMENTS not in {object_type.type_id for object_type in self.portal.object_types}:
-            return [], []
-        records, links = [], []
+            return []
+        records = []
         for student in self.students:
             record_id = str(next(self._ids[ENROLLMENTS]))
             properties = {
-                "enrollment_name": f"{student.first} {student.last} {self.today.year}",
-                "course_name": "Exam preparation",
-                "enrollment_status": "Active",
-                "expiry_date": (self.today + timedelta(days=365)).isoformat(),
+                "enrollment_id": f"ENR-{record_id}",
+                "course_id": "NDECC-1",
+                "enrollment_status": "Registered",
+                "contact_record_id": student.id,
             }
             records.append({"type": ENROLLMENTS, "id": record_id, "properties": properties})
-            links.append((CONTACTS, student.id, ENROLLMENTS, record_id))
-        return records, links
+        return records
 
 
 def demo_data(

@@ -124,8 +124,8 @@ NOTES_TYPE = _object_type(
 )
 ENROLLMENTS_TYPE = _object_type(
     *(ENROLLMENTS, "enrollments", "Enrollment", "Enrollments"),
-    *_properties("string", "enrollment_name", "course_name", "enrollment_status"),
-    *_properties("date", "expiry_date"),
+    *_properties("string", "enrollment_id", "course_id", "enrollment_status"),
+    *_properties("string", "contact_record_id"),
 )
 NOTE_TO_CONTACT = (
     *(NOTES, CONTACTS),
@@ -202,7 +202,6 @@ PREPDOCTORS = Portal(
             Label(type_id=1302, label="Sponsor"),
         ),
         _plain(BOOKINGS, MOCK_EXAMS, 1291, 1292),
-        _plain(CONTACTS, ENROLLMENTS, 1293, 1294),
     ),
     mock_types=PREPDOCTORS_MOCK_TYPES,
     active="Active",

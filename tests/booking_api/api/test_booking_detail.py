@@ -93,7 +93,7 @@ def test_a_part_that_decides_and_is_unknown_is_an_error(
     assert (reply.status, reply.code) == (503, "HUBSPOT_UNAVAILABLE")
 
 
-def test_the_newest_enrollment_is_shown_where_the_portal_has_them(
+def test_the_newest_registered_enrollment_is_shown_where_the_portal_has_them(
     their_api: Api, prepdoctors: Portal
 ) -> None:
     alice = prepdoctors.student("alice")
@@ -101,10 +101,18 @@ def test_the_newest_enrollment_is_shown_where_the_portal_has_them(
         alice, prepdoctors.exam(mock_type="Clinical Skills"), dominant_hand="true"
     )
     prepdoctors.enrollment(alice)
-    newest = prepdoctors.enrollment(alice)
+    newest = prepdoctors.enrollment(alice, course_id="NDECC-2")
+    prepdoctors.enrollment(alice, enrollment_status="Cancelled")
+    prepdoctors.enrollment(prepdoctors.student("charlie"))
+    prepdoctors.sandbox.advance(60)
 
     data = their_api.get(f"/api/bookings/{booking.id}", **alice.pair).data
 
-    assert data["enrollment"]["id"] == newest
+    assert data["enrollment"] == {
+        "id": newest,
+        "enrollment_id": f"ENR-{newest}",
+        "course_id": "NDECC-2",
+        "enrollment_status": "Registered",
+    }
     assert data["booking"]["dominant_hand"] is True
     assert data["booking"]["is_active"] == "Active"

@@ -70,11 +70,13 @@ def test_shared_credits_count_where_the_type_may_use_them(
 ) -> None:
     credits_ = {"cs_credits": 0, "sjmini_credits": 0, "shared_mock_credits": 2}
     alice = prepdoctors.student("alice", credits=credits_)
-    enrollment_id = prepdoctors.enrollment(alice)
+    enrollment = prepdoctors.enrollment(alice)
+    prepdoctors.enrollment(alice, enrollment_status="Dropped")
+    prepdoctors.sandbox.advance(60)
 
     skills = their_api.post(VALIDATE, mock_type="Clinical Skills", **alice.pair).data
     mini = their_api.post(VALIDATE, mock_type="Mini-mock", **alice.pair).data
 
     assert skills["credit_breakdown"] == {"specific_credits": 0, "shared_credits": 2}
-    assert (skills["eligible"], skills["enrollment_id"]) == (True, enrollment_id)
+    assert (skills["eligible"], skills["enrollment_id"]) == (True, f"ENR-{enrollment}")
     assert (mini["eligible"], mini["available_credits"]) == (False, 0)

@@ -92,6 +92,29 @@ def test_an_exam_that_becomes_bookable_is_listed(api: Api, portal: Portal, event
     assert len(api.get(AVAILABLE, mock_type="clinical").data) == 1
 
 
+@pytest.mark.parametrize("told", ["creation", "propertyChange"])
+def test_an_enrollment_is_seen_once_it_is_told_of(
+    told: str, their_api: Api, prepdoctors: Portal
+) -> None:
+    """It names its student in a property: nothing that is cached knows of it."""
+    enrollments = prepdoctors.profile.object_types.enrollments
+    alice = prepdoctors.student("alice")
+    body = {**alice.pair, "mock_type": "Mini-mock"}
+    validate = "/api/mock-exams/validate-credits"
+    assert their_api.post(validate, **body).data["enrollment_id"] is None
+    record_id = prepdoctors.enrollment(alice)
+    prepdoctors.sandbox.advance(60)
+    assert their_api.post(validate, **body).data["enrollment_id"] is None
+
+    fields = {"propertyName": "contact_record_id"} if told == "propertyChange" else {}
+    event = Events(prepdoctors.profile).event(
+        f"object.{told}", objectTypeId=enrollments, objectId=int(record_id), **fields
+    )
+    tell(their_api, event)
+
+    assert their_api.post(validate, **body).data["enrollment_id"] == f"ENR-{record_id}"
+
+
 @pytest.mark.parametrize("word", ["contact", "object"])
 def test_a_students_credits_are_seen_in_either_of_hubspots_words(
     word: str, api: Api, portal: Portal, events: Events, alice: Student

@@ -117,6 +117,9 @@ MISTAKES = [
     ('shared_token_label = "Shared Token"', "", "mock_types[0].shared_credit and shared_token"),
     ('required = ["dominant_hand"]', 'required = ["hat"]', "mock_types[1].required names 'hat'"),
     ('enrollments = "2-41701559"', "", "enrollments is given, so object_types.enrollments"),
+    ('registered = ["Registered"]', "registered = []", "enrollment_states.registered is empty"),
+    ('course_id = "course_id"', "", "enrollments.course_id is missing"),
+    ('course_id = "course_id"', 'course = "course_id"', "enrollments.course is not a key"),
     ("notes->contacts", "notes->pupils", "association_type_ids.notes->pupils is no direction"),
     ("= 202", '= "202"', "association_type_ids.notes->contacts wants a whole number"),
 ]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubspot_sync.portal import record_reader
-from hubspot_sync.portal.profile import PortalProfile, load_profile
+from hubspot_sync.portal.profile import BookingState, PortalProfile, load_profile
 
 DEFAULT = load_profile("default")
 PREPDOCTORS = load_profile("prepdoctors")
@@ -126,7 +126,7 @@ def test_an_exam_nobody_has_opened_is_not_active() -> None:
         (DEFAULT, "0", None, "cancelled"),
         (DEFAULT, "yes", "confirmed", "active"),
         (DEFAULT, "perhaps", None, "active"),
-        (PREPDOCTORS, "false", None, "active"),
+        (PREPDOCTORS, "false", None, "cancelled"),
         (DEFAULT, None, None, "active"),
         (PREPDOCTORS, "Active", None, "active"),
         (PREPDOCTORS, "Cancelled", None, "cancelled"),
@@ -220,12 +220,46 @@ def test_a_contact_has_every_credit_of_the_portal() -> None:
 
 
 def test_an_enrollment_is_in_our_names() -> None:
-    stored = {"enrollment_name": "NDECC autumn", "expiry_date": None}
+    stored = {"enrollment_id": "ENR-9", "enrollment_status": "registered", "course_id": None}
 
     enrollment = record_reader.read_enrollment("9", stored, PREPDOCTORS)
 
-    assert enrollment.properties["name"] == "NDECC autumn"
-    assert enrollment.properties["expires_on"] == ""
+    assert (enrollment.enrollment_id, enrollment.course_id) == ("ENR-9", "")
+    assert enrollment.is_registered
+    assert enrollment.contact_record_id is None
+
+
+@pytest.mark.parametrize("profile", [DEFAULT, PREPDOCTORS], ids=lambda profile: profile.name)
+@pytest.mark.parametrize("word", ["false", "False", " FALSE ", "0", "no"])
+def test_a_booking_that_says_no_is_cancelled_in_every_portal(
+    profile: PortalProfile, word: str
+) -> None:
+    stored = {profile.booking_properties["is_active"]: word}
+
+    assert record_reader.read_booking("9", stored, profile).state == "cancelled"
+
+
+@pytest.mark.parametrize("word", ["true", "1", "", None, "2", "Falsch"])
+def test_a_booking_that_says_nothing_known_takes_its_seat(word: str | None) -> None:
+    stored = {PREPDOCTORS.booking_properties["is_active"]: word}
+
+    assert record_reader.read_booking("9", stored, PREPDOCTORS).state == "active"
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ({"active": ("0",), "cancelled": ("1",)}, "active"),
+        ({"active": ("Active",), "cancelled": ("Cancelled",), "completed": ("0",)}, "completed"),
+    ],
+)
+def test_the_portals_own_words_come_first(
+    states: dict[BookingState, tuple[str, ...]], expected: str
+) -> None:
+    profile = dataclasses.replace(PREPDOCTORS, booking_states=states)
+    stored = {profile.booking_properties["is_active"]: "0"}
+
+    assert record_reader.read_booking("9", stored, profile).state == expected
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,9 @@ class Inspector:
         self._client, self._config, self._context = client, config, context
         self._folder = folder
 
-    def edited(self, *edits: tuple[str, str]) -> PortalProfile:
-        """The default profile with some of its text replaced."""
-        text = (SHIPPED / "default.toml").read_text(encoding="utf-8")
+    def edited(self, *edits: tuple[str, str], school: str = "default") -> PortalProfile:
+        """A shipped profile with some of its text replaced."""
+        text = (SHIPPED / f"{school}.toml").read_text(encoding="utf-8")
         for old, new in edits:
             assert old in text
             text = text.replace(old, new, 1)
@@ -117,7 +117,21 @@ def test_another_schools_portal_lacks_what_the_profile_names(inspector: Inspecto
     assert failed["enrollments 2-41701559"].verdict is FindingKind.MISSING
     assert failed["contacts.sj_credits"].found == "no such property"
     assert failed["bookings.is_active"].verdict is FindingKind.WRONG
-    assert failed["contacts->enrollments"].verdict is FindingKind.MISSING
+
+
+def test_what_only_others_fill_in_is_told_and_not_created(
+    kind_sandbox: SandboxHandle, inspector: Inspector
+) -> None:
+    kind_sandbox.reset(portal="prepdoctors")
+    kind_sandbox.kind()
+    profile = inspector.edited(
+        ('course_id = "course_id"', 'course_id = "course"'), school="prepdoctors"
+    )
+
+    inspection = inspector.look(profile)
+
+    assert failures(inspection).keys() == {"enrollments.course"}
+    assert inspector.create(inspection) == ()
 
 
 def test_a_missing_property_is_created_once(

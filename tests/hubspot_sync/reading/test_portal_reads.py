@@ -231,14 +231,22 @@ def test_enrollments_are_read_where_the_portal_has_them(
     alice = portal.student("alice")
     if portal.profile.object_types.enrollments is None:
         assert reads.contact_enrollments([alice.id], context).found == {alice.id: ()}
-        assert reads.enrollments(["7"], context).missing == {"7"}
         assert portal.sandbox.calls_count() == 0
         return
-    enrollment = portal.enrollment(alice, name="NDECC autumn")
+    students = [alice, *(portal.student(f"student{turn}") for turn in range(120))]
+    enrolled = {one.id: portal.enrollment(one, course_id="NDECC-2") for one in students}
+    portal.sandbox.advance(60)
+    portal.sandbox.clear_calls()
 
-    assert reads.contact_enrollments([alice.id], context).found[alice.id] == (enrollment,)
-    stored = reads.enrollments([enrollment], context).require_complete().found[enrollment]
-    assert stored.properties["name"] == "NDECC autumn"
+    found = reads.contact_enrollments(enrolled, context).require_complete().found
+
+    assert {key: [one.id for one in many] for key, many in found.items()} == {
+        key: [record_id] for key, record_id in enrolled.items()
+    }
+    (own,) = found[alice.id]
+    assert (own.enrollment_id, own.course_id) == (f"ENR-{own.id}", "NDECC-2")
+    assert (own.enrollment_status, own.is_registered) == ("Registered", True)
+    assert portal.sandbox.calls_count() == 4  # an IN takes a hundred, and so does a batch
 
 
 def test_what_could_not_be_read_is_unknown_and_not_missing(
