@@ -4,7 +4,7 @@ Links in HubSpot are many to many: a booking may be linked to a parent who pays,
 of the student. So a link alone makes nobody the owner where the booking's own properties name
 somebody. It belongs, in this order, to
 
-1. the linked contact that its `contact_id` names;
+1. the linked contact that its `contact_id` names, by a merged id too;
 2. the linked contact whose student id it names, in `student_id` or else in its booking id; of
    several, which are one student's duplicates, the one with its e-mail, else the oldest;
 3. the linked contact with its e-mail: a student whose id was changed;
@@ -66,7 +66,7 @@ def _find_linked_owner(booking: Booking, linked: Collection[Contact]) -> Contact
 
 
 def _names_id(booking: Booking, contact: Contact) -> bool:
-    return booking.contact_id == contact.id
+    return booking.contact_id == contact.id or booking.contact_id in contact.merged_ids
 
 
 def _names_student_id(booking: Booking, contact: Contact) -> bool:
