@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from booking_api.queries.enrollments import find_enrollment
 from booking_api.queries.query_context import QueryContext
 from booking_api.rules.booking_end import BookingStatus, booking_ends_at, booking_status
 from booking_api.rules.errors import AccessDenied, BookingNotFound
-from booking_api.rules.linked_exam import first_linked_exam
+from booking_api.rules.linked_exam import linked_exam
+from booking_api.rules.ownership import is_owner, judge_ownership
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.wire.fan_out import run_together
 
@@ -36,19 +38,20 @@ def find_booking_detail(query: QueryContext, booking_id: str, contact: Contact) 
     """
     reads, call = query.reads, query.call
 
-    def find_exam() -> MockExam | None:
+    def find_exams() -> Mapping[str, MockExam]:
         linked = reads.booking_exams([booking_id], call).require_complete().found
-        exam_ids = linked.get(booking_id, ())
-        return first_linked_exam(exam_ids, reads.exams(exam_ids, call).require_complete().found)
+        return reads.exams(linked.get(booking_id, ()), call).require_complete().found
 
     # The exam and the enrollment take two round trips each: beside the booking, not after it.
-    booking, _, exam, enrollment = run_together(
+    booking, linked, exams, enrollment = run_together(
         query.fan_out,
         lambda: _require_booking(query, booking_id),
-        lambda: _require_owner(query, booking_id, contact),
-        find_exam,
+        lambda: reads.booking_contacts([booking_id], call).require_complete().found,
+        find_exams,
         lambda: find_enrollment(query, contact),
     )
+    _require_owner(query, booking, contact, linked.get(booking_id, ()))
+    exam = linked_exam(booking, tuple(exams), exams)
     ends_at = booking_ends_at(booking, exam, query.profile.time_zone)
     return BookingDetail(
         booking=booking,
@@ -67,7 +70,12 @@ def _require_booking(query: QueryContext, booking_id: str) -> Booking:
     return booking
 
 
-def _require_owner(query: QueryContext, booking_id: str, contact: Contact) -> None:
-    links = query.reads.booking_contacts([booking_id], query.call).require_complete()
-    if contact.id not in links.found.get(booking_id, ()):
+def _require_owner(
+    query: QueryContext, booking: Booking, contact: Contact, linked: Collection[str]
+) -> None:
+    verdict = judge_ownership(booking, contact, is_linked=contact.id in linked)
+    if verdict is None:
+        there = query.reads.contacts(linked, query.call).require_complete().found
+        verdict = is_owner(booking, contact, there.values())
+    if not verdict:
         raise AccessDenied

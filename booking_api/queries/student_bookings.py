@@ -1,9 +1,11 @@
 """A student's bookings, with their exams, a page at a time.
 
 Four round trips whatever the number: the contact; which bookings; the bookings and which exams;
-the exams. A booking that is archived has left the list; one whose exam is gone stays in it. What
-HubSpot did not answer is an error, never a shorter list. Only what it refuses for itself, today and
-tomorrow, is done without: such a booking is left out, and such an exam is as good as gone.
+the exams. A linked booking that is somebody else's is not listed: most say themselves whose they
+are, and only of the others it is asked who is linked besides. A booking that is archived has left
+the list; one whose exam is gone stays in it. What HubSpot did not answer is an error, never a
+shorter list. Only what it refuses for itself, today and tomorrow, is done without: such a booking
+is left out, and such an exam is as good as gone.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
+from booking_api.queries.own_bookings import find_own_bookings
 from booking_api.queries.query_context import QueryContext
 from booking_api.rules.booking_end import BookingStatus, booking_ends_at, booking_status
 from booking_api.rules.cursors import place_of
-from booking_api.rules.linked_exam import first_linked_exam
+from booking_api.rules.linked_exam import linked_exam
 from booking_api.rules.pages import (
     DEFAULT_PAGE_SIZE,
     Entry,
@@ -113,7 +116,8 @@ def find_booking_page(query: QueryContext, asked: PageRequest) -> FoundPage:
     """Return the page asked for, its cursor sealed; raise HubSpotError. A cursor in what is asked
     was found to be one of this list (`normalize_page_request`)."""
     linked = query.reads.contact_bookings([asked.contact_id], query.call).require_complete()
-    entries, is_whole = read_entries(query, linked.found.get(asked.contact_id, ()))
+    booking_ids = linked.found.get(asked.contact_id, ())
+    entries, is_whole = read_entries(query, asked.contact_id, booking_ids)
     page = cut_page(
         entries,
         wanted=asked.filter,
@@ -131,9 +135,10 @@ def find_booking_page(query: QueryContext, asked: PageRequest) -> FoundPage:
 
 
 def read_entries(
-    query: QueryContext, booking_ids: tuple[str, ...]
+    query: QueryContext, contact_id: str, booking_ids: tuple[str, ...]
 ) -> tuple[list[Entry[ListedBooking]], bool]:
-    """Return the bookings with their exams, and whether nothing of them was refused."""
+    """Return those of the linked bookings that are the contact's own, with their exams, and whether
+    nothing of them was refused."""
     reads, call = query.reads, query.call
     if len(booking_ids) == 0:
         return [], True
@@ -144,14 +149,16 @@ def read_entries(
     )
     known = bookings.without_refused().require_complete().found
     linked = links.without_refused().require_complete().found
-    exam_ids = {exam_id for booking_id in known for exam_id in linked.get(booking_id, ())}
+    own, owners_known = find_own_bookings(query, contact_id, known.values())
+    exam_ids = {exam_id for booking in own for exam_id in linked.get(booking.id, ())}
     exams = reads.exams(exam_ids, call)
     there = exams.without_refused().require_complete().found
     entries = [
-        make_entry(query, booking, first_linked_exam(linked.get(booking.id, ()), there))
-        for booking in known.values()
+        make_entry(query, booking, linked_exam(booking, linked.get(booking.id, ()), there))
+        for booking in own
     ]
-    return entries, bookings.complete and links.complete and exams.complete
+    is_whole = bookings.complete and links.complete and exams.complete and owners_known
+    return entries, is_whole
 
 
 def make_entry(

@@ -5,17 +5,15 @@
 3. Has the student no other booking of this type on that day?
 4. Is a credit there? (`credits.py`)
 
-Each raises the refusal it stands for.
+A check raises the refusal it stands for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
 from datetime import date, datetime
 
 from booking_api.rules.booking_end import is_over
-from booking_api.rules.errors import DuplicateBooking, ExamMismatch, ExamNotActive
+from booking_api.rules.errors import ExamMismatch, ExamNotActive
 from hubspot_sync.portal.records import Booking, MockExam
 
 
@@ -27,12 +25,7 @@ def check_exam(exam: MockExam, *, mock_type: str, exam_date: date, now: datetime
         raise ExamMismatch
 
 
-def check_no_duplicate(
-    bookings: Iterable[Booking], *, mock_type: str, exam_date: date, of_this_exam: AbstractSet[str]
-) -> None:
-    """Raise DuplicateBooking where one of the student's bookings is active and for this type on
-    that day; `of_this_exam` are the ids of the exam's bookings, whatever those say themselves."""
-    for booking in bookings:
-        same_day = booking.mock_type == mock_type and booking.exam_date == exam_date
-        if booking.state == "active" and (same_day or booking.id in of_this_exam):
-            raise DuplicateBooking
+def is_for(record: MockExam | Booking, mock_type: str, exam_date: date) -> bool:
+    """Return whether an exam, or a booking whose exam is gone, is for this type on that day. A
+    booking's copies of both age when a person moves the exam: where there is one, it decides."""
+    return record.mock_type == mock_type and record.exam_date == exam_date

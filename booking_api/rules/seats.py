@@ -32,6 +32,12 @@ def seat_key(exam_id: str, number: int) -> str:
     return f"{exam_id}:{number}"
 
 
+def exam_of_seat(key: str) -> str:
+    """Return the id of the exam that a seat's name names, "" where it is no name of a seat."""
+    exam_id = key.rpartition(":")[0]
+    return exam_id if exam_id.isascii() and exam_id.isdecimal() else ""
+
+
 def seat_number(exam_id: str, key: str) -> int | None:
     """Return the number of a seat's name, None where it names no seat of this exam."""
     exam, _, number = key.rpartition(":")

@@ -8,6 +8,7 @@ what is unique is the seat key and the idempotency key.
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Final
 
@@ -15,6 +16,11 @@ from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.property_values import Unreadable, parse_day
 
 DAY_LENGTH: Final = len("2026-01-31")
+STUDENT_ID: Final = re.compile(
+    r"-((?=[A-Z]*[0-9])[A-Z0-9]+)-[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.IGNORECASE | re.ASCII
+)
+"""A student's id before the day. It has a digit: an older form of booking ids had the name there,
+which is nobody's id."""
 
 
 def format_booking_id(mock_type: str, student_id: str, exam_date: date) -> str:
@@ -32,3 +38,9 @@ def parse_booking_id(booking_id: str, profile: PortalProfile) -> tuple[str, date
         if day is not None and booking_id.startswith(f"{mock_type.value}-"):
             return mock_type.value, day
     return "", day
+
+
+def parse_student_id(booking_id: str) -> str:
+    """Return the student's id that the id names, "" where it names none."""
+    named = STUDENT_ID.search(booking_id.strip())
+    return "" if named is None else named[1]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from hubspot_sync.portal.booking_ids import parse_booking_id
 from hubspot_sync.portal.profile import PortalProfile
@@ -25,6 +25,7 @@ from hubspot_sync.portal.property_values import (
     parse_number,
     parse_time,
 )
+from hubspot_sync.portal.record_ids import is_record_id
 from hubspot_sync.portal.records import (
     BOOKING_FIELDS,
     CONTACT_FIELDS,
@@ -39,6 +40,9 @@ from hubspot_sync.portal.records import (
 from hubspot_sync.portal.stored_fields import StoredAs
 
 Properties = Mapping[str, str | None]
+
+MERGED_IDS: Final = "hs_merged_object_ids"
+"""HubSpot's own property of every record: the ids merged into it, with semicolons between them."""
 
 T = TypeVar("T")
 
@@ -83,7 +87,7 @@ class _Reading:
 
 
 def contact_property_names(profile: PortalProfile) -> tuple[str, ...]:
-    return (*profile.contact_properties.values(), *profile.credit_properties)
+    return (*profile.contact_properties.values(), *profile.credit_properties, MERGED_IDS)
 
 
 def booking_property_names(profile: PortalProfile) -> tuple[str, ...]:
@@ -102,7 +106,14 @@ def read_contact(record_id: str, properties: Properties, profile: PortalProfile)
     reading = _Reading(properties, profile)
     fields = reading.parse_fields(CONTACT_FIELDS, profile.contact_properties)
     credits_ = {name: reading.parse(name, parse_number) for name in profile.credit_properties}
-    return Contact(id=record_id, credits=credits_, unreadable=tuple(reading.unreadable), **fields)
+    merged = (part.strip() for part in reading.text(MERGED_IDS).split(";"))
+    return Contact(
+        id=record_id,
+        credits=credits_,
+        merged_ids=tuple(each for each in merged if is_record_id(each)),
+        unreadable=tuple(reading.unreadable),
+        **fields,
+    )
 
 
 def read_exam(record_id: str, properties: Properties, profile: PortalProfile) -> MockExam:

@@ -38,7 +38,8 @@ BookingState = Literal["active", "cancelled", "completed"]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contact:
     """A student. `email` is lower-cased; `credits` has every credit property of the portal: 0 where
-    it was never set, None where it cannot be read and must not be written over."""
+    it was never set, None where it cannot be read and must not be written over. `merged_ids` are
+    those of the contacts that were merged into this one: they mean it too."""
 
     id: str
     email: LowerCaseText
@@ -46,6 +47,7 @@ class Contact:
     lastname: Text
     student_id: Text
     credits: Mapping[str, Decimal | None]
+    merged_ids: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
 
 

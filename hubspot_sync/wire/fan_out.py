@@ -75,6 +75,16 @@ def run_together(
     first: Callable[[], A],
     second: Callable[[], B],
     third: Callable[[], C],
+    /,
+) -> tuple[A, B, C]: ...
+
+
+@overload
+def run_together(
+    fan_out: FanOut,
+    first: Callable[[], A],
+    second: Callable[[], B],
+    third: Callable[[], C],
     fourth: Callable[[], D],
     /,
 ) -> tuple[A, B, C, D]: ...

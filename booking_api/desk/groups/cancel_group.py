@@ -18,7 +18,7 @@ import structlog
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import is_final_refusal, storable_text, unavailable_from
 from booking_api.desk.groups.credits_and_counts import charge_and_count
-from booking_api.desk.groups.decision import plan_or_refuse, read_requests
+from booking_api.desk.groups.decision import CreditTurns, plan_or_refuse, read_requests
 from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
 from booking_api.desk.groups.ownership import OwnedBookings, read_owned_bookings
 from booking_api.desk.journal import journal
@@ -28,7 +28,7 @@ from booking_api.desk.journal.requests import CancelRequest
 from booking_api.rules.booking_end import booking_ends_at, booking_status
 from booking_api.rules.credits import change_balance, credit_to_restore, whole_credits
 from booking_api.rules.errors import BookingError, InvalidRequest
-from booking_api.rules.linked_exam import first_linked_exam
+from booking_api.rules.linked_exam import linked_exam
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.wire.call_log import CallMeter
@@ -50,11 +50,12 @@ def serve_cancels(
     context = desk_context.renew_for_calls(lease, meters)
     owned = read_owned_bookings(desk_context, list(requests.values()), context)
     inputs = read_decision_inputs(desk_context, (), owned.exam_ids(), context)
+    turns = CreditTurns(owned.contact_ids())
     for row in rows:
         if row.id not in requests:
             continue
         plan_or_refuse(
-            row, partial(_plan_cancel, desk_context, owned, inputs, row, requests[row.id])
+            row, partial(_plan_cancel, desk_context, owned, inputs, row, requests[row.id], turns)
         )
     with lease.fenced_transaction():
         begun = journal.begin(lease, rows, desk_context.now())
@@ -107,6 +108,7 @@ def _plan_cancel(
     inputs: DecisionInputs,
     row: JournalEntry,
     request: CancelRequest,
+    turns: CreditTurns,
 ) -> None:
     """Decide whether the booking may be cancelled, and fill in all that follows from it."""
     row.contact_id = owned.require_student(request).contact.id
@@ -115,7 +117,7 @@ def _plan_cancel(
     exams = {
         exam_id: exam for exam_id in linked if (exam := inputs.exams.answered(exam_id)) is not None
     }
-    exam = first_linked_exam(linked, exams)
+    exam = linked_exam(booking, linked, exams)
     now = desk_context.now()
     ends_at = booking_ends_at(booking, exam, desk_context.profile.time_zone)
     if booking_status(booking.state, ends_at, now) == "completed":
@@ -123,13 +125,19 @@ def _plan_cancel(
     mock_type = booking.mock_type if exam is None else exam.mock_type
     credit = credit_to_restore(desk_context.profile, booking.token_used, mock_type)
     if credit is not None:
-        balance = seen.contact.credits[credit]
+        payer = owned.payer(booking.id, seen)
+        balance = payer.contact.credits[credit]
         row.credit_before, row.credit_after = change_balance(credit, balance, 1)
-        row.credit_property, row.contact_seen_at = credit, seen.seen_at
+        row.credit_property, row.contact_seen_at = credit, payer.seen_at
+        turns.take(payer.contact.id)
+        row.contact_id = payer.contact.id
     row.state = EntryState.WRITING
     row.record_id = booking.id
     row.exam_id = "" if exam is None else exam.id
-    row.plan = {"answer": _build_answer(row, booking, exam, request, _format_utc(now))}
+    row.plan = {
+        "answer": _build_answer(row, booking, exam, request, _format_utc(now)),
+        "mock_exam": _describe_exam(booking if exam is None else exam),
+    }
 
 
 def _build_answer(
@@ -159,6 +167,12 @@ def _build_answer(
     if request.reason:
         answer["reason"] = request.reason
     return answer
+
+
+def _describe_exam(record: MockExam | Booking) -> str:
+    """Return what the note calls the exam, by its day now: the booking's id may have another."""
+    day = "" if record.exam_date is None else f" on {record.exam_date.isoformat()}"
+    return f"{record.mock_type}{day}"
 
 
 def _format_utc(at: datetime) -> str:

@@ -16,19 +16,17 @@ from functools import partial
 from typing import Any
 
 from booking_api.desk.desk_context import DeskContext
+from booking_api.desk.groups.booked_days import BookedDays, read_booked_days
 from booking_api.desk.groups.booking_creation import create_bookings
 from booking_api.desk.groups.credits_and_counts import charge_and_count
-from booking_api.desk.groups.decision import plan_or_refuse, read_requests
+from booking_api.desk.groups.decision import CreditTurns, plan_or_refuse, read_requests
 from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.desk.journal.requests import CreateRequest
 from booking_api.rules.credits import Charge, choose_charge, spendable_credits
-from booking_api.rules.eligibility import (
-    check_exam,
-    check_no_duplicate,
-)
+from booking_api.rules.eligibility import check_exam
 from booking_api.rules.errors import (
     AccessDenied,
     AuthFailed,
@@ -68,12 +66,15 @@ def serve_creates(
         {request.mock_exam_id for request in requests.values()},
         context,
     )
-    owners = _read_owners_by_email(desk_context, inputs, list(requests.values()), context)
+    asked = list(requests.values())
+    days = read_booked_days(desk_context, inputs, asked, context)
+    owners = _read_owners_by_email(desk_context, inputs, asked, context)
+    turns = CreditTurns({request.contact_id for request in asked})
     for row in rows:
         if row.id not in requests:
             continue
         plan_or_refuse(
-            row, partial(_plan_create, desk_context, inputs, row, requests[row.id], owners)
+            row, partial(_plan_create, desk_context, days, row, requests[row.id], owners, turns)
         )
     with lease.fenced_transaction():
         begun = journal.begin(lease, rows, desk_context.now())
@@ -130,13 +131,15 @@ def _require_own_contact(
 
 def _plan_create(
     desk_context: DeskContext,
-    inputs: DecisionInputs,
+    days: BookedDays,
     row: JournalEntry,
     request: CreateRequest,
     owners_by_email: OwnersByEmail,
+    turns: CreditTurns,
 ) -> None:
     """Decide in this order: contact, type, exam, seat, duplicate, credit. Fill in all that follows
     from it."""
+    inputs = days.inputs
     seen = _require_own_contact(inputs, request, owners_by_email)
     row.contact_id = request.contact_id  # of a refusal too: by it, all of a person's rows are found
     mock_type = desk_context.profile.mock_type(request.mock_type)
@@ -146,13 +149,9 @@ def _plan_create(
     exam = inputs.exam(request.mock_exam_id)
     check_exam(exam.exam, mock_type=request.mock_type, exam_date=request.exam_date, now=now)
     exam.check_seat()
-    check_no_duplicate(
-        inputs.bookings_of_contact(request.contact_id),
-        mock_type=request.mock_type,
-        exam_date=request.exam_date,
-        of_this_exam=exam.bookings.keys(),
-    )
+    days.check_no_duplicate(request)
     cost = choose_charge(seen.contact.credits, mock_type)
+    turns.take(seen.contact.id)
     number = exam.take_seat()
     new = _build_booking(row, request, cost, number, now)
     row.state = EntryState.WRITING

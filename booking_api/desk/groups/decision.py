@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import structlog
 
-from booking_api.desk.errors import InternalError, unavailable_from
+from booking_api.desk.errors import InternalError, TooBusy, unavailable_from
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.models import JournalEntry
 from booking_api.rules.errors import BookingError
@@ -17,6 +17,21 @@ from hubspot_sync.errors import HubSpotError
 R = TypeVar("R")
 
 log = structlog.get_logger(__name__)
+
+
+class CreditTurns:
+    """One change at a time of a contact's credits: they are absolute values, and two planned from
+    the same balance would be one. A contact may be charged for by another's request (a booking
+    that was passed on), so the journal's rule of one row for each student is not enough."""
+
+    def __init__(self, contact_ids: Collection[str]) -> None:
+        self._taken = journal.unfinished_contacts(contact_ids)
+
+    def take(self, contact_id: str) -> None:
+        """Raise TooBusy where a change is planned already, in this group or before it."""
+        if contact_id in self._taken:
+            raise TooBusy
+        self._taken.add(contact_id)
 
 
 def read_requests(

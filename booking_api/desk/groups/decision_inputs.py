@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.journal import journal
 from booking_api.rules.errors import ExamNotFound
+from booking_api.rules.linked_exam import linked_exam
 from booking_api.rules.seats import free_seat, seat_number
-from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.batching.outcomes import Many, merge
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import run_together
@@ -57,12 +58,18 @@ class ExamInputs:
 
 @dataclass(slots=True)
 class DecisionInputs:
-    """All that was read for one group; asking for what could not be read raises HubSpotError."""
+    """All that was read for one group; asking for what could not be read raises HubSpotError.
+
+    `other_links` has the exams of the contacts' bookings that are not of the group's exams, and
+    `made_for` those that the journal knows them to have been made for; `exams` has all of them.
+    """
 
     contacts: Many[SeenContact]
     exams: Many[MockExam]
     exam_links: Many[tuple[str, ...]]
     contact_links: Many[tuple[str, ...]]
+    other_links: Many[tuple[str, ...]]
+    made_for: Mapping[str, str]
     bookings: Many[Booking]
     unlisted: journal.UnlistedBookings
     _exam_inputs: dict[str, ExamInputs] = field(default_factory=dict)
@@ -79,6 +86,32 @@ class DecisionInputs:
         return list(
             self._existing_bookings(linked | self.unlisted.by_contact.get(contact_id, frozenset()))
         )
+
+    def exam_of(self, booking: Booking) -> MockExam | None:
+        """Return the exam that a contact's booking is of now, None where there is none; the
+        journal's word where HubSpot shows no link yet."""
+        of_group = tuple(
+            exam_id for exam_id, linked in self.exam_links.found.items() if booking.id in linked
+        )
+        linked = of_group or self.other_links.answered(booking.id)
+        exam_ids = self._exam_ids_of(booking.id, linked)
+        answers = {exam_id: self.exams.answered(exam_id) for exam_id in exam_ids}
+        there = {exam_id: exam for exam_id, exam in answers.items() if exam is not None}
+        return linked_exam(booking, exam_ids, there)
+
+    def exams_of_others(self) -> set[str]:
+        """All exams that the contacts' active bookings are linked to, of those found."""
+        return {
+            exam_id
+            for booking_id, linked in self.other_links.found.items()
+            if (booking := self.bookings.found.get(booking_id)) is not None
+            and booking.state == "active"
+            for exam_id in self._exam_ids_of(booking_id, linked)
+        }
+
+    def _exam_ids_of(self, booking_id: str, linked: tuple[str, ...] | None) -> tuple[str, ...]:
+        made_for = (self.made_for[booking_id],) if booking_id in self.made_for else ()
+        return linked or made_for
 
     def _gather_exam(self, exam_id: str) -> ExamInputs:
         exam = self.exams.answered(exam_id)
@@ -115,29 +148,45 @@ def read_decision_inputs(
     context: CallContext,
     excluded_rows: Collection[int] = (),
 ) -> DecisionInputs:
-    """Read all at once, in two round trips; nothing is raised for a part that failed. The journal's
-    rows with the excluded ids take no seat."""
+    """Read all, in two round trips, and in three where contacts have bookings of other exams that
+    were not made here. Nothing is raised for a part that failed. The journal's rows with the
+    excluded ids take no seat."""
     hubspot = desk_context.hubspot
-    contacts, exams, exam_links, contact_links = run_together(
+    contacts, exam_links, contact_links = run_together(
         desk_context.fan_out,
         lambda: desk_context.evidence.contacts(contact_ids, context),
-        lambda: hubspot.exams(exam_ids, context),
         lambda: hubspot.exam_bookings(exam_ids, context),
         lambda: hubspot.contact_bookings(contact_ids, context),
     )
     unlisted = journal.read_unlisted_bookings(
         exam_ids, contact_ids, desk_context.now(), excluded_rows
     )
-    ids: set[str] = set()
-    for links in (exam_links.found, contact_links.found):
-        ids.update(booking_id for linked in links.values() for booking_id in linked)
-    for unlisted_ids in (unlisted.by_exam, unlisted.by_contact):
-        ids.update(booking_id for listed in unlisted_ids.values() for booking_id in listed)
-    return DecisionInputs(
+    of_exams = _join(exam_links.found, unlisted.by_exam)
+    of_contacts = _join(contact_links.found, unlisted.by_contact)
+    others = of_contacts - _join(exam_links.found)
+    made_for = journal.exams_of_bookings(others)
+    # The exams are one call: it waits until all that are wanted are known.
+    early = {*exam_ids, *made_for.values()} if made_for.keys() == others else set[str]()
+    bookings, other_links, exams = run_together(
+        desk_context.fan_out,
+        lambda: hubspot.bookings(of_exams | of_contacts, context),
+        lambda: hubspot.booking_exams(others, context),
+        lambda: hubspot.exams(early, context),
+    )
+    inputs = DecisionInputs(
         contacts=contacts,
         exams=exams,
         exam_links=exam_links,
         contact_links=contact_links,
-        bookings=hubspot.bookings(ids, context),
+        other_links=other_links,
+        made_for=made_for,
+        bookings=bookings,
         unlisted=unlisted,
     )
+    late = {*exam_ids, *inputs.exams_of_others()} - early
+    inputs.exams = merge((exams, hubspot.exams(late, context)))
+    return inputs
+
+
+def _join(*links: Mapping[str, Collection[str]]) -> set[str]:
+    return {each for linked in links for ids in linked.values() for each in ids}

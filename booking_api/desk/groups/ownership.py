@@ -4,15 +4,16 @@ updates have in common."""
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.requests import CancelRequest, UpdateRequest
 from booking_api.rules.errors import AccessDenied, AlreadyCanceled, AuthFailed, BookingNotFound
+from booking_api.rules.ownership import is_owner, judge_ownership
 from booking_api.rules.students import is_theirs
 from hubspot_sync.batching.outcomes import Many
-from hubspot_sync.portal.records import Booking
+from hubspot_sync.portal.records import Booking, Contact
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import run_together
 from hubspot_sync.writing.authoritative_reads import SeenContact
@@ -22,8 +23,10 @@ from hubspot_sync.writing.authoritative_reads import SeenContact
 class OwnedBookings:
     """What was read for a group; asking for what could not be read raises HubSpotError.
 
-    Contacts are by e-mail, all else by the booking's record id. `unlisted` has the links that
-    HubSpot may not show yet.
+    `contacts` are by e-mail, `linked_contacts` by id, all else by the booking's record id.
+    `unlisted` has the links that HubSpot may not show yet. `linked_contacts` are read only where
+    it depends on them whose a booking is, or where one of them paid for it. `payers` are the
+    contacts that paid for bookings made here.
     """
 
     contacts: Many[SeenContact]
@@ -31,6 +34,8 @@ class OwnedBookings:
     owners: Many[tuple[str, ...]]
     exam_links: Many[tuple[str, ...]]
     unlisted: Mapping[str, journal.UnlistedLinks]
+    payers: Mapping[str, str]
+    linked_contacts: Many[SeenContact] = field(default_factory=lambda: Many({}))
 
     def require_student(self, request: CancelRequest | UpdateRequest) -> SeenContact:
         """Return the student; raise AuthFailed."""
@@ -48,7 +53,7 @@ class OwnedBookings:
         booking = self.bookings.answered(request.booking_id)
         if booking is None:
             raise BookingNotFound
-        if seen.contact.id not in self._owners_of(booking.id):
+        if not self._is_own(booking, seen.contact):
             raise AccessDenied
         if booking.state == "cancelled":
             raise AlreadyCanceled
@@ -59,10 +64,53 @@ class OwnedBookings:
         linked = self.exam_links.answered(booking_id) or ()
         return linked or tuple(links.exam_id for links in self._unlisted_of(booking_id))
 
+    def contact_ids(self) -> set[str]:
+        """All contacts that were found."""
+        seen = [*self.contacts.found.values(), *self.linked_contacts.found.values()]
+        return {each.contact.id for each in seen}
+
     def exam_ids(self) -> set[str]:
         """All exams that were found."""
         found = {exam_id for linked in self.exam_links.found.values() for exam_id in linked}
         return found | {links.exam_id for links in self.unlisted.values()}
+
+    def payer(self, booking_id: str, owner: SeenContact) -> SeenContact:
+        """Return whose credit the booking cost: the contact that the journal knows, else, or where
+        that one is gone, the owner's."""
+        payer_id = self.payers.get(booking_id, owner.contact.id)
+        if payer_id == owner.contact.id or payer_id in owner.contact.merged_ids:
+            return owner
+        return self.linked_contacts.answered(payer_id) or owner
+
+    def needed_contacts(self, request: CancelRequest | UpdateRequest) -> set[str]:
+        """Return the contacts besides the student that have to be read."""
+        seen = self.contacts.found.get(request.pair.email)
+        payer_id = self.payers.get(request.booking_id)
+        needed = self._unclear_owners(request) | ({payer_id} if payer_id is not None else set())
+        return needed - ({seen.contact.id} if seen is not None else set())
+
+    def _unclear_owners(self, request: CancelRequest | UpdateRequest) -> set[str]:
+        """Return the contacts that have to be read to tell whether the booking is the student's."""
+        seen = self.contacts.found.get(request.pair.email)
+        booking = self.bookings.found.get(request.booking_id)
+        if seen is None or booking is None or booking.id not in self.owners.found:
+            return set()
+        linked = set(self._owners_of(booking.id))
+        is_linked = seen.contact.id in linked
+        is_told = judge_ownership(booking, seen.contact, is_linked=is_linked) is not None
+        return set() if is_told else linked - {seen.contact.id}
+
+    def _is_own(self, booking: Booking, contact: Contact) -> bool:
+        linked = self._owners_of(booking.id)
+        verdict = judge_ownership(booking, contact, is_linked=contact.id in linked)
+        if verdict is not None:
+            return verdict
+        there = {contact.id: contact} if contact.id in linked else {}
+        for contact_id in set(linked) - {contact.id}:
+            other = self.linked_contacts.answered(contact_id)
+            if other is not None:
+                there[contact_id] = other.contact
+        return is_owner(booking, contact, there.values())
 
     def _owners_of(self, booking_id: str) -> tuple[str, ...]:
         linked = self.owners.answered(booking_id) or ()
@@ -77,7 +125,8 @@ def read_owned_bookings(
     requests: Collection[CancelRequest | UpdateRequest],
     context: CallContext,
 ) -> OwnedBookings:
-    """Read all at once, in one round trip; nothing is raised for a part that failed."""
+    """Read all at once, in one round trip, and other contacts of a booking in a second one where it
+    depends on them whose it or its credit is; nothing is raised for a part that failed."""
     booking_ids = {request.booking_id for request in requests}
     emails = {request.pair.email for request in requests}
     contacts, bookings, owners, exam_links = run_together(
@@ -88,4 +137,7 @@ def read_owned_bookings(
         lambda: desk_context.hubspot.booking_exams(booking_ids, context),
     )
     unlisted = journal.read_unlisted_links(booking_ids, desk_context.now())
-    return OwnedBookings(contacts, bookings, owners, exam_links, unlisted)
+    payers = journal.payers_of(booking_ids)
+    owned = OwnedBookings(contacts, bookings, owners, exam_links, unlisted, payers)
+    needed = set().union(*(owned.needed_contacts(request) for request in requests))
+    return replace(owned, linked_contacts=desk_context.evidence.contacts(needed, context))

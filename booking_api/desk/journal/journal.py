@@ -297,6 +297,20 @@ def read_unlisted_links(record_ids: Collection[str], now: datetime) -> Mapping[s
     return {row.record_id: UnlistedLinks(row.contact_id, row.exam_id) for row in rows}
 
 
+def payers_of(record_ids: Collection[str]) -> Mapping[str, str]:
+    """Return the contacts whose credits bookings made here have cost, by the booking's record id:
+    whoever they belong to now."""
+    rows = JournalEntry.objects.filter(kind=RequestKind.CREATE, record_id__in=record_ids)
+    paid = rows.filter(Q(state__in=UNFINISHED) | Q(state=EntryState.DONE))
+    return dict(paid.exclude(credit_property="").values_list("record_id", "contact_id"))
+
+
+def unfinished_contacts(contact_ids: Collection[str]) -> set[str]:
+    """Return those of these contacts of whom something is unfinished, by whoever asked for it."""
+    rows = JournalEntry.objects.filter(state__in=UNFINISHED, contact_id__in=contact_ids)
+    return set(rows.values_list("contact_id", flat=True))
+
+
 def exams_written_since(epoch: int, exam_ids: Collection[str]) -> set[str]:
     """Return those exams that a desk of this epoch or a later one has written for."""
     written = JournalEntry.objects.filter(exam_id__in=exam_ids, epoch__gte=epoch)

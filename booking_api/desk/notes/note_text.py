@@ -35,6 +35,7 @@ def note_body(row: JournalEntry) -> str:
         title = "Mock exam booked"
     else:
         lines = {
+            "Mock exam": row.plan.get("mock_exam", ""),
             "Booking": answer["booking_id"],
             "Credit restored": _format_change(row) if answer["credit_restoration"] else "none",
             "Reason": answer.get("reason", ""),

@@ -71,6 +71,7 @@ def built_in_properties(type_id: str) -> dict[str, Property]:
     created, modified = probe.stamps
     own = [
         Property(name="hs_object_id", type="number", read_only=True, hubspot_defined=True),
+        Property(name="hs_merged_object_ids", read_only=True, hubspot_defined=True),
         Property(name=created, type="datetime", read_only=True, hubspot_defined=True),
         Property(name=modified, type="datetime", read_only=True, hubspot_defined=True),
     ]

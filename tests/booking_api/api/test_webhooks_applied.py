@@ -165,12 +165,14 @@ def test_what_is_restored_is_listed_again(
 def test_a_merged_contact_hands_over_its_bookings(
     api: Api, portal: Portal, events: Events, alice: Student, booking: Booking
 ) -> None:
-    """HubSpot moves the links; the sandbox does not merge, so the test does."""
+    """HubSpot moves the links and notes the old id; the sandbox does not merge, the test does."""
     other = portal.student("charlie")
     assert (len(shown(api, alice)), len(shown(api, other))) == (1, 0)
     types = portal.profile.object_types
     portal.sandbox.dissociate(types.bookings, booking.id, types.contacts, alice.id)
     portal.sandbox.associate(types.bookings, booking.id, types.contacts, other.id)
+    portal.sandbox.archive(types.contacts, alice.id)
+    portal.sandbox.poison(types.contacts, other.id, hs_merged_object_ids=alice.id)
 
     tell(
         api,

@@ -141,8 +141,10 @@ def booked_again(scene: Scene) -> set[str]:
 
 
 def given_to_charlie(scene: Scene) -> set[str]:
-    """The booking changes hands: both collections change, the booking itself does not."""
+    """The booking changes hands: both collections change, and whom the booking names."""
     sandbox, booking_id = scene.portal.sandbox, scene.booking.id
+    names = {"contact_id": scene.charlie.id, "student_id": scene.charlie.student_id}
+    sandbox.edit(BOOKINGS, booking_id, **names)
     sandbox.dissociate(BOOKINGS, booking_id, CONTACTS, scene.alice.id)
     sandbox.associate(BOOKINGS, booking_id, CONTACTS, scene.charlie.id)
     owners = (scene.alice.id, scene.charlie.id)
