@@ -4,8 +4,8 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
-# One more than the cores: many tests wait for processes of their own.
-WORKERS ?= 3
+# Twice the usual two cores: many tests wait for processes of their own.
+WORKERS ?= 4
 
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # For every platform, and the same wherever it is run: of the machine's own settings nothing counts.

@@ -67,7 +67,8 @@ def later(**time: float) -> datetime:
 
 
 def look_again() -> None:
-    """Do what the worker of a serving process would, a moment later."""
+    """Do what the worker of a serving process would, a moment later. One that is at work beside
+    this may have taken it up, and put off what was left: then it is to be done again."""
     JournalEntry.objects.update(changed_at=timezone.now() - timedelta(seconds=5))
     ErasureRequest.objects.update(next_attempt_at=timezone.now())
     composition.services().booking.erasures.erase_due()
@@ -135,7 +136,7 @@ def test_nothing_of_ours_names_the_person_any_more(
 
     forgotten(api, events, alice, word)
 
-    assert tables_naming(*words_of(alice)) == set()
+    eventually(lambda: look_again() or tables_naming(*words_of(alice)) == set())
     assert not UnreadableValue.objects.filter(record_id=alice.id).exists()
     assert CacheInvalidation.objects.get().who == "ada"
     assert tables_naming(bob.email) == {"booking_api_journalentry"}
@@ -194,8 +195,7 @@ def test_what_is_unfinished_is_finished_and_then_forgotten(
     JournalEntry.objects.update(next_attempt_at=None)
     composition.services().booking.desk.wake()
     eventually(lambda: JournalEntry.objects.get().state == EntryState.DONE)
-    look_again()
-    assert tables_naming(*words_of(alice)) == set()
+    eventually(lambda: look_again() or tables_naming(*words_of(alice)) == set())
     assert ErasureRequest.objects.get().last_error == ""
 
 
@@ -216,8 +216,7 @@ def test_what_was_queued_then_is_found_by_a_digest_of_its_email(
 
     assert JournalEntry.objects.exclude(email="").get() == waiting
     JournalEntry.objects.filter(id=waiting.id).update(state=ends_as)
-    look_again()
-    assert tables_naming(*words_of(alice)) == set()
+    eventually(lambda: look_again() or tables_naming(*words_of(alice)) == set())
 
 
 @pytest.mark.parametrize("state", [NoteState.WAITING, NoteState.SENDING])
@@ -237,7 +236,7 @@ def test_a_note_that_is_not_sent_is_not_sent_any_more(
         look_again()
     note = OutboxNote.objects.get()
     assert (note.state, note.body) == (NoteState.REFUSED, "")
-    assert tables_naming(*words_of(alice)) == set()
+    eventually(lambda: look_again() or tables_naming(*words_of(alice)) == set())
 
 
 def test_others_who_share_nothing_but_a_wrong_contact_id_keep_their_rows(
@@ -252,7 +251,7 @@ def test_others_who_share_nothing_but_a_wrong_contact_id_keep_their_rows(
 
     done = JournalEntry.objects.filter(state=EntryState.DONE).exclude(email="")
     assert [row.email for row in done] == [charlie.email]
-    assert tables_naming(*words_of(alice)) == set()
+    eventually(lambda: look_again() or tables_naming(*words_of(alice)) == set())
 
 
 def test_a_contact_of_whom_nothing_is_known_is_no_failure(api: Api, events: Events) -> None:
@@ -297,8 +296,7 @@ def test_a_row_that_our_database_will_not_let_go_of_stops_no_other(
     finally:
         with connection.cursor() as cursor:
             cursor.execute("DROP TRIGGER refusal")
-    look_again()
-    assert tables_naming(*words_of(alice)) == set()
+    eventually(lambda: look_again() or tables_naming(*words_of(alice)) == set())
 
 
 def test_whoever_is_killed_while_forgetting_leaves_it_to_the_next(
@@ -323,7 +321,7 @@ def test_whoever_is_killed_while_forgetting_leaves_it_to_the_next(
 
         look_again()
 
-        assert tables_naming(*words_of(alice)) == set()
+        eventually(lambda: look_again() or tables_naming(*words_of(alice)) == set())
         if not killed:
             assert statement > 5
             return
