@@ -305,9 +305,9 @@ def payers_of(record_ids: Collection[str]) -> Mapping[str, str]:
     return dict(paid.exclude(credit_property="").values_list("record_id", "contact_id"))
 
 
-def unfinished_contacts(contact_ids: Collection[str]) -> set[str]:
-    """Return those of these contacts of whom something is unfinished, by whoever asked for it."""
-    rows = JournalEntry.objects.filter(state__in=UNFINISHED, contact_id__in=contact_ids)
+def unsettled_contacts(contact_ids: Collection[str]) -> set[str]:
+    """Return those of these contacts of whom something is unsettled, by whoever asked for it."""
+    rows = JournalEntry.objects.filter(state__in=UNSETTLED, contact_id__in=contact_ids)
     return set(rows.values_list("contact_id", flat=True))
 
 
