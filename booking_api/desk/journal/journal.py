@@ -243,6 +243,11 @@ def owe(row: JournalEntry, answer: Mapping[str, object], reason: str, now: datet
     row.last_error = errors.cut_to_column(reason)
 
 
+def put_off(row: JournalEntry, now: datetime) -> None:
+    """Try the credit that is owed later, for no fault of its own."""
+    row.next_attempt_at = now + timedelta(seconds=FIRST_OWED_RETRY_S)
+
+
 def postpone(row: JournalEntry, error: Exception, now: datetime) -> None:
     """Look at the row again later, each time after a longer wait."""
     row.attempts += 1
