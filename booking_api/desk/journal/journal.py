@@ -80,10 +80,12 @@ class UnlistedBookings:
 
 @dataclass(frozen=True, slots=True)
 class UnlistedLinks:
-    """Whose a booking made here is, and of which exam; HubSpot may not show either link yet."""
+    """Whose a booking made here is, and of which exam; HubSpot may not show either link yet. One
+    that `is_taken_back` was never paid for, and may still stand."""
 
     contact_id: str
     exam_id: str
+    is_taken_back: bool = False
 
 
 def read_next_group(
@@ -299,7 +301,12 @@ def read_unlisted_links(record_ids: Collection[str], now: datetime) -> Mapping[s
         kind=RequestKind.CREATE,
         record_id__in=record_ids,
     )
-    return {row.record_id: UnlistedLinks(row.contact_id, row.exam_id) for row in rows}
+    return {
+        row.record_id: UnlistedLinks(
+            row.contact_id, row.exam_id, is_taken_back=row.state == EntryState.UNDOING
+        )
+        for row in rows
+    }
 
 
 def payers_of(record_ids: Collection[str]) -> Mapping[str, str]:
