@@ -23,7 +23,7 @@ from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decisio
 from booking_api.desk.groups.ownership import OwnedBookings, read_owned_bookings
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
-from booking_api.desk.journal.models import EntryState, JournalEntry
+from booking_api.desk.journal.models import ASKED_BY, EntryState, JournalEntry
 from booking_api.desk.journal.requests import CancelRequest
 from booking_api.rules.booking_end import booking_ends_at, booking_status
 from booking_api.rules.credits import change_balance, credit_to_restore, whole_credits
@@ -110,8 +110,9 @@ def _plan_cancel(
     request: CancelRequest,
     turns: CreditTurns,
 ) -> None:
-    """Decide whether the booking may be cancelled, and fill in all that follows from it."""
-    row.contact_id = owned.require_student(request).contact.id
+    """Decide whether the booking may be cancelled, and fill in all that follows from it. The row's
+    contact is the one that is credited; who asked stands in the plan where that is another."""
+    row.contact_id = student_id = owned.require_student(request).contact.id
     seen, booking = owned.require_own(request)
     linked = owned.exams_of(booking.id)
     exams = {
@@ -134,7 +135,8 @@ def _plan_cancel(
     row.state = EntryState.WRITING
     row.record_id = booking.id
     row.exam_id = "" if exam is None else exam.id
-    row.plan = {
+    row.plan = {} if row.contact_id == student_id else {ASKED_BY: student_id}
+    row.plan |= {
         "answer": _build_answer(row, booking, exam, request, _format_utc(now)),
         "mock_exam": _describe_exam(booking if exam is None else exam),
     }

@@ -25,7 +25,7 @@ class CreditTurns:
     that was passed on), so the journal's rule of one row for each student is not enough."""
 
     def __init__(self, contact_ids: Collection[str]) -> None:
-        self._taken = journal.unfinished_contacts(contact_ids)
+        self._taken = journal.unsettled_contacts(contact_ids)
 
     def take(self, contact_id: str) -> None:
         """Raise TooBusy where a change is planned already, in this group or before it."""

@@ -55,7 +55,9 @@ class OwnedBookings:
             raise BookingNotFound
         if not self._is_own(booking, seen.contact):
             raise AccessDenied
-        if booking.state == "cancelled":
+        # One that is being taken back has no credit to give.
+        is_taken_back = any(links.is_taken_back for links in self._unlisted_of(booking.id))
+        if booking.state == "cancelled" or is_taken_back:
             raise AlreadyCanceled
         return seen, booking
 

@@ -5,8 +5,9 @@ and booking, the credit's change. Request, plan, answer, e-mail, fingerprint and
 that was used a digest is left (idempotency.py). What has not ended is finished first: a booking may
 stand whose credit is not charged yet.
 
-A person's rows are those whose pair was found to be their contact's, those that named the contact
-and came to nothing, and those under an e-mail of theirs, whoever's contact it was at that time.
+A person's rows are those whose pair was found to be their contact's, those that gave the contact a
+credit back at another's request, those that named the contact and came to nothing, and those under
+an e-mail of theirs, whoever's contact it was at that time.
 """
 
 from __future__ import annotations
@@ -21,7 +22,14 @@ from django.db.models import Q
 from django.utils.crypto import salted_hmac
 
 from booking_api.desk.journal.idempotency import ERASED, erased_key
-from booking_api.desk.journal.models import ENDED, JournalEntry, NoteState, OutboxNote
+from booking_api.desk.journal.models import (
+    ASKED_BY,
+    ENDED,
+    JournalEntry,
+    NoteState,
+    OutboxNote,
+    RequestKind,
+)
 from hubspot_sync.background.isolation import write_apart
 
 JUST_ENDED: Final = timedelta(seconds=1)
@@ -64,14 +72,16 @@ def digest_email(email: str) -> str:
 
 def emails_of(contact_ids: Collection[str]) -> frozenset[str]:
     """Return the e-mails that were proven to be these contacts', as far as the journal has any."""
-    rows = JournalEntry.objects.filter(contact_id__in=contact_ids).exclude(email="")
+    own = Q(contact_id__in=contact_ids) & ~Q(plan__has_key=ASKED_BY)
+    rows = JournalEntry.objects.filter(own | _asked_by(contact_ids)).exclude(email="")
     return frozenset(rows.values_list("email", flat=True))
 
 
 def contacts_of(emails: Collection[str]) -> frozenset[str]:
     """Return the contacts whose these e-mails were proven to be."""
     rows = JournalEntry.objects.filter(email__in=emails).exclude(contact_id="")
-    return frozenset(rows.values_list("contact_id", flat=True))
+    found = rows.values_list("contact_id", f"plan__{ASKED_BY}")
+    return frozenset(asked_by or contact_id for contact_id, asked_by in found)
 
 
 def find_traces(person: Person, now: datetime) -> Traces:
@@ -108,8 +118,14 @@ def erase(traces: Traces) -> int:
     return len(kept)
 
 
+def _asked_by(contact_ids: Collection[str]) -> Q:
+    """Rows in which these contacts asked for what another is credited for."""
+    return Q(**{f"plan__{ASKED_BY}__in": sorted(contact_ids)}, kind=RequestKind.CANCEL)
+
+
 def _find_rows(person: Person) -> list[JournalEntry]:
     named = Q(contact_id__in=person.contact_ids) | Q(email__in=person.emails)
+    named |= _asked_by(person.contact_ids)
     named |= Q(contact_id="", request__contact_id__in=sorted(person.contact_ids))
     rows = list(JournalEntry.objects.filter(named).exclude(email=""))
     if person.since is not None and len(person.email_digests) > 0:

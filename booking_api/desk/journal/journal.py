@@ -80,10 +80,12 @@ class UnlistedBookings:
 
 @dataclass(frozen=True, slots=True)
 class UnlistedLinks:
-    """Whose a booking made here is, and of which exam; HubSpot may not show either link yet."""
+    """Whose a booking made here is, and of which exam; HubSpot may not show either link yet. One
+    that `is_taken_back` was never paid for, and may still stand."""
 
     contact_id: str
     exam_id: str
+    is_taken_back: bool = False
 
 
 def read_next_group(
@@ -243,6 +245,11 @@ def owe(row: JournalEntry, answer: Mapping[str, object], reason: str, now: datet
     row.last_error = errors.cut_to_column(reason)
 
 
+def put_off(row: JournalEntry, now: datetime) -> None:
+    """Try the credit that is owed later, for no fault of its own."""
+    row.next_attempt_at = now + timedelta(seconds=FIRST_OWED_RETRY_S)
+
+
 def postpone(row: JournalEntry, error: Exception, now: datetime) -> None:
     """Look at the row again later, each time after a longer wait."""
     row.attempts += 1
@@ -294,7 +301,12 @@ def read_unlisted_links(record_ids: Collection[str], now: datetime) -> Mapping[s
         kind=RequestKind.CREATE,
         record_id__in=record_ids,
     )
-    return {row.record_id: UnlistedLinks(row.contact_id, row.exam_id) for row in rows}
+    return {
+        row.record_id: UnlistedLinks(
+            row.contact_id, row.exam_id, is_taken_back=row.state == EntryState.UNDOING
+        )
+        for row in rows
+    }
 
 
 def payers_of(record_ids: Collection[str]) -> Mapping[str, str]:
@@ -305,9 +317,9 @@ def payers_of(record_ids: Collection[str]) -> Mapping[str, str]:
     return dict(paid.exclude(credit_property="").values_list("record_id", "contact_id"))
 
 
-def unfinished_contacts(contact_ids: Collection[str]) -> set[str]:
-    """Return those of these contacts of whom something is unfinished, by whoever asked for it."""
-    rows = JournalEntry.objects.filter(state__in=UNFINISHED, contact_id__in=contact_ids)
+def unsettled_contacts(contact_ids: Collection[str]) -> set[str]:
+    """Return those of these contacts of whom something is unsettled, by whoever asked for it."""
+    rows = JournalEntry.objects.filter(state__in=UNSETTLED, contact_id__in=contact_ids)
     return set(rows.values_list("contact_id", flat=True))
 
 

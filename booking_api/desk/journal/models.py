@@ -71,6 +71,9 @@ ANSWERED = (*ENDED, EntryState.OWING)
 REFUSALS = (EntryState.REFUSED, EntryState.UNDONE)
 """With these the row's answer is an error."""
 
+ASKED_BY: Final = "asked_by"
+"""In a plan the contact who asked, where the row's contact is another: the one who had paid."""
+
 
 class JournalEntry(models.Model):
     """One create, cancel or update, from its arrival to its answer."""

@@ -6,7 +6,8 @@
   contact was read for the plan. If not, the plan is made anew from what the credit is now. One
   that cannot be read is left as it is, and looked at again later.
 - Was it decided that the booking is taken back? It is cancelled, and never charged any more.
-- Is a credit owed that HubSpot refused? It is planned anew, and tried once more.
+- Is a credit owed that HubSpot refused? It is planned anew, and tried once more, when nothing else
+  of that contact's credits is open.
 - Did the cancel happen? The booking says; if not, it is sent again. An update is absolute: it is
   simply sent again.
 """
@@ -55,6 +56,7 @@ def recover(
         row.next_attempt_at = None
         # It may have been sent, whoever began it: no error of a further try makes that undone.
         row.attempts = max(row.attempts, 1)
+    owing = [row for row in rows if row.state == EntryState.OWING]
     writing = [row for row in rows if row.state == EntryState.WRITING]
     _find_or_create(
         desk_context, lease, [row for row in writing if row.kind == RequestKind.CREATE], meters
@@ -68,8 +70,9 @@ def recover(
     # Before the charging, which may decide it of others and takes those back itself.
     undoing = [row for row in rows if row.state == EntryState.UNDOING]
     take_back(desk_context, lease, undoing, meters)
-    unpaid = (EntryState.WRITTEN, EntryState.OWING)
-    _charge_unwritten(desk_context, lease, [row for row in rows if row.state in unpaid], meters)
+    unpaid = [row for row in rows if row.state == EntryState.WRITTEN]
+    _charge_unwritten(desk_context, lease, unpaid, meters)
+    _charge_owed(desk_context, lease, owing, meters)
     for row in rows:
         log.info("recovered", entry=row.id, kind=row.kind, state=row.state, attempts=row.attempts)
 
@@ -153,6 +156,33 @@ def _charge_unwritten(
         later = desk_context.now() + desk_context.config.lease_duration
         journal.request_reviews(contacts, desk_context.now(), later, overtaken=True)
     charge_and_count(desk_context, lease, to_charge, {}, meters)
+
+
+def _charge_owed(
+    desk_context: DeskContext,
+    lease: HeldLease,
+    rows: Sequence[JournalEntry],
+    meters: Collection[CallMeter],
+) -> None:
+    """Try the credits that are owed, one of a contact after the other: two planned from the same
+    balance would be one. Where something else of a contact is unsettled, they are put off."""
+    waiting = list(rows)
+    while len(waiting) > 0:
+        unsettled = journal.unsettled_contacts({row.contact_id for row in waiting})
+        turn: dict[str, JournalEntry] = {}
+        for row in waiting:
+            if row.contact_id not in unsettled:
+                turn.setdefault(row.contact_id, row)
+        if len(turn) == 0:
+            break
+        _charge_unwritten(desk_context, lease, list(turn.values()), meters)
+        waiting = [row for row in waiting if turn.get(row.contact_id) is not row]
+    if len(waiting) == 0:
+        return
+    for row in waiting:
+        journal.put_off(row, desk_context.now())
+    with lease.fenced_transaction():
+        journal.save(lease, waiting, desk_context.now())
 
 
 def _settle_or_plan_anew(

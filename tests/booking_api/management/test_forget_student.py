@@ -20,7 +20,7 @@ from booking_api.desk.journal.models import (
 )
 from tests.api import Api
 from tests.builders import Portal, Student
-from tests.desk import create
+from tests.desk import cancel, create
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,6 +46,15 @@ def run(*arguments: str) -> str:
     said = StringIO()
     call_command("forget_student", *arguments, stdout=said)
     return said.getvalue()
+
+
+def pass_on(portal: Portal, booking_id: str, to: Student) -> None:
+    """Make somebody's booking another student's."""
+    types, names = portal.profile.object_types, portal.profile.booking_properties
+    portal.sandbox.associate(types.contacts, to.id, types.bookings, booking_id)
+    owner = {"contact_id": to.id, "student_id": to.student_id, "email": to.email}
+    named = {names[field]: value for field, value in owner.items()}
+    portal.sandbox.edit(types.bookings, booking_id, **named)
 
 
 BY: dict[str, Callable[[Student], tuple[str, ...]]] = {
@@ -97,3 +106,22 @@ def test_nobody_is_forgotten_by_mistake(arguments: tuple[str, ...], alice: Stude
         run(*arguments)
 
     assert alice.email in names_left()
+
+
+@pytest.mark.parametrize(("who", "left"), [("alice", "charlie"), ("charlie", "alice")])
+def test_who_paid_and_who_cancelled_are_two_persons(
+    who: str, left: str, api: Api, portal: Portal
+) -> None:
+    people = {name: portal.student(name) for name in ("alice", "charlie")}
+    booked = create(api, people["alice"], portal.exam()).data["booking_record_id"]
+    pass_on(portal, booked, people["charlie"])
+    assert cancel(api, people["charlie"], booked).status == 200
+    create(api, people[left], portal.exam(in_days=9))
+    eventually(lambda: OutboxNote.objects.filter(state=NoteState.SENT).count() == 3)
+    JournalEntry.objects.update(changed_at=timezone.now() - timedelta(minutes=1))
+
+    said = orjson.loads(run("--contact-id", people[who].id, "--json"))
+
+    assert said["contactIds"] == [people[who].id]
+    assert people[who].email not in names_left()
+    assert people[left].email in names_left()
