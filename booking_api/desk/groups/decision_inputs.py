@@ -88,14 +88,16 @@ class DecisionInputs:
         )
 
     def exam_of(self, booking: Booking) -> MockExam | None:
-        """Return the exam that a contact's booking is of now, None where there is none; the
-        journal's word where HubSpot shows no link yet."""
+        """Return the exam that a contact's booking is of now; the journal's word where HubSpot
+        shows no link yet. None where there is none, or HubSpot refuses to read it, today and
+        tomorrow: it must not keep its students from booking others."""
         of_group = tuple(
             exam_id for exam_id, linked in self.exam_links.found.items() if booking.id in linked
         )
         linked = of_group or self.other_links.answered(booking.id)
         exam_ids = self._exam_ids_of(booking.id, linked)
-        answers = {exam_id: self.exams.answered(exam_id) for exam_id in exam_ids}
+        exams = self.exams.without_refused()
+        answers = {exam_id: exams.answered(exam_id) for exam_id in exam_ids}
         there = {exam_id: exam for exam_id, exam in answers.items() if exam is not None}
         return linked_exam(booking, exam_ids, there)
 

@@ -222,3 +222,19 @@ def test_whatever_moves_a_booking_is_refused_where_the_list_shows_one_that_day(
 
 
 _numbers = iter(range(100, 10_000))
+
+
+@ORIGINS
+def test_an_exam_that_hubspot_refuses_to_read_keeps_nobody_from_booking_others(
+    book: Any, school: School
+) -> None:
+    """Nothing but the copies on the booking says its day then."""
+    student, ill = school.portal.student("alice"), school.portal.exam(in_days=20)
+    assert book(school, student, ill)
+    exams = school.portal.profile.object_types.mock_exams
+    refused = {"object_type": exams, "id": ill.id, "operations": "objects.batch_read"}
+    school.portal.sandbox.configure(refused_records=[refused])
+
+    same_day = create(school.api, student, school.portal.exam(in_days=20))
+    assert same_day.code == "DUPLICATE_BOOKING"
+    assert create(school.api, student, school.portal.exam(in_days=21)).status == 201
