@@ -2,10 +2,8 @@
 
 `queued → writing → written → done`, or `refused` before anything was written. A row is `writing`
 from before HubSpot is first asked to write until it is known that it did; `written` until its
-credit, count and note have followed. What is unfinished is finished, never undone
-(repair/recovery.py), with one exception: a create whose charge HubSpot refuses for good goes
-`written → undoing → undone`; once it is `undoing` it is never charged. A cancel whose credit is
-refused so is answered and `owing`, and becomes `written` again each time the credit is tried.
+credit, count and note have followed. What is unfinished is finished, but for a credit that HubSpot
+refuses for good (models.py): `written → undoing → undone`, or `owing`.
 """
 
 from __future__ import annotations

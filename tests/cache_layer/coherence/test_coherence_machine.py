@@ -38,7 +38,7 @@ HUNT = settings(
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
-TRUST = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TRUST = settings(max_examples=60, stateful_step_count=50, deadline=None)
 
 
 class ChecksNoCount(Faithful):
