@@ -20,7 +20,13 @@ AVAILABLE = "/api/mock-exams/available"
 LAG_S = 30
 
 
-@pytest.fixture(params=[("default", "legacy"), ("prepdoctors", "2026-09"), ("default", "2026-03")])
+@pytest.fixture(
+    params=[
+        ("default", "legacy"),
+        ("prepdoctors", "2026-09"),
+        pytest.param(("default", "2026-03"), marks=pytest.mark.chaos),
+    ]
+)
 def names(request: pytest.FixtureRequest) -> tuple[str, str]:
     """A portal, and the family of paths by which it is asked."""
     profile, api_version = request.param
