@@ -95,14 +95,15 @@ def read_config(config: type[Config], variables: dict[str, str], **others: Any) 
 def configured_secrets() -> list[str]:
     """Return the values of the variables that are secret by their names, and the passwords in those
     that are addresses: what nothing may show."""
-    secrets: list[str] = []
+    secrets: list[Any] = []
     for variable in VARIABLES.values():
         if SECRET_NAME.search(variable.name) is not None:
             value = variable.read()
             secrets += value if isinstance(value, list) else [value]
         else:
             secrets.append(find_password(os.environ.get(variable.name, "")))
-    return [secret for secret in secrets if secret != ""]
+    # A rate of wrong secrets is named after them, and is none.
+    return [secret for secret in secrets if isinstance(secret, str) and secret != ""]
 
 
 def find_password(address: str) -> str:

@@ -114,7 +114,7 @@ class RecordIdExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-unt
     @override
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
         text = {"type": "string", "pattern": "^[0-9]{1,20}$"}
-        return {"anyOf": [text, {"type": "integer", "minimum": 0, "maximum": 10**20 - 1}]}
+        return {"anyOf": [text, {"type": "integer", "minimum": 0, "maximum": 2**64 - 1}]}
 
 
 class UpdateExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # as above
