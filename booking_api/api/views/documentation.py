@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, ClassVar, Final
 
 from django.http import HttpResponse
@@ -18,13 +19,16 @@ class SchemaView(SpectacularAPIView):
     anybody may ask. So it is the same for all, whatever version or language they name."""
 
     _made: ClassVar[dict[str, tuple[bytes, dict[str, str]]]] = {}
+    # drf-spectacular finds its extensions at first use, and two threads that do so fail each other.
+    _making: ClassVar[threading.Lock] = threading.Lock()
 
     @extend_schema(exclude=True)
     @override
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         media_type = request.accepted_renderer.media_type
-        if media_type not in self._made:
-            self._made[media_type] = self._make(request)
+        with self._making:
+            if media_type not in self._made:
+                self._made[media_type] = self._make(request)
         content, headers = self._made[media_type]
         return HttpResponse(content, headers=headers)
 
