@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.server import Server
+from tests.server import ANSWER_TIMEOUT_S, Server
 
 MONITORED = ("/api/health", "/api/health/", "/api/ready", "/api/ready/", "/metrics", "/metrics/")
 OTHERS = ("/api/mock-exams/available", "/api/schema", "/api/unknown", "/api/health/more")
 NAME = "booking.example.org"
+AT_ONCE = 12
 STRANGE = (
     "10.42.8.201:8000",
     "[2001:db8::1]:8000",
@@ -77,3 +80,14 @@ def test_strangers_behind_a_proxy_on_this_machine_do_not_read_the_metrics(server
         answer = server.send("GET", "/metrics", **{header: "127.0.0.1"})
         assert (answer.status, answer.code) == (403, "ACCESS_DENIED")
     assert server.get("/metrics").status == 200
+
+
+def test_the_first_who_ask_for_the_schema_at_once_all_get_it(server: Server) -> None:
+    ready = threading.Barrier(AT_ONCE)
+
+    def ask(_: int) -> int:
+        ready.wait(ANSWER_TIMEOUT_S)
+        return server.send("GET", "/api/schema", Host=NAME).status
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        assert set(threads.map(ask, range(AT_ONCE))) == {200}
