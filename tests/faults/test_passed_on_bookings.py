@@ -1,4 +1,4 @@
-"""Bookings that a person passed on to another student: two students' requests change one balance."""
+"""Bookings passed on to another student: requests of two students change one balance."""
 
 from __future__ import annotations
 
