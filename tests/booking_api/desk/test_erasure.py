@@ -67,8 +67,9 @@ def later(**time: float) -> datetime:
 
 
 def look_again() -> None:
-    """Do what the worker of a serving process would, a moment later. One that is at work beside
-    this may have taken it up, and put off what was left: then it is to be done again."""
+    """Do what the worker of a serving process would, a moment later. That one is stopped: at work
+    beside this it would take up the request, and put off what it had found before."""
+    composition.services().booking.erasures.worker.stop()
     JournalEntry.objects.update(changed_at=timezone.now() - timedelta(seconds=5))
     ErasureRequest.objects.update(next_attempt_at=timezone.now())
     composition.services().booking.erasures.erase_due()
@@ -141,6 +142,18 @@ def test_nothing_of_ours_names_the_person_any_more(
     assert CacheInvalidation.objects.get().who == "ada"
     assert tables_naming(bob.email) == {"booking_api_journalentry"}
     assert alice.id in WebhookEvent.objects.get(kind="privacyDeletion").records
+
+
+def test_a_serving_process_forgets_by_itself(
+    api: Api, events: Events, alice: Student, exam: Exam
+) -> None:
+    book(api, alice, exam)
+    JournalEntry.objects.update(changed_at=timezone.now() - timedelta(seconds=5))
+
+    tell(api, events.contact("privacyDeletion", alice.id))
+    apply_waiting()
+
+    eventually(lambda: tables_naming(*words_of(alice)) == set())
 
 
 def test_deleting_a_contact_is_not_to_be_forgotten(
