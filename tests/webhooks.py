@@ -13,7 +13,7 @@ from django.utils import timezone
 from hubspot.utils.signature import Signature
 
 from booking_api import composition
-from booking_api.desk.journal import journal
+from booking_api.desk.journal import follow_ups
 from booking_api.desk.journal.models import RecountRequest
 from hubspot_sync.inbox.applier import ApplyResult, ExamsOfBookings, RequestRecounts, find_no_exams
 from hubspot_sync.inbox.observers import EventObservers
@@ -135,7 +135,7 @@ def pipeline(
 
 
 def write_down(exam_ids: Collection[str]) -> None:
-    journal.request_recounts(exam_ids, timezone.now())
+    follow_ups.request_recounts(exam_ids, timezone.now())
 
 
 def apply_waiting() -> ApplyResult:

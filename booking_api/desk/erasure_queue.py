@@ -17,7 +17,7 @@ from django.db import transaction
 
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import storable_text
-from booking_api.desk.journal import erasure, journal
+from booking_api.desk.journal import erasure, follow_ups
 from booking_api.desk.journal.erasure import Person, Traces
 from booking_api.desk.journal.models import ErasureRequest, JournalEntry
 from cache_layer.operating.audit import count_named, forget_named
@@ -61,7 +61,7 @@ class ErasureQueue:
     def request(self, contact_ids: Collection[str]) -> None:
         """Have these contacts' persons forgotten; durable with the transaction around it."""
         if len(contact_ids) > 0:
-            journal.request_erasures(contact_ids, self._desk_context.now())
+            follow_ups.request_erasures(contact_ids, self._desk_context.now())
             transaction.on_commit(self.worker.wake)
 
     def erase_due(self) -> float:
@@ -85,7 +85,7 @@ class ErasureQueue:
         """Forget now what has ended of a person, and have the rest forgotten later."""
         whole = self._complete(person)
         with transaction.atomic():
-            journal.request_erasures(whole.contact_ids, self._desk_context.now())
+            follow_ups.request_erasures(whole.contact_ids, self._desk_context.now())
             for request in ErasureRequest.objects.filter(subject_id__in=whole.contact_ids):
                 _remember_emails(request, whole.emails)
         return self._erase_whole(whole)

@@ -13,7 +13,7 @@ from booking_api.desk.counts.recount_queue import RecountQueue
 from booking_api.desk.desk import Desk
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.erasure_queue import ErasureQueue
-from booking_api.desk.journal import journal
+from booking_api.desk.journal import follow_ups, journal, known_bookings
 from booking_api.desk.notes.outbox import Outbox
 from hubspot_sync.background.retention import delete_expired
 from hubspot_sync.background.worker import Worker
@@ -78,8 +78,8 @@ class BookingDesk:
         """Ask for a review of the credits that were written lately, within `since`: a person may
         have changed one at the same moment. Return the number of contacts."""
         now = self.desk_context.now()
-        contacts = journal.contacts_charged_since(now - since)
-        journal.request_reviews(contacts, now, now, overtaken=False)
+        contacts = known_bookings.contacts_charged_since(now - since)
+        follow_ups.request_reviews(contacts, now, now, overtaken=False)
         self.desk.wake()
         return len(contacts)
 
@@ -91,7 +91,7 @@ class BookingDesk:
 
     def exams_of_bookings(self, record_ids: Collection[str]) -> Mapping[str, str]:
         """Return what the journal knows: booking record id to exam id."""
-        return journal.exams_of_bookings(record_ids)
+        return known_bookings.exams_of_bookings(record_ids)
 
 
 def build_booking_desk(desk_context: DeskContext, *, serves_callers: bool = True) -> BookingDesk:

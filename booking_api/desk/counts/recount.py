@@ -18,7 +18,7 @@ import structlog
 
 from booking_api.desk.desk import Desk
 from booking_api.desk.desk_context import DeskContext
-from booking_api.desk.journal import journal
+from booking_api.desk.journal import follow_ups, known_bookings
 from booking_api.desk.journal.lease import HeldLease, LeaseLost
 from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.background.isolation import do_apart
@@ -120,7 +120,7 @@ class Recount:
         wait behind it, so it does not wait for the background's share of the budget."""
         desk_context = self._desk_context
         differing = [count.exam_id for count in counts.values() if count.differs]
-        written_since = journal.exams_written_since(epoch, differing)
+        written_since = known_bookings.exams_written_since(epoch, differing)
         fresh = count_bookings(
             desk_context, sorted(written_since), desk_context.renew_for_calls(lease, context.meters)
         )
@@ -137,7 +137,7 @@ class Recount:
             lease.renew()
         except LeaseLost:
             # Whoever has taken over may have counted since: what was written here may be older.
-            journal.request_recounts(totals, desk_context.now())
+            follow_ups.request_recounts(totals, desk_context.now())
             raise
         finally:
             desk_context.invalidate_cache({exam_tag(exam_id) for exam_id in totals})
@@ -164,7 +164,7 @@ def count_bookings(
         lambda: desk_context.hubspot.exams(exam_ids, context),
         lambda: desk_context.hubspot.exam_bookings(exam_ids, context),
     )
-    unlisted = journal.read_unlisted_bookings(exam_ids, (), desk_context.now()).by_exam
+    unlisted = known_bookings.read_unlisted_bookings(exam_ids, (), desk_context.now()).by_exam
     booking_ids = {
         exam_id: set(links.found.get(exam_id, ())) | unlisted.get(exam_id, frozenset())
         for exam_id in exam_ids

@@ -13,7 +13,7 @@ from django.db import transaction
 from booking_api.desk.counts.recount import NO_SUCH_EXAM, ExamCount, Recount
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import cut_to_column
-from booking_api.desk.journal import journal
+from booking_api.desk.journal import follow_ups
 from booking_api.desk.journal.models import RecountRequest
 from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.isolation import do_apart
@@ -42,7 +42,7 @@ class RecountQueue:
     def request(self, exam_ids: Collection[str]) -> None:
         """Have these exams counted soon; durable with the transaction around it."""
         if len(exam_ids) > 0:
-            journal.request_recounts(exam_ids, self._desk_context.now())
+            follow_ups.request_recounts(exam_ids, self._desk_context.now())
             transaction.on_commit(self.worker.wake)
 
     def request_corrections(self, exam_ids: Collection[str]) -> None:

@@ -15,7 +15,7 @@ import structlog
 
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.groups.refused_credits import settle_without_contact, settle_without_credit
-from booking_api.desk.journal import journal
+from booking_api.desk.journal import follow_ups, journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry, OutboxNote, RequestKind
 from booking_api.desk.notes.note_text import note_body, reference_of
@@ -119,7 +119,7 @@ def save_with_follow_ups(
         done = [row for row in rows if row.state in {EntryState.DONE, EntryState.OWING}]
         noted = [row for row in done if row.kind != RequestKind.UPDATE]
         write_apart(noted, store_notes, _report_unstored_note)
-        journal.request_recounts(uncounted, now)
+        follow_ups.request_recounts(uncounted, now)
     return saved
 
 

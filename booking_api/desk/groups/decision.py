@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import structlog
 
 from booking_api.desk.errors import InternalError, TooBusy, unavailable_from
-from booking_api.desk.journal import journal
+from booking_api.desk.journal import journal, known_bookings
 from booking_api.desk.journal.models import JournalEntry
 from booking_api.rules.errors import BookingError
 from hubspot_sync.background.database_errors import is_database_away
@@ -25,7 +25,7 @@ class CreditTurns:
     that was passed on), so the journal's rule of one row for each student is not enough."""
 
     def __init__(self, contact_ids: Collection[str]) -> None:
-        self._taken = journal.unsettled_contacts(contact_ids)
+        self._taken = known_bookings.unsettled_contacts(contact_ids)
 
     def take(self, contact_id: str) -> None:
         """Raise TooBusy where a change is planned already, in this group or before it."""

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from booking_api.desk.desk_context import DeskContext
-from booking_api.desk.journal import journal
+from booking_api.desk.journal import known_bookings
 from booking_api.rules.errors import ExamNotFound
 from booking_api.rules.linked_exam import linked_exam
 from booking_api.rules.seats import free_seat, seat_number
@@ -71,7 +71,7 @@ class DecisionInputs:
     other_links: Many[tuple[str, ...]]
     made_for: Mapping[str, str]
     bookings: Many[Booking]
-    unlisted: journal.UnlistedBookings
+    unlisted: known_bookings.UnlistedBookings
     _exam_inputs: dict[str, ExamInputs] = field(default_factory=dict)
 
     def exam(self, exam_id: str) -> ExamInputs:
@@ -160,13 +160,13 @@ def read_decision_inputs(
         lambda: hubspot.exam_bookings(exam_ids, context),
         lambda: hubspot.contact_bookings(contact_ids, context),
     )
-    unlisted = journal.read_unlisted_bookings(
+    unlisted = known_bookings.read_unlisted_bookings(
         exam_ids, contact_ids, desk_context.now(), excluded_rows
     )
     of_exams = _join(exam_links.found, unlisted.by_exam)
     of_contacts = _join(contact_links.found, unlisted.by_contact)
     others = of_contacts - _join(exam_links.found)
-    made_for = journal.exams_of_bookings(others)
+    made_for = known_bookings.exams_of_bookings(others)
     # The exams are one call: it waits until all that are wanted are known.
     early = {*exam_ids, *made_for.values()} if made_for.keys() == others else set[str]()
     bookings, other_links, exams = run_together(

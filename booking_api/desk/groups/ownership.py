@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from booking_api.desk.desk_context import DeskContext
-from booking_api.desk.journal import journal
+from booking_api.desk.journal import known_bookings
 from booking_api.desk.journal.requests import CancelRequest, UpdateRequest
 from booking_api.rules.errors import AccessDenied, AlreadyCanceled, AuthFailed, BookingNotFound
 from booking_api.rules.ownership import is_owner, judge_ownership
@@ -33,7 +33,7 @@ class OwnedBookings:
     bookings: Many[Booking]
     owners: Many[tuple[str, ...]]
     exam_links: Many[tuple[str, ...]]
-    unlisted: Mapping[str, journal.UnlistedLinks]
+    unlisted: Mapping[str, known_bookings.UnlistedLinks]
     payers: Mapping[str, str]
     linked_contacts: Many[SeenContact] = field(default_factory=lambda: Many({}))
 
@@ -118,7 +118,7 @@ class OwnedBookings:
         linked = self.owners.answered(booking_id) or ()
         return linked or tuple(links.contact_id for links in self._unlisted_of(booking_id))
 
-    def _unlisted_of(self, booking_id: str) -> tuple[journal.UnlistedLinks, ...]:
+    def _unlisted_of(self, booking_id: str) -> tuple[known_bookings.UnlistedLinks, ...]:
         return (self.unlisted[booking_id],) if booking_id in self.unlisted else ()
 
 
@@ -138,8 +138,8 @@ def read_owned_bookings(
         lambda: desk_context.hubspot.booking_contacts(booking_ids, context),
         lambda: desk_context.hubspot.booking_exams(booking_ids, context),
     )
-    unlisted = journal.read_unlisted_links(booking_ids, desk_context.now())
-    payers = journal.payers_of(booking_ids)
+    unlisted = known_bookings.read_unlisted_links(booking_ids, desk_context.now())
+    payers = known_bookings.payers_of(booking_ids)
     owned = OwnedBookings(contacts, bookings, owners, exam_links, unlisted, payers)
     needed = set().union(*(owned.needed_contacts(request) for request in requests))
     return replace(owned, linked_contacts=desk_context.evidence.contacts(needed, context))

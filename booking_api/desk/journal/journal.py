@@ -8,13 +8,10 @@ refuses for good (models.py): `written → undoing → undone`, or `owing`.
 
 from __future__ import annotations
 
-import secrets
-from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 from django.db.models import Q, QuerySet
@@ -28,10 +25,8 @@ from booking_api.desk.journal.models import (
     UNSETTLED,
     CreditReview,
     EntryState,
-    ErasureRequest,
     JournalEntry,
     OutboxNote,
-    RecountRequest,
     RequestKind,
 )
 from booking_api.rules.errors import BookingError
@@ -39,8 +34,6 @@ from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.isolation import update_apart, write_apart
 from hubspot_sync.errors import HubSpotError
 
-MAX_LINK_LAG: Final = timedelta(minutes=10)
-"""How long HubSpot may not show a link yet that was made here (hubspot-facts, Search)."""
 MAX_WAITING_READ: Final = 5 * MAX_GROUP_SIZE
 """Of so many waiting rows a group is chosen: students with several take up one place each."""
 FIRST_RETRY_S: Final = 0.5
@@ -55,35 +48,12 @@ log = structlog.get_logger(__name__)
 
 LeaveOut = Callable[[int, Exception], object]
 """Gets the id of a row that our database refuses to change."""
-C = TypeVar("C", RecountRequest, CreditReview, ErasureRequest)
 
 MUTABLE_FIELDS = (
     *("state", "plan", "contact_id", "exam_id", "record_id", "credit_property", "credit_before"),
     *("credit_after", "contact_seen_at", "epoch", "changed_at", "attempts", "next_attempt_at"),
     *("last_error", "answer"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class UnlistedBookings:
-    """What the journal knows and HubSpot may not list yet: record ids of bookings by exam and by
-    contact, and by exam the seat numbers of creates whose outcome is not known, and how many of
-    those have a plan that names no seat we could understand."""
-
-    by_exam: Mapping[str, frozenset[str]]
-    by_contact: Mapping[str, frozenset[str]]
-    pending_seats: Mapping[str, frozenset[int]]
-    pending_unnumbered: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class UnlistedLinks:
-    """Whose a booking made here is, and of which exam; HubSpot may not show either link yet. One
-    that `is_taken_back` was never paid for, and may still stand."""
-
-    contact_id: str
-    exam_id: str
-    is_taken_back: bool = False
 
 
 def read_next_group(
@@ -253,144 +223,6 @@ def postpone(row: JournalEntry, error: Exception, now: datetime) -> None:
     row.attempts += 1
     row.next_attempt_at = now + backoff(row.attempts, first_s=FIRST_RETRY_S, max_s=MAX_RETRY_S)
     row.last_error = errors.storable_text(error)
-
-
-def read_unlisted_bookings(
-    exam_ids: Collection[str],
-    contact_ids: Collection[str],
-    now: datetime,
-    excluded_rows: Collection[int] = (),
-) -> UnlistedBookings:
-    """Return what the journal knows of these exams and contacts; rows are excluded by their ids."""
-    rows = JournalEntry.objects.filter(
-        Q(exam_id__in=exam_ids) | Q(contact_id__in=contact_ids),
-        Q(state__in=UNFINISHED) | Q(state=EntryState.DONE, changed_at__gt=now - MAX_LINK_LAG),
-        kind=RequestKind.CREATE,
-    ).exclude(id__in=excluded_rows)
-    by_exam: dict[str, set[str]] = defaultdict(set)
-    by_contact: dict[str, set[str]] = defaultdict(set)
-    pending: dict[str, set[int]] = defaultdict(set)
-    unnumbered: Counter[str] = Counter()
-    for exam_id, contact_id, record_id, state, plan in rows.values_list(
-        "exam_id", "contact_id", "record_id", "state", "plan"
-    ):
-        if record_id != "":
-            by_exam[exam_id].add(record_id)
-            by_contact[contact_id].add(record_id)
-        elif state == EntryState.WRITING:
-            number = plan.get("seat_number") if isinstance(plan, dict) else None
-            if isinstance(number, int):
-                pending[exam_id].add(number)
-            else:
-                unnumbered[exam_id] += 1
-    return UnlistedBookings(
-        by_exam={exam_id: frozenset(ids) for exam_id, ids in by_exam.items()},
-        by_contact={contact_id: frozenset(ids) for contact_id, ids in by_contact.items()},
-        pending_seats={exam_id: frozenset(seats) for exam_id, seats in pending.items()},
-        pending_unnumbered=unnumbered,
-    )
-
-
-def read_unlisted_links(record_ids: Collection[str], now: datetime) -> Mapping[str, UnlistedLinks]:
-    """Return the links, by record id, of those of these bookings that were made here so lately that
-    HubSpot may not show them yet."""
-    rows = JournalEntry.objects.filter(
-        Q(state__in=UNFINISHED) | Q(state=EntryState.DONE, changed_at__gt=now - MAX_LINK_LAG),
-        kind=RequestKind.CREATE,
-        record_id__in=record_ids,
-    )
-    return {
-        row.record_id: UnlistedLinks(
-            row.contact_id, row.exam_id, is_taken_back=row.state == EntryState.UNDOING
-        )
-        for row in rows
-    }
-
-
-def payers_of(record_ids: Collection[str]) -> Mapping[str, str]:
-    """Return the contacts whose credits bookings made here have cost, by the booking's record id:
-    whoever they belong to now."""
-    rows = JournalEntry.objects.filter(kind=RequestKind.CREATE, record_id__in=record_ids)
-    paid = rows.filter(Q(state__in=UNFINISHED) | Q(state=EntryState.DONE))
-    return dict(paid.exclude(credit_property="").values_list("record_id", "contact_id"))
-
-
-def unsettled_contacts(contact_ids: Collection[str]) -> set[str]:
-    """Return those of these contacts of whom something is unsettled, by whoever asked for it."""
-    rows = JournalEntry.objects.filter(state__in=UNSETTLED, contact_id__in=contact_ids)
-    return set(rows.values_list("contact_id", flat=True))
-
-
-def exams_written_since(epoch: int, exam_ids: Collection[str]) -> set[str]:
-    """Return those exams that a desk of this epoch or a later one has written for."""
-    written = JournalEntry.objects.filter(exam_id__in=exam_ids, epoch__gte=epoch)
-    return set(written.values_list("exam_id", flat=True))
-
-
-def exams_of_bookings(record_ids: Collection[str]) -> Mapping[str, str]:
-    """Return the exams of bookings made or cancelled here, by the booking's record id."""
-    rows = JournalEntry.objects.filter(record_id__in=record_ids).exclude(exam_id="")
-    return dict(rows.values_list("record_id", "exam_id"))
-
-
-def request_recounts(exam_ids: Collection[str], now: datetime) -> None:
-    """Ask for these exams to be counted, once each however often that is asked; durable with the
-    transaction around it."""
-    _ask_for(RecountRequest, exam_ids, now, now)
-
-
-def request_erasures(contact_ids: Collection[str], now: datetime) -> None:
-    """Ask for these contacts' persons to be forgotten; durable with the transaction around it."""
-    _ask_for(ErasureRequest, contact_ids, now, now)
-
-
-def request_reviews(
-    contact_ids: Collection[str], now: datetime, not_before: datetime, *, overtaken: bool
-) -> None:
-    """Ask for these contacts' credits to be compared with the journal; `overtaken` where a desk
-    that had lost its lease may have written them."""
-    also = {"overtaken": True} if overtaken else {}
-    _ask_for(CreditReview, contact_ids, now, not_before, **also)
-
-
-def contacts_charged_since(since: datetime) -> set[str]:
-    """Return the contacts whose credits the desk has written since then."""
-    rows = JournalEntry.objects.filter(state=EntryState.DONE, changed_at__gt=since)
-    return set(rows.exclude(credit_property="").values_list("contact_id", flat=True))
-
-
-def _ask_for(
-    kind: type[C],
-    subject_ids: Collection[str],
-    now: datetime,
-    not_before: datetime,
-    **also: bool,
-) -> None:
-    """Store the requests in one statement: between two, whoever is done with an earlier request
-    could delete this one. The version tells whoever is at work on one that it came again. One that
-    our database does not take is left out."""
-
-    def store(ids: Sequence[str]) -> None:
-        kind.objects.bulk_create(
-            [
-                kind(
-                    subject_id=subject_id,
-                    asked_at=now,
-                    next_attempt_at=not_before,
-                    version=secrets.randbits(62),
-                    **also,
-                )
-                for subject_id in ids
-            ],
-            update_conflicts=True,
-            unique_fields=["subject_id"],
-            update_fields=["version", "asked_at", "next_attempt_at", *also],
-        )
-
-    def leave_out(subject_id: str, error: Exception) -> None:
-        log.error("not_asked_for", what=kind.__name__, subject=subject_id, exc_info=error)
-
-    write_apart(sorted(set(subject_ids)), store, leave_out)
 
 
 def ended_before(moment: datetime) -> QuerySet[JournalEntry]:

@@ -24,7 +24,7 @@ from django.db.models import Q
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import storable_text
 from booking_api.desk.events import CreditCorrected
-from booking_api.desk.journal import journal
+from booking_api.desk.journal import follow_ups
 from booking_api.desk.journal.lease import HeldLease, LeaseLost
 from booking_api.desk.journal.models import UNSETTLED, CreditReview, EntryState, JournalEntry
 from hubspot_sync.background.backoff import backoff
@@ -75,7 +75,9 @@ def review_due_credits(desk_context: DeskContext, lease: HeldLease) -> int:
         )
     except LeaseLost:
         # Whoever has taken over may have written since: what was mended here may be older.
-        journal.request_reviews(contact_ids, desk_context.now(), desk_context.now(), overtaken=True)
+        follow_ups.request_reviews(
+            contact_ids, desk_context.now(), desk_context.now(), overtaken=True
+        )
         raise
     return len(due)
 
@@ -221,5 +223,5 @@ def request_checks(desk_context: DeskContext, rows: Collection[JournalEntry]) ->
     """Ask for reviews and recounts of all that a desk which has lost its lease may have written."""
     now = desk_context.now()
     contacts = {row.contact_id for row in rows if row.contact_id}
-    journal.request_reviews(contacts, now, now, overtaken=True)
-    journal.request_recounts({row.exam_id for row in rows if row.exam_id}, now)
+    follow_ups.request_reviews(contacts, now, now, overtaken=True)
+    follow_ups.request_recounts({row.exam_id for row in rows if row.exam_id}, now)

@@ -29,7 +29,7 @@ from booking_api.desk.groups.credits_and_counts import (
 )
 from booking_api.desk.groups.refused_credits import settle_without_contact
 from booking_api.desk.groups.update_group import change_bookings
-from booking_api.desk.journal import journal
+from booking_api.desk.journal import follow_ups, journal, known_bookings
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry, RequestKind
 from booking_api.rules.credits import change_balance, whole_credits
@@ -154,7 +154,7 @@ def _charge_unwritten(
         to_charge = journal.save(lease, to_charge, desk_context.now())
         contacts = {row.contact_id for row in to_charge}
         later = desk_context.now() + desk_context.config.lease_duration
-        journal.request_reviews(contacts, desk_context.now(), later, overtaken=True)
+        follow_ups.request_reviews(contacts, desk_context.now(), later, overtaken=True)
     charge_and_count(desk_context, lease, to_charge, {}, meters)
 
 
@@ -168,7 +168,7 @@ def _charge_owed(
     balance would be one. Where something else of a contact is unsettled, they are put off."""
     waiting = list(rows)
     while len(waiting) > 0:
-        unsettled = journal.unsettled_contacts({row.contact_id for row in waiting})
+        unsettled = known_bookings.unsettled_contacts({row.contact_id for row in waiting})
         turn: dict[str, JournalEntry] = {}
         for row in waiting:
             if row.contact_id not in unsettled:

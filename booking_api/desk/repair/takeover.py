@@ -16,7 +16,7 @@ from django.db import connection
 
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.events import LeaseTakenOver
-from booking_api.desk.journal import journal
+from booking_api.desk.journal import follow_ups
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import UNFINISHED, JournalEntry
 from hubspot_sync.background.isolation import update_apart
@@ -45,6 +45,6 @@ def take_over(
     exams = set(left.exclude(exam_id="").values_list("exam_id", flat=True))
     update_apart(left, leave_out, next_attempt_at=None)
     later = now + desk_context.config.lease_duration + timedelta(seconds=1)
-    journal.request_reviews(contacts, now, later, overtaken=True)
-    journal.request_recounts(exams, now)
+    follow_ups.request_reviews(contacts, now, later, overtaken=True)
+    follow_ups.request_recounts(exams, now)
     return True

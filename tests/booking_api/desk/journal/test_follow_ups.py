@@ -10,18 +10,18 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from booking_api.desk.journal import journal
+from booking_api.desk.journal import follow_ups
 from booking_api.desk.journal.models import CreditReview, RecountRequest
 
 pytestmark = pytest.mark.django_db
 
 
 def ask_for_a_recount() -> None:
-    journal.request_recounts(["5"], timezone.now())
+    follow_ups.request_recounts(["5"], timezone.now())
 
 
 def ask_for_a_review() -> None:
-    journal.request_reviews(["5"], timezone.now(), timezone.now(), overtaken=True)
+    follow_ups.request_reviews(["5"], timezone.now(), timezone.now(), overtaken=True)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_request_outlives_the_end_of_an_earlier_one(
 def test_what_a_paused_desk_may_have_spoilt_stays_said() -> None:
     ask_for_a_review()
 
-    journal.request_reviews(["5"], timezone.now(), timezone.now(), overtaken=False)
+    follow_ups.request_reviews(["5"], timezone.now(), timezone.now(), overtaken=False)
 
     assert CreditReview.objects.get().overtaken
 
@@ -58,6 +58,6 @@ def test_asking_again_asks_once_and_at_the_new_time() -> None:
     later = timezone.now() + timedelta(hours=1)
     ask_for_a_review()
 
-    journal.request_reviews(["5", "5"], timezone.now(), later, overtaken=False)
+    follow_ups.request_reviews(["5", "5"], timezone.now(), later, overtaken=False)
 
     assert CreditReview.objects.get().next_attempt_at == later

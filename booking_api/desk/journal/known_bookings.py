@@ -1,0 +1,128 @@
+"""What the journal knows of bookings, exams and contacts, besides what HubSpot shows of them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import Q
+
+from booking_api.desk.journal.models import (
+    UNFINISHED,
+    UNSETTLED,
+    EntryState,
+    JournalEntry,
+    RequestKind,
+)
+
+MAX_LINK_LAG: Final = timedelta(minutes=10)
+"""How long HubSpot may not show a link yet that was made here (hubspot-facts, Search)."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnlistedBookings:
+    """What the journal knows and HubSpot may not list yet: record ids of bookings by exam and by
+    contact, and by exam the seat numbers of creates whose outcome is not known, and how many of
+    those have a plan that names no seat we could understand."""
+
+    by_exam: Mapping[str, frozenset[str]]
+    by_contact: Mapping[str, frozenset[str]]
+    pending_seats: Mapping[str, frozenset[int]]
+    pending_unnumbered: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class UnlistedLinks:
+    """Whose a booking made here is, and of which exam; HubSpot may not show either link yet. One
+    that `is_taken_back` was never paid for, and may still stand."""
+
+    contact_id: str
+    exam_id: str
+    is_taken_back: bool = False
+
+
+def read_unlisted_bookings(
+    exam_ids: Collection[str],
+    contact_ids: Collection[str],
+    now: datetime,
+    excluded_rows: Collection[int] = (),
+) -> UnlistedBookings:
+    """Return what the journal knows of these exams and contacts; rows are excluded by their ids."""
+    rows = JournalEntry.objects.filter(
+        Q(exam_id__in=exam_ids) | Q(contact_id__in=contact_ids),
+        Q(state__in=UNFINISHED) | Q(state=EntryState.DONE, changed_at__gt=now - MAX_LINK_LAG),
+        kind=RequestKind.CREATE,
+    ).exclude(id__in=excluded_rows)
+    by_exam: dict[str, set[str]] = defaultdict(set)
+    by_contact: dict[str, set[str]] = defaultdict(set)
+    pending: dict[str, set[int]] = defaultdict(set)
+    unnumbered: Counter[str] = Counter()
+    for exam_id, contact_id, record_id, state, plan in rows.values_list(
+        "exam_id", "contact_id", "record_id", "state", "plan"
+    ):
+        if record_id != "":
+            by_exam[exam_id].add(record_id)
+            by_contact[contact_id].add(record_id)
+        elif state == EntryState.WRITING:
+            number = plan.get("seat_number") if isinstance(plan, dict) else None
+            if isinstance(number, int):
+                pending[exam_id].add(number)
+            else:
+                unnumbered[exam_id] += 1
+    return UnlistedBookings(
+        by_exam={exam_id: frozenset(ids) for exam_id, ids in by_exam.items()},
+        by_contact={contact_id: frozenset(ids) for contact_id, ids in by_contact.items()},
+        pending_seats={exam_id: frozenset(seats) for exam_id, seats in pending.items()},
+        pending_unnumbered=unnumbered,
+    )
+
+
+def read_unlisted_links(record_ids: Collection[str], now: datetime) -> Mapping[str, UnlistedLinks]:
+    """Return the links, by record id, of those of these bookings that were made here so lately that
+    HubSpot may not show them yet."""
+    rows = JournalEntry.objects.filter(
+        Q(state__in=UNFINISHED) | Q(state=EntryState.DONE, changed_at__gt=now - MAX_LINK_LAG),
+        kind=RequestKind.CREATE,
+        record_id__in=record_ids,
+    )
+    return {
+        row.record_id: UnlistedLinks(
+            row.contact_id, row.exam_id, is_taken_back=row.state == EntryState.UNDOING
+        )
+        for row in rows
+    }
+
+
+def payers_of(record_ids: Collection[str]) -> Mapping[str, str]:
+    """Return the contacts whose credits bookings made here have cost, by the booking's record id:
+    whoever they belong to now."""
+    rows = JournalEntry.objects.filter(kind=RequestKind.CREATE, record_id__in=record_ids)
+    paid = rows.filter(Q(state__in=UNFINISHED) | Q(state=EntryState.DONE))
+    return dict(paid.exclude(credit_property="").values_list("record_id", "contact_id"))
+
+
+def unsettled_contacts(contact_ids: Collection[str]) -> set[str]:
+    """Return those of these contacts of whom something is unsettled, by whoever asked for it."""
+    rows = JournalEntry.objects.filter(state__in=UNSETTLED, contact_id__in=contact_ids)
+    return set(rows.values_list("contact_id", flat=True))
+
+
+def exams_written_since(epoch: int, exam_ids: Collection[str]) -> set[str]:
+    """Return those exams that a desk of this epoch or a later one has written for."""
+    written = JournalEntry.objects.filter(exam_id__in=exam_ids, epoch__gte=epoch)
+    return set(written.values_list("exam_id", flat=True))
+
+
+def exams_of_bookings(record_ids: Collection[str]) -> Mapping[str, str]:
+    """Return the exams of bookings made or cancelled here, by the booking's record id."""
+    rows = JournalEntry.objects.filter(record_id__in=record_ids).exclude(exam_id="")
+    return dict(rows.values_list("record_id", "exam_id"))
+
+
+def contacts_charged_since(since: datetime) -> set[str]:
+    """Return the contacts whose credits the desk has written since then."""
+    rows = JournalEntry.objects.filter(state=EntryState.DONE, changed_at__gt=since)
+    return set(rows.exclude(credit_property="").values_list("contact_id", flat=True))
