@@ -1,0 +1,110 @@
+"""Puts the parts together, once per process, on first use.
+
+Whoever serves a request asks here for what it needs; nobody below knows how it was built. A process
+that was forked builds its own: sockets and threads do not survive a fork.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from functools import partial
+
+from django.conf import settings
+
+from booking_api.composition.parts import REAL_TIME, Clocks, build_cached_portal
+from booking_api.composition.process_services import Composition, Services
+from booking_api.queries.query_context import QueryContext
+from cache_layer.operating.host import CacheHost, SelfTestCheck
+from hubspot_sync.reading.cache_families import LoadContext
+from hubspot_sync.reading.cache_self_test import Trial, run_self_test
+from hubspot_sync.reading.tags import tags_of_exam, tags_of_student
+from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.deadlines import Deadline
+
+__all__ = [
+    "REAL_TIME",
+    "Clocks",
+    "Composition",
+    "Services",
+    "build_cached_portal",
+    "cache_host",
+    "close",
+    "command_services",
+    "observe_calls",
+    "observe_desk",
+    "observe_unreadable",
+    "observe_webhooks",
+    "query_context",
+    "services",
+    "use_clocks",
+]
+
+# Comparing every entry of a full cache may take this long at the background's share of the budget.
+MAX_VALIDATION_S = 3600.0
+MAX_SELF_TEST_S = 120.0
+_composition = Composition()
+services = _composition.services
+command_services = _composition.command_services
+observe_calls = _composition.observe_calls
+observe_webhooks = _composition.observe_webhooks
+observe_desk = _composition.observe_desk
+observe_unreadable = _composition.observe_unreadable
+close = _composition.close
+
+
+def use_clocks(clocks: Clocks) -> None:
+    """Let this process go by other clocks; what was built by the old ones is closed."""
+    _composition.close()
+    _composition.clocks = clocks
+
+
+def query_context(context: CallContext, subject: str | None = None) -> QueryContext:
+    """Return what the queries of one request ask with; `subject` is the student the request is
+    for, by whom the rollout of the cache chooses."""
+    built = services()
+    return QueryContext(
+        profile=built.profile,
+        reads=built.cached.reads(subject),
+        fan_out=built.client.fan_out_for(context),
+        now=built.clocks.now(),
+        call=context,
+        cursor_seal=built.cursor_seal,
+    )
+
+
+def cache_host() -> CacheHost:
+    """Return what the cache's page, command and API work on."""
+    built = services()
+    return CacheHost(
+        cache=built.cached.cache,
+        subjects={
+            "student": tags_of_student,
+            "exam": partial(tags_of_exam, profile=built.profile),
+        },
+        load_context=validation_context,
+        self_test=partial(self_test_cache, built),
+    )
+
+
+def validation_context() -> LoadContext:
+    """Return the context of loads that compare the cache with HubSpot, at their leisure."""
+    deadline = Deadline.after(MAX_VALIDATION_S)
+    return LoadContext(
+        call=CallContext(deadline=deadline, priority=Priority.BACKGROUND), fresh=True
+    )
+
+
+def self_test_cache(built: Services) -> tuple[SelfTestCheck, ...]:
+    """Try the configured kind of cache against HubSpot; raise TruthUnavailable."""
+    return run_self_test(
+        Trial(
+            profile=built.profile,
+            batch=built.client.batch,
+            config=settings.CACHE,
+            open_portal=partial(build_cached_portal, built.profile, built.client, built.hubspot),
+            context=CallContext(deadline=Deadline.after(MAX_SELF_TEST_S)),
+            mark=uuid.uuid4().hex,
+            pause=threading.Event().wait,
+        )
+    )

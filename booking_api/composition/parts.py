@@ -1,0 +1,137 @@
+"""How each part of a process is built from the settings and the parts below it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.conf import settings
+from django.utils import timezone
+
+from booking_api.desk.desk_context import DeskContext
+from booking_api.desk.events import DeskObserver
+from booking_api.pairs.digests import Digests
+from booking_api.pairs.look_ups import LookUps
+from booking_api.pairs.right_pairs import RightPairs
+from booking_api.pairs.student_pairs import StudentPairs
+from booking_api.queries.composed_loaders import ComposedLoaders
+from booking_api.rules.cursors import CursorSeal
+from cache_layer import CacheConfig
+from hubspot_sync import HubSpotClient
+from hubspot_sync.inbox.told_records import ToldRecords
+from hubspot_sync.portal.association_types import AssociationTypes
+from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.reading.availability import AvailabilityWatch, probe_hubspot
+from hubspot_sync.reading.cache_families import ComposedFamilyLoaders
+from hubspot_sync.reading.cached_portal import CachedPortal, ReadsFor
+from hubspot_sync.reading.portal_reads import PortalReads
+from hubspot_sync.reading.recent_changes import NO_RECENT_CHANGES, RecentChanges
+from hubspot_sync.reading.student_pairs import PairReads
+from hubspot_sync.wire.call_context import Priority
+from hubspot_sync.wire.deadlines import Monotonic
+from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
+from hubspot_sync.writing.portal_writes import PortalWrites
+
+# Of the server's threads: the others are left for students who are known.
+LOOK_UPS_SHARE = 0.75
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Clocks:
+    """The time a process goes by: what is now, and what cached entries age by."""
+
+    now: Callable[[], datetime] = timezone.now
+    monotonic: Monotonic = time.monotonic
+
+
+REAL_TIME = Clocks()
+
+
+def build_availability_watch(
+    client: HubSpotClient, hubspot: PortalReads, clocks: Clocks
+) -> AvailabilityWatch:
+    watch = AvailabilityWatch(
+        partial(probe_hubspot, hubspot),
+        max_failures=settings.HUBSPOT.breaker_failures,
+        has_day_left=client.rate_budget.has_day_left,
+        clock=clocks.monotonic,
+        quiet_s=settings.READY_PROBE_AFTER_S,
+    )
+    client.call_log.observe(watch.observe_call)
+    return watch
+
+
+def build_told_records(clocks: Clocks) -> ToldRecords:
+    """Without a secret webhooks are refused, but in development: then nobody tells us anything."""
+    is_told = settings.DEBUG or len(settings.HUBSPOT_WEBHOOK_SECRETS) > 0
+    lag = timedelta(seconds=settings.HUBSPOT.search_lag_s if is_told else 0)
+    return ToldRecords(lag, clocks.now, clocks.monotonic)
+
+
+def build_cached_portal(
+    profile: PortalProfile,
+    client: HubSpotClient,
+    hubspot: PortalReads,
+    config: CacheConfig,
+    clocks: Clocks = REAL_TIME,
+    recent: RecentChanges = NO_RECENT_CHANGES,
+) -> CachedPortal:
+    def compose(reads_for: ReadsFor) -> ComposedFamilyLoaders:
+        return ComposedLoaders(
+            profile=profile,
+            config=config,
+            fan_out_for=client.fan_out_for,
+            now=clocks.now,
+            reads_for=reads_for,
+            cursor_seal=build_cursor_seal(),
+        ).family_loaders()
+
+    return CachedPortal(
+        profile=profile,
+        hubspot=hubspot,
+        config=config,
+        compose=compose,
+        load_s=settings.HUBSPOT.request_deadline_s,
+        recent=recent,
+        clock=clocks.monotonic,
+    )
+
+
+def build_student_pairs(cached: CachedPortal, hubspot: PortalReads, clocks: Clocks) -> StudentPairs:
+    digests = Digests(settings.SECRET_KEY)
+    return StudentPairs(
+        PairReads(cached.cache, cached.families, hubspot, clocks.monotonic),
+        digests,
+        RightPairs(digests, clocks.now),
+        LookUps(int(settings.SERVER_THREADS * LOOK_UPS_SHARE), time.monotonic),
+    )
+
+
+def build_cursor_seal() -> CursorSeal:
+    return CursorSeal.of_secrets([settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS])
+
+
+def build_desk_context(
+    profile: PortalProfile,
+    client: HubSpotClient,
+    hubspot: PortalReads,
+    evidence: AuthoritativeReads,
+    cached: CachedPortal,
+    clocks: Clocks,
+    notify: DeskObserver,
+) -> DeskContext:
+    association_types = AssociationTypes(profile, client.transport)
+    return DeskContext(
+        profile=profile,
+        hubspot=hubspot,
+        evidence=evidence,
+        writes=PortalWrites(profile, client.batch, association_types),
+        cache=cached.cache,
+        fan_out=client.fan_outs[Priority.PEOPLE],
+        config=settings.DESK,
+        now=clocks.now,
+        notify=notify,
+    )
