@@ -13,7 +13,8 @@
     └── InvalidRequest    understood, but not acceptable; `reasons` has a sentence each
         └── TooManyExams
 
-Which HTTP status a code has is the API's business.
+Which HTTP status a code has is the API's business. Frontends look for "not found", "Email does not
+match" and "credit" in the sentences of StudentNotFound, EmailMismatch and InsufficientCredits.
 """
 
 from __future__ import annotations
@@ -47,12 +48,12 @@ class AuthFailed(WrongPair):
 
 class StudentNotFound(WrongPair):
     code = "STUDENT_NOT_FOUND"
-    default_message = "No student has this student ID."
+    default_message = "Student not found: nobody has this student ID."
 
 
 class EmailMismatch(WrongPair):
     code = "EMAIL_MISMATCH"
-    default_message = "This is not the e-mail of this student."
+    default_message = "Email does not match this student ID."
 
 
 class AccessDenied(BookingError):
@@ -97,7 +98,7 @@ class DuplicateBooking(BookingError):
 
 class InsufficientCredits(BookingError):
     code = "INSUFFICIENT_CREDITS"
-    default_message = "You have no credits left for this type of mock exam."
+    default_message = "You have no credit left for this type of mock exam."
 
 
 class AlreadyCanceled(BookingError):
