@@ -253,7 +253,7 @@ CORS_ALLOW_CREDENTIALS = False
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_HEADERS = [
     *("accept", "authorization", "content-type", "x-request-id"),
-    *("idempotency-key", "x-idempotency-key"),
+    *("idempotency-key", "x-idempotency-key", "x-requested-with"),
 ]
 CORS_EXPOSE_HEADERS = ["x-request-id", "server-timing", "retry-after"]
 

@@ -101,7 +101,9 @@ def pair_of(values: Mapping[str, Any]) -> StudentPair:
 
 
 class BookingListQuery(PairFields):
-    filter = serializers.ChoiceField(choices=FILTERS, default="all")
+    filter = serializers.ChoiceField(
+        choices=FILTERS, default="all", allow_blank=True, help_text="Empty, it is `all`."
+    )
     page = serializers.IntegerField(
         min_value=1,
         max_value=MAX_PAGE_NUMBER,
@@ -124,7 +126,7 @@ def page_request_of(contact_id: str, values: Mapping[str, Any]) -> PageRequest:
     """Return the question of a checked query about this contact."""
     return PageRequest(
         contact_id=contact_id,
-        filter=values["filter"],
+        filter=values["filter"] or "all",
         page=values["page"],
         limit=values["limit"],
         after=values["after"] or None,
@@ -143,6 +145,12 @@ class ExamFields(serializers.Serializer[Any]):
     capacity = serializers.IntegerField()
     total_bookings = serializers.IntegerField()
     is_active = serializers.BooleanField()
+
+
+class ListedExamFields(ExamFields):
+    """The same in a row of the list, where frontends look for a text."""
+
+    is_active = serializers.ChoiceField(choices=["true", "false"])  # type: ignore[assignment]  # see above
 
 
 class ListedBookingFields(serializers.Serializer[Any]):
@@ -164,7 +172,7 @@ class ListedBookingFields(serializers.Serializer[Any]):
     status = serializers.CharField()
     created_at = serializers.DateTimeField(source="booking.created_at", allow_null=True)
     mock_exam_id = serializers.CharField(allow_null=True)
-    mock_exam = ExamFields(source="exam", allow_null=True)
+    mock_exam = ListedExamFields(source="exam", allow_null=True)
 
 
 class PaginationFields(serializers.Serializer[Any]):

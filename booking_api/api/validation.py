@@ -60,22 +60,30 @@ def find_mock_type(profile: PortalProfile, value: str) -> MockType:
     return mock_type
 
 
+def drop_fields_of_other_types(profile: PortalProfile, sent: Any) -> Any:
+    """Return what was sent without the fields that some mock types have and the one sent has not:
+    whatever they hold, they mean nothing. What names no mock type is left as it is."""
+    named = sent.get("mock_type") if isinstance(sent, Mapping) else None
+    mock_type = profile.mock_type(named.strip()) if isinstance(named, str) else None
+    if mock_type is None:
+        return sent
+    foreign = STUDENT_FIELDS.keys() - {field.name for field in mock_type.extra_fields}
+    return {name: value for name, value in sent.items() if name not in foreign}
+
+
 def check_extra_fields(mock_type: MockType, sent: Mapping[str, Any]) -> dict[str, str | bool]:
     """Return the mock type's own fields among what was sent; raise InvalidRequest for one that is
-    missing, wrong, or another type's."""
-    wanted = {field.name: field for field in mock_type.extra_fields}
+    missing or wrong."""
     reasons, values = [], {}
-    for name in STUDENT_FIELDS:
-        value, field = sent.get(name), wanted.get(name)
+    for field in mock_type.extra_fields:
+        value = find_choice(field.choices, sent.get(field.name))
         if value is None or value == "":
-            if field is not None and field.required:
-                reasons.append(f"{name}: This field is required for {mock_type.value}.")
-        elif field is None:
-            reasons.append(f"{name}: This field is not for {mock_type.value}.")
+            if field.required:
+                reasons.append(f"{field.name}: This field is required for {mock_type.value}.")
         elif (reason := explain_wrong_value(field.name, field.choices, value)) is not None:
             reasons.append(reason)
         else:
-            values[name] = value
+            values[field.name] = value
     if reasons:
         raise InvalidRequest(*reasons)
     return values
@@ -84,7 +92,11 @@ def check_extra_fields(mock_type: MockType, sent: Mapping[str, Any]) -> dict[str
 def check_edited_fields(profile: PortalProfile, sent: Mapping[str, Any]) -> dict[str, str | bool]:
     """Return the values to write; raise InvalidRequest for a field that may not be edited, a wrong
     value, or nothing at all."""
-    changes = {name: value for name, value in sent.items() if name not in {"student_id", "email"}}
+    changes = {
+        name: find_choice(profile.choices.get(name, {}), value)
+        for name, value in sent.items()
+        if name not in {"student_id", "email"}
+    }
     editable = ", ".join(profile.editable_fields)
     if len(changes) == 0:
         raise InvalidRequest(f"Nothing to change was sent; these can be: {editable}.")
@@ -100,6 +112,18 @@ def check_edited_fields(profile: PortalProfile, sent: Mapping[str, Any]) -> dict
     if reasons:
         raise InvalidRequest(*reasons)
     return changes
+
+
+def find_choice(choices: Mapping[str, str], value: Any) -> Any:
+    """Return the choice that a text names, in its own or in HubSpot's spelling and in any case; the
+    value as it is where it names none."""
+    if not isinstance(value, str) or value in choices:
+        return value
+    named = value.casefold()
+    for choice, stored in choices.items():
+        if named in {choice.casefold(), stored.casefold()}:
+            return choice
+    return value
 
 
 def explain_wrong_value(name: str, choices: Mapping[str, str], value: Any) -> str | None:

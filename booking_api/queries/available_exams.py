@@ -27,6 +27,7 @@ from hubspot_sync.reading.cache_families import Ids, Seats
 from hubspot_sync.reading.tags import booking_tag, exam_bookings_tag, exam_tag, tags_of_booking
 from hubspot_sync.wire.fan_out import run_together
 
+UNKNOWN_LOCATION = "TBD"
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
@@ -38,6 +39,10 @@ class ExamSeats:
     exam: MockExam
     total_bookings: int
     countable: bool = True
+
+    @property
+    def location(self) -> str:
+        return self.exam.location or UNKNOWN_LOCATION
 
     @property
     def available_slots(self) -> int:

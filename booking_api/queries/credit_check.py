@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from booking_api.queries.enrollments import find_enrollment
 from booking_api.queries.query_context import QueryContext
 from booking_api.rules.credits import SpendableCredits, spendable_credits
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.portal.records import Contact
+
+NAMELESS: Final = "Student"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,7 +25,8 @@ class TypeCredits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CreditCheck:
-    """What was found; `error_message` is None for the eligible."""
+    """What was found; `error_message` is None for the eligible. A contact that HubSpot has no name
+    of is called "Student"."""
 
     contact: Contact
     mock_type: MockType
@@ -31,7 +35,7 @@ class CreditCheck:
 
     @property
     def student_name(self) -> str:
-        return f"{self.contact.firstname} {self.contact.lastname}".strip()
+        return f"{self.contact.firstname} {self.contact.lastname}".strip() or NAMELESS
 
     @property
     def eligible(self) -> bool:

@@ -55,6 +55,7 @@ def _booking(listed: ListedBooking) -> dict[str, Any]:
 
 
 def _exam(exam: MockExam) -> dict[str, Any]:
+    """`is_active` is a text here, unlike in the exam of any other answer: frontends compare it."""
     return {
         "id": exam.id,
         "mock_type": exam.mock_type,
@@ -64,7 +65,7 @@ def _exam(exam: MockExam) -> dict[str, Any]:
         "end_time": exam.end_time,
         "capacity": exam.capacity,
         "total_bookings": exam.total_bookings,
-        "is_active": exam.is_active,
+        "is_active": "true" if exam.is_active else "false",
     }
 
 

@@ -38,7 +38,7 @@ class ExtraField:
 class MockType:
     """A kind of mock exam: how it is spelt in HubSpot and which credits pay for it.
 
-    `slug` is its name in keys and addresses. A field not among `extra_fields` is refused.
+    `slug` is its name in keys and addresses. Fields not among `extra_fields` mean nothing to it.
     """
 
     value: str

@@ -35,6 +35,7 @@ from booking_api.api.throttling import ReadThrottle, StudentReadThrottle, Studen
 from booking_api.api.validation import (
     check_edited_fields,
     check_extra_fields,
+    drop_fields_of_other_types,
     find_mock_type,
     validate_fields,
     validate_query,
@@ -142,10 +143,13 @@ class BookingViewSet(StudentViewSet):
         | {200: response_schemas("BookedBefore", BookedFields())[200]},
     )
     def create(self, request: Request) -> Response:
-        values = validate_fields(CreateAskedFields, request.data)
+        profile = composition.services().profile
+        values = validate_fields(
+            CreateAskedFields, drop_fields_of_other_types(profile, request.data)
+        )
         key = read_idempotency_key(request)
         pair = pair_of(values)
-        mock_type = find_mock_type(composition.services().profile, values["mock_type"])
+        mock_type = find_mock_type(profile, values["mock_type"])
         asked = CreateRequest(
             pair=pair,
             contact_id=values["contact_id"],

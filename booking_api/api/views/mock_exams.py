@@ -45,7 +45,7 @@ class AvailableExamFields(serializers.Serializer[Any]):
     capacity = serializers.IntegerField(source="exam.capacity")
     total_bookings = serializers.IntegerField()
     available_slots = serializers.IntegerField()
-    location = serializers.CharField(source="exam.location")
+    location = serializers.CharField(help_text="`TBD` where the exam has none yet.")
     is_active = serializers.BooleanField(source="exam.is_active")
     status = serializers.CharField()
 

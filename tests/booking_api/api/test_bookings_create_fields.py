@@ -67,21 +67,18 @@ def test_names_of_any_sensible_length_are_taken(length: int, api: Api, portal: P
     [
         ("Clinical Skills", {"dominant_hand": None}, ["dominant_hand"]),
         ("Clinical Skills", {"dominant_hand": "left"}, ["dominant_hand"]),
-        ("Clinical Skills", {"attending_location": "calgary"}, ["attending_location"]),
         ("Situational Judgment", {"attending_location": None}, ["attending_location"]),
         ("Situational Judgment", {"attending_location": ""}, ["attending_location"]),
-        ("Situational Judgment", {"attending_location": "Calgary"}, ["attending_location"]),
         ("Situational Judgment", {"attending_location": "atlantis"}, ["attending_location"]),
-        ("Situational Judgment", {"dominant_hand": True}, ["dominant_hand"]),
         ("Mini-mock", {"attending_location": None}, ["attending_location"]),
         (
             "Mini-mock",
-            {"attending_location": None, "dominant_hand": False},
-            ["attending_location", "dominant_hand"],
+            {"attending_location": None, "dominant_hand": "left"},
+            ["attending_location"],
         ),
     ],
 )
-def test_the_fields_of_a_mock_type_are_wanted_and_others_refused(
+def test_the_fields_of_a_mock_type_are_wanted(
     mock_type: str,
     fields: dict[str, Any],
     named: list[str],
@@ -95,15 +92,6 @@ def test_the_fields_of_a_mock_type_are_wanted_and_others_refused(
     assert (reply.status, reply.code) == (400, "VALIDATION_ERROR")
     assert sorted(sentence.split(":")[0] for sentence in reply.body["validationErrors"]) == named
     assert prepdoctors.sandbox.calls_count() == 0
-
-
-@pytest.mark.parametrize("field", [{"dominant_hand": True}, {"attending_location": "calgary"}])
-def test_a_portal_without_such_fields_refuses_them(
-    field: dict[str, Any], api: Api, portal: Portal
-) -> None:
-    reply = create(api, portal.student("alice"), portal.exam(), **field)
-
-    assert (reply.status, reply.code) == (400, "VALIDATION_ERROR")
 
 
 def test_fields_left_empty_are_no_fields(api: Api, portal: Portal) -> None:

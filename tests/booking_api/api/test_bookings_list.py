@@ -65,7 +65,7 @@ def test_a_booking_is_shown_with_its_exam(api: Api, portal: Portal) -> None:
             **exam_fields,
             "capacity": 20,
             "total_bookings": 1,
-            "is_active": True,
+            "is_active": "true",
         },
     }
 
