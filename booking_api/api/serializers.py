@@ -6,22 +6,28 @@ The fields of other endpoints stand with their views.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.core.validators import EmailValidator
 from rest_framework import serializers
 from typing_extensions import override
 
 from booking_api.queries.student_bookings import PageRequest
 from booking_api.rules.cursors import MAX_CURSOR_LENGTH
 from booking_api.rules.pages import DEFAULT_PAGE_SIZE, FILTERS, MAX_PAGE_NUMBER, MAX_PAGE_SIZE
-from booking_api.rules.students import StudentPair, normalize_email, normalize_student_id
+from booking_api.rules.students import StudentPair
+from hubspot_sync.portal.identities import normalize_email, normalize_student_id
 
 MAX_PROPERTY_CHARS = 65_536
 """What HubSpot takes in a property that holds a line of text."""
 MAX_BOOKING_ID_CHARS = 255
 """A booking's readable id: a mock type, a student id and a date, and then some."""
 # HubSpot's ids are digits; anything else cannot be one, and is not worth a call.
+# Of Unicode's categories: letters, the marks upon them, and numerals.
+LETTERS = frozenset("LMN")
 RECORD_ID_PATTERN = re.compile(r"\A[0-9]{1,20}\Z")
 
 
@@ -44,8 +50,34 @@ class SentTextField(SentText, serializers.CharField):
     """A text."""
 
 
+class EmailAddressValidator(EmailValidator):
+    """Django's, for an address as it is compared: letters beyond ASCII are as good as others before
+    the @, and behind it the domain is ASCII by now if it is one."""
+
+    @override
+    def __call__(self, value: Any) -> None:
+        local, _, domain = str(value).rpartition("@")
+        if not domain.isascii():
+            raise ValidationError(self.message, code=self.code)
+        super().__call__(f"{''.join(map(self._stand_in, local))}@{domain}")
+
+    def _stand_in(self, sign: str) -> str:
+        is_letter = not sign.isascii() and unicodedata.category(sign)[0] in LETTERS
+        return "x" if is_letter else sign
+
+
 class SentEmailField(SentText, serializers.EmailField):
-    """An e-mail address."""
+    """An e-mail address, as it is compared."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        message = str(self.error_messages["invalid"])
+        others = [one for one in self.validators if not isinstance(one, EmailValidator)]
+        self.validators = [*others, EmailAddressValidator(message=message)]
+
+    @override
+    def to_internal_value(self, data: Any) -> str:
+        return normalize_email(super().to_internal_value(data))
 
 
 class RecordIdField(serializers.RegexField):
@@ -97,7 +129,7 @@ class PairFields(serializers.Serializer[Any]):
 
 def pair_of(values: Mapping[str, Any]) -> StudentPair:
     """Return the pair among checked values."""
-    return StudentPair(student_id=values["student_id"], email=normalize_email(values["email"]))
+    return StudentPair(student_id=values["student_id"], email=values["email"])
 
 
 class BookingListQuery(PairFields):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from django.conf import settings
 from rest_framework.exceptions import Throttled
@@ -19,6 +19,7 @@ from booking_api.api.context import context_of
 from booking_api.api.proxies import client_address
 from booking_api.api.windows import SlidingWindow, Take
 from hubspot_sync.errors import RateLimited
+from hubspot_sync.portal.identities import normalize_student_id
 
 MAX_WAIT_FOR_PLACE_S: Final = 0.5
 CROWD_RETRY_S: Final = 2.0
@@ -26,11 +27,6 @@ CROWD_RETRY_S: Final = 2.0
 
 def window_of(scope: str) -> SlidingWindow:
     return SlidingWindow(scope, settings.THROTTLE_RATES[scope])
-
-
-def normalize_student_id(sent: Any) -> str:
-    """Return what `sent` is counted as: the spellings of one student id are one student."""
-    return str(sent).strip().upper()
 
 
 class ReadThrottle(BaseThrottle):
@@ -74,7 +70,7 @@ class StudentWriteThrottle(ReadThrottle):
         body = request.data if isinstance(request.data, dict) else {}
         # A cancellation may name its student in the address.
         sent = body.get("student_id", request.query_params.get("student_id", ""))
-        return f"{super().caller(request)} {normalize_student_id(sent)}"
+        return f"{super().caller(request)} {normalize_student_id(str(sent))}"
 
 
 @contextmanager

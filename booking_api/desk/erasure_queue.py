@@ -24,6 +24,7 @@ from cache_layer.operating.audit import count_named, forget_named
 from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.isolation import do_apart
 from hubspot_sync.background.worker import Worker
+from hubspot_sync.portal.identities import spell_email
 from hubspot_sync.portal.unreadable_values import forget_contacts
 from hubspot_sync.reading.tags import booking_tag, tags_of_student
 
@@ -78,7 +79,7 @@ class ErasureQueue:
         """Return what is kept of a person, and change nothing."""
         whole = self._complete(person)
         traces = erasure.find_traces(whole, self._desk_context.now())
-        named = count_named(whole.emails)
+        named = count_named(_spell_all(whole.emails))
         return _build_report(whole, traces, named, left=traces.at_work)
 
     def erase(self, person: Person) -> ErasureReport:
@@ -117,7 +118,7 @@ class ErasureQueue:
     def _erase_whole(self, person: Person) -> ErasureReport:
         traces = erasure.find_traces(person, self._desk_context.now())
         self._desk_context.invalidate_cache(_tags_of(person, traces))
-        invalidations = forget_named(person.emails)
+        invalidations = forget_named(_spell_all(person.emails))
         forget_contacts(person.contact_ids)
         left = traces.at_work + erasure.erase(traces)
         report = _build_report(person, traces, invalidations, left=left)
@@ -161,6 +162,11 @@ def _tags_of(person: Person, traces: Traces) -> set[str]:
     record_ids |= {row.record_id for row in traces.entries if row.record_id != ""}
     tags = set(map(booking_tag, record_ids))
     return tags.union(*map(tags_of_student, person.contact_ids))
+
+
+def _spell_all(emails: Collection[str]) -> frozenset[str]:
+    """Return the e-mails in every spelling in which somebody may have written them."""
+    return frozenset(spelling for email in emails for spelling in spell_email(email))
 
 
 def _remember_emails(request: ErasureRequest, emails: Collection[str]) -> None:

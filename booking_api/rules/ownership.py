@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from booking_api.rules.students import normalize_email, normalize_student_id
 from hubspot_sync.portal.booking_ids import parse_student_id
+from hubspot_sync.portal.identities import normalize_email, normalize_student_id
 from hubspot_sync.portal.records import Booking, Contact
 
 

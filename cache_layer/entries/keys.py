@@ -2,13 +2,14 @@
 
 A key is a pattern's segments joined by colons. What a caller sends is escaped, so it stays one
 segment: it can neither add a colon nor be read as a wild card, and no two sets of arguments share a
-key. E-mails are lower-cased and keep their `@`, which no other segment can contain: a family keyed
-by e-mail and one keyed by id never meet.
+key. E-mails have ASCII's letters in lower case and keep their `@`, which no other segment can
+contain: a family keyed by e-mail and one keyed by id never meet.
 """
 
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -27,6 +28,8 @@ _FIELD = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _LITERAL = re.compile(r"[a-z][a-z0-9_-]*")
 _FLUSH = re.compile(r"[A-Za-z0-9_.~%@:*-]+")
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+# No letter beyond ASCII becomes one of it: two people would share a key.
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 
 
@@ -94,7 +97,7 @@ def _encode_segment(kind: ArgumentType, value: str) -> str:
         raise BadPattern("An empty argument makes no key.")
     text = value
     if kind is ArgumentType.EMAIL:
-        local, at, domain = value.lower().rpartition("@")
+        local, at, domain = value.translate(_LOWER).rpartition("@")
         text = f"{escape(local)}{at}{escape(domain)}"
     elif kind is ArgumentType.TEXT:
         text = escape(value)
@@ -177,7 +180,9 @@ class KeyPattern:
 
     def _normalize(self, arguments: Mapping[str, str]) -> dict[str, str]:
         return {
-            name: value.lower() if self.argument_types[name] is ArgumentType.EMAIL else value
+            name: value.translate(_LOWER)
+            if self.argument_types[name] is ArgumentType.EMAIL
+            else value
             for name, value in arguments.items()
         }
 

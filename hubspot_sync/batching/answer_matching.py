@@ -6,10 +6,10 @@ asked for and is neither given nor named is unknown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from hubspot_sync.batching.chunking import normal_key
+from hubspot_sync.batching.chunking import EMAIL, normal_key
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.errors import HubSpotError, Unavailable
@@ -20,28 +20,33 @@ V = TypeVar("V")
 
 
 def match_by_key(keys: Sequence[str], answer: Answer, id_property: str | None) -> Many[RawRecord]:
-    """Sort a batch's answer: what was asked for and is neither given nor named is unknown.
+    """Sort a batch's answer: what was asked for and is neither given nor named is unknown. Where
+    `keys` has several spellings of one key, a record is found under each.
 
     HubSpot finds a contact under its secondary e-mails too. Such a record comes back under another
     value than was asked for; nobody has the asked one as his own, so it is missing.
     """
-    found: dict[str, RawRecord] = {}
+    names = {key: normal_key(key, id_property) for key in keys}
+    wanted = frozenset(names.values())
+    given: dict[str, RawRecord] = {}
     strangers = 0
     for result in answer.results:
         record = RawRecord.from_json(result)
         if record is None:
             continue
         value = record.id if id_property is None else record.properties.get(id_property) or ""
-        key = normal_key(value, id_property)
-        if key in keys:
-            found[key] = record
+        name = normal_key(value, id_property)
+        if name in wanted:
+            given[name] = _older(record, given.get(name))
         else:
             strangers += 1
-    named = {
-        normal_key(key, id_property): member
+    found = {key: given[name] for key, name in names.items() if name in given}
+    members = {
+        _as_named(key, id_property): member
         for member in judge_members(answer.body)
         for key in member.ids
     }
+    named = {key: members[name] for key in keys if (name := _as_named(key, id_property)) in members}
     absent = {key for key, member in named.items() if member.verdict.meaning is Meaning.MISSING}
     missing = {key for key in keys if key in absent and key not in found}
     unknown = {
@@ -49,9 +54,40 @@ def match_by_key(keys: Sequence[str], answer: Answer, id_property: str | None) -
         for key in keys
         if key not in found and key not in missing
     }
-    if id_property is not None and 0 < len(unknown) <= strangers and not unknown.keys() & named:
+    nameless = {names[key] for key in unknown}
+    if id_property is not None and 0 < len(nameless) <= strangers and not unknown.keys() & named:
         return Many(found=found, missing=frozenset(missing | unknown.keys()))
     return Many(found=found, missing=frozenset(missing), unknown=unknown)
+
+
+def join_spellings(read: Many[RawRecord], spelled: Mapping[str, Sequence[str]]) -> Many[RawRecord]:
+    """Return what was read by every spelling of each key by the keys themselves: unknown only where
+    no spelling found a record and one is unknown."""
+    found: dict[str, RawRecord] = {}
+    missing: set[str] = set()
+    unknown: dict[str, HubSpotError] = {}
+    for key, spellings in spelled.items():
+        for spelling in spellings:
+            if spelling in read.found:
+                found[key] = _older(read.found[spelling], found.get(key))
+        errors = [read.unknown[each] for each in spellings if each in read.unknown]
+        if key not in found and errors:
+            unknown[key] = errors[0]
+        elif key not in found:
+            missing.add(key)
+    return Many(found=found, missing=frozenset(missing), unknown=unknown)
+
+
+def _older(record: RawRecord, other: RawRecord | None) -> RawRecord:
+    """Of two records under one key, return the one that was there first; ids grow with time."""
+    return record if other is None else min(record, other, key=lambda one: (len(one.id), one.id))
+
+
+def _as_named(key: str, id_property: str | None) -> str:
+    """Return a key as errors name it: HubSpot may repeat an e-mail as it would hold it, each letter
+    in lower case. Two spellings of one e-mail stay two: each may be named for itself."""
+    text = str(key).strip()
+    return text.lower() if id_property == EMAIL else text
 
 
 def match_archived(keys: Sequence[str], answer: Answer) -> Many[None]:

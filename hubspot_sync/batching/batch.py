@@ -19,11 +19,12 @@ from typing import Any, Final, TypeVar
 
 from hubspot_sync.batching.answer_matching import (
     error_of_left_out,
+    join_spellings,
     mark_unknown,
     match_archived,
     match_by_key,
 )
-from hubspot_sync.batching.chunking import chunks, normal_key
+from hubspot_sync.batching.chunking import EMAIL, chunks, normal_key, spell_key
 from hubspot_sync.batching.outcomes import Many, merge
 from hubspot_sync.batching.paging import read_association_targets
 from hubspot_sync.batching.raw_records import NewRecord, RawRecord
@@ -48,7 +49,7 @@ MAX_PER_READ_WITH_HISTORY: Final = 50
 MAX_PER_WRITE: Final = 100
 MAX_PER_ASSOCIATION_READ: Final = 1_000
 
-EMAIL: Final = re.compile(r"[^\s@]+@[^\s@]+")
+POSSIBLE_EMAIL: Final = re.compile(r"[^\s@]+@[^\s@]+")
 STATUSES_OF_ONE_WRITE: Final = frozenset({400, 404, 409})
 STATUSES_OF_ONE_READ: Final = frozenset({400})
 """With these one record can refuse a whole batch. A read's 404 says that there is no such type."""
@@ -104,8 +105,8 @@ class BatchClient:
         id_property: str | None = None,
         with_history: Collection[str] = (),
     ) -> Many[RawRecord]:
-        """Return the records by id, or by the value of a unique `id_property` (e-mails become lower
-        case). What cannot be an id at all is missing without being asked for."""
+        """Return the records by id, or by the value of a unique `id_property` (e-mails as they are
+        compared). What cannot be an id at all is missing without being asked for."""
         wanted: dict[str, Any] = {"properties": sorted(set(properties))}
         if id_property is not None:
             wanted["properties"] = sorted({*properties, id_property})
@@ -123,9 +124,10 @@ class BatchClient:
         )
         limit = MAX_PER_READ if len(with_history) == 0 else MAX_PER_READ_WITH_HISTORY
         keys, impossible = _split_possible_keys(ids, id_property)
-        return _add_missing(
-            self._read_in_chunks(kind, keys, limit, read_chunk, context), impossible
-        )
+        spelled = {key: spell_key(key, id_property) for key in keys}
+        asked = [spelling for spellings in spelled.values() for spelling in spellings]
+        read = self._read_in_chunks(kind, asked, limit, read_chunk, context)
+        return _add_missing(join_spellings(read, spelled), impossible)
 
     def read_associations(
         self, from_type: str, to_type: str, ids: Collection[str], *, context: CallContext
@@ -293,8 +295,8 @@ def _split_possible_keys(
 def _is_possible_key(key: str, id_property: str | None) -> bool:
     if id_property is None:
         return is_record_id(key)
-    if id_property == "email":
-        return EMAIL.fullmatch(key) is not None and is_storable(key)
+    if id_property == EMAIL:
+        return POSSIBLE_EMAIL.fullmatch(key) is not None and is_storable(key)
     return key != "" and is_storable(key)
 
 

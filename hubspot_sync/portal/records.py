@@ -23,8 +23,8 @@ from hubspot_sync.portal.stored_fields import (
     Choice,
     ClockTime,
     Day,
+    Email,
     Instant,
-    LowerCaseText,
     RecordId,
     StoredAs,
     Text,
@@ -37,12 +37,12 @@ BookingState = Literal["active", "cancelled", "completed"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contact:
-    """A student. `email` is lower-cased; `credits` has every credit property of the portal: 0 where
-    it was never set, None where it cannot be read and must not be written over. `merged_ids` are
-    those of the contacts that were merged into this one: they mean it too."""
+    """A student. `email` is as e-mails are compared; `credits` has every credit property of the
+    portal: 0 where it was never set, None where it cannot be read and must not be written over.
+    `merged_ids` are those of the contacts that were merged into this one: they mean it too."""
 
     id: str
-    email: LowerCaseText
+    email: Email
     firstname: Text
     lastname: Text
     student_id: Text

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Final, TypeAlias, get_type_hints
 from zoneinfo import ZoneInfo
 
+from hubspot_sync.portal.identities import normalize_email
 from hubspot_sync.portal.property_values import (
     Unreadable,
     parse_capacity,
@@ -47,7 +48,8 @@ _TEXT: Final = StoredAs(TEXT_TYPES, lambda text, _: text)
 COUNT: Final = StoredAs(("number",), lambda text, _: parse_count(text))
 
 Text: TypeAlias = Annotated[str, _TEXT]
-LowerCaseText: TypeAlias = Annotated[str, replace(_TEXT, parse=lambda text, _: text.lower())]
+Email: TypeAlias = Annotated[str, replace(_TEXT, parse=lambda text, _: normalize_email(text))]
+"""As e-mails are compared."""
 Choice: TypeAlias = Annotated[str, replace(_TEXT, types=CHOICE_TYPES)]
 """One of the values that the profile names."""
 ActiveFlag: TypeAlias = Annotated[bool, replace(_TEXT, types=CHOICE_TYPES)]

@@ -30,6 +30,7 @@ from cache_layer import (
 )
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.errors import HubSpotError, Unavailable
+from hubspot_sync.portal.identities import normalize_email
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.reading.cache_families import (
@@ -198,7 +199,7 @@ class FamilyReads(PortalReads):
 
     @override
     def contacts_by_email(self, emails: Collection[str], context: CallContext) -> Many[Contact]:
-        wanted = {email.strip().lower() for email in emails}
+        wanted = {normalize_email(email) for email in emails}
         return self._read_many(self._families.contacts, "email", wanted, context)
 
     @override

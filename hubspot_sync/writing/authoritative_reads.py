@@ -93,7 +93,7 @@ class AuthoritativeReads:
         return self._read_contacts(ids, context, None)
 
     def contacts_by_email(self, emails: Collection[str], context: CallContext) -> Many[SeenContact]:
-        """Contacts keyed by their lower-cased e-mail."""
+        """Contacts keyed by their e-mail, as it is compared."""
         return self._read_contacts(emails, context, self._profile.contact_properties["email"])
 
     def bookings_by_key(self, keys: Collection[str], context: CallContext) -> Many[Booking]:

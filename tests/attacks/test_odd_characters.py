@@ -179,7 +179,7 @@ def test_no_charset_smuggles_nul_into_an_address(charset: str, root: Person) -> 
 
 @pytest.mark.parametrize("odd", ["\\u0000", "a\\u0000b", "\\ud800", "\\udc00\\ud800"])
 def test_no_text_in_json_breaks_anything(odd: str, server: Server) -> None:
-    for field in BODY:
+    for field in BODY.keys() - {"attending_location"}:  # which a clinical exam does not know
         sent = json_with(BODY, field, odd)
         answer = server.send("POST", CREATE, sent)
         assert (answer.status, answer.code in {"VALIDATION_ERROR", "MALFORMED_JSON"}) == (

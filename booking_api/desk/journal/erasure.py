@@ -41,8 +41,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Person:
-    """Whom to forget. `emails` are lower-cased; `email_digests` are of e-mails that are not known
-    any more, and tell the rows that arrived since `since`."""
+    """Whom to forget. `emails` are as e-mails are compared; `email_digests` are of e-mails that are
+    not known any more, and tell the rows that arrived since `since`."""
 
     contact_ids: frozenset[str]
     emails: frozenset[str] = frozenset()

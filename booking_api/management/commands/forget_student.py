@@ -26,6 +26,7 @@ from booking_api import composition
 from booking_api.desk.erasure_queue import ErasureReport
 from booking_api.desk.journal.erasure import Person
 from booking_api.management.commands.sync_capacity import record_id
+from hubspot_sync.portal.identities import normalize_email
 
 EXIT_SOMETHING_LEFT = 1
 
@@ -53,7 +54,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         person = Person(
             contact_ids=frozenset(options["contact_id"]),
-            emails=frozenset(email.strip().lower() for email in options["email"]) - {""},
+            emails=frozenset(map(normalize_email, options["email"])) - {""},
         )
         if not (person.contact_ids or person.emails):
             raise CommandError("Say who: --contact-id or --email.")

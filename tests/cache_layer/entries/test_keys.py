@@ -50,9 +50,14 @@ def families_and_arguments(draw: st.DrawFn) -> tuple[KeyPattern, dict[str, str]]
     return pattern, {name: draw(VALUES[kind]) for name, kind in pattern.argument_types.items()}
 
 
+def lower(text: str) -> str:
+    """ASCII's letters in lower case, and no other."""
+    return "".join(sign.lower() if sign.isascii() else sign for sign in text)
+
+
 def normal(pattern: KeyPattern, arguments: dict[str, str]) -> dict[str, str]:
     return {
-        name: value.lower() if pattern.argument_types[name] is ArgumentType.EMAIL else value
+        name: lower(value) if pattern.argument_types[name] is ArgumentType.EMAIL else value
         for name, value in arguments.items()
     }
 
