@@ -24,6 +24,7 @@ from hubspot_sync.batching.paging import (
     written_value,
 )
 from hubspot_sync.batching.raw_records import RawRecord
+from hubspot_sync.portal.identities import normalize_student_id
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.record_reader import (
     booking_property_names,
@@ -54,7 +55,7 @@ class PortalReads(Protocol):
     """Reads of contacts, bookings, exams and what links them."""
 
     def contacts_by_email(self, emails: Collection[str], context: CallContext) -> Many[Contact]:
-        """Current contacts keyed by lower-cased e-mail; never by search."""
+        """Current contacts keyed by e-mail, as it is compared; never by search."""
         ...
 
     def contacts(self, ids: Collection[str], context: CallContext) -> Many[Contact]: ...
@@ -260,9 +261,17 @@ class HubSpotReads(PortalReads):
     @override
     def student_exists(self, student_id: str, context: CallContext) -> bool:
         name = self._profile.contact_properties["student_id"]
-        same = SearchFilter(property_name=name, operator="EQ", value=student_id)
-        same_id = self._coalescer.search_ids(self._types.contacts, (same,), context=context)
-        return len(same_id) > 0
+        # As a word too: a person may have typed blanks around it, or lower case.
+        groups = [
+            (SearchFilter(property_name=name, operator=operator, value=student_id),)
+            for operator in ("EQ", "CONTAINS_TOKEN")
+        ]
+        rows = self._coalescer.search_rows(
+            self._types.contacts, groups, context=context, looked_at=(name,)
+        )
+        return any(
+            normalize_student_id(written_value(row, name)) == student_id for row in rows.values()
+        )
 
     def _read_links(
         self, from_type: str, to_type: str, ids: Collection[str], context: CallContext
