@@ -58,6 +58,11 @@ class Family(Generic[V, C]):
     same: Callable[[V, V], bool] = operator.eq
     reloadable: bool = True
 
+    @property
+    def first_word(self) -> str:
+        """The word that all its keys begin with."""
+        return self.patterns[0].first_word
+
     def key(self, **arguments: str) -> Key:
         """Return the key of these arguments, by the pattern that has just these fields; raises
         BadPattern when there is none or an argument does not fit."""
@@ -76,12 +81,16 @@ class Family(Generic[V, C]):
 
 
 class Catalogue:
-    """All families of one cache. Refuses two of one name, and patterns that could share a key."""
+    """All families of one cache. Refuses two of one name, patterns that could share a key, and a
+    family whose keys begin with several words."""
 
     def __init__(self, families: Sequence[Family[Any, Any]]) -> None:
         self._families = {family.name: family for family in families}
         if len(self._families) != len(families):
             raise ConfigurationError("Two cache families have one name.")
+        for family in families:
+            if len({pattern.first_word for pattern in family.patterns}) != 1:
+                raise ConfigurationError(f"The keys of {family.name} must begin with one word.")
         patterns = [(family.name, pattern) for family in families for pattern in family.patterns]
         for (name, pattern), (other_name, other) in combinations(patterns, 2):
             if pattern.overlaps(other):

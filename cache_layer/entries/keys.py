@@ -130,6 +130,10 @@ class KeyPattern:
             if _FIELD.fullmatch(part) is None:
                 _require_literal(part)
 
+    @property
+    def first_word(self) -> str:
+        return self._segments[0]
+
     def build(self, arguments: Mapping[str, str]) -> Key:
         """Return the key of these arguments; raises BadPattern when one is missing, unknown,
         empty, of another type, or all together too long."""

@@ -16,6 +16,7 @@ from typing import Any
 from cache_layer.backends.base import Size
 from cache_layer.cache import Cache
 from cache_layer.counters import MINUTES_KEPT, Count, CountersSnapshot, Minute
+from cache_layer.entries.families import Family
 from cache_layer.errors import BackendUnavailable
 from cache_layer.operating.redaction import mask_emails
 from cache_layer.operating.validation import DRIFTED, Comparison, ValidationReport
@@ -25,9 +26,11 @@ _VALIDATION_SUMS = ("sampled", "same", "drifted", "repaired", "skipped", "unknow
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FamilyReport:
-    """One family: entries and bytes held now, counts since the start, and the last hour's rate."""
+    """One family: entries and bytes held now, counts since the start, and the last hour's rate.
+    `first_word` is what its keys begin with."""
 
     name: str
+    first_word: str
     entries: int
     payload_bytes: int
     counts: Mapping[Count, int]
@@ -97,7 +100,7 @@ def build_report(cache: Cache, now: datetime) -> CacheReport:
         counts={count: snapshot.total(count) for count in Count},
         hit_rate=snapshot.hit_rate(),
         hour_hit_rate=_compute_hit_rate(snapshot.minutes, None),
-        families=tuple(_build_family(family.name, size, snapshot) for family in cache.catalogue),
+        families=tuple(_build_family(family, size, snapshot) for family in cache.catalogue),
         minutes=_build_minutes(snapshot.minutes, now),
         refused=snapshot.by_detail(Count.REFUSED_STORES),
         evictions=snapshot.by_detail(Count.EVICTIONS),
@@ -106,9 +109,11 @@ def build_report(cache: Cache, now: datetime) -> CacheReport:
     )
 
 
-def _build_family(name: str, size: Size, snapshot: CountersSnapshot) -> FamilyReport:
+def _build_family(family: Family[Any, Any], size: Size, snapshot: CountersSnapshot) -> FamilyReport:
+    name = family.name
     return FamilyReport(
         name=name,
+        first_word=family.first_word,
         entries=size.entries.get(name, 0),
         payload_bytes=size.payload_bytes.get(name, 0),
         counts={count: snapshot.total(count, name) for count in Count},

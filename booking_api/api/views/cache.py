@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from django.utils import timezone
@@ -63,10 +65,13 @@ class StatsFields(CountsFields):
     backend = serializers.CharField()
     totalKeys = serializers.IntegerField()  # noqa: N815 - the contract's name
     keysByType = serializers.DictField(  # noqa: N815 - the contract's name
-        child=serializers.IntegerField(), help_text="Entries held, by family."
+        child=serializers.IntegerField(), help_text="Entries held, by their keys' first word."
     )
     maxSize = serializers.IntegerField()  # noqa: N815 - the contract's name
-    estimatedHitRate = serializers.FloatField(  # noqa: N815 - the contract's name
+    estimatedHitRate = serializers.RegexField(  # noqa: N815 - the contract's name
+        r"^\d{1,3}%$", help_text="For people: `72%`."
+    )
+    hitRate = serializers.FloatField(  # noqa: N815 - the contract's name
         help_text="From 0 to 1, of this process since it started."
     )
     byFamily = serializers.DictField(child=CountsFields())  # noqa: N815 - the contract's name
@@ -271,9 +276,10 @@ def render_stats(numbers: CacheReport) -> dict[str, Any]:
         "available": numbers.available,
         "backend": numbers.backend,
         "totalKeys": numbers.entries,
-        "keysByType": {family.name: family.entries for family in numbers.families},
+        "keysByType": count_by_first_word(numbers.families),
         "maxSize": numbers.max_entries,
-        "estimatedHitRate": round(numbers.hit_rate or 0.0, 4),
+        "estimatedHitRate": f"{numbers.hit_rate or 0.0:.0%}",
+        "hitRate": round(numbers.hit_rate or 0.0, 4),
         "hits": numbers.counts[Count.HITS],
         "misses": numbers.counts[Count.MISSES],
         "byFamily": {family.name: render_counts(family) for family in numbers.families},
@@ -288,6 +294,14 @@ def render_stats(numbers: CacheReport) -> dict[str, Any]:
         "undelivered": not numbers.all_delivered,
         "since": numbers.since,
     }
+
+
+def count_by_first_word(families: Iterable[FamilyReport]) -> dict[str, int]:
+    """Return how many entries are held, by the word their keys begin with."""
+    held: Counter[str] = Counter()
+    for family in families:
+        held[family.first_word] += family.entries
+    return dict(held)
 
 
 def render_counts(family: FamilyReport) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from rest_framework.authtoken.models import Token
 from booking_api import composition
 from cache_layer import CacheConfig
 from cache_layer.models import CacheInvalidation, ValidationRun
+from cache_layer.operating.host import cache_host
 from tests.api import Api, Reply, connected
 from tests.builders import Portal
 from tests.server import free_port
@@ -63,12 +65,18 @@ def test_the_numbers_are_the_contracts(api: Api, portal: Portal) -> None:
     assert data["maxSize"] == 10_000
     assert data["rolloutPercentage"] == 100
     assert data["totalKeys"] == sum(data["keysByType"].values()) > 0
-    assert data["keysByType"]["booking-pages"] == 1
+    by_word: Counter[str] = Counter()
+    for name, family in data["byFamily"].items():
+        by_word[cache_host().cache.catalogue.family(name).first_word] += family["entries"]
+    assert data["keysByType"] == by_word
+    assert data["keysByType"]["bookings"] == 1
+    assert {"contact", "booking", "mockexam", "mockexams"} <= data["keysByType"].keys()
     assert data["hits"] > 0
     assert data["misses"] > 0
-    assert data["estimatedHitRate"] == pytest.approx(
+    assert data["hitRate"] == pytest.approx(
         data["hits"] / (data["hits"] + data["misses"]), abs=0.001
     )
+    assert data["estimatedHitRate"] == f"{data['hitRate']:.0%}"
     assert data["byFamily"]["booking-pages"]["hits"] == 1
     assert data["memoryBytes"] == sum(family["bytes"] for family in data["byFamily"].values()) > 0
     assert data["memoryBytes"] < data["usedBytes"] < data["maxBytes"] == 128 * 1024 * 1024

@@ -47,6 +47,11 @@ def test_patterns_that_cannot_meet_live_together(one: KeyPattern, other: KeyPatt
     assert names == ["one", "other"]
 
 
+def test_a_familys_keys_begin_with_one_word() -> None:
+    with pytest.raises(ConfigurationError, match="must begin with one word"):
+        Catalogue([family("one", KeyPattern("a:{id}"), KeyPattern("b:{id}"))])
+
+
 def test_two_families_of_one_name_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="one name"):
         Catalogue([family("one", KeyPattern("a:{id}")), family("one", KeyPattern("b:{id}"))])
