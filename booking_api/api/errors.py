@@ -66,11 +66,12 @@ STATUS_OF_CODE = {
     "IDEMPOTENCY_KEY_REUSED": 422,
     "THROTTLED": 429,
     "INTERNAL_ERROR": 500,
-    "CACHE_UNAVAILABLE": 503,
-    "DATABASE_UNAVAILABLE": 503,
     "HUBSPOT_UNAVAILABLE": 503,
     "RATE_LIMITED": 503,
 }
+
+# The contract's only word for it, whatever it is that does not answer: the sentence says what.
+SOMETHING_AWAY = "HUBSPOT_UNAVAILABLE"
 
 log = structlog.get_logger(__name__)
 
@@ -91,12 +92,12 @@ NO_SUCH_ADDRESS = Failure(code="NOT_FOUND", message="There is nothing at this ad
 BAD_REQUEST = Failure(code="VALIDATION_ERROR", message="The request could not be understood.")
 TOO_LARGE = Failure(code="PAYLOAD_TOO_LARGE", message="The body is too large.")
 NO_CACHE = Failure(
-    code="CACHE_UNAVAILABLE",
+    code=SOMETHING_AWAY,
     message="The cache does not answer; please try again.",
     retry_after_s=RETRY_AFTER_S,
 )
 NO_DATABASE = Failure(
-    code="DATABASE_UNAVAILABLE",
+    code=SOMETHING_AWAY,
     message="The database does not answer; please try again.",
     retry_after_s=RETRY_AFTER_S,
 )

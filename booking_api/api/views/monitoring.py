@@ -28,6 +28,7 @@ from booking_api.api.context import context_of
 from booking_api.api.envelope import failure, success
 from booking_api.api.errors import (
     RETRY_AFTER_S,
+    SOMETHING_AWAY,
     Failure,
     answer_outside_drf,
     explain_throttled,
@@ -118,7 +119,7 @@ class ReadyView(APIView):
         if not silent:
             return Response(envelop_and_keep_flat(data, "Ready."))
         body = failure(
-            code="HUBSPOT_UNAVAILABLE" if "hubspot" in silent else "NOT_READY",
+            code=SOMETHING_AWAY,
             message=f"No answer from: {', '.join(silent)}.",
             request_id=context_of(request).request_id,
             retry_after_s=RETRY_AFTER_S,

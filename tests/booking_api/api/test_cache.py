@@ -257,5 +257,5 @@ def test_a_silent_redis_is_told_from_an_empty_cache(settings: Settings, portal: 
     assert (stats["available"], stats["totalKeys"], stats["undelivered"]) == (False, 0, False)
     assert (removal.data["delivered"], removal.data["removed"]) == (False, 0)
     assert after["undelivered"] is True
-    assert (comparison.status, comparison.code) == (503, "CACHE_UNAVAILABLE")
+    assert (comparison.status, comparison.code) == (503, "HUBSPOT_UNAVAILABLE")
     assert int(comparison.headers["Retry-After"]) > 0

@@ -254,7 +254,7 @@ def test_a_database_that_is_away_has_hubspot_send_it_again(api: Api, events: Eve
     with connection.execute_wrapper(refuse):
         reply = tell(api, events.changed("9"))
 
-    assert (reply.status, reply.code) == (503, "DATABASE_UNAVAILABLE")
+    assert (reply.status, reply.code) == (503, "HUBSPOT_UNAVAILABLE")
     assert reply.headers["Retry-After"] == str(reply.body["retryAfter"])
 
 
