@@ -21,6 +21,7 @@ from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
 
 from booking_api.ops import lifecycle, metrics, redaction
+from booking_api.ops.request_line import ServedRequest, count_items, describe_request
 from cache_layer import CacheStatus
 from hubspot_sync.reading.cached_portal import Provenance
 from hubspot_sync.wire.call_context import CallContext, Priority
@@ -29,6 +30,7 @@ from hubspot_sync.wire.deadlines import Deadline
 
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,128}")
 REQUEST_ID_BYTES = 16
+BAD_REQUEST = 400
 UNAUTHORIZED = 401
 META_KEY = "booking_api.request_context"
 # When the whole request had come, on the monotonic clock; the server says so, where it is ours.
@@ -44,7 +46,8 @@ class RequestContext:
     `built_from` is the account of what its answer was read from; `is_authenticated` is set once
     the caller has proved to be a student or a member of staff. While `hides_cost`, the response
     does not say what it cost: that would tell whoever guesses what the cache holds. `body` is
-    what its parser has read.
+    what its parser has read. `items` is the number of records the answer is about, None where the
+    answer itself shows it.
     """
 
     request_id: str
@@ -54,6 +57,7 @@ class RequestContext:
     meter: CallMeter = field(default_factory=CallMeter)
     built_from: Provenance | None = None
     body: Any = None
+    items: int | None = None
 
     def call_context(self, *, anonymous: bool = False) -> CallContext:
         """Return the context for calls to HubSpot made on this request's behalf, as who its caller
@@ -109,6 +113,21 @@ def find_said(request: HttpRequest, context: RequestContext) -> Iterator[Any]:
     yield context.body
 
 
+def find_action(request: HttpRequest) -> str:
+    """Return what the view calls what it did: `list`, `create`; the method where it has no word."""
+    method = (request.method or "").lower()
+    view = None if request.resolver_match is None else request.resolver_match.func
+    actions: dict[str, str] = getattr(view, "actions", None) or {}
+    return actions.get(method, method)
+
+
+def count_items_of(response: HttpResponseBase, context: RequestContext) -> int:
+    """Return how many records an answer is about; an error is about none."""
+    if response.status_code >= BAD_REQUEST:
+        return 0
+    return count_items(getattr(response, "data", None)) if context.items is None else context.items
+
+
 def release_parsed_body(response: HttpResponseBase) -> None:
     """Let go of what was read of the body. DRF's request holds itself by its parser's context, and
     would keep a megabyte, many times as much once parsed, until the collector comes by."""
@@ -158,12 +177,15 @@ class RequestContextMiddleware:
         metrics.observe_request(
             method=request.method or "", route=route, status=response.status_code, took_s=took_s
         )
-        log.info(
-            "request",
-            method=request.method,
+        served = ServedRequest(
+            request_id=context.request_id,
+            method=request.method or "",
             route=route,
+            action=find_action(request),
             status=response.status_code,
-            took_ms=round(took_s * 1000, 1),
+            took_s=took_s,
             hubspot_calls=context.meter.calls,
             cache=context.cache_outcome,
+            items=count_items_of(response, context),
         )
+        log.info("request", **describe_request(served))

@@ -114,6 +114,8 @@ OWN_FIELDS = frozenset(
     {
         *("event", "level", "logger", "timestamp", "request_id"),
         *("method", "route", "status", "took_ms", "hubspot_calls", "cache"),
+        *("service", "endpoint", "action", "metrics", "traceId"),
+        *("apiCalls", "responseTime", "cacheHit", "itemsProcessed"),
     }
 )
 

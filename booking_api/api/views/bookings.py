@@ -49,7 +49,7 @@ from booking_api.desk.journal.requests import (
     UpdateRequest,
 )
 from booking_api.queries.booking_detail import find_booking_detail
-from booking_api.queries.page_rendering import add_credits
+from booking_api.queries.page_rendering import add_credits, count_rows
 from booking_api.queries.student_bookings import normalize_page_request
 from booking_api.rules.errors import (
     BookingError,
@@ -118,6 +118,7 @@ class BookingViewSet(StudentViewSet):
         asked = normalize_page_request(query, page_request_of(contact.id, values))
         page = query.reads.booking_page(asked.key_arguments(), query.call)
         credits_left = query.reads.all_credits(contact.id, query.call)
+        context_of(request).items = count_rows(page)
         return answer_rendered(add_credits(page, credits_left), "The student's bookings.")
 
     @extend_schema(
