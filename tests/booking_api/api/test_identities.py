@@ -101,14 +101,17 @@ def test_a_letter_beyond_ascii_is_no_letter_of_it(stored: str, said: str, school
 def test_a_student_id_is_compared_trimmed_and_in_upper_case(
     stored: str, said: str, school: School
 ) -> None:
-    ada = school.portal.student("alice", student_id=stored)
+    ada, exam = school.portal.student("alice", student_id=stored), school.portal.exam()
     school.portal.sandbox.advance(60)
 
     listed = school.api.get(LIST, student_id=said, email=ada.email)
     right = credits_of(school.api, school.portal, student_id=said, email=ada.email)
     wrong = credits_of(school.api, school.portal, student_id=said, email="other@example.org")
+    booked = create(school.api, ada, exam, student_id=said).data
+    canceled = cancel(school.api, ada, booked["booking_record_id"])
 
-    assert (listed.status, right.status) == (200, 200)
+    assert (listed.status, right.status, canceled.status) == (200, 200, 200)
+    assert booked["booking_id"] == f"{exam.mock_type}-S1001-{exam.day.isoformat()}"
     assert (wrong.status, wrong.code) == (400, "EMAIL_MISMATCH")
 
 
