@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from booking_api import composition
 from booking_api.api.context import context_of
 from booking_api.api.envelope import answer, answer_rendered
-from booking_api.api.openapi import response_schemas
+from booking_api.api.schema.answers import response_schemas
 from booking_api.api.serializers import (
     MAX_BOOKING_ID_CHARS,
     BookedFields,

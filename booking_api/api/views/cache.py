@@ -16,8 +16,8 @@ from typing_extensions import override
 
 from booking_api.api.authentication import STAFF_AUTHENTICATION
 from booking_api.api.envelope import answer
-from booking_api.api.openapi import response_schemas
 from booking_api.api.permissions import MayInvalidate, MayValidate, MayViewEntries
+from booking_api.api.schema.answers import response_schemas
 from booking_api.api.serializers import FamilyField, RecordIdField, SentBooleanField, SentTextField
 from booking_api.rules.errors import InvalidRequest
 from cache_layer.counters import Count

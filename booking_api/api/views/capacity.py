@@ -17,8 +17,8 @@ from booking_api import composition
 from booking_api.api.authentication import CRON_AUTHENTICATION
 from booking_api.api.context import context_of
 from booking_api.api.envelope import answer
-from booking_api.api.openapi import response_schemas
 from booking_api.api.permissions import CronOrStaff, NotCrossSite
+from booking_api.api.schema.answers import response_schemas
 from booking_api.api.serializers import RecordIdField, SentBooleanField
 from booking_api.api.validation import validate_fields
 from booking_api.desk.counts.recount import ExamCount, all_unanswered, search_upcoming_exam_ids

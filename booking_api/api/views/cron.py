@@ -8,8 +8,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from booking_api.api.authentication import CRON_AUTHENTICATION
-from booking_api.api.openapi import response_schemas
 from booking_api.api.permissions import CronOrStaff, MayValidate, NotCrossSite
+from booking_api.api.schema.answers import response_schemas
 from booking_api.api.views.cache import ReportFields, ValidateAsked, run_validation, username_of
 
 ANSWERS = response_schemas("CacheConsistency", ReportFields(), 400, 401, 403, 413, 415, 429, 503)

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from booking_api import composition
 from booking_api.api.envelope import answer
-from booking_api.api.openapi import response_schemas
+from booking_api.api.schema.answers import response_schemas
 from booking_api.api.serializers import MockTypeField, PairFields, SentBooleanField, pair_of
 from booking_api.api.student_gate import admit_student
 from booking_api.api.throttling import hold_anonymous_place, limit_calls

@@ -33,8 +33,8 @@ from booking_api.api.errors import (
     explain_throttled,
 )
 from booking_api.api.guesses import check_secret
-from booking_api.api.openapi import ErrorFields
 from booking_api.api.proxies import find_caller, is_trusted
+from booking_api.api.schema.answers import ErrorFields
 from booking_api.ops.health import check_readiness
 from booking_api.ops.metrics import render_metrics
 

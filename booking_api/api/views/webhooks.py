@@ -27,8 +27,8 @@ from rest_framework.views import APIView
 
 from booking_api import composition
 from booking_api.api.envelope import PayloadTooLarge
-from booking_api.api.openapi import ErrorFields
 from booking_api.api.proxies import client_address, public_url
+from booking_api.api.schema.answers import ErrorFields
 from hubspot_sync.inbox.events import TooManyEvents
 from hubspot_sync.webhooks.signature import (
     InvalidSignature,
