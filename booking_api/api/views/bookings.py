@@ -36,6 +36,7 @@ from booking_api.api.validation import (
     check_edited_fields,
     check_extra_fields,
     find_mock_type,
+    validate_body_or_query,
     validate_fields,
     validate_query,
 )
@@ -189,7 +190,7 @@ class BookingViewSet(StudentViewSet):
         ),
     )
     def destroy(self, request: Request, booking_id: str) -> Response:
-        values = validate_fields(CancelAskedFields, request.data)
+        values = validate_body_or_query(CancelAskedFields, request.data, request.query_params)
         pair = pair_of(values)
         student = self._admit_to_booking(request, booking_id, pair)
         asked = CancelRequest(pair=pair, booking_id=booking_id, reason=values["reason"] or "")
