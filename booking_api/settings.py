@@ -285,6 +285,11 @@ SPECTACULAR_SETTINGS = {
     # A PATCH names its student like every request, and is no partial one.
     "COMPONENT_SPLIT_PATCH": False,
     "PREPROCESSING_HOOKS": ["booking_api.api.schema.generation.drop_unoffered_endpoints"],
+    "POSTPROCESSING_HOOKS": ["booking_api.api.schema.generation.add_texts"],
+    "DISABLE_DOCSTRING_DESCRIPTIONS": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    # As the routes are written: students' first.
+    "SORT_OPERATIONS": False,
 }
 
 LOGGING_CONFIG = "booking_api.ops.logs.configure"

@@ -108,15 +108,26 @@ class UpdateExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-ca
         schema: dict[str, Any] = auto_schema._map_serializer(
             self.target, direction, bypass_extensions=True
         )
-        changes = [name for name in schema["properties"] if name not in schema["required"]]
-        return schema | {
-            "anyOf": [{"required": [name]} for name in changes],
-            "additionalProperties": False,
-        }
+        # Not `anyOf` what may be changed: generated clients take that for a choice of types.
+        one_more = len(schema["required"]) + 1
+        return schema | {"minProperties": one_more, "additionalProperties": False}
+
+
+class CancelExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # as above
+    """What names the student may be in the body or in the query, so neither must have it."""
+
+    target_class = "booking_api.api.serializers.CancelAskedFields"
+
+    @override
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = auto_schema._map_serializer(
+            self.target, direction, bypass_extensions=True
+        )
+        return {name: value for name, value in schema.items() if name != "required"}
 
 
 class InvalidateExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # as above
-    """Exactly one of the fields that name what is to go."""
+    """One kind for each field that names what is to go, as exactly one does."""
 
     target_class = "booking_api.api.views.cache.InvalidateAsked"
 
@@ -125,6 +136,19 @@ class InvalidateExtension(OpenApiSerializerExtension):  # type: ignore[no-untype
         schema: dict[str, Any] = auto_schema._map_serializer(
             self.target, direction, bypass_extensions=True
         )
-        scopes = [name for name in schema["properties"] if name != "reason"]
-        schema["properties"]["all"] = {"type": "boolean", "enum": [True]}
-        return schema | {"oneOf": [{"required": [name]} for name in scopes]}
+        fields = schema["properties"]
+        # Not an `enum`, which generated clients know of texts and numbers alone.
+        fields["all"] = {"type": "boolean", "not": {"enum": [False]}}
+        return {
+            "oneOf": [
+                {
+                    "type": "object",
+                    "title": f"Invalidate {name.replace('_', ' ')}",
+                    "properties": {name: fields[name], "reason": fields["reason"]},
+                    "required": [name],
+                    "additionalProperties": False,
+                }
+                for name in fields
+                if name != "reason"
+            ]
+        }
