@@ -1,7 +1,7 @@
 """What an operation of the API is called, asks for and can answer: the decorator of the views.
 
-Each operation names every code that it can answer, and its status follows. The tests hold what the
-API really answers against that, in both directions.
+Each operation names every code that it can answer, and its status follows. What any test provokes
+is held against that.
 """
 
 from __future__ import annotations
