@@ -53,7 +53,6 @@ class Examples:
             **PAIR,
             "booking_id": "9001",
             "mock_type": self._mock_type.value,
-            "Idempotency-Key": "5b0a1d0e-7f3c-4f5e-9a51-2c7d8e9f0a1b",
         }
 
     def of_request(self, operation: Operation) -> dict[str, Any]:

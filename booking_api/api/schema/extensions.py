@@ -146,7 +146,6 @@ class InvalidateExtension(OpenApiSerializerExtension):  # type: ignore[no-untype
                     "title": f"Invalidate {name.replace('_', ' ')}",
                     "properties": {name: fields[name], "reason": fields["reason"]},
                     "required": [name],
-                    "additionalProperties": False,
                 }
                 for name in fields
                 if name != "reason"

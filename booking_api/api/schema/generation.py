@@ -86,10 +86,11 @@ def examples_of(portal: str) -> Examples:
 
 
 def describe_parameter(parameter: dict[str, Any], examples: Examples) -> None:
-    """Give a parameter the description and the example of all that have its name."""
+    """Give a parameter the description of all that have its name, and one that has to be sent its
+    example: a page that fills in the others, too, would send what nobody meant."""
     name = parameter["name"]
     parameter.setdefault("description", texts.FIELDS.get(name, ""))
-    if name in examples.of_parameters:
+    if parameter.get("required"):
         parameter["example"] = examples.of_parameters[name]
 
 
