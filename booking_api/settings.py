@@ -265,7 +265,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
     "DEFAULT_THROTTLE_CLASSES": [],
-    "DEFAULT_SCHEMA_CLASS": "booking_api.api.openapi.ApiSchema",
+    "DEFAULT_SCHEMA_CLASS": "booking_api.api.schema.generation.ApiSchema",
     "EXCEPTION_HANDLER": "booking_api.api.errors.answer_exception",
     "UNAUTHENTICATED_USER": None,
     # `?format=` would be a second, undocumented content negotiation.
@@ -284,7 +284,12 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     # A PATCH names its student like every request, and is no partial one.
     "COMPONENT_SPLIT_PATCH": False,
-    "PREPROCESSING_HOOKS": ["booking_api.api.openapi.drop_unoffered_endpoints"],
+    "PREPROCESSING_HOOKS": ["booking_api.api.schema.generation.drop_unoffered_endpoints"],
+    "POSTPROCESSING_HOOKS": ["booking_api.api.schema.generation.add_texts"],
+    "DISABLE_DOCSTRING_DESCRIPTIONS": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    # As the routes are written: students' first.
+    "SORT_OPERATIONS": False,
 }
 
 LOGGING_CONFIG = "booking_api.ops.logs.configure"

@@ -6,17 +6,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import orjson
 from django.core.cache import caches
 from django.test import Client
+from django.urls import Resolver404, resolve
 from pytest_django import Settings
 
 from booking_api import composition
+from booking_api.api.schema.answers import STATUSES
+from booking_api.api.schema.operations import operation_of
 from booking_api.api.windows import forget_windows
 from cache_layer import CacheConfig
 from hubspot_sync.config import ApiVersion, HubSpotConfig
 from tests.sandbox import SandboxHandle
+
+METHODS = ("get", "post", "patch", "delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +77,31 @@ class Api:
         )
         content = b"".join(response) if response.streaming else response.content
         is_json = response.headers.get("Content-Type", "").startswith("application/json")
-        return Reply(
+        reply = Reply(
             status=response.status_code,
             body=orjson.loads(content) if is_json and content else content or None,
             headers=response.headers,
         )
+        assert_code_is_documented(method, path, reply)
+        return reply
+
+
+def assert_code_is_documented(method: str, path: str, reply: Reply) -> None:
+    """Fail where an operation answers with a code that the schema does not name for it: whatever
+    any test provokes is held against the schema."""
+    if not isinstance(reply.body, Mapping) or "code" not in reply.body:
+        return
+    try:
+        view: Any = resolve(urlsplit(unquote(path)).path).func
+    except Resolver404:
+        return
+    if method.lower() not in getattr(view, "initkwargs", {}).get("http_method_names", METHODS):
+        return
+    operation = operation_of(getattr(view, "cls", None), getattr(view, "actions", None), method)
+    if operation is None:
+        return
+    assert reply.code in operation.codes, f"{operation.id} does not document {reply.code}"
+    assert reply.status == STATUSES[reply.code]
 
 
 @contextmanager

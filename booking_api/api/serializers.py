@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
@@ -16,6 +16,7 @@ from rest_framework import serializers
 from typing_extensions import override
 
 from booking_api.queries.student_bookings import PageRequest
+from booking_api.rules.booking_end import BookingStatus
 from booking_api.rules.cursors import MAX_CURSOR_LENGTH
 from booking_api.rules.pages import DEFAULT_PAGE_SIZE, FILTERS, MAX_PAGE_NUMBER, MAX_PAGE_SIZE
 from booking_api.rules.students import StudentPair
@@ -201,7 +202,7 @@ class ListedBookingFields(serializers.Serializer[Any]):
     start_time = serializers.CharField(source="exam.start_time", allow_null=True)
     end_time = serializers.CharField(source="exam.end_time", allow_null=True)
     is_active = serializers.CharField(source="booking.is_active")
-    status = serializers.CharField()
+    status = serializers.ChoiceField(get_args(BookingStatus))
     created_at = serializers.DateTimeField(source="booking.created_at", allow_null=True)
     mock_exam_id = serializers.CharField(allow_null=True)
     mock_exam = ListedExamFields(source="exam", allow_null=True)
@@ -238,7 +239,7 @@ class BookingFields(serializers.Serializer[Any]):
     name = serializers.CharField(source="booking.name")
     email = serializers.CharField(source="booking.email")
     dominant_hand = serializers.BooleanField()
-    status = serializers.CharField()
+    status = serializers.ChoiceField(get_args(BookingStatus))
     is_active = serializers.CharField(source="booking.is_active")
     created_at = serializers.DateTimeField(source="booking.created_at", allow_null=True)
     updated_at = serializers.DateTimeField(source="booking.updated_at", allow_null=True)
@@ -356,7 +357,7 @@ class RestorationFields(serializers.Serializer[Any]):
 
 class CanceledFields(serializers.Serializer[Any]):
     booking_id = serializers.CharField()
-    status = serializers.CharField()
+    status = serializers.ChoiceField(["cancelled"])
     cancelled_at = serializers.DateTimeField()
     actions_completed = ActionsFields()
     credit_restoration = RestorationFields(allow_null=True)

@@ -7,18 +7,26 @@ everybody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from django.http import QueryDict
+from rest_framework.exceptions import ValidationError
+from rest_framework.fields import Field
 from rest_framework.serializers import Serializer
 
 from booking_api.rules.errors import InvalidRequest
+from hubspot_sync.portal.identities import normalize_email
 from hubspot_sync.portal.mock_types import STUDENT_FIELDS
 from hubspot_sync.portal.profile import MockType, PortalProfile
 
+AnyField = Field[Any, Any, Any, Any]
+
 MAX_QUERIES_KEPT = 4096
+# As what they are compared that says who a student is; a student id is made alike by its field.
+COMPARED: Mapping[str, Callable[[Any], Any]] = {"email": normalize_email}
 # In characters, of names and values together. Ordinary questions have about a hundred.
 MAX_QUERY_KEPT = 400
 
@@ -37,6 +45,40 @@ def validate_query(kind: type[Serializer[Any]], query: Mapping[str, str]) -> Map
     if sum(len(name) + len(value) for name, value in items) > MAX_QUERY_KEPT:
         return validate_fields(kind, dict(items))
     return _validate_query_items(kind, items)
+
+
+def validate_body_or_query(
+    kind: type[Serializer[Any]], body: Any, query: QueryDict
+) -> dict[str, Any]:
+    """Return the values of the fields of `kind`, each from a body, from a query, or alike from
+    both; raise ValidationError, and InvalidRequest for a field that is given two values."""
+    if not isinstance(body, Mapping):
+        return validate_fields(kind, body)
+    fields = _shared_serializer(kind).fields
+    given = {name: _find_given(field, body, query.getlist(name)) for name, field in fields.items()}
+    values = validate_fields(kind, {name: texts[0] for name, texts in given.items() if texts})
+    for name, texts in given.items():
+        others = (_validate_one(name, fields[name], text) for text in texts[1:])
+        as_compared = COMPARED.get(name, str)
+        if any(as_compared(other) != as_compared(values[name]) for other in others):
+            raise InvalidRequest(f"{name}: It is given twice, with different values.")
+    return values
+
+
+def _find_given(field: AnyField, body: Mapping[str, Any], query: list[str]) -> list[Any]:
+    """Return all values that a field is given; nothing, said of what may be left out, is none."""
+    name = str(field.field_name)
+    given = [body[name], *query] if name in body else query
+    if field.required:
+        return given
+    return [value for value in given if value is not None and str(value).strip() != ""]
+
+
+def _validate_one(name: str, field: AnyField, value: Any) -> Any:
+    try:
+        return field.run_validation(value)
+    except ValidationError as error:
+        raise ValidationError({name: error.detail}) from error
 
 
 @lru_cache(maxsize=MAX_QUERIES_KEPT)

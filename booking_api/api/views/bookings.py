@@ -6,7 +6,7 @@ import re
 import uuid
 
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,7 +14,15 @@ from rest_framework.response import Response
 from booking_api import composition
 from booking_api.api.context import context_of
 from booking_api.api.envelope import answer, answer_rendered
-from booking_api.api.openapi import response_schemas
+from booking_api.api.schema.answers import KeyedErrorFields, envelope
+from booking_api.api.schema.operations import (
+    OF_A_BOOKING,
+    OF_STUDENTS,
+    OF_THE_DESK,
+    Operation,
+    codes,
+    documented,
+)
 from booking_api.api.serializers import (
     MAX_BOOKING_ID_CHARS,
     BookedFields,
@@ -37,6 +45,7 @@ from booking_api.api.validation import (
     check_extra_fields,
     drop_fields_of_other_types,
     find_mock_type,
+    validate_body_or_query,
     validate_fields,
     validate_query,
 )
@@ -71,8 +80,25 @@ IDEMPOTENCY_KEY_PARAMETER = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY_PATTERN.pattern}$", "maxLength": 255},
     OpenApiParameter.HEADER,
-    description="At most 255 characters.",
+    description="Makes a request safe to repeat: the same key with the same body gets the first "
+    "answer again. `X-Idempotency-Key` is taken as well.",
 )
+NOT_YOUR_CONTACT = "This contact is not yours."
+
+LIST = Operation(id="listBookings", codes=codes(OF_STUDENTS))
+DETAIL = Operation(id="getBooking", codes=codes(OF_A_BOOKING))
+CREATE = Operation(
+    id="createBooking",
+    codes=codes(
+        OF_THE_DESK,
+        *("EXAM_NOT_ACTIVE", "EXAM_FULL", "EXAM_MISMATCH", "DUPLICATE_BOOKING"),
+        *("INSUFFICIENT_CREDITS", "ACCESS_DENIED", "CONTACT_NOT_FOUND", "EXAM_NOT_FOUND"),
+        *("ALREADY_CANCELED", "REQUEST_IN_PROGRESS", "IDEMPOTENCY_KEY_REUSED"),
+    ),
+    sentences={"ACCESS_DENIED": NOT_YOUR_CONTACT},
+)
+UPDATE = Operation(id="updateBooking", codes=codes(OF_THE_DESK, OF_A_BOOKING, "ALREADY_CANCELED"))
+CANCEL = Operation(id="cancelBooking", codes=codes(OF_THE_DESK, OF_A_BOOKING, "ALREADY_CANCELED"))
 
 
 def read_idempotency_key(request: Request) -> str:
@@ -103,10 +129,14 @@ class BookingViewSet(StudentViewSet):
             raise Throttled(throttle.wait())
         return student
 
-    @extend_schema(
+    @documented(
+        LIST,
+        tag="Bookings",
         summary="A student's bookings, a page at a time",
+        description="`upcoming` and `past` leave cancelled bookings out; every page but the last "
+        "is full. A booking whose exam is gone has `mock_exam: null`.",
         parameters=[BookingListQuery],
-        responses=response_schemas("BookingList", BookingListFields(), 400, 401, 429, 503),
+        answers={200: envelope(LIST.id, BookingListFields())},
     )
     def list(self, request: Request) -> HttpResponse:
         sent = request.query_params.dict()
@@ -121,12 +151,13 @@ class BookingViewSet(StudentViewSet):
         context_of(request).items = count_rows(page)
         return answer_rendered(add_credits(page, credits_left), "The student's bookings.")
 
-    @extend_schema(
+    @documented(
+        DETAIL,
+        tag="Bookings",
         summary="One booking with its exam and its student",
+        description="Only the student whose booking it is gets to see it.",
         parameters=[BOOKING_ID_PARAMETER, PairFields],
-        responses=response_schemas(
-            "BookingDetail", BookingDetailFields(), 400, 401, 403, 404, 429, 503
-        ),
+        answers={200: envelope(DETAIL.id, BookingDetailFields())},
     )
     def retrieve(self, request: Request, booking_id: str) -> Response:
         pair = pair_of(validate_query(PairFields, request.query_params.dict()))
@@ -134,14 +165,16 @@ class BookingViewSet(StudentViewSet):
         found = find_booking_detail(student.query, booking_id, student.contact)
         return answer(BookingDetailFields(found).data, "The booking.")
 
-    @extend_schema(
+    @documented(
+        CREATE,
+        tag="Bookings",
         summary="Book a seat in a mock exam",
+        description="Charges one credit: the mock type's own before a shared one. 201 is a new "
+        "booking; 200 is the answer to an earlier request, given again.",
         parameters=[IDEMPOTENCY_KEY_PARAMETER],
         request=CreateAskedFields,
-        responses=response_schemas(
-            "Booked", BookedFields(), 400, 401, 403, 404, 409, 413, 415, 422, 429, 503, status=201
-        )
-        | {200: response_schemas("BookedBefore", BookedFields())[200]},
+        answers=dict.fromkeys((200, 201), envelope(CREATE.id, BookedFields())),
+        error_bases=dict.fromkeys((409, 429, 503), KeyedErrorFields),
     )
     def create(self, request: Request) -> Response:
         profile = composition.services().profile
@@ -166,13 +199,15 @@ class BookingViewSet(StudentViewSet):
         data = {**booked.data, "idempotent_request": True}
         return answer(data, booked.data["confirmation_message"])
 
-    @extend_schema(
+    @documented(
+        UPDATE,
+        tag="Bookings",
         summary="Change what a student may edit of a booking",
+        description="At least one field has to be given besides `student_id` and `email`. The very "
+        "next read shows the change.",
         parameters=[BOOKING_ID_PARAMETER],
         request=UpdateAskedFields,
-        responses=response_schemas(
-            "BookingChanged", BookingDetailFields(), 400, 401, 403, 404, 409, 413, 415, 429, 503
-        ),
+        answers={200: envelope(UPDATE.id, BookingDetailFields())},
     )
     def partial_update(self, request: Request, booking_id: str) -> Response:
         values = validate_fields(UpdateAskedFields, request.data)
@@ -185,16 +220,19 @@ class BookingViewSet(StudentViewSet):
         found = find_booking_detail(student.query, booking_id, student.contact)
         return answer(BookingDetailFields(found).data, "The booking was changed.")
 
-    @extend_schema(
+    @documented(
+        CANCEL,
+        tag="Bookings",
         summary="Cancel a booking and give its credit back",
-        parameters=[BOOKING_ID_PARAMETER],
+        description="`student_id` and `email` have to be given, in the body or in the query, for "
+        "clients and balancers that send a DELETE no body; so may `reason`. Given in both, they "
+        "must say the same. The booking stays, marked as cancelled.",
+        parameters=[BOOKING_ID_PARAMETER, CancelAskedFields],
         request=CancelAskedFields,
-        responses=response_schemas(
-            "BookingCanceled", CanceledFields(), 400, 401, 403, 404, 409, 413, 415, 429, 503
-        ),
+        answers={200: envelope(CANCEL.id, CanceledFields())},
     )
     def destroy(self, request: Request, booking_id: str) -> Response:
-        values = validate_fields(CancelAskedFields, request.data)
+        values = validate_body_or_query(CancelAskedFields, request.data, request.query_params)
         pair = pair_of(values)
         student = self._admit_to_booking(request, booking_id, pair)
         asked = CancelRequest(pair=pair, booking_id=booking_id, reason=values["reason"] or "")

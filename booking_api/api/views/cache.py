@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission, IsAdminUser
@@ -18,8 +17,16 @@ from typing_extensions import override
 
 from booking_api.api.authentication import STAFF_AUTHENTICATION
 from booking_api.api.envelope import answer
-from booking_api.api.openapi import response_schemas
 from booking_api.api.permissions import MayInvalidate, MayValidate, MayViewEntries
+from booking_api.api.schema.answers import envelope
+from booking_api.api.schema.operations import (
+    OF_BODIES,
+    OF_STAFF,
+    STAFF_SENTENCES,
+    Operation,
+    codes,
+    documented,
+)
 from booking_api.api.serializers import FamilyField, RecordIdField, SentBooleanField, SentTextField
 from booking_api.rules.errors import InvalidRequest
 from cache_layer.counters import Count
@@ -52,6 +59,21 @@ SCOPES = {
     "mock_exam_id": "exam",
     "all": EVERYTHING,
 }
+
+STATS = Operation(id="getCacheStats", codes=OF_STAFF, sentences=STAFF_SENTENCES)
+INVALIDATE = Operation(
+    id="invalidateCache",
+    codes=codes(OF_STAFF, OF_BODIES),
+    sentences={**STAFF_SENTENCES, "VALIDATION_ERROR": f"Name exactly one of {', '.join(SCOPES)}."},
+)
+VALIDATION_CODES = OF_STAFF
+VALIDATION_SENTENCES = {
+    **STAFF_SENTENCES,
+    "VALIDATION_ERROR": "sample: A valid integer is required.",
+}
+VALIDATE = Operation(
+    id="validateCache", codes=codes(VALIDATION_CODES, OF_BODIES), sentences=VALIDATION_SENTENCES
+)
 
 
 class CountsFields(serializers.Serializer[Any]):
@@ -188,9 +210,13 @@ class StaffView(APIView):
 class CacheStatsView(StaffView):
     permission_classes = (IsAdminUser, MayViewEntries)
 
-    @extend_schema(
+    @documented(
+        STATS,
+        tag="Cache",
         summary="The cache in numbers",
-        responses=response_schemas("CacheStats", StatsFields(), 401, 403, 429),
+        description="Of the process that answers; entries and bytes are the backend's. For staff "
+        "holding `cache.view_entries`.",
+        answers={200: envelope(STATS.id, StatsFields())},
     )
     def get(self, _: Request) -> Response:
         numbers = build_report(cache_host().cache, timezone.now())
@@ -200,12 +226,14 @@ class CacheStatsView(StaffView):
 class CacheInvalidateView(StaffView):
     permission_classes = (IsAdminUser, MayInvalidate)
 
-    @extend_schema(
+    @documented(
+        INVALIDATE,
+        tag="Cache",
         summary="Remove entries",
+        description="Names exactly one of keys, a pattern, a family, a student, an exam, or all. "
+        "For staff holding `cache.invalidate`.",
         request=InvalidateAsked,
-        responses=response_schemas(
-            "CacheInvalidated", InvalidatedFields(), 400, 401, 403, 413, 415, 429
-        ),
+        answers={200: envelope(INVALIDATE.id, InvalidatedFields())},
     )
     def post(self, request: Request) -> Response:
         body = InvalidateAsked(data=request.data)
@@ -231,12 +259,14 @@ class CacheInvalidateView(StaffView):
 class CacheValidateView(StaffView):
     permission_classes = (IsAdminUser, MayValidate)
 
-    @extend_schema(
+    @documented(
+        VALIDATE,
+        tag="Cache",
         summary="Compare the cache with HubSpot",
+        description="Reloads a sample of each family, or every entry, and repairs what drifted. "
+        "For staff holding `cache.validate`.",
         request=ValidateAsked,
-        responses=response_schemas(
-            "CacheValidated", ReportFields(), 400, 401, 403, 413, 415, 429, 503
-        ),
+        answers={200: envelope(VALIDATE.id, ReportFields())},
     )
     def post(self, request: Request) -> Response:
         return run_validation(request.data, who=username_of(request))

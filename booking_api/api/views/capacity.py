@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,8 +16,16 @@ from booking_api import composition
 from booking_api.api.authentication import CRON_AUTHENTICATION
 from booking_api.api.context import context_of
 from booking_api.api.envelope import answer
-from booking_api.api.openapi import response_schemas
 from booking_api.api.permissions import CronOrStaff, NotCrossSite
+from booking_api.api.schema.answers import envelope
+from booking_api.api.schema.operations import (
+    OF_BODIES,
+    OF_STAFF,
+    STAFF_SENTENCES,
+    Operation,
+    codes,
+    documented,
+)
 from booking_api.api.serializers import RecordIdField, SentBooleanField
 from booking_api.api.validation import validate_fields
 from booking_api.desk.counts.recount import ExamCount, all_unanswered, search_upcoming_exam_ids
@@ -33,6 +40,18 @@ MAX_EXAMS = 100
 MAX_RECOUNT_S = 240.0
 # The periodic call also has the credits reviewed that were written since the call before.
 REVIEW_PERIOD = timedelta(minutes=30)
+
+COUNT_BY_GET = Operation(
+    id="cronSyncCapacity",
+    codes=codes(OF_STAFF, "TOO_MANY_EXAMS", "HUBSPOT_UNAVAILABLE"),
+    sentences={**STAFF_SENTENCES, "VALIDATION_ERROR": "dry_run: Must be a valid boolean."},
+)
+COUNT = Operation(
+    id="syncCapacity",
+    codes=codes(COUNT_BY_GET.codes, OF_BODIES),
+    sentences=COUNT_BY_GET.sentences,
+    ids={"/api/cron/sync-capacity": "cronSyncCapacityByPost"},
+)
 
 
 class ExamIdsField(serializers.ListField):
@@ -112,18 +131,26 @@ class SyncCapacityView(APIView):
     authentication_classes = CRON_AUTHENTICATION
     permission_classes = (CronOrStaff, NotCrossSite)
 
-    @extend_schema(
+    @documented(
+        COUNT_BY_GET,
+        tag="Capacity",
         summary="Count the seats of upcoming exams and correct what is stored",
+        description="For schedulers that can only GET. An exam that could not be counted is among "
+        "`failed`, and left as it is.",
         parameters=[SyncAsked],
-        responses=response_schemas("CapacityByCron", SyncFields(), 400, 401, 403, 429, 503),
+        answers={200: envelope(COUNT_BY_GET.id, SyncFields())},
     )
     def get(self, request: Request) -> Response:
         return self._recount(request, request.query_params)
 
-    @extend_schema(
+    @documented(
+        COUNT,
+        tag="Capacity",
         summary="Count the seats of exams and correct what is stored",
+        description="Without `mock_exam_ids`, all upcoming exams. An exam that could not be "
+        "counted is among `failed`, and left as it is.",
         request=SyncAsked,
-        responses=response_schemas("Capacity", SyncFields(), 400, 401, 403, 413, 415, 429, 503),
+        answers={200: envelope(COUNT.id, SyncFields())},
     )
     def post(self, request: Request) -> Response:
         return self._recount(request, request.data)

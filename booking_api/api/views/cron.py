@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from booking_api.api.authentication import CRON_AUTHENTICATION
-from booking_api.api.openapi import response_schemas
 from booking_api.api.permissions import CronOrStaff, MayValidate, NotCrossSite
-from booking_api.api.views.cache import ReportFields, ValidateAsked, run_validation, username_of
+from booking_api.api.schema.answers import envelope
+from booking_api.api.schema.operations import OF_BODIES, Operation, codes, documented
+from booking_api.api.views.cache import (
+    VALIDATION_CODES,
+    VALIDATION_SENTENCES,
+    ReportFields,
+    ValidateAsked,
+    run_validation,
+    username_of,
+)
 
-ANSWERS = response_schemas("CacheConsistency", ReportFields(), 400, 401, 403, 413, 415, 429, 503)
+CHECK_BY_GET = Operation(
+    id="cronValidateCache", codes=VALIDATION_CODES, sentences=VALIDATION_SENTENCES
+)
+CHECK = Operation(
+    id="cronValidateCacheByPost",
+    codes=codes(VALIDATION_CODES, OF_BODIES),
+    sentences=VALIDATION_SENTENCES,
+)
 
 
 class ValidateCacheView(APIView):
@@ -21,18 +35,25 @@ class ValidateCacheView(APIView):
     authentication_classes = CRON_AUTHENTICATION
     permission_classes = (CronOrStaff, MayValidate, NotCrossSite)
 
-    @extend_schema(
+    @documented(
+        CHECK_BY_GET,
+        tag="Cache",
         summary="Compare a sample of the cache with HubSpot",
+        description="For schedulers that can only GET. What drifted is repaired, unless "
+        "`repair=false`.",
         parameters=[ValidateAsked],
-        responses=ANSWERS,
+        answers={200: envelope(CHECK_BY_GET.id, ReportFields())},
     )
     def get(self, request: Request) -> Response:
         return run_validation(request.query_params.dict(), who=username_of(request) or "cron")
 
-    @extend_schema(
-        summary="Compare a sample of the cache with HubSpot",
+    @documented(
+        CHECK,
+        tag="Cache",
+        summary="Compare a sample of the cache with HubSpot, by POST",
+        description="What drifted is repaired, unless `repair` is false.",
         request=ValidateAsked,
-        responses=ANSWERS,
+        answers={200: envelope(CHECK.id, ReportFields())},
     )
     def post(self, request: Request) -> Response:
         return run_validation(request.data, who=username_of(request) or "cron")

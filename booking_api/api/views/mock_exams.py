@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, get_args
 
 import structlog
 from django.conf import settings
 from django.db import Error as DatabaseFailure
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from booking_api import composition
 from booking_api.api.envelope import answer
-from booking_api.api.openapi import response_schemas
+from booking_api.api.schema.answers import envelope
+from booking_api.api.schema.operations import OF_BODIES, OF_HUBSPOT, Operation, codes, documented
 from booking_api.api.serializers import MockTypeField, PairFields, SentBooleanField, pair_of
 from booking_api.api.student_gate import admit_student
 from booking_api.api.throttling import hold_anonymous_place, limit_calls
@@ -24,6 +24,17 @@ from booking_api.api.validation import find_mock_type, validate_fields, validate
 from booking_api.api.views.student_view_set import StudentViewSet
 from booking_api.queries.available_exams import find_available_exams
 from booking_api.queries.credit_check import check_credits
+from booking_api.rules.seats import ExamStatus
+
+AVAILABLE = Operation(
+    id="listAvailableExams",
+    codes=codes(OF_HUBSPOT, "THROTTLED"),
+    sentences={"VALIDATION_ERROR": "mock_type: This field is required."},
+)
+CREDITS = Operation(
+    id="validateCredits",
+    codes=codes(OF_HUBSPOT, OF_BODIES, "THROTTLED", "STUDENT_NOT_FOUND", "EMAIL_MISMATCH"),
+)
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +58,7 @@ class AvailableExamFields(serializers.Serializer[Any]):
     available_slots = serializers.IntegerField()
     location = serializers.CharField(help_text="`TBD` where the exam has none yet.")
     is_active = serializers.BooleanField(source="exam.is_active")
-    status = serializers.CharField()
+    status = serializers.ChoiceField(get_args(ExamStatus))
 
 
 class CreditsAsked(PairFields):
@@ -83,10 +94,14 @@ def queue_corrections(exam_ids: Collection[str]) -> None:
 class MockExamViewSet(StudentViewSet):
     """`/api/mock-exams/…`"""
 
-    @extend_schema(
+    @documented(
+        AVAILABLE,
+        tag="Mock exams",
         summary="The exams of a type that can be booked, with their seats",
+        description="Every active exam that is not over, by date and start. Nobody has to say who "
+        "they are.",
         parameters=[AvailableQuery],
-        responses=response_schemas("AvailableExams", AvailableExamFields(many=True), 400, 429, 503),
+        answers={200: envelope(AVAILABLE.id, AvailableExamFields(many=True))},
     )
     def available(self, request: Request) -> Response:
         values = validate_query(AvailableQuery, request.query_params.dict())
@@ -105,12 +120,14 @@ class MockExamViewSet(StudentViewSet):
         listed = found.listed
         return answer(AvailableExamFields(listed, many=True).data, f"{len(listed)} mock exams.")
 
-    @extend_schema(
+    @documented(
+        CREDITS,
+        tag="Mock exams",
         summary="What a student may spend on a mock type",
+        description="Tells who the student is, too: `contact_id` is what a booking asks for. "
+        "Without credits the answer is still 200, with `eligible: false`.",
         request=CreditsAsked,
-        responses=response_schemas(
-            "CreditCheck", CreditCheckFields(), 400, 404, 413, 415, 429, 503
-        ),
+        answers={200: envelope(CREDITS.id, CreditCheckFields())},
     )
     def validate_credits(self, request: Request) -> Response:
         values = validate_fields(CreditsAsked, request.data)

@@ -15,7 +15,6 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.middleware.common import CommonMiddleware
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema, inline_serializer
 from prometheus_client import CONTENT_TYPE_LATEST
 from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed, Throttled
@@ -34,13 +33,16 @@ from booking_api.api.errors import (
     explain_throttled,
 )
 from booking_api.api.guesses import check_secret
-from booking_api.api.openapi import ErrorFields
 from booking_api.api.proxies import find_caller, is_trusted
+from booking_api.api.schema.answers import ErrorFields, named_answer
+from booking_api.api.schema.operations import ALWAYS, Operation, codes, documented
 from booking_api.ops.health import check_readiness
 from booking_api.ops.metrics import render_metrics
 
 SERVICE = "mocks-booking-api"
 ANY_HOST_PATHS: Final = frozenset({"/api/health", "/api/ready", "/metrics"})
+HEALTH: Final = Operation(id="getHealth", codes=ALWAYS)
+READY: Final = Operation(id="getReadiness", codes=codes(ALWAYS, SOMETHING_AWAY))
 NO_METRICS: Final = Failure(
     code="ACCESS_DENIED",
     message="The metrics are for METRICS_NETWORKS, and for who has METRICS_TOKEN.",
@@ -72,24 +74,27 @@ def envelop_and_keep_flat(data: dict[str, Any], message: str) -> dict[str, Any]:
 
 
 def flat_and_enveloped_schema(
-    name: str, data: type[serializers.Serializer[Any]]
+    operation_id: str, data: type[serializers.Serializer[Any]]
 ) -> serializers.Serializer[Any]:
     """Return how `envelop_and_keep_flat` looks in the schema."""
     fields: dict[str, Any] = {
         **data().get_fields(),
-        "success": serializers.BooleanField(),
-        "message": serializers.CharField(),
+        "success": serializers.BooleanField(help_text="Always true."),
+        "message": serializers.CharField(help_text="A sentence for a person."),
         "data": data(),
     }
-    return inline_serializer(name, fields)
+    return named_answer(operation_id, fields)
 
 
 class HealthView(APIView):
     """Whether this process answers; nothing else is asked."""
 
-    @extend_schema(
+    @documented(
+        HEALTH,
+        tag="Monitoring",
         summary="Is the process alive?",
-        responses={200: flat_and_enveloped_schema("Health", HealthFields)},
+        description="Asks nothing else; answers whatever the `Host` header says.",
+        answers={200: flat_and_enveloped_schema(HEALTH.id, HealthFields)},
     )
     def get(self, _: Request) -> Response:
         data = {"status": "healthy", "timestamp": timezone.now(), "service": SERVICE}
@@ -99,9 +104,13 @@ class HealthView(APIView):
 class ReadyView(APIView):
     """Whether everything it needs answers; asking costs nothing."""
 
-    @extend_schema(
+    @documented(
+        READY,
+        tag="Monitoring",
         summary="Are database, cache and HubSpot there?",
-        responses={200: flat_and_enveloped_schema("Ready", ReadyFields), 503: NotReadyFields},
+        description="A verdict some seconds old, learnt from the traffic: asking costs nothing.",
+        answers={200: flat_and_enveloped_schema(READY.id, ReadyFields)},
+        error_bases={503: NotReadyFields},
     )
     def get(self, request: Request) -> Response:
         readiness = check_readiness()

@@ -19,7 +19,7 @@ from functools import cache
 import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from drf_spectacular.utils import extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -27,8 +27,16 @@ from rest_framework.views import APIView
 
 from booking_api import composition
 from booking_api.api.envelope import PayloadTooLarge
-from booking_api.api.openapi import ErrorFields
+from booking_api.api.errors import NOT_ALLOWED
 from booking_api.api.proxies import client_address, public_url
+from booking_api.api.schema.answers import named_answer
+from booking_api.api.schema.operations import (
+    OF_RAW_BODIES,
+    OF_THE_SERVER,
+    Operation,
+    codes,
+    documented,
+)
 from hubspot_sync.inbox.events import TooManyEvents
 from hubspot_sync.webhooks.signature import (
     InvalidSignature,
@@ -63,8 +71,8 @@ EVENTS_SCHEMA = {
 
 
 # Inline, because a serializer's own `errors` would be in the way of the field.
-RECEIPT = inline_serializer(
-    "WebhookReceipt",
+RECEIPT = named_answer(
+    "webhook",
     {
         "success": serializers.BooleanField(),
         "processed": serializers.IntegerField(help_text="Events stored for the first time."),
@@ -81,18 +89,52 @@ RECEIPT = inline_serializer(
 )
 
 
+RECEIVE = Operation(
+    id="receiveBookingSync",
+    codes=codes(
+        *(OF_THE_SERVER, OF_RAW_BODIES, "HUBSPOT_UNAVAILABLE"),
+        *("INVALID_SIGNATURE", "MALFORMED_EVENTS", "ACCESS_DENIED"),
+    ),
+    sentences={"ACCESS_DENIED": NOT_ALLOWED.message},
+    ids={"/api/webhooks/cache-invalidation": "receiveCacheInvalidation"},
+)
+# Nothing of what they may hold: whatever is no right signature is 401.
+SIGNATURE_PARAMETERS = [
+    OpenApiParameter(name, str, OpenApiParameter.HEADER, description=description)
+    for name, description in (
+        (
+            "X-HubSpot-Signature-v3",
+            "HMAC-SHA256 of method, address, body and timestamp by the client secret, in Base64.",
+        ),
+        (
+            "X-HubSpot-Request-Timestamp",
+            "When a v3 signature was made, in milliseconds; worth nothing five minutes later.",
+        ),
+        (
+            "X-HubSpot-Signature",
+            "SHA-256 of the client secret and the body (v1), in hexadecimal; taken where "
+            "HUBSPOT_WEBHOOK_SIGNATURES allows it and no right v3 has ever come.",
+        ),
+        ("X-HubSpot-Signature-Version", "Which one that is: `v1` or `v2`."),
+    )
+]
+
+
 class WebhookView(APIView):
     """Both addresses: two subscriptions in HubSpot, one pipeline."""
 
     authentication_classes = ()
 
-    @extend_schema(
+    @documented(
+        RECEIVE,
+        tag="Webhooks",
         summary="Tell of changes in HubSpot",
         description="Signed by HubSpot: v3, or v1 by apps that have never sent a right v3. The "
         "body is an array of events, or one event; what is none among them is counted in "
         "`errors`. The value that a property took is not kept.",
+        parameters=SIGNATURE_PARAMETERS,
         request={"application/json": EVENTS_SCHEMA},
-        responses={200: RECEIPT} | dict.fromkeys((400, 401, 403, 408, 411, 413, 503), ErrorFields),
+        answers={200: RECEIPT},
     )
     def post(self, request: Request) -> Response:
         check_source(request)

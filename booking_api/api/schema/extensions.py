@@ -1,4 +1,4 @@
-"""How the envelope looks in the schema, and which addresses it shows."""
+"""How the schema shows our own fields, and the secret of the scheduler."""
 
 from __future__ import annotations
 
@@ -10,15 +10,10 @@ from drf_spectacular.extensions import (
     OpenApiSerializerExtension,
     OpenApiSerializerFieldExtension,
 )
-from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import extend_schema_serializer, inline_serializer
-from rest_framework import serializers
 from typing_extensions import override
 
 from cache_layer.operating.host import cache_host
 from hubspot_sync.portal.profile import load_profile
-
-Documented = serializers.Serializer[Any] | serializers.ListSerializer[Any]
 
 
 class CronScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # its hook has no types
@@ -30,20 +25,6 @@ class CronScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-cal
     @override
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer", "description": "CRON_SECRET"}
-
-
-class ApiSchema(AutoSchema):
-    """drf-spectacular's, which also shows what the body of a DELETE is."""
-
-    @override
-    def _get_request_body(self, direction: Any = "request") -> Any:
-        method = self.method
-        # It knows no DELETE with a body.
-        self.method = "POST" if method == "DELETE" else method
-        try:
-            return super()._get_request_body(direction)  # type: ignore[no-untyped-call]
-        finally:
-            self.method = method
 
 
 class MockTypeExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # as above
@@ -127,15 +108,26 @@ class UpdateExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-ca
         schema: dict[str, Any] = auto_schema._map_serializer(
             self.target, direction, bypass_extensions=True
         )
-        changes = [name for name in schema["properties"] if name not in schema["required"]]
-        return schema | {
-            "anyOf": [{"required": [name]} for name in changes],
-            "additionalProperties": False,
-        }
+        # Not `anyOf` what may be changed: generated clients take that for a choice of types.
+        one_more = len(schema["required"]) + 1
+        return schema | {"minProperties": one_more, "additionalProperties": False}
+
+
+class CancelExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # as above
+    """What names the student may be in the body or in the query, so neither must have it."""
+
+    target_class = "booking_api.api.serializers.CancelAskedFields"
+
+    @override
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = auto_schema._map_serializer(
+            self.target, direction, bypass_extensions=True
+        )
+        return {name: value for name, value in schema.items() if name != "required"}
 
 
 class InvalidateExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # as above
-    """Exactly one of the fields that name what is to go."""
+    """One kind for each field that names what is to go, as exactly one does."""
 
     target_class = "booking_api.api.views.cache.InvalidateAsked"
 
@@ -144,46 +136,18 @@ class InvalidateExtension(OpenApiSerializerExtension):  # type: ignore[no-untype
         schema: dict[str, Any] = auto_schema._map_serializer(
             self.target, direction, bypass_extensions=True
         )
-        scopes = [name for name in schema["properties"] if name != "reason"]
-        schema["properties"]["all"] = {"type": "boolean", "enum": [True]}
-        return schema | {"oneOf": [{"required": [name]} for name in scopes]}
-
-
-class ErrorFields(serializers.Serializer[Any]):
-    """Every answer that is not a success."""
-
-    success = serializers.BooleanField(default=False)
-    error = serializers.CharField(help_text="A sentence for a person.")
-    code = serializers.CharField()
-    validationErrors = serializers.ListField(  # noqa: N815 - the contract's name
-        child=serializers.CharField(), required=False
-    )
-    retryAfter = serializers.IntegerField(  # noqa: N815 - the contract's name
-        required=False, help_text="Seconds."
-    )
-    request_id = serializers.CharField()
-
-
-def response_schemas(
-    name: str, data: Documented, *errors: int, status: int = 200
-) -> dict[int, Any]:
-    """Return the answers of an endpoint: `data` in the envelope with `status`, or one of the error
-    statuses. Any may be busy, and where a body may be too large it may be too slow, or without
-    length."""
-    enveloped = inline_serializer(
-        name,
-        {
-            "success": serializers.BooleanField(),
-            "message": serializers.CharField(),
-            "data": data,
-        },
-    )
-    # Or the answer of a view called `list` is taken for an array of envelopes.
-    extend_schema_serializer(many=False)(type(enveloped))
-    of_bodies = (408, 411) if 413 in errors else ()
-    return {status: enveloped} | dict.fromkeys(sorted({*errors, *of_bodies, 503}), ErrorFields)
-
-
-def drop_unoffered_endpoints(endpoints: list[Any], **_: Any) -> list[Any]:
-    """Leave out what is served but not offered: the slashed forms and the missing id."""
-    return [row for row in endpoints if not row[0].endswith("/") and row[0] != "/api/bookings"]
+        fields = schema["properties"]
+        # Not an `enum`, which generated clients know of texts and numbers alone.
+        fields["all"] = {"type": "boolean", "not": {"enum": [False]}}
+        return {
+            "oneOf": [
+                {
+                    "type": "object",
+                    "title": f"Invalidate {name.replace('_', ' ')}",
+                    "properties": {name: fields[name], "reason": fields["reason"]},
+                    "required": [name],
+                }
+                for name in fields
+                if name != "reason"
+            ]
+        }
