@@ -48,7 +48,7 @@ from booking_api.desk.journal.requests import (
     UpdateRequest,
 )
 from booking_api.queries.booking_detail import find_booking_detail
-from booking_api.queries.page_rendering import add_credits
+from booking_api.queries.page_rendering import add_credits, put_number
 from booking_api.queries.student_bookings import normalize_page_request
 from booking_api.rules.errors import (
     BookingError,
@@ -116,6 +116,8 @@ class BookingViewSet(StudentViewSet):
         query, contact = student.query, student.contact
         asked = normalize_page_request(query, page_request_of(contact.id, values))
         page = query.reads.booking_page(asked.key_arguments(), query.call)
+        if asked.after is None:
+            page = put_number(page, values["page"])
         credits_left = query.reads.all_credits(contact.id, query.call)
         return answer_rendered(add_credits(page, credits_left), "The student's bookings.")
 
