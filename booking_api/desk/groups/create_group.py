@@ -25,7 +25,12 @@ from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.desk.journal.requests import CreateRequest
-from booking_api.rules.credits import Charge, choose_charge, spendable_credits
+from booking_api.rules.credits import (
+    Charge,
+    choose_charge,
+    spendable_credits,
+    whole_credits,
+)
 from booking_api.rules.eligibility import check_exam
 from booking_api.rules.errors import (
     AccessDenied,
@@ -211,7 +216,7 @@ def _build_answer(
         },
         "credit_details": {
             "credit_field_deducted": cost.property_name,
-            "remaining_credits": before.available - 1,
+            "remaining_credits": whole_credits(cost.after),
             "credit_breakdown": {
                 "specific_credits_before_deduction": before.specific,
                 "shared_credits_before_deduction": before.shared,
