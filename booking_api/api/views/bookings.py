@@ -40,13 +40,13 @@ from booking_api.api.validation import (
     validate_query,
 )
 from booking_api.api.views.student_view_set import StudentViewSet
-from booking_api.desk.desk import DeskAnswer
 from booking_api.desk.journal.requests import (
     CancelRequest,
     CreateRequest,
     DeskRequest,
     UpdateRequest,
 )
+from booking_api.desk.reception import DeskAnswer
 from booking_api.queries.booking_detail import find_booking_detail
 from booking_api.queries.page_rendering import add_credits, put_number
 from booking_api.queries.student_bookings import normalize_page_request
@@ -216,9 +216,9 @@ def submit_to_desk(
     with."""
     context = context_of(request)
     own_key = key if key is not None else uuid.uuid4().hex
-    desk = composition.services().booking.desk
+    reception = composition.services().booking.desk.reception
     try:
-        return desk.submit(
+        return reception.submit(
             asked, own_key, context.deadline, context.meter, student=student.contact.id
         )
     except WrongPair:
