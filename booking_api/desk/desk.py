@@ -105,7 +105,7 @@ class Desk:
         self._queue = Queue(
             desk_context.now, self.wake, lambda rows: desk_context.invalidate_cache(tags_of(rows))
         )
-        self.reception = Reception(self._queue)
+        self.reception = Reception(self._queue, desk_context.hubspot, desk_context.now)
         self._jobs: deque[_Job] = deque()
         self._jobs_lock = threading.Lock()
         self._stopping = threading.Event()

@@ -40,13 +40,14 @@ from booking_api.api.validation import (
     validate_query,
 )
 from booking_api.api.views.student_view_set import StudentViewSet
+from booking_api.desk.journal.models import RequestKind
 from booking_api.desk.journal.requests import (
     CancelRequest,
     CreateRequest,
     DeskRequest,
     UpdateRequest,
 )
-from booking_api.desk.reception import DeskAnswer
+from booking_api.desk.reception import Asking, DeskAnswer
 from booking_api.queries.booking_detail import find_booking_detail
 from booking_api.queries.page_rendering import add_credits, put_number
 from booking_api.queries.student_bookings import normalize_page_request
@@ -74,11 +75,12 @@ IDEMPOTENCY_KEY_PARAMETER = OpenApiParameter(
 )
 
 
-def read_idempotency_key(request: Request) -> str:
-    """Return the caller's key, or a new one; raise InvalidRequest for one that cannot be."""
+def read_idempotency_key(request: Request) -> str | None:
+    """Return the caller's key, None where there is none; raise InvalidRequest for one that cannot
+    be."""
     sent = {request.headers[name] for name in IDEMPOTENCY_HEADERS if name in request.headers}
     if len(sent) == 0:
-        return uuid.uuid4().hex
+        return None
     key = sent.pop()
     if len(sent) > 0 or IDEMPOTENCY_KEY_PATTERN.fullmatch(key) is None:
         raise InvalidRequest(
@@ -215,16 +217,19 @@ def submit_to_desk(
     """Have the desk serve a student's request; raise its refusal, which names the key to ask again
     with."""
     context = context_of(request)
-    own_key = key if key is not None else uuid.uuid4().hex
-    reception = composition.services().booking.desk.reception
+    asking = Asking(
+        student=student.contact.id,
+        key=key if key is not None else uuid.uuid4().hex,
+        is_keyless=key is None,
+        deadline=context.deadline,
+        meter=context.meter,
+    )
     try:
-        return reception.submit(
-            asked, own_key, context.deadline, context.meter, student=student.contact.id
-        )
+        return composition.services().booking.desk.reception.submit(asked, asking)
     except WrongPair:
         turn_away(request, student)
         raise
     except BookingError as refusal:
-        if key is not None and refusal.retry_after_s is not None:
-            refusal.details = {"idempotency_key": key}
+        if asked.kind == RequestKind.CREATE and refusal.retry_after_s is not None:
+            refusal.details.setdefault("idempotency_key", asking.key)
         raise
