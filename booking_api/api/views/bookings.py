@@ -49,23 +49,27 @@ from booking_api.desk.journal.requests import (
 )
 from booking_api.desk.reception import Asking, DeskAnswer
 from booking_api.queries.booking_detail import find_booking_detail
+from booking_api.queries.booking_names import find_named_booking
 from booking_api.queries.page_rendering import add_credits, put_number
 from booking_api.queries.student_bookings import normalize_page_request
 from booking_api.rules.errors import (
     BookingError,
-    BookingNotFound,
     InvalidRequest,
     MissingBookingId,
     WrongPair,
 )
 from booking_api.rules.students import StudentPair
 
+READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 IDEMPOTENCY_KEY_PATTERN = re.compile(r"[!-~]{1,255}")
 IDEMPOTENCY_HEADERS = ("Idempotency-Key", "X-Idempotency-Key")
 BOOKING_ID_PARAMETER = OpenApiParameter(
     "booking_id",
     {"type": "string", "minLength": 1, "maxLength": MAX_BOOKING_ID_CHARS},
     OpenApiParameter.PATH,
+    description="The booking's record id, or the readable `booking_id` of one of the student's own "
+    "bookings, whatever its case; of several with that name the active one is meant, else the "
+    "newest.",
 )
 IDEMPOTENCY_KEY_PARAMETER = OpenApiParameter(
     "Idempotency-Key",
@@ -98,7 +102,7 @@ class BookingViewSet(StudentViewSet):
         """Let a student in, and count the request for them: what others ask in their name is not
         counted for them. Raises what the gate raises, and Throttled."""
         student = admit_student(request, pair)
-        reads = request.method in {"GET", "HEAD", "OPTIONS"}
+        reads = request.method in READING_METHODS
         throttle = StudentReadThrottle() if reads else StudentWriteThrottle()
         if not throttle.allow_request(request, self):
             raise Throttled(throttle.wait())
@@ -132,8 +136,8 @@ class BookingViewSet(StudentViewSet):
     )
     def retrieve(self, request: Request, booking_id: str) -> Response:
         pair = pair_of(validate_query(PairFields, request.query_params.dict()))
-        student = self._admit_to_booking(request, booking_id, pair)
-        found = find_booking_detail(student.query, booking_id, student.contact)
+        student, record_id = self._admit_to_booking(request, booking_id, pair)
+        found = find_booking_detail(student.query, record_id, student.contact)
         return answer(BookingDetailFields(found).data, "The booking.")
 
     @extend_schema(
@@ -178,10 +182,10 @@ class BookingViewSet(StudentViewSet):
         pair = pair_of(values)
         profile = composition.services().profile
         fields = check_edited_fields(profile, dict(request.data) | values)
-        student = self._admit_to_booking(request, booking_id, pair)
-        asked = UpdateRequest(pair=pair, booking_id=booking_id, fields=fields)
+        student, record_id = self._admit_to_booking(request, booking_id, pair)
+        asked = UpdateRequest(pair=pair, booking_id=record_id, fields=fields)
         submit_to_desk(request, student, asked)
-        found = find_booking_detail(student.query, booking_id, student.contact)
+        found = find_booking_detail(student.query, record_id, student.contact)
         return answer(BookingDetailFields(found).data, "The booking was changed.")
 
     @extend_schema(
@@ -195,20 +199,27 @@ class BookingViewSet(StudentViewSet):
     def destroy(self, request: Request, booking_id: str) -> Response:
         values = validate_fields(CancelAskedFields, request.data)
         pair = pair_of(values)
-        student = self._admit_to_booking(request, booking_id, pair)
-        asked = CancelRequest(pair=pair, booking_id=booking_id, reason=values["reason"] or "")
+        student, record_id = self._admit_to_booking(request, booking_id, pair)
+        asked = CancelRequest(pair=pair, booking_id=record_id, reason=values["reason"] or "")
         canceled = submit_to_desk(request, student, asked)
         return answer(canceled.data, "The booking was cancelled.")
 
-    def _admit_to_booking(self, request: Request, booking_id: str, pair: StudentPair) -> Admitted:
-        """Let a student in who names a booking; raise MissingBookingId, what the gate raises, and
-        BookingNotFound for what can be no booking's id."""
+    def _admit_to_booking(
+        self, request: Request, booking_id: str, pair: StudentPair
+    ) -> tuple[Admitted, str]:
+        """Let a student in who names a booking; return them and the id of its record. Raises
+        MissingBookingId, what the gate raises, and then what `find_named_booking` raises."""
         if booking_id.strip() == "":
             raise MissingBookingId
         student = self._admit(request, pair)
-        if not is_record_id(booking_id):
-            raise BookingNotFound
-        return student
+        if is_record_id(booking_id):
+            return student, booking_id
+        if request.method in READING_METHODS:
+            return student, find_named_booking(student.query, student.contact, booking_id)
+        # What is to be changed is not looked for in the cache.
+        query = composition.fresh_query_context(student.query.call)
+        unlisted = composition.services().booking.unlisted_bookings_of(student.contact.id)
+        return student, find_named_booking(query, student.contact, booking_id, unlisted)
 
 
 def submit_to_desk(
