@@ -297,7 +297,7 @@ class BookedFields(serializers.Serializer[Any]):
     credit_details = CreditDetailsFields()
     associations = AssociationsFields()
     idempotent_request = serializers.BooleanField(
-        required=False, help_text="Only where an earlier request with this key was answered again."
+        required=False, help_text="Only where an earlier request was answered again."
     )
 
 
