@@ -141,7 +141,7 @@ class BookingListQuery(PairFields):
         min_value=1,
         max_value=MAX_PAGE_NUMBER,
         default=1,
-        help_text="Past the last one, all numbers are answered alike: as the one behind it.",
+        help_text="Past the last one there are no bookings.",
     )
     limit = serializers.IntegerField(
         min_value=1, max_value=MAX_PAGE_SIZE, default=DEFAULT_PAGE_SIZE
@@ -314,7 +314,7 @@ class SpentBreakdownFields(serializers.Serializer[Any]):
 
 class CreditDetailsFields(serializers.Serializer[Any]):
     credit_field_deducted = serializers.CharField()
-    remaining_credits = serializers.IntegerField(help_text="Left for this mock type.")
+    remaining_credits = serializers.IntegerField(help_text="Left of the credit charged.")
     credit_breakdown = SpentBreakdownFields()
 
 
@@ -338,7 +338,7 @@ class BookedFields(serializers.Serializer[Any]):
     credit_details = CreditDetailsFields()
     associations = AssociationsFields()
     idempotent_request = serializers.BooleanField(
-        required=False, help_text="Only where an earlier request with this key was answered again."
+        required=False, help_text="Only where an earlier request was answered again."
     )
 
 

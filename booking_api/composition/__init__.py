@@ -15,9 +15,11 @@ from django.conf import settings
 from booking_api.composition.parts import REAL_TIME, Clocks, build_cached_portal
 from booking_api.composition.process_services import Composition, Services
 from booking_api.queries.query_context import QueryContext
+from cache_layer import CacheStatus
 from cache_layer.operating.host import CacheHost, SelfTestCheck
 from hubspot_sync.reading.cache_families import LoadContext
 from hubspot_sync.reading.cache_self_test import Trial, run_self_test
+from hubspot_sync.reading.cached_portal import DirectSource
 from hubspot_sync.reading.tags import tags_of_exam, tags_of_student
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
@@ -31,6 +33,7 @@ __all__ = [
     "cache_host",
     "close",
     "command_services",
+    "fresh_query_context",
     "observe_calls",
     "observe_desk",
     "observe_unreadable",
@@ -66,6 +69,21 @@ def query_context(context: CallContext, subject: str | None = None) -> QueryCont
     return QueryContext(
         profile=built.profile,
         reads=built.cached.reads(subject),
+        fan_out=built.client.fan_out_for(context),
+        now=built.clocks.now(),
+        call=context,
+        cursor_seal=built.cursor_seal,
+    )
+
+
+def fresh_query_context(context: CallContext) -> QueryContext:
+    """Return what is asked with that a write is to rest on: HubSpot itself, never the cache."""
+    built = services()
+    source = DirectSource(CacheStatus.BYPASS)
+    load = LoadContext(call=context, direct=source)
+    return QueryContext(
+        profile=built.profile,
+        reads=built.cached.reads_for(load, 0.0),
         fan_out=built.client.fan_out_for(context),
         now=built.clocks.now(),
         call=context,

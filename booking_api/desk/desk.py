@@ -22,7 +22,6 @@ import structlog
 from django.db import Error as DatabaseFailure
 from django.db import connection
 
-from booking_api.desk import errors
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.events import GroupServed
 from booking_api.desk.groups.cancel_group import serve_cancels
@@ -30,20 +29,16 @@ from booking_api.desk.groups.create_group import serve_creates
 from booking_api.desk.groups.credits_and_counts import tags_of
 from booking_api.desk.groups.update_group import serve_updates
 from booking_api.desk.journal import journal
-from booking_api.desk.journal.erasure import is_erased
-from booking_api.desk.journal.idempotency import find_earlier
 from booking_api.desk.journal.lease import HeldLease, LeaseKeeper, LeaseLost
 from booking_api.desk.journal.models import (
     ANSWERED,
-    REFUSALS,
     UNFINISHED,
     EntryState,
     JournalEntry,
     RequestKind,
 )
 from booking_api.desk.journal.queue import Queue
-from booking_api.desk.journal.requests import DeskRequest
-from booking_api.desk.journal.waiting_room import WaitingRoom
+from booking_api.desk.reception import Reception
 from booking_api.desk.repair.credit_reconciliation import request_checks, review_due_credits
 from booking_api.desk.repair.recovery import recover
 from booking_api.desk.repair.takeover import take_over
@@ -82,15 +77,6 @@ class TurnOutcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class DeskAnswer:
-    """The contract's `data` for a request that was carried out. `replayed` says that an earlier
-    request with this key did it."""
-
-    data: dict[str, Any]
-    replayed: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Job:
     work: Callable[[HeldLease], Any]
     future: Future[Any]
@@ -119,7 +105,7 @@ class Desk:
         self._queue = Queue(
             desk_context.now, self.wake, lambda rows: desk_context.invalidate_cache(tags_of(rows))
         )
-        self._waiting_room = WaitingRoom()
+        self.reception = Reception(self._queue, desk_context.hubspot, desk_context.now)
         self._jobs: deque[_Job] = deque()
         self._jobs_lock = threading.Lock()
         self._stopping = threading.Event()
@@ -128,51 +114,6 @@ class Desk:
         self._worker = Worker("desk", self._next_pause_s)
 
     # For callers --------------------------------------------------------------------------------
-
-    def submit(
-        self,
-        request: DeskRequest,
-        key: str,
-        deadline: Deadline,
-        meter: CallMeter,
-        *,
-        student: str,
-    ) -> DeskAnswer:
-        """Have a request served, and wait for it until its deadline. `student` is the id of the
-        contact who was found to be asking.
-
-        Raises the refusal; RequestInProgress where another request with this key is at work;
-        OutcomeUnknown where the own one is, and its outcome could not be learnt in time; and
-        TooManyWaiting, with nothing stored, where others of the student wait already.
-        """
-        with self._waiting_room.seat(student, key) as seated:
-            if not seated:
-                return self._replay(request, key, student)
-            place = self._queue.enter(request, key, deadline)
-            row = self._queue.wait(place, deadline, meter)
-        if row is None:
-            raise errors.OutcomeUnknown() if place.own else errors.RequestInProgress()
-        if is_erased(row):  # between its end and this look: there is no answer to give any more
-            raise errors.OutcomeUnknown
-        if row.state in REFUSALS:
-            raise errors.from_json(row.answer)
-        return DeskAnswer(row.answer, replayed=not place.own)
-
-    def _replay(self, request: DeskRequest, key: str, student: str) -> DeskAnswer:
-        """Answer a request that may not wait from what its key has become; raise RequestInProgress
-        and TooManyWaiting."""
-        # Asked first: its row may not be stored yet.
-        is_seated = self._waiting_room.has_seated(student, key)
-        row = find_earlier(request, key)
-        if row is None and not is_seated:
-            raise errors.TooManyWaiting
-        if row is None:
-            raise errors.RequestInProgress
-        if row.state not in ANSWERED:
-            raise errors.RequestInProgress
-        if row.state in REFUSALS:
-            raise errors.from_json(row.answer)
-        return DeskAnswer(row.answer, replayed=True)
 
     def run(self, work: Callable[[HeldLease], T]) -> Future[T]:
         """Have `work` done in the desk's own thread while it holds the lease. Return its future,

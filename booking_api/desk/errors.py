@@ -17,7 +17,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from booking_api.rules.errors import BookingError, InvalidRequest
+from booking_api.rules.errors import AlreadyCanceled, BookingError, InvalidRequest
 from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused
 from hubspot_sync.wire.storable_text import make_storable
 
@@ -74,6 +74,14 @@ class TooBusy(DeskUnavailable):
 class InternalError(BookingError):
     code = "INTERNAL_ERROR"
     default_message = "Something went wrong on our side; nothing was changed."
+
+
+def build_outlived_key() -> AlreadyCanceled:
+    """Return the refusal of a key whose booking does not stand any more."""
+    return AlreadyCanceled(
+        "The booking made with this idempotency key has been cancelled or removed since. To book "
+        "again, send another key."
+    )
 
 
 def unavailable_from(error: HubSpotError) -> DeskUnavailable:

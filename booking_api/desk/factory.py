@@ -89,6 +89,13 @@ class BookingDesk:
         keep = timedelta(days=self.desk_context.config.retention_days)
         return delete_expired(journal.ended_before, keep=keep, now=self.desk_context.now())
 
+    def unlisted_bookings_of(self, contact_id: str) -> frozenset[str]:
+        """Return the record ids of the contact's bookings made here so lately that HubSpot may not
+        list them yet."""
+        now = self.desk_context.now()
+        unlisted = known_bookings.read_unlisted_bookings((), [contact_id], now)
+        return unlisted.by_contact.get(contact_id, frozenset())
+
     def exams_of_bookings(self, record_ids: Collection[str]) -> Mapping[str, str]:
         """Return what the journal knows: booking record id to exam id."""
         return known_bookings.exams_of_bookings(record_ids)

@@ -1,19 +1,23 @@
 """A finished page of bookings as the bytes that every reader of it gets.
 
 It is rendered once, when it is loaded, and kept so; the shape is the contract's, described for
-people in `api/serializers.py`.
+people in `api/serializers.py`. All pages past the end are one, whose number each asker has put in.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from booking_api.queries.student_bookings import ListedBooking
 from booking_api.rules.pages import Page
 from hubspot_sync.portal.records import MockExam
+
+PAGINATION: Final = b'"pagination":{'
+PAGE_NUMBER: Final = re.compile(rb'("(?:current_page|page)":)[0-9]+')
 
 
 def render_page(page: Page[ListedBooking]) -> bytes:
@@ -28,6 +32,13 @@ def count_rows(page: bytes) -> int:
     """Return how many bookings a rendered page has. No text in it can look like a name: its quotes
     are escaped."""
     return page.count(b'"booking_number":')
+
+
+def put_number(page: bytes, number: int) -> bytes:
+    """Return a rendered page with the number it was asked for by."""
+    # What stands last; within a text of a booking, its quotes would be escaped.
+    start = page.rindex(PAGINATION)
+    return page[:start] + PAGE_NUMBER.sub(rb"\g<1>%d" % number, page[start:])
 
 
 def add_credits(page: bytes, credits_left: Mapping[str, int]) -> bytes:

@@ -4,8 +4,8 @@ A cursor names the last booking seen by its place in the order, not by a number,
 cursor meets every booking exactly once even while others are added before it. Here it is bare;
 callers get it sealed (`cursors.py`).
 
-All pages past the last are one and the same, numbered as the one behind the last: whatever number
-was asked for, there is one answer.
+All pages past the last are one and the same here, numbered as the one behind the last: there is one
+to be kept. Whoever asked is answered with their own number (`queries/page_rendering.py`).
 """
 
 from __future__ import annotations

@@ -40,6 +40,11 @@ def parse_booking_id(booking_id: str, profile: PortalProfile) -> tuple[str, date
     return "", day
 
 
+def normalize_booking_id(text: str) -> str:
+    """Return a booking id as such are compared: whatever its case and its blanks."""
+    return " ".join(text.split()).lower()
+
+
 def parse_student_id(booking_id: str) -> str:
     """Return the student's id that the id names, "" where it names none."""
     named = STUDENT_ID.search(booking_id.strip())

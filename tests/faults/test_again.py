@@ -58,6 +58,6 @@ def test_a_key_the_journal_has_forgotten_is_not_paid_for_again(
     again = create(desk.api, alice, exam, "key-1")
     desk.wait_until_idle()
 
-    assert (again.status, again.code) == (422, "IDEMPOTENCY_KEY_REUSED")
+    assert (again.status, again.code) == (409, "ALREADY_CANCELED")
     assert seats(portal) == []
     assert broken_promises(portal, [exam], [alice], owned) == []

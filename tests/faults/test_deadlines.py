@@ -8,11 +8,13 @@ from functools import partial
 import pytest
 from pytest_django import Settings
 
+from hubspot_sync.portal.profile import load_profile
 from tests.api import Reply
 from tests.builders import Portal, Student
-from tests.desk import create, credit_of
+from tests.desk import cancel, create, credit_of
 from tests.faults.groups import DeskUnderTest, running_desk, stuck
 from tests.faults.world import Holdings, broken_promises, seats
+from tests.sandbox import SandboxHandle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -105,3 +107,32 @@ def test_who_waited_in_vain_in_the_queue_has_nothing(desk: DeskUnderTest, portal
     assert told_to_ask_again(reply, "key-1"), reply
     assert (seats(portal), credit_of(portal, alice)) == ([], 5)
     assert create(desk.api, alice, exam, "key-1").status == 201
+
+
+@pytest.mark.parametrize("school", ["default", "prepdoctors"])
+def test_who_was_told_that_nobody_knows_is_told_with_the_next_booking_how_it_ended(
+    settings: Settings, sandbox: SandboxHandle, school: str
+) -> None:
+    portal = Portal(sandbox, load_profile(school))
+    sandbox.kind()
+    alice, charlie = portal.student("alice"), portal.student("charlie")
+    exams = [portal.exam(in_days=days) for days in (3, 4, 5)]
+    with running_desk(settings, sandbox, portal=school, request_deadline_s=1.0) as desk:
+        let_in(desk, alice)
+        with stuck(CREATE):
+            unknown = create(desk.api, alice, exams[0])
+        desk.wait_until_idle()
+        told = create(desk.api, alice, exams[1])
+        others = create(desk.api, charlie, exams[1])
+        known = create(desk.api, alice, exams[0])
+        cancel(desk.api, alice, known.data["booking_record_id"])
+        later = create(desk.api, alice, exams[2])
+
+    assert (unknown.status, unknown.code) == (503, "HUBSPOT_UNAVAILABLE")
+    (warning,) = told.data["associations"]["warnings"]
+    assert exams[0].mock_type in warning
+    assert exams[0].day.isoformat() in warning
+    assert known.data["idempotent_request"] is True
+    assert known.data["idempotency_key"] == unknown.body["idempotency_key"]
+    for unconcerned in (known, others, later):
+        assert unconcerned.data["associations"]["warnings"] == []

@@ -60,7 +60,7 @@ def test_a_key_whose_booking_was_cancelled_long_ago_books_nothing_for_nothing(
 
     again = create(desk.api, alice, exam, "key-1")
 
-    assert (again.status, again.code) == (422, "IDEMPOTENCY_KEY_REUSED")
+    assert (again.status, again.code) == (409, "ALREADY_CANCELED")
     assert nothing_is_lost(portal, alice)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +16,14 @@ import pytest
 
 from hubspot_sync.portal.profile import load_profile
 from tests.builders import Portal
-from tests.desk import create_body
+from tests.desk import active_bookings, create_body
 from tests.journeys.databases import manage, settings_of
 from tests.sandbox import SandboxHandle
 from tests.server import Answer, Server, serving
 
 LIST = "/api/bookings/list"
 CONTACTS = "0-1"
+REPEATS = 16
 
 pytestmark = pytest.mark.postgres
 
@@ -70,6 +74,7 @@ def test_it_is_ready_and_serves_people_and_staff(two: Two) -> None:
         rows = server.get(LIST, **alice.pair).body["data"]["bookings"]
         assert [row["id"] for row in rows] == [booking.id]
     assert_a_telephone_number_is_a_balance(two)
+    assert_repeats_at_both_are_one_booking(two)
 
 
 def assert_a_telephone_number_is_a_balance(two: Two) -> None:
@@ -85,6 +90,26 @@ def assert_a_telephone_number_is_a_balance(two: Two) -> None:
     assert back.status == 200, back.body
     record = two.portal.sandbox.record(CONTACTS, dana.id)
     assert record["properties"]["credits_clinical"] == "4165550123.5"
+
+
+def assert_repeats_at_both_are_one_booking(two: Two) -> None:
+    """Without a key, at the same moment."""
+    student, exam = two.portal.student("ben", credits=2), two.portal.exam(in_days=5)
+    barrier = threading.Barrier(REPEATS)
+
+    def book(turn: int) -> Answer:
+        barrier.wait()
+        server = (two.first, two.second)[turn % 2]
+        return server.post("/api/bookings/create", create_body(student, exam))
+
+    with ThreadPoolExecutor(REPEATS) as pool:
+        answers = list(pool.map(book, range(REPEATS)))
+
+    statuses = Counter(answer.status for answer in answers)
+    assert statuses == {201: 1, 200: REPEATS - 1}, [answer.body for answer in answers]
+    assert len({answer.body["data"]["booking_record_id"] for answer in answers}) == 1
+    assert len(active_bookings(two.portal, exam)) == 1
+    assert credits_of(two.first.get(LIST, **student.pair)) == 1
 
 
 def test_an_invalidation_in_one_process_is_seen_by_the_other_at_the_next_read(

@@ -50,31 +50,36 @@ from booking_api.api.validation import (
     validate_query,
 )
 from booking_api.api.views.student_view_set import StudentViewSet
-from booking_api.desk.desk import DeskAnswer
+from booking_api.desk.journal.models import RequestKind
 from booking_api.desk.journal.requests import (
     CancelRequest,
     CreateRequest,
     DeskRequest,
     UpdateRequest,
 )
+from booking_api.desk.reception import Asking, DeskAnswer
 from booking_api.queries.booking_detail import find_booking_detail
-from booking_api.queries.page_rendering import add_credits, count_rows
+from booking_api.queries.booking_names import find_named_booking
+from booking_api.queries.page_rendering import add_credits, count_rows, put_number
 from booking_api.queries.student_bookings import normalize_page_request
 from booking_api.rules.errors import (
     BookingError,
-    BookingNotFound,
     InvalidRequest,
     MissingBookingId,
     WrongPair,
 )
 from booking_api.rules.students import StudentPair
 
+READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 IDEMPOTENCY_KEY_PATTERN = re.compile(r"[!-~]{1,255}")
 IDEMPOTENCY_HEADERS = ("Idempotency-Key", "X-Idempotency-Key")
 BOOKING_ID_PARAMETER = OpenApiParameter(
     "booking_id",
     {"type": "string", "minLength": 1, "maxLength": MAX_BOOKING_ID_CHARS},
     OpenApiParameter.PATH,
+    description="The booking's record id, or the readable `booking_id` of one of the student's own "
+    "bookings, whatever its case; of several with that name the active one is meant, else the "
+    "newest.",
 )
 IDEMPOTENCY_KEY_PARAMETER = OpenApiParameter(
     "Idempotency-Key",
@@ -101,11 +106,12 @@ UPDATE = Operation(id="updateBooking", codes=codes(OF_THE_DESK, OF_A_BOOKING, "A
 CANCEL = Operation(id="cancelBooking", codes=codes(OF_THE_DESK, OF_A_BOOKING, "ALREADY_CANCELED"))
 
 
-def read_idempotency_key(request: Request) -> str:
-    """Return the caller's key, or a new one; raise InvalidRequest for one that cannot be."""
+def read_idempotency_key(request: Request) -> str | None:
+    """Return the caller's key, None where there is none; raise InvalidRequest for one that cannot
+    be."""
     sent = {request.headers[name] for name in IDEMPOTENCY_HEADERS if name in request.headers}
     if len(sent) == 0:
-        return uuid.uuid4().hex
+        return None
     key = sent.pop()
     if len(sent) > 0 or IDEMPOTENCY_KEY_PATTERN.fullmatch(key) is None:
         raise InvalidRequest(
@@ -123,7 +129,7 @@ class BookingViewSet(StudentViewSet):
         """Let a student in, and count the request for them: what others ask in their name is not
         counted for them. Raises what the gate raises, and Throttled."""
         student = admit_student(request, pair)
-        reads = request.method in {"GET", "HEAD", "OPTIONS"}
+        reads = request.method in READING_METHODS
         throttle = StudentReadThrottle() if reads else StudentWriteThrottle()
         if not throttle.allow_request(request, self):
             raise Throttled(throttle.wait())
@@ -147,6 +153,8 @@ class BookingViewSet(StudentViewSet):
         query, contact = student.query, student.contact
         asked = normalize_page_request(query, page_request_of(contact.id, values))
         page = query.reads.booking_page(asked.key_arguments(), query.call)
+        if asked.after is None:
+            page = put_number(page, values["page"])
         credits_left = query.reads.all_credits(contact.id, query.call)
         context_of(request).items = count_rows(page)
         return answer_rendered(add_credits(page, credits_left), "The student's bookings.")
@@ -161,8 +169,8 @@ class BookingViewSet(StudentViewSet):
     )
     def retrieve(self, request: Request, booking_id: str) -> Response:
         pair = pair_of(validate_query(PairFields, request.query_params.dict()))
-        student = self._admit_to_booking(request, booking_id, pair)
-        found = find_booking_detail(student.query, booking_id, student.contact)
+        student, record_id = self._admit_to_booking(request, booking_id, pair)
+        found = find_booking_detail(student.query, record_id, student.contact)
         return answer(BookingDetailFields(found).data, "The booking.")
 
     @documented(
@@ -214,10 +222,10 @@ class BookingViewSet(StudentViewSet):
         pair = pair_of(values)
         profile = composition.services().profile
         fields = check_edited_fields(profile, dict(request.data) | values)
-        student = self._admit_to_booking(request, booking_id, pair)
-        asked = UpdateRequest(pair=pair, booking_id=booking_id, fields=fields)
+        student, record_id = self._admit_to_booking(request, booking_id, pair)
+        asked = UpdateRequest(pair=pair, booking_id=record_id, fields=fields)
         submit_to_desk(request, student, asked)
-        found = find_booking_detail(student.query, booking_id, student.contact)
+        found = find_booking_detail(student.query, record_id, student.contact)
         return answer(BookingDetailFields(found).data, "The booking was changed.")
 
     @documented(
@@ -234,20 +242,27 @@ class BookingViewSet(StudentViewSet):
     def destroy(self, request: Request, booking_id: str) -> Response:
         values = validate_body_or_query(CancelAskedFields, request.data, request.query_params)
         pair = pair_of(values)
-        student = self._admit_to_booking(request, booking_id, pair)
-        asked = CancelRequest(pair=pair, booking_id=booking_id, reason=values["reason"] or "")
+        student, record_id = self._admit_to_booking(request, booking_id, pair)
+        asked = CancelRequest(pair=pair, booking_id=record_id, reason=values["reason"] or "")
         canceled = submit_to_desk(request, student, asked)
         return answer(canceled.data, "The booking was cancelled.")
 
-    def _admit_to_booking(self, request: Request, booking_id: str, pair: StudentPair) -> Admitted:
-        """Let a student in who names a booking; raise MissingBookingId, what the gate raises, and
-        BookingNotFound for what can be no booking's id."""
+    def _admit_to_booking(
+        self, request: Request, booking_id: str, pair: StudentPair
+    ) -> tuple[Admitted, str]:
+        """Let a student in who names a booking; return them and the id of its record. Raises
+        MissingBookingId, what the gate raises, and then what `find_named_booking` raises."""
         if booking_id.strip() == "":
             raise MissingBookingId
         student = self._admit(request, pair)
-        if not is_record_id(booking_id):
-            raise BookingNotFound
-        return student
+        if is_record_id(booking_id):
+            return student, booking_id
+        if request.method in READING_METHODS:
+            return student, find_named_booking(student.query, student.contact, booking_id)
+        # What is to be changed is not looked for in the cache.
+        query = composition.fresh_query_context(student.query.call)
+        unlisted = composition.services().booking.unlisted_bookings_of(student.contact.id)
+        return student, find_named_booking(query, student.contact, booking_id, unlisted)
 
 
 def submit_to_desk(
@@ -256,16 +271,19 @@ def submit_to_desk(
     """Have the desk serve a student's request; raise its refusal, which names the key to ask again
     with."""
     context = context_of(request)
-    own_key = key if key is not None else uuid.uuid4().hex
-    desk = composition.services().booking.desk
+    asking = Asking(
+        student=student.contact.id,
+        key=key if key is not None else uuid.uuid4().hex,
+        is_keyless=key is None,
+        deadline=context.deadline,
+        meter=context.meter,
+    )
     try:
-        return desk.submit(
-            asked, own_key, context.deadline, context.meter, student=student.contact.id
-        )
+        return composition.services().booking.desk.reception.submit(asked, asking)
     except WrongPair:
         turn_away(request, student)
         raise
     except BookingError as refusal:
-        if key is not None and refusal.retry_after_s is not None:
-            refusal.details = {"idempotency_key": key}
+        if asked.kind == RequestKind.CREATE and refusal.retry_after_s is not None:
+            refusal.details.setdefault("idempotency_key", asking.key)
         raise

@@ -17,6 +17,7 @@ from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import (
     DeskUnavailable,
     IdempotencyKeyReused,
+    build_outlived_key,
     is_final_refusal,
     unavailable_from,
 )
@@ -77,12 +78,21 @@ def create_bookings(
 def adopt_found_booking(desk_context: DeskContext, row: JournalEntry, booking: Booking) -> None:
     """Go on with a booking that was found under the row's key, if it is the row's and stands: one
     that is cancelled was an earlier request's, or a person has taken it back."""
-    id_property = desk_context.profile.booking_properties["booking_id"]
-    is_own = booking.booking_id == row.plan["properties"][id_property]
-    if is_own and booking.state != "cancelled":
+    if _is_rows(desk_context, row, booking) and booking.state != "cancelled":
         _mark_written(row, booking.id)
     else:
-        journal.refuse(row, IdempotencyKeyReused())
+        _refuse_used_key(desk_context, row, booking)
+
+
+def _is_rows(desk_context: DeskContext, row: JournalEntry, booking: Booking) -> bool:
+    id_property = desk_context.profile.booking_properties["booking_id"]
+    return bool(booking.booking_id == row.plan["properties"][id_property])
+
+
+def _refuse_used_key(desk_context: DeskContext, row: JournalEntry, booking: Booking) -> None:
+    """Refuse a row whose key has made this booking before."""
+    is_outlived = _is_rows(desk_context, row, booking) and booking.state == "cancelled"
+    journal.refuse(row, build_outlived_key() if is_outlived else IdempotencyKeyReused())
 
 
 def _send_creates(
@@ -213,7 +223,7 @@ def _resolve_conflicts(
         elif row.attempts > 0:
             adopt_found_booking(desk_context, row, found.found[key])
         else:  # nothing was sent for this row before: the booking is an older request's
-            journal.refuse(row, IdempotencyKeyReused())
+            _refuse_used_key(desk_context, row, found.found[key])
     if len(without_seat) > 0:
         _reassign_seats(desk_context, without_seat, context)
     with lease.fenced_transaction():

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -21,11 +21,16 @@ from booking_api.desk.groups.booking_creation import create_bookings
 from booking_api.desk.groups.credits_and_counts import charge_and_count
 from booking_api.desk.groups.decision import CreditTurns, plan_or_refuse, read_requests
 from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
-from booking_api.desk.journal import journal
+from booking_api.desk.journal import journal, known_bookings
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.desk.journal.requests import CreateRequest
-from booking_api.rules.credits import Charge, choose_charge, spendable_credits
+from booking_api.rules.credits import (
+    Charge,
+    choose_charge,
+    spendable_credits,
+    whole_credits,
+)
 from booking_api.rules.eligibility import check_exam
 from booking_api.rules.errors import (
     AccessDenied,
@@ -69,13 +74,17 @@ def serve_creates(
     asked = list(requests.values())
     days = read_booked_days(desk_context, inputs, asked, context)
     owners = _read_owners_by_email(desk_context, inputs, asked, context)
-    turns = CreditTurns({request.contact_id for request in asked})
+    contact_ids = {request.contact_id for request in asked}
+    turns = CreditTurns(contact_ids)
+    late = known_bookings.read_late_creates(contact_ids, desk_context.now())
     for row in rows:
         if row.id not in requests:
             continue
         plan_or_refuse(
             row, partial(_plan_create, desk_context, days, row, requests[row.id], owners, turns)
         )
+        if row.state == EntryState.WRITING:
+            row.plan["answer"]["associations"]["warnings"] = _warn_of_late(inputs, row, late)
     with lease.fenced_transaction():
         begun = journal.begin(lease, rows, desk_context.now())
     planned = [row for row in begun if row.state == EntryState.WRITING]
@@ -166,6 +175,25 @@ def _plan_create(
     }
 
 
+def _warn_of_late(
+    inputs: DecisionInputs, row: JournalEntry, late: Iterable[JournalEntry]
+) -> list[str]:
+    """Return a sentence for each booking of the student's that was made after they had been told
+    that nobody knows, and stands."""
+    bookings = inputs.bookings
+    return [
+        "An earlier request of yours was not answered in time and has been carried out since: your "
+        f"seat in the {each.request['mock_type']} mock exam on {each.request['exam_date']} is "
+        "booked, too."
+        for each in late
+        if each.contact_id == row.contact_id
+        and each.record_id not in bookings.missing
+        and not (
+            each.record_id in bookings.found and bookings.found[each.record_id].state == "cancelled"
+        )
+    ]
+
+
 def _build_booking(
     row: JournalEntry, request: CreateRequest, cost: Charge, seat: int, now: datetime
 ) -> NewBooking:
@@ -211,7 +239,7 @@ def _build_answer(
         },
         "credit_details": {
             "credit_field_deducted": cost.property_name,
-            "remaining_credits": before.available - 1,
+            "remaining_credits": whole_credits(cost.after),
             "credit_breakdown": {
                 "specific_credits_before_deduction": before.specific,
                 "shared_credits_before_deduction": before.shared,

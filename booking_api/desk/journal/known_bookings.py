@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from booking_api.desk.journal.models import (
     UNFINISHED,
@@ -20,6 +20,8 @@ from booking_api.desk.journal.models import (
 
 MAX_LINK_LAG: Final = timedelta(minutes=10)
 """How long HubSpot may not show a link yet that was made here (hubspot-facts, Search)."""
+LATE_WINDOW: Final = timedelta(days=1)
+"""So long a student is told, with another booking, of one that was carried out too late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,19 @@ def payers_of(record_ids: Collection[str]) -> Mapping[str, str]:
     rows = JournalEntry.objects.filter(kind=RequestKind.CREATE, record_id__in=record_ids)
     paid = rows.filter(Q(state__in=UNFINISHED) | Q(state=EntryState.DONE))
     return dict(paid.exclude(credit_property="").values_list("record_id", "contact_id"))
+
+
+def read_late_creates(contact_ids: Collection[str], now: datetime) -> list[JournalEntry]:
+    """Return the creates of these contacts whose callers were told that nobody knows, and that were
+    carried out afterwards, within `LATE_WINDOW`; the oldest first."""
+    rows = JournalEntry.objects.filter(
+        state=EntryState.DONE,
+        kind=RequestKind.CREATE,
+        contact_id__in=contact_ids,
+        changed_at__gt=now - LATE_WINDOW,
+        changed_at__gte=F("wanted_until"),
+    )
+    return list(rows.exclude(email="").order_by("id"))  # nothing is told of who was forgotten
 
 
 def unsettled_contacts(contact_ids: Collection[str]) -> set[str]:

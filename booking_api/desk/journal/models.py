@@ -126,6 +126,7 @@ class JournalEntry(models.Model):
             models.Index(fields=("exam_id", "changed_at"), name="journal_exam"),
             models.Index(fields=("contact_id", "changed_at"), name="journal_contact"),
             models.Index(fields=("record_id",), name="journal_record"),
+            models.Index(fields=("fingerprint",), name="journal_fingerprint"),
         )
 
     @override

@@ -158,6 +158,15 @@ class Queue:
             )
         ended = list(JournalEntry.objects.filter(id=place.row.id, state__in=ANSWERED))
         if len(ended) == 0:
+            if place.own:
+                self._note_unheard(place.row)
             return None
         self._on_ended_elsewhere(ended)
         return ended[0]
+
+    def _note_unheard(self, row: JournalEntry) -> None:
+        """Write down that the row's caller is gone without an answer, perhaps before its deadline:
+        whatever becomes of it now, the student has not heard it."""
+        now = self._now()
+        unheard = JournalEntry.objects.filter(id=row.id, state__in=UNFINISHED)
+        unheard.filter(wanted_until__gt=now).update(wanted_until=now)

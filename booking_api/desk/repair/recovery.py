@@ -237,5 +237,8 @@ def _plan_anew(row: JournalEntry, history: CreditHistory) -> None:
     row.credit_before, row.credit_after = change_balance(row.credit_property, balance, step)
     row.contact_seen_at = history.seen.seen_at
     row.state = EntryState.WRITTEN
+    left = whole_credits(row.credit_after)
     if row.kind == RequestKind.CANCEL:
-        row.plan["answer"]["credit_restoration"]["new_balance"] = whole_credits(row.credit_after)
+        row.plan["answer"]["credit_restoration"]["new_balance"] = left
+    else:
+        row.plan["answer"]["credit_details"]["remaining_credits"] = left

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from booking_api.desk.journal.models import JournalEntry
-from tests.api import Api
+from tests.api import Api, connected
 from tests.builders import Portal
 from tests.desk import School, active_bookings, create, credit_of, stored_total
 from tests.waiting import eventually
@@ -50,7 +51,7 @@ def test_the_answer_is_the_contracts(school: School) -> None:
         },
         "credit_details": {
             "credit_field_deducted": credit,
-            "remaining_credits": 4 + shared,
+            "remaining_credits": 4,
             "credit_breakdown": {
                 "specific_credits_before_deduction": 5,
                 "shared_credits_before_deduction": shared,
@@ -195,6 +196,24 @@ def test_a_shared_credit_is_spent_where_no_specific_one_is_left(
     assert stored["token_used"] == "Shared Token"
     left = {name: credit_of(prepdoctors, alice, name) for name in balances}
     assert left == balances | {"shared_mock_credits": 1}
+
+
+def test_what_is_left_is_said_of_the_credit_as_it_was_when_it_was_charged(
+    settings: Settings, portal: Portal
+) -> None:
+    alice, exam = portal.student("alice"), portal.exam()
+    types, credit = portal.profile.object_types, portal.first_type.credit_property
+    portal.sandbox.fault("status", path=f"{types.contacts}/batch/update", status=503)
+    with connected(settings, portal.sandbox, request_deadline_s=1) as api:
+        unknown = create(api, alice, exam, "key-1")
+        portal.sandbox.edit(types.contacts, alice.id, **{credit: "9"})
+        portal.sandbox.clear_faults()
+        eventually(lambda: credit_of(portal, alice) == 8)
+        eventually(lambda: create(api, alice, exam, "key-1").status == 200)
+        replay = create(api, alice, exam, "key-1")
+
+    assert (unknown.status, unknown.code) == (503, "HUBSPOT_UNAVAILABLE")
+    assert replay.data["credit_details"]["remaining_credits"] == 8
 
 
 def test_a_mini_mock_cannot_be_paid_with_shared_credits(

@@ -110,7 +110,7 @@ def test_a_second_booking_of_the_same_exam_is_a_duplicate(school: School) -> Non
     alice, exam = school.portal.student("alice"), school.portal.exam()
     create(school.api, alice, exam)
 
-    reply = create(school.api, alice, exam)
+    reply = create(school.api, alice, exam, "key-2")
 
     assert (reply.status, reply.code) == (400, "DUPLICATE_BOOKING")
     assert len(active_bookings(school.portal, exam)) == 1

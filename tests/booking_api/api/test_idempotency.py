@@ -13,7 +13,7 @@ from booking_api.desk.desk import LEASE_NAME
 from booking_api.desk.journal.lease import LeaseKeeper
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from tests.api import Api, connected
-from tests.builders import Portal
+from tests.builders import Portal, Student
 from tests.desk import CREATE, School, active_bookings, cancel, create, create_body, credit_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,7 +32,9 @@ def test_the_same_request_again_is_answered_as_the_first_time(school: School) ->
     assert credit_of(school.portal, alice) == 4
 
 
-def test_a_replay_asks_hubspot_for_nothing_but_who_is_asking(api: Api, portal: Portal) -> None:
+def test_a_replay_asks_hubspot_only_who_is_asking_and_whether_the_booking_stands(
+    api: Api, portal: Portal
+) -> None:
     alice, exam = portal.student("alice"), portal.exam()
     create(api, alice, exam, "key-1")
     portal.sandbox.clear_calls()
@@ -40,8 +42,9 @@ def test_a_replay_asks_hubspot_for_nothing_but_who_is_asking(api: Api, portal: P
     create(api, alice, exam, "key-1")
 
     types = portal.profile.object_types
-    calls = portal.sandbox.calls()
-    assert {call["object_type"] for call in calls} <= {types.contacts, types.notes}
+    calls = portal.sandbox.calls("objects.batch_read")
+    assert {call["object_type"] for call in calls} <= {types.contacts, types.bookings}
+    assert [call["inputs"] for call in calls if call["object_type"] == types.bookings] == [1]
     assert portal.sandbox.calls_count("objects.batch_update") == 0
 
 
@@ -132,17 +135,55 @@ def test_what_was_refused_may_be_tried_again_with_the_same_key(school: School) -
     assert "idempotent_request" not in again.data
 
 
-def test_the_answer_stays_the_first_one_after_the_booking_was_cancelled(school: School) -> None:
+def end_booking(school: School, student: Student, record_id: str, how: str) -> None:
+    """Cancel or remove a booking; nobody tells us of what a person does in HubSpot."""
+    profile = school.portal.profile
+    types, names = profile.object_types, profile.booking_properties
+    if how == "our DELETE":
+        assert cancel(school.api, student, record_id).status == 200
+    elif how == "a person":
+        cancelled = {names["is_active"]: profile.booking_states["cancelled"][0]}
+        school.portal.sandbox.edit(types.bookings, record_id, **cancelled)
+    else:
+        school.portal.sandbox.archive(types.bookings, record_id)
+
+
+@pytest.mark.parametrize("how", ["our DELETE", "a person", "archived"])
+def test_a_key_whose_booking_is_cancelled_or_gone_confirms_nothing(
+    school: School, how: str
+) -> None:
     alice, exam = school.portal.student("alice"), school.portal.exam()
     first = create(school.api, alice, exam, "key-1")
-    cancel(school.api, alice, first.data["booking_record_id"])
+    end_booking(school, alice, first.data["booking_record_id"], how)
+    left = credit_of(school.portal, alice)
 
     again = create(school.api, alice, exam, "key-1")
 
-    assert (again.status, again.data["idempotent_request"]) == (200, True)
-    assert again.data["booking_record_id"] == first.data["booking_record_id"]
-    assert active_bookings(school.portal, exam) == []
-    assert credit_of(school.portal, alice) == 5
+    assert (again.status, again.code) == (409, "ALREADY_CANCELED")
+    assert "cancelled" in again.body["error"]
+    assert "another key" in again.body["error"]
+    assert create(school.api, alice, exam, "key-1", name="Al").code == "IDEMPOTENCY_KEY_REUSED"
+    assert credit_of(school.portal, alice) == left
+    anew = create(school.api, alice, exam, "key-2")
+    assert anew.status == 201
+    assert anew.data["booking_record_id"] != first.data["booking_record_id"]
+
+
+def test_a_booking_that_cannot_be_read_is_neither_confirmed_nor_called_cancelled(
+    school: School,
+) -> None:
+    alice, exam = school.portal.student("alice"), school.portal.exam()
+    create(school.api, alice, exam, "key-1")
+    bookings = school.portal.profile.object_types.bookings
+    school.portal.sandbox.fault("partial", path=f"{bookings}/batch/read", last=1)
+
+    for key in ("key-1", None):
+        unread = create(school.api, alice, exam, key)
+        assert (unread.status, unread.code) == (503, "HUBSPOT_UNAVAILABLE")
+        assert unread.body["retryAfter"] > 0
+
+    school.portal.sandbox.clear_faults()
+    assert create(school.api, alice, exam, "key-1").status == 200
 
 
 def test_a_pair_that_is_right_no_more_is_shown_nothing(api: Api, portal: Portal) -> None:

@@ -158,46 +158,61 @@ def test_whoever_is_no_student_learns_nothing_of_a_cursor(
     assert [reply.code for reply in replies] == ["AUTH_FAILED", "AUTH_FAILED"]
 
 
-def test_all_pages_past_the_end_are_one_answer_kept_once(
+def without_numbers(data: dict[str, Any]) -> dict[str, Any]:
+    return data | {"pagination": data["pagination"] | {"current_page": 0, "page": 0}}
+
+
+def test_a_page_past_the_end_has_the_number_asked_for_and_all_are_kept_as_one(
     api: Api, portal: Portal, alice: Student, booked: list[Booking]
 ) -> None:
     api.get(LIST, limit=3, **alice.pair)
     before = pages_held()
     portal.sandbox.clear_calls()
 
-    answers = [
-        api.get(LIST, limit=3, page=page, **alice.pair).data
-        for page in (3, 4, 100, 12_345, 1_000_000_000)
-    ]
+    numbers = (3, 4, 100, 12_345, 1_000_000_000)
+    answers = {page: api.get(LIST, limit=3, page=page, **alice.pair).data for page in numbers}
 
     assert len(pages_held() - before) == 1
     assert portal.sandbox.calls_count() == 0
-    assert all(answer == answers[0] for answer in answers)
-    assert answers[0]["bookings"] == []
-    assert answers[0]["pagination"] == {
-        "current_page": 3,
+    assert all(without_numbers(each) == without_numbers(answers[3]) for each in answers.values())
+    assert answers[100]["bookings"] == []
+    assert answers[100]["pagination"] == {
+        "current_page": 100,
         "total_pages": 2,
         "total_bookings": 4,
         "has_next": False,
         "has_previous": True,
-        "page": 3,
+        "page": 100,
         "limit": 3,
         "total": 4,
         "hasMore": False,
         "next": None,
     }
+    shown = [(page, each["pagination"]["page"]) for page, each in answers.items()]
+    assert shown == [(page, page) for page in numbers]
 
 
-def test_past_the_end_of_a_filter_that_lists_fewer_there_is_one_answer_too(
+def test_past_the_end_of_a_filter_that_lists_fewer_it_is_the_same(
     api: Api, portal: Portal, alice: Student, booked: list[Booking]
 ) -> None:
+    numbers = [1, 2, 3, 4, 5, 6, 7]
     answers = [
-        api.get(LIST, limit=1, filter="past", page=page, **alice.pair).data
-        for page in (2, 3, 4, 5, 6, 7)
+        api.get(LIST, limit=1, filter="past", page=page, **alice.pair).data for page in numbers
     ]
 
-    assert all(answer == answers[0] for answer in answers)
-    assert len(pages_held()) <= len(booked)
+    past_the_end = [without_numbers(each) for each in answers[1:]]
+    assert all(each == past_the_end[0] for each in past_the_end)
+    assert [each["pagination"]["current_page"] for each in answers] == numbers
+    assert len(pages_held()) <= len(booked) + 1
+
+
+def test_a_bookings_own_text_is_not_taken_for_a_pages_number(api: Api, portal: Portal) -> None:
+    alice, text = portal.student("alice"), '"pagination":{"page":5,"current_page":6'
+    portal.booking(alice, portal.exam(), name=text)
+
+    shown = api.get(LIST, **alice.pair).data
+
+    assert (shown["bookings"][0]["name"], shown["pagination"]["page"]) == (text, 1)
 
 
 def test_a_page_that_was_past_the_end_is_none_once_there_are_more(
