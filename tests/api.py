@@ -15,7 +15,7 @@ from django.urls import Resolver404, resolve
 from pytest_django import Settings
 
 from booking_api import composition
-from booking_api.api.schema.answers import STATUSES
+from booking_api.api.errors import STATUS_OF_CODE
 from booking_api.api.schema.operations import operation_of
 from booking_api.api.windows import forget_windows
 from cache_layer import CacheConfig
@@ -101,7 +101,7 @@ def assert_code_is_documented(method: str, path: str, reply: Reply) -> None:
     if operation is None:
         return
     assert reply.code in operation.codes, f"{operation.id} does not document {reply.code}"
-    assert reply.status == STATUSES[reply.code]
+    assert reply.status == STATUS_OF_CODE[reply.code]
 
 
 @contextmanager

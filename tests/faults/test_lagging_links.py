@@ -49,7 +49,7 @@ def test_a_student_books_a_day_once(desk: DeskUnderTest, portal: Portal) -> None
     alice, exam, same_day = portal.student("alice"), portal.exam(), portal.exam()
 
     first = create(desk.api, alice, exam)
-    second, third = create(desk.api, alice, exam), create(desk.api, alice, same_day)
+    second, third = create(desk.api, alice, exam, "key-2"), create(desk.api, alice, same_day)
 
     assert first.status == 201
     assert {second.code, third.code} == {"DUPLICATE_BOOKING"}

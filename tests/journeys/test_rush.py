@@ -154,13 +154,7 @@ def test_many_clicks_are_one_booking(portal: Portal, sqlite_url: str, tmp_path: 
         (200, ""),
         (409, "REQUEST_IN_PROGRESS"),
     }
-    assert [answer.status for answer in without].count(201) == 1
-    # Two wait at the desk; the others are told to come back.
-    assert {told(answer) for answer in without} <= {
-        (201, ""),
-        (400, "DUPLICATE_BOOKING"),
-        (429, "THROTTLED"),
-    }
+    assert Counter(answer.status for answer in without) == {201: 1, 200: 19}
     assert sorted(answer.body.get("code", "") for answer in two) == ["", "INSUFFICIENT_CREDITS"]
     assert len(active_bookings(portal, exam)) + len(active_bookings(portal, other)) == 3
     assert [credit_of(portal, one) for one in (alice, charlie, bob)] == [4, 4, 0]

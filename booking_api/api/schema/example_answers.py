@@ -130,7 +130,7 @@ def _listed(mock_type: MockType) -> dict[str, Any]:
         "booking_number": _booking_id(mock_type),
         **{name: exam[name] for name in shown},
         "mock_exam_id": EXAM_ID,
-        "mock_exam": exam,
+        "mock_exam": {**exam, "is_active": "true"},
     }
     pages = {
         "current_page": 1,
@@ -258,7 +258,8 @@ def _stats() -> dict[str, Any]:
         "totalKeys": 412,
         "keysByType": {"booking": 300, "mockexam": 112},
         "maxSize": 10_000,
-        "estimatedHitRate": 0.72,
+        "estimatedHitRate": "72%",
+        "hitRate": 0.72,
         "byFamily": {"booking": {"hits": 700, "misses": 200}},
         "memoryBytes": 181_204,
         "usedBytes": 260_118,

@@ -137,6 +137,7 @@ FIELDS = {
 
 COMPONENTS = {
     "Exam": "A mock exam.",
+    "ListedExam": "The exam of a listed booking, with `is_active` as a text.",
     "ListedBooking": "A booking in the list, with its exam.",
     "Pagination": "Which page this is; the older names and the newer say the same.",
     "BookingList": "A page of bookings, and the credits left.",
