@@ -12,13 +12,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from cache_layer.backends.base import Backend, ByFamily, Lookup, Refusal, StoreResult, Ticket
-from cache_layer.backends.chunks import split_into_chunks
+from cache_layer.coherence.backend_faults import BackendFaults
+from cache_layer.coherence.flush import flush_entries
+from cache_layer.coherence.pending import PendingInvalidations
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Bound, Cause, Count, Counters
 from cache_layer.entries.entries import (
@@ -35,11 +36,6 @@ from cache_layer.entries.keys import Key
 from cache_layer.errors import BackendUnavailable
 
 logger = logging.getLogger(__name__)
-
-WARN_EVERY_S = 60.0
-_MAX_PER_REMOVE = 500
-# Tags and keys together; a backend may be away for hours, and every write and webhook names some.
-MAX_PENDING = 10_000
 
 W = TypeVar("W")
 
@@ -71,43 +67,6 @@ class Removal:
     delivered: bool
 
 
-class PendingInvalidations:
-    """Invalidations the backend has not heard of yet; a flush among them removes everything, and
-    stands for them all where there are more than `MAX_PENDING`."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._tags: dict[str, int] = {}
-        self._keys: dict[str, int] = {}
-        self._flush = 0
-        self._added = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._tags or self._keys or self._flush)
-
-    def add(self, tags: Collection[str], keys: Collection[str], *, flush: bool = False) -> None:
-        with self._lock:
-            self._added += 1
-            self._tags.update(dict.fromkeys(tags, self._added))
-            self._keys.update(dict.fromkeys(keys, self._added))
-            crowded = len(self._tags) + len(self._keys) > MAX_PENDING
-            if flush or crowded:
-                self._flush = self._added
-            if crowded:
-                self._tags, self._keys = {}, {}
-
-    def deliver(self, invalidate: Callable[[Collection[str], Collection[str], bool], None]) -> None:
-        """Call `invalidate(tags, keys, flush)` with all that is pending, and forget it unless that
-        raises. What is added during the call stays pending, even the same tag or key."""
-        with self._lock:
-            tags, keys, flush, until = [*self._tags], [*self._keys], self._flush > 0, self._added
-        invalidate(tags, keys, flush)
-        with self._lock:
-            self._tags = {tag: added for tag, added in self._tags.items() if added > until}
-            self._keys = {key: added for key, added in self._keys.items() if added > until}
-            self._flush = self._flush if self._flush > until else 0
-
-
 class GuardedStore:
     """The one door to the backend. `clock` counts seconds and never goes back."""
 
@@ -120,13 +79,11 @@ class GuardedStore:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.backend = backend
-        self._retry_s = config.retry_s
         self._counters = counters
         self.clock = clock
+        self._faults = BackendFaults(counters, config.retry_s, clock)
         self._pending = PendingInvalidations()
         self._delivering = threading.Lock()
-        self._retry_at_s = clock()
-        self._warn_at_s = clock()
 
     @property
     def all_delivered(self) -> bool:
@@ -136,7 +93,7 @@ class GuardedStore:
     def deliver_pending(self) -> bool:
         """Deliver the invalidations that the backend has not heard of, and return whether entries
         may be read now: not for a moment after a failure, and not while any is pending."""
-        if self.clock() < self._retry_at_s:
+        if self._faults.pausing:
             return False
         if not self._pending:
             return True
@@ -146,7 +103,7 @@ class GuardedStore:
         try:
             self._pending.deliver(self._deliver)
         except BackendUnavailable as error:
-            self._record_failure("deliver", error)
+            self._faults.record("deliver", error)
         finally:
             self._delivering.release()
         return self.all_delivered
@@ -157,7 +114,7 @@ class GuardedStore:
         try:
             found = self.backend.look_up([key.text for key in keys], touch=touch)
         except BackendUnavailable as error:
-            self._record_failure("lookup", error)
+            self._faults.record("lookup", error)
             raise
         self._counters.add_by_family(Count.EXPIRATIONS, found.expired)
         readable = {
@@ -180,7 +137,7 @@ class GuardedStore:
         try:
             stored = self.backend.store(ticket, entries)
         except BackendUnavailable as error:
-            self._record_failure("store", error)
+            self._faults.record("store", error)
             stored = StoreResult(refused=dict.fromkeys(entries, Refusal.UNAVAILABLE), as_of=ticket)
         self._count_store(entries, stored)
         return StoreResult(refused={**stored.refused, **refused}, as_of=stored.as_of)
@@ -204,7 +161,7 @@ class GuardedStore:
         """Remove every entry whose key matches, and refuse every load in flight."""
         self._counters.add(Count.INVALIDATIONS, detail=cause)
         try:
-            removed = self._flush(matches)
+            removed = flush_entries(self.backend, matches)
         except BackendUnavailable as error:
             self._keep_pending(error, (), (), flush=True)
             return Removal({}, delivered=False)
@@ -258,7 +215,7 @@ class GuardedStore:
         try:
             return self.backend.look_up(()).ticket
         except BackendUnavailable as error:
-            self._record_failure("lookup", error)
+            self._faults.record("lookup", error)
             return None
 
     def _pack_or_refuse(
@@ -295,24 +252,9 @@ class GuardedStore:
             self._counters.add(Count.EVICTIONS, family, number - for_bytes, Bound.ENTRIES)
         self._counters.add_by_family(Count.EXPIRATIONS, stored.expired)
 
-    def _flush(self, matches: Callable[[str], bool]) -> ByFamily:
-        """Remove what matches; raises BackendUnavailable.
-
-        Two rounds, each of which refuses the loads in flight first: a load that began during the
-        first may build its entry from one that has yet to be removed. The second round refuses
-        that load, or removes what it stored."""
-        removed: Counter[str] = Counter()
-        for _ in range(2):
-            self.backend.raise_floor()
-            for page in self.backend.scan_keys():
-                doomed = [key for key in page if matches(key)]
-                for keys in split_into_chunks(doomed, _MAX_PER_REMOVE):
-                    removed.update(self.backend.remove(keys))
-        return dict(removed)
-
     def _deliver(self, tags: Collection[str], keys: Collection[str], flush: bool) -> None:
         if flush:
-            self._flush(lambda _: True)
+            flush_entries(self.backend, lambda _: True)
         else:
             self.backend.invalidate(tags, keys)
 
@@ -325,12 +267,4 @@ class GuardedStore:
         flush: bool = False,
     ) -> None:
         self._pending.add(tags, keys, flush=flush)
-        self._record_failure("invalidate", error)
-
-    def _record_failure(self, step: str, error: BackendUnavailable) -> None:
-        now_s = self.clock()
-        self._retry_at_s = now_s + self._retry_s
-        self._counters.add(Count.ERRORS, detail=step)
-        if now_s >= self._warn_at_s:
-            self._warn_at_s = now_s + WARN_EVERY_S
-            logger.warning("The cache failed to %s and is bypassed: %s", step, error)
+        self._faults.record("invalidate", error)

@@ -21,7 +21,7 @@ from cache_layer import (
     open_cache,
 )
 from cache_layer.backends.base import Backend
-from cache_layer.coherence.guarded_store import MAX_PENDING, PendingInvalidations
+from cache_layer.coherence.pending import MAX_PENDING, PendingInvalidations
 from tests.cache_layer.faithful import Breakable
 from tests.cache_layer.support import Clock
 from tests.cache_layer.truth import Truth
