@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from cache_layer.counters import Count, Counters
-from cache_layer.errors import BackendUnavailable
+from cache_layer.errors import CacheError
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class BackendFaults:
         """Whether the backend failed a moment ago."""
         return self._clock() < self._retry_at_s
 
-    def record(self, step: str, error: BackendUnavailable) -> None:
+    def record(self, step: str, error: CacheError) -> None:
         """Count a failure of this step, and let the backend rest."""
         now_s = self._clock()
         self._retry_at_s = now_s + self._retry_s

@@ -1,17 +1,33 @@
-"""What a backend has not heard of yet, kept in this process's memory until it has."""
+"""What a backend has not heard of yet, kept in this process's memory until it is elsewhere."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 # Tags and keys together; a backend may be away for hours, and every write and webhook names some.
 MAX_PENDING = 10_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidationBatch:
+    """Invalidations made into one; a flush among them removes everything. `until` is the number of
+    the latest."""
+
+    tags: frozenset[str]
+    keys: frozenset[str]
+    flush: bool
+    until: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.tags or self.keys or self.flush)
+
+
 class PendingInvalidations:
-    """Invalidations the backend has not heard of yet; a flush among them removes everything, and
-    stands for them all where there are more than `MAX_PENDING`."""
+    """Invalidations in the order of their numbers; a flush stands for them all where they name more
+    than `MAX_PENDING`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -23,7 +39,8 @@ class PendingInvalidations:
     def __bool__(self) -> bool:
         return bool(self._tags or self._keys or self._flush)
 
-    def add(self, tags: Collection[str], keys: Collection[str], *, flush: bool = False) -> None:
+    def add(self, tags: Collection[str], keys: Collection[str], *, flush: bool = False) -> int:
+        """Add an invalidation and return its number."""
         with self._lock:
             self._added += 1
             self._tags.update(dict.fromkeys(tags, self._added))
@@ -33,14 +50,27 @@ class PendingInvalidations:
                 self._flush = self._added
             if crowded:
                 self._tags, self._keys = {}, {}
+            return self._added
 
-    def deliver(self, invalidate: Callable[[Collection[str], Collection[str], bool], None]) -> None:
-        """Call `invalidate(tags, keys, flush)` with all that is pending, and forget it unless that
-        raises. What is added during the call stays pending, even the same tag or key."""
+    def take_batch(self) -> InvalidationBatch:
+        """Return all that is pending; it stays pending."""
         with self._lock:
-            tags, keys, flush, until = [*self._tags], [*self._keys], self._flush > 0, self._added
-        invalidate(tags, keys, flush)
+            return InvalidationBatch(
+                tags=frozenset(self._tags),
+                keys=frozenset(self._keys),
+                flush=self._flush > 0,
+                until=self._added,
+            )
+
+    def forget(self, batch: InvalidationBatch) -> None:
+        """Forget a batch, but not what was added since it was taken, even the same tag or key."""
         with self._lock:
-            self._tags = {tag: added for tag, added in self._tags.items() if added > until}
-            self._keys = {key: added for key, added in self._keys.items() if added > until}
-            self._flush = self._flush if self._flush > until else 0
+            self._tags = {tag: at for tag, at in self._tags.items() if at > batch.until}
+            self._keys = {key: at for key, at in self._keys.items() if at > batch.until}
+            self._flush = self._flush if self._flush > batch.until else 0
+
+    def deliver(self, tell: Callable[[InvalidationBatch], None]) -> None:
+        """Call `tell` with all that is pending, and forget it unless that raises."""
+        batch = self.take_batch()
+        tell(batch)
+        self.forget(batch)
