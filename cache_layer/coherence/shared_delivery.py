@@ -42,12 +42,14 @@ IDLE_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class _RecordedBatch:
-    """The invalidations numbered `first` to `until`, in the row that was seen stored at `at_s`."""
+    """The invalidations numbered `first` to `until`, in a row that was stored by `at_s`. A look
+    that began after this process's change number `change` sees the row."""
 
     first: int
     until: int
     row_id: int
     at_s: float
+    change: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,13 @@ class SharedDelivery:
         with self._changed:
             if not nobody_trusts:
                 self._recorded.append(
-                    _RecordedBatch(self._recorded_until + 1, batch.until, row_id, recorded_s)
+                    _RecordedBatch(
+                        first=self._recorded_until + 1,
+                        until=batch.until,
+                        row_id=row_id,
+                        at_s=recorded_s,
+                        change=self._changes + 1,
+                    )
                 )
             self._settle(batch)
 
@@ -231,12 +239,14 @@ class SharedDelivery:
                 if now_s < recorded.at_s + self._trust_s
                 and (
                     recorded.row_id in there
-                    or recorded.at_s > began_s
+                    or recorded.change > changes
                     or recorded.row_id > seen_until
                 )
             ]
+            if len(rows) > 0:
+                self._trusted_until_s = -math.inf
             # What was kept or recorded meanwhile, this look may not have seen.
-            if len(rows) == 0 and changes == self._changes and not self._pending:
+            elif changes == self._changes and not self._pending:
                 self._trusted_until_s = began_s + self._trust_s * READERS_SHARE
             self._changed.notify_all()
 
