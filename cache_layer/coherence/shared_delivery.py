@@ -177,6 +177,7 @@ class SharedDelivery:
         recorded_s = self._clock()
         nobody_trusts = self._has_nobody_trusted(recorded_s)
         with self._changed:
+            self._found_none = False
             if not nobody_trusts:
                 self._recorded.append(
                     _RecordedBatch(
@@ -227,7 +228,6 @@ class SharedDelivery:
         now_s = self._clock()
         there = {row.row_id for row in rows}
         with self._changed:
-            self._found_none = len(rows) == 0
             if len(rows) == 0:
                 self._known_row = None
             elif self._known_row is None or self._known_row.row_id not in there:
@@ -244,9 +244,10 @@ class SharedDelivery:
                 )
             ]
             if len(rows) > 0:
-                self._trusted_until_s = -math.inf
+                self._found_none, self._trusted_until_s = False, -math.inf
             # What was kept or recorded meanwhile, this look may not have seen.
             elif changes == self._changes and not self._pending:
+                self._found_none = True
                 self._trusted_until_s = began_s + self._trust_s * READERS_SHARE
             self._changed.notify_all()
 
