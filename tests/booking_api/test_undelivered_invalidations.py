@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import pytest
-from django.db import connection
 from pytest_django import Settings
 
 from booking_api import composition
@@ -26,6 +25,7 @@ from hubspot_sync.wire.deadlines import Deadline
 from tests.api import Api, connected
 from tests.builders import Exam, Portal
 from tests.cache_layer.conftest import redis_url
+from tests.cache_layer.support import no_table
 from tests.cuttable import Cuttable
 from tests.desk import update
 from tests.waiting import WAIT_LIMIT_S, eventually
@@ -41,7 +41,6 @@ pytestmark = [
 ]
 
 EXAMS = "2-50158913"
-TABLE = "cache_undeliveredinvalidation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +96,6 @@ def two(settings: Settings, portal: Portal, redis_url: str) -> Iterator[Two]:
         for proxy in proxies:
             proxy.mend()
         other.cache.invalidator.invalidate_everything(cause=Cause.FORCED)
-
-
-@contextmanager
-def no_table() -> Iterator[None]:
-    """Take the table away, as a database does that is away for it alone."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"ALTER TABLE {TABLE} RENAME TO elsewhere")
-        try:
-            yield
-        finally:
-            cursor.execute(f"ALTER TABLE elsewhere RENAME TO {TABLE}")
 
 
 @pytest.mark.parametrize("cut", ["one", "all"])
