@@ -53,8 +53,8 @@ class Delivery(Protocol):
 
 
 class OwnDelivery:
-    """For one process. Of a shared backend without a table other processes hear late, so nothing
-    kept is ever acknowledged."""
+    """For one process. What it keeps is in its memory alone, and so is never acknowledged: it keeps
+    to it, and whoever must be sure asks again until it is delivered."""
 
     def __init__(self, backend: Backend, faults: BackendFaults) -> None:
         self._backend = backend
@@ -84,7 +84,7 @@ class OwnDelivery:
         return self._pending.add(tags, keys, flush=flush)
 
     def await_acknowledgement(self, number: int) -> bool:  # noqa: ARG002 - of any of them
-        return not self._backend.shared
+        return False
 
     def start(self) -> None:
         """Nothing to start."""
