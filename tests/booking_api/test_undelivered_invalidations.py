@@ -6,7 +6,6 @@ another that only reads.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -24,14 +23,14 @@ from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Deadline
 from tests.api import Api, connected
 from tests.builders import Exam, Portal
-from tests.cache_layer.conftest import redis_url
+from tests.cache_layer.conftest import redis_prefix, redis_url
 from tests.cache_layer.support import no_table
 from tests.cuttable import Cuttable
 from tests.desk import update
 from tests.waiting import WAIT_LIMIT_S, eventually
 from tests.webhooks import Events, tell
 
-__all__ = ["redis_url"]
+__all__ = ["redis_prefix", "redis_url"]
 
 pytestmark = [
     pytest.mark.redis,
@@ -73,12 +72,10 @@ class Two:
 
 
 @pytest.fixture
-def two(settings: Settings, portal: Portal, redis_url: str) -> Iterator[Two]:
+def two(settings: Settings, portal: Portal, redis_url: str, redis_prefix: str) -> Iterator[Two]:
     address = urlsplit(redis_url)
     host, port = address.hostname or "", address.port or 6379
-    config = CacheConfig(
-        key_prefix=f"test-{uuid.uuid4().hex}", retry_s=0.02, look_every_s=0.1, trust_s=0.6
-    )
+    config = CacheConfig(key_prefix=redis_prefix, retry_s=0.02, look_every_s=0.1, trust_s=0.6)
     exam = portal.exam(location="Leeds")
     with ExitStack() as stack:
         proxies = [stack.enter_context(Cuttable(host, port)) for _ in range(2)]
@@ -93,9 +90,6 @@ def two(settings: Settings, portal: Portal, redis_url: str) -> Iterator[Two]:
         )
         stack.callback(other.cache.close)
         yield Two(api, portal, exam, other, *proxies)
-        for proxy in proxies:
-            proxy.mend()
-        other.cache.invalidator.invalidate_everything(cause=Cause.FORCED)
 
 
 @pytest.mark.parametrize("cut", ["one", "all"])
