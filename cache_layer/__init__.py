@@ -6,6 +6,7 @@ from cache_layer.cache import Cache, open_backend, open_cache
 from cache_layer.coherence.guarded_store import FreshValue, Removal, WriteResult
 from cache_layer.coherence.invalidation import Invalidation
 from cache_layer.coherence.reading import CacheStatus, ReadManyResult, ReadResult
+from cache_layer.coherence.undelivered import UndeliveredParts
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Cause, Count, Counters, CountersSnapshot
 from cache_layer.entries.entries import MISS, HeldEntry, LoadedValue, Miss
@@ -16,6 +17,7 @@ from cache_layer.errors import (
     BadPattern,
     CacheError,
     ConfigurationError,
+    InvalidationUnacknowledged,
     LoadFailed,
     WaitedTooLong,
 )
@@ -42,6 +44,7 @@ __all__ = [
     "FreshValue",
     "HeldEntry",
     "Invalidation",
+    "InvalidationUnacknowledged",
     "Key",
     "KeyPattern",
     "LoadFailed",
@@ -51,6 +54,7 @@ __all__ = [
     "ReadManyResult",
     "ReadResult",
     "Removal",
+    "UndeliveredParts",
     "ValidationReport",
     "WaitedTooLong",
     "WriteResult",

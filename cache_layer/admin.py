@@ -20,7 +20,7 @@ from django.utils import timezone
 from typing_extensions import override
 
 from cache_layer.entries.entries import MISS
-from cache_layer.errors import BackendUnavailable, BadPattern
+from cache_layer.errors import BackendUnavailable, BadPattern, InvalidationUnacknowledged
 from cache_layer.models import CacheInvalidation, CachePage, ValidationRun
 from cache_layer.operating import admin_page
 from cache_layer.operating.audit import validate_and_record
@@ -43,6 +43,10 @@ from cache_layer.permissions import (
 )
 
 NO_ANSWER = "The cache does not answer now. Requests are served from HubSpot; please try again."
+NOBODY_TOLD = (
+    "Nobody could be told: neither the cache nor the database answers. It is tried again by "
+    "itself; until then other processes may show what was to go."
+)
 NOBODY_NAMED = (
     "This names an e-mail, or might find one: a * must stand for all between two colons. "
     + explain_missing(VIEW_PERSONAL_DATA)
@@ -190,7 +194,10 @@ class CachePageAdmin(ReadOnly):
 
     def _remove(self, request: HttpRequest, host: CacheHost, form: InvalidateForm) -> HttpResponse:
         who, reason = request.user.get_username(), form.cleaned_data["reason"]
-        done = remove(host, form.to_request(), who=who, reason=reason)
+        try:
+            done = remove(host, form.to_request(), who=who, reason=reason)
+        except InvalidationUnacknowledged:
+            return self._refuse(request, NOBODY_TOLD, status=503)
         if done.delivered:
             entries = "1 entry" if done.total_removed == 1 else f"{done.total_removed} entries"
             messages.success(

@@ -16,6 +16,7 @@ from cache_layer.coherence.guarded_store import GuardedStore
 from cache_layer.coherence.invalidation import Invalidator
 from cache_layer.coherence.reading import Reader
 from cache_layer.coherence.singleflight import SingleFlight
+from cache_layer.coherence.undelivered import UndeliveredParts
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Counters
 from cache_layer.entries.entries import HeldEntry, Miss
@@ -47,9 +48,14 @@ class Cache:
         _, key = known
         return self.guarded_store.peek(key)
 
+    def start(self) -> None:
+        """Begin what goes on in the background, so that the first reader need not."""
+        self.guarded_store.delivery.start()
+
     def close(self) -> None:
         """Let running loads end, then let go of threads and connections."""
         self.single_flight.close()
+        self.guarded_store.delivery.close()
         self.backend.close()
 
 
@@ -83,11 +89,17 @@ def open_cache(
     backend: Backend | None = None,
     counters: Counters | None = None,
     clock: Clock = time.monotonic,
+    undelivered: UndeliveredParts | None = None,
 ) -> Cache:
-    """Return a cache over this catalogue. Threads and connections start at first use."""
+    """Return a cache over this catalogue. Threads and connections start at first use.
+
+    Where processes share the backend, `undelivered` is what they tell each other by while one of
+    them cannot reach it; without, an invalidation that does not reach it is seen by others late."""
     backend = backend if backend is not None else open_backend(config, clock)
     counters = counters if counters is not None else Counters()
-    guarded_store = GuardedStore(backend=backend, config=config, counters=counters, clock=clock)
+    guarded_store = GuardedStore(
+        backend=backend, config=config, counters=counters, clock=clock, undelivered=undelivered
+    )
     single_flight = SingleFlight(
         guarded_store=guarded_store,
         counters=counters,

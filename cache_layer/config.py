@@ -37,7 +37,9 @@ class CacheConfig:
     and all that is kept about them take, here or in Redis. `load_horizon_s` is longer than any load
     may take; a load that was slower is not stored. `load_lease_s` is how long other processes wait
     for one process's load. `loader_threads` bounds the loads that outlive an impatient caller.
-    `retry_s` is the pause before a broken backend is tried again.
+    `retry_s` is the pause before a broken backend is tried again. A process that shares its backend
+    looks for undelivered invalidations every `look_every_s`, and trusts its cache for `trust_s` at
+    most after a look that found none; all processes must have the same.
     """
 
     enabled: bool = True
@@ -52,6 +54,8 @@ class CacheConfig:
     load_lease_s: float = 5.0
     loader_threads: int = 32
     retry_s: float = 1.0
+    look_every_s: float = 1.0
+    trust_s: float = 3.0
 
     def __post_init__(self) -> None:
         _refuse_bad_ttls(self.ttls_s)
@@ -76,6 +80,8 @@ class CacheConfig:
             "CACHE_LOAD_LEASE_S": self.load_lease_s,
             "CACHE_LOADER_THREADS": self.loader_threads,
             "CACHE_RETRY_S": self.retry_s,
+            "CACHE_LOOK_EVERY_S": self.look_every_s,
+            "CACHE_TRUST_S": self.trust_s,
         }
         for name, value in positive.items():
             if not value > 0:

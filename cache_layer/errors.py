@@ -2,6 +2,8 @@
 
 CacheError
 ├── BackendUnavailable    the store did not answer; a read goes to its loader instead
+├── TableUnavailable      the table of undelivered invalidations did not answer; reads bypass
+├── InvalidationUnacknowledged  neither took an invalidation; whoever asked may promise nothing
 ├── UnreadableEntry       what was stored cannot be read back; it is dropped and loaded again
 ├── BadPattern            a key, a tag or a pattern that cannot be built or would match too much
 └── LoadFailed            a load gave no answer for a key
@@ -12,6 +14,8 @@ ConfigurationError        outside the tree on purpose: nothing that forgives the
 """
 
 from __future__ import annotations
+
+from django.db import OperationalError
 
 
 class ConfigurationError(Exception):
@@ -24,6 +28,17 @@ class CacheError(Exception):
 
 class BackendUnavailable(CacheError):
     """The store of the entries cannot be reached, or answered nonsense."""
+
+
+class TableUnavailable(CacheError):
+    """The table of undelivered invalidations cannot be reached, or refuses."""
+
+
+class InvalidationUnacknowledged(CacheError, OperationalError):
+    """Other processes may not see an invalidation: neither the cache nor the database took it.
+
+    To whoever handles a database that is away it is one: nothing may be answered as done. It is
+    delivered as soon as one of the two is back."""
 
 
 class UnreadableEntry(CacheError):

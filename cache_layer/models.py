@@ -1,4 +1,5 @@
-"""What is kept about the cache in the database: who removed what, and what validation found."""
+"""What is kept about the cache in the database: who removed what, what validation found, and what
+has yet to be delivered."""
 
 from __future__ import annotations
 
@@ -60,6 +61,24 @@ class ValidationRun(models.Model):
         """The family, where it was one: all of a cache are compared one after the other."""
         families = list(self.by_family)
         return families[0] if len(families) == 1 else f"{len(families)} families"
+
+
+class UndeliveredInvalidation(models.Model):
+    """What a shared cache has not heard of; there are rows only while a process cannot reach it.
+    `prefix` is the cache's, by which processes share it."""
+
+    prefix = models.CharField(max_length=200)
+    tags = models.JSONField(default=list)
+    keys = models.JSONField(default=list)
+    flush = models.BooleanField(default=False)
+    at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    @override
+    def __str__(self) -> str:
+        return f"{'flush' if self.flush else 'invalidation'} {self.pk}"
 
 
 class CachePage(models.Model):

@@ -19,8 +19,11 @@ from booking_api.pairs.right_pairs import RightPairs
 from booking_api.pairs.student_pairs import StudentPairs
 from booking_api.queries.composed_loaders import ComposedLoaders
 from booking_api.rules.cursors import CursorSeal
-from cache_layer import CacheConfig
+from cache_layer import CacheConfig, UndeliveredParts
+from cache_layer.coherence.undelivered_rows import UndeliveredRows
+from cache_layer.config import MAX_TTL_S
 from hubspot_sync import HubSpotClient
+from hubspot_sync.background.worker import Worker
 from hubspot_sync.inbox.told_records import ToldRecords
 from hubspot_sync.portal.association_types import AssociationTypes
 from hubspot_sync.portal.profile import PortalProfile
@@ -97,7 +100,16 @@ def build_cached_portal(
         load_s=settings.HUBSPOT.request_deadline_s,
         recent=recent,
         clock=clocks.monotonic,
+        undelivered=build_undelivered(config),
     )
+
+
+def build_undelivered(config: CacheConfig) -> UndeliveredParts | None:
+    """Return what processes tell each other of invalidations by, or None for a cache of our own."""
+    if config.redis_url == "":
+        return None
+    table = UndeliveredRows(config.key_prefix, keep=timedelta(seconds=MAX_TTL_S))
+    return UndeliveredParts(table=table, make_worker=Worker)
 
 
 def build_student_pairs(cached: CachedPortal, hubspot: PortalReads, clocks: Clocks) -> StudentPairs:

@@ -45,6 +45,7 @@ class ProcessLifecycle:
             self._pid = os.getpid()
             announce_metrics_access()
             services = composition.services()
+            services.cached.cache.start()
             services.webhooks.worker.start()
             services.unreadable.worker.start()
             services.availability.worker.start()

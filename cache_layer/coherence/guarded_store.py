@@ -3,22 +3,24 @@
 Stands between the backend's atomic steps and those who read and write: a load's result is stored
 only if nothing it was built from was invalidated since its ticket; a write invalidates and stores
 in one step. Errors of the backend are counted, and logged at most once a minute. A failed look-up
-or store costs only speed. A failed invalidation is kept as pending, and until it has been delivered
-this process does not read its cache.
+or store costs only speed. A failed invalidation is handed to the delivery, and until the backend
+has heard of it this process does not read its cache.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from cache_layer.backends.base import Backend, ByFamily, Lookup, Refusal, StoreResult, Ticket
-from cache_layer.backends.chunks import split_into_chunks
+from cache_layer.coherence.backend_faults import BackendFaults
+from cache_layer.coherence.delivery import Delivery, OwnDelivery
+from cache_layer.coherence.flush import flush_entries
+from cache_layer.coherence.shared_delivery import SharedDelivery
+from cache_layer.coherence.undelivered import UndeliveredParts
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Bound, Cause, Count, Counters
 from cache_layer.entries.entries import (
@@ -35,11 +37,6 @@ from cache_layer.entries.keys import Key
 from cache_layer.errors import BackendUnavailable
 
 logger = logging.getLogger(__name__)
-
-WARN_EVERY_S = 60.0
-_MAX_PER_REMOVE = 500
-# Tags and keys together; a backend may be away for hours, and every write and webhook names some.
-MAX_PENDING = 10_000
 
 W = TypeVar("W")
 
@@ -64,48 +61,12 @@ class WriteResult(Generic[W]):
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What an invalidation removed. `delivered` says whether the backend has heard of it: only then
-    may whoever asked rely on it."""
+    """What an invalidation removed. `delivered` says whether the backend has heard of it;
+    `acknowledged`, that every process will see it: only then may whoever asked rely on it."""
 
     removed: ByFamily
     delivered: bool
-
-
-class PendingInvalidations:
-    """Invalidations the backend has not heard of yet; a flush among them removes everything, and
-    stands for them all where there are more than `MAX_PENDING`."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._tags: dict[str, int] = {}
-        self._keys: dict[str, int] = {}
-        self._flush = 0
-        self._added = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._tags or self._keys or self._flush)
-
-    def add(self, tags: Collection[str], keys: Collection[str], *, flush: bool = False) -> None:
-        with self._lock:
-            self._added += 1
-            self._tags.update(dict.fromkeys(tags, self._added))
-            self._keys.update(dict.fromkeys(keys, self._added))
-            crowded = len(self._tags) + len(self._keys) > MAX_PENDING
-            if flush or crowded:
-                self._flush = self._added
-            if crowded:
-                self._tags, self._keys = {}, {}
-
-    def deliver(self, invalidate: Callable[[Collection[str], Collection[str], bool], None]) -> None:
-        """Call `invalidate(tags, keys, flush)` with all that is pending, and forget it unless that
-        raises. What is added during the call stays pending, even the same tag or key."""
-        with self._lock:
-            tags, keys, flush, until = [*self._tags], [*self._keys], self._flush > 0, self._added
-        invalidate(tags, keys, flush)
-        with self._lock:
-            self._tags = {tag: added for tag, added in self._tags.items() if added > until}
-            self._keys = {key: added for key, added in self._keys.items() if added > until}
-            self._flush = self._flush if self._flush > until else 0
+    acknowledged: bool
 
 
 class GuardedStore:
@@ -118,38 +79,33 @@ class GuardedStore:
         config: CacheConfig,
         counters: Counters,
         clock: Callable[[], float] = time.monotonic,
+        undelivered: UndeliveredParts | None = None,
     ) -> None:
         self.backend = backend
-        self._retry_s = config.retry_s
         self._counters = counters
         self.clock = clock
-        self._pending = PendingInvalidations()
-        self._delivering = threading.Lock()
-        self._retry_at_s = clock()
-        self._warn_at_s = clock()
+        self._faults = BackendFaults(counters, config.retry_s, clock)
+        self.delivery: Delivery = (
+            OwnDelivery(backend, self._faults)
+            if undelivered is None
+            else SharedDelivery(
+                backend=backend,
+                faults=self._faults,
+                counters=counters,
+                config=config,
+                parts=undelivered,
+            )
+        )
 
     @property
     def all_delivered(self) -> bool:
-        """Whether the backend has heard of every invalidation of this process."""
-        return not self._pending
+        """Whether the backend has heard of every invalidation, as far as this process knows."""
+        return self.delivery.all_delivered
 
-    def deliver_pending(self) -> bool:
-        """Deliver the invalidations that the backend has not heard of, and return whether entries
-        may be read now: not for a moment after a failure, and not while any is pending."""
-        if self.clock() < self._retry_at_s:
-            return False
-        if not self._pending:
-            return True
-        # One thread delivers; the others do not wait for it, they read past the cache.
-        if not self._delivering.acquire(blocking=False):
-            return False
-        try:
-            self._pending.deliver(self._deliver)
-        except BackendUnavailable as error:
-            self._record_failure("deliver", error)
-        finally:
-            self._delivering.release()
-        return self.all_delivered
+    def prepare_read(self) -> bool:
+        """Do what must come before a read, and return whether entries may be read now: not for a
+        moment after a failure, and not while the backend has yet to hear of an invalidation."""
+        return not self._faults.pausing and self.delivery.prepare_read()
 
     def look_up(self, keys: Sequence[Key], *, touch: bool = True) -> Lookup:
         """Return the live entries of these keys and a ticket, and count what had expired; raises
@@ -157,7 +113,7 @@ class GuardedStore:
         try:
             found = self.backend.look_up([key.text for key in keys], touch=touch)
         except BackendUnavailable as error:
-            self._record_failure("lookup", error)
+            self._faults.record("lookup", error)
             raise
         self._counters.add_by_family(Count.EXPIRATIONS, found.expired)
         readable = {
@@ -180,7 +136,7 @@ class GuardedStore:
         try:
             stored = self.backend.store(ticket, entries)
         except BackendUnavailable as error:
-            self._record_failure("store", error)
+            self._faults.record("store", error)
             stored = StoreResult(refused=dict.fromkeys(entries, Refusal.UNAVAILABLE), as_of=ticket)
         self._count_store(entries, stored)
         return StoreResult(refused={**stored.refused, **refused}, as_of=stored.as_of)
@@ -189,27 +145,33 @@ class GuardedStore:
         """Count results that were not offered to the backend at all."""
         self._counters.add(Count.REFUSED_STORES, family.name, number, reason)
 
-    def invalidate(self, tags: Collection[str], keys: Collection[str], *, cause: Cause) -> Removal:
-        """Remove every entry built from these tags or stored under these keys."""
+    def invalidate(
+        self,
+        tags: Collection[str],
+        keys: Collection[str],
+        *,
+        cause: Cause,
+        wait: bool = True,
+    ) -> Removal:
+        """Remove every entry built from these tags or stored under these keys. Where the backend
+        does not answer, wait until every process will see it; raises InvalidationUnacknowledged.
+        Without `wait` neither: for a reader, to whom nothing was promised."""
         self._counters.add(Count.INVALIDATIONS, detail=cause)
         try:
             removed = self.backend.invalidate(tags, keys)
         except BackendUnavailable as error:
-            self._keep_pending(error, tags, keys)
-            return Removal({}, delivered=False)
-        self._counters.add_by_family(Count.REMOVALS, removed, cause)
-        return Removal(removed, delivered=True)
+            return self._keep(error, tags, keys, wait=wait)
+        return self._count_removal(removed, cause)
 
     def flush(self, matches: Callable[[str], bool], *, cause: Cause) -> Removal:
-        """Remove every entry whose key matches, and refuse every load in flight."""
+        """Remove every entry whose key matches, and refuse every load in flight. Where the backend
+        does not answer, everything goes; waits and raises as `invalidate`."""
         self._counters.add(Count.INVALIDATIONS, detail=cause)
         try:
-            removed = self._flush(matches)
+            removed = flush_entries(self.backend, matches)
         except BackendUnavailable as error:
-            self._keep_pending(error, (), (), flush=True)
-            return Removal({}, delivered=False)
-        self._counters.add_by_family(Count.REMOVALS, removed, cause)
-        return Removal(removed, delivered=True)
+            return self._keep(error, (), (), flush=True)
+        return self._count_removal(removed, cause)
 
     def write_through(
         self,
@@ -237,10 +199,16 @@ class GuardedStore:
         return result
 
     def invalidate_and_store(
-        self, ticket: Ticket, tags: Collection[str], fresh: Sequence[FreshValue], *, cause: Cause
+        self,
+        ticket: Ticket,
+        tags: Collection[str],
+        fresh: Sequence[FreshValue],
+        *,
+        cause: Cause,
+        wait: bool = True,
     ) -> Removal:
         """Invalidate the tags and store the fresh values, unless somebody else invalidated since
-        the ticket."""
+        the ticket. Waits and raises as `invalidate`."""
         self._counters.add(Count.INVALIDATIONS, detail=cause)
         entries, refused = self._pack_or_refuse(fresh)
         try:
@@ -248,17 +216,15 @@ class GuardedStore:
             if refused:
                 self.backend.invalidate((), refused)
         except BackendUnavailable as error:
-            self._keep_pending(error, tags, [*entries, *refused])
-            return Removal({}, delivered=False)
-        self._counters.add_by_family(Count.REMOVALS, written.removed, cause)
+            return self._keep(error, tags, [*entries, *refused], wait=wait)
         self._count_store(entries, written.stored)
-        return Removal(written.removed, delivered=True)
+        return self._count_removal(written.removed, cause)
 
     def _take_ticket(self) -> Ticket | None:
         try:
             return self.backend.look_up(()).ticket
         except BackendUnavailable as error:
-            self._record_failure("lookup", error)
+            self._faults.record("lookup", error)
             return None
 
     def _pack_or_refuse(
@@ -295,42 +261,21 @@ class GuardedStore:
             self._counters.add(Count.EVICTIONS, family, number - for_bytes, Bound.ENTRIES)
         self._counters.add_by_family(Count.EXPIRATIONS, stored.expired)
 
-    def _flush(self, matches: Callable[[str], bool]) -> ByFamily:
-        """Remove what matches; raises BackendUnavailable.
+    def _count_removal(self, removed: ByFamily, cause: Cause) -> Removal:
+        self._counters.add_by_family(Count.REMOVALS, removed, cause)
+        return Removal(removed, delivered=True, acknowledged=True)
 
-        Two rounds, each of which refuses the loads in flight first: a load that began during the
-        first may build its entry from one that has yet to be removed. The second round refuses
-        that load, or removes what it stored."""
-        removed: Counter[str] = Counter()
-        for _ in range(2):
-            self.backend.raise_floor()
-            for page in self.backend.scan_keys():
-                doomed = [key for key in page if matches(key)]
-                for keys in split_into_chunks(doomed, _MAX_PER_REMOVE):
-                    removed.update(self.backend.remove(keys))
-        return dict(removed)
-
-    def _deliver(self, tags: Collection[str], keys: Collection[str], flush: bool) -> None:
-        if flush:
-            self._flush(lambda _: True)
-        else:
-            self.backend.invalidate(tags, keys)
-
-    def _keep_pending(
+    def _keep(
         self,
         error: BackendUnavailable,
         tags: Collection[str],
         keys: Collection[str],
         *,
         flush: bool = False,
-    ) -> None:
-        self._pending.add(tags, keys, flush=flush)
-        self._record_failure("invalidate", error)
-
-    def _record_failure(self, step: str, error: BackendUnavailable) -> None:
-        now_s = self.clock()
-        self._retry_at_s = now_s + self._retry_s
-        self._counters.add(Count.ERRORS, detail=step)
-        if now_s >= self._warn_at_s:
-            self._warn_at_s = now_s + WARN_EVERY_S
-            logger.warning("The cache failed to %s and is bypassed: %s", step, error)
+        wait: bool = True,
+    ) -> Removal:
+        """Hand over what the backend did not hear of."""
+        number = self.delivery.keep(tags, keys, flush=flush)
+        self._faults.record("invalidate", error)
+        acknowledged = wait and self.delivery.await_acknowledgement(number)
+        return Removal({}, delivered=False, acknowledged=acknowledged)

@@ -1,8 +1,9 @@
 """Removing entries on purpose: by tag, key, pattern, family, or all; with a cause and a name.
 
-Each request is remembered for the admin page and told to observers, such as the audit. One that the
-backend did not hear of is kept by the guarded store until it is delivered; its record says so in
-`delivered`, and a caller who must be sure repeats its work until that is true.
+Each request is remembered for the admin page and told to observers, such as the audit. One that
+the backend did not hear of is kept until it is delivered; its record says so in `delivered`. A
+caller who must be sure that no process serves anything older goes by `acknowledged`. Where neither
+backend nor database can be told, InvalidationUnacknowledged is raised and nothing recorded.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Invalidation:
     who: str
     removed: ByFamily
     delivered: bool
+    acknowledged: bool = True
     reason: str = ""
 
     @property
@@ -79,9 +81,11 @@ class Invalidator:
         who: str = "",
         reason: str = "",
         scope: str = "tags",
+        wait: bool = True,
     ) -> Invalidation:
-        """Remove every entry built from one of these tags; `scope` is what they stand for."""
-        removal = self._guarded_store.invalidate(tags, (), cause=cause)
+        """Remove every entry built from one of these tags; `scope` is what they stand for. For
+        `wait` see the guarded store."""
+        removal = self._guarded_store.invalidate(tags, (), cause=cause, wait=wait)
         return self._record(scope, tuple(sorted(tags)), cause, removal, who=who, reason=reason)
 
     def invalidate_keys(
@@ -158,6 +162,7 @@ class Invalidator:
             who=who,
             removed=removal.removed,
             delivered=removal.delivered,
+            acknowledged=removal.acknowledged,
             reason=reason,
         )
         self._latest.append(invalidation)

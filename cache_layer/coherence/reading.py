@@ -208,13 +208,13 @@ class Reader:
         return builder.build(CacheStatus.MISS)
 
     def prepare_or_bypass(self, subject: str | None) -> CacheStatus | None:
-        """Deliver the invalidations that are pending, and return None where reads for `subject` may
-        then use the cache. Otherwise return what their status is: OFF without a cache, BYPASS
+        """Do what must come before a read, and return None where reads for `subject` may then use
+        the cache. Otherwise return what their status is: OFF without a cache, BYPASS
         outside the rollout or while the cache may not be read."""
         if not self._enabled:
             return CacheStatus.OFF
         rolled_out = subject is None or reads_through_cache(subject, self._percentage)
-        usable = rolled_out and self._guarded_store.deliver_pending()
+        usable = rolled_out and self._guarded_store.prepare_read()
         return None if usable else CacheStatus.BYPASS
 
     def _try_look_up(self, keys: Sequence[Key], max_age_s: float) -> Lookup | None:
@@ -245,7 +245,7 @@ class Reader:
         except UnreadableEntry:
             self._counters.add(Count.ERRORS, family.name, detail="unreadable")
             logger.warning("An entry of %s cannot be read; it is dropped", family.name)
-            self._guarded_store.invalidate((), [key.text], cause=Cause.UNREADABLE)
+            self._guarded_store.invalidate((), [key.text], cause=Cause.UNREADABLE, wait=False)
             return False
         return True
 

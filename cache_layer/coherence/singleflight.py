@@ -211,7 +211,7 @@ class SingleFlight:
     ) -> list[Key]:
         """Return the keys to load now: those whose lease is ours, or all of them once others have
         been waited for as long as a lease lives, or while the backend cannot say."""
-        if give_up or self._closed.is_set() or not self._guarded_store.deliver_pending():
+        if give_up or self._closed.is_set() or not self._guarded_store.prepare_read():
             return list(keys)
         try:
             claimed = self._guarded_store.backend.claim_leases(
@@ -253,7 +253,7 @@ class SingleFlight:
         the rest, store it where it is still current, and finish all of it."""
         family = request.family
         ticket: Ticket | None = None
-        if self._guarded_store.deliver_pending():
+        if self._guarded_store.prepare_read():
             try:
                 found = self._guarded_store.look_up(keys).younger_than(request.max_age_s)
             except BackendUnavailable:

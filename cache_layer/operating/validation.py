@@ -19,12 +19,12 @@ from typing import Any
 from cache_layer.backends.base import Lookup, Ticket
 from cache_layer.backends.chunks import split_into_chunks
 from cache_layer.cache import Cache
-from cache_layer.coherence.guarded_store import FreshValue
+from cache_layer.coherence.guarded_store import FreshValue, Removal
 from cache_layer.counters import Cause, Count
 from cache_layer.entries.entries import HeldEntry, LoadedValue
 from cache_layer.entries.families import Family, LoadResult
 from cache_layer.entries.keys import Key
-from cache_layer.errors import BackendUnavailable, UnreadableEntry
+from cache_layer.errors import BackendUnavailable, InvalidationUnacknowledged, UnreadableEntry
 from cache_layer.operating.redaction import describe_difference
 
 DEFAULT_SAMPLE = 10
@@ -173,24 +173,28 @@ class Validator:
         return compared_entries
 
     def _repair(self, family: Family[Any, Any], compared: _ComparedEntry, ticket: Ticket) -> bool:
+        """Put an entry right, and return whether every process will see that."""
+        try:
+            return self._replace_or_remove(family, compared, ticket).acknowledged
+        except BackendUnavailable:
+            raise
+        except InvalidationUnacknowledged:
+            logger.warning("An entry of %s could not be repaired for all to see", family.name)
+        except Exception:
+            # One value that cannot be kept must not end the comparison of all others.
+            logger.exception("An entry of %s cannot be stored anew", family.name)
+        return False
+
+    def _replace_or_remove(
+        self, family: Family[Any, Any], compared: _ComparedEntry, ticket: Ticket
+    ) -> Removal:
         tags = compared.held.entry.tags
         if compared.fresh is None:
-            removal = self._guarded_store.invalidate(
-                tags, [compared.key.text], cause=Cause.VALIDATION
-            )
-        else:
-            fresh = FreshValue(family, compared.key, compared.fresh)
-            try:
-                removal = self._guarded_store.invalidate_and_store(
-                    ticket, tags, [fresh], cause=Cause.VALIDATION
-                )
-            except BackendUnavailable:
-                raise
-            except Exception:
-                # One value that cannot be kept must not end the comparison of all others.
-                logger.exception("An entry of %s cannot be stored anew", family.name)
-                return False
-        return removal.delivered
+            return self._guarded_store.invalidate(tags, [compared.key.text], cause=Cause.VALIDATION)
+        fresh = FreshValue(family, compared.key, compared.fresh)
+        return self._guarded_store.invalidate_and_store(
+            ticket, tags, [fresh], cause=Cause.VALIDATION
+        )
 
 
 def _reload(family: Family[Any, Any], keys: Sequence[Key], context: Any) -> LoadResult[Any]:

@@ -215,11 +215,13 @@ class Applier:
         return frozenset(exam_ids)
 
     def _invalidate(self, tags: Iterable[str]) -> bool:
-        """Drop what is tagged so from the cache; return whether it has heard of it."""
+        """Drop what is tagged so from the cache; return whether every process will see it."""
         named = frozenset(tags)
         if len(named) == 0:
             return True
-        return self._cached.cache.invalidator.invalidate_tags(named, cause=Cause.WEBHOOK).delivered
+        return self._cached.cache.invalidator.invalidate_tags(
+            named, cause=Cause.WEBHOOK
+        ).acknowledged
 
     def _requeue(self, claim: Claim, events: Sequence[ClaimedEvent], result: ApplyResult) -> None:
         by_error: dict[str, list[WebhookEvent]] = {}

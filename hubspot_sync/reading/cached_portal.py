@@ -25,6 +25,7 @@ from cache_layer import (
     Key,
     LoadedValue,
     ReadManyResult,
+    UndeliveredParts,
     WaitedTooLong,
     open_cache,
 )
@@ -345,6 +346,7 @@ class CachedPortal:
         load_s: float,
         recent: RecentChanges = NO_RECENT_CHANGES,
         clock: Monotonic = time.monotonic,
+        undelivered: UndeliveredParts | None = None,
     ) -> None:
         self._profile = profile
         self._hubspot = hubspot
@@ -353,7 +355,9 @@ class CachedPortal:
         self.families = build_portal_families(
             profile, hubspot, config, compose(self.reads_for), recent
         )
-        self.cache = open_cache(self.families.catalogue(), config, clock=clock)
+        self.cache = open_cache(
+            self.families.catalogue(), config, clock=clock, undelivered=undelivered
+        )
 
     def reads(self, subject: str | None = None) -> FamilyReads:
         """Return the reads for one request; `subject` is the student it is for, if any."""

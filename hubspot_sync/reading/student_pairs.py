@@ -121,6 +121,7 @@ class PairReads:
             tags,
             [FreshValue(family, key, loaded) for key in keys],
             cause=Cause.VALIDATION,
+            wait=False,
         )
 
     def keep_wrong(self, recall: PairRecall, digest: str, note: str) -> None:
@@ -135,7 +136,10 @@ class PairReads:
     def forget_contact(self, contact_id: str) -> None:
         """Drop a contact that was found to be out of date, and all that was built from it."""
         self._cache.invalidator.invalidate_tags(
-            {contact_tag(contact_id)}, cause=Cause.VALIDATION, reason="the student is another"
+            {contact_tag(contact_id)},
+            cause=Cause.VALIDATION,
+            reason="the student is another",
+            wait=False,
         )
 
     def _value_of(self, family: Family[V, LoadContext], key: Key, found: Lookup) -> V | None:

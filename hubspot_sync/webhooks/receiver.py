@@ -73,7 +73,7 @@ class Receiver:
 
         Raises MalformedEvents where there is no event, TooManyEvents, InvalidSignature where there
         are events and none may be believed, and Django's database errors where the database is
-        away: HubSpot should send them again.
+        away, InvalidationUnacknowledged among them: HubSpot should send them again.
         """
         read = read_events(body, self._profile.object_types)
         now = self._now()
@@ -127,11 +127,13 @@ class Receiver:
             return {}
 
     def _invalidate(self, effects: Sequence[Effect]) -> bool:
-        """Drop what the effects outdate from the cache; return whether it has heard of it."""
+        """Drop what the effects outdate; return whether every process will see that."""
         tags = frozenset(tag for effect in effects for tag in effect.tags)
         if len(tags) == 0:
             return True
-        return self._cached.cache.invalidator.invalidate_tags(tags, cause=Cause.WEBHOOK).delivered
+        return self._cached.cache.invalidator.invalidate_tags(
+            tags, cause=Cause.WEBHOOK
+        ).acknowledged
 
     def _notify(self, stored: Sequence[NewEvent], duplicates: int) -> None:
         done = [new_event.event for new_event in stored if new_event.state == State.APPLIED]

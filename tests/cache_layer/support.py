@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from django.db import connection
 
 from cache_layer.backends.base import Backend
 from cache_layer.entries.entries import Entry
@@ -36,3 +39,15 @@ def put(backend: Backend, key: str, payload: bytes = b"v", *, tags: Iterable[str
 def payload_at(backend: Backend, key: str) -> bytes | None:
     held = backend.look_up([key]).entries.get(key)
     return None if held is None else held.entry.payload
+
+
+@contextmanager
+def no_table() -> Iterator[None]:
+    """Take the table of undelivered invalidations away, as a database is that is away for it."""
+    table = "cache_undeliveredinvalidation"
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO elsewhere")
+        try:
+            yield
+        finally:
+            cursor.execute(f"ALTER TABLE elsewhere RENAME TO {table}")

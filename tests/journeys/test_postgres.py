@@ -11,11 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from hubspot_sync.portal.profile import load_profile
-from tests.builders import Portal
+from tests.builders import Portal, Student
+from tests.cuttable import Cuttable
 from tests.desk import active_bookings, create_body
 from tests.journeys.databases import manage, settings_of
 from tests.sandbox import SandboxHandle
@@ -39,11 +41,13 @@ def staff_token(database_url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Two:
-    """Two processes before one portal, with one database and one Redis."""
+    """Two processes before one portal, with one database and one Redis, which `redis` is the
+    first's connection to."""
 
     first: Server
     second: Server
     portal: Portal
+    redis: Cuttable
 
 
 @pytest.fixture
@@ -51,12 +55,17 @@ def two(
     kind_sandbox: SandboxHandle, database_url: str, redis_url: str, tmp_path: Path
 ) -> Iterator[Two]:
     portal = Portal(kind_sandbox, load_profile("default"))
-    environment = {**settings_of(database_url), "REDIS_URL": redis_url}
+    address = urlsplit(redis_url)
     with ExitStack() as stack:
+        redis = stack.enter_context(Cuttable("127.0.0.1", address.port or 6379))
+        cuttable_url = address._replace(netloc=f"127.0.0.1:{redis.port}").geturl()
         first, second = (
-            stack.enter_context(serving(kind_sandbox, tmp_path, **environment)) for _ in range(2)
+            stack.enter_context(
+                serving(kind_sandbox, tmp_path, **settings_of(database_url), REDIS_URL=url)
+            )
+            for url in (cuttable_url, redis_url)
         )
-        yield Two(first, second, portal)
+        yield Two(first, second, portal, redis)
 
 
 def test_it_is_ready_and_serves_people_and_staff(two: Two) -> None:
@@ -123,15 +132,25 @@ def test_an_invalidation_in_one_process_is_seen_by_the_other_at_the_next_read(
 
     two.portal.sandbox.edit(CONTACTS, alice.id, credits_clinical="2")
     assert credits_of(two.second.get(LIST, **alice.pair)) == 5
-    dropped = two.first.post(
-        "/api/admin/cache/invalidate",
-        {"contact_id": alice.id, "reason": "a test"},
-        Authorization=f"Token {staff_token}",
-    )
-
-    assert dropped.status == 200, dropped.body
+    drop(two.first, alice, staff_token)
     assert credits_of(two.second.get(LIST, **alice.pair)) == 2
     assert credits_of(two.first.get(LIST, **alice.pair)) == 2
+
+    two.redis.cut()  # from here on the first tells the second by the database
+    two.portal.sandbox.edit(CONTACTS, alice.id, credits_clinical="1")
+    assert credits_of(two.second.get(LIST, **alice.pair)) == 2
+    drop(two.first, alice, staff_token)
+    assert credits_of(two.second.get(LIST, **alice.pair)) == 1
+    assert credits_of(two.first.get(LIST, **alice.pair)) == 1
+
+
+def drop(server: Server, student: Student, staff_token: str) -> None:
+    dropped = server.post(
+        "/api/admin/cache/invalidate",
+        {"contact_id": student.id, "reason": "a test"},
+        Authorization=f"Token {staff_token}",
+    )
+    assert dropped.status == 200, dropped.body
 
 
 def credits_of(answer: Answer) -> int:

@@ -6,7 +6,8 @@ an answer: 2xx ends the delivery; anything else, or none within five seconds, is
 ten times in a day.
 
     401, 403, 400, 413    it is not HubSpot's, or not to be understood: another time changes nothing
-    503                   the database is away, nothing was stored: please send it again
+    503                   the database is away, or not every process would see what is outdated, and
+                          nothing was stored: please send it again
     500                   our own fault: please send it again
 """
 

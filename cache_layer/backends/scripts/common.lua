@@ -8,6 +8,11 @@
 -- every load in flight is refused. Payloads carry their own expiry, so none is left behind. The same
 -- where the account of bytes does not cover the entries there are. What expires in silence leaves the
 -- account when it is swept; an empty cache begins it anew.
+--
+-- At its limit of memory (maxmemory, noeviction) Redis refuses a script at the first command that may
+-- take memory, unless one that removes or writes has run before. So what must be done, above all an
+-- invalidation, begins with `free_first`; the few bytes its marks take are within their own bound.
+-- What may be left undone, such as a store, asks `is_full` before anything else.
 local STATE, TAGS, META, USES, DEADLINES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local PAYLOADS = ARGV[1]
 local clock = redis.call('TIME')
@@ -21,6 +26,16 @@ local ENTRY_BYTES, TAG_BYTES, MARK_BYTES = 600, 150, 200
 -- One step makes room by dropping so many entries and one more for each that comes; Redis serves
 -- nobody else meanwhile.
 local MAX_DROPS = 1000
+
+local function free_first()
+  redis.call('UNLINK', PAYLOADS)
+end
+
+-- Whether Redis has no memory left for what comes. Asked before the script's first write.
+local function is_full()
+  local answer = redis.pcall('SET', PAYLOADS, '', 'XX')
+  return type(answer) == 'table' and answer.err ~= nil and string.find(answer.err, 'OOM') ~= nil
+end
 
 local function begin_generation()
   redis.call('UNLINK', STATE, TAGS, META, USES, DEADLINES)
@@ -40,8 +55,8 @@ local function ensure_generation()
   if entries ~= redis.call('ZCARD', USES) or entries ~= redis.call('ZCARD', DEADLINES)
     or entries ~= accounted then
     begin_generation()
-  elseif entries == 0 and known[3] ~= '0' then
-    redis.call('HSET', STATE, 'cost', 0)
+  elseif entries == 0 and known[3] then
+    redis.call('HDEL', STATE, 'cost')
   end
 end
 
@@ -199,6 +214,12 @@ local function store(order, refused, first_payload)
   }
 end
 
+local function refuse_all(order)
+  local refused = {}
+  for _, entry in ipairs(order.entries) do refused[entry.key] = 'no room' end
+  return refused
+end
+
 local function find_refusals(order, also)
   local refused = {}
   for _, entry in ipairs(order.entries) do
@@ -233,6 +254,7 @@ end
 
 -- Count one invalidation, mark, and remove every entry that has one of the tags or keys.
 local function invalidate(order, tags, keys)
+  free_first()
   local mark = redis.call('HINCRBY', STATE, 'count', 1) .. '@' .. string.format('%.0f', now_ms)
   local removed = {}
   local function remove(key)

@@ -6,7 +6,8 @@ for i = 4, #ARGV do
   local meta = meta_of(key)
   local payload = meta and meta.expires_ms > now_ms and redis.call('GET', PAYLOADS .. key)
   if payload then
-    if ARGV[3] == '1' then redis.call('ZADD', USES, now_us, key) end
+    -- A use that a full Redis cannot note is no reason not to serve.
+    if ARGV[3] == '1' then redis.pcall('ZADD', USES, now_us, key) end
     found[#found + 1] = {
       key, meta.family, meta.rendered and 1 or 0, meta.version, meta.stamp,
       meta.stored_ms, meta.expires_ms, payload, meta.tags,

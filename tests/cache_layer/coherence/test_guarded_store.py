@@ -21,7 +21,7 @@ from cache_layer import (
     open_cache,
 )
 from cache_layer.backends.base import Backend
-from cache_layer.coherence.guarded_store import MAX_PENDING, PendingInvalidations
+from cache_layer.coherence.pending import MAX_PENDING, InvalidationBatch, PendingInvalidations
 from tests.cache_layer.faithful import Breakable
 from tests.cache_layer.support import Clock
 from tests.cache_layer.truth import Truth
@@ -238,11 +238,11 @@ def test_what_is_added_during_a_delivery_stays_undelivered() -> None:
     undelivered = PendingInvalidations()
     undelivered.add(["exam:1", "exam:2"], [])
 
-    undelivered.deliver(lambda *_: undelivered.add(["exam:1"], ["k"], flush=True))
+    undelivered.deliver(lambda _: undelivered.add(["exam:1"], ["k"], flush=True))
 
-    left: list[object] = []
-    undelivered.deliver(lambda tags, keys, flush: left.extend([tags, keys, flush]))
-    assert left == [["exam:1"], ["k"], True]
+    left: list[InvalidationBatch] = []
+    undelivered.deliver(left.append)
+    assert [(batch.tags, batch.keys, batch.flush) for batch in left] == [({"exam:1"}, {"k"}, True)]
     assert not undelivered
 
 
@@ -288,8 +288,8 @@ def test_what_is_added_while_a_crowd_is_delivered_stays_pending() -> None:
     undelivered.add([f"contact:{number}" for number in range(MAX_PENDING + 1)], [])
     delivered: list[tuple[object, ...]] = []
 
-    def deliver(tags: object, keys: object, flush: bool) -> None:
-        delivered.append((tags, keys, flush))
+    def deliver(batch: InvalidationBatch) -> None:
+        delivered.append((batch.tags, batch.keys, batch.flush))
         if len(delivered) == 1:
             undelivered.add(["contact:1"], ["late"])
 
@@ -297,5 +297,5 @@ def test_what_is_added_while_a_crowd_is_delivered_stays_pending() -> None:
     assert undelivered
     undelivered.deliver(deliver)
 
-    assert delivered == [([], [], True), (["contact:1"], ["late"], False)]
+    assert delivered == [(set(), set(), True), ({"contact:1"}, {"late"}, False)]
     assert not undelivered

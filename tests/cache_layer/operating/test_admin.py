@@ -18,6 +18,7 @@ from cache_layer.models import CacheInvalidation, ValidationRun
 from hubspot_sync.portal.profile import load_profile
 from tests.api import Api, connected
 from tests.builders import Portal, Student
+from tests.cache_layer.support import no_table
 from tests.sandbox import SandboxHandle
 from tests.server import free_port
 
@@ -240,10 +241,11 @@ def test_an_address_opened_by_hand_leads_back_to_the_page(path: str, api: Api) -
     assert (response.status_code, response.headers["Location"]) == (302, PAGE)
 
 
+@pytest.mark.django_db(transaction=True)  # what Redis was not told is written beside the request
 def test_a_silent_redis_is_said_everywhere_and_breaks_nothing(
     settings: Settings, portal: Portal
 ) -> None:
-    dead = CacheConfig(redis_url=f"redis://127.0.0.1:{free_port()}/0", retry_s=0.01)
+    dead = CacheConfig(redis_url=f"redis://127.0.0.1:{free_port()}/0", retry_s=0.01, trust_s=0.2)
     client = browser("view_entries", "validate", "invalidate")
     with connected(settings, portal.sandbox, cache=dead):
         shown = said(client, "get", PAGE)
@@ -251,7 +253,10 @@ def test_a_silent_redis_is_said_everywhere_and_breaks_nothing(
         compared = said(client, "post", VALIDATE, sample="1")
         preview = said(client, "post", INVALIDATE, scope="all")
         done = said(client, "post", INVALIDATE, scope="all", confirmed="true")
+        with no_table():
+            not_done = said(client, "post", INVALIDATE, scope="all", confirmed="true")
 
+    assert (not_done[0], "Nobody could be told" in not_done[1]) == (503, True)
     assert {shown[0], look_up[0], compared[0], preview[0], done[0]} == {200}
     assert "The backend does not answer" in shown[1]
     assert "The cache does not answer now" in look_up[1]
