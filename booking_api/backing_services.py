@@ -8,7 +8,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from booking_api.env_variables import BASE_DIR, Variable
-from hubspot_sync.background.pooled_connections import CONNECTION_OPTIONS, POOL_OPTIONS
+from hubspot_sync.background.postgres.connections import CONNECTION_OPTIONS, POOL_OPTIONS
 
 
 def database(url: str, pool_size: Variable) -> dict[str, Any]:
