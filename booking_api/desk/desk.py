@@ -48,6 +48,7 @@ from booking_api.desk.repair.credit_reconciliation import request_checks, review
 from booking_api.desk.repair.recovery import recover
 from booking_api.desk.repair.takeover import take_over
 from hubspot_sync.background.database_errors import is_database_away
+from hubspot_sync.background.wait_limits import waiting_at_most
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_log import CallMeter
@@ -215,7 +216,9 @@ class Desk:
     def _next_pause_s(self) -> float:
         """Work, and return for how long nothing will be to do unless somebody comes, in seconds."""
         try:
-            worked = self._turn()
+            # After that the lease is somebody else's, whatever the database would still say.
+            with waiting_at_most(self._desk_context.config.lease_s):
+                worked = self._turn()
         except Exception as error:
             # The only thread that serves anybody: it must go on, and say what happened.
             log.exception("desk_failed", database_away=is_database_away(error))
