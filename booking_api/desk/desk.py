@@ -10,7 +10,6 @@ holder can no longer be sending.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from booking_api.desk.groups.cancel_group import serve_cancels
 from booking_api.desk.groups.create_group import serve_creates
 from booking_api.desk.groups.credits_and_counts import tags_of
 from booking_api.desk.groups.update_group import serve_updates
+from booking_api.desk.jobs import Jobs
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.erasure import is_erased
 from booking_api.desk.journal.idempotency import find_earlier
@@ -91,12 +91,6 @@ class DeskAnswer:
     replayed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    work: Callable[[HeldLease], Any]
-    future: Future[Any]
-
-
 class Desk:
     """One process's desk; its thread starts at first use.
 
@@ -121,8 +115,7 @@ class Desk:
             desk_context.now, self.wake, lambda rows: desk_context.invalidate_cache(tags_of(rows))
         )
         self._waiting_room = WaitingRoom()
-        self._jobs: deque[_Job] = deque()
-        self._jobs_lock = threading.Lock()
+        self._jobs = Jobs()
         self._stopping = threading.Event()
         # Rows that our database refuses to change at all, by id: they are nobody's turn here.
         self._left_out: set[int] = set()
@@ -178,12 +171,7 @@ class Desk:
     def run(self, work: Callable[[HeldLease], T]) -> Future[T]:
         """Have `work` done in the desk's own thread while it holds the lease. Return its future,
         which is cancelled where the desk has ended."""
-        future: Future[T] = Future()
-        with self._jobs_lock:
-            if self._stopping.is_set():
-                future.cancel()
-                return future
-            self._jobs.append(_Job(work, future))
+        future = self._jobs.add(work)
         self.wake()
         return future
 
@@ -205,11 +193,10 @@ class Desk:
 
     def close(self) -> None:
         """Let the group under way end, give the lease back, and end."""
-        with self._jobs_lock:
-            self._stopping.set()
+        self._jobs.end()
+        self._stopping.set()
         self._worker.stop()
-        while self._jobs:
-            self._jobs.popleft().future.cancel()
+        self._jobs.cancel_waiting()
 
     # The loop -----------------------------------------------------------------------------------
 
@@ -275,7 +262,7 @@ class Desk:
     def _run_round(self, lease: HeldLease) -> bool:
         """Do some of everything there is; say whether there was anything."""
         if not self._serves_callers:
-            return self._run_next_job(lease)
+            return self._jobs.do_next(lease)
         desk_context = self._desk_context
         now = desk_context.now()
         journal.refuse_expired(now, self._leave_out, left_out=self._left_out)
@@ -285,7 +272,7 @@ class Desk:
             if len(rows) > 0:
                 self._serve_rows(lease, serve, rows)
                 done = True
-        return self._run_next_job(lease) or review_due_credits(desk_context, lease) > 0 or done
+        return self._jobs.do_next(lease) or review_due_credits(desk_context, lease) > 0 or done
 
     def _recover_due(self, lease: HeldLease, now: datetime) -> bool:
         """Take up again what is due; say whether anything was. A row that has failed several times
@@ -370,19 +357,3 @@ class Desk:
         log.error("row_left_out", entry=row_id, exc_info=error)
         self._left_out.add(row_id)
         self._queue.release([row_id])
-
-    def _run_next_job(self, lease: HeldLease) -> bool:
-        """Do the job that has waited longest; say whether there was one."""
-        if len(self._jobs) == 0:
-            return False
-        job = self._jobs.popleft()
-        if not job.future.set_running_or_notify_cancel():
-            return True
-        try:
-            job.future.set_result(job.work(lease))
-        except LeaseLost as error:
-            job.future.set_exception(error)
-            raise
-        except Exception as error:  # noqa: BLE001 - handed to whoever asked for it
-            job.future.set_exception(error)
-        return True
