@@ -31,6 +31,7 @@ __all__ = [
     "cache_host",
     "close",
     "command_services",
+    "hand_on",
     "observe_calls",
     "observe_desk",
     "observe_unreadable",
@@ -50,6 +51,7 @@ observe_calls = _composition.observe_calls
 observe_webhooks = _composition.observe_webhooks
 observe_desk = _composition.observe_desk
 observe_unreadable = _composition.observe_unreadable
+hand_on = _composition.hand_on
 close = _composition.close
 
 

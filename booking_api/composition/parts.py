@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.events import DeskObserver
+from booking_api.desk.journal.lease_renewal import LeaseRenewal
 from booking_api.pairs.digests import Digests
 from booking_api.pairs.look_ups import LookUps
 from booking_api.pairs.right_pairs import RightPairs
@@ -132,6 +133,7 @@ def build_desk_context(
         cache=cached.cache,
         fan_out=client.fan_outs[Priority.PEOPLE],
         config=settings.DESK,
+        renewal=LeaseRenewal(settings.DESK.renew_every_s),
         now=clocks.now,
         notify=notify,
     )

@@ -32,7 +32,7 @@ from booking_api.desk.jobs import Jobs
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.erasure import is_erased
 from booking_api.desk.journal.idempotency import find_earlier
-from booking_api.desk.journal.lease import HeldLease, LeaseKeeper, LeaseLost
+from booking_api.desk.journal.lease import HeldLease, LeaseHandedOn, LeaseKeeper, LeaseLost
 from booking_api.desk.journal.models import (
     ANSWERED,
     REFUSALS,
@@ -57,7 +57,7 @@ from hubspot_sync.wire.deadlines import Deadline
 LEASE_NAME: Final = "booking-desk"
 LOOK_FOR_ANSWERS_S: Final = 0.025
 LOOK_FOR_LEFT_WORK_S: Final = 5.0
-AFTER_A_FAILURE_S: Final = 1.0
+AFTER_A_FAILURE_S: Final = 0.5
 
 MAX_TURN_S: Final = 2.0
 LET_OTHERS_S: Final = 0.05
@@ -116,7 +116,8 @@ class Desk:
         )
         self._waiting_room = WaitingRoom()
         self._jobs = Jobs()
-        self._stopping = threading.Event()
+        self._stopping, self._is_handing_on = threading.Event(), False
+        self._lease: HeldLease | None = None
         # Rows that our database refuses to change at all, by id: they are nobody's turn here.
         self._left_out: set[int] = set()
         self._worker = Worker("desk", self._next_pause_s)
@@ -191,12 +192,27 @@ class Desk:
     def start(self) -> None:
         self._worker.start()
 
-    def close(self) -> None:
-        """Let the group under way end, give the lease back, and end."""
+    def hand_on(self) -> None:
+        """Let others have the lease after each group; what they do not serve is served here."""
+        self._is_handing_on = True
+
+    def begin_close(self) -> None:
+        """Let the step under way end, give the lease back, and end; wait for nothing."""
         self._jobs.end()
         self._stopping.set()
-        self._worker.stop()
+        self._desk_context.renewal.hand_on()
+        self._worker.begin_stop()
+
+    def close(self) -> None:
+        """As `begin_close`, and wait for it. Where it takes too long, the next process takes over
+        at once. Raises Django's database errors."""
+        self.begin_close()
+        lease = None if self._worker.stop() else self._lease
+        self._desk_context.renewal.worker.stop()
         self._jobs.cancel_waiting()
+        if lease is not None:
+            log.warning("lease_left", epoch=lease.epoch)
+            lease.expire()
 
     # The loop -----------------------------------------------------------------------------------
 
@@ -229,10 +245,10 @@ class Desk:
             and journal.has_work(self._desk_context.now(), left_out=self._left_out)
         ):
             return TurnOutcome.IDLE
-        lease = self._keeper.acquire()
+        lease = self._lease = self._keeper.acquire()
         if lease is None:
             return TurnOutcome.IDLE
-        # Left to expire where taking over did not end: the next holder must be as careful.
+        # Not where taking over did not end: the next holder must be as careful.
         may_give_back = not lease.taken_over
         try:
             if not may_give_back:
@@ -240,6 +256,8 @@ class Desk:
                     self._desk_context, lease, self._stopping, self._leave_out
                 )
             return self._run_rounds(lease)
+        except LeaseHandedOn:
+            return TurnOutcome.WORKED
         except LeaseLost:
             log.warning("lease_lost", epoch=lease.epoch)
             return TurnOutcome.WORKED
@@ -247,15 +265,16 @@ class Desk:
             connection.close()  # where it is only the connection, a new one gives the lease back
             raise
         finally:
-            if may_give_back:
-                lease.give_back()
+            self._desk_context.renewal.end_steps()
+            self._keeper.let_go(lease, in_order=may_give_back)
+            self._lease = None
 
     def _run_rounds(self, lease: HeldLease) -> TurnOutcome:
         """Do rounds until nothing is left, this process ends, or MAX_TURN_S are over."""
         turn, until = TurnOutcome.IDLE, Deadline.after(MAX_TURN_S)
         while not self._stopping.is_set() and self._run_round(lease):
             turn = TurnOutcome.WORKED
-            if until.passed:
+            if until.passed or self._is_handing_on:
                 return TurnOutcome.CUT
         return turn
 
@@ -268,6 +287,8 @@ class Desk:
         journal.refuse_expired(now, self._leave_out, left_out=self._left_out)
         done = self._recover_due(lease, now)
         for kind, serve in SERVING_ORDER:
+            if done and self._is_handing_on:
+                return True
             rows = journal.read_next_group([kind], desk_context.now(), left_out=self._left_out)
             if len(rows) > 0:
                 self._serve_rows(lease, serve, rows)
@@ -298,6 +319,8 @@ class Desk:
         begun."""
         try:
             serve(self._desk_context, lease, rows, self._queue.meters_of(rows))
+        except LeaseHandedOn:
+            raise
         except LeaseLost:
             request_checks(self._desk_context, rows)
             raise

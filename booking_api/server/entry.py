@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from booking_api import composition
 from booking_api.server.application import ServerApplication
 from booking_api.server.config import ServerConfig
 from booking_api.server.memory import return_memory_early
@@ -28,4 +29,4 @@ def read_config() -> ServerConfig:
 
 return_memory_early()
 end_with_parent()
-application = ServerApplication(wsgi_application, read_config())
+application = ServerApplication(wsgi_application, read_config(), composition.hand_on)

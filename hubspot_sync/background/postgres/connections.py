@@ -14,6 +14,7 @@ must not keep its locks.
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any, Final, TypeVar
 
@@ -28,6 +29,8 @@ from hubspot_sync.background.wait_limits import longest_wait_s, waiting_at_most
 
 MAX_CHECK_S: Final = 1.5
 """An empty query needs nothing but a server that answers."""
+CONNECT_AGAIN_S: Final = 0.2
+"""Between two attempts to connect, each of which may end at once: nobody is there yet."""
 INTERRUPT_EVERY_S: Final = 0.1
 """psycopg's own: so often a wait looks for Ctrl-C."""
 
@@ -60,16 +63,26 @@ class LimitedConnection(Connection[TupleRow]):
 
 class LimitedPool(ConnectionPool[LimitedConnection]):
     """A pool in which nobody waits for a connection longer than its thread may, and which tries
-    each before it gives it out."""
+    each before it gives it out. While there is none to be had, it tries as long as somebody waits.
+    """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(check=self.try_connection, **options)
+        super().__init__(
+            check=self.try_connection, reconnect_failed=self.connect_again_for_waiting, **options
+        )
         self._drained_s = 0.0
 
     @override
     def getconn(self, timeout: float | None = None) -> LimitedConnection:
         patience_s, longest_s = self.timeout if timeout is None else timeout, longest_wait_s()
         return super().getconn(patience_s if longest_s is None else min(patience_s, longest_s))
+
+    def connect_again_for_waiting(self, _: ConnectionPool[Any]) -> None:
+        """Have another attempt made in a moment if somebody waits. psycopg's own attempts are ever
+        further apart, and after the last of them only who comes next begins a new one."""
+        if self.get_stats().get("requests_waiting", 0) > 0:
+            threading.Event().wait(CONNECT_AGAIN_S)
+            self.check()
 
     def try_connection(self, connection: LimitedConnection) -> None:
         """Raise psycopg's OperationalError where the connection is dead or silent."""
@@ -95,8 +108,7 @@ CONNECTION_OPTIONS: Final[dict[str, Any]] = {
 POOL_OPTIONS: Final[dict[str, Any]] = {
     "min_size": 0,
     "timeout": 5,
-    # After it whoever comes next begins a new attempt; the pool's own would rest for minutes.
-    "reconnect_timeout": 5,
+    "reconnect_timeout": CONNECT_AGAIN_S,  # see connect_again_for_waiting
     "connection_class": LimitedConnection,
 }
 """psycopg_pool's, in seconds; the largest size is a setting."""
