@@ -22,6 +22,7 @@ from booking_api.queries.composed_loaders import ComposedLoaders
 from booking_api.rules.cursors import CursorSeal
 from cache_layer import CacheConfig
 from hubspot_sync import HubSpotClient
+from hubspot_sync.background.database_clock import DatabaseClock
 from hubspot_sync.inbox.told_records import ToldRecords
 from hubspot_sync.portal.association_types import AssociationTypes
 from hubspot_sync.portal.profile import PortalProfile
@@ -51,6 +52,11 @@ class Clocks:
 REAL_TIME = Clocks()
 
 
+def build_shared_clock(clocks: Clocks) -> Callable[[], datetime]:
+    """Return the time that goes into rows, and is compared with what others wrote there."""
+    return DatabaseClock(clocks.now).now if clocks is REAL_TIME else clocks.now
+
+
 def build_availability_watch(
     client: HubSpotClient, hubspot: PortalReads, clocks: Clocks
 ) -> AvailabilityWatch:
@@ -65,11 +71,11 @@ def build_availability_watch(
     return watch
 
 
-def build_told_records(clocks: Clocks) -> ToldRecords:
+def build_told_records(shared_now: Callable[[], datetime], monotonic: Monotonic) -> ToldRecords:
     """Without a secret webhooks are refused, but in development: then nobody tells us anything."""
     is_told = settings.DEBUG or len(settings.HUBSPOT_WEBHOOK_SECRETS) > 0
     lag = timedelta(seconds=settings.HUBSPOT.search_lag_s if is_told else 0)
-    return ToldRecords(lag, clocks.now, clocks.monotonic)
+    return ToldRecords(lag, shared_now, monotonic)
 
 
 def build_cached_portal(
@@ -121,7 +127,7 @@ def build_desk_context(
     hubspot: PortalReads,
     evidence: AuthoritativeReads,
     cached: CachedPortal,
-    clocks: Clocks,
+    shared_now: Callable[[], datetime],
     notify: DeskObserver,
 ) -> DeskContext:
     association_types = AssociationTypes(profile, client.transport)
@@ -134,6 +140,6 @@ def build_desk_context(
         fan_out=client.fan_outs[Priority.PEOPLE],
         config=settings.DESK,
         renewal=LeaseRenewal(settings.DESK.renew_every_s),
-        now=clocks.now,
+        now=shared_now,
         notify=notify,
     )

@@ -20,6 +20,7 @@ from booking_api.composition.parts import (
     build_cached_portal,
     build_cursor_seal,
     build_desk_context,
+    build_shared_clock,
     build_student_pairs,
     build_told_records,
 )
@@ -192,7 +193,8 @@ class Composition:
             day=PortalDay(zone=profile.time_zone, now=self.clocks.now),
         )
         unreadable = UnreadableValues(self.clocks.now, self._notify_unreadable_observers)
-        told = build_told_records(self.clocks)
+        shared_now = build_shared_clock(self.clocks)
+        told = build_told_records(shared_now, self.clocks.monotonic)
         hubspot = HubSpotReads(
             profile=profile,
             coalescer=client.coalescer,
@@ -211,7 +213,7 @@ class Composition:
         booking = build_booking_desk(
             build_desk_context(
                 *(profile, client, hubspot, evidence, cached),
-                *(self.clocks, self._notify_desk_observers),
+                *(shared_now, self._notify_desk_observers),
             ),
             serves_callers=self._serves_callers,
         )
@@ -231,7 +233,8 @@ class Composition:
                 request_forgetting=booking.erasures.request,
                 observers=self._webhook_observers,
                 told=told,
-                now=self.clocks.now,
+                now=shared_now,
+                host_now=self.clocks.now,
             ),
             unreadable=unreadable,
             availability=build_availability_watch(client, hubspot, self.clocks),

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-import psycopg
 import pytest
 from django.db import Error as DatabaseFailure
 from django.db import OperationalError
-from django.db.utils import ConnectionHandler
 
-from booking_api.backing_services import database
-from booking_api.settings import pool_size
 from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.background.postgres.base import DatabaseWrapper
 from hubspot_sync.background.wait_limits import (
@@ -26,9 +20,9 @@ from hubspot_sync.background.wait_limits import (
     waiting_until,
     waiting_without_limit,
 )
+from tests.hubspot_sync.background.lines import URL, open_connection
 from tests.swallowing_proxy import SwallowingProxy, proxy_before
 
-URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 SHORT_S = 0.3
 PATIENCE_S = 30.0
 
@@ -59,30 +53,8 @@ class Line:
             pool.putconn(held)
 
 
-def open_connection(url: str, stack: ExitStack, *, limits_session: bool = True) -> DatabaseWrapper:
-    settings = database(url, pool_size, limits_session=limits_session)
-    connection = ConnectionHandler({"default": settings})["default"]
-    assert isinstance(connection, DatabaseWrapper)
-    connection._connection_pools = {}
-    stack.callback(connection.close_pool)
-    stack.callback(connection.close)
-    return connection
-
-
 def in_seconds(seconds: float) -> float:
     return time.monotonic() + seconds
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    try:
-        psycopg.connect(URL, connect_timeout=2).close()
-    except psycopg.OperationalError:
-        if os.environ.get("POSTGRES_PROMISED"):
-            raise
-        pytest.skip("no PostgreSQL at TEST_DATABASE_URL")
-    with ExitStack() as stack:
-        yield stack
 
 
 @pytest.fixture
