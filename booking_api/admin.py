@@ -54,7 +54,12 @@ def format_age(age: timedelta) -> str:
 
 
 def format_age_since(moment: datetime) -> str:
-    return format_age(timezone.now() - moment)
+    return format_age(stored_now() - moment)
+
+
+def stored_now() -> datetime:
+    """Return the time by the clock that the desk's rows are written by."""
+    return composition.services().booking.desk_context.now()
 
 
 def render_json(value: Any) -> SafeString:
@@ -123,7 +128,7 @@ class JournalEntryAdmin(DeskAdmin):
     def finish_now(self, request: HttpRequest, queryset: QuerySet[JournalEntry]) -> None:
         unfinished = queryset.filter(state__in=UNFINISHED)
         ids = list(unfinished.values_list("id", flat=True))
-        make_due(entries=ids, notes=(), now=timezone.now())
+        make_due(entries=ids, notes=(), now=stored_now())
         composition.services().booking.desk.wake()
         self.report(request, len(ids), queryset.count())
 
@@ -156,7 +161,7 @@ class OutboxNoteAdmin(DeskAdmin):
     def finish_now(self, request: HttpRequest, queryset: QuerySet[OutboxNote]) -> None:
         waiting = queryset.filter(state=NoteState.WAITING)
         ids = list(waiting.values_list("id", flat=True))
-        make_due(entries=(), notes=ids, now=timezone.now())
+        make_due(entries=(), notes=ids, now=stored_now())
         composition.services().booking.outbox.worker.wake()
         self.report(request, len(ids), queryset.count())
 
@@ -223,7 +228,7 @@ class LeaseAdmin(ReadOnly):
     def state(self, row: Lease) -> str | None:
         if row.holder == "":
             return None
-        return "held" if row.expires_at > timezone.now() else "left by its holder"
+        return "held" if row.expires_at > stored_now() else "left by its holder"
 
     @admin.display(description="until", empty_value="—")
     def until(self, row: Lease) -> datetime | None:

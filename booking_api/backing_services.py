@@ -8,12 +8,17 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from booking_api.env_variables import BASE_DIR, Variable
-from hubspot_sync.background.pooled_connections import CONNECTION_OPTIONS, POOL_OPTIONS
+from hubspot_sync.background.postgres.connections import (
+    CONNECTION_OPTIONS,
+    POOL_OPTIONS,
+    limit_session,
+)
 
 
-def database(url: str, pool_size: Variable) -> dict[str, Any]:
+def database(url: str, pool_size: Variable, *, limits_session: bool = True) -> dict[str, Any]:
     """Return Django's settings of the database at `url`, or of a file where that is empty;
-    `pool_size` is read where there is a pool."""
+    `pool_size` is read where there is a pool. `limits_session` has each session ask PostgreSQL for
+    its limits."""
     url = url or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
     # What cannot be read of an address may be a part of its password.
     wrong = ImproperlyConfigured(
@@ -37,8 +42,11 @@ def database(url: str, pool_size: Variable) -> dict[str, Any]:
         pool = POOL_OPTIONS | {"max_size": pool_size.read()}
         # What the address itself says, such as sslmode, stays.
         given = config.get("OPTIONS", {})
-        config["OPTIONS"] = CONNECTION_OPTIONS | given | {"pool": pool}
-        config["CONN_HEALTH_CHECKS"] = True
+        options = CONNECTION_OPTIONS | given | {"pool": pool}
+        if limits_session:
+            options["options"] = limit_session(options.get("options", ""))
+        config["OPTIONS"] = options
+        config["ENGINE"] = "hubspot_sync.background.postgres"
     return config
 
 

@@ -97,6 +97,7 @@ CSRF_TRUSTED_ORIGINS: list[str] = read("CSRF_TRUSTED_ORIGINS", csv, [])
 
 DATABASE_URL: str = read("DATABASE_URL", str, "")
 pool_size = declare("DATABASE_POOL_SIZE", integer, 10, minimum=2)
+limits_session: bool = read("DATABASE_SESSION_LIMITS", boolean, True)
 REDIS_URL: str = read("REDIS_URL", str, "")
 HUBSPOT: HubSpotConfig = hubspot_config()
 HUBSPOT_PORTAL: str = read("HUBSPOT_PORTAL", str, "default")
@@ -207,7 +208,7 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": database(DATABASE_URL, pool_size)}
+DATABASES = {"default": database(DATABASE_URL, pool_size, limits_session=limits_session)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = caches(REDIS_URL)
 

@@ -131,6 +131,7 @@ def pipeline(
         observers=EventObservers() if observers is None else observers,
         told=built.webhooks.told,
         now=now,
+        host_now=now,
     )
 
 

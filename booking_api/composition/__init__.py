@@ -34,6 +34,7 @@ __all__ = [
     "close",
     "command_services",
     "fresh_query_context",
+    "hand_on",
     "observe_calls",
     "observe_desk",
     "observe_unreadable",
@@ -53,6 +54,7 @@ observe_calls = _composition.observe_calls
 observe_webhooks = _composition.observe_webhooks
 observe_desk = _composition.observe_desk
 observe_unreadable = _composition.observe_unreadable
+hand_on = _composition.hand_on
 close = _composition.close
 
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.events import DeskObserver
+from booking_api.desk.journal.lease_renewal import LeaseRenewal
 from booking_api.pairs.digests import Digests
 from booking_api.pairs.look_ups import LookUps
 from booking_api.pairs.right_pairs import RightPairs
@@ -23,6 +24,7 @@ from cache_layer import CacheConfig, UndeliveredParts
 from cache_layer.coherence.undelivered_rows import UndeliveredRows
 from cache_layer.config import MAX_TTL_S
 from hubspot_sync import HubSpotClient
+from hubspot_sync.background.database_clock import DatabaseClock
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.inbox.told_records import ToldRecords
 from hubspot_sync.portal.association_types import AssociationTypes
@@ -53,6 +55,11 @@ class Clocks:
 REAL_TIME = Clocks()
 
 
+def build_shared_clock(clocks: Clocks) -> Callable[[], datetime]:
+    """Return the time that goes into rows, and is compared with what others wrote there."""
+    return DatabaseClock(clocks.now).now if clocks is REAL_TIME else clocks.now
+
+
 def build_availability_watch(
     client: HubSpotClient, hubspot: PortalReads, clocks: Clocks
 ) -> AvailabilityWatch:
@@ -67,11 +74,11 @@ def build_availability_watch(
     return watch
 
 
-def build_told_records(clocks: Clocks) -> ToldRecords:
+def build_told_records(shared_now: Callable[[], datetime], monotonic: Monotonic) -> ToldRecords:
     """Without a secret webhooks are refused, but in development: then nobody tells us anything."""
     is_told = settings.DEBUG or len(settings.HUBSPOT_WEBHOOK_SECRETS) > 0
     lag = timedelta(seconds=settings.HUBSPOT.search_lag_s if is_told else 0)
-    return ToldRecords(lag, clocks.now, clocks.monotonic)
+    return ToldRecords(lag, shared_now, monotonic)
 
 
 def build_cached_portal(
@@ -132,7 +139,7 @@ def build_desk_context(
     hubspot: PortalReads,
     evidence: AuthoritativeReads,
     cached: CachedPortal,
-    clocks: Clocks,
+    shared_now: Callable[[], datetime],
     notify: DeskObserver,
 ) -> DeskContext:
     association_types = AssociationTypes(profile, client.transport)
@@ -144,6 +151,7 @@ def build_desk_context(
         cache=cached.cache,
         fan_out=client.fan_outs[Priority.PEOPLE],
         config=settings.DESK,
-        now=clocks.now,
+        renewal=LeaseRenewal(settings.DESK.renew_every_s),
+        now=shared_now,
         notify=notify,
     )

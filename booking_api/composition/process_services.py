@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import structlog
 from django.conf import settings
+from django.db import Error as DatabaseFailure
 
 from booking_api.composition.parts import (
     REAL_TIME,
@@ -18,6 +20,7 @@ from booking_api.composition.parts import (
     build_cached_portal,
     build_cursor_seal,
     build_desk_context,
+    build_shared_clock,
     build_student_pairs,
     build_told_records,
 )
@@ -27,6 +30,7 @@ from booking_api.pairs.student_pairs import StudentPairs
 from booking_api.rules.cursors import CursorSeal
 from cache_layer.operating.audit import record_invalidation
 from hubspot_sync import HubSpotClient, build_client
+from hubspot_sync.background.worker import Worker
 from hubspot_sync.inbox.observers import EventObserver, EventObservers, InboxObserver
 from hubspot_sync.portal.app_identity import ask_own_app_id
 from hubspot_sync.portal.profile import PortalProfile, load_profile
@@ -38,6 +42,8 @@ from hubspot_sync.webhooks.pipeline import WebhookPipeline, build_webhook_pipeli
 from hubspot_sync.wire.call_log import CallObserver
 from hubspot_sync.wire.portal_day import PortalDay
 from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
+
+log = structlog.get_logger(__name__)
 
 # Of the server's threads, for questions that anybody may ask.
 MAX_ANONYMOUS_SHARE = 0.5
@@ -60,6 +66,33 @@ class Services:
     pairs: StudentPairs
     cursor_seal: CursorSeal
     clocks: Clocks
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """Those that serve by themselves, without the desk's."""
+        return (
+            self.webhooks.worker,
+            self.unreadable.worker,
+            self.availability.worker,
+            self.pairs.right.worker,
+        )
+
+    def close(self) -> None:
+        """End all threads, at the same time, and close connections."""
+        for worker in self.workers:
+            worker.begin_stop()
+        # First: others wait for its lease.
+        self._close_booking()
+        for worker in self.workers:
+            worker.stop()
+        self.cached.cache.close()
+        self.client.close()
+
+    def _close_booking(self) -> None:
+        try:
+            self.booking.close()
+        except DatabaseFailure:
+            log.exception("desk_not_closed")  # its lease is left, and runs out
 
 
 class Composition:
@@ -130,18 +163,18 @@ class Composition:
             self.close()
             self._serves_callers = True
 
+    def hand_on(self) -> None:
+        """Let other processes serve the booking desk: this one is about to end."""
+        services = self._services
+        if services is not None and services.pid == os.getpid():
+            services.booking.desk.hand_on()
+
     def close(self) -> None:
         """Close connections and threads; the next use builds anew."""
         with self._lock:
             services, self._services = self._services, None
         if services is not None and services.pid == os.getpid():
-            services.webhooks.worker.stop()
-            services.unreadable.worker.stop()
-            services.availability.worker.stop()
-            services.pairs.right.worker.stop()
-            services.booking.close()
-            services.cached.cache.close()
-            services.client.close()
+            services.close()
 
     def _notify_desk_observers(self, event: DeskEvent) -> None:
         for observer in self._desk_observers:
@@ -160,7 +193,8 @@ class Composition:
             day=PortalDay(zone=profile.time_zone, now=self.clocks.now),
         )
         unreadable = UnreadableValues(self.clocks.now, self._notify_unreadable_observers)
-        told = build_told_records(self.clocks)
+        shared_now = build_shared_clock(self.clocks)
+        told = build_told_records(shared_now, self.clocks.monotonic)
         hubspot = HubSpotReads(
             profile=profile,
             coalescer=client.coalescer,
@@ -179,7 +213,7 @@ class Composition:
         booking = build_booking_desk(
             build_desk_context(
                 *(profile, client, hubspot, evidence, cached),
-                *(self.clocks, self._notify_desk_observers),
+                *(shared_now, self._notify_desk_observers),
             ),
             serves_callers=self._serves_callers,
         )
@@ -199,7 +233,8 @@ class Composition:
                 request_forgetting=booking.erasures.request,
                 observers=self._webhook_observers,
                 told=told,
-                now=self.clocks.now,
+                now=shared_now,
+                host_now=self.clocks.now,
             ),
             unreadable=unreadable,
             availability=build_availability_watch(client, hubspot, self.clocks),

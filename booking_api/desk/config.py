@@ -15,14 +15,13 @@ MAX_GROUP_SIZE = 100
 class DeskConfig:
     """Durations in seconds.
 
-    A desk holds its lease for `lease_s` after each renewal, and no call it makes may last longer
-    than that. Whoever takes over from a desk that vanished waits until its lease is over and
-    `grace_s` more: HubSpot may still be working on what it was sent last. Finished journal rows are
-    kept for `retention_days`.
+    A desk holds its lease for `lease_s` after each renewal. Whoever takes over from a desk that
+    vanished waits until its lease is over and `grace_s` more: it, or HubSpot for it, may still be
+    working on what was sent last. Finished journal rows are kept for `retention_days`.
     """
 
-    lease_s: float = 10.0
-    grace_s: float = 5.0
+    lease_s: float = 5.0
+    grace_s: float = 2.5
     retention_days: int = 30
 
     def __post_init__(self) -> None:
@@ -44,6 +43,11 @@ class DeskConfig:
         return timedelta(seconds=self.lease_s)
 
     @property
+    def renew_every_s(self) -> float:
+        return self.lease_s / 5
+
+    @property
     def max_step_s(self) -> float:
-        """How long one step of calls may take, in seconds: it must end while the lease lasts."""
-        return self.lease_s * 0.8
+        """How long one step of calls may take, in seconds. Cut off from the database at its
+        beginning, it must end before whoever took over begins to write."""
+        return (self.lease_s + self.grace_s) * 0.8

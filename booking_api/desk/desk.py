@@ -10,13 +10,11 @@ holder can no longer be sending.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 from django.db import Error as DatabaseFailure
@@ -28,8 +26,9 @@ from booking_api.desk.groups.cancel_group import serve_cancels
 from booking_api.desk.groups.create_group import serve_creates
 from booking_api.desk.groups.credits_and_counts import tags_of
 from booking_api.desk.groups.update_group import serve_updates
+from booking_api.desk.jobs import Jobs
 from booking_api.desk.journal import journal
-from booking_api.desk.journal.lease import HeldLease, LeaseKeeper, LeaseLost
+from booking_api.desk.journal.lease import HeldLease, LeaseHandedOn, LeaseKeeper, LeaseLost
 from booking_api.desk.journal.models import (
     ANSWERED,
     UNFINISHED,
@@ -43,6 +42,7 @@ from booking_api.desk.repair.credit_reconciliation import request_checks, review
 from booking_api.desk.repair.recovery import recover
 from booking_api.desk.repair.takeover import take_over
 from hubspot_sync.background.database_errors import is_database_away
+from hubspot_sync.background.wait_limits import waiting_at_most
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_log import CallMeter
@@ -51,7 +51,7 @@ from hubspot_sync.wire.deadlines import Deadline
 LEASE_NAME: Final = "booking-desk"
 LOOK_FOR_ANSWERS_S: Final = 0.025
 LOOK_FOR_LEFT_WORK_S: Final = 5.0
-AFTER_A_FAILURE_S: Final = 1.0
+AFTER_A_FAILURE_S: Final = 0.5
 
 MAX_TURN_S: Final = 2.0
 LET_OTHERS_S: Final = 0.05
@@ -74,12 +74,6 @@ class TurnOutcome(Enum):
     IDLE = "idle"
     WORKED = "worked"
     CUT = "cut"
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    work: Callable[[HeldLease], Any]
-    future: Future[Any]
 
 
 class Desk:
@@ -106,9 +100,9 @@ class Desk:
             desk_context.now, self.wake, lambda rows: desk_context.invalidate_cache(tags_of(rows))
         )
         self.reception = Reception(self._queue, desk_context.hubspot, desk_context.now)
-        self._jobs: deque[_Job] = deque()
-        self._jobs_lock = threading.Lock()
-        self._stopping = threading.Event()
+        self._jobs = Jobs()
+        self._stopping, self._is_handing_on = threading.Event(), False
+        self._lease: HeldLease | None = None
         # Rows that our database refuses to change at all, by id: they are nobody's turn here.
         self._left_out: set[int] = set()
         self._worker = Worker("desk", self._next_pause_s)
@@ -118,12 +112,7 @@ class Desk:
     def run(self, work: Callable[[HeldLease], T]) -> Future[T]:
         """Have `work` done in the desk's own thread while it holds the lease. Return its future,
         which is cancelled where the desk has ended."""
-        future: Future[T] = Future()
-        with self._jobs_lock:
-            if self._stopping.is_set():
-                future.cancel()
-                return future
-            self._jobs.append(_Job(work, future))
+        future = self._jobs.add(work)
         self.wake()
         return future
 
@@ -143,20 +132,36 @@ class Desk:
     def start(self) -> None:
         self._worker.start()
 
+    def hand_on(self) -> None:
+        """Let others have the lease after each group; what they do not serve is served here."""
+        self._is_handing_on = True
+
+    def begin_close(self) -> None:
+        """Let the step under way end, give the lease back, and end; wait for nothing."""
+        self._jobs.end()
+        self._stopping.set()
+        self._desk_context.renewal.hand_on()
+        self._worker.begin_stop()
+
     def close(self) -> None:
-        """Let the group under way end, give the lease back, and end."""
-        with self._jobs_lock:
-            self._stopping.set()
-        self._worker.stop()
-        while self._jobs:
-            self._jobs.popleft().future.cancel()
+        """As `begin_close`, and wait for it. Where it takes too long, the next process takes over
+        at once. Raises Django's database errors."""
+        self.begin_close()
+        lease = None if self._worker.stop() else self._lease
+        self._desk_context.renewal.worker.stop()
+        self._jobs.cancel_waiting()
+        if lease is not None:
+            log.warning("lease_left", epoch=lease.epoch)
+            lease.expire()
 
     # The loop -----------------------------------------------------------------------------------
 
     def _next_pause_s(self) -> float:
         """Work, and return for how long nothing will be to do unless somebody comes, in seconds."""
         try:
-            worked = self._turn()
+            # After that the lease is somebody else's, whatever the database would still say.
+            with waiting_at_most(self._desk_context.config.lease_s):
+                worked = self._turn()
         except Exception as error:
             # The only thread that serves anybody: it must go on, and say what happened.
             log.exception("desk_failed", database_away=is_database_away(error))
@@ -180,10 +185,10 @@ class Desk:
             and journal.has_work(self._desk_context.now(), left_out=self._left_out)
         ):
             return TurnOutcome.IDLE
-        lease = self._keeper.acquire()
+        lease = self._lease = self._keeper.acquire()
         if lease is None:
             return TurnOutcome.IDLE
-        # Left to expire where taking over did not end: the next holder must be as careful.
+        # Not where taking over did not end: the next holder must be as careful.
         may_give_back = not lease.taken_over
         try:
             if not may_give_back:
@@ -191,6 +196,8 @@ class Desk:
                     self._desk_context, lease, self._stopping, self._leave_out
                 )
             return self._run_rounds(lease)
+        except LeaseHandedOn:
+            return TurnOutcome.WORKED
         except LeaseLost:
             log.warning("lease_lost", epoch=lease.epoch)
             return TurnOutcome.WORKED
@@ -198,32 +205,35 @@ class Desk:
             connection.close()  # where it is only the connection, a new one gives the lease back
             raise
         finally:
-            if may_give_back:
-                lease.give_back()
+            self._desk_context.renewal.end_steps()
+            self._keeper.let_go(lease, in_order=may_give_back)
+            self._lease = None
 
     def _run_rounds(self, lease: HeldLease) -> TurnOutcome:
         """Do rounds until nothing is left, this process ends, or MAX_TURN_S are over."""
         turn, until = TurnOutcome.IDLE, Deadline.after(MAX_TURN_S)
         while not self._stopping.is_set() and self._run_round(lease):
             turn = TurnOutcome.WORKED
-            if until.passed:
+            if until.passed or self._is_handing_on:
                 return TurnOutcome.CUT
         return turn
 
     def _run_round(self, lease: HeldLease) -> bool:
         """Do some of everything there is; say whether there was anything."""
         if not self._serves_callers:
-            return self._run_next_job(lease)
+            return self._jobs.do_next(lease)
         desk_context = self._desk_context
         now = desk_context.now()
         journal.refuse_expired(now, self._leave_out, left_out=self._left_out)
         done = self._recover_due(lease, now)
         for kind, serve in SERVING_ORDER:
+            if done and self._is_handing_on:
+                return True
             rows = journal.read_next_group([kind], desk_context.now(), left_out=self._left_out)
             if len(rows) > 0:
                 self._serve_rows(lease, serve, rows)
                 done = True
-        return self._run_next_job(lease) or review_due_credits(desk_context, lease) > 0 or done
+        return self._jobs.do_next(lease) or review_due_credits(desk_context, lease) > 0 or done
 
     def _recover_due(self, lease: HeldLease, now: datetime) -> bool:
         """Take up again what is due; say whether anything was. A row that has failed several times
@@ -249,6 +259,8 @@ class Desk:
         begun."""
         try:
             serve(self._desk_context, lease, rows, self._queue.meters_of(rows))
+        except LeaseHandedOn:
+            raise
         except LeaseLost:
             request_checks(self._desk_context, rows)
             raise
@@ -308,19 +320,3 @@ class Desk:
         log.error("row_left_out", entry=row_id, exc_info=error)
         self._left_out.add(row_id)
         self._queue.release([row_id])
-
-    def _run_next_job(self, lease: HeldLease) -> bool:
-        """Do the job that has waited longest; say whether there was one."""
-        if len(self._jobs) == 0:
-            return False
-        job = self._jobs.popleft()
-        if not job.future.set_running_or_notify_cancel():
-            return True
-        try:
-            job.future.set_result(job.work(lease))
-        except LeaseLost as error:
-            job.future.set_exception(error)
-            raise
-        except Exception as error:  # noqa: BLE001 - handed to whoever asked for it
-            job.future.set_exception(error)
-        return True

@@ -9,12 +9,12 @@ from datetime import datetime
 from booking_api.desk.config import DeskConfig
 from booking_api.desk.events import DeskObserver, ignore_event
 from booking_api.desk.journal.lease import HeldLease
+from booking_api.desk.journal.lease_renewal import LeaseRenewal
 from cache_layer import Cache, Cause
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallMeter
-from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.fan_out import FanOut
 from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
 from hubspot_sync.writing.portal_writes import PortalWrites
@@ -22,8 +22,8 @@ from hubspot_sync.writing.portal_writes import PortalWrites
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeskContext:
-    """`hubspot` reads HubSpot itself, never the cache; `now` is the wall clock, aware; `notify`
-    hears of what was done."""
+    """`hubspot` reads HubSpot itself, never the cache; `now` is the clock that all processes of the
+    deployment share, aware; `notify` hears of what was done."""
 
     profile: PortalProfile
     hubspot: PortalReads
@@ -32,15 +32,15 @@ class DeskContext:
     cache: Cache
     fan_out: FanOut
     config: DeskConfig
+    renewal: LeaseRenewal
     now: Callable[[], datetime]
     notify: DeskObserver = ignore_event
 
     def renew_for_calls(self, lease: HeldLease, meters: Collection[CallMeter] = ()) -> CallContext:
-        """Renew the lease and return the context of the next step of calls, which end while it
-        lasts; raises LeaseLost. To be called right before each step: a renewal made earlier may
-        have run out."""
-        deadline = Deadline.after(self.config.max_step_s)
-        lease.renew()
+        """Renew the lease and return the context of the next step of calls, which end before
+        anybody else writes; raises LeaseLost. To be called right before each step: a renewal made
+        earlier may have run out."""
+        deadline = self.renewal.begin_step(lease, self.config.max_step_s)
         return CallContext(deadline=deadline, priority=Priority.PEOPLE, meters=tuple(meters))
 
     def invalidate_cache(self, tags: Collection[str]) -> None:

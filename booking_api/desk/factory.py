@@ -55,7 +55,15 @@ class BookingDesk:
         except HubSpotError as error:  # the first create asks again
             log.warning("portal_not_learnt", error=error.safe_text)
 
+    def begin_close(self) -> None:
+        """Have all threads end, and wait for none."""
+        self.desk.begin_close()
+        for worker in self.workers:
+            worker.begin_stop()
+
     def close(self) -> None:
+        """End all threads; raise Django's database errors."""
+        self.begin_close()
         self.desk.close()
         for worker in self.workers:
             worker.stop()

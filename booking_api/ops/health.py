@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 
 from booking_api import composition
 from booking_api.composition import Services
+from hubspot_sync.background.wait_limits import waiting_at_most
 from hubspot_sync.reading.availability import State
 from hubspot_sync.wire.deadlines import Monotonic
 
@@ -119,7 +120,8 @@ class CoalescedCheck:
     def _check(self) -> None:
         answers = False
         try:
-            answers = self._ask()
+            with waiting_at_most(self._max_wait_s):
+                answers = self._ask()
         except Exception:
             # A thread nobody waits for to its end: what it cannot do is logged and a failure.
             log.exception("check_failed", part=self._name)

@@ -13,6 +13,7 @@ import io
 import signal
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -35,12 +36,20 @@ PROBE_PATHS = frozenset({"/api/ready", "/api/ready/", "/metrics"})
 log = structlog.get_logger(__name__)
 
 
-class ServerApplication:
-    """ASGI 3.0; by its `lifespan` it learns its event loop, and when to end."""
+def ignore_stop() -> None:
+    """For an application that has nothing to do then."""
 
-    def __init__(self, wsgi: WSGIApplication, config: ServerConfig) -> None:
+
+class ServerApplication:
+    """ASGI 3.0; by its `lifespan` it learns its event loop, and when to end. `on_stop` is called
+    when it is told to stop, before those who wait are answered."""
+
+    def __init__(
+        self, wsgi: WSGIApplication, config: ServerConfig, on_stop: Callable[[], None] = ignore_stop
+    ) -> None:
         self._wsgi = wsgi
         self._config = config
+        self._on_stop = on_stop
         self._reader = BodyReader(config)
         self._finished: deque[tuple[Lane, Request]] = deque()
         self._is_woken = False
@@ -90,7 +99,11 @@ class ServerApplication:
         return lane
 
     def _handle_stop(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._reader.stop)
+        self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        self._reader.stop()
+        self._on_stop()
 
     def _wake(self) -> None:
         """Have the event loop look at what is finished; once for many."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from booking_api.api.context import WEBHOOKS_PREFIX
+
 # hyper's default gives a client half a minute to send its headers, and as long between two requests
 # of one connection.
 HEADERS_TIMEOUT_S = 5
@@ -15,7 +17,6 @@ MAX_CONNECTIONS = 4_096
 # student's request fits in them. So whoever fills the rest shuts out large bodies only.
 UNCOUNTED_BODY_BYTES = 4_096
 CONNECTIONS_BYTES = MAX_CONNECTIONS * UNCOUNTED_BODY_BYTES
-WEBHOOKS_PREFIX = "/api/webhooks/"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from booking_api import composition
 from booking_api.server.application import ServerApplication
 from booking_api.server.config import ServerConfig
 from booking_api.server.memory import return_memory_early
+from booking_api.server.parent import end_with_parent
 from booking_api.wsgi import application as wsgi_application
 
 
@@ -26,4 +28,5 @@ def read_config() -> ServerConfig:
 
 
 return_memory_early()
-application = ServerApplication(wsgi_application, read_config())
+end_with_parent()
+application = ServerApplication(wsgi_application, read_config(), composition.hand_on)

@@ -63,6 +63,13 @@ class Server(MPServer):
         for worker in self.wrks:
             worker.interrupt_by_parent = True  # or its end is taken for a crash
 
+    @override
+    def shutdown(self, exit_code: int = 0) -> None:
+        if self.interrupt_signal:
+            # A worker that the same signal has ended sooner than it was told of here did not fail.
+            self.interrupt_children.clear()
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]  # it has no types
+
     def _wake_main_loop_to_stop(self) -> None:
         pause = threading.Event()
         while not pause.wait(STOP_POLL_S):

@@ -12,6 +12,9 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+MAX_AT_ONCE = 500
+"""SQLite takes a limited number of values in one query."""
+
 EndedBefore = Callable[[datetime], QuerySet[Any]]
 
 
@@ -19,5 +22,9 @@ def delete_expired(ended_before: EndedBefore, *, keep: timedelta, now: datetime)
     """Delete the rows that ended longer than `keep` ago, with what belongs to them; return how many
     of these rows there were."""
     expired = ended_before(now - keep)
-    _, deleted = expired.delete()
-    return deleted.get(expired.model._meta.label, 0)
+    label, count = expired.model._meta.label, 0
+    # In parts, each of which is quick: one statement for years of rows would be cut off.
+    while keys := list(expired.values_list("pk", flat=True)[:MAX_AT_ONCE]):
+        _, deleted = expired.filter(pk__in=keys).delete()
+        count += deleted.get(label, 0)
+    return count

@@ -72,15 +72,21 @@ class Worker:
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
 
-    def stop(self) -> None:
-        """Let the step under way end, and end; wait `stop_within_s` for it. Nothing starts the
-        thread again."""
+    def begin_stop(self) -> None:
+        """Let the step under way be the last; wait for nothing. Nothing starts the thread
+        again."""
         with self._starting:
             self._stopping.set()
             self._wake.set()
-            thread = self._thread
-        if thread is not None:
-            thread.join(timeout=self._stop_within_s)
+
+    def stop(self) -> bool:
+        """As `begin_stop`, and wait `stop_within_s` for it; return whether the thread has ended."""
+        self.begin_stop()
+        thread = self._thread
+        if thread is None:
+            return True
+        thread.join(timeout=self._stop_within_s)
+        return not thread.is_alive()
 
     def _run(self) -> None:
         try:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from booking_api.management.ports import find_bind_error
 from tests.manage import PRODUCTION, ROOT, manage
 from tests.server import Server, free_port, wait_until_it_answers
+from tests.waiting import eventually
 
 
 def test_a_port_that_another_server_shares_willingly_is_still_taken() -> None:
@@ -62,6 +64,37 @@ def test_a_signal_to_all_its_processes_at_once_ends_them(
         os.killpg(process.pid, how)
 
         assert ended(process) == 0
+
+
+@pytest.mark.timeout(120)
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    """Else they would serve on with nobody to stop them, and hold the port."""
+    port = free_port()
+    own = {"ENV_FILE": "", "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}"}
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "serve", "--port", str(port)],
+        cwd=ROOT,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "booking_api.settings"} | PRODUCTION | own,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_until_it_answers(Server(base_url=f"http://127.0.0.1:{port}"), process)
+
+    process.kill()
+    process.wait()
+
+    try:
+        eventually(lambda: find_bind_error("127.0.0.1", port) is None)
+    finally:
+        kill_group(process.pid)
+
+
+def kill_group(number: int) -> None:
+    try:
+        os.killpg(number, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # as it should be: nobody is left
 
 
 def ended(process: subprocess.Popen[bytes]) -> int | None:

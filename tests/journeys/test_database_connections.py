@@ -1,4 +1,6 @@
-"""Connections that PostgreSQL has closed while nobody used them: nobody's request fails."""
+"""Connections that PostgreSQL has closed while nobody used them: nobody's request fails. And a
+PostgreSQL that falls silent while the line to it stands: nobody hangs.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,6 +21,8 @@ from tests.desk import create_body
 from tests.journeys.databases import settings_of
 from tests.sandbox import SandboxHandle
 from tests.server import Answer, Server, serving
+from tests.swallowing_proxy import SwallowingProxy, proxy_before
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.postgres
 
@@ -35,6 +40,22 @@ def server(portal: Portal, database_url: str, tmp_path: Path) -> Iterator[Server
         yield running
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A server, and the proxy that leads to its database."""
+
+    server: Server
+    proxy: SwallowingProxy
+
+
+@pytest.fixture
+def cut(portal: Portal, database_url: str, tmp_path: Path) -> Iterator[Cut]:
+    with proxy_before(database_url) as (proxy, url):
+        impatient = {"REQUEST_DEADLINE_S": "2", **settings_of(url)}
+        with serving(portal.sandbox, tmp_path, **impatient) as server:
+            yield Cut(server, proxy)
+
+
 def close_all_connections(database_url: str) -> int:
     """Do what a restart does; return how many there were."""
     address = urlsplit(database_url)
@@ -48,15 +69,15 @@ def close_all_connections(database_url: str) -> int:
         return len(ended.fetchall())
 
 
+def tell(server: Server) -> Answer:
+    event = {"eventId": uuid.uuid4().hex, "subscriptionType": "object.unheardOf"}
+    return server.post("/api/webhooks/booking-sync", [event])
+
+
 def ask_at_once(server: Server, number: int = AT_ONCE) -> list[int]:
     """Have so many requests that need the database answered; return their statuses."""
-
-    def ask(_: int) -> Answer:
-        event = {"eventId": uuid.uuid4().hex, "subscriptionType": "object.unheardOf"}
-        return server.post("/api/webhooks/booking-sync", [event])
-
     with ThreadPoolExecutor(number) as pool:
-        return [answer.status for answer in pool.map(ask, range(number))]
+        return [answer.status for answer in pool.map(lambda _: tell(server), range(number))]
 
 
 def test_no_request_fails_after_the_database_has_closed_all_connections(
@@ -71,3 +92,25 @@ def test_no_request_fails_after_the_database_has_closed_all_connections(
     alice, exam = portal.student("alice"), portal.exam()
     close_all_connections(database_url)
     assert server.post("/api/bookings/create", create_body(alice, exam)).status == 201
+
+
+def test_a_database_that_is_silent_is_a_503_for_all_who_need_it(cut: Cut, portal: Portal) -> None:
+    """Their kernels still talk to each other: nothing but our own patience ends it."""
+    people, exam = [portal.student(name) for name in ("alice", "bob")], portal.exam()
+    first, second = (create_body(student, exam) for student in people)
+    assert cut.server.post("/api/bookings/create", first).status == 201
+    cut.proxy.swallow()
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        asked = [
+            *(pool.submit(tell, cut.server) for _ in range(3)),
+            *(pool.submit(cut.server.post, "/api/bookings/create", second) for _ in range(3)),
+            pool.submit(cut.server.get, "/api/ready"),
+        ]
+    answers = [each.result() for each in asked]
+
+    assert [answer.status for answer in answers] == [503] * len(answers)
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
+    assert {answer.code for answer in answers[:-1]} == {"DATABASE_UNAVAILABLE"}
+    cut.proxy.pass_on()
+    eventually(lambda: tell(cut.server).status == 200)

@@ -3,6 +3,9 @@
 A lease has an *epoch* that grows with every new holder. Whoever holds it renews it, and puts the
 epoch into every transaction it makes, so that a holder that was paused and overtaken can write
 nothing more. Time is the database's: hosts need not agree on it.
+
+A holder's name has a part that nobody else knows. Whoever could not give the lease back, because
+the database was away, has it again at once when the database is back.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -29,10 +32,14 @@ class LeaseLost(Exception):
     """Somebody else holds the lease now; what was begun is theirs to finish."""
 
 
+class LeaseHandedOn(LeaseLost):
+    """The holder ends; what was begun is for the next one to finish."""
+
+
 @dataclass(frozen=True, slots=True)
 class HeldLease:
-    """The lease as its holder has it. `taken_over` says that the holder before never gave it back:
-    it may have left things half done, and may still be sending."""
+    """The lease as its holder has it. `taken_over` says that the holder before, whose epoch was
+    one less, never gave it back: it may have left things half done, and may still be sending."""
 
     name: str
     holder: str
@@ -56,6 +63,10 @@ class HeldLease:
         """Let the next one have it at once; does nothing where it is lost already."""
         self._own_row().update(holder="", expires_at=LONG_AGO)
 
+    def expire(self) -> None:
+        """Let the next one take it over at once, as from a holder that vanished."""
+        self._own_row().update(expires_at=LONG_AGO)
+
     def _own_row(self) -> QuerySet[Lease]:
         return Lease.objects.filter(name=self.name, holder=self.holder, epoch=self.epoch)
 
@@ -67,10 +78,23 @@ class LeaseKeeper:
         self._name = name
         self._duration = duration
         self._holder = holder if holder is not None else process_name()
+        self._left: HeldLease | None = None
+
+    def let_go(self, lease: HeldLease, *, in_order: bool) -> None:
+        """Give the lease back. Not `in_order` it is kept for its time, and whoever has it next
+        takes it over, this process too. Raises Django's database errors; the next `acquire` here
+        makes up for it."""
+        self._left = lease if in_order else replace(lease, taken_over=True)
+        if in_order:
+            lease.give_back()
+            self._left = None
 
     def acquire(self) -> HeldLease | None:
-        """Return the lease if it is free or its holder's time is over, else None."""
-        free = Q(holder="") | Q(expires_at__lte=Now())
+        """Return the lease if it is free, its holder's time is over, or it was left here; else
+        None."""
+        left, free = self._left, Q(holder="") | Q(expires_at__lte=Now())
+        if left is not None:
+            free |= Q(holder=left.holder, epoch=left.epoch)
         row = self._rows().filter(free).first()
         if row is None:
             if self._rows().exists():
@@ -80,7 +104,10 @@ class LeaseKeeper:
         epoch, expires_at = row.epoch + 1, from_now(self._duration)
         if claim.update(holder=self._holder, epoch=epoch, expires_at=expires_at) != 1:
             return None
-        return HeldLease(self._name, self._holder, epoch, self._duration, row.holder != "")
+        self._left = None
+        is_left_here = left is not None and (row.holder, row.epoch) == (left.holder, left.epoch)
+        taken_over = left.taken_over if left is not None and is_left_here else row.holder != ""
+        return HeldLease(self._name, self._holder, epoch, self._duration, taken_over)
 
     def epoch(self) -> int:
         """Return the epoch of the holder now, or of the last one."""

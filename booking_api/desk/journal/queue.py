@@ -24,7 +24,7 @@ from booking_api.desk.journal.requests import DeskRequest
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
-ANSWER_MARGIN_S: Final = 0.25
+ANSWER_MARGIN_S: Final = 0.5
 """The caller stops waiting so long before its deadline: it still has to send its answer."""
 
 

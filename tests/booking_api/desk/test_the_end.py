@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from pytest_django import Settings
 
 from booking_api import composition
+from booking_api.desk.config import DeskConfig
+from booking_api.desk.journal.models import EntryState, JournalEntry, Lease
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Deadline
 from tests.api import Api
 from tests.builders import Portal
+from tests.desk import cancel, create, credit_of
+from tests.faults.groups import DeskUnderTest, running_desk, stuck
+
+WRITE = "/batch/create"
+LIMIT_S = 40.0
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(60)]
 
@@ -25,3 +35,55 @@ def test_a_recount_that_comes_too_late_for_the_desk_does_not_hold_up_the_end(
 
     assert (counted.actual, counted.updated) == (0, False)
     assert counted.error != ""
+
+
+@pytest.fixture
+def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
+    """Nobody waits for long at it, and nobody else gets its lease by waiting."""
+    config = DeskConfig(lease_s=60, grace_s=50)
+    with running_desk(settings, portal.sandbox, config, request_deadline_s=3.0) as running:
+        yield running
+
+
+def test_a_desk_that_ends_amid_a_group_leaves_the_rest_to_the_next(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    """After the call under way: others wait for its lease. They wait for no grace."""
+    alice, exam = portal.student("alice", credits=3), portal.exam()
+    ending = composition.services().booking.desk
+    with stuck(WRITE) as call:
+        group = desk.begin_one(lambda: create(Api(), alice, exam))
+        call.wait_for_it()
+        ending.begin_close()
+        call.go_on()
+        ending.close()
+
+    lease, row = Lease.objects.get(), JournalEntry.objects.get()
+    assert (lease.holder, row.state, credit_of(portal, alice)) == ("", EntryState.WRITTEN, 3)
+    composition.close()
+    composition.services().booking.desk.finish().result(LIMIT_S)
+    row.refresh_from_db()
+    assert (row.state, row.epoch > lease.epoch) == (EntryState.DONE, True)
+    assert credit_of(portal, alice) == 2
+    (reply,) = group.wait_for_replies()
+    assert reply.status in {201, 503}  # as long as its caller waited
+
+
+def test_a_desk_that_is_about_to_end_lets_others_have_the_lease_after_each_group(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    """There is nobody else: it serves both, each in a turn of its own."""
+    alice, bob = portal.student("alice", credits=2), portal.student("bob", credits=2)
+    exam = portal.exam()
+    record_id = create(desk.api, alice, exam).data["booking_record_id"]
+    composition.services().booking.desk.hand_on()
+
+    with desk.held_up():
+        group = desk.begin(
+            [lambda: cancel(Api(), alice, record_id), lambda: create(Api(), bob, exam)]
+        )
+
+    replies = group.wait_for_replies()
+    assert [reply.status for reply in replies] == [200, 201], replies[1].body
+    epochs = JournalEntry.objects.order_by("id").values_list("epoch", flat=True)
+    assert len(set(epochs)) == 3

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 from django.db.models.functions import Now
 
-from booking_api.desk.journal.lease import LONG_AGO, LeaseKeeper, LeaseLost
+from booking_api.desk.journal.lease import LONG_AGO, HeldLease, LeaseKeeper, LeaseLost
 from booking_api.desk.journal.models import Lease, RecountRequest
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +73,68 @@ def test_a_late_holder_whom_nobody_overtook_goes_on() -> None:
     held.renew()
 
     assert second.acquire() is None
+
+
+def test_whoever_could_not_give_it_back_has_it_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The database was away, and has kept it for its time; nobody else gets it before."""
+    first, second = keepers()
+    held = first.acquire()
+    assert held is not None
+    with monkeypatch.context() as patched:
+        patched.setattr(HeldLease, "give_back", _fail)
+        with pytest.raises(OperationalError):
+            first.let_go(held, in_order=True)
+
+    assert second.acquire() is None
+    again = first.acquire()
+
+    assert again is not None
+    assert (again.epoch, again.taken_over) == (held.epoch + 1, False)
+    assert first.acquire() is None
+
+
+def _fail(_: HeldLease) -> None:
+    raise OperationalError("the connection is lost")
+
+
+def test_a_taking_over_that_did_not_end_is_begun_anew() -> None:
+    """Whoever has it next is as careful, be it the same."""
+    first, second = keepers()
+    assert first.acquire() is not None
+    let_it_expire()
+    taken = second.acquire()
+    assert taken is not None
+
+    second.let_go(taken, in_order=False)
+    again = second.acquire()
+
+    assert again is not None
+    assert again.taken_over
+
+
+def test_what_was_left_here_and_taken_over_elsewhere_is_theirs() -> None:
+    first, second = keepers()
+    held = first.acquire()
+    assert held is not None
+    first.let_go(held, in_order=False)
+    let_it_expire()
+    assert second.acquire() is not None
+
+    assert first.acquire() is None
+
+
+def test_a_lease_that_expires_is_taken_over_at_once() -> None:
+    first, second = keepers()
+    held = first.acquire()
+    assert held is not None
+
+    held.expire()
+    taken = second.acquire()
+
+    assert taken is not None
+    assert taken.taken_over
 
 
 def test_leases_of_different_names_know_nothing_of_each_other() -> None:
