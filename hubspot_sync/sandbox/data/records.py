@@ -12,6 +12,8 @@ from hubspot_sync.sandbox.data.links import Links
 from hubspot_sync.sandbox.data.schemas import Label, ObjectType
 
 Properties = Mapping[str, str | None]
+End = tuple[str, str]
+"""One end of a link: a record's type and its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,31 @@ class Change:
     to_type: str | None = None
     to_id: str | None = None
     removed: bool = False
+
+
+def change_of(record: Record, kind: str, at_ms: int, source: Source) -> Change:
+    """Return what a listener hears of a record."""
+    return Change(
+        kind=kind,
+        object_type=record.object_type,
+        object_id=record.id,
+        at_ms=at_ms,
+        source=source,
+    )
+
+
+def change_of_link(here: End, there: End, at_ms: int, source: Source, *, removed: bool) -> Change:
+    """Return what a listener hears of a link, seen from `here`."""
+    return Change(
+        kind="associationChange",
+        object_type=here[0],
+        object_id=here[1],
+        at_ms=at_ms,
+        source=source,
+        to_type=there[0],
+        to_id=there[1],
+        removed=removed,
+    )
 
 
 class UniqueConflict(Exception):

@@ -18,6 +18,7 @@ from hubspot_sync.sandbox.data.records import (
     APP,
     PERSON,
     Change,
+    End,
     Properties,
     Record,
     Snapshot,
@@ -25,6 +26,8 @@ from hubspot_sync.sandbox.data.records import (
     UniqueConflict,
     UnknownRecord,
     Write,
+    change_of,
+    change_of_link,
 )
 from hubspot_sync.sandbox.data.schemas import (
     STANDARD_NAMES,
@@ -134,7 +137,7 @@ class Store:
         """Make a record; raises UniqueConflict and KeyError (unknown type), having made nothing."""
         with self.lock:
             record = self._insert(object_type, properties, source, record_id, self.clock.now_ms())
-            self._notify(_change(record, "creation", record.created_ms, source))
+            self._notify(change_of(record, "creation", record.created_ms, source))
             return record
 
     def update(
@@ -164,7 +167,7 @@ class Store:
             self._release_unique_values(record)
             self._put(new)
             for name, value in changed.items():
-                base = _change(new, "propertyChange", at_ms, source)
+                base = change_of(new, "propertyChange", at_ms, source)
                 self._notify(replace(base, property_name=name, property_value=value or ""))
             return new
 
@@ -178,7 +181,7 @@ class Store:
             self._release_unique_values(record)
             archived = replace(record, archived_ms=at_ms)
             self._state.records[object_type][record_id] = archived
-            self._notify(_change(record, "deletion", at_ms, source))
+            self._notify(change_of(record, "deletion", at_ms, source))
             return True
 
     def restore(self, object_type: str, record_id: str, *, source: Source = PERSON) -> Record:
@@ -192,7 +195,7 @@ class Store:
             at_ms = self.clock.now_ms()
             live = replace(record, archived_ms=None, restored_ms=at_ms)
             self._put(live)
-            self._notify(_change(live, "restore", at_ms, source))
+            self._notify(change_of(live, "restore", at_ms, source))
             return live
 
     def associate(
@@ -217,7 +220,8 @@ class Store:
             at_ms = self.clock.now_ms()
             if not self._link(from_type, from_id, to_type, to_id, tuple(type_ids), at_ms):
                 return False
-            self._notify_of_link(from_type, from_id, to_type, to_id, at_ms, source, removed=False)
+            ends = (from_type, from_id), (to_type, to_id)
+            self._notify_of_link(*ends, at_ms, source, removed=False)
             return True
 
     def dissociate(
@@ -230,7 +234,8 @@ class Store:
             if not links.remove((from_type, to_type), from_id, to_id, at_ms):
                 return False
             links.remove((to_type, from_type), to_id, from_id, at_ms)
-            self._notify_of_link(from_type, from_id, to_type, to_id, at_ms, source, removed=True)
+            ends = (from_type, from_id), (to_type, to_id)
+            self._notify_of_link(*ends, at_ms, source, removed=True)
             return True
 
     def load(
@@ -353,37 +358,7 @@ class Store:
             listener(change)
 
     def _notify_of_link(
-        self,
-        from_type: str,
-        from_id: str,
-        to_type: str,
-        to_id: str,
-        at_ms: int,
-        source: Source,
-        *,
-        removed: bool,
+        self, one: End, other: End, at_ms: int, source: Source, *, removed: bool
     ) -> None:
-        one, other = (from_type, from_id), (to_type, to_id)
         for here, there in ((one, other), (other, one)):
-            self._notify(
-                Change(
-                    kind="associationChange",
-                    object_type=here[0],
-                    object_id=here[1],
-                    at_ms=at_ms,
-                    source=source,
-                    to_type=there[0],
-                    to_id=there[1],
-                    removed=removed,
-                )
-            )
-
-
-def _change(record: Record, kind: str, at_ms: int, source: Source) -> Change:
-    return Change(
-        kind=kind,
-        object_type=record.object_type,
-        object_id=record.id,
-        at_ms=at_ms,
-        source=source,
-    )
+            self._notify(change_of_link(here, there, at_ms, source, removed=removed))
