@@ -68,7 +68,7 @@ class Record:
 class Change:
     """What a listener hears. For an associationChange `object_*` is the from side."""
 
-    kind: str  # creation | deletion | propertyChange | associationChange | restore
+    kind: str  # creation | deletion | propertyChange | associationChange | restore | merge
     object_type: str
     object_id: str
     at_ms: int
@@ -78,6 +78,7 @@ class Change:
     to_type: str | None = None
     to_id: str | None = None
     removed: bool = False
+    merged_id: str | None = None
 
 
 def change_of(record: Record, kind: str, at_ms: int, source: Source) -> Change:
@@ -126,6 +127,8 @@ class Snapshot:
     unique: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     links: Links = field(default_factory=Links)
     labels: dict[tuple[str, str], tuple[Label, ...]] = field(default_factory=dict)
+    merged: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By type the ids of merged records, and which record each became part of."""
 
     def copy(self) -> Snapshot:
         return Snapshot(
@@ -134,4 +137,5 @@ class Snapshot:
             unique={key: dict(holders) for key, holders in self.unique.items()},
             links=self.links.copy(),
             labels=dict(self.labels),
+            merged={type_id: dict(survivors) for type_id, survivors in self.merged.items()},
         )

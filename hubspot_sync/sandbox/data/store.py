@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from hubspot_sync.sandbox.clock import Clock, iso
 from hubspot_sync.sandbox.data.links import Link
+from hubspot_sync.sandbox.data.merges import additional_emails, join_records, move_links
 from hubspot_sync.sandbox.data.records import (
     APP,
     PERSON,
@@ -114,6 +115,14 @@ class Store:
             holder = self._state.unique.get((object_type, name), {}).get(value)
             return None if holder is None else self.get(object_type, holder)
 
+    def survivor_id(self, object_type: str, record_id: str) -> str:
+        """The id of the record that one was merged into; its own where it was not."""
+        with self.lock:
+            merged = self._state.merged.get(object_type, {})
+            while record_id in merged:
+                record_id = merged[record_id]
+        return record_id
+
     def records(self, object_type: str) -> list[Record]:
         """All records of a type, archived ones too, oldest first."""
         with self.lock:
@@ -197,6 +206,29 @@ class Store:
             self._put(live)
             self._notify(change_of(live, "restore", at_ms, source))
             return live
+
+    def merge(
+        self, object_type: str, survivor_id: str, other_id: str, *, source: Source = PERSON
+    ) -> Record:
+        """Make one record of two, under the first one's id; raises UnknownRecord, and ValueError
+        for a record with itself. Of the links that move nobody is told."""
+        with self.lock:
+            survivor, other = self.get(object_type, survivor_id), self.get(object_type, other_id)
+            if survivor is None or other is None:
+                raise UnknownRecord(survivor_id if survivor is None else other_id)
+            if survivor_id == other_id:
+                raise ValueError("a record cannot be merged into itself")
+            at_ms, stamps = self.clock.now_ms(), self._state.types[object_type].stamps
+            self._release_unique_values(other)
+            self._release_unique_values(survivor)
+            del self._state.records[object_type][other_id]
+            self._state.merged.setdefault(object_type, {})[other_id] = survivor_id
+            joined = join_records(survivor, other, stamps[1], at_ms)
+            self._put(joined)
+            move_links(self._state, object_type, other_id, survivor_id, at_ms)
+            told = change_of(joined, "merge", at_ms, source)
+            self._notify(replace(told, merged_id=other_id))
+            return joined
 
     def associate(
         self,
@@ -329,7 +361,8 @@ class Store:
 
     def _unique_values(self, object_type: str, properties: Properties) -> list[tuple[str, str]]:
         definitions = self._state.types[object_type].properties
-        return [
+        further = [("email", email) for email in additional_emails(properties)]
+        return further + [
             (name, value)
             for name, value in properties.items()
             if value is not None and name in definitions and definitions[name].unique
