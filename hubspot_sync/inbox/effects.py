@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, assert_never
+from typing import assert_never
 
 from hubspot_sync.inbox.events import Event, EventKind, ObjectKind, RecordRef
+from hubspot_sync.portal.merged_names import ADDITIONAL_EMAILS
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.tags import (
     ENROLLED_TAG,
@@ -30,8 +31,6 @@ from hubspot_sync.reading.tags import (
 from hubspot_sync.reading.wrong_pairs import student_pairs_tag
 
 NOTHING: frozenset[str] = frozenset()
-ADDITIONAL_EMAILS: Final = "hs_additional_emails"
-"""HubSpot's own property, whatever the portal."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
