@@ -36,6 +36,11 @@ def is_owner(booking: Booking, contact: Contact, linked: Collection[Contact]) ->
     return [each.id for each in linked] == [contact.id]
 
 
+def is_linked(contact: Contact, linked_ids: Collection[str]) -> bool:
+    """Return whether these ids of linked contacts name this one, by a merged id too."""
+    return not frozenset(ids_of(contact)).isdisjoint(linked_ids)
+
+
 def judge_ownership(booking: Booking, contact: Contact, *, is_linked: bool) -> bool | None:
     """Return what `is_owner` says whoever else is linked to the booking; None where that depends on
     them, so that their records have to be read."""

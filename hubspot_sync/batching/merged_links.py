@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.batching.outcomes import Many, merge
 from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.errors import LeftOut
 from hubspot_sync.wire.call_context import CallContext
@@ -57,11 +57,4 @@ def read_links(
     if len(survivors) == 0:
         return read
     again = reads.read_associations(from_type, to_type, set(survivors.values()), context=context)
-    found = {key: linked for key, linked in read.found.items() if key not in survivors}
-    unknown = {key: error for key, error in read.unknown.items() if key not in survivors}
-    for key, survivor_id in survivors.items():
-        if survivor_id in again.unknown:
-            unknown[key] = again.unknown[survivor_id]
-        else:
-            found[key] = again.found.get(survivor_id, ())
-    return Many(found=found, missing=read.missing - survivors.keys(), unknown=unknown)
+    return merge((read.without(survivors), again.renamed(survivors)))
