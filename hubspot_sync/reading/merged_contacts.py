@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.batching.outcomes import Many, merge
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.wire.call_context import CallContext
 
@@ -27,9 +27,4 @@ def read_contact_bookings(
     if len(survivors) == 0:
         return links
     theirs = hubspot.contact_bookings(set(survivors.values()), context)
-    found = {key: theirs.found[each] for key, each in survivors.items() if each in theirs.found}
-    unknown = {
-        key: theirs.unknown[each] for key, each in survivors.items() if each in theirs.unknown
-    }
-    kept = {key: linked for key, linked in links.found.items() if key not in survivors}
-    return Many(found=kept | found, missing=links.missing, unknown={**links.unknown, **unknown})
+    return merge((links.without(survivors), theirs.renamed(survivors)))

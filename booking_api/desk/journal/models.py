@@ -75,6 +75,10 @@ ASKED_BY: Final = "asked_by"
 """In a plan the contact who asked, where the row's contact is another: the one who had paid."""
 
 
+MERGED_CONTACTS: Final = "merged_contacts"
+"""In a plan the ids of the contacts that were merged into the row's."""
+
+
 class JournalEntry(models.Model):
     """One create, cancel or update, from its arrival to its answer."""
 
