@@ -143,6 +143,8 @@ class _MissingLinks:
         contact_id = row.contact_id if seen is None else seen.contact.id
         exam_id = row.exam_id if exam is None else exam.id
         is_moved = (contact_id, exam_id) != (row.contact_id, row.exam_id)
+        if contact_id != row.contact_id:
+            row.credit_before = row.credit_after = None  # another balance: recovery plans anew
         row.contact_id, row.exam_id = contact_id, exam_id
         return is_moved
 

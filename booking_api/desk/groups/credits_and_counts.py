@@ -152,10 +152,12 @@ def _apply_credit_outcome(
     survivors: Many[SeenContact],
 ) -> None:
     """`survivors` has of those contacts that are gone the ones they were merged into."""
-    if row.credit_property == "" or row.contact_id in credits_.found:
+    if row.credit_property != "" and row.credit_after is None:
+        row.next_attempt_at = None  # at once: a survivor is charged, by a plan of its own
+    elif row.credit_property == "" or row.contact_id in credits_.found:
         journal.complete(row)
     elif row.contact_id in survivors.found:
-        row.next_attempt_at = None  # at once: the survivor is charged, by a plan of its own
+        row.next_attempt_at = None  # as above
     elif row.contact_id in survivors.missing:
         settle_without_contact(row)
     elif row.contact_id in survivors.unknown:

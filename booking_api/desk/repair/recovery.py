@@ -252,7 +252,8 @@ def _plan_anew(row: JournalEntry, history: CreditHistory, balance: Decimal | Non
     """Plan the change from this balance, as a rule what the credit is now: a person may have
     changed it since. Raises InvalidRequest where it is nothing that can be read."""
     step = -1 if row.kind == RequestKind.CREATE else 1
-    row.credit_before, row.credit_after = change_balance(row.credit_property, balance, step)
+    _, row.credit_after = change_balance(row.credit_property, balance, step)
+    row.credit_before = history.seen.contact.credits[row.credit_property]
     row.contact_seen_at = history.seen.seen_at
     row.state = EntryState.WRITTEN
     if row.kind == RequestKind.CANCEL:
