@@ -17,8 +17,8 @@ from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.groups.refused_credits import settle_without_contact, settle_without_credit
 from booking_api.desk.journal import follow_ups, journal
 from booking_api.desk.journal.lease import HeldLease
+from booking_api.desk.journal.merges import note_merges
 from booking_api.desk.journal.models import (
-    MERGED_CONTACTS,
     EntryState,
     JournalEntry,
     OutboxNote,
@@ -128,6 +128,7 @@ def save_with_follow_ups(
         noted = [row for row in done if row.kind != RequestKind.UPDATE]
         write_apart(noted, store_notes, _report_unstored_note)
         follow_ups.request_recounts(uncounted, now)
+        note_merges(row.contact_ids for row in saved if len(row.contact_ids) > 1)
     return saved
 
 
@@ -135,9 +136,8 @@ def tags_of(rows: Sequence[JournalEntry]) -> set[str]:
     """Return the cache tags of all records that these rows changed."""
     tags: set[str] = set()
     for row in rows:
-        for contact_id in (row.contact_id, *row.plan.get(MERGED_CONTACTS, ())):
-            if contact_id:
-                tags |= {contact_tag(contact_id), contact_bookings_tag(contact_id)}
+        for contact_id in row.contact_ids:
+            tags |= {contact_tag(contact_id), contact_bookings_tag(contact_id)}
         if row.exam_id:
             tags |= {exam_tag(row.exam_id), exam_bookings_tag(row.exam_id)}
         if row.record_id:

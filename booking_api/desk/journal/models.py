@@ -136,6 +136,29 @@ class JournalEntry(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
 
+    @property
+    def contact_ids(self) -> tuple[str, ...]:
+        """All ids that are known to mean the row's contact; none where it has none yet."""
+        merged = self.plan.get(MERGED_CONTACTS, ()) if isinstance(self.plan, dict) else ()
+        return (self.contact_id, *merged) if self.contact_id else ()
+
+
+class MergedContact(models.Model):
+    """Two ids that mean one contact: HubSpot has merged them."""
+
+    contact_id = models.CharField(max_length=20)
+    same_as = models.CharField(max_length=20, db_index=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(fields=("contact_id", "same_as"), name="merged_contact_pair"),
+        )
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.contact_id} is {self.same_as}"
+
 
 class NoteState(models.TextChoices):
     WAITING = "waiting", "waiting"
