@@ -3,6 +3,7 @@
     HubSpotError
     ├── RateLimited    HubSpot's 429, or our own budget would answer only after the deadline
     ├── Unavailable    5xx, 423, no connection, cut off, circuit open, or the deadline would pass
+    │   └── LeftOut    an answer that says nothing of a record asked for
     ├── NotFound       404, or the record asked for is archived or never was
     └── Refused        HubSpot understood and said no (400, 401, 403, 409, 415): never retried
 
@@ -68,6 +69,10 @@ class RateLimited(HubSpotError):
 
 class Unavailable(HubSpotError):
     """HubSpot could not answer in time; later it may."""
+
+
+class LeftOut(Unavailable):
+    """HubSpot's answer says nothing of a record that was asked for."""
 
 
 class NotFound(HubSpotError):

@@ -168,6 +168,10 @@ class SandboxHandle:
     def restore(self, object_type: str, record_id: str) -> None:
         self._control("POST", f"records/{object_type}/{record_id}/restore")
 
+    def merge(self, object_type: str, survivor_id: str, other_id: str) -> None:
+        """Make one record of two, which keeps the first one's id."""
+        self._control("POST", f"records/{object_type}/{survivor_id}/merge", {"merged": other_id})
+
     def record(self, object_type: str, record_id: str) -> dict[str, Any]:
         found: dict[str, Any] = self._control("GET", f"records/{object_type}/{record_id}")
         return found

@@ -231,6 +231,7 @@ class Composition:
                 request_recounts=booking.recounts.request,
                 exams_of_bookings=booking.exams_of_bookings,
                 request_forgetting=booking.erasures.request,
+                note_merges=booking.note_merges,
                 observers=self._webhook_observers,
                 told=told,
                 now=shared_now,

@@ -19,6 +19,7 @@ from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import storable_text
 from booking_api.desk.journal import erasure, follow_ups
 from booking_api.desk.journal.erasure import Person, Traces
+from booking_api.desk.journal.merges import same_contacts
 from booking_api.desk.journal.models import ErasureRequest, JournalEntry
 from cache_layer.operating.audit import count_named, forget_named
 from hubspot_sync.background.backoff import backoff
@@ -92,7 +93,7 @@ class ErasureQueue:
         return self._erase_whole(whole)
 
     def _complete(self, person: Person) -> Person:
-        contact_ids = person.contact_ids | erasure.contacts_of(person.emails)
+        contact_ids = same_contacts(person.contact_ids | erasure.contacts_of(person.emails))
         emails = person.emails | erasure.emails_of(contact_ids)
         return Person(
             contact_ids=contact_ids,
@@ -103,7 +104,7 @@ class ErasureQueue:
 
     def _erase_all(self, requests: Sequence[ErasureRequest]) -> None:
         for request in requests:
-            contact_ids = frozenset({request.subject_id})
+            contact_ids = same_contacts({request.subject_id})
             # Kept before the first row is forgotten: whoever is killed then begins anew.
             emails = erasure.emails_of(contact_ids)
             _remember_emails(request, emails)

@@ -99,6 +99,11 @@ def is_final_refusal(error: HubSpotError) -> bool:
     return isinstance(error, Refused | NotFound) and error.status in CONTENT_STATUSES
 
 
+def is_about_missing(error: HubSpotError) -> bool:
+    """Whether HubSpot refuses because something that is named is not there."""
+    return isinstance(error, NotFound) or error.category == "OBJECT_NOT_FOUND"
+
+
 def is_refused_by_rule(error: HubSpotError) -> bool:
     """Whether HubSpot will not write this record until a person mends what it names: a rule of the
     portal's, or a property that is not there. Whatever names no property is not taken for that, nor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from booking_api.desk.counts.recount_queue import RecountQueue
 from booking_api.desk.desk import Desk
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.erasure_queue import ErasureQueue
-from booking_api.desk.journal import follow_ups, journal, known_bookings
+from booking_api.desk.journal import follow_ups, journal, known_bookings, merges
 from booking_api.desk.notes.outbox import Outbox
 from hubspot_sync.background.retention import delete_expired
 from hubspot_sync.background.worker import Worker
@@ -103,6 +103,10 @@ class BookingDesk:
         now = self.desk_context.now()
         unlisted = known_bookings.read_unlisted_bookings((), [contact_id], now)
         return unlisted.by_contact.get(contact_id, frozenset())
+
+    def note_merges(self, groups: Iterable[Collection[str]]) -> None:
+        """Keep which contacts have become one; durable with the transaction around it."""
+        merges.note_merges(groups)
 
     def exams_of_bookings(self, record_ids: Collection[str]) -> Mapping[str, str]:
         """Return what the journal knows: booking record id to exam id."""

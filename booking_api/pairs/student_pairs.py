@@ -75,7 +75,7 @@ class StudentPairs:
         )
         if contact is None or not is_theirs(contact, question.pair):
             return None
-        self._reads.keep_contact(recall, contact)
+        self._reads.keep_contact(recall, question.pair.email, contact)
         return contact
 
     def explain_wrong(self, question: PairQuestion, recall: PairRecall) -> WrongPair:

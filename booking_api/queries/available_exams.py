@@ -12,14 +12,13 @@ refused is left out, and one that cannot be counted for such a record's sake is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from booking_api.queries.query_context import QueryContext
 from booking_api.rules.booking_end import is_over
 from booking_api.rules.seats import ExamStatus, available_slots, exam_status
-from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.batching.outcomes import Many, merge
 from hubspot_sync.errors import Refused
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.portal.records import Booking, MockExam
@@ -72,15 +71,21 @@ def find_available_exams(
     seats_read = reads.seats(exam_ids if realtime else (), call)
     counted = seats_read.without_refused().require_complete().found
     found = reads.exams(exam_ids, call).without_refused().require_complete().found
-    bookable = [exam for exam in found.values() if is_bookable(exam, mock_type, query.now)]
+    # Search may name an exam by the id of one that was merged into it, too.
+    asked_by = {exam.id: exam_id for exam_id, exam in found.items()}
+    bookable = [
+        found[asked]
+        for asked in asked_by.values()
+        if is_bookable(found[asked], mock_type, query.now)
+    ]
     if not realtime:
-        uncounted = [exam.id for exam in bookable if exam.stored_total is None]
+        uncounted = [asked_by[exam.id] for exam in bookable if exam.stored_total is None]
         counted = reads.seats(uncounted, call).found
     seats = [
         ExamSeats(
             exam=exam,
-            total_bookings=seats_taken(exam, counted.get(exam.id)),
-            countable=exam.id not in seats_read.refused,
+            total_bookings=seats_taken(exam, counted.get(asked_by[exam.id])),
+            countable=asked_by[exam.id] not in seats_read.refused,
         )
         for exam in bookable
     ]
@@ -117,6 +122,7 @@ def count_seats(
         lambda: reads.exams(exam_ids, call),
         lambda: reads.exam_bookings(exam_ids, call),
     )
+    links = _read_links_of_survivors(query, exams.found, links)
     booking_ids = {booking_id for linked in links.found.values() for booking_id in linked}
     bookings = reads.bookings(booking_ids, call)
     unknown = {**links.unknown, **exams.unknown}
@@ -125,11 +131,15 @@ def count_seats(
         if errors and exam_id not in unknown:
             # What may be read later makes the count one to wait for.
             unknown[exam_id] = min(errors, key=lambda error: isinstance(error, Refused))
-    active = {booking.id for booking in bookings.found.values() if booking.state == "active"}
+    active = {
+        booking_id: booking.id
+        for booking_id, booking in bookings.found.items()
+        if booking.state == "active"
+    }
     found = {
         exam_id: (
             seats_of(exam, active, links.found.get(exam_id, ()), query.now),
-            tags_of_seats(exam_id, links.found.get(exam_id, ()), bookings.found),
+            tags_of_seats(exam_id, exam.id, links.found.get(exam_id, ()), bookings.found),
         )
         for exam_id, exam in exams.found.items()
         if exam_id not in unknown
@@ -137,8 +147,19 @@ def count_seats(
     return Many(found=found, missing=exams.missing - unknown.keys(), unknown=unknown)
 
 
+def _read_links_of_survivors(
+    query: QueryContext, exams: Mapping[str, MockExam], links: Many[Ids]
+) -> Many[Ids]:
+    """Return the links with those of the survivor for each exam that was merged into another."""
+    survivors = {exam_id: exam.id for exam_id, exam in exams.items() if exam.id != exam_id}
+    if len(survivors) == 0:
+        return links
+    theirs = query.reads.exam_bookings(set(survivors.values()), query.call)
+    return merge((links.without(survivors), theirs.renamed(survivors)))
+
+
 def tags_of_seats(
-    exam_id: str, booking_ids: Ids, bookings: Mapping[str, Booking]
+    exam_id: str, own_id: str, booking_ids: Ids, bookings: Mapping[str, Booking]
 ) -> frozenset[str]:
     """Return the tags of an exam and of all its bookings, the archived too: all exams of a load are
     counted from the same reads, but each changes with its own bookings alone."""
@@ -147,14 +168,17 @@ def tags_of_seats(
         for booking_id in booking_ids
         if booking_id in bookings
     )
-    own = {exam_tag(exam_id), exam_bookings_tag(exam_id), *map(booking_tag, booking_ids)}
+    exams = {exam_tag(exam_id), exam_bookings_tag(exam_id), exam_bookings_tag(own_id)}
+    own = {*exams, exam_tag(own_id), *map(booking_tag, booking_ids)}
     return frozenset(own.union(*there))
 
 
-def seats_of(exam: MockExam, active: AbstractSet[str], booking_ids: Ids, now: datetime) -> Seats:
+def seats_of(exam: MockExam, active: Mapping[str, str], booking_ids: Ids, now: datetime) -> Seats:
+    """Return an exam's seats; `active` has the id of each active booking by the one it is linked
+    by: one that was merged may be linked by both, and takes one seat."""
     return Seats(
         capacity=exam.capacity,
-        active_bookings=len(active & set(booking_ids)),
+        active_bookings=len({active[each] for each in booking_ids if each in active}),
         counted_at=now,
     )
 

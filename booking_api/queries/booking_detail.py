@@ -10,7 +10,7 @@ from booking_api.queries.query_context import QueryContext
 from booking_api.rules.booking_end import BookingStatus, booking_ends_at, booking_status
 from booking_api.rules.errors import AccessDenied, BookingNotFound
 from booking_api.rules.linked_exam import linked_exam
-from booking_api.rules.ownership import is_owner, judge_ownership
+from booking_api.rules.ownership import is_linked, is_owner, judge_ownership
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.wire.fan_out import run_together
 
@@ -38,18 +38,18 @@ def find_booking_detail(query: QueryContext, booking_id: str, contact: Contact) 
     """
     reads, call = query.reads, query.call
 
-    def find_exams() -> Mapping[str, MockExam]:
-        linked = reads.booking_exams([booking_id], call).require_complete().found
-        return reads.exams(linked.get(booking_id, ()), call).require_complete().found
-
     # The exam and the enrollment take two round trips each: beside the booking, not after it.
     booking, linked, exams, enrollment = run_together(
         query.fan_out,
         lambda: _require_booking(query, booking_id),
         lambda: reads.booking_contacts([booking_id], call).require_complete().found,
-        find_exams,
+        lambda: _read_exams(query, booking_id),
         lambda: find_enrollment(query, contact),
     )
+    if booking.id != booking_id:  # it was merged, and HubSpot may show no links of the old id
+        links = reads.booking_contacts([booking.id], call).require_complete().found
+        linked = {booking_id: links.get(booking.id, ())}
+        exams = _read_exams(query, booking.id)
     _require_owner(query, booking, contact, linked.get(booking_id, ()))
     exam = linked_exam(booking, tuple(exams), exams)
     ends_at = booking_ends_at(booking, exam, query.profile.time_zone)
@@ -60,6 +60,13 @@ def find_booking_detail(query: QueryContext, booking_id: str, contact: Contact) 
         contact=contact,
         enrollment=enrollment,
     )
+
+
+def _read_exams(query: QueryContext, booking_id: str) -> Mapping[str, MockExam]:
+    """Return the exams the booking is linked to, by their ids; raise HubSpotError."""
+    linked = query.reads.booking_exams([booking_id], query.call).require_complete().found
+    exams = query.reads.exams(linked.get(booking_id, ()), query.call).require_complete().found
+    return {exam.id: exam for exam in exams.values()}
 
 
 def _require_booking(query: QueryContext, booking_id: str) -> Booking:
@@ -73,7 +80,7 @@ def _require_booking(query: QueryContext, booking_id: str) -> Booking:
 def _require_owner(
     query: QueryContext, booking: Booking, contact: Contact, linked: Collection[str]
 ) -> None:
-    verdict = judge_ownership(booking, contact, is_linked=contact.id in linked)
+    verdict = judge_ownership(booking, contact, is_linked=is_linked(contact, linked))
     if verdict is None:
         there = query.reads.contacts(linked, query.call).require_complete().found
         verdict = is_owner(booking, contact, there.values())

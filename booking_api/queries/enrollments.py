@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from booking_api.queries.query_context import QueryContext
-from hubspot_sync.portal.records import Contact, Enrollment
+from hubspot_sync.portal.records import Contact, Enrollment, ids_of
 
 
 def find_enrollment(query: QueryContext, contact: Contact) -> Enrollment | None:
@@ -11,6 +11,7 @@ def find_enrollment(query: QueryContext, contact: Contact) -> Enrollment | None:
     ids grow with time. Raise HubSpotError."""
     if query.profile.object_types.enrollments is None:
         return None
-    found = query.reads.contact_enrollments([contact.id], query.call).require_complete().found
-    registered = [one for one in found.get(contact.id, ()) if one.is_registered]
+    # An enrollment made before a merge names the contact by the id of that time.
+    found = query.reads.contact_enrollments(ids_of(contact), query.call).require_complete().found
+    registered = [one for each in found.values() for one in each if one.is_registered]
     return max(registered, key=lambda one: (len(one.id), one.id), default=None)

@@ -28,6 +28,7 @@ from booking_api.rules.pages import (
     cut_page,
     parse_filter,
 )
+from hubspot_sync.batching.outcomes import merge
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.wire.fan_out import run_together
 
@@ -147,7 +148,13 @@ def read_entries(
         lambda: reads.bookings(booking_ids, call),
         lambda: reads.booking_exams(booking_ids, call),
     )
-    known = bookings.without_refused().require_complete().found
+    known = {
+        booking.id: booking
+        for booking in bookings.without_refused().require_complete().found.values()
+    }
+    # Of a booking that was merged, a link to its old id may be shown still.
+    others = reads.booking_exams(known.keys() - set(booking_ids), call)
+    links = merge((links, others))
     linked = links.without_refused().require_complete().found
     own, owners_known = find_own_bookings(query, contact_id, known.values())
     exam_ids = {exam_id for booking in own for exam_id in linked.get(booking.id, ())}

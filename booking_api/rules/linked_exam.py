@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from booking_api.rules.seats import exam_of_seat
-from hubspot_sync.portal.records import Booking, MockExam
+from hubspot_sync.portal.records import Booking, MockExam, ids_of
 
 
 def linked_exam(
@@ -17,10 +17,10 @@ def linked_exam(
 ) -> MockExam | None:
     """Return the exam a booking is of, of those it is linked to that are there; the first by id
     where it names none of them itself."""
-    linked_ids = [exam_id for exam_id in exam_ids if exam_id in exams]
+    linked = [exams[exam_id] for exam_id in exam_ids if exam_id in exams]
     remembered = booking.mock_exam_id or exam_of_seat(booking.seat_key)
-    if remembered in linked_ids:
-        return exams[remembered]
+    for exam in linked:
+        if remembered in ids_of(exam):
+            return exam
     # Ids are compared as the numbers they are.
-    first_id = min(linked_ids, key=lambda exam_id: (len(exam_id), exam_id), default=None)
-    return None if first_id is None else exams[first_id]
+    return min(linked, key=lambda exam: (len(exam.id), exam.id), default=None)

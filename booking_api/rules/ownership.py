@@ -7,7 +7,8 @@ somebody. It belongs, in this order, to
 1. the linked contact that its `contact_id` names, by a merged id too;
 2. the linked contact whose student id it names, in `student_id` or else in its booking id; of
    several, which are one student's duplicates, the one with its e-mail, else the oldest;
-3. the linked contact with its e-mail: a student whose id was changed;
+3. the linked contact with its e-mail, an additional one too: a student whose id was changed, or
+   who was merged into another;
 4. where it names none of those linked, the contact that it does name, whose link is missing;
 5. where it names nobody, the only contact linked; of several, nobody.
 
@@ -20,7 +21,7 @@ from collections.abc import Collection
 
 from hubspot_sync.portal.booking_ids import parse_student_id
 from hubspot_sync.portal.identities import normalize_email, normalize_student_id
-from hubspot_sync.portal.records import Booking, Contact
+from hubspot_sync.portal.records import Booking, Contact, ids_of
 
 
 def is_owner(booking: Booking, contact: Contact, linked: Collection[Contact]) -> bool:
@@ -33,6 +34,11 @@ def is_owner(booking: Booking, contact: Contact, linked: Collection[Contact]) ->
     if _named_student_id(booking) != "":
         return _names_student_id(booking, contact)
     return [each.id for each in linked] == [contact.id]
+
+
+def is_linked(contact: Contact, linked_ids: Collection[str]) -> bool:
+    """Return whether these ids of linked contacts name this one, by a merged id too."""
+    return not frozenset(ids_of(contact)).isdisjoint(linked_ids)
 
 
 def judge_ownership(booking: Booking, contact: Contact, *, is_linked: bool) -> bool | None:
@@ -66,7 +72,7 @@ def _find_linked_owner(booking: Booking, linked: Collection[Contact]) -> Contact
 
 
 def _names_id(booking: Booking, contact: Contact) -> bool:
-    return booking.contact_id == contact.id or booking.contact_id in contact.merged_ids
+    return booking.contact_id in ids_of(contact)
 
 
 def _names_student_id(booking: Booking, contact: Contact) -> bool:
@@ -76,7 +82,7 @@ def _names_student_id(booking: Booking, contact: Contact) -> bool:
 
 def _names_email(booking: Booking, contact: Contact) -> bool:
     named = normalize_email(booking.email)
-    return named != "" and named == normalize_email(contact.email)
+    return named != "" and named in map(normalize_email, contact.emails)
 
 
 def _named_student_id(booking: Booking) -> str:

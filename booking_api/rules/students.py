@@ -21,7 +21,9 @@ def is_theirs(contact: Contact, pair: StudentPair) -> bool:
     """Return whether both halves of the pair name this contact, in a time that does not depend on
     how much of them does."""
     same_id = _is_same(normalize_student_id(contact.student_id), pair.student_id)
-    same_email = _is_same(contact.email, pair.email)
+    same_email = False
+    for email in contact.emails:
+        same_email |= _is_same(email, pair.email)
     return same_id & same_email
 
 

@@ -6,13 +6,14 @@ asked for and is neither given nor named is unknown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 from hubspot_sync.batching.chunking import EMAIL, normal_key
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.raw_records import RawRecord
-from hubspot_sync.errors import HubSpotError, Unavailable
+from hubspot_sync.errors import HubSpotError, LeftOut
+from hubspot_sync.portal.record_names import additional_emails_of, merged_ids_of
 from hubspot_sync.wire.transport import Answer
 from hubspot_sync.wire.verdicts import Meaning, judge_members
 
@@ -23,23 +24,13 @@ def match_by_key(keys: Sequence[str], answer: Answer, id_property: str | None) -
     """Sort a batch's answer: what was asked for and is neither given nor named is unknown. Where
     `keys` has several spellings of one key, a record is found under each.
 
-    HubSpot finds a contact under its secondary e-mails too. Such a record comes back under another
-    value than was asked for; nobody has the asked one as his own, so it is missing.
+    By the id of a merged record HubSpot finds its survivor, and a contact by its additional e-mails
+    too: such a record comes back under another value than was asked for, and is found where it
+    names the asked one. Else nobody has an asked e-mail as his own, and it is missing.
     """
     names = {key: normal_key(key, id_property) for key in keys}
     wanted = frozenset(names.values())
-    given: dict[str, RawRecord] = {}
-    strangers = 0
-    for result in answer.results:
-        record = RawRecord.from_json(result)
-        if record is None:
-            continue
-        value = record.id if id_property is None else record.properties.get(id_property) or ""
-        name = normal_key(value, id_property)
-        if name in wanted:
-            given[name] = _older(record, given.get(name))
-        else:
-            strangers += 1
+    given, strangers = _index_records(answer, wanted, id_property)
     found = {key: given[name] for key, name in names.items() if name in given}
     members = {
         _as_named(key, id_property): member
@@ -58,6 +49,28 @@ def match_by_key(keys: Sequence[str], answer: Answer, id_property: str | None) -
     if id_property is not None and 0 < len(nameless) <= strangers and not unknown.keys() & named:
         return Many(found=found, missing=frozenset(missing | unknown.keys()))
     return Many(found=found, missing=frozenset(missing), unknown=unknown)
+
+
+def _index_records(
+    answer: Answer, wanted: Collection[str], id_property: str | None
+) -> tuple[Mapping[str, RawRecord], int]:
+    """Return the answer's records by what was asked for, and how many go by none of it. Whoever has
+    a name as its own wins over who has it besides."""
+    own_names: dict[str, RawRecord] = {}
+    further_names: dict[str, RawRecord] = {}
+    strangers = 0
+    for result in answer.results:
+        record = RawRecord.from_json(result)
+        if record is None:
+            continue
+        own, further = _names_of(record, id_property)
+        known = frozenset(wanted).intersection(further)
+        if own in wanted:
+            own_names[own] = _older(record, own_names.get(own))
+        for name in known:
+            further_names[name] = _older(record, further_names.get(name))
+        strangers += own not in wanted and len(known) == 0
+    return further_names | own_names, strangers
 
 
 def join_spellings(read: Many[RawRecord], spelled: Mapping[str, Sequence[str]]) -> Many[RawRecord]:
@@ -90,6 +103,14 @@ def _as_named(key: str, id_property: str | None) -> str:
     return text.lower() if id_property == EMAIL else text
 
 
+def _names_of(record: RawRecord, id_property: str | None) -> tuple[str, tuple[str, ...]]:
+    """Return what a record is asked for by, and by what else it may have been asked for."""
+    if id_property is None:
+        return record.id, merged_ids_of(record.properties)
+    own = normal_key(record.properties.get(id_property) or "", id_property)
+    return own, additional_emails_of(record.properties) if id_property == EMAIL else ()
+
+
 def match_archived(keys: Sequence[str], answer: Answer) -> Many[None]:
     """A 204 says all are archived; a 207 that all are but those it names."""
     if answer.status != 207:
@@ -110,8 +131,8 @@ def mark_unknown(keys: Sequence[str], error: HubSpotError) -> Many[V]:
     return Many(found={}, unknown=dict.fromkeys(keys, error))
 
 
-def error_of_left_out(answer: Answer, *, took_effect: bool = False) -> Unavailable:
-    return Unavailable(
+def error_of_left_out(answer: Answer, *, took_effect: bool = False) -> LeftOut:
+    return LeftOut(
         "HubSpot's answer left out a record asked for.",
         status=answer.status,
         may_have_taken_effect=took_effect,

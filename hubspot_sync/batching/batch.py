@@ -35,9 +35,11 @@ from hubspot_sync.batching.refused_records import (
     Sent,
     send_around_culprits,
 )
+from hubspot_sync.batching.single_reads import SingleReads
 from hubspot_sync.errors import HubSpotError, NotFound
-from hubspot_sync.portal.record_ids import is_record_id
+from hubspot_sync.portal.record_names import ADDITIONAL_EMAILS, MERGED_IDS, is_record_id
 from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.fan_out import FanOut
 from hubspot_sync.wire.storable_text import is_storable
@@ -90,8 +92,10 @@ class BatchClient:
         transport: Transport,
         fan_outs: Mapping[Priority, FanOut],
         refused_records: RefusedRecords,
+        clock: Monotonic,
     ) -> None:
         self._transport = transport
+        self._single_reads = SingleReads(transport, clock)
         self._fan_outs = fan_outs
         self._refused_records = refused_records
 
@@ -106,10 +110,14 @@ class BatchClient:
         with_history: Collection[str] = (),
     ) -> Many[RawRecord]:
         """Return the records by id, or by the value of a unique `id_property` (e-mails as they are
-        compared). What cannot be an id at all is missing without being asked for."""
-        wanted: dict[str, Any] = {"properties": sorted(set(properties))}
+        compared). What cannot be an id at all is missing without being asked for. By a merged
+        record's id, or an additional e-mail, it is the record that has it now, with an id of its
+        own."""
+        names = {*properties, MERGED_IDS}
+        names |= set() if id_property is None else {id_property}
+        names |= {ADDITIONAL_EMAILS} if id_property == EMAIL else set()
+        wanted: dict[str, Any] = {"properties": sorted(names)}
         if id_property is not None:
-            wanted["properties"] = sorted({*properties, id_property})
             wanted["idProperty"] = id_property
         if len(with_history) > 0:
             wanted["propertiesWithHistory"] = sorted(set(with_history))
@@ -127,6 +135,11 @@ class BatchClient:
         spelled = {key: spell_key(key, id_property) for key in keys}
         asked = [spelling for spellings in spelled.values() for spelling in spellings]
         read = self._read_in_chunks(kind, asked, limit, read_chunk, context)
+        if id_property is None:
+            history, fan_out = sorted(set(with_history)), self._fan_outs[context.priority]
+            read = self._single_reads.complete(
+                object_type, read, wanted["properties"], history, context, fan_out
+            )
         return _add_missing(join_spellings(read, spelled), impossible)
 
     def read_associations(

@@ -8,7 +8,7 @@ only `Many.require_complete` makes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Generic, TypeVar
@@ -73,6 +73,24 @@ class Many(Generic[V]):
         refused = self.refused
         unknown = {key: error for key, error in self.unknown.items() if key not in refused}
         return Many(found=self.found, missing=self.missing, unknown=unknown)
+
+    def without(self, keys: Collection[str]) -> Many[V]:
+        """Return the outcome of the other keys."""
+        return Many(
+            found={key: value for key, value in self.found.items() if key not in keys},
+            missing=self.missing.difference(keys),
+            unknown={key: error for key, error in self.unknown.items() if key not in keys},
+        )
+
+    def renamed(self, names: Mapping[str, str]) -> Many[V]:
+        """Return the outcome by other keys: `names` has for each the key it has here."""
+        return Many(
+            found={key: self.found[name] for key, name in names.items() if name in self.found},
+            missing=frozenset(key for key, name in names.items() if name in self.missing),
+            unknown={
+                key: self.unknown[name] for key, name in names.items() if name in self.unknown
+            },
+        )
 
     def require_complete(self) -> Complete[V]:
         """Return the same without unknowns, or raise the first unknown's error."""

@@ -20,7 +20,7 @@ from typing import Any
 
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.raw_records import as_record_id, record_id_of
-from hubspot_sync.errors import HubSpotError, Unavailable
+from hubspot_sync.errors import HubSpotError, LeftOut, Unavailable
 from hubspot_sync.portal.property_values import means_any_of
 from hubspot_sync.wire.answer_shapes import total_of
 from hubspot_sync.wire.call_context import CallContext
@@ -304,7 +304,7 @@ def _mark_unmentioned(
     failed: Collection[str],
 ) -> dict[str, HubSpotError]:
     silent = [key for key in asked if key not in answered and key not in failed]
-    return {key: Unavailable("HubSpot's answer left out a record asked for.") for key in silent}
+    return {key: LeftOut("HubSpot's answer left out a record asked for.") for key in silent}
 
 
 class _UnreadableCursor(Exception):

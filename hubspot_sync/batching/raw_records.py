@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from hubspot_sync.portal.record_ids import is_record_id
+from hubspot_sync.portal.record_names import is_record_id
 
 JsonObject = Mapping[str, Any]
 

@@ -43,6 +43,7 @@ CACHE_DOES_NOT_ANSWER: Final = "The cache does not answer."
 RequestRecounts = Callable[[Collection[str]], None]
 ExamsOfBookings = Callable[[Collection[str]], Mapping[str, str]]
 RequestForgetting = Callable[[Collection[str]], None]
+NoteMerges = Callable[[Iterable[Collection[str]]], None]
 
 
 def find_no_exams(_: Collection[str]) -> Mapping[str, str]:
@@ -52,6 +53,10 @@ def find_no_exams(_: Collection[str]) -> Mapping[str, str]:
 
 def forget_nobody(_: Collection[str]) -> None:
     """For those who keep nothing of persons."""
+
+
+def note_nothing(_: Iterable[Collection[str]]) -> None:
+    """For those who keep nothing of contacts."""
 
 
 @dataclass(slots=True)
@@ -77,7 +82,8 @@ class Applier:
     """Takes up what waits.
 
     `request_recounts` and `request_forgetting` are called inside a transaction: they write down
-    which exams are to be recounted and which contacts' persons are to be forgotten, and ask nobody.
+    which exams are to be recounted and which contacts' persons are to be forgotten, and ask nobody;
+    `note_merges` which contacts have become one.
     `exams_of_bookings` is what a journal of our own bookings knows: the exam of each.
     """
 
@@ -93,6 +99,7 @@ class Applier:
         request_recounts: RequestRecounts,
         exams_of_bookings: ExamsOfBookings = find_no_exams,
         request_forgetting: RequestForgetting = forget_nobody,
+        note_merges: NoteMerges = note_nothing,
         now: Callable[[], datetime] = timezone.now,
     ) -> None:
         self._profile = profile
@@ -104,6 +111,7 @@ class Applier:
         self._request_recounts = request_recounts
         self._exams_of_bookings = exams_of_bookings
         self._request_forgetting = request_forgetting
+        self._note_merges = note_merges
         self._now = now
 
     def apply_waiting(self, *, only_invalidated: bool = False) -> ApplyResult:
@@ -141,8 +149,10 @@ class Applier:
         journaled, links = self._look_up_links(events)
         exam_ids = self._collect_exam_ids(events, journaled, links)
         done = [event.row for event in events if event.error == ""]
+        merges = [event.effect.merged for event in events if len(event.effect.merged) > 0]
         forgotten = frozenset().union(*(event.effect.forgotten for event in events))
         with transaction.atomic():
+            self._note_merges(merges)  # first: whoever is forgotten is so by all their ids
             if len(exam_ids) > 0:
                 self._request_recounts(exam_ids)
             if len(forgotten) > 0:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, assert_never
+from typing import assert_never
 
 from hubspot_sync.inbox.events import Event, EventKind, ObjectKind, RecordRef
 from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.portal.record_names import ADDITIONAL_EMAILS
 from hubspot_sync.reading.tags import (
     ENROLLED_TAG,
     booking_tag,
@@ -30,8 +31,6 @@ from hubspot_sync.reading.tags import (
 from hubspot_sync.reading.wrong_pairs import student_pairs_tag
 
 NOTHING: frozenset[str] = frozenset()
-ADDITIONAL_EMAILS: Final = "hs_additional_emails"
-"""HubSpot's own property, whatever the portal."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +48,8 @@ class Effect:
     """Records that are back in links which have to be asked for."""
     forgotten: frozenset[str] = NOTHING
     """Contacts whose persons want to be forgotten, by id."""
+    merged: frozenset[str] = NOTHING
+    """Contacts that have become one, by id."""
     listed_exam_ids: frozenset[str] = NOTHING
     """Exams that may belong in other lists now than search knows."""
     relinked: frozenset[RecordRef] = frozenset()
@@ -63,7 +64,7 @@ class Effect:
     @property
     def needs_applying(self) -> bool:
         """Whether something is left to do once the tags are dropped."""
-        subjects = (self.exam_ids, self.booking_ids, self.restored, self.forgotten)
+        subjects = (self.exam_ids, self.booking_ids, self.restored, self.forgotten, self.merged)
         return any(len(records) > 0 for records in subjects)
 
 
@@ -155,6 +156,7 @@ def _effect_of_record(event: Event, profile: PortalProfile) -> Effect:
     restored = event.records if event.kind is EventKind.RESTORE else ()
     is_there = event.kind in {EventKind.CREATION, EventKind.RESTORE, EventKind.MERGE}
     exam_ids = _ids_of_kind(event, ObjectKind.EXAM)
+    is_merge = event.kind is EventKind.MERGE
     return Effect(
         tags=tags,
         # An exam that was cloned came with the count of another.
@@ -163,6 +165,7 @@ def _effect_of_record(event: Event, profile: PortalProfile) -> Effect:
         # Links to what was deleted disappear from HubSpot's answers.
         links_known=event.kind not in {EventKind.DELETION, EventKind.PRIVACY_DELETION},
         restored=tuple(record for record in restored if record.kind in _LINKED_KINDS),
+        merged=_ids_of_kind(event, ObjectKind.CONTACT) if is_merge else NOTHING,
         listed_exam_ids=exam_ids,
         relinked=frozenset(record for record in event.records if record.kind in _LINKED_KINDS),
         by_subscriber=event.by_subscriber,

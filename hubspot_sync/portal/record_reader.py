@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from hubspot_sync.portal.booking_ids import parse_booking_id
 from hubspot_sync.portal.profile import PortalProfile
@@ -25,7 +25,11 @@ from hubspot_sync.portal.property_values import (
     parse_number,
     parse_time,
 )
-from hubspot_sync.portal.record_ids import is_record_id
+from hubspot_sync.portal.record_names import (
+    ADDITIONAL_EMAILS,
+    additional_emails_of,
+    merged_ids_of,
+)
 from hubspot_sync.portal.records import (
     BOOKING_FIELDS,
     CONTACT_FIELDS,
@@ -40,9 +44,6 @@ from hubspot_sync.portal.records import (
 from hubspot_sync.portal.stored_fields import StoredAs
 
 Properties = Mapping[str, str | None]
-
-MERGED_IDS: Final = "hs_merged_object_ids"
-"""HubSpot's own property of every record: the ids merged into it, with semicolons between them."""
 
 T = TypeVar("T")
 
@@ -87,7 +88,7 @@ class _Reading:
 
 
 def contact_property_names(profile: PortalProfile) -> tuple[str, ...]:
-    return (*profile.contact_properties.values(), *profile.credit_properties, MERGED_IDS)
+    return (*profile.contact_properties.values(), *profile.credit_properties, ADDITIONAL_EMAILS)
 
 
 def booking_property_names(profile: PortalProfile) -> tuple[str, ...]:
@@ -106,11 +107,11 @@ def read_contact(record_id: str, properties: Properties, profile: PortalProfile)
     reading = _Reading(properties, profile)
     fields = reading.parse_fields(CONTACT_FIELDS, profile.contact_properties)
     credits_ = {name: reading.parse(name, parse_number) for name in profile.credit_properties}
-    merged = (part.strip() for part in reading.text(MERGED_IDS).split(";"))
     return Contact(
         id=record_id,
         credits=credits_,
-        merged_ids=tuple(each for each in merged if is_record_id(each)),
+        merged_ids=merged_ids_of(properties),
+        additional_emails=additional_emails_of(properties),
         unreadable=tuple(reading.unreadable),
         **fields,
     )
@@ -132,6 +133,7 @@ def read_exam(record_id: str, properties: Properties, profile: PortalProfile) ->
         stored_total=fields.pop("total_bookings"),
         starts_at=starts_at,
         ends_at=ends_at,
+        merged_ids=merged_ids_of(properties),
         unreadable=tuple(reading.unreadable),
         **fields,
     )
@@ -170,6 +172,7 @@ def read_booking(
         id=record_id,
         state=state,
         updated_at=updated_at,
+        merged_ids=merged_ids_of(properties),
         unreadable=tuple(reading.unreadable),
         **fields,
     )

@@ -39,7 +39,8 @@ BookingState = Literal["active", "cancelled", "completed"]
 class Contact:
     """A student. `email` is as e-mails are compared; `credits` has every credit property of the
     portal: 0 where it was never set, None where it cannot be read and must not be written over.
-    `merged_ids` are those of the contacts that were merged into this one: they mean it too."""
+    `merged_ids` are those of the contacts that were merged into this one, here as in every record:
+    they mean it too, and so do `additional_emails`."""
 
     id: str
     email: Email
@@ -48,7 +49,13 @@ class Contact:
     student_id: Text
     credits: Mapping[str, Decimal | None]
     merged_ids: tuple[str, ...] = ()
+    additional_emails: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
+
+    @property
+    def emails(self) -> tuple[str, ...]:
+        """All e-mails that mean this contact, its own first."""
+        return (self.email, *self.additional_emails)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +77,7 @@ class MockExam:
     stored_total: int | None
     ends_at: datetime | None
     starts_at: datetime | None = None
+    merged_ids: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
 
     @property
@@ -102,6 +110,7 @@ class Booking:
     mock_exam_id: Annotated[RecordId, OPTIONAL]
     created_at: Annotated[Instant, OPTIONAL]
     updated_at: datetime | None
+    merged_ids: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
 
 
@@ -116,6 +125,11 @@ class Enrollment:
     enrollment_status: Text
     contact_record_id: RecordId
     is_registered: bool
+
+
+def ids_of(record: Contact | MockExam | Booking) -> tuple[str, ...]:
+    """Return all ids that mean this record: its own, then those that were merged into it."""
+    return (record.id, *record.merged_ids)
 
 
 CONTACT_FIELDS: Final = stored_fields(Contact)

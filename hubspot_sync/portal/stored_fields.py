@@ -22,7 +22,7 @@ from hubspot_sync.portal.property_values import (
     parse_instant,
     parse_yes_no,
 )
-from hubspot_sync.portal.record_ids import is_record_id
+from hubspot_sync.portal.record_names import is_record_id
 
 TEXT_TYPES: Final = ("string", "enumeration")
 CHOICE_TYPES: Final = ("enumeration", "string")

@@ -18,7 +18,7 @@ from django.db import transaction
 
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.portal.models import ObjectKind, UnreadableValue
-from hubspot_sync.portal.record_ids import is_record_id
+from hubspot_sync.portal.record_names import is_record_id
 from hubspot_sync.portal.records import Booking, Contact, MockExam
 
 KEEP: Final = timedelta(days=1)

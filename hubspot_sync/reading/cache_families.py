@@ -31,6 +31,7 @@ from cache_layer import (
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
+from hubspot_sync.reading.merged_contacts import read_contact_bookings
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.reading.recent_changes import RecentChanges, Topic
 from hubspot_sync.reading.tags import (
@@ -172,7 +173,9 @@ def _build_object_families(hubspot: PortalReads, config: CacheConfig) -> dict[st
             patterns=(KeyPattern("mockexam:{exam_id}:details"),),
             ttl_s=config.ttl_s("CACHE_TTL_MOCK_EXAMS"),
             load_many=_build_loader(
-                "exam_id", hubspot.exams, lambda record_id, _: {exam_tag(record_id)}
+                "exam_id",
+                hubspot.exams,
+                lambda record_id, exam: {exam_tag(record_id), exam_tag(exam.id)},
             ),
         ),
         "contact_enrollments": Family(
@@ -203,7 +206,9 @@ def _build_association_families(
     links_of_booking = partial(recent.unsettled_s, Topic.BOOKING_LINKS)
     return {
         "contact_bookings": _build_association_family(
-            *("assoc:contact:{contact_id}:bookings", hubspot.contact_bookings, config),
+            "assoc:contact:{contact_id}:bookings",
+            partial(read_contact_bookings, hubspot),
+            config,
             lambda record_id, booking_ids: {
                 contact_bookings_tag(record_id),
                 *map(booking_tag, booking_ids),
@@ -339,8 +344,15 @@ def _build_contacts_loader(
         by_id = {key.arguments["contact_id"]: key for key in keys if "contact_id" in key.arguments}
         by_email = {key.arguments["email"]: key for key in keys if "email" in key.arguments}
         parts = [
-            to_loads(named, read(named, context.call), lambda _, contact: {contact_tag(contact.id)})
-            for named, read in ((by_id, hubspot.contacts), (by_email, hubspot.contacts_by_email))
+            to_loads(named, read(named, context.call), tags)
+            for named, read, tags in (
+                (
+                    by_id,
+                    hubspot.contacts,
+                    lambda asked, it: {contact_tag(asked), contact_tag(it.id)},
+                ),
+                (by_email, hubspot.contacts_by_email, lambda _, it: {contact_tag(it.id)}),
+            )
             if named
         ]
         loaded = {key: value for part in parts for key, value in part.loaded.items()}

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from hubspot_sync.batching.chunking import chunks
 from hubspot_sync.batching.coalescing import Coalescer
+from hubspot_sync.batching.merged_links import read_links
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.paging import (
     MAX_FILTER_GROUPS,
@@ -52,7 +53,8 @@ class ActiveExams:
 
 
 class PortalReads(Protocol):
-    """Reads of contacts, bookings, exams and what links them."""
+    """Reads of contacts, bookings, exams and what links them. By the id of a merged record it is
+    the survivor that is found, with an id of its own, and its links."""
 
     def contacts_by_email(self, emails: Collection[str], context: CallContext) -> Many[Contact]:
         """Current contacts keyed by e-mail, as it is compared; never by search."""
@@ -130,8 +132,6 @@ class HubSpotReads(PortalReads):
 
     @override
     def contacts_by_email(self, emails: Collection[str], context: CallContext) -> Many[Contact]:
-        # HubSpot may find a contact by a second address of theirs too; the result is keyed by the
-        # first, so nobody is let in by another.
         raw = self._coalescer.read(
             self._types.contacts,
             emails,
@@ -276,7 +276,7 @@ class HubSpotReads(PortalReads):
     def _read_links(
         self, from_type: str, to_type: str, ids: Collection[str], context: CallContext
     ) -> Many[tuple[str, ...]]:
-        return self._coalescer.read_associations(from_type, to_type, ids, context=context)
+        return read_links(self._coalescer, from_type, to_type, ids, context)
 
     def _to_contact(self, record: RawRecord) -> Contact:
         contact = read_contact(record.id, record.properties, self._profile)

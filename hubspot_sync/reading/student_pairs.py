@@ -105,13 +105,14 @@ class PairReads:
         contacts = self._hubspot.contacts_by_email([email], context)
         return contacts.require_complete().found.get(email)
 
-    def keep_contact(self, recall: PairRecall, contact: Contact) -> None:
-        """Keep a contact that was read after the recall, for the reads that follow."""
+    def keep_contact(self, recall: PairRecall, email: str, contact: Contact) -> None:
+        """Keep a contact that was read after the recall by this e-mail, one of its own, for the
+        reads that follow."""
         if recall.ticket is None:
             return
         family, tags = self._families.contacts, {contact_tag(contact.id)}
         loaded = LoadedValue.built_from(contact, tags)
-        keys = (self._contact_key(contact.email), family.key(contact_id=contact.id))
+        keys = (self._contact_key(email), family.key(contact_id=contact.id))
         if recall.contact is None or recall.contact == contact:
             self._cache.guarded_store.store(recall.ticket, family, dict.fromkeys(keys, loaded))
             return

@@ -76,6 +76,8 @@ class Config:
     association_page: int = 500
     search_page_max: int = 200
     unkind: bool = False
+    batches_know_merged: bool = True
+    """Whether a batch that names a merged record by its old id means the survivor."""
     validation_rules: tuple[ValidationRule, ...] = ()
     refused_records: tuple[RefusedRecord, ...] = ()
     token: str = DEFAULT_TOKEN

@@ -10,10 +10,12 @@ from hubspot_sync.background.worker import Worker
 from hubspot_sync.inbox.applier import (
     Applier,
     ExamsOfBookings,
+    NoteMerges,
     RequestForgetting,
     RequestRecounts,
     find_no_exams,
     forget_nobody,
+    note_nothing,
 )
 from hubspot_sync.inbox.inbox import Inbox
 from hubspot_sync.inbox.observers import EventObservers
@@ -47,6 +49,7 @@ def build_webhook_pipeline(
     request_recounts: RequestRecounts,
     exams_of_bookings: ExamsOfBookings = find_no_exams,
     request_forgetting: RequestForgetting = forget_nobody,
+    note_merges: NoteMerges = note_nothing,
     observers: EventObservers,
     now: Callable[[], datetime],
     host_now: Callable[[], datetime],
@@ -65,6 +68,7 @@ def build_webhook_pipeline(
         request_recounts=request_recounts,
         exams_of_bookings=exams_of_bookings,
         request_forgetting=request_forgetting,
+        note_merges=note_merges,
         now=now,
     )
     return WebhookPipeline(

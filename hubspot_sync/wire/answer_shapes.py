@@ -37,11 +37,16 @@ def has_results_and_total(body: JsonObject) -> bool:
     return has_results(body) and total_of(body) is not None
 
 
+def is_record(body: JsonObject) -> bool:
+    return "id" in body and isinstance(body.get("properties"), Mapping)
+
+
 def says_something(body: JsonObject) -> bool:
     return len(body) > 0
 
 
 SHAPES: Final[Mapping[Operation, Shape]] = {
+    Operation.READ: is_record,
     Operation.BATCH_READ: has_results,
     Operation.SEARCH: has_results_and_total,
     Operation.ASSOCIATIONS_READ: has_results,

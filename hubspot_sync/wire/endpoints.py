@@ -28,6 +28,7 @@ class Effect(Enum):
 class Operation(StrEnum):
     """Every call we make; the values are the names in the call log, in metrics and in the log."""
 
+    READ = "objects.read"
     BATCH_READ = "objects.batch_read"
     BATCH_CREATE = "objects.batch_create"
     BATCH_UPDATE = "objects.batch_update"
@@ -80,6 +81,7 @@ def _plain_endpoint(method: str, effect: Effect, dated: str, legacy: str) -> End
     return Endpoint(method=method, effect=effect, dated=dated, legacy=legacy)
 
 
+_RECORD = ("/crm/objects/{version}/{type}/", "/crm/v3/objects/{type}/")
 _PROPERTIES = ("/crm/properties/{version}/{type}", "/crm/v3/properties/{type}")
 _SCHEMAS = ("/crm-object-schemas/{version}/schemas", "/crm/v3/schemas")
 # Undated in every version: the document on private apps knows no other address.
@@ -87,6 +89,8 @@ _TOKEN_INFO = "/oauth/v2/private-apps/get/access-token-info"  # noqa: S105 - a p
 
 ENDPOINTS: Mapping[Operation, Endpoint] = MappingProxyType(
     {
+        # The record's id follows, and what is asked of it.
+        Operation.READ: _plain_endpoint("GET", Effect.READ, *_RECORD),
         Operation.BATCH_READ: _objects_endpoint("batch/read", Effect.READ),
         Operation.BATCH_CREATE: _objects_endpoint("batch/create", Effect.CREATE),
         Operation.BATCH_UPDATE: _objects_endpoint("batch/update", Effect.ABSOLUTE),

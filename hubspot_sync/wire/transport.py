@@ -73,6 +73,8 @@ class Request:
     operation: Operation
     object_type: str = ""
     to_type: str = ""
+    tail: str = ""
+    """What follows the path: a record's id, and the query."""
     body: JsonObject | None = None
     once: bool = False
     """Never sent again where it may have taken effect: whoever sends it looks before that."""
@@ -282,7 +284,7 @@ class Transport:
         try:
             with self._session.request(
                 sending.endpoint.method,
-                config.base_url.rstrip("/") + path,
+                config.base_url.rstrip("/") + path + request.tail,
                 data=sending.content,
                 timeout=(connect_s, read_s),
                 allow_redirects=False,

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Final
 
 from hubspot_sync.batching.batch import BatchClient
+from hubspot_sync.batching.merged_links import read_links
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.raw_records import NOTE_BODY, PropertyVersion, RawRecord
 from hubspot_sync.portal.profile import BookingState, PortalProfile
@@ -67,6 +68,14 @@ class SeenNote:
     body: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeenState:
+    """A booking's state. The id is the survivor's where the booking asked for was merged."""
+
+    id: str
+    state: BookingState
+
+
 class AuthoritativeReads:
     """The portal as a writer reads it. `note` hears of every record that is read whole."""
 
@@ -104,13 +113,16 @@ class AuthoritativeReads:
         """Bookings by their unique seat key: the answer to who has a seat."""
         return self._read_bookings_by("seat_key", keys, context)
 
-    def booking_states(self, ids: Collection[str], context: CallContext) -> Many[BookingState]:
+    def booking_states(self, ids: Collection[str], context: CallContext) -> Many[SeenState]:
         """The states alone: a count over many exams needs no more, and has no room for it."""
         names = self._profile.booking_properties
         wanted = [names[field] for field in ("is_active", "status") if field in names]
         raw = self._batch.read(self._types.bookings, ids, properties=wanted, context=context)
         return raw.map(
-            lambda record: read_booking(record.id, record.properties, self._profile).state
+            lambda record: SeenState(
+                id=record.id,
+                state=read_booking(record.id, record.properties, self._profile).state,
+            )
         )
 
     def credit_histories(
@@ -135,8 +147,13 @@ class AuthoritativeReads:
         self, contact_ids: Collection[str], context: CallContext
     ) -> Many[tuple[SeenNote, ...]]:
         """The notes on each contact's timeline; unknown where any of them could not be read."""
-        linked = self._batch.read_associations(
-            self._types.contacts, self._types.notes, contact_ids, context=context
+        linked = read_links(
+            self._batch,
+            self._types.contacts,
+            self._types.notes,
+            contact_ids,
+            context,
+            doubts_none=True,
         )
         note_ids = {note_id for ids in linked.found.values() for note_id in ids}
         raw = self._batch.read(

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Final
 
 from hubspot_sync.batching.batch import BatchClient, CreateOutcome
-from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.batching.outcomes import Many, merge
 from hubspot_sync.batching.raw_records import (
     NOTE_BODY,
     NOTE_TIME,
@@ -22,6 +22,7 @@ from hubspot_sync.batching.raw_records import (
     NewRecord,
     RawRecord,
 )
+from hubspot_sync.errors import LeftOut
 from hubspot_sync.portal.association_types import AssociationTypes
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.property_values import format_number
@@ -153,8 +154,20 @@ class PortalWrites:
     def change_bookings(
         self, changes: Mapping[str, Mapping[str, str]], context: CallContext
     ) -> Many[RawRecord]:
-        """Write these properties of each booking, in HubSpot's words."""
-        return self._batch.update(self._types.bookings, changes, context=context)
+        """Write these properties of each booking, in HubSpot's words; of one that was merged, the
+        survivor's. Written to both ids they are the same."""
+        bookings = self._types.bookings
+        changed = self._batch.update(bookings, changes, context=context)
+        silent = {key for key, error in changed.unknown.items() if isinstance(error, LeftOut)}
+        records = self._batch.read(
+            bookings, changed.missing | silent, properties=(), context=context
+        )
+        survivors = {key: record.id for key, record in records.found.items() if record.id != key}
+        if len(survivors) == 0:
+            return changed
+        to_send = {survivor_id: changes[key] for key, survivor_id in survivors.items()}
+        again = self._batch.update(bookings, to_send, context=context)
+        return merge((changed.without(survivors), again.renamed(survivors)))
 
     def set_credits(
         self, balances: Mapping[str, tuple[str, Decimal]], context: CallContext

@@ -22,8 +22,10 @@ from booking_api.desk.journal import follow_ups, known_bookings
 from booking_api.desk.journal.lease import HeldLease, LeaseLost
 from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.background.isolation import do_apart
+from hubspot_sync.batching.outcomes import Many, merge
+from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.portal.records import MockExam
+from hubspot_sync.portal.records import MockExam, ids_of
 from hubspot_sync.reading.tags import exam_tag
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import run_together
@@ -126,9 +128,9 @@ class Recount:
         )
         corrected = {**counts, **fresh}
         totals = {
-            count.exam_id: count.actual
+            count.exam.id: count.actual
             for count in corrected.values()
-            if count.differs and count.actual is not None
+            if count.differs and count.exam is not None and count.actual is not None
         }
         try:
             written = desk_context.writes.set_totals(
@@ -141,16 +143,10 @@ class Recount:
             raise
         finally:
             desk_context.invalidate_cache({exam_tag(exam_id) for exam_id in totals})
-        for exam_id in totals:
-            count = corrected[exam_id]
-            if exam_id in written.found:
-                log.info("count_corrected", exam=exam_id, stored=count.stored, actual=count.actual)
-                corrected[exam_id] = replace(count, updated=True)
-            else:
-                error = written.unknown.get(exam_id)
-                reason = NO_SUCH_EXAM if error is None else error.safe_text
-                corrected[exam_id] = replace(count, error=reason)
-        return corrected
+        return {
+            exam_id: _with_outcome(count, written) if count.differs else count
+            for exam_id, count in corrected.items()
+        }
 
 
 def count_bookings(
@@ -164,27 +160,37 @@ def count_bookings(
         lambda: desk_context.hubspot.exams(exam_ids, context),
         lambda: desk_context.hubspot.exam_bookings(exam_ids, context),
     )
-    unlisted = known_bookings.read_unlisted_bookings(exam_ids, (), desk_context.now()).by_exam
+    survivors = {exam_id: exam.id for exam_id, exam in exams.found.items() if exam.id != exam_id}
+    if len(survivors) > 0:  # of the old ids HubSpot may show no links
+        theirs = desk_context.hubspot.exam_bookings(set(survivors.values()), context)
+        links = merge((links.without(survivors), theirs.renamed(survivors)))
+    all_ids = {exam_id: {exam_id} for exam_id in exam_ids}
+    for exam_id, exam in exams.found.items():
+        all_ids[exam_id].update(ids_of(exam))
+    unlisted = known_bookings.read_unlisted_bookings(
+        set().union(*all_ids.values()), (), desk_context.now()
+    ).by_exam
     booking_ids = {
-        exam_id: set(links.found.get(exam_id, ())) | unlisted.get(exam_id, frozenset())
+        exam_id: set(links.found.get(exam_id, ())).union(
+            *(unlisted.get(each, frozenset()) for each in all_ids[exam_id])
+        )
         for exam_id in exam_ids
     }
     states = desk_context.evidence.booking_states(set().union(*booking_ids.values()), context)
     counts = {}
     for exam_id in exam_ids:
         try:
-            exam = exams.answered(exam_id)
+            counted = exams.answered(exam_id)
             links.answered(exam_id)
-            active = sum(
-                states.answered(booking_id) == "active" for booking_id in booking_ids[exam_id]
-            )
+            there = [states.answered(booking_id) for booking_id in booking_ids[exam_id]]
         except HubSpotError as error:
             counts[exam_id] = ExamCount(exam_id=exam_id, error=error.safe_text)
             continue
-        if exam is None:
+        if counted is None:
             counts[exam_id] = ExamCount(exam_id=exam_id, error=NO_SUCH_EXAM)
         else:
-            counts[exam_id] = ExamCount(exam_id=exam_id, exam=exam, actual=active)
+            active = {one.id for one in there if one is not None and one.state == "active"}
+            counts[exam_id] = ExamCount(exam_id=exam_id, exam=counted, actual=len(active))
     return counts
 
 
@@ -196,6 +202,16 @@ def search_upcoming_exam_ids(
     are, not what is true of them. Raises HubSpotError."""
     found = desk_context.hubspot.active_exams(mock_types, context).by_type.values()
     return tuple(dict.fromkeys(exam_id for ids in found for exam_id in ids))
+
+
+def _with_outcome(count: ExamCount, written: Many[RawRecord]) -> ExamCount:
+    """Return a count that differed with what became of its correction."""
+    exam_id = count.exam_id if count.exam is None else count.exam.id
+    if exam_id in written.found:
+        log.info("count_corrected", exam=exam_id, stored=count.stored, actual=count.actual)
+        return replace(count, updated=True)
+    error = written.unknown.get(exam_id)
+    return replace(count, error=NO_SUCH_EXAM if error is None else error.safe_text)
 
 
 def _is_no_exams_fault(error: Exception) -> bool:

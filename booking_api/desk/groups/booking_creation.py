@@ -3,12 +3,14 @@
 A create that HubSpot may or may not have carried out stays `writing` until it is found by its
 unique key, here or in recovery. One that is refused because of its seat's key gets another seat, if
 there is one; one that is refused because its own key is there already was made before, by an
-earlier sending or for a request the journal has forgotten.
+earlier sending or for a request the journal has forgotten. One whose contact or exam was merged
+into another meanwhile is linked to the survivor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -18,6 +20,7 @@ from booking_api.desk.errors import (
     DeskUnavailable,
     IdempotencyKeyReused,
     build_outlived_key,
+    is_about_missing,
     is_final_refusal,
     unavailable_from,
 )
@@ -28,10 +31,13 @@ from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.rules.errors import BookingError, ContactNotFound, ExamNotFound, InvalidRequest
 from booking_api.rules.seats import seat_key
 from hubspot_sync.batching.batch import Created, CreateOutcome, NotCreated
-from hubspot_sync.errors import HubSpotError, NotFound, Refused
-from hubspot_sync.portal.records import Booking
+from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.errors import HubSpotError, Refused
+from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.call_log import CallMeter
+from hubspot_sync.wire.fan_out import run_together
+from hubspot_sync.writing.authoritative_reads import SeenContact
 from hubspot_sync.writing.portal_writes import BookingDraft
 
 UNEXPLAINED_CONFLICT: Final = "HubSpot does not accept this booking: it calls a value taken."
@@ -56,15 +62,19 @@ def create_bookings(
         conflicts = [
             row for row in waiting if _is_conflict(desk_context, outcomes[row.idempotency_key])
         ]
-        gone = _find_gone_contacts(desk_context, lease, waiting, outcomes, meters)
+        links = _look_up_links(desk_context, lease, waiting, outcomes, meters)
+        moved = [row for row in waiting if links.move_to_survivors(row)]
         for row in waiting:
-            if row not in conflicts:
-                _apply_outcome(desk_context, row, outcomes[row.idempotency_key], gone)
+            if row not in conflicts and row not in moved:
+                _apply_outcome(
+                    desk_context, row, outcomes[row.idempotency_key], links.contacts.missing
+                )
         # What stands now is no longer in doubt when seats are given out anew.
         with lease.fenced_transaction():
             saved = {row.id for row in journal.save(lease, rows, desk_context.now())}
         conflicts = [row for row in conflicts if row.id in saved]
-        waiting = _resolve_conflicts(desk_context, lease, conflicts, meters)
+        waiting = [row for row in moved if row.id in saved]
+        waiting += _resolve_conflicts(desk_context, lease, conflicts, meters)
         if len(waiting) == 0:
             return
     for row in waiting:
@@ -129,29 +139,49 @@ def _is_conflict(desk_context: DeskContext, outcome: CreateOutcome) -> bool:
     return says_conflict or not named_fields.isdisjoint(UNIQUE_FIELDS)
 
 
-def _find_gone_contacts(
+@dataclass(frozen=True, slots=True)
+class _MissingLinks:
+    """What is there of the contacts and exams of rows that HubSpot refused because something they
+    link to is missing: it seldom says what. By the ids that the rows have."""
+
+    contacts: Many[SeenContact]
+    exams: Many[MockExam]
+
+    def move_to_survivors(self, row: JournalEntry) -> bool:
+        """Name the survivors where the row's contact or exam was merged; say whether one was."""
+        seen, exam = self.contacts.found.get(row.contact_id), self.exams.found.get(row.exam_id)
+        contact_id = row.contact_id if seen is None else seen.contact.id
+        exam_id = row.exam_id if exam is None else exam.id
+        is_moved = (contact_id, exam_id) != (row.contact_id, row.exam_id)
+        if contact_id != row.contact_id:
+            row.credit_before = row.credit_after = None  # another balance: recovery plans anew
+        row.contact_id, row.exam_id = contact_id, exam_id
+        return is_moved
+
+
+def _look_up_links(
     desk_context: DeskContext,
     lease: HeldLease,
     rows: Sequence[JournalEntry],
     outcomes: Mapping[str, CreateOutcome],
     meters: Collection[CallMeter],
-) -> frozenset[str]:
-    """Return the contacts that are not there any more, of rows that HubSpot refused because
-    something they link to is missing: it seldom says what."""
-    contact_ids = {
-        row.contact_id
+) -> _MissingLinks:
+    """Read the contacts and exams of the rows that HubSpot refused because one is missing."""
+    refused = [
+        row
         for row in rows
         if isinstance(outcome := outcomes[row.idempotency_key], NotCreated)
-        and _is_about_missing(outcome.error)
-    }
-    if len(contact_ids) == 0:
-        return frozenset()
+        and is_about_missing(outcome.error)
+    ]
+    if len(refused) == 0:
+        return _MissingLinks(Many({}), Many({}))
     context = desk_context.renew_for_calls(lease, meters)
-    return desk_context.evidence.contacts(contact_ids, context).missing
-
-
-def _is_about_missing(error: HubSpotError) -> bool:
-    return isinstance(error, NotFound) or error.category == "OBJECT_NOT_FOUND"
+    contacts, exams = run_together(
+        desk_context.fan_out,
+        lambda: desk_context.evidence.contacts({row.contact_id for row in refused}, context),
+        lambda: desk_context.hubspot.exams({row.exam_id for row in refused}, context),
+    )
+    return _MissingLinks(contacts, exams)
 
 
 def _apply_outcome(
@@ -191,7 +221,7 @@ def _explain_refusal(
     """Return what to tell the student, as far as HubSpot says why it refuses this booking."""
     if not is_final_refusal(error):
         return unavailable_from(error)
-    if _is_about_missing(error):
+    if is_about_missing(error):
         if row.contact_id in gone_contacts:
             return ContactNotFound()
         return ExamNotFound("The mock exam, or the student, is not there any more.")

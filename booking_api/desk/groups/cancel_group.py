@@ -18,7 +18,12 @@ import structlog
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import is_final_refusal, storable_text, unavailable_from
 from booking_api.desk.groups.credits_and_counts import charge_and_count
-from booking_api.desk.groups.decision import CreditTurns, plan_or_refuse, read_requests
+from booking_api.desk.groups.decision import (
+    CreditTurns,
+    name_merged_contacts,
+    plan_or_refuse,
+    read_requests,
+)
 from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
 from booking_api.desk.groups.ownership import OwnedBookings, read_owned_bookings
 from booking_api.desk.journal import journal
@@ -50,7 +55,7 @@ def serve_cancels(
     context = desk_context.renew_for_calls(lease, meters)
     owned = read_owned_bookings(desk_context, list(requests.values()), context)
     inputs = read_decision_inputs(desk_context, (), owned.exam_ids(), context)
-    turns = CreditTurns(owned.contact_ids())
+    turns = CreditTurns(owned.found_contacts())
     for row in rows:
         if row.id not in requests:
             continue
@@ -114,7 +119,7 @@ def _plan_cancel(
     contact is the one that is credited; who asked stands in the plan where that is another."""
     row.contact_id = student_id = owned.require_student(request).contact.id
     seen, booking = owned.require_own(request)
-    linked = owned.exams_of(booking.id)
+    linked = owned.exams_of(booking)
     exams = {
         exam_id: exam for exam_id in linked if (exam := inputs.exams.answered(exam_id)) is not None
     }
@@ -126,16 +131,17 @@ def _plan_cancel(
     mock_type = booking.mock_type if exam is None else exam.mock_type
     credit = credit_to_restore(desk_context.profile, booking.token_used, mock_type)
     if credit is not None:
-        payer = owned.payer(booking.id, seen)
+        payer = owned.payer(booking, seen)
         balance = payer.contact.credits[credit]
         row.credit_before, row.credit_after = change_balance(credit, balance, 1)
         row.credit_property, row.contact_seen_at = credit, payer.seen_at
-        turns.take(payer.contact.id)
+        turns.take(payer.contact)
         row.contact_id = payer.contact.id
     row.state = EntryState.WRITING
     row.record_id = booking.id
     row.exam_id = "" if exam is None else exam.id
     row.plan = {} if row.contact_id == student_id else {ASKED_BY: student_id}
+    name_merged_contacts(row, seen.contact)
     row.plan |= {
         "answer": _build_answer(row, booking, exam, request, _format_utc(now)),
         "mock_exam": _describe_exam(booking if exam is None else exam),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -19,7 +20,12 @@ from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.groups.booked_days import BookedDays, read_booked_days
 from booking_api.desk.groups.booking_creation import create_bookings
 from booking_api.desk.groups.credits_and_counts import charge_and_count
-from booking_api.desk.groups.decision import CreditTurns, plan_or_refuse, read_requests
+from booking_api.desk.groups.decision import (
+    CreditTurns,
+    name_merged_contacts,
+    plan_or_refuse,
+    read_requests,
+)
 from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
 from booking_api.desk.journal import journal, known_bookings
 from booking_api.desk.journal.lease import HeldLease
@@ -40,7 +46,7 @@ from booking_api.rules.errors import (
 )
 from booking_api.rules.seats import seat_key
 from booking_api.rules.students import is_theirs
-from hubspot_sync.errors import HubSpotError
+from hubspot_sync.errors import HubSpotError, Unavailable
 from hubspot_sync.portal.booking_ids import format_booking_id
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.portal.records import MockExam
@@ -64,18 +70,12 @@ def serve_creates(
     Raises LeaseLost, and then says nothing of what became of the rows.
     """
     context = desk_context.renew_for_calls(lease, meters)
-    requests = read_requests(rows, CreateRequest.from_json)
-    inputs = read_decision_inputs(
-        desk_context,
-        {request.contact_id for request in requests.values()},
-        {request.mock_exam_id for request in requests.values()},
-        context,
-    )
+    requests, inputs = _read_requests_and_inputs(desk_context, rows, context)
     asked = list(requests.values())
     days = read_booked_days(desk_context, inputs, asked, context)
     owners = _read_owners_by_email(desk_context, inputs, asked, context)
     contact_ids = {request.contact_id for request in asked}
-    turns = CreditTurns(contact_ids)
+    turns = CreditTurns(seen.contact for seen in inputs.contacts.found.values())
     late = known_bookings.read_late_creates(contact_ids, desk_context.now())
     for row in rows:
         if row.id not in requests:
@@ -95,6 +95,37 @@ def serve_creates(
     created = Counter(row.exam_id for row in written)
     totals = {exam_id: inputs.exam(exam_id).active + number for exam_id, number in created.items()}
     charge_and_count(desk_context, lease, written, totals, meters)
+
+
+def _read_requests_and_inputs(
+    desk_context: DeskContext, rows: Sequence[JournalEntry], context: CallContext
+) -> tuple[dict[int, CreateRequest], DecisionInputs]:
+    """Return the requests by row id, and what decides them. One that names a contact or an exam by
+    the id of a merged one comes out with the survivor's, for whom all is read once more."""
+    requests = read_requests(rows, CreateRequest.from_json)
+    inputs = _read_inputs(desk_context, requests, context)
+    meant = {row_id: _name_survivors(request, inputs) for row_id, request in requests.items()}
+    if meant == requests:
+        return requests, inputs
+    return meant, _read_inputs(desk_context, meant, context)
+
+
+def _read_inputs(
+    desk_context: DeskContext, requests: Mapping[int, CreateRequest], context: CallContext
+) -> DecisionInputs:
+    contact_ids = {request.contact_id for request in requests.values()}
+    exam_ids = {request.mock_exam_id for request in requests.values()}
+    return read_decision_inputs(desk_context, contact_ids, exam_ids, context)
+
+
+def _name_survivors(request: CreateRequest, inputs: DecisionInputs) -> CreateRequest:
+    seen = inputs.contacts.found.get(request.contact_id)
+    exam = inputs.exams.found.get(request.mock_exam_id)
+    return replace(
+        request,
+        contact_id=request.contact_id if seen is None else seen.contact.id,
+        mock_exam_id=request.mock_exam_id if exam is None else exam.id,
+    )
 
 
 def _read_owners_by_email(
@@ -127,6 +158,8 @@ def _require_own_contact(
     ContactNotFound or AccessDenied."""
     seen = inputs.contacts.answered(request.contact_id)
     if seen is not None and is_theirs(seen.contact, request.pair):
+        if seen.contact.id != request.contact_id:
+            raise Unavailable("The contact was merged into another while it was read.")
         return seen
     owner = owners_by_email.get(request.pair.email)
     if isinstance(owner, HubSpotError):
@@ -160,7 +193,7 @@ def _plan_create(
     exam.check_seat()
     days.check_no_duplicate(request)
     cost = choose_charge(seen.contact.credits, mock_type)
-    turns.take(seen.contact.id)
+    turns.take(seen.contact)
     number = exam.take_seat()
     new = _build_booking(row, request, cost, number, now)
     row.state = EntryState.WRITING
@@ -173,6 +206,7 @@ def _plan_create(
         "seat_number": number,
         "answer": _build_answer(row, new, exam.exam, seen, mock_type, cost),
     }
+    name_merged_contacts(row, seen.contact)
 
 
 def _warn_of_late(

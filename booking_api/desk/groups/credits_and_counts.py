@@ -17,7 +17,13 @@ from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.groups.refused_credits import settle_without_contact, settle_without_credit
 from booking_api.desk.journal import follow_ups, journal
 from booking_api.desk.journal.lease import HeldLease
-from booking_api.desk.journal.models import EntryState, JournalEntry, OutboxNote, RequestKind
+from booking_api.desk.journal.merges import note_merges
+from booking_api.desk.journal.models import (
+    EntryState,
+    JournalEntry,
+    OutboxNote,
+    RequestKind,
+)
 from booking_api.desk.notes.note_text import note_body, reference_of
 from hubspot_sync.background.isolation import write_apart
 from hubspot_sync.batching.outcomes import Many
@@ -31,6 +37,7 @@ from hubspot_sync.reading.tags import (
 )
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.fan_out import run_together
+from hubspot_sync.writing.authoritative_reads import SeenContact
 
 log = structlog.get_logger(__name__)
 
@@ -64,8 +71,9 @@ def charge_and_count(
         )
     finally:
         desk_context.invalidate_cache(tags_of(rows))
+    survivors = desk_context.evidence.contacts(credits_.missing, context)
     for row in rows:
-        _apply_credit_outcome(desk_context, row, credits_)
+        _apply_credit_outcome(desk_context, row, credits_, survivors)
     saved = save_with_follow_ups(desk_context, lease, rows, counted=counts.found)
     undoing = [row for row in saved if row.state == EntryState.UNDOING]
     take_back(desk_context, lease, undoing, meters)
@@ -120,6 +128,7 @@ def save_with_follow_ups(
         noted = [row for row in done if row.kind != RequestKind.UPDATE]
         write_apart(noted, store_notes, _report_unstored_note)
         follow_ups.request_recounts(uncounted, now)
+        note_merges(row.contact_ids for row in saved if len(row.contact_ids) > 1)
     return saved
 
 
@@ -127,8 +136,8 @@ def tags_of(rows: Sequence[JournalEntry]) -> set[str]:
     """Return the cache tags of all records that these rows changed."""
     tags: set[str] = set()
     for row in rows:
-        if row.contact_id:
-            tags |= {contact_tag(row.contact_id), contact_bookings_tag(row.contact_id)}
+        for contact_id in row.contact_ids:
+            tags |= {contact_tag(contact_id), contact_bookings_tag(contact_id)}
         if row.exam_id:
             tags |= {exam_tag(row.exam_id), exam_bookings_tag(row.exam_id)}
         if row.record_id:
@@ -137,12 +146,22 @@ def tags_of(rows: Sequence[JournalEntry]) -> set[str]:
 
 
 def _apply_credit_outcome(
-    desk_context: DeskContext, row: JournalEntry, credits_: Many[RawRecord]
+    desk_context: DeskContext,
+    row: JournalEntry,
+    credits_: Many[RawRecord],
+    survivors: Many[SeenContact],
 ) -> None:
-    if row.credit_property == "" or row.contact_id in credits_.found:
+    """`survivors` has of those contacts that are gone the ones they were merged into."""
+    if row.credit_property != "" and row.credit_after is None:
+        row.next_attempt_at = None  # at once: a survivor is charged, by a plan of its own
+    elif row.credit_property == "" or row.contact_id in credits_.found:
         journal.complete(row)
-    elif row.contact_id in credits_.missing:
+    elif row.contact_id in survivors.found:
+        row.next_attempt_at = None  # as above
+    elif row.contact_id in survivors.missing:
         settle_without_contact(row)
+    elif row.contact_id in survivors.unknown:
+        journal.postpone(row, survivors.unknown[row.contact_id], desk_context.now())
     elif not settle_without_credit(desk_context, row, error := credits_.unknown[row.contact_id]):
         log.warning("credit_unclear", entry=row.id, error=error.safe_text)
         journal.postpone(row, error, desk_context.now())

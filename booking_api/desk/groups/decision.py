@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import structlog
 
 from booking_api.desk.errors import InternalError, TooBusy, unavailable_from
 from booking_api.desk.journal import journal, known_bookings
-from booking_api.desk.journal.models import JournalEntry
+from booking_api.desk.journal.models import MERGED_CONTACTS, JournalEntry
 from booking_api.rules.errors import BookingError
 from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.errors import HubSpotError
+from hubspot_sync.portal.records import Contact, ids_of
 
 R = TypeVar("R")
 
@@ -24,14 +25,15 @@ class CreditTurns:
     the same balance would be one. A contact may be charged for by another's request (a booking
     that was passed on), so the journal's rule of one row for each student is not enough."""
 
-    def __init__(self, contact_ids: Collection[str]) -> None:
-        self._taken = known_bookings.unsettled_contacts(contact_ids)
+    def __init__(self, contacts: Iterable[Contact]) -> None:
+        all_ids = {each for contact in contacts for each in ids_of(contact)}
+        self._taken = known_bookings.unsettled_contacts(all_ids)
 
-    def take(self, contact_id: str) -> None:
+    def take(self, contact: Contact) -> None:
         """Raise TooBusy where a change is planned already, in this group or before it."""
-        if contact_id in self._taken:
+        if not self._taken.isdisjoint(ids_of(contact)):
             raise TooBusy
-        self._taken.add(contact_id)
+        self._taken.add(contact.id)
 
 
 def read_requests(
@@ -47,6 +49,13 @@ def read_requests(
             log.exception("request_not_understood", entry=row.id)
             journal.refuse(row, InternalError())
     return requests
+
+
+def name_merged_contacts(row: JournalEntry, contact: Contact) -> None:
+    """Note in a row's plan which contacts became part of its own: what is cached of them shows the
+    same bookings."""
+    if len(contact.merged_ids) > 0:
+        row.plan[MERGED_CONTACTS] = list(contact.merged_ids)
 
 
 def plan_or_refuse(row: JournalEntry, plan: Callable[[], None]) -> None:

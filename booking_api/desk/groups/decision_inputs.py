@@ -15,7 +15,8 @@ from booking_api.rules.errors import ExamNotFound
 from booking_api.rules.linked_exam import linked_exam
 from booking_api.rules.seats import free_seat, seat_number
 from hubspot_sync.batching.outcomes import Many, merge
-from hubspot_sync.portal.records import Booking, MockExam
+from hubspot_sync.errors import Unavailable
+from hubspot_sync.portal.records import Booking, MockExam, ids_of
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import run_together
 from hubspot_sync.writing.authoritative_reads import SeenContact
@@ -83,9 +84,10 @@ class DecisionInputs:
     def bookings_of_contact(self, contact_id: str) -> list[Booking]:
         """Return all bookings of the contact, cancelled ones too."""
         linked = set(self.contact_links.answered(contact_id) or ())
-        return list(
-            self._existing_bookings(linked | self.unlisted.by_contact.get(contact_id, frozenset()))
-        )
+        seen = self.contacts.found.get(contact_id)
+        for each in (contact_id,) if seen is None else ids_of(seen.contact):
+            linked |= self.unlisted.by_contact.get(each, frozenset())
+        return list(self._existing_bookings(linked))
 
     def exam_of(self, booking: Booking) -> MockExam | None:
         """Return the exam that a contact's booking is of now; the journal's word where HubSpot
@@ -120,22 +122,31 @@ class DecisionInputs:
         linked = set(self.exam_links.answered(exam_id) or ())
         if exam is None:
             raise ExamNotFound
-        bookings = self._existing_bookings(linked | self.unlisted.by_exam.get(exam_id, frozenset()))
-        pending = self.unlisted.pending_seats.get(exam_id, frozenset())
+        if exam.id != exam_id:
+            raise Unavailable("The exam was merged into another while it was read.")
+        for each in ids_of(exam):
+            linked |= self.unlisted.by_exam.get(each, frozenset())
+        bookings = self._existing_bookings(linked)
         named = {seat_number(exam_id, booking.seat_key) for booking in bookings}
-        active = [booking for booking in bookings if booking.state == "active"]
-        active_seats = {seat_number(exam_id, booking.seat_key) for booking in active}
+        pending = self.unlisted.pending_seats.get(exam_id, frozenset())
         inputs = ExamInputs(
             exam=exam,
             bookings={booking.id: booking for booking in bookings},
             taken=0,
             numbers={number for number in named if number is not None} | pending,
         )
-        # A create that nobody has heard of may stand among them already: its seat tells.
-        # One whose seat nobody can tell may be any: it takes one more.
-        unnumbered = self.unlisted.pending_unnumbered.get(exam_id, 0)
-        inputs.taken = inputs.active + len(pending - active_seats) + unnumbered
+        active = [each for each in inputs.bookings.values() if each.state == "active"]
+        doubtful = sum(self._count_doubtful(each, active) for each in ids_of(exam))
+        inputs.taken = inputs.active + doubtful
         return inputs
+
+    def _count_doubtful(self, exam_id: str, active: Collection[Booking]) -> int:
+        """Return how many creates for this exam, by the id it had then, nobody has heard of. One
+        may stand among the active bookings already: its seat tells. One whose seat nobody can tell
+        may be any: it takes one more."""
+        pending = self.unlisted.pending_seats.get(exam_id, frozenset())
+        seats = {seat_number(exam_id, booking.seat_key) for booking in active}
+        return len(pending - seats) + self.unlisted.pending_unnumbered.get(exam_id, 0)
 
     def _existing_bookings(self, ids: Collection[str]) -> list[Booking]:
         """Return those of the bookings that exist; an archived one is gone."""
@@ -160,8 +171,12 @@ def read_decision_inputs(
         lambda: hubspot.exam_bookings(exam_ids, context),
         lambda: hubspot.contact_bookings(contact_ids, context),
     )
+    all_contact_ids = {
+        *contact_ids,
+        *(each for seen in contacts.found.values() for each in ids_of(seen.contact)),
+    }
     unlisted = known_bookings.read_unlisted_bookings(
-        exam_ids, contact_ids, desk_context.now(), excluded_rows
+        exam_ids, all_contact_ids, desk_context.now(), excluded_rows
     )
     of_exams = _join(exam_links.found, unlisted.by_exam)
     of_contacts = _join(contact_links.found, unlisted.by_contact)
@@ -187,6 +202,15 @@ def read_decision_inputs(
     )
     late = {*exam_ids, *inputs.exams_of_others()} - early
     inputs.exams = merge((exams, hubspot.exams(late, context)))
+    found = (inputs.exams.found[each] for each in exam_ids if each in inputs.exams.found)
+    merged_ids = {merged_id for exam in found for merged_id in exam.merged_ids}
+    if len(merged_ids) > 0:
+        # What was begun for an exam before it was merged takes a seat of the survivor.
+        inputs.unlisted = known_bookings.read_unlisted_bookings(
+            {*exam_ids, *merged_ids}, all_contact_ids, desk_context.now(), excluded_rows
+        )
+        further = _join(inputs.unlisted.by_exam) - of_exams - of_contacts
+        inputs.bookings = merge((bookings, hubspot.bookings(further, context)))
     return inputs
 
 

@@ -10,10 +10,10 @@ from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.journal import known_bookings
 from booking_api.desk.journal.requests import CancelRequest, UpdateRequest
 from booking_api.rules.errors import AccessDenied, AlreadyCanceled, AuthFailed, BookingNotFound
-from booking_api.rules.ownership import is_owner, judge_ownership
+from booking_api.rules.ownership import is_linked, is_owner, judge_ownership
 from booking_api.rules.students import is_theirs
-from hubspot_sync.batching.outcomes import Many
-from hubspot_sync.portal.records import Booking, Contact
+from hubspot_sync.batching.outcomes import Many, merge
+from hubspot_sync.portal.records import Booking, Contact, ids_of
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import run_together
 from hubspot_sync.writing.authoritative_reads import SeenContact
@@ -56,38 +56,39 @@ class OwnedBookings:
         if not self._is_own(booking, seen.contact):
             raise AccessDenied
         # One that is being taken back has no credit to give.
-        is_taken_back = any(links.is_taken_back for links in self._unlisted_of(booking.id))
+        is_taken_back = any(links.is_taken_back for links in self._unlisted_of(booking))
         if booking.state == "cancelled" or is_taken_back:
             raise AlreadyCanceled
         return seen, booking
 
-    def exams_of(self, booking_id: str) -> tuple[str, ...]:
+    def exams_of(self, booking: Booking) -> tuple[str, ...]:
         """Return the ids of the exams the booking is linked to, as a rule one."""
-        linked = self.exam_links.answered(booking_id) or ()
-        return linked or tuple(links.exam_id for links in self._unlisted_of(booking_id))
+        linked = self.exam_links.answered(booking.id) or ()
+        return linked or tuple(links.exam_id for links in self._unlisted_of(booking))
 
-    def contact_ids(self) -> set[str]:
+    def found_contacts(self) -> list[Contact]:
         """All contacts that were found."""
         seen = [*self.contacts.found.values(), *self.linked_contacts.found.values()]
-        return {each.contact.id for each in seen}
+        return [each.contact for each in seen]
 
     def exam_ids(self) -> set[str]:
         """All exams that were found."""
         found = {exam_id for linked in self.exam_links.found.values() for exam_id in linked}
         return found | {links.exam_id for links in self.unlisted.values()}
 
-    def payer(self, booking_id: str, owner: SeenContact) -> SeenContact:
+    def payer(self, booking: Booking, owner: SeenContact) -> SeenContact:
         """Return whose credit the booking cost: the contact that the journal knows, else, or where
         that one is gone, the owner's."""
-        payer_id = self.payers.get(booking_id, owner.contact.id)
-        if payer_id == owner.contact.id or payer_id in owner.contact.merged_ids:
+        payer_id = self._payer_id_of(booking)
+        if payer_id is None or payer_id in ids_of(owner.contact):
             return owner
         return self.linked_contacts.answered(payer_id) or owner
 
     def needed_contacts(self, request: CancelRequest | UpdateRequest) -> set[str]:
         """Return the contacts besides the student that have to be read."""
         seen = self.contacts.found.get(request.pair.email)
-        payer_id = self.payers.get(request.booking_id)
+        booking = self.bookings.found.get(request.booking_id)
+        payer_id = None if booking is None else self._payer_id_of(booking)
         needed = self._unclear_owners(request) | ({payer_id} if payer_id is not None else set())
         return needed - ({seen.contact.id} if seen is not None else set())
 
@@ -97,29 +98,35 @@ class OwnedBookings:
         booking = self.bookings.found.get(request.booking_id)
         if seen is None or booking is None or booking.id not in self.owners.found:
             return set()
-        linked = set(self._owners_of(booking.id))
-        is_linked = seen.contact.id in linked
-        is_told = judge_ownership(booking, seen.contact, is_linked=is_linked) is not None
+        linked = set(self._owners_of(booking))
+        linked_too = is_linked(seen.contact, linked)
+        is_told = judge_ownership(booking, seen.contact, is_linked=linked_too) is not None
         return set() if is_told else linked - {seen.contact.id}
 
     def _is_own(self, booking: Booking, contact: Contact) -> bool:
-        linked = self._owners_of(booking.id)
-        verdict = judge_ownership(booking, contact, is_linked=contact.id in linked)
+        linked = self._owners_of(booking)
+        linked_too = is_linked(contact, linked)
+        verdict = judge_ownership(booking, contact, is_linked=linked_too)
         if verdict is not None:
             return verdict
-        there = {contact.id: contact} if contact.id in linked else {}
-        for contact_id in set(linked) - {contact.id}:
+        there = {contact.id: contact} if linked_too else {}
+        for contact_id in set(linked) - {*ids_of(contact)}:
             other = self.linked_contacts.answered(contact_id)
             if other is not None:
-                there[contact_id] = other.contact
+                there[other.contact.id] = other.contact
         return is_owner(booking, contact, there.values())
 
-    def _owners_of(self, booking_id: str) -> tuple[str, ...]:
-        linked = self.owners.answered(booking_id) or ()
-        return linked or tuple(links.contact_id for links in self._unlisted_of(booking_id))
+    def _owners_of(self, booking: Booking) -> tuple[str, ...]:
+        linked = self.owners.answered(booking.id) or ()
+        return linked or tuple(links.contact_id for links in self._unlisted_of(booking))
 
-    def _unlisted_of(self, booking_id: str) -> tuple[known_bookings.UnlistedLinks, ...]:
-        return (self.unlisted[booking_id],) if booking_id in self.unlisted else ()
+    def _unlisted_of(self, booking: Booking) -> tuple[known_bookings.UnlistedLinks, ...]:
+        return tuple(self.unlisted[each] for each in ids_of(booking) if each in self.unlisted)
+
+    def _payer_id_of(self, booking: Booking) -> str | None:
+        """Return who paid for the booking, by whichever id it had then; None where nobody did."""
+        paid = (self.payers[each] for each in ids_of(booking) if each in self.payers)
+        return next(paid, None)
 
 
 def read_owned_bookings(
@@ -138,8 +145,13 @@ def read_owned_bookings(
         lambda: desk_context.hubspot.booking_contacts(booking_ids, context),
         lambda: desk_context.hubspot.booking_exams(booking_ids, context),
     )
-    unlisted = known_bookings.read_unlisted_links(booking_ids, desk_context.now())
-    payers = known_bookings.payers_of(booking_ids)
+    survivors = {booking.id for booking in bookings.found.values()} - booking_ids
+    if len(survivors) > 0:  # of the old ids HubSpot may show no links
+        owners = merge((owners, desk_context.hubspot.booking_contacts(survivors, context)))
+        exam_links = merge((exam_links, desk_context.hubspot.booking_exams(survivors, context)))
+    all_ids = booking_ids.union(*map(ids_of, bookings.found.values()))
+    unlisted = known_bookings.read_unlisted_links(all_ids, desk_context.now())
+    payers = known_bookings.payers_of(all_ids)
     owned = OwnedBookings(contacts, bookings, owners, exam_links, unlisted, payers)
     needed = set().union(*(owned.needed_contacts(request) for request in requests))
     return replace(owned, linked_contacts=desk_context.evidence.contacts(needed, context))

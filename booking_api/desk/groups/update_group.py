@@ -11,7 +11,7 @@ from functools import partial
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.groups.cancel_group import refuse_or_postpone
 from booking_api.desk.groups.credits_and_counts import save_with_follow_ups, tags_of
-from booking_api.desk.groups.decision import plan_or_refuse, read_requests
+from booking_api.desk.groups.decision import name_merged_contacts, plan_or_refuse, read_requests
 from booking_api.desk.groups.ownership import OwnedBookings, read_owned_bookings
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
@@ -72,10 +72,11 @@ def _plan_update(
     desk_context: DeskContext, owned: OwnedBookings, row: JournalEntry, request: UpdateRequest
 ) -> None:
     row.contact_id = owned.require_student(request).contact.id
-    _, booking = owned.require_own(request)
+    seen, booking = owned.require_own(request)
     row.state = EntryState.WRITING
     row.record_id = booking.id
     row.plan = {
         "properties": desk_context.writes.student_properties(request.fields),
         "answer": {"booking_id": booking.id},
     }
+    name_merged_contacts(row, seen.contact)

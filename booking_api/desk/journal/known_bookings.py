@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from django.db.models import F, Q
@@ -123,6 +124,29 @@ def unsettled_contacts(contact_ids: Collection[str]) -> set[str]:
     """Return those of these contacts of whom something is unsettled, by whoever asked for it."""
     rows = JournalEntry.objects.filter(state__in=UNSETTLED, contact_id__in=contact_ids)
     return set(rows.values_list("contact_id", flat=True))
+
+
+def has_older_charge(row: JournalEntry, contact_ids: Collection[str]) -> bool:
+    """Return whether a credit of one of these contacts is to be written before this row's: of the
+    rows that stand the oldest comes first, and a credit that is owed comes last."""
+    rows = JournalEntry.objects.filter(state=EntryState.WRITTEN, contact_id__in=contact_ids)
+    older = rows if row.state == EntryState.OWING else rows.filter(id__lt=row.id)
+    return older.exclude(credit_property="").exclude(id=row.id).exists()
+
+
+def balances_planned(
+    contact_id: str, credit_property: str, *, but: int
+) -> list[tuple[Decimal, datetime]]:
+    """Return the balances that the journal has planned for a contact, but for one row's, and since
+    when by HubSpot's clock each may stand; the oldest first."""
+    rows = JournalEntry.objects.filter(
+        contact_id=contact_id,
+        credit_property=credit_property,
+        credit_after__isnull=False,
+        contact_seen_at__isnull=False,
+    ).exclude(id=but)
+    found = rows.order_by("contact_seen_at", "id").values_list("credit_after", "contact_seen_at")
+    return [(after, at) for after, at in found if after is not None and at is not None]
 
 
 def exams_written_since(epoch: int, exam_ids: Collection[str]) -> set[str]:

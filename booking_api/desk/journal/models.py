@@ -75,6 +75,10 @@ ASKED_BY: Final = "asked_by"
 """In a plan the contact who asked, where the row's contact is another: the one who had paid."""
 
 
+MERGED_CONTACTS: Final = "merged_contacts"
+"""In a plan the ids of the contacts that were merged into the row's."""
+
+
 class JournalEntry(models.Model):
     """One create, cancel or update, from its arrival to its answer."""
 
@@ -132,6 +136,29 @@ class JournalEntry(models.Model):
     @override
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
+
+    @property
+    def contact_ids(self) -> tuple[str, ...]:
+        """All ids that are known to mean the row's contact; none where it has none yet."""
+        merged = self.plan.get(MERGED_CONTACTS, ()) if isinstance(self.plan, dict) else ()
+        return (self.contact_id, *merged) if self.contact_id else ()
+
+
+class MergedContact(models.Model):
+    """Two ids that mean one contact: HubSpot has merged them."""
+
+    contact_id = models.CharField(max_length=20)
+    same_as = models.CharField(max_length=20, db_index=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(fields=("contact_id", "same_as"), name="merged_contact_pair"),
+        )
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.contact_id} is {self.same_as}"
 
 
 class NoteState(models.TextChoices):

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from booking_api.desk.errors import is_final_refusal, storable_text
+from booking_api.desk.errors import is_about_missing, is_final_refusal, storable_text
 from booking_api.desk.journal.models import NoteState, OutboxNote
 from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.isolation import do_apart
@@ -63,7 +63,8 @@ class Outbox:
         try:
             to_send = self._mark_those_on_timelines(waiting, context)
             if len(to_send) > 0:
-                self._apply_outcomes(to_send, self._send(to_send, context))
+                outcomes = self._send(to_send, context)
+                self._apply_outcomes(to_send, self._send_to_survivors(to_send, outcomes, context))
         except Exception:
             for note in waiting:
                 note.perhaps_sent = True
@@ -142,6 +143,33 @@ class Outbox:
             return self._writes.create_notes(new, context)
         except HubSpotError as error:  # how to link them could not be learnt: nothing was sent
             return {new_note.key: NotCreated(error) for new_note in new}
+
+    def _send_to_survivors(
+        self,
+        notes: Sequence[OutboxNote],
+        outcomes: Mapping[str, CreateOutcome],
+        context: CallContext,
+    ) -> Mapping[str, CreateOutcome]:
+        """Send those notes again, to the survivors, whose contacts have become part of others;
+        return the outcomes of all."""
+        refused = [
+            note
+            for note in notes
+            if isinstance(outcome := outcomes[str(note.id)], NotCreated)
+            and is_about_missing(outcome.error)
+        ]
+        contacts = self._evidence.contacts({note.contact_id for note in refused}, context)
+        moved = []
+        for note in refused:
+            seen = contacts.found.get(note.contact_id)
+            if seen is not None and seen.contact.id != note.contact_id:
+                note.contact_id = seen.contact.id
+                moved.append(note)
+        if len(moved) == 0:
+            return outcomes
+        for note in moved:
+            OutboxNote.objects.filter(id=note.id).update(contact_id=note.contact_id)
+        return {**outcomes, **self._send(moved, context)}
 
     def _apply_outcomes(
         self, notes: Sequence[OutboxNote], outcomes: Mapping[str, CreateOutcome]

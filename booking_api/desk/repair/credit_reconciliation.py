@@ -96,6 +96,9 @@ def _review_contacts(
     for review in due:
         try:
             history = histories.answered(review.subject_id)
+            if history is not None and history.seen.contact.id != review.subject_id:
+                _pass_on_to_survivor(desk_context, review, history)
+                history = None
             if history is None or _reconcile_contact(desk_context, lease, review, history):
                 CreditReview.objects.filter(id=review.id, version=review.version).delete()
             else:
@@ -106,6 +109,15 @@ def _review_contacts(
             if isinstance(error, LeaseLost) or is_database_away(error):
                 raise
             _report_failure(desk_context, review, error)
+
+
+def _pass_on_to_survivor(
+    desk_context: DeskContext, review: CreditReview, history: CreditHistory
+) -> None:
+    """Have the survivor of a merged contact reviewed instead: what was planned for the other was
+    reckoned from a balance that is no more."""
+    survivor_id, now = history.seen.contact.id, desk_context.now()
+    follow_ups.request_reviews({survivor_id}, now, now, overtaken=review.overtaken)
 
 
 def _report_failure(desk_context: DeskContext, review: CreditReview, error: Exception) -> None:

@@ -5,6 +5,7 @@
 - Was the credit written? The contact's history tells: a value as planned, by an app, since the
   contact was read for the plan. If not, the plan is made anew from what the credit is now. One
   that cannot be read is left as it is, and looked at again later.
+- Was the contact merged into another? The survivor pays (merged_contacts.py).
 - Was it decided that the booking is taken back? It is cancelled, and never charged any more.
 - Is a credit owed that HubSpot refused? It is planned anew, and tried once more, when nothing else
   of that contact's credits is open.
@@ -15,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from decimal import Decimal
 
 import structlog
 
@@ -32,6 +34,7 @@ from booking_api.desk.groups.update_group import change_bookings
 from booking_api.desk.journal import follow_ups, journal, known_bookings
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry, RequestKind
+from booking_api.desk.repair.merged_contacts import find_waiting, move_to_survivor
 from booking_api.rules.credits import change_balance, whole_credits
 from booking_api.rules.errors import BookingError
 from hubspot_sync.batching.outcomes import Many
@@ -115,7 +118,9 @@ def _find_or_cancel(
     states = desk_context.evidence.booking_states(ids, desk_context.renew_for_calls(lease, meters))
     standing = []
     for row in rows:
-        if states.found.get(row.record_id) == "cancelled":
+        seen = states.found.get(row.record_id)
+        row.record_id = row.record_id if seen is None else seen.id
+        if seen is not None and seen.state == "cancelled":
             row.state = EntryState.WRITTEN
         elif row.record_id in states.unknown:
             journal.postpone(row, states.unknown[row.record_id], desk_context.now())
@@ -142,7 +147,12 @@ def _charge_unwritten(
     )
     to_save: list[JournalEntry] = []
     to_charge: list[JournalEntry] = []
+    waiting = find_waiting(rows, histories)
     for row in rows:
+        if row.id in waiting:
+            journal.put_off(row, desk_context.now())
+            to_save.append(row)
+            continue
         is_due = _settle_or_plan_anew(desk_context, row, histories)
         (to_charge if is_due else to_save).append(row)
     desk_context.invalidate_cache(tags_of(to_save))
@@ -195,13 +205,22 @@ def _settle_or_plan_anew(
     except HubSpotError as error:
         journal.postpone(row, error, desk_context.now())
         return False
-    if row.credit_property == "" or (history is not None and _was_credit_written(row, history)):
+    if row.credit_property == "":
         journal.complete(row)
         return False
     if history is None:
         settle_without_contact(row)
         return False
-    return _plan_anew_or_postpone(desk_context, row, history)
+    if history.seen.contact.id != row.contact_id:
+        moved = move_to_survivor(row, history)
+        is_written, balance = moved.is_paid, moved.balance
+    else:
+        is_written = _was_credit_written(row, history)
+        balance = history.seen.contact.credits[row.credit_property]
+    if is_written:
+        journal.complete(row)
+        return False
+    return _plan_anew_or_postpone(desk_context, row, history, balance)
 
 
 def _was_credit_written(row: JournalEntry, history: CreditHistory) -> bool:
@@ -216,12 +235,12 @@ def _was_credit_written(row: JournalEntry, history: CreditHistory) -> bool:
 
 
 def _plan_anew_or_postpone(
-    desk_context: DeskContext, row: JournalEntry, history: CreditHistory
+    desk_context: DeskContext, row: JournalEntry, history: CreditHistory, balance: Decimal | None
 ) -> bool:
     """Plan the row's change anew, or postpone it where there is nothing to reckon with until a
     person puts the credit right."""
     try:
-        _plan_anew(row, history)
+        _plan_anew(row, history, balance)
     except BookingError as refusal:
         log.warning("credit_unreadable", entry=row.id, credit=row.credit_property)
         journal.postpone(row, refusal, desk_context.now())
@@ -229,12 +248,12 @@ def _plan_anew_or_postpone(
     return True
 
 
-def _plan_anew(row: JournalEntry, history: CreditHistory) -> None:
-    """Plan the change from what the credit is now: a person may have changed it since. Raises
-    InvalidRequest where it is nothing that can be read."""
+def _plan_anew(row: JournalEntry, history: CreditHistory, balance: Decimal | None) -> None:
+    """Plan the change from this balance, as a rule what the credit is now: a person may have
+    changed it since. Raises InvalidRequest where it is nothing that can be read."""
     step = -1 if row.kind == RequestKind.CREATE else 1
-    balance = history.seen.contact.credits[row.credit_property]
-    row.credit_before, row.credit_after = change_balance(row.credit_property, balance, step)
+    _, row.credit_after = change_balance(row.credit_property, balance, step)
+    row.credit_before = history.seen.contact.credits[row.credit_property]
     row.contact_seen_at = history.seen.seen_at
     row.state = EntryState.WRITTEN
     left = whole_credits(row.credit_after)

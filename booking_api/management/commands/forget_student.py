@@ -42,7 +42,7 @@ class Command(BaseCommand):
             type=record_id,
             default=[],
             metavar="ID",
-            help="HubSpot's ids of the person's contacts, merged ones too",
+            help="HubSpot's ids of the person's contacts, merged ones that nobody told of too",
         )
         parser.add_argument(
             "--email", nargs="+", default=[], help="the person's e-mails, and their contacts"

@@ -54,6 +54,10 @@ class Links:
         """All links of one object to objects of the other type, removed ones too."""
         return self._pairs.get(pair, {}).get(from_id, {})
 
+    def pairs_of(self, object_type: str) -> list[Pair]:
+        """All pairs that lead from a type."""
+        return [pair for pair in self._pairs if pair[0] == object_type]
+
     def copy(self) -> Links:
         twin = Links()
         twin._pairs = {

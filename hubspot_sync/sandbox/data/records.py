@@ -12,6 +12,8 @@ from hubspot_sync.sandbox.data.links import Links
 from hubspot_sync.sandbox.data.schemas import Label, ObjectType
 
 Properties = Mapping[str, str | None]
+End = tuple[str, str]
+"""One end of a link: a record's type and its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Record:
 class Change:
     """What a listener hears. For an associationChange `object_*` is the from side."""
 
-    kind: str  # creation | deletion | propertyChange | associationChange | restore
+    kind: str  # creation | deletion | propertyChange | associationChange | restore | merge
     object_type: str
     object_id: str
     at_ms: int
@@ -76,6 +78,32 @@ class Change:
     to_type: str | None = None
     to_id: str | None = None
     removed: bool = False
+    merged_id: str | None = None
+
+
+def change_of(record: Record, kind: str, at_ms: int, source: Source) -> Change:
+    """Return what a listener hears of a record."""
+    return Change(
+        kind=kind,
+        object_type=record.object_type,
+        object_id=record.id,
+        at_ms=at_ms,
+        source=source,
+    )
+
+
+def change_of_link(here: End, there: End, at_ms: int, source: Source, *, removed: bool) -> Change:
+    """Return what a listener hears of a link, seen from `here`."""
+    return Change(
+        kind="associationChange",
+        object_type=here[0],
+        object_id=here[1],
+        at_ms=at_ms,
+        source=source,
+        to_type=there[0],
+        to_id=there[1],
+        removed=removed,
+    )
 
 
 class UniqueConflict(Exception):
@@ -99,6 +127,8 @@ class Snapshot:
     unique: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     links: Links = field(default_factory=Links)
     labels: dict[tuple[str, str], tuple[Label, ...]] = field(default_factory=dict)
+    merged: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By type the ids of merged records, and which record each became part of."""
 
     def copy(self) -> Snapshot:
         return Snapshot(
@@ -107,4 +137,5 @@ class Snapshot:
             unique={key: dict(holders) for key, holders in self.unique.items()},
             links=self.links.copy(),
             labels=dict(self.labels),
+            merged={type_id: dict(survivors) for type_id, survivors in self.merged.items()},
         )

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 CONTACTS = "0-1"
 NOTES = "0-46"
+MERGED_IDS = "hs_merged_object_ids"
+ADDITIONAL_EMAILS = "hs_additional_emails"
 MAX_UNIQUE_PROPERTIES = 10
 STANDARD_NAMES = {
     "contacts": CONTACTS,
@@ -71,10 +73,11 @@ def built_in_properties(type_id: str) -> dict[str, Property]:
     created, modified = probe.stamps
     own = [
         Property(name="hs_object_id", type="number", read_only=True, hubspot_defined=True),
-        Property(name="hs_merged_object_ids", read_only=True, hubspot_defined=True),
+        Property(name=MERGED_IDS, read_only=True, hubspot_defined=True),
         Property(name=created, type="datetime", read_only=True, hubspot_defined=True),
         Property(name=modified, type="datetime", read_only=True, hubspot_defined=True),
     ]
     if type_id == CONTACTS:
         own.append(Property(name="email", label="Email", unique=True, hubspot_defined=True))
+        own.append(Property(name=ADDITIONAL_EMAILS, hubspot_defined=True))
     return {each.name: each for each in own}

@@ -14,10 +14,12 @@ from dataclasses import replace
 
 from hubspot_sync.sandbox.clock import Clock, iso
 from hubspot_sync.sandbox.data.links import Link
+from hubspot_sync.sandbox.data.merges import additional_emails, join_records, move_links
 from hubspot_sync.sandbox.data.records import (
     APP,
     PERSON,
     Change,
+    End,
     Properties,
     Record,
     Snapshot,
@@ -25,6 +27,8 @@ from hubspot_sync.sandbox.data.records import (
     UniqueConflict,
     UnknownRecord,
     Write,
+    change_of,
+    change_of_link,
 )
 from hubspot_sync.sandbox.data.schemas import (
     STANDARD_NAMES,
@@ -111,6 +115,14 @@ class Store:
             holder = self._state.unique.get((object_type, name), {}).get(value)
             return None if holder is None else self.get(object_type, holder)
 
+    def survivor_id(self, object_type: str, record_id: str) -> str:
+        """The id of the record that one was merged into; its own where it was not."""
+        with self.lock:
+            merged = self._state.merged.get(object_type, {})
+            while record_id in merged:
+                record_id = merged[record_id]
+        return record_id
+
     def records(self, object_type: str) -> list[Record]:
         """All records of a type, archived ones too, oldest first."""
         with self.lock:
@@ -134,7 +146,7 @@ class Store:
         """Make a record; raises UniqueConflict and KeyError (unknown type), having made nothing."""
         with self.lock:
             record = self._insert(object_type, properties, source, record_id, self.clock.now_ms())
-            self._notify(_change(record, "creation", record.created_ms, source))
+            self._notify(change_of(record, "creation", record.created_ms, source))
             return record
 
     def update(
@@ -164,7 +176,7 @@ class Store:
             self._release_unique_values(record)
             self._put(new)
             for name, value in changed.items():
-                base = _change(new, "propertyChange", at_ms, source)
+                base = change_of(new, "propertyChange", at_ms, source)
                 self._notify(replace(base, property_name=name, property_value=value or ""))
             return new
 
@@ -178,7 +190,7 @@ class Store:
             self._release_unique_values(record)
             archived = replace(record, archived_ms=at_ms)
             self._state.records[object_type][record_id] = archived
-            self._notify(_change(record, "deletion", at_ms, source))
+            self._notify(change_of(record, "deletion", at_ms, source))
             return True
 
     def restore(self, object_type: str, record_id: str, *, source: Source = PERSON) -> Record:
@@ -192,8 +204,31 @@ class Store:
             at_ms = self.clock.now_ms()
             live = replace(record, archived_ms=None, restored_ms=at_ms)
             self._put(live)
-            self._notify(_change(live, "restore", at_ms, source))
+            self._notify(change_of(live, "restore", at_ms, source))
             return live
+
+    def merge(
+        self, object_type: str, survivor_id: str, other_id: str, *, source: Source = PERSON
+    ) -> Record:
+        """Make one record of two, under the first one's id; raises UnknownRecord, and ValueError
+        for a record with itself. Of the links that move nobody is told."""
+        with self.lock:
+            survivor, other = self.get(object_type, survivor_id), self.get(object_type, other_id)
+            if survivor is None or other is None:
+                raise UnknownRecord(survivor_id if survivor is None else other_id)
+            if survivor_id == other_id:
+                raise ValueError("a record cannot be merged into itself")
+            at_ms, stamps = self.clock.now_ms(), self._state.types[object_type].stamps
+            self._release_unique_values(other)
+            self._release_unique_values(survivor)
+            del self._state.records[object_type][other_id]
+            self._state.merged.setdefault(object_type, {})[other_id] = survivor_id
+            joined = join_records(survivor, other, stamps[1], at_ms)
+            self._put(joined)
+            move_links(self._state, object_type, other_id, survivor_id, at_ms)
+            told = change_of(joined, "merge", at_ms, source)
+            self._notify(replace(told, merged_id=other_id))
+            return joined
 
     def associate(
         self,
@@ -217,7 +252,8 @@ class Store:
             at_ms = self.clock.now_ms()
             if not self._link(from_type, from_id, to_type, to_id, tuple(type_ids), at_ms):
                 return False
-            self._notify_of_link(from_type, from_id, to_type, to_id, at_ms, source, removed=False)
+            ends = (from_type, from_id), (to_type, to_id)
+            self._notify_of_link(*ends, at_ms, source, removed=False)
             return True
 
     def dissociate(
@@ -230,7 +266,8 @@ class Store:
             if not links.remove((from_type, to_type), from_id, to_id, at_ms):
                 return False
             links.remove((to_type, from_type), to_id, from_id, at_ms)
-            self._notify_of_link(from_type, from_id, to_type, to_id, at_ms, source, removed=True)
+            ends = (from_type, from_id), (to_type, to_id)
+            self._notify_of_link(*ends, at_ms, source, removed=True)
             return True
 
     def load(
@@ -324,7 +361,8 @@ class Store:
 
     def _unique_values(self, object_type: str, properties: Properties) -> list[tuple[str, str]]:
         definitions = self._state.types[object_type].properties
-        return [
+        further = [("email", email) for email in additional_emails(properties)]
+        return further + [
             (name, value)
             for name, value in properties.items()
             if value is not None and name in definitions and definitions[name].unique
@@ -353,37 +391,7 @@ class Store:
             listener(change)
 
     def _notify_of_link(
-        self,
-        from_type: str,
-        from_id: str,
-        to_type: str,
-        to_id: str,
-        at_ms: int,
-        source: Source,
-        *,
-        removed: bool,
+        self, one: End, other: End, at_ms: int, source: Source, *, removed: bool
     ) -> None:
-        one, other = (from_type, from_id), (to_type, to_id)
         for here, there in ((one, other), (other, one)):
-            self._notify(
-                Change(
-                    kind="associationChange",
-                    object_type=here[0],
-                    object_id=here[1],
-                    at_ms=at_ms,
-                    source=source,
-                    to_type=there[0],
-                    to_id=there[1],
-                    removed=removed,
-                )
-            )
-
-
-def _change(record: Record, kind: str, at_ms: int, source: Source) -> Change:
-    return Change(
-        kind=kind,
-        object_type=record.object_type,
-        object_id=record.id,
-        at_ms=at_ms,
-        source=source,
-    )
+            self._notify(change_of_link(here, there, at_ms, source, removed=removed))

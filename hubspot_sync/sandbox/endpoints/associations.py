@@ -1,7 +1,8 @@
 """The association endpoints: paging per `from` object, and "none" told as an error.
 
 Target ids are JSON integers in the legacy family and strings in the dated ones. Links to archived
-objects are not shown. Told to lag, reads show the links as they stood that long ago.
+objects are not shown. Told to lag, reads show the links as they stood that long ago. An old id of
+a merged record is answered under the survivor's, or as one without links.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ def batch_read(sandbox: Sandbox, request: Request) -> Reply:
     inputs = read_inputs(request, MAX_READ_INPUTS)
     results: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
-    for from_id, each in zip(input_ids(inputs), inputs, strict=True):
+    for asked, each in zip(input_ids(inputs), inputs, strict=True):
+        from_id = asked
+        if sandbox.config.batches_know_merged:
+            from_id = sandbox.store.survivor_id(from_type.type_id, asked)
         after = _parse_cursor(each.get("after"))
         targets = _find_targets(sandbox, from_type, from_id, to_type, after)
         if targets or after:
@@ -53,7 +57,7 @@ def list_targets(sandbox: Sandbox, request: Request) -> Reply:
     limit = request.query.get("limit", str(MAX_PAGE_SIZE))
     if not limit.isdigit() or not 1 <= int(limit) <= MAX_PAGE_SIZE:
         raise invalid(f"Invalid limit {limit}: it is 1 to {MAX_PAGE_SIZE}")
-    from_id = request.names["id"]
+    from_id = sandbox.store.survivor_id(from_type.type_id, request.names["id"])
     if sandbox.store.get(from_type.type_id, from_id) is None:
         raise not_found()
     after = _parse_cursor(request.query.get("after"))

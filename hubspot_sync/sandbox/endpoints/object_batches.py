@@ -58,13 +58,13 @@ def batch_read(sandbox: Sandbox, request: Request) -> Reply:
             [{"id": normalize_value(object_type, id_property, each)} for each in asked]
         )
     found = {
-        each: find_record(sandbox, object_type, key, id_property, archived)
+        each: find_asked(sandbox, object_type, key, id_property, archived)
         for each, key in zip(asked, keys, strict=True)
     }
+    # Once, where it was asked for by an old id as well.
+    there = {record.id: record for record in found.values() if record is not None}
     results = [
-        render_record(record, object_type, names, history)
-        for record in reversed(found.values())
-        if record is not None
+        render_record(record, object_type, names, history) for record in reversed(there.values())
     ]
     missing = [each for each, record in found.items() if record is None]
     return batch_reply(200, results, sandbox.stamp(), _not_found_errors(object_type, missing))
@@ -92,7 +92,7 @@ def batch_update(sandbox: Sandbox, request: Request) -> Reply:
         writes = []
         missing = []
         for key, each in zip(asked, inputs, strict=True):
-            record = find_record(sandbox, object_type, key, each.get("idProperty"))
+            record = find_asked(sandbox, object_type, key, each.get("idProperty"))
             properties = parse_properties(object_type, each.get("properties"))
             check_rules(
                 sandbox.config.validation_rules,
@@ -170,6 +170,19 @@ def find_record(
     return sandbox.store.find(type_id, id_property, key)
 
 
+def find_asked(
+    sandbox: Sandbox,
+    object_type: ObjectType,
+    key: str,
+    id_property: str | None = None,
+    archived: bool = False,
+) -> Record | None:
+    """The same for a batch: by the id of a merged record its survivor, or nothing, as told."""
+    if id_property is None and sandbox.config.batches_know_merged:
+        key = sandbox.store.survivor_id(object_type.type_id, key)
+    return find_record(sandbox, object_type, key, id_property, archived)
+
+
 def read_strings(fields: Mapping[str, Any], name: str) -> list[str]:
     """A list of texts in a body, empty if absent; raises Refusal for anything else."""
     value = fields.get(name) or []
@@ -236,6 +249,8 @@ def parse_draft(sandbox: Sandbox, object_type: ObjectType, raw: Mapping[str, Any
             )
             if to_type is None:
                 raise invalid(f"Invalid association type {type_id} for {object_type.singular}")
+            if sandbox.config.batches_know_merged:
+                to_id = sandbox.store.survivor_id(to_type, to_id)
             if sandbox.store.get(to_type, to_id) is None:
                 message = f"Association target {to_id} does not exist"
                 raise Refusal(400, OBJECT_NOT_FOUND, message, context={"ids": [to_id]})

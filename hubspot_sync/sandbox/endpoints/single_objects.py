@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from hubspot_sync.sandbox.data.property_values import check_rules, normalize_value, parse_properties
-from hubspot_sync.sandbox.endpoints.context import Sandbox, render_record
+from hubspot_sync.sandbox.data.records import APP, UnknownRecord
+from hubspot_sync.sandbox.endpoints.context import Sandbox, render_record, text_id
 from hubspot_sync.sandbox.endpoints.object_batches import (
     check_rules_of_new,
     check_unique_values,
     create_record,
+    find_asked,
     find_record,
     parse_draft,
     update_record,
@@ -26,6 +28,8 @@ def read(sandbox: Sandbox, request: Request) -> Reply:
     if id_property is not None:
         key = normalize_value(object_type, id_property, key) or ""
     archived = request.query.get("archived") == "true"
+    if id_property is None:
+        key = sandbox.store.survivor_id(object_type.type_id, key)
     record = find_record(sandbox, object_type, key, id_property, archived)
     if record is None:
         raise not_found()
@@ -70,13 +74,27 @@ def update(sandbox: Sandbox, request: Request) -> Reply:
     object_type = sandbox.type_of(request.names["type"])
     id_property = request.query.get("idProperty")
     with sandbox.store.lock:
-        record = find_record(sandbox, object_type, request.names["id"], id_property)
+        record = find_asked(sandbox, object_type, request.names["id"], id_property)
         if record is None:
             raise not_found()
         properties = parse_properties(object_type, request.fields.get("properties"))
         rules = sandbox.config.validation_rules
         check_rules(rules, request.family, object_type.type_id, properties, new=False)
         return Reply(200, update_record(sandbox, object_type, record.id, properties))
+
+
+def merge(sandbox: Sandbox, request: Request) -> Reply:
+    """200 with the survivor, which keeps its id; 404 where one of the two is not there."""
+    object_type = sandbox.type_of(request.names["type"])
+    ids = [request.fields.get(name) for name in ("primaryObjectId", "objectIdToMerge")]
+    survivor_id, other_id = (text_id({"id": each}) for each in ids)
+    if survivor_id == other_id:
+        raise invalid("An object cannot be merged with itself")
+    try:
+        record = sandbox.store.merge(object_type.type_id, survivor_id, other_id, source=APP)
+    except UnknownRecord as error:
+        raise not_found() from error
+    return Reply(200, render_record(record, object_type, list(record.properties)))
 
 
 def archive(sandbox: Sandbox, request: Request) -> Reply:

@@ -107,6 +107,7 @@ class Control:
             ("PATCH", record, self._edit),
             ("DELETE", record, self._archive),
             ("POST", f"{record}/restore", self._restore),
+            ("POST", f"{record}/merge", self._merge),
             ("POST", "bulk", self._bulk),
             ("PUT", "associations", self._associate),
             ("DELETE", "associations", self._dissociate),
@@ -213,6 +214,11 @@ class Control:
     def _restore(self, request: ControlRequest) -> Reply:
         type_id = self._sandbox.type_of(request.names["type"]).type_id
         return Reply(200, _render_record(self._store.restore(type_id, request.names["id"])))
+
+    def _merge(self, request: ControlRequest) -> Reply:
+        type_id = self._sandbox.type_of(request.names["type"]).type_id
+        other_id = str(request.body["merged"])
+        return Reply(200, _render_record(self._store.merge(type_id, request.names["id"], other_id)))
 
     def _bulk(self, request: ControlRequest) -> Reply:
         records = [

@@ -37,6 +37,7 @@ ENDPOINTS: dict[str, Callable[[Sandbox, Request], Reply]] = {
     "objects.read": single.read,
     "objects.update": single.update,
     "objects.archive": single.archive,
+    "objects.merge": single.merge,
     "associations.batch_read": associations.batch_read,
     "associations.batch_create": associations.batch_create,
     "associations.batch_default": associations.batch_default,

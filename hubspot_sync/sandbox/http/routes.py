@@ -30,6 +30,7 @@ _TABLE: tuple[tuple[str, str, tuple[str | None, str | None], str], ...] = (
     ("objects.batch_upsert", "POST", _OBJECTS, "/batch/upsert"),
     ("objects.batch_archive", "POST", _OBJECTS, "/batch/archive"),
     (SEARCH, "POST", _OBJECTS, "/search"),
+    ("objects.merge", "POST", _OBJECTS, "/merge"),
     ("objects.list", "GET", _OBJECTS, ""),
     ("objects.create", "POST", _OBJECTS, ""),
     ("objects.read", "GET", _OBJECTS, "/{id}"),

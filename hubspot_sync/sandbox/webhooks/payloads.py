@@ -16,8 +16,8 @@ from hubspot_sync.sandbox.data.records import Change
 from hubspot_sync.sandbox.data.schemas import CONTACTS
 
 PORTAL_ID, APP_ID, FIRST_SUBSCRIPTION_ID = 62515, 54321, 1_000
-KINDS = ("creation", "deletion", "propertyChange", "associationChange", "restore")
-OLDER_KINDS = frozenset(KINDS[:4])
+KINDS = ("creation", "deletion", "propertyChange", "associationChange", "restore", "merge")
+OLDER_KINDS = frozenset(KINDS) - {"restore"}
 CHANGE_FLAGS = {"creation": "NEW", "deletion": "DELETED"}
 
 # HubSpot signs the URI with these decoded, and only these ("validating requests", v3).
@@ -69,6 +69,10 @@ def _event(change: Change, event_id: int, word: str) -> dict[str, Any]:
             "isPrimaryAssociation": False,
         }
     event["objectId"] = int(change.object_id)
+    if change.kind == "merge":
+        event["primaryObjectId"] = event["newObjectId"] = int(change.object_id)
+        event["mergedObjectIds"] = [int(change.merged_id or 0)]
+        event["numberOfPropertiesMoved"] = 0
     if word == "object":
         event["objectTypeId"] = change.object_type
     if change.kind in CHANGE_FLAGS:

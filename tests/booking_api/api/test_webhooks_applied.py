@@ -165,14 +165,9 @@ def test_what_is_restored_is_listed_again(
 def test_a_merged_contact_hands_over_its_bookings(
     api: Api, portal: Portal, events: Events, alice: Student, booking: Booking
 ) -> None:
-    """HubSpot moves the links and notes the old id; the sandbox does not merge, the test does."""
     other = portal.student("charlie")
     assert (len(shown(api, alice)), len(shown(api, other))) == (1, 0)
-    types = portal.profile.object_types
-    portal.sandbox.dissociate(types.bookings, booking.id, types.contacts, alice.id)
-    portal.sandbox.associate(types.bookings, booking.id, types.contacts, other.id)
-    portal.sandbox.archive(types.contacts, alice.id)
-    portal.sandbox.poison(types.contacts, other.id, hs_merged_object_ids=alice.id)
+    portal.sandbox.merge(portal.profile.object_types.contacts, other.id, alice.id)
 
     tell(
         api,
@@ -186,6 +181,37 @@ def test_a_merged_contact_hands_over_its_bookings(
     )
 
     assert [one["id"] for one in shown(api, other)] == [booking.id]
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["survivor", "left out"])
+def test_merged_bookings_and_exams_are_shown_and_counted_as_one(
+    known: bool, api: Api, portal: Portal, events: Events, alice: Student, exam: Exam
+) -> None:
+    other_exam = portal.exam()
+    kept, old = portal.booking(alice, exam), portal.booking(alice, other_exam)
+    assert len(shown(api, alice)) == 2
+    portal.sandbox.configure(batches_know_merged=known)
+    types = portal.profile.object_types
+    portal.sandbox.merge(types.bookings, kept.id, old.id)
+    portal.sandbox.merge(types.mock_exams, exam.id, other_exam.id)
+
+    tell(
+        api,
+        *[
+            kind("merge", survivor, primaryObjectId=int(survivor), mergedObjectIds=[int(merged)])
+            for kind, survivor, merged in (
+                (events.booking, kept.id, old.id),
+                (events.exam, exam.id, other_exam.id),
+            )
+        ],
+    )
+    done = apply_waiting()
+
+    assert (done.requeued, done.failed) == (0, 0)
+    assert [(one["id"], one["mock_exam"]["id"]) for one in shown(api, alice)] == [
+        (kept.id, exam.id)
+    ]
+    assert exam.id in exams_to_recount()
 
 
 # What is recounted

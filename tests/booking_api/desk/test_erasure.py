@@ -144,6 +144,30 @@ def test_nothing_of_ours_names_the_person_any_more(
     assert alice.id in WebhookEvent.objects.get(kind="privacyDeletion").records
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_merged_contact_is_forgotten_with_its_survivor(
+    is_told: bool, api: Api, portal: Portal, events: Events, alice: Student, exam: Exam
+) -> None:
+    """HubSpot told of the merge, or the survivor has booked since: afterwards nobody can be asked
+    which contacts were the person's."""
+    dana = portal.student("dana")
+    book(api, dana, exam)
+    portal.sandbox.merge(portal.profile.object_types.contacts, alice.id, dana.id)
+    if is_told:
+        told = {"primaryObjectId": int(alice.id), "mergedObjectIds": [int(dana.id)]}
+        tell(api, events.contact("merge", alice.id, **told))
+        apply_waiting()
+    else:
+        book(api, alice, portal.exam(in_days=9))
+    portal.archive(alice)
+    assert tables_naming(*words_of(dana)) != set()
+
+    forgotten(api, events, alice)
+
+    named = (*words_of(alice), *words_of(dana))
+    eventually(lambda: look_again() or tables_naming(*named) == set())
+
+
 def test_a_serving_process_forgets_by_itself(
     api: Api, events: Events, alice: Student, exam: Exam
 ) -> None:

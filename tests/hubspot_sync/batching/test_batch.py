@@ -88,7 +88,9 @@ def test_missing_records_are_missing_and_the_same_id_is_asked_once(
     assert read.found.keys() == {"1001"}
     assert read.missing == {"1002", "404"}
     assert read.complete
-    assert [call["inputs"] for call in kind_sandbox.calls()] == [3]
+    asked = [(call["operation"], call["inputs"]) for call in kind_sandbox.calls()]
+    assert asked[0] == ("objects.batch_read", 3)
+    assert [operation for operation, _ in asked[1:]] == ["objects.read"] * 2
 
 
 @pytest.mark.parametrize("nonsense", ["", "abc", "12a", "-1", "1.5", "0", "٣", "9" * 40, "1\n2"])
@@ -197,7 +199,11 @@ def test_a_contact_found_by_its_secondary_email_has_not_the_asked_one() -> None:
         )
 
     assert read.missing == {"second@x.org"}
-    assert orjson.loads(responses.calls[0].request.body)["properties"] == ["email"]
+    assert orjson.loads(responses.calls[0].request.body)["properties"] == [
+        "email",
+        "hs_additional_emails",
+        "hs_merged_object_ids",
+    ]
 
 
 @responses.activate

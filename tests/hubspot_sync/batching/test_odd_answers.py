@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.paging import search_ids
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.portal.record_ids import is_record_id
+from hubspot_sync.portal.record_names import is_record_id
 from tests.hubspot_sync.clients import BOOKINGS, CONTACTS, asking, client_of, contact
 
 HUBSPOT = "https://api.hubapi.com"

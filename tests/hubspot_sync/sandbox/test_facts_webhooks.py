@@ -121,6 +121,22 @@ def test_a_restored_object_is_told_of(hub: Hub, receiver: Receiver) -> None:
     assert str(event["objectId"]) == booking
 
 
+def test_a_merge_names_the_survivor_and_what_became_part_of_it(
+    hub: Hub, receiver: Receiver
+) -> None:
+    (one, other), person = hub.bookings(2), [hub.sandbox.create(CONTACTS, {}) for _ in range(2)]
+
+    hub.sandbox.merge(BOOKINGS, one, other)
+    hub.sandbox.merge(CONTACTS, *person)
+
+    events = told(receiver, 4)
+    for kind, (survivor, merged) in {"object": (one, other), "contact": person}.items():
+        event = events[f"{kind}.merge"]
+        assert is_as_documented(event)
+        assert event["primaryObjectId"] == event["objectId"] == int(survivor)
+        assert event["mergedObjectIds"] == [int(merged)]
+
+
 def test_an_association_change_names_both_ends_their_types_and_whether_it_was_removed(
     hub: Hub, receiver: Receiver
 ) -> None:

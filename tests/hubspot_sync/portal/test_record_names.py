@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubspot_sync.portal.record_ids import is_record_id
+from hubspot_sync.portal.record_names import is_record_id
 
 
 @pytest.mark.parametrize("text", ["1", "1001", "50158913", "9" * 18])

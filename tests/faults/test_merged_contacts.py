@@ -1,0 +1,170 @@
+"""A contact, a booking or an exam is merged while the desk is at work on it: what was begun ends,
+and the survivor pays once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from booking_api.desk.journal import follow_ups
+from booking_api.desk.journal.models import EntryState, JournalEntry
+from tests.builders import Portal, Student
+from tests.desk import cancel, create, credit_of, stored_total
+from tests.faults.groups import DeskUnderTest, running_desk, stuck
+from tests.faults.tables import BOOKINGS, CONTACTS, EXAMS, NOT_NOW, NOTES, WRITES
+from tests.faults.world import notes_of, seats
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CREATE_PATH = f"/{BOOKINGS}/batch/create"
+CHANGE_PATH = f"/{BOOKINGS}/batch/update"
+CREDITS_PATH = WRITES["credits"]
+
+
+@pytest.fixture(params=[True, False], ids=["survivor", "left out"])
+def desk(
+    request: pytest.FixtureRequest, settings: Settings, portal: Portal
+) -> Iterator[DeskUnderTest]:
+    portal.sandbox.configure(batches_know_merged=request.param)
+    with running_desk(settings, portal.sandbox) as running:
+        yield running
+
+
+def links(portal: Portal, from_type: str, record_id: str, to_type: str) -> list[str]:
+    path = f"/crm/v4/objects/{from_type}/{record_id}/associations/{to_type}"
+    return [str(each["toObjectId"]) for each in portal.sandbox.call("GET", path).body["results"]]
+
+
+def assert_all_ended(student: Student) -> None:
+    rows = JournalEntry.objects.all()
+    assert {row.state for row in rows} == {EntryState.DONE}
+    assert all(row.contact_id == student.id for row in rows.filter(email__startswith="dana"))
+
+
+@pytest.mark.parametrize("credits_", [5, 9])
+@pytest.mark.parametrize("when", ["before the charge", "after a refusal", "after the charge"])
+def test_a_charge_is_pending_while_its_contact_is_merged(
+    desk: DeskUnderTest, portal: Portal, when: str, credits_: int
+) -> None:
+    """With as many credits the survivor has had the planned balance itself, for another booking."""
+    alice, dana = portal.student("alice", credits=credits_), portal.student("dana")
+    first, second = portal.exam(in_days=7), portal.exam(in_days=8)
+    assert create(desk.api, alice, first).status == 201
+    merge = partial(portal.sandbox.merge, CONTACTS, alice.id, dana.id)
+    if when == "before the charge":
+        with stuck(CREDITS_PATH) as call:
+            group = desk.begin_one(partial(create, desk.api, dana, second))
+            call.wait_for_it()
+            merge()
+            call.go_on()
+            group.wait_for_replies()
+    else:
+        fault = NOT_NOW if when == "after a refusal" else {"action": "cut_after"}
+        portal.sandbox.fault(path=CREDITS_PATH, times=1, **fault)
+        with desk.held_up():
+            group = desk.begin([partial(create, desk.api, dana, second)])
+            unfinished = JournalEntry.objects.filter(state=EntryState.WRITTEN)
+        eventually(lambda: unfinished.filter(attempts__gt=0).exists())
+        merge()
+        group.wait_for_replies()
+    desk.wait_until_idle()
+
+    assert credit_of(portal, alice) == credits_ - 2
+    assert len(links(portal, CONTACTS, alice.id, BOOKINGS)) == len(seats(portal)) == 2
+    assert_all_ended(alice)
+    for exam in (first, second):
+        assert stored_total(portal, exam) == 1
+    assert len(notes_of(portal, "Mock exam booked", dana.student_id)) == 1
+
+
+def test_two_charges_are_pending_when_their_contacts_become_one(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    alice, dana = portal.student("alice"), portal.student("dana")
+    exams = [portal.exam(in_days=day) for day in (7, 8)]
+    fault = portal.sandbox.fault(path=CREDITS_PATH, **NOT_NOW)
+    with desk.held_up():
+        deeds = [
+            partial(create, desk.api, one, exam)
+            for one, exam in zip((alice, dana), exams, strict=True)
+        ]
+        group = desk.begin(deeds)
+    pending = JournalEntry.objects.filter(state=EntryState.WRITTEN, attempts__gt=0)
+    eventually(lambda: pending.count() == 2)
+    portal.sandbox.merge(CONTACTS, alice.id, dana.id)
+    portal.sandbox.clear_faults(fault)
+    desk.wait_until_idle()
+    group.wait_for_replies()
+
+    assert credit_of(portal, alice) == 3
+    assert_all_ended(alice)
+
+
+def test_contact_and_exam_are_merged_before_the_booking_is_made(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    alice, dana = portal.student("alice", credits=9), portal.student("dana")
+    kept, old = portal.exam(capacity=2), portal.exam(capacity=2)
+    with stuck(CREATE_PATH) as call:
+        group = desk.begin_one(partial(create, desk.api, dana, old))
+        call.wait_for_it()
+        portal.sandbox.merge(CONTACTS, alice.id, dana.id)
+        portal.sandbox.merge(EXAMS, kept.id, old.id)
+        call.go_on()
+        (reply,) = group.wait_for_replies()
+    desk.wait_until_idle()
+
+    assert reply.status in {201, 503}
+    (seat,) = seats(portal)
+    assert links(portal, CONTACTS, alice.id, BOOKINGS) == [seat.record_id]
+    assert links(portal, EXAMS, kept.id, BOOKINGS) == [seat.record_id]
+    assert credit_of(portal, alice) == 8
+    assert stored_total(portal, kept) == 1
+    assert_all_ended(alice)
+
+
+def test_a_booking_is_merged_while_it_is_cancelled(desk: DeskUnderTest, portal: Portal) -> None:
+    alice, exam = portal.student("alice"), portal.exam()
+    kept, old = portal.booking(alice, exam), portal.booking(alice, exam)
+    with stuck(CHANGE_PATH) as call:
+        group = desk.begin_one(partial(cancel, desk.api, alice, old.id))
+        call.wait_for_it()
+        portal.sandbox.merge(BOOKINGS, kept.id, old.id)
+        call.go_on()
+        (reply,) = group.wait_for_replies()
+    desk.wait_until_idle()
+
+    assert reply.status == 200
+    assert seats(portal) == []
+    assert credit_of(portal, alice) == 6
+
+
+def test_a_review_of_a_merged_contact_leaves_the_survivors_credits_alone(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    alice, dana = portal.student("alice", credits=9), portal.student("dana")
+    assert create(desk.api, dana, portal.exam()).status == 201
+    portal.sandbox.merge(CONTACTS, alice.id, dana.id)
+    now = timezone.now()
+    follow_ups.request_reviews({dana.id}, now, now, overtaken=True)
+    desk.wait_until_idle()
+
+    assert credit_of(portal, alice) == 9
+
+
+def test_a_note_follows_its_contact(desk: DeskUnderTest, portal: Portal) -> None:
+    alice, dana = portal.student("alice"), portal.student("dana")
+    fault = portal.sandbox.fault(path=WRITES["note"], **NOT_NOW)
+    assert create(desk.api, dana, portal.exam()).status == 201
+    eventually(lambda: portal.sandbox.calls_count("objects.batch_create", status=429) > 0)
+    portal.sandbox.merge(CONTACTS, alice.id, dana.id)
+    portal.sandbox.clear_faults(fault)
+    desk.wait_until_idle()
+
+    (note,) = notes_of(portal, "Mock exam booked", dana.student_id)
+    assert links(portal, NOTES, note["id"], CONTACTS) == [alice.id]
