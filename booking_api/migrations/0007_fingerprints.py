@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('booking_api', '0005_charges_taken_back'),
+        ('booking_api', '0006_merged_contacts'),
     ]
 
     operations = [
