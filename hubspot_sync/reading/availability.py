@@ -31,8 +31,9 @@ QUIET_IN_DOUBT_S: Final = 2.0
 """The same while the last call failed, or nothing is known."""
 PROBE_WITHIN_S: Final = 5.0
 UNAUTHORIZED: Final = 401
-ABSENT_CONTACT_ID: Final = "1"
-"""Reading a contact that cannot exist costs one call and needs nothing of the portal's content."""
+ABSENT_EMAIL: Final = "nobody@absent.invalid"
+"""Looking for a contact that cannot exist costs one call and needs nothing of the portal's content;
+by an id it would be two, for one that was merged is found by a second."""
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +57,7 @@ class Availability:
 
 def probe_hubspot(reads: PortalReads, context: CallContext) -> None:
     """Make one call to HubSpot; raise HubSpotError where it does not answer."""
-    reads.contacts([ABSENT_CONTACT_ID], context).require_complete()
+    reads.contacts_by_email([ABSENT_EMAIL], context).require_complete()
 
 
 class AvailabilityWatch:

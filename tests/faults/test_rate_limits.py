@@ -49,6 +49,7 @@ def test_a_steady_load_meets_no_429_and_uses_nine_tenths_of_the_limit(
 ) -> None:
     """A busy machine's late threads leave some of it unused, and nothing makes it use more than it
     could: so once is enough."""
+    kind_sandbox.bulk([{"type": CONTACTS, "id": "1", "properties": {}}])
     kind_sandbox.configure(rate_limit=60, rate_window_s=1.0, latency_ms=5, jitter_ms=30)
     shares = []
     while len(shares) < MEASUREMENTS and max(shares, default=0.0) < 0.9:

@@ -76,6 +76,7 @@ def test_observers_given_at_the_start_see_every_call(kind_sandbox: SandboxHandle
     seen: list[CallRecord] = []
     config = HubSpotConfig(base_url=kind_sandbox.base_url, token=TOKEN)
     client = build_client(config, observers=[seen.append])
+    kind_sandbox.bulk([{"type": CONTACTS, "id": "1", "properties": {}}])
     client.batch.read(CONTACTS, ["1"], properties=[], context=asking(background=True))
     client.close()
 
