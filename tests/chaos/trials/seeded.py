@@ -1,0 +1,118 @@
+"""One run by seed: people at work, faults as planned, calm again, and the judgement."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from tests.chaos.faults.catalogue import Planned, plan_faults
+from tests.chaos.judge.facts import gather
+from tests.chaos.judge.promises import PROMISES, Verdict, judge_seats
+from tests.chaos.judge.recovery import Happened, recovery_s
+from tests.chaos.judge.settling import wait_for_calm
+from tests.chaos.people.crowd import Crowd, Numbers, count_outcomes, gather_crowd, make_cast
+from tests.chaos.people.students import resolve_open_ends
+from tests.chaos.world.world import World
+
+CALM_FIRST_S, CALM_LAST_S = 3.0, 3.0
+LIFT_LIMIT_S = 120.0
+OPEN_ENDS_LIMIT_S = 60.0
+CALM_LIMIT_S = 90.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a run: what happened, with its recovery; each promise; figures to be shown."""
+
+    title: str
+    happened: list[tuple[Happened, float | None]] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    figures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        return all(verdict.holds for verdict in self.verdicts)
+
+
+def run_trial(world: World, seed: int, seconds: float, numbers: Numbers) -> Outcome:
+    """Have people work while faults come and go, and judge what is left when all is calm."""
+    chance = random.Random(seed)
+    capacities = [
+        2 * numbers.students if turn % 2 else max(1, numbers.students // 3)
+        for turn in range(numbers.exams)
+    ]
+    cast = make_cast(world, f"seed{seed}x", numbers.students, capacities)
+    crowd = gather_crowd(world, seed, numbers, cast)
+    planned = plan_faults(seed, seconds, with_redis=world.redis is not None)
+    world.sandbox.clear_calls()
+    begun_s = time.monotonic()
+    crowd.begin()
+    pause = threading.Event()
+    pause.wait(CALM_FIRST_S)
+    happened = make_trouble(world, planned, chance)
+    pause.wait(CALM_LAST_S)
+    crowd.end()
+    worked_s = time.monotonic() - begun_s
+    outcome = Outcome(f"seed {seed}, {seconds:.0f} s")
+    judge_crowd(outcome, crowd, happened)
+    outcome.figures |= {
+        "worked": f"{worked_s:.0f} s",
+        "attempts": ", ".join(f"{n} {word}" for word, n in count_outcomes(crowd.ledger).items()),
+    }
+    return outcome
+
+
+def make_trouble(world: World, planned: Sequence[Planned], chance: random.Random) -> list[Happened]:
+    """Begin and lift every fault at its time; return what happened, when all is lifted."""
+    begun_s = time.monotonic()
+    pause = threading.Event()
+    seeds = {each: chance.random() for each in map(id, planned)}
+
+    def happen(each: Planned) -> Happened:
+        pause.wait(max(0.0, begun_s + each.begins_s - time.monotonic()))
+        struck_s = time.monotonic()
+        lift = each.fault.inject(world, random.Random(seeds[id(each)]))
+        pause.wait(each.lasts_s)
+        lift()
+        lifted_s = time.monotonic()
+        from_s = struck_s if each.fault.counts_from_beginning else lifted_s
+        return Happened(each.fault.name, struck_s, lifted_s, from_s)
+
+    groups: Mapping[str, list[Planned]] = {
+        group: [each for each in planned if each.fault.group == group]
+        for group in {each.fault.group for each in planned}
+    }
+    with ThreadPoolExecutor(max(1, len(groups))) as pool:
+        # One of a group after the other, even where one takes longer than planned.
+        runs = [
+            pool.submit(lambda plan=plan: [happen(each) for each in plan])  # type: ignore[misc]
+            for plan in groups.values()
+        ]
+        found = [happened for run in runs for happened in run.result()]
+    return sorted(found, key=lambda each: each.begun_s)
+
+
+def judge_crowd(outcome: Outcome, crowd: Crowd, happened: Sequence[Happened]) -> None:
+    """Wait for calm, have everybody ask for what they were not told, and judge."""
+    world, cast, diary = crowd.world, crowd.cast, crowd.front.diary
+    resolve_open_ends(crowd.pupils, OPEN_ENDS_LIMIT_S)
+    calls = world.sandbox.calls()
+    facts, calm_s = wait_for_calm(
+        world.sandbox,
+        lambda: gather(world.portal, cast, crowd.ledger.attempts, diary, calls),
+        CALM_LIMIT_S,
+    )
+    # At the end everybody looks once more, at every server: what is kept there is current.
+    for pupil in crowd.pupils:
+        pupil.look("last look")
+    outcome.verdicts = [judge(facts) for judge in PROMISES]
+    if crowd.oversold:
+        seats = judge_seats(facts)
+        broken = [*seats.broken, *dict.fromkeys(crowd.oversold)]
+        outcome.verdicts[0] = replace(seats, broken=broken)
+    outcome.happened = [(each, recovery_s(each, diary.deeds)) for each in happened]
+    outcome.figures["calm after"] = f"{calm_s:.0f} s"
