@@ -16,8 +16,9 @@ from tests.builders import Exam, Student
 from tests.chaos.class_at_work import AVAILABLE, CREATE, LIST, body_of
 from tests.chaos.people.floors import Floors, find_stale_exams, find_stale_rows, write_version
 from tests.chaos.people.front import Front, Reply
+from tests.chaos.world.servers import ApiServer
 
-MAX_TRIES = 12
+PATIENCE_S = 20.0
 RETRY_S = 0.3
 SECOND_TAB = 0.1
 CANCELS = 0.5
@@ -82,9 +83,7 @@ class Pupil:
 
     def book(self, exam: Exam) -> Attempt:
         """Book, and ask again with the same key until it is known what became of it."""
-        self.number += 1
-        attempt = Attempt(self.student, exam, f"{self.student.student_id}-{self.number}")
-        self.ledger.attempts.append(attempt)
+        attempt = self.prepare(exam)
         if self.chance.random() < SECOND_TAB:
             tab = threading.Thread(target=self._send_create, args=(attempt,), daemon=True)
             tab.start()
@@ -94,15 +93,33 @@ class Pupil:
             self.learn_outcome(attempt)
         return attempt
 
-    def learn_outcome(self, attempt: Attempt) -> None:
-        """Ask with the attempt's key until it is settled, so often at most."""
-        for _ in range(MAX_TRIES):
-            reply = self._send_create(attempt)
-            if not reply.is_unclear:
-                self._settle_create(attempt, reply)
+    def prepare(self, exam: Exam) -> Attempt:
+        """Write a new attempt into the ledger; nothing is sent."""
+        self.number += 1
+        attempt = Attempt(self.student, exam, f"{self.student.student_id}-{self.number}")
+        self.ledger.attempts.append(attempt)
+        return attempt
+
+    def learn_outcome(self, attempt: Attempt, *, at: ApiServer | None = None) -> None:
+        """Ask with the attempt's key until it is settled, as long as patience lasts."""
+        until_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until_s:
+            reply = self.ask_once(attempt, at=at)
+            if not reply.is_unclear or self.stop.wait(_pause_s(reply)):
                 return
-            if self.stop.wait(max(RETRY_S, min(reply.retry_after_s, 1.0))):
-                return
+
+    def learn_open_outcomes(self, *, at: ApiServer | None = None) -> None:
+        """Ask for everything of one's own that is unclear."""
+        for attempt in self.ledger.attempts:
+            if attempt.student is self.student and attempt.outcome == "unclear":
+                self.learn_outcome(attempt, at=at)
+
+    def ask_once(self, attempt: Attempt, *, at: ApiServer | None = None) -> Reply:
+        """Send the attempt's request, and note its outcome where the answer says one."""
+        reply = self._send_create(attempt, at=at)
+        if not reply.is_unclear:
+            self._settle_create(attempt, reply)
+        return reply
 
     def _settle_create(self, attempt: Attempt, reply: Reply) -> None:
         attempt.code = reply.code
@@ -115,25 +132,26 @@ class Pupil:
         else:
             attempt.outcome = "refused"
 
-    def _send_create(self, attempt: Attempt) -> Reply:
+    def _send_create(self, attempt: Attempt, *, at: ApiServer | None = None) -> Reply:
         headers = {"Idempotency-Key": attempt.key}
         body = body_of(self.student, attempt.exam)
-        return self.front.send("create", "POST", CREATE, body=body, headers=headers)
+        return self.front.send("create", "POST", CREATE, body=body, headers=headers, at=at)
 
-    def change(self, attempt: Attempt) -> None:
+    def change(self, attempt: Attempt, *, at: ApiServer | None = None) -> None:
         """Write the next version into the booking; raise its floor where that is acknowledged."""
         self.changed += 1
         version = self.changed
         body = {"attending_location": write_version("Place", version), **self.student.pair}
         path = f"/api/bookings/{attempt.record_id}"
-        reply = self.front.send("change", "PATCH", path, body=body)
+        reply = self.front.send("change", "PATCH", path, body=body, at=at)
         if reply.is_served:
             self.floors.raise_booking(attempt.record_id, version)
 
     def cancel(self, attempt: Attempt) -> None:
         """Cancel, and ask again until it is known that it is done."""
         attempt.cancel_asked = True
-        for _ in range(MAX_TRIES):
+        until_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until_s:
             body = {"reason": "ill", **self.student.pair}
             path = f"/api/bookings/{attempt.record_id}"
             reply = self.front.send("cancel", "DELETE", path, body=body)
@@ -181,6 +199,10 @@ class Pupil:
     def _think(self) -> bool:
         """Wait a little; return whether to stop."""
         return self.stop.wait(self.chance.uniform(0.05, self.think_s))
+
+
+def _pause_s(reply: Reply) -> float:
+    return max(RETRY_S, min(reply.retry_after_s, 1.0))
 
 
 def resolve_open_ends(pupils: Sequence[Pupil], limit_s: float) -> None:

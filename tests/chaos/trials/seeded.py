@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from tests.chaos.faults.catalogue import Planned, plan_faults
 from tests.chaos.judge.facts import gather
-from tests.chaos.judge.promises import PROMISES, Verdict, judge_seats
+from tests.chaos.judge.promises import PROMISES, Verdict, judge_seats, judge_times
 from tests.chaos.judge.recovery import Happened, recovery_s
 from tests.chaos.judge.settling import wait_for_calm
 from tests.chaos.people.crowd import Crowd, Numbers, count_outcomes, gather_crowd, make_cast
@@ -96,20 +96,30 @@ def make_trouble(world: World, planned: Sequence[Planned], chance: random.Random
     return sorted(found, key=lambda each: each.begun_s)
 
 
-def judge_crowd(outcome: Outcome, crowd: Crowd, happened: Sequence[Happened]) -> None:
-    """Wait for calm, have everybody ask for what they were not told, and judge."""
+def judge_crowd(
+    outcome: Outcome,
+    crowd: Crowd,
+    happened: Sequence[Happened],
+    *,
+    calm_limit_s: float = CALM_LIMIT_S,
+    max_request_s: float | None = None,
+) -> None:
+    """Have everybody ask for what they were not told, wait for calm, and judge; a request may take
+    `max_request_s` where that is another limit than the usual."""
     world, cast, diary = crowd.world, crowd.cast, crowd.front.diary
     resolve_open_ends(crowd.pupils, OPEN_ENDS_LIMIT_S)
     calls = world.sandbox.calls()
     facts, calm_s = wait_for_calm(
         world.sandbox,
         lambda: gather(world.portal, cast, crowd.ledger.attempts, diary, calls),
-        CALM_LIMIT_S,
+        calm_limit_s,
     )
     # At the end everybody looks once more, at every server: what is kept there is current.
     for pupil in crowd.pupils:
         pupil.look("last look")
     outcome.verdicts = [judge(facts) for judge in PROMISES]
+    if max_request_s is not None:
+        outcome.verdicts.append(judge_times(facts, max_request_s))
     if crowd.oversold:
         seats = judge_seats(facts)
         broken = [*seats.broken, *dict.fromkeys(crowd.oversold)]

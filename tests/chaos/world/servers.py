@@ -35,6 +35,7 @@ class ApiServer:
     port: int = field(default_factory=free_port)
     clock_ahead_s: float = 0.0
     without: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
     away_since_s: float | None = None
     away: list[tuple[float, float]] = field(default_factory=list)
     process: OwnProcess | None = None
@@ -62,7 +63,7 @@ class ApiServer:
         if self.redis_proxy is not None:
             own["REDIS_URL"] = f"redis://127.0.0.1:{self.redis_proxy.port}/0"
         command = [sys.executable, "manage.py", "serve", "--port", str(self.port)]
-        environment = {**self.environment, **own}
+        environment = {**self.environment, **self.settings, **own}
         self.process = OwnProcess(command, ROOT, self.log, environment)
         self.process.start()
 

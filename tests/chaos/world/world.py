@@ -9,10 +9,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from hubspot_sync.portal.profile import load_profile
 from tests.builders import Portal
@@ -61,15 +62,33 @@ class World:
     def webhook_url(self) -> str:
         return f"http://127.0.0.1:{self.front.port}{WEBHOOK_PATH}"
 
-    def start_servers(self, *, without: str = "") -> None:
-        """Start all of them anew, perhaps without a guard; none keeps what it had in memory."""
+    def start_servers(
+        self,
+        *,
+        without: str = "",
+        settings: Mapping[str, str] = MappingProxyType({}),
+        clocks_ahead_s: Sequence[float] = (),
+    ) -> None:
+        """Start all of them anew, perhaps without a guard, with settings of this time, and with
+        clocks that are apart; none keeps what it had in memory."""
         for server in self.servers:
             server.end()
+        apart = dict(enumerate(clocks_ahead_s))
         for server in self.servers:
-            server.without, server.clock_ahead_s = without, 0.0
+            server.without, server.settings = without, settings
+            server.clock_ahead_s = apart.get(server.number, 0.0)
             server.launch()
         for server in self.servers:
             server.wait_until_ready()
+
+    def deliver_webhooks(self) -> None:
+        """Have HubSpot tell the servers of every change."""
+        target = {"url": self.webhook_url, "secret": self.webhook_secret}
+        self.sandbox.configure(webhook=target)
+
+    def keep_webhooks_back(self) -> None:
+        """Have HubSpot tell nobody, where all that is told is to be a trial's own."""
+        self.sandbox.configure(webhook={"url": ""})
 
     def find_desk(self) -> ApiServer | None:
         """Return the server whose desk holds the lease now."""
@@ -122,7 +141,7 @@ def opening_world(size: Size) -> Iterator[World]:
         for server in world.servers:
             closing.callback(server.end)
         migrate(world.servers[0])
-        world.sandbox.configure(webhook={"url": world.webhook_url, "secret": world.webhook_secret})
+        world.deliver_webhooks()
         world.start_servers()
         yield world
 
