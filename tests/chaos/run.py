@@ -64,7 +64,8 @@ def run_seeds(world: World, chosen: argparse.Namespace) -> bool:
     outcomes = []
     for seed in chosen.seed:
         begun_s = time.monotonic()
-        outcome = run_trial(world, seed, chosen.seconds, Numbers(students=chosen.students))
+        numbers = Numbers(students=chosen.students)
+        outcome = run_trial(world, seed, chosen.seconds, numbers, chosen.burst)
         print("\n".join(render(outcome, begun_s)), flush=True)
         outcomes.append(outcome)
     return all(outcome.holds for outcome in outcomes)
@@ -93,6 +94,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="what can be directed")
     parser.add_argument("--servers", type=int, default=0, help="4, or 2 for directed faults")
     parser.add_argument("--students", type=int, default=10)
+    parser.add_argument("--burst", type=int, default=100, help="who book at once, in calm")
     parser.add_argument("--profile", default="default")
     parser.add_argument("--api-version", default="2026-09")
     parser.add_argument("--without-redis", action="store_true")

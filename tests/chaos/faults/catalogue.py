@@ -16,11 +16,13 @@ GAP_S = (2.0, 8.0)
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A fault, to begin so many seconds after the start and to last so long."""
+    """A fault, to begin so many seconds after the start and to last so long; its own chance is by
+    `seed`."""
 
     fault: Fault
     begins_s: float
     lasts_s: float
+    seed: float
 
 
 def plan_faults(seed: int, seconds: float, *, with_redis: bool) -> list[Planned]:
@@ -37,6 +39,6 @@ def plan_faults(seed: int, seconds: float, *, with_redis: bool) -> list[Planned]
                 kinds = [fault for fault in usable if fault.group == group]
             fault = kinds.pop(chance.randrange(len(kinds)))
             lasts_s = min(chance.uniform(*fault.lasts_s), seconds - at_s)
-            planned.append(Planned(fault, at_s, lasts_s))
+            planned.append(Planned(fault, at_s, lasts_s, chance.random()))
             at_s += lasts_s + chance.uniform(*GAP_S)
     return sorted(planned, key=lambda each: each.begins_s)

@@ -15,9 +15,7 @@ def render(outcome: Outcome, begun_s: float, *, shortly: bool = False) -> Iterat
     `shortly` leaves out what holds."""
     yield f"== {outcome.title}"
     for happened, recovery_s in outcome.happened:
-        took = (
-            "no booking afterwards" if recovery_s is None else f"next booking {recovery_s:5.1f} s"
-        )
+        took = "" if recovery_s is None else f"next booking {recovery_s:5.1f} s"
         times = f"{happened.begun_s - begun_s:6.1f} to {happened.lifted_s - begun_s:6.1f} s"
         yield f"   {times}  {happened.name:36} {took}"
     for name, value in outcome.figures.items():

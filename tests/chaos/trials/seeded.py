@@ -16,6 +16,7 @@ from tests.chaos.judge.recovery import Happened, recovery_s
 from tests.chaos.judge.settling import wait_for_calm
 from tests.chaos.people.crowd import Crowd, Numbers, count_outcomes, gather_crowd, make_cast
 from tests.chaos.people.students import resolve_open_ends
+from tests.chaos.trials.bursts import book_at_once, judge_bursts
 from tests.chaos.world.world import World
 
 CALM_FIRST_S, CALM_LAST_S = 3.0, 3.0
@@ -38,9 +39,10 @@ class Outcome:
         return all(verdict.holds for verdict in self.verdicts)
 
 
-def run_trial(world: World, seed: int, seconds: float, numbers: Numbers) -> Outcome:
-    """Have people work while faults come and go, and judge what is left when all is calm."""
-    chance = random.Random(seed)
+def run_trial(world: World, seed: int, seconds: float, numbers: Numbers, burst: int = 0) -> Outcome:
+    """Have people work while faults come and go, and judge what is left when all is calm. With a
+    `burst` so many students book at once before and after it."""
+    before = book_at_once(world, f"b{seed}x", burst) if burst > 0 else None
     capacities = [
         2 * numbers.students if turn % 2 else max(1, numbers.students // 3)
         for turn in range(numbers.exams)
@@ -53,12 +55,16 @@ def run_trial(world: World, seed: int, seconds: float, numbers: Numbers) -> Outc
     crowd.begin()
     pause = threading.Event()
     pause.wait(CALM_FIRST_S)
-    happened = make_trouble(world, planned, chance)
+    happened = make_trouble(world, planned)
     pause.wait(CALM_LAST_S)
     crowd.end()
     worked_s = time.monotonic() - begun_s
     outcome = Outcome(f"seed {seed}, {seconds:.0f} s")
     judge_crowd(outcome, crowd, happened)
+    if before is not None:
+        after = book_at_once(world, f"after{seed}x", burst)
+        outcome.verdicts += judge_bursts(before, after, burst)
+        outcome.figures |= {"burst before": str(before), "burst after": str(after)}
     outcome.figures |= {
         "worked": f"{worked_s:.0f} s",
         "attempts": ", ".join(f"{n} {word}" for word, n in count_outcomes(crowd.ledger).items()),
@@ -70,12 +76,11 @@ def make_trouble(world: World, planned: Sequence[Planned], chance: random.Random
     """Begin and lift every fault at its time; return what happened, when all is lifted."""
     begun_s = time.monotonic()
     pause = threading.Event()
-    seeds = {each: chance.random() for each in map(id, planned)}
 
     def happen(each: Planned) -> Happened:
         pause.wait(max(0.0, begun_s + each.begins_s - time.monotonic()))
         struck_s = time.monotonic()
-        lift = each.fault.inject(world, random.Random(seeds[id(each)]))
+        lift = each.fault.inject(world, random.Random(each.seed))
         pause.wait(each.lasts_s)
         lift()
         lifted_s = time.monotonic()
@@ -107,7 +112,7 @@ def judge_crowd(
     """Have everybody ask for what they were not told, wait for calm, and judge; a request may take
     `max_request_s` where that is another limit than the usual."""
     world, cast, diary = crowd.world, crowd.cast, crowd.front.diary
-    resolve_open_ends(crowd.pupils, OPEN_ENDS_LIMIT_S)
+    resolve_open_ends(crowd.pupils, min(calm_limit_s, OPEN_ENDS_LIMIT_S))
     calls = world.sandbox.calls()
     facts, calm_s = wait_for_calm(
         world.sandbox,
