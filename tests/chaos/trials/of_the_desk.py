@@ -53,6 +53,7 @@ def wake_too_late(scene: Scene) -> None:
         scene.wait_until_met(fault)
         begun_s = time.monotonic()
         scene.one.freeze()
+        scene.other.thaw()
         scene.wait(2.5)
         scene.alice.learn_open_outcomes(at=scene.other)
         scene.book(scene.alice, scene.exams[1])
@@ -60,6 +61,7 @@ def wake_too_late(scene: Scene) -> None:
         scene.one.thaw()
         scene.happen("a desk frozen between create and charge", begun_s, from_beginning=True)
 
+    scene.other.freeze()  # so that the one's desk serves
     scene.at_once([begin, stand_still])
     scene.wait(1.0)
 
@@ -94,8 +96,10 @@ def kill_while_creating(scene: Scene) -> None:
         scene.wait_until_met(fault)
         begun_s = time.monotonic()
         scene.one.kill()
+        scene.other.thaw()
         scene.happen("a server killed while creating", begun_s, from_beginning=True)
 
+    scene.other.freeze()  # so that the one's desk serves
     scene.at_once([lambda: scene.begin_attempt(scene.alice, scene.exams[0], at=scene.one), kill])
     scene.alice.learn_open_outcomes(at=scene.other)
     scene.one.launch()
@@ -156,12 +160,14 @@ def hold_a_create(scene: Scene) -> None:
         scene.wait_until_met(fault)
         begun_s = time.monotonic()
         scene.one.kill()
+        scene.other.thaw()
         scene.wait(0.5)
         scene.alice.learn_open_outcomes(at=scene.other)
         scene.begin_attempt(scene.bob, scene.exams[0], at=scene.other)
         scene.wait(max(0.0, begun_s + 9.5 - time.monotonic()))
         scene.happen("a create held beyond its desk's end", begun_s, from_beginning=True)
 
+    scene.other.freeze()  # so that the one's desk serves
     scene.at_once([lambda: scene.begin_attempt(scene.alice, scene.exams[0], at=scene.one), kill])
     scene.one.launch()
     scene.one.wait_until_ready()
