@@ -119,9 +119,8 @@ def store_events_as_done(inbox: Any) -> None:
 
 
 def wait_for_ever(deadlines: Any) -> None:
-    deadlines.Deadline.after = classmethod(
-        lambda cls, _, clock=deadlines.time.monotonic: cls(clock() + 600, clock)
-    )
+    deadlines.Deadline.remaining_s = lambda *_: 600.0
+    deadlines.Deadline.passed = property(lambda _: False)
 
 
 def trust_pooled_connections(services: Any) -> None:
@@ -144,7 +143,10 @@ def reckon_leases_by_own_clock(lease: Any) -> None:
 
 GUARDS: dict[str, tuple[tuple[str, Change], ...]] = {
     "lease expiry": (("booking_api.desk.journal.lease", never_take_over),),
-    "lost lease": (("booking_api.desk.journal.lease", ignore_lost_lease),),
+    "lost lease and deadline": (
+        ("booking_api.desk.journal.lease", ignore_lost_lease),
+        ("hubspot_sync.wire.deadlines", wait_for_ever),
+    ),
     "credit looked up": (("booking_api.desk.repair.recovery", charge_without_looking),),
     "booking looked up": (("hubspot_sync.writing.authoritative_reads", find_no_booking),),
     "seats known and named": (

@@ -37,7 +37,7 @@ class Cast:
 
     students: Sequence[Student]
     exams: Sequence[Exam]
-    owned: Mapping[str, int]
+    owned: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

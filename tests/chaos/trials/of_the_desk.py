@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from tests.chaos.faults.of_servers import catch_desk
 from tests.chaos.trials.scene import Directed, Scene
+from tests.waiting import eventually
 
 QUICK_LEASE = {"DESK_LEASE_S": "3", "DESK_GRACE_S": "1.5", "RECOUNT_EVERY_S": "3600"}
 USUAL_LEASE_S, RENEWAL_S = 10.0, 5.0
@@ -64,6 +66,28 @@ def wake_too_late(scene: Scene) -> None:
     scene.other.freeze()  # so that the one's desk serves
     scene.at_once([begin, stand_still])
     scene.wait(1.0)
+
+
+def freeze_in_a_transaction(scene: Scene) -> None:
+    """A desk stands still inside a transaction, in which it has locked the lease's row."""
+    path = scene.path_of("bookings", "create")
+    fault = scene.world.sandbox.fault("delay", path=path, delay_ms=1_000, times=1)
+    scene.other.freeze()  # so that the one's desk serves
+    sending = threading.Thread(
+        target=lambda: scene.begin_attempt(scene.alice, scene.exams[0], at=scene.one)
+    )
+    sending.start()
+    scene.wait_until_met(fault)
+    with scene.world.postgres.locking("booking_api_journalentry"):
+        eventually(scene.world.postgres.has_waiter)
+        begun_s = time.monotonic()
+        scene.one.freeze()
+    scene.other.thaw()
+    with scene.at_work():
+        scene.wait(FROZEN_S)
+        scene.happen("a desk frozen in a transaction", begun_s, from_beginning=True)
+        scene.one.thaw()
+    sending.join()
 
 
 def lose_the_charge_answer(scene: Scene) -> None:
@@ -209,9 +233,16 @@ TRIALS = (
         max_recovery_s=USUAL_LEASE_S + RENEWAL_S,
     ),
     Directed(
+        name="frozen in a transaction",
+        play=freeze_in_a_transaction,
+        students=6,
+        capacities=(20, 20, 20, 20),
+        max_recovery_s=USUAL_LEASE_S + RENEWAL_S,
+    ),
+    Directed(
         name="desk wakes late",
         play=wake_too_late,
-        guards=("lost lease",),
+        guards=("lost lease and deadline",),
         settings=QUICK_LEASE,
     ),
     Directed(

@@ -39,18 +39,19 @@ def change_during_a_load(scene: Scene) -> None:
     """A reader's load is under way when what it loads is changed, and the change acknowledged."""
     begun_s = time.monotonic()
     sandbox = scene.world.sandbox
-    scene.alice.look_at_exams()
-    scene.editor.move(scene.exams[0], at=scene.one)  # so that one call is what the load takes
+    scene.add_old_booking(scene.alice, scene.exams[0])
+    scene.alice.look()
+    scene.editor.move(scene.exams[0], at=scene.one)  # so that one call is all that a load takes
     # Half of it passes before HubSpot looks, half before its answer is here.
     sandbox.configure(latency_ms=SLOW_MS)
-    reader = threading.Thread(target=scene.alice.look_at_exams)
+    reader = threading.Thread(target=scene.alice.look)
     reader.start()
     scene.wait(SLOW_MS / 1000 * 0.7)
     sandbox.configure(latency_ms=0)
     scene.editor.move(scene.exams[0], at=scene.other)
     reader.join()
     for _ in range(6):
-        scene.alice.look_at_exams()
+        scene.alice.look()
     scene.happen("a change during a load", begun_s, from_beginning=False)
 
 

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -107,6 +109,19 @@ class OwnPostgres:
     def speak(self) -> None:
         for pid in descendants(self._process.pid):
             _signal(pid, signal.SIGCONT)
+
+    @contextmanager
+    def locking(self, table: str) -> Iterator[None]:
+        """Let nobody write into a table while inside."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute(f"LOCK TABLE {table} IN SHARE MODE".encode())
+            yield
+            connection.rollback()
+
+    def has_waiter(self) -> bool:
+        """Return whether somebody waits for a lock."""
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        return len(self.ask(waiting)) > 0
 
     def take_all_connections(self) -> None:
         """Send everybody away, and take every place before they are back."""
