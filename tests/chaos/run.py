@@ -38,8 +38,8 @@ def main() -> int:
             print(f"{trial.name:28} {', '.join(trial.guards) or 'no guard of its own'}")
         return 0
     size = Size(
-        servers=chosen.servers or (2 if chosen.directed else 4),
-        profile=chosen.profile,
+        # Without Redis a cache is its process's own, and one process is all there may be.
+        servers=1 if chosen.without_redis else chosen.servers or (2 if chosen.directed else 4),
         api_version=chosen.api_version,
         with_redis=not chosen.without_redis,
     )
@@ -95,7 +95,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--servers", type=int, default=0, help="4, or 2 for directed faults")
     parser.add_argument("--students", type=int, default=10)
     parser.add_argument("--burst", type=int, default=100, help="who book at once, in calm")
-    parser.add_argument("--profile", default="default")
     parser.add_argument("--api-version", default="2026-09")
     parser.add_argument("--without-redis", action="store_true")
     return parser.parse_args()

@@ -36,8 +36,8 @@ def render(outcome: Outcome, begun_s: float, *, shortly: bool = False) -> Iterat
 def render_table(rows: Sequence[tuple[Directed, str, Outcome]]) -> Iterator[str]:
     """Yield a line for each directed fault, and for each guard that was taken out of it: what broke
     then, or that nothing did, which is wrong of the fault."""
-    yield f"{'directed fault':28}{'guard taken out':32}what broke"
+    yield f"{'directed fault':32}{'guard taken out':36}what broke"
     for trial, without, outcome in rows:
         broken = "; ".join(verdict.promise for verdict in outcome.verdicts if not verdict.holds)
         seen = broken or ("NOTHING: it is not seen" if without else "nothing")
-        yield f"{trial.name:28}{without or '-':32}{seen}"
+        yield f"{trial.name:32}{without or '-':36}{seen}"
