@@ -46,6 +46,7 @@ class Crowd:
     stop: threading.Event
     threads: list[threading.Thread] = field(default_factory=list)
     oversold: list[str] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
 
     def begin(self) -> None:
         deeds: list[Callable[[], None]] = [pupil.work for pupil in self.pupils]
@@ -53,17 +54,26 @@ class Crowd:
         deeds += [editor.work for editor in self.editors]
         deeds.append(self._watch_seats)
         for deed in deeds:
-            thread = threading.Thread(target=deed, daemon=True)
+            thread = threading.Thread(target=self._do, args=(deed,), daemon=True)
             thread.start()
             self.threads.append(thread)
 
+    def _do(self, deed: Callable[[], None]) -> None:
+        try:
+            deed()
+        except Exception as error:  # noqa: BLE001 - raised by `end`, where the run can fail of it
+            self.failures.append(error)
+
     def end(self) -> None:
-        """Let everybody finish what they do; raise TimeoutError where somebody does not."""
+        """Let everybody finish what they do; raise TimeoutError where somebody does not, and what
+        anybody's own work has failed of: a run without them proves less than it says."""
         self.stop.set()
         for thread in self.threads:
             thread.join(JOIN_LIMIT_S)
         if any(thread.is_alive() for thread in self.threads):
             raise TimeoutError("somebody still waits for an answer")
+        if self.failures:
+            raise ExceptionGroup("somebody could not go on", self.failures)
 
     def _watch_seats(self) -> None:
         while not self.stop.wait(WATCH_EVERY_S):

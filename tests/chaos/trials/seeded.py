@@ -16,7 +16,7 @@ from tests.chaos.judge.recovery import Happened, recovery_s
 from tests.chaos.judge.settling import wait_for_calm
 from tests.chaos.people.crowd import Crowd, Numbers, count_outcomes, gather_crowd, make_cast
 from tests.chaos.people.students import resolve_open_ends
-from tests.chaos.trials.bursts import book_at_once, judge_bursts
+from tests.chaos.trials.bursts import find_best_burst, judge_bursts
 from tests.chaos.world.world import World
 
 CALM_FIRST_S, CALM_LAST_S = 3.0, 3.0
@@ -42,7 +42,7 @@ class Outcome:
 def run_trial(world: World, seed: int, seconds: float, numbers: Numbers, burst: int = 0) -> Outcome:
     """Have people work while faults come and go, and judge what is left when all is calm. With a
     `burst` so many students book at once before and after it."""
-    before = book_at_once(world, f"b{seed}x", burst) if burst > 0 else None
+    before = find_best_burst(world, f"before{seed}n", burst) if burst > 0 else None
     capacities = [
         2 * numbers.students if turn % 2 else max(1, numbers.students // 3)
         for turn in range(numbers.exams)
@@ -62,7 +62,7 @@ def run_trial(world: World, seed: int, seconds: float, numbers: Numbers, burst: 
     outcome = Outcome(f"seed {seed}, {seconds:.0f} s")
     judge_crowd(outcome, crowd, happened)
     if before is not None:
-        after = book_at_once(world, f"after{seed}x", burst)
+        after = find_best_burst(world, f"after{seed}n", burst)
         outcome.verdicts += judge_bursts(before, after, burst)
         outcome.figures |= {"burst before": str(before), "burst after": str(after)}
     outcome.figures |= {
@@ -72,7 +72,7 @@ def run_trial(world: World, seed: int, seconds: float, numbers: Numbers, burst: 
     return outcome
 
 
-def make_trouble(world: World, planned: Sequence[Planned], chance: random.Random) -> list[Happened]:
+def make_trouble(world: World, planned: Sequence[Planned]) -> list[Happened]:
     """Begin and lift every fault at its time; return what happened, when all is lifted."""
     begun_s = time.monotonic()
     pause = threading.Event()

@@ -57,7 +57,7 @@ class OwnPostgres:
             cwd=self._folder,
             stdout=subprocess.DEVNULL,
             check=True,
-            **owner,  # type: ignore[call-overload]
+            **owner,
         )
         command = [str(binaries / "postgres"), "-D", str(data), "-p", str(self._port)]
         for option in (*OPTIONS, f"unix_socket_directories={self._folder}"):

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 STOP_TIMEOUT_S = 30
 UNPRIVILEGED = ("postgres", "nobody")
@@ -71,7 +71,7 @@ class OwnProcess:
         self.process = None
 
     def _open(self, output: IO[bytes]) -> subprocess.Popen[bytes]:
-        owner = {} if self.user is None else drop_rights(self.user)
+        owner: dict[str, Any] = {} if self.user is None else drop_rights(self.user)
         return subprocess.Popen(
             self.command,
             cwd=self.folder,
@@ -92,7 +92,7 @@ def find_unprivileged_user() -> str | None:
     return next(name for name in UNPRIVILEGED if name in known)
 
 
-def drop_rights(user: str) -> dict[str, object]:
+def drop_rights(user: str) -> dict[str, Any]:
     """Return Popen's options for a process of this user's."""
     entry = pwd.getpwnam(user)
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": ()}
