@@ -27,11 +27,14 @@ from tests.chaos.trials.scene import Directed
 from tests.chaos.trials.seeded import run_trial
 from tests.chaos.world.world import NotInstalled, Size, World, opening_world
 
-PROMISED = ("POSTGRES_PROMISED", "REDIS_PROMISED")
+INTERRUPTED = 130
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, _end)
+    # Ctrl-C, too: whoever is started in the background of a script is told to ignore it.
+    for number in ENDING:
+        signal.signal(number, _end)
     chosen = parse_arguments()
     if chosen.list:
         for trial in TRIALS:
@@ -53,9 +56,12 @@ def main() -> int:
         with opening_world(size) as world:
             print(f"{size.servers} servers after {time.monotonic() - begun_s:.0f} s", flush=True)
             holds = run_directed(world, trials, chosen) if trials else run_seeds(world, chosen)
+    except KeyboardInterrupt:
+        print("ended")
+        return INTERRUPTED
     except NotInstalled as missing:
         print(f"skipped: {missing}")
-        return 1 if any(os.environ.get(name) for name in PROMISED) else 0
+        return 1 if os.environ.get(missing.promise) else 0
     return 0 if holds else 1
 
 
@@ -101,6 +107,8 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def _end(_: int, __: FrameType | None) -> None:
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)  # all that was started has to be ended now
     raise KeyboardInterrupt
 
 

@@ -31,7 +31,12 @@ FOREIGN = ("HUBSPOT_", "HS_", "CACHE_", "THROTTLE_", "DESK_", "REDIS_", "DATABAS
 
 
 class NotInstalled(Exception):
-    """A program that a run needs is not on this machine."""
+    """A program that a run needs is not on this machine; `promise` is the variable that says it
+    is."""
+
+    def __init__(self, program: str, promise: str) -> None:
+        super().__init__(f"{program} is not installed")
+        self.promise = promise
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,9 +124,9 @@ def opening_world(size: Size) -> Iterator[World]:
     """Start everything, and end all of it whatever happens; raises NotInstalled."""
     binaries, redis_binary = find_binaries(), shutil.which("redis-server")
     if binaries is None:
-        raise NotInstalled("PostgreSQL (initdb) is not installed")
+        raise NotInstalled("PostgreSQL (initdb)", "POSTGRES_PROMISED")
     if size.with_redis and redis_binary is None:
-        raise NotInstalled("Redis (redis-server) is not installed")
+        raise NotInstalled("Redis (redis-server)", "REDIS_PROMISED")
     for name in [name for name in os.environ if name.startswith(FOREIGN)]:
         del os.environ[name]
     with ExitStack() as closing:
