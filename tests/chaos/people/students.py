@@ -162,11 +162,11 @@ class Pupil:
             if not reply.is_unclear or self.stop.wait(RETRY_S):
                 return
 
-    def look(self, what: str = "list") -> None:
+    def look(self, what: str = "list", *, at: ApiServer | None = None) -> None:
         """Read the own list at any server, and compare it with what was acknowledged before."""
         floors = self.floors.take()
         query = {**self.student.pair, "limit": "100"}
-        reply = self.front.send(what, "GET", LIST, query=query)
+        reply = self.front.send(what, "GET", LIST, query=query, at=at)
         if reply.is_served:
             wrong = find_stale_rows(floors, self.student.id, reply.data["bookings"])
             self.front.diary.note_comparison(wrong)

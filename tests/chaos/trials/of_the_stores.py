@@ -14,6 +14,8 @@ CALM = {"DESK_LEASE_S": "3", "DESK_GRACE_S": "1.5", "RECOUNT_EVERY_S": "3600"}
 FLOOD_S, FLOODERS = 12.0, 24
 SLOW_MS = 4_000
 NOTE_DUE_S = 3.0
+BACK_AFTER_S = 1.2
+"""A server leaves a Redis that did not answer alone for a second."""
 
 
 def restore_old_redis(scene: Scene) -> None:
@@ -30,7 +32,7 @@ def restore_old_redis(scene: Scene) -> None:
     redis.kill()
     redis.put_old_dump_back()
     redis.start()
-    scene.wait(1.2)  # as long as a server leaves a Redis alone that did not answer
+    scene.wait(BACK_AFTER_S)
     for _ in range(8):
         scene.alice.look()
     scene.happen("Redis restored from an old dump", begun_s, from_beginning=False)
@@ -75,9 +77,27 @@ def cut_from_redis(scene: Scene) -> None:
         scene.alice.look()
     proxy.heal()
     scene.happen("Redis cut from one server", begun_s, from_beginning=False)
-    scene.wait(1.2)
-    for _ in range(6):
+
+
+def come_back_to_redis(scene: Scene) -> None:
+    """What a server could not tell Redis it tells when it is back, before anybody looks."""
+    attempt = scene.book(scene.alice, scene.exams[0])
+    for _ in range(4):
         scene.alice.look()
+    proxy = scene.one.redis_proxy
+    if proxy is None:
+        raise ValueError("this world has no Redis")
+    begun_s = time.monotonic()
+    scene.other.freeze()  # so that the one's desk serves
+    proxy.cut()
+    scene.alice.change(attempt, at=scene.one)
+    proxy.heal()
+    scene.wait(BACK_AFTER_S)
+    scene.other.thaw()
+    scene.happen("a server back at Redis", begun_s, from_beginning=False)
+    # The first at that server has it tell Redis; it may still read past the cache.
+    for at in (scene.one, scene.one, scene.other, scene.other):
+        scene.alice.look(at=at)
 
 
 def kill_after_webhook(scene: Scene) -> None:
@@ -203,6 +223,11 @@ TRIALS = (
     Directed(
         name="cut from Redis",
         play=cut_from_redis,
+        settings=CALM,
+    ),
+    Directed(
+        name="back at Redis",
+        play=come_back_to_redis,
         guards=("undelivered invalidations",),
         settings=CALM,
     ),
