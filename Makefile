@@ -12,14 +12,15 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv --quiet --no-config pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help run serve test conformance chaos bench fmt lint types migrations-check lock clean
+.PHONY: help run serve test conformance chaos slow-tests bench fmt lint types migrations-check lock clean
 
 help:
 	@echo "make run    the API, the HubSpot sandbox with demo data and an administrator; Ctrl-C ends all"
 	@echo "make serve  the API alone, production server, on PORT, against HUBSPOT_BASE_URL"
 	@echo "make test   every test that this machine can run"
 	@echo "make conformance    what the schema says against what the API does, by generated requests"
-	@echo "make chaos  what is slow and seldom finds anything: more kills, floods and disorder"
+	@echo "make chaos  a deployment of its own, people at work and every fault at once, by seed"
+	@echo "make slow-tests     what is slow and seldom finds anything: more kills, floods and disorder"
 	@echo "make bench  HubSpot calls, throughput, hit rates, a flood of webhooks, measured here in minutes"
 	@echo "make fmt lint types    the habit before a commit"
 	@echo "make lock   requirements.in and requirements-dev.in with all that they need, pinned and hashed"
@@ -50,8 +51,12 @@ test: $(VENV)/.installed-dev
 conformance: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.conformance.run $(ARGS)
 
-# ARGS='-k "some words"' for a part of it.
+# ARGS='--seed 1 2 3', ARGS=--list, ARGS='--directed all --guards'; docs/how-to/run-chaos.md.
 chaos: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.chaos.run $(ARGS)
+
+# ARGS='-k "some words"' for a part of it.
+slow-tests: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m chaos -n $(WORKERS) $(ARGS)
 
 fmt: $(VENV)/.installed-dev

@@ -1,0 +1,133 @@
+"""One run by seed: people at work, faults as planned, calm again, and the judgement."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from tests.chaos.faults.catalogue import Planned, plan_faults
+from tests.chaos.judge.facts import gather
+from tests.chaos.judge.promises import PROMISES, Verdict, judge_seats, judge_times
+from tests.chaos.judge.recovery import Happened, recovery_s
+from tests.chaos.judge.settling import wait_for_calm
+from tests.chaos.people.crowd import Crowd, Numbers, count_outcomes, gather_crowd, make_cast
+from tests.chaos.people.students import resolve_open_ends
+from tests.chaos.trials.bursts import find_best_burst, judge_bursts
+from tests.chaos.world.world import World
+
+CALM_FIRST_S, CALM_LAST_S = 3.0, 3.0
+LIFT_LIMIT_S = 120.0
+OPEN_ENDS_LIMIT_S = 60.0
+CALM_LIMIT_S = 90.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a run: what happened, with its recovery; each promise; figures to be shown."""
+
+    title: str
+    happened: list[tuple[Happened, float | None]] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    figures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        return all(verdict.holds for verdict in self.verdicts)
+
+
+def run_trial(world: World, seed: int, seconds: float, numbers: Numbers, burst: int = 0) -> Outcome:
+    """Have people work while faults come and go, and judge what is left when all is calm. With a
+    `burst` so many students book at once before and after it."""
+    before = find_best_burst(world, f"before{seed}n", burst) if burst > 0 else None
+    capacities = [
+        2 * numbers.students if turn % 2 else max(1, numbers.students // 3)
+        for turn in range(numbers.exams)
+    ]
+    cast = make_cast(world, f"seed{seed}x", numbers.students, capacities)
+    crowd = gather_crowd(world, seed, numbers, cast)
+    planned = plan_faults(seed, seconds, with_redis=world.redis is not None)
+    world.sandbox.clear_calls()
+    begun_s = time.monotonic()
+    crowd.begin()
+    pause = threading.Event()
+    pause.wait(CALM_FIRST_S)
+    happened = make_trouble(world, planned)
+    pause.wait(CALM_LAST_S)
+    crowd.end()
+    worked_s = time.monotonic() - begun_s
+    outcome = Outcome(f"seed {seed}, {seconds:.0f} s")
+    judge_crowd(outcome, crowd, happened)
+    if before is not None:
+        after = find_best_burst(world, f"after{seed}n", burst)
+        outcome.verdicts += judge_bursts(before, after, burst)
+        outcome.figures |= {"burst before": str(before), "burst after": str(after)}
+    outcome.figures |= {
+        "worked": f"{worked_s:.0f} s",
+        "attempts": ", ".join(f"{n} {word}" for word, n in count_outcomes(crowd.ledger).items()),
+    }
+    return outcome
+
+
+def make_trouble(world: World, planned: Sequence[Planned]) -> list[Happened]:
+    """Begin and lift every fault at its time; return what happened, when all is lifted."""
+    begun_s = time.monotonic()
+    pause = threading.Event()
+
+    def happen(each: Planned) -> Happened:
+        pause.wait(max(0.0, begun_s + each.begins_s - time.monotonic()))
+        struck_s = time.monotonic()
+        lift = each.fault.inject(world, random.Random(each.seed))
+        pause.wait(each.lasts_s)
+        lift()
+        lifted_s = time.monotonic()
+        from_s = struck_s if each.fault.counts_from_beginning else lifted_s
+        return Happened(each.fault.name, struck_s, lifted_s, from_s)
+
+    groups: Mapping[str, list[Planned]] = {
+        group: [each for each in planned if each.fault.group == group]
+        for group in {each.fault.group for each in planned}
+    }
+    with ThreadPoolExecutor(max(1, len(groups))) as pool:
+        # One of a group after the other, even where one takes longer than planned.
+        runs = [
+            pool.submit(lambda plan=plan: [happen(each) for each in plan])  # type: ignore[misc]
+            for plan in groups.values()
+        ]
+        found = [happened for run in runs for happened in run.result()]
+    return sorted(found, key=lambda each: each.begun_s)
+
+
+def judge_crowd(
+    outcome: Outcome,
+    crowd: Crowd,
+    happened: Sequence[Happened],
+    *,
+    calm_limit_s: float = CALM_LIMIT_S,
+    max_request_s: float | None = None,
+) -> None:
+    """Have everybody ask for what they were not told, wait for calm, and judge; a request may take
+    `max_request_s` where that is another limit than the usual."""
+    world, cast, diary = crowd.world, crowd.cast, crowd.front.diary
+    resolve_open_ends(crowd.pupils, min(calm_limit_s, OPEN_ENDS_LIMIT_S))
+    calls = world.sandbox.calls()
+    facts, calm_s = wait_for_calm(
+        world.sandbox,
+        lambda: gather(world.portal, cast, crowd.ledger.attempts, diary, calls),
+        calm_limit_s,
+    )
+    # At the end everybody looks once more, at every server: what is kept there is current.
+    for pupil in crowd.pupils:
+        pupil.look("last look")
+    outcome.verdicts = [judge(facts) for judge in PROMISES]
+    if max_request_s is not None:
+        outcome.verdicts.append(judge_times(facts, max_request_s))
+    if crowd.oversold:
+        seats = judge_seats(facts)
+        broken = [*seats.broken, *dict.fromkeys(crowd.oversold)]
+        outcome.verdicts[0] = replace(seats, broken=broken)
+    outcome.happened = [(each, recovery_s(each, diary.deeds)) for each in happened]
+    outcome.figures["calm after"] = f"{calm_s:.0f} s"
