@@ -22,7 +22,6 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
-from limits.storage import RedisStorage
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -36,11 +35,10 @@ from hubspot_sync.wire.rate_windows import (
     ArrivalWindow,
     Day,
     RateLimit,
-    SharedArrivals,
-    SharedWindow,
     UnderWay,
     WindowStorage,
 )
+from hubspot_sync.wire.shared_windows import SharedArrivals, SharedRedis
 
 MAX_PAUSE_S: Final = 10.0
 MIN_WAIT_S: Final = 0.001
@@ -99,8 +97,9 @@ class Slot:
         self._lane = lane
         self.waited_s = waited_s
 
-    def report_answer(self, took_s: float) -> None:
-        self._budget.release(self._lane, took_s)
+    def report_answer(self, took_s: float, left: int | None = None) -> None:
+        """`left` is how many more HubSpot says that may be sent, where it does."""
+        self._budget.release(self._lane, took_s, left)
 
     def report_unused(self) -> None:
         """It was certainly never sent."""
@@ -111,19 +110,21 @@ Wait = Callable[[threading.Event, float], object]
 
 
 class RateBudget:
-    """Grants slots. `lanes` are looked up by (priority, search), `pausable` by search; `wait` may
-    be a test's."""
+    """Grants slots. `lanes` are looked up by (priority, search), `pausable` by search; of `shared`
+    HubSpot says how much is left; `wait` may be a test's."""
 
     def __init__(
         self,
         lanes: Mapping[tuple[Priority, bool], _Lane],
         pausable: Mapping[bool, ArrivalWindow],
         day: Day,
+        shared: Sequence[SharedArrivals] = (),
         *,
         clock: Monotonic,
         wait: Wait,
     ) -> None:
         self._lanes = lanes
+        self._shared = shared
         self._pausable = pausable
         self._day = day
         self._clock = clock
@@ -162,9 +163,12 @@ class RateBudget:
         with self._lock:
             return self._day.has_room()
 
-    def release(self, lane: _Lane, took_s: float | None) -> None:
+    def release(self, lane: _Lane, took_s: float | None, left: int | None = None) -> None:
         """Count a slot's end; None where nothing was sent."""
         with self._lock:
+            if left is not None:
+                for window in self._shared:
+                    window.note_left(left)
             for limit in lane.limits:
                 if took_s is None:
                     limit.put_back()
@@ -234,7 +238,7 @@ class _Part:
     under_way: tuple[UnderWay, ...]
     window: ArrivalWindow
     search_windows: tuple[ArrivalWindow, ...]
-    shared_window: tuple[SharedWindow, ...]
+    shared_window: tuple[SharedArrivals, ...]
     shared_search_windows: tuple[SharedArrivals, ...]
     day: Day
 
@@ -263,7 +267,11 @@ class _PartBuilder:
         self._config = config
         self._clock = clock
         self._day_storage = WindowStorage(clock, day.remaining_s)
-        self._redis = None if redis_url is None else _open_redis(redis_url)
+        self._shared: SharedRedis | None = None
+        if redis_url is not None:
+            self._shared = SharedRedis(
+                _open_redis(redis_url), clock, name=_name_owner(config), window_s=config.window_s
+            )
 
     def build_share(self, name: str, share: float) -> _Part:
         """Return a part that all processes have together."""
@@ -277,7 +285,9 @@ class _PartBuilder:
                 ArrivalWindow(f"{name}-search", amount, window_s, clock)
                 for amount, window_s in searches
             ),
-            shared_window=self._share_window(name, requests, config.window_s),
+            shared_window=self._share_arrivals(
+                name, ((requests, float(math.ceil(config.window_s))),)
+            ),
             shared_search_windows=self._share_arrivals(f"{name}-search", searches),
             day=Day(f"{name}-day", _cut(config.daily_limit, share), self._day_storage, clock),
         )
@@ -292,29 +302,20 @@ class _PartBuilder:
             shared_search_windows=(),
         )
 
-    def _share_window(self, name: str, amount: int, window_s: float) -> tuple[SharedWindow, ...]:
-        if self._redis is None:
-            return ()
-        storage = RedisStorage("redis://", connection_pool=self._redis.connection_pool)
-        return (SharedWindow(self._name_ours(name), amount, window_s, storage, self._clock),)
-
     def _share_arrivals(self, name: str, amounts: Amounts) -> tuple[SharedArrivals, ...]:
-        if self._redis is None:
+        if self._shared is None:
             return ()
         under_way_s = self._config.connect_timeout_s + self._config.read_timeout_s
         return tuple(
-            SharedArrivals(
-                *(self._name_ours(f"{name}-{window_s:g}"), amount, window_s),
-                *(self._redis, self._clock),
-                under_way_s=under_way_s,
-            )
+            SharedArrivals(*(name, amount, window_s, self._shared), under_way_s=under_way_s)
             for amount, window_s in amounts
         )
 
-    def _name_ours(self, name: str) -> str:
-        """Whoever has another token, or asks another HubSpot, has another budget."""
-        whose = f"{self._config.base_url} {self._config.token}"
-        return f"{hashlib.sha256(whose.encode()).hexdigest()[:12]}-{name}"
+
+def _name_owner(config: HubSpotConfig) -> str:
+    """Whoever has another token, or asks another HubSpot, has another budget."""
+    whose = f"{config.base_url} {config.token}"
+    return hashlib.sha256(whose.encode()).hexdigest()[:12]
 
 
 def _cut(amount: int, share: float) -> int:
@@ -374,4 +375,5 @@ def build_rate_budget(
         for search in (False, True)
     }
     pausable = {False: everything.window, True: everything.search_windows[0]}
-    return RateBudget(lanes, pausable, everything.day, clock=clock, wait=wait)
+    shared = everything.shared_window
+    return RateBudget(lanes, pausable, everything.day, shared, clock=clock, wait=wait)

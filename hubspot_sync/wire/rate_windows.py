@@ -7,38 +7,27 @@ be exceeded however the transit times vary. The price is one transit time per wi
 of a second in ten.
 
 The counting is `limits`': its moving window, and its fixed one for the day, on a storage here with
-a clock of our choice, or on Redis, so that several processes share a budget; only the searches they
-share are counted by a script of ours. Who goes next is `rate_budget.py`'s. Not locked: whoever
-holds the limits does that.
+a clock of our choice. What several processes share is `shared_windows.py`'s, who goes next
+`rate_budget.py`'s. Not locked: whoever holds the limits does that.
 """
 
 from __future__ import annotations
 
-import logging
 import math
-import uuid
 from bisect import bisect_left
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from limits import RateLimitItemPerDay, RateLimitItemPerSecond
 from limits.storage import MovingWindowSupport, Storage
 from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
-from redis import Redis
-from redis.exceptions import RedisError
 from typing_extensions import override
 
 from hubspot_sync.wire.deadlines import Monotonic
 
-logger = logging.getLogger(__name__)
-
 TRANSIT_ALLOWANCE_S: Final = 1
-"""How much longer the window shared through Redis is. Other processes' calls under way are not
-seen there, so it counts sendings, and must outlast the transit; a longer transit is counted twice.
-"""
-REDIS_RETRY_AFTER_S: Final = 5.0
-V = TypeVar("V")
+"""How much later a call of another process may arrive that was sent before a given moment."""
 
 UNKNOWN_WAIT_S: Final = 0.1
 """Soon enough to look again where the wait cannot be reckoned."""
@@ -243,138 +232,3 @@ class Day:
     def min_wait_s(self, ahead: int) -> float:
         stats = self._limiter.get_window_stats(self._item, self._name)
         return 0.0 if stats.remaining > ahead else max(0.0, stats.reset_time - self._clock())
-
-
-class RedisLine:
-    """Asks Redis; while it is away, nobody does for a while, and each process goes on alone."""
-
-    def __init__(self, clock: Monotonic) -> None:
-        self._clock = clock
-        self._without_redis_until_s = 0.0
-
-    def ask(self, question: Callable[[], V], *, without: V) -> V:
-        """Return the answer, or `without` where there is none."""
-        if self._clock() < self._without_redis_until_s:
-            return without
-        try:
-            return question()
-        except RedisError as error:
-            logger.warning("hubspot.shared_budget_lost", extra={"error": type(error).__name__})
-            self._without_redis_until_s = self._clock() + REDIS_RETRY_AFTER_S
-            return without
-
-
-class SharedWindow:
-    """A limit on the sendings of several processes, in Redis, whose clocks must agree.
-
-    Without Redis the process goes on with its own windows, and asks again after a rest.
-    """
-
-    def __init__(
-        self, name: str, amount: int, window_s: float, storage: Storage, clock: Monotonic
-    ) -> None:
-        self._name = name
-        seconds = math.ceil(window_s) + TRANSIT_ALLOWANCE_S
-        self._item = RateLimitItemPerSecond(amount, seconds, "hubspot")
-        self._limiter = MovingWindowRateLimiter(storage)
-        self._line = RedisLine(clock)
-
-    def has_room(self) -> bool:
-        return self._line.ask(lambda: self._limiter.test(self._item, self._name), without=True)
-
-    def take(self) -> bool:
-        return self._line.ask(lambda: self._limiter.hit(self._item, self._name), without=True)
-
-    def put_back(self) -> None:
-        """Stays counted: too careful by one."""
-
-    def count_answer(self, took_s: float) -> None:
-        if took_s > TRANSIT_ALLOWANCE_S:
-            self.take()
-
-    def min_wait_s(self, ahead: int) -> float:  # noqa: ARG002 - Redis is asked, not reckoned
-        """Others fill it too."""
-        return UNKNOWN_WAIT_S
-
-
-# A sorted set: who was sent, by the time until which they may arrive, in microseconds. Whoever was
-# answered arrived before that. ARGV: now or nothing, window, amount, time under way, name.
-_SENT: Final = """
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000000 + time[2]
-end
-"""
-_TAKE: Final = f"""{_SENT}
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%.0f', now - ARGV[2]))
-if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return 0 end
-if ARGV[5] ~= '' then
-  redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[4]), ARGV[5])
-  redis.call('PEXPIRE', KEYS[1], math.ceil((ARGV[2] + ARGV[4]) / 1000) + 1000)
-end
-return 1
-"""
-_COUNT_ANSWER: Final = f"""{_SENT}
-return redis.call('ZADD', KEYS[1], 'XX', string.format('%.0f', now), ARGV[5])
-"""
-
-
-class SharedArrivals:
-    """At most `amount` arrivals of several processes in any `window_s`, in Redis and by its clock.
-
-    What `ArrivalWindow` is for one process. `SharedWindow` makes up for the transit with a window
-    that is longer by a second: of ten seconds that is little, of one it is half of all searches.
-    What a process sent that was killed counts as under way for `under_way_s`. `now_s` is another
-    clock than Redis's, in seconds.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        amount: int,
-        window_s: float,
-        redis: Redis,
-        clock: Monotonic,
-        *,
-        under_way_s: float,
-        now_s: Callable[[], float] | None = None,
-    ) -> None:
-        self._key = f"hubspot-arrivals:{name}"
-        self._sizes = (_microseconds(window_s), amount, _microseconds(under_way_s))
-        self._redis = redis
-        self._take, self._count = (redis.register_script(each) for each in (_TAKE, _COUNT_ANSWER))
-        self._now_s = now_s
-        self._line = RedisLine(clock)
-        self._sent: deque[str] = deque()
-
-    def has_room(self) -> bool:
-        return self._line.ask(lambda: bool(self._take(*self._arguments(""))), without=True)
-
-    def take(self) -> bool:
-        name = uuid.uuid4().hex
-        taken = self._line.ask(lambda: bool(self._take(*self._arguments(name))), without=True)
-        if taken:
-            self._sent.append(name)
-        return taken
-
-    def put_back(self) -> None:
-        # Which of those under way it was is all the same: they count alike.
-        name = self._sent.popleft()
-        self._line.ask(lambda: self._redis.zrem(self._key, name), without=None)
-
-    def count_answer(self, took_s: float) -> None:  # noqa: ARG002 - the time is Redis's
-        name = self._sent.popleft()
-        self._line.ask(lambda: self._count(*self._arguments(name)), without=None)
-
-    def min_wait_s(self, ahead: int) -> float:  # noqa: ARG002 - Redis is asked, not reckoned
-        """Others fill it too."""
-        return UNKNOWN_WAIT_S
-
-    def _arguments(self, name: str) -> tuple[list[str], list[str | int]]:
-        now = "" if self._now_s is None else _microseconds(self._now_s())
-        return [self._key], [now, *self._sizes, name]
-
-
-def _microseconds(seconds: float) -> int:
-    return round(seconds * 1_000_000)

@@ -98,3 +98,8 @@ def parse_retry_after_s(header: str) -> float | None:
     a number; a date is not read."""
     seconds = float(header) if _SECONDS.fullmatch(header.strip()) else None
     return None if seconds is None or seconds > MAX_RETRY_AFTER_S else seconds
+
+
+def parse_count(header: str) -> int | None:
+    """Return the number that a header has, None where it has none."""
+    return int(header) if header.isascii() and header.isdecimal() else None

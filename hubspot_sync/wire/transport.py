@@ -39,6 +39,7 @@ from hubspot_sync.wire.retries import (
     AttemptFailed,
     Completion,
     RetryPolicy,
+    parse_count,
     parse_retry_after_s,
 )
 from hubspot_sync.wire.storable_text import make_json_storable
@@ -111,6 +112,7 @@ class _Reply:
     status: int
     body: JsonObject | None
     retry_after_s: float | None
+    left: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +239,7 @@ class Transport:
         finally:
             took_s = self._clock() - started_s
             if sent:
-                slot.report_answer(took_s)
+                slot.report_answer(took_s, None if reply is None else reply.left)
             else:
                 slot.report_unused()
             hurried = sending.context.deadline.passed and took_s < MIN_FAIR_CHANCE_S
@@ -276,10 +278,8 @@ class Transport:
         """Send and read the whole answer; raises _NotSent or _NoReply."""
         config, request, deadline = self._config, sending.request, sending.context.deadline
         left_s = max(deadline.remaining_s(), MIN_TIMEOUT_S)
-        connect_s, read_s = (
-            min(config.connect_timeout_s, left_s),
-            min(config.read_timeout_s, left_s),
-        )
+        connect_s = min(config.connect_timeout_s, left_s)
+        read_s = min(config.read_timeout_s, left_s)
         path = sending.endpoint.path(config.api_version, request.object_type, request.to_type)
         try:
             with self._session.request(
@@ -299,6 +299,7 @@ class Transport:
             response.status_code,
             parse_body(content),
             parse_retry_after_s(response.headers.get("Retry-After", "")),
+            parse_count(response.headers.get("X-HubSpot-RateLimit-Remaining", "")),
         )
 
     def _judge_reply(self, reply: _Reply, sending: _Sending) -> Answer:

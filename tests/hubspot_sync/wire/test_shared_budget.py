@@ -18,7 +18,7 @@ from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.portal_day import PortalDay
 from hubspot_sync.wire.rate_budget import RateBudget, build_rate_budget
-from hubspot_sync.wire.rate_windows import SharedArrivals
+from hubspot_sync.wire.shared_windows import SharedArrivals, SharedRedis
 from tests.hubspot_sync.budgets import most_in_a_window
 
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
@@ -120,10 +120,13 @@ class Processes:
     now_s: float = 1_000.0
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
 
+    def shared(self, redis: Redis) -> SharedRedis:
+        return SharedRedis(redis, lambda: self.now_s, name=self.name, window_s=1.0)
+
     def window(self, amount: int = 5) -> SharedArrivals:
         redis = Redis.from_url(self.redis_url)
         return SharedArrivals(
-            *(self.name, amount, 1.0, redis, lambda: self.now_s),
+            *("search", amount, 1.0, self.shared(redis)),
             under_way_s=13.0,
             now_s=lambda: self.now_s,
         )
@@ -180,10 +183,14 @@ def test_a_process_that_was_killed_holds_its_searches_for_as_long_as_a_call_take
     assert left.take()
 
 
-def test_without_redis_a_process_keeps_its_own_budget(caplog: pytest.LogCaptureFixture) -> None:
-    alone = budget("redis://127.0.0.1:1/0", "token")
+def test_a_process_that_never_saw_redis_takes_the_smallest_share(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config = HubSpotConfig(token="token", requests_per_window=160, window_s=60.0)
+    url = "redis://127.0.0.1:1/0"
+    alone = build_rate_budget(config, clock=time.monotonic, day=PortalDay(), redis_url=url)
 
-    assert taken_now(alone, 10) == 6
+    assert taken_now(alone, 30) == 10
     assert [record.message for record in caplog.records] == ["hubspot.shared_budget_lost"]
 
 

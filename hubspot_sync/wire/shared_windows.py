@@ -1,0 +1,323 @@
+"""Limits that several processes share through Redis, and what each may send while it is away.
+
+Redis counts by its own clock, in one step. What it said last is remembered: how many processes
+there are, and how much was left. Without it a process goes on with its share, of what was left
+until the window is over in which others may have used the rest, and then of the whole. Where it
+does not know how many others there are, or has not heard for too long, it takes the smallest
+share. A Redis that is back may remember nothing: each process tells it anew what it has sent, and
+all keep to their shares until the last of them can have done so.
+
+Not locked: whoever holds the limits does that. Who goes next is `rate_budget.py`'s.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from hubspot_sync.wire.deadlines import Monotonic
+from hubspot_sync.wire.rate_windows import TRANSIT_ALLOWANCE_S, UNKNOWN_WAIT_S
+
+logger = logging.getLogger(__name__)
+
+V = TypeVar("V")
+
+REDIS_RETRY_AFTER_S: Final = 5.0
+COUNTED_FOR_S: Final = 60.0
+"""So long after its last call a process counts as one of those that share. A serving process makes
+one in a quarter of a minute, if only to see whether HubSpot is there."""
+MAX_HEARSAY_S: Final = 30.0
+"""How long it is good what Redis said of the number of processes."""
+MAX_NEWS_S: Final = 0.5
+"""How long it is good what Redis said was left."""
+SMALLEST_SHARE: Final = 1 / 16
+LOOK_AGAIN_S: Final = 1.0
+"""So long nothing is sent once HubSpot has said that nothing is left."""
+SHARED_OUT: Final = 0.9
+"""The rest is for processes that have just begun and are not counted yet."""
+
+# KEYS: who was sent, by the time in microseconds until which they may arrive (whoever was answered
+# arrived before that); what this Redis is called since it remembers; processes by the time they
+# were heard. ARGV: now or nothing, window, amount, time under way, who is to be sent or nothing, a
+# name, this process, for how long a process counts.
+_NOW: Final = """
+local now = tonumber(ARGV[1])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000000 + time[2]
+end
+local function write(number) return string.format('%.0f', number) end
+"""
+_TAKE: Final = f"""{_NOW}
+local window, amount = tonumber(ARGV[2]), tonumber(ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. write(now - window))
+local left, granted = amount - redis.call('ZCARD', KEYS[1]), 0
+if left > 0 then
+  granted = 1
+  if ARGV[5] ~= '' then
+    left = left - 1
+    redis.call('ZADD', KEYS[1], write(now + ARGV[4]), ARGV[5])
+    redis.call('PEXPIRE', KEYS[1], math.ceil((window + ARGV[4]) / 1000) + 1000)
+  end
+end
+redis.call('SET', KEYS[2], ARGV[6], 'NX')
+redis.call('ZADD', KEYS[3], write(now), ARGV[7])
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', '(' .. write(now - ARGV[8]))
+redis.call('PEXPIRE', KEYS[3], math.ceil(ARGV[8] / 1000) + 1000)
+return {{granted, left, redis.call('ZCARD', KEYS[3]), redis.call('GET', KEYS[2])}}
+"""
+_COUNT_ANSWER: Final = f"""{_NOW}
+return redis.call('ZADD', KEYS[1], 'XX', write(now), ARGV[5])
+"""
+# ARGV from the ninth: who was sent, and how long ago they were answered; negative: under way.
+_TELL: Final = f"""{_NOW}
+for place = 9, #ARGV, 2 do
+  redis.call('ZADD', KEYS[1], 'GT', write(now - ARGV[place + 1]), ARGV[place])
+end
+redis.call('PEXPIRE', KEYS[1], math.ceil((ARGV[2] + ARGV[4]) / 1000) + 1000)
+return 1
+"""
+_SCRIPTS: Final = (_TAKE, _COUNT_ANSWER, _TELL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What Redis said of a window: may one more go, how many are left after it, how many processes
+    there are, and what it is called since it remembers."""
+
+    granted: bool
+    left: int
+    processes: int
+    called: bytes
+
+
+class SharedRedis:
+    """What this process knows of the Redis it shares with others. While that is away, nobody asks
+    it for a while. `name` is whose budget it is, `window_s` the longest window that is kept there.
+    """
+
+    def __init__(self, redis: Redis, clock: Monotonic, *, name: str, window_s: float) -> None:
+        self.redis = redis
+        # In braces: a cluster keeps them together.
+        self._prefix = f"hubspot-sent:{{{name}}}"
+        self.clock = clock
+        self.process = uuid.uuid4().hex
+        self._hold_s = window_s + REDIS_RETRY_AFTER_S
+        self._asked_again_at_s = 0.0
+        self._heard_s: float | None = None
+        self._processes = 0
+        self._called: bytes | None = None
+        self._held_until_s = 0.0
+        self.lost_at_s: float | None = None
+        self.times_forgotten = 0
+        """How often Redis may have forgotten what this process sent."""
+
+    def keys_of(self, window: str) -> list[str]:
+        """Return the keys of a window: its own, and those that all windows have together."""
+        return [f"{self._prefix}:{key}" for key in (window, "called", "processes")]
+
+    @property
+    def holds_to_share(self) -> bool:
+        """Whether others may have sent what Redis does not know of."""
+        return self.lost_at_s is not None or self.clock() < self._held_until_s
+
+    def ask(self, question: Callable[[], V]) -> V | None:
+        """Return the answer, None where there is none."""
+        if self.lost_at_s is not None and self.clock() < self._asked_again_at_s:
+            return None
+        try:
+            answer = question()
+        except RedisError as error:
+            self._lose(error)
+            return None
+        if self.lost_at_s is not None:
+            self.lost_at_s = None
+            self._expect_nothing_of_it()
+        return answer
+
+    def note(self, said: _Said) -> None:
+        """Remember what was said of others. One that forgot has not heard of all of them yet."""
+        if self._called not in {None, said.called}:
+            self._expect_nothing_of_it()
+        self._called = said.called
+        known = self._processes if self.holds_to_share else 0
+        self._processes, self._heard_s = max(known, said.processes), self.clock()
+
+    def share_of(self, amount: int) -> int:
+        """Return this process's share of an amount; one at least."""
+        share = SHARED_OUT / self._processes if self._knows_others else SMALLEST_SHARE
+        return max(1, int(amount * share))
+
+    @property
+    def has_been_heard(self) -> bool:
+        return self._heard_s is not None
+
+    @property
+    def _knows_others(self) -> bool:
+        """Whether Redis has said lately enough how many processes there are."""
+        at_s = self.clock() if self.lost_at_s is None else self.lost_at_s
+        return self._heard_s is not None and at_s - self._heard_s <= MAX_HEARSAY_S
+
+    def _lose(self, error: RedisError) -> None:
+        logger.warning("hubspot.shared_budget_lost", extra={"error": type(error).__name__})
+        self._asked_again_at_s = self.clock() + REDIS_RETRY_AFTER_S
+        if self.lost_at_s is None:
+            self.lost_at_s = self.clock()
+
+    def _expect_nothing_of_it(self) -> None:
+        self.times_forgotten += 1
+        self._held_until_s = self.clock() + self._hold_s
+
+
+@dataclass(eq=False, slots=True)
+class _Sent:
+    name: str
+    answered_s: float | None = None
+
+
+class SharedArrivals:
+    """At most `amount` arrivals of several processes in any `window_s`, in Redis and by its clock.
+
+    What `ArrivalWindow` is for one process. What a process sent that was killed counts as under way
+    for `under_way_s`. `now_s` is another clock than Redis's, in seconds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        amount: int,
+        window_s: float,
+        shared: SharedRedis,
+        *,
+        under_way_s: float,
+        now_s: Callable[[], float] | None = None,
+    ) -> None:
+        self._keys = shared.keys_of(f"{name}-{window_s:g}")
+        self._amount, self._window_s, self._under_way_s = amount, window_s, under_way_s
+        self._shared = shared
+        self._scripts = {text: shared.redis.register_script(text) for text in _SCRIPTS}
+        self._now_s = now_s
+        self._sent: deque[_Sent] = deque()
+        self._told = shared.times_forgotten
+        self._left: tuple[int, float] | None = None
+        self._alone_since_s: float | None = None
+        self._allowance = 0
+        self._used_up_at_s = -math.inf
+
+    def has_room(self) -> bool:
+        return self._may_send("")
+
+    def take(self) -> bool:
+        name = uuid.uuid4().hex
+        if not self._may_send(name):
+            return False
+        while len(self._sent) > 0 and self._age_s(self._sent[0]) > self._window_s:
+            self._sent.popleft()
+        self._sent.append(_Sent(name))
+        self._allowance -= 1
+        return True
+
+    def put_back(self) -> None:
+        # Which of those under way it was is all the same: they count alike.
+        sent = self._oldest_under_way()
+        self._sent.remove(sent)
+        self._allowance += 1
+        self._shared.ask(lambda: self._shared.redis.zrem(self._keys[0], sent.name))
+
+    def count_answer(self, took_s: float) -> None:  # noqa: ARG002 - the time is Redis's
+        sent = self._oldest_under_way()
+        sent.answered_s = self._shared.clock()
+        self._shared.ask(lambda: self._run(_COUNT_ANSWER, sent.name))
+
+    def note_left(self, left: int) -> None:
+        """HubSpot says that so many are left, for all who share it."""
+        if left == 0:
+            self._used_up_at_s = self._shared.clock()
+        if self._alone_since_s is not None:
+            self._allowance = min(self._allowance, self._share_of_left(left))
+
+    def min_wait_s(self, ahead: int) -> float:  # noqa: ARG002 - Redis is asked, not reckoned
+        """Others fill it too."""
+        return UNKNOWN_WAIT_S
+
+    def _may_send(self, name: str) -> bool:
+        """Say whether one more may be sent; whoever has a name is counted then."""
+        shared = self._shared
+        if name != "" and shared.holds_to_share and not self._is_within_share():
+            return False
+        said = shared.ask(lambda: self._ask(name))
+        if said is None:
+            return self._is_within_share() and self._may_send_alone()
+        shared.note(said)
+        self._left, self._alone_since_s = (said.left, shared.clock()), None
+        return said.granted and (name != "" or not shared.holds_to_share or self._is_within_share())
+
+    def _ask(self, name: str) -> _Said:
+        forgotten = self._shared.times_forgotten
+        if self._told != forgotten or self._shared.lost_at_s is not None:
+            self._run(_TELL, "", *self._list_sent())
+            self._told = forgotten
+        granted, left, processes, called = self._run(_TAKE, name)
+        return _Said(bool(granted), left, processes, called)
+
+    def _is_within_share(self) -> bool:
+        """Whether this process alone has sent less than its share within the window."""
+        recent = sum(self._age_s(sent) <= self._window_s for sent in self._sent)
+        return recent < self._shared.share_of(self._amount)
+
+    def _may_send_alone(self) -> bool:
+        """Whether what others may have sent, before they too went on alone, leaves room for one."""
+        shared = self._shared
+        if self._alone_since_s != shared.lost_at_s:
+            self._alone_since_s = shared.lost_at_s
+            self._allowance = self._share_of_what_was_left()
+        if shared.clock() - self._used_up_at_s < LOOK_AGAIN_S:
+            return False
+        alone_s = shared.clock() - (self._alone_since_s or 0.0)
+        return self._allowance > 0 or alone_s > self._window_s + TRANSIT_ALLOWANCE_S
+
+    def _share_of_what_was_left(self) -> int:
+        if not self._shared.has_been_heard or self._left is None:
+            return self._shared.share_of(self._amount)
+        left, said_s = self._left
+        is_news = self._shared.clock() - said_s <= MAX_NEWS_S
+        # One: its answer says how many are left.
+        return self._share_of_left(left) if is_news else 1
+
+    def _share_of_left(self, left: int) -> int:
+        return 0 if left <= 0 else self._shared.share_of(left)
+
+    def _oldest_under_way(self) -> _Sent:
+        return next(sent for sent in self._sent if sent.answered_s is None)
+
+    def _list_sent(self) -> Iterator[str | int]:
+        """Yield name and age, in microseconds, of all this process sent that still counts; those
+        under way will for so much longer."""
+        for sent in self._sent:
+            age_s = self._age_s(sent)
+            if age_s <= self._window_s:
+                yield sent.name
+                yield _microseconds(age_s)
+
+    def _age_s(self, sent: _Sent) -> float:
+        if sent.answered_s is None:
+            return -self._under_way_s
+        return self._shared.clock() - sent.answered_s
+
+    def _run(self, script: str, name: str, *more: str | int) -> Any:
+        now = "" if self._now_s is None else _microseconds(self._now_s())
+        sizes = (_microseconds(self._window_s), self._amount, _microseconds(self._under_way_s))
+        who = (name, uuid.uuid4().hex, self._shared.process, _microseconds(COUNTED_FOR_S))
+        return self._scripts[script](keys=self._keys, args=[now, *sizes, *who, *more])
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1_000_000)

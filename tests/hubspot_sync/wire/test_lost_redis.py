@@ -1,0 +1,166 @@
+"""Several processes whose Redis goes away and comes back: HubSpot gets no more than it takes.
+
+Their time stands still between steps; the Redis is a real one, killed and started anew, empty.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from hubspot_sync.wire.shared_windows import COUNTED_FOR_S, SharedArrivals, SharedRedis
+from tests.cache_layer.own_redis import OwnRedis
+from tests.hubspot_sync.budgets import most_in_a_window
+
+AMOUNT, WINDOW_S = 190, 10.0
+STEP_S = 0.1
+PROCESSES = 4
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[OwnRedis]:
+    """A Redis of this test's own; skips without one unless the environment promised it."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        if os.environ.get("REDIS_PROMISED"):
+            pytest.fail("REDIS_PROMISED is set, but there is no redis-server to start")
+        pytest.skip("no redis-server to start")
+    server = OwnRedis(binary, tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+@dataclass(eq=False)
+class Process:
+    """One that has calls to make; `eagerness` is how many at once."""
+
+    window: SharedArrivals
+    eagerness: int = 0
+    under_way: list[float] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class World:
+    """Processes before HubSpot, which counts arrivals and says how many are left."""
+
+    url: str
+    now_s: float = 1_000.0
+    arrived: list[float] = field(default_factory=list)
+    chance: random.Random = field(default_factory=lambda: random.Random(7))
+    processes: list[Process] = field(default_factory=list)
+
+    def add(self, eagerness: int = 0) -> Process:
+        redis = Redis.from_url(self.url, retry=Retry(NoBackoff(), 0), socket_timeout=5)
+        shared = SharedRedis(redis, lambda: self.now_s, name="school", window_s=WINDOW_S)
+        window = SharedArrivals(
+            *("all", AMOUNT, WINDOW_S, shared), under_way_s=13.0, now_s=lambda: self.now_s
+        )
+        process = Process(window, eagerness)
+        self.processes.append(process)
+        return process
+
+    def let_all_look(self) -> None:
+        """As each does that makes a call now and then."""
+        for process in self.processes:
+            process.window.has_room()
+
+    def run(self, seconds: float) -> int:
+        """Let time pass; return how many calls were sent."""
+        before = len(self.arrived)
+        for _ in range(round(seconds / STEP_S)):
+            self.now_s += STEP_S
+            for process in self.chance.sample(self.processes, len(self.processes)):
+                self._answer(process)
+                for _ in range(process.eagerness):
+                    if not (process.window.has_room() and process.window.take()):
+                        break
+                    self.arrived.append(self.now_s + self.chance.uniform(0.0, 0.05))
+                    process.under_way.append(self.now_s + self.chance.uniform(0.1, 0.4))
+        return len(self.arrived) - before
+
+    def _answer(self, process: Process) -> None:
+        for ends_s in [ends_s for ends_s in process.under_way if ends_s <= self.now_s]:
+            process.under_way.remove(ends_s)
+            process.window.count_answer(0.1)
+            recent = sum(arrived > self.now_s - WINDOW_S for arrived in self.arrived)
+            process.window.note_left(max(0, AMOUNT - recent))
+
+    @property
+    def most(self) -> int:
+        return most_in_a_window(self.arrived, WINDOW_S)
+
+
+Lose = Callable[[World, OwnRedis], None]
+
+
+def kill(world: World, redis: OwnRedis) -> None:
+    redis.kill()
+    world.run(25)
+    redis.start()
+
+
+def restart(world: World, redis: OwnRedis) -> None:
+    redis.kill()
+    redis.start()
+
+
+def empty(world: World, redis: OwnRedis) -> None:
+    redis.empty()
+
+
+@pytest.mark.parametrize("lose", [kill, restart, empty])
+@pytest.mark.parametrize("eager", [PROCESSES, 1], ids=["all busy", "one busy, then all"])
+def test_hubspot_gets_no_more_than_it_takes(redis: OwnRedis, lose: Lose, eager: int) -> None:
+    world = World(redis.url)
+    for place in range(PROCESSES):
+        world.add(eagerness=2 if place < eager else 0)
+    world.let_all_look()
+    world.let_all_look()
+    world.run(4)
+
+    for process in world.processes:
+        process.eagerness = 3
+    lose(world, redis)
+    world.run(40)
+
+    assert world.most <= AMOUNT
+    assert world.run(5 * WINDOW_S) > 5 * AMOUNT * 0.75
+    assert world.most <= AMOUNT
+
+
+def test_nobody_is_stopped_without_redis(redis: OwnRedis) -> None:
+    """After the window in which others may have used what was left, all share the whole."""
+    world = World(redis.url)
+    for _ in range(PROCESSES):
+        world.add(eagerness=3)
+    world.run(20)
+    redis.kill()
+    world.run(WINDOW_S + 2)
+
+    assert world.run(5 * WINDOW_S) > 5 * AMOUNT * 0.65
+    assert world.most <= AMOUNT
+
+
+def test_whoever_has_gone_is_shared_with_no_longer(redis: OwnRedis) -> None:
+    world = World(redis.url)
+    world.add(eagerness=2)
+    going = world.add(eagerness=2)
+    world.run(2)
+    going.eagerness = 0
+    world.run(COUNTED_FOR_S + 2 * WINDOW_S)
+    redis.kill()
+    world.run(WINDOW_S + 2)
+
+    assert world.run(5 * WINDOW_S) > 5 * AMOUNT * 0.65
