@@ -56,6 +56,14 @@ class Server:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self.send("POST", path, raw, **headers)
 
+    def post_in_background(self, path: str, body: Any) -> http.client.HTTPConnection:
+        """Send a request and wait for no answer; it ends with its connection."""
+        address = urlsplit(self.base_url)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port)
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", path, json.dumps(body).encode(), headers)
+        return connection
+
     def send(self, method: str, target: str, body: bytes | None = None, **headers: str) -> Answer:
         address = urlsplit(self.base_url)
         connection = http.client.HTTPConnection(

@@ -39,14 +39,24 @@ class SwallowingProxy:
     def pass_on(self) -> None:
         self._passes.set()
 
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Cut all connections, and take no new ones inside the block: the server starts anew."""
+        for each in (self._listener, *self._sockets):
+            cut(each)
+        yield
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, daemon=True).start()
+
     def close(self) -> None:
         for each in (self._listener, *self._sockets):
-            each.close()
+            cut(each)
 
     def _accept(self) -> None:
+        listener = self._listener
         while True:
             try:
-                client, _ = self._listener.accept()
+                client, _ = listener.accept()
                 server = socket.create_connection(self._target)
             except OSError:
                 return  # closed
@@ -66,6 +76,16 @@ class SwallowingProxy:
             other.shutdown(socket.SHUT_RDWR)
         except OSError:
             return  # closed
+
+
+def cut(connection: socket.socket) -> None:
+    """End a connection that another thread may be reading from."""
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # it has ended already
+    finally:
+        connection.close()
 
 
 @contextmanager

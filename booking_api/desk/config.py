@@ -21,7 +21,7 @@ class DeskConfig:
     """
 
     lease_s: float = 5.0
-    grace_s: float = 2.5
+    grace_s: float = 2.0
     retention_days: int = 30
 
     def __post_init__(self) -> None:

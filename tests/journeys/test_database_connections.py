@@ -96,7 +96,8 @@ def test_no_request_fails_after_the_database_has_closed_all_connections(
 
 def test_a_database_that_is_silent_is_a_503_for_all_who_need_it(cut: Cut, portal: Portal) -> None:
     """Their kernels still talk to each other: nothing but our own patience ends it."""
-    people, exam = [portal.student(name) for name in ("alice", "bob")], portal.exam()
+    people = [portal.student(name, credits=2) for name in ("alice", "bob")]
+    exam = portal.exam()
     first, second = (create_body(student, exam) for student in people)
     assert cut.server.post("/api/bookings/create", first).status == 201
     cut.proxy.swallow()
@@ -114,3 +115,4 @@ def test_a_database_that_is_silent_is_a_503_for_all_who_need_it(cut: Cut, portal
     assert {answer.code for answer in answers[:-1]} == {"DATABASE_UNAVAILABLE"}
     cut.proxy.pass_on()
     eventually(lambda: tell(cut.server).status == 200)
+    eventually(lambda: cut.server.post("/api/bookings/create", second).status in {200, 201})
