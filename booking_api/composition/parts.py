@@ -23,7 +23,9 @@ from cache_layer import CacheConfig
 from hubspot_sync import HubSpotClient
 from hubspot_sync.inbox.told_records import ToldRecords
 from hubspot_sync.portal.association_types import AssociationTypes
+from hubspot_sync.portal.portal_facts import PortalFact, ask_own_app_id
 from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.portal.unreadable_values import NoteReading
 from hubspot_sync.reading.availability import AvailabilityWatch, probe_hubspot
 from hubspot_sync.reading.cache_families import ComposedFamilyLoaders
 from hubspot_sync.reading.cached_portal import CachedPortal, ReadsFor
@@ -112,6 +114,14 @@ def build_student_pairs(cached: CachedPortal, hubspot: PortalReads, clocks: Cloc
 
 def build_cursor_seal() -> CursorSeal:
     return CursorSeal.of_secrets([settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS])
+
+
+def build_evidence(
+    profile: PortalProfile, client: HubSpotClient, clocks: Clocks, note: NoteReading
+) -> AuthoritativeReads:
+    ask = partial(ask_own_app_id, client.transport, settings.HUBSPOT.token)
+    own_app = PortalFact[str | None](ask, otherwise=None, clock=clocks.monotonic)
+    return AuthoritativeReads(profile, client.batch, own_app, note)
 
 
 def build_desk_context(

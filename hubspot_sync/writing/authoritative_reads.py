@@ -7,7 +7,7 @@ timeline, before anything is written again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +16,7 @@ from typing import Final
 from hubspot_sync.batching.batch import BatchClient
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.raw_records import NOTE_BODY, PropertyVersion, RawRecord
+from hubspot_sync.portal.portal_facts import PortalFact
 from hubspot_sync.portal.profile import BookingState, PortalProfile
 from hubspot_sync.portal.record_reader import (
     contact_property_names,
@@ -74,20 +75,19 @@ class AuthoritativeReads:
         self,
         profile: PortalProfile,
         batch: BatchClient,
-        ask_own_app_id: Callable[[CallContext], str | None] = lambda _: None,
+        own_app: PortalFact[str | None],
         note: NoteReading = ignore_reading,
     ) -> None:
         self._note = note
-        self._ask_own_app_id = ask_own_app_id
-        self._own_app_id: str | None = None
+        self._own_app = own_app
         self._profile = profile
         self._types = profile.object_types
         self._batch = batch
 
     def learn_own_app(self, context: CallContext) -> None:
-        """Ask HubSpot which app we are, to tell our own values from other apps'; raises
-        HubSpotError. Until then any app's may be ours."""
-        self._own_app_id = self._ask_own_app_id(context)
+        """Ask HubSpot beforehand which app we are, to tell our own values from other apps'; raises
+        HubSpotError. While it is not known any app's may be ours."""
+        self._own_app.learn(context)
 
     def contacts(self, ids: Collection[str], context: CallContext) -> Many[SeenContact]:
         return self._read_contacts(ids, context, None)
@@ -124,10 +124,14 @@ class AuthoritativeReads:
             context=context,
             with_history=credits_,
         )
+        own_app_id = self._own_app.get(context) if len(raw.found) > 0 else None
         return raw.map(
             lambda record: CreditHistory(
                 seen=self._to_seen_contact(record),
-                balances={name: self._list_balances(record, name) for name in credits_},
+                balances={
+                    name: _list_balances(record.history.get(name, ()), own_app_id)
+                    for name in credits_
+                },
             )
         )
 
@@ -189,22 +193,25 @@ class AuthoritativeReads:
         self._note(contact)
         return SeenContact(contact=contact, seen_at=record.updated_at)
 
-    def _list_balances(self, record: RawRecord, name: str) -> tuple[Balance, ...]:
-        newest_first = record.history.get(name, ())
-        return tuple(
-            Balance(
-                value=read_balance(version.value),
-                at=version.at,
-                by_app=self._may_be_ours(version),
-                source=f"{version.source_type} {version.source_id}",
-            )
-            for version in reversed(newest_first)
-            if version.at is not None
-        )
 
-    def _may_be_ours(self, version: PropertyVersion) -> bool:
-        known = self._own_app_id is None or version.source_id == self._own_app_id
-        return version.source_type == AN_APP and known
+def _list_balances(
+    newest_first: Sequence[PropertyVersion], own_app_id: str | None
+) -> tuple[Balance, ...]:
+    return tuple(
+        Balance(
+            value=read_balance(version.value),
+            at=version.at,
+            by_app=_may_be_ours(version, own_app_id),
+            source=f"{version.source_type} {version.source_id}",
+        )
+        for version in reversed(newest_first)
+        if version.at is not None
+    )
+
+
+def _may_be_ours(version: PropertyVersion, own_app_id: str | None) -> bool:
+    known = own_app_id is None or version.source_id == own_app_id
+    return version.source_type == AN_APP and known
 
 
 def _read_note(record: RawRecord) -> SeenNote:

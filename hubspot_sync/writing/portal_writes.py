@@ -53,6 +53,9 @@ WRITTEN_FIELDS: Final = tuple(
 )
 
 
+LINKS_OF_A_BOOKING: Final = ("bookings->contacts", "bookings->mock_exams")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BookingDraft:
     """A booking in HubSpot's words, with its two links; `key` is its idempotency key."""
@@ -84,10 +87,9 @@ class PortalWrites:
         self._batch = batch
         self._association_types = association_types
 
-    def learn_association_types(self, context: CallContext) -> None:
+    def learn_association_type(self, name: str, context: CallContext) -> None:
         """Ask the portal for what the first create would ask for; raises HubSpotError."""
-        for name in ("bookings->contacts", "bookings->mock_exams"):
-            self._association_types.of(name, context)
+        self._association_types.of(name, context)
 
     def booking_properties(self, new: NewBooking) -> dict[str, str]:
         """Return a new booking as HubSpot stores it."""
