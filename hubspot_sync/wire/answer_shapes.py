@@ -37,6 +37,10 @@ def has_results_and_total(body: JsonObject) -> bool:
     return has_results(body) and total_of(body) is not None
 
 
+def has_name(body: JsonObject) -> bool:
+    return isinstance(body.get("name"), str)
+
+
 def says_something(body: JsonObject) -> bool:
     return len(body) > 0
 
@@ -47,6 +51,7 @@ SHAPES: Final[Mapping[Operation, Shape]] = {
     Operation.ASSOCIATIONS_READ: has_results,
     Operation.LABELS: has_results,
     Operation.PROPERTIES_LIST: has_results,
+    Operation.PROPERTY_READ: has_name,
     Operation.SCHEMAS_LIST: has_results,
     # Of scopes and app a portal need not tell.
     Operation.TOKEN_INFO: says_something,

@@ -93,7 +93,9 @@ def render_record(
     if history:
         latest = slice(history_limit or None)
         body["propertiesWithHistory"] = {
-            name: render_history(record, name)[latest] for name in history
+            name: render_history(record, name)[latest]
+            for name in history
+            if name in object_type.properties
         }
     if record.archived_ms is not None:
         body["archivedAt"] = iso(record.archived_ms)
