@@ -117,11 +117,15 @@ def build_cursor_seal() -> CursorSeal:
 
 
 def build_evidence(
-    profile: PortalProfile, client: HubSpotClient, clocks: Clocks, note: NoteReading
+    profile: PortalProfile,
+    client: HubSpotClient,
+    clocks: Clocks,
+    has_marker: PortalFact[bool | None],
+    note: NoteReading,
 ) -> AuthoritativeReads:
     ask = partial(ask_own_app_id, client.transport, settings.HUBSPOT.token)
     own_app = PortalFact[str | None](ask, otherwise=None, clock=clocks.monotonic)
-    return AuthoritativeReads(profile, client.batch, own_app, note)
+    return AuthoritativeReads(profile, client.batch, own_app, has_marker, note)
 
 
 def build_desk_context(
@@ -129,6 +133,7 @@ def build_desk_context(
     client: HubSpotClient,
     hubspot: PortalReads,
     evidence: AuthoritativeReads,
+    has_marker: PortalFact[bool | None],
     cached: CachedPortal,
     clocks: Clocks,
     notify: DeskObserver,
@@ -138,7 +143,7 @@ def build_desk_context(
         profile=profile,
         hubspot=hubspot,
         evidence=evidence,
-        writes=PortalWrites(profile, client.batch, association_types),
+        writes=PortalWrites(profile, client.batch, association_types, has_marker),
         cache=cached.cache,
         fan_out=client.fan_outs[Priority.PEOPLE],
         config=settings.DESK,

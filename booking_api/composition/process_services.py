@@ -28,6 +28,7 @@ from booking_api.rules.cursors import CursorSeal
 from cache_layer.operating.audit import record_invalidation
 from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.inbox.observers import EventObserver, EventObservers, InboxObserver
+from hubspot_sync.portal.portal_facts import has_marker_fact
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.portal.unreadable_values import UnreadableObserver, UnreadableValues
 from hubspot_sync.reading.availability import AvailabilityWatch
@@ -166,12 +167,13 @@ class Composition:
             note=unreadable.note,
             recent=told,
         )
-        evidence = build_evidence(profile, client, self.clocks, unreadable.note)
+        has_marker = has_marker_fact(profile, client.transport, self.clocks.monotonic)
+        evidence = build_evidence(profile, client, self.clocks, has_marker, unreadable.note)
         cached = build_cached_portal(profile, client, hubspot, settings.CACHE, self.clocks, told)
         cached.cache.invalidator.add_observer(record_invalidation)
         booking = build_booking_desk(
             build_desk_context(
-                *(profile, client, hubspot, evidence, cached),
+                *(profile, client, hubspot, evidence, has_marker, cached),
                 *(self.clocks, self._notify_desk_observers),
             ),
             serves_callers=self._serves_callers,

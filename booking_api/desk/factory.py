@@ -73,6 +73,7 @@ class BookingDesk:
             partial(learn, name, partial(writes.learn_association_type, name))
             for name in LINKS_OF_A_BOOKING
         ]
+        questions.append(partial(learn, "marks of credits", writes.learn_marker))
         self.desk_context.fan_out.run(
             [*questions, partial(learn, "own app", evidence.learn_own_app)]
         )

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Final
 
 from hubspot_sync.batching.batch import BatchClient, CreateOutcome
@@ -22,7 +23,9 @@ from hubspot_sync.batching.raw_records import (
     NewRecord,
     RawRecord,
 )
+from hubspot_sync.errors import HubSpotError, Refused
 from hubspot_sync.portal.association_types import AssociationTypes
+from hubspot_sync.portal.portal_facts import PortalFact
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.property_values import format_number
 from hubspot_sync.wire.call_context import CallContext
@@ -76,12 +79,26 @@ class NewNote:
     at: datetime
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CreditChange:
+    """A balance for one credit property, and the mark it leaves; "" for none."""
+
+    property_name: str
+    balance: Decimal
+    mark: str = ""
+
+
 class PortalWrites:
     """The portal's batch writes."""
 
     def __init__(
-        self, profile: PortalProfile, batch: BatchClient, association_types: AssociationTypes
+        self,
+        profile: PortalProfile,
+        batch: BatchClient,
+        association_types: AssociationTypes,
+        has_marker: PortalFact[bool | None],
     ) -> None:
+        self._has_marker = has_marker
         self._profile = profile
         self._types = profile.object_types
         self._batch = batch
@@ -90,6 +107,30 @@ class PortalWrites:
     def learn_association_type(self, name: str, context: CallContext) -> None:
         """Ask the portal for what the first create would ask for; raises HubSpotError."""
         self._association_types.of(name, context)
+
+    def learn_marker(self, context: CallContext) -> None:
+        """Ask beforehand whether the portal keeps marks of credits; raises HubSpotError."""
+        self._has_marker.learn(context)
+
+    def keeps_marks(self, context: CallContext) -> bool:
+        """Say whether a credit may be written with a mark, as far as HubSpot has said."""
+        return self._has_marker.get(context) is True
+
+    def is_refused_for_mark(self, error: HubSpotError, context: CallContext) -> bool:
+        """Say whether a write of a credit was refused for its mark, and may go without one."""
+        if not isinstance(error, Refused):
+            return False
+        named = error.property_names
+        if self._profile.credit_marker in named:
+            self._has_marker.note(False)
+            return True
+        # HubSpot does not always name the property that is not there.
+        if len(named) > 0 or error.status != HTTPStatus.BAD_REQUEST:
+            return False
+        try:
+            return self._has_marker.learn(context) is False
+        except HubSpotError:
+            return False
 
     def booking_properties(self, new: NewBooking) -> dict[str, str]:
         """Return a new booking as HubSpot stores it."""
@@ -159,15 +200,23 @@ class PortalWrites:
         return self._batch.update(self._types.bookings, changes, context=context)
 
     def set_credits(
-        self, balances: Mapping[str, tuple[str, Decimal]], context: CallContext
+        self, changes: Mapping[str, CreditChange], context: CallContext
     ) -> Many[RawRecord]:
-        """Set one credit property of each contact to a balance. Sent once: see
-        `BatchClient.update`."""
-        changes = {
-            record_id: {name: format_number(balance)}
-            for record_id, (name, balance) in balances.items()
+        """Set one credit property of each contact to a balance, and leave its mark in the same
+        update. Sent once: see `BatchClient.update`."""
+        marker = self._profile.credit_marker
+        properties = {
+            record_id: {change.property_name: format_number(change.balance)}
+            | ({marker: change.mark} if marker is not None and change.mark else {})
+            for record_id, change in changes.items()
         }
-        return self._batch.update(self._types.contacts, changes, context=context, once=True)
+        return self._batch.update(
+            self._types.contacts,
+            properties,
+            context=context,
+            once=True,
+            common=() if marker is None else (marker,),
+        )
 
     def set_totals(self, totals: Mapping[str, int], context: CallContext) -> Many[RawRecord]:
         """Set the stored count of each exam."""

@@ -17,6 +17,7 @@ import structlog
 
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import is_final_refusal, storable_text, unavailable_from
+from booking_api.desk.groups.credit_plan import CreditPlans
 from booking_api.desk.groups.credits_and_counts import charge_and_count
 from booking_api.desk.groups.decision import CreditTurns, plan_or_refuse, read_requests
 from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
@@ -51,11 +52,13 @@ def serve_cancels(
     owned = read_owned_bookings(desk_context, list(requests.values()), context)
     inputs = read_decision_inputs(desk_context, (), owned.exam_ids(), context)
     turns = CreditTurns(owned.contact_ids())
+    plans = CreditPlans(desk_context, context)
     for row in rows:
         if row.id not in requests:
             continue
         plan_or_refuse(
-            row, partial(_plan_cancel, desk_context, owned, inputs, row, requests[row.id], turns)
+            row,
+            partial(_plan_cancel, desk_context, owned, inputs, row, requests[row.id], turns, plans),
         )
     with lease.fenced_transaction():
         begun = journal.begin(lease, rows, desk_context.now())
@@ -109,6 +112,7 @@ def _plan_cancel(
     row: JournalEntry,
     request: CancelRequest,
     turns: CreditTurns,
+    plans: CreditPlans,
 ) -> None:
     """Decide whether the booking may be cancelled, and fill in all that follows from it. The row's
     contact is the one that is credited; who asked stands in the plan where that is another."""
@@ -128,8 +132,7 @@ def _plan_cancel(
     if credit is not None:
         payer = owned.payer(booking.id, seen)
         balance = payer.contact.credits[credit]
-        row.credit_before, row.credit_after = change_balance(credit, balance, 1)
-        row.credit_property, row.contact_seen_at = credit, payer.seen_at
+        plans.fill_in(row, payer, credit, change_balance(credit, balance, 1))
         turns.take(payer.contact.id)
         row.contact_id = payer.contact.id
     row.state = EntryState.WRITING

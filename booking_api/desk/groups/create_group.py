@@ -18,6 +18,7 @@ from typing import Any
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.groups.booked_days import BookedDays, read_booked_days
 from booking_api.desk.groups.booking_creation import create_bookings
+from booking_api.desk.groups.credit_plan import CreditPlans
 from booking_api.desk.groups.credits_and_counts import charge_and_count
 from booking_api.desk.groups.decision import CreditTurns, plan_or_refuse, read_requests
 from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
@@ -70,11 +71,13 @@ def serve_creates(
     days = read_booked_days(desk_context, inputs, asked, context)
     owners = _read_owners_by_email(desk_context, inputs, asked, context)
     turns = CreditTurns({request.contact_id for request in asked})
+    plans = CreditPlans(desk_context, context)
     for row in rows:
         if row.id not in requests:
             continue
         plan_or_refuse(
-            row, partial(_plan_create, desk_context, days, row, requests[row.id], owners, turns)
+            row,
+            partial(_plan_create, desk_context, days, row, requests[row.id], owners, turns, plans),
         )
     with lease.fenced_transaction():
         begun = journal.begin(lease, rows, desk_context.now())
@@ -136,6 +139,7 @@ def _plan_create(
     request: CreateRequest,
     owners_by_email: OwnersByEmail,
     turns: CreditTurns,
+    plans: CreditPlans,
 ) -> None:
     """Decide in this order: contact, type, exam, seat, duplicate, credit. Fill in all that follows
     from it."""
@@ -156,9 +160,7 @@ def _plan_create(
     new = _build_booking(row, request, cost, number, now)
     row.state = EntryState.WRITING
     row.exam_id = request.mock_exam_id
-    row.credit_property = cost.property_name
-    row.credit_before, row.credit_after = cost.before, cost.after
-    row.contact_seen_at = seen.seen_at
+    plans.fill_in(row, seen, cost.property_name, (cost.before, cost.after))
     row.plan = {
         "properties": desk_context.writes.booking_properties(new),
         "seat_number": number,

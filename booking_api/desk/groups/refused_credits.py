@@ -45,8 +45,9 @@ def settle_without_credit(
         )
         journal.undo(row, refusal, f"{mend}: the booking was taken back.")
         return True
-    if row.attempts == 0 or row.plan.get("is_owed", False):
-        row.credit_after = None  # nothing was ever sent that could still arrive
+    was_never_sent = row.attempts == 0 or row.plan.get("is_owed", False)
+    if was_never_sent and row.credit_mark == "":
+        row.credit_after = None  # another write may have left this value; a mark is nobody else's
     row.plan["is_owed"] = True
     reason = f"{mend}: one credit is owed."
     journal.owe(row, _answer_without_credit(row), reason, desk_context.now())

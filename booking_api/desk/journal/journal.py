@@ -51,7 +51,16 @@ LeaveOut = Callable[[int, Exception], object]
 
 MUTABLE_FIELDS = (
     *("state", "plan", "contact_id", "exam_id", "record_id", "credit_property", "credit_before"),
-    *("credit_after", "contact_seen_at", "epoch", "changed_at", "attempts", "next_attempt_at"),
+    *(
+        "credit_after",
+        "contact_seen_at",
+        "credit_mark",
+        "in_doubt_since",
+        "epoch",
+        "changed_at",
+        "attempts",
+        "next_attempt_at",
+    ),
     *("last_error", "answer"),
 )
 

@@ -2,9 +2,9 @@
 
 - Did the create happen? The booking is looked up by its unique key. If it is there, it is gone on
   with; if not, it is created with the same key, so that a sending still on its way is refused.
-- Was the credit written? The contact's history tells: a value as planned, by an app, since the
-  contact was read for the plan. If not, the plan is made anew from what the credit is now. One
-  that cannot be read is left as it is, and looked at again later.
+- Was the credit written? The contact's history tells: by the write's mark, or by its value, time
+  and source. If not, the plan is made anew from what the credit is now. One that cannot be read is
+  left as it is, and looked at again later; so is one whose history does not reach back.
 - Was it decided that the booking is taken back? It is cancelled, and never charged any more.
 - Is a credit owed that HubSpot refused? It is planned anew, and tried once more, when nothing else
   of that contact's credits is open.
@@ -19,8 +19,10 @@ from collections.abc import Collection, Sequence
 import structlog
 
 from booking_api.desk.desk_context import DeskContext
+from booking_api.desk.errors import HistoryCut
 from booking_api.desk.groups.booking_creation import adopt_found_booking, create_bookings
 from booking_api.desk.groups.cancel_group import cancel_bookings
+from booking_api.desk.groups.credit_plan import CreditPlans
 from booking_api.desk.groups.credits_and_counts import (
     charge_and_count,
     save_with_follow_ups,
@@ -32,9 +34,10 @@ from booking_api.desk.groups.update_group import change_bookings
 from booking_api.desk.journal import follow_ups, journal, known_bookings
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry, RequestKind
+from booking_api.desk.repair.credit_proofs import CreditProofs, read_proofs
+from booking_api.rules.credit_landings import Landing
 from booking_api.rules.credits import change_balance, whole_credits
 from booking_api.rules.errors import BookingError
-from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.writing.authoritative_reads import CreditHistory
@@ -136,14 +139,13 @@ def _charge_unwritten(
     """Complete the rows whose credits were written, and write the credits of the others."""
     if len(rows) == 0:
         return
-    contacts = {row.contact_id for row in rows if row.credit_property != ""}
-    histories = desk_context.evidence.credit_histories(
-        contacts, desk_context.renew_for_calls(lease, meters)
-    )
+    context = desk_context.renew_for_calls(lease, meters)
+    proofs = read_proofs(desk_context, rows, context)
+    plans = CreditPlans(desk_context, context)
     to_save: list[JournalEntry] = []
     to_charge: list[JournalEntry] = []
     for row in rows:
-        is_due = _settle_or_plan_anew(desk_context, row, histories)
+        is_due = _settle_or_plan_anew(desk_context, row, proofs, plans)
         (to_charge if is_due else to_save).append(row)
     desk_context.invalidate_cache(tags_of(to_save))
     saved = save_with_follow_ups(desk_context, lease, to_save)
@@ -186,42 +188,38 @@ def _charge_owed(
 
 
 def _settle_or_plan_anew(
-    desk_context: DeskContext, row: JournalEntry, histories: Many[CreditHistory]
+    desk_context: DeskContext, row: JournalEntry, proofs: CreditProofs, plans: CreditPlans
 ) -> bool:
     """Say whether the row's credit is to be written, by a new plan; else take the row as far as it
     goes without that."""
     try:
-        history = histories.answered(row.contact_id) if row.credit_property != "" else None
+        history = proofs.histories.answered(row.contact_id) if row.credit_property != "" else None
     except HubSpotError as error:
         journal.postpone(row, error, desk_context.now())
         return False
-    if row.credit_property == "" or (history is not None and _was_credit_written(row, history)):
+    landing = Landing.SEEN if row.credit_property == "" else Landing.NOT_SEEN
+    if history is not None:
+        landing = proofs.find_landing(row, history)
+    if landing is Landing.SEEN:
         journal.complete(row)
         return False
     if history is None:
         settle_without_contact(row)
         return False
-    return _plan_anew_or_postpone(desk_context, row, history)
-
-
-def _was_credit_written(row: JournalEntry, history: CreditHistory) -> bool:
-    """Whether the credit took the planned value since the contact was read for the plan. Both
-    times are HubSpot's own. A plan without a value was refused, and nothing is on its way."""
-    return row.credit_after is not None and any(
-        balance.by_app
-        and balance.value == row.credit_after
-        and (row.contact_seen_at is None or balance.at > row.contact_seen_at)
-        for balance in history.balances[row.credit_property]
-    )
+    if landing is Landing.UNKNOWN:
+        log.error("credit_history_cut", entry=row.id, contact=row.contact_id)
+        journal.postpone(row, HistoryCut(), desk_context.now())
+        return False
+    return _plan_anew_or_postpone(desk_context, row, history, plans)
 
 
 def _plan_anew_or_postpone(
-    desk_context: DeskContext, row: JournalEntry, history: CreditHistory
+    desk_context: DeskContext, row: JournalEntry, history: CreditHistory, plans: CreditPlans
 ) -> bool:
     """Plan the row's change anew, or postpone it where there is nothing to reckon with until a
     person puts the credit right."""
     try:
-        _plan_anew(row, history)
+        _plan_anew(row, history, plans)
     except BookingError as refusal:
         log.warning("credit_unreadable", entry=row.id, credit=row.credit_property)
         journal.postpone(row, refusal, desk_context.now())
@@ -229,13 +227,13 @@ def _plan_anew_or_postpone(
     return True
 
 
-def _plan_anew(row: JournalEntry, history: CreditHistory) -> None:
+def _plan_anew(row: JournalEntry, history: CreditHistory, plans: CreditPlans) -> None:
     """Plan the change from what the credit is now: a person may have changed it since. Raises
     InvalidRequest where it is nothing that can be read."""
     step = -1 if row.kind == RequestKind.CREATE else 1
     balance = history.seen.contact.credits[row.credit_property]
-    row.credit_before, row.credit_after = change_balance(row.credit_property, balance, step)
-    row.contact_seen_at = history.seen.seen_at
+    change = change_balance(row.credit_property, balance, step)
+    plans.fill_in(row, history.seen, row.credit_property, change)
     row.state = EntryState.WRITTEN
     if row.kind == RequestKind.CANCEL:
         row.plan["answer"]["credit_restoration"]["new_balance"] = whole_credits(row.credit_after)
