@@ -148,7 +148,7 @@ class Desk:
         with self._waiting_room.seat(student, key) as seated:
             if not seated:
                 return self._replay(request, key, student)
-            place = self._queue.enter(request, key, deadline)
+            place = self._queue.enter(request, key, deadline, student=student)
             row = self._queue.wait(place, deadline, meter)
         if row is None:
             raise errors.OutcomeUnknown() if place.own else errors.RequestInProgress()

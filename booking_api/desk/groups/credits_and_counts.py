@@ -71,8 +71,14 @@ def charge_and_count(
 
 
 def _planned_changes(rows: Sequence[JournalEntry]) -> dict[str, CreditChange]:
-    planned = ((row.contact_id, planned_change(row)) for row in rows)
-    return {contact_id: change for contact_id, change in planned if change is not None}
+    """Return the changes by contact. Two of one contact are never written together: planned from
+    one balance they would be one."""
+    planned = [
+        (row.contact_id, change) for row in rows if (change := planned_change(row)) is not None
+    ]
+    changes = dict(planned)
+    assert len(changes) == len(planned), "two changes of one contact's credits at once"  # noqa: S101
+    return changes
 
 
 def _send_without_marks(

@@ -39,6 +39,7 @@ MAX_WAITING_READ: Final = 5 * MAX_GROUP_SIZE
 FIRST_RETRY_S: Final = 0.5
 MAX_RETRY_S: Final = 60.0
 FIRST_OWED_RETRY_S: Final = 60.0
+PUT_OFF_S: Final = 5.0
 MAX_OWED_RETRY_S: Final = 3_600.0
 """A credit that HubSpot refuses waits for a person."""
 MAX_ATTEMPTS_TOGETHER: Final = 3
@@ -69,17 +70,24 @@ def read_next_group(
     kinds: Collection[RequestKind], now: datetime, left_out: Collection[int] = ()
 ) -> list[JournalEntry]:
     """Return the oldest waiting rows: at most a group of them, one for each student, none of a
-    student of whom something is unsettled, and none that is left out, by its id."""
-    unsettled = JournalEntry.objects.filter(state__in=UNSETTLED).values("email")
+    student of whom something is unsettled, and none that is left out, by its id. A student is a
+    contact: e-mails are changed. By the e-mail goes only a row whose contact is not known."""
+    unsettled = JournalEntry.objects.filter(state__in=UNSETTLED)
     waiting = JournalEntry.objects.filter(
         state=EntryState.QUEUED, kind__in=kinds, wanted_until__gt=now
     )
     # In the query: one student's many rows must not be all that is read.
-    waiting = waiting.exclude(id__in=left_out).exclude(email__in=unsettled).order_by("id")
-    group: dict[str, JournalEntry] = {}
+    waiting = (
+        waiting.exclude(id__in=left_out)
+        .exclude(~Q(contact_id=""), contact_id__in=unsettled.values("contact_id"))
+        .exclude(contact_id="", email__in=unsettled.values("email"))
+        .order_by("id")
+    )
+    group: dict[tuple[str, str], JournalEntry] = {}
     for row in waiting[:MAX_WAITING_READ]:
         if len(group) < MAX_GROUP_SIZE:
-            group.setdefault(row.email, row)
+            student = (row.contact_id, "" if row.contact_id else row.email)
+            group.setdefault(student, row)
     return list(group.values())
 
 
@@ -223,8 +231,9 @@ def owe(row: JournalEntry, answer: Mapping[str, object], reason: str, now: datet
 
 
 def put_off(row: JournalEntry, now: datetime) -> None:
-    """Try the credit that is owed later, for no fault of its own."""
-    row.next_attempt_at = now + timedelta(seconds=FIRST_OWED_RETRY_S)
+    """Try the row's credit later, for no fault of its own."""
+    owed = row.state == EntryState.OWING
+    row.next_attempt_at = now + timedelta(seconds=FIRST_OWED_RETRY_S if owed else PUT_OFF_S)
 
 
 def postpone(row: JournalEntry, error: Exception, now: datetime) -> None:

@@ -104,6 +104,14 @@ def payers_of(record_ids: Collection[str]) -> Mapping[str, str]:
     return dict(paid.exclude(credit_property="").values_list("record_id", "contact_id"))
 
 
+def unsettled_rows(contact_ids: Collection[str]) -> Mapping[str, int]:
+    """Return the oldest row, by its id, of those of these contacts of whom something is
+    unsettled."""
+    rows = JournalEntry.objects.filter(state__in=UNSETTLED, contact_id__in=contact_ids)
+    charged = rows.exclude(credit_property="").order_by("-id")
+    return dict(charged.values_list("contact_id", "id"))
+
+
 def unsettled_contacts(contact_ids: Collection[str]) -> set[str]:
     """Return those of these contacts of whom something is unsettled, by whoever asked for it."""
     rows = JournalEntry.objects.filter(state__in=UNSETTLED, contact_id__in=contact_ids)

@@ -74,8 +74,7 @@ def recover(
     undoing = [row for row in rows if row.state == EntryState.UNDOING]
     take_back(desk_context, lease, undoing, meters)
     unpaid = [row for row in rows if row.state == EntryState.WRITTEN]
-    _charge_unwritten(desk_context, lease, unpaid, meters)
-    _charge_owed(desk_context, lease, owing, meters)
+    _charge_in_turn(desk_context, lease, [*unpaid, *owing], meters)
     for row in rows:
         log.info("recovered", entry=row.id, kind=row.kind, state=row.state, attempts=row.attempts)
 
@@ -160,25 +159,29 @@ def _charge_unwritten(
     charge_and_count(desk_context, lease, to_charge, {}, meters)
 
 
-def _charge_owed(
+def _charge_in_turn(
     desk_context: DeskContext,
     lease: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter],
 ) -> None:
-    """Try the credits that are owed, one of a contact after the other: two planned from the same
-    balance would be one. Where something else of a contact is unsettled, they are put off."""
-    waiting = list(rows)
+    """Settle the credits of rows, one of a contact after the other: two planned from the same
+    balance would be one. What is unsettled goes before what is owed, the older before the later;
+    where an earlier one stays unsettled, the others are put off."""
+    waiting = sorted(rows, key=lambda row: (row.state == EntryState.OWING, row.id))
     while len(waiting) > 0:
-        unsettled = known_bookings.unsettled_contacts({row.contact_id for row in waiting})
+        unsettled = known_bookings.unsettled_rows({row.contact_id for row in waiting})
         turn: dict[str, JournalEntry] = {}
         for row in waiting:
-            if row.contact_id not in unsettled:
+            if row.credit_property == "":
+                turn[f"no credit {row.id}"] = row
+            elif unsettled.get(row.contact_id, row.id) == row.id:
                 turn.setdefault(row.contact_id, row)
         if len(turn) == 0:
             break
+        served = {row.id for row in turn.values()}
         _charge_unwritten(desk_context, lease, list(turn.values()), meters)
-        waiting = [row for row in waiting if turn.get(row.contact_id) is not row]
+        waiting = [row for row in waiting if row.id not in served]
     if len(waiting) == 0:
         return
     for row in waiting:
