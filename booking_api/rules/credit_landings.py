@@ -50,6 +50,11 @@ def next_mark(mark: str) -> str:
     return f"{stem}.{int(number) + 1}"
 
 
+def first_of_row(mark: str) -> str:
+    """Return the mark of the first write of the row that this mark is of."""
+    return f"{mark.rpartition('.')[0]}.1"
+
+
 def is_of_same_row(mark: str, other: str) -> bool:
     """Whether both marks are of writes of one row: each changes the same credit by the same."""
     return mark.rpartition(".")[0] == other.rpartition(".")[0]

@@ -13,13 +13,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from booking_api.rules.credit_landings import is_of_same_row, reaches_back
+from booking_api.rules.credit_landings import first_of_row, is_of_same_row, reaches_back
 from hubspot_sync.portal.credit_history import Balance, Mark, Source
 
 CORRECTION: Final = "review."
@@ -91,30 +91,45 @@ def expected_balance(
 
 def _is_whole(history: History, first: PlannedChange, start: datetime) -> bool:
     times = [balance.at for balance in history.balances]
+    if not reaches_back(times, start, was_set=first.before != 0):
+        return False
     marks = history.marks or ()
-    return reaches_back(times, start, was_set=first.before != 0) and reaches_back(
-        [mark.at for mark in marks], start
-    )
+    # Each is sent once: where the first is there, nothing before it is missing.
+    begins_there = len(marks) > 0 and marks[0].text == first_of_row(first.mark)
+    return begins_there or reaches_back([mark.at for mark in marks], start)
 
 
 def _merge(history: History, start: datetime) -> list[tuple[Balance | None, Mark | None]]:
     """Return what came after `start`, in its order: values with the marks that came with them,
     values alone, and marks whose value was there already."""
-    left = {place: one for place, one in enumerate(history.balances) if one.at > start}
-    events: list[tuple[datetime, int, Balance | None, Mark | None]] = []
-    for number, mark in enumerate(history.marks or ()):
-        if mark.at <= start:
-            continue
+    values = [one for one in history.balances if one.at > start]
+    marks = [mark for mark in history.marks or () if mark.at > start]
+    # HubSpot gives both one time where it gives it to any.
+    pairs = _pair(values, marks, timedelta(0)) or _pair(values, marks, MAX_SKEW)
+    events: list[tuple[datetime, Balance | None, Mark | None]] = []
+    for number, mark in enumerate(marks):
+        value = values[pairs[number]] if number in pairs else None
+        events.append((mark.at if value is None else value.at, value, mark))
+    taken = set(pairs.values())
+    events += [(one.at, one, None) for place, one in enumerate(values) if place not in taken]
+    return [event[1:] for event in sorted(events, key=lambda event: event[0])]
+
+
+def _pair(
+    values: Sequence[Balance], marks: Sequence[Mark], max_skew: timedelta
+) -> Mapping[int, int]:
+    """Return which mark, by its place, came with which value, by its place."""
+    pairs: dict[int, int] = {}
+    for number, mark in enumerate(marks):
         near = [
-            place
-            for place, one in left.items()
-            if one.may_be_ours and abs(one.at - mark.at) <= MAX_SKEW
+            (abs(one.at - mark.at), place)
+            for place, one in enumerate(values)
+            if one.may_be_ours and abs(one.at - mark.at) <= max_skew
         ]
-        place = min(near, key=lambda each: abs(left[each].at - mark.at), default=None)
-        balance = None if place is None else left.pop(place)
-        events.append((mark.at if balance is None else balance.at, number, balance, mark))
-    events += [(one.at, place, one, None) for place, one in left.items()]
-    return [(balance, mark) for _, _, balance, mark in sorted(events, key=lambda each: each[:2])]
+        free = [(skew, place) for skew, place in near if place not in pairs.values()]
+        if free:
+            pairs[number] = min(free)[1]
+    return pairs
 
 
 class _Sum:
@@ -132,7 +147,11 @@ class _Sum:
         self._overtaken = overtaken
         seen = [mark.text for mark in history.marks or ()]
         self._marked = [one for one in changes if _is_marked(one, seen)]
-        unmarked = [one for one in changes if not _is_marked(one, seen)]
+        unmarked = [
+            one
+            for one in changes
+            if not _is_marked(one, seen) and _may_have_come(one, history.marks)
+        ]
         self._own_source = _find_own_source(history.balances, unmarked)
         self._void = [one for one in unmarked if one.void]
         self._waiting = [one for one in unmarked if not one.void]
@@ -178,6 +197,12 @@ class _Sum:
         self._come.append(change)
         if self._expected is not None and not change.void:
             self._expected += change.step
+
+
+def _may_have_come(change: PlannedChange, marks: Sequence[Mark] | None) -> bool:
+    """Whether a change whose mark is not there can have come: it was confirmed, or there would be
+    no mark to be seen."""
+    return change.mark == "" or marks is None or (change.confirmed and not change.void)
 
 
 def _is_marked(change: PlannedChange, seen: Sequence[str]) -> bool:

@@ -134,13 +134,14 @@ class AuthoritativeReads:
         )
 
     def booking_histories(
-        self, fields: Collection[str], ids: Collection[str], context: CallContext
+        self, properties: Collection[str], ids: Collection[str], context: CallContext
     ) -> Many[RawRecord]:
-        """The bookings with the histories of the properties behind these fields of ours."""
-        names = self._profile.booking_properties
-        wanted = [names[field] for field in fields if field in names]
+        """The bookings with the histories of these properties of HubSpot's."""
         return self._batch.read(
-            self._types.bookings, ids, properties=wanted, context=context, with_history=wanted
+            *(self._types.bookings, ids),
+            properties=properties,
+            context=context,
+            with_history=properties,
         )
 
     def notes_of(

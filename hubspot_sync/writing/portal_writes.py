@@ -187,17 +187,21 @@ class PortalWrites:
 
     def cancel_bookings(self, ids: Collection[str], context: CallContext) -> Many[RawRecord]:
         """Mark the bookings cancelled and give their seats' keys back."""
+        return self.change_bookings(dict.fromkeys(ids, self.cancelled_properties()), context)
+
+    def cancelled_properties(self) -> dict[str, str]:
+        """Return what a cancelled booking is given."""
         profile = self._profile
         fields = {"is_active": profile.booking_states["cancelled"][0], "seat_key": ""}
         if profile.booking_statuses:
             fields["status"] = profile.booking_statuses["cancelled"][0]
-        return self.change_bookings(dict.fromkeys(ids, self._by_property(fields)), context)
+        return self._by_property(fields)
 
     def change_bookings(
         self, changes: Mapping[str, Mapping[str, str]], context: CallContext
     ) -> Many[RawRecord]:
-        """Write these properties of each booking, in HubSpot's words."""
-        return self._batch.update(self._types.bookings, changes, context=context)
+        """Write these properties of each booking, in HubSpot's words. Sent once, as credits are."""
+        return self._batch.update(self._types.bookings, changes, context=context, once=True)
 
     def set_credits(
         self, changes: Mapping[str, CreditChange], context: CallContext

@@ -10,6 +10,7 @@ import pytest
 from pytest_django import Settings
 
 from booking_api import composition
+from booking_api.desk.config import DeskConfig
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from tests.builders import Portal
 from tests.desk import create, credit_of
@@ -26,7 +27,7 @@ CREDITS_PATH = WRITES["credits"]
 
 @pytest.fixture
 def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox) as running:
+    with running_desk(settings, portal.sandbox, DeskConfig(late_write_s=0)) as running:
         yield running
 
 

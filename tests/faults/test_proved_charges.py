@@ -222,6 +222,9 @@ def test_a_history_that_does_not_reach_back_has_nothing_written(
         charge.wait_for_it()
         for balance in ("7", "8", "9"):
             portal.sandbox.edit(CONTACTS, student.id, **{CREDIT: balance})
+    eventually(lambda: JournalEntry.objects.get().attempts == 1)
+    desk.clock.ahead += timedelta(seconds=121)
+    composition.services().booking.desk.finish()
     eventually(lambda: "reach back" in JournalEntry.objects.get().last_error)
     assert credit_of(portal, student) == 9
 

@@ -20,7 +20,7 @@ from booking_api.desk.groups.booked_days import BookedDays, read_booked_days
 from booking_api.desk.groups.booking_creation import create_bookings
 from booking_api.desk.groups.credit_plan import CreditPlans
 from booking_api.desk.groups.credits_and_counts import charge_and_count
-from booking_api.desk.groups.decision import CreditTurns, plan_or_refuse, read_requests
+from booking_api.desk.groups.decision import Turns, plan_or_refuse, read_requests
 from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
@@ -70,7 +70,7 @@ def serve_creates(
     asked = list(requests.values())
     days = read_booked_days(desk_context, inputs, asked, context)
     owners = _read_owners_by_email(desk_context, inputs, asked, context)
-    turns = CreditTurns({request.contact_id for request in asked})
+    turns = Turns(desk_context, {request.contact_id for request in asked})
     plans = CreditPlans(desk_context, context)
     for row in rows:
         if row.id not in requests:
@@ -138,7 +138,7 @@ def _plan_create(
     row: JournalEntry,
     request: CreateRequest,
     owners_by_email: OwnersByEmail,
-    turns: CreditTurns,
+    turns: Turns,
     plans: CreditPlans,
 ) -> None:
     """Decide in this order: contact, type, exam, seat, duplicate, credit. Fill in all that follows
@@ -155,7 +155,7 @@ def _plan_create(
     exam.check_seat()
     days.check_no_duplicate(request)
     cost = choose_charge(seen.contact.credits, mock_type)
-    turns.take(seen.contact.id)
+    turns.take_credits(seen.contact.id)
     number = exam.take_seat()
     new = _build_booking(row, request, cost, number, now)
     row.state = EntryState.WRITING

@@ -139,7 +139,7 @@ def take_back(
         if row.record_id in changed.unknown:
             error = changed.unknown[row.record_id]
             log.warning("booking_not_taken_back", entry=row.id, error=error.safe_text)
-            journal.postpone(row, error, desk_context.now())
+            journal.postpone_unanswered(row, error, desk_context.now())
         else:
             journal.end_undoing(row)
     save_with_follow_ups(desk_context, lease, rows)
@@ -189,10 +189,10 @@ def _apply_credit_outcome(
     if row.credit_property == "" or row.contact_id in credits_.found:
         journal.complete(row)
     elif row.contact_id in credits_.missing:
-        settle_without_contact(row)
+        settle_without_contact(row, desk_context.now())
     elif not settle_without_credit(desk_context, row, error := credits_.unknown[row.contact_id]):
         log.warning("credit_unclear", entry=row.id, error=error.safe_text)
-        journal.postpone(row, error, desk_context.now())
+        journal.postpone_unanswered(row, error, desk_context.now())
 
 
 def _report_unstored_note(row: JournalEntry, error: Exception) -> None:

@@ -7,31 +7,59 @@ from typing import Any, TypeVar
 
 import structlog
 
+from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import InternalError, TooBusy, unavailable_from
 from booking_api.desk.journal import journal, known_bookings
 from booking_api.desk.journal.models import JournalEntry
 from booking_api.rules.errors import BookingError
 from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.errors import HubSpotError
+from hubspot_sync.portal.records import Booking
 
 R = TypeVar("R")
 
 log = structlog.get_logger(__name__)
 
 
-class CreditTurns:
-    """One change at a time of a contact's credits: they are absolute values, and two planned from
-    the same balance would be one. A contact may be charged for by another's request (a booking
-    that was passed on), so the journal's rule of one row for each student is not enough."""
+class Turns:
+    """One change at a time of a contact's credits, and of a booking.
 
-    def __init__(self, contact_ids: Collection[str]) -> None:
-        self._taken = known_bookings.unsettled_contacts(contact_ids)
+    Both are absolute values: two credits planned from the same balance would be one, and a late
+    change of a booking would put its values over a newer one's. A contact may be charged for by
+    another's request (a booking that was passed on), and a booking be changed by two students one
+    after the other, so the journal's rule of one row for each student is not enough.
+    """
 
-    def take(self, contact_id: str) -> None:
+    def __init__(
+        self,
+        desk_context: DeskContext,
+        contact_ids: Collection[str] = (),
+        record_ids: Collection[str] = (),
+    ) -> None:
+        since = desk_context.now() - desk_context.config.late_write
+        in_doubt = journal.reviews_in_doubt(since).filter(subject_id__in=contact_ids)
+        self._contacts = known_bookings.unsettled_contacts(contact_ids)
+        self._contacts |= set(in_doubt.values_list("subject_id", flat=True))
+        self._bookings = known_bookings.unsettled_bookings(record_ids)
+
+    def take_credits(self, contact_id: str) -> None:
         """Raise TooBusy where a change is planned already, in this group or before it."""
-        if contact_id in self._taken:
-            raise TooBusy
-        self._taken.add(contact_id)
+        _take(contact_id, self._contacts)
+
+    def take_booking(self, record_id: str) -> None:
+        """Raise TooBusy where a change is planned already, in this group or before it."""
+        _take(record_id, self._bookings)
+
+
+def _take(subject_id: str, taken: set[str]) -> None:
+    if subject_id in taken:
+        raise TooBusy
+    taken.add(subject_id)
+
+
+def seen_at_text(booking: Booking) -> str:
+    """Return when a booking had last changed, as a plan keeps it; "" where that is not known."""
+    return "" if booking.updated_at is None else booking.updated_at.isoformat()
 
 
 def read_requests(

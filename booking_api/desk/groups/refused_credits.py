@@ -7,6 +7,7 @@ the credit, which is owed and tried again slowly, beside the student's other req
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -43,7 +44,7 @@ def settle_without_credit(
         refusal = InvalidRequest(
             f"{_list_names(error)}: HubSpot does not let this credit be charged; nothing is booked."
         )
-        journal.undo(row, refusal, f"{mend}: the booking was taken back.")
+        journal.undo(row, refusal, f"{mend}: the booking was taken back.", desk_context.now())
         return True
     was_never_sent = row.attempts == 0 or row.plan.get("is_owed", False)
     if was_never_sent and row.credit_mark == "":
@@ -54,12 +55,12 @@ def settle_without_credit(
     return True
 
 
-def settle_without_contact(row: JournalEntry) -> None:
+def settle_without_contact(row: JournalEntry, now: datetime) -> None:
     """Take the row further whose contact was deleted before its credit could be written."""
     log.error("credit_not_written", entry=row.id, reason="contact deleted")
     reason = "The contact was deleted before its credit could be written."
     if row.kind == RequestKind.CREATE:
-        journal.undo(row, ContactNotFound(), reason)
+        journal.undo(row, ContactNotFound(), reason, now)
         return
     row.plan["answer"] = _answer_without_credit(row)
     row.last_error = reason

@@ -118,6 +118,12 @@ def unsettled_contacts(contact_ids: Collection[str]) -> set[str]:
     return set(rows.values_list("contact_id", flat=True))
 
 
+def unsettled_bookings(record_ids: Collection[str]) -> set[str]:
+    """Return those of these bookings of which something is unsettled but their making."""
+    rows = JournalEntry.objects.filter(state__in=UNSETTLED, record_id__in=record_ids)
+    return set(rows.exclude(kind=RequestKind.CREATE).values_list("record_id", flat=True))
+
+
 def exams_written_since(epoch: int, exam_ids: Collection[str]) -> set[str]:
     """Return those exams that a desk of this epoch or a later one has written for."""
     written = JournalEntry.objects.filter(exam_id__in=exam_ids, epoch__gte=epoch)

@@ -72,6 +72,8 @@ ANSWERED = (*ENDED, EntryState.OWING)
 REFUSALS = (EntryState.REFUSED, EntryState.UNDONE)
 """With these the row's answer is an error."""
 
+BOOKING_SEEN_AT: Final = "booking_seen_at"
+"""In a plan that changes a booking when that had last changed before, by HubSpot's clock."""
 ASKED_BY: Final = "asked_by"
 """In a plan the contact who asked, where the row's contact is another: the one who had paid."""
 

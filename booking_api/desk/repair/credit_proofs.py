@@ -56,7 +56,8 @@ def read_proofs(
     if len(unmarked) == 0:
         return CreditProofs(histories, {})
     ids = {row.record_id for row in unmarked}
-    bookings = desk_context.evidence.booking_histories(TELLING_FIELDS, ids, context).found
+    telling = [desk_context.profile.booking_properties[field] for field in TELLING_FIELDS]
+    bookings = desk_context.evidence.booking_histories(telling, ids, context).found
     sources = {
         row.id: source
         for row in unmarked

@@ -25,9 +25,9 @@ from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import storable_text
 from booking_api.desk.events import CreditCorrected
 from booking_api.desk.groups.credit_plan import NONCE_BYTES
-from booking_api.desk.journal import follow_ups
+from booking_api.desk.journal import follow_ups, known_bookings
 from booking_api.desk.journal.lease import HeldLease, LeaseLost
-from booking_api.desk.journal.models import UNSETTLED, CreditReview, EntryState, JournalEntry
+from booking_api.desk.journal.models import CreditReview, EntryState, JournalEntry
 from booking_api.rules.expected_balances import (
     CORRECTION,
     History,
@@ -93,6 +93,8 @@ def _review_contacts(
     for review in due:
         try:
             history = histories.answered(review.subject_id)
+            if history is not None and _may_still_come(desk_context, review, history):
+                continue
             untold = ""
             if history is not None:
                 untold = _reconcile_contact(desk_context, lease, review, history)
@@ -108,6 +110,23 @@ def _review_contacts(
             _report_failure(desk_context, review, error)
 
 
+def _may_still_come(
+    desk_context: DeskContext, review: CreditReview, history: CreditHistory
+) -> bool:
+    """Say whether an earlier correction, that was not answered, may still come; the review is then
+    done later."""
+    since, seen = review.in_doubt_since, {mark.text for mark in history.marks or ()}
+    if since is None or review.mark in seen | {history.last_mark} - {""}:
+        return False
+    if not desk_context.is_in_doubt(since):
+        return False
+    soon = desk_context.now() + timedelta(seconds=FIRST_RETRY_S)
+    CreditReview.objects.filter(id=review.id).update(
+        next_attempt_at=min(soon, since + desk_context.config.late_write)
+    )
+    return True
+
+
 def _report_failure(desk_context: DeskContext, review: CreditReview, error: Exception) -> None:
     """One contact that nobody foresaw must not keep the desk from all others."""
     log.error("review_failed", contact=review.subject_id, exc_info=error)
@@ -120,7 +139,7 @@ def _reconcile_contact(
     """Write the balances that should be where they are not. Return why that cannot be told yet of
     one of them, and "" where it could be of all; what cannot be told is left as it is."""
     rows = _read_changes(desk_context, review)
-    if any(row.state in UNSETTLED for row in rows):
+    if known_bookings.unsettled_contacts([review.subject_id]):
         return "Something of the contact's credits is unfinished."
     untold = ""
     for name in {row.credit_property for row in rows}:
@@ -149,7 +168,7 @@ def _read_changes(desk_context: DeskContext, review: CreditReview) -> list[Journ
         Q(state__in=(*TAKEN_BACK, EntryState.OWING)) & ~Q(credit_mark="")
     )
     written = JournalEntry.objects.filter(
-        Q(state__in=(*UNSETTLED, EntryState.DONE)) | maybe,
+        Q(state=EntryState.DONE) | maybe,
         contact_id=review.subject_id,
         changed_at__gt=desk_context.now() - JOURNAL_PERIOD,
     ).exclude(credit_property="")
@@ -170,11 +189,17 @@ def _correct(
     writes = desk_context.writes
     mark = f"{CORRECTION}{secrets.token_hex(NONCE_BYTES)}" if writes.keeps_marks(context) else ""
     change = CreditChange(property_name=name, balance=expected, mark=mark)
+    own_row = CreditReview.objects.filter(id=review.id)
+    with lease.fenced_transaction():
+        own_row.update(in_doubt_since=desk_context.now(), mark=mark)
     outcome = writes.set_credits({contact_id: change}, context)
     desk_context.invalidate_cache([contact_tag(contact_id)])
     lease.renew()
-    if (error := outcome.unknown.get(contact_id)) is not None:
+    error = outcome.unknown.get(contact_id)
+    if error is not None:
         writes.is_refused_for_mark(error, context)  # the next try goes without one
+    if error is None or not error.may_have_taken_effect:
+        own_row.update(in_doubt_since=None)
     outcome.require_complete()
     desk_context.notify(CreditCorrected(credit_property=name))
 

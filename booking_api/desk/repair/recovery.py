@@ -8,8 +8,8 @@
 - Was it decided that the booking is taken back? It is cancelled, and never charged any more.
 - Is a credit owed that HubSpot refused? It is planned anew, and tried once more, when nothing else
   of that contact's credits is open.
-- Did the cancel happen? The booking says; if not, it is sent again. An update is absolute: it is
-  simply sent again.
+- Did the cancel, or the update, happen? The booking's history says (booking_landings.py).
+- What is not to be seen may still come: it is not sent again while it is in doubt.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from booking_api.desk.groups.update_group import change_bookings
 from booking_api.desk.journal import follow_ups, journal, known_bookings
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry, RequestKind
+from booking_api.desk.repair.booking_landings import look_for_landings
 from booking_api.desk.repair.credit_proofs import CreditProofs, read_proofs
 from booking_api.rules.credit_landings import Landing
 from booking_api.rules.credits import change_balance, whole_credits
@@ -64,15 +65,19 @@ def recover(
     _find_or_create(
         desk_context, lease, [row for row in writing if row.kind == RequestKind.CREATE], meters
     )
-    _find_or_cancel(
-        desk_context, lease, [row for row in writing if row.kind == RequestKind.CANCEL], meters
-    )
-    change_bookings(
-        desk_context, lease, [row for row in writing if row.kind == RequestKind.UPDATE], meters
-    )
     # Before the charging, which may decide it of others and takes those back itself.
     undoing = [row for row in rows if row.state == EntryState.UNDOING]
-    take_back(desk_context, lease, undoing, meters)
+    cancels = [row for row in writing if row.kind == RequestKind.CANCEL]
+    updates = [row for row in writing if row.kind == RequestKind.UPDATE]
+    unsent = look_for_landings(desk_context, lease, [*cancels, *updates, *undoing], meters)
+    for begun, send in (
+        (cancels, cancel_bookings),
+        (updates, change_bookings),
+        (undoing, take_back),
+    ):
+        send(desk_context, lease, [row for row in begun if row.id in unsent], meters)
+    for row in writing:
+        row.in_doubt_since = None  # of its credit nothing was sent yet
     unpaid = [row for row in rows if row.state == EntryState.WRITTEN]
     _charge_in_turn(desk_context, lease, [*unpaid, *owing], meters)
     for row in rows:
@@ -105,30 +110,6 @@ def _find_or_create(
         create_bookings(desk_context, lease, absent, meters)
 
 
-def _find_or_cancel(
-    desk_context: DeskContext,
-    lease: HeldLease,
-    rows: Sequence[JournalEntry],
-    meters: Collection[CallMeter],
-) -> None:
-    if len(rows) == 0:
-        return
-    ids = [row.record_id for row in rows]
-    states = desk_context.evidence.booking_states(ids, desk_context.renew_for_calls(lease, meters))
-    standing = []
-    for row in rows:
-        if states.found.get(row.record_id) == "cancelled":
-            row.state = EntryState.WRITTEN
-        elif row.record_id in states.unknown:
-            journal.postpone(row, states.unknown[row.record_id], desk_context.now())
-        else:
-            standing.append(row)
-    with lease.fenced_transaction():
-        saved = {row.id for row in journal.save(lease, rows, desk_context.now())}
-    standing = [row for row in standing if row.id in saved]
-    cancel_bookings(desk_context, lease, standing, meters)
-
-
 def _charge_unwritten(
     desk_context: DeskContext,
     lease: HeldLease,
@@ -148,6 +129,9 @@ def _charge_unwritten(
         (to_charge if is_due else to_save).append(row)
     desk_context.invalidate_cache(tags_of(to_save))
     saved = save_with_follow_ups(desk_context, lease, to_save)
+    # What came late may have been put over somebody else's value.
+    late = {row.contact_id for row in saved if row.state == EntryState.DONE and row.credit_property}
+    follow_ups.request_reviews(late, desk_context.now(), desk_context.now(), overtaken=False)
     undoing = [row for row in saved if row.state == EntryState.UNDOING]
     take_back(desk_context, lease, undoing, meters)
     with lease.fenced_transaction():
@@ -207,7 +191,11 @@ def _settle_or_plan_anew(
         journal.complete(row)
         return False
     if history is None:
-        settle_without_contact(row)
+        settle_without_contact(row, desk_context.now())
+        return False
+    if row.in_doubt_since is not None and desk_context.is_in_doubt(row.in_doubt_since):
+        until = row.in_doubt_since + desk_context.config.late_write
+        journal.await_landing(row, desk_context.now(), until)
         return False
     if landing is Landing.UNKNOWN:
         log.error("credit_history_cut", entry=row.id, contact=row.contact_id)
@@ -223,6 +211,7 @@ def _plan_anew_or_postpone(
     person puts the credit right."""
     try:
         _plan_anew(row, history, plans)
+        row.in_doubt_since = desk_context.now()
     except BookingError as refusal:
         log.warning("credit_unreadable", entry=row.id, credit=row.credit_property)
         journal.postpone(row, refusal, desk_context.now())
