@@ -103,6 +103,7 @@ class JournalEntryAdmin(DeskAdmin):
     fields = (
         *("kind", "state", "age", "idempotency_key", "email", "contact_id", "exam_id"),
         *("record_id", "credit_property", "credit_before", "credit_after", "contact_seen_at"),
+        *("credit_mark", "in_doubt_since"),
         *("arrived_at", "wanted_until", "changed_at", "attempts", "next_attempt_at"),
         *("last_error", "epoch", "fingerprint", "request_json", "plan_json", "answer_json"),
     )

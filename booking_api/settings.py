@@ -60,6 +60,7 @@ def desk_config() -> DeskConfig:
         {
             "lease_s": "DESK_LEASE_S",
             "grace_s": "DESK_GRACE_S",
+            "late_write_s": "HUBSPOT_LATE_WRITE_S",
             "retention_days": "JOURNAL_RETENTION_DAYS",
         },
     )

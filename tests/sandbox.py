@@ -157,6 +157,17 @@ class SandboxHandle:
     def edit(self, object_type: str, record_id: str, **properties: str | None) -> None:
         self._control("PATCH", f"records/{object_type}/{record_id}", {"properties": properties})
 
+    def drop_property(self, object_type: str, name: str) -> None:
+        """Take a property away, as if nobody had made it."""
+        self._control("DELETE", f"properties/{object_type}/{name}")
+
+    def write_as(
+        self, source: tuple[str, str], object_type: str, record_id: str, **values: str
+    ) -> None:
+        """Edit a record as another app, or whoever the source names: `sourceType`, `sourceId`."""
+        body = {"properties": values, "source": {"name": source[0], "id": source[1]}}
+        self._control("PATCH", f"records/{object_type}/{record_id}", body)
+
     def poison(self, object_type: str, record_id: str, **properties: str | None) -> None:
         """Put values into a record to the letter, as imports and people do; none is refused."""
         body = {"properties": properties, "as_is": True}

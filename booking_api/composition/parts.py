@@ -28,7 +28,9 @@ from hubspot_sync.background.database_clock import DatabaseClock
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.inbox.told_records import ToldRecords
 from hubspot_sync.portal.association_types import AssociationTypes
+from hubspot_sync.portal.portal_facts import PortalFact, ask_own_app_id
 from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.portal.unreadable_values import NoteReading
 from hubspot_sync.reading.availability import AvailabilityWatch, probe_hubspot
 from hubspot_sync.reading.cache_families import ComposedFamilyLoaders
 from hubspot_sync.reading.cached_portal import CachedPortal, ReadsFor
@@ -133,11 +135,24 @@ def build_cursor_seal() -> CursorSeal:
     return CursorSeal.of_secrets([settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS])
 
 
+def build_evidence(
+    profile: PortalProfile,
+    client: HubSpotClient,
+    clocks: Clocks,
+    has_marker: PortalFact[bool | None],
+    note: NoteReading,
+) -> AuthoritativeReads:
+    ask = partial(ask_own_app_id, client.transport, settings.HUBSPOT.token)
+    own_app = PortalFact[str | None](ask, otherwise=None, clock=clocks.monotonic)
+    return AuthoritativeReads(profile, client.batch, own_app, has_marker, note)
+
+
 def build_desk_context(
     profile: PortalProfile,
     client: HubSpotClient,
     hubspot: PortalReads,
     evidence: AuthoritativeReads,
+    has_marker: PortalFact[bool | None],
     cached: CachedPortal,
     shared_now: Callable[[], datetime],
     notify: DeskObserver,
@@ -147,7 +162,7 @@ def build_desk_context(
         profile=profile,
         hubspot=hubspot,
         evidence=evidence,
-        writes=PortalWrites(profile, client.batch, association_types),
+        writes=PortalWrites(profile, client.batch, association_types, has_marker),
         cache=cached.cache,
         fan_out=client.fan_outs[Priority.PEOPLE],
         config=settings.DESK,

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 import structlog
 from django.conf import settings
@@ -20,6 +19,7 @@ from booking_api.composition.parts import (
     build_cached_portal,
     build_cursor_seal,
     build_desk_context,
+    build_evidence,
     build_shared_clock,
     build_student_pairs,
     build_told_records,
@@ -32,7 +32,7 @@ from cache_layer.operating.audit import record_invalidation
 from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.inbox.observers import EventObserver, EventObservers, InboxObserver
-from hubspot_sync.portal.app_identity import ask_own_app_id
+from hubspot_sync.portal.portal_facts import has_marker_fact
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.portal.unreadable_values import UnreadableObserver, UnreadableValues
 from hubspot_sync.reading.availability import AvailabilityWatch
@@ -41,7 +41,6 @@ from hubspot_sync.reading.portal_reads import HubSpotReads, PortalReads
 from hubspot_sync.webhooks.pipeline import WebhookPipeline, build_webhook_pipeline
 from hubspot_sync.wire.call_log import CallObserver
 from hubspot_sync.wire.portal_day import PortalDay
-from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
 
 log = structlog.get_logger(__name__)
 
@@ -202,17 +201,13 @@ class Composition:
             note=unreadable.note,
             recent=told,
         )
-        evidence = AuthoritativeReads(
-            profile,
-            client.batch,
-            partial(ask_own_app_id, client.transport, settings.HUBSPOT.token),
-            unreadable.note,
-        )
+        has_marker = has_marker_fact(profile, client.transport, self.clocks.monotonic)
+        evidence = build_evidence(profile, client, self.clocks, has_marker, unreadable.note)
         cached = build_cached_portal(profile, client, hubspot, settings.CACHE, self.clocks, told)
         cached.cache.invalidator.add_observer(record_invalidation)
         booking = build_booking_desk(
             build_desk_context(
-                *(profile, client, hubspot, evidence, cached),
+                *(profile, client, hubspot, evidence, has_marker, cached),
                 *(shared_now, self._notify_desk_observers),
             ),
             serves_callers=self._serves_callers,

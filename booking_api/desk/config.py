@@ -15,20 +15,25 @@ MAX_GROUP_SIZE = 100
 class DeskConfig:
     """Durations in seconds.
 
-    A desk holds its lease for `lease_s` after each renewal. Whoever takes over from a desk that
-    vanished waits until its lease is over and `grace_s` more: it, or HubSpot for it, may still be
-    working on what was sent last. Finished journal rows are kept for `retention_days`.
+    A desk holds its lease for `lease_s` after each renewal. A write that HubSpot did not answer may
+    take effect for `late_write_s`: until then its contact or booking is not written again, unless
+    it is seen to have come. What a desk that vanished may have counted is counted again after
+    `grace_s`. Finished journal rows are kept for `retention_days`.
     """
 
     lease_s: float = 5.0
     grace_s: float = 2.0
+    late_write_s: float = 120.0
     retention_days: int = 30
 
     def __post_init__(self) -> None:
         if self.lease_s < 1:
             raise ConfigurationError(f"DESK_LEASE_S must be at least 1, not {self.lease_s}.")
+        if self.late_write_s < 0:
+            raise ConfigurationError(
+                f"HUBSPOT_LATE_WRITE_S must be at least 0, not {self.late_write_s}."
+            )
         if not 0 <= self.grace_s < self.lease_s:
-            # Whoever waited longer than the lease would be taken over while waiting, and for ever.
             raise ConfigurationError(
                 f"DESK_GRACE_S must be at least 0 and less than DESK_LEASE_S ({self.lease_s}), "
                 f"not {self.grace_s}."
@@ -45,6 +50,10 @@ class DeskConfig:
     @property
     def renew_every_s(self) -> float:
         return self.lease_s / 5
+
+    @property
+    def late_write(self) -> timedelta:
+        return timedelta(seconds=self.late_write_s)
 
     @property
     def max_step_s(self) -> float:

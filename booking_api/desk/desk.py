@@ -3,8 +3,8 @@
 Every process has a desk, and all of them take requests; whichever holds the lease serves the queue,
 the others look for the answers of the requests that came to them. A turn: finish what is
 unfinished, then groups of cancels, updates and creates, then one job that wanted the lease, until
-nothing is left. A process that takes over a lease that was never given back waits until its former
-holder can no longer be sending.
+nothing is left. To a process that takes over a lease that was never given back, all that its former
+holder had begun is in doubt.
 """
 
 from __future__ import annotations
@@ -192,9 +192,8 @@ class Desk:
         may_give_back = not lease.taken_over
         try:
             if not may_give_back:
-                may_give_back = take_over(
-                    self._desk_context, lease, self._stopping, self._leave_out
-                )
+                take_over(self._desk_context, lease, self._leave_out)
+                may_give_back = True
             return self._run_rounds(lease)
         except LeaseHandedOn:
             return TurnOutcome.WORKED
@@ -229,7 +228,9 @@ class Desk:
         for kind, serve in SERVING_ORDER:
             if done and self._is_handing_on:
                 return True
-            rows = journal.read_next_group([kind], desk_context.now(), left_out=self._left_out)
+            rows = journal.read_next_group(
+                [kind], desk_context.now(), desk_context.config.late_write, self._left_out
+            )
             if len(rows) > 0:
                 self._serve_rows(lease, serve, rows)
                 done = True

@@ -43,6 +43,10 @@ class DeskContext:
         deadline = self.renewal.begin_step(lease, self.config.max_step_s)
         return CallContext(deadline=deadline, priority=Priority.PEOPLE, meters=tuple(meters))
 
+    def is_in_doubt(self, since: datetime | None) -> bool:
+        """Whether a write that was not answered, `since` then, may still take effect."""
+        return since is not None and self.now() < since + self.config.late_write
+
     def invalidate_cache(self, tags: Collection[str]) -> None:
         """Let no reader see any more what was built from records with these tags."""
         self.cache.guarded_store.invalidate(tags, (), cause=Cause.WRITE)

@@ -8,6 +8,7 @@ BookingError
 ├── OutcomeUnknown          nobody knows yet what became of it; the same key will tell
 ├── DeskUnavailable         nothing was changed; HubSpot could not be asked, or was too slow
 │   └── TooBusy             nothing was changed; the queue, or HubSpot's limit, was full
+├── HistoryCut              whether a credit was written cannot be told any more
 └── InternalError           our own fault; nothing was changed
 """
 
@@ -69,6 +70,14 @@ class DeskUnavailable(BookingError):
 class TooBusy(DeskUnavailable):
     code = "RATE_LIMITED"
     default_message = "Too many requests are under way; nothing was changed. Please try again."
+
+
+class HistoryCut(BookingError):
+    code = "HUBSPOT_UNAVAILABLE"
+    default_message = (
+        "The contact's history does not reach back to this credit's write: whether it arrived is "
+        "for a person to say."
+    )
 
 
 class InternalError(BookingError):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -20,6 +21,7 @@ from hubspot_sync.background.worker import Worker
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.writing.portal_writes import LINKS_OF_A_BOOKING
 
 LEARNING_DEADLINE_S = 10.0
 RECOUNT_DEADLINE_S = 300.0
@@ -48,12 +50,7 @@ class BookingDesk:
         self.desk.start()
         for worker in self.workers:
             worker.start()
-        try:
-            context = CallContext(deadline=Deadline.after(LEARNING_DEADLINE_S))
-            self.desk_context.writes.learn_association_types(context)
-            self.desk_context.evidence.learn_own_app(context)
-        except HubSpotError as error:  # the first create asks again
-            log.warning("portal_not_learnt", error=error.safe_text)
+        self._learn_portal()
 
     def begin_close(self) -> None:
         """Have all threads end, and wait for none."""
@@ -67,6 +64,27 @@ class BookingDesk:
         self.desk.close()
         for worker in self.workers:
             worker.stop()
+
+    def _learn_portal(self) -> None:
+        """Ask for each thing by itself: what HubSpot does not say now is asked again when it is
+        needed, in every process."""
+        context = CallContext(deadline=Deadline.after(LEARNING_DEADLINE_S))
+        writes, evidence = self.desk_context.writes, self.desk_context.evidence
+
+        def learn(what: str, ask: Callable[[CallContext], None]) -> None:
+            try:
+                ask(context)
+            except HubSpotError as error:
+                log.warning("portal_not_learnt", what=what, error=error.safe_text)
+
+        questions = [
+            partial(learn, name, partial(writes.learn_association_type, name))
+            for name in LINKS_OF_A_BOOKING
+        ]
+        questions.append(partial(learn, "marks of credits", writes.learn_marker))
+        self.desk_context.fan_out.run(
+            [*questions, partial(learn, "own app", evidence.learn_own_app)]
+        )
 
     def recount_upcoming(self) -> tuple[ExamCount, ...]:
         """Count the bookings of all exams that may still be booked, and correct the stored counts.

@@ -87,7 +87,7 @@ class Reception:
         with self._waiting_room.seat(asking.student, asking.key) as seated:
             if not seated:
                 return self._replay(request, asking)
-            place = self._queue.enter(request, asking.key, asking.deadline)
+            place = self._queue.enter(request, asking.key, asking.deadline, student=asking.student)
             row = self._queue.wait(place, asking.deadline, asking.meter)
         if row is None:
             raise errors.OutcomeUnknown() if place.own else errors.RequestInProgress()

@@ -188,11 +188,12 @@ class BatchClient:
         *,
         context: CallContext,
         once: bool = False,
+        common: Collection[str] = (),
     ) -> Many[RawRecord]:
         """Return the records as updated. An id whose error is a Refused was certainly not changed;
         of any other unknown nobody knows, but the same absolute values may be sent again. They are,
         here already, unless `once`: for values that a late arrival of the first sending could put
-        over newer ones."""
+        over newer ones. `common` are properties for which no record is refused by itself."""
         keys, impossible = _split_possible_keys(changes, None)
         by_key = {normal_key(record_id): values for record_id, values in changes.items()}
 
@@ -204,7 +205,8 @@ class BatchClient:
 
         kind = CallKind(operation=Operation.BATCH_UPDATE, object_type=object_type)
         names = dict(zip(keys, keys, strict=True))
-        updated = merge(self._write_in_chunks(kind, names, send, _fail_update, context))
+        parts = self._write_in_chunks(kind, names, send, _fail_update, context, common)
+        updated = merge(parts)
         return _add_missing(updated, impossible)
 
     def archive(
@@ -265,9 +267,12 @@ class BatchClient:
         send: Callable[[Sequence[str]], R],
         fail: Callable[[Sequence[str], HubSpotError], R],
         context: CallContext,
+        common: Collection[str] = (),
     ) -> list[R]:
         def send_part(part: Sequence[str]) -> Sent[R]:
-            return send_around_culprits(part, send, fail, statuses=STATUSES_OF_ONE_WRITE)
+            return send_around_culprits(
+                part, send, fail, statuses=STATUSES_OF_ONE_WRITE, common=common
+            )
 
         return self._send_in_chunks(kind, names, MAX_PER_WRITE, send_part, context)
 

@@ -93,10 +93,11 @@ def send_around_culprits(
     *,
     statuses: Collection[int],
     max_refused_first: int | None = None,
+    common: Collection[str] = (),
 ) -> Sent[R]:
     """Send a batch; where HubSpot refuses it whole with one of `statuses`, find the culprits and
     let the others through. After `max_refused_first` culprits and nobody accepted, the rest is
-    taken for refused too.
+    taken for refused too. A refusal for one of the properties `common` to all is nobody's own.
 
     Keys before `start` are done with. After a `refusal`, `keys[start:end]` is the shortest part
     that is known to hold a culprit.
@@ -128,12 +129,16 @@ def send_around_culprits(
             sent.accepted.extend(keys[start:stop])
             start, max_half = stop, 2 * max_half
         except HubSpotError as error:
-            if _may_be_one_record(error, statuses):
+            if _may_be_one_record(error, statuses) and not _names_any(error, common):
                 end, refusal = stop, error
             else:
                 sent.parts.append(fail(keys[start:stop], error))
                 start, refusal = stop, None
     return sent
+
+
+def _names_any(error: HubSpotError, names: Collection[str]) -> bool:
+    return isinstance(error, Refused) and not set(names).isdisjoint(error.property_names)
 
 
 def _may_be_one_record(error: HubSpotError, statuses: Collection[int]) -> bool:

@@ -67,7 +67,8 @@ class PortalProfile:
     first being the one we write; `booking_statuses` does so for the `status` property, and is empty
     where the portal has none. `choices` maps a field to what a caller sends and HubSpot stores.
     `association_type_ids` maps `"from->to"` (`"bookings->contacts"`) to the type id that inline
-    associations need, where it is known beforehand.
+    associations need, where it is known beforehand. `credit_marker` is the contact's property in
+    which a write of a credit leaves its mark; None where none is named.
     """
 
     name: str
@@ -86,6 +87,7 @@ class PortalProfile:
     choices: Mapping[str, Mapping[str, str]]
     editable_fields: tuple[str, ...]
     association_type_ids: Mapping[str, int]
+    credit_marker: str | None = None
 
     def mock_type(self, value: str) -> MockType | None:
         """Return the mock type spelt `value` exactly, or None."""
@@ -177,7 +179,10 @@ def _read_profile(name: str, root: TomlReader) -> PortalProfile:
         association_type_ids=_read_association_types(
             root.table("association_type_ids", required=False)
         ),
+        credit_marker=_read_credit_marker(root.table("credits", required=False)),
     )
+    if profile.credit_marker in {*profile.credit_properties, *contacts.values()}:
+        root.note_problem("credits.write_marker", "is a property that holds something else.")
     for credit in set(profile.credit_properties) & set(contacts.values()):
         root.note_problem("contacts", f"has {credit!r}, which is the credit of a mock type.")
     rules.finish()
@@ -310,6 +315,12 @@ def _read_exam_states(table: TomlReader) -> tuple[str, ...]:
     active = table.texts("active", required=True)
     table.finish()
     return active
+
+
+def _read_credit_marker(table: TomlReader) -> str | None:
+    name = table.optional_text("write_marker", PROPERTY_NAME, "credit_write_marker")
+    table.finish()
+    return name
 
 
 def _read_association_types(table: TomlReader) -> dict[str, int]:

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import BOOKING_FIELDS, CONTACT_FIELDS, EXAM_FIELDS
 from hubspot_sync.portal.stored_fields import CHOICE_TYPES, TEXT_TYPES, YES_NO_TYPES, StoredAs
+
+UNMARKED: Final = (
+    "a credit that HubSpot did not confirm is known again by its value, time and source alone"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +32,11 @@ class RequiredProperty:
     unique: bool = False
     only_read: bool = False
     """Whether it is others who fill it in: made by us it would be empty for ever."""
+    otherwise: str = ""
+    """What is worse without it, where the application works all the same."""
+    beside: str = ""
+    """The property in whose group it is made, where that matters."""
+    description: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +60,7 @@ def required_properties(profile: PortalProfile) -> tuple[RequiredProperty, ...]:
     wanted = [
         *_required_of_object(profile, "contacts", CONTACT_FIELDS),
         *_required_credits(profile),
+        *_wanted_marker(profile),
         *_required_of_object(profile, "bookings", BOOKING_FIELDS),
         *_required_of_object(profile, "mock_exams", EXAM_FIELDS),
     ]
@@ -112,6 +123,22 @@ def _required_credits(profile: PortalProfile) -> Iterable[RequiredProperty]:
             object_type=profile.object_types.contacts,
             name=name,
             types=_NUMBER,
+        )
+
+
+def _wanted_marker(profile: PortalProfile) -> Iterable[RequiredProperty]:
+    if profile.credit_marker is not None:
+        yield RequiredProperty(
+            object_name="contacts",
+            object_type=profile.object_types.contacts,
+            name=profile.credit_marker,
+            types=("string",),
+            otherwise=UNMARKED,
+            beside=profile.credit_properties[0],
+            description=(
+                "Written by the booking software with each credit it takes or gives back; its "
+                "history proves which of them arrived. Please leave it alone."
+            ),
         )
 
 

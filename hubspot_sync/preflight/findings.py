@@ -35,6 +35,10 @@ class Finding:
 
 
 def property_finding(wanted: RequiredProperty, found: str, verdict: FindingKind) -> Finding:
+    """Return a property's finding; a failure of one that the application works without is a
+    warning that says what is worse."""
+    if wanted.otherwise and verdict in (FindingKind.MISSING, FindingKind.WRONG):
+        found, verdict = f"{found}: {wanted.otherwise}", FindingKind.WARNING
     kinds = " or ".join(wanted.types)
     return Finding(
         area="property",

@@ -13,6 +13,7 @@ from hubspot_sync.errors import HubSpotError, NotFound, Refused
 from hubspot_sync.portal.association_types import AssociationType, read_unlabelled_types
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.required_schema import (
+    UNMARKED,
     RequiredAssociation,
     RequiredProperty,
     required_associations,
@@ -71,6 +72,7 @@ def inspect(
     findings = [version_finding(config.api_version, today)]
     findings += _check_scopes(config, transport, context)
     findings += _check_object_types(profile, transport, context)
+    findings += _check_marker(profile)
     creatable: list[MissingProperty] = []
     by_type: dict[str, list[RequiredProperty]] = {}
     for wanted in required_properties(profile):
@@ -209,7 +211,7 @@ def _check_properties(
     group = _largest_group(live.values())
     findings = [_compare(item, live.get(item.name)) for item in wanted]
     missing = [
-        MissingProperty(wanted=item, group=group)
+        MissingProperty(wanted=item, group=_group_of(live.get(item.beside)) or group)
         for item in wanted
         if item.name not in live and not item.only_read
     ]
@@ -261,12 +263,29 @@ def _check_unique_properties(
     ]
 
 
+def _group_of(definition: Mapping[str, Any] | None) -> str:
+    return str((definition or {}).get("groupName") or "")
+
+
 def _largest_group(definitions: Iterable[Mapping[str, Any]]) -> str:
     """Return the group most properties of an object are in: a new one must name one that exists."""
-    groups = [
-        str(definition["groupName"]) for definition in definitions if definition.get("groupName")
-    ]
+    groups = [group for definition in definitions if (group := _group_of(definition))]
     return max(sorted(set(groups)), key=groups.count, default="contactinformation")
+
+
+def _check_marker(profile: PortalProfile) -> list[Finding]:
+    """A profile of one's own may be older than the marker."""
+    if profile.credit_marker is not None:
+        return []
+    return [
+        Finding(
+            area="profile",
+            subject="credits.write_marker",
+            found=f"not named: {UNMARKED}",
+            wanted="the name of a property for it, and --apply",
+            verdict=FindingKind.WARNING,
+        )
+    ]
 
 
 # How records are linked --------------------------------------------------------------------------

@@ -64,6 +64,7 @@ def _build_definition(missing: MissingProperty) -> dict[str, Any]:
         "type": kind,
         "fieldType": FIELD_TYPES[kind],
         "groupName": missing.group,
+        "description": wanted.description,
         "hasUniqueValue": wanted.unique,
         "options": [
             {"label": value, "value": value, "displayOrder": place, "hidden": False}

@@ -1,18 +1,19 @@
 """What only a trial can tell, on throw-away records that are archived afterwards.
 
-Two things the booking desk relies on and no document promises: that a unique value may be used
-again once it has been cleared (a cancelled booking gives its seat back), and how long an
-association made together with a record takes to show. The records carry no student and no exam of
-the school's, are not active, and their names begin with `preflight-`.
+Three things the booking desk relies on and no document promises: that a unique value may be used
+again once it has been cleared (a cancelled booking gives its seat back), how long an association
+made together with a record takes to show, and what a contact's history says of a credit and its
+mark. The records carry no student and no exam of the school's, are not active, and their names
+begin with `preflight-`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hubspot_sync.batching.batch import BatchClient, Created, CreateOutcome, Unclear
-from hubspot_sync.batching.raw_records import NewAssociation, NewRecord
+from hubspot_sync.batching.raw_records import NewAssociation, NewRecord, RawRecord
 from hubspot_sync.portal.association_types import AssociationType
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.preflight.findings import Finding, FindingKind
@@ -20,6 +21,7 @@ from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Monotonic
 
 MAX_LAG_S = 15.0
+NOBODY = "example.com"
 PAUSE_BETWEEN_READS_S = 0.2
 
 
@@ -37,12 +39,13 @@ class ProbeEnvironment:
 
 
 def probe(environment: ProbeEnvironment, context: CallContext) -> tuple[Finding, ...]:
-    """Run both trials and remove their records. Raises HubSpotError where HubSpot cannot be asked;
+    """Run the trials and remove their records. Raises HubSpotError where HubSpot cannot be asked;
     what was made by then is removed all the same."""
     samples = _Samples(environment, context)
     try:
         reuse = _try_reuse_of_cleared_value(environment, samples, context)
         lag = _measure_association_lag(environment, samples, context)
+        proof = _try_marked_credit(environment, samples, context)
     finally:
         left = samples.archive_all()
     removal = Finding(
@@ -52,7 +55,7 @@ def probe(environment: ProbeEnvironment, context: CallContext) -> tuple[Finding,
         wanted="removed",
         verdict=FindingKind.WARNING if left else FindingKind.OK,
     )
-    return reuse, lag, removal
+    return reuse, lag, proof, removal
 
 
 def _try_reuse_of_cleared_value(
@@ -115,6 +118,58 @@ def _judge_lag(reads: int, after_s: float) -> Finding:
     return _lag_finding(f"shown after {after_s:.1f} s", FindingKind.WARNING)
 
 
+def _try_marked_credit(
+    environment: ProbeEnvironment, samples: _Samples, context: CallContext
+) -> Finding:
+    """Write a credit and its mark together, then the same credit with another mark: the history
+    should have both marks, and say of the first when the credit came."""
+    profile = environment.profile
+    credit, marker = profile.credit_properties[0], profile.credit_marker
+    if marker is None:
+        return _proof_finding("the profile names no property for it", FindingKind.UNKNOWN)
+    contact = samples.create_contact({credit: "2"})
+    if not isinstance(contact, Created):
+        return _proof_finding(f"no trial possible: {contact.error.message}", FindingKind.UNKNOWN)
+    contacts, record_id = profile.object_types.contacts, contact.record.id
+    marks = [f"{environment.mark}.{turn}" for turn in (1, 2)]
+    for mark in marks:
+        change = {record_id: {credit: "1", marker: mark}}
+        written = environment.batch.update(contacts, change, context=context)
+        if (error := written.unknown.get(record_id)) is not None:
+            return _proof_finding(f"not written: {error.safe_text}", FindingKind.WARNING)
+    read = environment.batch.read(
+        contacts, [record_id], properties=[], with_history=[credit, marker], context=context
+    ).require_complete()
+    if record_id not in read.found:
+        return _proof_finding("the contact is not to be read", FindingKind.UNKNOWN)
+    return _judge_proof(read.found[record_id], credit, marker, marks)
+
+
+def _judge_proof(record: RawRecord, credit: str, marker: str, marks: Sequence[str]) -> Finding:
+    times = {version.value: version.at for version in record.history.get(marker, ())}
+    charged = [version for version in record.history.get(credit, ()) if version.value == "1"]
+    if not all(times.get(mark) for mark in marks):
+        return _proof_finding("the history lacks a mark", FindingKind.WARNING)
+    if len(charged) == 0:
+        return _proof_finding("the history lacks the credit", FindingKind.WARNING)
+    first = charged[-1]
+    source = f"{first.source_type} {first.source_id}"
+    if first.at != times[marks[0]]:
+        said = f"the credit at {first.at}, its mark at {times[marks[0]]}, by {source}"
+        return _proof_finding(said, FindingKind.WARNING)
+    return _proof_finding(f"both at one time, by {source}", FindingKind.OK)
+
+
+def _proof_finding(found: str, verdict: FindingKind) -> Finding:
+    return Finding(
+        area="trial",
+        subject="the mark of a credit",
+        found=found,
+        wanted="in the history, with the credit",
+        verdict=verdict,
+    )
+
+
 def _reuse_finding(found: str, verdict: FindingKind) -> Finding:
     return Finding(
         area="trial",
@@ -166,6 +221,13 @@ class _Samples:
             names["is_active"]: "false",
         }
         return self._create(profile.object_types.mock_exams, stored, ())
+
+    def create_contact(self, properties: Mapping[str, str]) -> CreateOutcome:
+        profile = self._environment.profile
+        email = {
+            profile.contact_properties["email"]: f"preflight-{self._environment.mark}@{NOBODY}"
+        }
+        return self._create(profile.object_types.contacts, {**email, **properties}, ())
 
     def archive_all(self) -> list[str]:
         """Archive what was made; return what could not be, or may be there unseen."""

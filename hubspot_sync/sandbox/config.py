@@ -13,6 +13,7 @@ from typing import Any
 
 DEFAULT_TOKEN = "sandbox-token"  # noqa: S105 - guards invented data
 RETRY_AFTER = ("sometimes", "always", "never")
+APP_INFO = ("whole", "without_app", "empty")
 KIND = {"association_page": 500, "search_page_max": 200, "search_lag_s": 0.0}
 UNKIND = {"association_page": 25, "search_page_max": 20, "search_lag_s": 0.3}
 
@@ -81,6 +82,10 @@ class Config:
     validation_rules: tuple[ValidationRule, ...] = ()
     refused_records: tuple[RefusedRecord, ...] = ()
     token: str = DEFAULT_TOKEN
+    app_info: str = "whole"  # without_app and empty: as of a service key
+    source_type: str = "INTEGRATION"  # who an API write's history names; a service key: API, ""
+    source_id: str = "54321"
+    history_limit: int = 0  # how many values of a property its history keeps; 0: all
     scopes: tuple[str, ...] = (
         "crm.objects.contacts.read",
         "crm.objects.contacts.write",
@@ -98,9 +103,10 @@ class Config:
         """This with some switches set; raises ValueError naming one that does not exist or fit."""
         _refuse_unknown(changes, Config)
         _refuse_unfit(changes, self)
-        if changes.get("retry_after", "never") not in RETRY_AFTER:
-            message = f"retry_after is one of {', '.join(RETRY_AFTER)}"
-            raise ValueError(message)
+        for name, words in (("retry_after", RETRY_AFTER), ("app_info", APP_INFO)):
+            if changes.get(name, words[0]) not in words:
+                message = f"{name} is one of {', '.join(words)}"
+                raise ValueError(message)
         wanted: dict[str, Any] = dict(changes)
         if "unkind" in wanted and wanted["unkind"] != self.unkind:
             wanted = {**(UNKIND if wanted["unkind"] else KIND), **wanted}

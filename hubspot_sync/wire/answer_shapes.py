@@ -41,6 +41,10 @@ def is_record(body: JsonObject) -> bool:
     return "id" in body and isinstance(body.get("properties"), Mapping)
 
 
+def has_name(body: JsonObject) -> bool:
+    return isinstance(body.get("name"), str)
+
+
 def says_something(body: JsonObject) -> bool:
     return len(body) > 0
 
@@ -52,6 +56,7 @@ SHAPES: Final[Mapping[Operation, Shape]] = {
     Operation.ASSOCIATIONS_READ: has_results,
     Operation.LABELS: has_results,
     Operation.PROPERTIES_LIST: has_results,
+    Operation.PROPERTY_READ: has_name,
     Operation.SCHEMAS_LIST: has_results,
     # Of scopes and app a portal need not tell.
     Operation.TOKEN_INFO: says_something,

@@ -37,6 +37,7 @@ class Operation(StrEnum):
     ASSOCIATIONS_READ = "associations.batch_read"
     LABELS = "associations.labels"
     PROPERTIES_LIST = "properties.list"
+    PROPERTY_READ = "properties.read"
     PROPERTY_CREATE = "properties.create"
     SCHEMAS_LIST = "schemas.list"
     TOKEN_INFO = "token.info"  # noqa: S105 - the name of an operation
@@ -44,7 +45,8 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Endpoint:
-    """One operation. The placeholders are `{version}`, `{type}` and, for associations, `{to}`."""
+    """One operation. The placeholders are `{version}`, `{type}` and, for associations, `{to}`; of a
+    single property `{to}` is its name."""
 
     method: str
     effect: Effect
@@ -99,6 +101,9 @@ ENDPOINTS: Mapping[Operation, Endpoint] = MappingProxyType(
         Operation.ASSOCIATIONS_READ: _associations_endpoint("POST", "batch/read"),
         Operation.LABELS: _associations_endpoint("GET", "labels"),
         Operation.PROPERTIES_LIST: _plain_endpoint("GET", Effect.READ, *_PROPERTIES),
+        Operation.PROPERTY_READ: _plain_endpoint(
+            "GET", Effect.READ, *(f"{path}/{{to}}" for path in _PROPERTIES)
+        ),
         Operation.PROPERTY_CREATE: _plain_endpoint("POST", Effect.CREATE, *_PROPERTIES),
         Operation.SCHEMAS_LIST: _plain_endpoint("GET", Effect.READ, *_SCHEMAS),
         Operation.TOKEN_INFO: _plain_endpoint("POST", Effect.READ, _TOKEN_INFO, _TOKEN_INFO),

@@ -7,16 +7,16 @@ timeline, before anything is written again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from typing import Final
 
 from hubspot_sync.batching.batch import BatchClient
 from hubspot_sync.batching.merged_links import read_links
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.raw_records import NOTE_BODY, PropertyVersion, RawRecord
+from hubspot_sync.portal.credit_history import Balance, Mark, Source
+from hubspot_sync.portal.portal_facts import PortalFact
 from hubspot_sync.portal.profile import BookingState, PortalProfile
 from hubspot_sync.portal.record_reader import (
     contact_property_names,
@@ -27,9 +27,6 @@ from hubspot_sync.portal.record_reader import (
 from hubspot_sync.portal.records import Booking, Contact
 from hubspot_sync.portal.unreadable_values import NoteReading, ignore_reading
 from hubspot_sync.wire.call_context import CallContext
-
-AN_APP: Final = "INTEGRATION"
-"""The history's `sourceType` of a value that came through the API."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,22 +39,14 @@ class SeenContact:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Balance:
-    """A value a credit had, since when by HubSpot's clock, and who set it (`sourceType` and
-    `sourceId`); `by_app` says that it may have been us. None is a value that cannot be read."""
-
-    value: Decimal | None
-    at: datetime
-    by_app: bool
-    source: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class CreditHistory:
-    """A contact's credits, and each one's values over time, oldest first."""
+    """A contact's credits, and each one's values over time, oldest first; `marks` are those that
+    our writes left, None where the portal keeps none, `last_mark` the one that stands there now."""
 
     seen: SeenContact
     balances: Mapping[str, tuple[Balance, ...]]
+    marks: tuple[Mark, ...] | None = None
+    last_mark: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,20 +72,21 @@ class AuthoritativeReads:
         self,
         profile: PortalProfile,
         batch: BatchClient,
-        ask_own_app_id: Callable[[CallContext], str | None] = lambda _: None,
+        own_app: PortalFact[str | None],
+        has_marker: PortalFact[bool | None],
         note: NoteReading = ignore_reading,
     ) -> None:
         self._note = note
-        self._ask_own_app_id = ask_own_app_id
-        self._own_app_id: str | None = None
+        self._own_app = own_app
+        self._has_marker = has_marker
         self._profile = profile
         self._types = profile.object_types
         self._batch = batch
 
     def learn_own_app(self, context: CallContext) -> None:
-        """Ask HubSpot which app we are, to tell our own values from other apps'; raises
-        HubSpotError. Until then any app's may be ours."""
-        self._own_app_id = self._ask_own_app_id(context)
+        """Ask HubSpot beforehand which app we are, to tell our own values from other apps'; raises
+        HubSpotError. While it is not known any app's may be ours."""
+        self._own_app.learn(context)
 
     def contacts(self, ids: Collection[str], context: CallContext) -> Many[SeenContact]:
         return self._read_contacts(ids, context, None)
@@ -128,19 +118,42 @@ class AuthoritativeReads:
     def credit_histories(
         self, contact_ids: Collection[str], context: CallContext
     ) -> Many[CreditHistory]:
-        credits_ = self._profile.credit_properties
+        """The contacts with the histories of their credits and marks. Which app we are, and whether
+        there are marks, is as far as HubSpot says."""
+        if len(contact_ids) == 0:
+            return Many(found={})
+        credits_, has_marker = self._profile.credit_properties, self._has_marker.get(context)
+        marker = None if has_marker is False else self._profile.credit_marker
+        markers = () if marker is None else (marker,)
         raw = self._batch.read(
             self._types.contacts,
             contact_ids,
-            properties=contact_property_names(self._profile),
+            properties=[*contact_property_names(self._profile), *markers],
             context=context,
-            with_history=credits_,
+            with_history=[*credits_, *markers],
         )
+        own_app_id = self._own_app.get(context)
         return raw.map(
             lambda record: CreditHistory(
                 seen=self._to_seen_contact(record),
-                balances={name: self._list_balances(record, name) for name in credits_},
+                balances={
+                    name: _list_balances(record.history.get(name, ()), own_app_id)
+                    for name in credits_
+                },
+                marks=_list_marks(record, marker, has_marker=has_marker is True),
+                last_mark="".join(record.properties.get(name) or "" for name in markers),
             )
+        )
+
+    def booking_histories(
+        self, properties: Collection[str], ids: Collection[str], context: CallContext
+    ) -> Many[RawRecord]:
+        """The bookings with the histories of these properties of HubSpot's."""
+        return self._batch.read(
+            *(self._types.bookings, ids),
+            properties=properties,
+            context=context,
+            with_history=properties,
         )
 
     def notes_of(
@@ -206,22 +219,38 @@ class AuthoritativeReads:
         self._note(contact)
         return SeenContact(contact=contact, seen_at=record.updated_at)
 
-    def _list_balances(self, record: RawRecord, name: str) -> tuple[Balance, ...]:
-        newest_first = record.history.get(name, ())
-        return tuple(
-            Balance(
-                value=read_balance(version.value),
-                at=version.at,
-                by_app=self._may_be_ours(version),
-                source=f"{version.source_type} {version.source_id}",
-            )
-            for version in reversed(newest_first)
-            if version.at is not None
-        )
 
-    def _may_be_ours(self, version: PropertyVersion) -> bool:
-        known = self._own_app_id is None or version.source_id == self._own_app_id
-        return version.source_type == AN_APP and known
+def _list_balances(
+    newest_first: Sequence[PropertyVersion], own_app_id: str | None
+) -> tuple[Balance, ...]:
+    return tuple(
+        Balance(
+            value=read_balance(version.value),
+            at=version.at,
+            may_be_ours=source_of(version).may_be(own_app_id),
+            source=source_of(version),
+        )
+        for version in reversed(newest_first)
+        if version.at is not None
+    )
+
+
+def _list_marks(
+    record: RawRecord, marker: str | None, *, has_marker: bool
+) -> tuple[Mark, ...] | None:
+    """Of a property that was never set HubSpot may show no history."""
+    if marker is None or (marker not in record.history and not has_marker):
+        return None
+    return tuple(
+        Mark(text=version.value, at=version.at)
+        for version in reversed(record.history.get(marker, ()))
+        if version.at is not None and version.value
+    )
+
+
+def source_of(version: PropertyVersion) -> Source:
+    """Return who set a value."""
+    return Source(version.source_type or "", version.source_id or "")
 
 
 def _read_note(record: RawRecord) -> SeenNote:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Final
 
 from hubspot_sync.batching.batch import BatchClient, CreateOutcome
@@ -22,8 +23,9 @@ from hubspot_sync.batching.raw_records import (
     NewRecord,
     RawRecord,
 )
-from hubspot_sync.errors import LeftOut
+from hubspot_sync.errors import HubSpotError, LeftOut, Refused
 from hubspot_sync.portal.association_types import AssociationTypes
+from hubspot_sync.portal.portal_facts import PortalFact
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.property_values import format_number
 from hubspot_sync.wire.call_context import CallContext
@@ -54,6 +56,9 @@ WRITTEN_FIELDS: Final = tuple(
 )
 
 
+LINKS_OF_A_BOOKING: Final = ("bookings->contacts", "bookings->mock_exams")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BookingDraft:
     """A booking in HubSpot's words, with its two links; `key` is its idempotency key."""
@@ -74,21 +79,58 @@ class NewNote:
     at: datetime
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CreditChange:
+    """A balance for one credit property, and the mark it leaves; "" for none."""
+
+    property_name: str
+    balance: Decimal
+    mark: str = ""
+
+
 class PortalWrites:
     """The portal's batch writes."""
 
     def __init__(
-        self, profile: PortalProfile, batch: BatchClient, association_types: AssociationTypes
+        self,
+        profile: PortalProfile,
+        batch: BatchClient,
+        association_types: AssociationTypes,
+        has_marker: PortalFact[bool | None],
     ) -> None:
+        self._has_marker = has_marker
         self._profile = profile
         self._types = profile.object_types
         self._batch = batch
         self._association_types = association_types
 
-    def learn_association_types(self, context: CallContext) -> None:
+    def learn_association_type(self, name: str, context: CallContext) -> None:
         """Ask the portal for what the first create would ask for; raises HubSpotError."""
-        for name in ("bookings->contacts", "bookings->mock_exams"):
-            self._association_types.of(name, context)
+        self._association_types.of(name, context)
+
+    def learn_marker(self, context: CallContext) -> None:
+        """Ask beforehand whether the portal keeps marks of credits; raises HubSpotError."""
+        self._has_marker.learn(context)
+
+    def keeps_marks(self, context: CallContext) -> bool:
+        """Say whether a credit may be written with a mark, as far as HubSpot has said."""
+        return self._has_marker.get(context) is True
+
+    def is_refused_for_mark(self, error: HubSpotError, context: CallContext) -> bool:
+        """Say whether a write of a credit was refused for its mark, and may go without one."""
+        if not isinstance(error, Refused):
+            return False
+        named = error.property_names
+        if self._profile.credit_marker in named:
+            self._has_marker.note(False)
+            return True
+        # HubSpot does not always name the property that is not there.
+        if len(named) > 0 or error.status != HTTPStatus.BAD_REQUEST:
+            return False
+        try:
+            return self._has_marker.learn(context) is False
+        except HubSpotError:
+            return False
 
     def booking_properties(self, new: NewBooking) -> dict[str, str]:
         """Return a new booking as HubSpot stores it."""
@@ -145,19 +187,23 @@ class PortalWrites:
 
     def cancel_bookings(self, ids: Collection[str], context: CallContext) -> Many[RawRecord]:
         """Mark the bookings cancelled and give their seats' keys back."""
+        return self.change_bookings(dict.fromkeys(ids, self.cancelled_properties()), context)
+
+    def cancelled_properties(self) -> dict[str, str]:
+        """Return what a cancelled booking is given."""
         profile = self._profile
         fields = {"is_active": profile.booking_states["cancelled"][0], "seat_key": ""}
         if profile.booking_statuses:
             fields["status"] = profile.booking_statuses["cancelled"][0]
-        return self.change_bookings(dict.fromkeys(ids, self._by_property(fields)), context)
+        return self._by_property(fields)
 
     def change_bookings(
         self, changes: Mapping[str, Mapping[str, str]], context: CallContext
     ) -> Many[RawRecord]:
         """Write these properties of each booking, in HubSpot's words; of one that was merged, the
-        survivor's. Written to both ids they are the same."""
+        survivor's. Sent once, as credits are."""
         bookings = self._types.bookings
-        changed = self._batch.update(bookings, changes, context=context)
+        changed = self._batch.update(bookings, changes, context=context, once=True)
         silent = {key for key, error in changed.unknown.items() if isinstance(error, LeftOut)}
         records = self._batch.read(
             bookings, changed.missing | silent, properties=(), context=context
@@ -166,19 +212,27 @@ class PortalWrites:
         if len(survivors) == 0:
             return changed
         to_send = {survivor_id: changes[key] for key, survivor_id in survivors.items()}
-        again = self._batch.update(bookings, to_send, context=context)
+        again = self._batch.update(bookings, to_send, context=context, once=True)
         return merge((changed.without(survivors), again.renamed(survivors)))
 
     def set_credits(
-        self, balances: Mapping[str, tuple[str, Decimal]], context: CallContext
+        self, changes: Mapping[str, CreditChange], context: CallContext
     ) -> Many[RawRecord]:
-        """Set one credit property of each contact to a balance. Sent once: see
-        `BatchClient.update`."""
-        changes = {
-            record_id: {name: format_number(balance)}
-            for record_id, (name, balance) in balances.items()
+        """Set one credit property of each contact to a balance, and leave its mark in the same
+        update. Sent once: see `BatchClient.update`."""
+        marker = self._profile.credit_marker
+        properties = {
+            record_id: {change.property_name: format_number(change.balance)}
+            | ({marker: change.mark} if marker is not None and change.mark else {})
+            for record_id, change in changes.items()
         }
-        return self._batch.update(self._types.contacts, changes, context=context, once=True)
+        return self._batch.update(
+            self._types.contacts,
+            properties,
+            context=context,
+            once=True,
+            common=() if marker is None else (marker,),
+        )
 
     def set_totals(self, totals: Mapping[str, int], context: CallContext) -> Many[RawRecord]:
         """Set the stored count of each exam."""

@@ -26,9 +26,9 @@ from tests.sandbox import SandboxHandle
 ROOT = Path(__file__).resolve().parents[2]
 ANSWER_TIMEOUT_S = 60
 CRON_SECRET = "for-the-tests-alone"
-PATIENT: Mapping[str, float] = {"lease_s": 60.0, "grace_s": 0.05}
-"""A lease that no busy machine outlasts; let it expire."""
-SHORT: Mapping[str, float] = {"lease_s": 1.0, "grace_s": 0.1}
+PATIENT: Mapping[str, float] = {"lease_s": 60.0, "grace_s": 0.05, "late_write_s": 0.0}
+"""A lease that no busy machine outlasts; let it expire. What was not answered comes never late."""
+SHORT: Mapping[str, float] = {"lease_s": 1.0, "grace_s": 0.1, "late_write_s": 0.0}
 """A lease that is soon over, for those who wait for that."""
 
 

@@ -41,6 +41,8 @@ class DeskUnderTest:
 
     api: Api
     clock: ForwardClock = field(default_factory=ForwardClock)
+    let_go: Callable[[], None] = lambda: None
+    """Lets a desk that is held up go on before its block ends."""
 
     @contextmanager
     def held_up(self) -> Iterator[None]:
@@ -53,6 +55,7 @@ class DeskUnderTest:
 
         composition.services().booking.desk.run(hold)
         assert begun.wait(MAX_WAIT_S)
+        self.let_go = over.set
         try:
             yield
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -48,6 +49,7 @@ EXAMS = st.integers(0, 3)
 WHICH = st.integers(0, 99)
 """Of the bookings made so far, if there are any: which there are is not chance's alone to say."""
 KEYS = st.sampled_from([None, None, "key-a", "key-b"])
+CHARGES, CANCELS = OF_A_CREATE["credits"], OF_A_CANCEL["cancel"]
 BUDGET = settings(
     max_examples=6,
     stateful_step_count=25,
@@ -68,6 +70,7 @@ class Conservation(RuleBasedStateMachine):
         self.students: list[Student] = []
         self.exams: list[Exam] = []
         self.booked: list[tuple[Student, str]] = []
+        self.keeps_writes = False
         self.owned: dict[str, int] = {}
 
     @initialize()
@@ -136,6 +139,8 @@ class Conservation(RuleBasedStateMachine):
     @rule(who=STUDENTS, balance=st.integers(0, 3))
     def change_credit(self, who: int, balance: int) -> None:
         student = self.students[who]
+        if self.keeps_writes:
+            return  # what should be there is not what is
         with self.desk.held_up():
             before = credit_of(self.portal, student)
             contacts = self.portal.profile.object_types.contacts
@@ -178,6 +183,20 @@ class Conservation(RuleBasedStateMachine):
     def order_fault(self, path: str, fault: Mapping[str, Any]) -> None:
         self.portal.sandbox.fault(path=path, times=1, **fault)
 
+    @rule(path=st.sampled_from([CHARGES, CANCELS]))
+    def keep_a_write(self, path: str) -> None:
+        """HubSpot does not answer, and does it when it is let: after any time."""
+        self.portal.sandbox.fault("hold", path=path, times=1)
+        self.keeps_writes = True
+
+    @rule()
+    def let_kept_writes_come(self) -> None:
+        self.portal.sandbox.clear_faults()
+
+    @rule()
+    def review(self) -> None:
+        composition.services().booking.review_credits(timedelta(hours=12))
+
     @rule()
     def restart(self) -> None:
         composition.close()
@@ -187,6 +206,9 @@ class Conservation(RuleBasedStateMachine):
     @rule()
     def come_to_rest(self) -> None:
         self.portal.sandbox.clear_faults()
+        self.desk.wait_until_idle()
+        composition.services().booking.review_credits(timedelta(hours=12))
+        self.keeps_writes = False
         composition.services().booking.recounts.request([exam.id for exam in self.exams])
         self.desk.wait_until_idle()
         owned = Holdings(self.portal, self.owned)

@@ -335,6 +335,26 @@ def test_what_is_being_taken_back_is_never_charged_when_the_rule_goes(
     assert broken_promises(portal, [scene.exam], [scene.student], scene.owned) == []
 
 
+@pytest.mark.parametrize("marked", [True, False], ids=["marked", "unmarked"])
+def test_a_killed_charge_is_known_again_where_a_service_key_wrote_it(
+    forks: Zygote, portal: Portal, marked: bool
+) -> None:
+    portal.sandbox.configure(app_info="empty", source_type="API", source_id="userId:7")
+    if not marked:
+        portal.sandbox.drop_property(CONTACTS, "credit_write_marker")
+    points = [(deed, side) for deed in (book, cancel) for side in SIDES]
+    stage = [*scenes(portal, 2, booked=False), *scenes(portal, 2, booked=True)]
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        trials = [
+            pool.submit(
+                crash, forks, portal, deed, Stop(station="update contacts #1", side=side), scene
+            )
+            for (deed, side), scene in zip(points, stage, strict=True)
+        ]
+    print_table([trial.result() for trial in trials])
+
+
 def test_a_lease_that_nobody_gave_back_runs_out_by_itself(forks: Zygote, portal: Portal) -> None:
     (scene,) = scenes(portal, 1, booked=False)
     database = forks.database()

@@ -20,16 +20,20 @@ from tests.desk import create_body, credit_of, stored_total
 from tests.faults.children import (
     ANSWER_TIMEOUT_S,
     CRON_SECRET,
+    PATIENT,
     Child,
     Zygote,
     let_the_lease_expire,
     zygote,
 )
 from tests.faults.stations import Stop
+from tests.faults.test_proved_charges import MARKER, marks_of
 from tests.faults.world import Holdings, broken_promises, seats
 from tests.sandbox import SandboxHandle
 
 AT_ONCE = 6
+IN_DOUBT = {**PATIENT, "late_write_s": 0.5}
+"""What the paused desk had begun is in doubt for a while, and comes when that is over."""
 CRON = {"Authorization": f"Bearer {CRON_SECRET}"}
 # A process that stands still inside a transaction holds up all who use SQLite: none overtakes it.
 CREATE_STOPS = [
@@ -100,7 +104,10 @@ Begin = Callable[[Child, Scene], None]
 
 def trial(forks: Zygote, portal: Portal, begin: Begin, stop: Stop, scene: Scene) -> str:
     database = forks.database()
-    with forks.child(database, stop) as paused, forks.child(database) as other:
+    with (
+        forks.child(database, stop, IN_DOUBT) as paused,
+        forks.child(database, desk=IN_DOUBT) as other,
+    ):
         begin(paused, scene)
         paused.wait_until_it_pauses()
         let_the_lease_expire(database)
@@ -121,9 +128,10 @@ def trial(forks: Zygote, portal: Portal, begin: Begin, stop: Stop, scene: Scene)
 
 def work_meanwhile(other: Child, scene: Scene) -> None:
     """Sell the last seat, and change the credit that the paused desk may be about to write."""
+    # Hers waits for what the paused desk had begun, and a seat that is given up is free after that.
+    alice = other.create(scene.alice, scene.other, f"other-{scene.alice.id}")
     bob = other.create(scene.bob, scene.exam, f"key-{scene.bob.id}")
     carol = other.create(scene.carol, scene.exam, f"key-{scene.carol.id}")
-    alice = other.create(scene.alice, scene.other, f"other-{scene.alice.id}")
     assert (bob["status"], carol["body"]["code"], alice["status"]) == (201, "EXAM_FULL", 201), (
         bob,
         carol,
@@ -161,7 +169,10 @@ def test_a_paused_recount_leaves_no_old_count(forks: Zygote, portal: Portal) -> 
     owned, database = Holdings.of(portal, [bob]), forks.database()
     stop = Stop(station="update exams #1", side="before", how="pause")
 
-    with forks.child(database, stop) as paused, forks.child(database) as other:
+    with (
+        forks.child(database, stop, IN_DOUBT) as paused,
+        forks.child(database, desk=IN_DOUBT) as other,
+    ):
         paused.begin("POST", "/api/mock-exams/sync-capacity", {"mock_exam_ids": [exam.id]}, **CRON)
         paused.wait_until_it_pauses()
         let_the_lease_expire(database)
@@ -187,7 +198,10 @@ def test_a_paused_review_leaves_no_old_credit(forks: Zygote, portal: Portal) -> 
     write_as_an_app(portal, alice, 4)
     ask_for_a_review(database, alice)
 
-    with forks.child(database, stop) as paused, forks.child(database) as other:
+    with (
+        forks.child(database, stop, IN_DOUBT) as paused,
+        forks.child(database, desk=IN_DOUBT) as other,
+    ):
         paused.start_and_pause()
         let_the_lease_expire(database)
         other.start()
@@ -206,7 +220,8 @@ def test_a_paused_review_leaves_no_old_credit(forks: Zygote, portal: Portal) -> 
 def write_as_an_app(portal: Portal, student: Student, balance: int) -> None:
     """As a desk does that was overtaken and killed before it could say so."""
     path = f"/crm/objects/2026-09/{portal.profile.object_types.contacts}/batch/update"
-    credit = {portal.first_type.credit_property: str(balance)}
+    first_mark = marks_of(portal, student)[-1]
+    credit = {portal.first_type.credit_property: str(balance), MARKER: first_mark}
     body = {"inputs": [{"id": student.id, "properties": credit}]}
     assert portal.sandbox.call("POST", path, body).status == 200
 

@@ -68,7 +68,7 @@ def test_trials_are_made_only_when_asked_for(kind_sandbox: SandboxHandle) -> Non
     with_trials = run_json("--probe")
 
     assert made_without == 0
-    assert len(with_trials["findings"]) == len(without["findings"]) + 3
+    assert len(with_trials["findings"]) == len(without["findings"]) + 4
 
 
 @pytest.mark.usefixtures("config")

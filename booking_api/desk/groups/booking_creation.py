@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -89,7 +90,7 @@ def adopt_found_booking(desk_context: DeskContext, row: JournalEntry, booking: B
     """Go on with a booking that was found under the row's key, if it is the row's and stands: one
     that is cancelled was an earlier request's, or a person has taken it back."""
     if _is_rows(desk_context, row, booking) and booking.state != "cancelled":
-        _mark_written(row, booking.id)
+        _mark_written(row, booking.id, desk_context.now())
     else:
         _refuse_used_key(desk_context, row, booking)
 
@@ -191,7 +192,7 @@ def _apply_outcome(
     gone_contacts: Collection[str],
 ) -> None:
     if isinstance(outcome, Created):
-        _mark_written(row, outcome.record.id)
+        _mark_written(row, outcome.record.id, desk_context.now())
     elif isinstance(outcome, NotCreated) and not _may_still_arrive(row, outcome.error):
         log.warning("booking_not_created", entry=row.id, error=outcome.error.safe_text)
         journal.refuse(row, _explain_refusal(desk_context, row, outcome.error, gone_contacts))
@@ -206,9 +207,10 @@ def _may_still_arrive(row: JournalEntry, error: HubSpotError) -> bool:
     return row.attempts > 0 and not is_final_refusal(error)
 
 
-def _mark_written(row: JournalEntry, record_id: str) -> None:
+def _mark_written(row: JournalEntry, record_id: str, now: datetime) -> None:
+    """From now on the charge may be under way."""
     row.state, row.record_id = EntryState.WRITTEN, record_id
-    row.next_attempt_at = None
+    row.next_attempt_at, row.in_doubt_since = None, now
     row.plan["answer"]["booking_record_id"] = record_id
 
 

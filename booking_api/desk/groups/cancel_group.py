@@ -17,18 +17,25 @@ import structlog
 
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import is_final_refusal, storable_text, unavailable_from
+from booking_api.desk.groups.credit_plan import CreditPlans
 from booking_api.desk.groups.credits_and_counts import charge_and_count
 from booking_api.desk.groups.decision import (
-    CreditTurns,
+    Turns,
     name_merged_contacts,
     plan_or_refuse,
     read_requests,
+    seen_at_text,
 )
 from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
 from booking_api.desk.groups.ownership import OwnedBookings, read_owned_bookings
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
-from booking_api.desk.journal.models import ASKED_BY, EntryState, JournalEntry
+from booking_api.desk.journal.models import (
+    ASKED_BY,
+    BOOKING_SEEN_AT,
+    EntryState,
+    JournalEntry,
+)
 from booking_api.desk.journal.requests import CancelRequest
 from booking_api.rules.booking_end import booking_ends_at, booking_status
 from booking_api.rules.credits import change_balance, credit_to_restore, whole_credits
@@ -55,12 +62,14 @@ def serve_cancels(
     context = desk_context.renew_for_calls(lease, meters)
     owned = read_owned_bookings(desk_context, list(requests.values()), context)
     inputs = read_decision_inputs(desk_context, (), owned.exam_ids(), context)
-    turns = CreditTurns(owned.found_contacts())
+    turns = Turns(desk_context, owned.found_contacts(), owned.bookings.found.values())
+    plans = CreditPlans(desk_context, context)
     for row in rows:
         if row.id not in requests:
             continue
         plan_or_refuse(
-            row, partial(_plan_cancel, desk_context, owned, inputs, row, requests[row.id], turns)
+            row,
+            partial(_plan_cancel, desk_context, owned, inputs, row, requests[row.id], turns, plans),
         )
     with lease.fenced_transaction():
         begun = journal.begin(lease, rows, desk_context.now())
@@ -84,7 +93,7 @@ def cancel_bookings(
     changed = desk_context.writes.cancel_bookings(ids, desk_context.renew_for_calls(lease, meters))
     for row in rows:
         if row.record_id in changed.found:
-            row.state, row.next_attempt_at = EntryState.WRITTEN, None
+            journal.go_on_to_credit(row, desk_context.now())
         else:
             refuse_or_postpone(desk_context, row, changed.unknown.get(row.record_id))
     with lease.fenced_transaction():
@@ -102,7 +111,7 @@ def refuse_or_postpone(
     if error is None or is_final_refusal(error):
         journal.refuse(row, InvalidRequest("HubSpot does not accept this change of the booking."))
     elif error.may_have_taken_effect or error.status in SUCCESS_STATUSES or row.attempts > 0:
-        journal.postpone(row, error, desk_context.now())
+        journal.postpone_unanswered(row, error, desk_context.now())
     else:
         journal.refuse(row, unavailable_from(error))
 
@@ -113,7 +122,8 @@ def _plan_cancel(
     inputs: DecisionInputs,
     row: JournalEntry,
     request: CancelRequest,
-    turns: CreditTurns,
+    turns: Turns,
+    plans: CreditPlans,
 ) -> None:
     """Decide whether the booking may be cancelled, and fill in all that follows from it. The row's
     contact is the one that is credited; who asked stands in the plan where that is another."""
@@ -133,16 +143,17 @@ def _plan_cancel(
     if credit is not None:
         payer = owned.payer(booking, seen)
         balance = payer.contact.credits[credit]
-        row.credit_before, row.credit_after = change_balance(credit, balance, 1)
-        row.credit_property, row.contact_seen_at = credit, payer.seen_at
-        turns.take(payer.contact)
+        plans.fill_in(row, payer, credit, change_balance(credit, balance, 1))
+        turns.take_credits(payer.contact)
         row.contact_id = payer.contact.id
-    row.state = EntryState.WRITING
+    turns.take_booking(booking)
+    row.state, row.in_doubt_since = EntryState.WRITING, now
     row.record_id = booking.id
     row.exam_id = "" if exam is None else exam.id
     row.plan = {} if row.contact_id == student_id else {ASKED_BY: student_id}
     name_merged_contacts(row, seen.contact)
     row.plan |= {
+        BOOKING_SEEN_AT: seen_at_text(booking),
         "answer": _build_answer(row, booking, exam, request, _format_utc(now)),
         "mock_exam": _describe_exam(booking if exam is None else exam),
     }

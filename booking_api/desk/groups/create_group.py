@@ -19,9 +19,10 @@ from typing import Any
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.groups.booked_days import BookedDays, read_booked_days
 from booking_api.desk.groups.booking_creation import create_bookings
+from booking_api.desk.groups.credit_plan import CreditPlans
 from booking_api.desk.groups.credits_and_counts import charge_and_count
 from booking_api.desk.groups.decision import (
-    CreditTurns,
+    Turns,
     name_merged_contacts,
     plan_or_refuse,
     read_requests,
@@ -75,13 +76,15 @@ def serve_creates(
     days = read_booked_days(desk_context, inputs, asked, context)
     owners = _read_owners_by_email(desk_context, inputs, asked, context)
     contact_ids = {request.contact_id for request in asked}
-    turns = CreditTurns(seen.contact for seen in inputs.contacts.found.values())
+    turns = Turns(desk_context, (seen.contact for seen in inputs.contacts.found.values()))
+    plans = CreditPlans(desk_context, context)
     late = known_bookings.read_late_creates(contact_ids, desk_context.now())
     for row in rows:
         if row.id not in requests:
             continue
         plan_or_refuse(
-            row, partial(_plan_create, desk_context, days, row, requests[row.id], owners, turns)
+            row,
+            partial(_plan_create, desk_context, days, row, requests[row.id], owners, turns, plans),
         )
         if row.state == EntryState.WRITING:
             row.plan["answer"]["associations"]["warnings"] = _warn_of_late(inputs, row, late)
@@ -177,7 +180,8 @@ def _plan_create(
     row: JournalEntry,
     request: CreateRequest,
     owners_by_email: OwnersByEmail,
-    turns: CreditTurns,
+    turns: Turns,
+    plans: CreditPlans,
 ) -> None:
     """Decide in this order: contact, type, exam, seat, duplicate, credit. Fill in all that follows
     from it."""
@@ -193,14 +197,12 @@ def _plan_create(
     exam.check_seat()
     days.check_no_duplicate(request)
     cost = choose_charge(seen.contact.credits, mock_type)
-    turns.take(seen.contact)
+    turns.take_credits(seen.contact)
     number = exam.take_seat()
     new = _build_booking(row, request, cost, number, now)
     row.state = EntryState.WRITING
     row.exam_id = request.mock_exam_id
-    row.credit_property = cost.property_name
-    row.credit_before, row.credit_after = cost.before, cost.after
-    row.contact_seen_at = seen.seen_at
+    plans.fill_in(row, seen, cost.property_name, (cost.before, cost.after))
     row.plan = {
         "properties": desk_context.writes.booking_properties(new),
         "seat_number": number,

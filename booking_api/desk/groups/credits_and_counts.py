@@ -14,6 +14,7 @@ from datetime import datetime
 import structlog
 
 from booking_api.desk.desk_context import DeskContext
+from booking_api.desk.groups.credit_plan import planned_change
 from booking_api.desk.groups.refused_credits import settle_without_contact, settle_without_credit
 from booking_api.desk.journal import follow_ups, journal
 from booking_api.desk.journal.lease import HeldLease
@@ -38,6 +39,7 @@ from hubspot_sync.reading.tags import (
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.fan_out import run_together
 from hubspot_sync.writing.authoritative_reads import SeenContact
+from hubspot_sync.writing.portal_writes import CreditChange
 
 log = structlog.get_logger(__name__)
 
@@ -57,18 +59,15 @@ def charge_and_count(
     """
     if len(rows) == 0:
         return
-    balances = {
-        row.contact_id: (row.credit_property, row.credit_after)
-        for row in rows
-        if row.credit_property != "" and row.credit_after is not None
-    }
+    changes = _planned_changes(rows)
     try:
         context = desk_context.renew_for_calls(lease, meters)
         credits_, counts = run_together(
             desk_context.fan_out,
-            lambda: desk_context.writes.set_credits(balances, context),
+            lambda: desk_context.writes.set_credits(changes, context),
             lambda: desk_context.writes.set_totals(totals, context),
         )
+        credits_ = _send_without_marks(desk_context, lease, rows, credits_, meters)
     finally:
         desk_context.invalidate_cache(tags_of(rows))
     survivors = desk_context.evidence.contacts(credits_.missing, context)
@@ -77,6 +76,54 @@ def charge_and_count(
     saved = save_with_follow_ups(desk_context, lease, rows, counted=counts.found)
     undoing = [row for row in saved if row.state == EntryState.UNDOING]
     take_back(desk_context, lease, undoing, meters)
+
+
+def _planned_changes(rows: Sequence[JournalEntry]) -> dict[str, CreditChange]:
+    """Return the changes by contact. Two of one contact are never written together: planned from
+    one balance they would be one."""
+    planned = [
+        (row.contact_id, change) for row in rows if (change := planned_change(row)) is not None
+    ]
+    changes = dict(planned)
+    assert len(changes) == len(planned), "two changes of one contact's credits at once"  # noqa: S101
+    return changes
+
+
+def _send_without_marks(
+    desk_context: DeskContext,
+    lease: HeldLease,
+    rows: Sequence[JournalEntry],
+    credits_: Many[RawRecord],
+    meters: Collection[CallMeter],
+) -> Many[RawRecord]:
+    """Send again, without their marks, the credits that were refused for them: the property has
+    gone. Saved before: nobody is to look for a mark that never comes. Return what became of all."""
+    writes = desk_context.writes
+    refused = [row for row in rows if row.credit_mark and row.contact_id in credits_.unknown]
+    if len(refused) == 0:
+        return credits_
+    context = desk_context.renew_for_calls(lease, meters)
+    refused = [
+        row
+        for row in refused
+        if writes.is_refused_for_mark(credits_.unknown[row.contact_id], context)
+    ]
+    if len(refused) == 0:
+        return credits_
+    log.warning("credit_marks_refused", entries=[row.id for row in refused])
+    for row in refused:
+        row.credit_mark = ""
+    with lease.fenced_transaction():
+        saved = journal.save(lease, refused, desk_context.now())
+    context = desk_context.renew_for_calls(lease, meters)
+    again = writes.set_credits(_planned_changes(saved), context)
+    sent = again.found.keys() | again.missing | again.unknown.keys()
+    return Many(
+        found={**credits_.found, **again.found},
+        missing=credits_.missing | again.missing,
+        unknown={key: error for key, error in credits_.unknown.items() if key not in sent}
+        | dict(again.unknown),
+    )
 
 
 def take_back(
@@ -100,7 +147,7 @@ def take_back(
         if row.record_id in changed.unknown:
             error = changed.unknown[row.record_id]
             log.warning("booking_not_taken_back", entry=row.id, error=error.safe_text)
-            journal.postpone(row, error, desk_context.now())
+            journal.postpone_unanswered(row, error, desk_context.now())
         else:
             journal.end_undoing(row)
     save_with_follow_ups(desk_context, lease, rows)
@@ -157,14 +204,14 @@ def _apply_credit_outcome(
     elif row.credit_property == "" or row.contact_id in credits_.found:
         journal.complete(row)
     elif row.contact_id in survivors.found:
-        row.next_attempt_at = None  # as above
+        row.next_attempt_at = row.in_doubt_since = None  # as above
     elif row.contact_id in survivors.missing:
-        settle_without_contact(row)
+        settle_without_contact(row, desk_context.now())
     elif row.contact_id in survivors.unknown:
         journal.postpone(row, survivors.unknown[row.contact_id], desk_context.now())
     elif not settle_without_credit(desk_context, row, error := credits_.unknown[row.contact_id]):
         log.warning("credit_unclear", entry=row.id, error=error.safe_text)
-        journal.postpone(row, error, desk_context.now())
+        journal.postpone_unanswered(row, error, desk_context.now())
 
 
 def _report_unstored_note(row: JournalEntry, error: Exception) -> None:

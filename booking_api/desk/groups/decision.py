@@ -2,38 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import structlog
 
+from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import InternalError, TooBusy, unavailable_from
 from booking_api.desk.journal import journal, known_bookings
 from booking_api.desk.journal.models import MERGED_CONTACTS, JournalEntry
 from booking_api.rules.errors import BookingError
 from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.portal.records import Contact, ids_of
+from hubspot_sync.portal.records import Booking, Contact, ids_of
 
 R = TypeVar("R")
 
 log = structlog.get_logger(__name__)
 
 
-class CreditTurns:
-    """One change at a time of a contact's credits: they are absolute values, and two planned from
-    the same balance would be one. A contact may be charged for by another's request (a booking
-    that was passed on), so the journal's rule of one row for each student is not enough."""
+class Turns:
+    """One change at a time of a contact's credits, and of a booking.
 
-    def __init__(self, contacts: Iterable[Contact]) -> None:
-        all_ids = {each for contact in contacts for each in ids_of(contact)}
-        self._taken = known_bookings.unsettled_contacts(all_ids)
+    Both are absolute values: two credits planned from the same balance would be one, and a late
+    change of a booking would put its values over a newer one's. A contact may be charged for by
+    another's request (a booking that was passed on), and a booking be changed by two students one
+    after the other, so the journal's rule of one row for each student is not enough. Rows may name
+    a record by the id of one that was merged into it.
+    """
 
-    def take(self, contact: Contact) -> None:
+    def __init__(
+        self,
+        desk_context: DeskContext,
+        contacts: Iterable[Contact] = (),
+        bookings: Iterable[Booking] = (),
+    ) -> None:
+        contact_ids = {each for contact in contacts for each in ids_of(contact)}
+        record_ids = {each for booking in bookings for each in ids_of(booking)}
+        since = desk_context.now() - desk_context.config.late_write
+        in_doubt = journal.reviews_in_doubt(since).filter(subject_id__in=contact_ids)
+        self._contacts = known_bookings.unsettled_contacts(contact_ids)
+        self._contacts |= set(in_doubt.values_list("subject_id", flat=True))
+        self._bookings = known_bookings.unsettled_bookings(record_ids)
+
+    def take_credits(self, contact: Contact) -> None:
         """Raise TooBusy where a change is planned already, in this group or before it."""
-        if not self._taken.isdisjoint(ids_of(contact)):
-            raise TooBusy
-        self._taken.add(contact.id)
+        _take(ids_of(contact), self._contacts)
+
+    def take_booking(self, booking: Booking) -> None:
+        """Raise TooBusy where a change is planned already, in this group or before it."""
+        _take(ids_of(booking), self._bookings)
+
+
+def _take(names: Collection[str], taken: set[str]) -> None:
+    if not taken.isdisjoint(names):
+        raise TooBusy
+    taken.update(names)
+
+
+def seen_at_text(booking: Booking) -> str:
+    """Return when a booking had last changed, as a plan keeps it; "" where that is not known."""
+    return "" if booking.updated_at is None else booking.updated_at.isoformat()
 
 
 def read_requests(

@@ -7,6 +7,7 @@ the credit, which is owed and tried again slowly, beside the student's other req
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -43,22 +44,23 @@ def settle_without_credit(
         refusal = InvalidRequest(
             f"{_list_names(error)}: HubSpot does not let this credit be charged; nothing is booked."
         )
-        journal.undo(row, refusal, f"{mend}: the booking was taken back.")
+        journal.undo(row, refusal, f"{mend}: the booking was taken back.", desk_context.now())
         return True
-    if row.attempts == 0 or row.plan.get("is_owed", False):
-        row.credit_after = None  # nothing was ever sent that could still arrive
+    was_never_sent = row.attempts == 0 or row.plan.get("is_owed", False)
+    if was_never_sent and row.credit_mark == "":
+        row.credit_after = None  # another write may have left this value; a mark is nobody else's
     row.plan["is_owed"] = True
     reason = f"{mend}: one credit is owed."
     journal.owe(row, _answer_without_credit(row), reason, desk_context.now())
     return True
 
 
-def settle_without_contact(row: JournalEntry) -> None:
+def settle_without_contact(row: JournalEntry, now: datetime) -> None:
     """Take the row further whose contact was deleted before its credit could be written."""
     log.error("credit_not_written", entry=row.id, reason="contact deleted")
     reason = "The contact was deleted before its credit could be written."
     if row.kind == RequestKind.CREATE:
-        journal.undo(row, ContactNotFound(), reason)
+        journal.undo(row, ContactNotFound(), reason, now)
         return
     row.plan["answer"] = _answer_without_credit(row)
     row.last_error = reason

@@ -11,11 +11,17 @@ from functools import partial
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.groups.cancel_group import refuse_or_postpone
 from booking_api.desk.groups.credits_and_counts import save_with_follow_ups, tags_of
-from booking_api.desk.groups.decision import name_merged_contacts, plan_or_refuse, read_requests
+from booking_api.desk.groups.decision import (
+    Turns,
+    name_merged_contacts,
+    plan_or_refuse,
+    read_requests,
+    seen_at_text,
+)
 from booking_api.desk.groups.ownership import OwnedBookings, read_owned_bookings
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
-from booking_api.desk.journal.models import EntryState, JournalEntry
+from booking_api.desk.journal.models import BOOKING_SEEN_AT, EntryState, JournalEntry
 from booking_api.desk.journal.requests import UpdateRequest
 from hubspot_sync.wire.call_log import CallMeter
 
@@ -32,10 +38,12 @@ def serve_updates(
     owned = read_owned_bookings(
         desk_context, list(requests.values()), desk_context.renew_for_calls(lease, meters)
     )
+    turns = Turns(desk_context, bookings=owned.bookings.found.values())
     for row in rows:
         if row.id not in requests:
             continue
-        plan_or_refuse(row, partial(_plan_update, desk_context, owned, row, requests[row.id]))
+        plan = partial(_plan_update, desk_context, owned, row, requests[row.id], turns)
+        plan_or_refuse(row, plan)
     with lease.fenced_transaction():
         begun = journal.begin(lease, rows, desk_context.now())
     change_bookings(
@@ -69,13 +77,19 @@ def change_bookings(
 
 
 def _plan_update(
-    desk_context: DeskContext, owned: OwnedBookings, row: JournalEntry, request: UpdateRequest
+    desk_context: DeskContext,
+    owned: OwnedBookings,
+    row: JournalEntry,
+    request: UpdateRequest,
+    turns: Turns,
 ) -> None:
     row.contact_id = owned.require_student(request).contact.id
     seen, booking = owned.require_own(request)
-    row.state = EntryState.WRITING
+    turns.take_booking(booking)
+    row.state, row.in_doubt_since = EntryState.WRITING, desk_context.now()
     row.record_id = booking.id
     row.plan = {
+        BOOKING_SEEN_AT: seen_at_text(booking),
         "properties": desk_context.writes.student_properties(request.fields),
         "answer": {"booking_id": booking.id},
     }

@@ -25,6 +25,7 @@ from booking_api.desk.journal.idempotency import ERASED, erased_key
 from booking_api.desk.journal.models import (
     ASKED_BY,
     ENDED,
+    EntryState,
     JournalEntry,
     NoteState,
     OutboxNote,
@@ -126,7 +127,7 @@ def _asked_by(contact_ids: Collection[str]) -> Q:
 def _find_rows(person: Person) -> list[JournalEntry]:
     named = Q(contact_id__in=person.contact_ids) | Q(email__in=person.emails)
     named |= _asked_by(person.contact_ids)
-    named |= Q(contact_id="", request__contact_id__in=sorted(person.contact_ids))
+    named |= Q(state=EntryState.REFUSED, request__contact_id__in=sorted(person.contact_ids))
     rows = list(JournalEntry.objects.filter(named).exclude(email=""))
     if person.since is not None and len(person.email_digests) > 0:
         found = {row.id for row in rows}

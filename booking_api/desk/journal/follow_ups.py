@@ -23,10 +23,12 @@ log = structlog.get_logger(__name__)
 C = TypeVar("C", RecountRequest, CreditReview, ErasureRequest)
 
 
-def request_recounts(exam_ids: Collection[str], now: datetime) -> None:
+def request_recounts(
+    exam_ids: Collection[str], now: datetime, not_before: datetime | None = None
+) -> None:
     """Ask for these exams to be counted, once each however often that is asked; durable with the
     transaction around it."""
-    _ask_for(RecountRequest, exam_ids, now, now)
+    _ask_for(RecountRequest, exam_ids, now, not_before or now)
 
 
 def request_erasures(contact_ids: Collection[str], now: datetime) -> None:

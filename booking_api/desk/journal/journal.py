@@ -39,6 +39,8 @@ MAX_WAITING_READ: Final = 5 * MAX_GROUP_SIZE
 FIRST_RETRY_S: Final = 0.5
 MAX_RETRY_S: Final = 60.0
 FIRST_OWED_RETRY_S: Final = 60.0
+PUT_OFF_S: Final = 5.0
+MAX_LOOK_AGAIN_S: Final = 10.0
 MAX_OWED_RETRY_S: Final = 3_600.0
 """A credit that HubSpot refuses waits for a person."""
 MAX_ATTEMPTS_TOGETHER: Final = 3
@@ -51,27 +53,53 @@ LeaveOut = Callable[[int, Exception], object]
 
 MUTABLE_FIELDS = (
     *("state", "plan", "contact_id", "exam_id", "record_id", "credit_property", "credit_before"),
-    *("credit_after", "contact_seen_at", "epoch", "changed_at", "attempts", "next_attempt_at"),
+    *(
+        "credit_after",
+        "contact_seen_at",
+        "credit_mark",
+        "in_doubt_since",
+        "epoch",
+        "changed_at",
+        "attempts",
+        "next_attempt_at",
+    ),
     *("last_error", "answer"),
 )
 
 
 def read_next_group(
-    kinds: Collection[RequestKind], now: datetime, left_out: Collection[int] = ()
+    kinds: Collection[RequestKind],
+    now: datetime,
+    late_write: timedelta,
+    left_out: Collection[int] = (),
 ) -> list[JournalEntry]:
     """Return the oldest waiting rows: at most a group of them, one for each student, none of a
-    student of whom something is unsettled, and none that is left out, by its id."""
-    unsettled = JournalEntry.objects.filter(state__in=UNSETTLED).values("email")
+    student of whom something is unsettled, or corrected so lately that it may still come, and none
+    that is left out, by its id. A student is a contact: e-mails are changed. By the e-mail goes
+    only a row whose contact is not known."""
+    unsettled = JournalEntry.objects.filter(state__in=UNSETTLED)
     waiting = JournalEntry.objects.filter(
         state=EntryState.QUEUED, kind__in=kinds, wanted_until__gt=now
     )
     # In the query: one student's many rows must not be all that is read.
-    waiting = waiting.exclude(id__in=left_out).exclude(email__in=unsettled).order_by("id")
-    group: dict[str, JournalEntry] = {}
+    waiting = (
+        waiting.exclude(id__in=left_out)
+        .exclude(~Q(contact_id=""), contact_id__in=unsettled.values("contact_id"))
+        .exclude(contact_id="", email__in=unsettled.values("email"))
+        .exclude(contact_id__in=reviews_in_doubt(now - late_write).values("subject_id"))
+        .order_by("id")
+    )
+    group: dict[tuple[str, str], JournalEntry] = {}
     for row in waiting[:MAX_WAITING_READ]:
         if len(group) < MAX_GROUP_SIZE:
-            group.setdefault(row.email, row)
+            student = (row.contact_id, "" if row.contact_id else row.email)
+            group.setdefault(student, row)
     return list(group.values())
+
+
+def reviews_in_doubt(since: datetime) -> QuerySet[CreditReview]:
+    """Return the reviews whose correction was not answered since then."""
+    return CreditReview.objects.filter(in_doubt_since__gt=since)
 
 
 def refuse_expired(now: datetime, leave_out: LeaveOut, left_out: Collection[int] = ()) -> int:
@@ -176,20 +204,28 @@ def _refusal_of(error: Exception) -> BookingError:
 def refuse(row: JournalEntry, error: BookingError) -> None:
     """Let the row end with a refusal; nothing was written for it."""
     row.state = EntryState.REFUSED
+    row.in_doubt_since = None
     row.answer = errors.to_json(error)
+
+
+def go_on_to_credit(row: JournalEntry, now: datetime) -> None:
+    """Let a cancel go on whose booking is cancelled: from now on its credit may be under way."""
+    row.state = EntryState.WRITTEN
+    row.next_attempt_at, row.in_doubt_since = None, now
 
 
 def complete(row: JournalEntry) -> None:
     """Let the row end with its planned answer."""
     row.state = EntryState.DONE
     row.answer = row.plan["answer"]
-    row.next_attempt_at = None
+    row.next_attempt_at = row.in_doubt_since = None
 
 
-def undo(row: JournalEntry, refusal: BookingError, reason: str) -> None:
+def undo(row: JournalEntry, refusal: BookingError, reason: str, now: datetime) -> None:
     """Let a row whose booking stands end with a refusal once that is taken back; `reason` is for
     the operator. Saved before the booking is cancelled: from then on it is never charged."""
     row.state = EntryState.UNDOING
+    row.in_doubt_since = now
     row.answer = errors.to_json(refusal)
     row.plan["reason"] = row.last_error = errors.cut_to_column(reason)
     row.next_attempt_at = None
@@ -199,12 +235,13 @@ def end_undoing(row: JournalEntry) -> None:
     """Let a row end whose booking was taken back; its last error says why."""
     row.state = EntryState.UNDONE
     row.last_error = row.plan["reason"]
-    row.next_attempt_at = None
+    row.next_attempt_at = row.in_doubt_since = None
 
 
 def owe(row: JournalEntry, answer: Mapping[str, object], reason: str, now: datetime) -> None:
     """Answer a row whose credit HubSpot refuses, and try that again, slowly."""
     row.state = EntryState.OWING
+    row.in_doubt_since = None
     row.answer = dict(answer)
     row.attempts += 1
     row.next_attempt_at = now + backoff(
@@ -214,8 +251,9 @@ def owe(row: JournalEntry, answer: Mapping[str, object], reason: str, now: datet
 
 
 def put_off(row: JournalEntry, now: datetime) -> None:
-    """Try the credit that is owed later, for no fault of its own."""
-    row.next_attempt_at = now + timedelta(seconds=FIRST_OWED_RETRY_S)
+    """Try the row's credit later, for no fault of its own."""
+    owed = row.state == EntryState.OWING
+    row.next_attempt_at = now + timedelta(seconds=FIRST_OWED_RETRY_S if owed else PUT_OFF_S)
 
 
 def postpone(row: JournalEntry, error: Exception, now: datetime) -> None:
@@ -223,6 +261,21 @@ def postpone(row: JournalEntry, error: Exception, now: datetime) -> None:
     row.attempts += 1
     row.next_attempt_at = now + backoff(row.attempts, first_s=FIRST_RETRY_S, max_s=MAX_RETRY_S)
     row.last_error = errors.storable_text(error)
+
+
+def postpone_unanswered(row: JournalEntry, error: HubSpotError, now: datetime) -> None:
+    """Look at the row again later whose write failed; where HubSpot may still be at it, it is in
+    doubt from now on."""
+    row.in_doubt_since = now if error.may_have_taken_effect else None
+    postpone(row, error, now)
+
+
+def await_landing(row: JournalEntry, now: datetime, until: datetime) -> None:
+    """Look again whether the row's write has come, ever more seldom, and once it cannot any more.
+    That is no failure of the row's."""
+    age_s = 0.0 if row.in_doubt_since is None else (now - row.in_doubt_since).total_seconds()
+    wait_s = min(max(age_s / 2, FIRST_RETRY_S), MAX_LOOK_AGAIN_S)
+    row.next_attempt_at = min(now + timedelta(seconds=wait_s), until)
 
 
 def ended_before(moment: datetime) -> QuerySet[JournalEntry]:

@@ -120,6 +120,14 @@ def read_late_creates(contact_ids: Collection[str], now: datetime) -> list[Journ
     return list(rows.exclude(email="").order_by("id"))  # nothing is told of who was forgotten
 
 
+def unsettled_rows(contact_ids: Collection[str]) -> Mapping[str, int]:
+    """Return the oldest row, by its id, of those of these contacts of whom something is
+    unsettled."""
+    rows = JournalEntry.objects.filter(state__in=UNSETTLED, contact_id__in=contact_ids)
+    charged = rows.exclude(credit_property="").order_by("-id")
+    return dict(charged.values_list("contact_id", "id"))
+
+
 def unsettled_contacts(contact_ids: Collection[str]) -> set[str]:
     """Return those of these contacts of whom something is unsettled, by whoever asked for it."""
     rows = JournalEntry.objects.filter(state__in=UNSETTLED, contact_id__in=contact_ids)
@@ -147,6 +155,12 @@ def balances_planned(
     ).exclude(id=but)
     found = rows.order_by("contact_seen_at", "id").values_list("credit_after", "contact_seen_at")
     return [(after, at) for after, at in found if after is not None and at is not None]
+
+
+def unsettled_bookings(record_ids: Collection[str]) -> set[str]:
+    """Return those of these bookings of which something is unsettled but their making."""
+    rows = JournalEntry.objects.filter(state__in=UNSETTLED, record_id__in=record_ids)
+    return set(rows.exclude(kind=RequestKind.CREATE).values_list("record_id", flat=True))
 
 
 def exams_written_since(epoch: int, exam_ids: Collection[str]) -> set[str]:

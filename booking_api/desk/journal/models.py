@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_PROPERTY_NAME_CHARS: Final = 250
 """More than HubSpot gives a property's name."""
+MAX_MARK_CHARS: Final = 60
 CREDIT_DIGITS: Final = MAX_DIGITS + MAX_DECIMAL_PLACES
 """For every balance that can be read: its digits may stand before the point or behind it."""
 
@@ -71,6 +72,8 @@ ANSWERED = (*ENDED, EntryState.OWING)
 REFUSALS = (EntryState.REFUSED, EntryState.UNDONE)
 """With these the row's answer is an error."""
 
+BOOKING_SEEN_AT: Final = "booking_seen_at"
+"""In a plan that changes a booking when that had last changed before, by HubSpot's clock."""
 ASKED_BY: Final = "asked_by"
 """In a plan the contact who asked, where the row's contact is another: the one who had paid."""
 
@@ -105,6 +108,17 @@ class JournalEntry(models.Model):
         null=True,
         blank=True,
         help_text="When the contact had last changed as its credit was read, by HubSpot's clock.",
+    )
+
+    credit_mark = models.CharField(
+        max_length=MAX_MARK_CHARS,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What its latest credit write leaves in the contact's history; empty for none.",
+    )
+    in_doubt_since: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        null=True, blank=True, help_text="Since when a write of it may be under way in HubSpot."
     )
 
     epoch = models.PositiveBigIntegerField(default=0, help_text="Of the desk that wrote it last.")
@@ -245,6 +259,16 @@ class CreditReview(FollowUp):
 
     overtaken = models.BooleanField(
         default=False, help_text="A desk that had lost its lease may have written them."
+    )
+    in_doubt_since: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        null=True, blank=True, help_text="Since when a correction may be under way in HubSpot."
+    )
+    mark = models.CharField(
+        max_length=MAX_MARK_CHARS,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of its latest correction.",
     )
 
     class Meta(FollowUp.Meta):

@@ -53,8 +53,11 @@ class Queue:
         self._lock = threading.Lock()
         self._callers: dict[int, list[_Caller]] = defaultdict(list)
 
-    def enter(self, request: DeskRequest, key: str, deadline: Deadline) -> QueuePlace:
-        """Put a request into the queue, or find the one its key belongs to.
+    def enter(
+        self, request: DeskRequest, key: str, deadline: Deadline, *, student: str
+    ) -> QueuePlace:
+        """Put a request into the queue, or find the one its key belongs to. `student` is the id of
+        the contact who asks.
 
         Raises IdempotencyKeyReused where that was another request, and the database's error for
         what it refuses to keep.
@@ -66,6 +69,7 @@ class Queue:
                 idempotency_key=key,
                 fingerprint=fingerprint(request),
                 email=request.pair.email,
+                contact_id=student,
                 request=request.to_json(),
                 arrived_at=now,
                 changed_at=now,

@@ -5,14 +5,14 @@ prevented, and both show in the contact's history:
 - A person changes a credit between our reading and our writing it: the change is overwritten.
 - A desk that was paused between its check and its call wakes after another has taken over, and puts
   an old balance over a newer review.
-What should be is added up from the planned changes of the journal and the edits of others.
+What should be is added up from the planned changes of the journal and the edits of others
+(rules/expected_balances.py).
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import secrets
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -24,15 +24,25 @@ from django.db.models import Q
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import storable_text
 from booking_api.desk.events import CreditCorrected
-from booking_api.desk.journal import follow_ups
+from booking_api.desk.groups.credit_plan import NONCE_BYTES
+from booking_api.desk.journal import follow_ups, known_bookings
 from booking_api.desk.journal.lease import HeldLease, LeaseLost
-from booking_api.desk.journal.models import UNSETTLED, CreditReview, EntryState, JournalEntry
+from booking_api.desk.journal.models import CreditReview, EntryState, JournalEntry
+from booking_api.rules.expected_balances import (
+    CORRECTION,
+    History,
+    HistoryTooShort,
+    PlannedChange,
+    expected_balance,
+)
 from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.background.isolation import do_apart
 from hubspot_sync.errors import HubSpotError
+from hubspot_sync.portal.records import ids_of
 from hubspot_sync.reading.tags import contact_tag
-from hubspot_sync.writing.authoritative_reads import Balance, CreditHistory
+from hubspot_sync.writing.authoritative_reads import CreditHistory
+from hubspot_sync.writing.portal_writes import CreditChange
 
 MAX_CONTACTS_AT_ONCE: Final = 50
 """As many as one call reads with their histories."""
@@ -43,18 +53,6 @@ TAKEN_BACK: Final = (EntryState.UNDOING, EntryState.UNDONE)
 """Never charged any more; a charge that was sent before, and not answered, may still arrive."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedChange:
-    """One credit more or less, as the journal has it; `seen_at` is by HubSpot's clock. One that is
-    `void` belongs to a booking that was taken back: where it came after all, it counts for nothing.
-    """
-
-    before: Decimal
-    after: Decimal
-    seen_at: datetime
-    void: bool = False
 
 
 def review_due_credits(desk_context: DeskContext, lease: HeldLease) -> int:
@@ -95,20 +93,30 @@ def _review_contacts(
         return
     for review in due:
         try:
-            history = histories.answered(review.subject_id)
-            if history is not None and history.seen.contact.id != review.subject_id:
-                _pass_on_to_survivor(desk_context, review, history)
-                history = None
-            if history is None or _reconcile_contact(desk_context, lease, review, history):
-                CreditReview.objects.filter(id=review.id, version=review.version).delete()
-            else:
-                _postpone(review, "Unfinished, or a credit is unreadable.", desk_context.now())
+            _review(desk_context, lease, review, histories.answered(review.subject_id))
         except HubSpotError as error:
             _postpone(review, storable_text(error), desk_context.now())
         except Exception as error:
             if isinstance(error, LeaseLost) or is_database_away(error):
                 raise
             _report_failure(desk_context, review, error)
+
+
+def _review(
+    desk_context: DeskContext, lease: HeldLease, review: CreditReview, history: CreditHistory | None
+) -> None:
+    """Do a review, or put it off; the history is None where the contact is gone."""
+    untold = ""
+    if history is not None and history.seen.contact.id != review.subject_id:
+        _pass_on_to_survivor(desk_context, review, history)
+    elif history is not None:
+        if _may_still_come(desk_context, review, history):
+            return
+        untold = _reconcile_contact(desk_context, lease, review, history)
+    if untold:
+        _postpone(review, untold, desk_context.now())
+    else:
+        CreditReview.objects.filter(id=review.id, version=review.version).delete()
 
 
 def _pass_on_to_survivor(
@@ -120,105 +128,112 @@ def _pass_on_to_survivor(
     follow_ups.request_reviews({survivor_id}, now, now, overtaken=review.overtaken)
 
 
+def _may_still_come(
+    desk_context: DeskContext, review: CreditReview, history: CreditHistory
+) -> bool:
+    """Say whether an earlier correction, that was not answered, may still come; the review is then
+    done later."""
+    since, seen = review.in_doubt_since, {mark.text for mark in history.marks or ()}
+    if since is None or review.mark in seen | {history.last_mark} - {""}:
+        return False
+    if not desk_context.is_in_doubt(since):
+        return False
+    soon = desk_context.now() + timedelta(seconds=FIRST_RETRY_S)
+    CreditReview.objects.filter(id=review.id).update(
+        next_attempt_at=min(soon, since + desk_context.config.late_write)
+    )
+    return True
+
+
 def _report_failure(desk_context: DeskContext, review: CreditReview, error: Exception) -> None:
     """One contact that nobody foresaw must not keep the desk from all others."""
     log.error("review_failed", contact=review.subject_id, exc_info=error)
     _postpone(review, storable_text(error), desk_context.now())
 
 
-def expected_balance(
-    current: Decimal | None,
-    balances: Sequence[Balance],
-    changes: Sequence[PlannedChange],
-    *,
-    overtaken: bool = False,
-) -> Decimal | None:
-    """Return the balance in which all planned changes and all edits of others have their part.
-
-    `balances` are the history, `changes` the journal's, both oldest first. A balance of our own to
-    which the next planned change led counts as that change. Where a desk was `overtaken`, one to
-    which an earlier planned change led was put back late, and counts for nothing. Every other
-    balance stands as it is: somebody else has set it, perhaps another part of our own software.
-    None where that, and so the sum, cannot be read.
-    """
-    if len(changes) == 0:
-        return current
-    own_source = _find_own_source(balances, changes)
-    expected: Decimal | None = changes[0].before
-    seen_at = changes[0].seen_at
-    void = [change for change in changes if change.void]
-    changes = [change for change in changes if not change.void]
-    done = 0
-    for balance in balances:
-        own = balance.source == own_source
-        if balance.at <= seen_at:
-            continue
-        if own and done < len(changes) and balance.value == changes[done].after:
-            if expected is not None:
-                expected += changes[done].after - changes[done].before
-            done += 1
-        elif own and (
-            (overtaken and balance.value in {change.after for change in changes[:done]})
-            or any(balance.value == one.after and balance.at > one.seen_at for one in void)
-        ):
-            continue
-        else:
-            expected = balance.value
-    return expected
-
-
-def _find_own_source(balances: Sequence[Balance], changes: Sequence[PlannedChange]) -> str | None:
-    """Return the source, as HubSpot's history names it, of most of the planned changes: that is us.
-    None where the history shows none of them."""
-    made_by = Counter(
-        balance.source
-        for change in changes
-        for balance in balances
-        if balance.by_app and balance.value == change.after and balance.at > change.seen_at
-    )
-    return made_by.most_common(1)[0][0] if made_by else None
-
-
 def _reconcile_contact(
     desk_context: DeskContext, lease: HeldLease, review: CreditReview, history: CreditHistory
-) -> bool:
-    """Write the balances that should be where they are not. Return False where that cannot be told
-    yet of one of them; it is left as it is."""
+) -> str:
+    """Write the balances that should be where they are not. Return why that cannot be told yet of
+    one of them, and "" where it could be of all; what cannot be told is left as it is."""
+    rows = _read_changes(desk_context, review)
+    if known_bookings.unsettled_contacts(ids_of(history.seen.contact)):
+        return "Something of the contact's credits is unfinished."
+    untold = ""
+    for name in {row.credit_property for row in rows}:
+        current = history.seen.contact.credits[name]
+        try:
+            expected = expected_balance(
+                current,
+                History(history.balances[name], history.marks),
+                [change for row in rows if (change := _planned_change(row, name)) is not None],
+                overtaken=review.overtaken,
+            )
+        except HistoryTooShort:
+            log.warning("credit_history_cut", contact=review.subject_id, credit=name)
+            untold = f"{name}: the history does not reach back. A person is to say what is right."
+            continue
+        if expected is None or current is None:
+            untold = f"{name} is unreadable, or was."
+        elif expected != current:
+            _correct(desk_context, lease, review, (name, expected))
+    return untold
+
+
+def _read_changes(desk_context: DeskContext, review: CreditReview) -> list[JournalEntry]:
+    """Return the rows of the contact whose credits were written lately, or may have been."""
+    maybe = Q(state__in=TAKEN_BACK, attempts__gt=0) | (
+        Q(state__in=(*TAKEN_BACK, EntryState.OWING)) & ~Q(credit_mark="")
+    )
     written = JournalEntry.objects.filter(
-        Q(state__in=(*UNSETTLED, EntryState.DONE)) | Q(state__in=TAKEN_BACK, attempts__gt=0),
+        Q(state=EntryState.DONE) | maybe,
         contact_id=review.subject_id,
         changed_at__gt=desk_context.now() - JOURNAL_PERIOD,
     ).exclude(credit_property="")
-    rows = list(written.order_by("contact_seen_at", "id"))
-    if any(row.state in UNSETTLED for row in rows):
-        return False
-    contact, all_told = history.seen.contact, True
-    for name in {row.credit_property for row in rows}:
-        expected = expected_balance(
-            contact.credits[name],
-            history.balances[name],
-            [change for row in rows if (change := _planned_change(row, name)) is not None],
-            overtaken=review.overtaken,
-        )
-        if expected is None or contact.credits[name] is None:
-            all_told = False
-        elif expected != contact.credits[name]:
-            log.error("credit_mended", contact=contact.id, credit=name, to=str(expected))
-            outcome = desk_context.writes.set_credits(
-                {contact.id: (name, expected)}, desk_context.renew_for_calls(lease)
-            )
-            desk_context.invalidate_cache([contact_tag(contact.id)])
-            lease.renew()
-            outcome.require_complete()
-            desk_context.notify(CreditCorrected(credit_property=name))
-    return all_told
+    return list(written.order_by("contact_seen_at", "id"))
+
+
+def _correct(
+    desk_context: DeskContext,
+    lease: HeldLease,
+    review: CreditReview,
+    balance: tuple[str, Decimal],
+) -> None:
+    """Write a balance that should be; raises HubSpotError and LeaseLost."""
+    name, expected = balance
+    contact_id = review.subject_id
+    log.error("credit_mended", contact=contact_id, credit=name, to=str(expected))
+    context = desk_context.renew_for_calls(lease)
+    writes = desk_context.writes
+    mark = f"{CORRECTION}{secrets.token_hex(NONCE_BYTES)}" if writes.keeps_marks(context) else ""
+    change = CreditChange(property_name=name, balance=expected, mark=mark)
+    own_row = CreditReview.objects.filter(id=review.id)
+    with lease.fenced_transaction():
+        own_row.update(in_doubt_since=desk_context.now(), mark=mark)
+    outcome = writes.set_credits({contact_id: change}, context)
+    desk_context.invalidate_cache([contact_tag(contact_id)])
+    lease.renew()
+    error = outcome.unknown.get(contact_id)
+    if error is not None:
+        writes.is_refused_for_mark(error, context)  # the next try goes without one
+    if error is None or not error.may_have_taken_effect:
+        own_row.update(in_doubt_since=None)
+    outcome.require_complete()
+    desk_context.notify(CreditCorrected(credit_property=name))
 
 
 def _planned_change(row: JournalEntry, name: str) -> PlannedChange | None:
     before, after, seen_at = row.credit_before, row.credit_after, row.contact_seen_at
     if row.credit_property != name or before is None or after is None or seen_at is None:
         return None
-    return PlannedChange(before, after, seen_at, void=row.state in TAKEN_BACK)
+    return PlannedChange(
+        before,
+        after,
+        seen_at,
+        void=row.state in TAKEN_BACK,
+        mark=row.credit_mark,
+        confirmed=row.state == EntryState.DONE,
+    )
 
 
 def _postpone(review: CreditReview, reason: str, now: datetime) -> None:

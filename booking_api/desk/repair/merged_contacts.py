@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 import structlog
@@ -18,9 +17,10 @@ import structlog
 from booking_api.desk.groups.decision import name_merged_contacts
 from booking_api.desk.journal import known_bookings
 from booking_api.desk.journal.models import JournalEntry
+from booking_api.rules.credit_landings import Landing, is_of_same_row
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.portal.records import ids_of
-from hubspot_sync.writing.authoritative_reads import Balance, CreditHistory
+from hubspot_sync.writing.authoritative_reads import CreditHistory
 
 BY_MERGE = "MERGE"
 """In the history's source of a value that came with a merged record."""
@@ -58,8 +58,7 @@ def move_to_survivor(row: JournalEntry, history: CreditHistory) -> MovedCharge:
     contact, name = history.seen.contact, row.credit_property
     log.warning("charge_of_merged", entry=row.id, merged=row.contact_id, contact=contact.id)
     balances = history.balances[name]
-    explained = known_bookings.balances_planned(contact.id, name, but=row.id)
-    late = _find_own_write(row, balances, explained)
+    late = _find_own_write(row, history)
     current, planned, reckoned_from = contact.credits[name], row.credit_after, row.credit_before
     row.contact_id = contact.id
     name_merged_contacts(row, contact)
@@ -75,19 +74,30 @@ def move_to_survivor(row: JournalEntry, history: CreditHistory) -> MovedCharge:
     return MovedCharge(is_paid=overwritten == 0, balance=current + before.value - planned)
 
 
-def _find_own_write(
-    row: JournalEntry, balances: Sequence[Balance], explained: Sequence[tuple[Decimal, datetime]]
-) -> int | None:
+def find_survivors_landing(row: JournalEntry, history: CreditHistory) -> Landing:
+    """Return whether the survivor's history shows the write that was planned for the other."""
+    return Landing.NOT_SEEN if _find_own_write(row, history) is None else Landing.SEEN
+
+
+def _find_own_write(row: JournalEntry, history: CreditHistory) -> int | None:
     """Return the place among the balances, oldest first, of the one that this row's plan has made,
     or that came with the merged contact, charged already; None where there is none."""
     if row.credit_after is None:
         return None
+    contact, balances = history.seen.contact, history.balances[row.credit_property]
+    marked_at = {
+        mark.at for mark in history.marks or () if is_of_same_row(mark.text, row.credit_mark)
+    }
+    for marked, balance in enumerate(balances):
+        if balance.at in marked_at and balance.value == row.credit_after:
+            return marked
+    explained = known_bookings.balances_planned(contact.id, row.credit_property, but=row.id)
     free = list(range(len(balances)))
     for value, seen_at in explained:
         made = (
             place
             for place in free
-            if balances[place].by_app
+            if balances[place].may_be_ours
             and balances[place].value == value
             and balances[place].at > seen_at
         )
@@ -96,7 +106,7 @@ def _find_own_write(
             free.remove(place)
     for place in free:
         balance = balances[place]
-        is_ours = balance.by_app or balance.source.startswith(BY_MERGE)
+        is_ours = balance.may_be_ours or balance.source.type.startswith(BY_MERGE)
         is_later = row.contact_seen_at is None or balance.at > row.contact_seen_at
         if is_ours and is_later and balance.value == row.credit_after:
             return place

@@ -2,15 +2,15 @@
 
 - Did the create happen? The booking is looked up by its unique key. If it is there, it is gone on
   with; if not, it is created with the same key, so that a sending still on its way is refused.
-- Was the credit written? The contact's history tells: a value as planned, by an app, since the
-  contact was read for the plan. If not, the plan is made anew from what the credit is now. One
-  that cannot be read is left as it is, and looked at again later.
+- Was the credit written? The contact's history tells: by the write's mark, or by its value, time
+  and source. If not, the plan is made anew from what the credit is now. One that cannot be read is
+  left as it is, and looked at again later; so is one whose history does not reach back.
 - Was the contact merged into another? The survivor pays (merged_contacts.py).
 - Was it decided that the booking is taken back? It is cancelled, and never charged any more.
 - Is a credit owed that HubSpot refused? It is planned anew, and tried once more, when nothing else
   of that contact's credits is open.
-- Did the cancel happen? The booking says; if not, it is sent again. An update is absolute: it is
-  simply sent again.
+- Did the cancel, or the update, happen? The booking's history says (booking_landings.py).
+- What is not to be seen may still come: it is not sent again while it is in doubt.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from decimal import Decimal
 import structlog
 
 from booking_api.desk.desk_context import DeskContext
+from booking_api.desk.errors import HistoryCut
 from booking_api.desk.groups.booking_creation import adopt_found_booking, create_bookings
 from booking_api.desk.groups.cancel_group import cancel_bookings
+from booking_api.desk.groups.credit_plan import CreditPlans
 from booking_api.desk.groups.credits_and_counts import (
     charge_and_count,
     save_with_follow_ups,
@@ -34,10 +36,16 @@ from booking_api.desk.groups.update_group import change_bookings
 from booking_api.desk.journal import follow_ups, journal, known_bookings
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry, RequestKind
-from booking_api.desk.repair.merged_contacts import find_waiting, move_to_survivor
+from booking_api.desk.repair.booking_landings import look_for_landings
+from booking_api.desk.repair.credit_proofs import CreditProofs, read_proofs
+from booking_api.desk.repair.merged_contacts import (
+    find_survivors_landing,
+    find_waiting,
+    move_to_survivor,
+)
+from booking_api.rules.credit_landings import Landing
 from booking_api.rules.credits import change_balance, whole_credits
 from booking_api.rules.errors import BookingError
-from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.writing.authoritative_reads import CreditHistory
@@ -64,18 +72,21 @@ def recover(
     _find_or_create(
         desk_context, lease, [row for row in writing if row.kind == RequestKind.CREATE], meters
     )
-    _find_or_cancel(
-        desk_context, lease, [row for row in writing if row.kind == RequestKind.CANCEL], meters
-    )
-    change_bookings(
-        desk_context, lease, [row for row in writing if row.kind == RequestKind.UPDATE], meters
-    )
     # Before the charging, which may decide it of others and takes those back itself.
     undoing = [row for row in rows if row.state == EntryState.UNDOING]
-    take_back(desk_context, lease, undoing, meters)
+    cancels = [row for row in writing if row.kind == RequestKind.CANCEL]
+    updates = [row for row in writing if row.kind == RequestKind.UPDATE]
+    unsent = look_for_landings(desk_context, lease, [*cancels, *updates, *undoing], meters)
+    for begun, send in (
+        (cancels, cancel_bookings),
+        (updates, change_bookings),
+        (undoing, take_back),
+    ):
+        send(desk_context, lease, [row for row in begun if row.id in unsent], meters)
+    for row in writing:
+        row.in_doubt_since = None  # of its credit nothing was sent yet
     unpaid = [row for row in rows if row.state == EntryState.WRITTEN]
-    _charge_unwritten(desk_context, lease, unpaid, meters)
-    _charge_owed(desk_context, lease, owing, meters)
+    _charge_in_turn(desk_context, lease, [*unpaid, *owing], meters)
     for row in rows:
         log.info("recovered", entry=row.id, kind=row.kind, state=row.state, attempts=row.attempts)
 
@@ -106,32 +117,6 @@ def _find_or_create(
         create_bookings(desk_context, lease, absent, meters)
 
 
-def _find_or_cancel(
-    desk_context: DeskContext,
-    lease: HeldLease,
-    rows: Sequence[JournalEntry],
-    meters: Collection[CallMeter],
-) -> None:
-    if len(rows) == 0:
-        return
-    ids = [row.record_id for row in rows]
-    states = desk_context.evidence.booking_states(ids, desk_context.renew_for_calls(lease, meters))
-    standing = []
-    for row in rows:
-        seen = states.found.get(row.record_id)
-        row.record_id = row.record_id if seen is None else seen.id
-        if seen is not None and seen.state == "cancelled":
-            row.state = EntryState.WRITTEN
-        elif row.record_id in states.unknown:
-            journal.postpone(row, states.unknown[row.record_id], desk_context.now())
-        else:
-            standing.append(row)
-    with lease.fenced_transaction():
-        saved = {row.id for row in journal.save(lease, rows, desk_context.now())}
-    standing = [row for row in standing if row.id in saved]
-    cancel_bookings(desk_context, lease, standing, meters)
-
-
 def _charge_unwritten(
     desk_context: DeskContext,
     lease: HeldLease,
@@ -141,22 +126,24 @@ def _charge_unwritten(
     """Complete the rows whose credits were written, and write the credits of the others."""
     if len(rows) == 0:
         return
-    contacts = {row.contact_id for row in rows if row.credit_property != ""}
-    histories = desk_context.evidence.credit_histories(
-        contacts, desk_context.renew_for_calls(lease, meters)
-    )
+    context = desk_context.renew_for_calls(lease, meters)
+    proofs = read_proofs(desk_context, rows, context)
+    plans = CreditPlans(desk_context, context)
     to_save: list[JournalEntry] = []
     to_charge: list[JournalEntry] = []
-    waiting = find_waiting(rows, histories)
+    waiting = find_waiting(rows, proofs.histories)
     for row in rows:
         if row.id in waiting:
             journal.put_off(row, desk_context.now())
             to_save.append(row)
             continue
-        is_due = _settle_or_plan_anew(desk_context, row, histories)
+        is_due = _settle_or_plan_anew(desk_context, row, proofs, plans)
         (to_charge if is_due else to_save).append(row)
     desk_context.invalidate_cache(tags_of(to_save))
     saved = save_with_follow_ups(desk_context, lease, to_save)
+    # What came late may have been put over somebody else's value.
+    late = {row.contact_id for row in saved if row.state == EntryState.DONE and row.credit_property}
+    follow_ups.request_reviews(late, desk_context.now(), desk_context.now(), overtaken=False)
     undoing = [row for row in saved if row.state == EntryState.UNDOING]
     take_back(desk_context, lease, undoing, meters)
     with lease.fenced_transaction():
@@ -168,25 +155,29 @@ def _charge_unwritten(
     charge_and_count(desk_context, lease, to_charge, {}, meters)
 
 
-def _charge_owed(
+def _charge_in_turn(
     desk_context: DeskContext,
     lease: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter],
 ) -> None:
-    """Try the credits that are owed, one of a contact after the other: two planned from the same
-    balance would be one. Where something else of a contact is unsettled, they are put off."""
-    waiting = list(rows)
+    """Settle the credits of rows, one of a contact after the other: two planned from the same
+    balance would be one. What is unsettled goes before what is owed, the older before the later;
+    where an earlier one stays unsettled, the others are put off."""
+    waiting = sorted(rows, key=lambda row: (row.state == EntryState.OWING, row.id))
     while len(waiting) > 0:
-        unsettled = known_bookings.unsettled_contacts({row.contact_id for row in waiting})
+        unsettled = known_bookings.unsettled_rows({row.contact_id for row in waiting})
         turn: dict[str, JournalEntry] = {}
         for row in waiting:
-            if row.contact_id not in unsettled:
+            if row.credit_property == "":
+                turn[f"no credit {row.id}"] = row
+            elif unsettled.get(row.contact_id, row.id) == row.id:
                 turn.setdefault(row.contact_id, row)
         if len(turn) == 0:
             break
+        served = {row.id for row in turn.values()}
         _charge_unwritten(desk_context, lease, list(turn.values()), meters)
-        waiting = [row for row in waiting if turn.get(row.contact_id) is not row]
+        waiting = [row for row in waiting if row.id not in served]
     if len(waiting) == 0:
         return
     for row in waiting:
@@ -196,12 +187,12 @@ def _charge_owed(
 
 
 def _settle_or_plan_anew(
-    desk_context: DeskContext, row: JournalEntry, histories: Many[CreditHistory]
+    desk_context: DeskContext, row: JournalEntry, proofs: CreditProofs, plans: CreditPlans
 ) -> bool:
     """Say whether the row's credit is to be written, by a new plan; else take the row as far as it
     goes without that."""
     try:
-        history = histories.answered(row.contact_id) if row.credit_property != "" else None
+        history = proofs.histories.answered(row.contact_id) if row.credit_property != "" else None
     except HubSpotError as error:
         journal.postpone(row, error, desk_context.now())
         return False
@@ -209,38 +200,45 @@ def _settle_or_plan_anew(
         journal.complete(row)
         return False
     if history is None:
-        settle_without_contact(row)
+        settle_without_contact(row, desk_context.now())
         return False
-    if history.seen.contact.id != row.contact_id:
-        moved = move_to_survivor(row, history)
-        is_written, balance = moved.is_paid, moved.balance
-    else:
-        is_written = _was_credit_written(row, history)
-        balance = history.seen.contact.credits[row.credit_property]
-    if is_written:
+    is_moved = history.seen.contact.id != row.contact_id
+    find_landing = find_survivors_landing if is_moved else proofs.find_landing
+    landing = find_landing(row, history)
+    if landing is Landing.SEEN and not is_moved:
         journal.complete(row)
         return False
-    return _plan_anew_or_postpone(desk_context, row, history, balance)
-
-
-def _was_credit_written(row: JournalEntry, history: CreditHistory) -> bool:
-    """Whether the credit took the planned value since the contact was read for the plan. Both
-    times are HubSpot's own. A plan without a value was refused, and nothing is on its way."""
-    return row.credit_after is not None and any(
-        balance.by_app
-        and balance.value == row.credit_after
-        and (row.contact_seen_at is None or balance.at > row.contact_seen_at)
-        for balance in history.balances[row.credit_property]
-    )
+    in_doubt_since = row.in_doubt_since if landing is not Landing.SEEN else None
+    if in_doubt_since is not None and desk_context.is_in_doubt(in_doubt_since):
+        until = in_doubt_since + desk_context.config.late_write
+        journal.await_landing(row, desk_context.now(), until)
+        return False
+    if landing is Landing.UNKNOWN:
+        log.error("credit_history_cut", entry=row.id, contact=row.contact_id)
+        journal.postpone(row, HistoryCut(), desk_context.now())
+        return False
+    if not is_moved:
+        balance = history.seen.contact.credits[row.credit_property]
+        return _plan_anew_or_postpone(desk_context, row, history, plans, balance)
+    moved = move_to_survivor(row, history)
+    if moved.is_paid:
+        journal.complete(row)
+        return False
+    return _plan_anew_or_postpone(desk_context, row, history, plans, moved.balance)
 
 
 def _plan_anew_or_postpone(
-    desk_context: DeskContext, row: JournalEntry, history: CreditHistory, balance: Decimal | None
+    desk_context: DeskContext,
+    row: JournalEntry,
+    history: CreditHistory,
+    plans: CreditPlans,
+    balance: Decimal | None,
 ) -> bool:
     """Plan the row's change anew, or postpone it where there is nothing to reckon with until a
     person puts the credit right."""
     try:
-        _plan_anew(row, history, balance)
+        _plan_anew(row, history, plans, balance)
+        row.in_doubt_since = desk_context.now()
     except BookingError as refusal:
         log.warning("credit_unreadable", entry=row.id, credit=row.credit_property)
         journal.postpone(row, refusal, desk_context.now())
@@ -248,13 +246,16 @@ def _plan_anew_or_postpone(
     return True
 
 
-def _plan_anew(row: JournalEntry, history: CreditHistory, balance: Decimal | None) -> None:
+def _plan_anew(
+    row: JournalEntry, history: CreditHistory, plans: CreditPlans, balance: Decimal | None
+) -> None:
     """Plan the change from this balance, as a rule what the credit is now: a person may have
     changed it since. Raises InvalidRequest where it is nothing that can be read."""
     step = -1 if row.kind == RequestKind.CREATE else 1
-    _, row.credit_after = change_balance(row.credit_property, balance, step)
-    row.credit_before = history.seen.contact.credits[row.credit_property]
-    row.contact_seen_at = history.seen.seen_at
+    before, after = change_balance(row.credit_property, balance, step)
+    current = history.seen.contact.credits[row.credit_property]
+    change = (before if current is None else current, after)
+    plans.fill_in(row, history.seen, row.credit_property, change)
     row.state = EntryState.WRITTEN
     left = whole_credits(row.credit_after)
     if row.kind == RequestKind.CANCEL:

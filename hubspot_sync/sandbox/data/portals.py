@@ -83,7 +83,7 @@ def _contacts(*balances: str) -> ObjectType:
     return _object_type(
         *(CONTACTS, "contacts", "Contact", "Contacts"),
         _property("email", "string", unique=True),
-        *_properties("string", "firstname", "lastname", "student_id"),
+        *_properties("string", "firstname", "lastname", "student_id", "credit_write_marker"),
         *_properties("number", *balances),
     )
 

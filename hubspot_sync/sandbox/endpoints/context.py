@@ -8,7 +8,7 @@ from typing import Any
 
 from hubspot_sync.sandbox.clock import Clock, iso
 from hubspot_sync.sandbox.config import Config, LiveConfig
-from hubspot_sync.sandbox.data.records import Record
+from hubspot_sync.sandbox.data.records import Record, Source
 from hubspot_sync.sandbox.data.schemas import ObjectType
 from hubspot_sync.sandbox.data.store import Store
 from hubspot_sync.sandbox.messages import Request, invalid
@@ -25,6 +25,11 @@ class Sandbox:
     @property
     def config(self) -> Config:
         return self.live.now
+
+    @property
+    def source(self) -> Source:
+        """Whom the history names for what comes by the API."""
+        return Source(self.config.source_type, self.config.source_id)
 
     def stamp(self) -> str:
         return iso(self.clock.now_ms())
@@ -67,9 +72,14 @@ def text_id(holder: object) -> str:
 
 
 def render_record(
-    record: Record, object_type: ObjectType, names: Sequence[str], history: Sequence[str] = ()
+    record: Record,
+    object_type: ObjectType,
+    names: Sequence[str],
+    history: Sequence[str] = (),
+    history_limit: int = 0,
 ) -> dict[str, Any]:
-    """A record as HubSpot writes it: the properties asked for, and the ones it always adds."""
+    """A record as HubSpot writes it: the properties asked for, and the ones it always adds. Of a
+    property's history at most so many values, 0 for all."""
     wanted = ("hs_object_id", *object_type.stamps, *names)
     body: dict[str, Any] = {
         "id": record.id,
@@ -81,7 +91,12 @@ def render_record(
         "archived": record.archived,
     }
     if history:
-        body["propertiesWithHistory"] = {name: render_history(record, name) for name in history}
+        latest = slice(history_limit or None)
+        body["propertiesWithHistory"] = {
+            name: render_history(record, name)[latest]
+            for name in history
+            if name in object_type.properties
+        }
     if record.archived_ms is not None:
         body["archivedAt"] = iso(record.archived_ms)
     return body

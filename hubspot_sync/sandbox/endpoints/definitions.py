@@ -9,7 +9,7 @@ from hubspot_sync.sandbox.endpoints.context import Sandbox
 from hubspot_sync.sandbox.messages import Refusal, Reply, Request, invalid, not_found
 
 PORTAL_ID = 62515
-APP_ID = 54321
+APP = {"appId": 54321}
 TYPES = ("string", "number", "bool", "enumeration", "date", "datetime")
 FIELD_TYPES = {
     "string": "text",
@@ -79,11 +79,14 @@ def read_schema(sandbox: Sandbox, request: Request) -> Reply:
 
 
 def token_info(sandbox: Sandbox, request: Request) -> Reply:
-    """200 with the token's portal and scopes; 404 for another token."""
+    """200 with the token's portal and scopes, or as little as of a service key; 404 for another
+    token."""
     if request.fields.get("tokenKey") != sandbox.config.token:
         raise not_found("The token does not exist")
-    scopes = list(sandbox.config.scopes)
-    return Reply(200, {"userId": 1, "hubId": PORTAL_ID, "appId": APP_ID, "scopes": scopes})
+    if sandbox.config.app_info == "empty":
+        return Reply(200, {})
+    info: dict[str, Any] = {"userId": 1, "hubId": PORTAL_ID, "scopes": list(sandbox.config.scopes)}
+    return Reply(200, info if sandbox.config.app_info == "without_app" else info | APP)
 
 
 def _check_unique_limit(object_type: ObjectType) -> None:

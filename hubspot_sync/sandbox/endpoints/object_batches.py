@@ -64,7 +64,8 @@ def batch_read(sandbox: Sandbox, request: Request) -> Reply:
     # Once, where it was asked for by an old id as well.
     there = {record.id: record for record in found.values() if record is not None}
     results = [
-        render_record(record, object_type, names, history) for record in reversed(there.values())
+        render_record(record, object_type, names, history, sandbox.config.history_limit)
+        for record in reversed(there.values())
     ]
     missing = [each for each, record in found.items() if record is None]
     return batch_reply(200, results, sandbox.stamp(), _not_found_errors(object_type, missing))
@@ -260,7 +261,7 @@ def parse_draft(sandbox: Sandbox, object_type: ObjectType, raw: Mapping[str, Any
 
 def create_record(sandbox: Sandbox, object_type: ObjectType, draft: Draft) -> dict[str, Any]:
     """Make a checked draft and its links; returns what is shown of it."""
-    record = sandbox.store.create(object_type.type_id, draft.properties)
+    record = sandbox.store.create(object_type.type_id, draft.properties, source=sandbox.source)
     for to_type, to_id, type_id in draft.links:
         sandbox.store.associate(object_type.type_id, record.id, to_type, to_id, type_ids=(type_id,))
     body = render_record(record, object_type, list(draft.properties))
@@ -272,7 +273,9 @@ def update_record(
 ) -> dict[str, Any]:
     """Write a record; raises Refusal where it vanished or a value is taken."""
     try:
-        record = sandbox.store.update(object_type.type_id, record_id, properties)
+        record = sandbox.store.update(
+            object_type.type_id, record_id, properties, source=sandbox.source
+        )
     except UniqueConflict as error:
         raise conflict(object_type, error.name, error.holder_id) from error
     except UnknownRecord as error:

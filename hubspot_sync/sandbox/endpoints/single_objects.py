@@ -37,7 +37,8 @@ def read(sandbox: Sandbox, request: Request) -> Reply:
         _split_names(request, "properties"),
         _split_names(request, "propertiesWithHistory"),
     )
-    return Reply(200, render_record(record, object_type, names, history))
+    limit = sandbox.config.history_limit
+    return Reply(200, render_record(record, object_type, names, history, limit))
 
 
 def list_page(sandbox: Sandbox, request: Request) -> Reply:

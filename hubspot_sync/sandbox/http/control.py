@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -19,6 +19,7 @@ from hubspot_sync.sandbox.data.records import (
     PERSON,
     Record,
     Snapshot,
+    Source,
     UniqueConflict,
     UnknownRecord,
 )
@@ -101,6 +102,7 @@ class Control:
             ("POST", "faults", self._order_fault),
             ("GET", "faults", lambda _: Reply(200, {"faults": self._exchange.faults.as_json()})),
             ("DELETE", r"faults(/(?P<id>\d+))?", self._drop_fault),
+            ("DELETE", r"properties/(?P<type>[^/]+)/(?P<name>\w+)", self._drop_property),
             ("POST", r"records/(?P<type>[^/]+)", self._create),
             ("GET", r"records/(?P<type>[^/]+)", self._list),
             ("GET", record, self._read),
@@ -159,8 +161,18 @@ class Control:
 
     def _drop_fault(self, request: ControlRequest) -> Reply:
         fault_id = request.names["id"]
-        if not self._exchange.faults.drop(fault_id):
+        if not self._exchange.drop_fault(fault_id):
             raise not_found(f"no such fault: {fault_id}")
+        return Reply(204)
+
+    # Properties, as an administrator
+
+    def _drop_property(self, request: ControlRequest) -> Reply:
+        known, name = self._sandbox.type_of(request.names["type"]), request.names["name"]
+        if name not in known.properties:
+            raise not_found(f"no such property: {name}")
+        left = {each: known.properties[each] for each in known.properties if each != name}
+        self._store.define_type(replace(known, properties=left))
         return Reply(204)
 
     # Records, as a person in HubSpot
@@ -201,8 +213,10 @@ class Control:
         return Reply(200, _render_record(record))
 
     def _edit(self, request: ControlRequest) -> Reply:
+        """As a person, or as the source that is named, `{"name", "id"}`: another app."""
         type_id, properties = self._parse_record(request.names["type"], request.body)
-        record = self._store.update(type_id, request.names["id"], properties, source=PERSON)
+        source = Source(**request.body["source"]) if "source" in request.body else PERSON
+        record = self._store.update(type_id, request.names["id"], properties, source=source)
         return Reply(200, _render_record(record))
 
     def _archive(self, request: ControlRequest) -> Reply:

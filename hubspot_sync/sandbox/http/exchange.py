@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -79,11 +80,26 @@ class Exchange:
         self.faults = Faults(random_seed)
         self.log = CallLog()
         self._random = random.Random(random_seed)
+        self._held: list[tuple[str, Request]] = []
+        self._held_lock = threading.Lock()
 
     def reset(self) -> None:
+        with self._held_lock:
+            self._held.clear()
         self.limits.reset()
         self.faults.reset()
         self.log.clear()
+
+    def drop_fault(self, fault_id: str | None = None) -> bool:
+        """Drop an order, or all, and let the calls that it held have their effect, in the order of
+        their arrival; returns whether it was there."""
+        known = self.faults.drop(fault_id)
+        with self._held_lock:
+            landing = [each for each in self._held if fault_id in (None, each[0])]
+            self._held = [each for each in self._held if each not in landing]
+        for _, request in landing:
+            self._call_endpoint(request)
+        return known
 
     def answer(self, received: Received) -> Reply | None:
         """The answer to a call; None means: close the connection without one."""
@@ -124,7 +140,10 @@ class Exchange:
         except Refusal as refusal:
             malformed = refusal.reply  # but it has arrived, and is counted
         fault = self.faults.meet(request.method, request.path)
-        if fault is not None and fault.action == "cut_before":
+        if fault is not None and fault.action in {"cut_before", "hold"}:
+            if fault.action == "hold":
+                with self._held_lock:
+                    self._held.append((fault.id, request))
             return None, inputs
         now_s, config = self.sandbox.clock.now_s(), self.sandbox.config
         is_search = request.operation == routes.SEARCH

@@ -2,7 +2,8 @@
 
 The first fault that fires wins; each counts the calls that meet its method and path by itself.
 `partial` takes the last inputs away before the call is done, and tells them as errors in a 207. A
-`delay` is over when its order is dropped, so that a test ends it when it has seen enough. `spoil`
+`delay` is over when its order is dropped, so that a test ends it when it has seen enough. `hold`
+cuts the connection at once and keeps the call: it has its effect when the order is dropped. `spoil`
 lets the call have its effect and makes an answer of it that is none; the ways are in
 `spoiled_answers`, `how` picks one, `last` or `by` says how many rows or how much. A `status` of the
 edge comes with the edge's page, a 429 may name its `policy` (DAILY, SECONDLY) and has no
@@ -25,7 +26,7 @@ from hubspot_sync.sandbox.http.rate_limits import POLICIES, TEN_SECONDLY, rate_l
 from hubspot_sync.sandbox.http.spoiled_answers import EDGE_TITLES, WAYS, edge_reply, spoil
 from hubspot_sync.sandbox.messages import Reply, Request, correlation_id
 
-ACTIONS = ("status", "delay", "cut_before", "cut_after", "partial", "spoil")
+ACTIONS = ("status", "delay", "hold", "cut_before", "cut_after", "partial", "spoil")
 TOO_MANY = 429
 NO_CONTENT = 204
 MULTI_STATUS = 207

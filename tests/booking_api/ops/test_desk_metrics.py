@@ -91,7 +91,8 @@ def test_a_takeover_and_a_mended_credit_are_counted(
     credit = portal.first_type.credit_property
     contacts = portal.profile.object_types.contacts
     # What a desk that was paused and woke too late would write once more.
-    stale = {"inputs": [{"id": alice.id, "properties": {credit: "4"}}]}
+    mark = JournalEntry.objects.get().credit_mark
+    stale = {"inputs": [{"id": alice.id, "properties": {credit: "4", "credit_write_marker": mark}}]}
     create(api, alice, portal.exam(in_days=9))
     path = f"/crm/objects/2026-09/{contacts}/batch/update"
     assert portal.sandbox.call("POST", path, stale).status == 200

@@ -150,6 +150,51 @@ def test_a_missing_property_is_created_once(
     assert kind_sandbox.calls_count("properties.create") == 1
 
 
+def test_a_portal_without_the_marker_of_credits_is_warned_and_gets_it_beside_the_credits(
+    kind_sandbox: SandboxHandle, inspector: Inspector
+) -> None:
+    kind_sandbox.drop_property("0-1", "credit_write_marker")
+    path = "/crm/properties/2026-09/0-1"
+    live = kind_sandbox.call("GET", path).body["results"]
+    for definition in live:
+        if definition["name"].startswith("credits_"):
+            definition["groupName"] = "school_credits"
+    kind_sandbox.fault(
+        "status", path="properties/.*0-1", times=1, status=200, body={"results": live}
+    )
+
+    inspection = inspector.look("default")
+
+    assert failures(inspection) == {}
+    (told,) = [one for one in inspection.findings if one.subject.endswith("credit_write_marker")]
+    assert told.verdict is FindingKind.WARNING
+    assert "value, time and source" in told.found
+    assert [one.verdict for one in inspector.create(inspection)] == [FindingKind.MADE]
+    made = kind_sandbox.call("GET", f"{path}/credit_write_marker").body
+    assert (made["type"], made["groupName"]) == ("string", "school_credits")
+
+
+def test_an_older_profile_without_a_marker_is_told_of_it(inspector: Inspector) -> None:
+    profile = inspector.edited(('write_marker = "credit_write_marker"', ""))
+
+    inspection = inspector.look(profile)
+
+    assert failures(inspection) == {}
+    (told,) = [one for one in inspection.findings if one.area == "profile"]
+    assert told.verdict is FindingKind.WARNING
+
+
+def test_a_marker_that_cannot_be_made_stops_nothing(
+    kind_sandbox: SandboxHandle, inspector: Inspector
+) -> None:
+    kind_sandbox.drop_property("0-1", "credit_write_marker")
+    kind_sandbox.fault("status", method="POST", path="properties/.*0-1", status=403)
+
+    (made,) = inspector.create(inspector.look("default"))
+
+    assert (made.verdict, made.failed) == (FindingKind.WARNING, False)
+
+
 def test_a_property_of_another_type_is_told_and_left_alone(
     kind_sandbox: SandboxHandle, inspector: Inspector
 ) -> None:

@@ -20,6 +20,7 @@ from tests.sandbox import SandboxHandle
 
 PROFILE = load_profile("default")
 BOOKINGS, EXAMS = PROFILE.object_types.bookings, PROFILE.object_types.mock_exams
+CONTACTS = PROFILE.object_types.contacts
 
 
 class SteeredTime:
@@ -70,7 +71,7 @@ def environment(kind_sandbox: SandboxHandle, client: HubSpotClient) -> ProbeEnvi
 
 
 def records(sandbox: SandboxHandle) -> list[dict[str, Any]]:
-    return [*sandbox.records(BOOKINGS), *sandbox.records(EXAMS)]
+    return [*sandbox.records(BOOKINGS), *sandbox.records(EXAMS), *sandbox.records(CONTACTS)]
 
 
 def test_a_portal_that_behaves_passes_and_keeps_nothing(
@@ -78,8 +79,8 @@ def test_a_portal_that_behaves_passes_and_keeps_nothing(
 ) -> None:
     findings = probe(environment, context)
 
-    assert [finding.verdict for finding in findings] == [FindingKind.OK] * 3
-    assert len(records(kind_sandbox)) == 4
+    assert [finding.verdict for finding in findings] == [FindingKind.OK] * 4
+    assert len(records(kind_sandbox)) == 5
     assert all(record["archived"] for record in records(kind_sandbox))
 
 
@@ -88,7 +89,7 @@ def test_a_lag_of_associations_is_measured_and_warned_of(
 ) -> None:
     kind_sandbox.configure(association_lag_s=2)
 
-    _, lag, _ = probe(environment, context)
+    _, lag, *_ = probe(environment, context)
 
     assert lag.verdict is FindingKind.WARNING
     assert lag.found in {"shown after 2.0 s", "shown after 1.8 s"}
@@ -99,7 +100,7 @@ def test_an_association_that_never_shows_ends_the_trial(
 ) -> None:
     kind_sandbox.configure(association_lag_s=3600)
 
-    _, lag, _ = probe(environment, context)
+    _, lag, *_ = probe(environment, context)
 
     assert lag.found == "not shown after 15 s"
 
@@ -110,7 +111,7 @@ def test_a_seat_that_can_be_sold_twice_is_wrong(
     names = {**PROFILE.booking_properties, "seat_key": "token_used", "token_used": "seat_key"}
     not_unique = dataclasses.replace(PROFILE, booking_properties=names)
 
-    reuse, _, _ = probe(dataclasses.replace(environment, profile=not_unique), context)
+    reuse, *_ = probe(dataclasses.replace(environment, profile=not_unique), context)
 
     assert (reuse.found, reuse.verdict) == ("taken twice without clearing", FindingKind.WRONG)
 
@@ -126,7 +127,7 @@ def test_a_seat_that_is_not_given_back_is_wrong(
         body={"status": "error", "category": "CONFLICT", "message": "has that value"},
     )
 
-    reuse, _, _ = probe(environment, context)
+    reuse, *_ = probe(environment, context)
 
     assert reuse.verdict is FindingKind.WRONG
 
@@ -159,7 +160,28 @@ def test_a_create_nobody_knows_of_is_named(
 ) -> None:
     kind_sandbox.fault("cut_after", path="batch/create", nth=1)
 
-    reuse, _, removal = probe(environment, context)
+    reuse, *_, removal = probe(environment, context)
 
     assert reuse.verdict is FindingKind.UNKNOWN
     assert "preflight-mark" in removal.found
+
+
+def test_whom_a_history_names_is_told_with_the_marks_trial(
+    kind_sandbox: SandboxHandle, environment: ProbeEnvironment, context: CallContext
+) -> None:
+    kind_sandbox.configure(source_type="API", source_id="userId:7")
+
+    *_, proof, _ = probe(environment, context)
+
+    assert (proof.found, proof.verdict) == ("both at one time, by API userId:7", FindingKind.OK)
+
+
+def test_a_mark_that_cannot_be_written_is_warned_of(
+    kind_sandbox: SandboxHandle, environment: ProbeEnvironment, context: CallContext
+) -> None:
+    kind_sandbox.drop_property(CONTACTS, "credit_write_marker")
+
+    *_, proof, _ = probe(environment, context)
+
+    assert proof.verdict is FindingKind.WARNING
+    assert "VALIDATION_ERROR" in proof.found

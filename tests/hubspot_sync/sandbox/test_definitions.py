@@ -86,3 +86,48 @@ def test_the_tokens_scopes_can_be_asked_for(hub: SandboxHandle) -> None:
         "crm.objects.contacts.read"
     ]
     assert hub.call("POST", path, {"tokenKey": "another"}).status == 404
+
+
+def test_a_service_keys_information_may_name_no_app(hub: SandboxHandle) -> None:
+    path, asked = "/oauth/v2/private-apps/get/access-token-info", {"tokenKey": TOKEN}
+    whole = hub.call("POST", path, asked).body
+
+    hub.configure(app_info="without_app")
+    assert hub.call("POST", path, asked).body == {
+        name: value for name, value in whole.items() if name != "appId"
+    }
+    hub.configure(app_info="empty")
+    assert hub.call("POST", path, asked).body == {}
+
+
+def test_a_property_that_was_taken_away_is_refused(hub: SandboxHandle) -> None:
+    contact = hub.create(CONTACTS, {"email": "a@example.org", "firstname": "A"})
+    hub.drop_property(CONTACTS, "firstname")
+    path = f"/crm/objects/2026-09/{CONTACTS}/batch/update"
+
+    body = {"inputs": [{"id": contact, "properties": {"firstname": "B"}}]}
+    refused = hub.call("POST", path, body)
+
+    assert refused.status == 400
+    assert refused.body["errors"][0]["code"] == "PROPERTY_DOESNT_EXIST"
+    assert hub.call("GET", f"/crm/properties/2026-09/{CONTACTS}/firstname").status == 404
+
+
+def test_a_history_names_whoever_wrote_and_keeps_as_much_as_it_is_told(hub: SandboxHandle) -> None:
+    contact = hub.create(CONTACTS, {"email": "a@example.org", "firstname": "A"})
+    path = f"/crm/objects/2026-09/{CONTACTS}/batch"
+    hub.configure(source_type="API", source_id="userId:7")
+    written = {"id": contact, "properties": {"firstname": "B"}}
+    hub.call("POST", f"{path}/update", {"inputs": [written]})
+    hub.write_as(("INTEGRATION", "99"), CONTACTS, contact, firstname="C")
+
+    def history() -> list[tuple[str, str, str]]:
+        asked = {"inputs": [{"id": contact}], "propertiesWithHistory": ["firstname"]}
+        record = hub.call("POST", f"{path}/read", asked).body["results"][0]
+        versions = record["propertiesWithHistory"]["firstname"]
+        return [(each["value"], each["sourceType"], each["sourceId"]) for each in versions]
+
+    ours, others = ("B", "API", "userId:7"), ("C", "INTEGRATION", "99")
+    assert history() == [others, ours, ("A", "CRM_UI", "userId:1")]
+    hub.configure(history_limit=2)
+    assert history() == [others, ours]

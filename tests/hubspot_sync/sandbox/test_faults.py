@@ -48,6 +48,26 @@ def test_a_cut_closes_unanswered_before_or_after_the_effect(
     assert [each["status"] for each in hub.calls()] == [0]
 
 
+def test_a_held_call_is_cut_at_once_and_has_its_effect_when_its_order_is_dropped(
+    hub: SandboxHandle,
+) -> None:
+    held = hub.fault("hold", path="batch/create", times=1)
+    with pytest.raises(http.client.RemoteDisconnected):
+        create(hub, "A")
+    assert create(hub, "B").status == 201
+    assert made(hub) == ["B"]
+
+    hub.clear_faults(held)
+
+    assert made(hub) == ["B", "A"]
+    hub.fault("hold", path="batch/create", times=1)
+    with pytest.raises(http.client.RemoteDisconnected):
+        create(hub, "C")
+    hub.reset()
+    hub.clear_faults()
+    assert made(hub) == []
+
+
 def test_a_status_is_answered_instead_of_the_work(hub: SandboxHandle) -> None:
     hub.fault("status", status=502, body={"oh": "no"}, headers={"Retry-After": "7"})
 

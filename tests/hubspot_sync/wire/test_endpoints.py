@@ -19,6 +19,7 @@ LEGACY = {
     Operation.ASSOCIATIONS_READ: ("POST", "/crm/v4/associations/2-50158943/0-1/batch/read"),
     Operation.LABELS: ("GET", "/crm/v4/associations/2-50158943/0-1/labels"),
     Operation.PROPERTIES_LIST: ("GET", "/crm/v3/properties/2-50158943"),
+    Operation.PROPERTY_READ: ("GET", "/crm/v3/properties/2-50158943/0-1"),
     Operation.PROPERTY_CREATE: ("POST", "/crm/v3/properties/2-50158943"),
     Operation.SCHEMAS_LIST: ("GET", "/crm/v3/schemas"),
     Operation.TOKEN_INFO: ("POST", "/oauth/v2/private-apps/get/access-token-info"),
@@ -39,6 +40,7 @@ def test_the_legacy_address(operation: Operation) -> None:
         (Operation.ASSOCIATIONS_READ, "/crm/associations/2026-09/2-50158943/0-1/batch/read"),
         (Operation.LABELS, "/crm/associations/2026-09/2-50158943/0-1/labels"),
         (Operation.PROPERTIES_LIST, "/crm/properties/2026-09/2-50158943"),
+        (Operation.PROPERTY_READ, "/crm/properties/2026-09/2-50158943/0-1"),
         (Operation.SCHEMAS_LIST, "/crm-object-schemas/2026-09/schemas"),
     ],
 )

@@ -20,6 +20,7 @@ HUBSPOT = "https://api.hubapi.com"
 VERSION = HubSpotConfig().api_version
 READS = [name for name, endpoint in ENDPOINTS.items() if endpoint.effect is Effect.READ]
 WRITES = [name for name in ENDPOINTS if name not in READS]
+WITHOUT_RESULTS = {Operation.TOKEN_INFO, Operation.PROPERTY_READ, Operation.READ}
 NO_ANSWERS = [
     b"",
     b" ",
@@ -32,7 +33,14 @@ NO_ANSWERS = [
     b"[" * 100_000,
 ]
 NO_RESULTS: list[Any] = [None, "none", {}, {"0": {}}, 3, True]
-WHOLE: dict[str, Any] = {"results": [], "total": 0, "appId": 1, "id": "1", "properties": {}}
+WHOLE: dict[str, Any] = {
+    "results": [],
+    "total": 0,
+    "appId": 1,
+    "id": "1",
+    "name": "x",
+    "properties": {},
+}
 
 
 def request_of(operation: Operation) -> Request:
@@ -79,9 +87,7 @@ def test_nothing_at_all_is_no_answer_to_a_read(operation: Operation, nothing: by
     assert isinstance(failure(operation, nothing), Unavailable)
 
 
-@pytest.mark.parametrize(
-    "operation", [name for name in READS if name not in {Operation.TOKEN_INFO, Operation.READ}]
-)
+@pytest.mark.parametrize("operation", [name for name in READS if name not in WITHOUT_RESULTS])
 @pytest.mark.parametrize("results", NO_RESULTS, ids=str)
 def test_results_that_are_no_list_are_no_answer(operation: Operation, results: object) -> None:
     nothing = orjson.dumps(WHOLE | {"results": results})

@@ -10,8 +10,8 @@ import pytest
 
 from booking_api import composition
 from booking_api.desk.journal.models import CreditReview
-from booking_api.desk.repair.credit_reconciliation import PlannedChange, expected_balance
-from hubspot_sync.writing.authoritative_reads import Balance
+from booking_api.rules.expected_balances import History, PlannedChange, expected_balance
+from hubspot_sync.portal.credit_history import Balance, Source
 from tests.api import Api
 from tests.builders import Portal
 from tests.desk import create, credit_of
@@ -25,17 +25,23 @@ def at(second: int) -> datetime:
 
 
 def ours(value: int, second: int) -> Balance:
-    return Balance(value=Decimal(value), at=at(second), by_app=True, source="INTEGRATION 1")
+    return Balance(
+        value=Decimal(value), at=at(second), may_be_ours=True, source=Source("INTEGRATION", "1")
+    )
 
 
 def shop(value: int, second: int) -> Balance:
-    return Balance(value=Decimal(value), at=at(second), by_app=True, source="INTEGRATION 2")
+    return Balance(
+        value=Decimal(value), at=at(second), may_be_ours=True, source=Source("INTEGRATION", "2")
+    )
 
 
 def person(value: int | None, second: int) -> Balance:
     """A person's edit; None for one that is no number."""
     known = None if value is None else Decimal(value)
-    return Balance(value=known, at=at(second), by_app=False, source="CRM_UI userId:1")
+    return Balance(
+        value=known, at=at(second), may_be_ours=False, source=Source("CRM_UI", "userId:1")
+    )
 
 
 BOOKED = PlannedChange(before=Decimal(5), after=Decimal(4), seen_at=at(10))
@@ -70,28 +76,28 @@ def test_what_others_did_counts(
 ) -> None:
     current = history[-1].value if changes else 7
 
-    assert expected_balance(current, history, changes) == expected
+    assert expected_balance(current, History(history), changes) == expected
 
 
 def test_an_old_balance_put_back_by_an_overtaken_desk_counts_for_nothing() -> None:
     history = [person(5, 0), ours(4, 11), ours(3, 21), ours(4, 25)]
 
-    assert expected_balance(4, history, [BOOKED, BOOKED_AGAIN], overtaken=True) == 3
-    assert expected_balance(4, history, [BOOKED, BOOKED_AGAIN]) == 4
+    assert expected_balance(4, History(history), [BOOKED, BOOKED_AGAIN], overtaken=True) == 3
+    assert expected_balance(4, History(history), [BOOKED, BOOKED_AGAIN]) == 4
 
 
 def test_a_mended_balance_stays_as_it_is() -> None:
     mended = [person(5, 0), ours(4, 11), ours(3, 21), ours(4, 25), ours(3, 40)]
 
-    assert expected_balance(3, mended, [BOOKED, BOOKED_AGAIN], overtaken=True) == 3
-    assert expected_balance(3, mended, [BOOKED, BOOKED_AGAIN]) == 3
+    assert expected_balance(3, History(mended), [BOOKED, BOOKED_AGAIN], overtaken=True) == 3
+    assert expected_balance(3, History(mended), [BOOKED, BOOKED_AGAIN]) == 3
 
 
 def test_a_cancel_that_follows_is_no_old_balance() -> None:
     history = [person(5, 0), ours(4, 11), ours(3, 21), ours(4, 31)]
     changes = [BOOKED, BOOKED_AGAIN, CANCELLED]
 
-    assert expected_balance(4, history, changes, overtaken=True) == 4
+    assert expected_balance(4, History(history), changes, overtaken=True) == 4
 
 
 @pytest.mark.parametrize(
@@ -107,7 +113,7 @@ def test_a_cancel_that_follows_is_no_old_balance() -> None:
 def test_an_unreadable_value_in_the_history_is_not_taken_for_nothing(
     history: list[Balance], expected: int | None
 ) -> None:
-    assert expected_balance(history[-1].value, history, [BOOKED]) == expected
+    assert expected_balance(history[-1].value, History(history), [BOOKED]) == expected
 
 
 @pytest.mark.django_db(transaction=True)
