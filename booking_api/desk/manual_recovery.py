@@ -6,7 +6,7 @@ attempt, or who has no server running.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,11 +15,14 @@ from typing import Final
 import structlog
 
 from booking_api.desk.factory import BookingDesk
-from booking_api.desk.journal.lease import LeaseLost
+from booking_api.desk.groups.credits_and_counts import save_with_follow_ups
+from booking_api.desk.journal import journal
+from booking_api.desk.journal.lease import HeldLease, LeaseLost
 from booking_api.desk.journal.models import (
     ENDED,
     UNFINISHED,
     CreditReview,
+    EntryState,
     JournalEntry,
     NoteState,
     OutboxNote,
@@ -108,6 +111,32 @@ def finish_by_hand(
         pause(POLL_INTERVAL_S)
         busy = not _finish_journal(booking, deadline)
     return _build_report(found, busy=busy)
+
+
+def settle_credits(booking: BookingDesk, words: Mapping[int, bool], deadline: Deadline) -> set[int]:
+    """Take a person's word for whether the credits of rows were written, by their ids, where no
+    history tells any more; return the ids of those that have no such credit. Raises TimeoutError
+    where another desk is at work all the time."""
+
+    def settle(lease: HeldLease) -> set[int]:
+        open_rows = JournalEntry.objects.filter(id__in=words, state=EntryState.WRITTEN)
+        rows = list(open_rows.exclude(credit_property=""))
+        for row in rows:
+            if words[row.id]:
+                journal.complete(row)
+            else:  # a plan without a value was never sent
+                row.credit_before = row.credit_after = None
+                row.next_attempt_at = row.in_doubt_since = None
+            log.warning("credit_settled_by_hand", entry=row.id, written=words[row.id])
+        save_with_follow_ups(booking.desk_context, lease, rows)
+        return set(words) - {row.id for row in rows}
+
+    settled = booking.desk.run(settle)
+    try:
+        return settled.result(timeout=max(0.0, deadline.remaining_s()))
+    except FutureTimeout:
+        settled.cancel()
+        raise
 
 
 def _finish_journal(booking: BookingDesk, deadline: Deadline) -> bool:

@@ -13,11 +13,14 @@ from pytest_django import Settings
 
 from booking_api import composition
 from booking_api.desk.journal.models import EntryState, JournalEntry
+from hubspot_sync.config import API_VERSIONS, ApiVersion
+from hubspot_sync.portal.profile import load_profile
 from tests.builders import Portal, Student
 from tests.desk import cancel, create, credit_of
 from tests.faults.groups import Deed, DeskUnderTest, running_desk, stuck
 from tests.faults.tables import CONTACTS, FAULTS, WRITES
 from tests.faults.world import seats
+from tests.sandbox import SandboxHandle
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -156,6 +159,38 @@ def test_a_booking_costs_one_credit_and_a_cancel_gives_it_back(
 
     # Of three, two were given another balance meanwhile: 4, and one less, or one more.
     assert found == dict.fromkeys(faults, ([4, 3, 3], [5, 5, 5]))
+
+
+@pytest.mark.parametrize("api_version", API_VERSIONS)
+@pytest.mark.parametrize("school", ["default", "prepdoctors"])
+def test_every_portal_and_every_family_of_paths_proves_its_charges(
+    settings: Settings, sandbox: SandboxHandle, school: str, api_version: ApiVersion
+) -> None:
+    portal = Portal(sandbox, load_profile(school))
+    sandbox.kind()
+    sandbox.configure(**SERVICE_KEY)
+    student, exam = portal.student("ann", credits=5), portal.exam()
+    with running_desk(settings, sandbox, portal=school, api_version=api_version) as desk:
+        for cut in ("cut_before", "cut_after"):
+            sandbox.fault(cut, path=CREDITS_PATH, times=1)
+            group = desk.begin_one(partial(create, desk.api, student, exam, f"key-{cut}"))
+            eventually(lambda: begun_rows() % 2 == 1)
+            come_to_rest(desk)
+            group.wait_for_replies()
+            booked = create(desk.api, student, exam, f"key-{cut}").data["booking_record_id"]
+            assert credit_of(portal, student) == 4
+            sandbox.fault(cut, path=CREDITS_PATH, times=1)
+            group = desk.begin_one(partial(cancel, desk.api, student, booked))
+            eventually(lambda: begun_rows() % 2 == 0)
+            come_to_rest(desk)
+            group.wait_for_replies()
+            assert credit_of(portal, student) == 5
+    # Two were lost, and sent again.
+    assert [mark.rpartition(".")[2] for mark in marks_of(portal, student)] == ["1", "1", "2", "2"]
+
+
+def begun_rows() -> int:
+    return JournalEntry.objects.exclude(state=EntryState.QUEUED).count()
 
 
 def test_a_portal_that_loses_the_marker_goes_on_without_it_at_the_cost_of_one_call(

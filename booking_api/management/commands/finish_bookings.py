@@ -5,6 +5,9 @@ are waiting, counts the exams that are to be counted. A running server does all 
 later; this does it now, beside the server or without one. With `--prune` it also deletes what ended
 longer than JOURNAL_RETENTION_DAYS ago.
 
+Of a credit whose history does not reach back nobody can tell whether it was written. A person who
+has looked says so: `--credit-written ID …`, or `--credit-unwritten ID …`, by the journal's ids.
+
 Exit code 0: nothing is left unfinished. 1: something is; the last error of each is shown. 2:
 HubSpot could not be reached, and nothing was tried.
 """
@@ -26,7 +29,11 @@ from typing_extensions import override
 from booking_api import composition
 from booking_api.composition import Services
 from booking_api.desk.journal.models import JournalEntry
-from booking_api.desk.manual_recovery import RecoveryReport, finish_by_hand
+from booking_api.desk.manual_recovery import (
+    RecoveryReport,
+    finish_by_hand,
+    settle_credits,
+)
 from booking_api.management import running_server
 from booking_api.management.output import render_table
 from hubspot_sync.errors import HubSpotError
@@ -37,6 +44,7 @@ from hubspot_sync.wire.deadlines import Deadline
 EXIT_SOMETHING_LEFT, EXIT_COULD_NOT_ASK = 1, 2
 DEFAULT_WAIT_S = 60.0
 MAX_PROBE_S = 3.0
+CREDIT_WORDS = {"credit_written": True, "credit_unwritten": False}
 
 
 class Command(BaseCommand):
@@ -53,6 +61,15 @@ class Command(BaseCommand):
         )
         parser.add_argument("--json", action="store_true", help="print JSON, not tables")
         parser.add_argument("--prune", action="store_true", help="delete old entries too")
+        for name in CREDIT_WORDS:
+            parser.add_argument(
+                f"--{name.replace('_', '-')}",
+                type=int,
+                nargs="+",
+                default=(),
+                metavar="ID",
+                help="entries whose credit somebody has looked up in HubSpot",
+            )
         running_server.add_arguments(parser)
 
     @override
@@ -60,6 +77,7 @@ class Command(BaseCommand):
         with composition.command_services() as services:
             deadline = Deadline.after(options["wait"])
             refuse_while_hubspot_is_away(services)
+            settle_by_word(services, options, deadline)
             report = finish_by_hand(services.booking, deadline, threading.Event().wait)
             pruned = services.booking.prune() if options["prune"] else None
             families = changed_families(report, services)
@@ -98,6 +116,24 @@ def refuse_while_hubspot_is_away(services: Services) -> None:
         raise CommandError(
             "HubSpot cannot be reached; nothing was tried.", returncode=EXIT_COULD_NOT_ASK
         ) from error
+
+
+def settle_by_word(services: Services, options: dict[str, Any], deadline: Deadline) -> None:
+    """Settle the credits that a person has looked up; raise CommandError for an entry that has
+    none, or two words."""
+    said = [(entry, word) for name, word in CREDIT_WORDS.items() for entry in options[name]]
+    words = dict(said)
+    if len(words) == 0:
+        return
+    if len(words) < len(said):
+        raise CommandError("An entry's credit was written or not.")
+    try:
+        wrong = settle_credits(services.booking, words, deadline)
+    except TimeoutError as error:
+        raise CommandError("Another desk is at work; nothing was settled.") from error
+    if wrong:
+        listed = ", ".join(map(str, sorted(wrong)))
+        raise CommandError(f"No credit is to be settled of entry {listed}.")
 
 
 def changed_families(report: RecoveryReport, services: Services) -> list[str]:

@@ -88,6 +88,35 @@ def test_a_booking_that_was_cut_off_is_finished(
     assert (again.status, again.data["idempotent_request"]) == (200, True)
 
 
+@pytest.mark.parametrize(
+    ("word", "left"), [("--credit-written", 8), ("--credit-unwritten", 7)], ids=["yes", "no"]
+)
+def test_a_credit_that_no_history_tells_of_is_settled_by_a_persons_word(
+    cut_off: tuple[Portal, Student, Exam], settings: Settings, word: str, left: int
+) -> None:
+    portal, alice, exam = cut_off
+    settings.DESK = DeskConfig(late_write_s=0)
+    contacts, credit = portal.profile.object_types.contacts, portal.first_type.credit_property
+    (booking,) = active_bookings(portal, exam)
+    JournalEntry.objects.update(state=EntryState.WRITTEN, record_id=booking["id"])
+    portal.sandbox.configure(history_limit=2)
+    for balance in ("6", "7", "8"):
+        portal.sandbox.edit(contacts, alice.id, **{credit: balance, "credit_write_marker": balance})
+    entry = str(JournalEntry.objects.get().id)
+
+    with connected(settings, portal.sandbox):
+        before, printed = ran("--wait", "2")
+        unknown = ran(word, "999999")
+        after, _ = ran(word, entry)
+
+    assert before == 1
+    assert "does not reach back" in " ".join(printed.split())
+    assert "999999" in unknown[1]
+    assert after == 0
+    assert JournalEntry.objects.get().state == EntryState.DONE
+    assert credit_of(portal, alice) == left
+
+
 def test_what_hubspot_will_not_let_be_finished_ends_with_1_and_its_reason(
     cut_off: tuple[Portal, Student, Exam], settings: Settings
 ) -> None:
