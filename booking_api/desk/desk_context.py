@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from booking_api.desk.config import DeskConfig
 from booking_api.desk.events import DeskObserver, ignore_event
-from booking_api.desk.journal.lease import HeldLease
+from booking_api.desk.journal import journal
+from booking_api.desk.journal.lease import HeldLease, LeaseHandedOn
 from booking_api.desk.journal.lease_renewal import LeaseRenewal
+from booking_api.desk.journal.models import JournalEntry
 from cache_layer import Cache, Cause
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.portal_reads import PortalReads
@@ -42,6 +44,23 @@ class DeskContext:
         earlier may have run out."""
         deadline = self.renewal.begin_step(lease, self.config.max_step_s)
         return CallContext(deadline=deadline, priority=Priority.PEOPLE, meters=tuple(meters))
+
+    def renew_for_writes(
+        self,
+        lease: HeldLease,
+        rows: Sequence[JournalEntry],
+        meters: Collection[CallMeter] = (),
+    ) -> CallContext:
+        """As `renew_for_calls`, for a step that writes what these saved rows have planned. A desk
+        that ends before it says of them that nothing is on its way: the next one need not wait."""
+        try:
+            return self.renew_for_calls(lease, meters)
+        except LeaseHandedOn:
+            for row in rows:
+                row.in_doubt_since = None
+            with lease.fenced_transaction():
+                journal.save(lease, rows, self.now())
+            raise
 
     def is_in_doubt(self, since: datetime | None) -> bool:
         """Whether a write that was not answered, `since` then, may still take effect."""

@@ -90,7 +90,8 @@ def cancel_bookings(
     if len(rows) == 0:
         return
     ids = [row.record_id for row in rows]
-    changed = desk_context.writes.cancel_bookings(ids, desk_context.renew_for_calls(lease, meters))
+    context = desk_context.renew_for_writes(lease, rows, meters)
+    changed = desk_context.writes.cancel_bookings(ids, context)
     for row in rows:
         if row.record_id in changed.found:
             journal.go_on_to_credit(row, desk_context.now())

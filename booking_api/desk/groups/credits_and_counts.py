@@ -61,7 +61,7 @@ def charge_and_count(
         return
     changes = _planned_changes(rows)
     try:
-        context = desk_context.renew_for_calls(lease, meters)
+        context = desk_context.renew_for_writes(lease, rows, meters)
         credits_, counts = run_together(
             desk_context.fan_out,
             lambda: desk_context.writes.set_credits(changes, context),
@@ -139,7 +139,7 @@ def take_back(
     ids = [row.record_id for row in rows]
     try:
         changed = desk_context.writes.cancel_bookings(
-            ids, desk_context.renew_for_calls(lease, meters)
+            ids, desk_context.renew_for_writes(lease, rows, meters)
         )
     finally:
         desk_context.invalidate_cache(tags_of(rows))

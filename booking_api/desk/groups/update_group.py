@@ -64,7 +64,7 @@ def change_bookings(
     changes = {row.record_id: row.plan["properties"] for row in rows}
     try:
         changed = desk_context.writes.change_bookings(
-            changes, desk_context.renew_for_calls(lease, meters)
+            changes, desk_context.renew_for_writes(lease, rows, meters)
         )
     finally:
         desk_context.invalidate_cache(tags_of(rows))

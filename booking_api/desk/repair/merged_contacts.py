@@ -71,7 +71,10 @@ def move_to_survivor(row: JournalEntry, history: CreditHistory) -> MovedCharge:
     if before is None or before.value is None or current is None:
         return MovedCharge(is_paid=True, balance=current)
     overwritten = before.value + (planned - reckoned_from) - planned
-    return MovedCharge(is_paid=overwritten == 0, balance=current + before.value - planned)
+    if overwritten == 0:
+        return MovedCharge(is_paid=True, balance=current)
+    row.credit_mark = ""  # the next write is another change, from the value that this one has left
+    return MovedCharge(is_paid=False, balance=current + before.value - planned)
 
 
 def find_survivors_landing(row: JournalEntry, history: CreditHistory) -> Landing:
