@@ -206,7 +206,8 @@ def lands_after_it_was_taken_back(desk: DeskUnderTest, portal: Portal) -> None:
     eventually(lambda: last_entry().state == EntryState.UNDONE)
 
     allow_credits(portal, None)
-    late = {"inputs": [{"id": student.id, "properties": {CREDIT: "5"}}]}
+    kept = {CREDIT: "5", "credit_write_marker": last_entry().credit_mark}
+    late = {"inputs": [{"id": student.id, "properties": kept}]}
     portal.sandbox.call("POST", f"/crm/v3/objects/{CONTACTS}/batch/update", late)
     desk.wait_until_idle()
 

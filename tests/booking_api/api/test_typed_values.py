@@ -15,6 +15,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from booking_api import composition
+from booking_api.desk.config import DeskConfig
 from booking_api.desk.journal.models import JournalEntry, RecountRequest
 from tests.api import Api, connected
 from tests.builders import Exam, Portal, Student
@@ -125,6 +126,7 @@ def test_a_charge_that_is_left_waits_for_a_readable_balance_and_holds_up_nobody(
 ) -> None:
     alice, bob, exam = portal.student("alice"), portal.student("charlie"), portal.exam()
     contacts = portal.profile.object_types.contacts
+    settings.DESK = DeskConfig(late_write_s=0)
     with connected(settings, portal.sandbox, request_deadline_s=1) as api:
         portal.sandbox.fault("status", status=503, path="/0-1/batch/update")
         assert create(api, alice, exam).code == "HUBSPOT_UNAVAILABLE"
