@@ -55,7 +55,6 @@ from hubspot_sync.wire.verdicts import (
 )
 
 logger = logging.getLogger(__name__)
-
 CHUNK_BYTES: Final = 65_536
 MIN_TIMEOUT_S: Final = 0.001
 RETRY_WAIT_S: Final = 0.1
