@@ -206,15 +206,15 @@ class StudentsAndPeople(PeopleAtWork):
         self.hear()
         self.deployment.recount(self._all_exam_ids())
         if self.deployment.hearing is Hearing.TOLD:
-            assert broken_answers(self.deployment.desk.api, self.view(), self._types) == []
+            _check_none(broken_answers(self.deployment.desk.api, self.view(), self._types))
         self.deployment.wait_long()
         self.ledger.lately.clear()
         self.deployment.recount(self._all_exam_ids())
         view, api = self.view(), self.deployment.desk.api
         self.is_current = True
-        assert broken_records(view, self.ledger) == []
-        assert broken_answers(api, view, self._types) == []
-        assert [reply.body for ask in self.unanswered if (reply := ask()).status == 503] == []
+        _check_none(broken_records(view, self.ledger))
+        _check_none(broken_answers(api, view, self._types))
+        _check_none([str(each.body) for ask in self.unanswered if (each := ask()).status == 503])
         self.unanswered.clear()
 
     def teardown(self) -> None:
@@ -253,6 +253,10 @@ class StudentsAndPeople(PeopleAtWork):
             return
         allowed = expected if self.is_current else expected | STALE
         assert code_of(reply) in allowed, f"{_said(reply)}, not {expected}"
+
+
+def _check_none(broken: list[str]) -> None:
+    assert len(broken) == 0, "\n".join(broken)
 
 
 def _one_of(texts: tuple[str, ...], which: int) -> str:

@@ -26,7 +26,7 @@ SHORT = settings(
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-LONG = settings(SHORT, max_examples=8, stateful_step_count=120, derandomize=False)
+LONG = settings(SHORT, max_examples=4, stateful_step_count=120, derandomize=False)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_students_and_people_at_work(deployment: Deployment, profile_name: str) 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("seed_", range(4))
+@pytest.mark.parametrize("seed_", range(6))
 @PROFILES
 def test_for_long(deployment: Deployment, profile_name: str, seed_: int) -> None:
     def begin() -> StudentsAndPeople:
