@@ -124,9 +124,9 @@ class SandboxHandle:
         """Whole pages, prompt search, no refusals out of the blue: for tests that count calls."""
         self.configure(unkind=False)
 
-    def advance(self, seconds: float) -> None:
-        """Move the sandbox's clock."""
-        self._control("POST", "clock", {"advance_s": seconds})
+    def advance(self, seconds: float) -> float:
+        """Move the sandbox's clock; returns its time, in seconds since 1970."""
+        return float(self._control("POST", "clock", {"advance_s": seconds})["now"])
 
     # Faults
 

@@ -1,8 +1,9 @@
 """Links asked for by the id of a merged record: the survivor's.
 
 HubSpot answers with them under the survivor's id, or as for a record without links. What an answer
-says nothing of is looked up here; whether a record without links was merged, whoever has reason to
-doubt it asks, for most have none.
+says nothing of is looked up here: a record that is gone, as a survivor that was deleted is by every
+id, has no links. Whether a record without links was merged, whoever has reason to doubt it asks,
+for most have none.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ def read_links(
     if len(doubtful) == 0:
         return read
     records = reads.read(from_type, doubtful, properties=(), context=context)
+    gone: Many[Ids] = Many(found=dict.fromkeys(records.missing, ()))
+    read = merge((read.without(records.missing), gone))
     survivors = {key: record.id for key, record in records.found.items() if record.id != key}
     if len(survivors) == 0:
         return read

@@ -4,6 +4,7 @@ both forms in which HubSpot's batches answer one."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import orjson
 import pytest
@@ -61,6 +62,19 @@ def listed(school: School, student: Student) -> list[str]:
 def free_seats(school: School, exam: Exam, **query: str) -> dict[str, int]:
     reply = school.api.get("/api/mock-exams/available", mock_type=exam.mock_type, **query)
     return {one["mock_exam_id"]: one["available_slots"] for one in reply.data}
+
+
+def recounted(school: School, settings: Settings, *exams: Exam) -> dict[str, list[dict[str, Any]]]:
+    """What became of a recount of these exams."""
+    settings.CRON_SECRET = "0123456789abcdef0123456789abcdef"
+    reply = school.api.send(
+        "POST",
+        "/api/mock-exams/sync-capacity",
+        body=orjson.dumps({"mock_exam_ids": [exam.id for exam in exams]}),
+        headers={"Authorization": f"Bearer {settings.CRON_SECRET}"},
+    )
+    results: dict[str, list[dict[str, Any]]] = reply.data["results"]
+    return results
 
 
 def joined(student: Student, other: Student) -> Student:
@@ -177,18 +191,34 @@ def test_an_exam_is_merged(school: School) -> None:
 
 def test_an_exam_is_counted_by_its_old_id(school: School, settings: Settings) -> None:
     portal = school.portal
-    settings.CRON_SECRET = "0123456789abcdef0123456789abcdef"
     kept, _ = portal.exam_with_bookings(2, total_bookings=0)
     old, _ = portal.exam_with_bookings(1)
     merge(school, kept, old)
 
-    reply = school.api.send(
-        "POST",
-        "/api/mock-exams/sync-capacity",
-        body=orjson.dumps({"mock_exam_ids": [old.id, kept.id]}),
-        headers={"Authorization": f"Bearer {settings.CRON_SECRET}"},
-    )
+    updated = recounted(school, settings, old, kept)["updated"]
 
-    counts = {one["examId"]: one["actualCount"] for one in reply.data["results"]["updated"]}
+    counts = {one["examId"]: one["actualCount"] for one in updated}
     assert counts == {old.id: 3, kept.id: 3}
     assert stored_total(portal, kept) == 3
+
+
+def test_the_survivor_is_deleted(school: School, settings: Settings) -> None:
+    """By the old ids there is nothing then, and nobody is told to come again for ever."""
+    portal = school.portal
+    alice = portal.student("alice")
+    exams = [portal.exam(capacity=2) for _ in range(2)]
+    bookings = [portal.booking(alice, portal.exam(in_days=20)) for _ in range(2)]
+    for kept, old in (exams, bookings):
+        merge(school, kept, old)
+        portal.archive(kept)
+
+    assert create(school.api, alice, exams[1]).code == "EXAM_NOT_FOUND"
+    old_id = bookings[1].id
+    assert school.api.get(f"/api/bookings/{old_id}", **alice.pair).code == "BOOKING_NOT_FOUND"
+    assert update(school.api, alice, old_id, attending_location="calgary").code == (
+        "BOOKING_NOT_FOUND"
+    )
+    assert cancel(school.api, alice, old_id).code == "BOOKING_NOT_FOUND"
+    assert recounted(school, settings, exams[1])["failed"] == [
+        {"examId": exams[1].id, "error": "There is no such mock exam."}
+    ]
