@@ -43,6 +43,7 @@ from hubspot_sync.reading.cache_families import (
     Seats,
     build_portal_families,
 )
+from hubspot_sync.reading.link_families import build_link_families
 from hubspot_sync.reading.portal_reads import ActiveExams, PortalReads
 from hubspot_sync.reading.provenance import Provenance
 from hubspot_sync.reading.recent_changes import NO_RECENT_CHANGES, RecentChanges
@@ -316,7 +317,8 @@ class CachedPortal:
         self._load_s = load_s
         self._clock = clock
         self.families = build_portal_families(
-            profile, hubspot, config, compose(self.reads_for), recent
+            *(profile, hubspot, config, compose(self.reads_for)),
+            build_link_families(hubspot, config, recent),
         )
         self.cache = open_cache(
             self.families.catalogue(), config, clock=clock, undelivered=undelivered
