@@ -20,6 +20,7 @@ from booking_api.composition.parts import (
     build_cached_portal,
     build_cursor_seal,
     build_desk_context,
+    build_own_links,
     build_shared_clock,
     build_student_pairs,
     build_told_records,
@@ -208,7 +209,10 @@ class Composition:
             partial(ask_own_app_id, client.transport, settings.HUBSPOT.token),
             unreadable.note,
         )
-        cached = build_cached_portal(profile, client, hubspot, settings.CACHE, self.clocks, told)
+        own = build_own_links(shared_now, self.clocks.monotonic)
+        cached = build_cached_portal(
+            profile, client, hubspot, settings.CACHE, self.clocks, told, own
+        )
         cached.cache.invalidator.add_observer(record_invalidation)
         booking = build_booking_desk(
             build_desk_context(

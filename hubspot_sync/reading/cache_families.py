@@ -30,6 +30,7 @@ from cache_layer import (
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
+from hubspot_sync.reading.own_links import Ids
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.reading.tags import (
     ENROLLED_TAG,
@@ -45,7 +46,6 @@ from hubspot_sync.wire.call_context import CallContext
 
 V = TypeVar("V")
 
-Ids = tuple[str, ...]
 NOT_BOUNDED: Final[Mapping[str, float]] = MappingProxyType({})
 
 

@@ -37,13 +37,14 @@ from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.reading.cache_families import (
     ComposedFamilyLoaders,
     EntrySource,
-    Ids,
     LoadContext,
     PortalFamilies,
     Seats,
     build_portal_families,
 )
 from hubspot_sync.reading.link_families import build_link_families
+from hubspot_sync.reading.overlaid_links import OverlaidLinks
+from hubspot_sync.reading.own_links import NO_OWN_LINKS, Ids, OwnLinks
 from hubspot_sync.reading.portal_reads import ActiveExams, PortalReads
 from hubspot_sync.reading.provenance import Provenance
 from hubspot_sync.reading.recent_changes import NO_RECENT_CHANGES, RecentChanges
@@ -149,8 +150,10 @@ class FamilyReads(PortalReads):
         families: PortalFamilies,
         profile: PortalProfile,
         hubspot: PortalReads,
+        links: OverlaidLinks,
         clock: Monotonic = time.monotonic,
     ) -> None:
+        self._links = links
         self._source = source
         self._families = families
         self._profile = profile
@@ -214,6 +217,12 @@ class FamilyReads(PortalReads):
     @override
     def student_exists(self, student_id: str, context: CallContext) -> bool:
         return self._hubspot.student_exists(student_id, context)
+
+    def add_merged(
+        self, links: Many[Ids], all_ids: Mapping[str, Collection[str]], context: CallContext
+    ) -> Many[Ids]:
+        """Return the bookings of exams as `OverlaidLinks.add_merged` does."""
+        return self._links.add_merged(links, all_ids, context)
 
     def seats(self, exam_ids: Collection[str], context: CallContext) -> Many[Seats]:
         """Return the seats of each exam, counted from its bookings."""
@@ -296,8 +305,8 @@ class CachedPortal:
     """The portal with its cache in front: made once per process.
 
     `compose` makes the loaders of composed entries; they get their reads by `reads_for`. A load may
-    take `load_s` seconds; `recent` says which links are not settled yet; `clock` is what entries
-    age by.
+    take `load_s` seconds; `recent` says which links are not settled yet, `own` those of ours that
+    HubSpot may not show yet; `clock` is what entries age by.
     """
 
     def __init__(
@@ -309,6 +318,7 @@ class CachedPortal:
         compose: Callable[[ReadsFor], ComposedFamilyLoaders],
         load_s: float,
         recent: RecentChanges = NO_RECENT_CHANGES,
+        own: OwnLinks = NO_OWN_LINKS,
         clock: Monotonic = time.monotonic,
         undelivered: UndeliveredParts | None = None,
     ) -> None:
@@ -316,9 +326,10 @@ class CachedPortal:
         self._hubspot = hubspot
         self._load_s = load_s
         self._clock = clock
+        self._links = OverlaidLinks(hubspot, own)
         self.families = build_portal_families(
             *(profile, hubspot, config, compose(self.reads_for)),
-            build_link_families(hubspot, config, recent),
+            build_link_families(self._links, config, recent),
         )
         self.cache = open_cache(
             self.families.catalogue(), config, clock=clock, undelivered=undelivered
@@ -348,5 +359,6 @@ class CachedPortal:
             families=self.families,
             profile=self._profile,
             hubspot=self._hubspot,
+            links=self._links,
             clock=self._clock,
         )

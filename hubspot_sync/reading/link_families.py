@@ -6,10 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 from cache_layer import CacheConfig, Family, Key, KeyPattern, LoadResult
-from hubspot_sync.batching.outcomes import Many
-from hubspot_sync.reading.cache_families import Ids, LoadContext, to_loads
-from hubspot_sync.reading.merged_contacts import read_contact_bookings
-from hubspot_sync.reading.portal_reads import PortalReads
+from hubspot_sync.reading.cache_families import LoadContext, to_loads
+from hubspot_sync.reading.overlaid_links import OverlaidLinks, ShownLinks
+from hubspot_sync.reading.own_links import Ids
 from hubspot_sync.reading.recent_changes import RecentChanges, Topic
 from hubspot_sync.reading.tags import (
     booking_tag,
@@ -20,12 +19,12 @@ from hubspot_sync.reading.tags import (
 )
 from hubspot_sync.wire.call_context import CallContext
 
-ReadLinks = Callable[[Collection[str], CallContext], Many[Ids]]
+ReadLinks = Callable[[Collection[str], CallContext], ShownLinks]
 UnsettledS = Callable[[Collection[str]], Mapping[str, float]]
 
 
 def build_link_families(
-    hubspot: PortalReads, config: CacheConfig, recent: RecentChanges
+    links: OverlaidLinks, config: CacheConfig, recent: RecentChanges
 ) -> dict[str, Family[Ids, LoadContext]]:
     """A link lives in the records at both of its ends: the death of either changes the answer, and
     a deletion event names nothing but the dead. One that was told of just now may not be read yet,
@@ -36,7 +35,7 @@ def build_link_families(
     return {
         "contact_bookings": _build_link_family(
             "assoc:contact:{contact_id}:bookings",
-            partial(read_contact_bookings, hubspot),
+            links.contact_bookings,
             config,
             lambda record_id, booking_ids: {
                 contact_bookings_tag(record_id),
@@ -45,7 +44,7 @@ def build_link_families(
             links_of_contact,
         ),
         "exam_bookings": _build_link_family(
-            *("assoc:mockexam:{exam_id}:bookings", hubspot.exam_bookings, config),
+            *("assoc:mockexam:{exam_id}:bookings", links.exam_bookings, config),
             lambda record_id, booking_ids: {
                 exam_bookings_tag(record_id),
                 *map(booking_tag, booking_ids),
@@ -53,12 +52,12 @@ def build_link_families(
             links_of_exam,
         ),
         "booking_exams": _build_link_family(
-            *("assoc:booking:{booking_id}:mockexam", hubspot.booking_exams, config),
+            *("assoc:booking:{booking_id}:mockexam", links.booking_exams, config),
             lambda record_id, exam_ids: {booking_tag(record_id), *map(exam_tag, exam_ids)},
             links_of_booking,
         ),
         "booking_contacts": _build_link_family(
-            *("assoc:booking:{booking_id}:contact", hubspot.booking_contacts, config),
+            *("assoc:booking:{booking_id}:contact", links.booking_contacts, config),
             lambda record_id, contact_ids: {booking_tag(record_id), *map(contact_tag, contact_ids)},
             links_of_booking,
         ),
@@ -90,9 +89,12 @@ def _build_links_loader(
 ) -> Callable[[Sequence[Key], LoadContext], LoadResult[Ids]]:
     def load_many(keys: Sequence[Key], context: LoadContext) -> LoadResult[Ids]:
         by_id = {key.arguments[argument]: key for key in keys}
-        answer = read(by_id, context.call)
+        shown = read(by_id, context.call)
         # What is read for one answer alone is not kept at all.
-        keep_s = unsettled_s(by_id) if context.direct is None else {}
-        return to_loads(by_id, answer, tags, keep_s)
+        unsettled = unsettled_s(by_id) if context.direct is None else {}
+        keep_s = {**shown.keep_s, **unsettled}
+        for record_id in shown.keep_s.keys() & unsettled.keys():
+            keep_s[record_id] = min(shown.keep_s[record_id], unsettled[record_id])
+        return to_loads(by_id, shown.links, tags, keep_s)
 
     return load_many
