@@ -24,7 +24,7 @@ from booking_api.ops import lifecycle, metrics, redaction
 from booking_api.ops.request_line import ServedRequest, count_items, describe_request
 from cache_layer import CacheStatus
 from hubspot_sync.background.wait_limits import waiting_until
-from hubspot_sync.reading.cached_portal import Provenance
+from hubspot_sync.reading.provenance import Provenance
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline

@@ -14,6 +14,7 @@ from django.utils import timezone
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.events import DeskObserver
 from booking_api.desk.journal.lease_renewal import LeaseRenewal
+from booking_api.desk.journal.own_links import JournalLinks
 from booking_api.pairs.digests import Digests
 from booking_api.pairs.look_ups import LookUps
 from booking_api.pairs.right_pairs import RightPairs
@@ -25,6 +26,7 @@ from cache_layer.coherence.undelivered_rows import UndeliveredRows
 from cache_layer.config import MAX_TTL_S
 from hubspot_sync import HubSpotClient
 from hubspot_sync.background.database_clock import DatabaseClock
+from hubspot_sync.background.database_questions import DatabaseQuestions
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.inbox.told_records import ToldRecords
 from hubspot_sync.portal.association_types import AssociationTypes
@@ -34,6 +36,7 @@ from hubspot_sync.portal.unreadable_values import NoteReading
 from hubspot_sync.reading.availability import AvailabilityWatch, probe_hubspot
 from hubspot_sync.reading.cache_families import ComposedFamilyLoaders
 from hubspot_sync.reading.cached_portal import CachedPortal, ReadsFor
+from hubspot_sync.reading.own_links import NO_OWN_LINKS, OwnLinks
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.reading.recent_changes import NO_RECENT_CHANGES, RecentChanges
 from hubspot_sync.reading.student_pairs import PairReads
@@ -83,6 +86,10 @@ def build_told_records(shared_now: Callable[[], datetime], monotonic: Monotonic)
     return ToldRecords(lag, shared_now, monotonic)
 
 
+def build_own_links(shared_now: Callable[[], datetime], monotonic: Monotonic) -> OwnLinks:
+    return JournalLinks(DatabaseQuestions(monotonic), shared_now)
+
+
 def build_cached_portal(
     profile: PortalProfile,
     client: HubSpotClient,
@@ -90,6 +97,7 @@ def build_cached_portal(
     config: CacheConfig,
     clocks: Clocks = REAL_TIME,
     recent: RecentChanges = NO_RECENT_CHANGES,
+    own: OwnLinks = NO_OWN_LINKS,
 ) -> CachedPortal:
     def compose(reads_for: ReadsFor) -> ComposedFamilyLoaders:
         return ComposedLoaders(
@@ -108,6 +116,7 @@ def build_cached_portal(
         compose=compose,
         load_s=settings.HUBSPOT.request_deadline_s,
         recent=recent,
+        own=own,
         clock=clocks.monotonic,
         undelivered=build_undelivered(config),
     )

@@ -20,6 +20,7 @@ from booking_api.composition.parts import (
     build_cursor_seal,
     build_desk_context,
     build_evidence,
+    build_own_links,
     build_shared_clock,
     build_student_pairs,
     build_told_records,
@@ -203,7 +204,10 @@ class Composition:
         )
         has_marker = has_marker_fact(profile, client.transport, self.clocks.monotonic)
         evidence = build_evidence(profile, client, self.clocks, has_marker, unreadable.note)
-        cached = build_cached_portal(profile, client, hubspot, settings.CACHE, self.clocks, told)
+        own = build_own_links(shared_now, self.clocks.monotonic)
+        cached = build_cached_portal(
+            profile, client, hubspot, settings.CACHE, self.clocks, told, own
+        )
         cached.cache.invalidator.add_observer(record_invalidation)
         booking = build_booking_desk(
             build_desk_context(

@@ -115,13 +115,6 @@ class BookingDesk:
         keep = timedelta(days=self.desk_context.config.retention_days)
         return delete_expired(journal.ended_before, keep=keep, now=self.desk_context.now())
 
-    def unlisted_bookings_of(self, contact_id: str) -> frozenset[str]:
-        """Return the record ids of the contact's bookings made here so lately that HubSpot may not
-        list them yet."""
-        now = self.desk_context.now()
-        unlisted = known_bookings.read_unlisted_bookings((), [contact_id], now)
-        return unlisted.by_contact.get(contact_id, frozenset())
-
     def note_merges(self, groups: Iterable[Collection[str]]) -> None:
         """Keep which contacts have become one; durable with the transaction around it."""
         merges.note_merges(groups)

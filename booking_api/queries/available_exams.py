@@ -21,8 +21,9 @@ from booking_api.rules.seats import ExamStatus, available_slots, exam_status
 from hubspot_sync.batching.outcomes import Many, merge
 from hubspot_sync.errors import Refused
 from hubspot_sync.portal.profile import MockType
-from hubspot_sync.portal.records import Booking, MockExam
-from hubspot_sync.reading.cache_families import Ids, Seats
+from hubspot_sync.portal.records import Booking, MockExam, ids_of
+from hubspot_sync.reading.cache_families import Seats
+from hubspot_sync.reading.own_links import Ids
 from hubspot_sync.reading.tags import booking_tag, exam_bookings_tag, exam_tag, tags_of_booking
 from hubspot_sync.wire.fan_out import run_together
 
@@ -150,12 +151,14 @@ def count_seats(
 def _read_links_of_survivors(
     query: QueryContext, exams: Mapping[str, MockExam], links: Many[Ids]
 ) -> Many[Ids]:
-    """Return the links with those of the survivor for each exam that was merged into another."""
+    """Return the links with those of the survivor for each exam that was merged into another, and
+    for each survivor with the bookings made here for those merged into it."""
     survivors = {exam_id: exam.id for exam_id, exam in exams.items() if exam.id != exam_id}
-    if len(survivors) == 0:
-        return links
-    theirs = query.reads.exam_bookings(set(survivors.values()), query.call)
-    return merge((links.without(survivors), theirs.renamed(survivors)))
+    if len(survivors) > 0:
+        theirs = query.reads.exam_bookings(set(survivors.values()), query.call)
+        links = merge((links.without(survivors), theirs.renamed(survivors)))
+    merged = {exam_id: ids_of(exam) for exam_id, exam in exams.items() if exam.merged_ids}
+    return links if len(merged) == 0 else query.reads.add_merged(links, merged, query.call)
 
 
 def tags_of_seats(

@@ -17,18 +17,16 @@ from hubspot_sync.portal.records import Booking, Contact
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
-def find_named_booking(
-    query: QueryContext, contact: Contact, name: str, unlisted: Collection[str] = ()
-) -> str:
+def find_named_booking(query: QueryContext, contact: Contact, name: str) -> str:
     """Return the record id of the student's booking with this readable id: of several the active
-    one, else the newest. `unlisted` has bookings of theirs that HubSpot may not list yet.
+    one, else the newest.
 
     Raises AccessDenied where it names another student, as it is told of record ids, BookingNotFound
     where there is none, and HubSpotError where that could not be learnt.
     """
     reads, call = query.reads, query.call
     linked = reads.contact_bookings([contact.id], call).require_complete().found
-    read = reads.bookings({*linked.get(contact.id, ()), *unlisted}, call)
+    read = reads.bookings(linked.get(contact.id, ()), call)
     known = read.without_refused().require_complete().found
     wanted = normalize_booking_id(name)
     named = [each for each in known.values() if normalize_booking_id(each.booking_id) == wanted]

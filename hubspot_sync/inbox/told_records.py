@@ -9,17 +9,19 @@ again for as long.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from django.db import Error as DatabaseFailure
-from django.db import connection
 from django.db.models import QuerySet
 from typing_extensions import override
 
+from hubspot_sync.background.database_questions import (
+    UNSURE_S,
+    DatabaseQuestions,
+    DatabaseSilent,
+)
 from hubspot_sync.background.retention import delete_expired
 from hubspot_sync.batching.chunking import chunks
 from hubspot_sync.inbox.effects import Effect
@@ -28,12 +30,8 @@ from hubspot_sync.inbox.models import ToldRecord
 from hubspot_sync.reading.recent_changes import RecentChanges, RecentExams, Topic
 from hubspot_sync.wire.deadlines import Monotonic
 
-logger = logging.getLogger(__name__)
-
 MAX_EXAMS: Final = 1_000
 """Read by id with each list, ten calls; of more, the latest, and search knows the others soon."""
-UNSURE_S: Final = 5.0
-"""How long a list is kept, and the database left alone, where it did not answer."""
 CHUNK: Final = 500
 
 V = TypeVar("V")
@@ -57,8 +55,7 @@ class ToldRecords(RecentChanges):
     ) -> None:
         self._lag = lag
         self._now = now
-        self._clock = clock
-        self._ask_again_at_s = clock()
+        self._questions = DatabaseQuestions(clock)
 
     def note(self, effects: Iterable[Effect], links: Collection[RecordRef] = ()) -> None:
         """Take down what events tell of, and of whose links they tell; raise Django's database
@@ -120,19 +117,10 @@ class ToldRecords(RecentChanges):
     def _ask(self, question: Callable[[], V], *, nothing: V, unsure: V) -> V:
         if self._lag <= timedelta(0):
             return nothing
-        if self._clock() < self._ask_again_at_s:
-            return unsure
-        # A thread of a pool has no end of a request at which it would give its connection back.
-        is_own = connection.connection is None
         try:
-            return question()
-        except DatabaseFailure as error:
-            self._ask_again_at_s = self._clock() + UNSURE_S
-            logger.warning("The database cannot say what was told: %s", type(error).__name__)
+            return self._questions.ask(question)
+        except DatabaseSilent:
             return unsure
-        finally:
-            if is_own:
-                connection.close()
 
 
 def _told_before(moment: datetime) -> QuerySet[ToldRecord]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeVar
 
@@ -31,17 +30,13 @@ from cache_layer import (
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
-from hubspot_sync.reading.merged_contacts import read_contact_bookings
+from hubspot_sync.reading.own_links import Ids
 from hubspot_sync.reading.portal_reads import PortalReads
-from hubspot_sync.reading.recent_changes import RecentChanges, Topic
 from hubspot_sync.reading.tags import (
     ENROLLED_TAG,
-    booking_tag,
-    contact_bookings_tag,
     contact_enrollments_tag,
     contact_tag,
     enrollment_tag,
-    exam_bookings_tag,
     exam_tag,
     exams_of_type_tag,
     tags_of_booking,
@@ -51,8 +46,6 @@ from hubspot_sync.wire.call_context import CallContext
 
 V = TypeVar("V")
 
-Ids = tuple[str, ...]
-UnsettledS = Callable[[Collection[str]], Mapping[str, float]]
 NOT_BOUNDED: Final[Mapping[str, float]] = MappingProxyType({})
 
 
@@ -100,11 +93,6 @@ class ComposedFamilyLoaders:
     credits: LoadMany
 
 
-def all_settled(_: Collection[str]) -> Mapping[str, float]:
-    """Bound nothing: links that nobody tells of."""
-    return NOT_BOUNDED
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PortalFamilies:
     """Every family, by what it holds."""
@@ -132,10 +120,10 @@ def build_portal_families(
     hubspot: PortalReads,
     config: CacheConfig,
     composed: ComposedFamilyLoaders,
-    recent: RecentChanges,
+    link_families: Mapping[str, Any],
 ) -> PortalFamilies:
-    """Return the catalogue's families: the simple ones load from `hubspot`, the others as
-    `composed` says. Links that `recent` calls unsettled are kept until they are settled."""
+    """Return the catalogue's families: the simple ones load from `hubspot`, the composed as
+    `composed` says; those of links are given."""
     contact_by_id = KeyPattern("contact:{contact_id}:details")
     return PortalFamilies(
         contacts=Family(
@@ -155,7 +143,7 @@ def build_portal_families(
         ),
         wrong_pairs=build_wrong_pairs_family(),
         **_build_object_families(hubspot, config),
-        **_build_association_families(hubspot, config, recent),
+        **link_families,
         **_build_composed_families(config, composed),
     )
 
@@ -191,47 +179,6 @@ def _build_object_families(hubspot: PortalReads, config: CacheConfig) -> dict[st
                     *(enrollment_tag(enrollment.id) for enrollment in enrollments),
                 },
             ),
-        ),
-    }
-
-
-def _build_association_families(
-    hubspot: PortalReads, config: CacheConfig, recent: RecentChanges
-) -> dict[str, Any]:
-    """A link lives in the records at both of its ends: the death of either changes the answer, and
-    a deletion event names nothing but the dead. One that was told of just now may not be read yet,
-    and what is read without it is kept until it must be."""
-    links_of_contact = partial(recent.unsettled_s, Topic.CONTACT_LINKS)
-    links_of_exam = partial(recent.unsettled_s, Topic.EXAM_LINKS)
-    links_of_booking = partial(recent.unsettled_s, Topic.BOOKING_LINKS)
-    return {
-        "contact_bookings": _build_association_family(
-            "assoc:contact:{contact_id}:bookings",
-            partial(read_contact_bookings, hubspot),
-            config,
-            lambda record_id, booking_ids: {
-                contact_bookings_tag(record_id),
-                *map(booking_tag, booking_ids),
-            },
-            links_of_contact,
-        ),
-        "exam_bookings": _build_association_family(
-            *("assoc:mockexam:{exam_id}:bookings", hubspot.exam_bookings, config),
-            lambda record_id, booking_ids: {
-                exam_bookings_tag(record_id),
-                *map(booking_tag, booking_ids),
-            },
-            links_of_exam,
-        ),
-        "booking_exams": _build_association_family(
-            *("assoc:booking:{booking_id}:mockexam", hubspot.booking_exams, config),
-            lambda record_id, exam_ids: {booking_tag(record_id), *map(exam_tag, exam_ids)},
-            links_of_booking,
-        ),
-        "booking_contacts": _build_association_family(
-            *("assoc:booking:{booking_id}:contact", hubspot.booking_contacts, config),
-            lambda record_id, contact_ids: {booking_tag(record_id), *map(contact_tag, contact_ids)},
-            links_of_booking,
         ),
     }
 
@@ -282,37 +229,16 @@ def _build_composed_families(
     }
 
 
-def _build_association_family(
-    pattern: str,
-    read: Callable[[Collection[str], CallContext], Many[Ids]],
-    config: CacheConfig,
-    tags: Callable[[str, Ids], Iterable[str]],
-    unsettled_s: UnsettledS = all_settled,
-) -> Family[Ids, LoadContext]:
-    key_pattern = KeyPattern(pattern)
-    (argument,) = key_pattern.argument_types
-    return Family(
-        name=f"{argument.removesuffix('_id')}-{pattern.rsplit(':', maxsplit=1)[-1]}",
-        patterns=(key_pattern,),
-        ttl_s=config.ttl_s("CACHE_TTL_ASSOCIATIONS"),
-        load_many=_build_loader(argument, read, tags, unsettled_s),
-    )
-
-
 def _build_loader(
     argument: str,
     read: Callable[[Collection[str], CallContext], Many[V]],
     tags: Callable[[str, V], Iterable[str]],
-    unsettled_s: UnsettledS = all_settled,
 ) -> Callable[[Sequence[Key], LoadContext], LoadResult[V]]:
     """Return the loader of a family with one id in its key."""
 
     def load_many(keys: Sequence[Key], context: LoadContext) -> LoadResult[V]:
         by_id = {key.arguments[argument]: key for key in keys}
-        answer = read(by_id, context.call)
-        # What is read for one answer alone is not kept at all.
-        keep_s = unsettled_s(by_id) if context.direct is None else {}
-        return to_loads(by_id, answer, tags, keep_s)
+        return to_loads(by_id, read(by_id, context.call), tags)
 
     return load_many
 

@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from typing_extensions import override
@@ -37,13 +37,16 @@ from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.reading.cache_families import (
     ComposedFamilyLoaders,
     EntrySource,
-    Ids,
     LoadContext,
     PortalFamilies,
     Seats,
     build_portal_families,
 )
+from hubspot_sync.reading.link_families import build_link_families
+from hubspot_sync.reading.overlaid_links import OverlaidLinks
+from hubspot_sync.reading.own_links import NO_OWN_LINKS, Ids, OwnLinks
 from hubspot_sync.reading.portal_reads import ActiveExams, PortalReads
+from hubspot_sync.reading.provenance import Provenance
 from hubspot_sync.reading.recent_changes import NO_RECENT_CHANGES, RecentChanges
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
@@ -137,44 +140,6 @@ class DirectSource:
         )
 
 
-@dataclass(slots=True)
-class Provenance:
-    """What an answer was built from so far; safe to share between threads. `clock` counts seconds
-    and never goes back: what an answer is built from grows older while the rest is read."""
-
-    clock: Monotonic = time.monotonic
-    tags: set[str] = field(default_factory=set)
-    cache_statuses: set[CacheStatus] = field(default_factory=set)
-    _born: list[tuple[float, float]] = field(default_factory=list)
-    _until_s: float = math.inf
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, ttl_s: float, reads: ReadManyResult[Any], began_s: float) -> None:
-        """Add what a read brought that began at `began_s` on the clock."""
-        with self._lock:
-            self.tags |= reads.tags
-            self.cache_statuses.add(reads.cache_status)
-            self._born.append((ttl_s, began_s - reads.age_s))
-            self._until_s = min(self._until_s, began_s + reads.keep_s)
-
-    def keep_s(self, ttl_s: float) -> float:
-        """Return how long an entry of `ttl_s` built from all this may be kept, in seconds: no part
-        of it is served when older than the longer of `ttl_s` and its own time to live, or than it
-        may be kept itself."""
-        now_s = self.clock()
-        with self._lock:
-            by_age = (max(own, ttl_s) - (now_s - at_s) for own, at_s in self._born)
-            return min(self._until_s - now_s, min(by_age, default=ttl_s))
-
-    @property
-    def cache_status(self) -> CacheStatus:
-        """What the cache did for all the reads together: a hit only if all were."""
-        for worst in (CacheStatus.OFF, CacheStatus.BYPASS, CacheStatus.MISS):
-            if worst in self.cache_statuses:
-                return worst
-        return CacheStatus.HIT
-
-
 class FamilyReads(PortalReads):
     """`PortalReads` and the composed entries, from one source; `built_from` keeps the account."""
 
@@ -185,8 +150,10 @@ class FamilyReads(PortalReads):
         families: PortalFamilies,
         profile: PortalProfile,
         hubspot: PortalReads,
+        links: OverlaidLinks,
         clock: Monotonic = time.monotonic,
     ) -> None:
+        self._links = links
         self._source = source
         self._families = families
         self._profile = profile
@@ -250,6 +217,12 @@ class FamilyReads(PortalReads):
     @override
     def student_exists(self, student_id: str, context: CallContext) -> bool:
         return self._hubspot.student_exists(student_id, context)
+
+    def add_merged(
+        self, links: Many[Ids], all_ids: Mapping[str, Collection[str]], context: CallContext
+    ) -> Many[Ids]:
+        """Return the bookings of exams as `OverlaidLinks.add_merged` does."""
+        return self._links.add_merged(links, all_ids, context)
 
     def seats(self, exam_ids: Collection[str], context: CallContext) -> Many[Seats]:
         """Return the seats of each exam, counted from its bookings."""
@@ -332,8 +305,8 @@ class CachedPortal:
     """The portal with its cache in front: made once per process.
 
     `compose` makes the loaders of composed entries; they get their reads by `reads_for`. A load may
-    take `load_s` seconds; `recent` says which links are not settled yet; `clock` is what entries
-    age by.
+    take `load_s` seconds; `recent` says which links are not settled yet, `own` those of ours that
+    HubSpot may not show yet; `clock` is what entries age by.
     """
 
     def __init__(
@@ -345,6 +318,7 @@ class CachedPortal:
         compose: Callable[[ReadsFor], ComposedFamilyLoaders],
         load_s: float,
         recent: RecentChanges = NO_RECENT_CHANGES,
+        own: OwnLinks = NO_OWN_LINKS,
         clock: Monotonic = time.monotonic,
         undelivered: UndeliveredParts | None = None,
     ) -> None:
@@ -352,8 +326,10 @@ class CachedPortal:
         self._hubspot = hubspot
         self._load_s = load_s
         self._clock = clock
+        self._links = OverlaidLinks(hubspot, own)
         self.families = build_portal_families(
-            profile, hubspot, config, compose(self.reads_for), recent
+            *(profile, hubspot, config, compose(self.reads_for)),
+            build_link_families(self._links, config, recent),
         )
         self.cache = open_cache(
             self.families.catalogue(), config, clock=clock, undelivered=undelivered
@@ -383,5 +359,6 @@ class CachedPortal:
             families=self.families,
             profile=self._profile,
             hubspot=self._hubspot,
+            links=self._links,
             clock=self._clock,
         )

@@ -19,6 +19,8 @@ from tests.builders import Portal, Student
 from tests.calls import LATENCIES_MS, depth
 from tests.sandbox import SandboxHandle
 
+pytestmark = pytest.mark.django_db
+
 LIST = "/api/bookings/list"
 
 

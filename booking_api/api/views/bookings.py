@@ -261,8 +261,7 @@ class BookingViewSet(StudentViewSet):
             return student, find_named_booking(student.query, student.contact, booking_id)
         # What is to be changed is not looked for in the cache.
         query = composition.fresh_query_context(student.query.call)
-        unlisted = composition.services().booking.unlisted_bookings_of(student.contact.id)
-        return student, find_named_booking(query, student.contact, booking_id, unlisted)
+        return student, find_named_booking(query, student.contact, booking_id)
 
 
 def submit_to_desk(

@@ -18,9 +18,8 @@ from booking_api.desk.journal.models import (
     JournalEntry,
     RequestKind,
 )
+from hubspot_sync.reading.own_links import MAX_LINK_LAG
 
-MAX_LINK_LAG: Final = timedelta(minutes=10)
-"""How long HubSpot may not show a link yet that was made here (hubspot-facts, Search)."""
 LATE_WINDOW: Final = timedelta(days=1)
 """So long a student is told, with another booking, of one that was carried out too late."""
 

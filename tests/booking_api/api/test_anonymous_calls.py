@@ -17,6 +17,8 @@ from cache_layer import CacheConfig
 from tests.api import Api, Reply, connected
 from tests.builders import Portal
 
+pytestmark = pytest.mark.django_db
+
 AVAILABLE = "/api/mock-exams/available"
 LIST = "/api/bookings/list"
 ADDRESS, OTHER = "203.0.113.1", "203.0.113.2"

@@ -7,6 +7,8 @@ import pytest
 from tests.api import Api
 from tests.builders import Portal
 
+pytestmark = pytest.mark.django_db
+
 
 def test_a_booking_is_shown_with_everything_around_it(api: Api, portal: Portal) -> None:
     alice = portal.student("alice")

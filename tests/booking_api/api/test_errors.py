@@ -17,6 +17,8 @@ from booking_api.queries import student_bookings
 from tests.api import Api, Reply, connected
 from tests.builders import Portal
 
+pytestmark = pytest.mark.django_db
+
 LIST = "/api/bookings/list"
 VALIDATE = "/api/mock-exams/validate-credits"
 ROOT = Path(__file__).resolve().parents[3]

@@ -15,6 +15,8 @@ from cache_layer import Cause
 from tests.api import Api, Reply
 from tests.builders import Booking, Portal, Student
 
+pytestmark = pytest.mark.django_db
+
 LIST = "/api/bookings/list"
 NOT_A_CURSOR = "after: this is not a cursor of this list."
 BASE64_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

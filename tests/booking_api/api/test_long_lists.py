@@ -11,6 +11,8 @@ from pytest_django import Settings
 from tests.api import Api, connected
 from tests.builders import Portal, Student
 
+pytestmark = pytest.mark.django_db
+
 LIST = "/api/bookings/list"
 MANY = 1_000_000
 

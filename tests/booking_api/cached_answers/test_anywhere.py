@@ -18,6 +18,8 @@ from tests.api import Api, connected
 from tests.builders import Portal
 from tests.sandbox import SandboxHandle
 
+pytestmark = pytest.mark.django_db
+
 LIST = "/api/bookings/list"
 CACHES = {
     "cached": CacheConfig(),

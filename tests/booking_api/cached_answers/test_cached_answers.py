@@ -27,6 +27,8 @@ from hubspot_sync.reading.tags import (
 from tests.api import Api, Reply, connected
 from tests.builders import Booking, Exam, Portal, Student
 
+pytestmark = pytest.mark.django_db
+
 LIST = "/api/bookings/list"
 AVAILABLE = "/api/mock-exams/available"
 CREDITS = "/api/mock-exams/validate-credits"

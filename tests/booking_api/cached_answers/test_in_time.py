@@ -19,6 +19,8 @@ from tests.api import Api, connected
 from tests.builders import Portal
 from tests.sandbox import SandboxHandle
 
+pytestmark = pytest.mark.django_db
+
 LIST = "/api/bookings/list"
 AVAILABLE = "/api/mock-exams/available"
 EXAMS, BOOKINGS, CONTACTS = "2-50158913", "2-50158943", "0-1"

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from itertools import chain
 
+import pytest
+
 from booking_api import composition
 from tests.api import Api
 from tests.builders import Portal
+
+pytestmark = pytest.mark.django_db
 
 LIST = "/api/bookings/list"
 AVAILABLE = "/api/mock-exams/available"

@@ -12,6 +12,8 @@ from booking_api import composition
 from tests.api import Api, connected
 from tests.builders import Portal, Student
 
+pytestmark = pytest.mark.django_db
+
 LIST = "/api/bookings/list"
 AVAILABLE = "/api/mock-exams/available"
 CREDITS = "/api/mock-exams/validate-credits"

@@ -5,8 +5,12 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.api import Api, Reply
 from tests.builders import Portal
+
+pytestmark = pytest.mark.django_db
 
 LIST = "/api/bookings/list"
 READERS = 64

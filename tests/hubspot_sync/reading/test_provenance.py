@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cache_layer import CacheStatus, ReadManyResult
-from hubspot_sync.reading.cached_portal import Provenance
+from hubspot_sync.reading.provenance import Provenance
 from tests.cache_layer.support import Clock
 
 EXAM_TTL_S, PAGE_TTL_S = 300.0, 120.0

@@ -1,0 +1,51 @@
+"""Questions that readers put to our database, and can do without an answer to.
+
+A reader is never failed for one. Where the database does not answer, it is left alone for
+`UNSURE_S`: each of many readers would wait for it in vain.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from django.db import Error as DatabaseFailure
+from django.db import connection
+
+logger = logging.getLogger(__name__)
+
+UNSURE_S: Final = 5.0
+"""How long the database is left alone, and what was made without its answer may be kept."""
+
+V = TypeVar("V")
+
+
+class DatabaseSilent(Exception):
+    """The database did not answer, or is left alone because it did not a moment ago."""
+
+
+class DatabaseQuestions:
+    """Asks the database, and remembers that it did not answer. `clock` counts seconds and never
+    goes back."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._ask_again_at_s = clock()
+
+    def ask(self, question: Callable[[], V]) -> V:
+        """Return the answer; raise DatabaseSilent where there is none."""
+        if self._clock() < self._ask_again_at_s:
+            raise DatabaseSilent
+        # A thread of a pool has no end of a request at which it would give its connection back.
+        is_own = connection.connection is None
+        try:
+            return question()
+        except DatabaseFailure as error:
+            self._ask_again_at_s = self._clock() + UNSURE_S
+            logger.warning("The database did not answer a reader: %s", type(error).__name__)
+            raise DatabaseSilent from error
+        finally:
+            if is_own:
+                connection.close()

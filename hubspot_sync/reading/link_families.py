@@ -1,0 +1,100 @@
+"""The families of links: which bookings a contact and an exam have, and whose a booking is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+
+from cache_layer import CacheConfig, Family, Key, KeyPattern, LoadResult
+from hubspot_sync.reading.cache_families import LoadContext, to_loads
+from hubspot_sync.reading.overlaid_links import OverlaidLinks, ShownLinks
+from hubspot_sync.reading.own_links import Ids
+from hubspot_sync.reading.recent_changes import RecentChanges, Topic
+from hubspot_sync.reading.tags import (
+    booking_tag,
+    contact_bookings_tag,
+    contact_tag,
+    exam_bookings_tag,
+    exam_tag,
+)
+from hubspot_sync.wire.call_context import CallContext
+
+ReadLinks = Callable[[Collection[str], CallContext], ShownLinks]
+UnsettledS = Callable[[Collection[str]], Mapping[str, float]]
+
+
+def build_link_families(
+    links: OverlaidLinks, config: CacheConfig, recent: RecentChanges
+) -> dict[str, Family[Ids, LoadContext]]:
+    """A link lives in the records at both of its ends: the death of either changes the answer, and
+    a deletion event names nothing but the dead. One that was told of just now may not be read yet,
+    and what is read without it is kept until it must be."""
+    links_of_contact = partial(recent.unsettled_s, Topic.CONTACT_LINKS)
+    links_of_exam = partial(recent.unsettled_s, Topic.EXAM_LINKS)
+    links_of_booking = partial(recent.unsettled_s, Topic.BOOKING_LINKS)
+    return {
+        "contact_bookings": _build_link_family(
+            "assoc:contact:{contact_id}:bookings",
+            links.contact_bookings,
+            config,
+            lambda record_id, booking_ids: {
+                contact_bookings_tag(record_id),
+                *map(booking_tag, booking_ids),
+            },
+            links_of_contact,
+        ),
+        "exam_bookings": _build_link_family(
+            *("assoc:mockexam:{exam_id}:bookings", links.exam_bookings, config),
+            lambda record_id, booking_ids: {
+                exam_bookings_tag(record_id),
+                *map(booking_tag, booking_ids),
+            },
+            links_of_exam,
+        ),
+        "booking_exams": _build_link_family(
+            *("assoc:booking:{booking_id}:mockexam", links.booking_exams, config),
+            lambda record_id, exam_ids: {booking_tag(record_id), *map(exam_tag, exam_ids)},
+            links_of_booking,
+        ),
+        "booking_contacts": _build_link_family(
+            *("assoc:booking:{booking_id}:contact", links.booking_contacts, config),
+            lambda record_id, contact_ids: {booking_tag(record_id), *map(contact_tag, contact_ids)},
+            links_of_booking,
+        ),
+    }
+
+
+def _build_link_family(
+    pattern: str,
+    read: ReadLinks,
+    config: CacheConfig,
+    tags: Callable[[str, Ids], Iterable[str]],
+    unsettled_s: UnsettledS,
+) -> Family[Ids, LoadContext]:
+    key_pattern = KeyPattern(pattern)
+    (argument,) = key_pattern.argument_types
+    return Family(
+        name=f"{argument.removesuffix('_id')}-{pattern.rsplit(':', maxsplit=1)[-1]}",
+        patterns=(key_pattern,),
+        ttl_s=config.ttl_s("CACHE_TTL_ASSOCIATIONS"),
+        load_many=_build_links_loader(argument, read, tags, unsettled_s),
+    )
+
+
+def _build_links_loader(
+    argument: str,
+    read: ReadLinks,
+    tags: Callable[[str, Ids], Iterable[str]],
+    unsettled_s: UnsettledS,
+) -> Callable[[Sequence[Key], LoadContext], LoadResult[Ids]]:
+    def load_many(keys: Sequence[Key], context: LoadContext) -> LoadResult[Ids]:
+        by_id = {key.arguments[argument]: key for key in keys}
+        shown = read(by_id, context.call)
+        # What is read for one answer alone is not kept at all.
+        unsettled = unsettled_s(by_id) if context.direct is None else {}
+        keep_s = {**shown.keep_s, **unsettled}
+        for record_id in shown.keep_s.keys() & unsettled.keys():
+            keep_s[record_id] = min(shown.keep_s[record_id], unsettled[record_id])
+        return to_loads(by_id, shown.links, tags, keep_s)
+
+    return load_many
