@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Twice the usual two cores: many tests wait for processes of their own.
 WORKERS ?= 4
+# Tests start hundreds of processes; without compiled files each would compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # For every platform, and the same wherever it is run: of the machine's own settings nothing counts.
