@@ -330,7 +330,7 @@ class CachedPortal:
         kept_family = build_kept_links_family()
         kept = KeptLinks(own, kept_family, lambda: self.cache)
         self.keep_own_links = kept.keep
-        self._links = OverlaidLinks(hubspot, kept)
+        self._links = OverlaidLinks(hubspot, kept, recent)
         self.families = build_portal_families(
             *(profile, hubspot, config, compose(self.reads_for)),
             {**build_link_families(self._links, config, recent), "kept_links": kept_family},

@@ -22,6 +22,7 @@ from tests.api import Api, connected
 from tests.builders import Exam, Portal, Student
 from tests.desk import create
 from tests.sandbox import SandboxHandle
+from tests.webhooks import Events, tell
 
 LIST, AVAILABLE = "/api/bookings/list", "/api/mock-exams/available"
 LAG_S = 599
@@ -129,6 +130,26 @@ def test_a_booking_that_a_person_moved_is_not_put_back(late: Late) -> None:
 
     assert late.shown() == {booked: other.id}
     assert (late.taken(late.exam), late.taken(other)) == (0, 1)
+
+
+@pytest.mark.usefixtures("webhook_secret")
+def test_a_booking_that_a_person_took_away_is_not_put_back(late: Late) -> None:
+    """From its exam, then from its student: HubSpot tells of each, and shows no link any more."""
+    booked = late.book()
+    types, sandbox = late.portal.profile.object_types, late.portal.sandbox
+    sandbox.configure(association_lag_s=0)
+    events = Events(late.portal.profile)
+
+    sandbox.dissociate(types.mock_exams, late.exam.id, types.bookings, booked)
+    links = ("bookings", booked), ("mock_exams", late.exam.id)
+    tell(late.api, events.link(*links, associationRemoved=True))
+    assert (late.shown().keys(), late.taken()) == ({booked}, 0)
+    late.go_to(250)  # what was kept is over, what we would know ourselves is not
+    assert (late.shown().keys(), late.taken()) == ({booked}, 0)
+
+    sandbox.dissociate(types.contacts, late.alice.id, types.bookings, booked)
+    tell(late.api, events.link(("contacts", late.alice.id), links[0], associationRemoved=True))
+    assert late.shown() == {}
 
 
 def test_a_booking_of_an_exam_that_was_merged_takes_a_seat_of_the_survivor(late: Late) -> None:
