@@ -173,6 +173,7 @@ def build_desk_context(
         evidence=evidence,
         writes=PortalWrites(profile, client.batch, association_types, has_marker),
         cache=cached.cache,
+        keep_links=cached.keep_own_links,
         fan_out=client.fan_outs[Priority.PEOPLE],
         config=settings.DESK,
         renewal=LeaseRenewal(settings.DESK.renew_every_s),

@@ -24,14 +24,16 @@ from hubspot_sync.writing.portal_writes import PortalWrites
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeskContext:
-    """`hubspot` reads HubSpot itself, never the cache; `now` is the clock that all processes of the
-    deployment share, aware; `notify` hears of what was done."""
+    """`hubspot` reads HubSpot itself, never the cache; `keep_links` keeps for readers what the
+    journal knows of these contacts, exams and bookings; `now` is the clock that all processes of
+    the deployment share, aware; `notify` hears of what was done."""
 
     profile: PortalProfile
     hubspot: PortalReads
     evidence: AuthoritativeReads
     writes: PortalWrites
     cache: Cache
+    keep_links: Callable[[Collection[str], Collection[str], Collection[str]], None]
     fan_out: FanOut
     config: DeskConfig
     renewal: LeaseRenewal

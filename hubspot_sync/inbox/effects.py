@@ -54,6 +54,8 @@ class Effect:
     """Exams that may belong in other lists now than search knows."""
     relinked: frozenset[RecordRef] = frozenset()
     """Records that may be linked to others now than links are read."""
+    unlinked: frozenset[tuple[ObjectKind, str]] = frozenset()
+    """Bookings that were taken from a record of this kind, by id."""
     by_subscriber: bool = False
     """Whether the app that these webhooks go to made the change itself."""
 
@@ -98,6 +100,7 @@ def _effect_of_link(event: Event) -> Effect:
     exam_ids: set[str] = set()
     booking_ids: set[str] = set()
     relinked: set[RecordRef] = set()
+    unlinked: set[tuple[ObjectKind, str]] = set()
     # A record linked to itself is one record.
     first, last = event.records[0], event.records[-1]
     for owner, member in ((first, last), (last, first)):
@@ -106,6 +109,8 @@ def _effect_of_link(event: Event) -> Effect:
             continue
         tags |= {collection_tag(owner.id), *_record_tags(member)}
         relinked |= {owner, member}
+        if event.raw.get("associationRemoved") is True:
+            unlinked.add((owner.kind, member.id))
         if owner.kind is ObjectKind.EXAM:
             exam_ids.add(owner.id)
             booking_ids.add(member.id)
@@ -115,6 +120,7 @@ def _effect_of_link(event: Event) -> Effect:
         booking_ids=frozenset(booking_ids),
         links_known=False,
         relinked=frozenset(relinked),
+        unlinked=frozenset(unlinked),
         by_subscriber=event.by_subscriber,
     )
 

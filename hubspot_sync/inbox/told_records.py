@@ -27,6 +27,7 @@ from hubspot_sync.batching.chunking import chunks
 from hubspot_sync.inbox.effects import Effect
 from hubspot_sync.inbox.events import ObjectKind, RecordRef
 from hubspot_sync.inbox.models import ToldRecord
+from hubspot_sync.reading.own_links import MAX_LINK_LAG
 from hubspot_sync.reading.recent_changes import RecentChanges, RecentExams, Topic
 from hubspot_sync.wire.deadlines import Monotonic
 
@@ -40,6 +41,10 @@ _LINK_TOPICS: Mapping[ObjectKind, Topic] = {
     ObjectKind.CONTACT: Topic.CONTACT_LINKS,
     ObjectKind.EXAM: Topic.EXAM_LINKS,
     ObjectKind.BOOKING: Topic.BOOKING_LINKS,
+}
+_LEFT_TOPICS: Mapping[ObjectKind, Topic] = {
+    ObjectKind.CONTACT: Topic.LEFT_CONTACT,
+    ObjectKind.EXAM: Topic.LEFT_EXAM,
 }
 
 
@@ -68,6 +73,7 @@ class ToldRecords(RecentChanges):
             told |= {
                 (topic, ref.id) for ref in effect.relinked if (topic := _LINK_TOPICS.get(ref.kind))
             }
+            told |= {(_LEFT_TOPICS[kind], booking_id) for kind, booking_id in effect.unlinked}
         now = self._now()
         # In one order, so that no two writers wait for each other's rows.
         ToldRecord.objects.bulk_create(
@@ -107,9 +113,26 @@ class ToldRecords(RecentChanges):
 
         return self._ask(ask, nothing={}, unsure=dict.fromkeys(record_ids, UNSURE_S))
 
+    @override
+    def taken_away(self, topic: Topic, booking_ids: Collection[str]) -> frozenset[str]:
+        def ask() -> frozenset[str]:
+            rows = ToldRecord.objects.filter(topic=topic, told_at__gt=self._now() - MAX_LINK_LAG)
+            return frozenset(
+                record_id
+                for chunk in chunks(sorted(set(booking_ids)), CHUNK)
+                for record_id in rows.filter(record_id__in=chunk).values_list(
+                    "record_id", flat=True
+                )
+            )
+
+        return self._ask(ask, nothing=frozenset(), unsure=frozenset())
+
     def prune(self) -> int:
-        """Delete what was told of longer ago than the lag; return how many rows."""
-        return delete_expired(_told_before, keep=self._lag, now=self._now())
+        """Delete what was told of too long ago for anybody to ask; return how many rows."""
+        now = self._now()
+        return delete_expired(_told_before, keep=self._lag, now=now) + delete_expired(
+            _taken_away_before, keep=MAX_LINK_LAG, now=now
+        )
 
     def _told_within_lag(self, topic: Topic) -> QuerySet[ToldRecord]:
         return ToldRecord.objects.filter(topic=topic, told_at__gt=self._now() - self._lag)
@@ -124,4 +147,9 @@ class ToldRecords(RecentChanges):
 
 
 def _told_before(moment: datetime) -> QuerySet[ToldRecord]:
-    return ToldRecord.objects.filter(told_at__lte=moment)
+    told = ToldRecord.objects.filter(told_at__lte=moment)
+    return told.exclude(topic__in=_LEFT_TOPICS.values())
+
+
+def _taken_away_before(moment: datetime) -> QuerySet[ToldRecord]:
+    return ToldRecord.objects.filter(told_at__lte=moment, topic__in=_LEFT_TOPICS.values())

@@ -105,6 +105,7 @@ class PortalFamilies:
     exam_bookings: Family[Ids, LoadContext]
     booking_exams: Family[Ids, LoadContext]
     booking_contacts: Family[Ids, LoadContext]
+    kept_links: Family[Ids, LoadContext]
     exams_of_type: Family[Ids, LoadContext]
     seats: Family[Seats, LoadContext]
     credits: Family[Any, LoadContext]

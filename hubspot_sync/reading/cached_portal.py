@@ -42,6 +42,7 @@ from hubspot_sync.reading.cache_families import (
     Seats,
     build_portal_families,
 )
+from hubspot_sync.reading.kept_links import KeptLinks, build_kept_links_family
 from hubspot_sync.reading.link_families import build_link_families
 from hubspot_sync.reading.overlaid_links import OverlaidLinks
 from hubspot_sync.reading.own_links import NO_OWN_LINKS, Ids, OwnLinks
@@ -326,10 +327,13 @@ class CachedPortal:
         self._hubspot = hubspot
         self._load_s = load_s
         self._clock = clock
-        self._links = OverlaidLinks(hubspot, own)
+        kept_family = build_kept_links_family()
+        kept = KeptLinks(own, kept_family, lambda: self.cache)
+        self.keep_own_links = kept.keep
+        self._links = OverlaidLinks(hubspot, kept, recent)
         self.families = build_portal_families(
             *(profile, hubspot, config, compose(self.reads_for)),
-            build_link_families(self._links, config, recent),
+            {**build_link_families(self._links, config, recent), "kept_links": kept_family},
         )
         self.cache = open_cache(
             self.families.catalogue(), config, clock=clock, undelivered=undelivered

@@ -1,13 +1,15 @@
 """Links as HubSpot shows them, and those made by us that it does not show yet.
 
 HubSpot's word counts where there is one: a booking of ours that it shows to be linked to others by
-now was moved, and is not put back. Where it shows none of a booking's links, ours count.
+now was moved, and is not put back. Where it shows none of a booking's links, ours count, unless it
+told us that they were removed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
 from hubspot_sync.batching.outcomes import Many
@@ -15,6 +17,7 @@ from hubspot_sync.errors import HubSpotError
 from hubspot_sync.reading.merged_contacts import read_contact_bookings
 from hubspot_sync.reading.own_links import Ids, KnownLinks, OwnLinks
 from hubspot_sync.reading.portal_reads import PortalReads
+from hubspot_sync.reading.recent_changes import RecentChanges, Topic
 from hubspot_sync.wire.call_context import CallContext
 
 Read = Callable[[Collection[str], CallContext], Many[Ids]]
@@ -30,22 +33,26 @@ class ShownLinks:
 
 class OverlaidLinks:
     """The reads of links that readers get. Only where a booking of ours is not shown there is one
-    call more: whose HubSpot shows it to be."""
+    call more: whose HubSpot shows it to be. `recent` says which were taken away since."""
 
-    def __init__(self, hubspot: PortalReads, own: OwnLinks) -> None:
+    def __init__(self, hubspot: PortalReads, own: OwnLinks, recent: RecentChanges) -> None:
         self._hubspot = hubspot
         self._own = own
+        left_contacts = partial(recent.taken_away, Topic.LEFT_CONTACT)
+        left_exams = partial(recent.taken_away, Topic.LEFT_EXAM)
+        self._contacts = _Owners(hubspot.booking_contacts, own.contacts_of_bookings, left_contacts)
+        self._exams = _Owners(hubspot.booking_exams, own.exams_of_bookings, left_exams)
 
     def contact_bookings(self, contact_ids: Collection[str], context: CallContext) -> ShownLinks:
         links = read_contact_bookings(self._hubspot, contact_ids, context)
         own = self._own.bookings_of_contacts(contact_ids)
-        whole = _add_unshown(links, own.by_id, {}, self._hubspot.booking_contacts, context)
+        whole = _add_unshown(links, own.by_id, {}, self._contacts, context)
         return ShownLinks(links=whole, keep_s=_bounds(own, contact_ids))
 
     def exam_bookings(self, exam_ids: Collection[str], context: CallContext) -> ShownLinks:
         links = self._hubspot.exam_bookings(exam_ids, context)
         own = self._own.bookings_of_exams(exam_ids)
-        whole = _add_unshown(links, own.by_id, {}, self._hubspot.booking_exams, context)
+        whole = _add_unshown(links, own.by_id, {}, self._exams, context)
         return ShownLinks(links=whole, keep_s=_bounds(own, exam_ids))
 
     def add_merged(
@@ -58,22 +65,30 @@ class OverlaidLinks:
             exam_id: tuple({booking for each in ids for booking in own.get(each, ())})
             for exam_id, ids in all_ids.items()
         }
-        return _add_unshown(links, made, all_ids, self._hubspot.booking_exams, context)
+        return _add_unshown(links, made, all_ids, self._exams, context)
 
     def booking_contacts(self, booking_ids: Collection[str], context: CallContext) -> ShownLinks:
-        links = self._hubspot.booking_contacts(booking_ids, context)
-        return _fill_empty(links, self._own.contacts_of_bookings)
+        return _read_owners(self._contacts, booking_ids, context)
 
     def booking_exams(self, booking_ids: Collection[str], context: CallContext) -> ShownLinks:
-        links = self._hubspot.booking_exams(booking_ids, context)
-        return _fill_empty(links, self._own.exams_of_bookings)
+        return _read_owners(self._exams, booking_ids, context)
+
+
+@dataclass(frozen=True, slots=True)
+class _Owners:
+    """How it is learnt whose bookings are: what HubSpot shows, whom we made them for, and which
+    were taken away since."""
+
+    read: Read
+    read_own: Callable[[Collection[str]], KnownLinks]
+    taken_away: Callable[[Collection[str]], frozenset[str]]
 
 
 def _add_unshown(
     links: Many[Ids],
     made: Mapping[str, Ids],
     all_ids: Mapping[str, Collection[str]],
-    read_owners: Read,
+    owners: _Owners,
     context: CallContext,
 ) -> Many[Ids]:
     """Return the links with the bookings that were made for each record and are not shown for it.
@@ -86,14 +101,20 @@ def _add_unshown(
     if len(asked) == 0:
         return links
     # What HubSpot refuses of a booking stays refused, and says nothing of whose it is.
-    owners = read_owners(asked, context).without_refused()
+    shown_owners = owners.read(asked, context).without_refused()
+    without = {each for each in asked if len(shown_owners.found.get(each, ())) == 0}
+    standing = without - owners.taken_away(without)
     found, unknown = dict(links.found), dict(links.unknown)
     for record_id, booking_ids in unshown.items():
-        error = _first_error(owners, booking_ids)
+        error = _first_error(shown_owners, booking_ids)
         if error is None:
             names = {record_id, *all_ids.get(record_id, ())}
-            theirs = (each for each in booking_ids if _is_shown_for_no_other(owners, each, names))
-            found[record_id] = (*found[record_id], *sorted(theirs))
+            theirs = standing | {
+                booking_id
+                for booking_id, shown in shown_owners.found.items()
+                if not names.isdisjoint(shown)
+            }
+            found[record_id] = (*found[record_id], *sorted(booking_ids & theirs))
         else:
             unknown[record_id] = error
             del found[record_id]
@@ -104,18 +125,17 @@ def _first_error(owners: Many[Ids], booking_ids: Collection[str]) -> HubSpotErro
     return next((owners.unknown[each] for each in booking_ids if each in owners.unknown), None)
 
 
-def _is_shown_for_no_other(owners: Many[Ids], booking_id: str, names: Collection[str]) -> bool:
-    shown = owners.found.get(booking_id, ())
-    return len(shown) == 0 or not set(shown).isdisjoint(names)
-
-
-def _fill_empty(links: Many[Ids], read_own: Callable[[Collection[str]], KnownLinks]) -> ShownLinks:
-    """Return the links with ours for those bookings that HubSpot shows none of."""
+def _read_owners(owners: _Owners, booking_ids: Collection[str], context: CallContext) -> ShownLinks:
+    """Return what HubSpot shows, and for those bookings that it shows none of whom they were made
+    for, where they were not taken away since."""
+    links = owners.read(booking_ids, context)
     empty = {record_id for record_id, shown in links.found.items() if len(shown) == 0}
     if len(empty) == 0:
         return ShownLinks(links=links)
-    own = read_own(empty)
-    found = {**links.found, **{each: own.by_id[each] for each in empty & own.by_id.keys()}}
+    own = owners.read_own(empty)
+    made = empty & own.by_id.keys()
+    standing = made - owners.taken_away(made) if len(made) > 0 else made
+    found = {**links.found, **{each: own.by_id[each] for each in standing}}
     filled = Many(found=found, missing=links.missing, unknown=links.unknown)
     return ShownLinks(links=filled, keep_s=_bounds(own, empty))
 

@@ -16,12 +16,15 @@ from typing_extensions import override
 
 class Topic(StrEnum):
     """What was told of a record: that its place in the lists of exams may be another, or that it
-    may be linked to other bookings, or as a booking to other records."""
+    may be linked to other bookings, or as a booking to other records; or that it is a booking that
+    was taken from a contact, or from an exam."""
 
     EXAM_LISTING = "exam listing"
     CONTACT_LINKS = "contact links"
     EXAM_LINKS = "exam links"
     BOOKING_LINKS = "booking links"
+    LEFT_CONTACT = "left contact"
+    LEFT_EXAM = "left exam"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +48,11 @@ class RecentChanges(Protocol):
         not in it."""
         ...
 
+    def taken_away(self, topic: Topic, booking_ids: Collection[str]) -> frozenset[str]:
+        """Return those of these bookings that were taken from a contact, or from an exam, within
+        `MAX_LINK_LAG`: nothing that we know of their links from before holds."""
+        ...
+
 
 class NoRecentChanges(RecentChanges):
     """For those whom nobody tells anything."""
@@ -56,6 +64,10 @@ class NoRecentChanges(RecentChanges):
     @override
     def unsettled_s(self, topic: Topic, record_ids: Collection[str]) -> Mapping[str, float]:
         return {}
+
+    @override
+    def taken_away(self, topic: Topic, booking_ids: Collection[str]) -> frozenset[str]:
+        return frozenset()
 
 
 NO_RECENT_CHANGES: Final = NoRecentChanges()

@@ -69,7 +69,7 @@ def charge_and_count(
         )
         credits_ = _send_without_marks(desk_context, lease, rows, credits_, meters)
     finally:
-        desk_context.invalidate_cache(tags_of(rows))
+        show_readers(desk_context, rows)
     survivors = desk_context.evidence.contacts(credits_.missing, context)
     for row in rows:
         _apply_credit_outcome(desk_context, row, credits_, survivors)
@@ -177,6 +177,18 @@ def save_with_follow_ups(
         follow_ups.request_recounts(uncounted, now)
         note_merges(row.contact_ids for row in saved if len(row.contact_ids) > 1)
     return saved
+
+
+def show_readers(desk_context: DeskContext, rows: Sequence[JournalEntry]) -> None:
+    """Let readers see what these rows have changed, before anybody is told that they have."""
+    made = [row for row in rows if row.kind == RequestKind.CREATE and row.record_id != ""]
+    if len(made) > 0:
+        desk_context.keep_links(
+            {each for row in made for each in row.contact_ids},
+            {row.exam_id for row in made},
+            {row.record_id for row in made},
+        )
+    desk_context.invalidate_cache(tags_of(rows))
 
 
 def tags_of(rows: Sequence[JournalEntry]) -> set[str]:

@@ -28,7 +28,7 @@ from booking_api.desk.groups.credit_plan import CreditPlans
 from booking_api.desk.groups.credits_and_counts import (
     charge_and_count,
     save_with_follow_ups,
-    tags_of,
+    show_readers,
     take_back,
 )
 from booking_api.desk.groups.refused_credits import settle_without_contact
@@ -139,7 +139,7 @@ def _charge_unwritten(
             continue
         is_due = _settle_or_plan_anew(desk_context, row, proofs, plans)
         (to_charge if is_due else to_save).append(row)
-    desk_context.invalidate_cache(tags_of(to_save))
+    show_readers(desk_context, to_save)
     saved = save_with_follow_ups(desk_context, lease, to_save)
     # What came late may have been put over somebody else's value.
     late = {row.contact_id for row in saved if row.state == EntryState.DONE and row.credit_property}

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
+from django.db import OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django import Settings
 
 from booking_api import composition
 from booking_api.benchmarks.clock import SteeredClock
 from booking_api.composition import REAL_TIME
 from cache_layer import CacheConfig
+from hubspot_sync.background.database_questions import UNSURE_S
 from hubspot_sync.portal.profile import load_profile
 from tests.api import Api, connected
 from tests.builders import Exam, Portal, Student
 from tests.desk import create
 from tests.sandbox import SandboxHandle
+from tests.webhooks import Events, tell
 
 LIST, AVAILABLE = "/api/bookings/list", "/api/mock-exams/available"
 LAG_S = 599
@@ -53,11 +58,11 @@ class Late:
             row["id"]: None if (exam := row["mock_exam"]) is None else exam["id"] for row in rows
         }
 
-    def taken(self, *, realtime: bool = True) -> int:
-        """The seats of the exam that are taken."""
+    def taken(self, exam: Exam | None = None, *, realtime: bool = True) -> int:
+        """The seats of an exam that are taken."""
         asked = {"mock_type": self.exam.mock_type, "realtime": str(realtime).lower()}
-        (row,) = self.api.get(AVAILABLE, **asked).data
-        return int(row["total_bookings"])
+        rows = {row["mock_exam_id"]: row for row in self.api.get(AVAILABLE, **asked).data}
+        return int(rows[(exam or self.exam).id]["total_bookings"])
 
     def detail(self, name: str) -> tuple[str, str | None]:
         """The ids of a booking and of its exam in the booking's own answer."""
@@ -92,3 +97,79 @@ def test_a_booking_is_in_every_answer_from_then_on(late: Late) -> None:
         assert (late.taken(), late.taken(realtime=False)) == (1, 1), passed_s
         assert late.detail(booked) == late.detail(readable) == (booked, late.exam.id), passed_s
         composition.close()
+
+
+def test_it_stays_in_every_answer_while_the_database_is_away(late: Late) -> None:
+    booked = late.book()
+
+    with database_away():
+        assert late.shown() == {booked: late.exam.id}
+        assert late.taken() == 1
+        assert late.detail(booked) == (booked, late.exam.id)
+
+
+def test_what_is_read_without_any_knowledge_of_it_is_kept_for_a_moment(late: Late) -> None:
+    """The process that knew it has ended, and the database is away."""
+    booked = late.book()
+    composition.close()
+
+    with database_away():
+        assert late.shown() == {}
+    late.go_to(UNSURE_S + 1)
+
+    assert late.shown() == {booked: late.exam.id}
+
+
+def test_a_booking_that_a_person_moved_is_not_put_back(late: Late) -> None:
+    booked, other = late.book(), late.portal.exam(in_days=9)
+    types, sandbox = late.portal.profile.object_types, late.portal.sandbox
+    sandbox.configure(association_lag_s=0)
+    sandbox.dissociate(types.mock_exams, late.exam.id, types.bookings, booked)
+    sandbox.associate(types.mock_exams, other.id, types.bookings, booked)
+    late.go_to(125)
+
+    assert late.shown() == {booked: other.id}
+    assert (late.taken(late.exam), late.taken(other)) == (0, 1)
+
+
+@pytest.mark.usefixtures("webhook_secret")
+def test_a_booking_that_a_person_took_away_is_not_put_back(late: Late) -> None:
+    """From its exam, then from its student: HubSpot tells of each, and shows no link any more."""
+    booked = late.book()
+    types, sandbox = late.portal.profile.object_types, late.portal.sandbox
+    sandbox.configure(association_lag_s=0)
+    events = Events(late.portal.profile)
+
+    sandbox.dissociate(types.mock_exams, late.exam.id, types.bookings, booked)
+    links = ("bookings", booked), ("mock_exams", late.exam.id)
+    tell(late.api, events.link(*links, associationRemoved=True))
+    assert (late.shown().keys(), late.taken()) == ({booked}, 0)
+    late.go_to(250)  # what was kept is over, what we would know ourselves is not
+    assert (late.shown().keys(), late.taken()) == ({booked}, 0)
+
+    sandbox.dissociate(types.contacts, late.alice.id, types.bookings, booked)
+    tell(late.api, events.link(("contacts", late.alice.id), links[0], associationRemoved=True))
+    assert late.shown() == {}
+
+
+def test_a_booking_of_an_exam_that_was_merged_takes_a_seat_of_the_survivor(late: Late) -> None:
+    booked, survivor = late.book(), late.portal.exam()
+    late.portal.sandbox.merge(
+        late.portal.profile.object_types.mock_exams, survivor.id, late.exam.id
+    )
+    late.go_to(125)
+
+    assert late.shown() == {booked: survivor.id}
+    assert late.taken(survivor) == 1
+
+
+@contextmanager
+def database_away() -> Iterator[None]:
+    """Inside the block no thread gets an answer from the database."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OperationalError("the server closed the connection")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseDatabaseWrapper, "cursor", refuse)
+        yield
