@@ -77,7 +77,7 @@ def build_client(
         priority: FanOut(max(1, int(config.pool_size * share)))
         for priority, share in shares.items()
     }
-    batch = BatchClient(transport, fan_outs, RefusedRecords(clock), clock)
+    batch = BatchClient(transport, fan_outs, RefusedRecords(clock))
     return HubSpotClient(
         transport=transport,
         batch=batch,

@@ -39,7 +39,6 @@ from hubspot_sync.batching.single_reads import SingleReads
 from hubspot_sync.errors import HubSpotError, NotFound
 from hubspot_sync.portal.record_names import ADDITIONAL_EMAILS, MERGED_IDS, is_record_id
 from hubspot_sync.wire.call_context import CallContext, Priority
-from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.fan_out import FanOut
 from hubspot_sync.wire.storable_text import is_storable
@@ -92,10 +91,9 @@ class BatchClient:
         transport: Transport,
         fan_outs: Mapping[Priority, FanOut],
         refused_records: RefusedRecords,
-        clock: Monotonic,
     ) -> None:
         self._transport = transport
-        self._single_reads = SingleReads(transport, clock)
+        self._single_reads = SingleReads(transport)
         self._fan_outs = fan_outs
         self._refused_records = refused_records
 

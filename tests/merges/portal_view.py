@@ -125,8 +125,11 @@ class PortalView:
 
     def day_of(self, booking: Stored) -> tuple[str, str]:
         """Return type and day of a booking: its exam's, or its own copies."""
-        decides = self.exam_of(booking) or booking
-        return decides.text("mock_type"), decides.text("exam_date")
+        exam = self.exam_of(booking)
+        if exam is not None:
+            return exam.text("mock_type"), exam.text("exam_date")
+        named = booking.text("booking_id").partition(f"-{booking.text('student_id')}-")[0]
+        return booking.text("mock_type") or named, booking.text("exam_date")
 
     def active_in(self, exam_id: str) -> int:
         """How many active bookings are linked to an exam."""

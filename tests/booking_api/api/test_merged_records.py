@@ -222,3 +222,23 @@ def test_the_survivor_is_deleted(school: School, settings: Settings) -> None:
     assert recounted(school, settings, exams[1])["failed"] == [
         {"examId": exams[1].id, "error": "There is no such mock exam."}
     ]
+
+
+def test_the_survivor_is_deleted_and_restored(school: School) -> None:
+    """That nobody was there a moment ago says nothing of now."""
+    portal, types = school.portal, school.portal.profile.object_types
+    alice = portal.student("alice")
+    exams = [portal.exam(capacity=2) for _ in range(2)]
+    bookings = [portal.booking(alice, portal.exam(in_days=20)) for _ in range(2)]
+    for kept, old in (exams, bookings):
+        merge(school, kept, old)
+        portal.archive(kept)
+    path = f"/api/bookings/{bookings[1].id}"
+    assert create(school.api, alice, exams[1]).code == "EXAM_NOT_FOUND"
+    assert school.api.get(path, **alice.pair).code == "BOOKING_NOT_FOUND"
+
+    portal.sandbox.restore(types.mock_exams, exams[0].id)
+    portal.sandbox.restore(types.bookings, bookings[0].id)
+
+    assert create(school.api, alice, exams[1]).status == 201
+    assert school.api.get(path, **alice.pair).data["booking"]["id"] == bookings[0].id
