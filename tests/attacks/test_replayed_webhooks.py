@@ -97,6 +97,8 @@ def test_a_recorded_delivery_keeps_no_cache_cold(
     recorded = events.changed(booking.id, "name")
     assert send_v1(server, recorded).body["processed"] == 1
     assert calls_of_reading(server, portal, alice) > 0
+    # The event is applied beside its answer, and may drop what was read before.
+    eventually(lambda: calls_of_reading(server, portal, alice) == 0)
 
     answers = [send_v1(server, recorded) for _ in range(50)]
 
