@@ -10,7 +10,6 @@ import pytest
 from django.utils import timezone
 
 from tests.builders import Portal
-from tests.manage import manage
 from tests.raw import RawAnswer, in_chunks, request_head, send_raw
 from tests.server import Server
 from tests.webhooks import SECRET, signed
@@ -21,15 +20,11 @@ WEBHOOKS = "/api/webhooks/booking-sync"
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    database = f"sqlite:///{tmp_path_factory.mktemp('migrated') / 'db.sqlite3'}"
-    done = manage("migrate", "--verbosity", "0", DEBUG="true", DATABASE_URL=database)
-    assert done.returncode == 0, done.stderr
+def environment() -> Mapping[str, str]:
     return {
         "CRON_SECRET": CRON,
         "HUBSPOT_WEBHOOK_SECRET": SECRET,
         "BODY_TIMEOUT_S": "1",
-        "DATABASE_URL": database,
     }
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.builders import Portal
 from tests.desk import create_body
-from tests.journeys.databases import manage
+from tests.migrated import copy_migrated_file
 from tests.server import Answer, Server
 
 WRONG = 400
@@ -24,10 +24,8 @@ ATTACKER, HOME = "203.0.113.1", "198.51.100.7"
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    url = f"sqlite:///{tmp_path_factory.mktemp('starved') / 'db.sqlite3'}"
-    manage(url, "migrate", "--verbosity", "0")
     return {
-        "DATABASE_URL": url,
+        "DATABASE_URL": copy_migrated_file(tmp_path_factory.mktemp("starved") / "db.sqlite3"),
         "TRUSTED_PROXIES": "127.0.0.1",
         "SERVER_THREADS": str(THREADS),
     }

@@ -13,7 +13,6 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.cache_layer.own_redis import OwnRedis
-from tests.journeys.databases import manage
 from tests.server import Answer, Server
 
 JOB = "/api/cron/sync-capacity"
@@ -38,14 +37,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, st
 
 
 @pytest.fixture(scope="module")
-def environment(
-    shared: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Mapping[str, str]:
+def environment(shared: Mapping[str, str]) -> Mapping[str, str]:
     """Windows of an hour: on a slow machine, too, the last one comes within the first's."""
-    database = f"sqlite:///{tmp_path_factory.mktemp('accounts') / 'db.sqlite3'}"
-    manage(database, "migrate", "--verbosity", "0")
     return {
-        "DATABASE_URL": database,
         "CRON_SECRET": SECRET,
         "TRUSTED_PROXIES": "127.0.0.1/32",
         "THROTTLE_FAILED_SECRETS": "30/hour",

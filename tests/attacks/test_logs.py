@@ -22,6 +22,7 @@ import pytest
 
 from tests.builders import Portal, Student
 from tests.manage import manage
+from tests.migrated import copy_migrated_file
 from tests.server import Server, serving
 from tests.webhooks import BOOKING_SYNC, Events, signed
 
@@ -39,8 +40,6 @@ STAFF_TOKEN = "0123456789abcdef0123456789abcdef01234567"
 KEY, REASON, CHANGED_NAME = "key-of-Alice", "My grandmother Euphemia is ill", "Zenobia"
 HOSTILE = "mallory+spam@bücher.example"
 STAFF = (
-    "from django.core.management import call_command;"
-    "call_command('migrate', verbosity=0);"
     "from django.contrib.auth.models import User;"
     "from rest_framework.authtoken.models import Token;"
     f"olga = User.objects.create_superuser('olga', 'olga@staff.example', {PASSWORD!r});"
@@ -210,7 +209,7 @@ def live_a_day(server: Server, portal: Portal, folder: Path) -> dict[str, str]:
 def staffed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with the administrator olga."""
     folder: Path = tmp_path_factory.mktemp("talkative")
-    settings = {"DEBUG": "true", "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}"}
+    settings = {"DEBUG": "true", "DATABASE_URL": copy_migrated_file(folder / "db.sqlite3")}
     done = manage("shell", "-c", STAFF, **settings)
     assert done.returncode == 0, done.stderr
     return folder

@@ -15,14 +15,13 @@ import pytest
 from tests.builders import Portal, Student
 from tests.journeys.databases import manage
 from tests.memory import resident_bytes
+from tests.migrated import copy_migrated_file
 from tests.server import Answer, Server, serving
 
 LIST = "/api/bookings/list"
 CREATE = "/api/bookings/create"
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 PREPARE = (
-    "from django.core.management import call_command;"
-    "call_command('migrate', verbosity=0);"
     "from django.contrib.auth.models import User;"
     "from rest_framework.authtoken.models import Token;"
     "olga = User.objects.create_superuser('olga');"
@@ -30,8 +29,8 @@ PREPARE = (
 )
 MIB = 1024 * 1024
 MAX_BYTES = 4 * MIB
-BOOKINGS, AT_ONCE, MANY = 150, 4, 600
-BODIES, BODIES_AT_ONCE = 150, 16
+BOOKINGS, AT_ONCE, MANY = 150, 4, 200
+BODIES, BODIES_AT_ONCE = 100, 16
 GROWTH = 1.5
 
 
@@ -45,7 +44,7 @@ def server(
     portal: Portal, environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     folder: Path = tmp_path_factory.mktemp("attacked")
-    manage(f"sqlite:///{folder / 'db.sqlite3'}", "shell", "-c", PREPARE, DEBUG="true")
+    manage(copy_migrated_file(folder / "db.sqlite3"), "shell", "-c", PREPARE, DEBUG="true")
     with serving(portal.sandbox, folder, **environment) as attacked:
         yield attacked
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.builders import Portal, Student
 from tests.desk import create_body
-from tests.manage import manage
+from tests.migrated import copy_migrated_file
 from tests.server import Answer, Server
 from tests.waiting import eventually
 from tests.webhooks import BOOKING_SYNC, SECRET, Events, Raw, signed
@@ -28,12 +28,7 @@ LIST = "/api/bookings/list"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Holds the server's database, ready."""
     made: Path = tmp_path_factory.mktemp("replayed")
-    done = manage(
-        *("migrate", "--verbosity", "0"),
-        DEBUG="true",
-        DATABASE_URL=f"sqlite:///{made / 'db.sqlite3'}",
-    )
-    assert done.returncode == 0, done.stderr
+    copy_migrated_file(made / "db.sqlite3")
     return made
 
 
@@ -102,6 +97,8 @@ def test_a_recorded_delivery_keeps_no_cache_cold(
     recorded = events.changed(booking.id, "name")
     assert send_v1(server, recorded).body["processed"] == 1
     assert calls_of_reading(server, portal, alice) > 0
+    # The event is applied beside its answer, and may drop what was read before.
+    eventually(lambda: calls_of_reading(server, portal, alice) == 0)
 
     answers = [send_v1(server, recorded) for _ in range(50)]
 

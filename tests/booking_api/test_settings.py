@@ -182,9 +182,11 @@ def test_what_a_databases_address_says_of_its_connections_stays(
     assert options["pool"]["max_size"] == 10
 
 
-@pytest.mark.parametrize("name", sorted(name for name in VARIABLES if name.startswith("THROTTLE_")))
-def test_every_limit_can_be_switched_off(name: str) -> None:
+def test_every_limit_can_be_switched_off() -> None:
     """One of them is named after secrets, which logs mask by their values."""
-    done = manage("check", **PRODUCTION, **{name: ""})
+    limits = [name for name in VARIABLES if name.startswith("THROTTLE_")]
+    assert len(limits) > 0
+
+    done = manage("check", **PRODUCTION, **dict.fromkeys(limits, ""))
 
     assert done.returncode == 0, done.stderr

@@ -23,7 +23,7 @@ LAG_S = 30
 @pytest.fixture(
     params=[
         ("default", "legacy"),
-        ("prepdoctors", "2026-09"),
+        pytest.param(("prepdoctors", "2026-09"), marks=pytest.mark.chaos),
         pytest.param(("default", "2026-03"), marks=pytest.mark.chaos),
     ]
 )

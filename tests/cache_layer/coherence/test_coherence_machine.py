@@ -39,6 +39,11 @@ HUNT = settings(
     suppress_health_check=list(HealthCheck),
 )
 TRUST = settings(max_examples=60, stateful_step_count=50, deadline=None)
+BRIEF = settings(TRUST, max_examples=25)
+"""Each step in Redis is a round trip."""
+over_redis = pytest.mark.parametrize(
+    "how", [BRIEF, pytest.param(TRUST, marks=pytest.mark.chaos)], ids=["brief", "long"]
+)
 
 
 class ChecksNoCount(Faithful):
@@ -182,13 +187,17 @@ class Emptied:
 
 
 @pytest.mark.redis
-def test_redis_keeps_the_promise(make_redis: MakeRedis) -> None:
-    run(Emptied(make_redis), None, TRUST)
+@over_redis
+def test_redis_keeps_the_promise(make_redis: MakeRedis, how: settings) -> None:
+    run(Emptied(make_redis), None, how)
 
 
 @pytest.mark.redis
-def test_redis_keeps_the_promise_and_the_bound_where_bytes_are_few(make_redis: MakeRedis) -> None:
-    run(Emptied(make_redis, max_bytes=CROWDED_BYTES), None, TRUST, CrowdedMachine)
+@over_redis
+def test_redis_keeps_the_promise_and_the_bound_where_bytes_are_few(
+    make_redis: MakeRedis, how: settings
+) -> None:
+    run(Emptied(make_redis, max_bytes=CROWDED_BYTES), None, how, CrowdedMachine)
 
 
 @pytest.mark.redis
