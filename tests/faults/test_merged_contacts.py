@@ -16,6 +16,7 @@ from tests.builders import Portal, Student
 from tests.desk import cancel, create, credit_of, stored_total
 from tests.faults.groups import DeskUnderTest, running_desk, stuck
 from tests.faults.tables import BOOKINGS, CONTACTS, EXAMS, NOT_NOW, NOTES, WRITES
+from tests.faults.test_proved_charges import SERVICE_KEY, SHOP
 from tests.faults.world import notes_of, seats
 from tests.waiting import eventually
 
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 CREATE_PATH = f"/{BOOKINGS}/batch/create"
 CHANGE_PATH = f"/{BOOKINGS}/batch/update"
 CREDITS_PATH = WRITES["credits"]
+PERSON = ("CRM_UI", "userId:1")
 SURVIVOR = pytest.mark.parametrize("desk", [True], indirect=True, ids=["survivor"])
 LEFT_OUT = pytest.mark.parametrize("desk", [False], indirect=True, ids=["left out"])
 
@@ -215,9 +217,11 @@ def test_a_late_charge_that_leaves_the_survivor_its_balance_proves_nothing(
 
 
 @SURVIVOR
-def test_what_a_person_sets_after_a_late_charge_of_the_survivor_stands(
-    desk: DeskUnderTest, portal: Portal
+@pytest.mark.parametrize("source", [PERSON, SHOP], ids=["a person", "another app"])
+def test_what_others_set_after_a_late_charge_of_the_survivor_stands(
+    desk: DeskUnderTest, portal: Portal, source: tuple[str, str]
 ) -> None:
+    portal.sandbox.configure(**SERVICE_KEY)
     alice, dana = portal.student("alice", credits=9), portal.student("dana")
     with stuck(CREDITS_PATH) as call:
         group = desk.begin_one(partial(create, desk.api, dana, portal.exam()))
@@ -227,7 +231,8 @@ def test_what_a_person_sets_after_a_late_charge_of_the_survivor_stands(
         call.go_on()
         eventually(is_charge_postponed)
         assert credit_of(portal, alice) == 4
-        portal.sandbox.edit(CONTACTS, alice.id, credits_clinical="7")
+        portal.sandbox.advance(1)
+        portal.sandbox.write_as(source, CONTACTS, alice.id, credits_clinical="7")
         portal.sandbox.clear_faults(unread)
         group.wait_for_replies()
     desk.wait_until_idle()

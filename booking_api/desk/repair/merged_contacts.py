@@ -74,7 +74,7 @@ def move_to_survivor(row: JournalEntry, history: CreditHistory) -> MovedCharge:
     if before is None or _is_by_merge(balances[place]):
         return MovedCharge(is_paid=True, balance=current)
     row.credit_before, row.contact_seen_at = before.value, before.at
-    is_set_since = any(not balance.may_be_ours for balance in balances[place + 1 :])
+    is_set_since = any(not _may_be_ours(balance, history) for balance in balances[place + 1 :])
     if before.value is None or current is None or is_set_since:
         return MovedCharge(is_paid=True, balance=current)
     overwritten = before.value + (planned - reckoned_from) - planned
@@ -96,6 +96,13 @@ def _own_marks(row: JournalEntry, history: CreditHistory) -> list[Mark]:
     if row.credit_mark == "":
         return []
     return [mark for mark in history.marks or () if is_of_same_row(mark.text, row.credit_mark)]
+
+
+def _may_be_ours(balance: Balance, history: CreditHistory) -> bool:
+    """Whether we may have set a balance: a source may be another app's too, a mark is ours."""
+    marks = history.marks
+    is_marked = marks is None or any(abs(balance.at - mark.at) <= MAX_SKEW for mark in marks)
+    return balance.may_be_ours and is_marked
 
 
 def _is_by_merge(balance: Balance) -> bool:
