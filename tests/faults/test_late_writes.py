@@ -7,11 +7,14 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
-from booking_api.desk.journal.models import CreditReview, EntryState, JournalEntry
+from booking_api.desk.desk import LEASE_NAME
+from booking_api.desk.journal.lease import LONG_AGO
+from booking_api.desk.journal.models import CreditReview, EntryState, JournalEntry, Lease
 from hubspot_sync.errors import ConfigurationError
 from tests.builders import Portal
 from tests.desk import cancel, create, credit_of, update
@@ -155,6 +158,27 @@ def test_a_late_correction_is_waited_for_as_well(desk: DeskUnderTest, portal: Po
     assert create(desk.api, ann, exams[2]).status == 201
     come_to_rest(desk)
     assert credit_of(portal, ann) == 2
+
+
+def test_a_correction_of_a_desk_that_vanished_is_waited_for_from_the_takeover_on(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    ann, ben = portal.student("ann", credits=5), portal.student("ben", credits=5)
+    now = timezone.now()
+    CreditReview.objects.create(
+        subject_id=ann.id,
+        asked_at=now,
+        next_attempt_at=now + timedelta(hours=1),
+        in_doubt_since=now - timedelta(seconds=150),
+        mark="review.1",
+    )
+    vanished = {"holder": "vanished", "expires_at": LONG_AGO}
+    Lease.objects.update_or_create(name=LEASE_NAME, defaults=vanished)
+
+    assert create(desk.api, ben, portal.exam()).status == 201
+    assert create(desk.api, ann, portal.exam()).status == 503
+    desk.clock.ahead += timedelta(seconds=121)
+    assert create(desk.api, ann, portal.exam()).status == 201
 
 
 def test_a_patience_below_nothing_is_refused() -> None:

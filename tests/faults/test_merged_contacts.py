@@ -16,6 +16,7 @@ from tests.builders import Portal, Student
 from tests.desk import cancel, create, credit_of, stored_total
 from tests.faults.groups import DeskUnderTest, running_desk, stuck
 from tests.faults.tables import BOOKINGS, CONTACTS, EXAMS, NOT_NOW, NOTES, WRITES
+from tests.faults.test_proved_charges import SERVICE_KEY, SHOP
 from tests.faults.world import notes_of, seats
 from tests.waiting import eventually
 
@@ -24,6 +25,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 CREATE_PATH = f"/{BOOKINGS}/batch/create"
 CHANGE_PATH = f"/{BOOKINGS}/batch/update"
 CREDITS_PATH = WRITES["credits"]
+PERSON = ("CRM_UI", "userId:1")
+SURVIVOR = pytest.mark.parametrize("desk", [True], indirect=True, ids=["survivor"])
+LEFT_OUT = pytest.mark.parametrize("desk", [False], indirect=True, ids=["left out"])
 
 
 @pytest.fixture(params=[True, False], ids=["survivor", "left out"])
@@ -168,3 +172,70 @@ def test_a_note_follows_its_contact(desk: DeskUnderTest, portal: Portal) -> None
 
     (note,) = notes_of(portal, "Mock exam booked", dana.student_id)
     assert links(portal, NOTES, note["id"], CONTACTS) == [alice.id]
+
+
+def is_charge_postponed() -> bool:
+    return JournalEntry.objects.filter(state=EntryState.WRITTEN, attempts__gt=0).exists()
+
+
+@LEFT_OUT
+def test_a_mark_that_came_with_the_merge_proves_no_charge_of_the_survivor(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    """The survivor had no mark, and takes over the one of the other's charge, but not its credit;
+    its own charge is lost once."""
+    alice, dana = portal.student("alice", credits=9), portal.student("dana")
+    portal.sandbox.fault("cut_after", path=CREDITS_PATH, times=1)
+    with desk.held_up():
+        group = desk.begin([partial(create, desk.api, dana, portal.exam())])
+    eventually(is_charge_postponed)
+    portal.sandbox.merge(CONTACTS, alice.id, dana.id)
+    portal.sandbox.fault("cut_before", path=CREDITS_PATH, times=1)
+    desk.wait_until_idle()
+    group.wait_for_replies()
+
+    assert credit_of(portal, alice) == 8
+    assert_all_ended(alice)
+
+
+@SURVIVOR
+def test_a_late_charge_that_leaves_the_survivor_its_balance_proves_nothing(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    alice, dana = portal.student("alice", credits=4), portal.student("dana", credits=5)
+    with stuck(CREDITS_PATH) as call:
+        group = desk.begin_one(partial(create, desk.api, dana, portal.exam()))
+        call.wait_for_it()
+        portal.sandbox.merge(CONTACTS, alice.id, dana.id)
+        portal.sandbox.fault("cut_before", path=CREDITS_PATH, nth=2)
+        call.go_on()
+    desk.wait_until_idle()
+    group.wait_for_replies()
+
+    assert credit_of(portal, alice) == 3
+    assert_all_ended(alice)
+
+
+@SURVIVOR
+@pytest.mark.parametrize("source", [PERSON, SHOP], ids=["a person", "another app"])
+def test_what_others_set_after_a_late_charge_of_the_survivor_stands(
+    desk: DeskUnderTest, portal: Portal, source: tuple[str, str]
+) -> None:
+    portal.sandbox.configure(**SERVICE_KEY)
+    alice, dana = portal.student("alice", credits=9), portal.student("dana")
+    with stuck(CREDITS_PATH) as call:
+        group = desk.begin_one(partial(create, desk.api, dana, portal.exam()))
+        call.wait_for_it()
+        portal.sandbox.merge(CONTACTS, alice.id, dana.id)
+        unread = portal.sandbox.fault(path=f"/{CONTACTS}/batch/read", **NOT_NOW)
+        call.go_on()
+        eventually(is_charge_postponed)
+        assert credit_of(portal, alice) == 4
+        portal.sandbox.advance(1)
+        portal.sandbox.write_as(source, CONTACTS, alice.id, credits_clinical="7")
+        portal.sandbox.clear_faults(unread)
+        group.wait_for_replies()
+    desk.wait_until_idle()
+
+    assert credit_of(portal, alice) == 7
+    assert_all_ended(alice)

@@ -112,7 +112,7 @@ def test_a_database_that_is_silent_is_a_503_for_all_who_need_it(cut: Cut, portal
 
     assert [answer.status for answer in answers] == [503] * len(answers)
     assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
-    assert {answer.code for answer in answers[:-1]} == {"DATABASE_UNAVAILABLE"}
+    assert {answer.code for answer in answers[:-1]} == {"HUBSPOT_UNAVAILABLE"}
     cut.proxy.pass_on()
     eventually(lambda: tell(cut.server).status == 200)
     eventually(lambda: cut.server.post("/api/bookings/create", second).status in {200, 201})
