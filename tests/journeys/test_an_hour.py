@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from booking_api import composition
 from booking_api.benchmarks.hour.plan import Edit, Request, Size
 from booking_api.benchmarks.hour.replay import open_replay, replay_hour
 from booking_api.benchmarks.processes import Address, Sandbox
 from cache_layer import CacheConfig
 from tests.sandbox import SandboxHandle
+
+pytestmark = pytest.mark.django_db
 
 SMALL = Size(requests=500, students=50, exams=12)
 

@@ -93,7 +93,7 @@ class Oracle:
                 "end_time": exam["end_time"],
                 "capacity": int(exam["capacity"] or 0),
                 "total_bookings": int(exam["total_bookings"] or 0),
-                "is_active": exam["is_active"] == "true",
+                "is_active": exam["is_active"],
             },
         }
 

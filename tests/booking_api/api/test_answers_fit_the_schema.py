@@ -17,6 +17,8 @@ from tests.api import Api, Reply
 from tests.builders import Portal
 from tests.published_schema import published
 
+pytestmark = pytest.mark.django_db
+
 LIST = "/api/bookings/list"
 DETAIL = "/api/bookings/{booking_id}"
 AVAILABLE = "/api/mock-exams/available"

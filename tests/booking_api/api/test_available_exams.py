@@ -9,6 +9,8 @@ import pytest
 from tests.api import Api
 from tests.builders import Portal
 
+pytestmark = pytest.mark.django_db
+
 AVAILABLE = "/api/mock-exams/available"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from booking_api.desk.config import DeskConfig
 from booking_api.desk.journal.models import JournalEntry
 from tests.api import Api, connected
 from tests.builders import Portal
@@ -204,6 +205,7 @@ def test_what_is_left_is_said_of_the_credit_as_it_was_when_it_was_charged(
     alice, exam = portal.student("alice"), portal.exam()
     types, credit = portal.profile.object_types, portal.first_type.credit_property
     portal.sandbox.fault("status", path=f"{types.contacts}/batch/update", status=503)
+    settings.DESK = DeskConfig(late_write_s=0)
     with connected(settings, portal.sandbox, request_deadline_s=1) as api:
         unknown = create(api, alice, exam, "key-1")
         portal.sandbox.edit(types.contacts, alice.id, **{credit: "9"})

@@ -10,6 +10,8 @@ from booking_api.ops.metrics import render_metrics
 from tests.api import Api
 from tests.builders import Portal
 
+pytestmark = pytest.mark.django_db
+
 HEALTH = "/api/health"
 TIMING = re.compile(r'hubspot;desc="(\d+) calls";dur=(\d+\.\d), cache;desc="(\w+)"')
 

@@ -16,6 +16,8 @@ from pytest_django import Settings
 from tests.api import Api
 from tests.builders import Portal
 
+pytestmark = pytest.mark.django_db
+
 NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 POLICY = "Content-Security-Policy"
 OTHER_STATIC_FILES = ["unfold", "admin", "rest_framework", "redoc"]

@@ -7,6 +7,8 @@ import pytest
 from tests.api import Api
 from tests.builders import Booking, Exam, Portal
 
+pytestmark = pytest.mark.django_db
+
 AVAILABLE = "/api/mock-exams/available"
 LIST = "/api/bookings/list"
 READS = r"objects\.(batch_)?read"
