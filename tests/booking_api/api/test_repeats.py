@@ -14,6 +14,7 @@ from django.db.models import F
 from pytest_django import Settings
 
 from booking_api import composition
+from booking_api.desk.config import DeskConfig
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from tests.api import Api, Reply, connected
 from tests.booking_api.api.test_idempotency import end_booking
@@ -196,7 +197,8 @@ def test_a_repeat_waits_for_a_first_that_is_unsettled_and_names_its_key(
     alice, exam = portal.student("alice"), portal.exam()
     types = portal.profile.object_types
     portal.sandbox.fault("status", path=f"{types.contacts}/batch/update", status=503)
-    with connected(settings, portal.sandbox, request_deadline_s=1) as api:
+    settings.DESK = DeskConfig(late_write_s=0)
+    with connected(settings, portal.sandbox, request_deadline_s=2) as api:
         unknown = create(api, alice, exam)
         JournalEntry.objects.update(next_attempt_at="2999-01-01T00:00Z")
         repeat = create(api, alice, exam)
