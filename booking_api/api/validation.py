@@ -7,7 +7,7 @@ everybody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -18,15 +18,12 @@ from rest_framework.fields import Field
 from rest_framework.serializers import Serializer
 
 from booking_api.rules.errors import InvalidRequest
-from hubspot_sync.portal.identities import normalize_email
 from hubspot_sync.portal.mock_types import STUDENT_FIELDS
 from hubspot_sync.portal.profile import MockType, PortalProfile
 
 AnyField = Field[Any, Any, Any, Any]
 
 MAX_QUERIES_KEPT = 4096
-# As what they are compared that says who a student is; a student id is made alike by its field.
-COMPARED: Mapping[str, Callable[[Any], Any]] = {"email": normalize_email}
 # In characters, of names and values together. Ordinary questions have about a hundred.
 MAX_QUERY_KEPT = 400
 
@@ -59,8 +56,7 @@ def validate_body_or_query(
     values = validate_fields(kind, {name: texts[0] for name, texts in given.items() if texts})
     for name, texts in given.items():
         others = (_validate_one(name, fields[name], text) for text in texts[1:])
-        as_compared = COMPARED.get(name, str)
-        if any(as_compared(other) != as_compared(values[name]) for other in others):
+        if any(other != values[name] for other in others):
             raise InvalidRequest(f"{name}: It is given twice, with different values.")
     return values
 

@@ -142,10 +142,12 @@ class Reception:
                     raise _in_progress(firsts)
                 if len(firsts) == 0:
                     return self._submit_first(request, asking, arrived_at, passed_over)
-            answer = self._answer_again(firsts, asking)
+            # What is at work is waited for alone: it may be refused for what the others booked.
+            asked = firsts if firsts[0].state == EntryState.DONE else firsts[:1]
+            answer = self._answer_again(asked, asking)
             if answer is not None:
                 return answer
-            passed_over.update(row.id for row in firsts)
+            passed_over.update(row.id for row in asked)
 
     def _answer_again(self, firsts: Sequence[JournalEntry], asking: Asking) -> DeskAnswer | None:
         """Return the answer of what this is a repeat of, once there is one. None where it was

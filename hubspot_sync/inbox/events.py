@@ -158,7 +158,7 @@ def _parse_body(body: bytes) -> Any:
     try:
         return parse_json(body)
     except InvalidJson as error:
-        raise MalformedEvents(f"The body is not JSON: {error}.") from error
+        raise MalformedEvents(f"The body cannot be read: {error}") from error
 
 
 def read_event(raw: Any, types: ObjectTypes) -> Event:

@@ -72,7 +72,7 @@ class SyncAsked(serializers.Serializer[Any]):
     mock_exam_ids = ExamIdsField(
         required=False,
         allow_null=True,
-        help_text=f"At most {MAX_EXAMS}; all upcoming exams where it is not given.",
+        help_text=f"At most {MAX_EXAMS}; all upcoming exams where none is given.",
     )
     dry_run = SentBooleanField(default=False)
 
@@ -147,8 +147,8 @@ class SyncCapacityView(APIView):
         COUNT,
         tag="Capacity",
         summary="Count the seats of exams and correct what is stored",
-        description="Without `mock_exam_ids`, all upcoming exams. An exam that could not be "
-        "counted is among `failed`, and left as it is.",
+        description="Without `mock_exam_ids`, or with none in it, all upcoming exams. An exam that "
+        "could not be counted is among `failed`, and left as it is.",
         request=SyncAsked,
         answers={200: envelope(COUNT.id, SyncFields())},
     )
@@ -157,14 +157,14 @@ class SyncCapacityView(APIView):
 
     def _recount(self, request: Request, sent: Any) -> Response:
         values = validate_fields(SyncAsked, sent)
-        ids = values.get("mock_exam_ids")
+        ids = values.get("mock_exam_ids") or []
         context = CallContext(
             deadline=Deadline.after(MAX_RECOUNT_S),
             priority=Priority.BACKGROUND,
             meters=(context_of(request).meter,),
         )
         built = composition.services()
-        if ids is None:
+        if len(ids) == 0:  # an empty list, too: existing schedulers send one for all
             types = [mock_type.value for mock_type in built.profile.mock_types]
             ids = search_upcoming_exam_ids(built.booking.desk_context, types, context)
             if not values["dry_run"]:

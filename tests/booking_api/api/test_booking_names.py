@@ -129,12 +129,18 @@ def test_whoever_is_no_student_costs_nothing_by_it(school: School) -> None:
     assert school.portal.sandbox.calls_count() == 0
 
 
+@pytest.mark.parametrize("is_refused", [False, True])
 def test_a_booking_that_may_be_the_one_and_cannot_be_read_is_not_called_absent(
-    api: Api, portal: Portal
+    is_refused: bool, api: Api, portal: Portal
 ) -> None:
     alice = portal.student("alice")
     booking = portal.booking(alice, portal.exam())
-    portal.sandbox.fault("partial", path="2-50158943/batch/read", last=1)
+    bookings = portal.profile.object_types.bookings
+    if is_refused:
+        refused = {"object_type": bookings, "id": booking.id, "operations": "objects.batch_read"}
+        portal.sandbox.configure(refused_records=[refused])
+    else:
+        portal.sandbox.fault("partial", path=f"{bookings}/batch/read", last=1)
 
     reply = api.get(path_of(booking.booking_id), **alice.pair)
 

@@ -13,6 +13,8 @@ from django.db import connection
 from django.db.models import F
 from pytest_django import Settings
 
+from booking_api import composition
+from booking_api.desk.config import DeskConfig
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from tests.api import Api, Reply, connected
 from tests.booking_api.api.test_idempotency import end_booking
@@ -159,13 +161,44 @@ def test_what_another_process_was_asked_at_the_same_moment_is_the_answer(
     assert (credit_of(portal, alice), len(active_bookings(portal, exam))) == (credits_left - 1, 1)
 
 
+def test_a_twin_that_is_refused_leaves_the_booking_to_answer_with(api: Api, portal: Portal) -> None:
+    """Two processes were asked at the same moment. One has booked; the other's row is refused while
+    a third request waits for it."""
+    alice, exam = portal.student("alice"), portal.exam()
+    refusal = {"code": "EXAM_FULL", "message": "Not seen by the next one."}
+    with waiting(lambda: create(Api(), alice, exam)) as futures:
+        JournalEntry.objects.update(state=EntryState.REFUSED, answer=refusal)
+        assert futures[0].result().code == "EXAM_FULL"
+    twin = JournalEntry.objects.get()
+    first = create(api, alice, exam)
+
+    def ask() -> Reply:
+        reply = create(Api(), alice, exam)
+        connection.close()
+        return reply
+
+    with ThreadPoolExecutor(1) as pool:
+        with waiting(lambda: create(Api(), portal.student("charlie"), exam)):
+            JournalEntry.objects.filter(id=twin.id).update(state=EntryState.QUEUED)
+            third = pool.submit(ask)
+            queue = composition.services().booking.desk._queue
+            eventually(lambda: twin.id in queue.waited_for)
+        reply = third.result()
+
+    twin.refresh_from_db()
+    assert (first.status, twin.state) == (201, EntryState.REFUSED)
+    assert (reply.status, reply.body.get("code")) == (200, None)
+    assert reply.data == {**first.data, "idempotent_request": True}
+
+
 def test_a_repeat_waits_for_a_first_that_is_unsettled_and_names_its_key(
     settings: Settings, portal: Portal
 ) -> None:
     alice, exam = portal.student("alice"), portal.exam()
     types = portal.profile.object_types
     portal.sandbox.fault("status", path=f"{types.contacts}/batch/update", status=503)
-    with connected(settings, portal.sandbox, request_deadline_s=1) as api:
+    settings.DESK = DeskConfig(late_write_s=0)
+    with connected(settings, portal.sandbox, request_deadline_s=2) as api:
         unknown = create(api, alice, exam)
         JournalEntry.objects.update(next_attempt_at="2999-01-01T00:00Z")
         repeat = create(api, alice, exam)

@@ -197,6 +197,15 @@ def test_an_exam_named_twice_is_counted_once(api: Api, portal: Portal) -> None:
     assert synced(api, exam, exam).data["summary"]["processed"] == 1
 
 
+@pytest.mark.parametrize("body", [{}, {"mock_exam_ids": None}, {"mock_exam_ids": []}])
+def test_naming_no_exam_means_all(body: Any, school: School) -> None:
+    exam, _ = school.portal.exam_with_bookings(2, total_bookings=0)
+
+    reply = school.api.send("POST", SYNC, body=orjson.dumps(body), headers=BEARER)
+
+    assert reply.data["results"]["updated"] == [row(exam, 0, 2, updated=True)]
+
+
 @pytest.mark.parametrize(
     "body",
     [

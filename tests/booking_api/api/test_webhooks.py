@@ -161,6 +161,8 @@ def test_what_is_no_event_is_malformed(body: bytes, api: Api) -> None:
     reply = post(api, body)
 
     assert (reply.status, reply.code) == (400, "MALFORMED_EVENTS")
+    assert reply.body["error"].count("JSON") <= 1
+    assert ".." not in reply.body["error"]
 
 
 ODD = [
