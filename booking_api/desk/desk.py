@@ -164,7 +164,9 @@ class Desk:
                 worked = self._turn()
         except Exception as error:
             # The only thread that serves anybody: it must go on, and say what happened.
-            log.exception("desk_failed", database_away=is_database_away(error))
+            is_away = is_database_away(error)
+            trace, name = None if is_away else error, type(error).__name__
+            log.exception("desk_failed", exc_info=trace, database_away=is_away, error=name)
             connection.close()
             return AFTER_A_FAILURE_S
         if worked is TurnOutcome.CUT:

@@ -17,18 +17,19 @@ from django.conf import settings
 
 from booking_api import composition
 from booking_api.env_types import LOOPBACK
-from booking_api.ops.scheduler import JobTimes, build_scheduler
+from booking_api.ops.scheduler import JobTimes, Scheduler, build_scheduler
 
 log = structlog.get_logger(__name__)
 
 
 class ProcessLifecycle:
-    """When this process starts its work in the background: once, if it serves."""
+    """When this process starts its work in the background, once, if it serves; and ends it."""
 
     def __init__(self) -> None:
         self._serving = False
         self._lock = threading.Lock()
         self._pid = 0
+        self._scheduler: Scheduler | None = None
 
     def start_serving(self) -> None:
         """Start the work; this process, or those it will be forked into, serve."""
@@ -52,11 +53,21 @@ class ProcessLifecycle:
             services.pairs.right.worker.start()
             # Beside the start: it asks HubSpot for what the first booking will need.
             threading.Thread(target=services.booking.start, name="start", daemon=True).start()
-            atexit.register(composition.close)
-            if settings.SCHEDULER:
-                scheduler = build_scheduler(job_times())
-                scheduler.start()
-                atexit.register(scheduler.close)
+            self._scheduler = build_scheduler(job_times()) if settings.SCHEDULER else None
+            if self._scheduler is not None:
+                self._scheduler.start()
+            # For servers that do not say when they end. Our own does: its workers, forked by
+            # `multiprocessing`, end without this.
+            atexit.register(self.end_serving)
+
+    def end_serving(self) -> None:
+        """End the work, and let another process go on with it; does nothing the second time."""
+        scheduler, self._scheduler = self._scheduler, None
+        if self._pid != os.getpid():
+            return
+        if scheduler is not None:
+            scheduler.close()
+        composition.close()
 
 
 def announce_metrics_access() -> None:
@@ -81,3 +92,4 @@ def job_times() -> JobTimes:
 _lifecycle = ProcessLifecycle()
 start_serving = _lifecycle.start_serving
 ensure_started = _lifecycle.ensure_started
+end_serving = _lifecycle.end_serving

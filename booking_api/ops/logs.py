@@ -205,6 +205,8 @@ def logging_config(level: str, lines: dict[str, Any]) -> dict[str, Any]:
             **{package: {"level": level} for package in OWN_PACKAGES},
             # Its lines repeat every request's address, e-mails included.
             "urllib3": {"level": "WARNING"},
+            # Several lines a second while the database is away; whoever needs it says so.
+            "psycopg.pool": {"level": "ERROR"},
             **{
                 name: {"handlers": [], "level": others, "propagate": True}
                 for name in ("django", "django.db.backends", "django.server", "django.template")

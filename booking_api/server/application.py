@@ -36,20 +36,25 @@ PROBE_PATHS = frozenset({"/api/ready", "/api/ready/", "/metrics"})
 log = structlog.get_logger(__name__)
 
 
-def ignore_stop() -> None:
+def do_nothing() -> None:
     """For an application that has nothing to do then."""
 
 
 class ServerApplication:
     """ASGI 3.0; by its `lifespan` it learns its event loop, and when to end. `on_stop` is called
-    when it is told to stop, before those who wait are answered."""
+    when it is told to stop, before those who wait are answered, and `on_end` once they are."""
 
     def __init__(
-        self, wsgi: WSGIApplication, config: ServerConfig, on_stop: Callable[[], None] = ignore_stop
+        self,
+        wsgi: WSGIApplication,
+        config: ServerConfig,
+        on_stop: Callable[[], None] = do_nothing,
+        on_end: Callable[[], None] = do_nothing,
     ) -> None:
         self._wsgi = wsgi
         self._config = config
         self._on_stop = on_stop
+        self._on_end = on_end
         self._reader = BodyReader(config)
         self._finished: deque[tuple[Lane, Request]] = deque()
         self._is_woken = False
@@ -72,6 +77,7 @@ class ServerApplication:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._wait_until_idle()
+        self._on_end()
         await send({"type": "lifespan.shutdown.complete"})
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:

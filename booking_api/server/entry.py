@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from booking_api import composition
+from booking_api.ops import lifecycle
 from booking_api.server.application import ServerApplication
 from booking_api.server.config import ServerConfig
 from booking_api.server.memory import return_memory_early
@@ -29,4 +30,6 @@ def read_config() -> ServerConfig:
 
 return_memory_early()
 end_with_parent()
-application = ServerApplication(wsgi_application, read_config(), composition.hand_on)
+application = ServerApplication(
+    wsgi_application, read_config(), on_stop=composition.hand_on, on_end=lifecycle.end_serving
+)

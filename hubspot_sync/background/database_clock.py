@@ -56,16 +56,21 @@ class DatabaseClock:
         return is_due and not self._database.in_atomic_block
 
     def _read(self, known: _Reading | None) -> _Reading:
-        """Ask the database. While another thread does, what was known before is good enough."""
-        has_lock = self._lock.acquire(blocking=known is None)
-        if not has_lock and known is not None:
+        """Ask the database. While another thread does, what was known before is good enough; where
+        nothing was, each asks, since the other may wait for longer than this one can."""
+        if known is None:
+            return self._ask()
+        if not self._lock.acquire(blocking=False):
             return known
         try:
-            began_s = self._monotonic()
-            with self._database.cursor() as cursor:
-                cursor.execute("SELECT clock_timestamp()")
-                said: datetime = cursor.fetchone()[0]
-            self._reading = _Reading(said, (began_s + self._monotonic()) / 2)
-            return self._reading
+            return self._ask()
         finally:
             self._lock.release()
+
+    def _ask(self) -> _Reading:
+        began_s = self._monotonic()
+        with self._database.cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            said: datetime = cursor.fetchone()[0]
+        self._reading = reading = _Reading(said, (began_s + self._monotonic()) / 2)
+        return reading

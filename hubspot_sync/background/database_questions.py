@@ -14,10 +14,15 @@ from typing import Final, TypeVar
 from django.db import Error as DatabaseFailure
 from django.db import connection
 
+from hubspot_sync.background.wait_limits import waiting_at_most
+
 logger = logging.getLogger(__name__)
 
 UNSURE_S: Final = 5.0
 """How long the database is left alone, and what was made without its answer may be kept."""
+
+MAX_ASK_S: Final = 2.0
+"""What a reader does without is not worth the pool's own patience."""
 
 V = TypeVar("V")
 
@@ -41,7 +46,8 @@ class DatabaseQuestions:
         # A thread of a pool has no end of a request at which it would give its connection back.
         is_own = connection.connection is None
         try:
-            return question()
+            with waiting_at_most(MAX_ASK_S):
+                return question()
         except DatabaseFailure as error:
             self._ask_again_at_s = self._clock() + UNSURE_S
             logger.warning("The database did not answer a reader: %s", type(error).__name__)

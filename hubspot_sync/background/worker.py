@@ -13,6 +13,8 @@ from typing import Final
 import structlog
 from django.db import close_old_connections, connection
 
+from hubspot_sync.background.database_errors import is_database_away
+
 STOP_WITHIN_S: Final = 20.0
 AFTER_A_FAILURE_S: Final = 2.0
 
@@ -92,6 +94,8 @@ class Worker:
         try:
             self._take_steps()
             self._finish()
+        except Exception as error:  # noqa: BLE001 - nobody waits for this thread; it says what happened
+            self._report(error)
         finally:
             connection.close()
 
@@ -111,8 +115,14 @@ class Worker:
     def _take_step(self) -> float:
         try:
             return self._step()
-        except Exception:
-            # A thread nobody waits for: it must go on, and say what happened.
-            log.exception("background_work_failed", worker=self._name)
+        except Exception as error:  # noqa: BLE001 - a thread nobody waits for must go on
+            self._report(error)
             connection.close()
             return AFTER_A_FAILURE_S
+
+    def _report(self, error: Exception) -> None:
+        """Say what happened; where the database is away, which all threads say again and again, in
+        one line each."""
+        said = {"worker": self._name, "error": type(error).__name__}
+        trace = None if is_database_away(error) else error
+        log.error("background_work_failed", exc_info=trace, **said)

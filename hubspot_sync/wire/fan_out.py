@@ -33,9 +33,8 @@ class FanOut:
         inline: list[tuple[Callable[[], V], Future[V]]] = []
         for index, thunk in enumerate(thunks):
             last = index == len(thunks) - 1
-            if not last and self._idle.acquire(blocking=False):
-                future = self._pool.submit(self._run_and_release, thunk)
-            else:
+            future = None if last else self._submit(thunk)
+            if future is None:
                 future = Future()
                 inline.append((thunk, future))
             futures.append(future)
@@ -49,9 +48,26 @@ class FanOut:
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _run_and_release(self, thunk: Callable[[], V]) -> V:
+    def _submit(self, thunk: Callable[[], V]) -> Future[V] | None:
+        """Have a thread of the pool run it; None where none is idle, or the pool takes nothing:
+        Python ends all pools before it tells anybody that the process ends."""
+        if not self._idle.acquire(blocking=False):
+            return None
+        future: Future[V] = Future()
         try:
-            return thunk()
+            self._pool.submit(self._run_and_release, thunk, future)
+        except RuntimeError:
+            # It may have been queued all the same, where no thread could be started for it.
+            future.cancel()
+            self._idle.release()
+            return None
+        return future
+
+    def _run_and_release(self, thunk: Callable[[], V], future: Future[V]) -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            _run_into(thunk, future)
         finally:
             self._idle.release()
 

@@ -167,9 +167,9 @@ class SharedRedis:
         return self._heard_s is not None and at_s - self._heard_s <= MAX_HEARSAY_S
 
     def _lose(self, error: RedisError) -> None:
-        logger.warning("hubspot.shared_budget_lost", extra={"error": type(error).__name__})
         self._asked_again_at_s = self.clock() + REDIS_RETRY_AFTER_S
         if self.lost_at_s is None:
+            logger.warning("hubspot.shared_budget_lost", extra={"error": type(error).__name__})
             self.lost_at_s = self.clock()
 
     def _expect_nothing_of_it(self) -> None:

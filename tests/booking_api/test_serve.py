@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from booking_api.management.ports import find_bind_error
+from tests.builders import Portal
 from tests.manage import PRODUCTION, ROOT, manage
-from tests.server import Server, free_port, wait_until_it_answers
+from tests.server import Server, free_port, serving, wait_until_it_answers
 from tests.waiting import eventually
 
 
@@ -93,6 +95,20 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
         eventually(lambda: find_bind_error("127.0.0.1", port) is None)
     finally:
         kill_group(process.pid)
+
+
+@pytest.mark.timeout(120)
+def test_a_server_that_ends_writes_what_its_threads_have_yet_to_write(
+    portal: Portal, tmp_path: Path
+) -> None:
+    """Which they do in a moment: the end must not be sooner, but have them do it at once."""
+    alice = portal.student("alice")
+    with serving(portal.sandbox, tmp_path) as server:
+        answer = server.get("/api/bookings/list", student_id=alice.student_id, email=alice.email)
+        assert answer.status == 200, answer.body
+
+    with sqlite3.connect(tmp_path / "db.sqlite3") as database:
+        assert database.execute("SELECT count(*) FROM booking_api_rightpair").fetchone() == (1,)
 
 
 def kill_group(number: int) -> None:

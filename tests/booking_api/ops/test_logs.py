@@ -277,3 +277,16 @@ def test_a_json_line_stays_json_whatever_is_masked_in_it(
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
     assert [line["logger"] for line in lines] == ["library", "ours"]
+
+
+def test_a_pool_that_tries_again_and_again_leaves_it_to_others_to_say_so(
+    json_lines: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Dozens of lines a second, for as long as the database is away."""
+    configure({"level": "INFO", "format": "json"})
+    logging.getLogger("psycopg.pool").warning("error connecting in %r: %s", "pool-1", "refused")
+    logging.getLogger("psycopg.pool").error("speaks")
+
+    assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == [
+        "speaks"
+    ]

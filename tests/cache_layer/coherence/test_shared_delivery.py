@@ -166,6 +166,20 @@ def test_a_look_on_its_way_does_not_trust_past_what_was_kept_meanwhile(two: Two)
     assert not two.one.store.prepare_read()
 
 
+def test_a_look_that_is_older_than_a_row_does_not_take_it_for_delivered(two: Two) -> None:
+    two.cut_all(cut_off=True)
+    numbers: list[int] = []
+
+    def record_one() -> None:
+        numbers.append(two.one.delivery.keep(["exam:1"], []))
+        two.one.delivery.record_pending()
+
+    two.one.table.after_reading = record_one
+    two.one.delivery.look()
+
+    assert not two.one.delivery.is_acknowledged(numbers[0])
+
+
 def test_a_row_that_came_while_others_were_delivered_stays(two: Two) -> None:
     two.one.backend.cut_off = True
     two.one.delivery.keep(["exam:1"], [])

@@ -95,5 +95,45 @@ def test_many_threads_at_once_are_told_the_same_time(stack: ExitStack) -> None:
     assert max(told) - min(told) < NEAR
 
 
+class HeldUpOnce:
+    """A connection that its first user is held up on, until told to go on."""
+
+    vendor = "postgresql"
+    in_atomic_block = False
+
+    def __init__(self, connection: DatabaseWrapper) -> None:
+        self._connection = connection
+        self._first = threading.Lock()
+        self.held_up, self.go_on = threading.Event(), threading.Event()
+
+    def cursor(self) -> object:
+        if self._first.acquire(blocking=False):
+            self.held_up.set()
+            self.go_on.wait(30)
+        return self._connection.cursor()
+
+
+@pytest.mark.postgres
+def test_nobody_waits_for_the_answer_to_another_ones_first_question(stack: ExitStack) -> None:
+    """Each waits no longer than it may itself."""
+    connection = open_connection(URL, stack)
+    connection.inc_thread_sharing()
+    database = HeldUpOnce(connection)
+    clock, told = DatabaseClock(lambda: LONG_AGO, Seconds(), database), list[datetime]()
+    threads = [threading.Thread(target=lambda: told.append(clock.now())) for _ in range(2)]
+
+    threads[0].start()
+    assert database.held_up.wait(10)
+    threads[1].start()
+    threads[1].join(5)
+    told_meanwhile = len(told)
+    database.go_on.set()
+    for thread in threads:
+        thread.join(10)
+
+    assert told_meanwhile == 1
+    assert len(told) == 2
+
+
 def test_a_database_that_is_a_file_has_its_hosts_time() -> None:
     assert DatabaseClock(lambda: LONG_AGO).now() == LONG_AGO

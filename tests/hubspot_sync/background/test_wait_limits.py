@@ -12,7 +12,9 @@ from django.db import Error as DatabaseFailure
 from django.db import OperationalError
 
 from hubspot_sync.background.database_errors import is_database_away
+from hubspot_sync.background.database_questions import MAX_ASK_S, DatabaseQuestions
 from hubspot_sync.background.postgres.base import DatabaseWrapper
+from hubspot_sync.background.postgres.connections import POOL_OPTIONS
 from hubspot_sync.background.wait_limits import (
     MAX_WAIT_S,
     longest_wait_s,
@@ -205,4 +207,13 @@ def test_the_shortest_limit_holds_and_each_thread_has_its_own() -> None:
         thread.join(PATIENCE_S)
 
     assert others == [MAX_WAIT_S]
+    assert longest_wait_s() == MAX_WAIT_S
+
+
+def test_a_reader_waits_only_a_little_for_what_it_can_do_without() -> None:
+    """A database that is away would cost each of its first readers the pool's whole patience."""
+    waits_s = DatabaseQuestions().ask(longest_wait_s)
+
+    assert waits_s == MAX_ASK_S
+    assert POOL_OPTIONS["timeout"] > MAX_ASK_S
     assert longest_wait_s() == MAX_WAIT_S

@@ -250,3 +250,45 @@ def test_a_forked_process_starts_a_thread_of_its_own(new_worker: NewWorker) -> N
     _, status = os.waitpid(pid, 0)
 
     assert os.WEXITSTATUS(status) == 0
+
+
+class Failures:
+    """As many steps as there are errors, each of which fails with its own."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self._errors = list(errors)
+        self.over = threading.Event()
+
+    def __call__(self) -> float:
+        if len(self._errors) == 0:
+            self.over.set()
+            return NEVER_S
+        raise self._errors.pop(0)
+
+
+def test_a_database_that_is_away_is_a_line_and_a_fault_of_ours_says_where(
+    new_worker: NewWorker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AFTER_A_FAILURE_S", 0.01)
+    failures = Failures(OperationalError("away"), ValueError("ours"))
+    new_worker(failures).start()
+
+    assert failures.over.wait(PATIENCE_S)
+    said = [str(record.msg) for record in caplog.records if "background" in record.name]
+    assert ["Traceback" in each for each in said] == [False, True]
+    assert "OperationalError" in said[0]
+
+
+def test_a_last_word_that_cannot_be_said_is_logged_as_any_failure(
+    new_worker: NewWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    def finish() -> None:
+        raise OperationalError("away")
+
+    steps = Steps()
+    worker = new_worker(steps, finish=finish)
+    worker.start()
+    assert steps.seen()
+
+    assert worker.stop()
+    assert "background_work_failed" in caplog.text

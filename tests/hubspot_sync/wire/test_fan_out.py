@@ -75,3 +75,13 @@ def test_the_first_error_is_raised_after_all_have_ended(fan_out: FanOut) -> None
         fan_out.run([lambda n=n: work(n) for n in range(5)])
 
     assert sorted(ended) == [0, 1, 2, 3, 4]
+
+
+def test_what_is_under_way_when_the_pool_has_ended_goes_on_by_itself(fan_out: FanOut) -> None:
+    """As at the end of the process, where Python ends all pools before anybody is told."""
+    fan_out.run([lambda: 1] * 3)
+    fan_out.close()
+
+    answers = [fan_out.run([lambda n=n: n for n in range(4)]) for _ in range(3)]
+
+    assert answers == [[0, 1, 2, 3]] * 3
