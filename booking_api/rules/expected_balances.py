@@ -106,13 +106,15 @@ def _merge(history: History, start: datetime) -> list[tuple[Balance | None, Mark
     marks = [mark for mark in history.marks or () if mark.at > start]
     # HubSpot gives both one time where it gives it to any.
     pairs = _pair(values, marks, timedelta(0)) or _pair(values, marks, MAX_SKEW)
-    events: list[tuple[datetime, Balance | None, Mark | None]] = []
+    events: list[tuple[datetime, int, Balance | None, Mark | None]] = []
     for number, mark in enumerate(marks):
-        value = values[pairs[number]] if number in pairs else None
-        events.append((mark.at if value is None else value.at, value, mark))
+        place = pairs.get(number, -1)
+        value = values[place] if place >= 0 else None
+        events.append((mark.at if value is None else value.at, place, value, mark))
     taken = set(pairs.values())
-    events += [(one.at, one, None) for place, one in enumerate(values) if place not in taken]
-    return [event[1:] for event in sorted(events, key=lambda event: event[0])]
+    events += [(one.at, place, one, None) for place, one in enumerate(values) if place not in taken]
+    # Of values of one time the history's own order tells which came first.
+    return [event[2:] for event in sorted(events, key=lambda event: event[:2])]
 
 
 def _pair(

@@ -4,6 +4,7 @@ and the survivor pays once."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 CREATE_PATH = f"/{BOOKINGS}/batch/create"
 CHANGE_PATH = f"/{BOOKINGS}/batch/update"
 CREDITS_PATH = WRITES["credits"]
+BY_MERGE = ("MERGE_OBJECTS", "merge")
 PERSON = ("CRM_UI", "userId:1")
 SURVIVOR = pytest.mark.parametrize("desk", [True], indirect=True, ids=["survivor"])
 LEFT_OUT = pytest.mark.parametrize("desk", [False], indirect=True, ids=["left out"])
@@ -178,6 +180,23 @@ def is_charge_postponed() -> bool:
     return JournalEntry.objects.filter(state=EntryState.WRITTEN, attempts__gt=0).exists()
 
 
+@contextmanager
+def lost_charge(desk: DeskUnderTest, portal: Portal, student: Student) -> Iterator[None]:
+    """Inside the block a charge of the student's has come, and nobody has heard of it or can look;
+    afterwards all has come to rest."""
+    with stuck(CREDITS_PATH) as call:
+        group = desk.begin_one(partial(create, desk.api, student, portal.exam()))
+        call.wait_for_it()
+        portal.sandbox.fault("cut_after", path=CREDITS_PATH, times=1)
+        unread = portal.sandbox.fault(path=f"/{CONTACTS}/batch/read", **NOT_NOW)
+        call.go_on()
+        eventually(is_charge_postponed)
+        yield
+    portal.sandbox.clear_faults(unread)
+    desk.wait_until_idle()
+    group.wait_for_replies()
+
+
 @LEFT_OUT
 def test_a_mark_that_came_with_the_merge_proves_no_charge_of_the_survivor(
     desk: DeskUnderTest, portal: Portal
@@ -185,16 +204,27 @@ def test_a_mark_that_came_with_the_merge_proves_no_charge_of_the_survivor(
     """The survivor had no mark, and takes over the one of the other's charge, but not its credit;
     its own charge is lost once."""
     alice, dana = portal.student("alice", credits=9), portal.student("dana")
-    portal.sandbox.fault("cut_after", path=CREDITS_PATH, times=1)
-    with desk.held_up():
-        group = desk.begin([partial(create, desk.api, dana, portal.exam())])
-    eventually(is_charge_postponed)
-    portal.sandbox.merge(CONTACTS, alice.id, dana.id)
-    portal.sandbox.fault("cut_before", path=CREDITS_PATH, times=1)
-    desk.wait_until_idle()
-    group.wait_for_replies()
+    with lost_charge(desk, portal, dana):
+        portal.sandbox.merge(CONTACTS, alice.id, dana.id)
+        portal.sandbox.fault("cut_before", path=CREDITS_PATH, times=1)
 
     assert credit_of(portal, alice) == 8
+    assert_all_ended(alice)
+
+
+@SURVIVOR
+def test_a_balance_that_came_with_the_merge_is_charged_already(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    """HubSpot may let the survivor have the value that is newer."""
+    alice, dana = portal.student("alice", credits=9), portal.student("dana")
+    with lost_charge(desk, portal, dana):
+        charged = portal.sandbox.record(CONTACTS, dana.id)["properties"]
+        taken = {name: charged[name] for name in ("credits_clinical", "credit_write_marker")}
+        portal.sandbox.merge(CONTACTS, alice.id, dana.id)
+        portal.sandbox.write_as(BY_MERGE, CONTACTS, alice.id, **taken)
+
+    assert credit_of(portal, alice) == 4
     assert_all_ended(alice)
 
 

@@ -87,9 +87,10 @@ def move_to_survivor(row: JournalEntry, history: CreditHistory) -> MovedCharge:
 def find_survivors_landing(row: JournalEntry, history: CreditHistory) -> Landing:
     """Return whether the survivor's history shows the write that was planned for the other: then it
     is over, whether it was the survivor's charge or not."""
-    if len(_own_marks(row, history)) > 0 or _find_own_write(row, history) is not None:
-        return Landing.SEEN
-    return Landing.NOT_SEEN
+    # The latest one's own: one that came late says nothing of another that was sent since.
+    is_marked = any(mark.text == row.credit_mark for mark in _own_marks(row, history))
+    is_over = is_marked or _find_own_write(row, history) is not None
+    return Landing.SEEN if is_over else Landing.NOT_SEEN
 
 
 def _own_marks(row: JournalEntry, history: CreditHistory) -> list[Mark]:

@@ -235,3 +235,14 @@ def test_a_mark_of_another_databases_row_of_that_number_proves_nothing() -> None
     assert find_landing(write, [before], [Mark(text="7.theirs.1", at=later)]) is Landing.NOT_SEEN
     assert find_landing(write, [before], [Mark(text="7.ours.1", at=later)]) is Landing.SEEN
     assert find_landing(replace(write, mark=""), [before], None) is Landing.NOT_SEEN
+
+
+def test_of_two_values_of_one_time_the_history_says_which_came_first() -> None:
+    later = START + timedelta(seconds=1)
+    set_before = Balance(value=Decimal(5), at=START, may_be_ours=False, source=PERSON)
+    edit = Balance(value=Decimal(10), at=later, may_be_ours=False, source=PERSON)
+    charge = Balance(value=Decimal(4), at=later, may_be_ours=True, source=US)
+    change = PlannedChange(Decimal(5), Decimal(4), START, mark="7.ours.1")
+    history = History((set_before, edit, charge), (Mark(text="7.ours.1", at=later),))
+
+    assert expected_balance(Decimal(4), history, [change]) == 9
