@@ -23,10 +23,15 @@ from booking_api.desk.errors import (
     build_outlived_key,
     is_about_missing,
     is_final_refusal,
+    storable_text,
     unavailable_from,
 )
-from booking_api.desk.groups.decision_inputs import read_decision_inputs
-from booking_api.desk.journal import journal
+from booking_api.desk.groups.decision_inputs import (
+    DecisionInputs,
+    ExamInputs,
+    read_decision_inputs,
+)
+from booking_api.desk.journal import journal, known_bookings
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.rules.errors import BookingError, ContactNotFound, ExamNotFound, InvalidRequest
@@ -43,6 +48,8 @@ from hubspot_sync.writing.portal_writes import BookingDraft
 
 UNEXPLAINED_CONFLICT: Final = "HubSpot does not accept this booking: it calls a value taken."
 MAX_SEAT_ATTEMPTS: Final = 3
+MAX_SEATS_LOOKED_UP: Final = 100
+"""Of an exam, in one call: people may have moved many bookings away that name its seats still."""
 CONFLICT_STATUS: Final = 409
 UNIQUE_FIELDS: Final = frozenset({"idempotency_key", "seat_key"})
 
@@ -270,8 +277,7 @@ def _resolve_conflicts(
 def _reassign_seats(
     desk_context: DeskContext, rows: Sequence[JournalEntry], context: CallContext
 ) -> None:
-    """Give each row another seat, if one is free. Whoever has the one it was refused counts, even
-    where HubSpot does not list that booking for the exam."""
+    """Give each row another seat, if one is free, whose name nobody has either."""
     inputs = read_decision_inputs(
         desk_context,
         (),
@@ -279,19 +285,17 @@ def _reassign_seats(
         context,
         excluded_rows=[row.id for row in rows],
     )
-    keys = {row.id: seat_key(row.exam_id, row.plan["seat_number"]) for row in rows}
-    holders = desk_context.evidence.bookings_by_seat(keys.values(), context)
+    holders = _find_holders(desk_context, inputs, rows, context)
     seekers = []
     for row in rows:
         try:
-            exam, holder = inputs.exam(row.exam_id), holders.answered(keys[row.id])
+            exam = inputs.exam(row.exam_id)
+            holder = holders.answered(seat_key(row.exam_id, row.plan["seat_number"]))
         except BookingError as refusal:
             journal.refuse(row, refusal)
         except HubSpotError as error:
             journal.postpone(row, error, desk_context.now())
         else:
-            if holder is not None:
-                exam.count_in(holder)
             if holder is not None or exam.is_seat_named(row.plan["seat_number"]):
                 seekers.append((row, exam))
             elif _is_seat_blameless(row):
@@ -305,6 +309,37 @@ def _reassign_seats(
             _change_seat(desk_context, row, exam.take_seat(refused), refused)
         except BookingError as refusal:
             journal.refuse(row, refusal)
+
+
+def _find_holders(
+    desk_context: DeskContext,
+    inputs: DecisionInputs,
+    rows: Sequence[JournalEntry],
+    context: CallContext,
+) -> Many[Booking]:
+    """Return who has the seats that these rows were refused and those they might get next, by the
+    seats' names, and tell the exams. One made so lately that HubSpot may not list it for the exam
+    yet counts; an older one was moved to another exam by a person, and has no more than the name.
+    """
+    names = {seat_key(row.exam_id, row.plan["seat_number"]): None for row in rows}
+    seats: dict[str, tuple[ExamInputs, int]] = {}
+    for exam_id in {row.exam_id for row in rows}:
+        try:
+            exam = inputs.exam(exam_id)
+        except (BookingError, HubSpotError) as error:  # asked for again, it ends the exam's rows
+            log.info("seats_unknown", exam=exam_id, error=storable_text(error))
+            continue
+        refused = {row.plan["seat_number"] for row in rows if row.exam_id == exam_id}
+        numbers = refused.union(exam.list_unnamed(MAX_SEATS_LOOKED_UP))
+        seats |= {seat_key(exam_id, number): (exam, number) for number in numbers}
+    holders = desk_context.evidence.bookings_by_seat({**names, **seats}, context)
+    lately = desk_context.now() - known_bookings.MAX_LINK_LAG
+    for key in seats.keys() & holders.found.keys():
+        (exam, number), holder = seats[key], holders.found[key]
+        exam.numbers.add(number)
+        if holder.created_at is None or holder.created_at > lately:
+            exam.count_in(holder)
+    return holders
 
 
 def _is_seat_blameless(row: JournalEntry) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import count, islice
 
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.journal import known_bookings
@@ -43,6 +44,10 @@ class ExamInputs:
     def is_seat_named(self, number: int) -> bool:
         """Whether some booking has this seat, or a cancelled one still names it."""
         return number in self.numbers
+
+    def list_unnamed(self, number: int) -> list[int]:
+        """Return the lowest seats that no booking names, so many, in order."""
+        return list(islice((each for each in count(1) if each not in self.numbers), number))
 
     def count_in(self, booking: Booking) -> None:
         """Count a booking that is not among those HubSpot lists for the exam."""

@@ -239,3 +239,20 @@ def test_an_exam_that_hubspot_refuses_to_read_keeps_nobody_from_booking_others(
     same_day = create(school.api, student, school.portal.exam(in_days=20))
     assert same_day.code == "DUPLICATE_BOOKING"
     assert create(school.api, student, school.portal.exam(in_days=21)).status == 201
+
+
+def test_seats_that_bookings_were_moved_away_from_are_free(school: School) -> None:
+    """Those bookings name the seats still, and HubSpot lets nobody else have the names."""
+    portal, types = school.portal, school.portal.profile.object_types
+    small, large, other = (portal.exam(capacity=capacity) for capacity in (1, 6, 20))
+    named = [(small, 1), *((large, number) for number in range(1, 6))]
+    for place, (exam, number) in enumerate(named):
+        student = portal.student(f"moved{place}")
+        moved = portal.booking(student, exam, seat_key=f"{exam.id}:{number}")
+        portal.sandbox.associate(types.bookings, moved.id, types.mock_exams, other.id)
+        portal.sandbox.dissociate(types.bookings, moved.id, types.mock_exams, exam.id)
+
+    assert create(school.api, portal.student("alice"), small).status == 201
+    assert create(school.api, portal.student("charlie"), small).code == "EXAM_FULL"
+    assert create(school.api, portal.student("dana"), large).status == 201
+    assert portal.sandbox.calls_count("objects.batch_create", status=409) == 2
