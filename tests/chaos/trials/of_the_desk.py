@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
@@ -148,8 +149,8 @@ def sell_while_links_lag(scene: Scene) -> None:
     """HubSpot does not show yet who has the seat that is asked for next."""
     begun_s = time.monotonic()
     scene.world.sandbox.configure(association_lag_s=6.0, search_lag_s=6.0)
-    for turn, pupil in enumerate(scene.crowd.pupils):
-        scene.begin_attempt(pupil, scene.exams[0], at=scene.world.servers[turn % 2])
+    for pupil, server in zip(scene.crowd.pupils, itertools.cycle(scene.world.servers)):
+        scene.begin_attempt(pupil, scene.exams[0], at=server)
         pupil.look()
     scene.world.sandbox.configure(association_lag_s=0.0, search_lag_s=0.0)
     scene.happen("links shown late", begun_s, from_beginning=False)
