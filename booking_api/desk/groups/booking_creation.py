@@ -31,7 +31,7 @@ from booking_api.desk.groups.decision_inputs import (
     ExamInputs,
     read_decision_inputs,
 )
-from booking_api.desk.journal import journal, known_bookings
+from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.rules.errors import BookingError, ContactNotFound, ExamNotFound, InvalidRequest
@@ -40,6 +40,7 @@ from hubspot_sync.batching.batch import Created, CreateOutcome, NotCreated
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.errors import HubSpotError, Refused
 from hubspot_sync.portal.records import Booking, MockExam
+from hubspot_sync.reading.own_links import MAX_LINK_LAG
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.fan_out import run_together
@@ -333,7 +334,7 @@ def _find_holders(
         numbers = refused.union(exam.list_unnamed(MAX_SEATS_LOOKED_UP))
         seats |= {seat_key(exam_id, number): (exam, number) for number in numbers}
     holders = desk_context.evidence.bookings_by_seat({**names, **seats}, context)
-    lately = desk_context.now() - known_bookings.MAX_LINK_LAG
+    lately = desk_context.now() - MAX_LINK_LAG
     for key in seats.keys() & holders.found.keys():
         (exam, number), holder = seats[key], holders.found[key]
         exam.numbers.add(number)
