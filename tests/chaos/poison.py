@@ -98,6 +98,9 @@ class Rush:
     def _do_at_once(self, deeds: Sequence[Deed]) -> list[Answer]:
         return list(self.pool.map(lambda deed: deed(), deeds))
 
+    def age_bookings(self) -> None:
+        """The server's journal is its own: it asks for what it booked before, for ten minutes."""
+
     def settle(self) -> None:
         """Return once HubSpot has not been called for a while."""
         pause, until_s = threading.Event(), time.monotonic() + MAX_WAIT_S

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
+from django.db.models import F
 from pytest_django import Settings
 
+from booking_api.desk.journal.models import JournalEntry
 from cache_layer import CacheConfig
 from tests.api import Reply
 from tests.builders import Portal
@@ -70,6 +73,9 @@ class GroupedCrowd:
 
     def settle(self) -> None:
         self.desk.wait_until_idle()
+
+    def age_bookings(self) -> None:
+        JournalEntry.objects.update(changed_at=F("changed_at") - timedelta(hours=1))
 
 
 def _replying(deed: Deed) -> Any:

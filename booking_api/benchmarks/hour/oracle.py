@@ -55,6 +55,7 @@ class Oracle:
         properties = self.state.bookings(student)[booking_id]
         contact = self.state.contact(student)
         exam = self._row(booking_id, properties, now)["mock_exam"]
+        exam = exam | {"is_active": exam["is_active"] == "true"}
         return {
             "id": booking_id,
             "status": self._status(booking_id, properties, now),

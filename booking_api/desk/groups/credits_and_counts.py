@@ -185,7 +185,7 @@ def show_readers(desk_context: DeskContext, rows: Sequence[JournalEntry]) -> Non
     if len(made) > 0:
         desk_context.keep_links(
             {each for row in made for each in row.contact_ids},
-            {row.exam_id for row in made},
+            {row.exam_id for row in made if row.exam_id != ""},
             {row.record_id for row in made},
         )
     desk_context.invalidate_cache(tags_of(rows))

@@ -50,7 +50,7 @@ class JournalLinks(OwnLinks):
     def contacts_of_bookings(self, booking_ids: Collection[str]) -> KnownLinks:
         def read(ids: Collection[str]) -> Links:
             found = known_bookings.read_unlisted_links(ids, self._now())
-            return {booking_id: (links.contact_id,) for booking_id, links in found.items()}
+            return {key: (links.contact_id,) for key, links in found.items() if links.contact_id}
 
         return self._ask(booking_ids, read)
 
@@ -58,7 +58,7 @@ class JournalLinks(OwnLinks):
     def exams_of_bookings(self, booking_ids: Collection[str]) -> KnownLinks:
         def read(ids: Collection[str]) -> Links:
             found = known_bookings.read_unlisted_links(ids, self._now())
-            return {booking_id: (links.exam_id,) for booking_id, links in found.items()}
+            return {key: (links.exam_id,) for key, links in found.items() if links.exam_id}
 
         return self._ask(booking_ids, read)
 
