@@ -160,6 +160,27 @@ def test_a_late_correction_is_waited_for_as_well(desk: DeskUnderTest, portal: Po
     assert credit_of(portal, ann) == 2
 
 
+def test_a_charge_of_a_desk_that_vanished_is_waited_for_from_the_takeover_on(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    """It was only paused, and may have sent what it had saved long before."""
+    ann, ben = portal.student("ann", credits=5), portal.student("ben", credits=5)
+    portal.sandbox.fault("hold", path=CREDITS_PATH, times=1)
+    assert create(desk.api, ann, portal.exam(), "key-1").status == 503
+    with desk.held_up():
+        long_ago = timezone.now() - timedelta(seconds=150)
+        JournalEntry.objects.update(in_doubt_since=long_ago, next_attempt_at=None)
+        Lease.objects.update(holder="vanished", expires_at=LONG_AGO)
+
+    assert create(desk.api, ben, portal.exam()).status == 201
+
+    row = JournalEntry.objects.get(idempotency_key="key-1")
+    assert (row.state, credit_of(portal, ann)) == (EntryState.WRITTEN, 5)
+    desk.clock.ahead += timedelta(seconds=121)
+    desk.wait_until_idle()
+    assert credit_of(portal, ann) == 4
+
+
 def test_a_correction_of_a_desk_that_vanished_is_waited_for_from_the_takeover_on(
     desk: DeskUnderTest, portal: Portal
 ) -> None:
