@@ -1,5 +1,4 @@
-"""The desk's own errors, beside the refusals of `rules/errors.py`, and any error as the journal
-stores it.
+"""The desk's own errors, beside the refusals of `rules/errors.py`.
 
 BookingError
 ├── RequestInProgress       the same key is still being worked on
@@ -15,10 +14,8 @@ BookingError
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
-from booking_api.rules.errors import AlreadyCanceled, BookingError, InvalidRequest
+from booking_api.rules.errors import AlreadyCanceled, BookingError
 from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused
 from hubspot_sync.wire.storable_text import make_storable
 
@@ -85,6 +82,16 @@ class InternalError(BookingError):
     default_message = "Something went wrong on our side; nothing was changed."
 
 
+class UnreadablePlan(Exception):
+    """What was decided of a row cannot be read. No BookingError: it refuses nothing, since the row
+    may have been sent. `reason`, and the sentence in `message`, are for the operator and have
+    nobody's data."""
+
+    def __init__(self, reason: str) -> None:
+        self.message = f"The row's plan cannot be read: {reason}. A person is to look at it."
+        super().__init__(self.message)
+
+
 def build_outlived_key() -> AlreadyCanceled:
     """Return the refusal of a key whose booking does not stand any more."""
     return AlreadyCanceled(
@@ -130,44 +137,13 @@ def storable_text(error: Exception) -> str:
     nothing that PostgreSQL takes in no text."""
     if isinstance(error, HubSpotError):
         text = error.safe_text
+    elif isinstance(error, BookingError | UnreadablePlan):
+        text = error.message
     else:
-        text = error.message if isinstance(error, BookingError) else type(error).__name__
+        text = type(error).__name__
     return cut_to_column(text)
 
 
 def cut_to_column(text: str) -> str:
     """Return as much of a text as `last_error` takes."""
     return make_storable(text)[:MAX_ERROR_CHARS]
-
-
-def to_json(error: BookingError) -> dict[str, Any]:
-    """Return an error as the journal stores it: code, message, reasons and `retry_after_s`, the
-    last two only where there are any."""
-    stored: dict[str, Any] = {"code": error.code, "message": error.message}
-    if isinstance(error, InvalidRequest):
-        stored["reasons"] = list(error.reasons)
-    if error.retry_after_s is not None:
-        stored["retry_after_s"] = error.retry_after_s
-    return stored
-
-
-def from_json(stored: Mapping[str, Any]) -> BookingError:
-    """Return the error that was stored."""
-    error_class = _classes_by_code(BookingError).get(stored["code"], InternalError)
-    if "reasons" in stored:
-        error = error_class(*stored["reasons"])
-    else:
-        error = error_class(stored["message"])
-    error.retry_after_s = stored.get("retry_after_s")
-    return error
-
-
-def _classes_by_code(base: type[BookingError]) -> dict[str, type[BookingError]]:
-    """Return the classes below `base`; of several with one code the first defined."""
-    classes: dict[str, type[BookingError]] = {}
-    for error_class in base.__subclasses__():
-        if hasattr(error_class, "code"):
-            classes.setdefault(error_class.code, error_class)
-        for code, subclass in _classes_by_code(error_class).items():
-            classes.setdefault(code, subclass)
-    return classes

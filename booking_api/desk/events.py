@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from booking_api.desk.journal.answers import refusal_code
 from booking_api.desk.journal.models import REFUSALS, EntryState, JournalEntry
 
 
@@ -60,5 +61,5 @@ def ignore_event(_: DeskEvent) -> None:
 
 def _outcome_of(row: JournalEntry) -> str:
     if row.state in REFUSALS:
-        return str(row.answer.get("code", "INTERNAL_ERROR"))
+        return refusal_code(row.answer)
     return str(row.state) if row.state in {EntryState.DONE, EntryState.OWING} else "unfinished"

@@ -10,10 +10,12 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
+from django.db.models import Model, QuerySet
 
+from booking_api.desk.errors import UnreadablePlan
 from booking_api.desk.factory import BookingDesk
 from booking_api.desk.groups.credits_and_counts import save_with_follow_ups
 from booking_api.desk.journal import journal
@@ -32,6 +34,8 @@ from hubspot_sync.background.isolation import update_apart
 from hubspot_sync.wire.deadlines import Deadline
 
 POLL_INTERVAL_S: Final = 0.2
+
+M = TypeVar("M", bound=Model)
 
 log = structlog.get_logger(__name__)
 
@@ -71,10 +75,10 @@ class RecoveryReport:
 def read_pending_work() -> PendingWork:
     """Return what is waiting now."""
     return PendingWork(
-        entries=_ids(JournalEntry, state__in=UNFINISHED),
-        notes=_ids(OutboxNote, state__in=(NoteState.WAITING, NoteState.SENDING)),
-        recounts=_ids(RecountRequest),
-        reviews=_ids(CreditReview),
+        entries=_ids(JournalEntry.objects.filter(state__in=UNFINISHED)),
+        notes=_ids(OutboxNote.objects.filter(state__in=(NoteState.WAITING, NoteState.SENDING))),
+        recounts=_ids(RecountRequest.objects.all()),
+        reviews=_ids(CreditReview.objects.all()),
     )
 
 
@@ -115,21 +119,15 @@ def finish_by_hand(
 
 def settle_credits(booking: BookingDesk, words: Mapping[int, bool], deadline: Deadline) -> set[int]:
     """Take a person's word for whether the credits of rows were written, by their ids, where no
-    history tells any more; return the ids of those that have no such credit. Raises TimeoutError
-    where another desk is at work all the time."""
+    history tells any more; return the ids of those that have no such credit, or no plan that can be
+    read. Raises TimeoutError where another desk is at work all the time."""
 
     def settle(lease: HeldLease) -> set[int]:
         open_rows = JournalEntry.objects.filter(id__in=words, state=EntryState.WRITTEN)
         rows = list(open_rows.exclude(credit_property=""))
-        for row in rows:
-            if words[row.id]:
-                journal.complete(row)
-            else:  # a plan without a value was never sent
-                row.credit_before = row.credit_after = None
-                row.next_attempt_at = row.in_doubt_since = None
-            log.warning("credit_settled_by_hand", entry=row.id, written=words[row.id])
-        save_with_follow_ups(booking.desk_context, lease, rows)
-        return set(words) - {row.id for row in rows}
+        settled = [row for row in rows if _settle_credit(row, is_written=words[row.id])]
+        save_with_follow_ups(booking.desk_context, lease, settled)
+        return set(words) - {row.id for row in settled}
 
     settled = booking.desk.run(settle)
     try:
@@ -137,6 +135,21 @@ def settle_credits(booking: BookingDesk, words: Mapping[int, bool], deadline: De
     except FutureTimeout:
         settled.cancel()
         raise
+
+
+def _settle_credit(row: JournalEntry, *, is_written: bool) -> bool:
+    """Take the word for one row; say whether it could be taken."""
+    if not is_written:  # a plan without a value was never sent
+        row.credit_before = row.credit_after = None
+        row.next_attempt_at = row.in_doubt_since = None
+    else:
+        try:
+            journal.complete(row)
+        except UnreadablePlan as error:
+            log.warning("credit_not_settled", entry=row.id, reason=error.message)
+            return False
+    log.warning("credit_settled_by_hand", entry=row.id, written=is_written)
+    return True
 
 
 def _finish_journal(booking: BookingDesk, deadline: Deadline) -> bool:
@@ -167,5 +180,5 @@ def _build_report(found: PendingWork, *, busy: bool) -> RecoveryReport:
     )
 
 
-def _ids(kind: type, **which: object) -> frozenset[int]:
-    return frozenset(kind.objects.filter(**which).values_list("id", flat=True))  # type: ignore[attr-defined]
+def _ids(rows: QuerySet[M]) -> frozenset[int]:
+    return frozenset(rows.values_list("pk", flat=True))

@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from django.db import connection
 
 from booking_api.desk import errors
 from booking_api.desk.journal import repeats
+from booking_api.desk.journal.answers import Refusal
 from booking_api.desk.journal.erasure import is_erased
 from booking_api.desk.journal.idempotency import QueuePlace, find_earlier, fingerprint
 from booking_api.desk.journal.models import ANSWERED, REFUSALS, EntryState, JournalEntry
 from booking_api.desk.journal.queue import ANSWER_MARGIN_S, Queue
 from booking_api.desk.journal.requests import CreateRequest, DeskRequest
+from booking_api.desk.journal.stored_json import read_stored
 from booking_api.desk.journal.waiting_room import WaitingRoom
 from booking_api.rules.errors import BookingError, WrongPair
 from hubspot_sync.errors import HubSpotError
@@ -32,10 +33,10 @@ from hubspot_sync.wire.deadlines import Deadline
 
 @dataclass(frozen=True, slots=True)
 class DeskAnswer:
-    """The contract's `data` for a request that was carried out. `replayed` says that an earlier
-    request did it."""
+    """The contract's `data` for a request that was carried out, as it was stored. `replayed` says
+    that an earlier request did it."""
 
-    data: dict[str, Any]
+    data: dict[str, object]
     replayed: bool
 
 
@@ -192,8 +193,8 @@ def _answer_of(row: JournalEntry, *, replayed: bool) -> DeskAnswer:
     if is_erased(row):  # between its end and this look: there is no answer to give any more
         raise errors.OutcomeUnknown
     if row.state in REFUSALS:
-        raise errors.from_json(row.answer)
-    return DeskAnswer(row.answer, replayed=replayed)
+        raise Refusal.from_json(row.answer).error()
+    return DeskAnswer(read_stored(row.answer, dict[str, object]), replayed=replayed)
 
 
 def _in_progress(firsts: Sequence[JournalEntry]) -> errors.RequestInProgress:

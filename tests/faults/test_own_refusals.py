@@ -29,6 +29,7 @@ from tests.desk import cancel, create, credit_of
 from tests.faults.groups import DeskUnderTest, running_desk
 from tests.faults.rest import MAX_WAIT_S, wait_until_idle
 from tests.faults.world import Holdings, broken_promises, seats
+from tests.plans import CANCELS, CREATES, UPDATES
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -191,7 +192,15 @@ def test_a_request_nobody_understands_is_refused_alone(
     assert (old.state, old.answer["code"]) == (EntryState.REFUSED, "INTERNAL_ERROR")
 
 
-@pytest.mark.parametrize("plan", [{}, {"seat_number": "first"}, [], "words"])
+@pytest.mark.parametrize(
+    "plan",
+    [
+        *({}, {"seat_number": "first"}, [], "words", 7, {"seat_number": True}),
+        {**CREATES["first desk"], "seat_number": "first"},
+        {**CREATES["first desk"], "properties": {"name": 7}},
+        {**CREATES["first desk"], "answer": {}},
+    ],
+)
 def test_a_plan_nobody_understands_holds_its_seat_and_nobody_up(
     desk: DeskUnderTest, portal: Portal, plan: object
 ) -> None:
@@ -210,6 +219,7 @@ def test_a_plan_nobody_understands_holds_its_seat_and_nobody_up(
     assert answers == [(201, ""), (201, ""), (400, "EXAM_FULL")]
     wait_until_set_aside(left)
     assert left.state == EntryState.WRITING
+    assert left.last_error.startswith("The row's plan cannot be read: ")
 
 
 def test_what_cannot_be_finished_keeps_nothing_else_from_being_finished(
@@ -228,7 +238,7 @@ def test_what_cannot_be_finished_keeps_nothing_else_from_being_finished(
                 credit_property="" if number else "credits_of_old",
                 credit_before=None if number else 1,
                 credit_after=None if number else 2,
-                plan={"properties": {"attending_location": "Here"}, "answer": {}},
+                plan=UPDATES["first desk"] if number else CANCELS["first desk"],
             )
             for number, booking in enumerate(booked)
         ]

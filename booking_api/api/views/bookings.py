@@ -202,10 +202,10 @@ class BookingViewSet(StudentViewSet):
             fields=check_extra_fields(mock_type, values),
         )
         booked = submit_to_desk(request, self._admit(request, pair), asked, key)
+        message = str(booked.data["confirmation_message"])
         if not booked.replayed:
-            return answer(booked.data, booked.data["confirmation_message"], status=201)
-        data = {**booked.data, "idempotent_request": True}
-        return answer(data, booked.data["confirmation_message"])
+            return answer(booked.data, message, status=201)
+        return answer({**booked.data, "idempotent_request": True}, message)
 
     @documented(
         UPDATE,

@@ -10,7 +10,7 @@ into another meanwhile is linked to the survivor.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -34,6 +34,7 @@ from booking_api.desk.groups.decision_inputs import (
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
+from booking_api.desk.journal.plans import CreatePlan
 from booking_api.rules.errors import BookingError, ContactNotFound, ExamNotFound, InvalidRequest
 from booking_api.rules.seats import seat_key
 from hubspot_sync.batching.batch import Created, CreateOutcome, NotCreated
@@ -105,7 +106,7 @@ def adopt_found_booking(desk_context: DeskContext, row: JournalEntry, booking: B
 
 def _is_rows(desk_context: DeskContext, row: JournalEntry, booking: Booking) -> bool:
     id_property = desk_context.profile.booking_properties["booking_id"]
-    return bool(booking.booking_id == row.plan["properties"][id_property])
+    return booking.booking_id == CreatePlan.from_json(row.plan).property_value(id_property)
 
 
 def _refuse_used_key(desk_context: DeskContext, row: JournalEntry, booking: Booking) -> None:
@@ -125,7 +126,7 @@ def _send_creates(
             key=row.idempotency_key,
             contact_id=row.contact_id,
             exam_id=row.exam_id,
-            properties=row.plan["properties"],
+            properties=CreatePlan.from_json(row.plan).properties,
         )
         for row in rows
     ]
@@ -217,9 +218,10 @@ def _may_still_arrive(row: JournalEntry, error: HubSpotError) -> bool:
 
 def _mark_written(row: JournalEntry, record_id: str, now: datetime) -> None:
     """From now on the charge may be under way."""
+    plan = CreatePlan.from_json(row.plan)
     row.state, row.record_id = EntryState.WRITTEN, record_id
     row.next_attempt_at, row.in_doubt_since = None, now
-    row.plan["answer"]["booking_record_id"] = record_id
+    row.plan = replace(plan, answer=plan.answer.with_record(record_id)).to_json()
 
 
 def _explain_refusal(
@@ -289,25 +291,25 @@ def _reassign_seats(
     holders = _find_holders(desk_context, inputs, rows, context)
     seekers = []
     for row in rows:
+        plan = CreatePlan.from_json(row.plan)
         try:
             exam = inputs.exam(row.exam_id)
-            holder = holders.answered(seat_key(row.exam_id, row.plan["seat_number"]))
+            holder = holders.answered(seat_key(row.exam_id, plan.seat_number))
         except BookingError as refusal:
             journal.refuse(row, refusal)
         except HubSpotError as error:
             journal.postpone(row, error, desk_context.now())
         else:
-            if holder is not None or exam.is_seat_named(row.plan["seat_number"]):
-                seekers.append((row, exam))
-            elif _is_seat_blameless(row):
+            if holder is not None or exam.is_seat_named(plan.seat_number):
+                seekers.append((row, plan, exam))
+            elif _is_seat_blameless(row, plan):
                 journal.refuse(row, InvalidRequest(UNEXPLAINED_CONFLICT))
             else:
-                row.plan["unexplained_conflicts"] = 1
-                seekers.append((row, exam))
-    for row, exam in seekers:
-        refused = [*row.plan.get("refused_seats", []), row.plan["seat_number"]]
+                seekers.append((row, replace(plan, unexplained_conflicts=1), exam))
+    for row, plan, exam in seekers:
+        refused = (*plan.refused_seats, plan.seat_number)
         try:
-            _change_seat(desk_context, row, exam.take_seat(refused), refused)
+            _change_seat(desk_context, row, replace(plan, refused_seats=refused), exam)
         except BookingError as refusal:
             journal.refuse(row, refusal)
 
@@ -322,7 +324,8 @@ def _find_holders(
     seats' names, and tell the exams. One made so lately that HubSpot may not list it for the exam
     yet counts; an older one was moved to another exam by a person, and has no more than the name.
     """
-    names = {seat_key(row.exam_id, row.plan["seat_number"]): None for row in rows}
+    numbers_of = {row.id: CreatePlan.from_json(row.plan).seat_number for row in rows}
+    names = {seat_key(row.exam_id, numbers_of[row.id]): None for row in rows}
     seats: dict[str, tuple[ExamInputs, int]] = {}
     for exam_id in {row.exam_id for row in rows}:
         try:
@@ -330,7 +333,7 @@ def _find_holders(
         except (BookingError, HubSpotError) as error:  # asked for again, it ends the exam's rows
             log.info("seats_unknown", exam=exam_id, error=storable_text(error))
             continue
-        refused = {row.plan["seat_number"] for row in rows if row.exam_id == exam_id}
+        refused = {numbers_of[row.id] for row in rows if row.exam_id == exam_id}
         numbers = refused.union(exam.list_unnamed(MAX_SEATS_LOOKED_UP))
         seats |= {seat_key(exam_id, number): (exam, number) for number in numbers}
     holders = desk_context.evidence.bookings_by_seat({**names, **seats}, context)
@@ -343,16 +346,17 @@ def _find_holders(
     return holders
 
 
-def _is_seat_blameless(row: JournalEntry) -> bool:
+def _is_seat_blameless(row: JournalEntry, plan: CreatePlan) -> bool:
     """Whether another seat would not help: nobody had the one before this either, so HubSpot
     refuses something else of this booking. Not said of a row whose earlier sending may arrive."""
-    return "unexplained_conflicts" in row.plan and row.attempts == 0
+    return plan.unexplained_conflicts > 0 and row.attempts == 0
 
 
 def _change_seat(
-    desk_context: DeskContext, row: JournalEntry, number: int, refused: Sequence[int]
+    desk_context: DeskContext, row: JournalEntry, plan: CreatePlan, exam: ExamInputs
 ) -> None:
-    log.warning("seat_taken", entry=row.id, exam=row.exam_id, seat=row.plan["seat_number"])
-    key = seat_key(row.exam_id, number)
-    row.plan["properties"] = desk_context.writes.with_seat(row.plan["properties"], key)
-    row.plan["seat_number"], row.plan["refused_seats"] = number, list(refused)
+    """Plan the booking with the exam's next seat; raise ExamFull."""
+    number = exam.take_seat(plan.refused_seats)
+    log.warning("seat_taken", entry=row.id, exam=row.exam_id, seat=plan.seat_number)
+    properties = desk_context.writes.with_seat(plan.properties, seat_key(row.exam_id, number))
+    row.plan = replace(plan, properties=properties, seat_number=number).to_json()

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -21,21 +21,16 @@ from booking_api.desk.groups.credit_plan import CreditPlans
 from booking_api.desk.groups.credits_and_counts import charge_and_count
 from booking_api.desk.groups.decision import (
     Turns,
-    name_merged_contacts,
     plan_or_refuse,
     read_requests,
-    seen_at_text,
 )
 from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
 from booking_api.desk.groups.ownership import OwnedBookings, read_owned_bookings
 from booking_api.desk.journal import journal
+from booking_api.desk.journal.answers import ActionsCompleted, CanceledAnswer, CreditRestoration
 from booking_api.desk.journal.lease import HeldLease
-from booking_api.desk.journal.models import (
-    ASKED_BY,
-    BOOKING_SEEN_AT,
-    EntryState,
-    JournalEntry,
-)
+from booking_api.desk.journal.models import EntryState, JournalEntry
+from booking_api.desk.journal.plans import CancelPlan
 from booking_api.desk.journal.requests import CancelRequest
 from booking_api.rules.booking_end import booking_ends_at, booking_status
 from booking_api.rules.credits import change_balance, credit_to_restore, whole_credits
@@ -151,42 +146,37 @@ def _plan_cancel(
     row.state, row.in_doubt_since = EntryState.WRITING, now
     row.record_id = booking.id
     row.exam_id = "" if exam is None else exam.id
-    row.plan = {} if row.contact_id == student_id else {ASKED_BY: student_id}
-    name_merged_contacts(row, seen.contact)
-    row.plan |= {
-        BOOKING_SEEN_AT: seen_at_text(booking),
-        "answer": _build_answer(row, booking, exam, request, _format_utc(now)),
-        "mock_exam": _describe_exam(booking if exam is None else exam),
-    }
+    row.plan = CancelPlan(
+        answer=_build_answer(row, booking, exam, request, _format_utc(now)),
+        booking_seen_at=booking.updated_at,
+        mock_exam=_describe_exam(booking if exam is None else exam),
+        asked_by=None if row.contact_id == student_id else student_id,
+        merged_contacts=seen.contact.merged_ids,
+    ).to_json()
 
 
 def _build_answer(
     row: JournalEntry, booking: Booking, exam: MockExam | None, request: CancelRequest, at: str
-) -> dict[str, Any]:
-    """Return the contract's `data` of a successful cancel. `bookings_decremented` says
-    that an exam's count follows: where it cannot be written now, a recount is stored with this."""
+) -> CanceledAnswer:
+    """Return what a successful cancel is answered with. `bookings_decremented` says that an exam's
+    count follows: where it cannot be written now, a recount is stored with this."""
     restored = row.credit_property != ""
-    answer: dict[str, Any] = {
-        "booking_id": booking.booking_id,
-        "status": "cancelled",
-        "cancelled_at": at,
-        "actions_completed": {
-            "soft_delete": True,
-            "note_created": True,
-            "bookings_decremented": exam is not None,
-            "credits_restored": restored,
-        },
-        "credit_restoration": {
-            "credit_type": row.credit_property,
-            "amount": 1,
-            "new_balance": whole_credits(row.credit_after),
-        }
-        if restored
-        else None,
-    }
-    if request.reason:
-        answer["reason"] = request.reason
-    return answer
+    restoration = CreditRestoration(
+        credit_type=row.credit_property, amount=1, new_balance=whole_credits(row.credit_after)
+    )
+    return CanceledAnswer(
+        booking_id=booking.booking_id,
+        status="cancelled",
+        cancelled_at=at,
+        actions_completed=ActionsCompleted(
+            soft_delete=True,
+            note_created=True,
+            bookings_decremented=exam is not None,
+            credits_restored=restored,
+        ),
+        credit_restoration=restoration if restored else None,
+        reason=request.reason,
+    )
 
 
 def _describe_exam(record: MockExam | Booking) -> str:

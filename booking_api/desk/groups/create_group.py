@@ -10,11 +10,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+
+import structlog
 
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.groups.booked_days import BookedDays, read_booked_days
@@ -23,15 +24,24 @@ from booking_api.desk.groups.credit_plan import CreditPlans
 from booking_api.desk.groups.credits_and_counts import charge_and_count
 from booking_api.desk.groups.decision import (
     Turns,
-    name_merged_contacts,
     plan_or_refuse,
     read_requests,
 )
 from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
 from booking_api.desk.journal import journal, known_bookings
+from booking_api.desk.journal.answers import (
+    Associations,
+    BookedAnswer,
+    CreditDetails,
+    ExamDetails,
+    MadeLink,
+    SpentBreakdown,
+)
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
+from booking_api.desk.journal.plans import CreatePlan
 from booking_api.desk.journal.requests import CreateRequest
+from booking_api.desk.journal.stored_json import NotUnderstood
 from booking_api.rules.credits import (
     Charge,
     choose_charge,
@@ -55,6 +65,8 @@ from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.writing.authoritative_reads import SeenContact
 from hubspot_sync.writing.portal_writes import NewBooking
+
+log = structlog.get_logger(__name__)
 
 OwnersByEmail = Mapping[str, SeenContact | HubSpotError | None]
 """Whom an e-mail belongs to, None where it is nobody's; the error where that could not be read."""
@@ -87,7 +99,9 @@ def serve_creates(
             partial(_plan_create, desk_context, days, row, requests[row.id], owners, turns, plans),
         )
         if row.state == EntryState.WRITING:
-            row.plan["answer"]["associations"]["warnings"] = _warn_of_late(inputs, row, late)
+            plan = CreatePlan.from_json(row.plan)
+            answer = plan.answer.with_warnings(_warn_of_late(inputs, row, late))
+            row.plan = replace(plan, answer=answer).to_json()
     with lease.fenced_transaction():
         begun = journal.begin(lease, rows, desk_context.now())
     planned = [row for row in begun if row.state == EntryState.WRITING]
@@ -203,24 +217,22 @@ def _plan_create(
     row.state = EntryState.WRITING
     row.exam_id = request.mock_exam_id
     plans.fill_in(row, seen, cost.property_name, (cost.before, cost.after))
-    row.plan = {
-        "properties": desk_context.writes.booking_properties(new),
-        "seat_number": number,
-        "answer": _build_answer(row, new, exam.exam, seen, mock_type, cost),
-    }
-    name_merged_contacts(row, seen.contact)
+    row.plan = CreatePlan(
+        properties=desk_context.writes.booking_properties(new),
+        seat_number=number,
+        answer=_build_answer(row, new, exam.exam, seen, mock_type, cost),
+        merged_contacts=seen.contact.merged_ids,
+    ).to_json()
 
 
 def _warn_of_late(
     inputs: DecisionInputs, row: JournalEntry, late: Iterable[JournalEntry]
-) -> list[str]:
+) -> tuple[str, ...]:
     """Return a sentence for each booking of the student's that was made after they had been told
     that nobody knows, and stands."""
     bookings = inputs.bookings
-    return [
-        "An earlier request of yours was not answered in time and has been carried out since: your "
-        f"seat in the {each.request['mock_type']} mock exam on {each.request['exam_date']} is "
-        "booked, too."
+    standing = [
+        each
         for each in late
         if each.contact_id == row.contact_id
         and each.record_id not in bookings.missing
@@ -228,6 +240,21 @@ def _warn_of_late(
             each.record_id in bookings.found and bookings.found[each.record_id].state == "cancelled"
         )
     ]
+    return tuple(
+        "An earlier request of yours was not answered in time and has been carried out since: your "
+        f"seat in the {each.mock_type} mock exam on {each.exam_date.isoformat()} is booked, too."
+        for each in _read_earlier(standing)
+    )
+
+
+def _read_earlier(rows: Iterable[JournalEntry]) -> Iterator[CreateRequest]:
+    """Yield the requests of rows that are done; one that cannot be read costs its own sentence, not
+    the student's next booking."""
+    for row in rows:
+        try:
+            yield CreateRequest.from_json(row.request)
+        except NotUnderstood as error:
+            log.warning("request_not_understood", entry=row.id, reason=str(error))
 
 
 def _build_booking(
@@ -257,37 +284,37 @@ def _build_answer(
     seen: SeenContact,
     mock_type: MockType,
     cost: Charge,
-) -> dict[str, Any]:
-    """Return the contract's `data` of a 201; the record's id follows once there is one."""
+) -> BookedAnswer:
+    """Return what a 201 says; the record's id follows once there is one."""
     before = spendable_credits(seen.contact.credits, mock_type)
-    return {
-        "booking_id": new.booking_id,
-        "booking_record_id": "",
-        "confirmation_message": (
+    return BookedAnswer(
+        booking_id=new.booking_id,
+        booking_record_id="",
+        confirmation_message=(
             f"Your seat in the {new.mock_type} mock exam on {new.exam_date.isoformat()} is booked."
         ),
-        "idempotency_key": row.idempotency_key,
-        "exam_details": {
-            "mock_exam_id": exam.id,
-            "exam_date": new.exam_date.isoformat(),
-            "mock_type": exam.mock_type,
-            "location": exam.location,
-        },
-        "credit_details": {
-            "credit_field_deducted": cost.property_name,
-            "remaining_credits": whole_credits(cost.after),
-            "credit_breakdown": {
-                "specific_credits_before_deduction": before.specific,
-                "shared_credits_before_deduction": before.shared,
-                "used_field": cost.property_name,
-            },
-        },
-        "associations": {
-            "results": [
-                {"type": "contact", "success": True},
-                {"type": "mock_exam", "success": True},
-            ],
-            "warnings": [],
-            "critical_success": True,
-        },
-    }
+        idempotency_key=row.idempotency_key,
+        exam_details=ExamDetails(
+            mock_exam_id=exam.id,
+            exam_date=new.exam_date.isoformat(),
+            mock_type=exam.mock_type,
+            location=exam.location,
+        ),
+        credit_details=CreditDetails(
+            credit_field_deducted=cost.property_name,
+            remaining_credits=whole_credits(cost.after),
+            credit_breakdown=SpentBreakdown(
+                specific_credits_before_deduction=before.specific,
+                shared_credits_before_deduction=before.shared,
+                used_field=cost.property_name,
+            ),
+        ),
+        associations=Associations(
+            results=(
+                MadeLink(type="contact", success=True),
+                MadeLink(type="mock_exam", success=True),
+            ),
+            warnings=(),
+            critical_success=True,
+        ),
+    )

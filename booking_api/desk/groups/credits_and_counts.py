@@ -25,6 +25,7 @@ from booking_api.desk.journal.models import (
     OutboxNote,
     RequestKind,
 )
+from booking_api.desk.journal.plans import contact_ids_of
 from booking_api.desk.notes.note_text import note_body, reference_of
 from hubspot_sync.background.isolation import write_apart
 from hubspot_sync.batching.outcomes import Many
@@ -175,7 +176,7 @@ def save_with_follow_ups(
         noted = [row for row in done if row.kind != RequestKind.UPDATE]
         write_apart(noted, store_notes, _report_unstored_note)
         follow_ups.request_recounts(uncounted, now)
-        note_merges(row.contact_ids for row in saved if len(row.contact_ids) > 1)
+        note_merges(ids for row in saved if len(ids := contact_ids_of(row)) > 1)
     return saved
 
 
@@ -184,7 +185,7 @@ def show_readers(desk_context: DeskContext, rows: Sequence[JournalEntry]) -> Non
     made = [row for row in rows if row.kind == RequestKind.CREATE and row.record_id != ""]
     if len(made) > 0:
         desk_context.keep_links(
-            {each for row in made for each in row.contact_ids},
+            {each for row in made for each in contact_ids_of(row)},
             {row.exam_id for row in made if row.exam_id != ""},
             {row.record_id for row in made},
         )
@@ -195,7 +196,7 @@ def tags_of(rows: Sequence[JournalEntry]) -> set[str]:
     """Return the cache tags of all records that these rows changed."""
     tags: set[str] = set()
     for row in rows:
-        for contact_id in row.contact_ids:
+        for contact_id in contact_ids_of(row):
             tags |= {contact_tag(contact_id), contact_bookings_tag(contact_id)}
         if row.exam_id:
             tags |= {exam_tag(row.exam_id), exam_bookings_tag(row.exam_id)}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TypeVar
 
 import structlog
 
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import InternalError, TooBusy, unavailable_from
 from booking_api.desk.journal import journal, known_bookings
-from booking_api.desk.journal.models import MERGED_CONTACTS, JournalEntry
+from booking_api.desk.journal.models import JournalEntry
 from booking_api.rules.errors import BookingError
 from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.errors import HubSpotError
@@ -60,14 +60,7 @@ def _take(names: Collection[str], taken: set[str]) -> None:
     taken.update(names)
 
 
-def seen_at_text(booking: Booking) -> str:
-    """Return when a booking had last changed, as a plan keeps it; "" where that is not known."""
-    return "" if booking.updated_at is None else booking.updated_at.isoformat()
-
-
-def read_requests(
-    rows: Sequence[JournalEntry], from_json: Callable[[Mapping[str, Any]], R]
-) -> dict[int, R]:
+def read_requests(rows: Sequence[JournalEntry], from_json: Callable[[object], R]) -> dict[int, R]:
     """Return the rows' requests by row id; a row whose stored request cannot be understood is
     refused and has none."""
     requests: dict[int, R] = {}
@@ -78,13 +71,6 @@ def read_requests(
             log.exception("request_not_understood", entry=row.id)
             journal.refuse(row, InternalError())
     return requests
-
-
-def name_merged_contacts(row: JournalEntry, contact: Contact) -> None:
-    """Note in a row's plan which contacts became part of its own: what is cached of them shows the
-    same bookings."""
-    if len(contact.merged_ids) > 0:
-        row.plan[MERGED_CONTACTS] = list(contact.merged_ids)
 
 
 def plan_or_refuse(row: JournalEntry, plan: Callable[[], None]) -> None:

@@ -6,9 +6,8 @@ the credit, which is owed and tried again slowly, beside the student's other req
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 import structlog
 
@@ -17,6 +16,7 @@ from booking_api.desk.errors import is_refused_by_rule
 from booking_api.desk.events import CreditRefused
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.models import JournalEntry, RequestKind
+from booking_api.desk.journal.plans import CancelPlan
 from booking_api.rules.errors import ContactNotFound, InvalidRequest
 from hubspot_sync.errors import HubSpotError, Refused
 
@@ -46,12 +46,13 @@ def settle_without_credit(
         )
         journal.undo(row, refusal, f"{mend}: the booking was taken back.", desk_context.now())
         return True
-    was_never_sent = row.attempts == 0 or row.plan.get("is_owed", False)
+    plan = CancelPlan.from_json(row.plan)
+    was_never_sent = row.attempts == 0 or plan.is_owed
     if was_never_sent and row.credit_mark == "":
         row.credit_after = None  # another write may have left this value; a mark is nobody else's
-    row.plan["is_owed"] = True
+    row.plan = replace(plan, is_owed=True).to_json()
     reason = f"{mend}: one credit is owed."
-    journal.owe(row, _answer_without_credit(row), reason, desk_context.now())
+    journal.owe(row, plan.answer.without_credit(), reason, desk_context.now())
     return True
 
 
@@ -62,17 +63,11 @@ def settle_without_contact(row: JournalEntry, now: datetime) -> None:
     if row.kind == RequestKind.CREATE:
         journal.undo(row, ContactNotFound(), reason, now)
         return
-    row.plan["answer"] = _answer_without_credit(row)
+    plan = CancelPlan.from_json(row.plan)
+    row.plan = replace(plan, answer=plan.answer.without_credit()).to_json()
     row.last_error = reason
     journal.complete(row)
 
 
 def _list_names(error: Refused) -> str:
     return ", ".join(error.property_names)
-
-
-def _answer_without_credit(row: JournalEntry) -> Mapping[str, Any]:
-    """Return the planned answer to a cancel, with nothing said to be restored."""
-    answer = dict(row.plan["answer"])
-    done = {**answer["actions_completed"], "credits_restored": False}
-    return answer | {"actions_completed": done, "credit_restoration": None}

@@ -13,15 +13,15 @@ from booking_api.desk.groups.cancel_group import refuse_or_postpone
 from booking_api.desk.groups.credits_and_counts import save_with_follow_ups, tags_of
 from booking_api.desk.groups.decision import (
     Turns,
-    name_merged_contacts,
     plan_or_refuse,
     read_requests,
-    seen_at_text,
 )
 from booking_api.desk.groups.ownership import OwnedBookings, read_owned_bookings
 from booking_api.desk.journal import journal
+from booking_api.desk.journal.answers import ChangedAnswer
 from booking_api.desk.journal.lease import HeldLease
-from booking_api.desk.journal.models import BOOKING_SEEN_AT, EntryState, JournalEntry
+from booking_api.desk.journal.models import EntryState, JournalEntry
+from booking_api.desk.journal.plans import UpdatePlan
 from booking_api.desk.journal.requests import UpdateRequest
 from hubspot_sync.wire.call_log import CallMeter
 
@@ -61,7 +61,7 @@ def change_bookings(
     writing because nobody knows. All are saved. Raises LeaseLost."""
     if len(rows) == 0:
         return
-    changes = {row.record_id: row.plan["properties"] for row in rows}
+    changes = {row.record_id: UpdatePlan.from_json(row.plan).properties for row in rows}
     try:
         changed = desk_context.writes.change_bookings(
             changes, desk_context.renew_for_writes(lease, rows, meters)
@@ -88,9 +88,9 @@ def _plan_update(
     turns.take_booking(booking)
     row.state, row.in_doubt_since = EntryState.WRITING, desk_context.now()
     row.record_id = booking.id
-    row.plan = {
-        BOOKING_SEEN_AT: seen_at_text(booking),
-        "properties": desk_context.writes.student_properties(request.fields),
-        "answer": {"booking_id": booking.id},
-    }
-    name_merged_contacts(row, seen.contact)
+    row.plan = UpdatePlan(
+        properties=desk_context.writes.student_properties(request.fields),
+        answer=ChangedAnswer(booking_id=booking.id),
+        booking_seen_at=booking.updated_at,
+        merged_contacts=seen.contact.merged_ids,
+    ).to_json()

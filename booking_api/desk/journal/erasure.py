@@ -23,7 +23,6 @@ from django.utils.crypto import salted_hmac
 
 from booking_api.desk.journal.idempotency import ERASED, erased_key
 from booking_api.desk.journal.models import (
-    ASKED_BY,
     ENDED,
     EntryState,
     JournalEntry,
@@ -73,7 +72,7 @@ def digest_email(email: str) -> str:
 
 def emails_of(contact_ids: Collection[str]) -> frozenset[str]:
     """Return the e-mails that were proven to be these contacts', as far as the journal has any."""
-    own = Q(contact_id__in=contact_ids) & ~Q(plan__has_key=ASKED_BY)
+    own = Q(contact_id__in=contact_ids) & ~Q(plan__has_key="asked_by")
     rows = JournalEntry.objects.filter(own | _asked_by(contact_ids)).exclude(email="")
     return frozenset(rows.values_list("email", flat=True))
 
@@ -81,7 +80,7 @@ def emails_of(contact_ids: Collection[str]) -> frozenset[str]:
 def contacts_of(emails: Collection[str]) -> frozenset[str]:
     """Return the contacts whose these e-mails were proven to be."""
     rows = JournalEntry.objects.filter(email__in=emails).exclude(contact_id="")
-    found = rows.values_list("contact_id", f"plan__{ASKED_BY}")
+    found = rows.values_list("contact_id", "plan__asked_by")
     return frozenset(asked_by or contact_id for contact_id, asked_by in found)
 
 
@@ -121,7 +120,7 @@ def erase(traces: Traces) -> int:
 
 def _asked_by(contact_ids: Collection[str]) -> Q:
     """Rows in which these contacts asked for what another is credited for."""
-    return Q(**{f"plan__{ASKED_BY}__in": sorted(contact_ids)}, kind=RequestKind.CANCEL)
+    return Q(plan__asked_by__in=sorted(contact_ids), kind=RequestKind.CANCEL)
 
 
 def _find_rows(person: Person) -> list[JournalEntry]:

@@ -8,7 +8,8 @@ refuses for good (models.py): `written → undoing → undone`, or `owing`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -18,6 +19,7 @@ from django.db.models import Q, QuerySet
 
 from booking_api.desk import errors
 from booking_api.desk.config import MAX_GROUP_SIZE
+from booking_api.desk.journal.answers import CanceledAnswer, Refusal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import (
     ENDED,
@@ -29,6 +31,7 @@ from booking_api.desk.journal.models import (
     OutboxNote,
     RequestKind,
 )
+from booking_api.desk.journal.plans import CreatePlan, read_plan
 from booking_api.rules.errors import BookingError
 from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.isolation import update_apart, write_apart
@@ -111,7 +114,7 @@ def refuse_expired(now: datetime, leave_out: LeaveOut, left_out: Collection[int]
         leave_out,
         state=EntryState.REFUSED,
         changed_at=now,
-        answer=errors.to_json(errors.TooBusy()),
+        answer=Refusal.of(errors.TooBusy()).to_json(),
     )
 
 
@@ -205,7 +208,7 @@ def refuse(row: JournalEntry, error: BookingError) -> None:
     """Let the row end with a refusal; nothing was written for it."""
     row.state = EntryState.REFUSED
     row.in_doubt_since = None
-    row.answer = errors.to_json(error)
+    row.answer = Refusal.of(error).to_json()
 
 
 def go_on_to_credit(row: JournalEntry, now: datetime) -> None:
@@ -215,34 +218,38 @@ def go_on_to_credit(row: JournalEntry, now: datetime) -> None:
 
 
 def complete(row: JournalEntry) -> None:
-    """Let the row end with its planned answer."""
+    """Let the row end with its planned answer; raise UnreadablePlan, with nothing changed."""
+    row.answer = read_plan(row).answer.to_json()
     row.state = EntryState.DONE
-    row.answer = row.plan["answer"]
     row.next_attempt_at = row.in_doubt_since = None
 
 
 def undo(row: JournalEntry, refusal: BookingError, reason: str, now: datetime) -> None:
     """Let a row whose booking stands end with a refusal once that is taken back; `reason` is for
-    the operator. Saved before the booking is cancelled: from then on it is never charged."""
+    the operator. Saved before the booking is cancelled: from then on it is never charged. Raises
+    UnreadablePlan, with nothing changed."""
+    plan = CreatePlan.from_json(row.plan)
     row.state = EntryState.UNDOING
     row.in_doubt_since = now
-    row.answer = errors.to_json(refusal)
-    row.plan["reason"] = row.last_error = errors.cut_to_column(reason)
+    row.answer = Refusal.of(refusal).to_json()
+    row.last_error = errors.cut_to_column(reason)
+    row.plan = replace(plan, reason=row.last_error).to_json()
     row.next_attempt_at = None
 
 
 def end_undoing(row: JournalEntry) -> None:
-    """Let a row end whose booking was taken back; its last error says why."""
+    """Let a row end whose booking was taken back; its last error says why. Raises UnreadablePlan,
+    with nothing changed."""
+    row.last_error = CreatePlan.from_json(row.plan).reason
     row.state = EntryState.UNDONE
-    row.last_error = row.plan["reason"]
     row.next_attempt_at = row.in_doubt_since = None
 
 
-def owe(row: JournalEntry, answer: Mapping[str, object], reason: str, now: datetime) -> None:
+def owe(row: JournalEntry, answer: CanceledAnswer, reason: str, now: datetime) -> None:
     """Answer a row whose credit HubSpot refuses, and try that again, slowly."""
     row.state = EntryState.OWING
     row.in_doubt_since = None
-    row.answer = dict(answer)
+    row.answer = answer.to_json()
     row.attempts += 1
     row.next_attempt_at = now + backoff(
         row.attempts, first_s=FIRST_OWED_RETRY_S, max_s=MAX_OWED_RETRY_S

@@ -18,6 +18,7 @@ from booking_api.desk.journal.models import (
     JournalEntry,
     RequestKind,
 )
+from booking_api.desk.journal.plans import find_seat_number
 from hubspot_sync.reading.own_links import MAX_LINK_LAG
 
 LATE_WINDOW: Final = timedelta(days=1)
@@ -69,8 +70,8 @@ def read_unlisted_bookings(
             by_exam[exam_id].add(record_id)
             by_contact[contact_id].add(record_id)
         elif state == EntryState.WRITING:
-            number = plan.get("seat_number") if isinstance(plan, dict) else None
-            if isinstance(number, int):
+            number = find_seat_number(plan)
+            if number is not None:
                 pending[exam_id].add(number)
             else:
                 unnumbered[exam_id] += 1

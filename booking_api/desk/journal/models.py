@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     CreditField = models.DecimalField[Decimal | None, Decimal | None]
+    JsonField = models.JSONField[object, object]
+    """`object`: who reads one says as what (requests.py, plans.py, answers.py)."""
 
 MAX_PROPERTY_NAME_CHARS: Final = 250
 """More than HubSpot gives a property's name."""
@@ -72,15 +74,6 @@ ANSWERED = (*ENDED, EntryState.OWING)
 REFUSALS = (EntryState.REFUSED, EntryState.UNDONE)
 """With these the row's answer is an error."""
 
-BOOKING_SEEN_AT: Final = "booking_seen_at"
-"""In a plan that changes a booking when that had last changed before, by HubSpot's clock."""
-ASKED_BY: Final = "asked_by"
-"""In a plan the contact who asked, where the row's contact is another: the one who had paid."""
-
-
-MERGED_CONTACTS: Final = "merged_contacts"
-"""In a plan the ids of the contacts that were merged into the row's."""
-
 
 class JournalEntry(models.Model):
     """One create, cancel or update, from its arrival to its answer."""
@@ -90,8 +83,10 @@ class JournalEntry(models.Model):
     idempotency_key = models.CharField(max_length=255, unique=True)
     fingerprint = models.CharField(max_length=64, help_text="Of the request, as SHA-256.")
     email = models.CharField(max_length=254, help_text="The student's; one at a time for each.")
-    request = models.JSONField(default=dict)
-    plan = models.JSONField(default=dict, help_text="What was decided, before anything is written.")
+    request: JsonField = models.JSONField(default=dict)
+    plan: JsonField = models.JSONField(
+        default=dict, help_text="What was decided, before anything is written."
+    )
 
     contact_id = models.CharField(max_length=20, blank=True)
     exam_id = models.CharField(max_length=20, blank=True)
@@ -128,7 +123,7 @@ class JournalEntry(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=500, blank=True)
-    answer = models.JSONField(default=dict)
+    answer: JsonField = models.JSONField(default=dict)
 
     was_set_aside = False
     """Whether this object stands for a row that has just been put away: nobody is to wait for it.
@@ -150,12 +145,6 @@ class JournalEntry(models.Model):
     @override
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
-
-    @property
-    def contact_ids(self) -> tuple[str, ...]:
-        """All ids that are known to mean the row's contact; none where it has none yet."""
-        merged = self.plan.get(MERGED_CONTACTS, ()) if isinstance(self.plan, dict) else ()
-        return (self.contact_id, *merged) if self.contact_id else ()
 
 
 class MergedContact(models.Model):

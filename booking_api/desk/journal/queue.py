@@ -18,6 +18,7 @@ from django.db import connection
 from django.db.models import Q
 
 from booking_api.desk import errors
+from booking_api.desk.journal.answers import Refusal
 from booking_api.desk.journal.idempotency import QueuePlace, fingerprint, insert_or_find
 from booking_api.desk.journal.models import ANSWERED, UNFINISHED, EntryState, JournalEntry
 from booking_api.desk.journal.requests import DeskRequest
@@ -158,7 +159,7 @@ class Queue:
             JournalEntry.objects.filter(id=place.row.id, state=EntryState.QUEUED).update(
                 state=EntryState.REFUSED,
                 changed_at=self._now(),
-                answer=errors.to_json(errors.TooBusy()),
+                answer=Refusal.of(errors.TooBusy()).to_json(),
             )
         ended = list(JournalEntry.objects.filter(id=place.row.id, state__in=ANSWERED))
         if len(ended) == 0:

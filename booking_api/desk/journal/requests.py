@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TypeVar
 
 from booking_api.desk.journal.models import RequestKind
+from booking_api.desk.journal.stored_json import read_stored, to_stored
 from booking_api.rules.students import StudentPair
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,28 +28,13 @@ class CreateRequest:
 
     kind = RequestKind.CREATE
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            **_pair_to_json(self.pair),
-            "contact_id": self.contact_id,
-            "mock_exam_id": self.mock_exam_id,
-            "name": self.name,
-            "exam_date": self.exam_date.isoformat(),
-            "mock_type": self.mock_type,
-            "fields": dict(self.fields),
-        }
+    def to_json(self) -> dict[str, object]:
+        return _to_json(self)
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> CreateRequest:
-        return cls(
-            pair=_pair_from_json(stored),
-            contact_id=stored["contact_id"],
-            mock_exam_id=stored["mock_exam_id"],
-            name=stored["name"],
-            exam_date=date.fromisoformat(stored["exam_date"]),
-            mock_type=stored["mock_type"],
-            fields=stored["fields"],
-        )
+    def from_json(cls, stored: object) -> CreateRequest:
+        """Raises NotUnderstood."""
+        return _from_json(stored, cls)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,14 +47,13 @@ class CancelRequest:
 
     kind = RequestKind.CANCEL
 
-    def to_json(self) -> dict[str, Any]:
-        return {**_pair_to_json(self.pair), "booking_id": self.booking_id, "reason": self.reason}
+    def to_json(self) -> dict[str, object]:
+        return _to_json(self)
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> CancelRequest:
-        return cls(
-            pair=_pair_from_json(stored), booking_id=stored["booking_id"], reason=stored["reason"]
-        )
+    def from_json(cls, stored: object) -> CancelRequest:
+        """Raises NotUnderstood."""
+        return _from_json(stored, cls)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,26 +66,25 @@ class UpdateRequest:
 
     kind = RequestKind.UPDATE
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            **_pair_to_json(self.pair),
-            "booking_id": self.booking_id,
-            "fields": dict(self.fields),
-        }
+    def to_json(self) -> dict[str, object]:
+        return _to_json(self)
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> UpdateRequest:
-        return cls(
-            pair=_pair_from_json(stored), booking_id=stored["booking_id"], fields=stored["fields"]
-        )
+    def from_json(cls, stored: object) -> UpdateRequest:
+        """Raises NotUnderstood."""
+        return _from_json(stored, cls)
 
 
 DeskRequest = CreateRequest | CancelRequest | UpdateRequest
 
 
-def _pair_to_json(pair: StudentPair) -> dict[str, str]:
-    return {"student_id": pair.student_id, "email": pair.email}
+def _to_json(request: DeskRequest) -> dict[str, object]:
+    """The pair's two fields stand among the others; fingerprints are made of this."""
+    stored = to_stored(request)
+    del stored["pair"]
+    return {**to_stored(request.pair), **stored}
 
 
-def _pair_from_json(stored: Mapping[str, Any]) -> StudentPair:
-    return StudentPair(student_id=stored["student_id"], email=stored["email"])
+def _from_json(stored: object, wanted: type[R]) -> R:
+    whole = {**stored, "pair": stored} if isinstance(stored, dict) else stored
+    return read_stored(whole, wanted)

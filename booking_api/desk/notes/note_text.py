@@ -4,12 +4,13 @@ is escaped."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from django.utils.html import escape
 
+from booking_api.desk.journal.answers import BookedAnswer, CanceledAnswer
 from booking_api.desk.journal.models import JournalEntry, RequestKind
+from booking_api.desk.journal.plans import CancelPlan
 from hubspot_sync.portal.property_values import format_number
 
 MAX_LINE_CHARS: Final = 1_000
@@ -22,23 +23,26 @@ def reference_of(row: JournalEntry) -> str:
 
 
 def note_body(row: JournalEntry) -> str:
-    """Return the note for a finished create or cancel, as HTML."""
-    answer: Mapping[str, Any] = row.answer
+    """Return the note for a finished create or cancel, as HTML; raise NotUnderstood or
+    UnreadablePlan."""
     if row.kind == RequestKind.CREATE:
-        exam = answer["exam_details"]
+        booked = BookedAnswer.from_json(row.answer)
+        exam = booked.exam_details
         lines = {
-            "Mock exam": f"{exam['mock_type']} on {exam['exam_date']}",
-            "Location": exam["location"],
-            "Booking": answer["booking_id"],
+            "Mock exam": f"{exam.mock_type} on {exam.exam_date}",
+            "Location": exam.location,
+            "Booking": booked.booking_id,
             "Credit used": _format_change(row),
         }
         title = "Mock exam booked"
     else:
+        canceled = CanceledAnswer.from_json(row.answer)
+        is_restored = canceled.credit_restoration is not None
         lines = {
-            "Mock exam": row.plan.get("mock_exam", ""),
-            "Booking": answer["booking_id"],
-            "Credit restored": _format_change(row) if answer["credit_restoration"] else "none",
-            "Reason": answer.get("reason", ""),
+            "Mock exam": CancelPlan.from_json(row.plan).mock_exam,
+            "Booking": canceled.booking_id,
+            "Credit restored": _format_change(row) if is_restored else "none",
+            "Reason": canceled.reason,
         }
         title = "Mock exam cancelled"
     rendered = [

@@ -16,11 +16,11 @@ from booking_api.desk.groups.credits_and_counts import save_with_follow_ups, tag
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import (
-    BOOKING_SEEN_AT,
     EntryState,
     JournalEntry,
     RequestKind,
 )
+from booking_api.desk.journal.plans import CreatePlan, UpdatePlan, read_plan
 from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_log import CallMeter
@@ -72,20 +72,24 @@ def look_for_landings(
 
 def _planned_values(desk_context: DeskContext, row: JournalEntry) -> Mapping[str, str]:
     if row.kind == RequestKind.UPDATE:
-        values: Mapping[str, str] = row.plan["properties"]
-        return values
+        return UpdatePlan.from_json(row.plan).properties
     return desk_context.writes.cancelled_properties()
 
 
+def _booking_seen_at(row: JournalEntry) -> datetime | None:
+    """Return since when a change of the booking may be the row's. A booking that is taken back was
+    never cancelled before; of a row begun by an earlier release it is not known: None."""
+    plan = read_plan(row)
+    if isinstance(plan, CreatePlan):
+        return datetime.min.replace(tzinfo=row.arrived_at.tzinfo)
+    return plan.booking_seen_at
+
+
 def _has_come(row: JournalEntry, booking: RawRecord, planned: Mapping[str, str]) -> bool:
-    """Whether the history shows the row's change. A booking that is taken back was never cancelled
-    before; of a row begun by an earlier release it is not known since when to look."""
-    if row.state == EntryState.UNDOING:
-        seen_at = datetime.min.replace(tzinfo=row.arrived_at.tzinfo)
-    elif not row.plan.get(BOOKING_SEEN_AT):
+    """Whether the history shows the row's change."""
+    seen_at = _booking_seen_at(row)
+    if seen_at is None:
         return False
-    else:
-        seen_at = datetime.fromisoformat(row.plan[BOOKING_SEEN_AT])
     return any(
         (version.value or "") == value
         and value != ""

@@ -16,9 +16,9 @@ from decimal import Decimal
 
 import structlog
 
-from booking_api.desk.groups.decision import name_merged_contacts
 from booking_api.desk.journal import known_bookings
 from booking_api.desk.journal.models import JournalEntry
+from booking_api.desk.journal.plans import name_merged_contacts
 from booking_api.rules.credit_landings import Landing, is_of_same_row
 from booking_api.rules.expected_balances import MAX_SKEW
 from hubspot_sync.batching.outcomes import Many
@@ -64,7 +64,7 @@ def move_to_survivor(row: JournalEntry, history: CreditHistory) -> MovedCharge:
     balances, place = history.balances[name], _find_own_write(row, history)
     current, planned, reckoned_from = contact.credits[name], row.credit_after, row.credit_before
     row.contact_id = contact.id
-    name_merged_contacts(row, contact)
+    name_merged_contacts(row, contact.merged_ids)
     if place is None or planned is None or reckoned_from is None:
         if len(_own_marks(row, history)) > 0:
             row.credit_mark = ""  # it is there, and would prove a charge that is still to be made

@@ -11,17 +11,20 @@
   of that contact's credits is open.
 - Did the cancel, or the update, happen? The booking's history says (booking_landings.py).
 - What is not to be seen may still come: it is not sent again while it is in doubt.
+- Can the plan not be read? Nothing is done on a guess: the row waits, with a sentence, for a person
+  or for the release that wrote it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import structlog
 
 from booking_api.desk.desk_context import DeskContext
-from booking_api.desk.errors import HistoryCut
+from booking_api.desk.errors import HistoryCut, UnreadablePlan
 from booking_api.desk.groups.booking_creation import adopt_found_booking, create_bookings
 from booking_api.desk.groups.cancel_group import cancel_bookings
 from booking_api.desk.groups.credit_plan import CreditPlans
@@ -36,6 +39,7 @@ from booking_api.desk.groups.update_group import change_bookings
 from booking_api.desk.journal import follow_ups, journal, known_bookings
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry, RequestKind
+from booking_api.desk.journal.plans import CancelPlan, CreatePlan, Plan, read_plan
 from booking_api.desk.repair.booking_landings import look_for_landings
 from booking_api.desk.repair.credit_proofs import CreditProofs, read_proofs
 from booking_api.desk.repair.merged_contacts import (
@@ -60,7 +64,8 @@ def recover(
     meters: Collection[CallMeter] = (),
 ) -> None:
     """Take these unfinished rows as far as they will go now; each is changed in place and saved.
-    Raises LeaseLost."""
+    One whose plan cannot be read is left to a person. Raises LeaseLost."""
+    rows = _set_unreadable_aside(desk_context, lease, rows)
     if len(rows) == 0:
         return
     for row in rows:
@@ -89,6 +94,22 @@ def recover(
     _charge_in_turn(desk_context, lease, [*unpaid, *owing], meters)
     for row in rows:
         log.info("recovered", entry=row.id, kind=row.kind, state=row.state, attempts=row.attempts)
+
+
+def _set_unreadable_aside(
+    desk_context: DeskContext, lease: HeldLease, rows: Sequence[JournalEntry]
+) -> list[JournalEntry]:
+    """Return the rows whose plans can be read; put the others off, each with what is wrong."""
+    readable = []
+    for row in rows:
+        try:
+            read_plan(row)
+        except UnreadablePlan as error:
+            with lease.fenced_transaction():
+                journal.set_aside(row, error, desk_context.now())
+        else:
+            readable.append(row)
+    return readable
 
 
 def _find_or_create(
@@ -257,8 +278,13 @@ def _plan_anew(
     change = (before if current is None else current, after)
     plans.fill_in(row, history.seen, row.credit_property, change)
     row.state = EntryState.WRITTEN
-    left = whole_credits(row.credit_after)
-    if row.kind == RequestKind.CANCEL:
-        row.plan["answer"]["credit_restoration"]["new_balance"] = left
-    else:
-        row.plan["answer"]["credit_details"]["remaining_credits"] = left
+    row.plan = _say_what_is_left(read_plan(row), whole_credits(row.credit_after)).to_json()
+
+
+def _say_what_is_left(plan: Plan, credits_: int) -> Plan:
+    """Return the plan with an answer for a credit written by a new plan, which has left so many."""
+    if isinstance(plan, CreatePlan):
+        return replace(plan, answer=plan.answer.with_remaining(credits_))
+    if isinstance(plan, CancelPlan):
+        return replace(plan, answer=plan.answer.with_balance(credits_))
+    return plan

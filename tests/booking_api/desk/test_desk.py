@@ -24,6 +24,7 @@ from booking_api.desk.journal.models import (
 from tests.builders import Portal
 from tests.desk import create
 from tests.faults.groups import DeskUnderTest, running_desk
+from tests.plans import CREATES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,12 +49,7 @@ def left_by_a_vanished_desk(number: int) -> None:
             contact_id=f"1{turn:06}",
             record_id=f"9{turn:06}",
             credit_property="credits_clinical",
-            plan={
-                "answer": {
-                    "exam_details": {"mock_type": "", "exam_date": "", "location": ""},
-                    "booking_id": "",
-                }
-            },
+            plan=CREATES["first desk"],
             arrived_at=now,
             changed_at=now,
             wanted_until=now,

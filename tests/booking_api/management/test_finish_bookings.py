@@ -224,3 +224,31 @@ def test_old_entries_are_deleted_and_what_is_unfinished_or_unsent_stays(
     assert (pruned, left) == (1, {"key-1", "key-2", "key-3"})
     assert ran("--prune")[1].endswith("1 old entries deleted.\n")  # its note is sent now
     assert not JournalEntry.objects.filter(idempotency_key="key-2").exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "credit"), [("--credit-written", 4), ("--credit-unwritten", 3)], ids=["yes", "no"]
+)
+def test_a_row_whose_plan_cannot_be_read_is_left_to_a_person_with_a_sentence(
+    cut_off: tuple[Portal, Student, Exam], settings: Settings, word: str, credit: int
+) -> None:
+    """A person's word for its credit, here the history's or another, does not make it readable;
+    once it can be read again it is finished by that."""
+    portal, alice, exam = cut_off
+    (booking,) = active_bookings(portal, exam)
+    row = JournalEntry.objects.get()
+    whole = row.plan
+    JournalEntry.objects.update(state=EntryState.WRITTEN, record_id=booking["id"], plan={})
+
+    with connected(settings, portal.sandbox):
+        before, printed = ran("--wait", "1")
+        after, _ = ran("--wait", "1", word, str(row.id))
+        left = JournalEntry.objects.get()
+        JournalEntry.objects.update(plan=whole, next_attempt_at=None)
+        mended, _ = ran()
+
+    assert (before, after, mended) == (1, 1, 0)
+    assert "The row's plan cannot be read: " in " ".join(printed.split())
+    assert (left.state, left.plan, left.answer) == (EntryState.WRITTEN, {}, {})
+    assert JournalEntry.objects.get().state == EntryState.DONE
+    assert credit_of(portal, alice) == credit
