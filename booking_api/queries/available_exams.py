@@ -11,14 +11,13 @@ refused is left out, and one that cannot be counted for such a record's sake is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from booking_api.queries.query_context import QueryContext
 from booking_api.rules.booking_end import is_over
 from booking_api.rules.seats import ExamStatus, available_slots, exam_status
-from hubspot_sync.batching.outcomes import Many, merge
+from hubspot_sync.batching.outcomes import Complete, FoundByKey, Many, merge
 from hubspot_sync.errors import Refused
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.portal.records import Booking, MockExam, ids_of
@@ -81,7 +80,8 @@ def find_available_exams(
     ]
     if not realtime:
         uncounted = [asked_by[exam.id] for exam in bookable if exam.stored_total is None]
-        counted = reads.seats(uncounted, call).found
+        # One that cannot be counted is full.
+        counted = dict(reads.seats(uncounted, call).found.items())
     seats = [
         ExamSeats(
             exam=exam,
@@ -132,24 +132,17 @@ def count_seats(
         if errors and exam_id not in unknown:
             # What may be read later makes the count one to wait for.
             unknown[exam_id] = min(errors, key=lambda error: isinstance(error, Refused))
-    active = {
-        booking_id: booking.id
-        for booking_id, booking in bookings.found.items()
-        if booking.state == "active"
-    }
-    found = {
-        exam_id: (
-            seats_of(exam, active, links.found.get(exam_id, ()), query.now),
-            tags_of_seats(exam_id, exam.id, links.found.get(exam_id, ()), bookings.found),
-        )
-        for exam_id, exam in exams.found.items()
-        if exam_id not in unknown
-    }
+    found = {}
+    for exam_id, exam in exams.found.items():
+        if exam_id not in unknown:
+            there = bookings.require(links.answered(exam_id) or ())
+            tags = tags_of_seats(exam_id, exam.id, there)
+            found[exam_id] = (seats_of(exam, there, query.now), tags)
     return Many(found=found, missing=exams.missing - unknown.keys(), unknown=unknown)
 
 
 def _read_links_of_survivors(
-    query: QueryContext, exams: Mapping[str, MockExam], links: Many[Ids]
+    query: QueryContext, exams: FoundByKey[MockExam], links: Many[Ids]
 ) -> Many[Ids]:
     """Return the links with those of the survivor for each exam that was merged into another, and
     for each survivor with the bookings made here for those merged into it."""
@@ -161,27 +154,23 @@ def _read_links_of_survivors(
     return links if len(merged) == 0 else query.reads.add_merged(links, merged, query.call)
 
 
-def tags_of_seats(
-    exam_id: str, own_id: str, booking_ids: Ids, bookings: Mapping[str, Booking]
-) -> frozenset[str]:
+def tags_of_seats(exam_id: str, own_id: str, bookings: Complete[Booking]) -> frozenset[str]:
     """Return the tags of an exam and of all its bookings, the archived too: all exams of a load are
     counted from the same reads, but each changes with its own bookings alone."""
-    there = (
-        tags_of_booking(booking_id, bookings[booking_id])
-        for booking_id in booking_ids
-        if booking_id in bookings
-    )
+    booking_ids = bookings.found.keys() | bookings.missing
+    there = (tags_of_booking(each, booking) for each, booking in bookings.found.items())
     exams = {exam_tag(exam_id), exam_bookings_tag(exam_id), exam_bookings_tag(own_id)}
     own = {*exams, exam_tag(own_id), *map(booking_tag, booking_ids)}
     return frozenset(own.union(*there))
 
 
-def seats_of(exam: MockExam, active: Mapping[str, str], booking_ids: Ids, now: datetime) -> Seats:
-    """Return an exam's seats; `active` has the id of each active booking by the one it is linked
-    by: one that was merged may be linked by both, and takes one seat."""
+def seats_of(exam: MockExam, bookings: Complete[Booking], now: datetime) -> Seats:
+    """Return an exam's seats; `bookings` are by the ids that they are linked by: one that was
+    merged may be linked by two, and takes one seat."""
+    active = {one.id for one in bookings.found.values() if one.state == "active"}
     return Seats(
         capacity=exam.capacity,
-        active_bookings=len({active[each] for each in booking_ids if each in active}),
+        active_bookings=len(active),
         counted_at=now,
     )
 

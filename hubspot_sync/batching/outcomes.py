@@ -2,20 +2,24 @@
 
 HubSpot answers a batch in parts. What it returned is *found*; what it says does not exist is
 *missing*; everything else, a failed chunk or an error nobody has seen before, is *unknown*. An
-unknown is never treated as absent, so a function that counts or decides takes a `Complete`, which
-only `Many.require_complete` makes.
+unknown is never treated as absent. So what counts or decides takes a `Complete`, which only
+`Many.require` and `Many.require_complete` make, or one key's `answered` or `outcome`; of a `Many`
+that may be incomplete nobody can ask "and else nothing" by mistake: what it has found is no
+mapping, and `if_found` says by its name what None may mean. Asking for what was never asked for is
+a fault of ours, a KeyError, and nothing that HubSpot has said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, ItemsView, Iterable, KeysView, Mapping, ValuesView
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from hubspot_sync.errors import HubSpotError, Refused
 
 V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
 W = TypeVar("W")
 
 STATUSES_OF_ONE_RECORD: Final = frozenset({207, 400, 404, 409})
@@ -26,6 +30,37 @@ def _empty() -> Mapping[str, HubSpotError]:
     return MappingProxyType({})
 
 
+class FoundByKey(Protocol[V_co]):
+    """What was found of many, to go through, and to take from by a key that is in it. What is not
+    in it may be unknown: there is no `get` that would make one of the two."""
+
+    def __getitem__(self, key: str, /) -> V_co: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    def __len__(self) -> int: ...
+    def keys(self) -> KeysView[str]: ...
+    def values(self) -> ValuesView[V_co]: ...
+    def items(self) -> ItemsView[str, V_co]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[V]):
+    """HubSpot has it."""
+
+    value: V
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """HubSpot says that there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody knows, for this reason."""
+
+    error: HubSpotError
+
+
 @dataclass(frozen=True, slots=True)
 class Complete(Generic[V]):
     """The result of many with no unknowns: each id asked for is in `found` or in `missing`."""
@@ -33,12 +68,17 @@ class Complete(Generic[V]):
     found: Mapping[str, V]
     missing: frozenset[str] = frozenset()
 
+    def answered(self, key: str) -> V | None:
+        """Return what was found under `key`, None where it is missing; raise KeyError where it was
+        never asked for."""
+        return None if key in self.missing else self.found[key]
+
 
 @dataclass(frozen=True, slots=True)
 class Many(Generic[V]):
     """The result of asking for many things by key; every key asked for is in exactly one part."""
 
-    found: Mapping[str, V]
+    found: FoundByKey[V]
     missing: frozenset[str] = frozenset()
     unknown: Mapping[str, HubSpotError] = field(default_factory=_empty)
 
@@ -46,12 +86,27 @@ class Many(Generic[V]):
     def complete(self) -> bool:
         return len(self.unknown) == 0
 
+    def outcome(self, key: str) -> Found[V] | Missing | Unknown:
+        """Return what became of `key`; raise KeyError where it was never asked for."""
+        if key in self.unknown:
+            return Unknown(self.unknown[key])
+        return Missing() if key in self.missing else Found(self.found[key])
+
     def answered(self, key: str) -> V | None:
         """Return what was found under `key`, None where it is missing; raise its error where it is
-        unknown."""
+        unknown, and KeyError where it was never asked for."""
         if key in self.unknown:
             raise self.unknown[key]
-        return self.found.get(key)
+        return None if key in self.missing else self.found[key]
+
+    def if_found(self, key: str) -> V | None:
+        """Return what was found under `key`. None says nothing: it may be missing, unknown, or not
+        have been asked for. For what is used where it happens to be known, never to decide by."""
+        return self.found[key] if key in self.found else None  # noqa: SIM401 - it has no `get`
+
+    def covers(self, key: str) -> bool:
+        """Whether `key` was asked for."""
+        return key in self.found or key in self.missing or key in self.unknown
 
     @property
     def refused(self) -> frozenset[str]:
@@ -96,7 +151,19 @@ class Many(Generic[V]):
         """Return the same without unknowns, or raise the first unknown's error."""
         for error in self.unknown.values():
             raise error
-        return Complete(found=self.found, missing=self.missing)
+        return Complete(found=dict(self.found.items()), missing=self.missing)
+
+    def require(self, keys: Collection[str]) -> Complete[V]:
+        """Return the outcome of these keys alone, or raise the error of the first that is unknown;
+        raise KeyError where one was never asked for."""
+        answers = {key: self.outcome(key) for key in keys}
+        for outcome in answers.values():
+            if isinstance(outcome, Unknown):
+                raise outcome.error
+        return Complete(
+            found={key: one.value for key, one in answers.items() if isinstance(one, Found)},
+            missing=frozenset(key for key, one in answers.items() if isinstance(one, Missing)),
+        )
 
     def map(self, convert: Callable[[V], W]) -> Many[W]:
         """Return the same outcome with every found value converted."""
@@ -110,7 +177,7 @@ def merge(parts: Iterable[Many[V]]) -> Many[V]:
     missing: set[str] = set()
     unknown: dict[str, HubSpotError] = {}
     for part in parts:
-        found.update(part.found)
+        found.update(part.found.items())
         missing.update(part.missing)
         unknown.update(part.unknown)
     return Many(found=found, missing=frozenset(missing), unknown=unknown)

@@ -211,7 +211,7 @@ class Applier:
                 continue
             exam_ids |= set(event.row.exam_ids) | effect.exam_ids
             for booking_id in effect.booking_ids:
-                exam_ids.update(links.exams.get(booking_id, ()))
+                exam_ids.update(links.exams.if_found(booking_id) or ())
                 if booking_id in journaled:
                     exam_ids.add(journaled[booking_id])
             bookings = (

@@ -26,7 +26,7 @@ class PortalLinks:
     """`exams` of each booking; `tags` of the links that restored records are in again, and
     `relinked`, the records at the other ends; `unknown` is what HubSpot could not say, and why."""
 
-    exams: Mapping[str, Ids] = field(default_factory=dict)
+    exams: Many[Ids] = field(default_factory=lambda: Many({}))
     tags: set[str] = field(default_factory=set)
     relinked: set[RecordRef] = field(default_factory=set)
     unknown: dict[RecordRef, HubSpotError] = field(default_factory=dict)
@@ -40,9 +40,8 @@ def fetch_links(
     context = CallContext(deadline=Deadline.after(FETCH_WITHIN_S), priority=Priority.BACKGROUND)
     links = PortalLinks()
     if len(booking_ids) > 0:
-        exams = hubspot.booking_exams(booking_ids, context)
-        links.exams = exams.found
-        links.unknown |= _by_record(ObjectKind.BOOKING, exams.unknown)
+        links.exams = hubspot.booking_exams(booking_ids, context)
+        links.unknown |= _by_record(ObjectKind.BOOKING, links.exams.unknown)
     for kind, linked_kind, read in _readers_of_links(hubspot):
         record_ids = {record.id for record in restored if record.kind is kind}
         if len(record_ids) == 0:

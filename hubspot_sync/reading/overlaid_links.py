@@ -102,7 +102,7 @@ def _add_unshown(
         return links
     # What HubSpot refuses of a booking stays refused, and says nothing of whose it is.
     shown_owners = owners.read(asked, context).without_refused()
-    without = {each for each in asked if len(shown_owners.found.get(each, ())) == 0}
+    without = {each for each in asked if len(shown_owners.if_found(each) or ()) == 0}
     standing = without - owners.taken_away(without)
     found, unknown = dict(links.found), dict(links.unknown)
     for record_id, booking_ids in unshown.items():

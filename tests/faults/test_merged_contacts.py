@@ -269,3 +269,23 @@ def test_what_others_set_after_a_late_charge_of_the_survivor_stands(
 
     assert credit_of(portal, alice) == 7
     assert_all_ended(alice)
+
+
+def test_a_booking_that_links_show_by_its_old_id_alone_lets_its_student_book_on(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    """Links are late, so that the journal alone names it; it is another record by then, of which
+    nobody can tell whose it is but by the links."""
+    alice, ben = portal.student("alice"), portal.student("ben")
+    exam, later = portal.exam(), portal.exam(in_days=9)
+    nobodys = portal.booking(
+        ben, portal.exam(in_days=8), contact_id=None, student_id=None, booking_id=None
+    )
+    portal.sandbox.configure(association_lag_s=60)
+    booked = create(desk.api, alice, exam).data["booking_record_id"]
+
+    portal.sandbox.merge(BOOKINGS, nobodys.id, booked)
+    again, next_one = create(desk.api, alice, exam, "key-2"), create(desk.api, alice, later)
+
+    assert (again.status, again.code) == (400, "DUPLICATE_BOOKING")
+    assert next_one.status == 201, next_one.body

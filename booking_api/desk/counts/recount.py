@@ -22,13 +22,14 @@ from booking_api.desk.journal import follow_ups, known_bookings
 from booking_api.desk.journal.lease import HeldLease, LeaseLost
 from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.background.isolation import do_apart
-from hubspot_sync.batching.outcomes import Many, merge
+from hubspot_sync.batching.outcomes import Complete, Found, Many, Missing, Unknown, merge
 from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import MockExam, ids_of
 from hubspot_sync.reading.tags import exam_tag
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import run_together
+from hubspot_sync.writing.authoritative_reads import SeenState
 
 MAX_EXAMS_PER_READ: Final = 1_000
 """One association read takes no more (hubspot-facts, Associations)."""
@@ -171,7 +172,7 @@ def count_bookings(
         set().union(*all_ids.values()), (), desk_context.now()
     ).by_exam
     booking_ids = {
-        exam_id: set(links.found.get(exam_id, ())).union(
+        exam_id: set(links.if_found(exam_id) or ()).union(
             *(unlisted.get(each, frozenset()) for each in all_ids[exam_id])
         )
         for exam_id in exam_ids
@@ -182,16 +183,21 @@ def count_bookings(
         try:
             counted = exams.answered(exam_id)
             links.answered(exam_id)
-            there = [states.answered(booking_id) for booking_id in booking_ids[exam_id]]
+            there = states.require(booking_ids[exam_id])
         except HubSpotError as error:
             counts[exam_id] = ExamCount(exam_id=exam_id, error=error.safe_text)
             continue
         if counted is None:
             counts[exam_id] = ExamCount(exam_id=exam_id, error=NO_SUCH_EXAM)
         else:
-            active = {one.id for one in there if one is not None and one.state == "active"}
-            counts[exam_id] = ExamCount(exam_id=exam_id, exam=counted, actual=len(active))
+            active = count_active(there)
+            counts[exam_id] = ExamCount(exam_id=exam_id, exam=counted, actual=active)
     return counts
+
+
+def count_active(states: Complete[SeenState]) -> int:
+    """Return how many bookings are active; two ids of a merged one are one."""
+    return len({one.id for one in states.found.values() if one.state == "active"})
 
 
 def search_upcoming_exam_ids(
@@ -207,11 +213,14 @@ def search_upcoming_exam_ids(
 def _with_outcome(count: ExamCount, written: Many[RawRecord]) -> ExamCount:
     """Return a count that differed with what became of its correction."""
     exam_id = count.exam_id if count.exam is None else count.exam.id
-    if exam_id in written.found:
-        log.info("count_corrected", exam=exam_id, stored=count.stored, actual=count.actual)
-        return replace(count, updated=True)
-    error = written.unknown.get(exam_id)
-    return replace(count, error=NO_SUCH_EXAM if error is None else error.safe_text)
+    match written.outcome(exam_id):
+        case Found():
+            log.info("count_corrected", exam=exam_id, stored=count.stored, actual=count.actual)
+            return replace(count, updated=True)
+        case Missing():
+            return replace(count, error=NO_SUCH_EXAM)
+        case Unknown(error):
+            return replace(count, error=error.safe_text)
 
 
 def _is_no_exams_fault(error: Exception) -> bool:

@@ -38,7 +38,7 @@ from booking_api.desk.journal.plans import CreatePlan
 from booking_api.rules.errors import BookingError, ContactNotFound, ExamNotFound, InvalidRequest
 from booking_api.rules.seats import seat_key
 from hubspot_sync.batching.batch import Created, CreateOutcome, NotCreated
-from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.batching.outcomes import Found, Many, Missing, Unknown
 from hubspot_sync.errors import HubSpotError, Refused
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.reading.own_links import MAX_LINK_LAG
@@ -159,7 +159,7 @@ class _MissingLinks:
 
     def move_to_survivors(self, row: JournalEntry) -> bool:
         """Name the survivors where the row's contact or exam was merged; say whether one was."""
-        seen, exam = self.contacts.found.get(row.contact_id), self.exams.found.get(row.exam_id)
+        seen, exam = self.contacts.if_found(row.contact_id), self.exams.if_found(row.exam_id)
         contact_id = row.contact_id if seen is None else seen.contact.id
         exam_id = row.exam_id if exam is None else exam.id
         is_moved = (contact_id, exam_id) != (row.contact_id, row.exam_id)
@@ -257,15 +257,15 @@ def _resolve_conflicts(
     found = desk_context.evidence.bookings_by_key([row.idempotency_key for row in rows], context)
     without_seat = []
     for row in rows:
-        key = row.idempotency_key
-        if key in found.unknown:
-            journal.postpone(row, found.unknown[key], desk_context.now())
-        elif key not in found.found:
-            without_seat.append(row)
-        elif row.attempts > 0:
-            adopt_found_booking(desk_context, row, found.found[key])
-        else:  # nothing was sent for this row before: the booking is an older request's
-            _refuse_used_key(desk_context, row, found.found[key])
+        match found.outcome(row.idempotency_key):
+            case Unknown(error):
+                journal.postpone(row, error, desk_context.now())
+            case Missing():
+                without_seat.append(row)
+            case Found(booking) if row.attempts > 0:
+                adopt_found_booking(desk_context, row, booking)
+            case Found(booking):  # nothing was sent for this row before: an older request's
+                _refuse_used_key(desk_context, row, booking)
     if len(without_seat) > 0:
         _reassign_seats(desk_context, without_seat, context)
     with lease.fenced_transaction():

@@ -36,6 +36,7 @@ from booking_api.rules.booking_end import booking_ends_at, booking_status
 from booking_api.rules.credits import change_balance, credit_to_restore, whole_credits
 from booking_api.rules.errors import BookingError, InvalidRequest
 from booking_api.rules.linked_exam import linked_exam
+from hubspot_sync.batching.outcomes import Found, Missing, Unknown
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import Booking, MockExam
 from hubspot_sync.wire.call_log import CallMeter
@@ -88,20 +89,22 @@ def cancel_bookings(
     context = desk_context.renew_for_writes(lease, rows, meters)
     changed = desk_context.writes.cancel_bookings(ids, context)
     for row in rows:
-        if row.record_id in changed.found:
+        outcome = changed.outcome(row.record_id)
+        if isinstance(outcome, Found):
             journal.go_on_to_credit(row, desk_context.now())
         else:
-            refuse_or_postpone(desk_context, row, changed.unknown.get(row.record_id))
+            refuse_or_postpone(desk_context, row, outcome)
     with lease.fenced_transaction():
         journal.save(lease, rows, desk_context.now())
 
 
 def refuse_or_postpone(
-    desk_context: DeskContext, row: JournalEntry, error: HubSpotError | None
+    desk_context: DeskContext, row: JournalEntry, outcome: Missing | Unknown
 ) -> None:
     """Refuse the unconfirmed change of a booking where it certainly was not made, else look again
-    later. None stands for a booking that is gone. What HubSpot says of one record among many, in a
-    207, is certain only where it is a refusal."""
+    later. What HubSpot says of one record among many, in a 207, is certain only where it is a
+    refusal."""
+    error = outcome.error if isinstance(outcome, Unknown) else None
     said = "gone" if error is None else error.safe_text
     log.warning("booking_not_changed", entry=row.id, error=said)
     if error is None or is_final_refusal(error):
@@ -190,9 +193,10 @@ def _format_utc(at: datetime) -> str:
 
 
 def _count_remaining(inputs: DecisionInputs, written: Sequence[JournalEntry]) -> dict[str, int]:
-    """Return the counts without what was cancelled, of exams that could be read completely."""
+    """Return the counts without what was cancelled, of exams that could be read completely, by the
+    ids that their bookings' links have."""
     totals: dict[str, int] = {}
-    fewer = Counter(row.exam_id for row in written if row.exam_id != "")
+    fewer = Counter(row.exam_id for row in written if inputs.exams.covers(row.exam_id))
     for exam_id, number in fewer.items():
         try:
             totals[exam_id] = inputs.exam(exam_id).active - number

@@ -28,7 +28,7 @@ from booking_api.desk.journal.models import (
 from booking_api.desk.journal.plans import contact_ids_of
 from booking_api.desk.notes.note_text import note_body, reference_of
 from hubspot_sync.background.isolation import write_apart
-from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.batching.outcomes import Many, Unknown
 from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.reading.tags import (
     booking_tag,
@@ -74,7 +74,7 @@ def charge_and_count(
     survivors = desk_context.evidence.contacts(credits_.missing, context)
     for row in rows:
         _apply_credit_outcome(desk_context, row, credits_, survivors)
-    saved = save_with_follow_ups(desk_context, lease, rows, counted=counts.found)
+    saved = save_with_follow_ups(desk_context, lease, rows, counted=counts.found.keys())
     undoing = [row for row in saved if row.state == EntryState.UNDOING]
     take_back(desk_context, lease, undoing, meters)
 
@@ -145,8 +145,9 @@ def take_back(
     finally:
         desk_context.invalidate_cache(tags_of(rows))
     for row in rows:
-        if row.record_id in changed.unknown:
-            error = changed.unknown[row.record_id]
+        outcome = changed.outcome(row.record_id)
+        if isinstance(outcome, Unknown):
+            error = outcome.error
             log.warning("booking_not_taken_back", entry=row.id, error=error.safe_text)
             journal.postpone_unanswered(row, error, desk_context.now())
         else:

@@ -15,7 +15,7 @@ from booking_api.desk.journal import known_bookings
 from booking_api.rules.errors import ExamNotFound
 from booking_api.rules.linked_exam import linked_exam
 from booking_api.rules.seats import free_seat, seat_number
-from hubspot_sync.batching.outcomes import Many, merge
+from hubspot_sync.batching.outcomes import FoundByKey, Many, merge
 from hubspot_sync.errors import Unavailable
 from hubspot_sync.portal.records import Booking, MockExam, ids_of
 from hubspot_sync.wire.call_context import CallContext
@@ -89,31 +89,34 @@ class DecisionInputs:
     def bookings_of_contact(self, contact_id: str) -> list[Booking]:
         """Return all bookings of the contact, cancelled ones too."""
         linked = set(self.contact_links.answered(contact_id) or ())
-        seen = self.contacts.found.get(contact_id)
+        seen = self.contacts.if_found(contact_id)
         for each in (contact_id,) if seen is None else ids_of(seen.contact):
             linked |= self.unlisted.by_contact.get(each, frozenset())
-        return list(self._existing_bookings(linked))
+        return self._existing_bookings(linked)
 
     def exam_of(self, booking: Booking) -> MockExam | None:
         """Return the exam that a contact's booking is of now; the journal's word where HubSpot
         shows no link yet. None where there is none, or HubSpot refuses to read it, today and
         tomorrow: it must not keep its students from booking others."""
+        # By the id that it is linked by: of a merged one, perhaps an old one.
+        own_ids = ids_of(booking)
         of_group = tuple(
-            exam_id for exam_id, linked in self.exam_links.found.items() if booking.id in linked
+            exam_id
+            for exam_id, linked in self.exam_links.found.items()
+            if not set(own_ids).isdisjoint(linked)
         )
-        linked = of_group or self.other_links.answered(booking.id)
-        exam_ids = self._exam_ids_of(booking.id, linked)
-        exams = self.exams.without_refused()
-        answers = {exam_id: exams.answered(exam_id) for exam_id in exam_ids}
-        there = {exam_id: exam for exam_id, exam in answers.items() if exam is not None}
-        return linked_exam(booking, exam_ids, there)
+        asked_by = next((each for each in own_ids if self.other_links.covers(each)), booking.id)
+        linked = of_group or self.other_links.answered(asked_by)
+        exam_ids = self._exam_ids_of(asked_by, linked)
+        readable = [each for each in exam_ids if each not in self.exams.refused]
+        return linked_exam(booking, exam_ids, self.exams.require(readable).found)
 
     def exams_of_others(self) -> set[str]:
         """All exams that the contacts' active bookings are linked to, of those found."""
         return {
             exam_id
             for booking_id, linked in self.other_links.found.items()
-            if (booking := self.bookings.found.get(booking_id)) is not None
+            if (booking := self.bookings.if_found(booking_id)) is not None
             and booking.state == "active"
             for exam_id in self._exam_ids_of(booking_id, linked)
         }
@@ -155,8 +158,7 @@ class DecisionInputs:
 
     def _existing_bookings(self, ids: Collection[str]) -> list[Booking]:
         """Return those of the bookings that exist; an archived one is gone."""
-        answered = (self.bookings.answered(record_id) for record_id in sorted(ids))
-        return [booking for booking in answered if booking is not None]
+        return list(self.bookings.require(sorted(ids)).found.values())
 
 
 def read_decision_inputs(
@@ -219,5 +221,5 @@ def read_decision_inputs(
     return inputs
 
 
-def _join(*links: Mapping[str, Collection[str]]) -> set[str]:
+def _join(*links: FoundByKey[Collection[str]]) -> set[str]:
     return {each for linked in links for ids in linked.values() for each in ids}

@@ -86,17 +86,17 @@ class OwnedBookings:
 
     def needed_contacts(self, request: CancelRequest | UpdateRequest) -> set[str]:
         """Return the contacts besides the student that have to be read."""
-        seen = self.contacts.found.get(request.pair.email)
-        booking = self.bookings.found.get(request.booking_id)
+        seen = self.contacts.if_found(request.pair.email)
+        booking = self.bookings.if_found(request.booking_id)
         payer_id = None if booking is None else self._payer_id_of(booking)
         needed = self._unclear_owners(request) | ({payer_id} if payer_id is not None else set())
         return needed - ({seen.contact.id} if seen is not None else set())
 
     def _unclear_owners(self, request: CancelRequest | UpdateRequest) -> set[str]:
         """Return the contacts that have to be read to tell whether the booking is the student's."""
-        seen = self.contacts.found.get(request.pair.email)
-        booking = self.bookings.found.get(request.booking_id)
-        if seen is None or booking is None or booking.id not in self.owners.found:
+        seen = self.contacts.if_found(request.pair.email)
+        booking = self.bookings.if_found(request.booking_id)
+        if seen is None or booking is None or booking.id in self.owners.unknown:
             return set()
         linked = set(self._owners_of(booking))
         linked_too = is_linked(seen.contact, linked)

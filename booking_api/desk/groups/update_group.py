@@ -23,6 +23,7 @@ from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.desk.journal.plans import UpdatePlan
 from booking_api.desk.journal.requests import UpdateRequest
+from hubspot_sync.batching.outcomes import Found
 from hubspot_sync.wire.call_log import CallMeter
 
 
@@ -69,10 +70,11 @@ def change_bookings(
     finally:
         desk_context.invalidate_cache(tags_of(rows))
     for row in rows:
-        if row.record_id in changed.found:
+        outcome = changed.outcome(row.record_id)
+        if isinstance(outcome, Found):
             journal.complete(row)
         else:
-            refuse_or_postpone(desk_context, row, changed.unknown.get(row.record_id))
+            refuse_or_postpone(desk_context, row, outcome)
     save_with_follow_ups(desk_context, lease, rows)
 
 

@@ -161,7 +161,7 @@ class Outbox:
         contacts = self._evidence.contacts({note.contact_id for note in refused}, context)
         moved = []
         for note in refused:
-            seen = contacts.found.get(note.contact_id)
+            seen = contacts.if_found(note.contact_id)
             if seen is not None and seen.contact.id != note.contact_id:
                 note.contact_id = seen.contact.id
                 moved.append(note)

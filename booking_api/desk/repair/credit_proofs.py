@@ -68,7 +68,7 @@ def read_proofs(
 
 
 def _needs_source(row: JournalEntry, histories: Many[CreditHistory]) -> bool:
-    history = histories.found.get(row.contact_id)
+    history = histories.if_found(row.contact_id)
     is_marked = row.credit_mark != "" and history is not None and history.marks is not None
     return planned_write(row) is not None and not is_marked
 

@@ -47,7 +47,7 @@ def find_waiting(rows: Sequence[JournalEntry], histories: Many[CreditHistory]) -
     waiting: set[int] = set()
     taken: set[str] = set()
     for row in sorted(rows, key=lambda row: row.id):
-        history = histories.found.get(row.contact_id)
+        history = histories.if_found(row.contact_id)
         if history is None or len(history.seen.contact.merged_ids) == 0:
             continue
         contact = history.seen.contact

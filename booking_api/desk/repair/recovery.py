@@ -50,6 +50,7 @@ from booking_api.desk.repair.merged_contacts import (
 from booking_api.rules.credit_landings import Landing
 from booking_api.rules.credits import change_balance, whole_credits
 from booking_api.rules.errors import BookingError
+from hubspot_sync.batching.outcomes import Found, Missing, Unknown
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.writing.authoritative_reads import CreditHistory
@@ -124,13 +125,13 @@ def _find_or_create(
     found = desk_context.evidence.bookings_by_key(keys, desk_context.renew_for_calls(lease, meters))
     absent = []
     for row in rows:
-        key = row.idempotency_key
-        if key in found.found:
-            adopt_found_booking(desk_context, row, found.found[key])
-        elif key in found.missing:
-            absent.append(row)
-        else:
-            journal.postpone(row, found.unknown[key], desk_context.now())
+        match found.outcome(row.idempotency_key):
+            case Found(booking):
+                adopt_found_booking(desk_context, row, booking)
+            case Missing():
+                absent.append(row)
+            case Unknown(error):
+                journal.postpone(row, error, desk_context.now())
     with lease.fenced_transaction():
         saved = {row.id for row in journal.save(lease, rows, desk_context.now())}
     absent = [row for row in absent if row.id in saved]
