@@ -11,7 +11,7 @@ Nothing that decides a booking, a credit or a count reads through here.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeVar
@@ -94,6 +94,17 @@ class ComposedFamilyLoaders:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LinkFamilies:
+    """The families of links, as HubSpot shows them and as we have made them."""
+
+    contact_bookings: Family[Ids, LoadContext]
+    exam_bookings: Family[Ids, LoadContext]
+    booking_exams: Family[Ids, LoadContext]
+    booking_contacts: Family[Ids, LoadContext]
+    kept_links: Family[Ids, LoadContext]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PortalFamilies:
     """Every family, by what it holds."""
 
@@ -113,7 +124,8 @@ class PortalFamilies:
     wrong_pairs: Family[str, LoadContext]
 
     def catalogue(self) -> Catalogue:
-        return Catalogue([getattr(self, name) for name in self.__dataclass_fields__])
+        """Return all of them: none can be forgotten."""
+        return Catalogue([getattr(self, family.name) for family in fields(self)])
 
 
 def build_portal_families(
@@ -121,10 +133,11 @@ def build_portal_families(
     hubspot: PortalReads,
     config: CacheConfig,
     composed: ComposedFamilyLoaders,
-    link_families: Mapping[str, Any],
+    links: LinkFamilies,
 ) -> PortalFamilies:
     """Return the catalogue's families: the simple ones load from `hubspot`, the composed as
     `composed` says; those of links are given."""
+    objects, compositions = _build_object_families(hubspot, config), _compose(config, composed)
     contact_by_id = KeyPattern("contact:{contact_id}:details")
     return PortalFamilies(
         contacts=Family(
@@ -143,21 +156,36 @@ def build_portal_families(
             load_many=_build_exams_of_type_loader(profile, hubspot),
         ),
         wrong_pairs=build_wrong_pairs_family(),
-        **_build_object_families(hubspot, config),
-        **link_families,
-        **_build_composed_families(config, composed),
+        bookings=objects.bookings,
+        exams=objects.exams,
+        contact_enrollments=objects.contact_enrollments,
+        contact_bookings=links.contact_bookings,
+        exam_bookings=links.exam_bookings,
+        booking_exams=links.booking_exams,
+        booking_contacts=links.booking_contacts,
+        kept_links=links.kept_links,
+        booking_pages=compositions.booking_pages,
+        seats=compositions.seats,
+        credits=compositions.credits,
     )
 
 
-def _build_object_families(hubspot: PortalReads, config: CacheConfig) -> dict[str, Any]:
-    return {
-        "bookings": Family(
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _ObjectFamilies:
+    bookings: Family[Booking, LoadContext]
+    exams: Family[MockExam, LoadContext]
+    contact_enrollments: Family[tuple[Enrollment, ...], LoadContext]
+
+
+def _build_object_families(hubspot: PortalReads, config: CacheConfig) -> _ObjectFamilies:
+    return _ObjectFamilies(
+        bookings=Family(
             name="bookings",
             patterns=(KeyPattern("booking:{booking_id}:details"),),
             ttl_s=config.ttl_s("CACHE_TTL_BOOKING_DETAILS"),
             load_many=_build_loader("booking_id", hubspot.bookings, tags_of_booking),
         ),
-        "exams": Family(
+        exams=Family(
             name="exams",
             patterns=(KeyPattern("mockexam:{exam_id}:details"),),
             ttl_s=config.ttl_s("CACHE_TTL_MOCK_EXAMS"),
@@ -167,7 +195,7 @@ def _build_object_families(hubspot: PortalReads, config: CacheConfig) -> dict[st
                 lambda record_id, exam: {exam_tag(record_id), exam_tag(exam.id)},
             ),
         ),
-        "contact_enrollments": Family(
+        contact_enrollments=Family(
             name="contact-enrollments",
             patterns=(KeyPattern("contact:{contact_id}:enrollments"),),
             ttl_s=config.ttl_s("CACHE_TTL_ASSOCIATIONS"),
@@ -181,30 +209,39 @@ def _build_object_families(hubspot: PortalReads, config: CacheConfig) -> dict[st
                 },
             ),
         ),
-    }
+    )
 
 
-def _build_composed_families(
-    config: CacheConfig, composed: ComposedFamilyLoaders
-) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _ComposedFamilies:
     """Families whose entries are built from other entries."""
-    listed = "bookings:list:{contact_id}:{filter}"
-    return {
-        "booking_pages": Family(
+
+    booking_pages: Family[bytes, LoadContext]
+    seats: Family[Seats, LoadContext]
+    credits: Family[Any, LoadContext]
+
+
+def _compose(config: CacheConfig, composed: ComposedFamilyLoaders) -> _ComposedFamilies:
+    return _ComposedFamilies(
+        booking_pages=Family(
             name="booking-pages",
             patterns=(
                 KeyPattern(
-                    f"{listed}:page:{{page}}", filter=ArgumentType.SLUG, page=ArgumentType.NUMBER
+                    "bookings:list:{contact_id}:{filter}:page:{page}",
+                    filter=ArgumentType.SLUG,
+                    page=ArgumentType.NUMBER,
                 ),
                 KeyPattern(
-                    f"{listed}:page:{{page}}:limit:{{limit}}",
+                    "bookings:list:{contact_id}:{filter}:page:{page}:limit:{limit}",
                     filter=ArgumentType.SLUG,
                     page=ArgumentType.NUMBER,
                     limit=ArgumentType.NUMBER,
                 ),
-                KeyPattern(f"{listed}:after:{{after}}", filter=ArgumentType.SLUG),
                 KeyPattern(
-                    f"{listed}:after:{{after}}:limit:{{limit}}",
+                    "bookings:list:{contact_id}:{filter}:after:{after}", filter=ArgumentType.SLUG
+                ),
+                KeyPattern(
+                    "bookings:list:{contact_id}:{filter}:after:{after}:limit:{limit}",
                     filter=ArgumentType.SLUG,
                     limit=ArgumentType.NUMBER,
                 ),
@@ -212,13 +249,13 @@ def _build_composed_families(
             ttl_s=config.ttl_s("CACHE_TTL_BOOKING_LIST"),
             load_many=composed.booking_pages,
         ),
-        "seats": Family(
+        seats=Family(
             name="seats",
             patterns=(KeyPattern("mockexam:{exam_id}:capacity"),),
             ttl_s=config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS"),
             load_many=composed.seats,
         ),
-        "credits": Family(
+        credits=Family(
             name="credits",
             patterns=(
                 KeyPattern("contact:{contact_id}:credits:all"),
@@ -227,7 +264,7 @@ def _build_composed_families(
             ttl_s=config.ttl_s("CACHE_TTL_USER_CREDITS"),
             load_many=composed.credits,
         ),
-    }
+    )
 
 
 def _build_loader(

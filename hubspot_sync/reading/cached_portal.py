@@ -333,7 +333,7 @@ class CachedPortal:
         self._links = OverlaidLinks(hubspot, kept, recent)
         self.families = build_portal_families(
             *(profile, hubspot, config, compose(self.reads_for)),
-            {**build_link_families(self._links, config, recent), "kept_links": kept_family},
+            build_link_families(self._links, config, recent, kept_family),
         )
         self.cache = open_cache(
             self.families.catalogue(), config, clock=clock, undelivered=undelivered

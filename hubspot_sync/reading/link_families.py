@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 from cache_layer import CacheConfig, Family, Key, KeyPattern, LoadResult
-from hubspot_sync.reading.cache_families import LoadContext, to_loads
+from hubspot_sync.reading.cache_families import LinkFamilies, LoadContext, to_loads
 from hubspot_sync.reading.overlaid_links import OverlaidLinks, ShownLinks
 from hubspot_sync.reading.own_links import Ids
 from hubspot_sync.reading.recent_changes import RecentChanges, Topic
@@ -24,16 +24,20 @@ UnsettledS = Callable[[Collection[str]], Mapping[str, float]]
 
 
 def build_link_families(
-    links: OverlaidLinks, config: CacheConfig, recent: RecentChanges
-) -> dict[str, Family[Ids, LoadContext]]:
+    links: OverlaidLinks,
+    config: CacheConfig,
+    recent: RecentChanges,
+    kept_links: Family[Ids, LoadContext],
+) -> LinkFamilies:
     """A link lives in the records at both of its ends: the death of either changes the answer, and
     a deletion event names nothing but the dead. One that was told of just now may not be read yet,
     and what is read without it is kept until it must be."""
     links_of_contact = partial(recent.unsettled_s, Topic.CONTACT_LINKS)
     links_of_exam = partial(recent.unsettled_s, Topic.EXAM_LINKS)
     links_of_booking = partial(recent.unsettled_s, Topic.BOOKING_LINKS)
-    return {
-        "contact_bookings": _build_link_family(
+    return LinkFamilies(
+        contact_bookings=_build_link_family(
+            "contact-bookings",
             "assoc:contact:{contact_id}:bookings",
             links.contact_bookings,
             config,
@@ -43,7 +47,8 @@ def build_link_families(
             },
             links_of_contact,
         ),
-        "exam_bookings": _build_link_family(
+        exam_bookings=_build_link_family(
+            "exam-bookings",
             *("assoc:mockexam:{exam_id}:bookings", links.exam_bookings, config),
             lambda record_id, booking_ids: {
                 exam_bookings_tag(record_id),
@@ -51,20 +56,24 @@ def build_link_families(
             },
             links_of_exam,
         ),
-        "booking_exams": _build_link_family(
+        booking_exams=_build_link_family(
+            "booking-mockexam",
             *("assoc:booking:{booking_id}:mockexam", links.booking_exams, config),
             lambda record_id, exam_ids: {booking_tag(record_id), *map(exam_tag, exam_ids)},
             links_of_booking,
         ),
-        "booking_contacts": _build_link_family(
+        booking_contacts=_build_link_family(
+            "booking-contact",
             *("assoc:booking:{booking_id}:contact", links.booking_contacts, config),
             lambda record_id, contact_ids: {booking_tag(record_id), *map(contact_tag, contact_ids)},
             links_of_booking,
         ),
-    }
+        kept_links=kept_links,
+    )
 
 
 def _build_link_family(
+    name: str,
     pattern: str,
     read: ReadLinks,
     config: CacheConfig,
@@ -74,7 +83,7 @@ def _build_link_family(
     key_pattern = KeyPattern(pattern)
     (argument,) = key_pattern.argument_types
     return Family(
-        name=f"{argument.removesuffix('_id')}-{pattern.rsplit(':', maxsplit=1)[-1]}",
+        name=name,
         patterns=(key_pattern,),
         ttl_s=config.ttl_s("CACHE_TTL_ASSOCIATIONS"),
         load_many=_build_links_loader(argument, read, tags, unsettled_s),
