@@ -211,7 +211,7 @@ def _read_object_types(table: TomlReader) -> ObjectTypes:
     return ObjectTypes(**ids, enrollments=enrollments)
 
 
-def _read_properties(table: TomlReader, fields: Mapping[str, StoredAs]) -> dict[str, str]:
+def _read_properties(table: TomlReader, fields: Mapping[str, StoredAs[object]]) -> dict[str, str]:
     """Return what HubSpot calls each field; those that are optional and not there are left out."""
     properties = {}
     for field, stored_as in fields.items():

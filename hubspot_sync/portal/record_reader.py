@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from hubspot_sync.portal.booking_ids import parse_booking_id
 from hubspot_sync.portal.profile import PortalProfile
@@ -31,17 +31,25 @@ from hubspot_sync.portal.record_names import (
     merged_ids_of,
 )
 from hubspot_sync.portal.records import (
-    BOOKING_FIELDS,
-    CONTACT_FIELDS,
-    ENROLLMENT_FIELDS,
-    EXAM_FIELDS,
     Booking,
     BookingState,
     Contact,
     Enrollment,
     MockExam,
 )
-from hubspot_sync.portal.stored_fields import StoredAs
+from hubspot_sync.portal.stored_fields import (
+    CAPACITY,
+    CHOICE,
+    CLOCK_TIME,
+    COUNT,
+    DAY,
+    EMAIL,
+    INSTANT,
+    RECORD_ID,
+    TEXT,
+    YES_NO,
+    StoredAs,
+)
 
 Properties = Mapping[str, str | None]
 
@@ -50,10 +58,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One record being read: its properties, and which of them turned out to be unreadable."""
+    """One record being read: its properties, by the names that the profile has for its fields, and
+    which of them turned out to be unreadable."""
 
     properties: Properties
     profile: PortalProfile
+    names: Mapping[str, str]
     unreadable: dict[str, None] = field(default_factory=dict)
 
     def text(self, name: str | None) -> str:
@@ -69,16 +79,9 @@ class _Reading:
             self.unreadable[name] = None
             return None
 
-    def parse_fields(
-        self, stored: Mapping[str, StoredAs], names: Mapping[str, str]
-    ) -> dict[str, Any]:
-        """Return every declared field parsed; where the portal has no such property, from ""."""
-        return {
-            own_name: self._parse_field(stored_as, names.get(own_name))
-            for own_name, stored_as in stored.items()
-        }
-
-    def _parse_field(self, stored_as: StoredAs, name: str | None) -> Any:
+    def field(self, own_name: str, stored_as: StoredAs[T]) -> T:
+        """Return a field parsed; where the portal has no such property, from ""."""
+        name = self.names.get(own_name)
         try:
             return stored_as.parse(self.text(name), self.profile.time_zone)
         except Unreadable:
@@ -104,38 +107,46 @@ def enrollment_property_names(profile: PortalProfile) -> tuple[str, ...]:
 
 
 def read_contact(record_id: str, properties: Properties, profile: PortalProfile) -> Contact:
-    reading = _Reading(properties, profile)
-    fields = reading.parse_fields(CONTACT_FIELDS, profile.contact_properties)
-    credits_ = {name: reading.parse(name, parse_number) for name in profile.credit_properties}
+    reading = _Reading(properties, profile, profile.contact_properties)
     return Contact(
         id=record_id,
-        credits=credits_,
+        email=reading.field("email", EMAIL),
+        firstname=reading.field("firstname", TEXT),
+        lastname=reading.field("lastname", TEXT),
+        student_id=reading.field("student_id", TEXT),
+        credits={name: reading.parse(name, parse_number) for name in profile.credit_properties},
         merged_ids=merged_ids_of(properties),
         additional_emails=additional_emails_of(properties),
         unreadable=tuple(reading.unreadable),
-        **fields,
     )
 
 
 def read_exam(record_id: str, properties: Properties, profile: PortalProfile) -> MockExam:
-    reading = _Reading(properties, profile)
     names = profile.exam_properties
-    fields = reading.parse_fields(EXAM_FIELDS, names)
-    fields["is_active"] = means_any_of(fields["is_active"], profile.exam_active_values)
+    reading = _Reading(properties, profile, names)
+    exam_date = reading.field("exam_date", DAY)
+    capacity = reading.field("capacity", CAPACITY)
+    stored_total = reading.field("total_bookings", COUNT)
     starts_at, ends_at = _place_times(
-        fields["exam_date"],
+        exam_date,
         reading.parse(names["start_time"], parse_time),
         reading.parse(names["end_time"], parse_time),
         profile,
     )
     return MockExam(
         id=record_id,
-        stored_total=fields.pop("total_bookings"),
+        mock_type=reading.field("mock_type", CHOICE),
+        exam_date=exam_date,
+        start_time=reading.field("start_time", CLOCK_TIME),
+        end_time=reading.field("end_time", CLOCK_TIME),
+        location=reading.field("location", TEXT),
+        capacity=capacity,
+        is_active=means_any_of(reading.field("is_active", CHOICE), profile.exam_active_values),
+        stored_total=stored_total,
         starts_at=starts_at,
         ends_at=ends_at,
         merged_ids=merged_ids_of(properties),
         unreadable=tuple(reading.unreadable),
-        **fields,
     )
 
 
@@ -157,35 +168,50 @@ def read_booking(
 ) -> Booking:
     """Return the booking. `created_at`, HubSpot's own, stands in where the portal keeps no date of
     making, and the booking id where it keeps no type or day."""
-    reading = _Reading(properties, profile)
-    fields = reading.parse_fields(BOOKING_FIELDS, profile.booking_properties)
-    state = _state_of(fields["is_active"], fields.pop("status"), profile)
-    named_type, named_day = parse_booking_id(fields["booking_id"], profile)
-    fields["mock_type"] = fields["mock_type"] or named_type
-    if fields["exam_date"] is None:
-        fields["exam_date"] = named_day
-    if fields["created_at"] is None:
-        fields["created_at"] = created_at
-    for own_name, stored in profile.choices.items():
-        fields[own_name] = _as_sent(fields[own_name], stored)
+    reading = _Reading(properties, profile, profile.booking_properties)
+    is_active, booking_id = reading.field("is_active", CHOICE), reading.field("booking_id", TEXT)
+    named_type, named_day = parse_booking_id(booking_id, profile)
+    stored_day = reading.field("exam_date", DAY)
+    location = reading.field("attending_location", CHOICE)
     return Booking(
         id=record_id,
-        state=state,
+        booking_id=booking_id,
+        name=reading.field("name", TEXT),
+        email=reading.field("email", TEXT),
+        student_id=reading.field("student_id", TEXT),
+        mock_type=reading.field("mock_type", CHOICE) or named_type,
+        exam_date=named_day if stored_day is None else stored_day,
+        state=_state_of(is_active, reading.field("status", CHOICE), profile),
+        is_active=is_active,
+        dominant_hand=reading.field("dominant_hand", YES_NO),
+        attending_location=_as_sent(location, profile.choices.get("attending_location", {})),
+        token_used=reading.field("token_used", TEXT),
+        idempotency_key=reading.field("idempotency_key", TEXT),
+        seat_key=reading.field("seat_key", TEXT),
+        contact_id=reading.field("contact_id", RECORD_ID),
+        mock_exam_id=reading.field("mock_exam_id", RECORD_ID),
+        created_at=_first_known(reading.field("created_at", INSTANT), created_at),
         updated_at=updated_at,
         merged_ids=merged_ids_of(properties),
         unreadable=tuple(reading.unreadable),
-        **fields,
     )
 
 
 def read_enrollment(record_id: str, properties: Properties, profile: PortalProfile) -> Enrollment:
-    reading = _Reading(properties, profile)
-    fields = reading.parse_fields(ENROLLMENT_FIELDS, profile.enrollment_properties)
+    reading = _Reading(properties, profile, profile.enrollment_properties)
+    status = reading.field("enrollment_status", TEXT)
     return Enrollment(
         id=record_id,
-        is_registered=means_any_of(fields["enrollment_status"], profile.registered_values),
-        **fields,
+        enrollment_id=reading.field("enrollment_id", TEXT),
+        course_id=reading.field("course_id", TEXT),
+        enrollment_status=status,
+        contact_record_id=reading.field("contact_record_id", RECORD_ID),
+        is_registered=means_any_of(status, profile.registered_values),
     )
+
+
+def _first_known(kept: datetime | None, otherwise: datetime | None) -> datetime | None:
+    return otherwise if kept is None else kept
 
 
 def _place_times(

@@ -9,13 +9,13 @@ means nothing to us; what stands in the fields instead is each type's own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Final, Literal
 
 from hubspot_sync.portal.stored_fields import (
-    CHOICE_TYPES,
+    CHOICE,
     COUNT,
     OPTIONAL,
     ActiveFlag,
@@ -26,7 +26,6 @@ from hubspot_sync.portal.stored_fields import (
     Email,
     Instant,
     RecordId,
-    StoredAs,
     Text,
     YesNo,
     stored_fields,
@@ -141,5 +140,5 @@ ENROLLMENT_FIELDS: Final = stored_fields(Enrollment)
 BOOKING_FIELDS: Final = {
     **stored_fields(Booking),
     # Read into `state`, and not kept besides.
-    "status": StoredAs(CHOICE_TYPES, lambda text, _: text, optional=True),
+    "status": replace(CHOICE, optional=True),
 }

@@ -143,7 +143,7 @@ def _wanted_marker(profile: PortalProfile) -> Iterable[RequiredProperty]:
 
 
 def _required_of_object(
-    profile: PortalProfile, object_name: str, fields: Mapping[str, StoredAs]
+    profile: PortalProfile, object_name: str, fields: Mapping[str, StoredAs[object]]
 ) -> Iterable[RequiredProperty]:
     object_type, names = {
         "contacts": (profile.object_types.contacts, profile.contact_properties),
@@ -163,7 +163,7 @@ def _required_of_object(
         )
 
 
-def _types_of(stored_as: StoredAs, values: tuple[str, ...]) -> tuple[str, ...]:
+def _types_of(stored_as: StoredAs[object], values: tuple[str, ...]) -> tuple[str, ...]:
     """A choice among true and false may be a bool; one whose values are not known is any text."""
     if stored_as.types != CHOICE_TYPES:
         return stored_as.types

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Annotated, Any, Final, TypeAlias, get_type_hints
+from typing import Annotated, Final, Generic, TypeAlias, TypeVar, get_type_hints
 from zoneinfo import ZoneInfo
 
 from hubspot_sync.portal.identities import normalize_email
@@ -28,45 +28,30 @@ TEXT_TYPES: Final = ("string", "enumeration")
 CHOICE_TYPES: Final = ("enumeration", "string")
 YES_NO_TYPES: Final = ("bool", "enumeration", "string")
 
+V_co = TypeVar("V_co", covariant=True)
+
 
 @dataclass(frozen=True, slots=True)
-class StoredAs:
+class StoredAs(Generic[V_co]):
     """How a property is kept. `types` are those it may have in HubSpot, several because schools
     made theirs by hand; a missing property is created with the first. `parse` gets the text,
     trimmed and "" where never set, and the portal's time zone, and raises Unreadable;
     `where_unreadable` is then the field's value."""
 
     types: tuple[str, ...]
-    parse: Callable[[str, ZoneInfo], Any]
+    parse: Callable[[str, ZoneInfo], V_co]
+    where_unreadable: V_co
     optional: bool = False
-    where_unreadable: Any = None
 
 
 OPTIONAL: Final = "a portal may do without it"
 
-_TEXT: Final = StoredAs(TEXT_TYPES, lambda text, _: text)
-COUNT: Final = StoredAs(("number",), lambda text, _: parse_count(text))
 
-Text: TypeAlias = Annotated[str, _TEXT]
-Email: TypeAlias = Annotated[str, replace(_TEXT, parse=lambda text, _: normalize_email(text))]
-"""As e-mails are compared."""
-Choice: TypeAlias = Annotated[str, replace(_TEXT, types=CHOICE_TYPES)]
-"""One of the values that the profile names."""
-ActiveFlag: TypeAlias = Annotated[bool, replace(_TEXT, types=CHOICE_TYPES)]
-"""True for the values that the profile names; the reader compares them."""
-ClockTime: TypeAlias = Annotated[str, replace(_TEXT, types=("string", "datetime"))]
-"""Kept as HubSpot has it."""
-Capacity: TypeAlias = Annotated[
-    int, StoredAs(("number",), lambda text, _: parse_capacity(text), where_unreadable=0)
-]
-"""Whole seats; where it cannot be read, or is below zero, there are none to be sold."""
-Day: TypeAlias = Annotated[date | None, StoredAs(("date", "datetime", "string"), parse_day)]
-Instant: TypeAlias = Annotated[
-    datetime | None, StoredAs(("datetime", "string", "date"), lambda text, _: parse_instant(text))
-]
-YesNo: TypeAlias = Annotated[
-    bool | None, StoredAs(YES_NO_TYPES, lambda text, _: parse_yes_no(text))
-]
+def _stored_text(
+    types: tuple[str, ...] = TEXT_TYPES, parse: Callable[[str], str] = str
+) -> StoredAs[str]:
+    """Return how a text is kept, of which none is unreadable."""
+    return StoredAs(types, lambda text, _: parse(text), "")
 
 
 def _parse_record_id(text: str) -> str | None:
@@ -75,12 +60,41 @@ def _parse_record_id(text: str) -> str | None:
     return text or None
 
 
-RecordId: TypeAlias = Annotated[
-    str | None, StoredAs(("string", "number"), lambda text, _: _parse_record_id(text))
-]
+TEXT: Final = _stored_text()
+EMAIL: Final = _stored_text(parse=normalize_email)
+CHOICE: Final = _stored_text(CHOICE_TYPES)
+CLOCK_TIME: Final = _stored_text(("string", "datetime"))
+COUNT: Final[StoredAs[int | None]] = StoredAs(("number",), lambda text, _: parse_count(text), None)
+CAPACITY: Final = StoredAs(("number",), lambda text, _: parse_capacity(text), 0)
+DAY: Final[StoredAs[date | None]] = StoredAs(("date", "datetime", "string"), parse_day, None)
+INSTANT: Final[StoredAs[datetime | None]] = StoredAs(
+    ("datetime", "string", "date"), lambda text, _: parse_instant(text), None
+)
+YES_NO: Final[StoredAs[bool | None]] = StoredAs(
+    YES_NO_TYPES, lambda text, _: parse_yes_no(text), None
+)
+RECORD_ID: Final[StoredAs[str | None]] = StoredAs(
+    ("string", "number"), lambda text, _: _parse_record_id(text), None
+)
+
+Text: TypeAlias = Annotated[str, TEXT]
+Email: TypeAlias = Annotated[str, EMAIL]
+"""As e-mails are compared."""
+Choice: TypeAlias = Annotated[str, CHOICE]
+"""One of the values that the profile names."""
+ActiveFlag: TypeAlias = Annotated[bool, CHOICE]
+"""True for the values that the profile names; the reader compares them."""
+ClockTime: TypeAlias = Annotated[str, CLOCK_TIME]
+"""Kept as HubSpot has it."""
+Capacity: TypeAlias = Annotated[int, CAPACITY]
+"""Whole seats; where it cannot be read, or is below zero, there are none to be sold."""
+Day: TypeAlias = Annotated[date | None, DAY]
+Instant: TypeAlias = Annotated[datetime | None, INSTANT]
+YesNo: TypeAlias = Annotated[bool | None, YES_NO]
+RecordId: TypeAlias = Annotated[str | None, RECORD_ID]
 
 
-def stored_fields(record_type: type) -> Mapping[str, StoredAs]:
+def stored_fields(record_type: type) -> Mapping[str, StoredAs[object]]:
     """Return the fields of a record that are properties, in the order they are declared."""
     fields = {}
     for name, hint in get_type_hints(record_type, include_extras=True).items():

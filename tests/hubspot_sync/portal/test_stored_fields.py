@@ -10,9 +10,26 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from hubspot_sync.portal.profile import load_profile
-from hubspot_sync.portal.records import BOOKING_FIELDS, CONTACT_FIELDS, EXAM_FIELDS
+from hubspot_sync.portal.property_values import Unreadable
+from hubspot_sync.portal.record_reader import (
+    read_booking,
+    read_contact,
+    read_exam,
+)
+from hubspot_sync.portal.records import (
+    BOOKING_FIELDS,
+    CONTACT_FIELDS,
+    EXAM_FIELDS,
+)
 from hubspot_sync.portal.required_schema import required_properties
-from hubspot_sync.portal.stored_fields import OPTIONAL, Capacity, Instant, Text, stored_fields
+from hubspot_sync.portal.stored_fields import (
+    OPTIONAL,
+    Capacity,
+    Instant,
+    StoredAs,
+    Text,
+    stored_fields,
+)
 
 
 @dataclass
@@ -51,3 +68,34 @@ def test_the_portal_must_have_what_the_records_declare(name: str) -> None:
         declared = {field for field, stored_as in fields.items() if not stored_as.optional}
         assert declared <= names.keys() <= fields.keys()
         assert {(section, property_name) for property_name in names.values()} <= wanted
+
+
+def means_something(stored_as: StoredAs[object], text: str) -> bool:
+    try:
+        stored_as.parse(text, ZoneInfo("UTC"))
+    except Unreadable:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("text", ["a snowman", "7", "-7", "2026-12-01", "yes", "", "9:30"])
+@pytest.mark.parametrize("name", ["default", "prepdoctors"])
+def test_every_field_is_read_as_it_is_declared(name: str, text: str) -> None:
+    """Whatever stands in all properties, those fields say they cannot be read whose own kind of
+    value it is not."""
+    profile = load_profile(name)
+    clock = {"start_time", "end_time"}  # kept as texts, and read as times besides
+
+    for fields, names, read in (
+        (CONTACT_FIELDS, profile.contact_properties, read_contact),
+        (BOOKING_FIELDS, profile.booking_properties, read_booking),
+        (EXAM_FIELDS, profile.exam_properties, read_exam),
+    ):
+        own_names = {each: names[each] for each in fields.keys() & names.keys() - clock}
+        record = read("7", dict.fromkeys(own_names.values(), text), profile)
+        meaningless = {
+            property_name
+            for field, property_name in own_names.items()
+            if not means_something(fields[field], text)
+        }
+        assert set(record.unreadable) == meaningless
