@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
-from typing import Any
 
 from django.db import Error as DatabaseFailure
 from django.db import models, transaction
@@ -106,28 +105,22 @@ def validate_and_record(
             progress=progress,
         )
     except BackendUnavailable as error:
-        _save(_fill(run, clock() - started_s, error=str(error)[:500]))
+        run.duration_s, run.error = round(clock() - started_s, 3), str(error)[:500]
+        _save(run)
         raise
-    _save(_fill(run, clock() - started_s, **_count_columns(report)))
+    run.duration_s = round(clock() - started_s, 3)
+    _fill_in(run, report)
+    _save(run)
     return report
 
 
-def _count_columns(report: ValidationReport) -> dict[str, Any]:
-    return {
-        "sampled": sum(report.total(verdict) for verdict in Comparison),
-        "drifted": len(report.drifts),
-        "repaired": sum(drift.repaired for drift in report.drifts),
-        "skipped": report.total(Comparison.SKIPPED),
-        "unknown": report.total(Comparison.UNKNOWN),
-        "by_family": {name: dict(verdicts) for name, verdicts in report.by_family.items()},
-    }
-
-
-def _fill(run: ValidationRun, duration_s: float, **fields: Any) -> ValidationRun:
-    run.duration_s = round(duration_s, 3)
-    for name, value in fields.items():
-        setattr(run, name, value)
-    return run
+def _fill_in(run: ValidationRun, report: ValidationReport) -> None:
+    run.sampled = sum(report.total(verdict) for verdict in Comparison)
+    run.drifted = len(report.drifts)
+    run.repaired = sum(drift.repaired for drift in report.drifts)
+    run.skipped = report.total(Comparison.SKIPPED)
+    run.unknown = report.total(Comparison.UNKNOWN)
+    run.by_family = {name: dict(verdicts) for name, verdicts in report.by_family.items()}
 
 
 def _save(row: models.Model) -> None:

@@ -8,14 +8,15 @@ transaction of its own or by looking before it writes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from hubspot_sync.background.database_errors import is_database_away
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Model)
 
 
 def do_apart(
@@ -59,7 +60,7 @@ def write_apart(
 
 
 def update_apart(
-    rows: QuerySet[Any], set_aside: Callable[[Any, Exception], object], **values: object
+    rows: QuerySet[M], set_aside: Callable[[int, Exception], object], **values: object
 ) -> int:
     """Update all rows of a query; where our database refuses, all that it does not refuse.
     `set_aside` gets the key of each that it does. Return how many were updated."""

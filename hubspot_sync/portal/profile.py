@@ -208,7 +208,13 @@ def _read_object_types(table: TomlReader) -> ObjectTypes:
     enrollments = table.optional_text("enrollments", TYPE_ID, "2-41701559")
     _note_repeated(table, {**ids, "enrollments": enrollments or ""})
     table.finish()
-    return ObjectTypes(**ids, enrollments=enrollments)
+    return ObjectTypes(
+        contacts=ids["contacts"],
+        bookings=ids["bookings"],
+        mock_exams=ids["mock_exams"],
+        notes=ids["notes"],
+        enrollments=enrollments,
+    )
 
 
 def _read_properties(table: TomlReader, fields: Mapping[str, StoredAs[object]]) -> dict[str, str]:

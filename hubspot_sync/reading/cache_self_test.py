@@ -21,6 +21,7 @@ from hubspot_sync.batching.batch import BatchClient, Created, NotCreated
 from hubspot_sync.batching.raw_records import NewRecord
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.portal.records import Booking, Contact, MockExam
 from hubspot_sync.reading.cache_families import LoadContext, PortalFamilies
 from hubspot_sync.reading.cached_portal import CachedPortal
 from hubspot_sync.reading.tags import booking_tag, contact_tag, exam_tag
@@ -53,10 +54,22 @@ class Subject:
     object_type: str
     properties: Mapping[str, str]
     property: str
-    field: str
     argument: str
     tag: Callable[[str], str]
     family: Callable[[PortalFamilies], Family[Any, LoadContext]]
+
+
+def _shown_text(record: object) -> str:
+    """Return the text that is tried with, "" where there is no record."""
+    match record:
+        case MockExam():
+            return record.location
+        case Booking():
+            return record.name
+        case Contact():
+            return record.firstname
+        case _:
+            return ""
 
 
 class _Bench:
@@ -83,7 +96,7 @@ class _Bench:
             LoadContext(call=context),
             wait_s=context.deadline.remaining_s(),
         )
-        text = getattr(reads.value, self._subject.field, "")
+        text = _shown_text(reads.value)
         self.seen.append(f"{reads.cache_status} {({OLD: 'old', NEW: 'new'}).get(text, 'other')}")
 
     def edit(self, text: str) -> None:
@@ -249,7 +262,6 @@ def _build_subjects(profile: PortalProfile, mark: str) -> dict[str, Subject]:
         object_type=types.mock_exams,
         properties={exams["exam_date"]: "2000-01-01", exams["is_active"]: "false"},
         property=exams["location"],
-        field="location",
         argument="exam_id",
         tag=exam_tag,
         family=lambda families: families.exams,
@@ -261,7 +273,6 @@ def _build_subjects(profile: PortalProfile, mark: str) -> dict[str, Subject]:
             bookings["is_active"]: profile.booking_states["cancelled"][0],
         },
         property=bookings["name"],
-        field="name",
         argument="booking_id",
         tag=booking_tag,
         family=lambda families: families.bookings,
@@ -270,7 +281,6 @@ def _build_subjects(profile: PortalProfile, mark: str) -> dict[str, Subject]:
         object_type=types.contacts,
         properties={contacts["email"]: f"cache-self-test-{mark}@example.com"},
         property=contacts["firstname"],
-        field="firstname",
         argument="contact_id",
         tag=contact_tag,
         family=lambda families: families.contacts,

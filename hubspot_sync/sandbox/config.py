@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
+
+import msgspec
 
 DEFAULT_TOKEN = "sandbox-token"  # noqa: S105 - guards invented data
 RETRY_AFTER = ("sometimes", "always", "never")
@@ -101,7 +103,7 @@ class Config:
 
     def with_changes(self, changes: Mapping[str, Any]) -> Config:
         """This with some switches set; raises ValueError naming one that does not exist or fit."""
-        _refuse_unknown(changes, Config)
+        refuse_unknown(changes, Config)
         _refuse_unfit(changes, self)
         for name, words in (("retry_after", RETRY_AFTER), ("app_info", APP_INFO)):
             if changes.get(name, words[0]) not in words:
@@ -111,16 +113,23 @@ class Config:
         if "unkind" in wanted and wanted["unkind"] != self.unkind:
             wanted = {**(UNKIND if wanted["unkind"] else KIND), **wanted}
         if "webhook" in wanted:
-            _refuse_unknown(wanted["webhook"], WebhookConfig)
+            refuse_unknown(wanted["webhook"], WebhookConfig)
             _refuse_unfit(wanted["webhook"], self.webhook)
-            wanted["webhook"] = replace(self.webhook, **wanted["webhook"])
-        if "validation_rules" in wanted:
-            wanted["validation_rules"] = tuple(map(_parse_rule, wanted["validation_rules"]))
-        if "refused_records" in wanted:
-            wanted["refused_records"] = tuple(map(_parse_refused, wanted["refused_records"]))
-        if "scopes" in wanted:
-            wanted["scopes"] = tuple(wanted["scopes"])
-        return replace(self, **wanted)
+            wanted["webhook"] = {**asdict(self.webhook), **wanted["webhook"]}
+        for rule in wanted.get("validation_rules", ()):
+            refuse_unknown(rule, ValidationRule)
+        for record in wanted.get("refused_records", ()):
+            refuse_unknown(record, RefusedRecord)
+        changed = msgspec.convert({**asdict(self), **wanted}, Config)  # raises a ValueError
+        for pattern in changed.patterns:
+            _check_pattern(pattern)
+        return changed
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """All its regular expressions."""
+        demanded = (rule.pattern for rule in self.validation_rules if rule.pattern is not None)
+        return (*demanded, *(record.operations for record in self.refused_records))
 
     def as_json(self) -> dict[str, Any]:
         """All switches as JSON."""
@@ -147,21 +156,6 @@ class LiveConfig:
         self.now = self.start
 
 
-def _parse_rule(raw: Mapping[str, Any]) -> ValidationRule:
-    _refuse_unknown(raw, ValidationRule)
-    rule = ValidationRule(**raw)
-    if rule.pattern is not None:
-        _check_pattern(rule.pattern)
-    return rule
-
-
-def _parse_refused(raw: Mapping[str, Any]) -> RefusedRecord:
-    _refuse_unknown(raw, RefusedRecord)
-    refused = RefusedRecord(**raw)
-    _check_pattern(refused.operations)
-    return refused
-
-
 def _check_pattern(pattern: str) -> None:
     try:
         re.compile(pattern)
@@ -170,7 +164,8 @@ def _check_pattern(pattern: str) -> None:
         raise ValueError(message) from error
 
 
-def _refuse_unknown(changes: Mapping[str, Any], known_in: type) -> None:
+def refuse_unknown(changes: Mapping[str, Any], known_in: type) -> None:
+    """Raise ValueError naming what is no field of the dataclass `known_in`."""
     names = [each.name for each in fields(known_in)]
     unknown = [name for name in changes if name not in names]
     if unknown:

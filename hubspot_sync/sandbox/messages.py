@@ -96,9 +96,14 @@ class Refusal(Exception):
         return part
 
 
-def invalid(message: str, **more: Any) -> Refusal:
+def invalid(
+    message: str,
+    *,
+    context: Mapping[str, Sequence[str]] | None = None,
+    errors: Sequence[Mapping[str, Any]] = (),
+) -> Refusal:
     """A 400 for what HubSpot calls a validation error."""
-    return Refusal(400, VALIDATION_ERROR, message, **more)
+    return Refusal(400, VALIDATION_ERROR, message, context=context, errors=errors)
 
 
 def not_found(message: str = "resource not found") -> Refusal:

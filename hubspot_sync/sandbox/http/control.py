@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+import msgspec
+
 from hubspot_sync.sandbox.clock import iso
 from hubspot_sync.sandbox.data.property_values import keep_as_given, normalize_value
 from hubspot_sync.sandbox.data.records import (
@@ -215,7 +217,8 @@ class Control:
     def _edit(self, request: ControlRequest) -> Reply:
         """As a person, or as the source that is named, `{"name", "id"}`: another app."""
         type_id, properties = self._parse_record(request.names["type"], request.body)
-        source = Source(**request.body["source"]) if "source" in request.body else PERSON
+        named = request.body.get("source")
+        source = PERSON if named is None else msgspec.convert(named, Source)
         record = self._store.update(type_id, request.names["id"], properties, source=source)
         return Reply(200, _render_record(record))
 
@@ -260,7 +263,7 @@ class Control:
         return from_type, request.body["from_id"], to_type, request.body["to_id"]
 
 
-def _error_reply(status: int, message: str, **more: Any) -> Reply:
+def _error_reply(status: int, message: str, **more: object) -> Reply:
     return Reply(status, {"status": "error", "message": message, **more})
 
 

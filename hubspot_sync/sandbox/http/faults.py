@@ -22,6 +22,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import msgspec
+
+from hubspot_sync.sandbox.config import refuse_unknown
 from hubspot_sync.sandbox.http.rate_limits import POLICIES, TEN_SECONDLY, rate_limit_body
 from hubspot_sync.sandbox.http.spoiled_answers import EDGE_TITLES, WAYS, edge_reply, spoil
 from hubspot_sync.sandbox.messages import Reply, Request, correlation_id
@@ -100,6 +103,7 @@ class Faults:
     def order(self, raw: Mapping[str, Any]) -> str:
         """Take an order; returns its id, raises ValueError for one that cannot be."""
         _refuse_unknown_words(raw)
+        refuse_unknown(raw, Fault)
         nth = raw.get("nth", ())
         wanted = {**raw, "nth": (nth,) if isinstance(nth, int) else tuple(nth)}
         if isinstance(path := raw.get("path"), str):
@@ -110,10 +114,7 @@ class Faults:
                 raise ValueError(message) from error
         with self._lock:
             fault_id = str(next(self._ids))
-            try:
-                self._faults[fault_id] = Fault(id=fault_id, **wanted)
-            except TypeError as error:
-                raise ValueError(str(error)) from error
+            self._faults[fault_id] = msgspec.convert({**wanted, "id": fault_id}, Fault)
             self._dropped[fault_id] = threading.Event()
         return fault_id
 
