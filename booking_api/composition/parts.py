@@ -160,6 +160,7 @@ def build_desk_context(
     profile: PortalProfile,
     client: HubSpotClient,
     hubspot: PortalReads,
+    recent: RecentChanges,
     evidence: AuthoritativeReads,
     has_marker: PortalFact[bool | None],
     cached: CachedPortal,
@@ -170,6 +171,7 @@ def build_desk_context(
     return DeskContext(
         profile=profile,
         hubspot=hubspot,
+        recent=recent,
         evidence=evidence,
         writes=PortalWrites(profile, client.batch, association_types, has_marker),
         cache=cached.cache,

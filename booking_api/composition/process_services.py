@@ -211,7 +211,7 @@ class Composition:
         cached.cache.invalidator.add_observer(record_invalidation)
         booking = build_booking_desk(
             build_desk_context(
-                *(profile, client, hubspot, evidence, has_marker, cached),
+                *(profile, client, hubspot, told, evidence, has_marker, cached),
                 *(shared_now, self._notify_desk_observers),
             ),
             serves_callers=self._serves_callers,

@@ -15,6 +15,7 @@ from booking_api.desk.journal.models import JournalEntry
 from cache_layer import Cache, Cause
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.portal_reads import PortalReads
+from hubspot_sync.reading.recent_changes import RecentChanges
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.fan_out import FanOut
@@ -24,12 +25,14 @@ from hubspot_sync.writing.portal_writes import PortalWrites
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeskContext:
-    """`hubspot` reads HubSpot itself, never the cache; `keep_links` keeps for readers what the
-    journal knows of these contacts, exams and bookings; `now` is the clock that all processes of
+    """`hubspot` reads HubSpot itself, never the cache; `recent` says what HubSpot told of
+    lately; `keep_links` keeps for readers what the journal knows of these contacts, exams and
+    bookings; `now` is the clock that all processes of
     the deployment share, aware; `notify` hears of what was done."""
 
     profile: PortalProfile
     hubspot: PortalReads
+    recent: RecentChanges
     evidence: AuthoritativeReads
     writes: PortalWrites
     cache: Cache

@@ -38,21 +38,19 @@ class OverlaidLinks:
     def __init__(self, hubspot: PortalReads, own: OwnLinks, recent: RecentChanges) -> None:
         self._hubspot = hubspot
         self._own = own
-        left_contacts = partial(recent.taken_away, Topic.LEFT_CONTACT)
-        left_exams = partial(recent.taken_away, Topic.LEFT_EXAM)
-        self._contacts = _Owners(hubspot.booking_contacts, own.contacts_of_bookings, left_contacts)
-        self._exams = _Owners(hubspot.booking_exams, own.exams_of_bookings, left_exams)
+        self._contacts = contacts_of_bookings(hubspot, recent)
+        self._exams = exams_of_bookings(hubspot, recent)
 
     def contact_bookings(self, contact_ids: Collection[str], context: CallContext) -> ShownLinks:
         links = read_contact_bookings(self._hubspot, contact_ids, context)
         own = self._own.bookings_of_contacts(contact_ids)
-        whole = _add_unshown(links, own.by_id, {}, self._contacts, context)
+        whole = add_unshown(links, own.by_id, {}, self._contacts, context)
         return ShownLinks(links=whole, keep_s=_bounds(own, contact_ids))
 
     def exam_bookings(self, exam_ids: Collection[str], context: CallContext) -> ShownLinks:
         links = self._hubspot.exam_bookings(exam_ids, context)
         own = self._own.bookings_of_exams(exam_ids)
-        whole = _add_unshown(links, own.by_id, {}, self._exams, context)
+        whole = add_unshown(links, own.by_id, {}, self._exams, context)
         return ShownLinks(links=whole, keep_s=_bounds(own, exam_ids))
 
     def add_merged(
@@ -65,34 +63,43 @@ class OverlaidLinks:
             exam_id: tuple({booking for each in ids for booking in own.get(each, ())})
             for exam_id, ids in all_ids.items()
         }
-        return _add_unshown(links, made, all_ids, self._exams, context)
+        return add_unshown(links, made, all_ids, self._exams, context)
 
     def booking_contacts(self, booking_ids: Collection[str], context: CallContext) -> ShownLinks:
-        return _read_owners(self._contacts, booking_ids, context)
+        return _read_ends(self._contacts, self._own.contacts_of_bookings, booking_ids, context)
 
     def booking_exams(self, booking_ids: Collection[str], context: CallContext) -> ShownLinks:
-        return _read_owners(self._exams, booking_ids, context)
+        return _read_ends(self._exams, self._own.exams_of_bookings, booking_ids, context)
 
 
 @dataclass(frozen=True, slots=True)
-class _Owners:
-    """How it is learnt whose bookings are: what HubSpot shows, whom we made them for, and which
-    were taken away since."""
+class BookingEnds:
+    """How it is learnt what bookings are linked to: what HubSpot shows, and which were taken away
+    from there lately."""
 
     read: Read
-    read_own: Callable[[Collection[str]], KnownLinks]
     taken_away: Callable[[Collection[str]], frozenset[str]]
 
 
-def _add_unshown(
+def contacts_of_bookings(hubspot: PortalReads, recent: RecentChanges) -> BookingEnds:
+    return BookingEnds(hubspot.booking_contacts, partial(recent.taken_away, Topic.LEFT_CONTACT))
+
+
+def exams_of_bookings(hubspot: PortalReads, recent: RecentChanges) -> BookingEnds:
+    return BookingEnds(hubspot.booking_exams, partial(recent.taken_away, Topic.LEFT_EXAM))
+
+
+def add_unshown(
     links: Many[Ids],
     made: Mapping[str, Ids],
     all_ids: Mapping[str, Collection[str]],
-    owners: _Owners,
+    ends: BookingEnds,
     context: CallContext,
 ) -> Many[Ids]:
-    """Return the links with the bookings that were made for each record and are not shown for it.
-    A record is unknown where it could not be learnt whether one of them was moved since."""
+    """Return the bookings of records, with those that were `made` for each of them and are not
+    shown for it; one call more where there are any. `all_ids` has the ids that mean a record, where
+    there are more than its key. A record is unknown where it could not be learnt whether one of
+    them was moved since."""
     unshown = {
         record_id: set(made.get(record_id, ())).difference(shown)
         for record_id, shown in links.found.items()
@@ -101,17 +108,17 @@ def _add_unshown(
     if len(asked) == 0:
         return links
     # What HubSpot refuses of a booking stays refused, and says nothing of whose it is.
-    shown_owners = owners.read(asked, context).without_refused()
-    without = {each for each in asked if len(shown_owners.if_found(each) or ()) == 0}
-    standing = without - owners.taken_away(without)
+    shown_ends = ends.read(asked, context).without_refused()
+    without = {each for each in asked if len(shown_ends.if_found(each) or ()) == 0}
+    standing = without - ends.taken_away(without)
     found, unknown = dict(links.found), dict(links.unknown)
     for record_id, booking_ids in unshown.items():
-        error = _first_error(shown_owners, booking_ids)
+        error = _first_error(shown_ends, booking_ids)
         if error is None:
             names = {record_id, *all_ids.get(record_id, ())}
             theirs = standing | {
                 booking_id
-                for booking_id, shown in shown_owners.found.items()
+                for booking_id, shown in shown_ends.found.items()
                 if not names.isdisjoint(shown)
             }
             found[record_id] = (*found[record_id], *sorted(booking_ids & theirs))
@@ -125,16 +132,21 @@ def _first_error(owners: Many[Ids], booking_ids: Collection[str]) -> HubSpotErro
     return next((owners.unknown[each] for each in booking_ids if each in owners.unknown), None)
 
 
-def _read_owners(owners: _Owners, booking_ids: Collection[str], context: CallContext) -> ShownLinks:
+def _read_ends(
+    ends: BookingEnds,
+    read_own: Callable[[Collection[str]], KnownLinks],
+    booking_ids: Collection[str],
+    context: CallContext,
+) -> ShownLinks:
     """Return what HubSpot shows, and for those bookings that it shows none of whom they were made
     for, where they were not taken away since."""
-    links = owners.read(booking_ids, context)
+    links = ends.read(booking_ids, context)
     empty = {record_id for record_id, shown in links.found.items() if len(shown) == 0}
     if len(empty) == 0:
         return ShownLinks(links=links)
-    own = owners.read_own(empty)
+    own = read_own(empty)
     made = empty & own.by_id.keys()
-    standing = made - owners.taken_away(made) if len(made) > 0 else made
+    standing = made - ends.taken_away(made) if len(made) > 0 else made
     found = {**links.found, **{each: own.by_id[each] for each in standing}}
     filled = Many(found=found, missing=links.missing, unknown=links.unknown)
     return ShownLinks(links=filled, keep_s=_bounds(own, empty))

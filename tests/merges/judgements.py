@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from tests.api import Reply
@@ -86,10 +86,16 @@ def as_exam(exam: Stored, exam_id: str) -> Exam:
 
 
 def judge_create(
-    view: PortalView, contact: Stored, exam: Stored, lately: Mapping[str, Made]
+    view: PortalView,
+    contact: Stored,
+    exam: Stored,
+    lately: Mapping[str, Made],
+    *,
+    is_told: bool,
 ) -> tuple[str, frozenset[str]]:
     """Return what a create must be answered with, "" for a booking, and what else it may be refused
-    with, because the desk counts in what it made lately, wherever HubSpot shows it linked."""
+    with, because the desk counts in what it made lately and HubSpot may not show yet. `is_told` of
+    all links that were taken away, it does not count those."""
     if exam.archived:
         return "EXAM_NOT_FOUND", frozenset()
     day = exam.text("mock_type"), exam.text("exam_date")
@@ -97,6 +103,8 @@ def judge_create(
     active = [each for each in view.bookings.values() if view.is_active(each)]
     linked = {each.id for each in active if exam.id in view.exam_links.get(each.id, ())}
     made_for = _made_lately(active, lately, exam.ids, lambda made: made.exam_id)
+    shown = {each for each in made_for if is_told or len(view.exam_links.get(each, ())) > 0}
+    unshown = made_for - (shown & lately.keys())
     own = view.bookings_of(contact.id)
     standing = {
         each.id
@@ -112,7 +120,7 @@ def judge_create(
         "INSUFFICIENT_CREDITS": all(view.balance(contact.id, name) < 1 for name in credits_),
     }
     may = {
-        "EXAM_FULL": len(linked | made_for) >= capacity,
+        "EXAM_FULL": len(linked | unshown) >= capacity,
         "DUPLICATE_BOOKING": len(standing & made_by) > 0 or len(made_by & made_for) > 0,
     }
     must = next((code for code, holds in refusals.items() if holds), "")
@@ -125,6 +133,29 @@ def credits_for(view: PortalView, contact_id: str, mock_type: str) -> list[str]:
     assert known is not None
     shared = known.shared_credit_property
     return [known.credit_property, *([] if shared is None else [shared])]
+
+
+def possible_changes(
+    view: PortalView, contact: Stored, booking: Stored, lately: Mapping[str, Made]
+) -> set[str]:
+    """Return what a cancel or an update may be answered with where nobody tells of links that were
+    taken away: a booking made lately that is shown to be linked to nobody may be one whose link
+    HubSpot does not show yet."""
+    with_unshown = replace(view, contact_links={**_made_links(view, lately), **_shown(view)})
+    return {judge_change(each, contact, booking) for each in (view, with_unshown)}
+
+
+def _made_links(view: PortalView, lately: Mapping[str, Made]) -> dict[str, frozenset[str]]:
+    links: dict[str, frozenset[str]] = {}
+    for booking in view.bookings.values():
+        made_for = {lately[each].contact_id for each in booking.ids if each in lately}
+        survivors = [view.survivor(each) for each in made_for]
+        links[booking.id] = frozenset(each.id for each in survivors if each is not None)
+    return links
+
+
+def _shown(view: PortalView) -> dict[str, frozenset[str]]:
+    return {booking_id: ends for booking_id, ends in view.contact_links.items() if ends}
 
 
 def judge_change(view: PortalView, contact: Stored, booking: Stored) -> str:

@@ -22,8 +22,8 @@ from tests.merges.judgements import (
     code_of,
     credits_for,
     is_repeat,
-    judge_change,
     judge_create,
+    possible_changes,
 )
 from tests.merges.people import ANY, PeopleAtWork, pick, pick_one
 from tests.merges.portal_view import PortalView, Stored, live
@@ -91,7 +91,8 @@ class StudentsAndPeople(PeopleAtWork):
         if is_repeat(reply):
             self._check_stands(reply.data["booking_record_id"])
             return
-        must, may = judge_create(view, asked.contact, exam, self.ledger.lately)
+        lately, is_told = self.ledger.lately, self._is_told
+        must, may = judge_create(view, asked.contact, exam, lately, is_told=is_told)
         self._check_code(reply, {must, *may})
         if reply.status == 201:
             self._check_booked(view, asked.contact, exam, reply.data["booking_record_id"])
@@ -150,7 +151,7 @@ class StudentsAndPeople(PeopleAtWork):
         asked, record_id = self._ask_as(contact, spelling), _one_of(booking.ids, spelling)
         reply = self._send(lambda: cancel(self.deployment.desk.api, asked.student, record_id))
         note(f"{asked.email} cancels {record_id}: {_said(reply)}")
-        self._check_code(reply, {judge_change(view, contact, booking)})
+        self._check_code(reply, self._possible_changes(view, contact, booking))
         if reply.status == 200:
             self.ledger.end_booking(view, booking, contact.id)
             assert not self.view().is_active(self.view().bookings[booking.id])
@@ -167,7 +168,7 @@ class StudentsAndPeople(PeopleAtWork):
         api = self.deployment.desk.api
         reply = self._send(lambda: update(api, asked.student, record_id, attending_location=place))
         note(f"{asked.email} changes {record_id}: {_said(reply)}")
-        self._check_code(reply, {judge_change(view, contact, booking)})
+        self._check_code(reply, self._possible_changes(view, contact, booking))
         if reply.status == 200:
             assert reply.data["booking"]["id"] == booking.id
             assert self.view().bookings[booking.id].text("attending_location").lower() == place
@@ -251,6 +252,14 @@ class StudentsAndPeople(PeopleAtWork):
         if reply.status == 503:
             self.unanswered.append(ask)
         return reply
+
+    def _possible_changes(self, view: PortalView, contact: Stored, booking: Stored) -> set[str]:
+        lately = {} if self._is_told else self.ledger.lately
+        return possible_changes(view, contact, booking, lately)
+
+    @property
+    def _is_told(self) -> bool:
+        return self.deployment.hearing is Hearing.TOLD and self.is_current
 
     def _check_code(self, reply: Reply, expected: set[str]) -> None:
         if reply.status == 503:

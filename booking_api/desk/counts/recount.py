@@ -26,6 +26,7 @@ from hubspot_sync.batching.outcomes import Complete, Found, Many, Missing, Unkno
 from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import MockExam, ids_of
+from hubspot_sync.reading.overlaid_links import add_unshown, exams_of_bookings
 from hubspot_sync.reading.tags import exam_tag
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import run_together
@@ -170,13 +171,10 @@ def count_bookings(
         all_ids[exam_id].update(ids_of(exam))
     unlisted = known_bookings.read_unlisted_bookings(
         set().union(*all_ids.values()), (), desk_context.now()
-    ).by_exam
-    booking_ids = {
-        exam_id: set(links.if_found(exam_id) or ()).union(
-            *(unlisted.get(each, frozenset()) for each in all_ids[exam_id])
-        )
-        for exam_id in exam_ids
-    }
+    )
+    ends = exams_of_bookings(desk_context.hubspot, desk_context.recent)
+    links = add_unshown(links, unlisted.of_exams(all_ids), all_ids, ends, context)
+    booking_ids = {exam_id: set(links.if_found(exam_id) or ()) for exam_id in exam_ids}
     states = desk_context.evidence.booking_states(set().union(*booking_ids.values()), context)
     counts = {}
     for exam_id in exam_ids:

@@ -40,7 +40,8 @@ from booking_api.rules.seats import seat_key
 from hubspot_sync.batching.batch import Created, CreateOutcome, NotCreated
 from hubspot_sync.batching.outcomes import Found, Many, Missing, Unknown
 from hubspot_sync.errors import HubSpotError, Refused
-from hubspot_sync.portal.records import Booking, MockExam
+from hubspot_sync.portal.records import Booking, MockExam, ids_of
+from hubspot_sync.reading.overlaid_links import add_unshown, exams_of_bookings
 from hubspot_sync.reading.own_links import MAX_LINK_LAG
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.call_log import CallMeter
@@ -322,7 +323,7 @@ def _find_holders(
 ) -> Many[Booking]:
     """Return who has the seats that these rows were refused and those they might get next, by the
     seats' names, and tell the exams. One made so lately that HubSpot may not list it for the exam
-    yet counts; an older one was moved to another exam by a person, and has no more than the name.
+    yet counts; another was moved to another exam by a person, and has no more than the name.
     """
     numbers_of = {row.id: CreatePlan.from_json(row.plan).seat_number for row in rows}
     names = {seat_key(row.exam_id, numbers_of[row.id]): None for row in rows}
@@ -338,12 +339,38 @@ def _find_holders(
         seats |= {seat_key(exam_id, number): (exam, number) for number in numbers}
     holders = desk_context.evidence.bookings_by_seat({**names, **seats}, context)
     lately = desk_context.now() - MAX_LINK_LAG
+    made_lately: list[tuple[ExamInputs, Booking]] = []
     for key in seats.keys() & holders.found.keys():
         (exam, number), holder = seats[key], holders.found[key]
         exam.numbers.add(number)
         if holder.created_at is None or holder.created_at > lately:
-            exam.count_in(holder)
+            made_lately.append((exam, holder))
+    _count_in_standing(desk_context, made_lately, context)
     return holders
+
+
+def _count_in_standing(
+    desk_context: DeskContext,
+    made_lately: Collection[tuple[ExamInputs, Booking]],
+    context: CallContext,
+) -> None:
+    """Count each booking in its exam, unless a person has moved it away; where that cannot be
+    learnt, too."""
+    made: dict[str, tuple[str, ...]] = {}
+    for exam, booking in made_lately:
+        made[exam.exam.id] = (*made.get(exam.exam.id, ()), booking.id)
+    exams = {exam.exam.id: exam for exam, _ in made_lately}
+    standing = add_unshown(
+        Many(found={exam_id: tuple(exam.bookings) for exam_id, exam in exams.items()}),
+        made,
+        {exam_id: ids_of(exam.exam) for exam_id, exam in exams.items()},
+        exams_of_bookings(desk_context.hubspot, desk_context.recent),
+        context,
+    )
+    for exam, booking in made_lately:
+        shown = standing.if_found(exam.exam.id)
+        if shown is None or booking.id in shown:
+            exam.count_in(booking)
 
 
 def _is_seat_blameless(row: JournalEntry, plan: CreatePlan) -> bool:

@@ -1,14 +1,15 @@
 """What the desk decides by: read from HubSpot now, and what its own journal knows beyond that.
 
 Association reads are believed to be current, but no document promises it. Bookings the journal made
-lately are read by id besides, so that a link HubSpot does not show yet sells no seat twice.
+lately are read by id besides, so that a link HubSpot does not show yet sells no seat twice; those
+that it shows with another exam by now, or told us to be taken away, take none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import chain, count, islice
 
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.journal import known_bookings
@@ -18,6 +19,7 @@ from booking_api.rules.seats import free_seat, seat_number
 from hubspot_sync.batching.outcomes import FoundByKey, Many, merge
 from hubspot_sync.errors import Unavailable
 from hubspot_sync.portal.records import Booking, MockExam, ids_of
+from hubspot_sync.reading.overlaid_links import add_unshown, exams_of_bookings
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import run_together
 from hubspot_sync.writing.authoritative_reads import SeenContact
@@ -132,8 +134,6 @@ class DecisionInputs:
             raise ExamNotFound
         if exam.id != exam_id:
             raise Unavailable("The exam was merged into another while it was read.")
-        for each in ids_of(exam):
-            linked |= self.unlisted.by_exam.get(each, frozenset())
         bookings = self._existing_bookings(linked)
         named = {seat_number(exam_id, booking.seat_key) for booking in bookings}
         pending = self.unlisted.pending_seats.get(exam_id, frozenset())
@@ -185,9 +185,12 @@ def read_decision_inputs(
     unlisted = known_bookings.read_unlisted_bookings(
         exam_ids, all_contact_ids, desk_context.now(), excluded_rows
     )
-    of_exams = _join(exam_links.found, unlisted.by_exam)
+    ends = exams_of_bookings(hubspot, desk_context.recent)
+    made = unlisted.of_exams({exam_id: (exam_id,) for exam_id in exam_ids})
+    exam_links = add_unshown(exam_links, made, {}, ends, context)
+    of_exams = _join(exam_links.found)
     of_contacts = _join(contact_links.found, unlisted.by_contact)
-    others = of_contacts - _join(exam_links.found)
+    others = of_contacts - of_exams
     made_for = known_bookings.exams_of_bookings(others)
     # The exams are one call: it waits until all that are wanted are known.
     early = {*exam_ids, *made_for.values()} if made_for.keys() == others else set[str]()
@@ -210,13 +213,16 @@ def read_decision_inputs(
     late = {*exam_ids, *inputs.exams_of_others()} - early
     inputs.exams = merge((exams, hubspot.exams(late, context)))
     found = (inputs.exams.found[each] for each in exam_ids if each in inputs.exams.found)
-    merged_ids = {merged_id for exam in found for merged_id in exam.merged_ids}
-    if len(merged_ids) > 0:
+    all_ids = {exam.id: ids_of(exam) for exam in found if len(exam.merged_ids) > 0}
+    if len(all_ids) > 0:
         # What was begun for an exam before it was merged takes a seat of the survivor.
+        known_as = {*exam_ids, *chain.from_iterable(all_ids.values())}
         inputs.unlisted = known_bookings.read_unlisted_bookings(
-            {*exam_ids, *merged_ids}, all_contact_ids, desk_context.now(), excluded_rows
+            known_as, all_contact_ids, desk_context.now(), excluded_rows
         )
-        further = _join(inputs.unlisted.by_exam) - of_exams - of_contacts
+        made = inputs.unlisted.of_exams(all_ids)
+        inputs.exam_links = add_unshown(exam_links, made, all_ids, ends, context)
+        further = _join(inputs.exam_links.found) - of_exams - of_contacts
         inputs.bookings = merge((bookings, hubspot.bookings(further, context)))
     return inputs
 

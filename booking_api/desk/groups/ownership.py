@@ -14,6 +14,7 @@ from booking_api.rules.ownership import is_linked, is_owner, judge_ownership
 from booking_api.rules.students import is_theirs
 from hubspot_sync.batching.outcomes import Many, merge
 from hubspot_sync.portal.records import Booking, Contact, ids_of
+from hubspot_sync.reading.recent_changes import Topic
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import run_together
 from hubspot_sync.writing.authoritative_reads import SeenContact
@@ -24,7 +25,8 @@ class OwnedBookings:
     """What was read for a group; asking for what could not be read raises HubSpotError.
 
     `contacts` are by e-mail, `linked_contacts` by id, all else by the booking's record id.
-    `unlisted` has the links that HubSpot may not show yet. `linked_contacts` are read only where
+    `unlisted` has the links that HubSpot may not show yet; of those in `left_contact` and
+    `left_exam` it told that they were taken away. `linked_contacts` are read only where
     it depends on them whose a booking is, or where one of them paid for it. `payers` are the
     contacts that paid for bookings made here.
     """
@@ -34,6 +36,8 @@ class OwnedBookings:
     owners: Many[tuple[str, ...]]
     exam_links: Many[tuple[str, ...]]
     unlisted: Mapping[str, known_bookings.UnlistedLinks]
+    left_contact: frozenset[str]
+    left_exam: frozenset[str]
     payers: Mapping[str, str]
     linked_contacts: Many[SeenContact] = field(default_factory=lambda: Many({}))
 
@@ -64,7 +68,9 @@ class OwnedBookings:
     def exams_of(self, booking: Booking) -> tuple[str, ...]:
         """Return the ids of the exams the booking is linked to, as a rule one."""
         linked = self.exam_links.answered(booking.id) or ()
-        return linked or tuple(links.exam_id for links in self._unlisted_of(booking))
+        if len(linked) > 0 or not self.left_exam.isdisjoint(ids_of(booking)):
+            return linked
+        return tuple(links.exam_id for links in self._unlisted_of(booking))
 
     def found_contacts(self) -> list[Contact]:
         """All contacts that were found."""
@@ -118,7 +124,9 @@ class OwnedBookings:
 
     def _owners_of(self, booking: Booking) -> tuple[str, ...]:
         linked = self.owners.answered(booking.id) or ()
-        return linked or tuple(links.contact_id for links in self._unlisted_of(booking))
+        if len(linked) > 0 or not self.left_contact.isdisjoint(ids_of(booking)):
+            return linked
+        return tuple(links.contact_id for links in self._unlisted_of(booking))
 
     def _unlisted_of(self, booking: Booking) -> tuple[known_bookings.UnlistedLinks, ...]:
         return tuple(self.unlisted[each] for each in ids_of(booking) if each in self.unlisted)
@@ -151,7 +159,16 @@ def read_owned_bookings(
         exam_links = merge((exam_links, desk_context.hubspot.booking_exams(survivors, context)))
     all_ids = booking_ids.union(*map(ids_of, bookings.found.values()))
     unlisted = known_bookings.read_unlisted_links(all_ids, desk_context.now())
-    payers = known_bookings.payers_of(all_ids)
-    owned = OwnedBookings(contacts, bookings, owners, exam_links, unlisted, payers)
+    taken_away = desk_context.recent.taken_away
+    owned = OwnedBookings(
+        contacts=contacts,
+        bookings=bookings,
+        owners=owners,
+        exam_links=exam_links,
+        unlisted=unlisted,
+        left_contact=taken_away(Topic.LEFT_CONTACT, all_ids) if unlisted else frozenset(),
+        left_exam=taken_away(Topic.LEFT_EXAM, all_ids) if unlisted else frozenset(),
+        payers=known_bookings.payers_of(all_ids),
+    )
     needed = set().union(*(owned.needed_contacts(request) for request in requests))
     return replace(owned, linked_contacts=desk_context.evidence.contacts(needed, context))

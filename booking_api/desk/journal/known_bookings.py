@@ -36,6 +36,14 @@ class UnlistedBookings:
     pending_seats: Mapping[str, frozenset[int]]
     pending_unnumbered: Mapping[str, int]
 
+    def of_exams(self, all_ids: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:
+        """Return the bookings of exams, each by whichever of `all_ids` it had when they were made;
+        by its key there."""
+        return {
+            exam_id: tuple({booking for each in ids for booking in self.by_exam.get(each, ())})
+            for exam_id, ids in all_ids.items()
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class UnlistedLinks:

@@ -1,0 +1,114 @@
+"""What people do to the links of a booking right after it was made here: the desk decides and
+counts by HubSpot's word, where there is one, though it remembers the booking itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_django import Settings
+
+from booking_api import composition
+from hubspot_sync.portal.profile import load_profile
+from tests.builders import Exam, Portal, Student
+from tests.desk import cancel, create, stored_total, update
+from tests.faults.groups import DeskUnderTest, running_desk
+from tests.sandbox import SandboxHandle
+from tests.webhooks import SECRET, Events, apply_waiting, tell
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def webhook_secret(settings: Settings) -> None:
+    settings.HUBSPOT_WEBHOOK_SECRETS = [SECRET]
+
+
+@pytest.fixture
+def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
+    with running_desk(settings, portal.sandbox) as running:
+        yield running
+
+
+def book(desk: DeskUnderTest, student: Student, exam: Exam) -> str:
+    reply = create(desk.api, student, exam)
+    assert reply.status == 201, reply.body
+    return str(reply.data["booking_record_id"])
+
+
+def unlink(portal: Portal, booking_id: str, kind: str, end_id: str) -> None:
+    types = portal.profile.object_types
+    portal.sandbox.dissociate(types.bookings, booking_id, getattr(types, kind), end_id)
+
+
+def tell_unlinked(
+    desk: DeskUnderTest, portal: Portal, booking_id: str, kind: str, end_id: str
+) -> None:
+    ends = ("bookings", booking_id), (kind, end_id)
+    tell(desk.api, Events(portal.profile).link(*ends, associationRemoved=True))
+    apply_waiting()
+    desk.wait_until_idle()
+
+
+def move(portal: Portal, booking_id: str, exam: Exam, other: Exam) -> None:
+    types = portal.profile.object_types
+    portal.sandbox.associate(types.bookings, booking_id, types.mock_exams, other.id)
+    unlink(portal, booking_id, "mock_exams", exam.id)
+
+
+def recount(desk: DeskUnderTest, *exams: Exam) -> None:
+    composition.services().booking.recounts.request([exam.id for exam in exams])
+    desk.wait_until_idle()
+
+
+def test_a_seat_that_a_person_moved_away_from_is_free(desk: DeskUnderTest, portal: Portal) -> None:
+    """Without a webhook: HubSpot shows whose the booking is now."""
+    alice, ben, exam, other = portal.student("alice"), portal.student("ben"), *exams(portal)
+    move(portal, book(desk, alice, exam), exam, other)
+
+    recount(desk, exam, other)
+
+    assert (stored_total(portal, exam), stored_total(portal, other)) == (0, 1)
+    book(desk, ben, exam)
+    assert create(desk.api, ben, other).code == "EXAM_FULL"
+
+
+def test_a_seat_that_a_person_took_away_is_free(desk: DeskUnderTest, portal: Portal) -> None:
+    """HubSpot shows no exam of the booking; that it was taken away, a webhook said."""
+    alice, ben, exam = portal.student("alice"), portal.student("ben"), portal.exam(capacity=1)
+    booked = book(desk, alice, exam)
+    unlink(portal, booked, "mock_exams", exam.id)
+    assert create(desk.api, ben, exam).code == "EXAM_FULL", "the link may not be shown yet"
+
+    tell_unlinked(desk, portal, booked, "mock_exams", exam.id)
+
+    assert stored_total(portal, exam) == 0
+    book(desk, ben, exam)
+
+
+@pytest.mark.parametrize("profile_name", ["default", "prepdoctors"])
+def test_a_booking_taken_from_its_student_is_theirs_no_more(
+    profile_name: str, settings: Settings, sandbox: SandboxHandle
+) -> None:
+    """It names somebody else, and nobody is linked to it."""
+    sandbox.kind()
+    portal = Portal(sandbox, load_profile(profile_name))
+    types, names = portal.profile.object_types, portal.profile.booking_properties
+    named = {"contact_id": "999", "student_id": "S999"}
+    somebody_else = {names[field]: value for field, value in named.items() if field in names}
+    alice, exam = portal.student("alice"), portal.exam()
+    with running_desk(settings, sandbox, portal=profile_name) as desk:
+        booked = book(desk, alice, exam)
+        portal.sandbox.edit(types.bookings, booked, **somebody_else)
+        unlink(portal, booked, "contacts", alice.id)
+        before = update(desk.api, alice, booked, attending_location="calgary")
+        assert before.status == 200, "the link may not be shown yet"
+
+        tell_unlinked(desk, portal, booked, "contacts", alice.id)
+
+        after = update(desk.api, alice, booked, attending_location="montreal")
+        assert after.code == cancel(desk.api, alice, booked).code == "ACCESS_DENIED"
+
+
+def exams(portal: Portal) -> tuple[Exam, Exam]:
+    return portal.exam(capacity=1), portal.exam(capacity=1, in_days=9)
