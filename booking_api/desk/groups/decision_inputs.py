@@ -108,6 +108,8 @@ class DecisionInputs:
             if not set(own_ids).isdisjoint(linked)
         )
         asked_by = next((each for each in own_ids if self.other_links.covers(each)), booking.id)
+        if len(of_group) == 0 and not self.other_links.covers(asked_by):
+            self.exam_links.require_complete()  # of an exam whose links are unknown now
         linked = of_group or self.other_links.answered(asked_by)
         exam_ids = self._exam_ids_of(asked_by, linked)
         readable = [each for each in exam_ids if each not in self.exams.refused]
