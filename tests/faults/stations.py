@@ -86,7 +86,9 @@ class Stations:
         """Make every transaction of this process that writes something of the desk's a station."""
 
         def watch(connection: BaseDatabaseWrapper, **_: object) -> None:
-            _Watched(self, connection)
+            # A connection that is opened anew is the same object, and watched already.
+            if not any(isinstance(each, _Watched) for each in connection.execute_wrappers):
+                connection.execute_wrappers.append(_Watched(self, connection))
 
         connection_created.connect(watch, weak=False)
 
@@ -99,11 +101,9 @@ class _Watched:
         self._connection = connection
         self._commit = connection.commit
         self._written: list[str] = []
-        if self._execute not in connection.execute_wrappers:
-            connection.execute_wrappers.append(self._execute)
         connection.commit = self._commit_at_station  # type: ignore[method-assign]
 
-    def _execute(
+    def __call__(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
     ) -> Any:
         write = WRITE.match(sql)
