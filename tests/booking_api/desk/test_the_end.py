@@ -39,9 +39,9 @@ def test_a_recount_that_comes_too_late_for_the_desk_does_not_hold_up_the_end(
 
 @pytest.fixture
 def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    """Nobody waits for long at it, and nobody else gets its lease by waiting."""
+    """Nobody else gets its lease by waiting."""
     config = DeskConfig(lease_s=60, grace_s=50)
-    with running_desk(settings, portal.sandbox, config, request_deadline_s=3.0) as running:
+    with running_desk(settings, portal.sandbox, config, request_deadline_s=LIMIT_S) as running:
         yield running
 
 
@@ -66,7 +66,7 @@ def test_a_desk_that_ends_amid_a_group_leaves_the_rest_to_the_next(
     assert (row.state, row.epoch > lease.epoch) == (EntryState.DONE, True)
     assert credit_of(portal, alice) == 2
     (reply,) = group.wait_for_replies()
-    assert reply.status in {201, 503}  # as long as its caller waited
+    assert reply.status == 201, reply.body
 
 
 def test_a_desk_that_is_about_to_end_lets_others_have_the_lease_after_each_group(
