@@ -15,7 +15,7 @@ from booking_api.desk.journal import follow_ups
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from tests.builders import Portal, Student
 from tests.desk import cancel, create, credit_of, stored_total
-from tests.faults.groups import DeskUnderTest, running_desk, stuck
+from tests.faults.groups import DeskUnderTest, running_desk
 from tests.faults.tables import BOOKINGS, CONTACTS, EXAMS, NOT_NOW, NOTES, WRITES
 from tests.faults.test_proved_charges import SERVICE_KEY, SHOP
 from tests.faults.world import notes_of, seats
@@ -63,7 +63,7 @@ def test_a_charge_is_pending_while_its_contact_is_merged(
     assert create(desk.api, alice, first).status == 201
     merge = partial(portal.sandbox.merge, CONTACTS, alice.id, dana.id)
     if when == "before the charge":
-        with stuck(CREDITS_PATH) as call:
+        with desk.stuck(CREDITS_PATH) as call:
             group = desk.begin_one(partial(create, desk.api, dana, second))
             call.wait_for_it()
             merge()
@@ -120,7 +120,7 @@ def test_contact_and_exam_are_merged_before_the_booking_is_made(
     kept, old = portal.exam(capacity=2), portal.exam(capacity=2)
     ben, other = portal.student("ben"), portal.exam(in_days=30)
     makes_it = "survivor" in request.node.callspec.id
-    with stuck(CREATE_PATH) as call:
+    with desk.stuck(CREATE_PATH) as call:
         with desk.held_up():
             group = desk.begin(
                 [partial(create, desk.api, dana, old), partial(create, desk.api, ben, other)]
@@ -144,7 +144,7 @@ def test_contact_and_exam_are_merged_before_the_booking_is_made(
 def test_a_booking_is_merged_while_it_is_cancelled(desk: DeskUnderTest, portal: Portal) -> None:
     alice, exam = portal.student("alice"), portal.exam()
     kept, old = portal.booking(alice, exam), portal.booking(alice, exam)
-    with stuck(CHANGE_PATH) as call:
+    with desk.stuck(CHANGE_PATH) as call:
         group = desk.begin_one(partial(cancel, desk.api, alice, old.id))
         call.wait_for_it()
         portal.sandbox.merge(BOOKINGS, kept.id, old.id)
@@ -191,7 +191,7 @@ def is_charge_postponed() -> bool:
 def lost_charge(desk: DeskUnderTest, portal: Portal, student: Student) -> Iterator[None]:
     """Inside the block a charge of the student's has come, and nobody has heard of it or can look;
     afterwards all has come to rest."""
-    with stuck(CREDITS_PATH) as call:
+    with desk.stuck(CREDITS_PATH) as call:
         group = desk.begin_one(partial(create, desk.api, student, portal.exam()))
         call.wait_for_it()
         portal.sandbox.fault("cut_after", path=CREDITS_PATH, times=1)
@@ -240,7 +240,7 @@ def test_a_late_charge_that_leaves_the_survivor_its_balance_proves_nothing(
     desk: DeskUnderTest, portal: Portal
 ) -> None:
     alice, dana = portal.student("alice", credits=4), portal.student("dana", credits=5)
-    with stuck(CREDITS_PATH) as call:
+    with desk.stuck(CREDITS_PATH) as call:
         group = desk.begin_one(partial(create, desk.api, dana, portal.exam()))
         call.wait_for_it()
         portal.sandbox.merge(CONTACTS, alice.id, dana.id)
@@ -260,7 +260,7 @@ def test_what_others_set_after_a_late_charge_of_the_survivor_stands(
 ) -> None:
     portal.sandbox.configure(**SERVICE_KEY)
     alice, dana = portal.student("alice", credits=9), portal.student("dana")
-    with stuck(CREDITS_PATH) as call:
+    with desk.stuck(CREDITS_PATH) as call:
         group = desk.begin_one(partial(create, desk.api, dana, portal.exam()))
         call.wait_for_it()
         portal.sandbox.merge(CONTACTS, alice.id, dana.id)

@@ -16,7 +16,7 @@ from hubspot_sync.portal.profile import load_profile
 from tests.api import Reply
 from tests.builders import Exam, Portal, Student
 from tests.desk import active_bookings, cancel, create, credit_of, stored_total
-from tests.faults.groups import DeskUnderTest, running_desk, stuck
+from tests.faults.groups import DeskUnderTest, running_desk
 from tests.faults.tables import BOOKINGS, CONTACTS, NOT_NOW, WRITES
 from tests.faults.world import Holdings, broken_promises, notes_of, seats
 from tests.sandbox import SandboxHandle
@@ -225,7 +225,7 @@ def test_a_student_archived_before_the_charge_leaves_no_booking(
     desk: DeskUnderTest, portal: Portal
 ) -> None:
     student, exam = portal.student("ann", credits=4), portal.exam(capacity=1)
-    with stuck(CREDITS_PATH) as call:
+    with desk.stuck(CREDITS_PATH) as call:
         group = desk.begin_one(partial(create, desk.api, student, exam))
         call.wait_for_it()
         portal.archive(student)
@@ -243,7 +243,7 @@ def test_a_student_archived_while_the_charge_is_unanswered_leaves_no_booking(
 ) -> None:
     student, exam = portal.student("ann", credits=4), portal.exam(capacity=1)
     portal.sandbox.fault("cut_before", path=CREDITS_PATH, times=1)
-    with stuck(CREDITS_PATH) as call:
+    with desk.stuck(CREDITS_PATH) as call:
         group = desk.begin_one(partial(create, desk.api, student, exam))
         call.wait_for_it()
         portal.archive(student)

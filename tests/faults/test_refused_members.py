@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from tests.builders import Exam, Portal, Student
 from tests.desk import cancel, create, credit_of
-from tests.faults.groups import DeskUnderTest, running_desk, stuck
+from tests.faults.groups import DeskUnderTest, running_desk
 from tests.faults.tables import BOOKINGS
 from tests.faults.world import Holdings, broken_promises, seats
 
@@ -149,7 +149,7 @@ def test_what_was_archived_before_the_create_is_named(
     desk: DeskUnderTest, portal: Portal, gone: str, code: str
 ) -> None:
     student, exam = portal.student("ann", credits=4), portal.exam(capacity=1)
-    with stuck(f"/{BOOKINGS}/batch/create") as call:
+    with desk.stuck(f"/{BOOKINGS}/batch/create") as call:
         group = desk.begin_one(partial(create, desk.api, student, exam))
         call.wait_for_it()
         portal.archive(student if gone == "student" else exam)

@@ -15,7 +15,7 @@ from hubspot_sync.wire.deadlines import Deadline
 from tests.api import Api
 from tests.builders import Portal
 from tests.desk import cancel, create, credit_of
-from tests.faults.groups import DeskUnderTest, running_desk, stuck
+from tests.faults.groups import DeskUnderTest, running_desk
 
 WRITE = "/batch/create"
 LIMIT_S = 40.0
@@ -51,7 +51,7 @@ def test_a_desk_that_ends_amid_a_group_leaves_the_rest_to_the_next(
     """After the call under way: others wait for its lease. They wait for no grace."""
     alice, exam = portal.student("alice", credits=3), portal.exam()
     ending = composition.services().booking.desk
-    with stuck(WRITE) as call:
+    with desk.stuck(WRITE) as call:
         group = desk.begin_one(lambda: create(Api(), alice, exam))
         call.wait_for_it()
         ending.begin_close()

@@ -14,7 +14,7 @@ from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
 from tests.builders import Exam, Portal
 from tests.desk import create, stored_total
-from tests.faults.groups import DeskUnderTest, running_desk, stuck
+from tests.faults.groups import DeskUnderTest, running_desk
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -101,7 +101,7 @@ def test_a_booking_made_during_a_recount_is_not_lost(desk: DeskUnderTest, portal
     portal.booking(portal.student("somebody"), exam)
     counts: list[ExamCount] = []
 
-    with stuck(READ_BOOKINGS) as call:
+    with desk.stuck(READ_BOOKINGS) as call:
         counting = Thread(target=lambda: counts.extend(recount(exam)))
         counting.start()
         call.wait_for_it()
