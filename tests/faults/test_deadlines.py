@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -17,16 +16,10 @@ from tests.faults.groups import DeskUnderTest, running_desk
 from tests.faults.world import Holdings, broken_promises, seats
 from tests.sandbox import SandboxHandle
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.desk(request_deadline_s=1.0)]
 
 READ_CONTACTS = "/0-1/batch/read"
 CREATE = "/2-50158943/batch/create"
-
-
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox, request_deadline_s=1.0) as running:
-        yield running
 
 
 def told_to_ask_again(reply: Reply, key: str) -> bool:

@@ -31,12 +31,6 @@ MARKER = "credit_write_marker"
 SHOP = ("INTEGRATION", "99999")
 
 
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox) as running:
-        yield running
-
-
 @pytest.mark.parametrize("started", [True, False], ids=["a server", "a command"])
 def test_another_apps_value_is_not_taken_for_ours_though_links_could_not_be_learnt(
     desk: DeskUnderTest, portal: Portal, started: bool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -27,12 +26,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 CREDIT = "credits_clinical"
 CREDITS_PATH = WRITES["credits"]
 BOOKINGS_PATH = f"/{BOOKINGS}/batch/update"
-
-
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox) as running:
-        yield running
 
 
 def allow_credits(portal: Portal, pattern: str | None) -> None:

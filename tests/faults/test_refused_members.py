@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from pytest_django import Settings
 
 from tests.builders import Exam, Portal, Student
 from tests.desk import cancel, create, credit_of
-from tests.faults.groups import DeskUnderTest, running_desk
+from tests.faults.groups import DeskUnderTest
 from tests.faults.tables import BOOKINGS
 from tests.faults.world import Holdings, broken_promises, seats
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox) as running:
-        yield running
 
 
 def three_students(portal: Portal) -> list[Student]:

@@ -41,12 +41,6 @@ NOTES_CREATE = "/0-46/batch/create"
 LIST = "/api/bookings/list"
 
 
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox) as running:
-        yield running
-
-
 def nothing_is_lost(portal: Portal, student: Student, credits_at_first: int = 5) -> bool:
     return credit_of(portal, student) + len(seats(portal)) == credits_at_first
 

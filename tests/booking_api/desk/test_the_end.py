@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from pytest_django import Settings
 
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
@@ -15,12 +12,17 @@ from hubspot_sync.wire.deadlines import Deadline
 from tests.api import Api
 from tests.builders import Portal
 from tests.desk import cancel, create, credit_of
-from tests.faults.groups import DeskUnderTest, running_desk
+from tests.faults.groups import DeskUnderTest
 
 WRITE = "/batch/create"
 LIMIT_S = 40.0
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(60)]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.timeout(60),
+    # Nobody else gets the lease by waiting.
+    pytest.mark.desk(config=DeskConfig(lease_s=60, grace_s=50), request_deadline_s=LIMIT_S),
+]
 
 
 def test_a_recount_that_comes_too_late_for_the_desk_does_not_hold_up_the_end(
@@ -35,14 +37,6 @@ def test_a_recount_that_comes_too_late_for_the_desk_does_not_hold_up_the_end(
 
     assert (counted.actual, counted.updated) == (0, False)
     assert counted.error != ""
-
-
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    """Nobody else gets its lease by waiting."""
-    config = DeskConfig(lease_s=60, grace_s=50)
-    with running_desk(settings, portal.sandbox, config, request_deadline_s=LIMIT_S) as running:
-        yield running
 
 
 def test_a_desk_that_ends_amid_a_group_leaves_the_rest_to_the_next(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from threading import Thread
 
 import pytest
@@ -20,12 +20,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 READ_BOOKINGS = "/2-50158943/batch/read"
 LIMIT_S = 40.0
-
-
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox) as running:
-        yield running
 
 
 def recount(*exams: Exam, dry_run: bool = False) -> Sequence[ExamCount]:
