@@ -123,7 +123,7 @@ def test_who_was_told_that_nobody_knows_is_told_with_the_next_booking_how_it_end
     sandbox.kind()
     alice, charlie = portal.student("alice"), portal.student("charlie")
     exams = [portal.exam(in_days=days) for days in (3, 4, 5)]
-    with running_desk(settings, sandbox, portal=school, request_deadline_s=1.0) as desk:
+    with running_desk(settings, sandbox, portal=school, request_deadline_s=4.0) as desk:
         let_in(desk, alice)
         with desk.stuck(CREATE):
             unknown = create(desk.api, alice, exams[0])
