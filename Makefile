@@ -14,12 +14,13 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv --quiet --no-config pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help run serve test conformance chaos slow-tests bench fmt lint types migrations-check lock clean
+.PHONY: help run serve test coverage test-untraced conformance chaos slow-tests bench fmt lint types migrations-check lock clean
 
 help:
 	@echo "make run    the API, the HubSpot sandbox with demo data and an administrator; Ctrl-C ends all"
 	@echo "make serve  the API alone, production server, on PORT, against HUBSPOT_BASE_URL"
 	@echo "make test   every test that this machine can run"
+	@echo "make coverage       how much of the code the tests in this process and the sandbox's reach"
 	@echo "make conformance    what the schema says against what the API does, by generated requests"
 	@echo "make chaos  a deployment of its own, people at work and every fault at once, by seed"
 	@echo "make slow-tests     what is slow and seldom finds anything: more kills, floods and disorder"
@@ -49,6 +50,20 @@ serve: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+# Most of what these tests do happens in their own process; the sandbox's, and those of servers and
+# commands that they start, are measured with it.
+TRACED := tests/booking_api tests/cache_layer tests/hubspot_sync
+
+coverage: $(VENV)/.installed-dev
+	@rm -rf .run/coverage && mkdir -p .run/coverage
+	$(BIN)/python -m coverage run -m pytest -n $(WORKERS) $(TRACED) $(ARGS)
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report
+
+# What `make coverage` leaves out: the two are `make test`.
+test-untraced: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n $(WORKERS) $(addprefix --ignore=,$(TRACED)) $(ARGS)
 
 conformance: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.conformance.run $(ARGS)

@@ -17,7 +17,7 @@ from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.fan_out import FanOut
 from hubspot_sync.wire.portal_day import PortalDay
 from hubspot_sync.wire.rate_budget import RateBudget, build_rate_budget
-from hubspot_sync.wire.transport import Transport
+from hubspot_sync.wire.transport import Sender, Transport
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,9 +48,11 @@ def build_client(
     redis_url: str | None = None,
     clock: Monotonic = time.monotonic,
     day: PortalDay | None = None,
+    sender: Sender | None = None,
 ) -> HubSpotClient:
     """Return a client that has opened nothing yet. With `redis_url` it shares the budget of
-    requests with all processes that have the same. `day` is the portal's; without it, UTC's."""
+    requests with all processes that have the same. `day` is the portal's; without it, UTC's.
+    `sender` puts the calls on the wire; without it, a pool of connections of its own."""
     day = PortalDay() if day is None else day
     call_log = CallLog(tuple(observers))
     circuit_breaker = CircuitBreaker(
@@ -64,6 +66,7 @@ def build_client(
         call_log=call_log,
         day=day,
         clock=clock,
+        sender=sender,
     )
     # As many workers as connections: a further thread could only wait for one. Everybody else has
     # their own, fewer: their calls wait for people's, and must leave them threads and connections.

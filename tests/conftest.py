@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from pytest_django import DjangoDbBlocker
+from pytest_django import DjangoDbBlocker, Settings
 
+from tests.builders import Portal
 from tests.emptying import emptying_quickly
+from tests.faults.groups import DeskUnderTest, running_desk
 from tests.sandbox import SandboxHandle, start_sandbox
 from tests.scheduling import make_scheduler
 
@@ -51,6 +53,17 @@ def sandbox(sandbox_process: SandboxHandle) -> SandboxHandle:
     """The sandbox, empty and unkind."""
     sandbox_process.reset()
     return sandbox_process
+
+
+@pytest.fixture
+def desk(
+    request: pytest.FixtureRequest, settings: Settings, portal: Portal
+) -> Iterator[DeskUnderTest]:
+    """The API before the portal, and its desk; a test that needs another says so with a mark,
+    `desk(config=DeskConfig(…), request_deadline_s=…)`, whose words are `running_desk`'s."""
+    mark = request.node.get_closest_marker("desk")
+    with running_desk(settings, portal.sandbox, **({} if mark is None else mark.kwargs)) as running:
+        yield running
 
 
 @pytest.fixture

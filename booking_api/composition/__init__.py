@@ -23,6 +23,7 @@ from hubspot_sync.reading.cached_portal import DirectSource
 from hubspot_sync.reading.tags import tags_of_exam, tags_of_student
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.wire.transport import Sender
 
 __all__ = [
     "REAL_TIME",
@@ -42,6 +43,7 @@ __all__ = [
     "query_context",
     "services",
     "use_clocks",
+    "use_sender",
 ]
 
 # Comparing every entry of a full cache may take this long at the background's share of the budget.
@@ -62,6 +64,13 @@ def use_clocks(clocks: Clocks) -> None:
     """Let this process go by other clocks; what was built by the old ones is closed."""
     _composition.close()
     _composition.clocks = clocks
+
+
+def use_sender(sender: Sender | None) -> None:
+    """Let this process's calls to HubSpot go through a sender that watches them, None for the
+    client's own; what was built with another is closed."""
+    _composition.close()
+    _composition.sender = sender
 
 
 def query_context(context: CallContext, subject: str | None = None) -> QueryContext:

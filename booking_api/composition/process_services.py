@@ -42,6 +42,7 @@ from hubspot_sync.reading.portal_reads import HubSpotReads, PortalReads
 from hubspot_sync.webhooks.pipeline import WebhookPipeline, build_webhook_pipeline
 from hubspot_sync.wire.call_log import CallObserver
 from hubspot_sync.wire.portal_day import PortalDay
+from hubspot_sync.wire.transport import Sender
 
 log = structlog.get_logger(__name__)
 
@@ -98,12 +99,13 @@ class Services:
 class Composition:
     """Holds the process's services, and who wants to hear of their calls.
 
-    `clocks` are the real ones but for those who live through an hour in seconds; they are read when
-    the services are built.
+    `clocks` are the real ones but for those who live through an hour in seconds, and `sender` the
+    client's own but for those who watch its calls; they are read when the services are built.
     """
 
     def __init__(self) -> None:
         self.clocks = REAL_TIME
+        self.sender: Sender | None = None
         self._lock = threading.Lock()
         self._services: Services | None = None
         self._serves_callers = True
@@ -191,6 +193,7 @@ class Composition:
             observers=tuple(self._observers),
             redis_url=settings.REDIS_URL or None,
             day=PortalDay(zone=profile.time_zone, now=self.clocks.now),
+            sender=self.sender,
         )
         unreadable = UnreadableValues(self.clocks.now, self._notify_unreadable_observers)
         shared_now = build_shared_clock(self.clocks)

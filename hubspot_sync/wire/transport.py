@@ -21,7 +21,7 @@ from typing import Final
 
 import orjson
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
@@ -140,6 +140,10 @@ class _NoReply(Exception):
     """The call was sent, or may have been, and no whole answer came."""
 
 
+Sender = BaseAdapter
+"""What puts a call on the wire, as Requests knows it."""
+
+
 class Transport:
     """Makes calls; shared by all threads of the process."""
 
@@ -152,6 +156,7 @@ class Transport:
         call_log: CallLog,
         day: PortalDay,
         clock: Monotonic = time.monotonic,
+        sender: Sender | None = None,
     ) -> None:
         self._config = config
         self._day = day
@@ -161,7 +166,7 @@ class Transport:
         self._clock = clock
         self._retries = RetryPolicy(max_attempts=config.max_attempts, random=random.random)
         self._connections = threading.BoundedSemaphore(config.pool_size)
-        self._session = _build_session(config)
+        self._session = _build_session(config, sender)
 
     def call(self, request: Request, context: CallContext) -> Answer:
         """Return HubSpot's answer, after as many attempts as are safe and in time.
@@ -345,24 +350,19 @@ def _report_to_breaker(permit: Permit, status: int | None, *, hurried: bool) -> 
 _NEEDS_JSON: Final = frozenset({Meaning.OK, Meaning.PARTIAL, Meaning.MISSING, Meaning.REFUSED})
 
 
-def _build_session(config: HubSpotConfig) -> requests.Session:
+def _build_session(config: HubSpotConfig, sender: Sender | None) -> requests.Session:
     session = requests.Session()
-    adapter = HTTPAdapter(
+    sender = sender or HTTPAdapter(
         pool_connections=1, pool_maxsize=config.pool_size, max_retries=0, pool_block=True
     )
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
+    session.mount("http://", sender)
+    session.mount("https://", sender)
     # No .netrc, no proxies from the environment: the token goes where the settings say.
     session.trust_env = False
     # Cloudflare's cookies are of no use to us, and the jar is no place to meet for threads.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    session.headers.update(
-        {
-            "Authorization": f"Bearer {config.token}",
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-        }
-    )
+    session.headers["Authorization"] = f"Bearer {config.token}"
+    session.headers["Content-Type"] = session.headers["Accept"] = "application/json"
     return session
 
 

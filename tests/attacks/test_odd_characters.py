@@ -59,29 +59,29 @@ BODY = {
     "attending_location": "x",
 }
 # What only a database or Django notices, and each in its own way.
-TOO_MUCH = (
-    f"{USERS}?groups__exact=99999999999999999999",
-    f"{USERS}?id__in=1,99999999999999999999",
-    f"{USERS}?last_login__year=99999999999999999999",
-    f"{USERS}?last_login__year=-1",
-    f"{USERS}?username__regex=(",
-    f"{USERS}?id__range=1",
-    f"{USERS}?username__contains={'x' * 8000}",
-    f"{USERS}?q={'a+' * 3000}",
-    f"{JOURNAL}?q={'a+' * 3000}",
-    f"{JOURNAL}?arrived_at__year=99999999999999999999",
-    f"{JOURNAL}?arrived_at__year=99999",
-    f"{JOURNAL}?arrived_at__week=1",
-    f"{JOURNAL}?attempts__gte=99999999999999999999",
-    f"{JOURNAL}?request__has_key=x",
-    f"{JOURNAL}?o=99999999999999999999.-5.x",
-    f"{JOURNAL}?p=99999999999999999999",
-    f"{JOURNAL}?_to_field=email",
-    f"{JOURNAL}?q={'x' * 60_000}",
-    f"{JOURNAL}99999999999999999999/change/",
-    f"{JOURNAL}-1/history/",
-    f"/{'x' * 60_000}",
-)
+TOO_MUCH = {
+    f"{USERS}?groups__exact=99999999999999999999": 200,
+    f"{USERS}?id__in=1,99999999999999999999": 200,
+    f"{USERS}?last_login__year=99999999999999999999": 400,
+    f"{USERS}?last_login__year=-1": 400,
+    f"{USERS}?username__regex=(": 400,
+    f"{USERS}?id__range=1": 400,
+    f"{USERS}?username__contains={'x' * 8000}": 400,
+    f"{USERS}?q={'a+' * 3000}": 400,
+    f"{JOURNAL}?q={'a+' * 3000}": 400,
+    f"{JOURNAL}?arrived_at__year=99999999999999999999": 400,
+    f"{JOURNAL}?arrived_at__year=99999": 302,
+    f"{JOURNAL}?arrived_at__week=1": 400,
+    f"{JOURNAL}?attempts__gte=99999999999999999999": 400,
+    f"{JOURNAL}?request__has_key=x": 400,
+    f"{JOURNAL}?o=99999999999999999999.-5.x": 200,
+    f"{JOURNAL}?p=99999999999999999999": 200,
+    f"{JOURNAL}?_to_field=email": 400,
+    f"{JOURNAL}?q={'x' * 60_000}": 400,
+    f"{JOURNAL}99999999999999999999/change/": 302,
+    f"{JOURNAL}-1/history/": 302,
+    f"/{'x' * 60_000}": 400,
+}
 
 
 @pytest.fixture(scope="module")
@@ -134,17 +134,31 @@ def test_unusual_text_breaks_nothing(odd: str, root: Person) -> None:
         assert answer.status == 200 or STATUS_OF_CODE[answer.code] == answer.status
 
 
-@pytest.mark.parametrize("path", TOO_MUCH, ids=lambda path: path[:60])
-def test_a_question_nobody_can_answer_is_no_fault_of_ours(path: str, root: Person) -> None:
-    assert root.open(path).status in {200, 302, 400, 404}
+@pytest.mark.parametrize(("path", "status"), TOO_MUCH.items(), ids=[path[:60] for path in TOO_MUCH])
+def test_a_question_nobody_can_answer_is_no_fault_of_ours(
+    path: str, status: int, root: Person
+) -> None:
+    assert root.open(path).status == status
 
 
-@pytest.mark.parametrize("chosen", ["a%00b", "99999999999999999999", "x", "%ff", "-1", ""])
-def test_what_is_chosen_for_an_action_is_no_fault_of_ours(chosen: str, root: Person) -> None:
+@pytest.mark.parametrize(
+    ("chosen", "status"),
+    [
+        ("a%00b", 400),
+        ("99999999999999999999", 302),
+        ("x", 400),
+        ("%ff", 400),
+        ("-1", 302),
+        ("", 400),
+    ],
+)
+def test_what_is_chosen_for_an_action_is_no_fault_of_ours(
+    chosen: str, status: int, root: Person
+) -> None:
     form = f"csrfmiddlewaretoken={CSRF}&action=finish_now&_selected_action={chosen}".encode()
     headers = {"Content-Type": "application/x-www-form-urlencoded"} | root.cookies
 
-    assert root.server.send("POST", JOURNAL, form, **headers).status in {302, 400}
+    assert root.server.send("POST", JOURNAL, form, **headers).status == status
 
 
 @pytest.mark.parametrize("name", ["sessionid", "csrftoken", "messages", "anything"])
@@ -165,7 +179,7 @@ def test_a_login_with_odd_names_fails_as_any_other(server: Server) -> None:
             "Cookie": f"csrftoken={CSRF}",
         }
 
-        assert server.send("POST", "/admin/login/", form, **headers).status in {200, 400, 429}
+        assert server.send("POST", "/admin/login/", form, **headers).status == 200
 
 
 @pytest.mark.parametrize("charset", ["utf-7", "utf-16", "cp037", "base64", "unicode_escape", "x"])
@@ -206,5 +220,5 @@ def test_nul_in_a_header_is_refused_and_the_server_goes_on(header: str, server: 
         connection.sendall(f"{raw}\r\nConnection: close\r\n\r\n".encode())
         said = connection.recv(4096)
 
-    assert said == b"" or b" 400 " in said.splitlines()[0]
+    assert said.startswith(b"HTTP/1.1 400 ")
     assert server.get("/api/health").status == 200

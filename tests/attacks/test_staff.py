@@ -228,11 +228,15 @@ def test_neither_search_nor_filter_nor_count_finds_a_person_letter_by_letter(
 
 
 @pytest.mark.parametrize(
-    "named",
-    [("keys", "contact:{email}:details"), ("pattern", "contact:{first}*"), ("pattern", "*{email}")],
+    ("named", "looked_up"),
+    [
+        (("keys", "contact:{email}:details"), 403),
+        (("pattern", "contact:{first}*"), 200),  # a single letter is no e-mail
+        (("pattern", "*{email}"), 403),
+    ],
 )
 def test_no_removal_tells_of_an_email(
-    named: tuple[str, str], people: Mapping[str, Person], traces: Traces
+    named: tuple[str, str], looked_up: int, people: Mapping[str, Person], traces: Traces
 ) -> None:
     scope = named[0]
     name = named[1].format(email=traces.alice.email, first=traces.alice.email[0])
@@ -243,7 +247,7 @@ def test_no_removal_tells_of_an_email(
 
     assert (page.status, answer.status, answer.code) == (403, 403, "ACCESS_DENIED")
     assert "cache.view_personal_data" in answer.body["error"]
-    assert people["operator"].submit(f"{PAGE}look-up/", key=name).status in {200, 403}
+    assert people["operator"].submit(f"{PAGE}look-up/", key=name).status == looked_up
 
 
 def test_the_command_says_which_permission_its_token_lacks(

@@ -6,14 +6,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from pytest_django import Settings
+from requests import PreparedRequest
 
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
 from tests.api import Api, Reply, connected
 from tests.faults.rest import ForwardClock, wait_for_queue, wait_until_idle
+from tests.faults.watched_sender import WatchedSender
 from tests.sandbox import SandboxHandle
 
 MAX_WAIT_S = 40.0
@@ -35,12 +36,28 @@ class Group:
         return [reply for reply in self.replies if reply is not None]
 
 
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A call that is not sent before it is told to."""
+
+    reached: threading.Event = field(default_factory=threading.Event)
+    told: threading.Event = field(default_factory=threading.Event)
+
+    def wait_for_it(self) -> None:
+        """Return once the call is about to be sent."""
+        assert self.reached.wait(MAX_WAIT_S)
+
+    def go_on(self) -> None:
+        self.told.set()
+
+
 @dataclass(slots=True)
 class DeskUnderTest:
     """The API in this process and its desk, whose clock the test puts forward."""
 
     api: Api
     clock: ForwardClock = field(default_factory=ForwardClock)
+    sender: WatchedSender = field(default_factory=WatchedSender)
     let_go: Callable[[], None] = lambda: None
     """Lets a desk that is held up go on before its block ends."""
 
@@ -60,6 +77,24 @@ class DeskUnderTest:
             yield
         finally:
             over.set()
+
+    @contextmanager
+    def stuck(self, path: str) -> Iterator[Stuck]:
+        """Inside the block the first call to `path` waits; it goes on at the end at the latest."""
+        first, call = threading.Lock(), Stuck()
+
+        @contextmanager
+        def hold(request: PreparedRequest) -> Iterator[None]:
+            if request.path_url.endswith(path) and first.acquire(blocking=False):
+                call.reached.set()
+                assert call.told.wait(MAX_WAIT_S)
+            yield
+
+        with self.sender.watched(hold):
+            try:
+                yield call
+            finally:
+                call.go_on()
 
     def begin(self, deeds: Sequence[Deed]) -> Group:
         """Have the deeds' requests arrive one after the other; the desk is to be held up."""
@@ -104,39 +139,7 @@ def running_desk(
     with connected(settings, sandbox, **{**chosen, **hubspot}) as api:
         desk = DeskUnderTest(api)
         composition.use_clocks(desk.clock.clocks)
+        composition.use_sender(desk.sender)
         yield desk
         composition.use_clocks(composition.REAL_TIME)
-
-
-@dataclass(frozen=True, slots=True)
-class Stuck:
-    """A call that is not sent before it is told to."""
-
-    reached: threading.Event = field(default_factory=threading.Event)
-    told: threading.Event = field(default_factory=threading.Event)
-
-    def wait_for_it(self) -> None:
-        """Return once the call is about to be sent."""
-        assert self.reached.wait(MAX_WAIT_S)
-
-    def go_on(self) -> None:
-        self.told.set()
-
-
-@contextmanager
-def stuck(path: str) -> Iterator[Stuck]:
-    """Inside the block the first call to `path` is stuck; it goes on at the end at the latest."""
-    session = composition.services().client.transport._session
-    send, first, call = session.send, threading.Lock(), Stuck()
-
-    def slow(request: Any, **options: Any) -> Any:
-        if request.path_url.endswith(path) and first.acquire(blocking=False):
-            call.reached.set()
-            assert call.told.wait(MAX_WAIT_S)
-        return send(request, **options)
-
-    session.send = slow  # type: ignore[method-assign]
-    try:
-        yield call
-    finally:
-        call.go_on()
+        composition.use_sender(None)

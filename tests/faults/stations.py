@@ -1,8 +1,8 @@
 """The stations a child process passes: each call to HubSpot, each transaction that matters.
 
 A station has a name and two sides: before it, and after it took effect but before its answer is
-seen. A child may be told to be killed or paused at one side of one station. The hooks sit on the
-child's own objects; the application knows nothing of them.
+seen. A child may be told to be killed or paused at one side of one station. The calls go through a
+sender that is watched, the transactions through the child's own connections.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from booking_api.composition import Services
+from hubspot_sync.portal.profile import PortalProfile
+from tests.faults.watched_sender import WatchedSender
 
 SIDES = ("before", "after")
 SIGNALS = {"kill": signal.SIGKILL, "pause": signal.SIGSTOP}
@@ -65,28 +66,24 @@ class Stations:
             # To this very thread: sent to the process, SIGSTOP would let it run on for a moment.
             signal.pthread_kill(threading.get_ident(), SIGNALS[self._stop.how])
 
-    def watch_calls(self, services: Services) -> None:
-        """Make every sending of this process's client a station."""
-        session = services.client.transport._session
-        send, types = session.send, services.profile.object_types
+    def watch_calls(self, sender: WatchedSender, profile: PortalProfile) -> None:
+        """Make every call of this sender a station."""
+        types = profile.object_types
         names = {
             types.contacts: "contacts",
             types.bookings: "bookings",
             types.mock_exams: "exams",
             types.notes: "notes",
         }
-
-        def watched(request: Any, **options: Any) -> Any:
-            with self.passing(_call_name(request.path_url, names)):
-                return send(request, **options)
-
-        session.send = watched  # type: ignore[method-assign]
+        sender.watch(lambda request: self.passing(_call_name(request.path_url, names)))
 
     def watch_transactions(self) -> None:
         """Make every transaction of this process that writes something of the desk's a station."""
 
         def watch(connection: BaseDatabaseWrapper, **_: object) -> None:
-            _Watched(self, connection)
+            # A connection that is opened anew is the same object, and watched already.
+            if not any(isinstance(each, _Watched) for each in connection.execute_wrappers):
+                connection.execute_wrappers.append(_Watched(self, connection))
 
         connection_created.connect(watch, weak=False)
 
@@ -99,11 +96,9 @@ class _Watched:
         self._connection = connection
         self._commit = connection.commit
         self._written: list[str] = []
-        if self._execute not in connection.execute_wrappers:
-            connection.execute_wrappers.append(self._execute)
         connection.commit = self._commit_at_station  # type: ignore[method-assign]
 
-    def _execute(
+    def __call__(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
     ) -> Any:
         write = WRITE.match(sql)

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from pytest_django import Settings
 
 from booking_api.desk.journal.models import JournalEntry, OutboxNote
 from tests.builders import Portal
 from tests.desk import cancel, create
-from tests.faults.groups import DeskUnderTest, running_desk
+from tests.faults.groups import DeskUnderTest
 from tests.faults.tables import NOT_NOW
 from tests.faults.world import Holdings, broken_promises, seats
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 CREATE = "/2-50158943/batch/create"
-
-
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox) as running:
-        yield running
 
 
 def test_a_create_that_may_be_on_its_way_is_not_refused_for_a_429(

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
 import pytest
-from pytest_django import Settings
 
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from tests.builders import Portal
 from tests.desk import create, credit_of
-from tests.faults.groups import DeskUnderTest, running_desk
+from tests.faults.groups import DeskUnderTest
 from tests.faults.tables import CONTACTS, WRITES
 from tests.faults.test_proved_charges import marks_of
 from tests.faults.world import seats
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.desk(config=DeskConfig(late_write_s=0)),
+]
 
 CREDITS_PATH = WRITES["credits"]
-
-
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox, DeskConfig(late_write_s=0)) as running:
-        yield running
 
 
 def test_who_books_again_under_a_new_email_waits_for_the_first_booking_and_pays_for_both(

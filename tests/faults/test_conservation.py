@@ -3,12 +3,16 @@
 At rest each student's credits and active bookings together are what the student began with, plus
 what persons changed; every count equals its bookings; no exam has more bookings than seats; nobody
 has two on one day. HubSpot's own records say so, not what we were answered.
+
+The desk comes to rest by itself. Only after that it is asked, as once a day, to mend what a person
+has done behind its back: a count set by hand, a booking taken away, a credit written late.
+Each run walks other paths; a failure tells its steps.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -53,9 +57,9 @@ CHARGES, CANCELS = OF_A_CREATE["credits"], OF_A_CANCEL["cancel"]
 BUDGET = settings(
     max_examples=6,
     stateful_step_count=25,
-    derandomize=True,
     deadline=None,
     database=None,
+    print_blob=True,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
@@ -71,6 +75,8 @@ class Conservation(RuleBasedStateMachine):
         self.exams: list[Exam] = []
         self.booked: list[tuple[Student, str]] = []
         self.keeps_writes = False
+        self.counts_by_hand: set[str] = set()
+        """The exams whose count a person has made wrong, and that nobody has told us of."""
         self.owned: dict[str, int] = {}
 
     @initialize()
@@ -163,6 +169,7 @@ class Conservation(RuleBasedStateMachine):
             else:
                 self.portal.sandbox.edit(bookings, record_id, is_active="false")
             self.owned[seat.contact_id] -= 1
+            self.counts_by_hand.add(seat.exam_id)
 
     @rule(what=EXAMS, active=st.booleans())
     def switch_exam(self, what: int, active: bool) -> None:
@@ -173,6 +180,7 @@ class Conservation(RuleBasedStateMachine):
     def spoil_count(self, what: int, total: int) -> None:
         exams = self.portal.profile.object_types.mock_exams
         self.portal.sandbox.edit(exams, self.exams[what].id, total_bookings=str(total))
+        self.counts_by_hand.add(self.exams[what].id)
 
     # What goes wrong
 
@@ -207,18 +215,27 @@ class Conservation(RuleBasedStateMachine):
     def come_to_rest(self) -> None:
         self.portal.sandbox.clear_faults()
         self.desk.wait_until_idle()
+        if not self.keeps_writes:
+            own_counts = [each for each in self.exams if each.id not in self.counts_by_hand]
+            self._check_promises(own_counts)
         composition.services().booking.review_credits(timedelta(hours=12))
         self.keeps_writes = False
-        composition.services().booking.recounts.request([exam.id for exam in self.exams])
         self.desk.wait_until_idle()
-        owned = Holdings(self.portal, self.owned)
-        assert broken_promises(self.portal, self.exams, self.students, owned) == []
+        self._check_promises([each for each in self.exams if each.id not in self.counts_by_hand])
+        composition.services().booking.recounts.request(self.counts_by_hand)
+        self.desk.wait_until_idle()
+        self.counts_by_hand.clear()
+        self._check_promises(self.exams)
 
     def teardown(self) -> None:
         if self.exams:
             self.come_to_rest()
 
     # The ways
+
+    def _check_promises(self, exams: Sequence[Exam]) -> None:
+        owned = Holdings(self.portal, self.owned)
+        assert broken_promises(self.portal, exams, self.students, owned) == []
 
     def _in_doubt(self, seat: Seat) -> bool:
         """Whether a cancel of it may be under way: then it would be ours or the person's."""

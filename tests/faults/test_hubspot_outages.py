@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -14,7 +13,7 @@ from tests.hubspot_sync.clients import BOOKINGS, CONTACTS, asking, bulk_contacts
 from tests.sandbox import SandboxHandle, start_sandbox
 from tests.server import free_port
 
-COOLDOWN_S = 0.3
+COOLDOWN_S = 30.0
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
@@ -126,7 +125,7 @@ def test_a_partly_failed_create_says_which(kind_sandbox: SandboxHandle) -> None:
         outcomes = client.batch.create(CONTACTS, [contact(1), contact(2)], context=asking())
 
     assert isinstance(outcomes["trace-1"], Created)
-    assert not isinstance(outcomes["trace-2"], Created)
+    assert isinstance(outcomes["trace-2"], Unclear)
 
 
 def test_associations_that_failed_are_unknown_never_zero(kind_sandbox: SandboxHandle) -> None:
@@ -142,17 +141,27 @@ def test_associations_that_failed_are_unknown_never_zero(kind_sandbox: SandboxHa
 
 
 def test_a_late_answer_costs_no_more_than_the_deadline(kind_sandbox: SandboxHandle) -> None:
-    kind_sandbox.fault("delay", path="search", delay_ms=5_000, times=1)
-    with client_of(kind_sandbox.base_url) as client, pytest.raises(Unavailable) as late:
-        search_ids(client.transport, CONTACTS, [], asking(0.3))
+    """Without a deadline we would wait for it longer than a test may last."""
+    late_answer = kind_sandbox.fault("delay", path="search", delay_ms=600_000)
+    with client_of(kind_sandbox.base_url, read_timeout_s=600) as client:
+        with pytest.raises(Unavailable) as late:
+            search_ids(client.transport, CONTACTS, [], asking(0.3))
+        seen = client.call_log.snapshot()
+    kind_sandbox.clear_faults(late_answer)
 
+    assert seen.calls == {("objects.search", None): 1}
     assert not late.value.may_have_taken_effect
 
 
 def test_a_killed_hubspot_is_failed_fast_and_used_again_when_it_is_back() -> None:
-    port = free_port()
+    port, now_s = free_port(), 0.0
     sandbox = start_sandbox(port=port)
-    with client_of(sandbox.base_url, breaker_failures=4, breaker_cooldown_s=COOLDOWN_S) as client:
+    with client_of(
+        sandbox.base_url,
+        clock=lambda: now_s,
+        breaker_failures=4,
+        breaker_cooldown_s=COOLDOWN_S,
+    ) as client:
 
         def read() -> bool:
             return client.batch.read(CONTACTS, ["1"], properties=[], context=asking()).complete
@@ -160,22 +169,15 @@ def test_a_killed_hubspot_is_failed_fast_and_used_again_when_it_is_back() -> Non
         assert read()
         sandbox.kill()
         assert [read() for _ in range(3)] == [False] * 3
-        attempts, before_s = sum(client.call_log.snapshot().calls.values()), time.monotonic()
+        attempts = client.call_log.snapshot().calls
         assert [read() for _ in range(50)] == [False] * 50
-        # Open: at most a probe for each cool-down that passed meanwhile.
-        cooldowns = 1 + (time.monotonic() - before_s) / COOLDOWN_S
-        assert sum(client.call_log.snapshot().calls.values()) - attempts <= cooldowns
+        assert client.call_log.snapshot().calls == attempts
 
         back = start_sandbox(port=port)
         try:
-            recovered = threading.Event()
-            for _ in range(100):
-                if read():
-                    recovered.set()
-                    break
-                threading.Event().wait(0.1)
-            assert recovered.is_set()
-            assert all(read() for _ in range(20))
+            assert not read()
+            now_s += COOLDOWN_S
+            assert [read() for _ in range(20)] == [True] * 20
         finally:
             back.stop()
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from pytest_django import Settings
 
 from booking_api import composition
 from tests.builders import Portal
 from tests.desk import cancel, create, credit_of, stored_total
-from tests.faults.groups import DeskUnderTest, running_desk
+from tests.faults.groups import DeskUnderTest
 from tests.faults.world import Holdings, broken_promises, seats
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -18,11 +15,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 LAG_S = 5
 
 
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
+@pytest.fixture(autouse=True)
+def lag(portal: Portal) -> None:
     portal.sandbox.configure(association_lag_s=LAG_S)
-    with running_desk(settings, portal.sandbox) as running:
-        yield running
 
 
 def let_links_be_seen(portal: Portal) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 
 import pytest
 from django.utils import timezone
-from pytest_django import Settings
 
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
@@ -18,25 +16,20 @@ from booking_api.desk.journal.models import CreditReview, EntryState, JournalEnt
 from hubspot_sync.errors import ConfigurationError
 from tests.builders import Portal
 from tests.desk import cancel, create, credit_of, update
-from tests.faults.groups import DeskUnderTest, running_desk
+from tests.faults.groups import DeskUnderTest
 from tests.faults.tables import BOOKINGS, CONTACTS, WRITES
 from tests.faults.test_proved_charges import CREDIT, MARKER, come_to_rest, marks_of
 from tests.faults.world import Holdings, broken_promises, seats
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.django_db(transaction=True)
+SHORT_S = 2.0
+"""How long a caller waits here."""
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.desk(request_deadline_s=SHORT_S)]
 
 CREDITS_PATH = WRITES["credits"]
 BOOKINGS_PATH = f"/{BOOKINGS}/batch/update"
-SHORT_S = 2.0
-"""How long a caller waits here."""
 BOTH = pytest.mark.parametrize("marked", [True, False], ids=["marked", "unmarked"])
-
-
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox, request_deadline_s=SHORT_S) as running:
-        yield running
 
 
 @BOTH

@@ -3,8 +3,6 @@ counts by HubSpot's word, where there is one, though it remembers the booking it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from pytest_django import Settings
 
@@ -22,12 +20,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def webhook_secret(settings: Settings) -> None:
     settings.HUBSPOT_WEBHOOK_SECRETS = [SECRET]
-
-
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox) as running:
-        yield running
 
 
 def book(desk: DeskUnderTest, student: Student, exam: Exam) -> str:

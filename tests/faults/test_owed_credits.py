@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 
 import pytest
-from pytest_django import Settings
 
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from tests.builders import Portal
 from tests.desk import cancel, create, credit_of, update
-from tests.faults.groups import DeskUnderTest, running_desk
+from tests.faults.groups import DeskUnderTest
 from tests.faults.test_refused_charges import BOOKINGS_PATH, CREDITS_PATH, allow_credits, refusal
 from tests.faults.world import Holdings, broken_promises
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox) as running:
-        yield running
 
 
 @pytest.mark.parametrize("fault", [None, "cut_before", "cut_after"])

@@ -13,7 +13,6 @@ from functools import partial
 import pytest
 from django.db import connection
 from django.utils import timezone
-from pytest_django import Settings
 
 from booking_api import composition
 from booking_api.desk.journal.journal import MAX_ATTEMPTS_TOGETHER
@@ -26,23 +25,21 @@ from booking_api.desk.journal.models import (
 )
 from tests.builders import Exam, Portal, Student
 from tests.desk import cancel, create, credit_of
-from tests.faults.groups import DeskUnderTest, running_desk
+from tests.faults.groups import DeskUnderTest
 from tests.faults.rest import MAX_WAIT_S, wait_until_idle
 from tests.faults.world import Holdings, broken_promises, seats
 from tests.plans import CANCELS, CREATES, UPDATES
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
 PATIENCE_S = 120.0
 """Of callers, in these tests: whoever is told before is told at once."""
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.desk(request_deadline_s=PATIENCE_S),
+]
+
 ENTRIES = JournalEntry._meta.db_table
-
-
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox, request_deadline_s=PATIENCE_S) as running:
-        yield running
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from hubspot_sync.config import API_VERSIONS, ApiVersion
 from hubspot_sync.portal.profile import load_profile
 from tests.builders import Portal, Student
 from tests.desk import cancel, create, credit_of
-from tests.faults.groups import Deed, DeskUnderTest, running_desk, stuck
+from tests.faults.groups import Deed, DeskUnderTest, running_desk
 from tests.faults.tables import CONTACTS, FAULTS, WRITES
 from tests.faults.world import seats
 from tests.sandbox import SandboxHandle
@@ -29,12 +29,6 @@ CREDIT = "credits_clinical"
 CREDITS_PATH = WRITES["credits"]
 MARKER = "credit_write_marker"
 SHOP = ("INTEGRATION", "99999")
-
-
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox) as running:
-        yield running
 
 
 @pytest.mark.parametrize("started", [True, False], ids=["a server", "a command"])
@@ -101,7 +95,7 @@ def do_while_others_write(
 ) -> list[int]:
     """Do the deeds as one group; others write after its plan, then the credits' write goes wrong.
     Return the credits in the end."""
-    with desk.held_up(), stuck(CREDITS_PATH) as charge:
+    with desk.held_up(), desk.stuck(CREDITS_PATH) as charge:
         group = desk.begin(deeds)
         portal.sandbox.fault(path=CREDITS_PATH, times=1, **fault)
         desk.let_go()
@@ -250,7 +244,7 @@ def test_a_history_that_does_not_reach_back_has_nothing_written(
 ) -> None:
     student, exam = portal.student("ann", credits=5), portal.exam()
     portal.sandbox.configure(history_limit=2)
-    with desk.held_up(), stuck(CREDITS_PATH) as charge:
+    with desk.held_up(), desk.stuck(CREDITS_PATH) as charge:
         group = desk.begin([partial(create, desk.api, student, exam)])
         portal.sandbox.fault("cut_before", path=CREDITS_PATH, times=1)
         desk.let_go()

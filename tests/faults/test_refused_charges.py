@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,7 @@ from hubspot_sync.portal.profile import load_profile
 from tests.api import Reply
 from tests.builders import Exam, Portal, Student
 from tests.desk import active_bookings, cancel, create, credit_of, stored_total
-from tests.faults.groups import DeskUnderTest, running_desk, stuck
+from tests.faults.groups import DeskUnderTest, running_desk
 from tests.faults.tables import BOOKINGS, CONTACTS, NOT_NOW, WRITES
 from tests.faults.world import Holdings, broken_promises, notes_of, seats
 from tests.sandbox import SandboxHandle
@@ -27,12 +26,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 CREDIT = "credits_clinical"
 CREDITS_PATH = WRITES["credits"]
 BOOKINGS_PATH = f"/{BOOKINGS}/batch/update"
-
-
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox) as running:
-        yield running
 
 
 def allow_credits(portal: Portal, pattern: str | None) -> None:
@@ -225,7 +218,7 @@ def test_a_student_archived_before_the_charge_leaves_no_booking(
     desk: DeskUnderTest, portal: Portal
 ) -> None:
     student, exam = portal.student("ann", credits=4), portal.exam(capacity=1)
-    with stuck(CREDITS_PATH) as call:
+    with desk.stuck(CREDITS_PATH) as call:
         group = desk.begin_one(partial(create, desk.api, student, exam))
         call.wait_for_it()
         portal.archive(student)
@@ -243,7 +236,7 @@ def test_a_student_archived_while_the_charge_is_unanswered_leaves_no_booking(
 ) -> None:
     student, exam = portal.student("ann", credits=4), portal.exam(capacity=1)
     portal.sandbox.fault("cut_before", path=CREDITS_PATH, times=1)
-    with stuck(CREDITS_PATH) as call:
+    with desk.stuck(CREDITS_PATH) as call:
         group = desk.begin_one(partial(create, desk.api, student, exam))
         call.wait_for_it()
         portal.archive(student)

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from pytest_django import Settings
 
 from tests.builders import Exam, Portal, Student
 from tests.desk import cancel, create, credit_of
-from tests.faults.groups import DeskUnderTest, running_desk, stuck
+from tests.faults.groups import DeskUnderTest
 from tests.faults.tables import BOOKINGS
 from tests.faults.world import Holdings, broken_promises, seats
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox) as running:
-        yield running
 
 
 def three_students(portal: Portal) -> list[Student]:
@@ -149,7 +141,7 @@ def test_what_was_archived_before_the_create_is_named(
     desk: DeskUnderTest, portal: Portal, gone: str, code: str
 ) -> None:
     student, exam = portal.student("ann", credits=4), portal.exam(capacity=1)
-    with stuck(f"/{BOOKINGS}/batch/create") as call:
+    with desk.stuck(f"/{BOOKINGS}/batch/create") as call:
         group = desk.begin_one(partial(create, desk.api, student, exam))
         call.wait_for_it()
         portal.archive(student if gone == "student" else exam)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 from pytest_django import Settings
+from requests import PreparedRequest
 
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
@@ -37,12 +39,6 @@ BOOKINGS_CREATE = "/2-50158943/batch/create"
 CONTACTS_UPDATE = "/0-1/batch/update"
 NOTES_CREATE = "/0-46/batch/create"
 LIST = "/api/bookings/list"
-
-
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox) as running:
-        yield running
 
 
 def nothing_is_lost(portal: Portal, student: Student, credits_at_first: int = 5) -> bool:
@@ -93,19 +89,18 @@ def test_a_create_that_is_refused_by_name_of_its_own_key_was_made_before(
         alice, exam = portal.student("alice"), portal.exam()
         held = portal.sandbox.fault("delay", path=BOOKINGS_CREATE, nth=1, delay_ms=60_000)
         portal.sandbox.fault("status", path=BOOKINGS_CREATE, nth=2, status=400, body=says_so)
-        session = composition.services().client.transport._session
-        send = session.send
         sent: list[str] = []
 
-        def first_arrives_late(request: Any, **options: Any) -> Any:
+        @contextmanager
+        def first_arrives_late(request: PreparedRequest) -> Iterator[None]:
             if request.path_url.endswith(BOOKINGS_CREATE):
                 sent.append(request.path_url)
                 if len(sent) == 2:
                     portal.sandbox.clear_faults(held)
                     eventually(lambda: len(seats(portal)) == 1)
-            return send(request, **options)
+            yield
 
-        session.send = first_arrives_late  # type: ignore[method-assign]
+        desk.sender.watch(first_arrives_late)
         reply = create(desk.api, alice, exam, "key-1")
         desk.wait_until_idle()
 

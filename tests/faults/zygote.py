@@ -74,6 +74,7 @@ class Child:
         from booking_api.desk.config import DeskConfig
         from tests.faults.rest import ForwardClock
         from tests.faults.stations import Stations, Stop
+        from tests.faults.watched_sender import WatchedSender
 
         self._connection = connection
         self._lock = threading.Lock()
@@ -86,8 +87,10 @@ class Child:
         self._stations.watch_transactions()
         self._clock = ForwardClock()
         composition.use_clocks(self._clock.clocks)
+        sender = WatchedSender()
+        composition.use_sender(sender)
         self._services = composition.services()
-        self._stations.watch_calls(self._services)
+        self._stations.watch_calls(sender, self._services.profile)
         self._close = composition.close
         self._tell({"pid": os.getpid()})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,7 @@ from hubspot_sync.client import HubSpotClient, build_client
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallMeter
-from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.wire.deadlines import Deadline, Monotonic
 from tests.sandbox import TOKEN
 
 CONTACTS = "0-1"
@@ -19,8 +20,10 @@ BOOKINGS = "2-50158943"
 
 
 @contextmanager
-def client_of(base_url: str, **config: Any) -> Iterator[HubSpotClient]:
-    client = build_client(HubSpotConfig(base_url=base_url, token=TOKEN, **config))
+def client_of(
+    base_url: str, *, clock: Monotonic = time.monotonic, **config: Any
+) -> Iterator[HubSpotClient]:
+    client = build_client(HubSpotConfig(base_url=base_url, token=TOKEN, **config), clock=clock)
     try:
         yield client
     finally:

@@ -108,12 +108,25 @@ def serve_creates(
     planned = [row for row in begun if row.state == EntryState.WRITING]
     if len(planned) == 0:
         return
+    planned_for = {row.id: row.exam_id for row in planned}
     create_bookings(desk_context, lease, planned, meters)
     written = [row for row in planned if row.state == EntryState.WRITTEN]
-    # One that was merged just now was not read by the survivor's id: it is counted afterwards.
-    created = Counter(row.exam_id for row in written if inputs.exams.covers(row.exam_id))
-    totals = {exam_id: inputs.exam(exam_id).active + number for exam_id, number in created.items()}
+    totals = _reckon_totals(inputs, written, planned_for)
     charge_and_count(desk_context, lease, written, totals, meters)
+
+
+def _reckon_totals(
+    inputs: DecisionInputs, written: Sequence[JournalEntry], planned_for: Mapping[int, str]
+) -> dict[str, int]:
+    """Return the exams' counts with the bookings just written. `planned_for` has the exams by row
+    id as they were before: of two that have become one meanwhile nothing is known any more, and
+    whatever has no total here is counted anew."""
+    merged: set[str] = set()
+    for row in written:
+        if row.exam_id != planned_for[row.id]:
+            merged |= {row.exam_id, planned_for[row.id]}
+    created = Counter(row.exam_id for row in written if row.exam_id not in merged)
+    return {exam_id: inputs.exam(exam_id).active + number for exam_id, number in created.items()}
 
 
 def _read_requests_and_inputs(

@@ -36,8 +36,7 @@ def test_what_monitors_ask_is_answered_whatever_the_host(api: Api, host: str, sl
     for path in MONITORED:
         for method in ("GET", "HEAD"):
             reply = api.send(method, path + slash, HTTP_HOST=host)
-            assert (path, reply.status) == (path, 200 if path != "/api/ready" else reply.status)
-            assert reply.status in {200, 405} or path == "/api/ready"
+            assert (path, method, reply.status) == (path, method, 200)
 
 
 def test_readiness_is_ready_by_any_name(api: Api) -> None:
@@ -53,7 +52,7 @@ def test_every_other_address_refuses_a_wrong_host_in_the_envelope(api: Api, host
 
 @pytest.mark.parametrize("path", ["/", "/admin/", "/admin/login/", "/static/x.css"])
 def test_so_do_the_pages(api: Api, path: str) -> None:
-    assert api.send("GET", path, HTTP_HOST="evil.example.org").status in {400, 404}
+    assert api.send("GET", path, HTTP_HOST="evil.example.org").status == 400
     assert api.send("GET", path, HTTP_HOST="booking.example.org").status != 400
 
 

@@ -261,5 +261,5 @@ def test_student_ids_are_compared_trimmed_and_in_upper_case(
 def test_a_kelvin_sign_is_no_k(api: Api, portal: Portal) -> None:
     kim = portal.student("alice", email="kim@example.org")
 
-    assert api.get(LIST, **kim.pair | {"email": "\u212aim@example.org"}).status in {400, 401}
+    assert api.get(LIST, **kim.pair | {"email": "\u212aim@example.org"}).status == 401
     assert api.get(LIST, **kim.pair | {"email": "KIM@example.org"}).status == 200

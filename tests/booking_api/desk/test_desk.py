@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
 
 import pytest
 from django.utils import timezone
-from pytest_django import Settings
 
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
@@ -23,19 +21,16 @@ from booking_api.desk.journal.models import (
 )
 from tests.builders import Portal
 from tests.desk import create
-from tests.faults.groups import DeskUnderTest, running_desk
+from tests.faults.groups import DeskUnderTest
 from tests.plans import CREATES
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.desk(config=DeskConfig(lease_s=60, grace_s=0)),
+]
 
 UNFINISHED = 130
 LIMIT_S = 40.0
-
-
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox, DeskConfig(lease_s=60, grace_s=0)) as running:
-        yield running
 
 
 def left_by_a_vanished_desk(number: int) -> None:

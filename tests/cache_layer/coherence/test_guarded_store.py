@@ -126,6 +126,7 @@ def test_a_value_is_kept_no_longer_than_its_loader_says(cache: Cache, truth: Tru
     loaded = {
         truth.key("1"): LoadedValue("soon out of date", frozenset(), keep_s=5),
         truth.key("2"): LoadedValue("out of date already", frozenset(), keep_s=0),
+        truth.key("3"): LoadedValue("out of date for long", frozenset(), keep_s=-3),
     }
 
     refused = cache.guarded_store.store(ticket, truth.exam, loaded).refused
@@ -133,8 +134,9 @@ def test_a_value_is_kept_no_longer_than_its_loader_says(cache: Cache, truth: Tru
     held = cache.peek("exam:1")
     assert held is not MISS
     assert held.ttl_left_s <= 5
-    assert refused == {"exam:2": "too old"}
-    assert cache.peek("exam:2") is MISS
+    assert refused == {"exam:2": "too old", "exam:3": "too old"}
+    assert cache.counters.snapshot().by_detail(Count.REFUSED_STORES) == {"too old": 2}
+    assert (cache.peek("exam:2"), cache.peek("exam:3")) == (MISS, MISS)
 
 
 def test_a_read_never_fails_with_the_cache(

@@ -251,6 +251,20 @@ def test_a_process_that_died_while_loading_blocks_nobody(
     cache.close()
 
 
+@pytest.mark.redis
+def test_another_process_is_waited_for_no_longer_than_a_lease_lives(
+    make_redis: MakeRedis, truth: Truth
+) -> None:
+    """However long the backend says that the load is somebody's."""
+    backend = make_redis(lease_s=3_600)
+    cache = open_cache(truth.catalogue, CacheConfig(load_lease_s=0.05), backend=backend)
+    truth.exams = {"1": "one"}
+    backend.claim_leases([truth.key("1").text], "one load after the other")
+
+    assert read(cache, truth) == "one"
+    cache.close()
+
+
 def test_nobody_waits_for_a_load_that_goes_after_their_own(
     cache: Cache, truth: Truth, gate: Gate
 ) -> None:

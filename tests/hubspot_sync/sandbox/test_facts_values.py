@@ -71,9 +71,9 @@ def test_the_api_takes_any_true_number_from_an_app(hub: Hub, value: str) -> None
     assert hub.create(EXAMS, {"properties": {"capacity": value}}).status == 201
 
 
-@pytest.mark.parametrize("name", ["exam_date", "capacity"])
-def test_a_value_of_five_thousand_digits_is_answered(hub: Hub, name: str) -> None:
-    assert hub.create(EXAMS, {"properties": {name: "9" * 5_000}}).status in {201, 400}
+@pytest.mark.parametrize(("name", "status"), [("exam_date", 400), ("capacity", 201)])
+def test_a_value_of_five_thousand_digits_is_answered(hub: Hub, name: str, status: int) -> None:
+    assert hub.create(EXAMS, {"properties": {name: "9" * 5_000}}).status == status
     assert hub.search(EXAMS, after="9" * 5_000).status == 400
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from threading import Thread
 
 import pytest
@@ -14,18 +14,12 @@ from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
 from tests.builders import Exam, Portal
 from tests.desk import create, stored_total
-from tests.faults.groups import DeskUnderTest, running_desk, stuck
+from tests.faults.groups import DeskUnderTest, running_desk
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 READ_BOOKINGS = "/2-50158943/batch/read"
 LIMIT_S = 40.0
-
-
-@pytest.fixture
-def desk(settings: Settings, portal: Portal) -> Iterator[DeskUnderTest]:
-    with running_desk(settings, portal.sandbox) as running:
-        yield running
 
 
 def recount(*exams: Exam, dry_run: bool = False) -> Sequence[ExamCount]:
@@ -101,7 +95,7 @@ def test_a_booking_made_during_a_recount_is_not_lost(desk: DeskUnderTest, portal
     portal.booking(portal.student("somebody"), exam)
     counts: list[ExamCount] = []
 
-    with stuck(READ_BOOKINGS) as call:
+    with desk.stuck(READ_BOOKINGS) as call:
         counting = Thread(target=lambda: counts.extend(recount(exam)))
         counting.start()
         call.wait_for_it()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.db.models.functions import Now
 
 from booking_api.desk.journal.lease import LONG_AGO, HeldLease, LeaseKeeper, LeaseLost
@@ -30,6 +32,25 @@ def test_only_one_holds_it() -> None:
     assert first.acquire() is not None
     assert second.acquire() is None
     assert first.acquire() is None
+
+
+def test_of_two_that_find_it_free_one_gets_it() -> None:
+    """The other comes in between the look and the claim."""
+    first, second = keepers()
+    Lease.objects.create(name="desk", expires_at=LONG_AGO)
+    others: list[HeldLease | None] = []
+
+    def overtake(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if sql.startswith("UPDATE") and len(others) == 0:
+            others.append(None)
+            others[0] = second.acquire()
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(overtake):
+        assert first.acquire() is None
+
+    assert others[0] is not None
+    others[0].renew()
 
 
 def test_what_was_given_back_is_free_and_nothing_is_taken_over() -> None:
@@ -75,17 +96,14 @@ def test_a_late_holder_whom_nobody_overtook_goes_on() -> None:
     assert second.acquire() is None
 
 
-def test_whoever_could_not_give_it_back_has_it_again_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_whoever_could_not_give_it_back_has_it_again_at_once() -> None:
     """The database was away, and has kept it for its time; nobody else gets it before."""
     first, second = keepers()
     held = first.acquire()
     assert held is not None
-    with monkeypatch.context() as patched:
-        patched.setattr(HeldLease, "give_back", _fail)
-        with pytest.raises(OperationalError):
-            first.let_go(held, in_order=True)
+    with connection.execute_wrapper(_fail), pytest.raises(OperationalError):
+        first.let_go(held, in_order=True)
 
     assert second.acquire() is None
     again = first.acquire()
@@ -95,7 +113,7 @@ def test_whoever_could_not_give_it_back_has_it_again_at_once(
     assert first.acquire() is None
 
 
-def _fail(_: HeldLease) -> None:
+def _fail(*_: Any) -> None:
     raise OperationalError("the connection is lost")
 
 

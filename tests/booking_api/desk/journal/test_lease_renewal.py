@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
 
 from booking_api.desk.journal.lease import (
     LONG_AGO,
@@ -57,6 +60,33 @@ def test_it_is_renewed_for_as_long_as_a_step_lasts(renewal: LeaseRenewal, lease:
     let_it_expire()
     assert renewal.renew_due() == IDLE_S
     assert has_expired()
+
+
+def test_it_is_not_renewed_before_it_is_time(lease: HeldLease) -> None:
+    renewal = LeaseRenewal(LONG_S)
+    renewal.begin_step(lease, LONG_S)
+    let_it_expire()
+
+    assert 0 < renewal.renew_due() <= LONG_S
+    assert has_expired()
+    assert renewal.worker.stop()
+
+
+def test_a_step_that_ends_while_its_lease_is_renewed_has_ended(
+    renewal: LeaseRenewal, lease: HeldLease
+) -> None:
+    renewal.begin_step(lease, LONG_S)
+    ended = threading.Event()
+
+    def end_it_before(execute: Callable[..., Any], *statement: Any) -> Any:
+        renewal.end_steps()
+        ended.set()
+        return execute(*statement)
+
+    with connection.execute_wrapper(end_it_before):
+        eventually(lambda: renewal.renew_due() >= 0 and ended.is_set())
+
+    assert renewal.renew_due() == IDLE_S
 
 
 def test_whoever_hangs_at_a_step_is_overtaken(renewal: LeaseRenewal, lease: HeldLease) -> None:
