@@ -84,9 +84,10 @@ class Portal:
         self._types = profile.object_types
         self._numbers = count(1)
         self._waiting: _Waiting | None = None
-        unkind = sandbox.config()["unkind"]
+        was_unkind = sandbox.is_unkind
         sandbox.reset(seed="empty", portal=profile.name)
-        sandbox.configure(unkind=unkind)
+        if not was_unkind:
+            sandbox.kind()
 
     @property
     def first_type(self) -> MockType:

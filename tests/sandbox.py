@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,6 +45,13 @@ class SandboxHandle:
     base_url: str
     process: subprocess.Popen[str]
     token: str = TOKEN
+    starts_unkind: bool = False
+    is_unkind: bool = field(init=False)
+    _idle: list[http.client.HTTPConnection] = field(default_factory=list, repr=False)
+    _pid: int = field(default_factory=os.getpid, repr=False)
+
+    def __post_init__(self) -> None:
+        self.is_unkind = self.starts_unkind
 
     # Its paths, plainly
 
@@ -52,28 +59,45 @@ class SandboxHandle:
         self, method: str, path: str, body: object = None, *, token: str | None = TOKEN
     ) -> Answer:
         """One call to any path; raises OSError or HTTPException for a cut connection."""
-        address = urlsplit(self.base_url)
-        connection = http.client.HTTPConnection(
-            address.hostname or "", address.port, timeout=ANSWER_TIMEOUT_S
-        )
+        connection = self._connect()
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        raw = None if body is None else json.dumps(body)
-        if raw is not None:
-            headers["Content-Type"] = "application/json"
         try:
-            connection.request(method, path, raw, headers)
-            response = connection.getresponse()
-            content = response.read()
+            return _exchange(connection, method, path, body, headers)
         finally:
             connection.close()
-        named = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, named, json.loads(content) if content else None)
 
     def _control(self, method: str, path: str, body: object = None) -> Any:
-        answer = self.call(method, f"/_sandbox/{path}", body)
+        # On a connection that is kept: each test asks several times, and each new connection is a
+        # thread of the sandbox's.
+        connection = self._take_idle() or self._connect()
+        try:
+            answer = _exchange(connection, method, f"/_sandbox/{path}", body, {})
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
         if answer.status >= 400:
             raise ControlError(f"{method} {path}: {answer.status} {answer.body}")
         return answer.body
+
+    def _connect(self) -> http.client.HTTPConnection:
+        address = urlsplit(self.base_url)
+        return http.client.HTTPConnection(
+            address.hostname or "", address.port, timeout=ANSWER_TIMEOUT_S
+        )
+
+    def _take_idle(self) -> http.client.HTTPConnection | None:
+        if self._pid != os.getpid():  # a forked process: they are its parent's
+            self._hang_up()
+            self._pid = os.getpid()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _hang_up(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
 
     # The log
 
@@ -103,6 +127,7 @@ class SandboxHandle:
         given = {"seed": seed, "portal": portal, "bookings": bookings}
         body = {name: value for name, value in given.items() if value is not None}
         reply: dict[str, Any] = self._control("POST", "reset", body)
+        self.is_unkind = self.starts_unkind
         return reply
 
     def snapshot(self) -> str:
@@ -114,6 +139,7 @@ class SandboxHandle:
     def configure(self, **switches: Any) -> dict[str, Any]:
         """Set switches; returns all of them."""
         config: dict[str, Any] = self._control("PATCH", "config", switches)
+        self.is_unkind = config["unkind"]
         return config
 
     def config(self) -> dict[str, Any]:
@@ -122,7 +148,8 @@ class SandboxHandle:
 
     def kind(self) -> None:
         """Whole pages, prompt search, no refusals out of the blue: for tests that count calls."""
-        self.configure(unkind=False)
+        if self.is_unkind:
+            self.configure(unkind=False)
 
     def advance(self, seconds: float) -> float:
         """Move the sandbox's clock; returns its time, in seconds since 1970."""
@@ -226,6 +253,7 @@ class SandboxHandle:
         return self._reap()
 
     def _reap(self) -> int:
+        self._hang_up()
         code = self.process.wait(timeout=STOP_TIMEOUT_S)
         if self.process.stdout is not None:
             self.process.stdout.close()
@@ -254,7 +282,23 @@ def start_sandbox(*, port: int = 0, unkind: bool = False, **options: object) -> 
         process.kill()
         process.wait()
         raise RuntimeError(f"the sandbox did not start: {line!r}")
-    return SandboxHandle(base_url=ready[1], process=process)
+    return SandboxHandle(base_url=ready[1], process=process, starts_unkind=unkind)
+
+
+def _exchange(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: object,
+    headers: Mapping[str, str],
+) -> Answer:
+    raw = None if body is None else json.dumps(body)
+    kind = {} if raw is None else {"Content-Type": "application/json"}
+    connection.request(method, path, raw, {**headers, **kind})
+    response = connection.getresponse()
+    content = response.read()
+    named = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(response.status, named, json.loads(content) if content else None)
 
 
 def _ends(from_type: str, from_id: str, to_type: str, to_id: str) -> dict[str, str]:

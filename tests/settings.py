@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from pathlib import Path
 
 OWN = (
     "HUBSPOT_",
@@ -30,10 +28,5 @@ from booking_api.settings import *  # noqa: E402, F403 - all of them, after the 
 # Passwords are tried by the hundred here, and the usual hash takes a tenth of a second for each.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-# Threads and child processes share the tests' database, which one in memory does not allow. Nobody
-# needs it after the machine has lost its power.
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
-    DATABASES["default"]["TEST"] = {  # noqa: F405
-        "NAME": str(Path(tempfile.gettempdir()) / f"mock-exams-tests-{os.getpid()}.sqlite3")
-    }
-    DATABASES["default"]["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"  # noqa: F405
+# Nobody needs the tests' database after the machine has lost its power.
+DATABASES["default"]["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"  # noqa: F405

@@ -16,11 +16,10 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 import structlog
+from django.conf import settings
 from django.core.cache import caches
 from django.db import Error as DatabaseFailure
 from django.db import connection, connections
-from django_redis.exceptions import ConnectionInterrupted
-from redis.exceptions import RedisError
 
 from booking_api import composition
 from booking_api.composition import Services
@@ -181,9 +180,20 @@ def probe_cache() -> bool:
     try:
         cache.set(key, value, timeout=5)
         return bool(cache.get(key) == value)
-    except (ConnectionInterrupted, RedisError, OSError) as error:
+    except failures_of_cache() as error:
         log.warning("cache_does_not_answer", error=str(error))
         return False
+
+
+def failures_of_cache() -> tuple[type[Exception], ...]:
+    """Return what a cache raises that does not answer."""
+    if not settings.REDIS_URL:
+        return (OSError,)
+    # Here, so that a process without Redis does not import its client.
+    from django_redis.exceptions import ConnectionInterrupted
+    from redis.exceptions import RedisError
+
+    return (ConnectionInterrupted, RedisError, OSError)
 
 
 _checks = ReadinessChecks()

@@ -20,11 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Final
-
-from redis import ConnectionPool, Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from typing import TYPE_CHECKING, Final
 
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
@@ -38,7 +34,9 @@ from hubspot_sync.wire.rate_windows import (
     UnderWay,
     WindowStorage,
 )
-from hubspot_sync.wire.shared_windows import SharedArrivals, SharedRedis
+
+if TYPE_CHECKING:
+    from hubspot_sync.wire.shared_windows import SharedArrivals, SharedRedis
 
 MAX_PAUSE_S: Final = 10.0
 MIN_WAIT_S: Final = 0.001
@@ -269,9 +267,7 @@ class _PartBuilder:
         self._day_storage = WindowStorage(clock, day.remaining_s)
         self._shared: SharedRedis | None = None
         if redis_url is not None:
-            self._shared = SharedRedis(
-                _open_redis(redis_url), clock, name=_name_owner(config), window_s=config.window_s
-            )
+            self._shared = _open_shared_redis(redis_url, config, clock)
 
     def build_share(self, name: str, share: float) -> _Part:
         """Return a part that all processes have together."""
@@ -305,6 +301,8 @@ class _PartBuilder:
     def _share_arrivals(self, name: str, amounts: Amounts) -> tuple[SharedArrivals, ...]:
         if self._shared is None:
             return ()
+        from hubspot_sync.wire.shared_windows import SharedArrivals
+
         under_way_s = self._config.connect_timeout_s + self._config.read_timeout_s
         return tuple(
             SharedArrivals(*(name, amount, window_s, self._shared), under_way_s=under_way_s)
@@ -334,7 +332,14 @@ def _spread(per_second: int, share: float) -> Amounts:
     return ((in_a_second, 1.0), (over_several, SPREAD_OVER_S))
 
 
-def _open_redis(redis_url: str) -> Redis:
+def _open_shared_redis(redis_url: str, config: HubSpotConfig, clock: Monotonic) -> SharedRedis:
+    # Here, so that a process without Redis does not import its client.
+    from redis import ConnectionPool, Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    from hubspot_sync.wire.shared_windows import SharedRedis
+
     # One attempt, and a short one: the budget waits for nobody while it asks.
     pool = ConnectionPool.from_url(
         redis_url,
@@ -342,7 +347,8 @@ def _open_redis(redis_url: str) -> Redis:
         socket_connect_timeout=REDIS_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
     )
-    return Redis(connection_pool=pool)
+    name = _name_owner(config)
+    return SharedRedis(Redis(connection_pool=pool), clock, name=name, window_s=config.window_s)
 
 
 def build_rate_budget(

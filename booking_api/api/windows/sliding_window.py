@@ -18,7 +18,6 @@ from django.conf import settings
 
 from booking_api.api.windows.accounts import MICROSECONDS, Account, Accounts, Take, WindowStore
 from booking_api.api.windows.local_windows import LocalWindows
-from booking_api.api.windows.redis_windows import RedisWindows
 
 WIDER_PREFIX: Final = 48
 WIDER_FACTOR: Final = 8
@@ -125,9 +124,18 @@ class Stores:
         with self._lock:
             held = self._held
             if held is None or held[0] != pid or held[1] != url:
-                store: WindowStore = LocalWindows() if url == "" else RedisWindows(url)
-                held = self._held = (pid, url, store)
+                held = self._held = (pid, url, open_store(url))
             return held
+
+
+def open_store(url: str) -> WindowStore:
+    """Return a store in the Redis at `url`, in this process where that is empty."""
+    if url == "":
+        return LocalWindows()
+    # Here, so that a process without Redis does not import its client.
+    from booking_api.api.windows.redis_windows import RedisWindows
+
+    return RedisWindows(url)
 
 
 stores = Stores()

@@ -64,27 +64,30 @@ def test_no_more_than_the_amount_pass_at_the_edge_of_a_minute(
 
 
 @pytest.mark.parametrize("amount", [1, 3, MAX_SLOTS, MAX_SLOTS + 1, 1_000])
-@pytest.mark.parametrize("offset_us", [0, 1, 977, 1_953])
+@pytest.mark.parametrize("offset_us", [0, 1, 58_593, 117_187])
 def test_nothing_leaves_a_window_a_microsecond_too_soon(
     make_store: MakeStore, clock: Clock, amount: int, offset_us: int
 ) -> None:
     store, account = make_store(), Account("edge", amount)
     taken_us = int(BEGIN_S) * MICROSECONDS + offset_us
     clock.now_s = taken_us / MICROSECONDS
-    assert all(take(store, account, MICROSECONDS) for _ in range(amount))
+    assert all(take(store, account) for _ in range(amount))
 
-    clock.now_s = (taken_us + MICROSECONDS - 1) / MICROSECONDS
-    assert not take(store, account, MICROSECONDS)
+    clock.now_s = (taken_us + MINUTE_US - 1) / MICROSECONDS
+    assert not take(store, account)
     # Large amounts are counted in parts of the period, and leave with theirs.
-    latest_us = 0 if amount <= MAX_SLOTS else MICROSECONDS // MAX_SLOTS + 1
-    clock.now_s = (taken_us + MICROSECONDS + latest_us) / MICROSECONDS
-    assert take(store, account, MICROSECONDS)
+    latest_us = 0 if amount <= MAX_SLOTS else MINUTE_US // MAX_SLOTS + 1
+    clock.now_s = (taken_us + MINUTE_US + latest_us) / MICROSECONDS
+    assert take(store, account)
 
 
 @given(
     steps=st.lists(
         st.tuples(
-            st.one_of(st.integers(0, 3_000_000), st.sampled_from([999_999, 1_000_000, 1_000_001])),
+            st.one_of(
+                st.integers(0, 3 * MINUTE_US),
+                st.sampled_from([MINUTE_US - 1, MINUTE_US, MINUTE_US + 1]),
+            ),
             st.sampled_from(["take", "take", "take", "add", "give back"]),
         ),
         max_size=40,
@@ -103,27 +106,27 @@ def test_no_period_holds_more_than_the_amount(
         now_us += pause_us
         clock.now_s = now_us / MICROSECONDS
         if step == "add":
-            store.add("reads", MICROSECONDS, account)
+            store.add("reads", MINUTE_US, account)
             added.append(now_us)
         elif step == "give back" and standing:
             standing.pop(now_us % len(standing))[1].give_back()
         elif step == "take":
-            taken = store.take("reads", MICROSECONDS, account)
-            recent = [at for at, _ in standing if at > now_us - MICROSECONDS]
-            recent_adds = [at for at in added if at > now_us - MICROSECONDS]
+            taken = store.take("reads", MINUTE_US, account)
+            recent = [at for at, _ in standing if at > now_us - MINUTE_US]
+            recent_adds = [at for at in added if at > now_us - MINUTE_US]
             if taken.granted:
                 standing.append((now_us, taken))
                 assert len(recent) < amount
             else:
                 assert len(recent) + len(recent_adds) >= amount
-                assert 0 < taken.retry_after_s <= 1
+                assert 0 < taken.retry_after_s <= 60
 
 
 @given(
-    pauses_us=st.lists(st.integers(0, 80_000), min_size=1, max_size=25),
+    pauses_us=st.lists(st.integers(0, MINUTE_US // 12), min_size=1, max_size=25),
     amount=st.just(MAX_SLOTS + 8),
 )
-@REPEATED
+@settings(REPEATED, max_examples=20)
 def test_a_large_amount_is_never_exceeded_either(
     make_store: MakeStore, clock: Clock, pauses_us: list[int], amount: int
 ) -> None:
@@ -133,10 +136,10 @@ def test_a_large_amount_is_never_exceeded_either(
     for pause_us in pauses_us:
         now_us += pause_us
         clock.now_s = now_us / MICROSECONDS
-        granted += [now_us for _ in range(40) if store.take("reads", MICROSECONDS, account).granted]
+        granted += [now_us for _ in range(40) if store.take("reads", MINUTE_US, account).granted]
 
-    for last in granted:
-        assert sum(last - MICROSECONDS < at <= last for at in granted) <= amount
+    for last in set(granted):
+        assert sum(last - MINUTE_US < at <= last for at in granted) <= amount
 
 
 def test_what_is_given_back_makes_room_for_one_and_only_once(
