@@ -12,6 +12,7 @@ from cache_layer.counters import Cause, Count, Counters, CountersSnapshot
 from cache_layer.entries.entries import MISS, HeldEntry, LoadedValue, Miss
 from cache_layer.entries.families import Catalogue, Family, LoadResult
 from cache_layer.entries.keys import ArgumentType, Key, KeyPattern, collection_tag, object_tag, slug
+from cache_layer.entries.values import ValueCodec
 from cache_layer.errors import (
     BackendUnavailable,
     BadPattern,
@@ -56,6 +57,7 @@ __all__ = [
     "Removal",
     "UndeliveredParts",
     "ValidationReport",
+    "ValueCodec",
     "WaitedTooLong",
     "WriteResult",
     "collection_tag",

@@ -39,7 +39,8 @@ class CacheConfig:
     for one process's load. `loader_threads` bounds the loads that outlive an impatient caller.
     `retry_s` is the pause before a broken backend is tried again. A process that shares its backend
     looks for undelivered invalidations every `look_every_s`, and trusts its cache for `trust_s` at
-    most after a look that found none; all processes must have the same.
+    most after a look that found none; all processes must have the same. `origin` says where values
+    come from: what another origin's process has stored under the same prefix is no value here.
     """
 
     enabled: bool = True
@@ -49,6 +50,7 @@ class CacheConfig:
     rollout_percentage: float = 100
     redis_url: str = field(default="", repr=False)
     key_prefix: str = "mock-exams"
+    origin: str = ""
     redis_timeout_s: float = 1.0
     load_horizon_s: float = 120.0
     load_lease_s: float = 5.0

@@ -119,9 +119,9 @@ def store_entries(backend: Backend, tag_of: dict[str, str]) -> None:
         key: Entry(
             family="contacts",
             payload=b"{}",
-            rendered=True,
             tags=frozenset({tag} if tag else ()),
             ttl_s=3600,
+            version="",
         )
         for key, tag in tag_of.items()
     }

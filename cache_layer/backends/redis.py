@@ -234,21 +234,19 @@ def _entry_as_json(key: str, entry: Entry) -> dict[str, Any]:
         "key": key,
         "family": entry.family,
         "ttl_ms": max(1, int(entry.ttl_s * 1000)),
-        "rendered": entry.rendered,
         "version": entry.version,
         "tags": sorted(entry.tags),
     }
 
 
 def _parse_held_entry(row: Sequence[Any], now_ms: int) -> HeldEntry:
-    _, family, rendered, version, stamp, stored_ms, expires_ms, payload, tags = row
+    _, family, version, stamp, stored_ms, expires_ms, payload, tags = row
     entry = Entry(
         family=family.decode(),
         payload=payload,
-        rendered=rendered == 1,
         tags=frozenset(tag.decode() for tag in tags),
         ttl_s=(expires_ms - stored_ms) / 1000,
-        version=version,
+        version=version.decode(),
     )
     return HeldEntry(
         entry=entry,

@@ -39,7 +39,8 @@ class Absent:
     """The truth has no such thing."""
 
 
-KeyResult = LoadedValue[Any] | HeldEntry | Absent | Exception
+LoaderResult = LoadedValue[Any] | Absent | Exception
+KeyResult = LoaderResult | HeldEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,9 +290,9 @@ class SingleFlight:
         return as_of
 
 
-def results_by_key(load_result: LoadResult[Any], keys: Sequence[Key]) -> dict[Key, KeyResult]:
+def results_by_key(load_result: LoadResult[Any], keys: Sequence[Key]) -> dict[Key, LoaderResult]:
     """Return the result for each key asked for; one the loader did not mention has failed."""
-    results: dict[Key, KeyResult] = {}
+    results: dict[Key, LoaderResult] = {}
     for key in keys:
         if key in load_result.failed:
             results[key] = load_result.failed[key]

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from cache_layer.entries.entries import LoadedValue
 from cache_layer.entries.keys import Key, KeyPattern
+from cache_layer.entries.values import ValueCodec
 from cache_layer.errors import BadPattern, ConfigurationError
 
 V = TypeVar("V")
@@ -45,14 +46,15 @@ LoadMany = Callable[[Sequence[Key], C], LoadResult[V]]
 class Family(Generic[V, C]):
     """One kind of entry.
 
-    `load_many` takes all missing keys at once and the caller's context, which the cache never
-    looks into. `same` compares two whole values when the cache is checked against the truth; a
-    family whose keys do not say what their entries were loaded from is not `reloadable`, and is not
-    checked.
+    `values` writes and reads its values, all of one type. `load_many` takes all missing keys at
+    once and the caller's context, which the cache never looks into. `same` compares two whole
+    values when the cache is checked against the truth; a family whose keys do not say what their
+    entries were loaded from is not `reloadable`, and is not checked.
     """
 
     name: str
     patterns: tuple[KeyPattern, ...]
+    values: ValueCodec[V]
     ttl_s: float
     load_many: LoadMany[C, V]
     same: Callable[[V, V], bool] = operator.eq

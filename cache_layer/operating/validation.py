@@ -225,7 +225,7 @@ def _compare(
 
 def _is_same(family: Family[Any, Any], held: HeldEntry, fresh: LoadedValue[Any]) -> bool:
     try:
-        return family.same(held.value(), fresh.value)
+        return family.same(family.values.decode(held.entry.payload), fresh.value)
     except UnreadableEntry:
         return False
     except Exception:
@@ -240,16 +240,17 @@ def _to_drift(family: Family[Any, Any], compared: _ComparedEntry, *, repaired: b
         key=compared.key.text,
         verdict=compared.verdict,
         age_s=compared.held.age_s,
-        difference=_describe_drift(compared),
+        difference=_describe_drift(family, compared),
         repaired=repaired,
     )
 
 
-def _describe_drift(compared: _ComparedEntry) -> str:
+def _describe_drift(family: Family[Any, Any], compared: _ComparedEntry) -> str:
     if compared.fresh is None:
         return "no longer there"
     try:
-        return describe_difference(compared.held.value(), compared.fresh.value)
+        held = family.values.decode(compared.held.entry.payload)
+        return describe_difference(held, compared.fresh.value)
     except UnreadableEntry:
         return "cannot be read"
     except Exception:

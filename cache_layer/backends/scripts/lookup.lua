@@ -9,8 +9,7 @@ for i = 4, #ARGV do
     -- A use that a full Redis cannot note is no reason not to serve.
     if ARGV[3] == '1' then redis.pcall('ZADD', USES, now_us, key) end
     found[#found + 1] = {
-      key, meta.family, meta.rendered and 1 or 0, meta.version, meta.stamp,
-      meta.stored_ms, meta.expires_ms, payload, meta.tags,
+      key, meta.family, meta.version, meta.stamp, meta.stored_ms, meta.expires_ms, payload, meta.tags,
     }
   elseif meta then
     -- Expired, or Redis dropped the payload for room, which nobody may take for an empty one.

@@ -8,6 +8,7 @@ import pytest
 
 from cache_layer.entries.families import Catalogue, Family, LoadResult
 from cache_layer.entries.keys import ArgumentType, Key, KeyPattern
+from cache_layer.entries.values import ValueCodec
 from cache_layer.errors import BadPattern, ConfigurationError
 
 
@@ -16,7 +17,9 @@ def load_nothing(keys: Sequence[Key], context: None) -> LoadResult[str]:
 
 
 def family(name: str, *patterns: KeyPattern) -> Family[str, None]:
-    return Family(name=name, patterns=patterns, ttl_s=60, load_many=load_nothing)
+    return Family(
+        name=name, patterns=patterns, values=ValueCodec(str), ttl_s=60, load_many=load_nothing
+    )
 
 
 @pytest.mark.parametrize(
