@@ -104,6 +104,10 @@ class GuardedStore:
         """Whether the backend has heard of every invalidation, as far as this process knows."""
         return self.delivery.all_delivered
 
+    def version_of(self, family: Family[Any, Any]) -> str:
+        """Return the version of a family's entries: of its types, and of where values come from."""
+        return self._versions[family.name]
+
     def prepare_read(self) -> bool:
         """Do what must come before a read, and return whether entries may be read now: not for a
         moment after a failure, and not while the backend has yet to hear of an invalidation."""
@@ -136,7 +140,7 @@ class GuardedStore:
         except UnreadableEntry as error:
             self._counters.add(Count.UNREADABLE, family.name, detail=error.reason)
             logger.warning("An entry of %s is dropped: %s", family.name, error)
-        self.invalidate((), [key.text], cause=Cause.UNREADABLE, wait=False)
+        self.invalidate(key.tags, [key.text], cause=Cause.UNREADABLE, wait=False)
         return MISS
 
     def store(
@@ -207,6 +211,7 @@ class GuardedStore:
             raise
         touched = frozenset(tags) | result.tags
         if ticket is None:
+            touched |= _tags_of_keys(result.fresh)
             self.invalidate(touched, [fresh.key.text for fresh in result.fresh], cause=cause)
         else:
             self.invalidate_and_store(ticket, touched, result.fresh, cause=cause)
@@ -225,6 +230,7 @@ class GuardedStore:
         the ticket. Waits and raises as `invalidate`."""
         self._counters.add(Count.INVALIDATIONS, detail=cause)
         entries, refused = self._pack_or_refuse(fresh)
+        tags = frozenset(tags) | _tags_of_keys(fresh)
         try:
             written = self.backend.write_through(ticket, tags, entries)
             if refused:
@@ -261,8 +267,14 @@ class GuardedStore:
 
     def _pack(self, fresh: FreshValue) -> Entry:
         family = fresh.family
-        version = self._versions[family.name]
-        return pack(family.name, family.values, fresh.loaded, family.ttl_s, version)
+        return pack(
+            family.name,
+            family.values,
+            fresh.loaded,
+            family.ttl_s,
+            self._versions[family.name],
+            fresh.key.tags,
+        )
 
     def _is_ours(self, held: HeldEntry) -> bool:
         """Return whether this release would have stored such an entry; count one it would not."""
@@ -305,6 +317,10 @@ class GuardedStore:
         self._faults.record("invalidate", error)
         acknowledged = wait and self.delivery.await_acknowledgement(number)
         return Removal({}, delivered=False, acknowledged=acknowledged)
+
+
+def _tags_of_keys(fresh: Sequence[FreshValue]) -> frozenset[str]:
+    return frozenset(tag for value in fresh for tag in value.key.tags)
 
 
 def _version_of(family: Family[Any, Any], origin: str) -> str:

@@ -92,7 +92,8 @@ class _ResultBuilder:
     def add_held(self, key: Key, value: Any, held: HeldEntry) -> None:
         """Add the value of an entry."""
         self.found[key] = value
-        self.tags |= held.entry.tags
+        # What the key is called is no part of what the value was built from.
+        self.tags |= held.entry.tags - key.tags if key.tags else held.entry.tags
         self.age_s = max(self.age_s, held.age_s)
         if held.entry.ttl_s < self._ttl_s:
             self.keep_s = min(self.keep_s, held.ttl_left_s)

@@ -64,13 +64,18 @@ class HeldEntry:
 
 
 def pack(
-    family: str, codec: ValueCodec[V], loaded: LoadedValue[V], ttl_s: float, version: str
+    family: str,
+    codec: ValueCodec[V],
+    loaded: LoadedValue[V],
+    ttl_s: float,
+    version: str,
+    tags_of_key: frozenset[str] = frozenset(),
 ) -> Entry:
     """Return the entry of a loaded value; raises UnfitValue."""
     return Entry(
         family=family,
         payload=codec.encode(loaded.value),
-        tags=loaded.tags,
+        tags=loaded.tags | tags_of_key,
         ttl_s=ttl_s if loaded.keep_s is None else min(ttl_s, loaded.keep_s),
         version=version,
     )

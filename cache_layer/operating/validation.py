@@ -158,7 +158,7 @@ class Validator:
         self, family: Family[Any, Any], keys: Sequence[Key], context: Any, *, repair: bool
     ) -> list[tuple[_ComparedEntry, bool]]:
         before = self._guarded_store.look_up(keys, touch=False)
-        held_keys = [key for key in keys if key.text in before.entries]
+        held_keys = _recall_arguments(family, keys, before)
         load_result = _reload(family, held_keys, context)
         after = self._guarded_store.look_up(held_keys, touch=False)
         compared_entries = []
@@ -195,6 +195,26 @@ class Validator:
         return self._guarded_store.invalidate_and_store(
             ticket, tags, [fresh], cause=Cause.VALIDATION
         )
+
+
+def _recall_arguments(family: Family[Any, Any], keys: Sequence[Key], held: Lookup) -> list[Key]:
+    """Return the keys of what is held, with the e-mails that are hidden in their texts. One whose
+    entry does not say which that was cannot be loaded anew, and is left out."""
+    whole: list[Key] = []
+    for key in keys:
+        if key.text not in held.entries:
+            continue
+        if not key.tags:
+            whole.append(key)
+            continue
+        try:
+            value = family.values.decode(held.entries[key.text].entry.payload)
+        except UnreadableEntry:
+            continue  # its next reader drops it
+        recalled = family.recall_arguments(key, value)
+        if recalled is not None:
+            whole.append(recalled)
+    return whole
 
 
 def _reload(family: Family[Any, Any], keys: Sequence[Key], context: Any) -> LoadResult[Any]:

@@ -21,6 +21,7 @@ from cache_layer import (
     CacheConfig,
     Catalogue,
     Family,
+    HiddenNames,
     Key,
     KeyPattern,
     LoadedValue,
@@ -137,8 +138,13 @@ def build_portal_families(
             name="contacts",
             patterns=(
                 contact_by_id,
-                KeyPattern("contact:{email}:details", email=ArgumentType.EMAIL),
+                KeyPattern(
+                    "contact:{email}:details",
+                    HiddenNames.of_secrets(config.key_secrets),
+                    email=ArgumentType.EMAIL,
+                ),
             ),
+            emails_of=lambda contact: contact.emails,
             values=ValueCodec(Contact),
             ttl_s=config.ttl_s("CACHE_TTL_CONTACTS"),
             load_many=_build_contacts_loader(contact_by_id, hubspot),

@@ -75,7 +75,7 @@ class PairReads:
                 ReadManyResult(
                     found={contact_key: contact},
                     cache_status=CacheStatus.HIT,
-                    tags=held.entry.tags,
+                    tags=held.entry.tags - contact_key.tags,
                     age_s=held.age_s,
                 ),
                 began_s,

@@ -15,6 +15,7 @@ from cache_layer import (
     Count,
     Counters,
     Family,
+    HiddenNames,
     KeyPattern,
     LoadedValue,
     LoadResult,
@@ -93,9 +94,10 @@ def test_words_for_people() -> None:
 def test_hits_misses_and_loads_are_logged_with_the_family_and_no_email(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    names = HiddenNames.of_secrets(["a secret"])
     contacts = Family[str, str](
         name="contacts",
-        patterns=(KeyPattern("contact:{email}:details", email=ArgumentType.EMAIL),),
+        patterns=(KeyPattern("contact:{email}:details", names, email=ArgumentType.EMAIL),),
         values=ValueCodec(str),
         ttl_s=60,
         load_many=lambda keys, _: LoadResult(
