@@ -89,6 +89,8 @@ class RedisBackend:
             "CONNECTION_FACTORY": f"{__name__}.{UnsharedPoolFactory.__qualname__}",
             "SOCKET_TIMEOUT": timeout_s,
             "SOCKET_CONNECT_TIMEOUT": timeout_s,
+            # Nothing is kept through it; its own default would be pickles.
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
             # One more try at once, for a pooled connection that Redis has closed. redis-py's own
             # default waits seconds. Every script may run twice: the second time only removes more.
             "CONNECTION_POOL_KWARGS": {

@@ -49,6 +49,7 @@ class ValueCodec(Generic[V]):
         description = _Description()
         texts = [description.of_type(known) for known in (value_type, *made_of)]
         digest = hashlib.sha256("\n".join(texts).encode())
+        self.value_type = value_type
         self.version = digest.hexdigest()[:VERSION_LENGTH]
         # A set has no order of its own, and is written in one, so that it is always spelt alike.
         self._encoder = msgspec.msgpack.Encoder(

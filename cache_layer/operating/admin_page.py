@@ -43,6 +43,13 @@ REFUSAL_MEANINGS = {
     "no room": "more would have had to go for it than may at once",
 }
 
+UNREADABLE_MEANINGS = {
+    "other version": "another release or another token's process keeps it; this one loads its own",
+    "no bytes": "somebody put other bytes there than were stored",
+    "malformed": "the bytes are cut off, or nothing that is stored here",
+    "other shape": "the bytes are of another kind of value",
+}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bar:
@@ -95,6 +102,7 @@ def build_overview(host: CacheHost, now: datetime) -> dict[str, Any]:
         "chart_height": CHART_HEIGHT,
         "busiest": max((minute.hits + minute.misses for minute in report.minutes), default=0),
         "refused": explain_refusals(report.refused),
+        "unreadable": explain_unreadable(report.unreadable),
         "failures": sorted(report.errors.items()),
         "latest": list_latest_invalidations(host.cache),
         "runs": ValidationRun.objects.all()[:MAX_LATEST_RUNS],
@@ -169,6 +177,14 @@ def explain_refusals(refused: Mapping[str, int]) -> list[tuple[str, str, int]]:
         (reason, REFUSAL_MEANINGS.get(reason, ""), number) for reason, number in refused.items()
     ]
     return sorted(rows, key=lambda row: -row[2])
+
+
+def explain_unreadable(unreadable: Mapping[str, int]) -> list[tuple[str, str, int]]:
+    """Return each reason why an entry found was no value, with what it means and how often."""
+    return [
+        (reason, UNREADABLE_MEANINGS.get(reason, ""), number)
+        for reason, number in sorted(unreadable.items())
+    ]
 
 
 def list_latest_invalidations(cache: Cache) -> list[LatestInvalidation]:
