@@ -100,6 +100,7 @@ def filled_cache(url: str, entries: int) -> Iterator[Backend]:
         max_bytes=BYTES_PER_ENTRY * 2 * MANY,
         redis_url=url,
         key_prefix=f"bench-{uuid.uuid4().hex}",
+        key_secrets=("benchmark",),
         redis_timeout_s=30,
     )
     backend = open_backend(config)
