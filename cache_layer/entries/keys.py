@@ -223,10 +223,12 @@ class KeyPattern:
         """Return a key that was found, with the one of these e-mails that it has; None if none."""
         for email in emails:
             arguments = {**key.arguments, **dict.fromkeys(self._emails, email)}
-            if self._emails and arguments.keys() == self.argument_types.keys():
+            try:
                 built = self.build(arguments)
-                if key.text in built.tags:
-                    return Key(key.text, built.arguments, built.tags)
+            except BadPattern:
+                continue  # a contact's e-mail may be empty, or anything
+            if key.text in built.tags:
+                return Key(key.text, built.arguments, built.tags)
         return None
 
     def overlaps(self, other: KeyPattern) -> bool:
