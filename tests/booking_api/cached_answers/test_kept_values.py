@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import chain
@@ -84,7 +85,7 @@ def as_seen(value: Any) -> Any:
         return value.astimezone(UTC).replace(fold=0)
     if isinstance(value, tuple | list):
         return [as_seen(item) for item in value]
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: as_seen(item) for key, item in value.items()}
     slots = getattr(type(value), "__slots__", None)
     return {name: as_seen(getattr(value, name)) for name in slots} if slots else value
