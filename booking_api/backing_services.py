@@ -57,6 +57,11 @@ def caches(url: str) -> dict[str, Any]:
         return {"default": {"BACKEND": local, "LOCATION": "default"}}
     if not url.startswith(("redis://", "rediss://", "unix://")):
         raise ImproperlyConfigured("REDIS_URL must be an address as redis://host/0.")
-    quick = {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1}
+    # Without a serializer of its own it would keep pickles, which run whatever somebody put there.
+    quick = {
+        "SOCKET_CONNECT_TIMEOUT": 1,
+        "SOCKET_TIMEOUT": 1,
+        "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+    }
     shared = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url}
     return {"default": shared | {"OPTIONS": quick, "KEY_PREFIX": "mocks"}}

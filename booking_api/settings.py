@@ -66,13 +66,23 @@ def desk_config() -> DeskConfig:
     )
 
 
-def cache_prefix(hubspot: HubSpotConfig, portal: str) -> str:
-    """Return a prefix of this portal's own: two deployments may share a Redis, never entries."""
-    identity = f"{hubspot.base_url} {portal} {hubspot.token}"
+def cache_prefix(hubspot: HubSpotConfig, portal: str, name: str) -> str:
+    """Return a prefix of this deployment's own. It stays what it is while the token is replaced:
+    processes with the old one and with the new one must hear of each other's invalidations."""
+    identity = f"{hubspot.base_url} {portal} {name}"
     return f"mock-exams-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
-def cache_config(*, redis_url: str, key_prefix: str) -> CacheConfig:
+def cache_origin(hubspot: HubSpotConfig, portal: str) -> str:
+    """Return what says whose values a process has read: with another token they may be those of
+    another account, and are never served, whoever shares the prefix by mistake."""
+    identity = f"{hubspot.base_url} {portal} {hubspot.token}"
+    return hashlib.sha256(identity.encode()).hexdigest()
+
+
+def cache_config(
+    *, redis_url: str, key_prefix: str, origin: str, key_secrets: tuple[str, ...]
+) -> CacheConfig:
     return read_config(
         CacheConfig,
         {
@@ -84,13 +94,16 @@ def cache_config(*, redis_url: str, key_prefix: str) -> CacheConfig:
         ttls_s={name: read(name, number, ttl_s) for name, ttl_s in DEFAULT_TTLS_S.items()},
         redis_url=redis_url,
         key_prefix=key_prefix,
+        origin=origin,
+        key_secrets=key_secrets,
     )
 
 
 DEBUG: bool = read("DEBUG", boolean, False)
 # Enough for sessions on one's own machine; checks.py refuses it everywhere else.
 SECRET_KEY: str = read("SECRET_KEY", str, "") or "for development only"
-# The ones before it, while what they signed is still about: sessions, and cursors of lists.
+# The ones before it, while what they signed or hid is still about: sessions, cursors of lists, and
+# e-mails in keys of the cache.
 SECRET_KEY_FALLBACKS: list[str] = read("SECRET_KEY_FALLBACKS", csv, [])
 hosts: list[str] = read("ALLOWED_HOSTS", csv, ["localhost", "127.0.0.1", "[::1]"])
 ALLOWED_HOSTS: list[str] = ["*"] if DEBUG else hosts
@@ -102,8 +115,13 @@ limits_session: bool = read("DATABASE_SESSION_LIMITS", boolean, True)
 REDIS_URL: str = read("REDIS_URL", str, "")
 HUBSPOT: HubSpotConfig = hubspot_config()
 HUBSPOT_PORTAL: str = read("HUBSPOT_PORTAL", str, "default")
+# Of two deployments that share a Redis, which this is.
+DEPLOYMENT_NAME: str = read("DEPLOYMENT_NAME", str, "")
 CACHE: CacheConfig = cache_config(
-    redis_url=REDIS_URL, key_prefix=cache_prefix(HUBSPOT, HUBSPOT_PORTAL)
+    redis_url=REDIS_URL,
+    key_prefix=cache_prefix(HUBSPOT, HUBSPOT_PORTAL, DEPLOYMENT_NAME),
+    origin=cache_origin(HUBSPOT, HUBSPOT_PORTAL),
+    key_secrets=(SECRET_KEY, *SECRET_KEY_FALLBACKS),
 )
 DESK: DeskConfig = desk_config()
 # Whether a stored count that a realtime count shows to be wrong is corrected. Not in a benchmark,

@@ -11,7 +11,9 @@ from cache_layer.config import CacheConfig
 from cache_layer.counters import Cause, Count, Counters, CountersSnapshot
 from cache_layer.entries.entries import MISS, HeldEntry, LoadedValue, Miss
 from cache_layer.entries.families import Catalogue, Family, LoadResult
+from cache_layer.entries.hidden_names import HiddenNames
 from cache_layer.entries.keys import ArgumentType, Key, KeyPattern, collection_tag, object_tag, slug
+from cache_layer.entries.values import ValueCodec
 from cache_layer.errors import (
     BackendUnavailable,
     BadPattern,
@@ -43,6 +45,7 @@ __all__ = [
     "Family",
     "FreshValue",
     "HeldEntry",
+    "HiddenNames",
     "Invalidation",
     "InvalidationUnacknowledged",
     "Key",
@@ -56,6 +59,7 @@ __all__ = [
     "Removal",
     "UndeliveredParts",
     "ValidationReport",
+    "ValueCodec",
     "WaitedTooLong",
     "WriteResult",
     "collection_tag",

@@ -128,7 +128,12 @@ class CachePageAdmin(ReadOnly):
                 extra["found"] = (
                     None
                     if held is MISS
-                    else admin_page.build_entry_details(key, held, unmasked=unmasked)
+                    else admin_page.build_entry_details(
+                        host.cache.catalogue.family(held.entry.family),
+                        key,
+                        held,
+                        unmasked=unmasked,
+                    )
                 )
         return self._render_page(request, host, **extra)
 

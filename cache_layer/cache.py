@@ -98,7 +98,12 @@ def open_cache(
     backend = backend if backend is not None else open_backend(config, clock)
     counters = counters if counters is not None else Counters()
     guarded_store = GuardedStore(
-        backend=backend, config=config, counters=counters, clock=clock, undelivered=undelivered
+        backend=backend,
+        catalogue=catalogue,
+        config=config,
+        counters=counters,
+        clock=clock,
+        undelivered=undelivered,
     )
     single_flight = SingleFlight(
         guarded_store=guarded_store,

@@ -39,7 +39,10 @@ class CacheConfig:
     for one process's load. `loader_threads` bounds the loads that outlive an impatient caller.
     `retry_s` is the pause before a broken backend is tried again. A process that shares its backend
     looks for undelivered invalidations every `look_every_s`, and trusts its cache for `trust_s` at
-    most after a look that found none; all processes must have the same.
+    most after a look that found none; all processes must have the same. `origin` says where values
+    come from: what another origin's process has stored under the same prefix is no value here.
+    `key_secrets` hide e-mails in keys, the first of them; the others are those it replaced. Without
+    one a process has its own, which will do for a cache in its memory.
     """
 
     enabled: bool = True
@@ -49,6 +52,8 @@ class CacheConfig:
     rollout_percentage: float = 100
     redis_url: str = field(default="", repr=False)
     key_prefix: str = "mock-exams"
+    origin: str = ""
+    key_secrets: tuple[str, ...] = field(default=(), repr=False)
     redis_timeout_s: float = 1.0
     load_horizon_s: float = 120.0
     load_lease_s: float = 5.0
@@ -69,6 +74,8 @@ class CacheConfig:
             )
         if self.redis_url and not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
             raise ConfigurationError("REDIS_URL must start with redis://, rediss:// or unix://.")
+        if self.redis_url and not all(self.key_secrets or ("",)):
+            raise ConfigurationError("A shared cache hides e-mails by SECRET_KEY: set it.")
         if not self.max_bytes >= MIN_BYTES:
             raise ConfigurationError(
                 f"CACHE_MAX_BYTES must be at least {MIN_BYTES}, not {self.max_bytes}."

@@ -33,6 +33,7 @@ class Count(StrEnum):
     REFUSED_STORES = "refused_stores"  # detail: why
     EVICTIONS = "evictions"  # detail: for which bound
     EXPIRATIONS = "expirations"
+    UNREADABLE = "unreadable"  # found at a look, and no value to this process; detail: why
     INVALIDATIONS = "invalidations"  # requests, not entries; no family; detail: the cause
     REMOVALS = "removals"  # entries those requests removed; detail: the cause
     ERRORS = "errors"  # detail: what failed

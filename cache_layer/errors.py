@@ -4,7 +4,8 @@ CacheError
 ├── BackendUnavailable    the store did not answer; a read goes to its loader instead
 ├── TableUnavailable      the table of undelivered invalidations did not answer; reads bypass
 ├── InvalidationUnacknowledged  neither took an invalidation; whoever asked may promise nothing
-├── UnreadableEntry       what was stored cannot be read back; it is dropped and loaded again
+├── UnreadableEntry       what was stored cannot be read back; it is loaded again
+├── UnfitValue            a value that would not come back as it is, and so is not stored
 ├── BadPattern            a key, a tag or a pattern that cannot be built or would match too much
 └── LoadFailed            a load gave no answer for a key
     └── WaitedTooLong     its waiter's own limit passed first; the load goes on for the others
@@ -14,6 +15,8 @@ ConfigurationError        outside the tree on purpose: nothing that forgives the
 """
 
 from __future__ import annotations
+
+from enum import StrEnum
 
 from django.db import OperationalError
 
@@ -41,8 +44,25 @@ class InvalidationUnacknowledged(CacheError, OperationalError):
     delivered as soon as one of the two is back."""
 
 
+class UnreadableReason(StrEnum):
+    """Why an entry is not read."""
+
+    OTHER_VERSION = "other version"  # of the value's types; whoever has that one still reads it
+    NO_BYTES = "no bytes"  # or others than were stored
+    MALFORMED = "malformed"  # cut off, with more behind its end, or nothing of ours at all
+    OTHER_SHAPE = "other shape"  # a field more or less, another type, or written otherwise
+
+
 class UnreadableEntry(CacheError):
     """An entry's bytes do not make its value again."""
+
+    def __init__(self, reason: UnreadableReason) -> None:
+        super().__init__(f"An entry cannot be read: {reason}.")
+        self.reason = reason
+
+
+class UnfitValue(CacheError):
+    """A value that its family's type does not describe."""
 
 
 class BadPattern(CacheError, ValueError):

@@ -16,6 +16,8 @@ OWN = (
     "PUBLIC_BASE_URL",
     "WEBHOOK_",
     "SCHEDULER",
+    "DEPLOYMENT_NAME",
+    "SECRET_KEY_FALLBACKS",
     "RECOUNT_",
     "VALIDATE_",
 )

@@ -100,6 +100,7 @@ def filled_cache(url: str, entries: int) -> Iterator[Backend]:
         max_bytes=BYTES_PER_ENTRY * 2 * MANY,
         redis_url=url,
         key_prefix=f"bench-{uuid.uuid4().hex}",
+        key_secrets=("benchmark",),
         redis_timeout_s=30,
     )
     backend = open_backend(config)
@@ -119,9 +120,9 @@ def store_entries(backend: Backend, tag_of: dict[str, str]) -> None:
         key: Entry(
             family="contacts",
             payload=b"{}",
-            rendered=True,
             tags=frozenset({tag} if tag else ()),
             ttl_s=3600,
+            version="",
         )
         for key, tag in tag_of.items()
     }

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from booking_api.benchmarks.cache_sizes import FEW, MANY, Bound, Invalidating
 from booking_api.benchmarks.hour.replay import HourResult
+from booking_api.benchmarks.kept_values import BOOKINGS, KeptValues
 from booking_api.benchmarks.system_comparison import Cost
 from booking_api.benchmarks.throughput import Throughput
 from booking_api.benchmarks.webhooks import WebhookFigures
@@ -26,6 +27,7 @@ MAX_ANSWER_S = 1.25
 MAX_WEBHOOK_CALLS = 5
 MAX_FLOOD_CALLS = 100
 MAX_SLOWDOWN = 2.0
+MAX_VALUES_RATIO = 1.0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -36,6 +38,7 @@ class Figures:
     throughput: Throughput | None = None
     invalidating: Sequence[Invalidating] = ()
     bound: Bound | None = None
+    values: KeptValues | None = None
     webhooks: WebhookFigures | None = None
     hour: HourResult | None = None
     missed: list[str] = field(default_factory=list)
@@ -96,6 +99,17 @@ def print_sizes(console: Console, figures: Figures) -> None:
         print_verdict(
             console, figures, f"held at most, of {found.allowed:,} allowed", share, maximum=1.0
         )
+    if figures.values is not None:
+        print_values(console, figures, figures.values)
+
+
+def print_values(console: Console, figures: Figures, found: KeptValues) -> None:
+    console.print(
+        f"{BOOKINGS} bookings: kept in {found.kept_us:,.0f} µs and read in {found.read_us:,.0f} µs;"
+        f" as pickles in {found.pickled_us:,.0f} µs and {found.unpickled_us:,.0f} µs."
+    )
+    what = "keeping and reading values, of pickles"
+    print_verdict(console, figures, what, found.ratio, maximum=MAX_VALUES_RATIO)
 
 
 def print_webhooks(console: Console, figures: Figures, found: WebhookFigures) -> None:

@@ -80,7 +80,7 @@ class ErasureQueue:
         """Return what is kept of a person, and change nothing."""
         whole = self._complete(person)
         traces = erasure.find_traces(whole, self._desk_context.now())
-        named = count_named(_spell_all(whole.emails))
+        named = count_named(self._spell_all(whole.emails))
         return _build_report(whole, traces, named, left=traces.at_work)
 
     def erase(self, person: Person) -> ErasureReport:
@@ -91,6 +91,13 @@ class ErasureQueue:
             for request in ErasureRequest.objects.filter(subject_id__in=whole.contact_ids):
                 _remember_emails(request, whole.emails)
         return self._erase_whole(whole)
+
+    def _spell_all(self, emails: Collection[str]) -> frozenset[str]:
+        """Return the e-mails in every spelling in which somebody may have written them, and what
+        stands for them in keys."""
+        spellings = {spelling for email in emails for spelling in spell_email(email)}
+        names_of = self._desk_context.cache.catalogue.names_of
+        return frozenset(spellings.union(*map(names_of, spellings)))
 
     def _complete(self, person: Person) -> Person:
         contact_ids = same_contacts(person.contact_ids | erasure.contacts_of(person.emails))
@@ -119,7 +126,7 @@ class ErasureQueue:
     def _erase_whole(self, person: Person) -> ErasureReport:
         traces = erasure.find_traces(person, self._desk_context.now())
         self._desk_context.invalidate_cache(_tags_of(person, traces))
-        invalidations = forget_named(_spell_all(person.emails))
+        invalidations = forget_named(self._spell_all(person.emails))
         forget_contacts(person.contact_ids)
         left = traces.at_work + erasure.erase(traces)
         report = _build_report(person, traces, invalidations, left=left)
@@ -163,11 +170,6 @@ def _tags_of(person: Person, traces: Traces) -> set[str]:
     record_ids |= {row.record_id for row in traces.entries if row.record_id != ""}
     tags = set(map(booking_tag, record_ids))
     return tags.union(*map(tags_of_student, person.contact_ids))
-
-
-def _spell_all(emails: Collection[str]) -> frozenset[str]:
-    """Return the e-mails in every spelling in which somebody may have written them."""
-    return frozenset(spelling for email in emails for spelling in spell_email(email))
 
 
 def _remember_emails(request: ErasureRequest, emails: Collection[str]) -> None:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from booking_api.queries.available_exams import count_seats
-from booking_api.queries.credit_check import find_type_credits
-from booking_api.queries.page_rendering import render_page
+from booking_api.queries.credit_check import TypeCredits, find_type_credits
+from booking_api.queries.page_rendering import RenderedPage, render_page
 from booking_api.queries.query_context import QueryContext
 from booking_api.queries.student_bookings import PageRequest, find_booking_page
 from booking_api.rules.credits import whole_credits
@@ -23,10 +23,13 @@ from booking_api.rules.errors import BookingError
 from cache_layer import CacheConfig, CacheStatus, Key, LoadedValue, LoadResult
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.profile import PortalProfile
+from hubspot_sync.portal.records import Contact
 from hubspot_sync.reading.cache_families import ComposedFamilyLoaders, LoadContext, Seats
 from hubspot_sync.reading.cached_portal import DirectSource, FamilyReads
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import FanOut
+
+V = TypeVar("V")
 
 Build = Callable[[QueryContext, Key, float], Any]
 
@@ -44,7 +47,12 @@ class ComposedLoaders:
 
     def family_loaders(self) -> ComposedFamilyLoaders:
         return ComposedFamilyLoaders(
-            booking_pages=self.load_booking_pages, seats=self.load_seats, credits=self.load_credits
+            booking_pages=self.load_booking_pages,
+            seats=self.load_seats,
+            credits=self.load_credits,
+            type_credits=self.load_type_credits,
+            type_credits_type=TypeCredits,
+            page_type=RenderedPage,
         )
 
     def load_booking_pages(self, keys: Sequence[Key], context: LoadContext) -> LoadResult[bytes]:
@@ -52,9 +60,16 @@ class ComposedLoaders:
             keys, context, self._build_page, self.config.ttl_s("CACHE_TTL_BOOKING_LIST")
         )
 
-    def load_credits(self, keys: Sequence[Key], context: LoadContext) -> LoadResult[Any]:
+    def load_credits(self, keys: Sequence[Key], context: LoadContext) -> LoadResult[dict[str, int]]:
         return self._build_each(
             keys, context, self._build_credits, self.config.ttl_s("CACHE_TTL_USER_CREDITS")
+        )
+
+    def load_type_credits(
+        self, keys: Sequence[Key], context: LoadContext
+    ) -> LoadResult[TypeCredits]:
+        return self._build_each(
+            keys, context, self._build_type_credits, self.config.ttl_s("CACHE_TTL_USER_CREDITS")
         )
 
     def load_seats(self, keys: Sequence[Key], context: LoadContext) -> LoadResult[Seats]:
@@ -90,17 +105,21 @@ class ComposedLoaders:
 
     def _build_credits(
         self, query: QueryContext, key: Key, ttl_s: float
-    ) -> LoadedValue[Any] | None:
-        contact_id = key.arguments["contact_id"]
-        contacts = query.reads.contacts([contact_id], query.call).require_complete()
-        if contact_id in contacts.missing:
+    ) -> LoadedValue[dict[str, int]] | None:
+        contact = _find_contact(query, key)
+        if contact is None:
             return None
-        contact = contacts.found[contact_id]
-        value: Any = {name: whole_credits(left) for name, left in contact.credits.items()}
-        if "type" in key.arguments:
-            value = find_type_credits(query, contact, key.arguments["type"])
-        built_from = query.reads.built_from
-        return LoadedValue(value, frozenset(built_from.tags), built_from.keep_s(ttl_s))
+        return _built(
+            query, {name: whole_credits(left) for name, left in contact.credits.items()}, ttl_s
+        )
+
+    def _build_type_credits(
+        self, query: QueryContext, key: Key, ttl_s: float
+    ) -> LoadedValue[TypeCredits] | None:
+        contact = _find_contact(query, key)
+        if contact is None:
+            return None
+        return _built(query, find_type_credits(query, contact, key.arguments["type"]), ttl_s)
 
     def _build_each(
         self, keys: Sequence[Key], context: LoadContext, build: Build, ttl_s: float
@@ -136,6 +155,17 @@ class ComposedLoaders:
             call=context.call,
             cursor_seal=self.cursor_seal,
         )
+
+
+def _find_contact(query: QueryContext, key: Key) -> Contact | None:
+    contact_id = key.arguments["contact_id"]
+    contacts = query.reads.contacts([contact_id], query.call).require_complete()
+    return contacts.found.get(contact_id)
+
+
+def _built(query: QueryContext, value: V, ttl_s: float) -> LoadedValue[V]:
+    built_from = query.reads.built_from
+    return LoadedValue(value, frozenset(built_from.tags), built_from.keep_s(ttl_s))
 
 
 def _with_one_source(context: LoadContext) -> LoadContext:

@@ -46,7 +46,7 @@ class Refusal(StrEnum):
     TOO_SLOW = "too slow"  # the load took longer than marks are remembered
     PARTIAL = "partial"  # some part of the load failed
     UNAVAILABLE = "unavailable"  # the backend did not answer
-    UNFIT = "unfit"  # the value cannot be pickled
+    UNFIT = "unfit"  # the value is not of its family's type
     TOO_OLD = "too old"  # what it was built from may not be served any longer
     TOO_LARGE = "too large"  # it would take more of the bound in bytes than one entry may
     NO_ROOM = "no room"  # more would have to go for it than one step of a shared backend removes

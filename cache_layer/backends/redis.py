@@ -89,6 +89,8 @@ class RedisBackend:
             "CONNECTION_FACTORY": f"{__name__}.{UnsharedPoolFactory.__qualname__}",
             "SOCKET_TIMEOUT": timeout_s,
             "SOCKET_CONNECT_TIMEOUT": timeout_s,
+            # Nothing is kept through it; its own default would be pickles.
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
             # One more try at once, for a pooled connection that Redis has closed. redis-py's own
             # default waits seconds. Every script may run twice: the second time only removes more.
             "CONNECTION_POOL_KWARGS": {
@@ -234,21 +236,19 @@ def _entry_as_json(key: str, entry: Entry) -> dict[str, Any]:
         "key": key,
         "family": entry.family,
         "ttl_ms": max(1, int(entry.ttl_s * 1000)),
-        "rendered": entry.rendered,
         "version": entry.version,
         "tags": sorted(entry.tags),
     }
 
 
 def _parse_held_entry(row: Sequence[Any], now_ms: int) -> HeldEntry:
-    _, family, rendered, version, stamp, stored_ms, expires_ms, payload, tags = row
+    _, family, version, stamp, stored_ms, expires_ms, payload, tags = row
     entry = Entry(
         family=family.decode(),
         payload=payload,
-        rendered=rendered == 1,
         tags=frozenset(tag.decode() for tag in tags),
         ttl_s=(expires_ms - stored_ms) / 1000,
-        version=version,
+        version=version.decode(),
     )
     return HeldEntry(
         entry=entry,

@@ -9,6 +9,7 @@ has heard of it this process does not read its cache.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -23,21 +24,20 @@ from cache_layer.coherence.shared_delivery import SharedDelivery
 from cache_layer.coherence.undelivered import UndeliveredParts
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Bound, Cause, Count, Counters
-from cache_layer.entries.entries import (
-    FORMAT_VERSION,
-    MISS,
-    Entry,
-    HeldEntry,
-    LoadedValue,
-    Miss,
-    pack,
-)
-from cache_layer.entries.families import Family
+from cache_layer.entries.entries import MISS, Entry, HeldEntry, LoadedValue, Miss, pack
+from cache_layer.entries.families import Catalogue, Family
 from cache_layer.entries.keys import Key
-from cache_layer.errors import BackendUnavailable
+from cache_layer.entries.values import VERSION_LENGTH
+from cache_layer.errors import (
+    BackendUnavailable,
+    UnfitValue,
+    UnreadableEntry,
+    UnreadableReason,
+)
 
 logger = logging.getLogger(__name__)
 
+V = TypeVar("V")
 W = TypeVar("W")
 
 
@@ -76,12 +76,14 @@ class GuardedStore:
         self,
         *,
         backend: Backend,
+        catalogue: Catalogue,
         config: CacheConfig,
         counters: Counters,
         clock: Callable[[], float] = time.monotonic,
         undelivered: UndeliveredParts | None = None,
     ) -> None:
         self.backend = backend
+        self._versions = {family.name: _version_of(family, config.origin) for family in catalogue}
         self._counters = counters
         self.clock = clock
         self._faults = BackendFaults(counters, config.retry_s, clock)
@@ -102,6 +104,10 @@ class GuardedStore:
         """Whether the backend has heard of every invalidation, as far as this process knows."""
         return self.delivery.all_delivered
 
+    def version_of(self, family: Family[Any, Any]) -> str:
+        """Return the version of a family's entries: of its types, and of where values come from."""
+        return self._versions[family.name]
+
     def prepare_read(self) -> bool:
         """Do what must come before a read, and return whether entries may be read now: not for a
         moment after a failure, and not while the backend has yet to hear of an invalidation."""
@@ -109,21 +115,33 @@ class GuardedStore:
 
     def look_up(self, keys: Sequence[Key], *, touch: bool = True) -> Lookup:
         """Return the live entries of these keys and a ticket, and count what had expired; raises
-        BackendUnavailable. An entry of another format version is left out."""
+        BackendUnavailable. What another release or another origin has stored is left out: it may
+        still be somebody's, and whatever is loaded takes its place."""
         try:
             found = self.backend.look_up([key.text for key in keys], touch=touch)
         except BackendUnavailable as error:
             self._faults.record("lookup", error)
             raise
         self._counters.add_by_family(Count.EXPIRATIONS, found.expired)
-        readable = {
-            key: held for key, held in found.entries.items() if held.entry.version == FORMAT_VERSION
-        }
-        return Lookup(entries=readable, ticket=found.ticket)
+        ours = {key: held for key, held in found.entries.items() if self._is_ours(held)}
+        return Lookup(entries=ours, ticket=found.ticket)
 
     def peek(self, key: Key) -> HeldEntry | Miss:
         """Return one entry without marking it as used, or MISS; raises BackendUnavailable."""
         return self.look_up([key], touch=False).entries.get(key.text, MISS)
+
+    def read_entry(self, family: Family[V, Any], key: Key, held: HeldEntry) -> V | Miss:
+        """Return the value of an entry found under a key of this family, MISS for one that is no
+        value here. It is counted, and dropped unless another release or origin has stored it."""
+        if not self._is_ours(held):
+            return MISS
+        try:
+            return family.values.decode(held.entry.payload)
+        except UnreadableEntry as error:
+            self._counters.add(Count.UNREADABLE, family.name, detail=error.reason)
+            logger.warning("An entry of %s is dropped: %s", family.name, error)
+        self.invalidate(key.tags, [key.text], cause=Cause.UNREADABLE, wait=False)
+        return MISS
 
     def store(
         self, ticket: Ticket, family: Family[Any, Any], loaded: Mapping[Key, LoadedValue[Any]]
@@ -193,6 +211,7 @@ class GuardedStore:
             raise
         touched = frozenset(tags) | result.tags
         if ticket is None:
+            touched |= _tags_of_keys(result.fresh)
             self.invalidate(touched, [fresh.key.text for fresh in result.fresh], cause=cause)
         else:
             self.invalidate_and_store(ticket, touched, result.fresh, cause=cause)
@@ -211,6 +230,7 @@ class GuardedStore:
         the ticket. Waits and raises as `invalidate`."""
         self._counters.add(Count.INVALIDATIONS, detail=cause)
         entries, refused = self._pack_or_refuse(fresh)
+        tags = frozenset(tags) | _tags_of_keys(fresh)
         try:
             written = self.backend.write_through(ticket, tags, entries)
             if refused:
@@ -238,14 +258,32 @@ class GuardedStore:
                 refused[value.key.text] = Refusal.TOO_OLD
                 continue
             try:
-                entry = pack(value.family.name, value.loaded, value.family.ttl_s)
-            except Exception:  # pickling runs the value's own code and may raise anything
-                logger.exception("A value of %s cannot be stored", value.family.name)
+                entries[value.key.text] = self._pack(value)
+            except UnfitValue as error:
+                logger.error("A value of %s cannot be stored: %s", value.family.name, error)  # noqa: TRY400
                 self.count_refused(value.family, 1, Refusal.UNFIT)
                 refused[value.key.text] = Refusal.UNFIT
-            else:
-                entries[value.key.text] = entry
         return entries, refused
+
+    def _pack(self, fresh: FreshValue) -> Entry:
+        family = fresh.family
+        return pack(
+            family.name,
+            family.values,
+            fresh.loaded,
+            family.ttl_s,
+            self._versions[family.name],
+            fresh.key.tags,
+        )
+
+    def _is_ours(self, held: HeldEntry) -> bool:
+        """Return whether this release would have stored such an entry; count one it would not."""
+        family = held.entry.family
+        if held.entry.version == self._versions.get(family):
+            return True
+        known = family if family in self._versions else ""
+        self._counters.add(Count.UNREADABLE, known, detail=UnreadableReason.OTHER_VERSION)
+        return False
 
     def _count_store(self, entries: Mapping[str, Entry], stored: StoreResult) -> None:
         for key, entry in entries.items():
@@ -279,3 +317,12 @@ class GuardedStore:
         self._faults.record("invalidate", error)
         acknowledged = wait and self.delivery.await_acknowledgement(number)
         return Removal({}, delivered=False, acknowledged=acknowledged)
+
+
+def _tags_of_keys(fresh: Sequence[FreshValue]) -> frozenset[str]:
+    return frozenset(tag for value in fresh for tag in value.key.tags)
+
+
+def _version_of(family: Family[Any, Any], origin: str) -> str:
+    digest = hashlib.sha256(f"{family.values.version} {origin}".encode())
+    return digest.hexdigest()[:VERSION_LENGTH]

@@ -17,7 +17,8 @@ from cache_layer.backends.base import ByFamily
 from cache_layer.coherence.guarded_store import GuardedStore, Removal
 from cache_layer.counters import Cause
 from cache_layer.entries.families import Catalogue
-from cache_layer.entries.keys import FlushPattern
+from cache_layer.entries.keys import Key
+from cache_layer.errors import BadPattern
 
 MAX_REMEMBERED = 50
 
@@ -91,15 +92,19 @@ class Invalidator:
     def invalidate_keys(
         self, keys: Collection[str], *, cause: Cause, who: str = "", reason: str = ""
     ) -> Invalidation:
-        """Remove these entries, given as the text of their keys."""
-        removal = self._guarded_store.invalidate((), keys, cause=cause)
-        return self._record("keys", tuple(keys), cause, removal, who=who, reason=reason)
+        """Remove these entries, given as the texts of their keys; what is recorded has their
+        e-mails hidden. Raises BadPattern for a text that is no key."""
+        found = self._parse_keys(keys)
+        texts = tuple(key.text for key in found)
+        removal = self._guarded_store.invalidate(_tags_of(found), texts, cause=cause)
+        return self._record("keys", texts, cause, removal, who=who, reason=reason)
 
     def invalidate_pattern(
         self, pattern: str, *, cause: Cause, who: str = "", reason: str = ""
     ) -> Invalidation:
         """Remove every entry whose key matches; raises BadPattern."""
-        removal = self._guarded_store.flush(FlushPattern(pattern).matches, cause=cause)
+        matches = self._catalogue.flush_pattern(pattern).matches
+        removal = self._guarded_store.flush(matches, cause=cause)
         return self._record("pattern", (pattern,), cause, removal, who=who, reason=reason)
 
     def invalidate_family(
@@ -117,15 +122,17 @@ class Invalidator:
 
     def preview_tags(self, tags: Collection[str]) -> int:
         """Return how many entries carry one of these tags; raises BackendUnavailable."""
-        return self.preview_keys(self._guarded_store.backend.find_keys_by_tags(tags))
+        return self._count_held(self._guarded_store.backend.find_keys_by_tags(tags))
 
     def preview_keys(self, keys: Collection[str]) -> int:
-        """Return how many of these keys are held; raises BackendUnavailable."""
-        return len(self._guarded_store.backend.look_up(list(keys), touch=False).entries)
+        """Return how many entries these keys name; raises BadPattern, BackendUnavailable."""
+        found = self._parse_keys(keys)
+        by_tag = self._guarded_store.backend.find_keys_by_tags(_tags_of(found))
+        return self._count_held(by_tag.union(key.text for key in found))
 
     def preview_pattern(self, pattern: str) -> int:
         """Return how many entries match; raises BadPattern, BackendUnavailable."""
-        return self._matching(FlushPattern(pattern).matches)
+        return self._matching(self._catalogue.flush_pattern(pattern).matches)
 
     def preview_family(self, name: str) -> int:
         """Return how many entries a family has; raises BadPattern, BackendUnavailable."""
@@ -134,6 +141,16 @@ class Invalidator:
     def preview_everything(self) -> int:
         """Return how many entries there are; raises BackendUnavailable."""
         return self._guarded_store.backend.size().total_entries
+
+    def _parse_keys(self, texts: Collection[str]) -> list[Key]:
+        parsed = {text: self._catalogue.parse_key(text) for text in texts}
+        unknown = [repr(text) for text, known in parsed.items() if known is None]
+        if unknown:
+            raise BadPattern(f"{', '.join(unknown)}: no key of any family looks so.")
+        return [known[1] for known in parsed.values() if known is not None]
+
+    def _count_held(self, keys: Collection[str]) -> int:
+        return len(self._guarded_store.backend.look_up(list(keys), touch=False).entries)
 
     def _in_family(self, name: str) -> Callable[[str], bool]:
         family = self._catalogue.family(name)
@@ -169,3 +186,7 @@ class Invalidator:
         for observer in self._observers:
             observer(invalidation)
         return invalidation
+
+
+def _tags_of(keys: Collection[Key]) -> frozenset[str]:
+    return frozenset(tag for key in keys for tag in key.tags)

@@ -22,18 +22,18 @@ from cache_layer.coherence.guarded_store import GuardedStore
 from cache_layer.coherence.singleflight import (
     Absent,
     FinishedLoad,
-    KeyResult,
+    LoaderResult,
     PendingLoad,
     SingleFlight,
     results_by_key,
 )
 from cache_layer.config import CacheConfig
-from cache_layer.counters import Cause, Count, Counters
+from cache_layer.counters import Count, Counters
 from cache_layer.entries.entries import MISS, HeldEntry, LoadedValue, Miss
 from cache_layer.entries.families import Family
 from cache_layer.entries.keys import Key
 from cache_layer.entries.rollout import reads_through_cache
-from cache_layer.errors import BackendUnavailable, UnreadableEntry, WaitedTooLong
+from cache_layer.errors import BackendUnavailable, WaitedTooLong
 
 logger = logging.getLogger(__name__)
 
@@ -89,15 +89,18 @@ class _ResultBuilder:
         self.age_s = 0.0
         self.keep_s = math.inf
 
-    def add(self, key: Key, result: KeyResult) -> None:
-        """Add one result; raises UnreadableEntry."""
+    def add_held(self, key: Key, value: Any, held: HeldEntry) -> None:
+        """Add the value of an entry."""
+        self.found[key] = value
+        # What the key is called is no part of what the value was built from.
+        self.tags |= held.entry.tags - key.tags if key.tags else held.entry.tags
+        self.age_s = max(self.age_s, held.age_s)
+        if held.entry.ttl_s < self._ttl_s:
+            self.keep_s = min(self.keep_s, held.ttl_left_s)
+
+    def add(self, key: Key, result: LoaderResult) -> None:
+        """Add what a load brought."""
         match result:
-            case HeldEntry():
-                self.found[key] = result.value()
-                self.tags |= result.entry.tags
-                self.age_s = max(self.age_s, result.age_s)
-                if result.entry.ttl_s < self._ttl_s:
-                    self.keep_s = min(self.keep_s, result.ttl_left_s)
             case LoadedValue():
                 self.found[key] = result.value
                 self.tags |= result.tags
@@ -238,15 +241,11 @@ class Reader:
     def _add_or_drop(
         self, family: Family[Any, Any], builder: _ResultBuilder, key: Key, entry: HeldEntry
     ) -> bool:
-        """Add an entry to the result and return True; drop one that cannot be read, count it and
-        return False."""
-        try:
-            builder.add(key, entry)
-        except UnreadableEntry:
-            self._counters.add(Count.ERRORS, family.name, detail="unreadable")
-            logger.warning("An entry of %s cannot be read; it is dropped", family.name)
-            self._guarded_store.invalidate((), [key.text], cause=Cause.UNREADABLE, wait=False)
+        """Add an entry to the result and return True; False for one that cannot be read."""
+        value = self._guarded_store.read_entry(family, key, entry)
+        if value is MISS:
             return False
+        builder.add_held(key, value, entry)
         return True
 
     def _add_loaded(
@@ -307,7 +306,7 @@ class Reader:
 
     def _call_loader(
         self, family: Family[Any, Any], keys: Sequence[Key], context: Any
-    ) -> Mapping[Key, KeyResult]:
+    ) -> Mapping[Key, LoaderResult]:
         try:
             return results_by_key(family.load_many(keys, context), keys)
         except Exception as error:  # noqa: BLE001 - returned as each key's failure

@@ -39,7 +39,8 @@ class Absent:
     """The truth has no such thing."""
 
 
-KeyResult = LoadedValue[Any] | HeldEntry | Absent | Exception
+LoaderResult = LoadedValue[Any] | Absent | Exception
+KeyResult = LoaderResult | HeldEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +66,19 @@ class PendingLoad:
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
     """What to load: entries of this family, in this context. An entry that turns out to be there
-    already will do, if it is not older than `max_age_s`. Those of a lower `rank` go first."""
+    already will do, if it is not older than `max_age_s`. Those of a lower `rank` go first.
+    `version` is that of the family's entries here."""
 
     family: Family[Any, Any]
+    version: str
     context: Any
     max_age_s: float
     rank: int
 
     def lease_of(self, key: Key) -> str:
-        """Return the name of a key's lease: of this rank's own."""
-        return f"{key.text} {self.rank}"
+        """Return the name of a key's lease: of this rank's own, and of this version's, since nobody
+        can use what another release loads."""
+        return f"{key.text} {self.rank} {self.version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,8 @@ class SingleFlight:
                     joined[key] = pending
         self._counters.add(Count.SHARED_LOADS, family.name, len(joined))
         if started:
-            request = LoadRequest(family, context, max_age_s, rank)
+            version = self._guarded_store.version_of(family)
+            request = LoadRequest(family, version, context, max_age_s, rank)
             self._start(lambda: self._load_or_await_others(request, started), started)
         return AwaitedLoads(started, joined)
 
@@ -289,9 +294,9 @@ class SingleFlight:
         return as_of
 
 
-def results_by_key(load_result: LoadResult[Any], keys: Sequence[Key]) -> dict[Key, KeyResult]:
+def results_by_key(load_result: LoadResult[Any], keys: Sequence[Key]) -> dict[Key, LoaderResult]:
     """Return the result for each key asked for; one the loader did not mention has failed."""
-    results: dict[Key, KeyResult] = {}
+    results: dict[Key, LoaderResult] = {}
     for key in keys:
         if key in load_result.failed:
             results[key] = load_result.failed[key]

@@ -1,20 +1,13 @@
-"""What is stored and how: values into bytes and back, and the shape of an entry.
-
-A value that is already bytes, a rendered page, is kept as it is; everything else is pickled. An
-entry written by another format version is a miss.
-"""
+"""What is stored: the shape of an entry, and of a value with what it was built from."""
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from cache_layer.errors import UnreadableEntry
-
-FORMAT_VERSION = 1
+from cache_layer.entries.values import ValueCodec
 
 V = TypeVar("V")
 
@@ -48,17 +41,15 @@ class LoadedValue(Generic[V]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What a backend keeps under a key.
-
-    `rendered` says that `payload` is the value itself and not its pickle.
-    """
+    """What a backend keeps under a key. `version` is that of the value's types and of where it
+    came from: an entry of another is none to whoever reads it, and `payload` means nothing to
+    them."""
 
     family: str
     payload: bytes
-    rendered: bool
     tags: frozenset[str]
     ttl_s: float
-    version: int = FORMAT_VERSION
+    version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,19 +62,20 @@ class HeldEntry:
     age_s: float
     ttl_left_s: float
 
-    def value(self) -> Any:
-        """Return the stored value; raises UnreadableEntry."""
-        if self.entry.rendered:
-            return self.entry.payload
-        try:
-            return pickle.loads(self.entry.payload)  # noqa: S301 - only this cache writes there
-        except Exception as error:  # unpickling runs any class's code and may raise anything
-            raise UnreadableEntry(f"An entry of {self.entry.family} cannot be read.") from error
 
-
-def pack(family: str, loaded: LoadedValue[Any], ttl_s: float) -> Entry:
-    """Return the entry of a loaded value; raises whatever pickling it raises."""
-    rendered = type(loaded.value) is bytes
-    payload = loaded.value if rendered else pickle.dumps(loaded.value, pickle.HIGHEST_PROTOCOL)
-    kept_s = ttl_s if loaded.keep_s is None else min(ttl_s, loaded.keep_s)
-    return Entry(family=family, payload=payload, rendered=rendered, tags=loaded.tags, ttl_s=kept_s)
+def pack(
+    family: str,
+    codec: ValueCodec[V],
+    loaded: LoadedValue[V],
+    ttl_s: float,
+    version: str,
+    tags_of_key: frozenset[str] = frozenset(),
+) -> Entry:
+    """Return the entry of a loaded value; raises UnfitValue."""
+    return Entry(
+        family=family,
+        payload=codec.encode(loaded.value),
+        tags=loaded.tags | tags_of_key,
+        ttl_s=ttl_s if loaded.keep_s is None else min(ttl_s, loaded.keep_s),
+        version=version,
+    )

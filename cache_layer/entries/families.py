@@ -8,14 +8,15 @@ the catalogue and name no family themselves.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from cache_layer.entries.entries import LoadedValue
-from cache_layer.entries.keys import Key, KeyPattern
+from cache_layer.entries.keys import NO_EMAILS_IN_KEYS, FlushPattern, Key, KeyPattern
+from cache_layer.entries.values import ValueCodec
 from cache_layer.errors import BadPattern, ConfigurationError
 
 V = TypeVar("V")
@@ -38,6 +39,10 @@ class LoadResult(Generic[V]):
     failed: Mapping[Key, Exception] = field(default_factory=_no_failures)
 
 
+def _no_emails(_: Any) -> Iterable[str]:
+    return ()
+
+
 LoadMany = Callable[[Sequence[Key], C], LoadResult[V]]
 
 
@@ -45,16 +50,19 @@ LoadMany = Callable[[Sequence[Key], C], LoadResult[V]]
 class Family(Generic[V, C]):
     """One kind of entry.
 
-    `load_many` takes all missing keys at once and the caller's context, which the cache never
-    looks into. `same` compares two whole values when the cache is checked against the truth; a
-    family whose keys do not say what their entries were loaded from is not `reloadable`, and is not
-    checked.
+    `values` writes and reads its values, all of one type. `load_many` takes all missing keys at
+    once and the caller's context, which the cache never looks into. `emails_of` returns the e-mails
+    that a value's key may have, where it has one: it is hidden there. `same` compares two whole
+    values when the cache is checked against the truth; a family whose keys do not say what their
+    entries were loaded from is not `reloadable`, and is not checked.
     """
 
     name: str
     patterns: tuple[KeyPattern, ...]
+    values: ValueCodec[V]
     ttl_s: float
     load_many: LoadMany[C, V]
+    emails_of: Callable[[V], Iterable[str]] = _no_emails
     same: Callable[[V, V], bool] = operator.eq
     reloadable: bool = True
 
@@ -77,6 +85,18 @@ class Family(Generic[V, C]):
             key = pattern.parse(text)
             if key is not None:
                 return key
+        return None
+
+    def recall_arguments(self, key: Key, value: V) -> Key | None:
+        """Return a key that was found with all its arguments, those that are hidden in its text
+        from its entry's value; None where that does not say."""
+        if not key.tags:
+            return key
+        emails = tuple(self.emails_of(value))
+        for pattern in self.patterns:
+            whole = pattern.find_emails_key(key, emails)
+            if whole is not None:
+                return whole
         return None
 
 
@@ -116,3 +136,16 @@ class Catalogue:
             if key is not None:
                 return family, key
         return None
+
+    def flush_pattern(self, text: str) -> FlushPattern:
+        """Return the pattern a text stands for; raises BadPattern, also for one that would find
+        e-mails by a part."""
+        wanted = FlushPattern(text)
+        if any(pattern.splits_email(wanted) for family in self for pattern in family.patterns):
+            raise BadPattern(NO_EMAILS_IN_KEYS)
+        return wanted
+
+    def names_of(self, email: str) -> frozenset[str]:
+        """Return all that stands for an e-mail in keys."""
+        patterns = (pattern for family in self for pattern in family.patterns)
+        return frozenset(name for pattern in patterns for name in pattern.names_of(email))

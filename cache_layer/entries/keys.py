@@ -4,19 +4,24 @@ A key is a pattern's segments joined by colons. What a caller sends is escaped, 
 segment: it can neither add a colon nor be read as a wild card, and no two sets of arguments share a
 key. E-mails have ASCII's letters in lower case and keep their `@`, which no other segment can
 contain: a family keyed by e-mail and one keyed by id never meet.
+
+That is how people write keys. What is kept, locked or told to other processes has a hidden name in
+each e-mail's place (`hidden_names`): `contact:anna@example.org:details` is `contact:#5d0c…:details`
+there. Both are understood wherever a key is named.
 """
 
 from __future__ import annotations
 
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 from urllib.parse import quote, unquote
 
+from cache_layer.entries.hidden_names import HIDDEN_MARK, HIDDEN_NAME, HiddenNames
 from cache_layer.errors import BadPattern
 
 MAX_KEY_LENGTH = 2000
@@ -30,6 +35,10 @@ _FLUSH = re.compile(r"[A-Za-z0-9_.~%@:*-]+")
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 # No letter beyond ASCII becomes one of it: two people would share a key.
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+NO_EMAILS_IN_KEYS = (
+    "E-mails are hidden in keys, so no pattern can match one or a part of one: name the whole key "
+    "with its e-mail, the student or the family, or let * stand for all between two colons."
+)
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 
 
@@ -49,13 +58,26 @@ _SEGMENTS: Mapping[ArgumentType, re.Pattern[str]] = {
     ArgumentType.NUMBER: re.compile(r"0|[1-9][0-9]{0,17}"),
 }
 
+# How a segment may be written, and kept.
+_SPELLINGS: Mapping[ArgumentType, str] = {
+    **{kind: segment.pattern for kind, segment in _SEGMENTS.items()},
+    ArgumentType.EMAIL: f"{_SEGMENTS[ArgumentType.EMAIL].pattern}|{HIDDEN_NAME.pattern}",
+}
+NOT_HIDDEN: Mapping[str, str] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One entry's key: its text, and the arguments it was built from, as the loader needs them."""
+    """One entry's key: its text as it is kept, and the arguments it was built from, as the loader
+    needs them; without the e-mail where the text was found and not built.
+
+    An entry carries `tags` beside its value's: what its key is called under each secret, where it
+    has an e-mail. So whoever removes it by name finds it, whichever of the secrets they know.
+    """
 
     text: str
     arguments: Mapping[str, str] = field(compare=False, repr=False)
+    tags: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
 
 def escape(value: str) -> str:
@@ -109,20 +131,29 @@ def _encode_segment(kind: ArgumentType, value: str) -> str:
 class KeyPattern:
     """A key with fields, such as `bookings:list:{contact_id}:{filter}:page:{page}`.
 
-    A field is text unless `argument_types` says otherwise. Raises BadPattern for a pattern that
-    does not start with a word, or names a field twice.
+    A field is text unless `argument_types` says otherwise; `names` hide its e-mails. Raises
+    BadPattern for a pattern that does not start with a word, names a field twice, or would show an
+    e-mail.
     """
 
-    def __init__(self, text: str, **argument_types: ArgumentType) -> None:
+    def __init__(
+        self, text: str, names: HiddenNames | None = None, /, **argument_types: ArgumentType
+    ) -> None:
         self.text = text
         self._segments = tuple(text.split(":"))
-        names = [match[1] for part in self._segments if (match := _FIELD.fullmatch(part))]
-        if len(set(names)) != len(names) or not set(argument_types) <= set(names):
+        fields = [match[1] for part in self._segments if (match := _FIELD.fullmatch(part))]
+        if len(set(fields)) != len(fields) or not set(argument_types) <= set(fields):
             raise BadPattern(f"{text!r} must name each of its fields once.")
         self.argument_types: Mapping[str, ArgumentType] = MappingProxyType(
-            {name: argument_types.get(name, ArgumentType.TEXT) for name in names}
+            {name: argument_types.get(name, ArgumentType.TEXT) for name in fields}
         )
-        # Checking and escaping cost more than finding what they gave the last time.
+        self._emails = tuple(
+            name for name, kind in self.argument_types.items() if kind is ArgumentType.EMAIL
+        )
+        self._names = names if names is not None else HiddenNames(())
+        if self._emails and not self._names.keys:
+            raise BadPattern(f"{text!r} has an e-mail, and nothing to hide it with.")
+        # Checking, escaping and hiding cost more than finding what they gave the last time.
         self._built = lru_cache(maxsize=MAX_BUILT_KEYS_KEPT)(self._build)
         if _LITERAL.fullmatch(self._segments[0]) is None:
             raise BadPattern(f"{text!r} must start with a word.")
@@ -148,10 +179,23 @@ class KeyPattern:
         text = self._format(arguments)
         if len(text) > MAX_KEY_LENGTH:
             raise BadPattern(f"A key of {len(text)} characters is longer than {MAX_KEY_LENGTH}.")
-        return Key(text, MappingProxyType(self._normalize(arguments)))
+        return self._name(arguments)
+
+    def _name(self, arguments: Mapping[str, str]) -> Key:
+        """Return the key of arguments that were found to fit."""
+        normal = MappingProxyType(self._normalize(arguments))
+        if not self._emails:
+            return Key(self._format(arguments), normal)
+        hidden = {name: self._names.hide(normal[name]) for name in self._emails}
+        texts = [
+            self._format(arguments, {name: spellings[index] for name, spellings in hidden.items()})
+            for index in range(len(self._names.keys))
+        ]
+        return Key(texts[0], normal, frozenset(texts))
 
     def parse(self, text: str) -> Key | None:
-        """Return the key a text stands for, or None when it is no key of this pattern."""
+        """Return the key a text stands for, as people write it or as it is kept; None when it is
+        no key of this pattern."""
         match = self._regex.fullmatch(text)
         if match is None:
             return None
@@ -162,10 +206,30 @@ class KeyPattern:
             }
         except UnicodeDecodeError:
             return None
+        hidden = {name: match[name] for name in self._emails if match[name][0] == HIDDEN_MARK}
         # Only the spelling that `build` gives is a key: `%41` is not another name for `A`.
-        if self._format(arguments) != text:
+        if len(hidden) not in {0, len(self._emails)} or self._format(arguments, hidden) != text:
             return None
-        return Key(text, MappingProxyType(arguments))
+        if not hidden:
+            return self._name(arguments)
+        known = {name: value for name, value in arguments.items() if name not in hidden}
+        return Key(text, MappingProxyType(known), frozenset({text}))
+
+    def names_of(self, email: str) -> tuple[str, ...]:
+        """Return what stands for an e-mail in the keys of this pattern, nothing where none does."""
+        return self._names.hide(email.translate(_LOWER)) if self._emails else ()
+
+    def find_emails_key(self, key: Key, emails: Iterable[str]) -> Key | None:
+        """Return a key that was found, with the one of these e-mails that it has; None if none."""
+        for email in emails:
+            arguments = {**key.arguments, **dict.fromkeys(self._emails, email)}
+            try:
+                built = self.build(arguments)
+            except BadPattern:
+                continue  # a contact's e-mail may be empty, or anything
+            if key.text in built.tags:
+                return Key(key.text, built.arguments, built.tags)
+        return None
 
     def overlaps(self, other: KeyPattern) -> bool:
         """Say whether some text could be a key of both patterns."""
@@ -174,10 +238,24 @@ class KeyPattern:
         pairs = zip(self._segment_types, other._segment_types, strict=True)
         return all(_could_be_equal(first, second) for first, second in pairs)
 
-    def _format(self, arguments: Mapping[str, str]) -> str:
+    def splits_email(self, pattern: FlushPattern) -> bool:
+        """Say whether a pattern is open for a part of what is an e-mail in keys of this one."""
+        wanted = pattern.segments
+        is_open_ended = wanted[-1] == "*" and len(wanted) <= len(self._segments)
+        if not is_open_ended and len(wanted) != len(self._segments):
+            return False
+        pairs = list(zip(wanted, self._segment_types, strict=False))
+        return all(
+            isinstance(kind, ArgumentType) or re.fullmatch(_wildcard_regex(part), kind)
+            for part, kind in pairs
+        ) and any(
+            kind is ArgumentType.EMAIL and "*" in part and part != "*" for part, kind in pairs
+        )
+
+    def _format(self, arguments: Mapping[str, str], hidden: Mapping[str, str] = NOT_HIDDEN) -> str:
         return self.text.format_map(
             {
-                name: _encode_segment(self.argument_types[name], value)
+                name: hidden.get(name) or _encode_segment(self.argument_types[name], value)
                 for name, value in arguments.items()
             }
         )
@@ -201,7 +279,7 @@ class KeyPattern:
     def _regex(self) -> re.Pattern[str]:
         return re.compile(
             ":".join(
-                f"(?P<{match[1]}>{_SEGMENTS[self.argument_types[match[1]]].pattern})"
+                f"(?P<{match[1]}>{_SPELLINGS[self.argument_types[match[1]]]})"
                 if (match := _FIELD.fullmatch(part))
                 else re.escape(part)
                 for part in self._segments
@@ -223,10 +301,13 @@ class FlushPattern:
     """Which keys a flush takes: a key in which `*` stands for anything within one segment, or, as
     the whole last segment, for all that follows.
 
-    Raises BadPattern for characters no key contains and for a pattern that names nothing.
+    Raises BadPattern for characters no key contains, for a pattern that names nothing and for one
+    that names an e-mail: in keys, nothing of an e-mail is left that a pattern could match.
     """
 
     def __init__(self, text: str) -> None:
+        if "@" in text:
+            raise BadPattern(NO_EMAILS_IN_KEYS)
         if _FLUSH.fullmatch(text) is None:
             raise BadPattern(
                 f"{text!r} holds characters no key contains; write them as %XX, and only * is open."
@@ -234,7 +315,8 @@ class FlushPattern:
         if _LITERAL.match(text) is None:
             raise BadPattern(f"{text!r} must start with a word; to flush all, say so.")
         self.text = text
-        *segments, last = text.split(":")
+        self.segments = tuple(text.split(":"))
+        *segments, last = self.segments
         shapes = [*map(_wildcard_regex, segments), ".+" if last == "*" else _wildcard_regex(last)]
         self._regex = re.compile(":".join(shapes))
 

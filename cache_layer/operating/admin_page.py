@@ -10,6 +10,7 @@ from typing import Any
 from cache_layer.cache import Cache
 from cache_layer.counters import Count
 from cache_layer.entries.entries import HeldEntry
+from cache_layer.entries.families import Family
 from cache_layer.errors import UnreadableEntry
 from cache_layer.models import CacheInvalidation, ValidationRun
 from cache_layer.operating.host import CacheHost
@@ -36,10 +37,17 @@ REFUSAL_MEANINGS = {
     "too slow": "the load took longer than invalidations are remembered",
     "partial": "some part of the load failed",
     "unavailable": "the backend did not answer",
-    "unfit": "the value cannot be stored",
+    "unfit": "the value is not of its family's type",
     "too old": "what it was built from may not be served any longer",
     "too large": "one entry may take an eighth of CACHE_MAX_BYTES",
     "no room": "more would have had to go for it than may at once",
+}
+
+UNREADABLE_MEANINGS = {
+    "other version": "another release or another token's process keeps it; this one loads its own",
+    "no bytes": "somebody put other bytes there than were stored",
+    "malformed": "the bytes are cut off, or nothing that is stored here",
+    "other shape": "the bytes are of another kind of value",
 }
 
 
@@ -94,6 +102,7 @@ def build_overview(host: CacheHost, now: datetime) -> dict[str, Any]:
         "chart_height": CHART_HEIGHT,
         "busiest": max((minute.hits + minute.misses for minute in report.minutes), default=0),
         "refused": explain_refusals(report.refused),
+        "unreadable": explain_unreadable(report.unreadable),
         "failures": sorted(report.errors.items()),
         "latest": list_latest_invalidations(host.cache),
         "runs": ValidationRun.objects.all()[:MAX_LATEST_RUNS],
@@ -170,6 +179,14 @@ def explain_refusals(refused: Mapping[str, int]) -> list[tuple[str, str, int]]:
     return sorted(rows, key=lambda row: -row[2])
 
 
+def explain_unreadable(unreadable: Mapping[str, int]) -> list[tuple[str, str, int]]:
+    """Return each reason why an entry found was no value, with what it means and how often."""
+    return [
+        (reason, UNREADABLE_MEANINGS.get(reason, ""), number)
+        for reason, number in sorted(unreadable.items())
+    ]
+
+
 def list_latest_invalidations(cache: Cache) -> list[LatestInvalidation]:
     """Return the latest, newest first: forced ones of every process, from the audit, and those that
     webhooks asked of this process."""
@@ -219,16 +236,19 @@ def describe_request(request: InvalidationRequest) -> str:
     return phrases.get(request.scope, f"all that shows the {request.scope} {names}")
 
 
-def build_entry_details(key: str, held: HeldEntry, *, unmasked: bool) -> EntryDetails:
-    """Return a held entry as it is shown to whoever looked it up, its texts masked unless they may
-    be seen."""
+def build_entry_details(
+    family: Family[Any, Any], key: str, held: HeldEntry, *, unmasked: bool
+) -> EntryDetails:
+    """Return a held entry of a family as it is shown to whoever looked it up, its texts masked
+    unless they may be seen."""
     try:
-        value = format_value(held.value() if unmasked else mask_texts(held.value()))
+        held_value = family.values.decode(held.entry.payload)
+        value = format_value(held_value if unmasked else mask_texts(held_value))
     except UnreadableEntry:
         value = "These bytes cannot be read; the next reader will load the entry again."
     return EntryDetails(
         key=key,
-        family=held.entry.family,
+        family=family.name,
         age_s=held.age_s,
         ttl_left_s=held.ttl_left_s,
         payload_bytes=len(held.entry.payload),

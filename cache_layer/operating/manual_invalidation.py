@@ -45,7 +45,7 @@ def preview(host: CacheHost, request: InvalidationRequest) -> int:
     if request.scope == EVERYTHING:
         return invalidator.preview_everything()
     if request.scope == KEYS:
-        return invalidator.preview_keys(_require_known_keys(host, request))
+        return invalidator.preview_keys(_require_keys(request))
     if request.scope == PATTERN:
         return invalidator.preview_pattern(_require_one_name(request))
     if request.scope == FAMILY:
@@ -62,7 +62,7 @@ def remove(
     if request.scope == EVERYTHING:
         return invalidator.invalidate_everything(cause=Cause.FORCED, who=who, reason=reason)
     if request.scope == KEYS:
-        keys = _require_known_keys(host, request)
+        keys = _require_keys(request)
         return invalidator.invalidate_keys(keys, cause=Cause.FORCED, who=who, reason=reason)
     if request.scope == PATTERN:
         return invalidator.invalidate_pattern(
@@ -78,10 +78,7 @@ def remove(
     )
 
 
-def _require_known_keys(host: CacheHost, request: InvalidationRequest) -> tuple[str, ...]:
-    unknown_keys = [key for key in request.named if host.cache.catalogue.parse_key(key) is None]
-    if unknown_keys:
-        raise BadPattern(f"{', '.join(map(repr, unknown_keys))}: no key of any family looks so.")
+def _require_keys(request: InvalidationRequest) -> tuple[str, ...]:
     if not request.named:
         raise BadPattern("Name at least one key.")
     return request.named

@@ -52,7 +52,8 @@ class CacheReport:
     """The whole cache. `available` says whether the backend could be asked what it holds,
     `all_delivered` whether it has heard of every invalidation. Rates are from 0 to 1, and None
     before the first look-up. `used_bytes` of at most `max_bytes` are the payloads and all that is
-    kept about entries and invalidations; `evictions` are counted by the bound they were for."""
+    kept about entries and invalidations; `evictions` are counted by the bound they were for, and by
+    its reason what was found and is no value here."""
 
     enabled: bool
     backend: str
@@ -73,6 +74,7 @@ class CacheReport:
     minutes: tuple[MinuteReport, ...]
     refused: Mapping[str, int]
     evictions: Mapping[str, int]
+    unreadable: Mapping[str, int]
     invalidations: Mapping[str, int]
     errors: Mapping[str, int]
 
@@ -104,6 +106,7 @@ def build_report(cache: Cache, now: datetime) -> CacheReport:
         minutes=_build_minutes(snapshot.minutes, now),
         refused=snapshot.by_detail(Count.REFUSED_STORES),
         evictions=snapshot.by_detail(Count.EVICTIONS),
+        unreadable=snapshot.by_detail(Count.UNREADABLE),
         invalidations=snapshot.by_detail(Count.INVALIDATIONS),
         errors=snapshot.by_detail(Count.ERRORS),
     )

@@ -158,7 +158,7 @@ class Validator:
         self, family: Family[Any, Any], keys: Sequence[Key], context: Any, *, repair: bool
     ) -> list[tuple[_ComparedEntry, bool]]:
         before = self._guarded_store.look_up(keys, touch=False)
-        held_keys = [key for key in keys if key.text in before.entries]
+        held_keys = _recall_arguments(family, keys, before)
         load_result = _reload(family, held_keys, context)
         after = self._guarded_store.look_up(held_keys, touch=False)
         compared_entries = []
@@ -197,6 +197,26 @@ class Validator:
         )
 
 
+def _recall_arguments(family: Family[Any, Any], keys: Sequence[Key], held: Lookup) -> list[Key]:
+    """Return the keys of what is held, with the e-mails that are hidden in their texts. One whose
+    entry does not say which that was cannot be loaded anew, and is left out."""
+    whole: list[Key] = []
+    for key in keys:
+        if key.text not in held.entries:
+            continue
+        if not key.tags:
+            whole.append(key)
+            continue
+        try:
+            value = family.values.decode(held.entries[key.text].entry.payload)
+        except UnreadableEntry:
+            continue  # its next reader drops it
+        recalled = family.recall_arguments(key, value)
+        if recalled is not None:
+            whole.append(recalled)
+    return whole
+
+
 def _reload(family: Family[Any, Any], keys: Sequence[Key], context: Any) -> LoadResult[Any]:
     if not keys:
         return LoadResult(loaded={})
@@ -225,7 +245,7 @@ def _compare(
 
 def _is_same(family: Family[Any, Any], held: HeldEntry, fresh: LoadedValue[Any]) -> bool:
     try:
-        return family.same(held.value(), fresh.value)
+        return family.same(family.values.decode(held.entry.payload), fresh.value)
     except UnreadableEntry:
         return False
     except Exception:
@@ -240,16 +260,17 @@ def _to_drift(family: Family[Any, Any], compared: _ComparedEntry, *, repaired: b
         key=compared.key.text,
         verdict=compared.verdict,
         age_s=compared.held.age_s,
-        difference=_describe_drift(compared),
+        difference=_describe_drift(family, compared),
         repaired=repaired,
     )
 
 
-def _describe_drift(compared: _ComparedEntry) -> str:
+def _describe_drift(family: Family[Any, Any], compared: _ComparedEntry) -> str:
     if compared.fresh is None:
         return "no longer there"
     try:
-        return describe_difference(compared.held.value(), compared.fresh.value)
+        held = family.values.decode(compared.held.entry.payload)
+        return describe_difference(held, compared.fresh.value)
     except UnreadableEntry:
         return "cannot be read"
     except Exception:

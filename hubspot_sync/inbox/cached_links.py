@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 
-from cache_layer import HeldEntry
-from cache_layer.errors import UnreadableEntry
+from cache_layer import MISS, HeldEntry, Key
 from hubspot_sync.reading.cached_portal import CachedPortal
 from hubspot_sync.reading.tags import booking_tag
 
@@ -26,7 +25,7 @@ def find_cached_exams(
     by_tag = {booking_tag(booking_id): booking_id for booking_id in booking_ids}
     backend, catalogue = cached.cache.backend, cached.cache.catalogue
     keyed_by_exam: dict[str, str] = {}
-    keyed_by_booking: dict[str, str] = {}
+    keyed_by_booking: dict[str, Key] = {}
     for key_text in backend.find_keys_by_tags(by_tag):
         family_and_key = catalogue.parse_key(key_text)
         if family_and_key is None:
@@ -35,21 +34,19 @@ def find_cached_exams(
         if "exam_id" in key.arguments:
             keyed_by_exam[key_text] = key.arguments["exam_id"]
         elif family is cached.families.booking_exams:
-            keyed_by_booking[key_text] = key.arguments["booking_id"]
+            keyed_by_booking[key_text] = key
+    # Not only what this release has stored: tags say the same in all of them.
     entries = backend.look_up([*keyed_by_exam, *keyed_by_booking], touch=False).entries
     exam_ids: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
-    for key_text, held_entry in entries.items():
+    for key_text, held in entries.items():
         if key_text in keyed_by_exam:
-            for tag in held_entry.entry.tags & by_tag.keys():
+            for tag in held.entry.tags & by_tag.keys():
                 exam_ids[by_tag[tag]] |= {keyed_by_exam[key_text]}
-        elif (booking_id := keyed_by_booking[key_text]) in booking_ids:
-            exam_ids[booking_id] |= _read_exam_ids(held_entry)
+        elif (key := keyed_by_booking[key_text]).arguments["booking_id"] in booking_ids:
+            exam_ids[key.arguments["booking_id"]] |= _read_exam_ids(cached, key, held)
     return exam_ids
 
 
-def _read_exam_ids(held_entry: HeldEntry) -> frozenset[str]:
-    try:
-        return frozenset(held_entry.value())
-    except UnreadableEntry:
-        # The reader who next wants it will load it again.
-        return frozenset()
+def _read_exam_ids(cached: CachedPortal, key: Key, held: HeldEntry) -> frozenset[str]:
+    ids = cached.cache.guarded_store.read_entry(cached.families.booking_exams, key, held)
+    return frozenset() if ids is MISS else frozenset(ids)

@@ -21,11 +21,13 @@ from cache_layer import (
     CacheConfig,
     Catalogue,
     Family,
+    HiddenNames,
     Key,
     KeyPattern,
     LoadedValue,
     LoadResult,
     ReadManyResult,
+    ValueCodec,
 )
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.portal.profile import PortalProfile
@@ -86,11 +88,15 @@ LoadMany = Callable[[Sequence[Key], LoadContext], LoadResult[Any]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ComposedFamilyLoaders:
-    """The loaders of entries that are built from other entries."""
+    """The loaders of entries that are built from other entries. `type_credits` makes values of
+    `type_credits_type`, and a page is rendered from a `page_type`."""
 
     booking_pages: LoadMany
     seats: LoadMany
     credits: LoadMany
+    type_credits: LoadMany
+    type_credits_type: type
+    page_type: type
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +125,8 @@ class PortalFamilies:
     kept_links: Family[Ids, LoadContext]
     exams_of_type: Family[Ids, LoadContext]
     seats: Family[Seats, LoadContext]
-    credits: Family[Any, LoadContext]
+    credits: Family[dict[str, int], LoadContext]
+    type_credits: Family[Any, LoadContext]
     booking_pages: Family[bytes, LoadContext]
     wrong_pairs: Family[str, LoadContext]
 
@@ -144,14 +151,21 @@ def build_portal_families(
             name="contacts",
             patterns=(
                 contact_by_id,
-                KeyPattern("contact:{email}:details", email=ArgumentType.EMAIL),
+                KeyPattern(
+                    "contact:{email}:details",
+                    HiddenNames.of_secrets(config.key_secrets),
+                    email=ArgumentType.EMAIL,
+                ),
             ),
+            emails_of=lambda contact: contact.emails,
+            values=ValueCodec(Contact),
             ttl_s=config.ttl_s("CACHE_TTL_CONTACTS"),
             load_many=_build_contacts_loader(contact_by_id, hubspot),
         ),
         exams_of_type=Family(
             name="exams-of-type",
             patterns=(KeyPattern("mockexams:type:{type}:active", type=ArgumentType.SLUG),),
+            values=ValueCodec(Ids),
             ttl_s=config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS"),
             load_many=_build_exams_of_type_loader(profile, hubspot),
         ),
@@ -167,6 +181,7 @@ def build_portal_families(
         booking_pages=compositions.booking_pages,
         seats=compositions.seats,
         credits=compositions.credits,
+        type_credits=compositions.type_credits,
     )
 
 
@@ -182,12 +197,14 @@ def _build_object_families(hubspot: PortalReads, config: CacheConfig) -> _Object
         bookings=Family(
             name="bookings",
             patterns=(KeyPattern("booking:{booking_id}:details"),),
+            values=ValueCodec(Booking),
             ttl_s=config.ttl_s("CACHE_TTL_BOOKING_DETAILS"),
             load_many=_build_loader("booking_id", hubspot.bookings, tags_of_booking),
         ),
         exams=Family(
             name="exams",
             patterns=(KeyPattern("mockexam:{exam_id}:details"),),
+            values=ValueCodec(MockExam),
             ttl_s=config.ttl_s("CACHE_TTL_MOCK_EXAMS"),
             load_many=_build_loader(
                 "exam_id",
@@ -198,6 +215,7 @@ def _build_object_families(hubspot: PortalReads, config: CacheConfig) -> _Object
         contact_enrollments=Family(
             name="contact-enrollments",
             patterns=(KeyPattern("contact:{contact_id}:enrollments"),),
+            values=ValueCodec(tuple[Enrollment, ...]),
             ttl_s=config.ttl_s("CACHE_TTL_ASSOCIATIONS"),
             load_many=_build_loader(
                 "contact_id",
@@ -218,7 +236,8 @@ class _ComposedFamilies:
 
     booking_pages: Family[bytes, LoadContext]
     seats: Family[Seats, LoadContext]
-    credits: Family[Any, LoadContext]
+    credits: Family[dict[str, int], LoadContext]
+    type_credits: Family[Any, LoadContext]
 
 
 def _compose(config: CacheConfig, composed: ComposedFamilyLoaders) -> _ComposedFamilies:
@@ -246,23 +265,30 @@ def _compose(config: CacheConfig, composed: ComposedFamilyLoaders) -> _ComposedF
                     limit=ArgumentType.NUMBER,
                 ),
             ),
+            values=ValueCodec(bytes, made_of=(composed.page_type,)),
             ttl_s=config.ttl_s("CACHE_TTL_BOOKING_LIST"),
             load_many=composed.booking_pages,
         ),
         seats=Family(
             name="seats",
             patterns=(KeyPattern("mockexam:{exam_id}:capacity"),),
+            values=ValueCodec(Seats),
             ttl_s=config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS"),
             load_many=composed.seats,
         ),
         credits=Family(
             name="credits",
-            patterns=(
-                KeyPattern("contact:{contact_id}:credits:all"),
-                KeyPattern("contact:{contact_id}:credit:{type}", type=ArgumentType.SLUG),
-            ),
+            patterns=(KeyPattern("contact:{contact_id}:credits:all"),),
+            values=ValueCodec(dict[str, int]),
             ttl_s=config.ttl_s("CACHE_TTL_USER_CREDITS"),
             load_many=composed.credits,
+        ),
+        type_credits=Family(
+            name="type-credits",
+            patterns=(KeyPattern("contact:{contact_id}:credit:{type}", type=ArgumentType.SLUG),),
+            values=ValueCodec(composed.type_credits_type),
+            ttl_s=config.ttl_s("CACHE_TTL_USER_CREDITS"),
+            load_many=composed.type_credits,
         ),
     )
 

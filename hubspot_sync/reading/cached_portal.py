@@ -232,15 +232,12 @@ class FamilyReads(PortalReads):
     def all_credits(self, contact_id: str, context: CallContext) -> Mapping[str, int]:
         """Return all credits of a contact; raise HubSpotError."""
         family = self._families.credits
-        credits_: Mapping[str, int] = self._read_one(
-            family, family.key(contact_id=contact_id), context
-        )
-        return credits_
+        return self._read_one(family, family.key(contact_id=contact_id), context)
 
     def credits_for(self, contact_id: str, type_slug: str, context: CallContext) -> Any:
         """Return what the credits of a contact mean for a mock type, as
-        `ComposedFamilyLoaders.credits` makes it; raise HubSpotError."""
-        family = self._families.credits
+        `ComposedFamilyLoaders.type_credits` makes it; raise HubSpotError."""
+        family = self._families.type_credits
         key = family.key(contact_id=contact_id, type=type_slug)
         return self._read_one(family, key, context)
 

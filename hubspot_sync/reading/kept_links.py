@@ -12,8 +12,17 @@ from typing import Any, Final
 
 from typing_extensions import override
 
-from cache_layer import Cache, Family, Key, KeyPattern, LoadedValue, LoadResult
-from cache_layer.errors import BackendUnavailable, UnreadableEntry
+from cache_layer import (
+    MISS,
+    Cache,
+    Family,
+    Key,
+    KeyPattern,
+    LoadedValue,
+    LoadResult,
+    ValueCodec,
+)
+from cache_layer.errors import BackendUnavailable
 from hubspot_sync.reading.own_links import MAX_LINK_LAG, Ids, KnownLinks, OwnLinks
 from hubspot_sync.reading.tags import by_hand_tag, contact_tag, exam_tag
 
@@ -32,6 +41,7 @@ def build_kept_links_family() -> Family[Ids, Any]:
             KeyPattern("made:booking:{booking_of_contact}:contact"),
             KeyPattern("made:booking:{booking_of_exam}:mockexam"),
         ),
+        values=ValueCodec(Ids),
         ttl_s=MAX_LINK_LAG.total_seconds(),
         load_many=_load_none,
         reloadable=False,
@@ -111,17 +121,18 @@ class KeptLinks(OwnLinks):
 
     def _recall(self, argument: str, ids: Collection[str]) -> Mapping[str, Ids]:
         keys = {record_id: self._family.key(**{argument: record_id}) for record_id in ids}
+        store = self._cache().guarded_store
         try:
-            held = self._cache().guarded_store.look_up(list(keys.values())).entries
+            held = store.look_up(list(keys.values())).entries
         except BackendUnavailable:
             return {}
         found: dict[str, Ids] = {}
         for record_id, key in keys.items():
             if key.text in held:
-                try:
-                    found[record_id] = held[key.text].value()
-                except UnreadableEntry:
-                    continue  # as good as lost: it is stored anew with the next booking
+                kept = store.read_entry(self._family, key, held[key.text])
+                # What cannot be read is as good as lost: it is stored anew with the next booking.
+                if kept is not MISS:
+                    found[record_id] = kept
         return found
 
     def _entries(

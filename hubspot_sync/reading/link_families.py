@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
-from cache_layer import CacheConfig, Family, Key, KeyPattern, LoadResult
+from cache_layer import CacheConfig, Family, Key, KeyPattern, LoadResult, ValueCodec
 from hubspot_sync.reading.cache_families import LinkFamilies, LoadContext, to_loads
 from hubspot_sync.reading.overlaid_links import OverlaidLinks, ShownLinks
 from hubspot_sync.reading.own_links import Ids
@@ -85,6 +85,7 @@ def _build_link_family(
     return Family(
         name=name,
         patterns=(key_pattern,),
+        values=ValueCodec(Ids),
         ttl_s=config.ttl_s("CACHE_TTL_ASSOCIATIONS"),
         load_many=_build_links_loader(argument, read, tags, unsettled_s),
     )

@@ -12,13 +12,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
-from cache_layer import Cache, CacheStatus, Family, Key, LoadedValue, ReadManyResult
+from cache_layer import MISS, Cache, CacheStatus, Family, Key, LoadedValue, ReadManyResult
 from cache_layer.backends.base import Lookup, Ticket
 from cache_layer.coherence.guarded_store import FreshValue
 from cache_layer.counters import Cause, Count
-from cache_layer.errors import BackendUnavailable, UnreadableEntry
+from cache_layer.errors import BackendUnavailable
 from hubspot_sync.portal.records import Contact
 from hubspot_sync.reading.cache_families import LoadContext, PortalFamilies
 from hubspot_sync.reading.cached_portal import FamilyReads
@@ -75,7 +75,7 @@ class PairReads:
                 ReadManyResult(
                     found={contact_key: contact},
                     cache_status=CacheStatus.HIT,
-                    tags=held.entry.tags,
+                    tags=held.entry.tags - contact_key.tags,
                     age_s=held.age_s,
                 ),
                 began_s,
@@ -147,11 +147,11 @@ class PairReads:
         held = found.entries.get(key.text)
         if held is None:
             return None
+        value = self._cache.guarded_store.read_entry(family, key, held)
+        if value is MISS:
+            return None
         self._cache.counters.add(Count.HITS, family.name)
-        try:
-            return cast(V, held.value())
-        except UnreadableEntry:
-            return None  # the next read of it, or a store, puts it right
+        return value
 
     def _contact_key(self, email: str) -> Key:
         return self._families.contacts.key(email=email)

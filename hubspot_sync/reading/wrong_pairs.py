@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from cache_layer import Family, Key, KeyPattern, LoadResult, collection_tag
+from cache_layer import Family, Key, KeyPattern, LoadResult, ValueCodec, collection_tag
 
 WRONG_PAIR_TTL_S: Final = 15.0
 
@@ -24,6 +24,7 @@ def build_wrong_pairs_family() -> Family[str, Any]:
     return Family(
         name="wrong-pairs",
         patterns=(KeyPattern("pair:{digest}:wrong"),),
+        values=ValueCodec(str),
         ttl_s=WRONG_PAIR_TTL_S,
         load_many=_load_none,
         reloadable=False,

@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from booking_api.backing_services import caches, database
 from booking_api.env_variables import VARIABLES
-from booking_api.settings import cache_prefix, hubspot_config
+from booking_api.settings import cache_origin, cache_prefix, hubspot_config
 from tests.manage import PRODUCTION, ROOT, manage
 from tests.server import free_port
 
@@ -33,7 +33,11 @@ def value_of(name: str) -> Any:
 
 
 def key_prefix() -> str:
-    return cache_prefix(hubspot_config(), value_of("HUBSPOT_PORTAL"))
+    return cache_prefix(hubspot_config(), value_of("HUBSPOT_PORTAL"), value_of("DEPLOYMENT_NAME"))
+
+
+def origin() -> str:
+    return cache_origin(hubspot_config(), value_of("HUBSPOT_PORTAL"))
 
 
 def documented() -> dict[str, str]:
@@ -57,8 +61,8 @@ def test_env_example_shows_the_default(name: str) -> None:
     ("name", "value"),
     [
         ("HUBSPOT_PORTAL", "prepdoctors"),
-        ("HS_PRIVATE_APP_TOKEN", "pat-another-portals"),
         ("HUBSPOT_BASE_URL", "http://127.0.0.1:1"),
+        ("DEPLOYMENT_NAME", "staging"),
     ],
 )
 def test_portals_that_share_a_redis_share_no_entries(
@@ -69,6 +73,17 @@ def test_portals_that_share_a_redis_share_no_entries(
     monkeypatch.setenv(name, value)
 
     assert key_prefix() != ours
+
+
+def test_another_token_hears_of_the_same_invalidations_and_serves_only_its_own_entries(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shared, ours = key_prefix(), origin()
+
+    monkeypatch.setenv("HS_PRIVATE_APP_TOKEN", "pat-the-next")
+
+    assert key_prefix() == shared
+    assert origin() != ours
 
 
 def test_the_deployment_check_is_clean_with_production_settings() -> None:

@@ -75,7 +75,9 @@ class Two:
 def two(settings: Settings, portal: Portal, redis_url: str, redis_prefix: str) -> Iterator[Two]:
     address = urlsplit(redis_url)
     host, port = address.hostname or "", address.port or 6379
-    config = CacheConfig(key_prefix=redis_prefix, retry_s=0.02, look_every_s=0.1, trust_s=0.6)
+    config = CacheConfig(
+        key_secrets=("a",), key_prefix=redis_prefix, retry_s=0.02, look_every_s=0.1, trust_s=0.6
+    )
     exam = portal.exam(location="Leeds")
     with ExitStack() as stack:
         proxies = [stack.enter_context(Cuttable(host, port)) for _ in range(2)]

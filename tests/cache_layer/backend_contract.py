@@ -48,7 +48,7 @@ class BackendContract(ByteBound):
         assert payload_at(backend, "k") == payload
 
     def test_an_entry_keeps_all_it_was_stored_with(self, backend: Backend) -> None:
-        stored = replace(entry(b"v", tags=["exam:1", "exams/all"]), rendered=False)
+        stored = replace(entry(b"v", tags=["exam:1", "exams/all"]), version="another's")
         backend.store(backend.look_up(()).ticket, {"k": stored})
 
         held = backend.look_up(["k"]).entries["k"]

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from django.db import connection
 
 from cache_layer.backends.base import Backend
-from cache_layer.entries.entries import Entry
+from cache_layer.entries.entries import MISS, Entry, HeldEntry, Miss
+from cache_layer.entries.families import Family
+
+V = TypeVar("V")
 
 
 class Clock:
@@ -27,7 +32,9 @@ class Clock:
 def entry(
     payload: bytes = b"v", *, tags: Iterable[str] = (), family: str = "exam", ttl_s: float = 60.0
 ) -> Entry:
-    return Entry(family=family, payload=payload, rendered=True, tags=frozenset(tags), ttl_s=ttl_s)
+    return Entry(
+        family=family, payload=payload, tags=frozenset(tags), ttl_s=ttl_s, version="of its types"
+    )
 
 
 def put(backend: Backend, key: str, payload: bytes = b"v", *, tags: Iterable[str] = ()) -> None:
@@ -36,9 +43,23 @@ def put(backend: Backend, key: str, payload: bytes = b"v", *, tags: Iterable[str
     assert stored.refused == {}
 
 
+def value_of(family: Family[V, Any], held: HeldEntry | Miss) -> V:
+    """Return the value of an entry that is held."""
+    assert held is not MISS
+    return family.values.decode(held.entry.payload)
+
+
 def payload_at(backend: Backend, key: str) -> bytes | None:
     held = backend.look_up([key]).entries.get(key)
     return None if held is None else held.entry.payload
+
+
+def overwrite(backend: Backend, key: str, payload: bytes) -> None:
+    """Put other bytes into an entry, as whoever can write to the store can."""
+    found = backend.look_up([key])
+    entry_there = found.entries[key].entry
+    stored = backend.store(found.ticket, {key: replace(entry_there, payload=payload)})
+    assert stored.refused == {}
 
 
 @contextmanager

@@ -25,6 +25,8 @@ from cache_layer.errors import ConfigurationError
         ({"rollout_percentage": -1}, "CACHE_ROLLOUT_PERCENTAGE"),
         ({"redis_url": "localhost:6379"}, "REDIS_URL"),
         ({"key_prefix": "a{b}"}, "CACHE_KEY_PREFIX"),
+        ({"redis_url": "redis://host/0"}, "SECRET_KEY"),
+        ({"redis_url": "redis://host/0", "key_secrets": ("a", "")}, "SECRET_KEY"),
         ({"load_horizon_s": 0}, "CACHE_LOAD_HORIZON_S"),
         ({"load_lease_s": 0}, "CACHE_LOAD_LEASE_S"),
         ({"loader_threads": 0}, "CACHE_LOADER_THREADS"),
@@ -44,4 +46,6 @@ def test_a_time_to_live_left_out_keeps_its_default() -> None:
 
 
 def test_the_address_of_redis_is_not_printed() -> None:
-    assert "secret" not in repr(CacheConfig(redis_url="redis://:secret@host/0"))
+    assert "secret" not in repr(
+        CacheConfig(redis_url="redis://:secret@host/0", key_secrets=("secret",))
+    )

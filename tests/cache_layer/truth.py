@@ -12,12 +12,16 @@ from cache_layer import (
     KeyPattern,
     LoadedValue,
     LoadResult,
+    ValueCodec,
     collection_tag,
     object_tag,
 )
 from tests.waiting import WAIT_LIMIT_S
 
 TTL_S = 60.0
+
+Kept = None | bool | int | str | list[int] | dict[str, int]
+"""What an exam may be so that it is kept; a loader may bring anything."""
 
 
 class Truth:
@@ -35,10 +39,18 @@ class Truth:
         self.before_answering: Callable[[], object] = lambda: None
         self._lock = threading.Lock()
         self.exam = Family[object, str](
-            name="exam", patterns=(KeyPattern("exam:{id}"),), ttl_s=TTL_S, load_many=self._exams
+            name="exam",
+            patterns=(KeyPattern("exam:{id}"),),
+            values=ValueCodec(Kept),
+            ttl_s=TTL_S,
+            load_many=self._exams,
         )
         self.page = Family[bytes, str](
-            name="page", patterns=(KeyPattern("page:{name}"),), ttl_s=TTL_S, load_many=self._pages
+            name="page",
+            patterns=(KeyPattern("page:{name}"),),
+            values=ValueCodec(bytes),
+            ttl_s=TTL_S,
+            load_many=self._pages,
         )
         self.catalogue = Catalogue([self.exam, self.page])
 

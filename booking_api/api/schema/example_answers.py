@@ -267,6 +267,7 @@ def _stats() -> dict[str, Any]:
         "rolloutPercentage": 100.0,
         "refusedStores": {"invalidated": 2},
         "evictions": {"entries": 0, "bytes": 0},
+        "unreadable": {"other version": 4},
         "invalidations": {"webhook": 31},
         "failures": {},
         "undelivered": False,

@@ -113,6 +113,10 @@ class StatsFields(CountsFields):
     evictions = serializers.DictField(
         child=serializers.IntegerField(), help_text="By the bound they were for: entries or bytes."
     )
+    unreadable = serializers.DictField(
+        child=serializers.IntegerField(),
+        help_text="Entries found that are no value here, by reason; another release's are its own.",
+    )
     invalidations = serializers.DictField(child=serializers.IntegerField(), help_text="By cause.")
     failures = serializers.DictField(
         child=serializers.IntegerField(), help_text="Errors of the cache itself, by step."
@@ -319,6 +323,7 @@ def render_stats(numbers: CacheReport) -> dict[str, Any]:
         "rolloutPercentage": numbers.rollout_percentage,
         "refusedStores": dict(numbers.refused),
         "evictions": dict(numbers.evictions),
+        "unreadable": dict(numbers.unreadable),
         "invalidations": dict(numbers.invalidations),
         "failures": dict(numbers.errors),
         "undelivered": not numbers.all_delivered,

@@ -28,7 +28,7 @@ from hubspot_sync.config import HubSpotConfig
 STARTS = time(10, tzinfo=UTC)
 GROUPS = {
     "exams": ("exams", "exams-of-type", "seats"),
-    "credits": ("credits",),
+    "credits": ("credits", "type-credits"),
     "lists": ("booking-pages",),
 }
 UNLIMITED = 1_000_000

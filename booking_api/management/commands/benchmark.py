@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand
 from rich.console import Console
 from typing_extensions import override
 
-from booking_api.benchmarks import cache_sizes, system_comparison, throughput, webhooks
+from booking_api.benchmarks import cache_sizes, kept_values, system_comparison, throughput, webhooks
 from booking_api.benchmarks.hour import replay
 from booking_api.benchmarks.hour.plan import Size
 from booking_api.benchmarks.processes import running_sandbox
@@ -83,6 +83,7 @@ def measure_sizes(console: Console, figures: Figures, *, quick: bool) -> None:
         redis_url=redis_url, rounds=30 if quick else 200
     )
     figures.bound = cache_sizes.measure_bound(keys=100_000 if quick else 1_000_000, allowed=10_000)
+    figures.values = kept_values.measure(rounds=100 if quick else 1_000)
     print_sizes(console, figures)
 
 

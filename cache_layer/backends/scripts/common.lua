@@ -145,7 +145,7 @@ end
 
 local function put(entry, payload, cost)
   local meta = {
-    family = entry.family, rendered = entry.rendered, version = entry.version, tags = entry.tags,
+    family = entry.family, version = entry.version, tags = entry.tags,
     stamp = redis.call('HINCRBY', STATE, 'stamp', 1), stored_ms = now_ms,
     expires_ms = now_ms + entry.ttl_ms, size = #payload, cost = cost,
   }

@@ -247,7 +247,12 @@ def test_a_comparison_without_hubspot_says_so(api: Api, portal: Portal) -> None:
 
 @pytest.mark.django_db(transaction=True)  # what Redis was not told is written beside the request
 def test_a_silent_redis_is_told_from_an_empty_cache(settings: Settings, portal: Portal) -> None:
-    dead = CacheConfig(redis_url=f"redis://127.0.0.1:{free_port()}/0", retry_s=0.01, trust_s=0.2)
+    dead = CacheConfig(
+        redis_url=f"redis://127.0.0.1:{free_port()}/0",
+        retry_s=0.01,
+        trust_s=0.2,
+        key_secrets=("a",),
+    )
     olga = as_user(staff())
     with connected(settings, portal.sandbox, cache=dead):
         stats = olga.get(STATS).data

@@ -52,7 +52,7 @@ def limited(request: pytest.FixtureRequest, settings: Settings, api: Api) -> Non
         redis: OwnRedis = request.getfixturevalue("own_redis")
         redis.empty()
         settings.REDIS_URL = redis.url
-        settings.CACHE = CacheConfig(redis_url=redis.url)
+        settings.CACHE = CacheConfig(redis_url=redis.url, key_secrets=("a",))
 
 
 def ask(pair: dict[str, str], address: str = SCHOOL) -> Reply:

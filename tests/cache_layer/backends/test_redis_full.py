@@ -21,7 +21,9 @@ pytestmark = pytest.mark.redis
 @pytest.fixture
 def cache(own_redis: OwnRedis, truth: Truth) -> Iterator[Cache]:
     truth.exams = {"1": "old", "2": "two"}
-    made = open_cache(truth.catalogue, CacheConfig(redis_url=own_redis.url, retry_s=0.01))
+    made = open_cache(
+        truth.catalogue, CacheConfig(redis_url=own_redis.url, retry_s=0.01, key_secrets=("a",))
+    )
     yield made
     made.close()
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.redis
 @pytest.fixture
 def caches(own_redis: OwnRedis, truth: Truth) -> Iterator[tuple[Cache, Cache]]:
     """Two processes' caches over one Redis."""
-    config = CacheConfig(redis_url=own_redis.url, retry_s=0.02)
+    config = CacheConfig(redis_url=own_redis.url, retry_s=0.02, key_secrets=("a",))
     made = open_cache(truth.catalogue, config), open_cache(truth.catalogue, config)
     yield made
     for cache in made:

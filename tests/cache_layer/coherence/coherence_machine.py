@@ -21,9 +21,10 @@ from cache_layer.coherence.guarded_store import FreshValue, GuardedStore, WriteR
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Cause, Counters
 from cache_layer.entries.entries import LoadedValue
-from cache_layer.entries.families import Family, LoadResult
+from cache_layer.entries.families import Catalogue, Family, LoadResult
 from cache_layer.entries.keys import FlushPattern, Key, KeyPattern
-from tests.cache_layer.support import Clock
+from cache_layer.entries.values import ValueCodec
+from tests.cache_layer.support import Clock, value_of
 
 TTL_S = 60.0
 MAX_ENTRIES = 2
@@ -38,12 +39,21 @@ def never_load(keys: object, context: object) -> LoadResult[int]:
 
 
 ONE: Family[int, None] = Family(
-    name="one", patterns=(KeyPattern("one:{id}"),), ttl_s=TTL_S, load_many=never_load
+    name="one",
+    patterns=(KeyPattern("one:{id}"),),
+    values=ValueCodec(int),
+    ttl_s=TTL_S,
+    load_many=never_load,
 )
 PAGE: Family[int, None] = Family(
-    name="page", patterns=(KeyPattern("page:{first}:{second}"),), ttl_s=TTL_S, load_many=never_load
+    name="page",
+    patterns=(KeyPattern("page:{first}:{second}"),),
+    values=ValueCodec(int),
+    ttl_s=TTL_S,
+    load_many=never_load,
 )
 
+CATALOGUE = Catalogue([ONE, PAGE])
 
 MEANWHILE = st.sampled_from(["nothing", "webhook", "write", "force", "flush"])
 ALL = [(ONE, ONE.key(id="1")), (ONE, ONE.key(id="2")), (PAGE, PAGE.key(first="1", second="2"))]
@@ -85,7 +95,10 @@ class CoherenceMachine(RuleBasedStateMachine):
         self.pass_time = clock
         self.stored_at_s: dict[str, float] = {}
         self.guarded_store = GuardedStore(
-            backend=self.backend, config=CacheConfig(), counters=Counters()
+            backend=self.backend,
+            catalogue=CATALOGUE,
+            config=CacheConfig(),
+            counters=Counters(),
         )
         self.step = 0
         self.barriers: dict[str, int] = {}
@@ -149,7 +162,7 @@ class CoherenceMachine(RuleBasedStateMachine):
         held = self.guarded_store.look_up([key for _, key in ALL], touch=False).entries
         for family, key in ALL:
             if key.text in held:
-                value = held[key.text].value()
+                value = value_of(family, held[key.text])
                 assert value >= self.barrier(family, key), "served what is out of date"
                 self.check_age(key)
 
@@ -181,7 +194,7 @@ class CoherenceMachine(RuleBasedStateMachine):
         self.writes.remove(write)
         held = self.guarded_store.look_up([key]).entries.get(key.text)
         if held is not None:
-            assert held.value() >= self.barrier(ONE, key), "the older write stayed"
+            assert value_of(ONE, held) >= self.barrier(ONE, key), "the older write stayed"
             if self.pass_time is not None:
                 self.stored_at_s[key.text] = self.pass_time()
         assert held is not None or self.may_refuse(write), "a write nobody overtook left no value"

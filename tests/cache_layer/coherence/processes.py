@@ -14,6 +14,7 @@ from cache_layer.coherence.pending import InvalidationBatch
 from cache_layer.coherence.shared_delivery import SharedDelivery
 from cache_layer.coherence.undelivered import UndeliveredParts, UndeliveredRow
 from cache_layer.errors import TableUnavailable
+from tests.cache_layer.coherence.coherence_machine import CATALOGUE
 from tests.cache_layer.faithful import Breakable
 from tests.cache_layer.support import Clock
 
@@ -101,6 +102,7 @@ class Process:
         parts = UndeliveredParts(table=self.table, make_worker=IdleWorker, clock=clock)
         self.store = GuardedStore(
             backend=self.backend,
+            catalogue=CATALOGUE,
             config=CONFIG,
             counters=Counters(),
             clock=clock,

@@ -21,7 +21,7 @@ from cache_layer.entries.keys import Key
 from cache_layer.errors import BackendUnavailable
 from tests.cache_layer.coherence.coherence_machine import ONE
 from tests.cache_layer.coherence.processes import CONFIG, Process, Rows
-from tests.cache_layer.support import Clock
+from tests.cache_layer.support import Clock, value_of
 
 NUMBERS = st.integers(0, 2)
 RECORDS = st.sampled_from(["1", "2"])
@@ -90,7 +90,7 @@ class SharedMachine(RuleBasedStateMachine):
             for record, promised in self.promised.items():
                 held = process.store.look_up([self.key(record)], touch=False).entries
                 for found in held.values():
-                    assert found.value() >= promised, "served what is out of date"
+                    assert value_of(ONE, found) >= promised, "served what is out of date"
 
     def note_acknowledged(self) -> None:
         for kept in list(self.kept):
@@ -136,7 +136,7 @@ class SharedMachine(RuleBasedStateMachine):
             return
         self.edit(record)
         loaded = LoadedValue(self.versions[record], frozenset(tags))
-        fresh = {self.key(record).text: pack(ONE.name, loaded, ONE.ttl_s)}
+        fresh = {self.key(record).text: pack(ONE.name, ONE.values, loaded, ONE.ttl_s, "")}
         self.tell(number, {record}, lambda: backend.write_through(ticket, tags, fresh))
 
     def tell(

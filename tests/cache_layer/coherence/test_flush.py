@@ -16,12 +16,13 @@ from cache_layer import (
     KeyPattern,
     LoadedValue,
     LoadResult,
+    ValueCodec,
     open_cache,
 )
 from cache_layer.backends.base import Backend, ByFamily
 from cache_layer.entries.families import Catalogue
 from tests.cache_layer.faithful import Faithful
-from tests.cache_layer.truth import Truth
+from tests.cache_layer.truth import Kept, Truth
 from tests.waiting import WAIT_LIMIT_S
 
 
@@ -46,6 +47,7 @@ class Summaries:
         self.family = Family[object, str](
             name="summary",
             patterns=(KeyPattern("exam:{id}:summary"),),
+            values=ValueCodec(Kept),
             ttl_s=60.0,
             load_many=self._load,
         )

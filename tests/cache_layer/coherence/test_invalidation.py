@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cache_layer import MISS, BadPattern, Cache, Cause, Count, Invalidation
+from tests.cache_layer.support import value_of
 from tests.cache_layer.truth import Truth
 from tests.waiting import WAIT_LIMIT_S
 
@@ -74,11 +75,11 @@ def test_the_latest_requests_say_what_why_and_who(cache: Cache) -> None:
     assert picture.by_detail(Count.REMOVALS, "exam") == {"webhook": 1, "forced": 2}
 
 
-def test_looking_up_a_key_shows_its_entry(cache: Cache) -> None:
+def test_looking_up_a_key_shows_its_entry(cache: Cache, truth: Truth) -> None:
     held = cache.peek("exam:1")
 
     assert held is not MISS
-    assert held.value() == "one"
+    assert value_of(truth.exam, held) == "one"
     assert held.entry.tags == {"exam:1"}
     assert 0 < held.ttl_left_s <= 60
     with pytest.raises(BadPattern):

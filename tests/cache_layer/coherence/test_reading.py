@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from typing_extensions import override
 
 from cache_layer import (
     MISS,
@@ -16,23 +15,11 @@ from cache_layer import (
 )
 from cache_layer.backends.base import Backend
 from tests.cache_layer.conftest import MakeLocMem
-from tests.cache_layer.support import Clock
+from tests.cache_layer.support import Clock, overwrite
 from tests.cache_layer.truth import Truth
 from tests.waiting import WAIT_LIMIT_S
 
 WAIT_S = WAIT_LIMIT_S
-
-
-class Unpicklable:
-    @override
-    def __reduce__(self) -> str:
-        raise TypeError("not to be pickled")
-
-
-class BreaksOnReading:
-    @override
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return (int, ("not a number",))
 
 
 def test_the_second_read_is_a_hit_and_loads_nothing(cache: Cache, truth: Truth) -> None:
@@ -47,7 +34,7 @@ def test_the_second_read_is_a_hit_and_loads_nothing(cache: Cache, truth: Truth) 
     assert truth.loads == [["1"]]
 
 
-@pytest.mark.parametrize("value", [None, 0, "", [], b"", b"\x80 a page"], ids=repr)
+@pytest.mark.parametrize("value", [None, False, 0, "", [], {}], ids=repr)
 def test_any_value_is_a_value(cache: Cache, truth: Truth, value: object) -> None:
     truth.exams = {"1": value}
 
@@ -113,25 +100,41 @@ def test_an_error_is_raised_and_never_kept(cache: Cache, truth: Truth) -> None:
     assert cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value == "one"
 
 
-def test_a_value_that_cannot_be_pickled_is_given_and_not_kept(cache: Cache, truth: Truth) -> None:
-    value = Unpicklable()
+def test_a_value_of_another_type_is_given_and_not_kept(cache: Cache, truth: Truth) -> None:
+    value = object()
     truth.exams = {"1": value}
 
     assert cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value is value
     assert cache.counters.snapshot().by_detail(Count.REFUSED_STORES) == {"unfit": 1}
 
 
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b"", "malformed"),
+        (b"\xa3ol", "malformed"),
+        (b"\xa3old\xc0", "malformed"),
+        (b"\x91" * 100_000, "other shape"),
+        (b"\xdd\xff\xff\xff\xff", "malformed"),
+        (b"\xd9\x03old", "other shape"),
+        (b"\xc4\x03old", "other shape"),
+    ],
+    ids=["empty", "cut off", "one byte more", "deep", "huge by its word", "long form", "bytes"],
+)
 def test_an_entry_that_cannot_be_read_is_dropped_and_loaded_again(
-    cache: Cache, truth: Truth
+    cache: Cache, truth: Truth, payload: bytes, reason: str
 ) -> None:
-    truth.exams = {"1": BreaksOnReading()}
+    truth.exams = {"1": "old"}
     cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+    overwrite(cache.backend, "exam:1", payload)
     truth.exams = {"1": "readable"}
 
     read = cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
 
     assert (read.value, read.cache_status) == ("readable", CacheStatus.MISS)
-    assert cache.counters.snapshot().by_detail(Count.ERRORS) == {"unreadable": 1}
+    assert cache.counters.snapshot().by_detail(Count.UNREADABLE, "exam") == {reason: 1}
+    again = cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S)
+    assert (again.value, again.cache_status) == ("readable", CacheStatus.HIT)
 
 
 def test_an_invalidated_entry_is_loaded_again(cache: Cache, truth: Truth) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.utils import timezone
 
 from cache_layer.coherence.pending import InvalidationBatch
@@ -35,6 +37,21 @@ def test_rows_come_back_as_they_were_and_go_one_by_one() -> None:
 
     assert (rows.contains(first), rows.contains(second)) == (False, True)
     assert others.contains(theirs)
+
+
+def test_the_upgrade_leaves_no_email_and_forgets_no_invalidation() -> None:
+    rows = UndeliveredRows("ours", keep=WEEK)
+    named = rows.insert(replace(BATCH, keys=frozenset({"contact:a@b:details", "exam:1"})))
+    other = rows.insert(replace(BATCH, keys=frozenset({"exam:1"})))
+    upgrade = import_module("cache_layer.migrations.0004_no_emails_in_undelivered_invalidations")
+
+    upgrade.flush_instead(apps, None)
+
+    kept = frozenset({"exam:1"})
+    assert [(row.row_id, row.batch) for row in rows.read_oldest(10)] == [
+        (named, replace(BATCH, keys=kept, flush=True)),
+        (other, replace(BATCH, keys=kept)),
+    ]
 
 
 def test_what_outlived_every_entry_goes_whosever_it_was() -> None:

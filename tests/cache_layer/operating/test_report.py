@@ -15,9 +15,11 @@ from cache_layer import (
     Count,
     Counters,
     Family,
+    HiddenNames,
     KeyPattern,
     LoadedValue,
     LoadResult,
+    ValueCodec,
     open_cache,
 )
 from cache_layer.operating.admin_page import (
@@ -55,7 +57,7 @@ def test_each_minute_of_the_last_hour_is_there_and_older_ones_are_not(truth: Tru
 
 
 def test_what_is_held_is_counted_by_family(cache: Cache, truth: Truth) -> None:
-    truth.exams["1"] = b"four"
+    truth.exams["1"] = "odd"
     cache.reader.read(truth.exam, truth.key("1"), "now", wait_s=5)
 
     numbers = build_report(cache, NOW)
@@ -92,9 +94,11 @@ def test_words_for_people() -> None:
 def test_hits_misses_and_loads_are_logged_with_the_family_and_no_email(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    names = HiddenNames.of_secrets(["a secret"])
     contacts = Family[str, str](
         name="contacts",
-        patterns=(KeyPattern("contact:{email}:details", email=ArgumentType.EMAIL),),
+        patterns=(KeyPattern("contact:{email}:details", names, email=ArgumentType.EMAIL),),
+        values=ValueCodec(str),
         ttl_s=60,
         load_many=lambda keys, _: LoadResult(
             loaded={key: LoadedValue.built_from("x", ()) for key in keys}

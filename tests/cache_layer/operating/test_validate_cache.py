@@ -75,7 +75,7 @@ def test_the_self_test_passes_its_four_checks_and_leaves_nothing(
 def test_the_self_test_passes_over_redis_too(
     settings: Settings, portal: Portal, redis_url: str, redis_prefix: str
 ) -> None:
-    cache = CacheConfig(redis_url=redis_url, key_prefix=redis_prefix)
+    cache = CacheConfig(redis_url=redis_url, key_prefix=redis_prefix, key_secrets=("a",))
     with connected(settings, portal.sandbox, cache=cache):
         code, printed = ran("--self-test")
 
@@ -101,7 +101,7 @@ def test_the_self_test_removes_its_records_even_when_hubspot_fails_midway(
 def test_a_cache_in_redis_is_compared_by_the_command_itself(
     settings: Settings, portal: Portal, redis_url: str, redis_prefix: str
 ) -> None:
-    cache = CacheConfig(redis_url=redis_url, key_prefix=redis_prefix)
+    cache = CacheConfig(redis_url=redis_url, key_prefix=redis_prefix, key_secrets=("a",))
     alice = portal.student("alice")
     with connected(settings, portal.sandbox, cache=cache) as api:
         api.get("/api/bookings/list", **alice.pair)
