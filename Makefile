@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv --quiet --no-config pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help run serve test coverage test-untraced conformance chaos slow-tests bench fmt lint types migrations-check lock clean
+.PHONY: help run serve test coverage conformance chaos slow-tests bench fmt lint types migrations-check lock clean
 
 help:
 	@echo "make run    the API, the HubSpot sandbox with demo data and an administrator; Ctrl-C ends all"
@@ -48,8 +48,9 @@ serve: $(VENV)/.installed
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
 	@exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT)
 
+# UNTRACED=1 for those that `make coverage` leaves out: the two are all of them, each once.
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(if $(UNTRACED),$(addprefix --ignore=,$(TRACED))) $(ARGS)
 
 # Most of what these tests do happens in their own process; the sandbox's, and those of servers and
 # commands that they start, are measured with it.
@@ -60,10 +61,6 @@ coverage: $(VENV)/.installed-dev
 	$(BIN)/python -m coverage run -m pytest -n $(WORKERS) $(TRACED) $(ARGS)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
-
-# What `make coverage` leaves out: the two are `make test`.
-test-untraced: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(WORKERS) $(addprefix --ignore=,$(TRACED)) $(ARGS)
 
 conformance: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.conformance.run $(ARGS)
