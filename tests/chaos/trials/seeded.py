@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from tests.chaos.faults.catalogue import Planned, plan_faults
-from tests.chaos.judge.facts import gather
+from tests.chaos.judge.facts import Facts, gather
 from tests.chaos.judge.promises import PROMISES, Verdict, judge_seats, judge_times
 from tests.chaos.judge.recovery import Happened, recovery_s
 from tests.chaos.judge.settling import wait_for_calm
@@ -27,12 +27,14 @@ CALM_LIMIT_S = 90.0
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a run: what happened, with its recovery; each promise; figures to be shown."""
+    """What came of a run: what happened, with its recovery; each promise; figures to be shown; and
+    the facts that it was judged by."""
 
     title: str
     happened: list[tuple[Happened, float | None]] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     figures: dict[str, str] = field(default_factory=dict)
+    facts: Facts | None = None
 
     @property
     def holds(self) -> bool:
@@ -122,6 +124,7 @@ def judge_crowd(
     # At the end everybody looks once more, at every server: what is kept there is current.
     for pupil in crowd.pupils:
         pupil.look("last look")
+    outcome.facts = facts
     outcome.verdicts = [judge(facts) for judge in PROMISES]
     if max_request_s is not None:
         outcome.verdicts.append(judge_times(facts, max_request_s))
