@@ -4,28 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from tests.chaos.judge.facts import Facts
+from tests.chaos.judge.verdicts import Verdict
 from tests.chaos.people.students import Attempt
 
 MAX_REQUEST_S, MAX_WEBHOOK_S = 25.0, 5.0
 TRANSIT_S = 0.5
 """What the machine between the two may take of it."""
 MAX_CALLS, WINDOW_S = 190, 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of one promise; `broken` is a sentence for each time it was."""
-
-    promise: str
-    tried: int
-    broken: Sequence[str]
-
-    @property
-    def holds(self) -> bool:
-        return len(self.broken) == 0
 
 
 Judge = Callable[[Facts], Verdict]

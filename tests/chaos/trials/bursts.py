@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
-from tests.chaos.judge.promises import Verdict
+from tests.chaos.judge.verdicts import Verdict
 from tests.chaos.people.crowd import Numbers, gather_crowd, make_cast
 from tests.chaos.world.world import World
 
