@@ -33,7 +33,7 @@ def _list_lines(outcome: Outcome) -> Iterator[Line]:
     if facts is None:
         return
     ahead_s = time.time() - time.monotonic()
-    for happened, _ in outcome.happened:
+    for happened in (each.happened for each in outcome.recoveries):
         yield {"at": _time(happened.begun_s + ahead_s), "fault": happened.name}
         yield {"at": _time(happened.lifted_s + ahead_s), "lifted": happened.name}
     for deed in facts.diary.deeds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -11,9 +12,15 @@ from dataclasses import dataclass, field, replace
 
 from tests.chaos.faults.catalogue import Planned, plan_faults
 from tests.chaos.judge.facts import Facts, gather
-from tests.chaos.judge.promises import PROMISES, Verdict, judge_seats, judge_times
-from tests.chaos.judge.recovery import Happened, recovery_s
+from tests.chaos.judge.promises import PROMISES, judge_seats, judge_times
+from tests.chaos.judge.recovery import (
+    Happened,
+    Recovery,
+    judge_recoveries,
+    time_recoveries,
+)
 from tests.chaos.judge.settling import wait_for_calm
+from tests.chaos.judge.verdicts import Verdict
 from tests.chaos.people.crowd import Crowd, Numbers, count_outcomes, gather_crowd, make_cast
 from tests.chaos.people.students import resolve_open_ends
 from tests.chaos.trials.bursts import find_best_burst, judge_bursts
@@ -31,7 +38,7 @@ class Outcome:
     the facts that it was judged by."""
 
     title: str
-    happened: list[tuple[Happened, float | None]] = field(default_factory=list)
+    recoveries: list[Recovery] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     figures: dict[str, str] = field(default_factory=dict)
     facts: Facts | None = None
@@ -60,15 +67,15 @@ def run_trial(world: World, seed: int, seconds: float, numbers: Numbers, burst: 
     happened = make_trouble(world, planned)
     pause.wait(CALM_LAST_S)
     crowd.end()
-    worked_s = time.monotonic() - begun_s
+    until_s = time.monotonic()
     outcome = Outcome(f"seed {seed}, {seconds:.0f} s")
-    judge_crowd(outcome, crowd, happened)
+    judge_crowd(outcome, crowd, happened, worked_until_s=until_s)
     if before is not None:
         after = find_best_burst(world, f"after{seed}n", burst)
         outcome.verdicts += judge_bursts(before, after, burst)
         outcome.figures |= {"burst before": str(before), "burst after": str(after)}
     outcome.figures |= {
-        "worked": f"{worked_s:.0f} s",
+        "worked": f"{until_s - begun_s:.0f} s",
         "attempts": ", ".join(f"{n} {word}" for word, n in count_outcomes(crowd.ledger).items()),
     }
     return outcome
@@ -87,7 +94,8 @@ def make_trouble(world: World, planned: Sequence[Planned]) -> list[Happened]:
         lift()
         lifted_s = time.monotonic()
         from_s = struck_s if each.fault.counts_from_beginning else lifted_s
-        return Happened(each.fault.name, struck_s, lifted_s, from_s)
+        fault = each.fault
+        return Happened(fault.name, struck_s, lifted_s, from_s, fault.max_recovery_s, fault.hinders)
 
     groups: Mapping[str, list[Planned]] = {
         group: [each for each in planned if each.fault.group == group]
@@ -108,11 +116,12 @@ def judge_crowd(
     crowd: Crowd,
     happened: Sequence[Happened],
     *,
+    worked_until_s: float = math.inf,
     calm_limit_s: float = CALM_LIMIT_S,
     max_request_s: float | None = None,
 ) -> None:
-    """Have everybody ask for what they were not told, wait for calm, and judge; a request may take
-    `max_request_s` where that is another limit than the usual."""
+    """Have everybody ask for what they were not told, wait for calm, and judge; people worked until
+    `worked_until_s`, and a request may take `max_request_s` where that is not the usual."""
     world, cast, diary = crowd.world, crowd.cast, crowd.front.diary
     resolve_open_ends(crowd.pupils, min(calm_limit_s, OPEN_ENDS_LIMIT_S))
     calls = world.sandbox.calls()
@@ -132,5 +141,7 @@ def judge_crowd(
         seats = judge_seats(facts)
         broken = [*seats.broken, *dict.fromkeys(crowd.oversold)]
         outcome.verdicts[0] = replace(seats, broken=broken)
-    outcome.happened = [(each, recovery_s(each, diary.deeds)) for each in happened]
+    bookings_type = world.portal.profile.object_types.bookings
+    outcome.recoveries = time_recoveries(happened, diary.deeds, calls, bookings_type)
+    outcome.verdicts.append(judge_recoveries(outcome.recoveries, worked_until_s))
     outcome.figures["calm after"] = f"{calm_s:.0f} s"
