@@ -7,7 +7,7 @@ import threading
 import time
 
 from tests.chaos.people.editors import tell_of_change
-from tests.chaos.trials.scene import Directed, Scene
+from tests.chaos.trials.scene import CALM_AFTER_KILL_S, Directed, Scene
 from tests.waiting import eventually
 
 CALM = {"DESK_LEASE_S": "3", "DESK_GRACE_S": "1.5", "RECOUNT_EVERY_S": "3600"}
@@ -236,6 +236,7 @@ TRIALS = (
         play=kill_after_webhook,
         guards=("inbox",),
         settings=CALM,
+        calm_limit_s=CALM_AFTER_KILL_S,
     ),
     Directed(
         name="PostgreSQL restarted",
