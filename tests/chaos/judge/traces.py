@@ -5,6 +5,7 @@ One JSON object a line, in the order of time, with the time of day as the server
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import time
@@ -25,7 +26,9 @@ def keep_trace(outcome: Outcome, folder: Path | None) -> None:
         return
     lines = sorted(_list_lines(outcome), key=lambda line: line["at"])
     name = re.sub(r"\W+", "-", outcome.title).strip("-")
-    (folder / f"{name}.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + "\n")
+    free = (folder / f"{name}-{number}.jsonl" for number in itertools.count(1))
+    trace = next(path for path in free if not path.exists())
+    trace.write_text("\n".join(json.dumps(line) for line in lines) + "\n")
 
 
 def _list_lines(outcome: Outcome) -> Iterator[Line]:
