@@ -15,7 +15,7 @@ from tests.chaos.people.front import Diary
 from tests.chaos.people.students import Attempt
 
 Record = Mapping[str, Any]
-APP_SOURCE = "INTEGRATION"
+USUAL_MAX_CALLS = 190
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +42,8 @@ class Cast:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
-    """One look at everything. `calls` is the log, `webhooks` HubSpot's count of its deliveries."""
+    """One look at everything. `calls` is the log, `webhooks` HubSpot's count of its deliveries;
+    HubSpot takes `max_calls` in any ten seconds."""
 
     portal: Portal
     cast: Cast
@@ -54,6 +55,7 @@ class Facts:
     webhooks: Mapping[str, int]
     attempts: Sequence[Attempt]
     diary: Diary
+    max_calls: int = USUAL_MAX_CALLS
 
 
 def gather(
@@ -62,6 +64,7 @@ def gather(
     attempts: Sequence[Attempt],
     diary: Diary,
     calls: Sequence[Mapping[str, Any]],
+    max_calls: int = USUAL_MAX_CALLS,
 ) -> Facts:
     """Look at HubSpot as it is now. The call log is given: to read links are calls, too."""
     types, sandbox = portal.profile.object_types, portal.sandbox
@@ -86,6 +89,7 @@ def gather(
         webhooks=sandbox.webhooks(),
         attempts=attempts,
         diary=diary,
+        max_calls=max_calls,
     )
 
 

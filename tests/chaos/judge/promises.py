@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from tests.chaos.judge.facts import Facts
+from tests.chaos.judge.rates import find_most_in_window
 from tests.chaos.judge.verdicts import Verdict
 from tests.chaos.people.students import Attempt
 
 MAX_REQUEST_S, MAX_WEBHOOK_S = 25.0, 5.0
 TRANSIT_S = 0.5
 """What the machine between the two may take of it."""
-MAX_CALLS, WINDOW_S = 190, 10.0
 
 
 Judge = Callable[[Facts], Verdict]
@@ -125,21 +125,11 @@ def judge_times(facts: Facts, max_request_s: float = MAX_REQUEST_S) -> Verdict:
     return Verdict(promise, len(deeds), broken)
 
 
-def find_most_calls(calls: Sequence[Mapping[str, object]]) -> int:
-    """Return the most calls that came in any window."""
-    times = sorted(float(str(call["at"])) for call in calls)
-    most = first = 0
-    for last, at in enumerate(times):
-        while times[first] <= at - WINDOW_S:
-            first += 1
-        most = max(most, last - first + 1)
-    return most
-
-
 def judge_rate(facts: Facts) -> Verdict:
-    most = find_most_calls(facts.calls)
-    broken = [f"{most} calls in 10 s"] if most > MAX_CALLS else []
-    return Verdict(f"190 calls in any 10 s at most (most: {most})", len(facts.calls), broken)
+    most = find_most_in_window(float(call["at"]) for call in facts.calls)
+    broken = [f"{most} calls in 10 s"] if most > facts.max_calls else []
+    promise = f"{facts.max_calls} calls in any 10 s at most (most: {most})"
+    return Verdict(promise, len(facts.calls), broken)
 
 
 def judge_errors(facts: Facts) -> Verdict:

@@ -1,8 +1,9 @@
 """How soon after each fault somebody's booking was made again.
 
 A time says something of a fault only where nothing else keeps people from booking meanwhile: no
-other fault that hinders them is under way, or has not been recovered from. That is decided by the
-faults' own times, so that nobody has to choose which ones count.
+other fault that hinders them is under way, or has not been recovered from, and nobody can have had
+to wait for HubSpot's budget. That is decided by the faults' own times and by the call log, so that
+nobody has to choose which times count.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.chaos.judge.rates import WINDOW_S, find_most_in_window
 from tests.chaos.judge.verdicts import Verdict
 from tests.chaos.people.front import Deed
 
 CREATE = "batch_create"
+BUDGET = "HubSpot's budget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +56,23 @@ def time_recoveries(
     deeds: Sequence[Deed],
     calls: Sequence[Mapping[str, Any]],
     bookings_type: str,
+    share: int,
 ) -> list[Recovery]:
     """Time all faults of a run: from when a fault counts to the first answer to a create for whose
     booking HubSpot was asked since. So neither a booking that was made before, and is answered
-    now, nor one that is answered again is a recovery."""
+    now, nor one that is answered again is a recovery. One server may have to wait for its `share`
+    of the budget where as many calls came within a window."""
+    ahead_s = time.time() - time.monotonic()  # the sandbox's clock is the wall's
+    sent = sorted(float(call["at"]) - ahead_s for call in calls)
     asked = sorted(
-        float(call["at"]) - _wall_ahead_s()
+        float(call["at"]) - ahead_s
         for call in calls
         if call["operation"].endswith(CREATE) and call["object_type"] == bookings_type
     )
     answered = sorted(deed.ended_s for deed in deeds if deed.what == "create" and deed.is_served)
     taken = [_time_next(each, asked, answered) for each in happened]
     return [
-        Recovery(each, took_s, _list_beside(each, happened, taken))
+        Recovery(each, took_s, _list_beside(each, happened, taken, sent, share))
         for each, took_s in zip(happened, taken, strict=True)
     ]
 
@@ -81,11 +88,17 @@ def _time_next(
 
 
 def _list_beside(
-    one: Happened, happened: Sequence[Happened], taken: Sequence[float | None]
+    one: Happened,
+    happened: Sequence[Happened],
+    taken: Sequence[float | None],
+    sent: Sequence[float],
+    share: int,
 ) -> list[str]:
-    """Return which others hindered it, by the time from its counting to what is promised of it."""
+    """Return what hindered it besides, by the time from its counting to what is promised of it."""
     until_s = one.counts_from_s + (one.max_recovery_s or 0.0)
-    return [
+    most = find_most_in_window([at for at in sent if one.counts_from_s - WINDOW_S < at < until_s])
+    budget = [BUDGET] if most >= share else []
+    return budget + [
         other.name
         for other, took_s in zip(happened, taken, strict=True)
         if other is not one
@@ -121,8 +134,3 @@ def judge_recoveries(recoveries: Sequence[Recovery], worked_until_s: float = mat
 def _limit_s(recovery: Recovery) -> float:
     limit_s = recovery.happened.max_recovery_s
     return math.inf if limit_s is None else limit_s
-
-
-def _wall_ahead_s() -> float:
-    """How far the sandbox's clock, which is the wall's, is ahead of the monotonic one."""
-    return time.time() - time.monotonic()

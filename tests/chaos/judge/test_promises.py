@@ -147,12 +147,16 @@ def test_a_seed_makes_the_same_plan_and_ten_of_a_minute_have_every_fault() -> No
 BOOKINGS = "2-1"
 
 
-def recoveries(*happened: Happened, asked: float = 14.0, answered: float = 15.0) -> list[Recovery]:
+def recoveries(
+    *happened: Happened, asked: float = 14.0, answered: float = 15.0, reads: int = 0
+) -> list[Recovery]:
     """Time these faults where one booking was made, at these moments."""
     ahead_s = time.time() - time.monotonic()
     call = {"at": ahead_s + asked, "operation": "crm.batch_create", "object_type": BOOKINGS}
+    other = {"at": ahead_s + 8.0, "operation": "crm.batch_read", "object_type": BOOKINGS}
+    others = [other] * reads
     deeds = [replace(DEED, ended_s=ended_s) for ended_s in (9.9, 10.5, answered)]
-    return time_recoveries(happened, deeds, [call], BOOKINGS)
+    return time_recoveries(happened, deeds, [call, *others], BOOKINGS, 10)
 
 
 KILL = Happened("kill", 10.0, 11.0, 10.0, max_recovery_s=4.0, hinders=True)
@@ -176,4 +180,5 @@ def test_a_fault_is_not_judged_beside_another_that_hinders() -> None:
     assert [recoveries(KILL, each)[0].counts for each in (before, beside)] == [False, False]
     assert [recoveries(KILL, each)[0].counts for each in (over, after)] == [True, True]
     assert judge_recoveries(recoveries(KILL, before)).tried == 0
+    assert [recoveries(KILL, reads=number)[0].counts for number in (9, 10)] == [True, False]
     assert judge_recoveries(recoveries(KILL), worked_until_s=13.0).tried == 0

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from tests.chaos.faults.of_hubspot import USUAL
+from tests.chaos.judge.facts import USUAL_MAX_CALLS
 from tests.chaos.people.crowd import Numbers, gather_crowd, make_cast
 from tests.chaos.trials import of_the_desk, of_the_stores
 from tests.chaos.trials.scene import Directed, Scene
@@ -44,6 +45,7 @@ def play(world: World, trial: Directed, seed: int, *, without: str = "") -> Outc
         scene.happened,
         calm_limit_s=trial.calm_limit_s,
         max_request_s=trial.max_request_s,
+        max_calls=int(trial.settings.get("HUBSPOT_RATE_LIMIT", USUAL_MAX_CALLS)),
     )
     return outcome
 

@@ -7,7 +7,7 @@ import threading
 import time
 
 from tests.chaos.faults.of_servers import catch_desk
-from tests.chaos.trials.scene import CALM_AFTER_KILL_S, Directed, Scene
+from tests.chaos.trials.scene import AT_WORK, CALM_AFTER_KILL_S, PLENTY, Directed, Scene
 from tests.waiting import eventually
 
 QUICK_LEASE = {"DESK_LEASE_S": "3", "DESK_GRACE_S": "1.5", "RECOUNT_EVERY_S": "3600"}
@@ -247,6 +247,8 @@ TRIALS = (
         capacities=(20, 20, 20, 20),
         max_recovery_s=8.0,
         calm_limit_s=CALM_AFTER_KILL_S,
+        settings=AT_WORK,
+        hubspot={"rate_limit": PLENTY},
     ),
     Directed(
         name="desk frozen",
@@ -254,6 +256,8 @@ TRIALS = (
         students=6,
         capacities=(20, 20, 20, 20),
         max_recovery_s=USUAL_LEASE_S + RENEWAL_S,
+        settings=AT_WORK,
+        hubspot={"rate_limit": PLENTY},
     ),
     Directed(
         name="frozen in a transaction",
@@ -261,6 +265,8 @@ TRIALS = (
         students=6,
         capacities=(20, 20, 20, 20),
         max_recovery_s=USUAL_LEASE_S + RENEWAL_S,
+        settings=AT_WORK,
+        hubspot={"rate_limit": PLENTY},
     ),
     Directed(
         name="desk wakes late",
@@ -323,10 +329,11 @@ TRIALS = (
         guards=("lease by the database's clock",),
         students=6,
         capacities=(20, 20, 20, 20),
-        settings=QUICK_LEASE,
+        settings={**QUICK_LEASE, **AT_WORK},
         clocks_ahead_s=(-90.0, 90.0),
         max_recovery_s=10.0,
         calm_limit_s=CALM_AFTER_KILL_S,
+        hubspot={"rate_limit": PLENTY},
     ),
     Directed(
         name="server ended",
@@ -334,5 +341,7 @@ TRIALS = (
         students=6,
         capacities=(20, 20, 20, 20),
         max_recovery_s=3.0,
+        settings=AT_WORK,
+        hubspot={"rate_limit": PLENTY},
     ),
 )

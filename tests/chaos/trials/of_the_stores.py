@@ -7,7 +7,7 @@ import threading
 import time
 
 from tests.chaos.people.editors import tell_of_change
-from tests.chaos.trials.scene import CALM_AFTER_KILL_S, Directed, Scene
+from tests.chaos.trials.scene import AT_WORK, CALM_AFTER_KILL_S, PLENTY, Directed, Scene
 from tests.waiting import eventually
 
 CALM = {"DESK_LEASE_S": "3", "DESK_GRACE_S": "1.5", "RECOUNT_EVERY_S": "3600"}
@@ -172,6 +172,20 @@ def flood_without_redis(scene: Scene) -> None:
         redis.start()
 
 
+def flood_while_one_is_cut(scene: Scene) -> None:
+    """The same while one server cannot reach Redis, and counts for itself what it sends; HubSpot
+    says how much is left. It was at work before, as was the other."""
+    scene.at_once([pupil.look for pupil in scene.crowd.pupils] * 4)
+    proxy = scene.one.redis_proxy
+    if proxy is None:
+        raise ValueError("this world has no Redis")
+    proxy.cut()
+    try:
+        flood(scene)
+    finally:
+        proxy.heal()
+
+
 def lose_the_note_answer(scene: Scene) -> None:
     """HubSpot takes a note, and its answer is lost; it is due again when the next is sent."""
     begun_s = time.monotonic()
@@ -244,6 +258,8 @@ TRIALS = (
         students=6,
         capacities=(20, 20, 20, 20),
         max_recovery_s=3.0,
+        settings=AT_WORK,
+        hubspot={"rate_limit": PLENTY},
     ),
     Directed(
         name="PostgreSQL restarted in calm",
@@ -264,6 +280,11 @@ TRIALS = (
         play=flood_without_redis,
         settings={**CALM, "CACHE_ENABLED": "false"},
         hubspot={"rate_limit": 100_000},
+    ),
+    Directed(
+        name="flood while one is cut",
+        play=flood_while_one_is_cut,
+        settings={**CALM, "CACHE_ENABLED": "false"},
     ),
     Directed(
         name="note answer lost",

@@ -20,6 +20,9 @@ from tests.chaos.world.servers import ApiServer
 from tests.chaos.world.world import World
 from tests.waiting import eventually
 
+PLENTY = 1_900
+AT_WORK = {"HUBSPOT_RATE_LIMIT": str(PLENTY)}
+"""Where everybody is at work and the next booking is timed, nobody waits for HubSpot's budget."""
 STEP_S = 0.02
 CALM_AFTER_KILL_S = 90.0
 """A note that a killed server was sending is looked for, and sent, once its claim is over."""
