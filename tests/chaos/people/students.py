@@ -87,10 +87,11 @@ class Pupil:
             if self._think():
                 return
 
-    def book(self, exam: Exam) -> Attempt:
-        """Book, and ask again with the same key until it is known what became of it."""
+    def book(self, exam: Exam, *, tabs: int = 2) -> Attempt:
+        """Book, and ask again with the same key until it is known what became of it; now and then
+        in two tabs at once."""
         attempt = self.prepare(exam)
-        if self.chance.random() < SECOND_TAB:
+        if tabs > 1 and self.chance.random() < SECOND_TAB:
             tab = threading.Thread(target=self._send_create, args=(attempt,), daemon=True)
             tab.start()
             self.learn_outcome(attempt)

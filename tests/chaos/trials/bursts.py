@@ -98,7 +98,7 @@ def book_at_once(world: World, name: str, students: int, *, gathering: bool = Fa
             _keep_desk_busy(world, pool, crowd.pupils[0], exam)
         begun = len(world.sandbox.calls())
         begun_s = time.monotonic()
-        attempts = list(pool.map(lambda pupil: pupil.book(exam), others))
+        attempts = list(pool.map(lambda pupil: pupil.book(exam, tabs=1), others))
         took_s = time.monotonic() - begun_s
     types = world.portal.profile.object_types
     calls = [
@@ -115,7 +115,7 @@ def book_at_once(world: World, name: str, students: int, *, gathering: bool = Fa
 def _keep_desk_busy(world: World, pool: ThreadPoolExecutor, pupil: Pupil, exam: Exam) -> None:
     path = rf"/{world.portal.profile.object_types.bookings}/batch/create$"
     fault_id = world.sandbox.fault("delay", path=path, delay_ms=GATHERING_MS, times=1)
-    pool.submit(pupil.book, exam)
+    pool.submit(pupil.book, exam, tabs=1)
     eventually(
         lambda: any(each["id"] == fault_id and each["fired"] for each in world.sandbox.faults())
     )
