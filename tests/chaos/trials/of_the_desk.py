@@ -312,10 +312,14 @@ TRIALS = (
     Directed(
         name="charge held shortly",
         play=hold_a_charge_shortly,
-        guards=("credit reviews",),
         settings=QUICK_LEASE,
     ),
-    Directed(name="charge held long", play=hold_a_charge_long, settings=QUICK_LEASE),
+    Directed(
+        name="charge held long",
+        play=hold_a_charge_long,
+        guards=("doubt and credit reviews",),
+        settings=QUICK_LEASE,
+    ),
     Directed(
         name="create held long",
         play=hold_a_create,

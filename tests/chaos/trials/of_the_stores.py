@@ -247,6 +247,7 @@ TRIALS = (
     Directed(
         name="cut from Redis",
         play=cut_from_redis,
+        guards=("undelivered invalidations",),
         settings=CALM,
     ),
     Directed(
