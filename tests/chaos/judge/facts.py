@@ -5,6 +5,7 @@ Nothing here asks the application or its database.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from tests.chaos.people.students import Attempt
 
 Record = Mapping[str, Any]
 USUAL_MAX_CALLS = 190
+TOO_MANY, ASK_AGAIN_S = 429, 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,10 +140,18 @@ def read_links(
     found: dict[str, frozenset[str]] = {}
     for start in range(0, len(record_ids), 1000):
         body = {"inputs": [{"id": record_id} for record_id in record_ids[start : start + 1000]]}
-        answer = portal.sandbox.call("POST", path, body).body
-        for result in answer["results"]:
+        for result in ask_patiently(portal, path, body)["results"]:
             targets = {str(one["toObjectId"]) for one in result["to"]}
             found[result["from"]["id"]] = frozenset(targets)
+    return found
+
+
+def ask_patiently(portal: Portal, path: str, body: object) -> Mapping[str, Any]:
+    """Return HubSpot's answer, once it has room for the question: others may be using its limit."""
+    pause = threading.Event()
+    while (answer := portal.sandbox.call("POST", path, body)).status == TOO_MANY:
+        pause.wait(ASK_AGAIN_S)
+    found: Mapping[str, Any] = answer.body
     return found
 
 

@@ -180,5 +180,8 @@ def test_a_fault_is_not_judged_beside_another_that_hinders() -> None:
     assert [recoveries(KILL, each)[0].counts for each in (before, beside)] == [False, False]
     assert [recoveries(KILL, each)[0].counts for each in (over, after)] == [True, True]
     assert judge_recoveries(recoveries(KILL, before)).tried == 0
-    assert [recoveries(KILL, reads=number)[0].counts for number in (9, 10)] == [True, False]
+    assert [recoveries(KILL, asked=14.9, reads=number)[0].counts for number in (9, 10)] == [
+        True,
+        False,
+    ]
     assert judge_recoveries(recoveries(KILL), worked_until_s=13.0).tried == 0
