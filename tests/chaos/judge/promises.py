@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from tests.chaos.judge.facts import Facts
 from tests.chaos.judge.rates import find_most_in_window
 from tests.chaos.judge.verdicts import Verdict
+from tests.chaos.people.front import LOST
 from tests.chaos.people.students import Attempt
 
+FAILURES = 500
 MAX_REQUEST_S, MAX_WEBHOOK_S = 25.0, 5.0
 TRANSIT_S = 0.5
 """What the machine between the two may take of it."""
@@ -89,8 +91,7 @@ def judge_notes(facts: Facts) -> Verdict:
     """One note for each booking that was made, one for each that was cancelled."""
     wanted: dict[str, Counter[str]] = {}
     for one in facts.attempts:
-        named = f"{one.exam.mock_type}-{one.student.student_id}-{one.exam.day.isoformat()}"
-        notes = wanted.setdefault(named, Counter())
+        notes = wanted.setdefault(one.booking_name, Counter())
         notes["Mock exam booked"] += one.booked_once
         notes["Mock exam cancelled"] += one.booked_once and one.outcome == "cancelled"
     broken = [
@@ -130,6 +131,19 @@ def judge_rate(facts: Facts) -> Verdict:
     broken = [f"{most} calls in 10 s"] if most > facts.max_calls else []
     promise = f"{facts.max_calls} calls in any 10 s at most (most: {most})"
     return Verdict(promise, len(facts.calls), broken)
+
+
+def judge_served(facts: Facts, from_s: float) -> Verdict:
+    """Of requests that were sent since then, in monotonic seconds."""
+    deeds = [
+        deed for deed in facts.diary.deeds if deed.begun_s >= from_s and deed.what != "webhook"
+    ]
+    broken = [
+        f"{deed.what} at server {deed.server} was answered {deed.status} {deed.code}"
+        for deed in deeds
+        if deed.status == LOST or deed.status >= FAILURES
+    ]
+    return Verdict("nobody is told to come back once it is over", len(deeds), broken)
 
 
 def judge_errors(facts: Facts) -> Verdict:

@@ -41,6 +41,11 @@ class Attempt:
     cancel_asked: bool = False
 
     @property
+    def booking_name(self) -> str:
+        """What people call the booking, in the words of the API."""
+        return f"{self.exam.mock_type}-{self.student.student_id}-{self.exam.day.isoformat()}"
+
+    @property
     def is_open(self) -> bool:
         """Whether its student does not know what became of it, or of its cancelling."""
         return self.outcome == "unclear" or (self.cancel_asked and self.outcome != "cancelled")

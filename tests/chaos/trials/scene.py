@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.builders import Exam
+from tests.chaos.judge.facts import read_notes
 from tests.chaos.judge.recovery import Happened
 from tests.chaos.people.crowd import Crowd
 from tests.chaos.people.editors import Editor
@@ -97,6 +98,13 @@ class Scene:
         """Return once a call has met an ordered fault."""
         eventually(lambda: self._met(fault_id) > 0)
 
+    def wait_until_noted(self, attempt: Attempt) -> None:
+        """Return once the student's timeline has a note of the booking."""
+        types = self.world.portal.profile.object_types
+        eventually(
+            lambda: attempt.booking_name in read_notes(self.world.sandbox.records(types.notes))
+        )
+
     def _met(self, fault_id: str) -> int:
         found = [each for each in self.world.sandbox.faults() if each["id"] == fault_id]
         return int(found[0]["fired"]) if found else 0
@@ -145,7 +153,8 @@ Play = Callable[[Scene], None]
 class Directed:
     """A fault on purpose: what is played, and the guards without which it fails. `max_recovery_s`
     bounds the next booking's time; `settings` are the servers' of this time; within `calm_limit_s`
-    all has to be right that may take a while."""
+    all has to be right that may take a while. Where it `serves_everybody`, nobody who asks once it
+    is lifted is told to come back."""
 
     name: str
     play: Play
@@ -157,4 +166,5 @@ class Directed:
     max_recovery_s: float | None = None
     max_request_s: float | None = None
     calm_limit_s: float = 25.0
+    serves_everybody: bool = False
     hubspot: Mapping[str, Any] = field(default_factory=dict)
