@@ -45,6 +45,7 @@ def main() -> int:
     size = Size(
         # Without Redis a cache is its process's own, and one process is all there may be.
         servers=1 if chosen.without_redis else chosen.servers or (2 if chosen.directed else 4),
+        profile=chosen.portal,
         api_version=chosen.api_version,
         with_redis=not chosen.without_redis,
         logs=chosen.keep,
@@ -107,6 +108,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--students", type=int, default=10)
     parser.add_argument("--burst", type=int, default=100, help="who book at once, in calm")
     parser.add_argument("--api-version", default="2026-09")
+    parser.add_argument("--portal", default="default", help="or prepdoctors")
     parser.add_argument("--without-redis", action="store_true")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="logs, requests and calls")
     return parser.parse_args()

@@ -173,10 +173,12 @@ def read_notes(records: Sequence[Record]) -> Mapping[str, Counter[str]]:
 
 
 def count_active(portal: Portal) -> Counter[str]:
-    """Return how many bookings stand in each exam, as their own words say; without a call."""
+    """Return how many bookings stand in each exam, as their own words say, or the names of their
+    seats; without a call."""
     names, states = portal.profile.booking_properties, portal.profile.booking_states
     return Counter(
-        record["properties"].get(names["mock_exam_id"])
+        _own_word(record["properties"], names.get("mock_exam_id"), ())
+        or (record["properties"].get(names["seat_key"]) or "").partition(":")[0]
         for record in portal.sandbox.records(portal.profile.object_types.bookings)
         if not record["archived"]
         and record["properties"].get(names["is_active"]) in states["active"]

@@ -27,6 +27,7 @@ from tests.chaos.judge.promises import judge_reads as reads
 from tests.chaos.judge.promises import judge_seats as seats
 from tests.chaos.judge.promises import judge_times as times
 from tests.chaos.judge.promises import judge_webhooks as webhooks
+from tests.chaos.judge.promises import judge_work as work
 from tests.chaos.judge.recovery import Happened, Recovery, judge_recoveries, time_recoveries
 from tests.chaos.people.front import Deed, Diary
 from tests.chaos.people.students import Attempt
@@ -116,6 +117,7 @@ BREAKS: dict[str, tuple[Judge, Callable[[Facts], Facts]]] = {
         rate,
         lambda facts: replace(facts, calls=[{"at": number / 20} for number in range(200)]),
     ),
+    "nobody who booked": (work, attempted(booked_once=False)),
     "an error of ours": (errors, with_deed(status=500, code="INTERNAL_ERROR")),
 }
 
@@ -123,7 +125,7 @@ BREAKS: dict[str, tuple[Judge, Callable[[Facts], Facts]]] = {
 @pytest.mark.parametrize("name", BREAKS)
 def test_what_breaks_a_promise_is_seen(name: str) -> None:
     judge, change = BREAKS[name]
-    assert [each(well()).broken for each in PROMISES] == [[]] * len(PROMISES)
+    assert [each(well()).broken for each in (*PROMISES, work)] == [[]] * (len(PROMISES) + 1)
     assert judge(well()).tried > 0
 
     assert not judge(change(well())).holds

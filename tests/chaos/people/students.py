@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tests.builders import Exam, Student
+from tests.builders import EXTRA_FIELDS, Exam, Student
 from tests.chaos.class_at_work import AVAILABLE, CREATE, LIST, body_of
 from tests.chaos.people.floors import Floors, find_stale_exams, find_stale_rows, write_version
 from tests.chaos.people.front import Front, Reply
@@ -146,7 +146,8 @@ class Pupil:
 
     def _send_create(self, attempt: Attempt, *, at: ApiServer | None = None) -> Reply:
         headers = {"Idempotency-Key": attempt.key}
-        body = body_of(self.student, attempt.exam)
+        more = EXTRA_FIELDS.get(attempt.exam.mock_type, {})
+        body = {**body_of(self.student, attempt.exam), **more}
         return self.front.send("create", "POST", CREATE, body=body, headers=headers, at=at)
 
     def change(self, attempt: Attempt, *, at: ApiServer | None = None) -> None:

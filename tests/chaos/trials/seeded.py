@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from tests.chaos.faults.catalogue import Planned, plan_faults
 from tests.chaos.judge.facts import USUAL_MAX_CALLS, Facts, gather
-from tests.chaos.judge.promises import PROMISES, judge_seats, judge_times
+from tests.chaos.judge.promises import PROMISES, judge_seats, judge_times, judge_work
 from tests.chaos.judge.recovery import (
     Happened,
     Recovery,
@@ -72,6 +72,8 @@ def run_trial(world: World, seed: int, seconds: float, numbers: Numbers, burst: 
     until_s = time.monotonic()
     outcome = Outcome(f"seed {seed}, {seconds:.0f} s")
     judge_crowd(outcome, crowd, happened, worked_until_s=until_s)
+    if outcome.facts is not None:
+        outcome.verdicts.append(judge_work(outcome.facts))
     if before is not None:
         after = have_bursts(world, f"after{seed}n", burst)
         outcome.verdicts += judge_bursts(before, after, burst)

@@ -44,8 +44,9 @@ class NotInstalled(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Size:
-    """How large a world is; `settings` go to every server beside the usual ones. The servers' logs
-    are written into the folder `logs`, and stay there, where one is named."""
+    """How large a world is, and of which portal; `settings` go to every server beside the usual
+    ones. The servers' logs are written into the folder `logs`, and stay there, where one is named.
+    """
 
     servers: int = 4
     profile: str = "default"
