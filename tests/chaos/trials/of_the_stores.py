@@ -163,7 +163,7 @@ def read_at_once(scene: Scene) -> None:
         while time.monotonic() < until_s:
             scene.alice.look(at=at)
 
-    here = [lambda at=at: read(at) for at in (scene.one, scene.other)]  # type: ignore[misc]
+    here = [lambda at=at: read(at) for at in (scene.one, scene.other)]
     scene.at_once(here * (FLOODERS // 2))
     scene.happen("a flood of reads", begun_s, from_beginning=False)
 

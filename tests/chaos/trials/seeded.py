@@ -75,7 +75,7 @@ def run_trial(world: World, seed: int, seconds: float, numbers: Numbers, burst: 
     if outcome.facts is not None:
         outcome.verdicts.append(judge_work(outcome.facts))
     if before is not None:
-        after = have_bursts(world, f"after{seed}n", burst)
+        after = have_bursts(world, f"after{seed}n", burst, before)
         outcome.verdicts += judge_bursts(before, after, burst)
         outcome.figures |= {"burst before": str(before), "burst after": str(after)}
     outcome.figures |= {
