@@ -24,6 +24,13 @@ CAST = {
 }
 CREDITS_OF_THE_CAST = {"alice": 5, "bob": 0, "charlie": 5, "dana": 5}
 
+EXTRA_FIELDS: dict[str, dict[str, Any]] = {
+    "Situational Judgment": {"attending_location": "mississauga"},
+    "Clinical Skills": {"dominant_hand": True},
+    "Mini-mock": {"attending_location": "richmond_hill"},
+}
+"""What a student fills in besides, by mock type."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Student:

@@ -8,15 +8,9 @@ from typing import Any
 import orjson
 
 from tests.api import Api, Reply
-from tests.builders import Exam, Portal, Student
+from tests.builders import EXTRA_FIELDS, Exam, Portal, Student
 
 CREATE = "/api/bookings/create"
-EXTRA_FIELDS: dict[str, dict[str, Any]] = {
-    "Situational Judgment": {"attending_location": "mississauga"},
-    "Clinical Skills": {"dominant_hand": True},
-    "Mini-mock": {"attending_location": "richmond_hill"},
-}
-"""What a student fills in besides, by mock type."""
 
 
 @dataclass(frozen=True, slots=True)

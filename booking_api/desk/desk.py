@@ -95,10 +95,7 @@ class Desk:
         self._after_serving = after_serving
         self._serves_callers = serves_callers
         self._keeper = LeaseKeeper(LEASE_NAME, desk_context.config.lease_duration)
-        # The cache may be this process's own, and whoever ended a row could not reach it.
-        self._queue = Queue(
-            desk_context.now, self.wake, lambda rows: desk_context.invalidate_cache(tags_of(rows))
-        )
+        self._queue = Queue(desk_context.now, self.wake, self._show_ended_elsewhere)
         self.reception = Reception(self._queue, desk_context.hubspot, desk_context.now)
         self._jobs = Jobs()
         self._stopping, self._is_handing_on = threading.Event(), False
@@ -317,6 +314,14 @@ class Desk:
                 self._leave_out(row.id, refusal)
             else:
                 self._deliver([row])
+
+    def _show_ended_elsewhere(self, rows: Sequence[JournalEntry]) -> None:
+        """Let this process's readers see what another has done. A cache that is shared that one
+        has told, before it ended the rows; whoever tells it again may wait for it, and their
+        callers have no time left."""
+        cache = self._desk_context.cache
+        if not cache.backend.shared:
+            self._desk_context.invalidate_cache(tags_of(rows))
 
     def _leave_out(self, row_id: int, error: Exception) -> None:
         """Pass a row over from now on that our database does not let us put away."""

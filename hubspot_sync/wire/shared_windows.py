@@ -39,15 +39,19 @@ MAX_HEARSAY_S: Final = 30.0
 MAX_NEWS_S: Final = 0.5
 """How long it is good what Redis said was left."""
 SMALLEST_SHARE: Final = 1 / 16
-LOOK_AGAIN_S: Final = 1.0
+LOOK_AGAIN_S: Final = 3.0
 """So long nothing is sent once HubSpot has said that nothing is left."""
+KEPT_BACK: Final = 0.04
+"""The part of a window that nobody uses knowingly: for the calls of those who do not know how much
+is left, and for what others send at the same moment."""
 SHARED_OUT: Final = 0.9
 """The rest is for processes that have just begun and are not counted yet."""
 
 # KEYS: who was sent, by the time in microseconds until which they may arrive (whoever was answered
 # arrived before that); what this Redis is called since it remembers; processes by the time they
-# were heard. ARGV: now or nothing, window, amount, time under way, who is to be sent or nothing, a
-# name, this process, for how long a process counts.
+# were heard; how many HubSpot has had besides, as an answer told; whether one did lately.
+# ARGV: now or nothing, window, amount, time under way, who is to be sent or nothing, a name, this
+# process, for how long a process counts.
 _NOW: Final = """
 local now = tonumber(ARGV[1])
 if not now then
@@ -60,6 +64,14 @@ _TAKE: Final = f"""{_NOW}
 local window, amount = tonumber(ARGV[2]), tonumber(ARGV[3])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. write(now - window))
 local left, granted = amount - redis.call('ZCARD', KEYS[1]), 0
+local unseen = tonumber(redis.call('GET', KEYS[4]) or 0)
+if left > 0 and left <= unseen then
+  local quiet = redis.call('EXISTS', KEYS[5]) == 0
+    and redis.call('ZCOUNT', KEYS[1], '(' .. write(now), '+inf') == 0
+  left = quiet and 1 or 0
+else
+  left = math.max(0, left - unseen)
+end
 if left > 0 then
   granted = 1
   if ARGV[5] ~= '' then
@@ -74,8 +86,18 @@ redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', '(' .. write(now - ARGV[8]))
 redis.call('PEXPIRE', KEYS[3], math.ceil(ARGV[8] / 1000) + 1000)
 return {{granted, left, redis.call('ZCARD', KEYS[3]), redis.call('GET', KEYS[2])}}
 """
+# ARGV from the ninth: how many HubSpot says are left or nothing, and of how many. What it has had
+# and no answered call here explains somebody sent who cannot reach this Redis. Those under way may
+# be among them: that is too careful, until they are answered.
 _COUNT_ANSWER: Final = f"""{_NOW}
-return redis.call('ZADD', KEYS[1], 'XX', write(now), ARGV[5])
+redis.call('ZADD', KEYS[1], 'XX', write(now), ARGV[5])
+if ARGV[9] ~= '' then
+  local answered = redis.call('ZCOUNT', KEYS[1], write(now - ARGV[2]), write(now))
+  local unseen = math.max(0, ARGV[10] - ARGV[9] - answered)
+  redis.call('SET', KEYS[4], write(unseen), 'PX', math.ceil(ARGV[2] / 1000))
+  redis.call('SET', KEYS[5], 1, 'PX', {round(LOOK_AGAIN_S * 1000)})
+end
+return 1
 """
 # ARGV from the ninth: who was sent, and how long ago they were answered; negative: under way.
 _TELL: Final = f"""{_NOW}
@@ -121,8 +143,10 @@ class SharedRedis:
         """How often Redis may have forgotten what this process sent."""
 
     def keys_of(self, window: str) -> list[str]:
-        """Return the keys of a window: its own, and those that all windows have together."""
-        return [f"{self._prefix}:{key}" for key in (window, "called", "processes")]
+        """Return the keys of a window: its own, those that all windows have together, and what
+        HubSpot has told of it."""
+        told = (f"{window}-unseen", f"{window}-heard")
+        return [f"{self._prefix}:{key}" for key in (window, "called", "processes", *told)]
 
     @property
     def holds_to_share(self) -> bool:
@@ -202,6 +226,7 @@ class SharedArrivals:
     ) -> None:
         self._keys = shared.keys_of(f"{name}-{window_s:g}")
         self._amount, self._window_s, self._under_way_s = amount, window_s, under_way_s
+        self._kept_back = int(amount * KEPT_BACK)
         self._shared = shared
         self._scripts = {text: shared.redis.register_script(text) for text in _SCRIPTS}
         self._now_s = now_s
@@ -211,6 +236,8 @@ class SharedArrivals:
         self._alone_since_s: float | None = None
         self._allowance = 0
         self._used_up_at_s = -math.inf
+        self._known_left: int | None = None
+        self._told_left: int | None = None
 
     def has_room(self) -> bool:
         return self._may_send("")
@@ -223,6 +250,8 @@ class SharedArrivals:
             self._sent.popleft()
         self._sent.append(_Sent(name))
         self._allowance -= 1
+        if self._known_left is not None:
+            self._known_left -= 1
         return True
 
     def put_back(self) -> None:
@@ -230,19 +259,28 @@ class SharedArrivals:
         sent = self._oldest_under_way()
         self._sent.remove(sent)
         self._allowance += 1
+        if self._known_left is not None:
+            self._known_left += 1
         self._shared.ask(lambda: self._shared.redis.zrem(self._keys[0], sent.name))
 
     def count_answer(self, took_s: float) -> None:  # noqa: ARG002 - the time is Redis's
         sent = self._oldest_under_way()
         sent.answered_s = self._shared.clock()
-        self._shared.ask(lambda: self._run(_COUNT_ANSWER, sent.name))
+        left, self._told_left = self._told_left, None
+        told = ("" if left is None else left, self._amount)
+        self._shared.ask(lambda: self._run(_COUNT_ANSWER, sent.name, *told))
 
     def note_left(self, left: int) -> None:
-        """HubSpot says that so many are left, for all who share it."""
+        """HubSpot says that so many are left, for all who share it. Said before the call's end is
+        counted: it may not know yet of the others under way."""
+        self._told_left = left
+        left = max(0, left - self._kept_back)
         if left == 0:
             self._used_up_at_s = self._shared.clock()
         if self._alone_since_s is not None:
             self._allowance = min(self._allowance, self._share_of_left(left))
+            others = sum(sent.answered_s is None for sent in self._sent) - 1
+            self._known_left = max(0, left - others)
 
     def min_wait_s(self, ahead: int) -> float:  # noqa: ARG002 - Redis is asked, not reckoned
         """Others fill it too."""
@@ -279,10 +317,20 @@ class SharedArrivals:
         if self._alone_since_s != shared.lost_at_s:
             self._alone_since_s = shared.lost_at_s
             self._allowance = self._share_of_what_was_left()
+            self._known_left = None
         if shared.clock() - self._used_up_at_s < LOOK_AGAIN_S:
             return False
+        if self._allowance > 0:
+            return True
         alone_s = shared.clock() - (self._alone_since_s or 0.0)
-        return self._allowance > 0 or alone_s > self._window_s + TRANSIT_ALLOWANCE_S
+        return alone_s > self._window_s + TRANSIT_ALLOWANCE_S and self._is_left_for_sure()
+
+    def _is_left_for_sure(self) -> bool:
+        """Whether HubSpot has said that more are left than may have been sent since. Where it has
+        said nothing yet, or nothing that still holds, one goes to hear it."""
+        if self._known_left is not None and self._known_left > 0:
+            return True
+        return all(sent.answered_s is not None for sent in self._sent)
 
     def _share_of_what_was_left(self) -> int:
         if not self._shared.has_been_heard or self._left is None:
@@ -314,7 +362,8 @@ class SharedArrivals:
 
     def _run(self, script: str, name: str, *more: str | int) -> Any:
         now = "" if self._now_s is None else _microseconds(self._now_s())
-        sizes = (_microseconds(self._window_s), self._amount, _microseconds(self._under_way_s))
+        granted = self._amount - self._kept_back
+        sizes = (_microseconds(self._window_s), granted, _microseconds(self._under_way_s))
         who = (name, uuid.uuid4().hex, self._shared.process, _microseconds(COUNTED_FOR_S))
         return self._scripts[script](keys=self._keys, args=[now, *sizes, *who, *more])
 

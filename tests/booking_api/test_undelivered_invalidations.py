@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
 from booking_api import composition
+from booking_api.desk.desk import LEASE_NAME
+from booking_api.desk.journal.models import Lease
 from cache_layer import CacheConfig, CacheStatus, Cause
+from cache_layer.counters import Count
 from cache_layer.models import UndeliveredInvalidation
 from hubspot_sync.reading.cached_portal import CachedPortal
 from hubspot_sync.reading.tags import exam_tag
@@ -26,7 +31,7 @@ from tests.builders import Exam, Portal
 from tests.cache_layer.conftest import redis_prefix, redis_url
 from tests.cache_layer.support import no_table
 from tests.cuttable import Cuttable
-from tests.desk import update
+from tests.desk import create, update
 from tests.waiting import WAIT_LIMIT_S, eventually
 from tests.webhooks import Events, tell
 
@@ -159,3 +164,20 @@ def test_without_a_database_reads_are_served_from_hubspot_and_told_to_redis(two:
     assert (done.delivered, done.acknowledged) == (True, True)
     two.warm()
     assert two.read(two.other) == ("York", CacheStatus.HIT)
+
+
+def test_who_gives_up_waiting_has_nothing_to_tell(two: Two, settings: Settings) -> None:
+    """Nothing was changed for them, and nobody is kept waiting until everybody has heard of it."""
+    settings.HUBSPOT = replace(settings.HUBSPOT, request_deadline_s=1.0)
+    alice = two.portal.student("alice")
+    later = timezone.now() + timedelta(minutes=5)
+    desk = {"holder": "another", "expires_at": later}
+    Lease.objects.update_or_create(name=LEASE_NAME, defaults=desk)
+    two.warm()
+    told = two.own.cache.counters.snapshot().total(Count.INVALIDATIONS)
+    two.redis.cut()
+
+    reply = create(two.api, alice, two.exam)
+
+    assert (reply.status, reply.code) == (503, "RATE_LIMITED")
+    assert two.own.cache.counters.snapshot().total(Count.INVALIDATIONS) == told

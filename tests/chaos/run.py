@@ -18,9 +18,11 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 from tests.chaos.judge.report import render, render_table
+from tests.chaos.judge.traces import keep_trace
 from tests.chaos.people.crowd import Numbers
 from tests.chaos.trials.directed import TRIALS, find_trials, play
 from tests.chaos.trials.scene import Directed
@@ -43,8 +45,10 @@ def main() -> int:
     size = Size(
         # Without Redis a cache is its process's own, and one process is all there may be.
         servers=1 if chosen.without_redis else chosen.servers or (2 if chosen.directed else 4),
+        profile=chosen.portal,
         api_version=chosen.api_version,
         with_redis=not chosen.without_redis,
+        logs=chosen.keep,
     )
     try:
         trials = find_trials(chosen.directed)
@@ -73,6 +77,7 @@ def run_seeds(world: World, chosen: argparse.Namespace) -> bool:
         numbers = Numbers(students=chosen.students)
         outcome = run_trial(world, seed, chosen.seconds, numbers, chosen.burst)
         print("\n".join(render(outcome, begun_s)), flush=True)
+        keep_trace(outcome, chosen.keep)
         outcomes.append(outcome)
     return all(outcome.holds for outcome in outcomes)
 
@@ -86,6 +91,7 @@ def run_directed(world: World, trials: Sequence[Directed], chosen: argparse.Name
             begun_s = time.monotonic()
             outcome = play(world, trial, chosen.seed[0], without=without)
             print("\n".join(render(outcome, begun_s, shortly=True)), flush=True)
+            keep_trace(outcome, chosen.keep)
             rows.append((trial, without, outcome))
     print("\n".join(render_table(rows)), flush=True)
     return all(outcome.holds == (without == "") for _, without, outcome in rows)
@@ -102,7 +108,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--students", type=int, default=10)
     parser.add_argument("--burst", type=int, default=100, help="who book at once, in calm")
     parser.add_argument("--api-version", default="2026-09")
+    parser.add_argument("--portal", default="default", help="or prepdoctors")
     parser.add_argument("--without-redis", action="store_true")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="logs, requests and calls")
     return parser.parse_args()
 
 

@@ -37,8 +37,14 @@ def ignore_lost_lease(lease: Any) -> None:
     )
 
 
-def charge_without_looking(recovery: Any) -> None:
-    recovery._was_credit_written = lambda *_: False
+def find_no_charge(credit_proofs: Any) -> None:
+    """No write of a credit is ever found in a history."""
+    credit_proofs.CreditProofs.find_landing = lambda *_: credit_proofs.Landing.NOT_SEEN
+
+
+def doubt_nothing(desk_context: Any) -> None:
+    """What HubSpot did not answer in time will not come any more."""
+    desk_context.DeskContext.is_in_doubt = lambda *_: False
 
 
 def find_no_booking(reads: Any) -> None:
@@ -91,13 +97,16 @@ def store_what_was_loaded(store: Any) -> None:
     store.GuardedStore.store = store_now
 
 
-def forget_undelivered(store: Any) -> None:
-    store.PendingInvalidations.add = lambda *_, **__: None
+def forget_undelivered(shared_delivery: Any) -> None:
+    delivery = shared_delivery.SharedDelivery
+    delivery.keep, delivery.await_acknowledgement = lambda *_, **__: 0, lambda *_: True
 
 
-def count_alone(windows: Any) -> None:
+def count_alone(shared_windows: Any) -> None:
     """Each process has the whole budget of requests."""
-    windows.SharedWindow.has_room = windows.SharedWindow.take = lambda *_: True
+    arrivals = shared_windows.SharedArrivals
+    arrivals.has_room = arrivals.take = lambda *_: True
+    arrivals.put_back = arrivals.count_answer = lambda *_: None
 
 
 def send_notes_blindly(outbox: Any) -> None:
@@ -123,15 +132,9 @@ def wait_for_ever(deadlines: Any) -> None:
     deadlines.Deadline.passed = property(lambda _: False)
 
 
-def trust_pooled_connections(services: Any) -> None:
+def trust_pooled_connections(connections: Any) -> None:
     """A connection out of the pool is not tried before it is used."""
-    build = services.database
-
-    def build_trusting(url: str, pool_size: Any) -> dict[str, Any]:
-        config: dict[str, Any] = build(url, pool_size)
-        return {**config, "CONN_HEALTH_CHECKS": False}
-
-    services.database = build_trusting
+    connections.LimitedPool.try_connection = lambda *_: None
 
 
 def reckon_leases_by_own_clock(lease: Any) -> None:
@@ -147,23 +150,31 @@ GUARDS: dict[str, tuple[tuple[str, Change], ...]] = {
         ("booking_api.desk.journal.lease", ignore_lost_lease),
         ("hubspot_sync.wire.deadlines", wait_for_ever),
     ),
-    "credit looked up": (("booking_api.desk.repair.recovery", charge_without_looking),),
+    "credit looked up": (
+        ("booking_api.desk.repair.credit_proofs", find_no_charge),
+        ("booking_api.desk.desk_context", doubt_nothing),
+    ),
     "booking looked up": (("hubspot_sync.writing.authoritative_reads", find_no_booking),),
     "seats known and named": (
         ("booking_api.desk.journal.known_bookings", forget_own_bookings),
         ("booking_api.rules.seats", name_no_seat),
     ),
-    "credit reviews": (("booking_api.desk.journal.follow_ups", request_no_reviews),),
+    "doubt and credit reviews": (
+        ("booking_api.desk.desk_context", doubt_nothing),
+        ("booking_api.desk.journal.follow_ups", request_no_reviews),
+    ),
     "idempotency key": (("booking_api.desk.journal.idempotency", forget_keys),),
     "Redis adopted": (("cache_layer.backends.redis", adopt_any_redis),),
     "late loads refused": (("cache_layer.coherence.guarded_store", store_what_was_loaded),),
-    "undelivered invalidations": (("cache_layer.coherence.guarded_store", forget_undelivered),),
-    "shared budget": (("hubspot_sync.wire.rate_windows", count_alone),),
+    "undelivered invalidations": (("cache_layer.coherence.shared_delivery", forget_undelivered),),
+    "shared budget": (("hubspot_sync.wire.shared_windows", count_alone),),
     "note looked up": (("booking_api.desk.notes.outbox", send_notes_blindly),),
     "note tried again": (("booking_api.desk.notes.outbox", drop_failed_notes),),
     "inbox": (("hubspot_sync.inbox.inbox", store_events_as_done),),
     "deadline": (("hubspot_sync.wire.deadlines", wait_for_ever),),
-    "pooled connections tried": (("booking_api.backing_services", trust_pooled_connections),),
+    "pooled connections tried": (
+        ("hubspot_sync.background.postgres.connections", trust_pooled_connections),
+    ),
     "lease by the database's clock": (
         ("booking_api.desk.journal.lease", reckon_leases_by_own_clock),
     ),
@@ -184,13 +195,35 @@ class _Finder(MetaPathFinder):
         return spec if spec is None else _change_after(spec, change)
 
 
+class Strict:
+    """A module or class, of which only what is there may be changed: a guard that has another name
+    by now would stay in its place unseen. Where it `only_looks` nothing is changed."""
+
+    def __init__(self, of: Any, *, only_looks: bool = False) -> None:
+        object.__setattr__(self, "_of", of)
+        object.__setattr__(self, "_only_looks", only_looks)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._of, name)
+        return Strict(found, only_looks=self._only_looks) if isinstance(found, type) else found
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self._of(*args, **options)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not hasattr(self._of, name):
+            raise AttributeError(f"{self._of} has no {name} to be taken out")
+        if not self._only_looks:
+            setattr(self._of, name, value)
+
+
 def _change_after(spec: ModuleSpec, change: Change) -> ModuleSpec:
     loader: Any = spec.loader
     execute = loader.exec_module
 
     def execute_and_change(module: ModuleType) -> None:
         execute(module)
-        change(module)
+        change(Strict(module))
 
     loader.exec_module = execute_and_change
     return spec

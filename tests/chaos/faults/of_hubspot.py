@@ -55,7 +55,9 @@ def _configure_webhooks(world: World, changes: dict[str, Any]) -> None:
 
 
 def _fault(name: str, group: Group, inject: Inject, at_most_s: float = 6.0) -> Fault:
-    return Fault(name=name, group=group, inject=inject, lasts_s=(2.0, at_most_s))
+    # What lags and what HubSpot tells keeps nobody from booking.
+    hinders = group == "hubspot"
+    return Fault(name=name, group=group, inject=inject, lasts_s=(2.0, at_most_s), hinders=hinders)
 
 
 FAULTS = (

@@ -8,7 +8,7 @@ import time
 
 import psycopg
 
-from tests.chaos.faults.fault import Fault, Lift
+from tests.chaos.faults.fault import AFTER_END_S, AFTER_FREEZE_S, AFTER_KILL_S, Fault, Lift
 from tests.chaos.world.servers import ApiServer
 from tests.chaos.world.world import World
 
@@ -85,15 +85,33 @@ FAULTS = (
         group="servers",
         inject=kill_desk,
         counts_from_beginning=True,
+        max_recovery_s=AFTER_KILL_S,
+        hinders=True,
     ),
-    Fault(name="a server killed", group="servers", inject=kill_one, counts_from_beginning=True),
-    Fault(name="a server ended", group="servers", inject=end_one, counts_from_beginning=True),
+    Fault(
+        name="a server killed",
+        group="servers",
+        inject=kill_one,
+        counts_from_beginning=True,
+        max_recovery_s=AFTER_KILL_S,
+        hinders=True,
+    ),
+    Fault(
+        name="a server ended",
+        group="servers",
+        inject=end_one,
+        counts_from_beginning=True,
+        max_recovery_s=AFTER_END_S,
+        hinders=True,
+    ),
     Fault(
         name="the desk's server frozen",
         group="servers",
         inject=freeze_desk,
         lasts_s=(12.0, 30.0),
         counts_from_beginning=True,
+        max_recovery_s=AFTER_FREEZE_S,
+        hinders=True,
     ),
     Fault(
         name="a server frozen",
@@ -101,11 +119,14 @@ FAULTS = (
         inject=freeze_one,
         lasts_s=(12.0, 30.0),
         counts_from_beginning=True,
+        max_recovery_s=AFTER_FREEZE_S,
+        hinders=True,
     ),
     Fault(
         name="a server's clock apart",
         group="servers",
         inject=set_clock_apart,
         lasts_s=(6.0, 12.0),
+        hinders=True,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tests.chaos.faults.fault import Fault, Lift
+from tests.chaos.faults.fault import AFTER_RESTART_S, Fault, Lift
 from tests.chaos.world.redis_server import OwnRedisServer
 from tests.chaos.world.world import World
 
@@ -117,8 +117,22 @@ FAULTS = (
         group="postgres",
         inject=restart_postgres,
         lasts_s=(0.0, 2.0),
+        max_recovery_s=AFTER_RESTART_S,
+        hinders=True,
     ),
-    Fault(name="PostgreSQL crashed", group="postgres", inject=crash_postgres, lasts_s=(0.0, 2.0)),
-    Fault(name="PostgreSQL silent", group="postgres", inject=silence_postgres),
-    Fault(name="PostgreSQL out of connections", group="postgres", inject=use_up_connections),
+    Fault(
+        name="PostgreSQL crashed",
+        group="postgres",
+        inject=crash_postgres,
+        lasts_s=(0.0, 2.0),
+        max_recovery_s=AFTER_RESTART_S,
+        hinders=True,
+    ),
+    Fault(name="PostgreSQL silent", group="postgres", inject=silence_postgres, hinders=True),
+    Fault(
+        name="PostgreSQL out of connections",
+        group="postgres",
+        inject=use_up_connections,
+        hinders=True,
+    ),
 )

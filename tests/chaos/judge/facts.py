@@ -5,6 +5,7 @@ Nothing here asks the application or its database.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from tests.chaos.people.front import Diary
 from tests.chaos.people.students import Attempt
 
 Record = Mapping[str, Any]
-APP_SOURCE = "INTEGRATION"
+USUAL_MAX_CALLS = 190
+TOO_MANY, ASK_AGAIN_S = 429, 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +44,8 @@ class Cast:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
-    """One look at everything. `calls` is the log, `webhooks` HubSpot's count of its deliveries."""
+    """One look at everything. `calls` is the log, `webhooks` HubSpot's count of its deliveries;
+    HubSpot takes `max_calls` in any ten seconds."""
 
     portal: Portal
     cast: Cast
@@ -54,6 +57,7 @@ class Facts:
     webhooks: Mapping[str, int]
     attempts: Sequence[Attempt]
     diary: Diary
+    max_calls: int = USUAL_MAX_CALLS
 
 
 def gather(
@@ -62,6 +66,7 @@ def gather(
     attempts: Sequence[Attempt],
     diary: Diary,
     calls: Sequence[Mapping[str, Any]],
+    max_calls: int = USUAL_MAX_CALLS,
 ) -> Facts:
     """Look at HubSpot as it is now. The call log is given: to read links are calls, too."""
     types, sandbox = portal.profile.object_types, portal.sandbox
@@ -86,6 +91,7 @@ def gather(
         webhooks=sandbox.webhooks(),
         attempts=attempts,
         diary=diary,
+        max_calls=max_calls,
     )
 
 
@@ -134,10 +140,18 @@ def read_links(
     found: dict[str, frozenset[str]] = {}
     for start in range(0, len(record_ids), 1000):
         body = {"inputs": [{"id": record_id} for record_id in record_ids[start : start + 1000]]}
-        answer = portal.sandbox.call("POST", path, body).body
-        for result in answer["results"]:
+        for result in ask_patiently(portal, path, body)["results"]:
             targets = {str(one["toObjectId"]) for one in result["to"]}
             found[result["from"]["id"]] = frozenset(targets)
+    return found
+
+
+def ask_patiently(portal: Portal, path: str, body: object) -> Mapping[str, Any]:
+    """Return HubSpot's answer, once it has room for the question: others may be using its limit."""
+    pause = threading.Event()
+    while (answer := portal.sandbox.call("POST", path, body)).status == TOO_MANY:
+        pause.wait(ASK_AGAIN_S)
+    found: Mapping[str, Any] = answer.body
     return found
 
 
@@ -159,10 +173,12 @@ def read_notes(records: Sequence[Record]) -> Mapping[str, Counter[str]]:
 
 
 def count_active(portal: Portal) -> Counter[str]:
-    """Return how many bookings stand in each exam, as their own words say; without a call."""
+    """Return how many bookings stand in each exam, as their own words say, or the names of their
+    seats; without a call."""
     names, states = portal.profile.booking_properties, portal.profile.booking_states
     return Counter(
-        record["properties"].get(names["mock_exam_id"])
+        _own_word(record["properties"], names.get("mock_exam_id"), ())
+        or (record["properties"].get(names["seat_key"]) or "").partition(":")[0]
         for record in portal.sandbox.records(portal.profile.object_types.bookings)
         if not record["archived"]
         and record["properties"].get(names["is_active"]) in states["active"]

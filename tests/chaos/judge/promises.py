@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 from tests.chaos.judge.facts import Facts
+from tests.chaos.judge.rates import find_most_in_window
+from tests.chaos.judge.verdicts import Verdict
+from tests.chaos.people.front import LOST
 from tests.chaos.people.students import Attempt
 
+FAILURES = 500
 MAX_REQUEST_S, MAX_WEBHOOK_S = 25.0, 5.0
 TRANSIT_S = 0.5
 """What the machine between the two may take of it."""
-MAX_CALLS, WINDOW_S = 190, 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of one promise; `broken` is a sentence for each time it was."""
-
-    promise: str
-    tried: int
-    broken: Sequence[str]
-
-    @property
-    def holds(self) -> bool:
-        return len(self.broken) == 0
 
 
 Judge = Callable[[Facts], Verdict]
@@ -102,8 +91,7 @@ def judge_notes(facts: Facts) -> Verdict:
     """One note for each booking that was made, one for each that was cancelled."""
     wanted: dict[str, Counter[str]] = {}
     for one in facts.attempts:
-        named = f"{one.exam.mock_type}-{one.student.student_id}-{one.exam.day.isoformat()}"
-        notes = wanted.setdefault(named, Counter())
+        notes = wanted.setdefault(one.booking_name, Counter())
         notes["Mock exam booked"] += one.booked_once
         notes["Mock exam cancelled"] += one.booked_once and one.outcome == "cancelled"
     broken = [
@@ -138,21 +126,24 @@ def judge_times(facts: Facts, max_request_s: float = MAX_REQUEST_S) -> Verdict:
     return Verdict(promise, len(deeds), broken)
 
 
-def find_most_calls(calls: Sequence[Mapping[str, object]]) -> int:
-    """Return the most calls that came in any window."""
-    times = sorted(float(str(call["at"])) for call in calls)
-    most = first = 0
-    for last, at in enumerate(times):
-        while times[first] <= at - WINDOW_S:
-            first += 1
-        most = max(most, last - first + 1)
-    return most
-
-
 def judge_rate(facts: Facts) -> Verdict:
-    most = find_most_calls(facts.calls)
-    broken = [f"{most} calls in 10 s"] if most > MAX_CALLS else []
-    return Verdict(f"190 calls in any 10 s at most (most: {most})", len(facts.calls), broken)
+    most = find_most_in_window(float(call["at"]) for call in facts.calls)
+    broken = [f"{most} calls in 10 s"] if most > facts.max_calls else []
+    promise = f"{facts.max_calls} calls in any 10 s at most (most: {most})"
+    return Verdict(promise, len(facts.calls), broken)
+
+
+def judge_served(facts: Facts, from_s: float) -> Verdict:
+    """Of requests that were sent since then, in monotonic seconds."""
+    deeds = [
+        deed for deed in facts.diary.deeds if deed.begun_s >= from_s and deed.what != "webhook"
+    ]
+    broken = [
+        f"{deed.what} at server {deed.server} was answered {deed.status} {deed.code}"
+        for deed in deeds
+        if deed.status == LOST or deed.status >= FAILURES
+    ]
+    return Verdict("nobody is told to come back once it is over", len(deeds), broken)
 
 
 def judge_errors(facts: Facts) -> Verdict:
@@ -167,6 +158,12 @@ def judge_errors(facts: Facts) -> Verdict:
 
 def _name(one: Attempt) -> str:
     return f"{one.key} for exam {one.exam.id}"
+
+
+def judge_work(facts: Facts) -> Verdict:
+    """A run in which nobody could book has tried nothing of the rest."""
+    booked = sum(1 for one in facts.attempts if one.booked_once)
+    return Verdict("somebody could book", len(facts.attempts), [] if booked else ["nobody"])
 
 
 PROMISES: Sequence[Judge] = (

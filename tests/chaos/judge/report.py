@@ -14,8 +14,11 @@ def render(outcome: Outcome, begun_s: float, *, shortly: bool = False) -> Iterat
     """Yield the lines of one run's report; times are seconds since `begun_s`.
     `shortly` leaves out what holds."""
     yield f"== {outcome.title}"
-    for happened, recovery_s in outcome.happened:
-        took = "" if recovery_s is None else f"next booking {recovery_s:5.1f} s"
+    for recovery in outcome.recoveries:
+        happened, took_s = recovery.happened, recovery.took_s
+        took = "" if took_s is None else f"next booking {took_s:5.1f} s"
+        if recovery.beside and happened.max_recovery_s is not None:
+            took += f", not judged beside: {', '.join(recovery.beside)}"
         times = f"{happened.begun_s - begun_s:6.1f} to {happened.lifted_s - begun_s:6.1f} s"
         yield f"   {times}  {happened.name:36} {took}"
     for name, value in outcome.figures.items():

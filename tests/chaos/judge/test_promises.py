@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,6 +27,8 @@ from tests.chaos.judge.promises import judge_reads as reads
 from tests.chaos.judge.promises import judge_seats as seats
 from tests.chaos.judge.promises import judge_times as times
 from tests.chaos.judge.promises import judge_webhooks as webhooks
+from tests.chaos.judge.promises import judge_work as work
+from tests.chaos.judge.recovery import Happened, Recovery, judge_recoveries, time_recoveries
 from tests.chaos.people.front import Deed, Diary
 from tests.chaos.people.students import Attempt
 
@@ -114,6 +117,7 @@ BREAKS: dict[str, tuple[Judge, Callable[[Facts], Facts]]] = {
         rate,
         lambda facts: replace(facts, calls=[{"at": number / 20} for number in range(200)]),
     ),
+    "nobody who booked": (work, attempted(booked_once=False)),
     "an error of ours": (errors, with_deed(status=500, code="INTERNAL_ERROR")),
 }
 
@@ -121,7 +125,7 @@ BREAKS: dict[str, tuple[Judge, Callable[[Facts], Facts]]] = {
 @pytest.mark.parametrize("name", BREAKS)
 def test_what_breaks_a_promise_is_seen(name: str) -> None:
     judge, change = BREAKS[name]
-    assert [each(well()).broken for each in PROMISES] == [[]] * len(PROMISES)
+    assert [each(well()).broken for each in (*PROMISES, work)] == [[]] * (len(PROMISES) + 1)
     assert judge(well()).tried > 0
 
     assert not judge(change(well())).holds
@@ -140,3 +144,46 @@ def test_a_seed_makes_the_same_plan_and_ten_of_a_minute_have_every_fault() -> No
     }
     assert all(each.begins_s + each.lasts_s <= 60 for plan in plans for each in plan)
     assert not any(each.fault.needs_redis for each in plan_faults(1, 60, with_redis=False))
+
+
+BOOKINGS = "2-1"
+
+
+def recoveries(
+    *happened: Happened, asked: float = 14.0, answered: float = 15.0, reads: int = 0
+) -> list[Recovery]:
+    """Time these faults where one booking was made, at these moments."""
+    ahead_s = time.time() - time.monotonic()
+    call = {"at": ahead_s + asked, "operation": "crm.batch_create", "object_type": BOOKINGS}
+    other = {"at": ahead_s + 8.0, "operation": "crm.batch_read", "object_type": BOOKINGS}
+    others = [other] * reads
+    deeds = [replace(DEED, ended_s=ended_s) for ended_s in (9.9, 10.5, answered)]
+    return time_recoveries(happened, deeds, [call, *others], BOOKINGS, 10)
+
+
+KILL = Happened("kill", 10.0, 11.0, 10.0, max_recovery_s=4.0, hinders=True)
+
+
+def test_the_next_booking_counts_that_was_made_after_the_fault() -> None:
+    [kill] = recoveries(KILL)
+
+    assert kill.took_s == pytest.approx(5.0, abs=0.01)
+    assert not judge_recoveries([kill]).holds
+    assert judge_recoveries(recoveries(KILL, asked=13.0, answered=13.9)).holds
+    assert not judge_recoveries(recoveries(KILL, asked=9.0)).holds
+
+
+def test_a_fault_is_not_judged_beside_another_that_hinders() -> None:
+    before = Happened("silence", 2.0, 9.0, 9.0, hinders=True)
+    over = Happened("silence", 2.0, 9.0, 9.0)
+    beside = Happened("silence", 13.0, 14.0, 13.0, hinders=True)
+    after = Happened("silence", 14.5, 16.0, 16.0, hinders=True)
+
+    assert [recoveries(KILL, each)[0].counts for each in (before, beside)] == [False, False]
+    assert [recoveries(KILL, each)[0].counts for each in (over, after)] == [True, True]
+    assert judge_recoveries(recoveries(KILL, before)).tried == 0
+    assert [recoveries(KILL, asked=14.9, reads=number)[0].counts for number in (9, 10)] == [
+        True,
+        False,
+    ]
+    assert judge_recoveries(recoveries(KILL), worked_until_s=13.0).tried == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from tests.builders import Exam, Student
@@ -48,8 +48,11 @@ class Crowd:
     oversold: list[str] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
 
-    def begin(self) -> None:
-        deeds: list[Callable[[], None]] = [pupil.work for pupil in self.pupils]
+    def begin(self, idle: Collection[Pupil] = ()) -> None:
+        """Set everybody to work but those who are `idle`."""
+        deeds: list[Callable[[], None]] = [
+            pupil.work for pupil in self.pupils if not any(pupil is each for each in idle)
+        ]
         deeds += [reader.read for reader in self.readers]
         deeds += [editor.work for editor in self.editors]
         deeds.append(self._watch_seats)

@@ -9,10 +9,11 @@ import random
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tests.builders import Exam, Student
+from tests.builders import EXTRA_FIELDS, Exam, Student
 from tests.chaos.class_at_work import AVAILABLE, CREATE, LIST, body_of
 from tests.chaos.people.floors import Floors, find_stale_exams, find_stale_rows, write_version
 from tests.chaos.people.front import Front, Reply
@@ -38,6 +39,16 @@ class Attempt:
     code: str = ""
     booked_once: bool = False
     cancel_asked: bool = False
+
+    @property
+    def booking_name(self) -> str:
+        """What people call the booking, in the words of the API."""
+        return f"{self.exam.mock_type}-{self.student.student_id}-{self.exam.day.isoformat()}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its student does not know what became of it, or of its cancelling."""
+        return self.outcome == "unclear" or (self.cancel_asked and self.outcome != "cancelled")
 
 
 @dataclass(slots=True)
@@ -81,10 +92,11 @@ class Pupil:
             if self._think():
                 return
 
-    def book(self, exam: Exam) -> Attempt:
-        """Book, and ask again with the same key until it is known what became of it."""
+    def book(self, exam: Exam, *, tabs: int = 2) -> Attempt:
+        """Book, and ask again with the same key until it is known what became of it; now and then
+        in two tabs at once."""
         attempt = self.prepare(exam)
-        if self.chance.random() < SECOND_TAB:
+        if tabs > 1 and self.chance.random() < SECOND_TAB:
             tab = threading.Thread(target=self._send_create, args=(attempt,), daemon=True)
             tab.start()
             self.learn_outcome(attempt)
@@ -110,8 +122,8 @@ class Pupil:
 
     def learn_open_outcomes(self, *, at: ApiServer | None = None) -> None:
         """Ask for everything of one's own that is unclear."""
-        for attempt in self.ledger.attempts:
-            if attempt.student is self.student and attempt.outcome == "unclear":
+        for attempt in self._own_attempts():
+            if attempt.outcome == "unclear":
                 self.learn_outcome(attempt, at=at)
 
     def ask_once(self, attempt: Attempt, *, at: ApiServer | None = None) -> Reply:
@@ -134,7 +146,8 @@ class Pupil:
 
     def _send_create(self, attempt: Attempt, *, at: ApiServer | None = None) -> Reply:
         headers = {"Idempotency-Key": attempt.key}
-        body = body_of(self.student, attempt.exam)
+        more = EXTRA_FIELDS.get(attempt.exam.mock_type, {})
+        body = {**body_of(self.student, attempt.exam), **more}
         return self.front.send("create", "POST", CREATE, body=body, headers=headers, at=at)
 
     def change(self, attempt: Attempt, *, at: ApiServer | None = None) -> None:
@@ -188,11 +201,28 @@ class Pupil:
             if self._think():
                 return
 
+    def resolve_open_ends(self, until_s: float) -> None:
+        """Ask until then (monotonic) for everything of one's own that is not known."""
+        self.stop = threading.Event()
+        while time.monotonic() < until_s:
+            left = [attempt for attempt in self._own_attempts() if attempt.is_open]
+            if not left:
+                return
+            for attempt in left:
+                if attempt.outcome == "unclear":
+                    self.learn_outcome(attempt)
+                else:
+                    self.cancel(attempt)
+            self.stop.wait(RETRY_S)
+
+    def _own_attempts(self) -> list[Attempt]:
+        return [each for each in self.ledger.attempts if each.student is self.student]
+
     def _free_exams(self) -> Sequence[Exam]:
         taken = {
             attempt.exam.id
-            for attempt in self.ledger.attempts
-            if attempt.student is self.student and attempt.outcome in ("booked", "unclear")
+            for attempt in self._own_attempts()
+            if attempt.outcome in ("booked", "unclear")
         }
         return [exam for exam in self.exams if exam.id not in taken] or self.exams[:1]
 
@@ -206,26 +236,8 @@ def _pause_s(reply: Reply) -> float:
 
 
 def resolve_open_ends(pupils: Sequence[Pupil], limit_s: float) -> None:
-    """Once all is calm have everybody ask for what they were not told, for so long at most."""
-    pause, until_s = threading.Event(), time.monotonic() + limit_s
-    for pupil in pupils:
-        pupil.stop = threading.Event()
-    while time.monotonic() < until_s:
-        left = [
-            (pupil, attempt)
-            for pupil in pupils
-            for attempt in pupil.ledger.attempts
-            if attempt.student is pupil.student
-            and (
-                attempt.outcome == "unclear"
-                or (attempt.cancel_asked and attempt.outcome != "cancelled")
-            )
-        ]
-        if not left:
-            return
-        for pupil, attempt in left:
-            if attempt.outcome == "unclear":
-                pupil.learn_outcome(attempt)
-            else:
-                pupil.cancel(attempt)
-        pause.wait(RETRY_S)
+    """Once all is calm have everybody ask for what they were not told, all at the same time, for so
+    long at most."""
+    until_s = time.monotonic() + limit_s
+    with ThreadPoolExecutor(len(pupils)) as pool:
+        list(pool.map(lambda pupil: pupil.resolve_open_ends(until_s), pupils))

@@ -7,11 +7,11 @@ import threading
 import time
 
 from tests.chaos.faults.of_servers import catch_desk
-from tests.chaos.trials.scene import Directed, Scene
+from tests.chaos.trials.scene import AT_WORK, CALM_AFTER_KILL_S, PLENTY, Directed, Scene
 from tests.waiting import eventually
 
 QUICK_LEASE = {"DESK_LEASE_S": "3", "DESK_GRACE_S": "1.5", "RECOUNT_EVERY_S": "3600"}
-USUAL_LEASE_S, RENEWAL_S = 10.0, 5.0
+USUAL_LEASE_S, RENEWAL_S = 5.0, 1.0
 FROZEN_S = 17.0
 HELD_MS = 11_000
 
@@ -30,12 +30,16 @@ def kill_the_desk(scene: Scene) -> None:
 
 
 def freeze_the_desk(scene: Scene) -> None:
-    with scene.at_work():
+    """Whoever asked the frozen server waits for it. So it is the witness, who asks the other, that
+    shows how soon the desk is somebody else's."""
+    with scene.at_work(but_witness=True):
         scene.wait(1.5)
         server = catch_desk(scene.world) or scene.one
         begun_s = time.monotonic()
         server.freeze()
-        scene.wait(FROZEN_S)
+        there = scene.other if server is scene.one else scene.one
+        scene.witness.learn_outcome(scene.witness.prepare(scene.exams[0]), at=there)
+        scene.wait(max(0.0, begun_s + FROZEN_S - time.monotonic()))
         scene.happen("the desk's server frozen", begun_s, from_beginning=True)
         server.thaw()
         scene.wait(1.0)
@@ -84,8 +88,9 @@ def freeze_in_a_transaction(scene: Scene) -> None:
         begun_s = time.monotonic()
         scene.one.freeze()
     scene.other.thaw()
-    with scene.at_work():
-        scene.wait(FROZEN_S)
+    with scene.at_work(but_witness=True):
+        scene.witness.learn_outcome(scene.witness.prepare(scene.exams[0]), at=scene.other)
+        scene.wait(max(0.0, begun_s + FROZEN_S - time.monotonic()))
         scene.happen("a desk frozen in a transaction", begun_s, from_beginning=True)
         scene.one.thaw()
     sending.join()
@@ -241,6 +246,9 @@ TRIALS = (
         students=6,
         capacities=(20, 20, 20, 20),
         max_recovery_s=8.0,
+        calm_limit_s=CALM_AFTER_KILL_S,
+        settings=AT_WORK,
+        hubspot={"rate_limit": PLENTY},
     ),
     Directed(
         name="desk frozen",
@@ -248,6 +256,8 @@ TRIALS = (
         students=6,
         capacities=(20, 20, 20, 20),
         max_recovery_s=USUAL_LEASE_S + RENEWAL_S,
+        settings=AT_WORK,
+        hubspot={"rate_limit": PLENTY},
     ),
     Directed(
         name="frozen in a transaction",
@@ -255,6 +265,8 @@ TRIALS = (
         students=6,
         capacities=(20, 20, 20, 20),
         max_recovery_s=USUAL_LEASE_S + RENEWAL_S,
+        settings=AT_WORK,
+        hubspot={"rate_limit": PLENTY},
     ),
     Directed(
         name="desk wakes late",
@@ -279,6 +291,7 @@ TRIALS = (
         play=kill_while_creating,
         guards=("idempotency key",),
         settings=QUICK_LEASE,
+        calm_limit_s=CALM_AFTER_KILL_S,
     ),
     Directed(
         name="asked from two places",
@@ -299,20 +312,32 @@ TRIALS = (
     Directed(
         name="charge held shortly",
         play=hold_a_charge_shortly,
-        guards=("credit reviews",),
         settings=QUICK_LEASE,
     ),
-    Directed(name="charge held long", play=hold_a_charge_long, settings=QUICK_LEASE),
-    Directed(name="create held long", play=hold_a_create, capacities=(1,), settings=QUICK_LEASE),
+    Directed(
+        name="charge held long",
+        play=hold_a_charge_long,
+        guards=("doubt and credit reviews",),
+        settings=QUICK_LEASE,
+    ),
+    Directed(
+        name="create held long",
+        play=hold_a_create,
+        capacities=(1,),
+        settings=QUICK_LEASE,
+        calm_limit_s=CALM_AFTER_KILL_S,
+    ),
     Directed(
         name="clocks apart",
         play=kill_whose_clock_is_ahead,
         guards=("lease by the database's clock",),
         students=6,
         capacities=(20, 20, 20, 20),
-        settings=QUICK_LEASE,
+        settings={**QUICK_LEASE, **AT_WORK},
         clocks_ahead_s=(-90.0, 90.0),
         max_recovery_s=10.0,
+        calm_limit_s=CALM_AFTER_KILL_S,
+        hubspot={"rate_limit": PLENTY},
     ),
     Directed(
         name="server ended",
@@ -320,5 +345,7 @@ TRIALS = (
         students=6,
         capacities=(20, 20, 20, 20),
         max_recovery_s=3.0,
+        settings=AT_WORK,
+        hubspot={"rate_limit": PLENTY},
     ),
 )

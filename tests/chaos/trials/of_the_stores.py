@@ -7,7 +7,8 @@ import threading
 import time
 
 from tests.chaos.people.editors import tell_of_change
-from tests.chaos.trials.scene import Directed, Scene
+from tests.chaos.trials.scene import AT_WORK, PLENTY, Directed, Scene
+from tests.chaos.world.servers import ApiServer
 from tests.waiting import eventually
 
 CALM = {"DESK_LEASE_S": "3", "DESK_GRACE_S": "1.5", "RECOUNT_EVERY_S": "3600"}
@@ -104,7 +105,7 @@ def kill_after_webhook(scene: Scene) -> None:
     """A webhook is answered, and its server is killed before it did anything about it."""
     begun_s = time.monotonic()
     exam = scene.exams[0]
-    scene.book(scene.alice, exam)
+    scene.wait_until_noted(scene.book(scene.alice, exam))
     scene.editor.miscount(exam)
     types, names = scene.world.portal.profile.object_types, scene.world.portal.profile
     event = tell_of_change(types.mock_exams, exam.id, names.exam_properties["total_bookings"], 9)
@@ -144,19 +145,26 @@ def restart_postgres_in_calm(scene: Scene) -> None:
     scene.happen("PostgreSQL restarted in calm", begun_s, from_beginning=False)
     scene.begin_attempt(scene.alice, scene.exams[1], at=scene.one)
     scene.begin_attempt(scene.bob, scene.exams[1], at=scene.other)
+    scene.at_once([pupil.look for pupil in scene.crowd.pupils] * 8)
 
 
 def flood(scene: Scene) -> None:
     """Everybody reads at once, and nothing is cached, for longer than HubSpot's window."""
-    begun_s = time.monotonic()
     scene.book(scene.alice, scene.exams[0])
-    until_s = time.monotonic() + FLOOD_S
+    read_at_once(scene)
 
-    def read() -> None:
+
+def read_at_once(scene: Scene) -> None:
+    """Have as many read at one server as at the other: whoever waits at one asks nobody else."""
+    begun_s = time.monotonic()
+    until_s = begun_s + FLOOD_S
+
+    def read(at: ApiServer) -> None:
         while time.monotonic() < until_s:
-            scene.alice.look()
+            scene.alice.look(at=at)
 
-    scene.at_once([read] * FLOODERS)
+    here = [lambda at=at: read(at) for at in (scene.one, scene.other)]
+    scene.at_once(here * (FLOODERS // 2))
     scene.happen("a flood of reads", begun_s, from_beginning=False)
 
 
@@ -165,11 +173,28 @@ def flood_without_redis(scene: Scene) -> None:
     redis = scene.world.redis
     if redis is None:
         raise ValueError("this world has no Redis")
+    scene.book(scene.alice, scene.exams[0])
     redis.kill()
     try:
-        flood(scene)
+        read_at_once(scene)
     finally:
         redis.start()
+
+
+def flood_while_one_is_cut(scene: Scene) -> None:
+    """The same while one server cannot reach Redis, and counts for itself what it sends; HubSpot
+    says how much is left. It was at work before, as was the other."""
+    scene.book(scene.alice, scene.exams[0])
+    for at in (scene.one, scene.other):
+        scene.alice.look(at=at)
+    proxy = scene.one.redis_proxy
+    if proxy is None:
+        raise ValueError("this world has no Redis")
+    proxy.cut()
+    try:
+        read_at_once(scene)
+    finally:
+        proxy.heal()
 
 
 def lose_the_note_answer(scene: Scene) -> None:
@@ -223,6 +248,7 @@ TRIALS = (
     Directed(
         name="cut from Redis",
         play=cut_from_redis,
+        guards=("undelivered invalidations",),
         settings=CALM,
     ),
     Directed(
@@ -243,12 +269,15 @@ TRIALS = (
         students=6,
         capacities=(20, 20, 20, 20),
         max_recovery_s=3.0,
+        settings=AT_WORK,
+        hubspot={"rate_limit": PLENTY},
     ),
     Directed(
         name="PostgreSQL restarted in calm",
         play=restart_postgres_in_calm,
         guards=("pooled connections tried",),
         settings=CALM,
+        serves_everybody=True,
         max_recovery_s=3.0,
     ),
     Directed(
@@ -263,6 +292,11 @@ TRIALS = (
         play=flood_without_redis,
         settings={**CALM, "CACHE_ENABLED": "false"},
         hubspot={"rate_limit": 100_000},
+    ),
+    Directed(
+        name="flood while one is cut",
+        play=flood_while_one_is_cut,
+        settings={**CALM, "CACHE_ENABLED": "false"},
     ),
     Directed(
         name="note answer lost",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.builders import Exam
+from tests.chaos.judge.facts import read_notes
 from tests.chaos.judge.recovery import Happened
 from tests.chaos.people.crowd import Crowd
 from tests.chaos.people.editors import Editor
@@ -20,7 +21,12 @@ from tests.chaos.world.servers import ApiServer
 from tests.chaos.world.world import World
 from tests.waiting import eventually
 
+PLENTY = 1_900
+AT_WORK = {"HUBSPOT_RATE_LIMIT": str(PLENTY)}
+"""Where everybody is at work and the next booking is timed, nobody waits for HubSpot's budget."""
 STEP_S = 0.02
+CALM_AFTER_KILL_S = 90.0
+"""A note that a killed server was sending is looked for, and sent, once its claim is over."""
 
 
 @dataclass(slots=True)
@@ -29,6 +35,7 @@ class Scene:
 
     world: World
     crowd: Crowd
+    max_recovery_s: float | None = None
     happened: list[Happened] = field(default_factory=list)
 
     @property
@@ -46,6 +53,11 @@ class Scene:
     @property
     def bob(self) -> Pupil:
         return self.crowd.pupils[1]
+
+    @property
+    def witness(self) -> Pupil:
+        """Whoever has nothing to do with a fault: nothing of theirs is under way when it begins."""
+        return self.crowd.pupils[-1]
 
     @property
     def editor(self) -> Editor:
@@ -80,11 +92,18 @@ class Scene:
         """Note a fault that began then and is lifted now."""
         now_s = time.monotonic()
         counts_from_s = begun_s if from_beginning else now_s
-        self.happened.append(Happened(name, begun_s, now_s, counts_from_s))
+        self.happened.append(Happened(name, begun_s, now_s, counts_from_s, self.max_recovery_s))
 
     def wait_until_met(self, fault_id: str) -> None:
         """Return once a call has met an ordered fault."""
         eventually(lambda: self._met(fault_id) > 0)
+
+    def wait_until_noted(self, attempt: Attempt) -> None:
+        """Return once the student's timeline has a note of the booking."""
+        types = self.world.portal.profile.object_types
+        eventually(
+            lambda: attempt.booking_name in read_notes(self.world.sandbox.records(types.notes))
+        )
 
     def _met(self, fault_id: str) -> int:
         found = [each for each in self.world.sandbox.faults() if each["id"] == fault_id]
@@ -104,9 +123,10 @@ class Scene:
             self.wait(STEP_S)
 
     @contextmanager
-    def at_work(self) -> Any:
-        """Have all pupils work beside what is done inside; they end with it."""
-        self.crowd.begin()
+    def at_work(self, *, but_witness: bool = False) -> Any:
+        """Have all pupils work beside what is done inside, perhaps but the witness; they end with
+        it."""
+        self.crowd.begin(idle=[self.witness] if but_witness else [])
         try:
             yield
         finally:
@@ -132,7 +152,9 @@ Play = Callable[[Scene], None]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Directed:
     """A fault on purpose: what is played, and the guards without which it fails. `max_recovery_s`
-    bounds the next booking's time; `settings` are the servers' of this time."""
+    bounds the next booking's time; `settings` are the servers' of this time; within `calm_limit_s`
+    all has to be right that may take a while. Where it `serves_everybody`, nobody who asks once it
+    is lifted is told to come back."""
 
     name: str
     play: Play
@@ -143,4 +165,6 @@ class Directed:
     clocks_ahead_s: Sequence[float] = ()
     max_recovery_s: float | None = None
     max_request_s: float | None = None
+    calm_limit_s: float = 25.0
+    serves_everybody: bool = False
     hubspot: Mapping[str, Any] = field(default_factory=dict)

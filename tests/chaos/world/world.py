@@ -26,6 +26,9 @@ from tests.server import ROOT
 
 WEBHOOK_PATH = "/api/webhooks/booking-sync"
 LATENCY_MS, JITTER_MS = 15, 5
+LATE_WRITE_S = 45
+"""Longer than any fault here holds a write, and short enough for a run to see the end of it. Until
+then whoever has a write in doubt is told to come back later."""
 # What a developer's own environment may not say.
 FOREIGN = ("HUBSPOT_", "HS_", "CACHE_", "THROTTLE_", "DESK_", "REDIS_", "DATABASE_", "WEBHOOK_")
 
@@ -41,13 +44,16 @@ class NotInstalled(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Size:
-    """How large a world is; `settings` go to every server beside the usual ones."""
+    """How large a world is, and of which portal; `settings` go to every server beside the usual
+    ones. The servers' logs are written into the folder `logs`, and stay there, where one is named.
+    """
 
     servers: int = 4
     profile: str = "default"
     api_version: str = "2026-09"
     with_redis: bool = True
     settings: dict[str, str] = field(default_factory=dict)
+    logs: Path | None = None
 
 
 @dataclass(slots=True)
@@ -129,6 +135,8 @@ def opening_world(size: Size) -> Iterator[World]:
         raise NotInstalled("Redis (redis-server)", "REDIS_PROMISED")
     for name in [name for name in os.environ if name.startswith(FOREIGN)]:
         del os.environ[name]
+    if size.logs is not None:
+        size.logs.mkdir(parents=True, exist_ok=True)
     with ExitStack() as closing:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
         postgres = OwnPostgres(binaries)
@@ -183,6 +191,7 @@ def _put_together(
         "DATABASE_URL": postgres.url,
         "DATABASE_POOL_SIZE": "8",
         "RECOUNT_EVERY_S": "10",
+        "HUBSPOT_LATE_WRITE_S": str(LATE_WRITE_S),
         **{
             f"THROTTLE_{name}": ""
             for name in ("READS", "WRITES", "FAILED_PAIRS", "FAILED_SECRETS", "ANONYMOUS_CALLS")
@@ -194,7 +203,7 @@ def _put_together(
         if redis is not None:
             port = redis.port
             proxy = Proxy(lambda port=port: port)  # type: ignore[misc]
-        servers.append(ApiServer(number, environment, proxy, folder))
+        servers.append(ApiServer(number, environment, proxy, size.logs or folder))
     portal = Portal(sandbox, load_profile(size.profile))
     sandbox.configure(latency_ms=LATENCY_MS, jitter_ms=JITTER_MS)
     return World(postgres, redis, sandbox, portal, servers, front, secret, folder)

@@ -47,8 +47,16 @@ class Process:
     """One that has calls to make; `eagerness` is how many at once."""
 
     window: SharedArrivals
+    redis: Redis
     eagerness: int = 0
     under_way: list[float] = field(default_factory=list)
+
+    def connect(self, port: int) -> None:
+        """Have this process alone find its Redis at another port; at 1 there is none."""
+        pool = self.redis.connection_pool
+        pool.connection_kwargs["port"] = port
+        pool.disconnect()
+        pool.reset()
 
 
 @dataclass(eq=False)
@@ -67,7 +75,7 @@ class World:
         window = SharedArrivals(
             *("all", AMOUNT, WINDOW_S, shared), under_way_s=13.0, now_s=lambda: self.now_s
         )
-        process = Process(window, eagerness)
+        process = Process(window, redis, eagerness)
         self.processes.append(process)
         return process
 
@@ -93,9 +101,9 @@ class World:
     def _answer(self, process: Process) -> None:
         for ends_s in [ends_s for ends_s in process.under_way if ends_s <= self.now_s]:
             process.under_way.remove(ends_s)
-            process.window.count_answer(0.1)
             recent = sum(arrived > self.now_s - WINDOW_S for arrived in self.arrived)
             process.window.note_left(max(0, AMOUNT - recent))
+            process.window.count_answer(0.1)
 
     @property
     def most(self) -> int:
@@ -164,3 +172,31 @@ def test_whoever_has_gone_is_shared_with_no_longer(redis: OwnRedis) -> None:
     world.run(WINDOW_S + 2)
 
     assert world.run(5 * WINDOW_S) > 5 * AMOUNT * 0.65
+
+
+@pytest.mark.parametrize("cut", [1, 2, PROCESSES - 1], ids="{} cut".format)
+@pytest.mark.parametrize("eager", [0, 1, PROCESSES], ids=["none", "one", "all"])
+def test_hubspot_gets_no_more_where_some_cannot_reach_redis(
+    redis: OwnRedis, cut: int, eager: int
+) -> None:
+    """Redis knows nothing of what those send, and HubSpot says how much is left."""
+    world = World(redis.url)
+    for place in range(PROCESSES):
+        world.add(eagerness=3 if place < eager else 0)
+    world.let_all_look()
+    world.let_all_look()
+    world.run(4)
+    port = world.processes[0].redis.connection_pool.connection_kwargs["port"]
+
+    for process in world.processes[:cut]:
+        process.connect(1)
+    world.run(3)
+    for process in world.processes:
+        process.eagerness = 1
+    assert world.run(5 * WINDOW_S) > 5 * AMOUNT * 0.6
+    assert world.most <= AMOUNT
+    for process in world.processes[:cut]:
+        process.connect(port)
+    world.run(5 * WINDOW_S)
+
+    assert world.most <= AMOUNT
