@@ -164,7 +164,17 @@ def test_only_what_is_written_exactly_so_is_read(
         None,
         Hall,
     ],
-    ids=repr,
+    ids=[
+        "too big",
+        "half a letter",
+        "text",
+        "truth",
+        "object",
+        "tuple",
+        "mapping",
+        "nothing",
+        "a type",
+    ],
 )
 def test_what_would_not_come_back_is_refused_and_not_named(value: Any) -> None:
     with pytest.raises(UnfitValue) as caught:
