@@ -1,21 +1,19 @@
 """Numbers for Prometheus: requests answered, calls to HubSpot, webhook events.
 
-Core code writes records; here they become metrics. With `PROMETHEUS_MULTIPROC_DIR` set, `/metrics`
-answers for all processes that share the folder.
+Core code writes records; here they become metrics. Where `PROMETHEUS_MULTIPROC_DIR` names a folder,
+as `manage.py serve` has it do, `/metrics` answers for all processes that share it.
 """
 
 from __future__ import annotations
 
 from functools import cache
 
-from django.conf import settings
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
     generate_latest,
-    multiprocess,
 )
 
 from booking_api import composition
@@ -27,6 +25,7 @@ from booking_api.desk.events import (
     LeaseTakenOver,
 )
 from booking_api.ops.backlog_metrics import BacklogCollector
+from booking_api.ops.shared_metrics import collect_shared_metrics, prepare_own_files
 from hubspot_sync.inbox.observers import EventsHandled
 from hubspot_sync.wire.call_log import CallRecord
 
@@ -39,6 +38,7 @@ class Metrics:
     """This process's metrics, in a registry of their own."""
 
     def __init__(self) -> None:
+        prepare_own_files()
         self.registry = CollectorRegistry()
         self.requests = Histogram(
             "mocks_request_seconds",
@@ -191,8 +191,6 @@ def render_metrics() -> bytes:
     """Return the metrics in Prometheus' text format."""
     waiting = CollectorRegistry()
     waiting.register(BacklogCollector())
-    own = metrics().registry
-    if settings.PROMETHEUS_MULTIPROC_DIR != "":
-        own = CollectorRegistry()
-        multiprocess.MultiProcessCollector(own)  # type: ignore[no-untyped-call]
-    return generate_latest(own) + generate_latest(waiting)
+    return generate_latest(collect_shared_metrics() or metrics().registry) + generate_latest(
+        waiting
+    )
