@@ -20,7 +20,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
 
-from booking_api.ops import lifecycle, metrics, redaction
+from booking_api.ops import lifecycle, redaction
+from booking_api.ops.metrics import metrics, start_observing
 from booking_api.ops.request_line import ServedRequest, count_items, describe_request
 from cache_layer import CacheStatus
 from hubspot_sync.background.wait_limits import waiting_until
@@ -152,7 +153,7 @@ def release_parsed_body(response: HttpResponseBase) -> None:
 class RequestContextMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
-        metrics.start_observing()
+        start_observing()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         # A request that waited for a thread has less time left, and took longer.
@@ -187,7 +188,7 @@ class RequestContextMiddleware:
         took_s: float,
     ) -> None:
         route = "unknown" if request.resolver_match is None else request.resolver_match.route
-        metrics.observe_request(
+        metrics().requests.observe_request(
             method=request.method or "", route=route, status=response.status_code, took_s=took_s
         )
         served = ServedRequest(
