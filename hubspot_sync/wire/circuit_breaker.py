@@ -8,9 +8,12 @@ Only no answer, or a 5xx, is a failure: a 4xx and a 429 show that HubSpot is ali
 from __future__ import annotations
 
 import threading
+from typing import Final
 
 from hubspot_sync.errors import Unavailable
 from hubspot_sync.wire.deadlines import Monotonic
+
+SERVER_ERROR: Final = 500
 
 
 class CircuitBreaker:
@@ -70,7 +73,7 @@ class CircuitBreaker:
 
 
 class Permit:
-    """Permission for one call; exactly one of the three is called once it has ended."""
+    """Permission for one call; exactly one of these is called once it has ended."""
 
     def __init__(self, circuit_breaker: CircuitBreaker, generation: int) -> None:
         self._circuit_breaker = circuit_breaker
@@ -85,3 +88,13 @@ class Permit:
     def report_unused(self) -> None:
         """The call was never made: nothing was learnt."""
         self._circuit_breaker.count_result(self._generation, worked=None)
+
+    def report(self, status: int | None, *, hurried: bool) -> None:
+        """Tell how a call that was sent ended; None is no answer, and a `hurried` one says
+        nothing."""
+        if status is not None and status < SERVER_ERROR:
+            self.report_answer()
+        elif hurried:
+            self.report_unused()
+        else:
+            self.report_failure()

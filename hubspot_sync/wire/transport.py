@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 
-import orjson
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError as Urllib3Error
@@ -27,7 +26,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import HubSpotError, Unavailable
-from hubspot_sync.wire.answer_shapes import accept_all, is_answer, parse_body
+from hubspot_sync.wire.answer_shapes import accept_all, judge_reply, parse_body
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallLog, CallRecord
 from hubspot_sync.wire.circuit_breaker import CircuitBreaker, Permit
@@ -42,16 +41,13 @@ from hubspot_sync.wire.retries import (
     parse_count,
     parse_retry_after_s,
 )
-from hubspot_sync.wire.storable_text import make_json_storable
+from hubspot_sync.wire.storable_text import encode_json
 from hubspot_sync.wire.verdicts import (
-    RETRY,
-    UNEXPECTED,
     JsonObject,
     Meaning,
     Verdict,
     build_error,
     correlation_id_of,
-    judge,
 )
 
 logger = logging.getLogger(__name__)
@@ -131,6 +127,10 @@ class _Sending:
     def writes(self) -> bool:
         return self.endpoint.effect is not Effect.READ
 
+    def judge(self, reply: _Reply) -> Verdict:
+        request = self.request
+        return judge_reply(request.operation, reply.status, reply.body, request.accepts)
+
 
 class _NotSent(Exception):
     """No connection came about: the call cannot have taken effect."""
@@ -168,7 +168,7 @@ class Transport:
 
         Raises RateLimited, Unavailable, NotFound or Refused.
         """
-        content = None if request.body is None else _encode(request.body)
+        content = None if request.body is None else encode_json(request.body)
         sending = _Sending(request, ENDPOINTS[request.operation], content, context)
         repeatable = sending.endpoint.effect is not Effect.CREATE and not request.once
         may_have_taken_effect = False
@@ -242,7 +242,7 @@ class Transport:
             else:
                 slot.report_unused()
             hurried = sending.context.deadline.passed and took_s < MIN_FAIR_CHANCE_S
-            _report_to_breaker(permit, None if reply is None else reply.status, hurried=hurried)
+            permit.report(None if reply is None else reply.status, hurried=hurried)
             self._log_call(sending, reply, number, slot.waited_s, took_s, hurried=hurried)
         return reply
 
@@ -265,7 +265,7 @@ class Transport:
             waited_s=waited_s,
             took_s=took_s,
             background=sending.context.priority is Priority.BACKGROUND,
-            meaning=None if reply is None else _judge_whole(reply, sending.request).meaning,
+            meaning=None if reply is None else sending.judge(reply).meaning,
             hurried=hurried,
         )
         self._call_log.write(record, sending.context.meters)
@@ -304,7 +304,7 @@ class Transport:
     def _judge_reply(self, reply: _Reply, sending: _Sending) -> Answer:
         """Return the answer if it is one, else raise what it means."""
         body: JsonObject = reply.body if reply.body is not None else {}
-        verdict = _judge_whole(reply, sending.request)
+        verdict = sending.judge(reply)
         if verdict.meaning in {Meaning.OK, Meaning.PARTIAL}:
             return Answer(status=reply.status, body=body)
         error = build_error(verdict, reply.status, body, retry_after_s=reply.retry_after_s)
@@ -316,33 +316,6 @@ class Transport:
             self._rate_budget.pause(error.retry_after_s or verdict.wait_s, search=sending.search)
         completion = COMPLETIONS.get(verdict.meaning, Completion.POINTLESS)
         raise AttemptFailed(completion, error, wait_s=verdict.wait_s)
-
-
-def _judge_whole(reply: _Reply, request: Request) -> Verdict:
-    """Return what a reply means. A read's 2xx that is no answer is a failure that passes."""
-    body: JsonObject = reply.body if reply.body is not None else {}
-    verdict = judge(reply.status, body)
-    if verdict.meaning in {Meaning.OK, Meaning.PARTIAL} and not (
-        is_answer(request.operation, reply.status, reply.body) and request.accepts(body)
-    ):
-        return RETRY
-    if reply.body is None and verdict.meaning in _NEEDS_JSON:
-        return UNEXPECTED
-    return verdict
-
-
-def _report_to_breaker(permit: Permit, status: int | None, *, hurried: bool) -> None:
-    """Tell the breaker how a sent call ended."""
-    if status is not None and status < 500:
-        permit.report_answer()
-    elif hurried:
-        permit.report_unused()
-    else:
-        permit.report_failure()
-
-
-# A page of HTML with one of these would be a proxy's word, not HubSpot's.
-_NEEDS_JSON: Final = frozenset({Meaning.OK, Meaning.PARTIAL, Meaning.MISSING, Meaning.REFUSED})
 
 
 def _build_session(config: HubSpotConfig) -> requests.Session:
@@ -390,11 +363,3 @@ def _never_connected(error: requests.RequestException) -> bool:
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause
     return isinstance(reason, NewConnectionError)
-
-
-def _encode(body: JsonObject) -> bytes:
-    """Return the body as JSON; what UTF-8 cannot hold is lost, and not the others' batch."""
-    try:
-        return orjson.dumps(body)
-    except orjson.JSONEncodeError:
-        return orjson.dumps(make_json_storable(body))
