@@ -40,7 +40,7 @@ from hubspot_sync.reading.availability import AvailabilityWatch
 from hubspot_sync.reading.cached_portal import CachedPortal
 from hubspot_sync.reading.portal_reads import HubSpotReads, PortalReads
 from hubspot_sync.webhooks.pipeline import WebhookPipeline, build_webhook_pipeline
-from hubspot_sync.wire.call_log import CallObserver
+from hubspot_sync.wire.call_log import CallObserver, WireObserver
 from hubspot_sync.wire.portal_day import PortalDay
 
 log = structlog.get_logger(__name__)
@@ -108,6 +108,7 @@ class Composition:
         self._services: Services | None = None
         self._serves_callers = True
         self._observers: list[CallObserver] = []
+        self._wire_observers: list[WireObserver] = []
         self._webhook_observers = EventObservers()
         self._desk_observers: list[DeskObserver] = []
         self._unreadable_observers: list[UnreadableObserver] = []
@@ -120,6 +121,16 @@ class Composition:
             self._observers.append(observer)
             if self._services is not None:
                 self._services.client.call_log.observe(observer)
+
+    def observe_wire(self, observer: WireObserver) -> None:
+        """Tell `observer` of batches, of the circuit breaker and of pauses; does nothing the second
+        time."""
+        with self._lock:
+            if observer in self._wire_observers:
+                return
+            self._wire_observers.append(observer)
+            if self._services is not None:
+                self._services.client.call_log.observe_events(observer)
 
     def observe_webhooks(self, observer: EventObserver, of_inbox: InboxObserver) -> None:
         """Tell `observer` what becomes of webhook events and `of_inbox` how many wait; does nothing
@@ -189,6 +200,7 @@ class Composition:
         client = build_client(
             settings.HUBSPOT,
             observers=tuple(self._observers),
+            event_observers=tuple(self._wire_observers),
             redis_url=settings.REDIS_URL or None,
             day=PortalDay(zone=profile.time_zone, now=self.clocks.now),
         )

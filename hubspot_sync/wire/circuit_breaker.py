@@ -2,24 +2,52 @@
 
 Closed, it only counts failures in a row and holds nobody up. Open, it refuses, until the cool-down
 has passed; then *one* call goes through as a probe, and its result closes or reopens the circuit.
-Only no answer, or a 5xx, is a failure: a 4xx and a 429 show that HubSpot is alive.
+Only no answer, or a 5xx, is a failure: a 4xx and a 429 show that HubSpot is alive. Its opening and
+its closing are each logged once.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections.abc import Callable
+from enum import IntEnum
 from typing import Final
 
 from hubspot_sync.errors import Unavailable
 from hubspot_sync.wire.deadlines import Monotonic
 
+logger = logging.getLogger(__name__)
+
 SERVER_ERROR: Final = 500
 
 
-class CircuitBreaker:
-    """Opens after `failures` failures in a row and tries again after `cooldown_s`."""
+class BreakerState(IntEnum):
+    """Half open, a single call is under way to see whether HubSpot answers again."""
 
-    def __init__(self, *, failures: int, cooldown_s: float, clock: Monotonic) -> None:
+    CLOSED = 0
+    HALF_OPEN = 1
+    OPEN = 2
+
+
+def ignore_change(_: BreakerState, __: BreakerState) -> None:
+    """For a breaker whose state nobody wants to hear of."""
+
+
+class CircuitBreaker:
+    """Opens after `failures` failures in a row and tries again after `cooldown_s`. `notify` is told
+    the state it was in and the one it is in, in their order; it must be quick."""
+
+    def __init__(
+        self,
+        *,
+        failures: int,
+        cooldown_s: float,
+        clock: Monotonic,
+        notify: Callable[[BreakerState, BreakerState], None] = ignore_change,
+    ) -> None:
+        self._notify = notify
+        self._state = BreakerState.CLOSED
         self._max_failures = failures
         self._cooldown_s = cooldown_s
         self._clock = clock
@@ -40,6 +68,7 @@ class CircuitBreaker:
         with self._lock:
             self._raise_while_open()
             self._probing = self._open_until_s is not None
+            self._note_state()
             return Permit(self, self._generation)
 
     def _raise_while_open(self) -> None:
@@ -58,18 +87,37 @@ class CircuitBreaker:
             if generation != self._generation:
                 return
             self._probing = False
-            if worked is None:
-                return
-            if worked:
-                self._failures_in_a_row = 0
-                if self._open_until_s is not None:
-                    self._open_until_s = None
-                    self._generation += 1
-                return
-            self._failures_in_a_row += 1
-            if self._failures_in_a_row >= self._max_failures or self._open_until_s is not None:
-                self._open_until_s = self._clock() + self._cooldown_s
-                self._generation += 1
+            if worked is True:
+                self._close()
+            elif worked is False:
+                self._count_failure()
+            self._note_state()
+
+    def _close(self) -> None:
+        self._failures_in_a_row = 0
+        if self._open_until_s is not None:
+            self._open_until_s = None
+            self._generation += 1
+
+    def _count_failure(self) -> None:
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row >= self._max_failures or self._open_until_s is not None:
+            self._open_until_s = self._clock() + self._cooldown_s
+            self._generation += 1
+
+    def _note_state(self) -> None:
+        """Tell of a state that is another than before."""
+        before, now = self._state, BreakerState.CLOSED
+        if self._open_until_s is not None:
+            now = BreakerState.HALF_OPEN if self._probing else BreakerState.OPEN
+        if now is before:
+            return
+        self._state = now
+        if before is BreakerState.CLOSED:
+            logger.warning("hubspot.breaker_opened", extra={"failures": self._failures_in_a_row})
+        elif now is BreakerState.CLOSED:
+            logger.warning("hubspot.breaker_closed")
+        self._notify(before, now)
 
 
 class Permit:

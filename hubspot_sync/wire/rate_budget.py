@@ -106,6 +106,16 @@ class Slot:
         self._budget.release(self._lane, None)
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetUsage:
+    """How many calls were sent, and how many may be: in the window that is open, of searches in
+    theirs, and since midnight."""
+
+    window: tuple[int, int]
+    search: tuple[int, int]
+    day: tuple[int, int]
+
+
 Wait = Callable[[threading.Event, float], object]
 
 
@@ -153,10 +163,19 @@ class RateBudget:
                 self._grant_slots()
         return Slot(self, lane, self._clock() - started_s)
 
-    def pause(self, seconds: float, *, search: bool) -> None:
-        """Let nobody send (or nobody search) for so long, `MAX_PAUSE_S` at most."""
+    def pause(self, seconds: float, *, search: bool) -> float:
+        """Let nobody send (or nobody search) for so long, `MAX_PAUSE_S` at most; return how long
+        that is."""
+        pause_s = min(seconds, MAX_PAUSE_S)
         with self._lock:
-            self._pausable[search].pause(min(seconds, MAX_PAUSE_S))
+            self._pausable[search].pause(pause_s)
+        return pause_s
+
+    def usage(self) -> BudgetUsage:
+        """Return what this process has used of its budget, and what there is of it."""
+        with self._lock:
+            limits = (self._pausable[False], self._pausable[True], self._day)
+            return BudgetUsage(*((limit.used, limit.amount) for limit in limits))
 
     def has_day_left(self) -> bool:
         """Return whether anybody may send anything more today."""

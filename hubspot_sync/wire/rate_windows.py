@@ -146,6 +146,16 @@ class ArrivalWindow:
         self._in_flight = 0
         self._paused_until_s = 0.0
 
+    @property
+    def amount(self) -> int:
+        return self._item.amount
+
+    @property
+    def used(self) -> int:
+        """How many count now: what was answered within the window, and what is under way."""
+        left = self._limiter.get_window_stats(self._item, self._name).remaining
+        return self._item.amount - left + self._in_flight
+
     def pause(self, seconds: float) -> None:
         self._paused_until_s = max(self._paused_until_s, self._clock() + seconds)
 
@@ -216,6 +226,14 @@ class Day:
         self._storage = storage
         self._limiter = FixedWindowRateLimiter(storage)
         self._clock = clock
+
+    @property
+    def amount(self) -> int:
+        return self._item.amount
+
+    @property
+    def used(self) -> int:
+        return self._item.amount - self._limiter.get_window_stats(self._item, self._name).remaining
 
     def has_room(self) -> bool:
         return self._limiter.test(self._item, self._name)

@@ -28,7 +28,7 @@ from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import HubSpotError, Unavailable
 from hubspot_sync.wire.answer_shapes import accept_all, judge_reply, parse_body
 from hubspot_sync.wire.call_context import CallContext, Priority
-from hubspot_sync.wire.call_log import CallLog, CallRecord
+from hubspot_sync.wire.call_log import CallLog, CallRecord, Paused
 from hubspot_sync.wire.circuit_breaker import CircuitBreaker, Permit
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
 from hubspot_sync.wire.endpoints import ENDPOINTS, Effect, Endpoint, Operation
@@ -48,12 +48,16 @@ from hubspot_sync.wire.verdicts import (
     Verdict,
     build_error,
     correlation_id_of,
+    policy_of,
 )
 
 logger = logging.getLogger(__name__)
 CHUNK_BYTES: Final = 65_536
 MIN_TIMEOUT_S: Final = 0.001
 RETRY_WAIT_S: Final = 0.1
+LONG_WAIT_S: Final = 1.0
+"""A wait for the limiter that is logged."""
+TOO_MANY: Final = 429
 MIN_FAIR_CHANCE_S: Final = 1.0
 """A call that got less time than this, and did not end in it, says nothing of HubSpot."""
 COMPLETIONS: Final[Mapping[Meaning, Completion]] = {
@@ -108,6 +112,7 @@ class _Reply:
     body: JsonObject | None
     retry_after_s: float | None
     left: int | None
+    day_left: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +261,7 @@ class Transport:
         *,
         hurried: bool,
     ) -> None:
+        body: JsonObject = {} if reply is None or reply.body is None else reply.body
         record = CallRecord(
             operation=sending.request.operation.value,
             object_type=sending.request.about,
@@ -267,9 +273,15 @@ class Transport:
             background=sending.context.priority is Priority.BACKGROUND,
             meaning=None if reply is None else sending.judge(reply).meaning,
             hurried=hurried,
+            asked_by=sending.context.asked_by,
+            policy=policy_of(body) if reply is not None and reply.status == TOO_MANY else None,
+            left=None if reply is None else reply.left,
+            day_left=None if reply is None else reply.day_left,
         )
         self._call_log.write(record, sending.context.meters)
-        body = {} if reply is None or reply.body is None else reply.body
+        if waited_s > LONG_WAIT_S:
+            waited = {"operation": record.operation, "asked_by": record.asked_by}
+            logger.warning("hubspot.waited_long", extra={**waited, "waited_s": round(waited_s, 3)})
         extra = {**asdict(record), "correlation_id": correlation_id_of(body)}
         logger.debug("hubspot.call", extra=extra)
 
@@ -299,6 +311,7 @@ class Transport:
             parse_body(content),
             parse_retry_after_s(response.headers.get("Retry-After", "")),
             parse_count(response.headers.get("X-HubSpot-RateLimit-Remaining", "")),
+            parse_count(response.headers.get("X-HubSpot-RateLimit-Daily-Remaining", "")),
         )
 
     def _judge_reply(self, reply: _Reply, sending: _Sending) -> Answer:
@@ -313,9 +326,14 @@ class Transport:
         if verdict.meaning in {Meaning.RETRY, Meaning.UNEXPECTED}:
             error.may_have_taken_effect = sending.writes
         if verdict.pauses:
-            self._rate_budget.pause(error.retry_after_s or verdict.wait_s, search=sending.search)
+            self._pause(error.retry_after_s or verdict.wait_s, search=sending.search)
         completion = COMPLETIONS.get(verdict.meaning, Completion.POINTLESS)
         raise AttemptFailed(completion, error, wait_s=verdict.wait_s)
+
+    def _pause(self, seconds: float, *, search: bool) -> None:
+        seconds = self._rate_budget.pause(seconds, search=search)
+        logger.warning("hubspot.paused", extra={"seconds": round(seconds, 3), "search": search})
+        self._call_log.tell(Paused(seconds=seconds, search=search))
 
 
 def _build_session(config: HubSpotConfig) -> requests.Session:

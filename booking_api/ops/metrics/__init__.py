@@ -37,9 +37,9 @@ def metrics() -> Metrics:
 
 
 def start_observing() -> None:
-    """Observe the calls this process will make, what it reads, its webhooks and its desk; called
-    when a server loads the application."""
+    """Observe what this process will do; called when a server loads the application."""
     composition.observe_calls(metrics().hubspot.observe_call)
+    composition.observe_wire(metrics().hubspot.observe_event)
     composition.observe_unreadable(metrics().hubspot.observe_unreadable)
     composition.observe_webhooks(
         metrics().webhooks.observe_events, metrics().webhooks.observe_inbox
