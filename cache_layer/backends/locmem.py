@@ -16,7 +16,6 @@ import time
 import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.locmem import LocMemCache
@@ -33,25 +32,18 @@ from cache_layer.backends.base import (
     WriteThroughResult,
 )
 from cache_layer.backends.chunks import split_into_chunks
+from cache_layer.backends.local_records import (
+    MARK_BYTES,
+    Record,
+    compute_cost,
+    key_mark,
+    tag_mark,
+)
 from cache_layer.config import DEFAULT_MAX_BYTES
 from cache_layer.entries.entries import Entry, HeldEntry
 
 _MAX_PER_PAGE = 1000
 _SLACK = 64
-
-# What CPython 3.11 to 3.14 take on 64 bits, measured over caches of few and of many tags
-# (tests/cache_layer/backends/test_memory.py): for an entry beside its payload and its key's text,
-# for each of its tags beside the text, and for a mark beside its text.
-_ENTRY_BYTES = 850
-_TAG_BYTES = 350
-_MARK_BYTES = 250
-
-
-@dataclass(frozen=True, slots=True)
-class _Record:
-    entry: Entry
-    stamp: int
-    stored_at_s: float
 
 
 class LocMemBackend(LocMemCache):
@@ -77,7 +69,7 @@ class LocMemBackend(LocMemCache):
         self._budget = ByteBudget(max_bytes)
         self._horizon_ms = int(load_horizon_s * 1000)
         self._clock = clock
-        self._records: dict[str, _Record] = {}
+        self._records: dict[str, Record] = {}
         self._tagged: dict[str, set[str]] = {}
         self._deadlines: list[tuple[float, str]] = []
         self._entries: Counter[str] = Counter()
@@ -104,7 +96,7 @@ class LocMemBackend(LocMemCache):
                     continue
                 if touch:
                     self._cache.move_to_end(key, last=False)
-                found[key] = _to_held_entry(record, now_s)
+                found[key] = record.as_held(now_s)
             return Lookup(entries=found, ticket=self._take_ticket(), expired=_drain(self._expired))
 
     def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
@@ -177,7 +169,7 @@ class LocMemBackend(LocMemCache):
 
     # Steps below run under the lock.
 
-    def _get_or_expire(self, key: str) -> _Record | None:
+    def _get_or_expire(self, key: str) -> Record | None:
         record = self._records.get(key)
         if record is None or not self._has_expired(key):
             return record
@@ -207,7 +199,7 @@ class LocMemBackend(LocMemCache):
             return Refusal.TOO_SLOW
         if self._floor > ticket.count:
             return Refusal.FLUSHED
-        marks = [_key_mark(key), *map(_tag_mark, tags)]
+        marks = [key_mark(key), *map(tag_mark, tags)]
         if any(self._marks.get(mark, (0, 0))[0] > ticket.count for mark in marks):
             return Refusal.INVALIDATED
         return None
@@ -227,12 +219,12 @@ class LocMemBackend(LocMemCache):
 
     def _put(self, key: str, entry: Entry) -> bool:
         """Store an entry, room for it being made; return whether it is not too large."""
-        cost = _compute_cost(key, entry.payload, entry.tags)
+        cost = compute_cost(key, entry.payload, entry.tags)
         if cost > self._budget.for_one_entry:
             return False
         self._set_at_cost(key, entry.payload, entry.ttl_s, cost)
         self._stamp += 1
-        self._records[key] = _Record(entry, self._stamp, self._clock())
+        self._records[key] = Record(entry, self._stamp, self._clock())
         self._entries[entry.family] += 1
         self._bytes[entry.family] += len(entry.payload)
         for tag in entry.tags:
@@ -242,9 +234,9 @@ class LocMemBackend(LocMemCache):
     def _invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
         self._count += 1
         now_ms = self._now_ms()
-        for mark in (*map(_tag_mark, tags), *map(_key_mark, keys)):
+        for mark in (*map(tag_mark, tags), *map(key_mark, keys)):
             if mark not in self._marks:
-                self._mark_bytes += _MARK_BYTES + len(mark)
+                self._mark_bytes += MARK_BYTES + len(mark)
             self._marks[mark] = (self._count, now_ms)
             self._marks.move_to_end(mark)
             self._fold_marks_into_floor()
@@ -269,7 +261,7 @@ class LocMemBackend(LocMemCache):
     def _forget_oldest_mark(self) -> int:
         """Drop the mark that was set first and return its count."""
         mark, (count, _) = self._marks.popitem(last=False)
-        self._mark_bytes -= _MARK_BYTES + len(mark)
+        self._mark_bytes -= MARK_BYTES + len(mark)
         return count
 
     def _raise_floor(self) -> None:
@@ -297,7 +289,7 @@ class LocMemBackend(LocMemCache):
                 self._delete(key)
 
     def _set(self, key: str, value: bytes, timeout: float | None = DEFAULT_TIMEOUT) -> None:
-        cost = _compute_cost(key, value, ())
+        cost = compute_cost(key, value, ())
         if cost <= self._budget.for_one_entry:
             self._set_at_cost(key, value, timeout, cost)
 
@@ -352,29 +344,6 @@ class LocMemBackend(LocMemCache):
             len(self._cache) < self.max_entries
             and self._entry_bytes + cost <= self._budget.for_entries
         )
-
-
-def _to_held_entry(record: _Record, now_s: float) -> HeldEntry:
-    age_s = now_s - record.stored_at_s
-    return HeldEntry(
-        entry=record.entry,
-        stamp=record.stamp,
-        age_s=age_s,
-        ttl_left_s=record.entry.ttl_s - age_s,
-    )
-
-
-def _compute_cost(key: str, value: bytes, tags: Collection[str]) -> int:
-    """Return what an entry takes of the bound in bytes."""
-    return _ENTRY_BYTES + len(key) + len(value) + sum(_TAG_BYTES + len(tag) for tag in tags)
-
-
-def _tag_mark(tag: str) -> str:
-    return f"tag {tag}"
-
-
-def _key_mark(key: str) -> str:
-    return f"key {key}"
 
 
 def _drain(counter: Counter[str]) -> ByFamily:
