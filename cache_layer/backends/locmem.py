@@ -16,6 +16,8 @@ import time
 import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.locmem import LocMemCache
@@ -40,10 +42,35 @@ from cache_layer.backends.local_records import (
     tag_mark,
 )
 from cache_layer.config import DEFAULT_MAX_BYTES
+from cache_layer.endings import MAX_TOLD_PER_STEP, Ended, Ending, EndingsObserver
 from cache_layer.entries.entries import Entry, HeldEntry
 
 _MAX_PER_PAGE = 1000
 _SLACK = 64
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def as_step(
+    method: Callable[Concatenate[LocMemBackend, P], R],
+) -> Callable[Concatenate[LocMemBackend, P], R]:
+    """Do what the method does under the lock, and afterwards tell of what it has ended."""
+
+    @wraps(method)
+    def run(backend: LocMemBackend, /, *arguments: P.args, **named: P.kwargs) -> R:
+        with backend._lock:
+            answer = method(backend, *arguments, **named)
+            ended = backend._ended
+            if ended:
+                backend._ended = []
+        if ended:
+            for observer in backend._observers:
+                observer(ended)
+        return answer
+
+    return run
 
 
 class LocMemBackend(LocMemCache):
@@ -85,63 +112,68 @@ class LocMemBackend(LocMemCache):
         self._costs: dict[str, int] = {}
         self._entry_bytes = 0
         self._mark_bytes = 0
+        self._ended: list[Ending] = []
+        self._observers: list[EndingsObserver] = []
 
+    def observe_endings(self, observer: EndingsObserver) -> None:
+        self._observers.append(observer)
+
+    @as_step
     def look_up(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
         found: dict[str, HeldEntry] = {}
-        with self._lock:
-            now_s = self._clock()
-            for key in keys:
-                record = self._get_or_expire(key)
-                if record is None:
-                    continue
-                if touch:
-                    self._cache.move_to_end(key, last=False)
-                found[key] = record.as_held(now_s)
-            return Lookup(entries=found, ticket=self._take_ticket(), expired=_drain(self._expired))
+        now_s = self._clock()
+        for key in keys:
+            record = self._get_or_expire(key)
+            if record is None:
+                continue
+            if touch:
+                self._cache.move_to_end(key, last=False)
+            found[key] = record.as_held(now_s)
+        return Lookup(entries=found, ticket=self._take_ticket(), expired=_drain(self._expired))
 
+    @as_step
     def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
-        with self._lock:
-            return self._store(self._find_refusals(ticket, entries, frozenset()), entries)
+        return self._store(self._find_refusals(ticket, entries, frozenset()), entries)
 
+    @as_step
     def invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
-        with self._lock:
-            return self._invalidate(tags, keys)
+        return self._invalidate(tags, keys)
 
+    @as_step
     def write_through(
         self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
     ) -> WriteThroughResult:
-        with self._lock:
-            # Refusals first: the marks set next are our own.
-            refused = self._find_refusals(ticket, entries, frozenset(tags))
-            removed = self._invalidate(tags, entries.keys())
-            return WriteThroughResult(removed=removed, stored=self._store(refused, entries))
+        # Refusals first: the marks set next are our own.
+        refused = self._find_refusals(ticket, entries, frozenset(tags))
+        removed = self._invalidate(tags, entries.keys())
+        return WriteThroughResult(removed=removed, stored=self._store(refused, entries))
 
+    @as_step
     def raise_floor(self) -> None:
-        with self._lock:
-            self._raise_floor()
+        self._raise_floor()
 
     def scan_keys(self) -> Iterator[Sequence[str]]:
         with self._lock:
             keys = list(self._records)
         yield from split_into_chunks(keys, _MAX_PER_PAGE)
 
+    @as_step
     def find_keys_by_tags(self, tags: Collection[str]) -> frozenset[str]:
-        with self._lock:
-            return self._find_keys_by_tags(tags)
+        return self._find_keys_by_tags(tags)
 
+    @as_step
     def remove(self, keys: Collection[str]) -> ByFamily:
-        with self._lock:
-            return self._remove(keys)
+        return self._remove(keys)
 
+    @as_step
     def size(self) -> Size:
-        with self._lock:
-            self._sweep()
-            return Size(
-                entries=dict(+self._entries),
-                payload_bytes=dict(+self._bytes),
-                expired=_drain(self._expired),
-                used_bytes=self._entry_bytes + self._mark_bytes,
-            )
+        self._sweep()
+        return Size(
+            entries=dict(+self._entries),
+            payload_bytes=dict(+self._bytes),
+            expired=_drain(self._expired),
+            used_bytes=self._entry_bytes + self._mark_bytes,
+        )
 
     def claim_leases(self, keys: Collection[str], owner: str) -> frozenset[str]:  # noqa: ARG002
         """Take every key: there is no other process."""
@@ -151,15 +183,15 @@ class LocMemBackend(LocMemCache):
         """Nothing to give back."""
 
     @override
+    @as_step
     def clear(self) -> None:
-        with self._lock:
-            self._raise_floor()
-            self._remove(list(self._records))
-            self._cache.clear()
-            self._expire_info.clear()
-            self._deadlines.clear()
-            self._costs.clear()
-            self._entry_bytes = 0
+        self._raise_floor()
+        self._remove(list(self._records))
+        self._cache.clear()
+        self._expire_info.clear()
+        self._deadlines.clear()
+        self._costs.clear()
+        self._entry_bytes = 0
 
     @override
     def get_backend_timeout(self, timeout: float | None = DEFAULT_TIMEOUT) -> float | None:
@@ -174,7 +206,7 @@ class LocMemBackend(LocMemCache):
         if record is None or not self._has_expired(key):
             return record
         self._expired[record.entry.family] += 1
-        self._delete(key)
+        self._end(key, record, Ended.EXPIRED)
         return None
 
     def _take_ticket(self) -> Ticket:
@@ -274,7 +306,7 @@ class LocMemBackend(LocMemCache):
             record = self._get_or_expire(key)
             if record is not None:
                 removed[record.entry.family] += 1
-                self._delete(key)
+                self._end(key, record, Ended.INVALIDATED)
         return dict(removed)
 
     def _sweep(self) -> None:
@@ -286,7 +318,7 @@ class LocMemBackend(LocMemCache):
                 record = self._records.get(key)
                 if record is not None:
                     self._expired[record.entry.family] += 1
-                self._delete(key)
+                self._end(key, record, Ended.EXPIRED)
 
     def _set(self, key: str, value: bytes, timeout: float | None = DEFAULT_TIMEOUT) -> None:
         cost = compute_cost(key, value, ())
@@ -294,7 +326,7 @@ class LocMemBackend(LocMemCache):
             self._set_at_cost(key, value, timeout, cost)
 
     def _set_at_cost(self, key: str, value: bytes, timeout: float | None, cost: int) -> None:
-        self._delete(key)
+        self._end(key, self._records.get(key), Ended.REPLACED)
         self._make_room(cost)
         # LocMemCache.get_backend_timeout takes whole and broken seconds alike.
         super()._set(key, value, timeout)  # type: ignore[misc]  # the stubs leave it out
@@ -306,6 +338,14 @@ class LocMemBackend(LocMemCache):
         if len(self._deadlines) > 2 * len(self._cache) + _SLACK:
             self._deadlines = [(at, key) for key, at in self._expire_info.items() if at is not None]
             heapq.heapify(self._deadlines)
+
+    def _end(self, key: str, record: Record | None, cause: Ended) -> None:
+        """Drop an entry, and note how it ended and how old it came to be."""
+        if record is not None and len(self._ended) < MAX_TOLD_PER_STEP:
+            # Nobody was served one for longer than its time, however late it is dropped.
+            age_s = min(self._clock() - record.stored_at_s, record.entry.ttl_s)
+            self._ended.append(Ending(key, record.entry.family, cause, age_s))
+        self._delete(key)
 
     def _delete(self, key: str) -> bool:
         self._entry_bytes -= self._costs.pop(key, 0)
@@ -337,7 +377,7 @@ class LocMemBackend(LocMemCache):
                 self._evicted[record.entry.family] += 1
                 if len(self._cache) < self.max_entries:
                     self._evicted_for_bytes[record.entry.family] += 1
-            self._delete(oldest)
+            self._end(oldest, record, Ended.EVICTED)
 
     def _has_room(self, cost: int) -> bool:
         return (
