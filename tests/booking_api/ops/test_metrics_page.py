@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -17,17 +16,27 @@ ROW = re.compile(r"^\| (?P<names>`.+?`) \| (?P<type>\w+) \| (?P<labels>[^|]*?) ?
 pytestmark = pytest.mark.django_db
 
 
-def described() -> dict[str, str]:
-    """The names and types on the page."""
-    rows = ROW.finditer(PAGE.read_text(encoding="utf-8"))
-    return {name: row["type"] for row in rows for name in re.findall(r"`(\w+)`", row["names"])}
-
-
-def existing() -> dict[str, str]:
-    families = chain(Metrics().registry.collect(), BacklogCollector().collect())
+def described() -> dict[str, tuple[str, frozenset[str]]]:
+    """Type and labels on the page, by name."""
     return {
-        f"{family.name}_total" if family.type == "counter" else family.name: family.type
-        for family in families
+        name: (row["type"], frozenset(re.findall(r"\w+", row["labels"])))
+        for row in ROW.finditer(PAGE.read_text(encoding="utf-8"))
+        for name in re.findall(r"`(\w+)`", row["names"])
+    }
+
+
+def existing() -> dict[str, tuple[str, frozenset[str]]]:
+    registry = Metrics().registry
+    found = {
+        family.name: (family.type, collector._labelnames)
+        for collector in registry._collector_to_names
+        for family in collector.describe()
+    }
+    # It is asked of the database, and so describes nothing beforehand.
+    found |= {family.name: (family.type, ("what",)) for family in BacklogCollector().collect()}
+    return {
+        f"{name}_total" if kind == "counter" else name: (kind, frozenset(labels))
+        for name, (kind, labels) in found.items()
     }
 
 
