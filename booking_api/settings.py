@@ -7,6 +7,7 @@ sentence naming its variable. What is missing or weak only for production is for
 from __future__ import annotations
 
 import hashlib
+import os
 
 from booking_api.backing_services import caches, database
 from booking_api.desk.config import DeskConfig
@@ -162,6 +163,9 @@ BODY_TIMEOUT_S: float = read("BODY_TIMEOUT_S", number, 10.0, minimum=1)
 MAX_BODIES_BYTES: int = read("MAX_BODIES_BYTES", integer, 67_108_864, minimum=16_777_216)
 MAX_ADDRESS_BODIES_BYTES: int = read("MAX_ADDRESS_BODIES_BYTES", integer, 16_777_216, minimum=0)
 PROMETHEUS_MULTIPROC_DIR: str = read("PROMETHEUS_MULTIPROC_DIR", directory, "")
+if PROMETHEUS_MULTIPROC_DIR == "":
+    # `prometheus_client` would take it for the current folder.
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 SERVER_WORKERS: int = read("SERVER_WORKERS", integer, 1, minimum=1)
 SERVER_THREADS: int = read("SERVER_THREADS", integer, 128, minimum=1)
 MAX_QUEUED_REQUESTS: int = read("MAX_QUEUED_REQUESTS", integer, 1_024, minimum=1)

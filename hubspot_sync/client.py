@@ -11,8 +11,8 @@ from hubspot_sync.batching.coalescing import Coalescer
 from hubspot_sync.batching.refused_records import RefusedRecords
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.wire.call_context import CallContext, Priority
-from hubspot_sync.wire.call_log import CallLog, CallObserver
-from hubspot_sync.wire.circuit_breaker import CircuitBreaker
+from hubspot_sync.wire.call_log import BreakerChanged, CallLog, CallObserver, WireObserver
+from hubspot_sync.wire.circuit_breaker import BreakerState, CircuitBreaker
 from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.fan_out import FanOut
 from hubspot_sync.wire.portal_day import PortalDay
@@ -45,18 +45,27 @@ def build_client(
     config: HubSpotConfig,
     *,
     observers: Sequence[CallObserver] = (),
+    event_observers: Sequence[WireObserver] = (),
     redis_url: str | None = None,
     clock: Monotonic = time.monotonic,
     day: PortalDay | None = None,
     sender: Sender | None = None,
 ) -> HubSpotClient:
-    """Return a client that has opened nothing yet. With `redis_url` it shares the budget of
-    requests with all processes that have the same. `day` is the portal's; without it, UTC's.
-    `sender` puts the calls on the wire; without it, a pool of connections of its own."""
+    """Return a client that has opened nothing yet. `observers` are told of calls, `event_observers`
+    of what else happens. With `redis_url` it shares the budget of requests with all processes that
+    have the same. `day` is the portal's; without it, UTC's. `sender` puts the calls on the wire;
+    without it, a pool of connections of its own."""
     day = PortalDay() if day is None else day
-    call_log = CallLog(tuple(observers))
+    call_log = CallLog(observers, event_observers)
+
+    def tell_change(before: BreakerState, now: BreakerState) -> None:
+        call_log.tell(BreakerChanged(state=now, opened=before is BreakerState.CLOSED))
+
     circuit_breaker = CircuitBreaker(
-        failures=config.breaker_failures, cooldown_s=config.breaker_cooldown_s, clock=clock
+        failures=config.breaker_failures,
+        cooldown_s=config.breaker_cooldown_s,
+        clock=clock,
+        notify=tell_change,
     )
     rate_budget = build_rate_budget(config, clock=clock, day=day, redis_url=redis_url)
     transport = Transport(
@@ -80,7 +89,7 @@ def build_client(
         priority: FanOut(max(1, int(config.pool_size * share)))
         for priority, share in shares.items()
     }
-    batch = BatchClient(transport, fan_outs, RefusedRecords(clock))
+    batch = BatchClient(transport, fan_outs, RefusedRecords(clock), call_log.tell)
     return HubSpotClient(
         transport=transport,
         batch=batch,

@@ -20,7 +20,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
 
-from booking_api.ops import lifecycle, metrics, redaction
+from booking_api.ops import lifecycle, redaction
+from booking_api.ops.metrics import metrics, start_observing
+from booking_api.ops.metrics.requests import OTHER
 from booking_api.ops.request_line import ServedRequest, count_items, describe_request
 from cache_layer import CacheStatus
 from hubspot_sync.background.wait_limits import waiting_until
@@ -118,6 +120,11 @@ def is_api_address(path: str) -> bool:
     return path == "/api" or path.startswith("/api/")
 
 
+def route_of(request: HttpRequest) -> str:
+    """Return the address as the URL table has it; for those that it does not have, one word."""
+    return OTHER if request.resolver_match is None else request.resolver_match.route
+
+
 def find_said(request: HttpRequest, context: RequestContext) -> Iterator[Any]:
     """Yield what the request says: query, form, JSON body, as far as they have been read."""
     yield from ({name: value} for name, value in parse_qsl(request.META.get("QUERY_STRING", "")))
@@ -152,7 +159,7 @@ def release_parsed_body(response: HttpResponseBase) -> None:
 class RequestContextMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
-        metrics.start_observing()
+        start_observing()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         # A request that waited for a thread has less time left, and took longer.
@@ -179,6 +186,10 @@ class RequestContextMiddleware:
         release_parsed_body(response)
         return response
 
+    def process_view(self, request: HttpRequest, *_: object) -> None:
+        """Name the route, now that it is known, to those who count what it costs."""
+        context_of(request).meter.asked_by = route_of(request)
+
     def _record(
         self,
         request: HttpRequest,
@@ -186,9 +197,13 @@ class RequestContextMiddleware:
         context: RequestContext,
         took_s: float,
     ) -> None:
-        route = "unknown" if request.resolver_match is None else request.resolver_match.route
-        metrics.observe_request(
-            method=request.method or "", route=route, status=response.status_code, took_s=took_s
+        route = route_of(request)
+        metrics().requests.observe_request(
+            method=request.method or "",
+            route=route,
+            status=response.status_code,
+            took_s=took_s,
+            patience_s=patience_s(request.path),
         )
         served = ServedRequest(
             request_id=context.request_id,

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
 
-from booking_api.ops import metrics
+from booking_api.ops.metrics import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -182,7 +182,7 @@ class ForwardingNotices:
 
     def note(self, reason: str, remote: str, headers: list[str]) -> None:
         for header in headers:
-            metrics.observe_forwarding(reason, header)
+            metrics().requests.observe_forwarding(reason, header)
         now_s = time.monotonic()
         with self._lock:
             if now_s < self._warns_again_at_s:

@@ -22,6 +22,7 @@ from hubspot_sync.reading.cache_self_test import Trial, run_self_test
 from hubspot_sync.reading.cached_portal import DirectSource
 from hubspot_sync.reading.tags import tags_of_exam, tags_of_student
 from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.transport import Sender
 
@@ -31,15 +32,18 @@ __all__ = [
     "Composition",
     "Services",
     "build_cached_portal",
+    "built_services",
     "cache_host",
     "close",
     "command_services",
     "fresh_query_context",
     "hand_on",
+    "observe_cache",
     "observe_calls",
     "observe_desk",
     "observe_unreadable",
     "observe_webhooks",
+    "observe_wire",
     "query_context",
     "services",
     "use_clocks",
@@ -52,7 +56,10 @@ MAX_SELF_TEST_S = 120.0
 _composition = Composition()
 services = _composition.services
 command_services = _composition.command_services
+built_services = _composition.built_services
+observe_cache = _composition.observe_cache
 observe_calls = _composition.observe_calls
+observe_wire = _composition.observe_wire
 observe_webhooks = _composition.observe_webhooks
 observe_desk = _composition.observe_desk
 observe_unreadable = _composition.observe_unreadable
@@ -120,7 +127,10 @@ def validation_context() -> LoadContext:
     """Return the context of loads that compare the cache with HubSpot, at their leisure."""
     deadline = Deadline.after(MAX_VALIDATION_S)
     return LoadContext(
-        call=CallContext(deadline=deadline, priority=Priority.BACKGROUND), fresh=True
+        call=CallContext(
+            deadline=deadline, priority=Priority.BACKGROUND, meters=(CallMeter("validation"),)
+        ),
+        fresh=True,
     )
 
 
@@ -132,7 +142,9 @@ def self_test_cache(built: Services) -> tuple[SelfTestCheck, ...]:
             batch=built.client.batch,
             config=settings.CACHE,
             open_portal=partial(build_cached_portal, built.profile, built.client, built.hubspot),
-            context=CallContext(deadline=Deadline.after(MAX_SELF_TEST_S)),
+            context=CallContext(
+                deadline=Deadline.after(MAX_SELF_TEST_S), meters=(CallMeter("validation"),)
+            ),
             mark=uuid.uuid4().hex,
             pause=threading.Event().wait,
         )

@@ -29,6 +29,8 @@ from booking_api.desk.events import DeskEvent, DeskObserver
 from booking_api.desk.factory import BookingDesk, build_booking_desk
 from booking_api.pairs.student_pairs import StudentPairs
 from booking_api.rules.cursors import CursorSeal
+from cache_layer.counters import TallyObserver
+from cache_layer.endings import EndingsObserver
 from cache_layer.operating.audit import record_invalidation
 from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.background.worker import Worker
@@ -40,7 +42,7 @@ from hubspot_sync.reading.availability import AvailabilityWatch
 from hubspot_sync.reading.cached_portal import CachedPortal
 from hubspot_sync.reading.portal_reads import HubSpotReads, PortalReads
 from hubspot_sync.webhooks.pipeline import WebhookPipeline, build_webhook_pipeline
-from hubspot_sync.wire.call_log import CallObserver
+from hubspot_sync.wire.call_log import CallObserver, WireObserver
 from hubspot_sync.wire.portal_day import PortalDay
 from hubspot_sync.wire.transport import Sender
 
@@ -110,6 +112,9 @@ class Composition:
         self._services: Services | None = None
         self._serves_callers = True
         self._observers: list[CallObserver] = []
+        self._wire_observers: list[WireObserver] = []
+        self._tally_observers: list[TallyObserver] = []
+        self._endings_observers: list[EndingsObserver] = []
         self._webhook_observers = EventObservers()
         self._desk_observers: list[DeskObserver] = []
         self._unreadable_observers: list[UnreadableObserver] = []
@@ -122,6 +127,28 @@ class Composition:
             self._observers.append(observer)
             if self._services is not None:
                 self._services.client.call_log.observe(observer)
+
+    def observe_wire(self, observer: WireObserver) -> None:
+        """Tell `observer` of batches, of the circuit breaker and of pauses; does nothing the second
+        time."""
+        with self._lock:
+            if observer in self._wire_observers:
+                return
+            self._wire_observers.append(observer)
+            if self._services is not None:
+                self._services.client.call_log.observe_events(observer)
+
+    def observe_cache(self, of_tallies: TallyObserver, of_endings: EndingsObserver) -> None:
+        """Tell `of_tallies` of all that the cache counts and `of_endings` of entries that end; does
+        nothing the second time."""
+        with self._lock:
+            if of_tallies in self._tally_observers:
+                return
+            self._tally_observers.append(of_tallies)
+            self._endings_observers.append(of_endings)
+            if self._services is not None:
+                self._services.cached.cache.counters.observe(of_tallies)
+                self._services.cached.cache.endings.observe(of_endings)
 
     def observe_webhooks(self, observer: EventObserver, of_inbox: InboxObserver) -> None:
         """Tell `observer` what becomes of webhook events and `of_inbox` how many wait; does nothing
@@ -142,6 +169,11 @@ class Composition:
         with self._lock:
             if observer not in self._unreadable_observers:
                 self._unreadable_observers.append(observer)
+
+    def built_services(self) -> Services | None:
+        """Return this process's services where there are any yet."""
+        services = self._services
+        return services if services is not None and services.pid == os.getpid() else None
 
     def services(self) -> Services:
         """Return this process's services; raise ConfigurationError for a bad portal profile."""
@@ -191,6 +223,7 @@ class Composition:
         client = build_client(
             settings.HUBSPOT,
             observers=tuple(self._observers),
+            event_observers=tuple(self._wire_observers),
             redis_url=settings.REDIS_URL or None,
             day=PortalDay(zone=profile.time_zone, now=self.clocks.now),
             sender=self.sender,
@@ -212,6 +245,10 @@ class Composition:
             profile, client, hubspot, settings.CACHE, self.clocks, told, own
         )
         cached.cache.invalidator.add_observer(record_invalidation)
+        for of_tallies in self._tally_observers:
+            cached.cache.counters.observe(of_tallies)
+        for of_endings in self._endings_observers:
+            cached.cache.endings.observe(of_endings)
         booking = build_booking_desk(
             build_desk_context(
                 *(profile, client, hubspot, told, evidence, has_marker, cached),

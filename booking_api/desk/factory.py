@@ -20,6 +20,7 @@ from hubspot_sync.background.retention import delete_expired
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.writing.portal_writes import LINKS_OF_A_BOOKING
 
@@ -68,7 +69,9 @@ class BookingDesk:
     def _learn_portal(self) -> None:
         """Ask for each thing by itself: what HubSpot does not say now is asked again when it is
         needed, in every process."""
-        context = CallContext(deadline=Deadline.after(LEARNING_DEADLINE_S))
+        context = CallContext(
+            deadline=Deadline.after(LEARNING_DEADLINE_S), meters=(CallMeter("desk"),)
+        )
         writes, evidence = self.desk_context.writes, self.desk_context.evidence
 
         def learn(what: str, ask: Callable[[CallContext], None]) -> None:
@@ -91,7 +94,9 @@ class BookingDesk:
         Recounts are requested of those that could not be counted. Raises HubSpotError where it is
         not known which exams there are."""
         context = CallContext(
-            deadline=Deadline.after(RECOUNT_DEADLINE_S), priority=Priority.BACKGROUND
+            deadline=Deadline.after(RECOUNT_DEADLINE_S),
+            priority=Priority.BACKGROUND,
+            meters=(CallMeter("job: recount"),),
         )
         types = [mock_type.value for mock_type in self.desk_context.profile.mock_types]
         counts = self.recount.recount(

@@ -36,9 +36,10 @@ from hubspot_sync.batching.refused_records import (
     send_around_culprits,
 )
 from hubspot_sync.batching.single_reads import SingleReads
-from hubspot_sync.errors import HubSpotError, NotFound
+from hubspot_sync.errors import HubSpotError, NotFound, Refused
 from hubspot_sync.portal.record_names import ADDITIONAL_EMAILS, MERGED_IDS, is_record_id
 from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.call_log import BatchSent
 from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.fan_out import FanOut
 from hubspot_sync.wire.storable_text import is_storable
@@ -91,7 +92,9 @@ class BatchClient:
         transport: Transport,
         fan_outs: Mapping[Priority, FanOut],
         refused_records: RefusedRecords,
+        tell: Callable[[BatchSent], None],
     ) -> None:
+        self._tell = tell
         self._transport = transport
         self._single_reads = SingleReads(transport)
         self._fan_outs = fan_outs
@@ -296,7 +299,25 @@ class BatchClient:
             refused={names[key] for sent in outcomes for key in sent.refused},
             accepted={names[key] for sent in outcomes for key in sent.accepted},
         )
+        for sent in outcomes:
+            self._tell(_count_batch(kind.operation, sent))
         return [outcome for sent in outcomes for outcome in sent.parts]
+
+
+def _count_batch(operation: Operation, sent: Sent[Any]) -> BatchSent:
+    """Return how many records of a batch came to what, whatever calls it took."""
+    ok = 0
+    errors: list[HubSpotError] = []
+    for part in sent.parts:
+        if isinstance(part, Many):
+            ok += len(part.found) + len(part.missing)
+            errors += part.unknown.values()
+        else:
+            refusals = [outcome for outcome in part.values() if not isinstance(outcome, Created)]
+            ok += len(part) - len(refusals)
+            errors += [outcome.error for outcome in refusals]
+    failed = sum(isinstance(error, Refused | NotFound) for error in errors)
+    return BatchSent(operation=operation.value, ok=ok, failed=failed, unknown=len(errors) - failed)
 
 
 def _split_possible_keys(

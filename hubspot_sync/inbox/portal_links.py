@@ -12,6 +12,7 @@ from hubspot_sync.inbox.effects import tags_of_link
 from hubspot_sync.inbox.events import ObjectKind, RecordRef
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
 # What is asked in the background has time, but must be answered before its rows are claimed anew.
@@ -37,7 +38,11 @@ def fetch_links(
 ) -> PortalLinks:
     """Return the exams of these bookings and the links of restored records; never raises for what
     HubSpot could not answer."""
-    context = CallContext(deadline=Deadline.after(FETCH_WITHIN_S), priority=Priority.BACKGROUND)
+    context = CallContext(
+        deadline=Deadline.after(FETCH_WITHIN_S),
+        priority=Priority.BACKGROUND,
+        meters=(CallMeter("webhooks"),),
+    )
     links = PortalLinks()
     if len(booking_ids) > 0:
         links.exams = hubspot.booking_exams(booking_ids, context)

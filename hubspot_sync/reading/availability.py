@@ -21,7 +21,7 @@ from hubspot_sync.background.worker import Worker
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.wire.call_context import CallContext, Priority
-from hubspot_sync.wire.call_log import CallRecord
+from hubspot_sync.wire.call_log import CallMeter, CallRecord
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
 from hubspot_sync.wire.verdicts import Meaning
 
@@ -142,7 +142,13 @@ class AvailabilityWatch:
             return wait_s
         deadline = Deadline.after(PROBE_WITHIN_S, self._clock)
         try:
-            self._probe(CallContext(deadline=deadline, priority=Priority.BACKGROUND))
+            self._probe(
+                CallContext(
+                    deadline=deadline,
+                    priority=Priority.BACKGROUND,
+                    meters=(CallMeter("availability"),),
+                )
+            )
         except HubSpotError as error:
             log.debug("hubspot_probe_failed", error=error.safe_text)
         return max(self._quiet_for_s(), QUIET_IN_DOUBT_S)

@@ -16,12 +16,21 @@ from typing import Final
 
 from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.json_parser import InvalidJson, parse_json
-from hubspot_sync.wire.verdicts import JsonObject
+from hubspot_sync.wire.verdicts import (
+    RETRY,
+    UNEXPECTED,
+    JsonObject,
+    Meaning,
+    Verdict,
+    judge,
+)
 
 Shape = Callable[[JsonObject], bool]
 """Whether a body is an answer."""
 
 MULTI_STATUS: Final = 207
+NEEDS_JSON: Final = frozenset({Meaning.OK, Meaning.PARTIAL, Meaning.MISSING, Meaning.REFUSED})
+"""A page of HTML with one of these would be a proxy's word, not HubSpot's."""
 
 
 def accept_all(_body: JsonObject) -> bool:
@@ -72,6 +81,22 @@ def is_answer(operation: Operation, status: int, body: JsonObject | None) -> boo
     if body is None:
         return False
     return shape(body) or (status == MULTI_STATUS and isinstance(body.get("errors"), list))
+
+
+def judge_reply(
+    operation: Operation, status: int, body: JsonObject | None, accepts: Shape
+) -> Verdict:
+    """Return what a whole reply means; None is a body that was no JSON object. A read's 2xx that is
+    no answer is a failure that passes."""
+    said: JsonObject = body if body is not None else {}
+    verdict = judge(status, said)
+    if verdict.meaning in {Meaning.OK, Meaning.PARTIAL} and not (
+        is_answer(operation, status, body) and accepts(said)
+    ):
+        return RETRY
+    if body is None and verdict.meaning in NEEDS_JSON:
+        return UNEXPECTED
+    return verdict
 
 
 def parse_body(content: bytes) -> JsonObject | None:

@@ -31,6 +31,11 @@ class CallContext:
     priority: Priority = Priority.PEOPLE
     meters: tuple[CallMeter, ...] = field(default=())
 
+    @property
+    def asked_by(self) -> str:
+        """Whoever the call is made for, the first of several; "" where nobody said."""
+        return next((meter.asked_by for meter in self.meters if meter.asked_by != ""), "")
+
     @classmethod
     def join(cls, contexts: Sequence[CallContext]) -> CallContext:
         """Return the context of one call made for several: the latest deadline, the priority of

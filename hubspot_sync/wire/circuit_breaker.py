@@ -2,21 +2,53 @@
 
 Closed, it only counts failures in a row and holds nobody up. Open, it refuses, until the cool-down
 has passed; then *one* call goes through as a probe, and its result closes or reopens the circuit.
-Only no answer, or a 5xx, is a failure: a 4xx and a 429 show that HubSpot is alive.
+Only no answer, or a 5xx, is a failure: a 4xx and a 429 show that HubSpot is alive. Its opening and
+its closing are each logged once.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Final
+
+import structlog
 
 from hubspot_sync.errors import Unavailable
 from hubspot_sync.wire.deadlines import Monotonic
 
+log = structlog.get_logger(__name__)
+
+SERVER_ERROR: Final = 500
+
+
+class BreakerState(IntEnum):
+    """Half open, a single call is under way to see whether HubSpot answers again."""
+
+    CLOSED = 0
+    HALF_OPEN = 1
+    OPEN = 2
+
+
+def ignore_change(_: BreakerState, __: BreakerState) -> None:
+    """For a breaker whose state nobody wants to hear of."""
+
 
 class CircuitBreaker:
-    """Opens after `failures` failures in a row and tries again after `cooldown_s`."""
+    """Opens after `failures` failures in a row and tries again after `cooldown_s`. `notify` is told
+    the state it was in and the one it is in, in their order; it must be quick."""
 
-    def __init__(self, *, failures: int, cooldown_s: float, clock: Monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        failures: int,
+        cooldown_s: float,
+        clock: Monotonic,
+        notify: Callable[[BreakerState, BreakerState], None] = ignore_change,
+    ) -> None:
+        self._notify = notify
+        self._state = BreakerState.CLOSED
         self._max_failures = failures
         self._cooldown_s = cooldown_s
         self._clock = clock
@@ -37,6 +69,7 @@ class CircuitBreaker:
         with self._lock:
             self._raise_while_open()
             self._probing = self._open_until_s is not None
+            self._note_state()
             return Permit(self, self._generation)
 
     def _raise_while_open(self) -> None:
@@ -55,22 +88,41 @@ class CircuitBreaker:
             if generation != self._generation:
                 return
             self._probing = False
-            if worked is None:
-                return
-            if worked:
-                self._failures_in_a_row = 0
-                if self._open_until_s is not None:
-                    self._open_until_s = None
-                    self._generation += 1
-                return
-            self._failures_in_a_row += 1
-            if self._failures_in_a_row >= self._max_failures or self._open_until_s is not None:
-                self._open_until_s = self._clock() + self._cooldown_s
-                self._generation += 1
+            if worked is True:
+                self._close()
+            elif worked is False:
+                self._count_failure()
+            self._note_state()
+
+    def _close(self) -> None:
+        self._failures_in_a_row = 0
+        if self._open_until_s is not None:
+            self._open_until_s = None
+            self._generation += 1
+
+    def _count_failure(self) -> None:
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row >= self._max_failures or self._open_until_s is not None:
+            self._open_until_s = self._clock() + self._cooldown_s
+            self._generation += 1
+
+    def _note_state(self) -> None:
+        """Tell of a state that is another than before."""
+        before, now = self._state, BreakerState.CLOSED
+        if self._open_until_s is not None:
+            now = BreakerState.HALF_OPEN if self._probing else BreakerState.OPEN
+        if now is before:
+            return
+        self._state = now
+        if before is BreakerState.CLOSED:
+            log.warning("hubspot_breaker_opened", failures=self._failures_in_a_row)
+        elif now is BreakerState.CLOSED:
+            log.warning("hubspot_breaker_closed")
+        self._notify(before, now)
 
 
 class Permit:
-    """Permission for one call; exactly one of the three is called once it has ended."""
+    """Permission for one call; exactly one of these is called once it has ended."""
 
     def __init__(self, circuit_breaker: CircuitBreaker, generation: int) -> None:
         self._circuit_breaker = circuit_breaker
@@ -85,3 +137,13 @@ class Permit:
     def report_unused(self) -> None:
         """The call was never made: nothing was learnt."""
         self._circuit_breaker.count_result(self._generation, worked=None)
+
+    def report(self, status: int | None, *, hurried: bool) -> None:
+        """Tell how a call that was sent ended; None is no answer, and a `hurried` one says
+        nothing."""
+        if status is not None and status < SERVER_ERROR:
+            self.report_answer()
+        elif hurried:
+            self.report_unused()
+        else:
+            self.report_failure()

@@ -19,7 +19,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from hubspot_sync.config import HubSpotConfig
@@ -28,11 +27,13 @@ from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
 from hubspot_sync.wire.portal_day import PortalDay
 from hubspot_sync.wire.rate_windows import (
+    Amounts,
     ArrivalWindow,
     Day,
     RateLimit,
     UnderWay,
     WindowStorage,
+    spread,
 )
 
 if TYPE_CHECKING:
@@ -41,11 +42,6 @@ if TYPE_CHECKING:
 MAX_PAUSE_S: Final = 10.0
 MIN_WAIT_S: Final = 0.001
 REDIS_TIMEOUT_S: Final = 0.25
-Amounts = tuple[tuple[int, float], ...]
-"""So many in so many seconds, all of which hold."""
-
-SPREAD_OVER_S: Final = 4.0
-"""So a quarter is a whole number, too."""
 
 
 @dataclass(eq=False, slots=True)
@@ -104,6 +100,16 @@ class Slot:
         self._budget.release(self._lane, None)
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetUsage:
+    """How many calls were sent, and how many may be: in the window that is open, of searches in
+    theirs, and since midnight."""
+
+    window: tuple[int, int]
+    search: tuple[int, int]
+    day: tuple[int, int]
+
+
 Wait = Callable[[threading.Event, float], object]
 
 
@@ -151,10 +157,19 @@ class RateBudget:
                 self._grant_slots()
         return Slot(self, lane, self._clock() - started_s)
 
-    def pause(self, seconds: float, *, search: bool) -> None:
-        """Let nobody send (or nobody search) for so long, `MAX_PAUSE_S` at most."""
+    def pause(self, seconds: float, *, search: bool) -> float:
+        """Let nobody send (or nobody search) for so long, `MAX_PAUSE_S` at most; return how long
+        that is."""
+        pause_s = min(seconds, MAX_PAUSE_S)
         with self._lock:
-            self._pausable[search].pause(min(seconds, MAX_PAUSE_S))
+            self._pausable[search].pause(pause_s)
+        return pause_s
+
+    def usage(self) -> BudgetUsage:
+        """Return what this process has used of its budget, and what there is of it."""
+        with self._lock:
+            limits = (self._pausable[False], self._pausable[True], self._day)
+            return BudgetUsage(*((limit.used, limit.amount) for limit in limits))
 
     def has_day_left(self) -> bool:
         """Return whether anybody may send anything more today."""
@@ -273,7 +288,7 @@ class _PartBuilder:
         """Return a part that all processes have together."""
         config, clock = self._config, self._clock
         requests = _cut(config.requests_per_window, share)
-        searches = _spread(config.searches_per_second, share)
+        searches = spread(config.searches_per_second, share)
         return _Part(
             under_way=(UnderWay(_cut(config.pool_size, share)),),
             window=ArrivalWindow(name, requests, config.window_s, clock),
@@ -318,18 +333,6 @@ def _name_owner(config: HubSpotConfig) -> str:
 
 def _cut(amount: int, share: float) -> int:
     return max(1, int(amount * share))
-
-
-def _spread(per_second: int, share: float) -> Amounts:
-    """Return the amounts and windows, in seconds, that are a share of so many a second. What is no
-    whole number, such as half of five, is rounded up in each second and kept over several: cut
-    down to a whole one in each, a fifth of it would be lost."""
-    exact = Decimal(per_second) * Decimal(str(share))
-    in_a_second = max(1, math.ceil(exact))
-    if in_a_second == exact:
-        return ((in_a_second, 1.0),)
-    over_several = max(1, int(exact * Decimal(SPREAD_OVER_S)))
-    return ((in_a_second, 1.0), (over_several, SPREAD_OVER_S))
 
 
 def _open_shared_redis(redis_url: str, config: HubSpotConfig, clock: Monotonic) -> SharedRedis:

@@ -17,6 +17,7 @@ import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Final, Protocol
 
 from limits import RateLimitItemPerDay, RateLimitItemPerSecond
@@ -28,6 +29,12 @@ from hubspot_sync.wire.deadlines import Monotonic
 
 TRANSIT_ALLOWANCE_S: Final = 1
 """How much later a call of another process may arrive that was sent before a given moment."""
+
+Amounts = tuple[tuple[int, float], ...]
+"""So many in so many seconds, all of which hold."""
+
+SPREAD_OVER_S: Final = 4.0
+"""So a quarter is a whole number, too."""
 
 UNKNOWN_WAIT_S: Final = 0.1
 """Soon enough to look again where the wait cannot be reckoned."""
@@ -146,6 +153,16 @@ class ArrivalWindow:
         self._in_flight = 0
         self._paused_until_s = 0.0
 
+    @property
+    def amount(self) -> int:
+        return self._item.amount
+
+    @property
+    def used(self) -> int:
+        """How many count now: what was answered within the window, and what is under way."""
+        left = self._limiter.get_window_stats(self._item, self._name).remaining
+        return self._item.amount - left + self._in_flight
+
     def pause(self, seconds: float) -> None:
         self._paused_until_s = max(self._paused_until_s, self._clock() + seconds)
 
@@ -217,6 +234,14 @@ class Day:
         self._limiter = FixedWindowRateLimiter(storage)
         self._clock = clock
 
+    @property
+    def amount(self) -> int:
+        return self._item.amount
+
+    @property
+    def used(self) -> int:
+        return self._item.amount - self._limiter.get_window_stats(self._item, self._name).remaining
+
     def has_room(self) -> bool:
         return self._limiter.test(self._item, self._name)
 
@@ -232,3 +257,15 @@ class Day:
     def min_wait_s(self, ahead: int) -> float:
         stats = self._limiter.get_window_stats(self._item, self._name)
         return 0.0 if stats.remaining > ahead else max(0.0, stats.reset_time - self._clock())
+
+
+def spread(per_second: int, share: float) -> Amounts:
+    """Return the amounts and windows, in seconds, that are a share of so many a second. What is no
+    whole number, such as half of five, is rounded up in each second and kept over several: cut
+    down to a whole one in each, a fifth of it would be lost."""
+    exact = Decimal(per_second) * Decimal(str(share))
+    in_a_second = max(1, math.ceil(exact))
+    if in_a_second == exact:
+        return ((in_a_second, 1.0),)
+    over_several = max(1, int(exact * Decimal(SPREAD_OVER_S)))
+    return ((in_a_second, 1.0), (over_several, SPREAD_OVER_S))

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
+
+import orjson
 
 LOST: Final = "\ufffd"
 
@@ -39,3 +41,11 @@ def make_json_storable(value: object) -> object:
     if isinstance(value, list | tuple):
         return [make_json_storable(item) for item in value]
     return value
+
+
+def encode_json(body: Mapping[str, Any]) -> bytes:
+    """Return the body as JSON; what UTF-8 cannot hold is lost, and not the others' batch."""
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(make_json_storable(body))

@@ -19,17 +19,17 @@ from dataclasses import asdict, dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 
-import orjson
 import requests
+import structlog
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import HubSpotError, Unavailable
-from hubspot_sync.wire.answer_shapes import accept_all, is_answer, parse_body
+from hubspot_sync.wire.answer_shapes import accept_all, judge_reply, parse_body
 from hubspot_sync.wire.call_context import CallContext, Priority
-from hubspot_sync.wire.call_log import CallLog, CallRecord
+from hubspot_sync.wire.call_log import CallLog, CallRecord, Paused
 from hubspot_sync.wire.circuit_breaker import CircuitBreaker, Permit
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
 from hubspot_sync.wire.endpoints import ENDPOINTS, Effect, Endpoint, Operation
@@ -42,22 +42,24 @@ from hubspot_sync.wire.retries import (
     parse_count,
     parse_retry_after_s,
 )
-from hubspot_sync.wire.storable_text import make_json_storable
+from hubspot_sync.wire.storable_text import encode_json
 from hubspot_sync.wire.verdicts import (
-    RETRY,
-    UNEXPECTED,
     JsonObject,
     Meaning,
     Verdict,
     build_error,
     correlation_id_of,
-    judge,
+    policy_of,
 )
 
 logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 CHUNK_BYTES: Final = 65_536
 MIN_TIMEOUT_S: Final = 0.001
 RETRY_WAIT_S: Final = 0.1
+LONG_WAIT_S: Final = 1.0
+"""A wait for the limiter that is logged."""
+TOO_MANY: Final = 429
 MIN_FAIR_CHANCE_S: Final = 1.0
 """A call that got less time than this, and did not end in it, says nothing of HubSpot."""
 COMPLETIONS: Final[Mapping[Meaning, Completion]] = {
@@ -112,6 +114,7 @@ class _Reply:
     body: JsonObject | None
     retry_after_s: float | None
     left: int | None
+    day_left: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,10 @@ class _Sending:
     @property
     def writes(self) -> bool:
         return self.endpoint.effect is not Effect.READ
+
+    def judge(self, reply: _Reply) -> Verdict:
+        request = self.request
+        return judge_reply(request.operation, reply.status, reply.body, request.accepts)
 
 
 class _NotSent(Exception):
@@ -173,7 +180,7 @@ class Transport:
 
         Raises RateLimited, Unavailable, NotFound or Refused.
         """
-        content = None if request.body is None else _encode(request.body)
+        content = None if request.body is None else encode_json(request.body)
         sending = _Sending(request, ENDPOINTS[request.operation], content, context)
         repeatable = sending.endpoint.effect is not Effect.CREATE and not request.once
         may_have_taken_effect = False
@@ -247,7 +254,7 @@ class Transport:
             else:
                 slot.report_unused()
             hurried = sending.context.deadline.passed and took_s < MIN_FAIR_CHANCE_S
-            _report_to_breaker(permit, None if reply is None else reply.status, hurried=hurried)
+            permit.report(None if reply is None else reply.status, hurried=hurried)
             self._log_call(sending, reply, number, slot.waited_s, took_s, hurried=hurried)
         return reply
 
@@ -261,6 +268,7 @@ class Transport:
         *,
         hurried: bool,
     ) -> None:
+        body: JsonObject = {} if reply is None or reply.body is None else reply.body
         record = CallRecord(
             operation=sending.request.operation.value,
             object_type=sending.request.about,
@@ -270,11 +278,17 @@ class Transport:
             waited_s=waited_s,
             took_s=took_s,
             background=sending.context.priority is Priority.BACKGROUND,
-            meaning=None if reply is None else _judge_whole(reply, sending.request).meaning,
+            meaning=None if reply is None else sending.judge(reply).meaning,
             hurried=hurried,
+            asked_by=sending.context.asked_by,
+            policy=policy_of(body) if reply is not None and reply.status == TOO_MANY else None,
+            left=None if reply is None else reply.left,
+            day_left=None if reply is None else reply.day_left,
         )
         self._call_log.write(record, sending.context.meters)
-        body = {} if reply is None or reply.body is None else reply.body
+        if waited_s > LONG_WAIT_S:
+            waited = {"operation": record.operation, "asked_by": record.asked_by}
+            log.warning("hubspot_waited_long", **waited, waited_s=round(waited_s, 3))
         extra = {**asdict(record), "correlation_id": correlation_id_of(body)}
         logger.debug("hubspot.call", extra=extra)
 
@@ -304,12 +318,13 @@ class Transport:
             parse_body(content),
             parse_retry_after_s(response.headers.get("Retry-After", "")),
             parse_count(response.headers.get("X-HubSpot-RateLimit-Remaining", "")),
+            parse_count(response.headers.get("X-HubSpot-RateLimit-Daily-Remaining", "")),
         )
 
     def _judge_reply(self, reply: _Reply, sending: _Sending) -> Answer:
         """Return the answer if it is one, else raise what it means."""
         body: JsonObject = reply.body if reply.body is not None else {}
-        verdict = _judge_whole(reply, sending.request)
+        verdict = sending.judge(reply)
         if verdict.meaning in {Meaning.OK, Meaning.PARTIAL}:
             return Answer(status=reply.status, body=body)
         error = build_error(verdict, reply.status, body, retry_after_s=reply.retry_after_s)
@@ -318,36 +333,14 @@ class Transport:
         if verdict.meaning in {Meaning.RETRY, Meaning.UNEXPECTED}:
             error.may_have_taken_effect = sending.writes
         if verdict.pauses:
-            self._rate_budget.pause(error.retry_after_s or verdict.wait_s, search=sending.search)
+            self._pause(error.retry_after_s or verdict.wait_s, search=sending.search)
         completion = COMPLETIONS.get(verdict.meaning, Completion.POINTLESS)
         raise AttemptFailed(completion, error, wait_s=verdict.wait_s)
 
-
-def _judge_whole(reply: _Reply, request: Request) -> Verdict:
-    """Return what a reply means. A read's 2xx that is no answer is a failure that passes."""
-    body: JsonObject = reply.body if reply.body is not None else {}
-    verdict = judge(reply.status, body)
-    if verdict.meaning in {Meaning.OK, Meaning.PARTIAL} and not (
-        is_answer(request.operation, reply.status, reply.body) and request.accepts(body)
-    ):
-        return RETRY
-    if reply.body is None and verdict.meaning in _NEEDS_JSON:
-        return UNEXPECTED
-    return verdict
-
-
-def _report_to_breaker(permit: Permit, status: int | None, *, hurried: bool) -> None:
-    """Tell the breaker how a sent call ended."""
-    if status is not None and status < 500:
-        permit.report_answer()
-    elif hurried:
-        permit.report_unused()
-    else:
-        permit.report_failure()
-
-
-# A page of HTML with one of these would be a proxy's word, not HubSpot's.
-_NEEDS_JSON: Final = frozenset({Meaning.OK, Meaning.PARTIAL, Meaning.MISSING, Meaning.REFUSED})
+    def _pause(self, seconds: float, *, search: bool) -> None:
+        seconds = self._rate_budget.pause(seconds, search=search)
+        log.warning("hubspot_paused", seconds=round(seconds, 3), search=search)
+        self._call_log.tell(Paused(seconds=seconds, search=search))
 
 
 def _build_session(config: HubSpotConfig, sender: Sender | None) -> requests.Session:
@@ -390,11 +383,3 @@ def _never_connected(error: requests.RequestException) -> bool:
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause
     return isinstance(reason, NewConnectionError)
-
-
-def _encode(body: JsonObject) -> bytes:
-    """Return the body as JSON; what UTF-8 cannot hold is lost, and not the others' batch."""
-    try:
-        return orjson.dumps(body)
-    except orjson.JSONEncodeError:
-        return orjson.dumps(make_json_storable(body))

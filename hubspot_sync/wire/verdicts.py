@@ -225,6 +225,11 @@ def correlation_id_of(body: JsonObject) -> str | None:
     return text if text is not None and _CORRELATION_ID.fullmatch(text) is not None else None
 
 
+def policy_of(body: JsonObject) -> str | None:
+    """Return the limit that a 429 says was exceeded, None where it names none."""
+    return _text(body, "policyName")
+
+
 def _property_names(body: JsonObject) -> tuple[str, ...]:
     """The properties a refusal names. Undocumented which of the three places a given rule uses:
     seen are `errors[].context.propertyName`, `errors[].in` and `context.propertyName`."""

@@ -86,4 +86,4 @@ def test_what_does_not_come_is_refused_in_time_and_counted(server: Server) -> No
     assert page.status == 408
     assert page.headers["content-type"] == "text/plain"
     metrics = server.get("/metrics").body.decode()
-    assert 'mocks_request_seconds_count{method="POST",route="unknown",status="408"}' in metrics
+    assert 'mocks_request_seconds_count{method="POST",route="other",status="408"}' in metrics

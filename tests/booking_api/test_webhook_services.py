@@ -229,7 +229,7 @@ def test_events_and_their_delays_are_measured(api: Api, events: Events) -> None:
     metrics = Metrics()
     webhooks = pipeline(
         observers=EventObservers(
-            of_events=[metrics.observe_webhooks], of_inbox=[metrics.observe_inbox]
+            of_events=[metrics.webhooks.observe_events], of_inbox=[metrics.webhooks.observe_inbox]
         )
     )
     body = b'[{"subscriptionType": "booking.deletion", "objectId": 9, "occurredAt": 1795471200000}]'

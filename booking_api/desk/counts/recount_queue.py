@@ -19,6 +19,7 @@ from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.isolation import do_apart
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
 MAX_EXAMS_AT_ONCE: Final = 100
@@ -59,7 +60,11 @@ class RecountQueue:
         claimed = self._claim()
         if len(claimed) == 0:
             return POLL_INTERVAL_S
-        context = CallContext(deadline=Deadline.after(DEADLINE_S), priority=Priority.BACKGROUND)
+        context = CallContext(
+            deadline=Deadline.after(DEADLINE_S),
+            priority=Priority.BACKGROUND,
+            meters=(CallMeter("desk"),),
+        )
         counts = self._recount.recount([request.subject_id for request in claimed], context)
         for request, count in zip(claimed, counts, strict=True):
             do_apart([request], partial(self._settle, count), _report_unkept)

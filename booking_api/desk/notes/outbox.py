@@ -20,6 +20,7 @@ from hubspot_sync.background.worker import Worker
 from hubspot_sync.batching.batch import Created, CreateOutcome, NotCreated
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_context import CallContext, Priority
+from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
 from hubspot_sync.writing.portal_writes import NewNote, PortalWrites
@@ -59,7 +60,11 @@ class Outbox:
         """Send those of the notes that are not sent yet. Where that fails by our own fault, nobody
         knows which are: whoever tries again looks for them first."""
         waiting = [note for note in notes if note.state == NoteState.SENDING]
-        context = CallContext(deadline=Deadline.after(DEADLINE_S), priority=Priority.BACKGROUND)
+        context = CallContext(
+            deadline=Deadline.after(DEADLINE_S),
+            priority=Priority.BACKGROUND,
+            meters=(CallMeter("desk"),),
+        )
         try:
             to_send = self._mark_those_on_timelines(waiting, context)
             if len(to_send) > 0:

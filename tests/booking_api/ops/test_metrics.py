@@ -13,10 +13,10 @@ from hubspot_sync.wire.call_log import CallRecord
 ROOT = Path(__file__).resolve().parents[3]
 OBSERVE = """
 import django; django.setup()
-from booking_api.ops import metrics
-metrics.observe_request(method="GET", route="api/health", status=200, took_s=0.1)
+from booking_api.ops.metrics import metrics, render_metrics
+metrics().requests.observe_request(method="GET", route="api/health", status=200, took_s=0.1)
 """
-SHOW = f"{OBSERVE}\nprint(metrics.render_metrics().decode())"
+SHOW = f"{OBSERVE}\nprint(render_metrics().decode())"
 COUNT = 'mocks_request_seconds_count{method="GET",route="api/health",status="200"}'
 
 
@@ -40,7 +40,7 @@ def run(code: str, folder: Path) -> str:
 def test_calls_waits_and_retries_are_counted_by_operation() -> None:
     metrics = Metrics()
     for attempt in (1, 2, 3):
-        metrics.observe_call(
+        metrics.hubspot.observe_call(
             CallRecord(
                 operation="objects.search",
                 object_type="0-1",

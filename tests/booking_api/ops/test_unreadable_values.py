@@ -116,7 +116,7 @@ def test_what_waits_to_be_written_is_bounded() -> None:
 
 def test_they_are_counted_by_object_and_property_alone(api: Api, portal: Portal) -> None:
     metrics = Metrics()
-    composition.observe_unreadable(metrics.observe_unreadable)
+    composition.observe_unreadable(metrics.hubspot.observe_unreadable)
     exam = portal.exam()
     portal.sandbox.edit(
         portal.profile.object_types.mock_exams, exam.id, capacity="lots", total_bookings="-5"
