@@ -16,6 +16,7 @@ from booking_api.rules.credit_landings import Landing
 from hubspot_sync.portal.credit_history import Balance, Mark, Source
 from hubspot_sync.portal.records import Contact
 from hubspot_sync.writing.authoritative_reads import CreditHistory, SeenContact
+from tests.plans import CREATES
 
 pytestmark = pytest.mark.django_db
 
@@ -33,6 +34,7 @@ def charge() -> JournalEntry:
         kind=RequestKind.CREATE,
         state=EntryState.WRITTEN,
         idempotency_key="key-7",
+        plan=CREATES["first desk"],
         email="dana@example.org",
         contact_id="1002",
         credit_property=CREDIT,
