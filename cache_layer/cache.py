@@ -19,6 +19,7 @@ from cache_layer.coherence.singleflight import SingleFlight
 from cache_layer.coherence.undelivered import UndeliveredParts
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Counters
+from cache_layer.endings import Endings
 from cache_layer.entries.entries import HeldEntry, Miss
 from cache_layer.entries.families import Catalogue
 from cache_layer.errors import BadPattern
@@ -34,6 +35,7 @@ class Cache:
     catalogue: Catalogue
     backend: Backend
     counters: Counters
+    endings: Endings
     guarded_store: GuardedStore
     single_flight: SingleFlight
     reader: Reader
@@ -97,6 +99,8 @@ def open_cache(
     them cannot reach it; without, an invalidation that does not reach it is seen by others late."""
     backend = backend if backend is not None else open_backend(config, clock)
     counters = counters if counters is not None else Counters()
+    endings = Endings()
+    backend.observe_endings(endings.note)
     guarded_store = GuardedStore(
         backend=backend, config=config, counters=counters, clock=clock, undelivered=undelivered
     )
@@ -111,6 +115,7 @@ def open_cache(
         catalogue=catalogue,
         backend=backend,
         counters=counters,
+        endings=endings,
         guarded_store=guarded_store,
         single_flight=single_flight,
         reader=Reader(
@@ -118,6 +123,7 @@ def open_cache(
             single_flight=single_flight,
             config=config,
             counters=counters,
+            endings=endings,
             clock=clock,
         ),
         invalidator=Invalidator(guarded_store=guarded_store, catalogue=catalogue),

@@ -24,8 +24,8 @@ class Count(StrEnum):
     """What is counted, in entries unless said otherwise."""
 
     HITS = "hits"
-    MISSES = "misses"
-    LOADS = "loads"
+    MISSES = "misses"  # detail: why
+    LOADS = "loads"  # detail: the outcome
     SHARED_LOADS = "shared_loads"  # misses that waited for another reader's load
     BYPASSES = "bypasses"  # read from the loader, the cache not asked
     STORES = "stores"
@@ -36,6 +36,7 @@ class Count(StrEnum):
     INVALIDATIONS = "invalidations"  # requests, not entries; no family; detail: the cause
     REMOVALS = "removals"  # entries those requests removed; detail: the cause
     ERRORS = "errors"  # detail: what failed
+    VALIDATIONS = "validations"  # runs, not entries; no family; detail: the outcome
     DRIFTS = "drifts"  # entries that validation found to differ from the truth
 
 
@@ -44,6 +45,23 @@ class Bound(StrEnum):
 
     ENTRIES = "entries"
     BYTES = "bytes"
+
+
+class LoadOutcome(StrEnum):
+    """What became of one key of a load."""
+
+    LOADED = "loaded"
+    ABSENT = "absent"
+    FAILED = "failed"
+
+
+class ValidationOutcome(StrEnum):
+    """What a comparison with the truth came to."""
+
+    CLEAN = "clean"
+    DRIFTED = "drifted"
+    INCOMPLETE = "incomplete"  # the truth did not answer for all
+    FAILED = "failed"
 
 
 class Cause(StrEnum):
@@ -69,6 +87,7 @@ class Tally:
 _tally = lru_cache(maxsize=1024)(Tally)
 
 Tallies = Mapping[Tally, int]
+TallyObserver = Callable[[Tally, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +145,11 @@ class Counters:
         self._since = clock()
         self._totals: Counter[Tally] = Counter()
         self._minutes: deque[tuple[datetime, Counter[Tally]]] = deque(maxlen=MINUTES_KEPT)
+        self._observers: list[TallyObserver] = []
+
+    def observe(self, observer: TallyObserver) -> None:
+        """Tell `observer` of everything that is counted; it must be quick."""
+        self._observers.append(observer)
 
     def add(self, count: Count, family: str = "", number: int = 1, detail: str = "") -> None:
         if number == 0:
@@ -137,6 +161,8 @@ class Counters:
             if not self._minutes or not NOTHING <= now - self._minutes[-1][0] < MINUTE:
                 self._minutes.append((now.replace(second=0, microsecond=0), Counter()))
             self._minutes[-1][1][tally] += number
+        for observer in self._observers:
+            observer(tally, number)
 
     def add_by_family(self, count: Count, by_family: Mapping[str, int], detail: str = "") -> None:
         for family, number in by_family.items():

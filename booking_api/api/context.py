@@ -199,7 +199,11 @@ class RequestContextMiddleware:
     ) -> None:
         route = route_of(request)
         metrics().requests.observe_request(
-            method=request.method or "", route=route, status=response.status_code, took_s=took_s
+            method=request.method or "",
+            route=route,
+            status=response.status_code,
+            took_s=took_s,
+            patience_s=patience_s(request.path),
         )
         served = ServedRequest(
             request_id=context.request_id,

@@ -31,11 +31,13 @@ __all__ = [
     "Composition",
     "Services",
     "build_cached_portal",
+    "built_services",
     "cache_host",
     "close",
     "command_services",
     "fresh_query_context",
     "hand_on",
+    "observe_cache",
     "observe_calls",
     "observe_desk",
     "observe_unreadable",
@@ -52,6 +54,8 @@ MAX_SELF_TEST_S = 120.0
 _composition = Composition()
 services = _composition.services
 command_services = _composition.command_services
+built_services = _composition.built_services
+observe_cache = _composition.observe_cache
 observe_calls = _composition.observe_calls
 observe_wire = _composition.observe_wire
 observe_webhooks = _composition.observe_webhooks

@@ -29,6 +29,8 @@ from booking_api.desk.events import DeskEvent, DeskObserver
 from booking_api.desk.factory import BookingDesk, build_booking_desk
 from booking_api.pairs.student_pairs import StudentPairs
 from booking_api.rules.cursors import CursorSeal
+from cache_layer.counters import TallyObserver
+from cache_layer.endings import EndingsObserver
 from cache_layer.operating.audit import record_invalidation
 from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.background.worker import Worker
@@ -109,6 +111,8 @@ class Composition:
         self._serves_callers = True
         self._observers: list[CallObserver] = []
         self._wire_observers: list[WireObserver] = []
+        self._tally_observers: list[TallyObserver] = []
+        self._endings_observers: list[EndingsObserver] = []
         self._webhook_observers = EventObservers()
         self._desk_observers: list[DeskObserver] = []
         self._unreadable_observers: list[UnreadableObserver] = []
@@ -132,6 +136,18 @@ class Composition:
             if self._services is not None:
                 self._services.client.call_log.observe_events(observer)
 
+    def observe_cache(self, of_tallies: TallyObserver, of_endings: EndingsObserver) -> None:
+        """Tell `of_tallies` of all that the cache counts and `of_endings` of entries that end; does
+        nothing the second time."""
+        with self._lock:
+            if of_tallies in self._tally_observers:
+                return
+            self._tally_observers.append(of_tallies)
+            self._endings_observers.append(of_endings)
+            if self._services is not None:
+                self._services.cached.cache.counters.observe(of_tallies)
+                self._services.cached.cache.endings.observe(of_endings)
+
     def observe_webhooks(self, observer: EventObserver, of_inbox: InboxObserver) -> None:
         """Tell `observer` what becomes of webhook events and `of_inbox` how many wait; does nothing
         the second time."""
@@ -151,6 +167,11 @@ class Composition:
         with self._lock:
             if observer not in self._unreadable_observers:
                 self._unreadable_observers.append(observer)
+
+    def built_services(self) -> Services | None:
+        """Return this process's services where there are any yet."""
+        services = self._services
+        return services if services is not None and services.pid == os.getpid() else None
 
     def services(self) -> Services:
         """Return this process's services; raise ConfigurationError for a bad portal profile."""
@@ -221,6 +242,10 @@ class Composition:
             profile, client, hubspot, settings.CACHE, self.clocks, told, own
         )
         cached.cache.invalidator.add_observer(record_invalidation)
+        for of_tallies in self._tally_observers:
+            cached.cache.counters.observe(of_tallies)
+        for of_endings in self._endings_observers:
+            cached.cache.endings.observe(of_endings)
         booking = build_booking_desk(
             build_desk_context(
                 *(profile, client, hubspot, evidence, has_marker, cached),

@@ -17,7 +17,9 @@ from django.conf import settings
 
 from booking_api import composition
 from booking_api.env_types import LOOPBACK
+from booking_api.ops.metrics import metrics
 from booking_api.ops.scheduler import JobTimes, Scheduler, build_scheduler
+from hubspot_sync.background.worker import Worker
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +32,7 @@ class ProcessLifecycle:
         self._lock = threading.Lock()
         self._pid = 0
         self._scheduler: Scheduler | None = None
+        self._looking: Worker | None = None
 
     def start_serving(self) -> None:
         """Start the work; this process, or those it will be forked into, serve."""
@@ -56,6 +59,8 @@ class ProcessLifecycle:
             self._scheduler = build_scheduler(job_times()) if settings.SCHEDULER else None
             if self._scheduler is not None:
                 self._scheduler.start()
+            self._looking = Worker("metrics", metrics().look_around)
+            self._looking.start()
             # For servers that do not say when they end. Our own does: its workers, forked by
             # `multiprocessing`, end without this.
             atexit.register(self.end_serving)
@@ -63,8 +68,11 @@ class ProcessLifecycle:
     def end_serving(self) -> None:
         """End the work, and let another process go on with it; does nothing the second time."""
         scheduler, self._scheduler = self._scheduler, None
+        looking, self._looking = self._looking, None
         if self._pid != os.getpid():
             return
+        if looking is not None:
+            looking.stop()
         if scheduler is not None:
             scheduler.close()
         composition.close()

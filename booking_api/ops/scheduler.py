@@ -21,6 +21,7 @@ from django.db import connection
 
 from booking_api import composition
 from booking_api.desk.journal.lease import HeldLease, LeaseKeeper, LeaseLost
+from booking_api.ops.metrics import metrics
 from cache_layer.operating.audit import validate_and_record
 from hubspot_sync.background.worker import Worker
 
@@ -30,6 +31,8 @@ LOOK_AGAIN_S = 5.0
 FIRST_AFTER_S = 60.0
 PRUNE_EVERY_S = 3_600.0
 STOP_WITHIN_S = 10.0
+# Those that a cron address starts, too.
+RECOUNT, VALIDATE_CACHE = "recount", "validate cache"
 
 log = structlog.get_logger(__name__)
 
@@ -128,7 +131,8 @@ class Scheduler:
 
     def _run_job(self, job: Job) -> None:
         try:
-            job.work()
+            with metrics().jobs.running(job.name):
+                job.work()
             log.info("job_done", job=job.name)
         except Exception:
             log.exception("job_failed", job=job.name)
@@ -171,13 +175,13 @@ def periodic_jobs(times: JobTimes) -> tuple[Job, ...]:
     # A little more than since the last time: a credit may be written while this is asked.
     lately = timedelta(seconds=2 * times.recount_every_s)
     return (
-        Job(name="recount", every_s=times.recount_every_s, work=recount),
+        Job(name=RECOUNT, every_s=times.recount_every_s, work=recount),
         Job(
             name="review credits",
             every_s=times.recount_every_s,
             work=partial(review_credits, lately),
         ),
-        Job(name="validate cache", every_s=times.validate_every_s, work=validate_cache),
+        Job(name=VALIDATE_CACHE, every_s=times.validate_every_s, work=validate_cache),
         Job(name="prune", every_s=PRUNE_EVERY_S, work=partial(prune, times)),
     )
 

@@ -24,6 +24,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
+from cache_layer.endings import EndingsObserver
 from cache_layer.entries.entries import Entry, HeldEntry
 
 # One value must not push out everybody's.
@@ -202,6 +203,10 @@ class Backend(Protocol):
 
     def release_leases(self, keys: Collection[str], owner: str) -> None:
         """Give back those of the keys' leases that this owner still holds."""
+        ...
+
+    def observe_endings(self, observer: EndingsObserver) -> None:
+        """Tell `observer` of the entries that a step has ended, after it."""
         ...
 
     def close(self) -> None: ...

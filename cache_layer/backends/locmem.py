@@ -16,7 +16,8 @@ import time
 import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.locmem import LocMemCache
@@ -33,25 +34,43 @@ from cache_layer.backends.base import (
     WriteThroughResult,
 )
 from cache_layer.backends.chunks import split_into_chunks
+from cache_layer.backends.local_records import (
+    MARK_BYTES,
+    Record,
+    compute_cost,
+    key_mark,
+    tag_mark,
+)
 from cache_layer.config import DEFAULT_MAX_BYTES
+from cache_layer.endings import MAX_TOLD_PER_STEP, Ended, Ending, EndingsObserver
 from cache_layer.entries.entries import Entry, HeldEntry
 
 _MAX_PER_PAGE = 1000
 _SLACK = 64
 
-# What CPython 3.11 to 3.14 take on 64 bits, measured over caches of few and of many tags
-# (tests/cache_layer/backends/test_memory.py): for an entry beside its payload and its key's text,
-# for each of its tags beside the text, and for a mark beside its text.
-_ENTRY_BYTES = 850
-_TAG_BYTES = 350
-_MARK_BYTES = 250
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    entry: Entry
-    stamp: int
-    stored_at_s: float
+def as_step(
+    method: Callable[Concatenate[LocMemBackend, P], R],
+) -> Callable[Concatenate[LocMemBackend, P], R]:
+    """Do what the method does under the lock, and afterwards tell of what it has ended."""
+
+    @wraps(method)
+    def run(backend: LocMemBackend, /, *arguments: P.args, **named: P.kwargs) -> R:
+        with backend._lock:
+            answer = method(backend, *arguments, **named)
+            ended = backend._ended
+            if ended:
+                backend._ended = []
+        if ended:
+            for observer in backend._observers:
+                observer(ended)
+        return answer
+
+    return run
 
 
 class LocMemBackend(LocMemCache):
@@ -77,7 +96,7 @@ class LocMemBackend(LocMemCache):
         self._budget = ByteBudget(max_bytes)
         self._horizon_ms = int(load_horizon_s * 1000)
         self._clock = clock
-        self._records: dict[str, _Record] = {}
+        self._records: dict[str, Record] = {}
         self._tagged: dict[str, set[str]] = {}
         self._deadlines: list[tuple[float, str]] = []
         self._entries: Counter[str] = Counter()
@@ -93,63 +112,68 @@ class LocMemBackend(LocMemCache):
         self._costs: dict[str, int] = {}
         self._entry_bytes = 0
         self._mark_bytes = 0
+        self._ended: list[Ending] = []
+        self._observers: list[EndingsObserver] = []
 
+    def observe_endings(self, observer: EndingsObserver) -> None:
+        self._observers.append(observer)
+
+    @as_step
     def look_up(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
         found: dict[str, HeldEntry] = {}
-        with self._lock:
-            now_s = self._clock()
-            for key in keys:
-                record = self._get_or_expire(key)
-                if record is None:
-                    continue
-                if touch:
-                    self._cache.move_to_end(key, last=False)
-                found[key] = _to_held_entry(record, now_s)
-            return Lookup(entries=found, ticket=self._take_ticket(), expired=_drain(self._expired))
+        now_s = self._clock()
+        for key in keys:
+            record = self._get_or_expire(key)
+            if record is None:
+                continue
+            if touch:
+                self._cache.move_to_end(key, last=False)
+            found[key] = record.as_held(now_s)
+        return Lookup(entries=found, ticket=self._take_ticket(), expired=_drain(self._expired))
 
+    @as_step
     def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
-        with self._lock:
-            return self._store(self._find_refusals(ticket, entries, frozenset()), entries)
+        return self._store(self._find_refusals(ticket, entries, frozenset()), entries)
 
+    @as_step
     def invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
-        with self._lock:
-            return self._invalidate(tags, keys)
+        return self._invalidate(tags, keys)
 
+    @as_step
     def write_through(
         self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
     ) -> WriteThroughResult:
-        with self._lock:
-            # Refusals first: the marks set next are our own.
-            refused = self._find_refusals(ticket, entries, frozenset(tags))
-            removed = self._invalidate(tags, entries.keys())
-            return WriteThroughResult(removed=removed, stored=self._store(refused, entries))
+        # Refusals first: the marks set next are our own.
+        refused = self._find_refusals(ticket, entries, frozenset(tags))
+        removed = self._invalidate(tags, entries.keys())
+        return WriteThroughResult(removed=removed, stored=self._store(refused, entries))
 
+    @as_step
     def raise_floor(self) -> None:
-        with self._lock:
-            self._raise_floor()
+        self._raise_floor()
 
     def scan_keys(self) -> Iterator[Sequence[str]]:
         with self._lock:
             keys = list(self._records)
         yield from split_into_chunks(keys, _MAX_PER_PAGE)
 
+    @as_step
     def find_keys_by_tags(self, tags: Collection[str]) -> frozenset[str]:
-        with self._lock:
-            return self._find_keys_by_tags(tags)
+        return self._find_keys_by_tags(tags)
 
+    @as_step
     def remove(self, keys: Collection[str]) -> ByFamily:
-        with self._lock:
-            return self._remove(keys)
+        return self._remove(keys)
 
+    @as_step
     def size(self) -> Size:
-        with self._lock:
-            self._sweep()
-            return Size(
-                entries=dict(+self._entries),
-                payload_bytes=dict(+self._bytes),
-                expired=_drain(self._expired),
-                used_bytes=self._entry_bytes + self._mark_bytes,
-            )
+        self._sweep()
+        return Size(
+            entries=dict(+self._entries),
+            payload_bytes=dict(+self._bytes),
+            expired=_drain(self._expired),
+            used_bytes=self._entry_bytes + self._mark_bytes,
+        )
 
     def claim_leases(self, keys: Collection[str], owner: str) -> frozenset[str]:  # noqa: ARG002
         """Take every key: there is no other process."""
@@ -159,15 +183,15 @@ class LocMemBackend(LocMemCache):
         """Nothing to give back."""
 
     @override
+    @as_step
     def clear(self) -> None:
-        with self._lock:
-            self._raise_floor()
-            self._remove(list(self._records))
-            self._cache.clear()
-            self._expire_info.clear()
-            self._deadlines.clear()
-            self._costs.clear()
-            self._entry_bytes = 0
+        self._raise_floor()
+        self._remove(list(self._records))
+        self._cache.clear()
+        self._expire_info.clear()
+        self._deadlines.clear()
+        self._costs.clear()
+        self._entry_bytes = 0
 
     @override
     def get_backend_timeout(self, timeout: float | None = DEFAULT_TIMEOUT) -> float | None:
@@ -177,12 +201,12 @@ class LocMemBackend(LocMemCache):
 
     # Steps below run under the lock.
 
-    def _get_or_expire(self, key: str) -> _Record | None:
+    def _get_or_expire(self, key: str) -> Record | None:
         record = self._records.get(key)
         if record is None or not self._has_expired(key):
             return record
         self._expired[record.entry.family] += 1
-        self._delete(key)
+        self._end(key, record, Ended.EXPIRED)
         return None
 
     def _take_ticket(self) -> Ticket:
@@ -207,7 +231,7 @@ class LocMemBackend(LocMemCache):
             return Refusal.TOO_SLOW
         if self._floor > ticket.count:
             return Refusal.FLUSHED
-        marks = [_key_mark(key), *map(_tag_mark, tags)]
+        marks = [key_mark(key), *map(tag_mark, tags)]
         if any(self._marks.get(mark, (0, 0))[0] > ticket.count for mark in marks):
             return Refusal.INVALIDATED
         return None
@@ -227,12 +251,12 @@ class LocMemBackend(LocMemCache):
 
     def _put(self, key: str, entry: Entry) -> bool:
         """Store an entry, room for it being made; return whether it is not too large."""
-        cost = _compute_cost(key, entry.payload, entry.tags)
+        cost = compute_cost(key, entry.payload, entry.tags)
         if cost > self._budget.for_one_entry:
             return False
         self._set_at_cost(key, entry.payload, entry.ttl_s, cost)
         self._stamp += 1
-        self._records[key] = _Record(entry, self._stamp, self._clock())
+        self._records[key] = Record(entry, self._stamp, self._clock())
         self._entries[entry.family] += 1
         self._bytes[entry.family] += len(entry.payload)
         for tag in entry.tags:
@@ -242,9 +266,9 @@ class LocMemBackend(LocMemCache):
     def _invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
         self._count += 1
         now_ms = self._now_ms()
-        for mark in (*map(_tag_mark, tags), *map(_key_mark, keys)):
+        for mark in (*map(tag_mark, tags), *map(key_mark, keys)):
             if mark not in self._marks:
-                self._mark_bytes += _MARK_BYTES + len(mark)
+                self._mark_bytes += MARK_BYTES + len(mark)
             self._marks[mark] = (self._count, now_ms)
             self._marks.move_to_end(mark)
             self._fold_marks_into_floor()
@@ -269,7 +293,7 @@ class LocMemBackend(LocMemCache):
     def _forget_oldest_mark(self) -> int:
         """Drop the mark that was set first and return its count."""
         mark, (count, _) = self._marks.popitem(last=False)
-        self._mark_bytes -= _MARK_BYTES + len(mark)
+        self._mark_bytes -= MARK_BYTES + len(mark)
         return count
 
     def _raise_floor(self) -> None:
@@ -282,7 +306,7 @@ class LocMemBackend(LocMemCache):
             record = self._get_or_expire(key)
             if record is not None:
                 removed[record.entry.family] += 1
-                self._delete(key)
+                self._end(key, record, Ended.INVALIDATED)
         return dict(removed)
 
     def _sweep(self) -> None:
@@ -294,15 +318,15 @@ class LocMemBackend(LocMemCache):
                 record = self._records.get(key)
                 if record is not None:
                     self._expired[record.entry.family] += 1
-                self._delete(key)
+                self._end(key, record, Ended.EXPIRED)
 
     def _set(self, key: str, value: bytes, timeout: float | None = DEFAULT_TIMEOUT) -> None:
-        cost = _compute_cost(key, value, ())
+        cost = compute_cost(key, value, ())
         if cost <= self._budget.for_one_entry:
             self._set_at_cost(key, value, timeout, cost)
 
     def _set_at_cost(self, key: str, value: bytes, timeout: float | None, cost: int) -> None:
-        self._delete(key)
+        self._end(key, self._records.get(key), Ended.REPLACED)
         self._make_room(cost)
         # LocMemCache.get_backend_timeout takes whole and broken seconds alike.
         super()._set(key, value, timeout)  # type: ignore[misc]  # the stubs leave it out
@@ -314,6 +338,14 @@ class LocMemBackend(LocMemCache):
         if len(self._deadlines) > 2 * len(self._cache) + _SLACK:
             self._deadlines = [(at, key) for key, at in self._expire_info.items() if at is not None]
             heapq.heapify(self._deadlines)
+
+    def _end(self, key: str, record: Record | None, cause: Ended) -> None:
+        """Drop an entry, and note how it ended and how old it came to be."""
+        if record is not None and len(self._ended) < MAX_TOLD_PER_STEP:
+            # Nobody was served one for longer than its time, however late it is dropped.
+            age_s = min(self._clock() - record.stored_at_s, record.entry.ttl_s)
+            self._ended.append(Ending(key, record.entry.family, cause, age_s))
+        self._delete(key)
 
     def _delete(self, key: str) -> bool:
         self._entry_bytes -= self._costs.pop(key, 0)
@@ -345,36 +377,13 @@ class LocMemBackend(LocMemCache):
                 self._evicted[record.entry.family] += 1
                 if len(self._cache) < self.max_entries:
                     self._evicted_for_bytes[record.entry.family] += 1
-            self._delete(oldest)
+            self._end(oldest, record, Ended.EVICTED)
 
     def _has_room(self, cost: int) -> bool:
         return (
             len(self._cache) < self.max_entries
             and self._entry_bytes + cost <= self._budget.for_entries
         )
-
-
-def _to_held_entry(record: _Record, now_s: float) -> HeldEntry:
-    age_s = now_s - record.stored_at_s
-    return HeldEntry(
-        entry=record.entry,
-        stamp=record.stamp,
-        age_s=age_s,
-        ttl_left_s=record.entry.ttl_s - age_s,
-    )
-
-
-def _compute_cost(key: str, value: bytes, tags: Collection[str]) -> int:
-    """Return what an entry takes of the bound in bytes."""
-    return _ENTRY_BYTES + len(key) + len(value) + sum(_TAG_BYTES + len(tag) for tag in tags)
-
-
-def _tag_mark(tag: str) -> str:
-    return f"tag {tag}"
-
-
-def _key_mark(key: str) -> str:
-    return f"key {key}"
 
 
 def _drain(counter: Counter[str]) -> ByFamily:

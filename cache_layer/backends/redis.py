@@ -35,6 +35,7 @@ from cache_layer.backends.base import (
     WriteThroughResult,
 )
 from cache_layer.config import DEFAULT_MAX_BYTES
+from cache_layer.endings import Ended, Ending, EndingsObserver
 from cache_layer.entries.entries import Entry, HeldEntry
 from cache_layer.errors import BackendUnavailable
 
@@ -96,6 +97,7 @@ class RedisBackend:
                 "retry": Retry(NoBackoff(), 1),
             },
         }
+        self._observers: list[EndingsObserver] = []
         self._cache = RedisCache(url, {"OPTIONS": options})
         self._client: Redis = self._cache.client.get_client(write=True)
         register = partial(_register_script, self._client)
@@ -104,6 +106,9 @@ class RedisBackend:
         self._write_through, self._raise_floor = register("write_through"), register("raise_floor")
         self._size, self._claim = register("size"), register("claim", common=False)
         self._release = register("release", common=False)
+
+    def observe_endings(self, observer: EndingsObserver) -> None:
+        self._observers.append(observer)
 
     def look_up(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
         answer = self._run(self._lookup, int(touch), *keys)
@@ -186,7 +191,12 @@ class RedisBackend:
 
     def _run(self, script: Script, *arguments: Any) -> Any:
         prepared = [self._payloads, uuid.uuid4().hex, *arguments]
-        return _call_redis(lambda: script(keys=list(self._keys), args=prepared))
+        answer, ended = _call_redis(lambda: script(keys=list(self._keys), args=prepared))
+        if ended:
+            endings = _parse_endings(ended)
+            for observer in self._observers:
+                observer(endings)
+        return answer
 
     def _build_order(
         self, ticket: Ticket, entries: Mapping[str, Entry], tags: Collection[str] = ()
@@ -272,6 +282,14 @@ def _parse_store_result(answer: Sequence[Any]) -> StoreResult:
 
 def _parse_by_family(flat: Sequence[Any]) -> ByFamily:
     return {family.decode(): number for family, number in _pairs(flat)}
+
+
+def _parse_endings(flat: Sequence[Any]) -> list[Ending]:
+    rows = zip(flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True)
+    return [
+        Ending(key.decode(), family.decode(), Ended(cause.decode()), age_ms / 1000)
+        for key, family, cause, age_ms in rows
+    ]
 
 
 def _pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:

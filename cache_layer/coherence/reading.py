@@ -29,6 +29,7 @@ from cache_layer.coherence.singleflight import (
 )
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Cause, Count, Counters
+from cache_layer.endings import Endings, MissReason
 from cache_layer.entries.entries import MISS, HeldEntry, LoadedValue, Miss
 from cache_layer.entries.families import Family
 from cache_layer.entries.keys import Key
@@ -143,8 +144,10 @@ class Reader:
         single_flight: SingleFlight,
         config: CacheConfig,
         counters: Counters,
+        endings: Endings,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._endings = endings
         self._guarded_store = guarded_store
         self._single_flight = single_flight
         self._enabled = config.enabled
@@ -191,14 +194,15 @@ class Reader:
         bypass = self.prepare_or_bypass(subject)
         if bypass is CacheStatus.OFF:
             return self._load_directly(family, wanted, context, CacheStatus.OFF)
-        found = self._try_look_up(wanted, max_age_s) if bypass is None else None
-        if found is None:
+        held = self._try_look_up(wanted) if bypass is None else None
+        if held is None:
             self._counters.add(Count.BYPASSES, family.name, len(wanted))
             return self._load_directly(family, wanted, context, CacheStatus.BYPASS)
         builder = _ResultBuilder(family.ttl_s)
+        found = held.younger_than(max_age_s)
         missing = self._add_found(family, builder, wanted, found)
         self._counters.add(Count.HITS, family.name, len(wanted) - len(missing))
-        self._counters.add(Count.MISSES, family.name, len(missing))
+        self._count_misses(family, missing, held, found)
         logger.debug("cache: %s, %d of %d missed", family.name, len(missing), len(wanted))
         if not missing:
             return builder.build(CacheStatus.HIT)
@@ -217,10 +221,23 @@ class Reader:
         usable = rolled_out and self._guarded_store.prepare_read()
         return None if usable else CacheStatus.BYPASS
 
-    def _try_look_up(self, keys: Sequence[Key], max_age_s: float) -> Lookup | None:
+    def _count_misses(
+        self, family: Family[Any, Any], missing: Sequence[Key], held: Lookup, found: Lookup
+    ) -> None:
+        """Count what is missing by its reason: of what is `held`, not all was `found` to be young
+        enough, and of that not all could be read."""
+        for key in missing:
+            reason: str = MissReason.UNREADABLE
+            if key.text not in held.entries:
+                reason = self._endings.reason_of(key.text)
+            elif key.text not in found.entries:
+                reason = MissReason.TOO_OLD
+            self._counters.add(Count.MISSES, family.name, detail=reason)
+
+    def _try_look_up(self, keys: Sequence[Key]) -> Lookup | None:
         """Return what is held, or None where the cache cannot be asked."""
         try:
-            return self._guarded_store.look_up(keys).younger_than(max_age_s)
+            return self._guarded_store.look_up(keys)
         except BackendUnavailable:
             return None  # counted and logged where it happened
 

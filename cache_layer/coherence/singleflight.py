@@ -23,7 +23,7 @@ from typing import Any
 
 from cache_layer.backends.base import Lookup, Refusal, Ticket
 from cache_layer.coherence.guarded_store import GuardedStore
-from cache_layer.counters import Count, Counters
+from cache_layer.counters import Count, Counters, LoadOutcome
 from cache_layer.entries.entries import HeldEntry, LoadedValue
 from cache_layer.entries.families import Family, LoadResult
 from cache_layer.entries.keys import Key
@@ -263,11 +263,24 @@ class SingleFlight:
                 keys = self._finish_found(found, started, keys)
         if not keys:
             return
-        self._counters.add(Count.LOADS, family.name, len(keys))
         logger.debug("cache load: %s, %d entries", family.name, len(keys))
-        load_result = family.load_many(keys, request.context)
+        try:
+            load_result = family.load_many(keys, request.context)
+        except Exception:
+            self._counters.add(Count.LOADS, family.name, len(keys), LoadOutcome.FAILED)
+            raise
+        results = results_by_key(load_result, keys)
+        self._count_loads(family, results)
         as_of = self._store_or_refuse(family, load_result, ticket)
-        self._finish(started, results_by_key(load_result, keys), as_of)
+        self._finish(started, results, as_of)
+
+    def _count_loads(self, family: Family[Any, Any], results: Mapping[Key, KeyResult]) -> None:
+        absent = sum(isinstance(result, Absent) for result in results.values())
+        failed = sum(isinstance(result, Exception) for result in results.values())
+        loaded = len(results) - absent - failed
+        self._counters.add(Count.LOADS, family.name, loaded, LoadOutcome.LOADED)
+        self._counters.add(Count.LOADS, family.name, absent, LoadOutcome.ABSENT)
+        self._counters.add(Count.LOADS, family.name, failed, LoadOutcome.FAILED)
 
     def _store_or_refuse(
         self, family: Family[Any, Any], load_result: LoadResult[Any], ticket: Ticket | None

@@ -20,7 +20,7 @@ from cache_layer.backends.base import Lookup, Ticket
 from cache_layer.backends.chunks import split_into_chunks
 from cache_layer.cache import Cache
 from cache_layer.coherence.guarded_store import FreshValue, Removal
-from cache_layer.counters import Cause, Count
+from cache_layer.counters import Cause, Count, ValidationOutcome
 from cache_layer.entries.entries import HeldEntry, LoadedValue
 from cache_layer.entries.families import Family, LoadResult
 from cache_layer.entries.keys import Key
@@ -78,6 +78,12 @@ class ValidationReport:
         """Whether the truth answered for every entry it was asked about."""
         return self.total(Comparison.UNKNOWN) == 0
 
+    @property
+    def outcome(self) -> ValidationOutcome:
+        if self.drifted:
+            return ValidationOutcome.DRIFTED
+        return ValidationOutcome.CLEAN if self.complete else ValidationOutcome.INCOMPLETE
+
 
 Progress = Callable[[str, int, int], None]
 """Told the family, how many of its entries are compared, and how many there are to compare."""
@@ -114,6 +120,23 @@ class Validator:
         report; with `families` only of those. Raises BadPattern for a family that is none, and
         BackendUnavailable. `context` goes to the loaders; make it one that tells those built from
         other families to load those anew, or the cache is compared with itself."""
+        try:
+            report = self._compare_families(context, sample, families, progress, repair=repair)
+        except Exception:
+            self._counters.add(Count.VALIDATIONS, detail=ValidationOutcome.FAILED)
+            raise
+        self._counters.add(Count.VALIDATIONS, detail=report.outcome)
+        return report
+
+    def _compare_families(
+        self,
+        context: Any,
+        sample: int | None,
+        families: Collection[str] | None,
+        progress: Progress | None,
+        *,
+        repair: bool,
+    ) -> ValidationReport:
         by_family: dict[str, Mapping[Comparison, int]] = {}
         drifts: list[Drift] = []
         for family, keys in self._pick_keys(sample, families):

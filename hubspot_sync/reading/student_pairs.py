@@ -17,7 +17,8 @@ from typing import Final, TypeVar, cast
 from cache_layer import Cache, CacheStatus, Family, Key, LoadedValue, ReadManyResult
 from cache_layer.backends.base import Lookup, Ticket
 from cache_layer.coherence.guarded_store import FreshValue
-from cache_layer.counters import Cause, Count
+from cache_layer.counters import Cause, Count, LoadOutcome
+from cache_layer.endings import MissReason
 from cache_layer.errors import BackendUnavailable, UnreadableEntry
 from hubspot_sync.portal.records import Contact
 from hubspot_sync.reading.cache_families import LoadContext, PortalFamilies
@@ -94,8 +95,7 @@ class PairReads:
         if reads.is_direct:
             # What was read for one answer is not read again for the rest of it.
             return reads.contacts_by_email([email], context).require_complete().found.get(email)
-        self._cache.counters.add(Count.MISSES, self._families.contacts.name)
-        self._cache.counters.add(Count.LOADS, self._families.contacts.name)
+        self._count_miss(email, recall)
         status = CacheStatus.BYPASS if recall.ticket is None else CacheStatus.MISS
         reads.built_from.add(
             self._families.contacts.ttl_s,
@@ -103,7 +103,21 @@ class PairReads:
             self._clock(),
         )
         contacts = self._hubspot.contacts_by_email([email], context)
-        return contacts.require_complete().found.get(email)
+        contact = contacts.require_complete().found.get(email)
+        outcome = LoadOutcome.ABSENT if contact is None else LoadOutcome.LOADED
+        self._cache.counters.add(Count.LOADS, self._families.contacts.name, detail=outcome)
+        return contact
+
+    def _count_miss(self, email: str, recall: PairRecall) -> None:
+        family, counters = self._families.contacts.name, self._cache.counters
+        if recall.ticket is None:
+            counters.add(Count.BYPASSES, family)
+        elif recall.contact is not None:
+            # Held, but it does not fit who asks: it is to be read anew.
+            counters.add(Count.MISSES, family, detail=MissReason.TOO_OLD)
+        else:
+            reason = self._cache.endings.reason_of(self._contact_key(email).text)
+            counters.add(Count.MISSES, family, detail=reason)
 
     def keep_contact(self, recall: PairRecall, email: str, contact: Contact) -> None:
         """Keep a contact that was read after the recall by this e-mail, one of its own, for the

@@ -8,16 +8,17 @@ its closing are each logged once.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
 
+import structlog
+
 from hubspot_sync.errors import Unavailable
 from hubspot_sync.wire.deadlines import Monotonic
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 SERVER_ERROR: Final = 500
 
@@ -114,9 +115,9 @@ class CircuitBreaker:
             return
         self._state = now
         if before is BreakerState.CLOSED:
-            logger.warning("hubspot.breaker_opened", extra={"failures": self._failures_in_a_row})
+            log.warning("hubspot_breaker_opened", failures=self._failures_in_a_row)
         elif now is BreakerState.CLOSED:
-            logger.warning("hubspot.breaker_closed")
+            log.warning("hubspot_breaker_closed")
         self._notify(before, now)
 
 

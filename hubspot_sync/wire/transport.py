@@ -20,6 +20,7 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 
 import requests
+import structlog
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.exceptions import MaxRetryError, NewConnectionError
@@ -52,6 +53,7 @@ from hubspot_sync.wire.verdicts import (
 )
 
 logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 CHUNK_BYTES: Final = 65_536
 MIN_TIMEOUT_S: Final = 0.001
 RETRY_WAIT_S: Final = 0.1
@@ -281,7 +283,7 @@ class Transport:
         self._call_log.write(record, sending.context.meters)
         if waited_s > LONG_WAIT_S:
             waited = {"operation": record.operation, "asked_by": record.asked_by}
-            logger.warning("hubspot.waited_long", extra={**waited, "waited_s": round(waited_s, 3)})
+            log.warning("hubspot_waited_long", **waited, waited_s=round(waited_s, 3))
         extra = {**asdict(record), "correlation_id": correlation_id_of(body)}
         logger.debug("hubspot.call", extra=extra)
 
@@ -332,7 +334,7 @@ class Transport:
 
     def _pause(self, seconds: float, *, search: bool) -> None:
         seconds = self._rate_budget.pause(seconds, search=search)
-        logger.warning("hubspot.paused", extra={"seconds": round(seconds, 3), "search": search})
+        log.warning("hubspot_paused", seconds=round(seconds, 3), search=search)
         self._call_log.tell(Paused(seconds=seconds, search=search))
 
 

@@ -15,6 +15,7 @@ from cache_layer.backends.base import (
     Ticket,
     WriteThroughResult,
 )
+from cache_layer.endings import EndingsObserver
 from cache_layer.entries.entries import Entry
 from cache_layer.errors import BackendUnavailable
 
@@ -63,6 +64,9 @@ class Faithful:
 
     def release_leases(self, keys: Collection[str], owner: str) -> None:
         self.inner.release_leases(keys, owner)
+
+    def observe_endings(self, observer: EndingsObserver) -> None:
+        self.inner.observe_endings(observer)
 
     def close(self) -> None:
         self.inner.close()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import uuid
+from typing import Any
 
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
+from typing_extensions import override
 
 from booking_api import composition
 from booking_api.api.context import context_of
@@ -58,6 +60,8 @@ from booking_api.desk.journal.requests import (
     UpdateRequest,
 )
 from booking_api.desk.reception import Asking, DeskAnswer
+from booking_api.ops.metrics import metrics
+from booking_api.ops.metrics.requests import OTHER
 from booking_api.queries.booking_detail import find_booking_detail
 from booking_api.queries.booking_names import find_named_booking
 from booking_api.queries.page_rendering import add_credits, count_rows, put_number
@@ -88,6 +92,7 @@ IDEMPOTENCY_KEY_PARAMETER = OpenApiParameter(
     description="Makes a request safe to repeat: the same key with the same body gets the first "
     "answer again. `X-Idempotency-Key` is taken as well.",
 )
+BOOKED = {201: "made", 200: "repeated"}
 NOT_YOUR_CONTACT = "This contact is not yours."
 
 LIST = Operation(id="listBookings", codes=codes(OF_STUDENTS))
@@ -124,6 +129,18 @@ class BookingViewSet(StudentViewSet):
     """`/api/bookings/…`: what is changed, the desk decides, from what HubSpot says now."""
 
     throttle_classes: tuple[type[ReadThrottle], ...] = ()
+    asked_type = OTHER
+    """The mock type that is to be booked, once it is known to be one."""
+
+    @override
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        """DRF's; and bookings are counted, whatever became of them."""
+        if self.action == "create":
+            outcome = BOOKED.get(response.status_code) or response.data["code"]
+            metrics().requests.observe_booking(self.asked_type, outcome)
+        return super().finalize_response(request, response, *args, **kwargs)
 
     def _admit(self, request: Request, pair: StudentPair) -> Admitted:
         """Let a student in, and count the request for them: what others ask in their name is not
@@ -192,6 +209,7 @@ class BookingViewSet(StudentViewSet):
         key = read_idempotency_key(request)
         pair = pair_of(values)
         mock_type = find_mock_type(profile, values["mock_type"])
+        self.asked_type = mock_type.value
         asked = CreateRequest(
             pair=pair,
             contact_id=values["contact_id"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -18,6 +20,8 @@ from booking_api.api.views.cache import (
     run_validation,
     username_of,
 )
+from booking_api.ops.metrics import metrics
+from booking_api.ops.scheduler import VALIDATE_CACHE
 
 CHECK_BY_GET = Operation(
     id="cronValidateCache", codes=VALIDATION_CODES, sentences=VALIDATION_SENTENCES
@@ -45,7 +49,7 @@ class ValidateCacheView(APIView):
         answers={200: envelope(CHECK_BY_GET.id, ReportFields())},
     )
     def get(self, request: Request) -> Response:
-        return run_validation(request.query_params.dict(), who=username_of(request) or "cron")
+        return self._run(request, request.query_params.dict())
 
     @documented(
         CHECK,
@@ -56,4 +60,8 @@ class ValidateCacheView(APIView):
         answers={200: envelope(CHECK.id, ReportFields())},
     )
     def post(self, request: Request) -> Response:
-        return run_validation(request.data, who=username_of(request) or "cron")
+        return self._run(request, request.data)
+
+    def _run(self, request: Request, asked: Any) -> Response:
+        with metrics().jobs.running(VALIDATE_CACHE):
+            return run_validation(asked, who=username_of(request) or "cron")

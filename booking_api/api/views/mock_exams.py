@@ -22,6 +22,7 @@ from booking_api.api.student_gate import admit_student
 from booking_api.api.throttling import hold_anonymous_place, limit_calls
 from booking_api.api.validation import find_mock_type, validate_fields, validate_query
 from booking_api.api.views.student_view_set import StudentViewSet
+from booking_api.ops.metrics import metrics
 from booking_api.queries.available_exams import find_available_exams
 from booking_api.queries.credit_check import check_credits
 from booking_api.rules.seats import ExamStatus
@@ -135,6 +136,7 @@ class MockExamViewSet(StudentViewSet):
         mock_type = find_mock_type(composition.services().profile, values["mock_type"])
         student = admit_student(request, pair, tells_half=True)
         found = check_credits(student.query, student.contact, mock_type)
+        metrics().requests.observe_credit_check(mock_type.value, eligible=found.eligible)
         data = CreditCheckFields(found).data
         if found.eligible:
             del data["error_message"]

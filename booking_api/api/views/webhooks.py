@@ -38,6 +38,7 @@ from booking_api.api.schema.operations import (
     codes,
     documented,
 )
+from booking_api.ops.metrics import metrics
 from hubspot_sync.inbox.events import TooManyEvents
 from hubspot_sync.webhooks.signature import (
     InvalidSignature,
@@ -149,7 +150,7 @@ class WebhookView(APIView):
         except TooManyEvents as error:
             raise PayloadTooLarge from error
         except InvalidSignature as refusal:
-            log_refusal(request, str(refusal))
+            report_refusal(request, refusal.reason.name, str(refusal))
             raise
         if receipt.waiting:
             webhooks.worker.wake()
@@ -170,7 +171,7 @@ def check_source(request: Request) -> None:
         return
     address = client_address(request)
     if not is_within(address, settings.WEBHOOK_SOURCES):
-        log_refusal(request, "not from WEBHOOK_SOURCES", address=address)
+        report_refusal(request, "source", "not from WEBHOOK_SOURCES", address=address)
         raise PermissionDenied
 
 
@@ -222,11 +223,14 @@ def check_signature(request: Request, body: bytes) -> SignatureVersion | None:
             warn_once_of_unsigned_webhooks()
             return None
         # With the address as HubSpot must have called it: a proxy may be set otherwise.
-        log_refusal(request, str(refusal), uri=signed.uri.partition("?")[0])
+        uri = signed.uri.partition("?")[0]
+        report_refusal(request, refusal.reason.name, str(refusal), uri=uri)
         raise
 
 
-def log_refusal(request: Request, reason: str, **details: str) -> None:
+def report_refusal(request: Request, name: str, reason: str, **details: str) -> None:
+    """Count a delivery that is not believed by the name of the reason, and log it."""
+    metrics().webhooks.observe_refusal(name.lower())
     log.warning("webhook_refused", reason=reason, path=request.path, **details)
 
 

@@ -6,14 +6,17 @@ as `manage.py serve` has it do, `/metrics` answers for all processes that share 
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, generate_latest
 
 from booking_api import composition
 from booking_api.ops.metrics.backlog import BacklogCollector
+from booking_api.ops.metrics.cache import CacheMetrics
 from booking_api.ops.metrics.desk import DeskMetrics
 from booking_api.ops.metrics.hubspot import HubSpotMetrics
+from booking_api.ops.metrics.jobs import JobMetrics
+from booking_api.ops.metrics.processes import LOOK_EVERY_S, ProcessMetrics
 from booking_api.ops.metrics.requests import RequestMetrics
 from booking_api.ops.metrics.sharing import collect_shared_metrics, prepare_own_files
 from booking_api.ops.metrics.webhooks import WebhookMetrics
@@ -29,9 +32,17 @@ class Metrics:
         self.hubspot = HubSpotMetrics(self.registry)
         self.webhooks = WebhookMetrics(self.registry)
         self.desk = DeskMetrics(self.registry)
+        self.cache = CacheMetrics(self.registry)
+        self.jobs = JobMetrics(self.registry)
+        self._processes = ProcessMetrics(self.registry)
+
+    def look_around(self) -> float:
+        """Show how this process is doing; return in how many seconds to look again."""
+        self._processes.look(composition.built_services(), self.cache)
+        return LOOK_EVERY_S
 
 
-@cache
+@lru_cache(maxsize=1)
 def metrics() -> Metrics:
     return Metrics()
 
@@ -44,11 +55,13 @@ def start_observing() -> None:
     composition.observe_webhooks(
         metrics().webhooks.observe_events, metrics().webhooks.observe_inbox
     )
+    composition.observe_cache(metrics().cache.observe_tally, metrics().cache.observe_endings)
     composition.observe_desk(metrics().desk.observe)
 
 
 def render_metrics() -> bytes:
     """Return the metrics in Prometheus' text format."""
+    metrics().look_around()
     waiting = CollectorRegistry()
     waiting.register(BacklogCollector())
     return generate_latest(collect_shared_metrics() or metrics().registry) + generate_latest(

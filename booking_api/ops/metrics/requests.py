@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"})
+NEAR_DEADLINE: Final = 0.8
 OTHER: Final = "other"
 """In place of what a caller may choose."""
 
@@ -19,6 +21,24 @@ class RequestMetrics:
             ["route", "method", "status"],
             registry=registry,
         )
+        self._near_deadline = Counter(
+            "mocks_requests_near_deadline",
+            "Requests that took more than four fifths of the time they had.",
+            ["route"],
+            registry=registry,
+        )
+        self._credit_checks = Counter(
+            "mocks_credit_checks",
+            "Credit checks that were answered, by mock type: eligible, or not.",
+            ["mock_type", "outcome"],
+            registry=registry,
+        )
+        self._bookings = Counter(
+            "mocks_bookings",
+            "Bookings asked for, by mock type: made, repeated, or the code of the refusal.",
+            ["mock_type", "outcome"],
+            registry=registry,
+        )
         self._forwarding = Counter(
             "mocks_forwarding_headers",
             "Headers that name a client and were not believed: untrusted, from a peer that "
@@ -27,9 +47,22 @@ class RequestMetrics:
             registry=registry,
         )
 
-    def observe_request(self, *, method: str, route: str, status: int, took_s: float) -> None:
+    def observe_request(
+        self, *, method: str, route: str, status: int, took_s: float, patience_s: float = math.inf
+    ) -> None:
+        """Count a request that took so long and had `patience_s`; the route is the URL table's."""
         known_method = method if method in METHODS else OTHER
         self._requests.labels(route, known_method, status).observe(took_s)
+        if took_s > NEAR_DEADLINE * patience_s:
+            self._near_deadline.labels(route).inc()
+
+    def observe_credit_check(self, mock_type: str, *, eligible: bool) -> None:
+        """`mock_type` is one of the profile's."""
+        self._credit_checks.labels(mock_type, "eligible" if eligible else "not eligible").inc()
+
+    def observe_booking(self, mock_type: str, outcome: str) -> None:
+        """`mock_type` is one of the profile's or OTHER, `outcome` a word or a code of ours."""
+        self._bookings.labels(mock_type, outcome).inc()
 
     def observe_forwarding(self, reason: str, header: str) -> None:
         self._forwarding.labels(reason, header).inc()

@@ -31,6 +31,17 @@ class WebhookMetrics:
             multiprocess_mode="mostrecent",
         )
 
+        self._refused = Counter(
+            "mocks_webhook_signatures_refused",
+            "Deliveries that were not believed, by what is wrong with them.",
+            ["reason"],
+            registry=registry,
+        )
+
+    def observe_refusal(self, reason: str) -> None:
+        """`reason` is one of a few words of ours."""
+        self._refused.labels(reason).inc()
+
     def observe_events(self, handled: EventsHandled) -> None:
         self._events.labels(handled.outcome).inc(handled.number)
         for delay in handled.delays:

@@ -26,6 +26,14 @@ local ENTRY_BYTES, TAG_BYTES, MARK_BYTES = 600, 150, 200
 -- One step makes room by dropping so many entries and one more for each that comes; Redis serves
 -- nobody else meanwhile.
 local MAX_DROPS = 1000
+-- Of so many entries that a step has ended it tells, as key, family, cause and age in ms.
+local MAX_TOLD = 1000
+local ended = {}
+
+-- What a script answers: what it was asked, and what it has ended.
+local function tell(answer)
+  return {answer, ended}
+end
 
 local function free_first()
   redis.call('UNLINK', PAYLOADS)
@@ -98,10 +106,21 @@ local function meta_of(key)
   return packed and cmsgpack.unpack(packed)
 end
 
--- Remove an entry and all that points to it; returns its meta, or nil.
-local function drop(key)
+-- Note how an entry ends. What has expired came to its time, however late it is dropped.
+local function note_ending(key, meta, cause)
+  if #ended >= 4 * MAX_TOLD then return end
+  local until_ms = math.min(now_ms, meta.expires_ms)
+  if meta.expires_ms <= now_ms then cause = 'expired' end
+  for _, told in ipairs({key, meta.family, cause, math.max(0, until_ms - meta.stored_ms)}) do
+    ended[#ended + 1] = told
+  end
+end
+
+-- Remove an entry and all that points to it, for this cause; returns its meta, or nil.
+local function drop(key, cause)
   local meta = meta_of(key)
   if not meta then return nil end
+  note_ending(key, meta, cause)
   for _, tag in ipairs(meta.tags) do
     redis.call('ZREM', TAGS, tag .. '\0' .. key)
   end
@@ -119,7 +138,7 @@ end
 local function sweep(limit, expired)
   local due = redis.call('ZRANGEBYSCORE', DEADLINES, '-inf', now_ms, 'LIMIT', 0, limit)
   for _, key in ipairs(due) do
-    add(expired, drop(key).family)
+    add(expired, drop(key, 'expired').family)
   end
   return #due
 end
@@ -173,7 +192,7 @@ local function make_room(order, cost, gone)
         redis.call('HSET', STATE, 'cost', 0)
         return true
       end
-      local family = drop(oldest).family
+      local family = drop(oldest, 'evicted').family
       add(gone.evicted, family)
       if has_place then add(gone.evicted_for_bytes, family) end
     end
@@ -194,7 +213,7 @@ local function store(order, refused, first_payload)
       if cost > order.max_entry_bytes then
         refused[entry.key] = 'too large'
       else
-        drop(entry.key)
+        drop(entry.key, 'replaced')
         if make_room(order, cost, gone) then
           put(entry, payload, cost)
         else
@@ -258,7 +277,7 @@ local function invalidate(order, tags, keys)
   local mark = redis.call('HINCRBY', STATE, 'count', 1) .. '@' .. string.format('%.0f', now_ms)
   local removed = {}
   local function remove(key)
-    local meta = drop(key)
+    local meta = drop(key, 'invalidated')
     if meta and meta.expires_ms > now_ms then add(removed, meta.family) end
   end
   for _, key in ipairs(keys) do

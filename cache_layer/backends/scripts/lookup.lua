@@ -14,7 +14,7 @@ for i = 4, #ARGV do
     }
   elseif meta then
     -- Expired, or Redis dropped the payload for room, which nobody may take for an empty one.
-    add(expired, drop(key).family)
+    add(expired, drop(key, 'evicted').family)
   end
 end
-return {generation, number('count'), now_ms, flat(expired), found}
+return tell({generation, number('count'), now_ms, flat(expired), found})

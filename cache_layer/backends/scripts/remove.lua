@@ -2,7 +2,7 @@
 ensure_generation()
 local removed = {}
 for i = 3, #ARGV do
-  local meta = drop(ARGV[i])
+  local meta = drop(ARGV[i], 'invalidated')
   if meta and meta.expires_ms > now_ms then add(removed, meta.family) end
 end
-return flat(removed)
+return tell(flat(removed))

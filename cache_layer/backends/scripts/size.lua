@@ -9,4 +9,4 @@ for i = 1, #fields, 2 do
     sizes[#sizes + 1] = {what, family, tonumber(fields[i + 1])}
   end
 end
-return {sizes, flat(expired), number('cost') + mark_bytes()}
+return tell({sizes, flat(expired), number('cost') + mark_bytes()})

@@ -2,4 +2,4 @@
 local full = is_full()
 ensure_generation()
 local order = cjson.decode(ARGV[3])
-return store(order, full and refuse_all(order) or find_refusals(order, {}), 4)
+return tell(store(order, full and refuse_all(order) or find_refusals(order, {}), 4))

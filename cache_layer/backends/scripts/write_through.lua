@@ -7,4 +7,4 @@ local refused = full and refuse_all(order) or find_refusals(order, order.tags)
 local keys = {}
 for _, entry in ipairs(order.entries) do keys[#keys + 1] = entry.key end
 local removed = invalidate(order, order.tags, keys)
-return {removed, store(order, refused, 4)}
+return tell({removed, store(order, refused, 4)})

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from django.db import DatabaseError, connection
 from django.utils import timezone
-from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from booking_api import composition
@@ -26,28 +25,10 @@ from booking_api.desk.journal.models import (
 from tests.api import Api
 from tests.builders import Portal
 from tests.desk import create, credit_of
+from tests.metrics import grown, shown
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-Sample = tuple[str, frozenset[tuple[str, str]]]
-
-
-def shown(api: Api) -> dict[Sample, float]:
-    """Every sample of /metrics by name and labels."""
-    families = text_string_to_metric_families(api.get("/metrics").body.decode())
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in families
-        for sample in family.samples
-    }
-
-
-def grown(
-    before: dict[Sample, float], after: dict[Sample, float], name: str, **labels: str
-) -> float:
-    sample = (name, frozenset(labels.items()))
-    return after.get(sample, 0.0) - before.get(sample, 0.0)
 
 
 def test_requests_are_counted_by_kind_and_outcome_and_groups_by_size(

@@ -13,11 +13,11 @@ from http.client import HTTPException
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.builders import Portal
 from tests.cache_layer.conftest import redis_url
 from tests.manage import PRODUCTION, manage
+from tests.metrics import Sample, parse_metrics
 from tests.server import Server, serving
 from tests.waiting import eventually
 
@@ -29,17 +29,12 @@ WORKERS = 4
 SCRAPES = 20
 SENT = 100
 LISTS = "api/mock-exams/available"
-Key = tuple[str, frozenset[tuple[str, str]]]
 
 
-def scrape(server: Server) -> dict[Key, float]:
+def scrape(server: Server) -> dict[Sample, float]:
     answer = server.get("/metrics")
     assert answer.status == 200
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(answer.body.decode())
-        for sample in family.samples
-    }
+    return parse_metrics(answer.body.decode())
 
 
 def is_counter(name: str) -> bool:
@@ -47,8 +42,8 @@ def is_counter(name: str) -> bool:
 
 
 def fallen(
-    before: Mapping[Key, float], after: Mapping[Key, float]
-) -> dict[Key, tuple[float, float]]:
+    before: Mapping[Sample, float], after: Mapping[Sample, float]
+) -> dict[Sample, tuple[float, float]]:
     """The counters that are less than they were, or no longer there."""
     return {
         key: (value, after.get(key, 0.0))
@@ -57,7 +52,7 @@ def fallen(
     }
 
 
-def requests_to(shown: Mapping[Key, float], route: str) -> float:
+def requests_to(shown: Mapping[Sample, float], route: str) -> float:
     return sum(
         value
         for (name, labels), value in shown.items()
@@ -126,7 +121,7 @@ def test_no_counter_falls_and_the_sums_are_what_was_sent(
         asking_all_the_time(server),
     ):
         answers = [pool.submit(server.get, f"/{LISTS}", mock_type=mock_type) for _ in range(SENT)]
-        before: dict[Key, float] = {}
+        before: dict[Sample, float] = {}
         for turn in range(SCRAPES):
             shown = scrape(server)
             assert fallen(before, shown) == {}

@@ -1,0 +1,45 @@
+"""What the cache in memory keeps of an entry, and what that takes of the bound in bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from cache_layer.entries.entries import Entry, HeldEntry
+
+# What CPython 3.11 to 3.14 take on 64 bits, measured over caches of few and of many tags
+# (tests/cache_layer/backends/test_memory.py): for an entry beside its payload and its key's text,
+# for each of its tags beside the text, and for a mark beside its text.
+ENTRY_BYTES: Final = 850
+TAG_BYTES: Final = 350
+MARK_BYTES: Final = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    entry: Entry
+    stamp: int
+    stored_at_s: float
+
+    def as_held(self, now_s: float) -> HeldEntry:
+        age_s = now_s - self.stored_at_s
+        return HeldEntry(
+            entry=self.entry,
+            stamp=self.stamp,
+            age_s=age_s,
+            ttl_left_s=self.entry.ttl_s - age_s,
+        )
+
+
+def compute_cost(key: str, value: bytes, tags: Collection[str]) -> int:
+    """Return what an entry takes of the bound in bytes."""
+    return ENTRY_BYTES + len(key) + len(value) + sum(TAG_BYTES + len(tag) for tag in tags)
+
+
+def tag_mark(tag: str) -> str:
+    return f"tag {tag}"
+
+
+def key_mark(key: str) -> str:
+    return f"key {key}"
