@@ -155,6 +155,30 @@ def test_a_gauge_that_an_alert_stands_on_is_missed_where_it_is_absent(
     }
 
 
+def test_a_percentile_is_compared_with_the_bound_of_a_bucket(
+    settings: Settings, kind_sandbox: SandboxHandle
+) -> None:
+    with connected(settings, kind_sandbox) as api:
+        api.get("/metrics")  # a request, so that requests have buckets
+        families = list(text_string_to_metric_families(api.get("/metrics").body.decode()))
+    bounds = {
+        (sample.name, float(sample.labels["le"]))
+        for family in families
+        for sample in family.samples
+        if "le" in sample.labels
+    }
+
+    compared = {
+        (name, float(bound))
+        for alert in read_alerts()
+        for bound in re.findall(r"histogram_quantile\(.*?\) > (\d+)", alert.expression, re.DOTALL)
+        for name in asked_metrics([alert.expression])
+        if name.endswith("_bucket")
+    }
+    assert len(compared) > 0
+    assert compared - bounds == set()
+
+
 def test_alerts_name_labels_that_they_have() -> None:
     """A label in a summary that the expression sums away would be empty there."""
     recorded = read_recordings()
