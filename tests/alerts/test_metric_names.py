@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from tests.alerts.rules import (
     PROMETHEUS,
+    RUNBOOKS,
     grouping_labels_of,
     read_alerts,
     read_recordings,
@@ -74,8 +75,17 @@ def dashboard_expressions() -> Iterator[str]:
             yield target["expr"].replace("$__rate_interval", "5m")
 
 
+def runbook_expressions() -> Iterator[str]:
+    """All that the alerts' pages have somebody ask Prometheus."""
+    for page in RUNBOOKS.glob("*.md"):
+        for span in re.findall(r"`([^`]*mocks_[^`]*)`", page.read_text(encoding="utf-8")):
+            if "/" not in span.partition("mocks_")[0]:
+                yield span
+
+
 def all_expressions() -> list[str]:
-    return [rule["expr"] for rule in read_rules()] + list(dashboard_expressions())
+    asked = [rule["expr"] for rule in read_rules()]
+    return [*asked, *dashboard_expressions(), *runbook_expressions()]
 
 
 def asked_metrics(expressions: list[str]) -> set[str]:

@@ -5,8 +5,9 @@
 
 It is the chaos suite's world (PostgreSQL, Redis, the sandbox, two servers) with a Prometheus of its
 own, whose rules are those of deploy/ but for durations, which are twenty times shorter; thresholds
-are as they are. Prints a line for each alert: the fault, what was seen, after how long. Exit status
-0: all fired; 1: one did not. Everything ends with the run.
+are as they are. Prints a line for each alert: the fault, what was seen, after how long, what the
+looks of its page showed. Exit status 0: all fired, and every look showed something. Everything ends
+with the run.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from tests.alerts.live.clues import look_for_cause
 from tests.alerts.live.prometheus import Fired, OwnPrometheus
 from tests.alerts.live.school import School, at_work
 from tests.alerts.live.trials import TRIALS, Trial
@@ -57,7 +59,7 @@ def try_all(binary: str, trials: list[Trial]) -> list[Trial]:
 
 
 def try_one(school: School, prometheus: OwnPrometheus, trial: Trial) -> bool:
-    """Return whether the alert was silent before the fault, and fired with it."""
+    """Return whether the alert was silent before the fault, fired with it, and was explained."""
     if not wait_for(lambda: prometheus.find_firing(trial.alert) == [], CALM_WITHIN_S):
         print(f"| {trial.alert} | - | fires before there is a fault | |", flush=True)
         return False
@@ -68,10 +70,12 @@ def try_one(school: School, prometheus: OwnPrometheus, trial: Trial) -> bool:
             fired = wait_for(lambda: prometheus.find_firing(trial.alert) != [], trial.limit_s)
             took_s = time.monotonic() - begun_s
             seen = describe(prometheus.find_firing(trial.alert)) if fired else "it did not fire"
+            clues = look_for_cause(school, prometheus, trial)
     finally:
         lift()
-    print(f"| {trial.alert} | {trial.fault} | {seen} | {took_s:.0f} s |", flush=True)
-    return fired
+    found = "; ".join(clue or "**nothing**" for clue in clues)
+    print(f"| {trial.alert} | {trial.fault} | {seen} | {took_s:.0f} s | {found} |", flush=True)
+    return fired and all(clues)
 
 
 def wait_for(condition: Callable[[], bool], limit_s: float) -> bool:

@@ -19,11 +19,19 @@ STUDENTS_READ_FIRST = 40
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
     """`fault` says in words what `begin` does; `act` is what people do meanwhile, so many at once
-    and with such a rest. The alert is to fire within the limit."""
+    and with such a rest. The alert is to fire within the limit.
+
+    The rest is what its page has one look at: a `query`, an event that is `logged`, the part that
+    /api/ready calls `silent`, the `last_error` of rows of the journal. Each is to show something
+    while the fault lasts."""
 
     alert: str
     fault: str
     begin: Callable[[School], Lift]
+    query: str = ""
+    logged: str = ""
+    silent: str = ""
+    last_error: bool = False
     act: Callable[[School], object] = School.read
     at_once: int = 4
     rest_s: float = 0.05
@@ -144,9 +152,16 @@ def owe_a_credit(school: School) -> Lift:
 
 ALL_FAIL = order(action="status", status=502)
 TRIALS = (
-    Trial(alert="ServerDown", fault="a server killed", begin=kill_server),
+    Trial(
+        alert="ServerDown",
+        query='up{job="mock-exam-booking"} == 0',
+        fault="a server killed",
+        begin=kill_server,
+    ),
     Trial(
         alert="RequestsFail",
+        query='sum by (route, status) (rate(mocks_request_seconds_count{status=~"5.."}[5m]))',
+        silent="hubspot",
         fault="HubSpot answers 502 to all",
         begin=ALL_FAIL,
         act=School.book,
@@ -154,6 +169,8 @@ TRIALS = (
     ),
     Trial(
         alert="HubSpotUnreachable",
+        query="sum by (status) (rate(mocks_hubspot_call_seconds_count[5m]))",
+        silent="hubspot",
         fault="HubSpot answers 502 to all",
         begin=ALL_FAIL,
         act=School.book,
@@ -161,6 +178,8 @@ TRIALS = (
     ),
     Trial(
         alert="RequestsSlow",
+        query="histogram_quantile(0.95, sum by (le, operation) "
+        "(rate(mocks_hubspot_call_seconds_bucket[5m])))",
         fault="HubSpot takes 3 s for each answer",
         begin=switch({"latency_ms": LATENCY_MS}, latency_ms=3_000),
         act=School.book,
@@ -168,6 +187,7 @@ TRIALS = (
     ),
     Trial(
         alert="RequestsNearDeadline",
+        query='sum by (operation) (increase(mocks_hubspot_call_seconds_count{status="0"}[10m]))',
         fault="HubSpot does not answer reads of contacts",
         begin=order(action="delay", path=r"/0-1/batch/read", delay_ms=LONG_MS),
         act=School.book,
@@ -175,6 +195,7 @@ TRIALS = (
     ),
     Trial(
         alert="HubSpotLimitExceeded",
+        query="sum(rate(mocks_hubspot_call_seconds_count[1m])) * 10",
         fault="HubSpot answers 429 to three calls in ten",
         begin=order(action="status", status=429, probability=0.3),
         act=School.book,
@@ -182,6 +203,7 @@ TRIALS = (
     ),
     Trial(
         alert="HubSpotDayNearlyUsed",
+        query="min(mocks_hubspot_day_left)",
         fault="HubSpot says that 100 000 calls are left today",
         begin=switch({"daily_limit": 650_000}, daily_limit=100_000),
         act=School.book,
@@ -189,14 +211,22 @@ TRIALS = (
     ),
     Trial(
         alert="BatchesIncomplete",
+        query="sum by (operation, outcome) (rate(mocks_hubspot_batches_total[10m]))",
         fault="HubSpot leaves out records of half of the batches",
         begin=order(action="partial", probability=0.5),
         act=School.book,
         rest_s=0.2,
     ),
-    Trial(alert="CacheBypassed", fault="a server cut off from Redis", begin=cut_from_redis),
+    Trial(
+        alert="CacheBypassed",
+        silent="cache",
+        logged="cache_does_not_answer",
+        fault="a server cut off from Redis",
+        begin=cut_from_redis,
+    ),
     Trial(
         alert="DeskTakeovers",
+        logged="lease_taken_over",
         fault="the desk killed at work",
         begin=kill_desk,
         act=School.book,
@@ -204,18 +234,23 @@ TRIALS = (
     ),
     Trial(
         alert="MetricsMissing",
+        silent="database",
+        logged="waiting_work_not_counted",
         fault="PostgreSQL stopped",
         begin=stop_database,
         rest_s=0.5,
     ),
     Trial(
         alert="JobsFail",
+        logged="job_failed",
+        silent="hubspot",
         fault="HubSpot answers 502 to all",
         begin=ALL_FAIL,
         rest_s=0.5,
     ),
     Trial(
         alert="WebhookSignaturesRefused",
+        logged="webhook_refused",
         fault="HubSpot signs with another secret",
         begin=sign_wrongly,
         act=School.edit,
@@ -224,6 +259,7 @@ TRIALS = (
     ),
     Trial(
         alert="WebhooksLate",
+        query="max(mocks_webhook_events_waiting)",
         fault="HubSpot delivers 40 s late",
         begin=switch({"webhook": {"late_s": 0.0}}, webhook={"late_s": 40.0}),
         act=School.edit,
@@ -233,6 +269,7 @@ TRIALS = (
     ),
     Trial(
         alert="CacheDriftFound",
+        query="sum by (outcome) (increase(mocks_webhook_events_total[1h]))",
         fault="students changed in HubSpot, and no webhook sent",
         begin=change_untold,
         act=School.validate,
@@ -241,6 +278,7 @@ TRIALS = (
     ),
     Trial(
         alert="CacheValidationFails",
+        silent="hubspot",
         fault="HubSpot answers 502 to all while the cache is compared",
         begin=ALL_FAIL,
         act=School.validate,
@@ -249,18 +287,22 @@ TRIALS = (
     ),
     Trial(
         alert="RowsNeedAPerson",
+        last_error=True,
+        logged="credit_refused",
         fault="a rule of the portal refuses a cancelled booking's credit",
         begin=owe_a_credit,
         rest_s=0.5,
     ),
     Trial(
         alert="CacheHitRateLow",
+        query='sum by (reason) (rate(mocks_cache_reads_total{result="miss"}[30m]))',
         fault="Redis emptied five times a second",
         begin=empty_again_and_again,
         limit_s=300.0,
     ),
     Trial(
         alert="DeskUnfinished",
+        last_error=True,
         fault="HubSpot cuts every write of credits off",
         begin=order(action="cut_before", path=CREDIT_WRITES),
         act=School.book,
