@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 
 from cache_layer.backends.base import Backend, Refusal
-from tests.cache_layer.byte_bound import ByteBound, MakeBackend
+from tests.cache_layer.backend_endings import ToldEndings
+from tests.cache_layer.byte_bound import MakeBackend
 from tests.cache_layer.support import entry, payload_at, put
 from tests.waiting import eventually
 
 
-class BackendContract(ByteBound):
+class BackendContract(ToldEndings):
     """Subclasses give `make`, which makes views of one and the same store."""
 
     @pytest.fixture

@@ -60,6 +60,15 @@ def requests_to(shown: Mapping[Sample, float], route: str) -> float:
     )
 
 
+def workers_in(shown: Mapping[Sample, float]) -> set[int]:
+    """The workers whose memory is shown."""
+    return {
+        int(dict(labels)["worker"])
+        for name, labels in shown
+        if name == "mocks_process_memory_bytes"
+    }
+
+
 def children_of(pid: int) -> list[int]:
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
     return [int(word) for word in text.split()]
@@ -131,6 +140,7 @@ def test_no_counter_falls_and_the_sums_are_what_was_sent(
                 kill_one_worker(server)
 
         eventually(lambda: len(children_of(server.pid)) == WORKERS)
+        eventually(lambda: workers_in(scrape(server)) == set(children_of(server.pid)))
         assert requests_to(scrape(server), LISTS) == SENT
         assert requests_to(scrape(neighbour), LISTS) == 0
         assert len(list(parent.iterdir())) == 2
