@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,11 @@ class OwnPrometheus:
         self._process.end()
 
     def ask(self, path: str, **query: str) -> Any:
-        """Return what it answers; raises OSError."""
-        return Server(self.url).get(f"/api/v1/{path}", **query).body["data"]
+        """Return what it answers; raises OSError, also while it is starting."""
+        answer = Server(self.url).get(f"/api/v1/{path}", **query)
+        if answer.status != HTTPStatus.OK:
+            raise ConnectionError(f"{path}: {answer.status} {answer.body}")
+        return answer.body["data"]
 
     def find_firing(self, name: str) -> list[Fired]:
         """Return the alerts of this name that fire now."""
