@@ -1,10 +1,10 @@
 """Every alert made to fire: a deployment, people at work, one fault after another, a Prometheus.
 
-    python -m tests.alerts.live.run                    # all, a quarter of an hour
+    python -m tests.alerts.live.run                    # all, half an hour
     python -m tests.alerts.live.run ServerDown JobsFail
 
 It is the chaos suite's world (PostgreSQL, Redis, the sandbox, two servers) with a Prometheus of its
-own, whose rules are those of deploy/ but for durations, which are twenty times shorter; thresholds
+own, whose rules are those of deploy/ but for durations, which are twelve times shorter; thresholds
 are as they are. Prints a line for each alert: the fault, what was seen, after how long, what the
 looks of its page showed. Exit status 0: all fired, and every look showed something. Everything ends
 with the run.
@@ -14,11 +14,14 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from types import FrameType
+from typing import NoReturn
 
 from tests.alerts.live.clues import look_for_cause
 from tests.alerts.live.prometheus import Fired, OwnPrometheus
@@ -26,11 +29,14 @@ from tests.alerts.live.school import School, at_work
 from tests.alerts.live.trials import TRIALS, Trial
 from tests.chaos.world.world import NotInstalled, Size, opening_world
 
-LOOK_EVERY_S, CALM_WITHIN_S = 0.5, 240.0
+LOOK_EVERY_S, CALM_WITHIN_S = 0.5, 360.0
 SETTINGS = {"VALIDATE_EVERY_S": "86400", "LOG_FORMAT": "json"}
 
 
 def main() -> int:
+    # Ctrl-C, too: whoever is started in the background of a script is told to ignore it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("alerts", nargs="*", choices=[[], *(trial.alert for trial in TRIALS)])
     wanted = parser.parse_args().alerts
@@ -44,6 +50,11 @@ def main() -> int:
     except NotInstalled as missing:
         print(missing)
         return 2
+
+
+def end(number: int, _: FrameType | None) -> NoReturn:
+    """End as by an exception, so that all that was started ends."""
+    raise SystemExit(128 + number)
 
 
 def try_all(binary: str, trials: list[Trial]) -> list[Trial]:

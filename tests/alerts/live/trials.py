@@ -35,7 +35,7 @@ class Trial:
     act: Callable[[School], object] = School.read
     at_once: int = 4
     rest_s: float = 0.05
-    limit_s: float = 90.0
+    limit_s: float = 150.0
 
 
 def order(**fault: Any) -> Callable[[School], Lift]:
@@ -183,7 +183,7 @@ TRIALS = (
         fault="HubSpot takes 3 s for each answer",
         begin=switch({"latency_ms": LATENCY_MS}, latency_ms=3_000),
         act=School.book,
-        limit_s=150.0,
+        limit_s=200.0,
     ),
     Trial(
         alert="RequestsNearDeadline",
@@ -191,7 +191,7 @@ TRIALS = (
         fault="HubSpot does not answer reads of contacts",
         begin=order(action="delay", path=r"/0-1/batch/read", delay_ms=LONG_MS),
         act=School.book,
-        limit_s=120.0,
+        limit_s=200.0,
     ),
     Trial(
         alert="HubSpotLimitExceeded",
@@ -265,7 +265,7 @@ TRIALS = (
         act=School.edit,
         at_once=1,
         rest_s=0.5,
-        limit_s=150.0,
+        limit_s=200.0,
     ),
     Trial(
         alert="CacheDriftFound",
@@ -298,7 +298,7 @@ TRIALS = (
         query='sum by (reason) (rate(mocks_cache_reads_total{result="miss"}[30m]))',
         fault="Redis emptied five times a second",
         begin=empty_again_and_again,
-        limit_s=300.0,
+        limit_s=500.0,
     ),
     Trial(
         alert="DeskUnfinished",
@@ -308,6 +308,6 @@ TRIALS = (
         act=School.book,
         at_once=1,
         rest_s=2.0,
-        limit_s=240.0,
+        limit_s=300.0,
     ),
 )
