@@ -19,7 +19,7 @@ from tests.server import Server, free_port
 
 FASTER = 12
 """So many times shorter is every duration of a rule: five minutes are twenty-five seconds."""
-EVERY = "2s"
+EVERY = "4s"
 """How often servers are read, and how long that may take: a busy machine is no dead server."""
 JOB = "mock-exam-booking"
 DURATION = re.compile(r"\b(\d+)(m|h)\b")
@@ -49,7 +49,7 @@ def shorten_rules(content: dict[str, Any]) -> dict[str, Any]:
 
 
 class OwnPrometheus:
-    """One process that reads the servers at these ports every two seconds."""
+    """One process that reads the servers at these ports every four seconds."""
 
     def __init__(self, binary: str, folder: Path, ports: Sequence[int]) -> None:
         folder.mkdir()
