@@ -14,7 +14,8 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv --quiet --no-config pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help run serve test coverage conformance chaos slow-tests bench fmt lint types migrations-check lock clean
+.PHONY: help run serve test coverage conformance chaos slow-tests bench alerts fire-alerts fmt lint types \
+	migrations-check lock clean
 
 help:
 	@echo "make run    the API, the HubSpot sandbox with demo data and an administrator; Ctrl-C ends all"
@@ -25,6 +26,8 @@ help:
 	@echo "make chaos  a deployment of its own, people at work and every fault at once, by seed"
 	@echo "make slow-tests     what is slow and seldom finds anything: more kills, floods and disorder"
 	@echo "make bench  HubSpot calls, throughput, hit rates, a flood of webhooks, measured here in minutes"
+	@echo "make alerts what deploy/ tells Prometheus and Alertmanager, checked and tried by their own tools"
+	@echo "make fire-alerts    each alert made to fire against a running deployment; half an hour"
 	@echo "make fmt lint types    the habit before a commit"
 	@echo "make lock   requirements.in and requirements-dev.in with all that they need, pinned and hashed"
 
@@ -92,6 +95,16 @@ bench: $(VENV)/.installed
 	@mkdir -p .run && rm -f .run/bench.sqlite3
 	@DEBUG=true $(BENCH_DATABASE) $(BIN)/python manage.py migrate --verbosity 0
 	@DEBUG=true $(BENCH_DATABASE) $(BIN)/python manage.py benchmark $(ARGS)
+
+# By Debian's packages prometheus and prometheus-alertmanager.
+alerts:
+	promtool check config deploy/prometheus/prometheus.yml
+	promtool test rules deploy/prometheus/tests/*.yml
+	amtool check-config deploy/alertmanager/alertmanager.yml
+
+# ARGS='ServerDown JobsFail' for some of them; docs/runbooks/README.md has what was seen.
+fire-alerts: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.alerts.live.run $(ARGS)
 
 clean:
 	rm -rf $(VENV) .run .pytest_cache .mypy_cache .ruff_cache

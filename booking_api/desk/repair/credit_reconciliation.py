@@ -51,6 +51,8 @@ MAX_RETRY_S: Final = 300.0
 JOURNAL_PERIOD: Final = timedelta(days=1)
 TAKEN_BACK: Final = (EntryState.UNDOING, EntryState.UNDONE)
 """Never charged any more; a charge that was sent before, and not answered, may still arrive."""
+FOR_A_PERSON: Final = "A person is to say what is right."
+"""Ends what a review says that no attempt will ever end."""
 
 log = structlog.get_logger(__name__)
 
@@ -171,7 +173,7 @@ def _reconcile_contact(
             )
         except HistoryTooShort:
             log.warning("credit_history_cut", contact=review.subject_id, credit=name)
-            untold = f"{name}: the history does not reach back. A person is to say what is right."
+            untold = f"{name}: the history does not reach back. {FOR_A_PERSON}"
             continue
         if expected is None or current is None:
             untold = f"{name} is unreadable, or was."

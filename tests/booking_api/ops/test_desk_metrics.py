@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection
@@ -22,6 +23,7 @@ from booking_api.desk.journal.models import (
     OutboxNote,
     RecountRequest,
 )
+from hubspot_sync.background.wait_limits import longest_wait_s
 from tests.api import Api
 from tests.builders import Portal
 from tests.desk import create, credit_of
@@ -132,3 +134,17 @@ def test_without_its_database_the_rest_is_shown_all_the_same(api: Api) -> None:
 
     assert "mocks_desk_waiting" not in seen
     assert "mocks_desk_takeovers_total" in seen
+
+
+def test_a_silent_database_is_waited_for_less_than_prometheus_waits(api: Api) -> None:
+    allowed: list[float | None] = []
+
+    def note(execute: Any, *asked: Any) -> Any:
+        allowed.append(longest_wait_s())
+        return execute(*asked)
+
+    with connection.execute_wrapper(note):
+        api.get("/metrics")
+
+    assert len(allowed) > 0
+    assert all(wait_s is not None and wait_s <= 3 for wait_s in allowed)
