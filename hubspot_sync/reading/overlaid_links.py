@@ -2,7 +2,8 @@
 
 HubSpot's word counts where there is one: a booking of ours that it shows to be linked to others by
 now was moved, and is not put back. Where it shows none of a booking's links, ours count, unless it
-told us that they were removed.
+told us that they were removed. Of one that was merged with another it shows the other's links, and
+may tell that its own were removed: there ours count for as long as they may be unshown.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from types import MappingProxyType
 
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.errors import HubSpotError
+from hubspot_sync.portal.records import Booking, ids_of
 from hubspot_sync.reading.merged_contacts import read_contact_bookings
 from hubspot_sync.reading.own_links import Ids, KnownLinks, OwnLinks
 from hubspot_sync.reading.portal_reads import PortalReads
@@ -33,7 +35,8 @@ class ShownLinks:
 
 class OverlaidLinks:
     """The reads of links that readers get. Only where a booking of ours is not shown there is one
-    call more: whose HubSpot shows it to be. `recent` says which were taken away since."""
+    call more: whose HubSpot shows it to be; and another where it was moved. `recent` says which
+    were taken away since."""
 
     def __init__(self, hubspot: PortalReads, own: OwnLinks, recent: RecentChanges) -> None:
         self._hubspot = hubspot
@@ -74,19 +77,22 @@ class OverlaidLinks:
 
 @dataclass(frozen=True, slots=True)
 class BookingEnds:
-    """How it is learnt what bookings are linked to: what HubSpot shows, and which were taken away
-    from there lately."""
+    """How it is learnt what bookings are linked to: what HubSpot shows, which were taken away from
+    there lately, and the bookings themselves."""
 
     read: Read
     taken_away: Callable[[Collection[str]], frozenset[str]]
+    read_bookings: Callable[[Collection[str], CallContext], Many[Booking]]
 
 
 def contacts_of_bookings(hubspot: PortalReads, recent: RecentChanges) -> BookingEnds:
-    return BookingEnds(hubspot.booking_contacts, partial(recent.taken_away, Topic.LEFT_CONTACT))
+    taken_away = partial(recent.taken_away, Topic.LEFT_CONTACT)
+    return BookingEnds(hubspot.booking_contacts, taken_away, hubspot.bookings)
 
 
 def exams_of_bookings(hubspot: PortalReads, recent: RecentChanges) -> BookingEnds:
-    return BookingEnds(hubspot.booking_exams, partial(recent.taken_away, Topic.LEFT_EXAM))
+    taken_away = partial(recent.taken_away, Topic.LEFT_EXAM)
+    return BookingEnds(hubspot.booking_exams, taken_away, hubspot.bookings)
 
 
 def add_unshown(
@@ -97,9 +103,9 @@ def add_unshown(
     context: CallContext,
 ) -> Many[Ids]:
     """Return the bookings of records, with those that were `made` for each of them and are not
-    shown for it; one call more where there are any. `all_ids` has the ids that mean a record, where
-    there are more than its key. A record is unknown where it could not be learnt whether one of
-    them was moved since."""
+    shown for it; one call more where there are any, and another where some were moved. `all_ids`
+    has the ids that mean a record, where there are more than its key. A record is unknown where it
+    could not be learnt whether one of them was moved since."""
     unshown = {
         record_id: set(made.get(record_id, ())).difference(shown)
         for record_id, shown in links.found.items()
@@ -111,25 +117,49 @@ def add_unshown(
     shown_ends = ends.read(asked, context).without_refused()
     without = {each for each in asked if len(shown_ends.if_found(each) or ()) == 0}
     standing = without - ends.taken_away(without)
+    theirs = {
+        record_id: (booking_ids & standing)
+        | _list_shown_for({record_id, *all_ids.get(record_id, ())}, shown_ends, booking_ids)
+        for record_id, booking_ids in unshown.items()
+    }
+    moved = set[str]().union(*(unshown[each] - theirs[each] for each in unshown))
+    merged = _read_merged(ends, moved, context)
     found, unknown = dict(links.found), dict(links.unknown)
     for record_id, booking_ids in unshown.items():
-        error = _first_error(shown_ends, booking_ids)
+        error = _first_error({**shown_ends.unknown, **merged.unknown}, booking_ids)
         if error is None:
-            names = {record_id, *all_ids.get(record_id, ())}
-            theirs = standing | {
-                booking_id
-                for booking_id, shown in shown_ends.found.items()
-                if not names.isdisjoint(shown)
-            }
-            found[record_id] = (*found[record_id], *sorted(booking_ids & theirs))
+            added = theirs[record_id] | booking_ids.intersection(merged.found.keys())
+            found[record_id] = (*found[record_id], *sorted(added))
         else:
             unknown[record_id] = error
             del found[record_id]
     return Many(found=found, missing=links.missing, unknown=unknown)
 
 
-def _first_error(owners: Many[Ids], booking_ids: Collection[str]) -> HubSpotError | None:
-    return next((owners.unknown[each] for each in booking_ids if each in owners.unknown), None)
+def _list_shown_for(
+    names: Collection[str], shown_ends: Many[Ids], booking_ids: Collection[str]
+) -> set[str]:
+    return {
+        each for each in booking_ids if not set(names).isdisjoint(shown_ends.if_found(each) or ())
+    }
+
+
+def _read_merged(
+    ends: BookingEnds, booking_ids: Collection[str], context: CallContext
+) -> Many[Booking]:
+    """Return those of the bookings that were merged with others, and those that nobody could say it
+    of."""
+    if len(booking_ids) == 0:
+        return Many({})
+    bookings = ends.read_bookings(booking_ids, context).without_refused()
+    merged = {each: one for each, one in bookings.found.items() if ids_of(one) != (each,)}
+    return Many(found=merged, unknown=bookings.unknown)
+
+
+def _first_error(
+    errors: Mapping[str, HubSpotError], booking_ids: Collection[str]
+) -> HubSpotError | None:
+    return next((errors[each] for each in booking_ids if each in errors), None)
 
 
 def _read_ends(

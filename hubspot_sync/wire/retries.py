@@ -29,6 +29,7 @@ MAX_WAIT_S: Final = 8.0
 MAX_RETRY_AFTER_S: Final = 90_000
 """25 hours, the longest day: HubSpot has no limit that takes longer to end."""
 _SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+_COUNT: Final = re.compile(r"[0-9]{1,9}")
 MAX_JITTER: Final = 0.25
 """The largest part by which a wait is lengthened; never shortened, `Retry-After` is a minimum."""
 
@@ -101,5 +102,5 @@ def parse_retry_after_s(header: str) -> float | None:
 
 
 def parse_count(header: str) -> int | None:
-    """Return the number that a header has, None where it has none."""
-    return int(header) if header.isascii() and header.isdecimal() else None
+    """Return the number that a header has, None where it has none that can be believed."""
+    return int(header) if _COUNT.fullmatch(header) else None

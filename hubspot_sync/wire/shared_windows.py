@@ -60,9 +60,15 @@ if not now then
 end
 local function write(number) return string.format('%.0f', number) end
 """
+# What lies further ahead than any call can be under way was counted by a clock that has been set
+# back since: it is as if it had arrived now, or it would count for as long as the clock went back.
 _TAKE: Final = f"""{_NOW}
 local window, amount = tonumber(ARGV[2]), tonumber(ARGV[3])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. write(now - window))
+local ahead = '(' .. write(now + window + ARGV[4])
+for _, sent in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], ahead, '+inf')) do
+  redis.call('ZADD', KEYS[1], write(now), sent)
+end
 local left, granted = amount - redis.call('ZCARD', KEYS[1]), 0
 local unseen = tonumber(redis.call('GET', KEYS[4]) or 0)
 if left > 0 and left <= unseen then

@@ -14,6 +14,7 @@ from tests.faults.groups import DeskUnderTest, running_desk
 from tests.sandbox import SandboxHandle
 from tests.webhooks import SECRET, Events, apply_waiting, tell
 
+LAG_S = 5
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -100,6 +101,34 @@ def test_a_booking_taken_from_its_student_is_theirs_no_more(
 
         after = update(desk.api, alice, booked, attending_location="montreal")
         assert after.code == cancel(desk.api, alice, booked).code == "ACCESS_DENIED"
+
+
+@pytest.mark.parametrize("is_survivor", [False, True])
+@pytest.mark.parametrize("told_away", [False, True])
+@pytest.mark.parametrize("batches_know_merged", [True, False])
+def test_a_seat_is_kept_whose_booking_is_merged_before_its_links_are_shown(
+    is_survivor: bool,
+    told_away: bool,
+    batches_know_merged: bool,
+    desk: DeskUnderTest,
+    portal: Portal,
+) -> None:
+    """HubSpot shows the other's links as its own, and may tell that its own were taken away."""
+    alice, ben, exam, other = portal.student("alice"), portal.student("ben"), *exams(portal)
+    older = book(desk, alice, other)
+    portal.sandbox.advance(LAG_S + 1)
+    portal.sandbox.configure(association_lag_s=LAG_S, batches_know_merged=batches_know_merged)
+    booked = book(desk, alice, exam)
+    ends = (booked, older) if is_survivor else (older, booked)
+
+    portal.sandbox.merge(portal.profile.object_types.bookings, *ends)
+    if told_away:
+        tell_unlinked(desk, portal, booked, "mock_exams", exam.id)
+    answers = create(desk.api, ben, exam), create(desk.api, alice, exam, "key-2")
+    recount(desk, exam, other)
+
+    assert [reply.code for reply in answers] == ["EXAM_FULL"] * 2
+    assert (stored_total(portal, exam), stored_total(portal, other)) == (1, 1)
 
 
 def exams(portal: Portal) -> tuple[Exam, Exam]:

@@ -131,6 +131,16 @@ def judge_recoveries(recoveries: Sequence[Recovery], worked_until_s: float = mat
     return Verdict("the next booking is soon made", len(counting), broken)
 
 
+def judge_timing(recoveries: Sequence[Recovery]) -> Verdict:
+    """What was done only to be timed is timed: beside nothing that takes its time's meaning."""
+    broken = [
+        f"{each.happened.name}: beside {', '.join(each.beside)}"
+        for each in recoveries
+        if each.happened.max_recovery_s is not None and not each.counts
+    ]
+    return Verdict("each time that is promised is judged", len(recoveries), broken)
+
+
 def _limit_s(recovery: Recovery) -> float:
     limit_s = recovery.happened.max_recovery_s
     return math.inf if limit_s is None else limit_s

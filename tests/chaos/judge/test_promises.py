@@ -28,7 +28,13 @@ from tests.chaos.judge.promises import judge_seats as seats
 from tests.chaos.judge.promises import judge_times as times
 from tests.chaos.judge.promises import judge_webhooks as webhooks
 from tests.chaos.judge.promises import judge_work as work
-from tests.chaos.judge.recovery import Happened, Recovery, judge_recoveries, time_recoveries
+from tests.chaos.judge.recovery import (
+    Happened,
+    Recovery,
+    judge_recoveries,
+    judge_timing,
+    time_recoveries,
+)
 from tests.chaos.people.front import Deed, Diary
 from tests.chaos.people.students import Attempt
 
@@ -182,6 +188,8 @@ def test_a_fault_is_not_judged_beside_another_that_hinders() -> None:
     assert [recoveries(KILL, each)[0].counts for each in (before, beside)] == [False, False]
     assert [recoveries(KILL, each)[0].counts for each in (over, after)] == [True, True]
     assert judge_recoveries(recoveries(KILL, before)).tried == 0
+    assert not judge_timing(recoveries(KILL, before)).holds
+    assert judge_timing(recoveries(KILL, over)).holds
     assert [recoveries(KILL, asked=14.9, reads=number)[0].counts for number in (9, 10)] == [
         True,
         False,

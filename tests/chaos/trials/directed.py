@@ -10,6 +10,7 @@ from types import MappingProxyType
 from tests.chaos.faults.of_hubspot import USUAL
 from tests.chaos.judge.facts import USUAL_MAX_CALLS
 from tests.chaos.judge.promises import judge_served
+from tests.chaos.judge.recovery import judge_timing
 from tests.chaos.people.crowd import Numbers, gather_crowd, make_cast
 from tests.chaos.trials import of_the_desk, of_the_stores
 from tests.chaos.trials.scene import Directed, Scene
@@ -48,6 +49,7 @@ def play(world: World, trial: Directed, seed: int, *, without: str = "") -> Outc
         max_request_s=trial.max_request_s,
         max_calls=int(trial.settings.get("HUBSPOT_RATE_LIMIT", USUAL_MAX_CALLS)),
     )
+    outcome.verdicts.append(judge_timing(outcome.recoveries))
     if trial.serves_everybody and outcome.facts is not None:
         lifted_s = max(happened.lifted_s for happened in scene.happened)
         outcome.verdicts.append(judge_served(outcome.facts, lifted_s))

@@ -61,10 +61,12 @@ class Process:
 
 @dataclass(eq=False)
 class World:
-    """Processes before HubSpot, which counts arrivals and says how many are left."""
+    """Processes before HubSpot, which counts arrivals and says how many are left; Redis's clock is
+    ahead of theirs."""
 
     url: str
     now_s: float = 1_000.0
+    redis_ahead_s: float = 10_000.0
     arrived: list[float] = field(default_factory=list)
     chance: random.Random = field(default_factory=lambda: random.Random(7))
     processes: list[Process] = field(default_factory=list)
@@ -73,7 +75,9 @@ class World:
         redis = Redis.from_url(self.url, retry=Retry(NoBackoff(), 0), socket_timeout=5)
         shared = SharedRedis(redis, lambda: self.now_s, name="school", window_s=WINDOW_S)
         window = SharedArrivals(
-            *("all", AMOUNT, WINDOW_S, shared), under_way_s=13.0, now_s=lambda: self.now_s
+            *("all", AMOUNT, WINDOW_S, shared),
+            under_way_s=13.0,
+            now_s=lambda: self.now_s + self.redis_ahead_s,
         )
         process = Process(window, redis, eagerness)
         self.processes.append(process)
@@ -199,4 +203,20 @@ def test_hubspot_gets_no_more_where_some_cannot_reach_redis(
         process.connect(port)
     world.run(5 * WINDOW_S)
 
+    assert world.most <= AMOUNT
+
+
+@pytest.mark.parametrize("step_s", [-3_600.0, -15.0, 15.0, 3_600.0])
+def test_a_redis_whose_clock_is_set_stops_nobody(redis: OwnRedis, step_s: float) -> None:
+    """Or another takes over whose clock is another: what was sent just now lies in its future."""
+    world = World(redis.url)
+    for _ in range(PROCESSES):
+        world.add(eagerness=3)
+    world.let_all_look()
+    world.run(WINDOW_S + 2)
+
+    world.redis_ahead_s += step_s
+    world.run(3 * WINDOW_S)
+
+    assert world.run(5 * WINDOW_S) > 5 * AMOUNT * 0.6
     assert world.most <= AMOUNT

@@ -14,6 +14,7 @@ from hubspot_sync.wire.retries import (
     AttemptFailed,
     Completion,
     RetryPolicy,
+    parse_count,
     parse_retry_after_s,
 )
 
@@ -135,3 +136,13 @@ def test_a_retry_after_in_seconds_is_believed(header: str, seconds: float) -> No
 )
 def test_an_absurd_one_is_not(header: str) -> None:
     assert parse_retry_after_s(header) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "count"),
+    [("190", 190), ("0", 0), ("", None), ("-3", None), ("\u0667", None), ("9" * 5_000, None)],
+    ids=lambda value: str(value)[:5],
+)
+def test_a_count_that_is_absurd_says_nothing(header: str, count: int | None) -> None:
+    """Python reads no number of so many digits: the answer beside it would be lost."""
+    assert parse_count(header) == count
