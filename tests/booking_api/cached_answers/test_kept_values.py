@@ -27,7 +27,7 @@ __all__ = ["redis_prefix", "redis_url"]
 pytestmark = pytest.mark.django_db
 
 # A mark of an invalidation has an @ between two numbers.
-NAMES_HER = re.compile(rb"alice|[^0-9]@|@[^0-9]|%40", re.IGNORECASE)
+NAMES_HER = re.compile(rb"alice|moreau|@example|%40", re.IGNORECASE)
 OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 # So far from the ends of time that every zone has it.
 INSTANTS = st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=OFFSETS | st.just(UTC))  # noqa: DTZ001

@@ -70,7 +70,9 @@ def test_what_is_held_is_shown_with_what_it_takes(api: Api, portal: Portal) -> N
 
 
 def test_a_cache_that_is_away_is_bypassed(settings: Settings, portal: Portal) -> None:
-    nobody = CacheConfig(redis_url="redis://127.0.0.1:1/0", key_prefix="nobody")
+    nobody = CacheConfig(
+        redis_url="redis://127.0.0.1:1/0", key_prefix="nobody", key_secrets=("a secret",)
+    )
     with connected(settings, portal.sandbox, cache=nobody) as api:
         before = shown(api)
         api.get(LIST, **portal.student("alice").pair)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -92,7 +93,10 @@ def test_a_lag_of_associations_is_measured_and_warned_of(
     _, lag, *_ = probe(environment, context)
 
     assert lag.verdict is FindingKind.WARNING
-    assert lag.found in {"shown after 2.0 s", "shown after 1.8 s"}
+    # The machine's own time counts, too, and is not measured.
+    shown = re.fullmatch(r"shown after (\d\.\d) s", lag.found)
+    assert shown is not None, lag.found
+    assert 0 < float(shown[1]) <= 2
 
 
 def test_an_association_that_never_shows_ends_the_trial(
