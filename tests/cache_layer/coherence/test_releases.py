@@ -271,6 +271,52 @@ def test_nobody_waits_for_what_only_another_release_can_use(make_redis: MakeRedi
         assert slow.result(WAIT_LIMIT_S).value == before(0)
 
 
+Hall = make_dataclass("Hall", [("edition", int)], frozen=True, slots=True)
+
+
+def test_a_key_that_another_release_has_in_another_family_is_read_as_what_it_is(
+    view: MakeView,
+) -> None:
+    """Both know the family that one of them has stored it in, and its version there."""
+
+    def open_with(*families: tuple[str, str, type]) -> tuple[Cache, dict[str, Family[Any, None]]]:
+        def load(room: type, keys: Sequence[Key], _: None) -> LoadResult[Any]:
+            return LoadResult(
+                loaded={key: LoadedValue.built_from(room(edition=7), {tag("1")}) for key in keys}
+            )
+
+        made: dict[str, Family[Any, None]] = {}
+        for name, pattern, room in families:
+            patterns = (*made[name].patterns, KeyPattern(pattern)) if name in made else None
+            made[name] = Family(
+                name=name,
+                patterns=patterns or (KeyPattern(pattern),),
+                values=ValueCodec(room),
+                ttl_s=60.0,
+                load_many=partial(load, room),
+            )
+        cache = open_cache(Catalogue(list(made.values())), CacheConfig(), backend=view())
+        return cache, made
+
+    whole, halls = "room:{id}:details", "room:{hall}:hall"
+    yesterday, before_split = open_with(("rooms", whole, Before), ("rooms", halls, Before))
+    today, after_split = open_with(("rooms", whole, Before), ("halls", halls, Hall))
+
+    def read(cache: Cache, family: Family[Any, None]) -> tuple[CacheStatus, Any]:
+        found = cache.reader.read(family, family.key(hall="1"), None, wait_s=WAIT_LIMIT_S)
+        return found.cache_status, found.value
+
+    for _ in range(2):
+        for cache, family, value in (
+            (yesterday, before_split["rooms"], Before(edition=7)),
+            (today, after_split["halls"], Hall(edition=7)),
+        ):
+            assert read(cache, family) == (CacheStatus.MISS, value)
+            assert read(cache, family) == (CacheStatus.HIT, value)
+    for cache in (yesterday, today):
+        cache.single_flight.close()
+
+
 # One release, whose secret is replaced.
 
 SECRETS = {"before": ("old",), "between": ("new", "old"), "after": ("new",)}
