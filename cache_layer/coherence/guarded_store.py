@@ -136,7 +136,7 @@ class GuardedStore:
         if not self._is_ours(held):
             return MISS
         try:
-            return family.values.decode(held.entry.payload)
+            return _decode(family, held.entry)
         except UnreadableEntry as error:
             self._counters.add(Count.UNREADABLE, family.name, detail=error.reason)
             logger.warning("An entry of %s is dropped: %s", family.name, error)
@@ -317,6 +317,13 @@ class GuardedStore:
         self._faults.record("invalidate", error)
         acknowledged = wait and self.delivery.await_acknowledgement(number)
         return Removal({}, delivered=False, acknowledged=acknowledged)
+
+
+def _decode(family: Family[V, Any], entry: Entry) -> V:
+    # A key may have moved: its entry is of our version, but of its former family's.
+    if entry.family != family.name:
+        raise UnreadableEntry(UnreadableReason.OTHER_SHAPE)
+    return family.values.decode(entry.payload)
 
 
 def _tags_of_keys(fresh: Sequence[FreshValue]) -> frozenset[str]:

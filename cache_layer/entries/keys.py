@@ -220,15 +220,16 @@ class KeyPattern:
         return self._names.hide(email.translate(_LOWER)) if self._emails else ()
 
     def find_emails_key(self, key: Key, emails: Iterable[str]) -> Key | None:
-        """Return a key that was found, with the one of these e-mails that it has; None if none."""
+        """Return a key that was found, with the one of these e-mails that it has; None if none, and
+        for one under a secret that was replaced: only who has that one first reads it."""
         for email in emails:
             arguments = {**key.arguments, **dict.fromkeys(self._emails, email)}
             try:
                 built = self.build(arguments)
             except BadPattern:
                 continue  # a contact's e-mail may be empty, or anything
-            if key.text in built.tags:
-                return Key(key.text, built.arguments, built.tags)
+            if key.text == built.text:
+                return built
         return None
 
     def overlaps(self, other: KeyPattern) -> bool:

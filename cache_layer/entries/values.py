@@ -71,8 +71,8 @@ class ValueCodec(Generic[V]):
 
     def decode(self, payload: bytes) -> V:
         """Return the value of these bytes; raises UnreadableEntry with the reason."""
-        # Whoever can write to a shared store can put anything there.
-        if not isinstance(payload, bytes):
+        # Whoever can write to a shared store can put anything there. No value takes no bytes.
+        if payload == b"" or not isinstance(payload, bytes):
             raise UnreadableEntry(UnreadableReason.NO_BYTES)
         try:
             value = self._decoder.decode(payload)

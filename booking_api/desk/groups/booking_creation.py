@@ -34,7 +34,7 @@ from booking_api.desk.groups.decision_inputs import (
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
-from booking_api.desk.journal.plans import CreatePlan
+from booking_api.desk.journal.plans import CreatePlan, change_plan
 from booking_api.rules.errors import BookingError, ContactNotFound, ExamNotFound, InvalidRequest
 from booking_api.rules.seats import seat_key
 from hubspot_sync.batching.batch import Created, CreateOutcome, NotCreated
@@ -222,7 +222,7 @@ def _mark_written(row: JournalEntry, record_id: str, now: datetime) -> None:
     plan = CreatePlan.from_json(row.plan)
     row.state, row.record_id = EntryState.WRITTEN, record_id
     row.next_attempt_at, row.in_doubt_since = None, now
-    row.plan = replace(plan, answer=plan.answer.with_record(record_id)).to_json()
+    change_plan(row, replace(plan, answer=plan.answer.with_record(record_id)))
 
 
 def _explain_refusal(
@@ -386,4 +386,4 @@ def _change_seat(
     number = exam.take_seat(plan.refused_seats)
     log.warning("seat_taken", entry=row.id, exam=row.exam_id, seat=plan.seat_number)
     properties = desk_context.writes.with_seat(plan.properties, seat_key(row.exam_id, number))
-    row.plan = replace(plan, properties=properties, seat_number=number).to_json()
+    change_plan(row, replace(plan, properties=properties, seat_number=number))

@@ -39,7 +39,7 @@ from booking_api.desk.journal.answers import (
 )
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
-from booking_api.desk.journal.plans import CreatePlan
+from booking_api.desk.journal.plans import CreatePlan, change_plan
 from booking_api.desk.journal.requests import CreateRequest
 from booking_api.desk.journal.stored_json import NotUnderstood
 from booking_api.rules.credits import (
@@ -102,7 +102,7 @@ def serve_creates(
         if row.state == EntryState.WRITING:
             plan = CreatePlan.from_json(row.plan)
             answer = plan.answer.with_warnings(_warn_of_late(inputs, row, late))
-            row.plan = replace(plan, answer=answer).to_json()
+            change_plan(row, replace(plan, answer=answer))
     with lease.fenced_transaction():
         begun = journal.begin(lease, rows, desk_context.now())
     planned = [row for row in begun if row.state == EntryState.WRITING]

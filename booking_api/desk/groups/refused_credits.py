@@ -16,7 +16,7 @@ from booking_api.desk.errors import is_refused_by_rule
 from booking_api.desk.events import CreditRefused
 from booking_api.desk.journal import journal
 from booking_api.desk.journal.models import JournalEntry, RequestKind
-from booking_api.desk.journal.plans import CancelPlan
+from booking_api.desk.journal.plans import CancelPlan, change_plan
 from booking_api.rules.errors import ContactNotFound, InvalidRequest
 from hubspot_sync.errors import HubSpotError, Refused
 
@@ -50,7 +50,7 @@ def settle_without_credit(
     was_never_sent = row.attempts == 0 or plan.is_owed
     if was_never_sent and row.credit_mark == "":
         row.credit_after = None  # another write may have left this value; a mark is nobody else's
-    row.plan = replace(plan, is_owed=True).to_json()
+    change_plan(row, replace(plan, is_owed=True))
     reason = f"{mend}: one credit is owed."
     journal.owe(row, plan.answer.without_credit(), reason, desk_context.now())
     return True
@@ -64,7 +64,7 @@ def settle_without_contact(row: JournalEntry, now: datetime) -> None:
         journal.undo(row, ContactNotFound(), reason, now)
         return
     plan = CancelPlan.from_json(row.plan)
-    row.plan = replace(plan, answer=plan.answer.without_credit()).to_json()
+    change_plan(row, replace(plan, answer=plan.answer.without_credit()))
     row.last_error = reason
     journal.complete(row)
 

@@ -31,7 +31,7 @@ from booking_api.desk.journal.models import (
     OutboxNote,
     RequestKind,
 )
-from booking_api.desk.journal.plans import CreatePlan, read_plan
+from booking_api.desk.journal.plans import CreatePlan, change_plan, planned_answer
 from booking_api.rules.errors import BookingError
 from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.isolation import update_apart, write_apart
@@ -219,7 +219,7 @@ def go_on_to_credit(row: JournalEntry, now: datetime) -> None:
 
 def complete(row: JournalEntry) -> None:
     """Let the row end with its planned answer; raise UnreadablePlan, with nothing changed."""
-    row.answer = read_plan(row).answer.to_json()
+    row.answer = planned_answer(row)
     row.state = EntryState.DONE
     row.next_attempt_at = row.in_doubt_since = None
 
@@ -233,7 +233,7 @@ def undo(row: JournalEntry, refusal: BookingError, reason: str, now: datetime) -
     row.in_doubt_since = now
     row.answer = Refusal.of(refusal).to_json()
     row.last_error = errors.cut_to_column(reason)
-    row.plan = replace(plan, reason=row.last_error).to_json()
+    change_plan(row, replace(plan, reason=row.last_error))
     row.next_attempt_at = None
 
 

@@ -122,11 +122,23 @@ def read_plan(row: JournalEntry) -> Plan:
             assert_never(kind)
 
 
+def change_plan(row: JournalEntry, plan: Plan) -> None:
+    """Put a changed plan in its place; what a later release has written beside it stays."""
+    row.plan = to_stored(plan, over=row.plan)
+
+
+def planned_answer(row: JournalEntry) -> dict[str, object]:
+    """Return what a row's request is answered with once it is carried out, with what a later
+    release has planned beside it; raise UnreadablePlan."""
+    stored = row.plan.get("answer") if isinstance(row.plan, dict) else None
+    return to_stored(read_plan(row).answer, over=stored)
+
+
 def name_merged_contacts(row: JournalEntry, merged_ids: tuple[str, ...]) -> None:
     """Note in a row's plan which contacts became part of its own: what is cached of them shows the
     same bookings. Raises UnreadablePlan."""
     if len(merged_ids) > 0:
-        row.plan = replace(read_plan(row), merged_contacts=merged_ids).to_json()
+        change_plan(row, replace(read_plan(row), merged_contacts=merged_ids))
 
 
 def contact_ids_of(row: JournalEntry) -> tuple[str, ...]:

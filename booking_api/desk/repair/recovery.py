@@ -39,7 +39,7 @@ from booking_api.desk.groups.update_group import change_bookings
 from booking_api.desk.journal import follow_ups, journal, known_bookings
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry, RequestKind
-from booking_api.desk.journal.plans import CancelPlan, CreatePlan, Plan, read_plan
+from booking_api.desk.journal.plans import CancelPlan, CreatePlan, Plan, change_plan, read_plan
 from booking_api.desk.repair.booking_landings import look_for_landings
 from booking_api.desk.repair.credit_proofs import CreditProofs, read_proofs
 from booking_api.desk.repair.merged_contacts import (
@@ -279,7 +279,7 @@ def _plan_anew(
     change = (before if current is None else current, after)
     plans.fill_in(row, history.seen, row.credit_property, change)
     row.state = EntryState.WRITTEN
-    row.plan = _say_what_is_left(read_plan(row), whole_credits(row.credit_after)).to_json()
+    change_plan(row, _say_what_is_left(read_plan(row), whole_credits(row.credit_after)))
 
 
 def _say_what_is_left(plan: Plan, credits_: int) -> Plan:

@@ -101,9 +101,25 @@ local function account(family, entries, payload_bytes, cost)
   redis.call('HINCRBY', STATE, 'cost', cost)
 end
 
+local function is_meta(meta)
+  if type(meta) ~= 'table' or type(meta.tags) ~= 'table' then return false end
+  for _, tag in ipairs(meta.tags) do
+    if type(tag) ~= 'string' then return false end
+  end
+  return type(meta.family) == 'string' and type(meta.version) == 'string'
+    and type(meta.stamp) == 'number' and type(meta.size) == 'number'
+    and type(meta.stored_ms) == 'number' and type(meta.expires_ms) == 'number'
+end
+
+-- What we keep of an entry, or nil. Where that is not ours, nobody knows which tags the entry had, and
+-- every script that comes to it would fail for ever: all begins anew, and only this script fails.
 local function meta_of(key)
   local packed = redis.call('HGET', META, key)
-  return packed and cmsgpack.unpack(packed)
+  if not packed then return nil end
+  local is_read, meta = pcall(cmsgpack.unpack, packed)
+  if is_read and is_meta(meta) then return meta end
+  begin_generation()
+  error({err = 'ERR what is kept of an entry is not ours'})
 end
 
 -- Note how an entry ends. What has expired came to its time, however late it is dropped.

@@ -1,11 +1,11 @@
 -- Live entries and a ticket, in one step. ARGV: 3 whether to mark as used, 4.. keys
 ensure_generation()
 
--- The bytes that were stored, 0 for others, false for none. Others that are as long get through; the
--- reader tells them by what is in them.
+-- The bytes that were stored, none at all for others, false where nothing is. Others that are as long
+-- get through; the reader tells them by what is in them, and no value is written in no bytes.
 local function payload_of(key, meta)
   local payload = redis.pcall('GET', PAYLOADS .. key)
-  if type(payload) == 'table' or (payload and #payload ~= meta.size) then return 0 end
+  if type(payload) == 'table' or (payload and #payload ~= meta.size) then return '' end
   return payload
 end
 

@@ -252,3 +252,25 @@ def test_a_row_whose_plan_cannot_be_read_is_left_to_a_person_with_a_sentence(
     assert (left.state, left.plan, left.answer) == (EntryState.WRITTEN, {}, {})
     assert JournalEntry.objects.get().state == EntryState.DONE
     assert credit_of(portal, alice) == credit
+
+
+def test_what_a_later_release_has_planned_beside_what_is_known_here_is_not_lost(
+    cut_off: tuple[Portal, Student, Exam], settings: Settings
+) -> None:
+    """It may have begun the row, and be back before the row has ended."""
+    portal, *_ = cut_off
+    plan = JournalEntry.objects.get().plan
+    assert isinstance(plan, dict)
+    answer = plan["answer"]
+    later = {**plan, "later": [1], "answer": {**answer, "later": {"more": 2}}}
+    JournalEntry.objects.update(plan=later)
+
+    with connected(settings, portal.sandbox):
+        code, _ = ran()
+
+    row = JournalEntry.objects.get()
+    assert isinstance(row.plan, dict)
+    assert (code, row.state) == (0, EntryState.DONE)
+    assert row.plan["later"] == [1]
+    assert row.plan["answer"] == row.answer
+    assert row.answer == {**answer, "booking_record_id": row.record_id, "later": {"more": 2}}

@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from cache_layer import Cache, CacheConfig, CacheStatus, Count, open_cache
+from cache_layer import (
+    MISS,
+    Cache,
+    CacheConfig,
+    CacheStatus,
+    Cause,
+    Count,
+    LoadedValue,
+    object_tag,
+    open_cache,
+)
+from cache_layer.operating.admin_page import build_entry_details
 from tests.cache_layer.conftest import MakeRedis
 from tests.cache_layer.truth import Truth
 from tests.waiting import WAIT_LIMIT_S
@@ -86,6 +97,67 @@ def test_code_of_the_same_length_is_not_run_either(
     assert not (tmp_path / "ran").exists()
     pickle.loads(code)  # noqa: S301 - to see it do what must not be done
     assert (tmp_path / "ran").exists(), "the test's own code would have run"
+    cache.single_flight.close()
+
+
+def test_who_looks_at_it_is_told_that_it_cannot_be_read(
+    make_redis: MakeRedis, redis_url: str, redis_prefix: str, truth: Truth
+) -> None:
+    truth.exams = {"1": "old"}
+    cache = open_cache(truth.catalogue, CacheConfig(), backend=make_redis())
+    read(cache, truth, "1")
+    with Redis.from_url(redis_url) as redis:
+        redis.append(f"{{{redis_prefix}}}:payload:exam:1", b"longer")
+
+    held = cache.guarded_store.peek(truth.key("1"))
+    assert held is not MISS
+    shown = build_entry_details(truth.exam, "exam:1", held, unmasked=True)
+
+    assert "cannot be read" in shown.value
+    assert shown.payload_bytes == 0
+    cache.single_flight.close()
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        b"",
+        b"hello",
+        b"\x80",
+        b"\xc1",
+        b"\xdf\xff\xff\xff\xff",
+        b"\x92\x01\x02",
+        b"\x82\xa4tags\x91\x90\xa6family\xa4exam",
+        b"\x83\xa4tags\x90\xa6family\xa4exam\xaaexpires_ms\xcf\x00\x00\x02\x00\x00\x00\x00\x00",
+    ],
+)
+def test_what_is_put_in_place_of_what_we_keep_of_an_entry_costs_the_entries_and_nothing_else(
+    make_redis: MakeRedis, redis_url: str, redis_prefix: str, truth: Truth, meta: bytes
+) -> None:
+    """Which tags it had nobody knows: so neither it nor any other may be served on."""
+    truth.exams = {"1": "old", "2": "other"}
+    cache = open_cache(truth.catalogue, CacheConfig(retry_s=1e-6), backend=make_redis())
+    for first in ("a reader", "an invalidation", "a store"):
+        read(cache, truth, "1"), read(cache, truth, "2")
+        with Redis.from_url(redis_url) as redis:
+            redis.hset(f"{{{redis_prefix}}}:meta", "exam:1", meta)
+        truth.exams["1"] = f"new for {first}"
+        match first:
+            case "a reader":
+                assert read(cache, truth, "1") == (CacheStatus.BYPASS, truth.exams["1"])
+            case "an invalidation":
+                cache.invalidator.invalidate_tags([object_tag("exam", "1")], cause=Cause.WEBHOOK)
+            case _:
+                cache.guarded_store.store(
+                    cache.guarded_store.look_up([]).ticket,
+                    truth.exam,
+                    {truth.key("1"): LoadedValue.built_from("new", {object_tag("exam", "1")})},
+                )
+
+        assert read(cache, truth, "1") == (CacheStatus.MISS, truth.exams["1"])
+        assert read(cache, truth, "1") == (CacheStatus.HIT, truth.exams["1"])
+        assert cache.guarded_store.all_delivered
+    assert cache.counters.snapshot().total(Count.ERRORS) == 3
     cache.single_flight.close()
 
 

@@ -111,7 +111,7 @@ def test_a_value_of_another_type_is_given_and_not_kept(cache: Cache, truth: Trut
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        (b"", "malformed"),
+        (b"", "no bytes"),
         (b"\xa3ol", "malformed"),
         (b"\xa3old\xc0", "malformed"),
         (b"\x91" * 100_000, "other shape"),

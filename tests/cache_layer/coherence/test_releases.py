@@ -35,6 +35,7 @@ from cache_layer import (
 from cache_layer.backends.base import Backend
 from cache_layer.backends.locmem import LocMemBackend
 from cache_layer.backends.redis import RedisBackend
+from cache_layer.operating.validation import Validator
 from tests.cache_layer.conftest import MakeRedis
 from tests.cache_layer.truth import Gate
 from tests.waiting import WAIT_LIMIT_S
@@ -271,6 +272,52 @@ def test_nobody_waits_for_what_only_another_release_can_use(make_redis: MakeRedi
         assert slow.result(WAIT_LIMIT_S).value == before(0)
 
 
+Hall = make_dataclass("Hall", [("edition", int)], frozen=True, slots=True)
+
+
+def test_a_key_that_another_release_has_in_another_family_is_read_as_what_it_is(
+    view: MakeView,
+) -> None:
+    """Both know the family that one of them has stored it in, and its version there."""
+
+    def open_with(*families: tuple[str, str, type]) -> tuple[Cache, dict[str, Family[Any, None]]]:
+        def load(room: type, keys: Sequence[Key], _: None) -> LoadResult[Any]:
+            return LoadResult(
+                loaded={key: LoadedValue.built_from(room(edition=7), {tag("1")}) for key in keys}
+            )
+
+        made: dict[str, Family[Any, None]] = {}
+        for name, pattern, room in families:
+            patterns = (*made[name].patterns, KeyPattern(pattern)) if name in made else None
+            made[name] = Family(
+                name=name,
+                patterns=patterns or (KeyPattern(pattern),),
+                values=ValueCodec(room),
+                ttl_s=60.0,
+                load_many=partial(load, room),
+            )
+        cache = open_cache(Catalogue(list(made.values())), CacheConfig(), backend=view())
+        return cache, made
+
+    whole, halls = "room:{id}:details", "room:{hall}:hall"
+    yesterday, before_split = open_with(("rooms", whole, Before), ("rooms", halls, Before))
+    today, after_split = open_with(("rooms", whole, Before), ("halls", halls, Hall))
+
+    def read(cache: Cache, family: Family[Any, None]) -> tuple[CacheStatus, Any]:
+        found = cache.reader.read(family, family.key(hall="1"), None, wait_s=WAIT_LIMIT_S)
+        return found.cache_status, found.value
+
+    for _ in range(2):
+        for cache, family, value in (
+            (yesterday, before_split["rooms"], Before(edition=7)),
+            (today, after_split["halls"], Hall(edition=7)),
+        ):
+            assert read(cache, family) == (CacheStatus.MISS, value)
+            assert read(cache, family) == (CacheStatus.HIT, value)
+    for cache in (yesterday, today):
+        cache.single_flight.close()
+
+
 # One release, whose secret is replaced.
 
 SECRETS = {"before": ("old",), "between": ("new", "old"), "after": ("new",)}
@@ -279,8 +326,9 @@ EMAIL = "anna@example.org"
 
 def open_people(backend: Backend, secrets: Sequence[str]) -> tuple[Cache, Family[str, None]]:
     def load(keys: Sequence[Key], _: None) -> LoadResult[str]:
+        by_email = {key.arguments["email"]: key for key in keys}  # as HubSpot is asked
         return LoadResult(
-            loaded={key: LoadedValue.built_from(key.arguments["email"], ()) for key in keys}
+            loaded={key: LoadedValue.built_from(email, ()) for email, key in by_email.items()}
         )
 
     family = Family(
@@ -295,6 +343,7 @@ def open_people(backend: Backend, secrets: Sequence[str]) -> tuple[Cache, Family
         values=ValueCodec(str),
         ttl_s=60.0,
         load_many=load,
+        emails_of=lambda email: (email,),
     )
     return open_cache(Catalogue([family]), CacheConfig(retry_s=0.01), backend=backend), family
 
@@ -327,6 +376,18 @@ def test_who_names_an_email_finds_what_is_kept_under_the_other_secret(
     assert EMAIL not in repr(done)
     assert read() is CacheStatus.MISS
     for cache in (telling, keeping):
+        cache.single_flight.close()
+
+
+def test_each_process_checks_what_it_serves_under_its_own_secret(view: MakeView) -> None:
+    """What is kept of one person under two names is one question to the truth."""
+    people = [open_people(view(), SECRETS[each]) for each in ("before", "between")]
+    for cache, family in people:
+        cache.reader.read(family, family.key(email=EMAIL), None, wait_s=WAIT_LIMIT_S)
+    assert people[0][0].backend.size().entries == {"people": 2}
+
+    for cache, _ in people:
+        assert Validator(cache).run(None, sample=None).by_family == {"people": {"same": 1}}
         cache.single_flight.close()
 
 
