@@ -14,6 +14,7 @@ BookingError
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from booking_api.rules.errors import AlreadyCanceled, BookingError
 from hubspot_sync.errors import HubSpotError, NotFound, RateLimited, Refused
@@ -82,13 +83,16 @@ class InternalError(BookingError):
     default_message = "Something went wrong on our side; nothing was changed."
 
 
+UNREADABLE_PLAN: Final = "The row's plan cannot be read"
+
+
 class UnreadablePlan(Exception):
     """What was decided of a row cannot be read. No BookingError: it refuses nothing, since the row
     may have been sent. `reason`, and the sentence in `message`, are for the operator and have
     nobody's data."""
 
     def __init__(self, reason: str) -> None:
-        self.message = f"The row's plan cannot be read: {reason}. A person is to look at it."
+        self.message = f"{UNREADABLE_PLAN}: {reason}. A person is to look at it."
         super().__init__(self.message)
 
 

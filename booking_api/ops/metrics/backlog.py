@@ -20,7 +20,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from booking_api.desk.errors import HistoryCut
+from booking_api.desk.errors import UNREADABLE_PLAN, HistoryCut
 from booking_api.desk.journal.models import (
     UNFINISHED,
     CreditReview,
@@ -100,11 +100,13 @@ def _collect_for_persons() -> Iterator[Metric]:
     )
     entries = JournalEntry.objects.order_by()
     cut = entries.filter(state__in=UNFINISHED, last_error=HistoryCut.default_message)
+    unreadable = entries.filter(state__in=UNFINISHED, last_error__startswith=UNREADABLE_PLAN)
     reviews = CreditReview.objects.order_by().filter(last_error__contains=FOR_A_PERSON)
     try:
         family.add_metric(["owed_credit"], entries.filter(state=EntryState.OWING).count())
         family.add_metric(["cut_history"], cut.count())
         family.add_metric(["credit_review"], reviews.count())
+        family.add_metric(["unreadable_plan"], unreadable.count())
     except DatabaseFailure as error:
         log.warning("waiting_work_not_counted", what="needs_person", error=str(error))
         return

@@ -18,7 +18,7 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-NONE = {"owed_credit": 0, "cut_history": 0, "credit_review": 0}
+NONE = {"owed_credit": 0, "cut_history": 0, "credit_review": 0, "unreadable_plan": 0}
 
 
 def for_persons(api: Api) -> dict[str, float]:
@@ -97,6 +97,19 @@ def test_a_review_of_which_no_history_tells_waits_for_a_person(api: Api, portal:
     composition.services().booking.desk.wake()
 
     eventually(lambda: for_persons(api) == NONE | {"credit_review": 1})
+
+
+def test_a_row_whose_plan_nobody_can_read_waits_for_a_person(api: Api, portal: Portal) -> None:
+    create(api, portal.student("alice"), portal.exam())
+    plan = JournalEntry.objects.get().plan
+    JournalEntry.objects.update(state=EntryState.WRITTEN, plan={"seat_number": "first"})
+
+    try_again()
+
+    eventually(lambda: for_persons(api) == NONE | {"unreadable_plan": 1})
+    JournalEntry.objects.update(plan=plan)
+    try_again()
+    eventually(lambda: for_persons(api) == NONE)
 
 
 def test_without_the_database_nobody_is_told_that_there_are_none(api: Api) -> None:
