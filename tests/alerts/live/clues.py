@@ -70,7 +70,6 @@ def _lines(school: School) -> Iterator[dict[str, object]]:
 
 def show_last_errors(school: School) -> str:
     """What the journal's unfinished rows say, as its page in the admin shows it."""
-    rows = school.world.postgres.ask(
-        "SELECT DISTINCT last_error FROM booking_api_journalentry WHERE last_error <> ''"
-    )
-    return "; ".join(str(error) for (error,) in rows)
+    told = "SELECT DISTINCT convert_to(last_error, 'UTF8') FROM booking_api_journalentry"
+    rows = school.world.postgres.ask(f"{told} WHERE last_error <> ''")
+    return "; ".join(bytes(error).decode() for (error,) in rows if isinstance(error, bytes))
