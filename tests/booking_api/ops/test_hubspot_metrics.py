@@ -164,7 +164,7 @@ def test_a_long_wait_is_counted_and_logged(
     settings: Settings, portal: Portal, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    with connected(settings, portal.sandbox, requests_per_window=1, window_s=2.0) as api:
+    with connected(settings, portal.sandbox, requests_per_window=1, window_s=4.0) as api:
         contacts = portal.profile.object_types.contacts
         alice = portal.student("alice")
         batch = composition.services().client.batch
