@@ -33,7 +33,10 @@ def existing() -> dict[str, tuple[str, frozenset[str]]]:
         for family in collector.describe()
     }
     # It is asked of the database, and so describes nothing beforehand.
-    found |= {family.name: (family.type, ("what",)) for family in BacklogCollector().collect()}
+    found |= {
+        family.name: (family.type, tuple(family.samples[0].labels))
+        for family in BacklogCollector().collect()
+    }
     return {
         f"{name}_total" if kind == "counter" else name: (kind, frozenset(labels))
         for name, (kind, labels) in found.items()
