@@ -168,7 +168,9 @@ class JobTimes:
 
 def build_scheduler(times: JobTimes) -> Scheduler:
     """Return the application's scheduler; nothing is started."""
-    return Scheduler(periodic_jobs(times), LeaseKeeper("scheduler", LEASE_DURATION))
+    jobs = periodic_jobs(times)
+    metrics().jobs.declare(job.name for job in jobs)
+    return Scheduler(jobs, LeaseKeeper("scheduler", LEASE_DURATION))
 
 
 def periodic_jobs(times: JobTimes) -> tuple[Job, ...]:

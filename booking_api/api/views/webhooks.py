@@ -39,6 +39,7 @@ from booking_api.api.schema.operations import (
     documented,
 )
 from booking_api.ops.metrics import metrics
+from booking_api.ops.metrics.webhooks import SOURCE
 from hubspot_sync.inbox.events import TooManyEvents
 from hubspot_sync.webhooks.signature import (
     InvalidSignature,
@@ -171,7 +172,7 @@ def check_source(request: Request) -> None:
         return
     address = client_address(request)
     if not is_within(address, settings.WEBHOOK_SOURCES):
-        report_refusal(request, "source", "not from WEBHOOK_SOURCES", address=address)
+        report_refusal(request, SOURCE, "not from WEBHOOK_SOURCES", address=address)
         raise PermissionDenied
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from cache_layer.backends.base import Size
-from cache_layer.counters import Count, Tally
+from cache_layer.counters import Count, Tally, ValidationOutcome
 from cache_layer.endings import Ending, MissReason
 
 AGES_S: Final = (1, 5, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 86_400)
@@ -60,6 +60,8 @@ class CacheMetrics:
             ["outcome"],
             registry=registry,
         )
+        for outcome in ValidationOutcome:
+            self._validations.labels(outcome)
         self._ages = Histogram(
             "mocks_cache_entry_age_seconds",
             "How old entries were when they ended, by family and cause.",
@@ -101,6 +103,11 @@ class CacheMetrics:
     def observe_endings(self, endings: Sequence[Ending]) -> None:
         for ending in endings:
             self._ages.labels(ending.family, ending.cause).observe(ending.age_s)
+
+    def declare_families(self, names: Iterable[str]) -> None:
+        """Begin to count at nought what may be found of these families."""
+        for name in names:
+            self._drift.labels(name)
 
     def set_size(self, size: Size | None, *, bypassed: bool) -> None:
         """Show what is held, where the cache could say so."""

@@ -61,6 +61,8 @@ class HubSpotMetrics:
             ["policy"],
             registry=registry,
         )
+        for policy in (*POLICIES.values(), OTHER):
+            self._limited.labels(policy)
         self._left = Gauge(
             "mocks_hubspot_window_left",
             "How many more calls HubSpot said that it takes in its window, when it last did.",

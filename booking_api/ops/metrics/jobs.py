@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -25,9 +25,16 @@ class JobMetrics:
             multiprocess_mode="max",
         )
 
+    def declare(self, jobs: Iterable[str]) -> None:
+        """Begin to count their runs at nought."""
+        for job in jobs:
+            self._runs.labels(job, "done")
+            self._runs.labels(job, "failed")
+
     @contextmanager
     def running(self, job: str) -> Iterator[None]:
         """Count what is done inside the block as one run; what it raises is a failure."""
+        self.declare([job])
         try:
             yield
         except BaseException:

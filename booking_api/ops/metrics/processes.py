@@ -104,6 +104,7 @@ def look_at_cache(services: Services, metrics: CacheMetrics) -> None:
     """Show what the cache holds, and whether it may be read. A cache that is switched off is not
     bypassed."""
     cache = services.cached.cache
+    metrics.declare_families(family.name for family in cache.catalogue)
     if not cache.config.enabled:
         metrics.set_size(None, bypassed=False)
         return

@@ -5,9 +5,16 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from hubspot_sync.inbox.observers import EventsHandled
+from hubspot_sync.webhooks.signature import SignatureResult
 
 # From the moment it is seen to the day after, when HubSpot gives up.
 DELAYS_S = (0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 1_800, 7_200, 86_400)
+SOURCE = "source"
+"""Why a delivery from elsewhere than WEBHOOK_SOURCES is refused."""
+REFUSALS = (
+    SOURCE,
+    *(one.name.lower() for one in SignatureResult if one is not SignatureResult.VERIFIED),
+)
 
 
 class WebhookMetrics:
@@ -37,9 +44,11 @@ class WebhookMetrics:
             ["reason"],
             registry=registry,
         )
+        for reason in REFUSALS:
+            self._refused.labels(reason)
 
     def observe_refusal(self, reason: str) -> None:
-        """`reason` is one of a few words of ours."""
+        """`reason` is one of REFUSALS."""
         self._refused.labels(reason).inc()
 
     def observe_events(self, handled: EventsHandled) -> None:

@@ -24,8 +24,8 @@ def look_for_cause(school: School, prometheus: OwnPrometheus, trial: Trial) -> l
         clues.append(show_silent_part(school, trial.silent))
     if trial.logged:
         clues.append(show_log(school, trial.logged))
-    if trial.last_error:
-        clues.append(show_last_errors(school))
+    if trial.rows:
+        clues.append(show_rows(school, trial.rows))
     return clues
 
 
@@ -68,9 +68,7 @@ def _lines(school: School) -> Iterator[dict[str, object]]:
                 yield json.loads(line)
 
 
-def show_last_errors(school: School) -> str:
-    """What the journal's unfinished rows say, as its page in the admin shows it."""
-    rows = school.world.postgres.ask(
-        "SELECT DISTINCT last_error FROM booking_api_journalentry WHERE last_error <> ''"
-    )
-    return "; ".join(str(error) for (error,) in rows)
+def show_rows(school: School, sql: str) -> str:
+    """The one column of these rows, which a page of the admin shows as well."""
+    rows = school.world.postgres.ask(sql)
+    return "; ".join(bytes(text).decode() for (text,) in rows if isinstance(text, bytes))

@@ -24,7 +24,7 @@ EVERY = "4s"
 JOB = "mock-exam-booking"
 DURATION = re.compile(r"\b(\d+)(m|h)\b")
 UNITS_S = {"m": 60, "h": 3600}
-START_LIMIT_S, PAUSE_S = 30.0, 0.1
+START_LIMIT_S, PAUSE_S = 60.0, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class OwnPrometheus:
 
     def __init__(self, binary: str, folder: Path, ports: Sequence[int]) -> None:
         folder.mkdir()
+        self._servers = len(ports)
         for path in rule_files():
             rules = shorten_rules(yaml.safe_load(path.read_text(encoding="utf-8")))
             (folder / path.name).write_text(yaml.safe_dump(rules), encoding="utf-8")
@@ -80,17 +81,19 @@ class OwnPrometheus:
         self._process = OwnProcess(command, folder, folder / "log")
 
     def start(self) -> None:
-        """Return once it answers; raises RuntimeError."""
+        """Return once it has read every server: what is counted before that is no rise to it.
+        Raises RuntimeError."""
         self._process.start()
         pause, until_s = threading.Event(), time.monotonic() + START_LIMIT_S
         while time.monotonic() < until_s:
             try:
-                self.ask("query", query="up")
+                read = self.ask("query", query="up == 1")["result"]
             except OSError:
-                pause.wait(PAUSE_S)
-            else:
+                read = []
+            if len(read) == self._servers:
                 return
-        raise RuntimeError("Prometheus does not start")
+            pause.wait(PAUSE_S)
+        raise RuntimeError("Prometheus does not start, or cannot read the servers")
 
     def end(self) -> None:
         self._process.end()

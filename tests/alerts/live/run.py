@@ -29,7 +29,7 @@ from tests.alerts.live.school import School, at_work
 from tests.alerts.live.trials import TRIALS, Trial
 from tests.chaos.world.world import NotInstalled, Size, opening_world
 
-LOOK_EVERY_S, CALM_WITHIN_S = 0.5, 360.0
+LOOK_EVERY_S, CALM_WITHIN_S, EXPLAINED_WITHIN_S = 0.5, 360.0, 30.0
 SETTINGS = {"VALIDATE_EVERY_S": "86400", "LOG_FORMAT": "json"}
 
 
@@ -81,6 +81,8 @@ def try_one(school: School, prometheus: OwnPrometheus, trial: Trial) -> bool:
             fired = wait_for(lambda: prometheus.find_firing(trial.alert) != [], trial.limit_s)
             took_s = time.monotonic() - begun_s
             seen = describe(prometheus.find_firing(trial.alert)) if fired else "it did not fire"
+            # What the admin shows of a comparison stands there once it has ended.
+            wait_for(lambda: all(look_for_cause(school, prometheus, trial)), EXPLAINED_WITHIN_S)
             clues = look_for_cause(school, prometheus, trial)
     finally:
         lift()
