@@ -11,6 +11,7 @@ from booking_api.desk.events import (
     GroupServed,
     LeaseTakenOver,
 )
+from booking_api.ops.metrics.observing import never_raising
 
 GROUP_SIZES = (1, 2, 5, 10, 20, 50, 100)
 
@@ -49,6 +50,7 @@ class DeskMetrics:
             registry=registry,
         )
 
+    @never_raising
     def observe(self, event: DeskEvent) -> None:
         match event:
             case GroupServed():

@@ -6,6 +6,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from booking_api.ops.metrics.observing import never_raising
 from booking_api.ops.metrics.requests import OTHER
 from hubspot_sync.wire.call_log import (
     BatchSent,
@@ -109,6 +110,7 @@ class HubSpotMetrics:
             registry=registry,
         )
 
+    @never_raising
     def observe_call(self, record: CallRecord) -> None:
         status = 0 if record.status is None else record.status
         self._calls.labels(record.operation, record.object_type, status).observe(record.took_s)
@@ -125,6 +127,7 @@ class HubSpotMetrics:
         if record.day_left is not None:
             self._day_left.set(record.day_left)
 
+    @never_raising
     def observe_event(self, event: WireEvent) -> None:
         match event:
             case BatchSent():
@@ -149,5 +152,6 @@ class HubSpotMetrics:
         ):
             self._parts.labels(batch.operation, part).inc(number)
 
+    @never_raising
     def observe_unreadable(self, kind: str, property_name: str) -> None:
         self._unreadable_values.labels(kind, property_name).inc()

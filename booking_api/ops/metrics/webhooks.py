@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from booking_api.ops.metrics.observing import never_raising
 from hubspot_sync.inbox.observers import EventsHandled
 
 # From the moment it is seen to the day after, when HubSpot gives up.
@@ -38,14 +39,17 @@ class WebhookMetrics:
             registry=registry,
         )
 
+    @never_raising
     def observe_refusal(self, reason: str) -> None:
         """`reason` is one of a few words of ours."""
         self._refused.labels(reason).inc()
 
+    @never_raising
     def observe_events(self, handled: EventsHandled) -> None:
         self._events.labels(handled.outcome).inc(handled.number)
         for delay in handled.delays:
             self._delays.observe(delay.total_seconds())
 
+    @never_raising
     def observe_inbox(self, waiting: int) -> None:
         self._waiting.set(waiting)
