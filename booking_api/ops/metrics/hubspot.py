@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from booking_api.ops.metrics.observing import never_raising
 from booking_api.ops.metrics.requests import OTHER
+from booking_api.ops.metrics.sharing import find_shared_folder
 from hubspot_sync.wire.call_log import (
     BatchSent,
     BreakerChanged,
@@ -74,6 +76,10 @@ class HubSpotMetrics:
             registry=registry,
             multiprocess_mode="mostrecent",
         )
+        if find_shared_folder() is None:
+            # Of several processes one that was told nothing is left out; 0 would be "none left".
+            self._left.set(math.nan)
+            self._day_left.set(math.nan)
         self._batches = Counter(
             "mocks_hubspot_batches",
             "Batches by operation: whole, partial where some records were refused or are unknown, "
