@@ -7,6 +7,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from booking_api.ops.metrics.observing import never_raising
 from cache_layer.backends.base import Size
 from cache_layer.counters import Count, Tally, ValidationOutcome
 from cache_layer.endings import Ending, MissReason
@@ -92,6 +93,7 @@ class CacheMetrics:
             multiprocess_mode="livemax",
         )
 
+    @never_raising
     def observe_tally(self, tally: Tally, number: int) -> None:
         try:
             counter = self._children[tally]
@@ -100,6 +102,7 @@ class CacheMetrics:
         if counter is not None:
             counter.inc(number)
 
+    @never_raising
     def observe_endings(self, endings: Sequence[Ending]) -> None:
         for ending in endings:
             self._ages.labels(ending.family, ending.cause).observe(ending.age_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from booking_api.desk.events import (
     CreditCorrected,
@@ -11,6 +11,7 @@ from booking_api.desk.events import (
     GroupServed,
     LeaseTakenOver,
 )
+from booking_api.ops.metrics.observing import never_raising
 
 GROUP_SIZES = (1, 2, 5, 10, 20, 50, 100)
 
@@ -36,6 +37,13 @@ class DeskMetrics:
             "Leases taken from a desk that never gave its own back.",
             registry=registry,
         )
+        self._last_takeover = Gauge(
+            "mocks_desk_last_takeover_timestamp_seconds",
+            "When a lease was last taken so, as Unix time; 0 where none was since the start.",
+            registry=registry,
+            # A worker that has died did it all the same.
+            multiprocess_mode="max",
+        )
         self._credits_mended = Counter(
             "mocks_desk_credits_mended",
             "Credits that were not what the journal makes them, and were set right.",
@@ -49,6 +57,7 @@ class DeskMetrics:
             registry=registry,
         )
 
+    @never_raising
     def observe(self, event: DeskEvent) -> None:
         match event:
             case GroupServed():
@@ -57,6 +66,7 @@ class DeskMetrics:
                 self._groups.labels(str(event.recovery).lower()).observe(event.size)
             case LeaseTakenOver():
                 self._takeovers.inc()
+                self._last_takeover.set_to_current_time()
             case CreditCorrected():
                 self._credits_mended.labels(event.credit_property).inc()
             case CreditRefused():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from booking_api.ops.metrics.observing import never_raising
 from booking_api.ops.metrics.requests import OTHER
+from booking_api.ops.metrics.sharing import find_shared_folder
 from hubspot_sync.wire.call_log import (
     BatchSent,
     BreakerChanged,
@@ -75,6 +78,10 @@ class HubSpotMetrics:
             registry=registry,
             multiprocess_mode="mostrecent",
         )
+        if find_shared_folder() is None:
+            # Of several processes one that was told nothing is left out; 0 would be "none left".
+            self._left.set(math.nan)
+            self._day_left.set(math.nan)
         self._batches = Counter(
             "mocks_hubspot_batches",
             "Batches by operation: whole, partial where some records were refused or are unknown, "
@@ -111,6 +118,7 @@ class HubSpotMetrics:
             registry=registry,
         )
 
+    @never_raising
     def observe_call(self, record: CallRecord) -> None:
         status = 0 if record.status is None else record.status
         self._calls.labels(record.operation, record.object_type, status).observe(record.took_s)
@@ -127,6 +135,7 @@ class HubSpotMetrics:
         if record.day_left is not None:
             self._day_left.set(record.day_left)
 
+    @never_raising
     def observe_event(self, event: WireEvent) -> None:
         match event:
             case BatchSent():
@@ -151,5 +160,6 @@ class HubSpotMetrics:
         ):
             self._parts.labels(batch.operation, part).inc(number)
 
+    @never_raising
     def observe_unreadable(self, kind: str, property_name: str) -> None:
         self._unreadable_values.labels(kind, property_name).inc()

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from booking_api.ops.metrics.observing import never_raising
+
 
 class JobMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -38,7 +40,12 @@ class JobMetrics:
         try:
             yield
         except BaseException:
-            self._runs.labels(job, "failed").inc()
+            self._observe_run(job, "failed")
             raise
-        self._runs.labels(job, "done").inc()
-        self._last_success.labels(job).set_to_current_time()
+        self._observe_run(job, "done")
+
+    @never_raising
+    def _observe_run(self, job: str, outcome: str) -> None:
+        self._runs.labels(job, outcome).inc()
+        if outcome == "done":
+            self._last_success.labels(job).set_to_current_time()

@@ -7,6 +7,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from booking_api.ops.metrics.observing import never_raising
+
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"})
 NEAR_DEADLINE: Final = 0.8
 DURATIONS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20, 30)
@@ -51,6 +53,7 @@ class RequestMetrics:
             registry=registry,
         )
 
+    @never_raising
     def observe_request(
         self, *, method: str, route: str, status: int, took_s: float, patience_s: float = math.inf
     ) -> None:
@@ -60,13 +63,16 @@ class RequestMetrics:
         if took_s > NEAR_DEADLINE * patience_s:
             self._near_deadline.labels(route).inc()
 
+    @never_raising
     def observe_credit_check(self, mock_type: str, *, eligible: bool) -> None:
         """`mock_type` is one of the profile's."""
         self._credit_checks.labels(mock_type, "eligible" if eligible else "not eligible").inc()
 
+    @never_raising
     def observe_booking(self, mock_type: str, outcome: str) -> None:
         """`mock_type` is one of the profile's or OTHER, `outcome` a word or a code of ours."""
         self._bookings.labels(mock_type, outcome).inc()
 
+    @never_raising
     def observe_forwarding(self, reason: str, header: str) -> None:
         self._forwarding.labels(reason, header).inc()

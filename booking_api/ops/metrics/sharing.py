@@ -48,7 +48,10 @@ def prepare_own_files() -> None:
         path = folder / f"{prefix}_{os.getpid()}.db"
         # One that is there was an earlier process's of this number: what it counted goes on.
         if not path.exists():
-            path.write_bytes(bytes(size))
+            # Under another name: whoever reads them all meanwhile cannot read one without a length.
+            unnamed = path.with_suffix(".new")
+            unnamed.write_bytes(bytes(size))
+            unnamed.rename(path)
 
 
 def collect_shared_metrics() -> CollectorRegistry | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from booking_api.ops.metrics.observing import never_raising
 from hubspot_sync.inbox.observers import EventsHandled
 from hubspot_sync.webhooks.signature import SignatureResult
 
@@ -47,14 +48,17 @@ class WebhookMetrics:
         for reason in REFUSALS:
             self._refused.labels(reason)
 
+    @never_raising
     def observe_refusal(self, reason: str) -> None:
         """`reason` is one of REFUSALS."""
         self._refused.labels(reason).inc()
 
+    @never_raising
     def observe_events(self, handled: EventsHandled) -> None:
         self._events.labels(handled.outcome).inc(handled.number)
         for delay in handled.delays:
             self._delays.observe(delay.total_seconds())
 
+    @never_raising
     def observe_inbox(self, waiting: int) -> None:
         self._waiting.set(waiting)

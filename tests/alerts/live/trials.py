@@ -204,7 +204,7 @@ TRIALS = (
     ),
     Trial(
         alert="HubSpotLimitExceeded",
-        query="sum(rate(mocks_hubspot_call_seconds_count[5m])) * 10",
+        query="sum(rate(mocks_hubspot_call_seconds_count[2m])) * 10",
         fault="HubSpot answers 429 to three calls in ten",
         begin=order(action="status", status=429, probability=0.3),
         act=School.book,

@@ -27,7 +27,7 @@ from hubspot_sync.background.wait_limits import longest_wait_s
 from tests.api import Api
 from tests.builders import Portal
 from tests.desk import create, credit_of
-from tests.metrics import grown, shown
+from tests.metrics import grown, shown, value_of
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,6 +93,7 @@ def test_a_takeover_and_a_mended_credit_are_counted(
     after = shown(api)
     assert credit_of(portal, alice) == 3
     assert grown(before, after, "mocks_desk_takeovers_total") == 1
+    assert value_of(after, "mocks_desk_last_takeover_timestamp_seconds") >= now.timestamp()
     assert grown(before, after, "mocks_desk_credits_mended_total", credit=credit) == 1
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 from pytest_django import Settings
 
 from booking_api import composition
+from booking_api.ops.metrics.hubspot import HubSpotMetrics
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
@@ -179,3 +182,12 @@ def test_a_long_wait_is_counted_and_logged(
     [waited] = [event for event in logged(caplog) if event["event"] == "hubspot_waited_long"]
     assert (waited["asked_by"], waited["operation"]) == ("desk", Operation.BATCH_READ)
     assert waited["waited_s"] > 1
+
+
+def test_before_hubspot_has_said_how_many_are_left_nothing_is_shown_as_none_left() -> None:
+    registry = CollectorRegistry()
+
+    HubSpotMetrics(registry)
+
+    for name in ("mocks_hubspot_window_left", "mocks_hubspot_day_left"):
+        assert math.isnan(registry.get_sample_value(name) or 0.0)
