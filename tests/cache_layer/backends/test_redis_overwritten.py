@@ -23,7 +23,7 @@ from cache_layer import (
 from cache_layer.operating.admin_page import build_entry_details
 from tests.cache_layer.conftest import MakeRedis
 from tests.cache_layer.truth import Truth
-from tests.waiting import WAIT_LIMIT_S
+from tests.waiting import WAIT_LIMIT_S, eventually
 
 pytestmark = pytest.mark.redis
 
@@ -155,7 +155,9 @@ def test_what_is_put_in_place_of_what_we_keep_of_an_entry_costs_the_entries_and_
                 )
 
         assert read(cache, truth, "1") == (CacheStatus.MISS, truth.exams["1"])
-        assert read(cache, truth, "1") == (CacheStatus.HIT, truth.exams["1"])
+        # What was loaded while the cache began anew may not be kept; what is loaded then is.
+        kept = CacheStatus.HIT, truth.exams["1"]
+        eventually(lambda: read(cache, truth, "1") == kept)  # noqa: B023
         assert cache.guarded_store.all_delivered
     assert cache.counters.snapshot().total(Count.ERRORS) == 3
     cache.single_flight.close()
