@@ -133,3 +133,18 @@ def test_a_seat_is_kept_whose_booking_is_merged_before_its_links_are_shown(
 
 def exams(portal: Portal) -> tuple[Exam, Exam]:
     return portal.exam(capacity=1), portal.exam(capacity=1, in_days=9)
+
+
+def test_a_cancel_lowers_no_count_of_an_exam_that_lost_the_booking(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    alice, exam = portal.student("alice"), portal.exam()
+    booked = book(desk, alice, exam)
+    unlink(portal, booked, "mock_exams", exam.id)
+    tell_unlinked(desk, portal, booked, "mock_exams", exam.id)
+
+    cancelled = cancel(desk.api, alice, booked)
+
+    assert cancelled.status == 200, cancelled.body
+    assert cancelled.data["actions_completed"]["bookings_decremented"] is False
+    assert stored_total(portal, exam) == 0
