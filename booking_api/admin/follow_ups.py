@@ -1,0 +1,63 @@
+"""What the desk looks at again later: counts, credits, persons to be forgotten."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from booking_api.admin.formats import format_age_since
+from booking_api.desk.journal.models import CreditReview, ErasureRequest, RecountRequest
+from cache_layer.operating.read_only import ReadOnly
+
+FAILING_FILTER = ("last_error", admin.EmptyFieldListFilter)
+
+
+class FollowUpAdmin(ReadOnly):
+    search_fields = ("subject_id", "last_error")
+
+    @admin.display(description="age", ordering="-asked_at")
+    def age(self, row: RecountRequest | CreditReview | ErasureRequest) -> str:
+        return format_age_since(row.asked_at)
+
+
+@admin.register(RecountRequest)
+class RecountRequestAdmin(FollowUpAdmin):
+    list_display = ("exam", "age", "attempts", "next_attempt_at", "last_error")
+    list_filter = (FAILING_FILTER,)
+    fields = ("exam", "asked_at", "age", "attempts", "next_attempt_at", "last_error", "version")
+    readonly_fields = ("age", "exam")
+    search_help_text = "An exam's id, or words of an error"
+
+    @admin.display(description="exam", ordering="subject_id")
+    def exam(self, row: RecountRequest) -> str:
+        return row.subject_id
+
+
+@admin.register(CreditReview)
+class CreditReviewAdmin(FollowUpAdmin):
+    list_display = ("contact", "overtaken", "age", "attempts", "next_attempt_at", "last_error")
+    list_filter = ("overtaken", FAILING_FILTER)
+    fields = (
+        *("contact", "overtaken", "asked_at", "age", "attempts", "next_attempt_at"),
+        *("last_error", "version"),
+    )
+    readonly_fields = ("age", "contact")
+    search_help_text = "A contact's id, or words of an error"
+
+    @admin.display(description="contact", ordering="subject_id")
+    def contact(self, row: CreditReview) -> str:
+        return row.subject_id
+
+
+@admin.register(ErasureRequest)
+class ErasureRequestAdmin(FollowUpAdmin):
+    """Persons who are being forgotten, for a day; one with an error has rows still at work."""
+
+    list_display = ("contact", "age", "attempts", "next_attempt_at", "last_error")
+    list_filter = (FAILING_FILTER,)
+    fields = ("contact", "asked_at", "age", "attempts", "next_attempt_at", "last_error")
+    readonly_fields = ("age", "contact")
+    search_help_text = "A contact's id, or words of an error"
+
+    @admin.display(description="contact", ordering="subject_id")
+    def contact(self, row: ErasureRequest) -> str:
+        return row.subject_id
