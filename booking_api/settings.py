@@ -43,6 +43,7 @@ def hubspot_config() -> HubSpotConfig:
             "background_share": "HUBSPOT_BACKGROUND_SHARE",
             "anonymous_share": "HUBSPOT_ANONYMOUS_SHARE",
             "reserved_share": "HUBSPOT_RESERVED_SHARE",
+            "desk_share": "HUBSPOT_DESK_SHARE",
             "search_lag_s": "HUBSPOT_SEARCH_LAG_S",
             "connect_timeout_s": "HUBSPOT_CONNECT_TIMEOUT_S",
             "read_timeout_s": "HUBSPOT_READ_TIMEOUT_S",

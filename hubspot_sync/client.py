@@ -80,7 +80,8 @@ def build_client(
     # As many workers as connections: a further thread could only wait for one. Everybody else has
     # their own, fewer: their calls wait for people's, and must leave them threads and connections.
     shares = {
-        Priority.PEOPLE: 1.0,
+        Priority.DESK: 1.0,
+        Priority.PEOPLE: 1.0 - config.desk_share,
         Priority.UNPROVEN: 1.0 - config.reserved_share,
         Priority.ANONYMOUS: config.anonymous_share,
         Priority.BACKGROUND: config.background_share,

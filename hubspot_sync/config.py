@@ -23,7 +23,8 @@ class HubSpotConfig:
     account's search limit, `daily_limit` the account's daily cap (hubspot-facts: 190 per 10 s,
     5 a second, 650 000). `background_share` is the part of window, searches and day that work
     nobody is waiting for may use, `anonymous_share` the part for questions that anybody may ask;
-    `reserved_share` is kept for people who have proved who they are. `search_lag_s` is how long
+    `reserved_share` is kept for people who have proved who they are and for the booking desk,
+    `desk_share` of it for the desk alone. `search_lag_s` is how long
     search, and the links between records, may lag behind what webhooks tell.
     `request_deadline_s` is how long a person's request may take in all.
 
@@ -42,6 +43,7 @@ class HubSpotConfig:
     background_share: float = 0.5
     anonymous_share: float = 0.5
     reserved_share: float = 0.25
+    desk_share: float = 0.15
     search_lag_s: float = 60.0
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 10.0
@@ -67,17 +69,7 @@ class HubSpotConfig:
                 f"HUBSPOT_API_VERSION must be one of {', '.join(API_VERSIONS)}, "
                 f"not {self.api_version!r}."
             )
-        shares = {
-            "HUBSPOT_BACKGROUND_SHARE": self.background_share,
-            "HUBSPOT_ANONYMOUS_SHARE": self.anonymous_share,
-        }
-        for name, share in shares.items():
-            if not 0 < share <= 1:
-                raise ConfigurationError(f"{name} must be above 0 and at most 1, not {share}.")
-        if not 0 <= self.reserved_share < 1:
-            raise ConfigurationError(
-                f"HUBSPOT_RESERVED_SHARE must be 0 or more and below 1, not {self.reserved_share}."
-            )
+        self._check_shares()
         if not 0 <= self.search_lag_s <= MAX_SEARCH_LAG_S:
             raise ConfigurationError(
                 f"HUBSPOT_SEARCH_LAG_S must be from 0 to {MAX_SEARCH_LAG_S}, "
@@ -99,3 +91,21 @@ class HubSpotConfig:
         for name, value in positive.items():
             if value <= 0:
                 raise ConfigurationError(f"{name} must be above 0, not {value}.")
+
+    def _check_shares(self) -> None:
+        shares = {
+            "HUBSPOT_BACKGROUND_SHARE": self.background_share,
+            "HUBSPOT_ANONYMOUS_SHARE": self.anonymous_share,
+        }
+        for name, share in shares.items():
+            if not 0 < share <= 1:
+                raise ConfigurationError(f"{name} must be above 0 and at most 1, not {share}.")
+        if not 0 <= self.reserved_share < 1:
+            raise ConfigurationError(
+                f"HUBSPOT_RESERVED_SHARE must be 0 or more and below 1, not {self.reserved_share}."
+            )
+        if not 0 <= self.desk_share <= self.reserved_share:
+            raise ConfigurationError(
+                "HUBSPOT_DESK_SHARE must be 0 or more and at most HUBSPOT_RESERVED_SHARE "
+                f"({self.reserved_share}), not {self.desk_share}."
+            )

@@ -176,7 +176,7 @@ def build_desk_context(
         writes=PortalWrites(profile, client.batch, association_types, has_marker),
         cache=cached.cache,
         keep_links=cached.keep_own_links,
-        fan_out=client.fan_outs[Priority.PEOPLE],
+        fan_out=client.fan_outs[Priority.DESK],
         config=settings.DESK,
         renewal=LeaseRenewal(settings.DESK.renew_every_s),
         now=shared_now,

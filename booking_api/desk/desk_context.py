@@ -50,7 +50,7 @@ class DeskContext:
         deadline = self.renewal.begin_step(lease, self.config.max_step_s)
         # What nobody here waits for, the desk asks for itself.
         who = tuple(meters) if len(meters) > 0 else (CallMeter("desk"),)
-        return CallContext(deadline=deadline, priority=Priority.PEOPLE, meters=who)
+        return CallContext(deadline=deadline, priority=Priority.DESK, meters=who)
 
     def renew_for_writes(
         self,

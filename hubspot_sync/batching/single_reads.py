@@ -22,7 +22,7 @@ from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.fan_out import FanOut
 from hubspot_sync.wire.transport import Request, Transport
 
-PROVEN: Final = frozenset({Priority.PEOPLE, Priority.BACKGROUND})
+PROVEN: Final = frozenset({Priority.DESK, Priority.PEOPLE, Priority.BACKGROUND})
 MAX_SILENT: Final = 20
 """An answer that says nothing of more than so many is broken: asking for each would not mend it."""
 MAX_AT_ONCE: Final = 100

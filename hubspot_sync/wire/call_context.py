@@ -13,13 +13,15 @@ from hubspot_sync.wire.deadlines import Deadline
 class Priority(IntEnum):
     """Whose calls go first, and how much of the budget they may use: see `rate_budget.py`."""
 
-    PEOPLE = 0
-    """Students and staff who have proved who they are, and what the desk does for them."""
-    UNPROVEN = 1
+    DESK = 0
+    """What the desk does: bookings, whose students wait one behind the other."""
+    PEOPLE = 1
+    """Students and staff who have proved who they are."""
+    UNPROVEN = 2
     """Callers who say that they are a student, while that is looked up."""
-    ANONYMOUS = 2
+    ANONYMOUS = 3
     """Questions that anybody may ask."""
-    BACKGROUND = 3
+    BACKGROUND = 4
     """Work that nobody waits for."""
 
 

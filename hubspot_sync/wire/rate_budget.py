@@ -1,9 +1,10 @@
 """The budget of requests: who may send now, who waits, and who is told at once that it is hopeless.
 
 Those of one priority are served in the order they came, and those of a better one before them. Only
-people who have proved who they are may use all of it. Everybody else leaves them a part of the
-window, the day and the connections, whatever they do together; and questions that anybody may ask
-and background work have each a share of their own, so that neither can use up the other's. Searches
+the booking desk may use all of it: readers, whoever they are, leave it a part of the window, the
+day and the connections. Those who have not proved who they are leave people who have another part,
+whatever they do together; and questions that anybody may ask and background work have each a share
+of their own, so that neither can use up the other's. Searches
 have a budget of their own besides, and do not hold up the others. A HubSpot that answers 429 all
 the same pauses everybody: someone else is using the token too.
 
@@ -47,7 +48,7 @@ REDIS_TIMEOUT_S: Final = 0.25
 @dataclass(eq=False, slots=True)
 class _Ticket:
     order: int
-    granted: bool = False
+    granted_s: float | None = None
     turn: threading.Event = field(default_factory=threading.Event)
 
 
@@ -86,10 +87,11 @@ class _Lane:
 class Slot:
     """The right to send one request now; exactly one of the two is called once it has ended."""
 
-    def __init__(self, budget: RateBudget, lane: _Lane, waited_s: float) -> None:
+    def __init__(self, budget: RateBudget, lane: _Lane, asked_s: float, granted_s: float) -> None:
         self._budget = budget
         self._lane = lane
-        self.waited_s = waited_s
+        self.granted_s = granted_s
+        self.waited_s = granted_s - asked_s
 
     def report_answer(self, took_s: float, left: int | None = None) -> None:
         """`left` is how many more HubSpot says that may be sent, where it does."""
@@ -142,20 +144,20 @@ class RateBudget:
         Raises RateLimited, with the time to try again, when there will be none before the deadline:
         at once where that is known.
         """
-        started_s = self._clock()
+        asked_s = self._clock()
         lane = self._lanes[priority, search]
         with self._lock:
             ticket = _Ticket(order=next(self._orders))
             lane.queue.append(ticket)
             self._grant_slots()
-        while not ticket.granted:
+        while ticket.granted_s is None:
             with self._lock:
                 wait_s = self._decide_wait_s(lane, ticket, deadline)
             self._wait(ticket.turn, wait_s)
             with self._lock:
                 ticket.turn.clear()
                 self._grant_slots()
-        return Slot(self, lane, self._clock() - started_s)
+        return Slot(self, lane, asked_s, ticket.granted_s)
 
     def pause(self, seconds: float, *, search: bool) -> float:
         """Let nobody send (or nobody search) for so long, `MAX_PAUSE_S` at most; return how long
@@ -193,7 +195,7 @@ class RateBudget:
         """Return how many seconds this ticket may sleep. If waiting is hopeless, take it out of the
         queue and raise RateLimited. Only the first of a lane wakes by the clock; the others, and
         background work that yields, are woken when it is their turn to look."""
-        if ticket.granted:
+        if ticket.granted_s is not None:
             return 0.0
         left_s, min_wait_s = deadline.remaining_s(), lane.min_wait_s(ticket)
         if left_s <= 0 or min_wait_s > left_s:
@@ -224,7 +226,7 @@ class RateBudget:
             lanes = [lane for lane in self._lanes.values() if lane.priority is priority]
             while (lane := _take_for_first(lanes)) is not None:
                 ticket = lane.queue.popleft()
-                ticket.granted = granted = True
+                ticket.granted_s, granted = self._clock(), True
                 ticket.turn.set()
             if any(lane.goes_first for lane in lanes):
                 break
@@ -365,13 +367,15 @@ def build_rate_budget(
     """Return the budget of this process, or with a Redis its part of everybody's."""
     builder = _PartBuilder(config, clock, day, redis_url)
     everything = replace(builder.build_share("all", 1.0), under_way=())
+    readers = builder.build_share("readers", 1.0 - config.desk_share)
     unreserved = builder.build_share("unreserved", 1.0 - config.reserved_share)
     anonymous = builder.build_share("anonymous", config.anonymous_share)
     parts = {
-        Priority.PEOPLE: (everything,),
-        Priority.UNPROVEN: (everything, unreserved),
-        Priority.ANONYMOUS: (everything, unreserved, anonymous),
-        Priority.BACKGROUND: (everything, unreserved, builder.build_background()),
+        Priority.DESK: (everything,),
+        Priority.PEOPLE: (everything, readers),
+        Priority.UNPROVEN: (everything, readers, unreserved),
+        Priority.ANONYMOUS: (everything, readers, unreserved, anonymous),
+        Priority.BACKGROUND: (everything, readers, unreserved, builder.build_background()),
     }
     own = {Priority.ANONYMOUS: (anonymous,)}
     lanes = {

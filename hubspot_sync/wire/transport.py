@@ -60,6 +60,8 @@ RETRY_WAIT_S: Final = 0.1
 LONG_WAIT_S: Final = 1.0
 """A wait for the limiter that is logged."""
 TOO_MANY: Final = 429
+MAX_SLOT_AGE_S: Final = 1.0
+"""An older one is not sent with: others may count with its call having arrived long ago."""
 MIN_FAIR_CHANCE_S: Final = 1.0
 """A call that got less time than this, and did not end in it, says nothing of HubSpot."""
 COMPLETIONS: Final[Mapping[Meaning, Completion]] = {
@@ -211,24 +213,30 @@ class Transport:
         if deadline.passed:
             raise Unavailable("No time is left to ask HubSpot.")
         self._circuit_breaker.refuse_while_open()
-        slot = self._rate_budget.acquire(
-            deadline, priority=sending.context.priority, search=sending.search
-        )
+        slot = self._acquire_slot(sending)
         if not self._connections.acquire(timeout=deadline.remaining_s()):
             slot.report_unused()
             raise Unavailable("No connection to HubSpot came free in time.")
         try:
-            # Only now: the circuit may have opened during the waits, and a probe must not wait.
-            permit = self._circuit_breaker.issue_permit()
-        except Unavailable:
-            self._connections.release()
-            slot.report_unused()
-            raise
-        try:
+            while self._clock() - slot.granted_s > MAX_SLOT_AGE_S:
+                slot.report_unused()
+                slot = self._acquire_slot(sending)
+            try:
+                # Only now: the circuit may have opened during the waits, and a probe must not wait.
+                permit = self._circuit_breaker.issue_permit()
+            except Unavailable:
+                slot.report_unused()
+                raise
             reply = self._send(sending, slot, permit, number)
         finally:
             self._connections.release()
         return self._judge_reply(reply, sending)
+
+    def _acquire_slot(self, sending: _Sending) -> Slot:
+        context = sending.context
+        return self._rate_budget.acquire(
+            context.deadline, priority=context.priority, search=sending.search
+        )
 
     def _send(self, sending: _Sending, slot: Slot, permit: Permit, number: int) -> _Reply:
         """Send once; report on slot and permit, and write the call log, whatever happens."""

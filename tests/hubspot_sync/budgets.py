@@ -60,7 +60,7 @@ def acquire(
     budget: RateBudget,
     deadline: Deadline,
     *,
-    priority: Priority = Priority.PEOPLE,
+    priority: Priority = Priority.DESK,
     search: bool = False,
 ) -> Slot:
     return budget.acquire(deadline, priority=priority, search=search)
@@ -89,9 +89,7 @@ class Queue:
         self._waiting.release()
         assert event.wait(PATIENCE_S)
 
-    def join(
-        self, name: str, *, priority: Priority = Priority.PEOPLE, search: bool = False
-    ) -> None:
+    def join(self, name: str, *, priority: Priority = Priority.DESK, search: bool = False) -> None:
         """Have somebody wait; returns once they do."""
         deadline = Deadline(at_s=1_000_000.0, clock=lambda: 1_000.0)
 

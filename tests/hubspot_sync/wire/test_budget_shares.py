@@ -1,7 +1,8 @@
-"""Nobody but people who proved who they are may use all of the budget, whatever the others do.
+"""Nobody but the booking desk may use all of the budget, whatever the others do.
 
-A window holds twenty calls here: ten for anonymous questions, ten for the background, fifteen for
-all but people together; the day, the searches and the connections likewise.
+A window holds twenty calls here: eighteen for all who read, fifteen for all of them but people who
+proved who they are, ten for anonymous questions, ten for the background; the day, the searches and
+the connections likewise.
 """
 
 from __future__ import annotations
@@ -21,21 +22,22 @@ from tests.hubspot_sync.budgets import World, acquire, full_budget, most_in_a_wi
 
 WINDOW_S = 10.0
 MOST = {
-    Priority.PEOPLE: 20,
+    Priority.DESK: 20,
+    Priority.PEOPLE: 18,
     Priority.UNPROVEN: 15,
     Priority.ANONYMOUS: 10,
     Priority.BACKGROUND: 10,
 }
-OTHERS = [priority for priority in Priority if priority is not Priority.PEOPLE]
+READERS = [priority for priority in Priority if priority is not Priority.DESK]
+OTHERS = [priority for priority in READERS if priority is not Priority.PEOPLE]
 CALLS = st.lists(
     st.tuples(st.sampled_from(Priority), st.floats(0, 3), st.floats(0, 2)), min_size=30, max_size=90
 )
 
 
 def shared_out(world: World, **config: float) -> RateBudget:
-    return world.budget(
-        **{"requests_per_window": 20, "window_s": WINDOW_S, "reserved_share": 0.25} | config
-    )
+    usual = {"requests_per_window": 20, "window_s": WINDOW_S}
+    return world.budget(**usual | {"reserved_share": 0.25, "desk_share": 0.1} | config)
 
 
 def taken_at_once(budget: RateBudget, world: World, priority: Priority, *, search: bool) -> int:
@@ -67,7 +69,8 @@ def test_each_has_its_share_of_the_searches(priority: Priority) -> None:
 @pytest.mark.parametrize(
     ("priority", "most"),
     [
-        (Priority.PEOPLE, 5),
+        (Priority.DESK, 5),
+        (Priority.PEOPLE, 4.5),
         (Priority.UNPROVEN, 3.75),
         (Priority.ANONYMOUS, 2.5),
         (Priority.BACKGROUND, 2.5),
@@ -97,10 +100,10 @@ def test_each_has_its_share_of_the_day(priority: Priority) -> None:
     budget = shared_out(world, requests_per_window=100, daily_limit=20)
 
     assert taken_at_once(budget, world, priority, search=False) == MOST[priority]
-    assert budget.has_day_left() is (priority is not Priority.PEOPLE)
+    assert budget.has_day_left() is (priority is not Priority.DESK)
 
 
-@pytest.mark.parametrize("priority", [Priority.UNPROVEN, Priority.ANONYMOUS])
+@pytest.mark.parametrize("priority", [Priority.PEOPLE, Priority.UNPROVEN, Priority.ANONYMOUS])
 def test_each_has_its_share_of_the_connections(priority: Priority) -> None:
     """The background is bounded by its threads."""
     world = World()
@@ -134,7 +137,18 @@ def test_all_others_together_leave_people_what_is_reserved(first: Priority, then
     taken = sum(taken_at_once(budget, world, each, search=False) for each in (first, then))
 
     assert taken <= 15
-    assert taken_at_once(budget, world, Priority.PEOPLE, search=False) == 20 - taken
+    assert taken_at_once(budget, world, Priority.PEOPLE, search=False) == 18 - taken
+
+
+@pytest.mark.parametrize("search", [False, True])
+def test_however_many_read_the_desk_has_its_part_at_once(*, search: bool) -> None:
+    world = World()
+    budget = shared_out(world, searches_per_second=20)
+
+    taken = sum(taken_at_once(budget, world, each, search=search) for each in READERS)
+
+    assert taken == 18
+    assert taken_at_once(budget, world, Priority.DESK, search=search) == 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +164,7 @@ class Call:
 
 @settings(max_examples=60, deadline=None)
 @given(CALLS)
-def test_whatever_the_others_do_people_get_what_is_reserved_at_once(
+def test_whatever_the_others_do_desk_and_people_get_what_is_reserved_at_once(
     asked: list[tuple[Priority, float, float]],
 ) -> None:
     world = World()
@@ -161,17 +175,20 @@ def test_whatever_the_others_do_people_get_what_is_reserved_at_once(
         world.advance(pause_s)
         counted = [call for call in calls if call.counts_at(world.now_s)]
         own = [call for call in counted if call.priority is priority]
-        others = [call for call in counted if call.priority is not Priority.PEOPLE]
+        readers = [call for call in counted if call.priority in READERS]
+        others = [call for call in counted if call.priority in OTHERS]
         try:
             slot = acquire(budget, world.deadline(0), priority=priority)
         except RateLimited:
-            assert priority is not Priority.PEOPLE or len(own) >= 5
+            assert priority is not Priority.DESK or len(own) >= 2
+            assert priority in OTHERS or len(counted) - len(others) >= 3
             continue
         calls.append(Call(priority, world.now_s, world.now_s + transit_s))
         world.answer_later(slot, transit_s)
         assert len(counted) < 20
         assert len(own) < MOST[priority]
-        assert priority is Priority.PEOPLE or len(others) < 15
+        assert priority not in READERS or len(readers) < 18
+        assert priority not in OTHERS or len(others) < 15
 
 
 def test_those_of_a_better_priority_go_first_and_equals_in_the_order_they_came() -> None:
@@ -180,10 +197,18 @@ def test_those_of_a_better_priority_go_first_and_equals_in_the_order_they_came()
         queue.join("anybody", priority=Priority.ANONYMOUS)
         queue.join("a caller", priority=Priority.UNPROVEN)
         queue.join("another caller", priority=Priority.UNPROVEN)
-        queue.join("alice")
+        queue.join("alice", priority=Priority.PEOPLE)
+        queue.join("a booking", priority=Priority.DESK)
         release()
 
-    assert queue.served == ["alice", "a caller", "another caller", "anybody", "recount"]
+    assert queue.served == [
+        "a booking",
+        "alice",
+        "a caller",
+        "another caller",
+        "anybody",
+        "recount",
+    ]
 
 
 def test_a_crowd_that_waits_for_its_own_share_does_not_hold_up_the_background() -> None:
@@ -219,6 +244,8 @@ def test_whoever_used_up_a_share_waits_for_the_window_and_not_for_the_others(
         ("anonymous_share", 1.1),
         ("reserved_share", 1.0),
         ("reserved_share", -0.1),
+        ("desk_share", -0.1),
+        ("desk_share", 0.26),
     ],
 )
 def test_a_share_that_cannot_be_is_refused_by_name(name: str, value: float) -> None:

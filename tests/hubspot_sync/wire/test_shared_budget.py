@@ -43,7 +43,7 @@ def budget(redis_url: str, token: str, window_s: float = 60.0) -> RateBudget:
     return build_rate_budget(config, clock=time.monotonic, day=PortalDay(), redis_url=redis_url)
 
 
-def taken_now(part: RateBudget, most: int, priority: Priority = Priority.PEOPLE) -> int:
+def taken_now(part: RateBudget, most: int, priority: Priority = Priority.DESK) -> int:
     """How many slots it gives at once: to one whose deadline is ever near, and never passed."""
     near = Deadline(at_s=0.05, clock=lambda: 0.0)
     for taken in range(most):
@@ -64,9 +64,11 @@ def test_two_processes_together_send_no_more_than_one_may(redis_url: str) -> Non
 
 @pytest.mark.redis
 @pytest.mark.parametrize(
-    ("priority", "most"), [(Priority.UNPROVEN, 4), (Priority.ANONYMOUS, 3)], ids=str
+    ("priority", "most"),
+    [(Priority.PEOPLE, 5), (Priority.UNPROVEN, 4), (Priority.ANONYMOUS, 3)],
+    ids=str,
 )
-def test_two_processes_together_leave_people_what_is_reserved(
+def test_two_processes_together_leave_others_what_is_reserved(
     redis_url: str, priority: Priority, most: int
 ) -> None:
     token = uuid.uuid4().hex
@@ -83,7 +85,7 @@ def test_a_slot_comes_free_for_whoever_waits_in_another_process(redis_url: str) 
     one, other = (budget(redis_url, token, window_s=2.0) for _ in "ab")
     taken_now(one, 6)
 
-    slot = other.acquire(Deadline.after(30), priority=Priority.PEOPLE, search=False)
+    slot = other.acquire(Deadline.after(30), priority=Priority.DESK, search=False)
 
     assert slot.waited_s > 0.0
 
@@ -107,7 +109,7 @@ def test_a_search_that_waits_uses_up_no_calls(redis_url: str) -> None:
     )
 
     for _ in range(2):
-        one.acquire(Deadline.after(30), priority=Priority.PEOPLE, search=True).report_answer(0.0)
+        one.acquire(Deadline.after(30), priority=Priority.DESK, search=True).report_answer(0.0)
 
     kept_back = int(30 * KEPT_BACK)
     assert taken_now(other, 40) == 28 - kept_back

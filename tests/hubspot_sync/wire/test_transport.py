@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
 from contextlib import closing
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -289,54 +288,6 @@ def test_a_create_that_found_no_connection_was_certainly_not_made() -> None:
         assert isinstance(raised, Unavailable)
         assert not raised.may_have_taken_effect
         assert client.call_log.snapshot().retries == 3
-
-
-def test_no_more_connections_are_open_than_the_pool_has_and_all_calls_come_through() -> None:
-    lock, open_now, most = threading.Lock(), 0, 0
-
-    def behave(connection: socket.socket, _number: int) -> bool:
-        nonlocal open_now, most
-        with lock:
-            open_now += 1
-            most = max(most, open_now)
-        server.stopped.wait(0.01)
-        with lock:
-            open_now -= 1
-        connection.sendall(EMPTY)
-        return True
-
-    with wire_server(behave) as server, client_of(server.base_url, pool_size=3) as client:
-        threads = [threading.Thread(target=call, args=(client,)) for _ in range(40)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-        assert client.call_log.snapshot().calls == {("objects.batch_read", 200): 40}
-    assert most <= 3
-
-
-def test_a_caller_without_time_does_not_wait_for_a_connection() -> None:
-    arrived = threading.Event()
-
-    def behave(connection: socket.socket, _number: int) -> bool:
-        arrived.set()
-        release.wait(30)
-        connection.sendall(EMPTY)
-        return True
-
-    release = threading.Event()
-    with wire_server(behave) as server, client_of(server.base_url, pool_size=1) as client:
-        holder = threading.Thread(target=call, args=(client,))
-        holder.start()
-        assert arrived.wait(10)
-        raised = failure(client, CREATE, seconds=0.1)
-        release.set()
-        holder.join()
-
-    assert isinstance(raised, Unavailable)
-    assert not raised.may_have_taken_effect
-    assert len(server.requests) == 1
 
 
 def test_the_token_goes_nowhere_else() -> None:
