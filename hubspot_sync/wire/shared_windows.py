@@ -50,7 +50,8 @@ SHARED_OUT: Final = 0.9
 
 # KEYS: who was sent, by the time in microseconds until which they may arrive (whoever was answered
 # arrived before that); what this Redis is called since it remembers; processes by the time they
-# were heard; how many HubSpot has had besides, as an answer told; whether one did lately.
+# were heard; how many HubSpot has had besides, as an answer told; whether one did lately. One that
+# began anew with an old dump is called by its old name, so what Redis calls this run goes with it.
 # ARGV: now or nothing, window, amount, time under way, who is to be sent or nothing, a name, this
 # process, for how long a process counts.
 _NOW: Final = """
@@ -88,10 +89,12 @@ if left > 0 then
   end
 end
 redis.call('SET', KEYS[2], ARGV[6], 'NX')
+local info = redis.pcall('INFO', 'server')
+local run = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
 redis.call('ZADD', KEYS[3], write(now), ARGV[7])
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', '(' .. write(now - ARGV[8]))
 redis.call('PEXPIRE', KEYS[3], math.ceil(ARGV[8] / 1000) + 1000)
-return {{granted, left, redis.call('ZCARD', KEYS[3]), redis.call('GET', KEYS[2])}}
+return {{granted, left, redis.call('ZCARD', KEYS[3]), redis.call('GET', KEYS[2]) .. run}}
 """
 # ARGV from the ninth: how many HubSpot says are left or nothing, and of how many. What it has had
 # and no answered call here explains somebody sent who cannot reach this Redis. Those under way may
@@ -145,6 +148,9 @@ class SharedRedis:
         self._processes = 0
         self._called: bytes | None = None
         self._held_until_s = 0.0
+        self._new_until_s = math.inf
+        self.has_been_told_left = False
+        """Whether HubSpot has said how many are left."""
         self.lost_at_s: float | None = None
         self.times_forgotten = 0
         """How often Redis may have forgotten what this process sent."""
@@ -175,8 +181,11 @@ class SharedRedis:
         return answer
 
     def note(self, said: _Said) -> None:
-        """Remember what was said of others. One that forgot has not heard of all of them yet."""
-        if self._called not in {None, said.called}:
+        """Remember what was said of others. One that forgot has not heard of all of them yet; and a
+        process that hears it for the first time cannot know whether it did."""
+        if self._called is None:
+            self._new_until_s = self.clock() + self._hold_s
+        if self._called != said.called:
             self._expect_nothing_of_it()
         self._called = said.called
         known = self._processes if self.holds_to_share else 0
@@ -184,7 +193,9 @@ class SharedRedis:
 
     def share_of(self, amount: int) -> int:
         """Return this process's share of an amount; one at least."""
-        share = SHARED_OUT / self._processes if self._knows_others else SMALLEST_SHARE
+        is_sure = self.has_been_told_left or self.clock() >= self._new_until_s
+        knows = self._knows_others and is_sure
+        share = SHARED_OUT / self._processes if knows else SMALLEST_SHARE
         return max(1, int(amount * share))
 
     @property
@@ -281,6 +292,7 @@ class SharedArrivals:
         """HubSpot says that so many are left, for all who share it. Said before the call's end is
         counted: it may not know yet of the others under way."""
         self._told_left = left
+        self._shared.has_been_told_left = True
         left = max(0, left - self._kept_back)
         if left == 0:
             self._used_up_at_s = self._shared.clock()

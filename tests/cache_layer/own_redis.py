@@ -39,6 +39,11 @@ class OwnRedis:
         with Redis.from_url(self.url) as client:
             client.flushdb()
 
+    def save(self) -> None:
+        """Write the snapshot that the next start begins with."""
+        with Redis.from_url(self.url) as client:
+            client.save()
+
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()

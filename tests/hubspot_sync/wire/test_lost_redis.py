@@ -152,6 +152,45 @@ def test_hubspot_gets_no_more_than_it_takes(redis: OwnRedis, lose: Lose, eager: 
     assert world.most <= AMOUNT
 
 
+def test_one_that_stood_still_trusts_no_redis_that_began_with_an_old_dump(redis: OwnRedis) -> None:
+    """It heard nothing of it, and is called by the name it knows; the others have gone on alone."""
+    world = World(redis.url)
+    for _ in range(PROCESSES):
+        world.add(eagerness=3)
+    still = world.processes[-1]
+    world.run(4)
+    redis.save()
+    still.eagerness = 0
+    world.run(1)
+    redis.kill()
+    world.run(25)
+    redis.start()
+    still.eagerness = 100
+    world.run(0.5)
+
+    world.run(40)
+
+    assert world.most <= AMOUNT
+
+
+@pytest.mark.parametrize("lose", [kill, empty])
+def test_one_that_has_just_begun_trusts_no_redis_either(redis: OwnRedis, lose: Lose) -> None:
+    """It cannot know that the others have sent what Redis has forgotten."""
+    world = World(redis.url)
+    for _ in range(PROCESSES - 1):
+        world.add(eagerness=3)
+    world.let_all_look()
+    world.run(10)
+    lose(world, redis)
+    for process in world.processes[1:]:
+        process.eagerness = 0
+
+    world.add(eagerness=100)
+    world.run(40)
+
+    assert world.most <= AMOUNT
+
+
 def test_nobody_is_stopped_without_redis(redis: OwnRedis) -> None:
     """After the window in which others may have used what was left, all share the whole."""
     world = World(redis.url)

@@ -37,10 +37,31 @@ def redis_url() -> str:
     return REDIS_URL
 
 
-def budget(redis_url: str, token: str, window_s: float = 60.0) -> RateBudget:
-    """The budget of one process: six calls in a window too long to end before a test does."""
-    config = HubSpotConfig(token=token, requests_per_window=6, window_s=window_s)
-    return build_rate_budget(config, clock=time.monotonic, day=PortalDay(), redis_url=redis_url)
+def budgets(
+    redis_url: str, *, requests_per_window: int = 6, window_s: float = 60.0, searches: int = 5
+) -> tuple[RateBudget, RateBudget]:
+    """The budgets of two processes that have been there for a while: six calls in a window too long
+    to end before a test does."""
+    ahead_s = 0.0
+    config = HubSpotConfig(
+        token=uuid.uuid4().hex,
+        requests_per_window=requests_per_window,
+        window_s=window_s,
+        searches_per_second=searches,
+    )
+    one, other = (
+        build_rate_budget(
+            config,
+            clock=lambda: time.monotonic() + ahead_s,
+            day=PortalDay(),
+            redis_url=redis_url,
+        )
+        for _ in "ab"
+    )
+    for part in (one, other):
+        part.acquire(Deadline.after(30), priority=Priority.DESK, search=True).report_unused()
+    ahead_s = 1_000.0
+    return one, other
 
 
 def taken_now(part: RateBudget, most: int, priority: Priority = Priority.DESK) -> int:
@@ -56,8 +77,7 @@ def taken_now(part: RateBudget, most: int, priority: Priority = Priority.DESK) -
 
 @pytest.mark.redis
 def test_two_processes_together_send_no_more_than_one_may(redis_url: str) -> None:
-    token = uuid.uuid4().hex
-    one, other = budget(redis_url, token), budget(redis_url, token)
+    one, other = budgets(redis_url)
 
     assert taken_now(one, 4) + taken_now(other, 6) == 6
 
@@ -71,8 +91,7 @@ def test_two_processes_together_send_no_more_than_one_may(redis_url: str) -> Non
 def test_two_processes_together_leave_others_what_is_reserved(
     redis_url: str, priority: Priority, most: int
 ) -> None:
-    token = uuid.uuid4().hex
-    one, other = budget(redis_url, token), budget(redis_url, token)
+    one, other = budgets(redis_url)
 
     assert taken_now(one, 2, priority) + taken_now(other, 6, priority) == most
     assert taken_now(other, 6) == 6 - most
@@ -81,8 +100,7 @@ def test_two_processes_together_leave_others_what_is_reserved(
 @pytest.mark.redis
 def test_a_slot_comes_free_for_whoever_waits_in_another_process(redis_url: str) -> None:
     """The window is one of two seconds, and three with the transit allowed."""
-    token = uuid.uuid4().hex
-    one, other = (budget(redis_url, token, window_s=2.0) for _ in "ab")
+    one, other = budgets(redis_url, window_s=2.0)
     taken_now(one, 6)
 
     slot = other.acquire(Deadline.after(30), priority=Priority.DESK, search=False)
@@ -92,21 +110,15 @@ def test_a_slot_comes_free_for_whoever_waits_in_another_process(redis_url: str) 
 
 @pytest.mark.redis
 def test_another_token_has_another_budget(redis_url: str) -> None:
-    taken_now(budget(redis_url, uuid.uuid4().hex), 6)
+    taken_now(budgets(redis_url)[0], 6)
 
-    assert taken_now(budget(redis_url, uuid.uuid4().hex), 6) == 6
+    assert taken_now(budgets(redis_url)[0], 6) == 6
 
 
 @pytest.mark.redis
 def test_a_search_that_waits_uses_up_no_calls(redis_url: str) -> None:
     """It asks every tenth of a second, and of its two budgets only that of all calls has room."""
-    config = HubSpotConfig(
-        token=uuid.uuid4().hex, requests_per_window=30, window_s=60.0, searches_per_second=1
-    )
-    one, other = (
-        build_rate_budget(config, clock=time.monotonic, day=PortalDay(), redis_url=redis_url)
-        for _ in "ab"
-    )
+    one, other = budgets(redis_url, requests_per_window=30, searches=1)
 
     for _ in range(2):
         one.acquire(Deadline.after(30), priority=Priority.DESK, search=True).report_answer(0.0)
@@ -134,16 +146,24 @@ class Processes:
             now_s=lambda: self.now_s,
         )
 
+    def settled_windows(self, amount: int = 5) -> tuple[SharedArrivals, SharedArrivals]:
+        """Those of two that have been there for a while."""
+        one, other = self.window(amount), self.window(amount)
+        for each in (one, other):
+            each.has_room()
+        self.now_s += 100
+        return one, other
+
 
 @pytest.mark.redis
 def test_the_searches_of_two_processes_are_used_in_full(redis_url: str) -> None:
     """A window of one second has no second of transit besides."""
     processes = Processes(redis_url)
-    one, other = processes.window(), processes.window()
-    sent = []
+    one, other = processes.settled_windows()
+    begun_s, sent = processes.now_s, list[float]()
 
     for turn in range(1_000):
-        processes.now_s = 1_000.0 + turn / 100
+        processes.now_s = begun_s + turn / 100
         for each in (one, other):
             if each.has_room() and each.take():
                 each.count_answer(0.0)
@@ -157,7 +177,7 @@ def test_the_searches_of_two_processes_are_used_in_full(redis_url: str) -> None:
 def test_what_is_under_way_in_one_process_counts_in_the_other(redis_url: str) -> None:
     """However long it takes; and for a second after its answer, as HubSpot may count it then."""
     processes = Processes(redis_url)
-    one, other = processes.window(2), processes.window(2)
+    one, other = processes.settled_windows(2)
     assert one.take()
     assert one.take()
 
@@ -200,6 +220,8 @@ def test_a_process_that_never_saw_redis_takes_the_smallest_share(
 def test_a_budget_opens_no_connection_and_starts_no_thread_before_it_is_used() -> None:
     before = set(threading.enumerate())
 
-    budget("redis://127.0.0.1:1/0", "token")
+    build_rate_budget(
+        HubSpotConfig(), clock=time.monotonic, day=PortalDay(), redis_url="redis://127.0.0.1:1/0"
+    )
 
     assert set(threading.enumerate()) <= before
