@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -46,14 +47,14 @@ class ValueCodec(Generic[V]):
     """
 
     def __init__(self, value_type: type[V], *, made_of: tuple[type, ...] = ()) -> None:
-        description = _Description()
-        texts = [description.of_type(known) for known in (value_type, *made_of)]
-        digest = hashlib.sha256("\n".join(texts).encode())
+        described = [_describe_type(known) for known in (value_type, *made_of)]
+        digest = hashlib.sha256("\n".join(text for text, _ in described).encode())
         self.value_type = value_type
         self.version = digest.hexdigest()[:VERSION_LENGTH]
         # A set has no order of its own, and is written in one, so that it is always spelt alike.
         self._encoder = msgspec.msgpack.Encoder(
-            enc_hook=_to_plain, order="deterministic" if description.has_sets else None
+            enc_hook=_to_plain,
+            order="deterministic" if any(has_sets for _, has_sets in described) else None,
         )
         self._decoder = msgspec.msgpack.Decoder(value_type)
 
@@ -100,6 +101,13 @@ def _to_plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     raise NotImplementedError(f"{type(value).__name__} is no data.")
+
+
+@cache
+def _describe_type(value_type: Any) -> tuple[str, bool]:
+    """Return a type in words, and whether there is a set in it."""
+    description = _Description()
+    return description.of_type(value_type), description.has_sets
 
 
 class _Description:
