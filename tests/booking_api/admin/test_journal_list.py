@@ -17,7 +17,7 @@ from booking_api.rules.errors import BookingError
 from hubspot_sync.portal.profile import load_profile
 from tests import plans
 from tests.api import Api
-from tests.console import (
+from tests.journal_rows import (
     JOURNAL,
     SEE_JOURNAL,
     SEE_PERSONS,

@@ -26,7 +26,7 @@ from hubspot_sync.portal.models import UnreadableValue
 from tests import plans
 from tests.api import Api
 from tests.builders import Portal
-from tests.console import (
+from tests.journal_rows import (
     JOURNAL,
     SEE_JOURNAL,
     SEE_PERSONS,
