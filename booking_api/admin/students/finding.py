@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from django.db.models import ExpressionWrapper, Q, QuerySet, TextField
-from django.db.models.fields.json import KT
+from django.db.models.fields.json import KT, KeyTextTransform
 
 from booking_api.desk.journal.merges import same_contacts
 from booking_api.desk.journal.models import JournalEntry
@@ -46,7 +46,7 @@ def find_by_contacts(contact_ids: Collection[str], emails: Collection[str]) -> R
     return JournalEntry.objects.filter(Q(contact_id__in=contact_ids) | asked)
 
 
-def text_in_json(path: str) -> ExpressionWrapper:
+def text_in_json(path: str) -> ExpressionWrapper[KeyTextTransform]:
     """Return a text in a column of JSON, to be compared with texts, as an index has it."""
     return ExpressionWrapper(KT(path), output_field=TextField())
 
