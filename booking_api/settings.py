@@ -117,6 +117,8 @@ limits_session: bool = read("DATABASE_SESSION_LIMITS", boolean, True)
 REDIS_URL: str = read("REDIS_URL", str, "")
 HUBSPOT: HubSpotConfig = hubspot_config()
 HUBSPOT_PORTAL: str = read("HUBSPOT_PORTAL", str, "default")
+# Where people see the portal's records, for links in the console.
+HUBSPOT_RECORDS_URL: str = read("HUBSPOT_RECORDS_URL", web_address, "")
 # Of two deployments that share a Redis, which this is.
 DEPLOYMENT_NAME: str = read("DEPLOYMENT_NAME", str, "")
 CACHE: CacheConfig = cache_config(
@@ -178,8 +180,7 @@ PROCESSES: int = max(
 )
 
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "booking_api.ops.console_site.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -211,6 +212,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "booking_api.api.middleware.portal_time.PortalTimeMiddleware",
 ]
 
 ROOT_URLCONF = "booking_api.urls"
@@ -244,6 +246,7 @@ AUTH_PASSWORD_VALIDATORS = [
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
+FORMAT_MODULE_PATH = "booking_api.admin.date_formats"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "static"
@@ -296,8 +299,6 @@ REST_FRAMEWORK = {
     # `?format=` would be a second, undocumented content negotiation.
     "URL_FORMAT_OVERRIDE": None,
 }
-
-UNFOLD = {"SITE_TITLE": "Mock Exam Booking", "SITE_HEADER": "Mock Exam Booking"}
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Mock Exam Booking API",

@@ -11,7 +11,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin import helpers
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList, ChangeListSearchForm
 from django.db import models
 from django.db.models.constants import LOOKUP_SEP
@@ -33,12 +32,6 @@ def may_see_personal_data(request: HttpRequest) -> bool:
     return request.user.has_perm(VIEW_PERSONAL_DATA)
 
 
-class ActionForm(helpers.ActionForm):
-    """Django's, with the attribute by which unfold's button knows that an action is chosen."""
-
-    action = forms.ChoiceField(label="Action:", widget=forms.Select(attrs={"x-model": "action"}))
-
-
 class BoundedSearchForm(ChangeListSearchForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -52,7 +45,6 @@ class BoundedChangeList(ChangeList):
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Rows are written by the application and by nobody else; who may view them may."""
 
-    action_form = ActionForm
     personal_fields: tuple[str, ...] = ()
     """All texts in them are masked, those inside of JSON too."""
     fields_with_emails: tuple[str, ...] = ()
@@ -80,7 +72,7 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at ru
 
     @override
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        filters = {item[0] if isinstance(item, tuple) else item for item in self.list_filter}
+        filters = set(map(_parameter_of, self.list_filter))
         field, _, kind = lookup.rpartition(LOOKUP_SEP)
         if field == self.date_hierarchy:
             return kind in DATE_LOOKUPS
@@ -118,3 +110,10 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at ru
             held = getattr(row, name)
             masked = mask_emails(held) if isinstance(held, str) else list(map(mask_emails, held))
             setattr(row, name, masked)
+
+
+def _parameter_of(item: Any) -> Any:
+    """Return by what an address names a filter: a field, or a word of the filter's own."""
+    if isinstance(item, type) and issubclass(item, admin.SimpleListFilter):
+        return item.parameter_name
+    return item[0] if isinstance(item, tuple) else item

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from django.db import models
+from django.db.models.fields.json import KT
 from typing_extensions import override
 
 from hubspot_sync.portal.property_values import MAX_DECIMAL_PLACES, MAX_DIGITS
@@ -132,7 +133,7 @@ class JournalEntry(models.Model):
     class Meta:
         ordering = ("-id",)
         verbose_name = "journal entry"
-        verbose_name_plural = "journal"
+        verbose_name_plural = "journal entries"
         permissions = (("finish_bookings", "Can have bookings finished now"),)
         indexes = (
             models.Index(fields=("state", "id"), name="journal_state"),
@@ -140,6 +141,18 @@ class JournalEntry(models.Model):
             models.Index(fields=("contact_id", "changed_at"), name="journal_contact"),
             models.Index(fields=("record_id",), name="journal_record"),
             models.Index(fields=("fingerprint",), name="journal_fingerprint"),
+            models.Index(fields=("email",), name="journal_email"),
+            models.Index(KT("request__student_id"), name="journal_student"),
+            models.Index(
+                KT("request__mock_exam_id"),
+                name="journal_asked_exam",
+                condition=models.Q(exam_id=""),
+            ),
+            models.Index(
+                KT("answer__code"),
+                name="journal_answer_code",
+                condition=models.Q(state__in=REFUSALS),
+            ),
         )
 
     @override
