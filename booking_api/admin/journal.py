@@ -16,6 +16,7 @@ from booking_api.desk.manual_recovery import make_due
 
 @admin.register(JournalEntry)
 class JournalEntryAdmin(DeskAdmin):
+    empty_sentence = "Nobody has asked the desk for anything yet."
     list_display = (
         *("arrived_at", "kind", "state", "age", "contact_id", "exam_id", "record_id"),
         *("attempts", "last_error"),

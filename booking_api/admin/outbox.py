@@ -15,6 +15,7 @@ from booking_api.desk.manual_recovery import make_due
 
 @admin.register(OutboxNote)
 class OutboxNoteAdmin(DeskAdmin):
+    empty_sentence = "No note has been written for any student yet."
     list_display = (
         *("noted_at", "state", "age", "contact_id", "entry_id", "note_id", "attempts"),
         "last_error",
