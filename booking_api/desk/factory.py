@@ -9,7 +9,8 @@ from functools import partial
 
 import structlog
 
-from booking_api.desk.counts.recount import ExamCount, Recount, search_upcoming_exam_ids
+from booking_api.desk.counts.exam_count import ExamCount
+from booking_api.desk.counts.recount import Recount, search_upcoming_exam_ids
 from booking_api.desk.counts.recount_queue import RecountQueue
 from booking_api.desk.desk import Desk
 from booking_api.desk.desk_context import DeskContext

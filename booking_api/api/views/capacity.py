@@ -28,7 +28,8 @@ from booking_api.api.schema.operations import (
 )
 from booking_api.api.serializers import RecordIdField, SentBooleanField
 from booking_api.api.validation import validate_fields
-from booking_api.desk.counts.recount import ExamCount, all_unanswered, search_upcoming_exam_ids
+from booking_api.desk.counts.exam_count import ExamCount
+from booking_api.desk.counts.recount import all_unanswered, search_upcoming_exam_ids
 from booking_api.ops.metrics import metrics
 from booking_api.ops.scheduler import RECOUNT
 from booking_api.rules.errors import TooManyExams

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
+from booking_api.desk.counts.exam_count import ExamCount
 from booking_api.desk.desk import Desk
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.journal import follow_ups, known_bookings
@@ -25,7 +26,7 @@ from hubspot_sync.background.isolation import do_apart
 from hubspot_sync.batching.outcomes import Complete, Found, Many, Missing, Unknown, merge
 from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.portal.records import MockExam, ids_of
+from hubspot_sync.portal.records import ids_of
 from hubspot_sync.reading.overlaid_links import add_unshown, exams_of_bookings
 from hubspot_sync.reading.tags import exam_tag
 from hubspot_sync.wire.call_context import CallContext
@@ -38,30 +39,6 @@ NO_SUCH_EXAM: Final = "There is no such mock exam."
 NOT_COUNTED: Final = "Something went wrong on our side; it was not counted."
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExamCount:
-    """An exam's stored count, 0 where that cannot be read, and the true one; `error` says why it
-    could not be counted, or why the correction could not be written. `updated` is True once the
-    correction is stored."""
-
-    exam_id: str
-    exam: MockExam | None = None
-    actual: int | None = None
-    updated: bool = False
-    error: str = ""
-
-    @property
-    def stored(self) -> int:
-        return 0 if self.exam is None else self.exam.stored_total or 0
-
-    @property
-    def differs(self) -> bool:
-        """Whether HubSpot's count is to be corrected; one that cannot be read is, too."""
-        if self.exam is None or self.actual is None:
-            return False
-        return self.actual != self.exam.stored_total
 
 
 class Recount:

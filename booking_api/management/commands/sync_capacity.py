@@ -31,7 +31,8 @@ from booking_api import composition
 from booking_api.api.serializers import is_record_id
 from booking_api.api.views.capacity import render_counts
 from booking_api.composition import Services
-from booking_api.desk.counts.recount import ExamCount, all_unanswered, search_upcoming_exam_ids
+from booking_api.desk.counts.exam_count import ExamCount
+from booking_api.desk.counts.recount import all_unanswered, search_upcoming_exam_ids
 from booking_api.management import running_server
 from booking_api.management.output import render_table
 from hubspot_sync.errors import HubSpotError
