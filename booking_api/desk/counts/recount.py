@@ -16,6 +16,7 @@ from typing import Final
 
 import structlog
 
+from booking_api.desk.counts.count_log import keep_last_counts
 from booking_api.desk.counts.exam_count import ExamCount
 from booking_api.desk.desk import Desk
 from booking_api.desk.desk_context import DeskContext
@@ -36,6 +37,8 @@ from hubspot_sync.writing.authoritative_reads import SeenState
 MAX_EXAMS_PER_READ: Final = 1_000
 """One association read takes no more (hubspot-facts, Associations)."""
 NO_SUCH_EXAM: Final = "There is no such mock exam."
+DESK: Final = "desk"
+"""For whom exams are counted that nobody asked for: after a change, or a count seen to be wrong."""
 NOT_COUNTED: Final = "Something went wrong on our side; it was not counted."
 
 log = structlog.get_logger(__name__)
@@ -49,15 +52,25 @@ class Recount:
         self._desk = desk
 
     def recount(
-        self, exam_ids: Collection[str], context: CallContext, *, dry_run: bool = False
+        self,
+        exam_ids: Collection[str],
+        context: CallContext,
+        *,
+        dry_run: bool = False,
+        who: str = DESK,
     ) -> tuple[ExamCount, ...]:
         """Return the counts in the order of the ids, each once; nothing is raised for an exam that
-        could not be read or handled. Corrections are written unless `dry_run`."""
+        could not be read or handled. Corrections are written unless `dry_run`. That they were
+        counted is kept, with `who` it was for."""
         ids = list(dict.fromkeys(exam_ids))
         counts: list[ExamCount] = []
 
         def recount_slice(part: Sequence[str]) -> None:
-            counts.extend(self._recount_slice(part, context, dry_run=dry_run))
+            # A booking written while it is counted is one written since.
+            began = self._desk_context.now()
+            counted = self._recount_slice(part, context, dry_run=dry_run)
+            keep_last_counts(counted, who, began)
+            counts.extend(counted)
 
         def report_failed(exam_id: str, error: Exception) -> None:
             log.error("exam_not_counted", exam=exam_id, exc_info=error)
