@@ -1,4 +1,4 @@
-"""What is kept of counts: when each exam was counted last, for whom, and what a person asked for."""
+"""What is kept of counts: when an exam was counted last, for whom, what a person asked for."""
 
 from __future__ import annotations
 
