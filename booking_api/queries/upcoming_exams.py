@@ -7,7 +7,7 @@ and mostly nothing. No seat is counted here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from types import MappingProxyType
@@ -28,9 +28,12 @@ class UpcomingExams:
     error: HubSpotError | None = None
 
 
-def find_upcoming_exams(query: QueryContext, also: Collection[str] = ()) -> UpcomingExams:
+def find_upcoming_exams(
+    query: QueryContext, also: Collection[str], otherwise: Callable[[], Collection[str]]
+) -> UpcomingExams:
     """Return the exams of today and later; never raises for HubSpot. `also` are ids of exams that
-    are known otherwise: they are listed where they are not past, whatever a search says of them."""
+    are known otherwise: they are listed where they are not past, whatever a search says of them.
+    Where HubSpot cannot be asked which exams there are, those are taken that `otherwise` knows."""
     error: HubSpotError | None = None
     exam_ids = dict.fromkeys(also)
     types = [mock_type.value for mock_type in query.profile.mock_types]
@@ -39,6 +42,7 @@ def find_upcoming_exams(query: QueryContext, also: Collection[str] = ()) -> Upco
         exam_ids |= dict.fromkeys(each for ids in active.by_type.values() for each in ids)
     except HubSpotError as raised:
         error = raised
+        exam_ids |= dict.fromkeys(otherwise())
     read = query.reads.exams(exam_ids, query.call)
     today = query.now.astimezone(query.profile.time_zone).date()
     exams = {exam.id: exam for exam in read.found.values()}

@@ -115,6 +115,10 @@ def test_absurd_values_are_shown_as_what_they_are(
     assert words in page
     assert "none that can be read" in page
     assert "<b>here</b>" in page
+    composition.services().unreadable.write_noted()
+    listed = said(browser(LOOK, name="sam"))
+    assert "1 upcoming exam. Its day cannot be read." in listed
+    assert "unreadable:" in listed
 
 
 def test_whether_the_number_is_true_is_said_in_words(desk: DeskUnderTest, portal: Portal) -> None:
@@ -136,7 +140,7 @@ def test_whether_the_number_is_true_is_said_in_words(desk: DeskUnderTest, portal
 
     JournalEntry.objects.all().delete()
     LastCount.objects.update(actual=5, counted_at=timezone.now() - timedelta(days=2))
-    assert "It was true once: not counted since" in said(client, page_of(exam))
+    assert "Not counted since" in said(client, page_of(exam))
 
 
 def test_a_dry_run_tells_what_a_recount_would_write_and_writes_nothing(
@@ -311,7 +315,18 @@ def test_who_may_not_sees_no_button_and_does_nothing(desk: DeskUnderTest, portal
     assert stored_total(portal, exam) == 5
 
 
-def test_what_waits_and_what_was_asked_is_shown(desk: DeskUnderTest, portal: Portal) -> None:
+def test_what_waits_for_the_desk_is_shown(desk: DeskUnderTest, portal: Portal) -> None:
+    alice, exam, client = portal.student("alice"), portal.exam(), browser(*ALL)
+
+    with desk.held_up():
+        waiting = desk.begin([lambda: create(desk.api, alice, exam)])
+        page = said(client, page_of(exam))
+    assert "1 to book, 0 being written" in page
+    assert [reply.status for reply in waiting.wait_for_replies()] == [201]
+    assert "0 to book, 0 being written" in said(client, page_of(exam))
+
+
+def test_what_was_asked_and_what_hubspot_told_is_shown(desk: DeskUnderTest, portal: Portal) -> None:
     alice, exam, client = portal.student("alice"), portal.exam(), browser(*ALL)
     create(desk.api, alice, exam)
     now = composition.services().booking.desk_context.now()

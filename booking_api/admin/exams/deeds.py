@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import structlog
@@ -15,7 +15,6 @@ from django.db import Error as DatabaseFailure
 
 from booking_api import composition
 from booking_api.admin.exams.words import say_dry_run, say_outcome
-from booking_api.api.context import RequestContext
 from booking_api.desk.counts.count_log import AskedCount, begin_record, end_record
 from booking_api.desk.counts.exam_count import ExamCount
 from booking_api.desk.counts.models import CountKind
@@ -23,8 +22,13 @@ from booking_api.desk.counts.recount import NO_SUCH_EXAM
 from cache_layer.cache import Cache
 from cache_layer.errors import BackendUnavailable
 from cache_layer.operating.manual_invalidation import InvalidationRequest
+from hubspot_sync.errors import HubSpotError
+from hubspot_sync.reading.tags import exam_tag
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.call_log import CallMeter
+
+if TYPE_CHECKING:
+    from booking_api.api.context import RequestContext
 
 EXAM_SCOPE: Final = "exam"
 BOOKINGS_PER_CALL: Final = 100
@@ -44,6 +48,11 @@ class Done:
 
 SENT_TWICE: Final = Done(
     sentence="That form had been sent before, and was carried out once. What came of it is below.",
+    went_well=False,
+)
+
+CUT_OFF: Final = Done(
+    sentence="Our database stopped answering meanwhile: nobody can say what came of it.",
     went_well=False,
 )
 
@@ -70,9 +79,17 @@ def count_exam(
     meter = CallMeter(f"console: {kind}")
     call = CallContext(deadline=context.deadline, meters=(meter, context.meter))
     dry_run = kind == CountKind.DRY_RUN
-    (count,) = booking.recount.recount([exam_id], call, dry_run=dry_run, who=who)
+    try:
+        (count,) = booking.recount.recount([exam_id], call, dry_run=dry_run, who=who)
+    except HubSpotError as error:
+        count = ExamCount(exam_id=exam_id, error=error.safe_text)
+    except DatabaseFailure:
+        log.exception("count_cut_off", exam=exam_id)
+        return CUT_OFF
     end_record(record, count, meter.calls, now())
     if dry_run:
+        # What HubSpot stores has just been read: the page must not show what was stored before.
+        booking.desk_context.invalidate_cache({exam_tag(exam_id)})
         return Done(sentence=say_dry_run(count, meter.calls), went_well=count.error == "")
     asked_again = _ask_again(count)
     return Done(sentence=say_outcome(count, asked_again=asked_again), went_well=count.error == "")

@@ -11,7 +11,9 @@ from datetime import datetime
 from typing import Final
 
 from django.db.models import Max
+from django.urls import NoReverseMatch, reverse
 
+from booking_api.desk.counts.exam_facts import MAX_KNOWN_IDS
 from booking_api.desk.counts.models import CountRecord
 from booking_api.desk.journal.models import JournalEntry
 from cache_layer.models import CacheInvalidation
@@ -36,10 +38,40 @@ class Told:
     state: str
 
 
-def list_requests(exam_id: str) -> Sequence[JournalEntry]:
-    """Return the latest requests that the desk has looked at; no names are among what is read."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A request, without names; `story_url` leads to all that its student asked for."""
+
+    pk: int
+    changed_at: datetime
+    what: str
+    state: str
+    contact_id: str
+    story_url: str
+
+
+def list_requests(exam_id: str) -> Sequence[Asked]:
+    """Return the latest requests that the desk has looked at."""
     rows = JournalEntry.objects.filter(exam_id=exam_id).order_by("-changed_at")
-    return list(rows.only("kind", "state", "changed_at", "contact_id", "exam_id")[:MAX_LISTED])
+    rows = rows.only("kind", "state", "changed_at", "contact_id", "exam_id")
+    return [
+        Asked(
+            pk=row.pk,
+            changed_at=row.changed_at,
+            what=row.get_kind_display(),
+            state=row.get_state_display(),
+            contact_id=row.contact_id,
+            story_url=_find_story(row.contact_id),
+        )
+        for row in rows[:MAX_LISTED]
+    ]
+
+
+def _find_story(contact_id: str) -> str:
+    try:
+        return reverse("admin:booking_api_student_story", args=[contact_id])
+    except NoReverseMatch:  # no id, as a row may have that was refused
+        return ""
 
 
 def list_events(exam_id: str) -> Sequence[Told]:
@@ -50,7 +82,7 @@ def list_events(exam_id: str) -> Sequence[Told]:
     looked_at = rows.values_list(
         "id", "received_at", "subscription", "records", "state", "exam_ids"
     )
-    for row_id, received_at, subscription, about, state, exam_ids in looked_at.iterator():
+    for row_id, received_at, subscription, about, state, exam_ids in looked_at:
         named = f"{EventKind.EXAM} {exam_id}" in str(about).split(", ")
         if named or (isinstance(exam_ids, list) and exam_id in exam_ids):
             words = dict(WebhookEvent.State.choices).get(state, state)
@@ -103,3 +135,9 @@ def list_removals(exam_id: str) -> Sequence[Removed]:
 def list_unreadable(exam_id: str) -> Sequence[UnreadableValue]:
     rows = UnreadableValue.objects.filter(kind=ObjectKind.EXAM, record_id=exam_id)
     return list(rows[:MAX_LISTED])
+
+
+def find_unreadable_exams() -> set[str]:
+    """Return the exams that have a value that cannot be read, MAX_KNOWN_IDS at most."""
+    rows = UnreadableValue.objects.filter(kind=ObjectKind.EXAM).order_by()
+    return set(rows.values_list("record_id", flat=True).distinct()[:MAX_KNOWN_IDS])

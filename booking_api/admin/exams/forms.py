@@ -54,6 +54,6 @@ class DeedForm(forms.Form):
         label="Why, for the record",
         max_length=MAX_REASON_CHARS,
         error_messages={"required": "Say why: it stays on record."},
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "class": "c-long"}),
     )
     token = forms.UUIDField(widget=forms.HiddenInput())

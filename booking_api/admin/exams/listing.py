@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
 
 from booking_api import composition
+from booking_api.admin.exams.details import find_unreadable_exams
 from booking_api.admin.exams.forms import FindForm
 from booking_api.admin.exams.sights import ExamSight, ask_database, see_exams
-from booking_api.api.context import RequestContext
+from booking_api.admin.exams.words import say_listed
 from booking_api.desk.counts.exam_facts import find_counted_lately, find_exams_at_work
 from booking_api.queries.upcoming_exams import UpcomingExams, find_upcoming_exams
 from hubspot_sync.portal.record_names import is_record_id
@@ -21,6 +22,9 @@ from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
+if TYPE_CHECKING:
+    from booking_api.api.context import RequestContext
+
 MAX_LOOK_S: Final = 8.0
 """A page comes in that time, with what is known by then."""
 EXAMS_PER_PAGE: Final = 25
@@ -28,14 +32,12 @@ EXAMS_PER_PAGE: Final = 25
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listing:
-    """What the list shows. `problems` are sentences about what it does not know; `undated` counts
-    the exams on it without a day that can be read; `query` is what its other pages are found by."""
+    """What the list shows. `problems` are sentences about what it does not know; `query` is what
+    its other pages are found by."""
 
     sights: Sequence[ExamSight]
     page: Page[Any]
-    number: int
-    today: int
-    undated: int
+    said: str
     problems: Sequence[str]
     calls: int
     query: str
@@ -51,12 +53,9 @@ def list_exams(form: FindForm, page: str, context: RequestContext) -> Listing:
     """Return the exams that a form asks for, all where it cannot be understood."""
     meter = CallMeter("console: exams")
     query = composition.query_context(look_context(context, meter))
-    at_work = ask_database(find_exams_at_work)
-    found = find_upcoming_exams(query, {each for each in at_work or () if is_record_id(each)})
-    problems = _name_problems(found)
-    if found.error is not None:
-        counted = ask_database(find_counted_lately) or []
-        found = find_upcoming_exams(query, {each for each in counted if is_record_id(each)})
+    # By search none is found whose day cannot be read.
+    also = _ask_ids(find_exams_at_work) | _ask_ids(find_unreadable_exams)
+    found = find_upcoming_exams(query, also, lambda: _ask_ids(find_counted_lately))
     wanted = form.cleaned_data if form.is_valid() else {}
     exams = choose_exams(found.listed, wanted)
     shown = Paginator(exams, EXAMS_PER_PAGE).get_page(page)
@@ -64,10 +63,12 @@ def list_exams(form: FindForm, page: str, context: RequestContext) -> Listing:
     return Listing(
         sights=see_exams(list(shown.object_list)),
         page=shown,
-        number=len(exams),
-        today=sum(exam.exam_date == today for exam in exams),
-        undated=sum(exam.exam_date is None for exam in exams),
-        problems=problems,
+        said=say_listed(
+            len(exams),
+            today=sum(exam.exam_date == today for exam in exams),
+            undated=sum(exam.exam_date is None for exam in exams),
+        ),
+        problems=_name_problems(found),
         calls=meter.calls,
         query=urlencode({name: str(value) for name, value in wanted.items() if value}),
     )
@@ -83,6 +84,11 @@ def choose_exams(exams: Sequence[MockExam], wanted: dict[str, Any]) -> list[Mock
     ]
 
 
+def _ask_ids(question: Callable[[], Collection[str]]) -> set[str]:
+    """Return ids that our database knows, and that HubSpot could have given out."""
+    return {each for each in ask_database(question) or () if is_record_id(each)}
+
+
 def _name_problems(found: UpcomingExams) -> list[str]:
     problems = []
     if found.error is not None:
@@ -93,5 +99,8 @@ def _name_problems(found: UpcomingExams) -> list[str]:
     if len(found.unread) > 0:
         exams = "1 exam is" if len(found.unread) == 1 else f"{len(found.unread)} exams are"
         reason = next(iter(found.unread.values())).safe_text
-        problems.append(f"{exams} missing here, because HubSpot could not be read: {reason}")
+        problems.append(
+            f"{exams} missing here, because HubSpot could not be read: {reason} "
+            "Look again in a moment: what it answers meanwhile is kept."
+        )
     return problems

@@ -9,7 +9,7 @@ which changes nothing, with a reason that stays on record.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from django.contrib import admin, messages
@@ -34,7 +34,6 @@ from booking_api.admin.exams.forms import DeedForm, FindForm
 from booking_api.admin.exams.listing import list_exams, look_context
 from booking_api.admin.exams.sights import ExamSight, ask_database, see_exams
 from booking_api.admin.hubspot_pages import record_url
-from booking_api.api.context import context_of
 from booking_api.desk.counts.models import CountKind, ExamPage
 from cache_layer.errors import InvalidationUnacknowledged
 from cache_layer.operating.host import cache_host
@@ -46,10 +45,14 @@ from hubspot_sync.portal.record_names import RECORD_ID_PATTERN
 from hubspot_sync.reading.tags import tags_of_exam
 from hubspot_sync.wire.call_log import CallMeter
 
+if TYPE_CHECKING:
+    from booking_api.api.context import RequestContext
+
 VIEW_EXAMS: Final = "booking_api.view_exams"
 RECOUNT_EXAMS: Final = "booking_api.recount_exams"
 JOURNAL: Final = "admin:booking_api_journalentry_changelist"
 VIEW_JOURNAL: Final = "booking_api.view_journalentry"
+VIEW_COUNTS: Final = "booking_api.view_countrecord"
 VIEW_EVENTS: Final = "hubspot_sync.view_webhookevent"
 VIEW_UNREADABLE: Final = "hubspot_sync.view_unreadablevalue"
 VIEW_REMOVALS: Final = "cache.view_cacheinvalidation"
@@ -146,7 +149,7 @@ class ExamPageAdmin(ReadOnly):
             **look,
             **list_details(request, exam_id),
             "deeds": [
-                {"url": url_of_deed(exam_id, deed), "words": title, "danger": deed == "remove"}
+                {"url": url_of_deed(exam_id, deed), "words": title}
                 for deed, (permission, title, _) in DEEDS.items()
                 if may(permission)
             ],
@@ -155,6 +158,7 @@ class ExamPageAdmin(ReadOnly):
             "may_view_journal": may(VIEW_JOURNAL),
             "may_view_events": may(VIEW_EVENTS),
             "may_view_unreadable": may(VIEW_UNREADABLE),
+            "may_view_counts": may(VIEW_COUNTS),
             "may_view_removals": may(VIEW_REMOVALS),
             "may_not_recount": "" if may(RECOUNT_EXAMS) else explain_no_recount(),
             "journal_url": f"{reverse(JOURNAL)}?exam_id={exam_id}",
@@ -191,6 +195,14 @@ class ExamPageAdmin(ReadOnly):
 
     def _base(self, request: HttpRequest, title: str) -> dict[str, Any]:
         return {**self.admin_site.each_context(request), "title": title, "opts": self.opts}
+
+
+def context_of(request: HttpRequest) -> RequestContext:
+    """Return what belongs to the request. Imported late: a server has to say where its metrics are
+    before anything that counts is imported, and the admin is imported before that."""
+    from booking_api.api import context
+
+    return context.context_of(request)
 
 
 def url_of(exam_id: str) -> str:

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 import structlog
 from django.db import Error as DatabaseFailure
+from django.utils import timezone
 
 from booking_api import composition
 from booking_api.admin.exams import words
@@ -28,6 +29,9 @@ from hubspot_sync.reading.cache_families import Seats
 MAX_ASK_S: Final = 3.0
 """No part of a page is worth more of a person's time."""
 DAYS: Final = {-1: "yesterday", 0: "today", 1: "tomorrow"}
+
+MAX_ODD_CHARS: Final = 40
+"""Of what stands in HubSpot where a time should."""
 
 V = TypeVar("V")
 
@@ -65,8 +69,17 @@ class ExamSight:
 
     @property
     def hours(self) -> str:
-        """When it begins and ends, as HubSpot has it where that is no moment."""
-        return " to ".join(each for each in (self.exam.start_time, self.exam.end_time) if each)
+        """When it begins and ends, in the console's time zone; as HubSpot has it where that is no
+        moment."""
+        exam = self.exam
+        begins = self._say_hour("start_time", exam.start_time, exam.starts_at)
+        ends = self._say_hour("end_time", exam.end_time, exam.ends_at)
+        return " to ".join(each for each in (begins, ends) if each)
+
+    def _say_hour(self, field: str, text: str, moment: datetime | None) -> str:
+        if text == "" or moment is None or field in self.unreadable:
+            return text[:MAX_ODD_CHARS]
+        return f"{timezone.localtime(moment):%H:%M}"
 
     @property
     def is_over(self) -> bool:

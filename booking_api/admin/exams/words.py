@@ -61,8 +61,27 @@ def say_seats(number: int) -> str:
     return "1 seat" if number == 1 else f"{say_number(number)} seats"
 
 
+def say_taken(number: int) -> str:
+    return f"{say_seats(number)} {'was' if number == 1 else 'were'}"
+
+
 def say_who(who: str) -> str:
     return WORDS_FOR.get(who, f"by {who}")
+
+
+def say_listed(number: int, *, today: int, undated: int) -> str:
+    """Return how many exams a list has, and how many of today and without a day; "" for none."""
+    if number == 0:
+        return ""
+    if number == 1:
+        when = " It is today." if today else ""
+        return f"1 upcoming exam.{when}" + (" Its day cannot be read." if undated else "")
+    words = f"{number} upcoming exams, {today or 'none'} of them today."
+    if undated == 1:
+        return f"{words} 1 has no day that can be read, and stands at the end."
+    if undated > 1:
+        return f"{words} {undated} have no day that can be read, and stand at the end."
+    return words
 
 
 def say_left(exam: MockExam, *, capacity_is_unreadable: bool) -> str:
@@ -71,12 +90,13 @@ def say_left(exam: MockExam, *, capacity_is_unreadable: bool) -> str:
         why = "cannot be read" if capacity_is_unreadable else "is 0"
         return f"No seats are offered: the capacity {why}."
     if exam.stored_total is None:
-        return "Nobody can say: HubSpot's count cannot be read, so students are shown none."
+        return "HubSpot's count cannot be read: students are shown what is counted, or no seats."
     left = available_slots(exam.capacity, exam.total_bookings)
     if exam.stored_total > exam.capacity:
         over = exam.stored_total - exam.capacity
-        return f"Full, and {say_seats(over)} too many are taken: {exam.stored_total} of " + (
-            f"{exam.capacity}."
+        taken = f"{exam.stored_total} of {exam.capacity}"
+        return (
+            f"Full, and {say_seats(over)} too many {'is' if over == 1 else 'are'} taken: {taken}."
         )
     if left == 0:
         return f"Full: all {exam.capacity} seats are taken." if exam.capacity > 1 else "Full."
@@ -90,7 +110,11 @@ def say_truth(
     counted = "" if last is None else f"{say_moment(last.counted_at)} {say_who(last.who)}"
     match truth:
         case Truth.UNREADABLE:
-            found = "" if last is None else f" {say_seats(last.taken)} were counted {counted}."
+            found = (
+                ""
+                if last is None
+                else f" {say_taken(last.taken)} taken when it was counted {counted}."
+            )
             held = "no number" if stored is None else say_number(stored)
             return f"That cannot be true: HubSpot stores {held}.{found}"
         case Truth.NOT_COUNTED:
@@ -104,13 +128,13 @@ def say_truth(
         case Truth.WRONG:
             assert last is not None  # noqa: S101 - likewise
             return (
-                f"That is not true: {say_seats(last.taken)} were taken when it was counted "
+                f"That is not true: {say_taken(last.taken)} taken when it was counted "
                 f"{counted}, and HubSpot stores {stored}."
             )
         case Truth.RIGHT:
             return f"That is true: it was counted {counted}, and agreed."
         case Truth.OLD:
-            return f"It was true once: not counted since {counted.removeprefix('on ')}."
+            return f"Not counted since {counted.removeprefix('on ')}; it was right then."
 
 
 def say_recount(request: RecountRequest) -> str:
