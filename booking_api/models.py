@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from booking_api.desk.counts.models import CountRecord, ExamPage, LastCount
 from booking_api.desk.journal.models import (
     CreditReview,
     ErasureRequest,
@@ -13,9 +14,12 @@ from booking_api.desk.journal.models import (
 from booking_api.pairs.models import RightPair
 
 __all__ = [
+    "CountRecord",
     "CreditReview",
     "ErasureRequest",
+    "ExamPage",
     "JournalEntry",
+    "LastCount",
     "Lease",
     "OutboxNote",
     "RecountRequest",

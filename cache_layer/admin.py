@@ -17,6 +17,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from typing_extensions import override
 
 from cache_layer.entries.entries import MISS
@@ -58,10 +60,20 @@ class CacheInvalidationAdmin(ReadOnly):
     empty_sentence = "Nobody has removed anything from the cache."
     list_display = ("at", "who", "reason", "scope", "named", "removed", "delivered")
     list_filter = ("scope", "delivered")
+    fields = (
+        *("at", "who", "reason", "scope", "named", "subject", "removed", "removed_by_family"),
+        *("delivered",),
+    )
+    readonly_fields = ("subject",)
     fields_with_emails = ("reason", "named")
     search_fields = ("who",)
     personal_search_fields = ("reason",)
     date_hierarchy = "at"
+
+    @admin.display(description="its page", empty_value="none")
+    def subject(self, row: CacheInvalidation) -> SafeString | None:
+        url = admin_page.find_subject_page(cache_host(), row.scope, row.named)
+        return format_html('<a href="{}">{} {}</a>', url, row.scope, row.named[0]) if url else None
 
 
 @admin.register(ValidationRun)
@@ -229,6 +241,7 @@ class CachePageAdmin(ReadOnly):
             **admin_page.list_names(host),
             **(admin_page.build_overview(host, timezone.now()) if may_view else {}),
             "may_view": may_view,
+            "may_view_records": request.user.has_perm("cache.view_cacheinvalidation"),
             "may_validate": request.user.has_perm(VALIDATE),
             "may_invalidate": request.user.has_perm(INVALIDATE),
             "may_not_view": explain_missing(VIEW_ENTRIES),

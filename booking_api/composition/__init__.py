@@ -120,6 +120,7 @@ def cache_host() -> CacheHost:
         },
         load_context=validation_context,
         self_test=partial(self_test_cache, built),
+        subject_pages={"exam": "admin:booking_api_exam"},
     )
 
 

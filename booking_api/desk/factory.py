@@ -9,7 +9,9 @@ from functools import partial
 
 import structlog
 
-from booking_api.desk.counts.recount import ExamCount, Recount, search_upcoming_exam_ids
+from booking_api.desk.counts import count_log
+from booking_api.desk.counts.exam_count import ExamCount
+from booking_api.desk.counts.recount import Recount, search_upcoming_exam_ids
 from booking_api.desk.counts.recount_queue import RecountQueue
 from booking_api.desk.desk import Desk
 from booking_api.desk.desk_context import DeskContext
@@ -26,6 +28,7 @@ from hubspot_sync.writing.portal_writes import LINKS_OF_A_BOOKING
 
 LEARNING_DEADLINE_S = 10.0
 RECOUNT_DEADLINE_S = 300.0
+SCHEDULER = "scheduler"
 
 log = structlog.get_logger(__name__)
 
@@ -100,7 +103,7 @@ class BookingDesk:
         )
         types = [mock_type.value for mock_type in self.desk_context.profile.mock_types]
         counts = self.recount.recount(
-            search_upcoming_exam_ids(self.desk_context, types, context), context
+            search_upcoming_exam_ids(self.desk_context, types, context), context, who=SCHEDULER
         )
         self.recounts.request({count.exam_id for count in counts if count.error})
         return counts
@@ -115,10 +118,14 @@ class BookingDesk:
         return len(contacts)
 
     def prune(self) -> int:
-        """Delete what ended longer than `retention_days` ago from the journal; return how many
-        entries. A request that comes again with the key of one is then a new one."""
+        """Delete what ended longer than `retention_days` ago from the journal, and what is kept of
+        counts as old; return how many entries. A request that comes again with the key of one is
+        then a new one."""
         keep = timedelta(days=self.desk_context.config.retention_days)
-        return delete_expired(journal.ended_before, keep=keep, now=self.desk_context.now())
+        now = self.desk_context.now()
+        for older_than in (count_log.last_counts_before, count_log.records_before):
+            delete_expired(older_than, keep=keep, now=now)
+        return delete_expired(journal.ended_before, keep=keep, now=now)
 
     def note_merges(self, groups: Iterable[Collection[str]]) -> None:
         """Keep which contacts have become one; durable with the transaction around it."""

@@ -15,8 +15,8 @@ APP_NAMES: Final = {"auth": "Staff", "authtoken": "API tokens"}
 # Apps and their models as an operator needs them; what is not named comes last, by its name.
 ORDER: Final[dict[str, tuple[str, ...]]] = {
     "booking_api": (
-        *("JournalEntry", "OutboxNote", "CreditReview", "RecountRequest", "ErasureRequest"),
-        "Lease",
+        *("ExamPage", "JournalEntry", "OutboxNote", "CreditReview", "RecountRequest"),
+        *("CountRecord", "ErasureRequest", "Lease"),
     ),
     "hubspot_sync": ("WebhookEvent", "UnreadableValue", "SeenSignature"),
     "cache": ("CachePage", "CacheInvalidation", "ValidationRun"),

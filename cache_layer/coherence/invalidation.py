@@ -9,7 +9,7 @@ backend nor database can be told, InvalidationUnacknowledged is raised and nothi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -82,12 +82,15 @@ class Invalidator:
         who: str = "",
         reason: str = "",
         scope: str = "tags",
+        named: Sequence[str] = (),
         wait: bool = True,
     ) -> Invalidation:
-        """Remove every entry built from one of these tags; `scope` is what they stand for. For
-        `wait` see the guarded store."""
+        """Remove every entry built from one of these tags; `scope` is what they stand for, and
+        `named` what the record says was named, the tags where it is empty. For `wait` see the
+        guarded store."""
         removal = self._guarded_store.invalidate(tags, (), cause=cause, wait=wait)
-        return self._record(scope, tuple(sorted(tags)), cause, removal, who=who, reason=reason)
+        names = tuple(named) or tuple(sorted(tags))
+        return self._record(scope, names, cause, removal, who=who, reason=reason)
 
     def invalidate_keys(
         self, keys: Collection[str], *, cause: Cause, who: str = "", reason: str = ""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
-from cache_layer.cache import Cache
 from cache_layer.counters import Count
 from cache_layer.entries.entries import HeldEntry
 from cache_layer.entries.families import Family
@@ -73,6 +73,8 @@ class LatestInvalidation:
     what: str
     removed: int
     delivered: bool
+    record_url: str = ""
+    subject_url: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +108,7 @@ def build_overview(host: CacheHost, now: datetime) -> dict[str, Any]:
         "refused": explain_refusals(report.refused),
         "unreadable": explain_unreadable(report.unreadable),
         "failures": sorted(report.errors.items()),
-        "latest": list_latest_invalidations(host.cache),
+        "latest": list_latest_invalidations(host),
         "runs": ValidationRun.objects.all()[:MAX_LATEST_RUNS],
     }
 
@@ -190,9 +192,9 @@ def explain_unreadable(unreadable: Mapping[str, int]) -> list[tuple[str, str, in
     ]
 
 
-def list_latest_invalidations(cache: Cache) -> list[LatestInvalidation]:
+def list_latest_invalidations(host: CacheHost) -> list[LatestInvalidation]:
     """Return the latest, newest first: forced ones of every process, from the audit, and those that
-    webhooks asked of this process."""
+    webhooks asked of this process. What is on record says where its record and its subject are."""
     forced = [
         LatestInvalidation(
             at=row.at,
@@ -201,6 +203,8 @@ def list_latest_invalidations(cache: Cache) -> list[LatestInvalidation]:
             what=describe_scope(row.scope, row.named),
             removed=row.removed,
             delivered=row.delivered,
+            record_url=reverse("admin:cache_cacheinvalidation_change", args=[row.pk]),
+            subject_url=find_subject_page(host, row.scope, row.named),
         )
         for row in CacheInvalidation.objects.all()[:MAX_LATEST]
     ]
@@ -213,10 +217,20 @@ def list_latest_invalidations(cache: Cache) -> list[LatestInvalidation]:
             removed=invalidation.total_removed,
             delivered=invalidation.delivered,
         )
-        for invalidation in cache.invalidator.latest
+        for invalidation in host.cache.invalidator.latest
         if invalidation.who == ""
     ]
     return sorted(forced + own, key=lambda row: row.at, reverse=True)[:MAX_LATEST]
+
+
+def find_subject_page(host: CacheHost, scope: str, named: Sequence[str]) -> str:
+    """Return the address of the page of the one that was named, "" where there is none."""
+    if scope not in host.subject_pages or len(named) != 1:
+        return ""
+    try:
+        return reverse(host.subject_pages[scope], args=named)
+    except NoReverseMatch:  # named by a text that is no id
+        return ""
 
 
 def describe_scope(scope: str, named: Sequence[str]) -> str:

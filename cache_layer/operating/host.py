@@ -7,7 +7,7 @@ package knows neither whose objects it holds nor how to ask for them anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
@@ -36,7 +36,8 @@ class CacheHost:
     """One process's cache, and what only its application knows.
 
     `subjects` maps a word for a kind of object ("student") to the tags of all that shows the one
-    with an id; `load_context` makes the context for loads that ask the truth anew, with time enough
+    with an id, and `subject_pages` to the name of the admin's page of that one, which takes its id;
+    `load_context` makes the context for loads that ask the truth anew, with time enough
     for all of a validation. `self_test` tries the cache end to end on records of its own; it raises
     TruthUnavailable.
     """
@@ -45,6 +46,7 @@ class CacheHost:
     subjects: Mapping[str, TagsOf]
     load_context: Callable[[], Any]
     self_test: Callable[[], Sequence[SelfTestCheck]]
+    subject_pages: Mapping[str, str] = field(default_factory=dict)
 
 
 def cache_host() -> CacheHost:

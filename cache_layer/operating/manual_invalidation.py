@@ -74,7 +74,12 @@ def remove(
         )
     tags = _find_tags(host, request)
     return invalidator.invalidate_tags(
-        tags, cause=Cause.FORCED, who=who, reason=reason, scope=request.scope
+        tags,
+        cause=Cause.FORCED,
+        who=who,
+        reason=reason,
+        scope=request.scope,
+        named=request.named,
     )
 
 

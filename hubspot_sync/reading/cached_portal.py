@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 from typing_extensions import override
 
 from cache_layer import (
+    MISS,
+    BackendUnavailable,
     Cache,
     CacheConfig,
     CacheStatus,
@@ -335,6 +337,26 @@ class CachedPortal:
         self.cache = open_cache(
             self.families.catalogue(), config, clock=clock, undelivered=undelivered
         )
+
+    def held_seats(self, exam_ids: Collection[str]) -> dict[str, Seats]:
+        """Return the seats of these exams that are held, and ask HubSpot for none; nothing where
+        the cache may not be read or does not answer."""
+        if self.cache.reader.prepare_or_bypass(None) is not None:
+            return {}
+        family, guarded_store = self.families.seats, self.cache.guarded_store
+        keys = {exam_id: family.key(exam_id=exam_id) for exam_id in exam_ids}
+        try:
+            held = guarded_store.look_up(list(keys.values()), touch=False).entries
+        except BackendUnavailable:
+            return {}
+        found = {}
+        for exam_id, key in keys.items():
+            if key.text not in held:
+                continue
+            seats = guarded_store.read_entry(family, key, held[key.text])
+            if seats is not MISS:
+                found[exam_id] = seats
+        return found
 
     def reads(self, subject: str | None = None) -> FamilyReads:
         """Return the reads for one request; `subject` is the student it is for, if any."""

@@ -16,7 +16,7 @@ from booking_api import composition
 from booking_api.api.authentication import CRON_AUTHENTICATION
 from booking_api.api.context import context_of
 from booking_api.api.envelope import answer
-from booking_api.api.permissions import CronOrStaff, NotCrossSite
+from booking_api.api.permissions import CronOrStaff, NotCrossSite, is_scheduler
 from booking_api.api.schema.answers import envelope
 from booking_api.api.schema.operations import (
     OF_BODIES,
@@ -28,7 +28,11 @@ from booking_api.api.schema.operations import (
 )
 from booking_api.api.serializers import RecordIdField, SentBooleanField
 from booking_api.api.validation import validate_fields
-from booking_api.desk.counts.recount import ExamCount, all_unanswered, search_upcoming_exam_ids
+from booking_api.desk.counts.count_log import record_named_counts
+from booking_api.desk.counts.exam_count import ExamCount
+from booking_api.desk.counts.models import CountKind
+from booking_api.desk.counts.recount import all_unanswered, search_upcoming_exam_ids
+from booking_api.desk.factory import SCHEDULER
 from booking_api.ops.metrics import metrics
 from booking_api.ops.scheduler import RECOUNT
 from booking_api.rules.errors import TooManyExams
@@ -177,7 +181,12 @@ class SyncCapacityView(APIView):
             ids = search_upcoming_exam_ids(built.booking.desk_context, types, context)
             if not values["dry_run"]:
                 built.booking.review_credits(REVIEW_PERIOD)
-        counts = built.booking.recount.recount(ids, context, dry_run=values["dry_run"])
+        dry_run = values["dry_run"]
+        who = SCHEDULER if is_scheduler(request) else request.user.get_username()
+        counts = built.booking.recount.recount(ids, context, dry_run=dry_run, who=who)
+        if values.get("mock_exam_ids") and not is_scheduler(request):
+            kind = CountKind.DRY_RUN if dry_run else CountKind.RECOUNT
+            record_named_counts(counts, who, kind, built.booking.desk_context.now())
         if all_unanswered(counts):
             raise Unavailable("HubSpot answered for none of the exams.")
         data = render_counts(counts, dry_run=values["dry_run"])

@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
+from booking_api.desk.counts.count_log import keep_last_counts
+from booking_api.desk.counts.exam_count import ExamCount
 from booking_api.desk.desk import Desk
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.journal import follow_ups, known_bookings
@@ -25,7 +27,7 @@ from hubspot_sync.background.isolation import do_apart
 from hubspot_sync.batching.outcomes import Complete, Found, Many, Missing, Unknown, merge
 from hubspot_sync.batching.raw_records import RawRecord
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.portal.records import MockExam, ids_of
+from hubspot_sync.portal.records import ids_of
 from hubspot_sync.reading.overlaid_links import add_unshown, exams_of_bookings
 from hubspot_sync.reading.tags import exam_tag
 from hubspot_sync.wire.call_context import CallContext
@@ -35,33 +37,11 @@ from hubspot_sync.writing.authoritative_reads import SeenState
 MAX_EXAMS_PER_READ: Final = 1_000
 """One association read takes no more (hubspot-facts, Associations)."""
 NO_SUCH_EXAM: Final = "There is no such mock exam."
+DESK: Final = "desk"
+"""For whom exams are counted that nobody asked for: after a change, or a count seen to be wrong."""
 NOT_COUNTED: Final = "Something went wrong on our side; it was not counted."
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExamCount:
-    """An exam's stored count, 0 where that cannot be read, and the true one; `error` says why it
-    could not be counted, or why the correction could not be written. `updated` is True once the
-    correction is stored."""
-
-    exam_id: str
-    exam: MockExam | None = None
-    actual: int | None = None
-    updated: bool = False
-    error: str = ""
-
-    @property
-    def stored(self) -> int:
-        return 0 if self.exam is None else self.exam.stored_total or 0
-
-    @property
-    def differs(self) -> bool:
-        """Whether HubSpot's count is to be corrected; one that cannot be read is, too."""
-        if self.exam is None or self.actual is None:
-            return False
-        return self.actual != self.exam.stored_total
 
 
 class Recount:
@@ -72,15 +52,25 @@ class Recount:
         self._desk = desk
 
     def recount(
-        self, exam_ids: Collection[str], context: CallContext, *, dry_run: bool = False
+        self,
+        exam_ids: Collection[str],
+        context: CallContext,
+        *,
+        dry_run: bool = False,
+        who: str = DESK,
     ) -> tuple[ExamCount, ...]:
         """Return the counts in the order of the ids, each once; nothing is raised for an exam that
-        could not be read or handled. Corrections are written unless `dry_run`."""
+        could not be read or handled. Corrections are written unless `dry_run`. That they were
+        counted is kept, with `who` it was for."""
         ids = list(dict.fromkeys(exam_ids))
         counts: list[ExamCount] = []
 
         def recount_slice(part: Sequence[str]) -> None:
-            counts.extend(self._recount_slice(part, context, dry_run=dry_run))
+            # A booking written while it is counted is one written since.
+            began = self._desk_context.now()
+            counted = self._recount_slice(part, context, dry_run=dry_run)
+            keep_last_counts(counted, who, began)
+            counts.extend(counted)
 
         def report_failed(exam_id: str, error: Exception) -> None:
             log.error("exam_not_counted", exam=exam_id, exc_info=error)

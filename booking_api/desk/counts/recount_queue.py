@@ -10,7 +10,8 @@ from typing import Final
 import structlog
 from django.db import transaction
 
-from booking_api.desk.counts.recount import NO_SUCH_EXAM, ExamCount, Recount
+from booking_api.desk.counts.exam_count import ExamCount
+from booking_api.desk.counts.recount import NO_SUCH_EXAM, Recount
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.errors import cut_to_column
 from booking_api.desk.journal import follow_ups

@@ -31,7 +31,10 @@ from booking_api import composition
 from booking_api.api.serializers import is_record_id
 from booking_api.api.views.capacity import render_counts
 from booking_api.composition import Services
-from booking_api.desk.counts.recount import ExamCount, all_unanswered, search_upcoming_exam_ids
+from booking_api.desk.counts.count_log import record_named_counts
+from booking_api.desk.counts.exam_count import ExamCount
+from booking_api.desk.counts.models import CountKind
+from booking_api.desk.counts.recount import all_unanswered, search_upcoming_exam_ids
 from booking_api.management import running_server
 from booking_api.management.output import render_table
 from hubspot_sync.errors import HubSpotError
@@ -41,6 +44,7 @@ from hubspot_sync.wire.deadlines import Deadline
 
 EXIT_SOME_UNKNOWN, EXIT_COULD_NOT_ASK = 1, 2
 DEADLINE_S = 3600.0
+WHO = "sync_capacity"
 EXAMS_PER_STEP = 500
 """Half of what one association read takes: a long run shows where it is, for one call more."""
 MAX_EXAMS_LISTED = 50
@@ -116,8 +120,13 @@ def recount_exams(services: Services, options: dict[str, Any]) -> tuple[ExamCoun
         task = progress.add_task("exams", total=len(ids))
         for start in range(0, len(ids), EXAMS_PER_STEP):
             step = ids[start : start + EXAMS_PER_STEP]
-            counts += services.booking.recount.recount(step, context, dry_run=options["dry_run"])
+            counts += services.booking.recount.recount(
+                step, context, dry_run=options["dry_run"], who=WHO
+            )
             progress.advance(task, len(step))
+    if options["exam"] is not None:
+        kind = CountKind.DRY_RUN if options["dry_run"] else CountKind.RECOUNT
+        record_named_counts(counts, WHO, kind, services.booking.desk_context.now())
     return tuple(counts)
 
 

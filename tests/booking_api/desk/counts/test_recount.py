@@ -9,7 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from booking_api import composition
-from booking_api.desk.counts.recount import ExamCount
+from booking_api.desk.counts.exam_count import ExamCount
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Deadline
 from tests.builders import Exam, Portal
