@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from hubspot_sync.portal.record_names import is_record_id
 
 STORY: Final = "admin:booking_api_student_story"
-JOURNAL: Final = "admin:booking_api_journalentry_changelist"
+EXAM: Final = "admin:booking_api_exam"
 
 
 def story_url(contact_id: str) -> str | None:
@@ -26,7 +26,7 @@ def link_story(contact_id: str) -> SafeString | str:
 
 
 def link_exam(exam_id: str) -> SafeString | str:
-    """Return a link to an exam's requests, with its id; the bare text where that is none."""
+    """Return a link to an exam's page, with its id; the bare text where that is none."""
     if not is_record_id(exam_id):
         return exam_id
-    return format_html('<a href="{}?exam_id={}">{}</a>', reverse(JOURNAL), exam_id, exam_id)
+    return format_html('<a href="{}">{}</a>', reverse(EXAM, args=[exam_id]), exam_id)

@@ -39,7 +39,7 @@ def remove_permissions(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('booking_api', '0008_writes_in_doubt'),
+        ('booking_api', '0010_finding_rows'),
         ('contenttypes', '0002_remove_content_type_name'),
         ('auth', '0012_alter_user_first_name_max_length'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),

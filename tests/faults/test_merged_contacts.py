@@ -22,6 +22,9 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+WAITS_S = 5.0
+"""For how long a student waits whose charge HubSpot has not answered."""
+
 CREATE_PATH = f"/{BOOKINGS}/batch/create"
 CHANGE_PATH = f"/{BOOKINGS}/batch/update"
 CREDITS_PATH = WRITES["credits"]
@@ -60,6 +63,7 @@ def assert_all_ended(student: Student) -> None:
         pytest.param("after a refusal", 9, marks=pytest.mark.chaos),
     ],
 )
+@pytest.mark.desk(request_deadline_s=WAITS_S)
 def test_a_charge_is_pending_while_its_contact_is_merged(
     desk: DeskUnderTest, portal: Portal, when: str, credits_: int
 ) -> None:
@@ -117,6 +121,7 @@ def test_two_charges_are_pending_when_their_contacts_become_one(
     assert_all_ended(alice)
 
 
+@pytest.mark.desk(request_deadline_s=WAITS_S)
 def test_contact_and_exam_are_merged_before_the_booking_is_made(
     desk: DeskUnderTest, portal: Portal, knows_merged: bool
 ) -> None:

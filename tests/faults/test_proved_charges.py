@@ -25,6 +25,9 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+WAITS_S = 5.0
+"""For how long a student waits whose charge HubSpot has not answered."""
+
 CREDIT = "credits_clinical"
 CREDITS_PATH = WRITES["credits"]
 MARKER = "credit_write_marker"
@@ -214,6 +217,7 @@ def test_a_portal_that_loses_the_marker_goes_on_without_it_at_the_cost_of_one_ca
 
 
 @pytest.mark.parametrize("cut", ["cut_before", "cut_after"])
+@pytest.mark.desk(request_deadline_s=WAITS_S)
 def test_a_charge_refused_for_its_mark_and_not_answered_without_it_is_known_again(
     desk: DeskUnderTest, portal: Portal, cut: str
 ) -> None:

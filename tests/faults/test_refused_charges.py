@@ -23,6 +23,9 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+WAITS_S = 5.0
+"""For how long a student waits whose charge HubSpot has not answered."""
+
 CREDIT = "credits_clinical"
 CREDITS_PATH = WRITES["credits"]
 BOOKINGS_PATH = f"/{BOOKINGS}/batch/update"
@@ -156,6 +159,7 @@ def test_what_names_the_credit_is_refused_for_good_everywhere(
         pytest.param({"action": "partial", "last": 1}, id="207 without a reason"),
     ],
 )
+@pytest.mark.desk(request_deadline_s=WAITS_S)
 def test_what_may_pass_takes_nothing_back(
     desk: DeskUnderTest, portal: Portal, fault: dict[str, Any]
 ) -> None:
@@ -172,6 +176,7 @@ def test_what_may_pass_takes_nothing_back(
 
 
 @pytest.mark.parametrize("action", ["cut_before", "cut_after"])
+@pytest.mark.desk(request_deadline_s=WAITS_S)
 def test_an_unanswered_charge_is_looked_for_before_it_is_refused(
     desk: DeskUnderTest, portal: Portal, action: str
 ) -> None:
