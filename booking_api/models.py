@@ -10,11 +10,14 @@ from booking_api.desk.journal.models import (
     OutboxNote,
     RecountRequest,
 )
+from booking_api.ops.history.models import HistoryRow, JobRun
 from booking_api.pairs.models import RightPair
 
 __all__ = [
     "CreditReview",
     "ErasureRequest",
+    "HistoryRow",
+    "JobRun",
     "JournalEntry",
     "Lease",
     "OutboxNote",
