@@ -177,8 +177,7 @@ PROCESSES: int = max(
 )
 
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "booking_api.ops.console_site.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -210,6 +209,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "booking_api.api.middleware.portal_time.PortalTimeMiddleware",
 ]
 
 ROOT_URLCONF = "booking_api.urls"
@@ -243,6 +243,7 @@ AUTH_PASSWORD_VALIDATORS = [
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
+FORMAT_MODULE_PATH = "booking_api.admin.date_formats"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "static"
@@ -295,8 +296,6 @@ REST_FRAMEWORK = {
     # `?format=` would be a second, undocumented content negotiation.
     "URL_FORMAT_OVERRIDE": None,
 }
-
-UNFOLD = {"SITE_TITLE": "Mock Exam Booking", "SITE_HEADER": "Mock Exam Booking"}
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Mock Exam Booking API",

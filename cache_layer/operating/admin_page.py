@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from cache_layer.cache import Cache
 from cache_layer.counters import Count
 from cache_layer.entries.entries import HeldEntry
@@ -126,8 +128,8 @@ def describe_state(report: CacheReport) -> tuple[str, str]:
     if not report.all_delivered:
         return "bad", "An invalidation waits for the backend. Reads go past it until it has heard."
     if report.rollout_percentage < 100:
-        return "on", f"On for {report.rollout_percentage:g} % of the students."
-    return "on", "On."
+        return "good", f"On for {report.rollout_percentage:g} % of the students."
+    return "good", "On."
 
 
 def format_percent(rate: float | None) -> str:
@@ -147,6 +149,7 @@ def build_family_row(family: FamilyReport) -> dict[str, Any]:
         "hit_rate": format_percent(family.hit_rate),
         "hour_hit_rate": format_percent(family.hour_hit_rate),
         "hour_percent": round((family.hour_hit_rate or 0) * 100),
+        "read_lately": family.hour_hit_rate is not None,
         "used": family.counts[Count.HITS] + family.counts[Count.MISSES] > 0,
         **counts,
     }
@@ -167,7 +170,7 @@ def _build_bar(index: int, minute: MinuteReport, busiest: int) -> Bar:
         hits_height=round(hits_height, 2),
         misses_top=round(CHART_HEIGHT - hits_height - misses_height, 2),
         misses_height=round(misses_height, 2),
-        words=f"{minute.at:%H:%M}: {minute.hits} hits, {minute.misses} misses",
+        words=f"{timezone.localtime(minute.at):%H:%M}: {minute.hits} hits, {minute.misses} misses",
     )
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin import helpers
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList, ChangeListSearchForm
 from django.db import models
 from django.db.models.constants import LOOKUP_SEP
@@ -33,12 +32,6 @@ def may_see_personal_data(request: HttpRequest) -> bool:
     return request.user.has_perm(VIEW_PERSONAL_DATA)
 
 
-class ActionForm(helpers.ActionForm):
-    """Django's, with the attribute by which unfold's button knows that an action is chosen."""
-
-    action = forms.ChoiceField(label="Action:", widget=forms.Select(attrs={"x-model": "action"}))
-
-
 class BoundedSearchForm(ChangeListSearchForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -52,7 +45,6 @@ class BoundedChangeList(ChangeList):
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Rows are written by the application and by nobody else; who may view them may."""
 
-    action_form = ActionForm
     personal_fields: tuple[str, ...] = ()
     """All texts in them are masked, those inside of JSON too."""
     fields_with_emails: tuple[str, ...] = ()

@@ -130,7 +130,7 @@ def test_the_page_is_found_from_the_index_and_loads_nothing_from_outside(
     expect(page.get_by_role("rowheader", name="booking-pages")).to_be_visible()
     outside = [url for url in asked if not url.startswith((administered.base_url, "data:"))]
     assert outside == []
-    assert any(url.endswith("cache.css") for url in asked)
+    assert any(url.endswith("console.css") for url in asked)
 
 
 def test_a_family_is_removed_after_a_preview_and_stays_on_record(
@@ -168,7 +168,7 @@ def test_a_key_is_looked_up_with_all_that_is_known_of_it(
     page.get_by_label("Key", exact=True).fill(f"contact:{alice.id}:details")
     page.get_by_role("button", name="Look up").click()
 
-    entry = page.locator(".cp-entry")
+    entry = page.locator(".c-list")
     expect(entry).to_contain_text('"firstname": "Alice"')
     expect(entry).to_contain_text(f"contact:{alice.id}")
     assert alice.id not in page.url

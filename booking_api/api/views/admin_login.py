@@ -34,7 +34,11 @@ def answer_login(request: HttpRequest) -> HttpResponseBase:
 
 def refuse(request: HttpRequest, retry_after_s: float) -> HttpResponseBase:
     wait_s = max(1, math.ceil(retry_after_s))
-    wait = {"wait_min": math.ceil(wait_s / 60)}
-    response = render(request, "admin/login_refused.html", wait, status=429)
+    context = {
+        **admin.site.each_context(request),
+        "title": "Too many tries",
+        "wait_min": math.ceil(wait_s / 60),
+    }
+    response = render(request, "admin/login_refused.html", context, status=429)
     response["Retry-After"] = str(wait_s)
     return response

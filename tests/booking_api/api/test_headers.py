@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 POLICY = "Content-Security-Policy"
-OTHER_STATIC_FILES = ["unfold", "admin", "rest_framework", "redoc"]
+OTHER_STATIC_FILES = ["admin", "rest_framework", "redoc"]
 GZIP = {"Accept-Encoding": "br, gzip"}
 
 

@@ -1,0 +1,1 @@
+"""How the console writes dates and times; Django finds this by FORMAT_MODULE_PATH."""
