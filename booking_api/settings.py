@@ -116,6 +116,8 @@ limits_session: bool = read("DATABASE_SESSION_LIMITS", boolean, True)
 REDIS_URL: str = read("REDIS_URL", str, "")
 HUBSPOT: HubSpotConfig = hubspot_config()
 HUBSPOT_PORTAL: str = read("HUBSPOT_PORTAL", str, "default")
+# Where people see the portal's records, for links in the console.
+HUBSPOT_RECORDS_URL: str = read("HUBSPOT_RECORDS_URL", web_address, "")
 # Of two deployments that share a Redis, which this is.
 DEPLOYMENT_NAME: str = read("DEPLOYMENT_NAME", str, "")
 CACHE: CacheConfig = cache_config(

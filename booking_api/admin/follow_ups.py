@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.utils.safestring import SafeString
 
+from booking_api.admin.console_links import link_exam, link_story
 from booking_api.admin.formats import format_age_since
 from booking_api.desk.journal.models import CreditReview, ErasureRequest, RecountRequest
 from cache_layer.operating.read_only import ReadOnly
@@ -18,18 +20,35 @@ class FollowUpAdmin(ReadOnly):
     def age(self, row: RecountRequest | CreditReview | ErasureRequest) -> str:
         return format_age_since(row.asked_at)
 
+    @admin.display(description="the student's story")
+    def story(self, row: CreditReview | ErasureRequest) -> SafeString | str:
+        return link_story(row.subject_id)
+
 
 @admin.register(RecountRequest)
 class RecountRequestAdmin(FollowUpAdmin):
     list_display = ("exam", "age", "attempts", "next_attempt_at", "last_error")
     list_filter = (FAILING_FILTER,)
-    fields = ("exam", "asked_at", "age", "attempts", "next_attempt_at", "last_error", "version")
-    readonly_fields = ("age", "exam")
+    fields = (
+        "exam",
+        "requests",
+        "asked_at",
+        "age",
+        "attempts",
+        "next_attempt_at",
+        "last_error",
+        "version",
+    )
+    readonly_fields = ("age", "exam", "requests")
     search_help_text = "An exam's id, or words of an error"
 
     @admin.display(description="exam", ordering="subject_id")
     def exam(self, row: RecountRequest) -> str:
         return row.subject_id
+
+    @admin.display(description="its requests")
+    def requests(self, row: RecountRequest) -> SafeString | str:
+        return link_exam(row.subject_id)
 
 
 @admin.register(CreditReview)
@@ -37,10 +56,10 @@ class CreditReviewAdmin(FollowUpAdmin):
     list_display = ("contact", "overtaken", "age", "attempts", "next_attempt_at", "last_error")
     list_filter = ("overtaken", FAILING_FILTER)
     fields = (
-        *("contact", "overtaken", "asked_at", "age", "attempts", "next_attempt_at"),
+        *("contact", "story", "overtaken", "asked_at", "age", "attempts", "next_attempt_at"),
         *("last_error", "version"),
     )
-    readonly_fields = ("age", "contact")
+    readonly_fields = ("age", "contact", "story")
     search_help_text = "A contact's id, or words of an error"
 
     @admin.display(description="contact", ordering="subject_id")
@@ -54,8 +73,8 @@ class ErasureRequestAdmin(FollowUpAdmin):
 
     list_display = ("contact", "age", "attempts", "next_attempt_at", "last_error")
     list_filter = (FAILING_FILTER,)
-    fields = ("contact", "asked_at", "age", "attempts", "next_attempt_at", "last_error")
-    readonly_fields = ("age", "contact")
+    fields = ("contact", "story", "asked_at", "age", "attempts", "next_attempt_at", "last_error")
+    readonly_fields = ("age", "contact", "story")
     search_help_text = "A contact's id, or words of an error"
 
     @admin.display(description="contact", ordering="subject_id")

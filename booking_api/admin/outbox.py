@@ -5,20 +5,23 @@ from __future__ import annotations
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from booking_api import composition
+from booking_api.admin.console_links import link_exam, link_story
 from booking_api.admin.desk_pages import DeskAdmin
 from booking_api.admin.formats import format_age_since, stored_now
+from booking_api.admin.words.notes import render_note
+from booking_api.admin.words.requests import asked_exam_id
 from booking_api.desk.journal.models import NoteState, OutboxNote
 from booking_api.desk.manual_recovery import make_due
 
 
 @admin.register(OutboxNote)
 class OutboxNoteAdmin(DeskAdmin):
-    list_display = (
-        *("noted_at", "state", "age", "contact_id", "entry_id", "note_id", "attempts"),
-        "last_error",
-    )
+    list_display = (*("noted_at", "state", "age", "student", "request", "attempts", "last_error"),)
     list_filter = ("state", "perhaps_sent", "entry__kind")
     personal_fields = ("body",)
     search_fields = ("contact_id", "note_id", "reference", "entry__exam_id", "entry__record_id")
@@ -28,14 +31,34 @@ class OutboxNoteAdmin(DeskAdmin):
     date_hierarchy = "noted_at"
     actions = ("finish_now",)
     fields = (
-        *("state", "age", "contact_id", "entry", "note_id", "noted_at", "attempts"),
-        *("next_attempt_at", "perhaps_sent", "last_error", "reference", "body"),
+        *("state", "age", "student", "request", "exam", "as_seen", "note_id", "noted_at"),
+        *("attempts", "next_attempt_at", "perhaps_sent", "last_error", "reference", "body"),
     )
-    readonly_fields = ("age",)
+    readonly_fields = ("age", "student", "request", "exam", "as_seen")
 
     @admin.display(description="age", ordering="-noted_at")
     def age(self, row: OutboxNote) -> str:
         return format_age_since(row.noted_at)
+
+    @admin.display(description="student")
+    def student(self, row: OutboxNote) -> SafeString | str:
+        return link_story(row.contact_id)
+
+    @admin.display(description="request")
+    def request(self, row: OutboxNote) -> SafeString:
+        url = reverse("admin:booking_api_journalentry_change", args=[row.entry_id])
+        return format_html('<a href="{}">{}</a>', url, row.entry_id)
+
+    @admin.display(description="exam", empty_value="none known")
+    def exam(self, row: OutboxNote) -> SafeString | str | None:
+        exam_id = asked_exam_id(row.entry)
+        return link_exam(exam_id) if exam_id else None
+
+    @admin.display(description="as an adviser sees it", empty_value="forgotten")
+    def as_seen(self, row: OutboxNote) -> SafeString | None:
+        if row.body == "":
+            return None
+        return format_html('<div class="c-note">{}</div>', render_note(row.body))
 
     @admin.action(description="Finish now", permissions=["finish"])
     def finish_now(self, request: HttpRequest, queryset: QuerySet[OutboxNote]) -> None:

@@ -72,7 +72,7 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at ru
 
     @override
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        filters = {item[0] if isinstance(item, tuple) else item for item in self.list_filter}
+        filters = set(map(_parameter_of, self.list_filter))
         field, _, kind = lookup.rpartition(LOOKUP_SEP)
         if field == self.date_hierarchy:
             return kind in DATE_LOOKUPS
@@ -110,3 +110,10 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at ru
             held = getattr(row, name)
             masked = mask_emails(held) if isinstance(held, str) else list(map(mask_emails, held))
             setattr(row, name, masked)
+
+
+def _parameter_of(item: Any) -> Any:
+    """Return by what an address names a filter: a field, or a word of the filter's own."""
+    if isinstance(item, type) and issubclass(item, admin.SimpleListFilter):
+        return item.parameter_name
+    return item[0] if isinstance(item, tuple) else item

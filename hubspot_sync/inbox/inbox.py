@@ -24,7 +24,7 @@ from typing_extensions import override
 from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.isolation import write_apart
 from hubspot_sync.background.retention import delete_expired
-from hubspot_sync.inbox.events import Event, dump_json
+from hubspot_sync.inbox.events import Event, RecordRef, dump_json
 from hubspot_sync.inbox.kept_fields import keep_fields
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.wire.storable_text import make_storable
@@ -40,6 +40,7 @@ MAX_RETRY_S = 600.0
 MAX_ATTEMPTS = 20
 # SQLite takes a limited number of values in one query.
 CHUNK = 500
+BETWEEN_RECORDS = ", "
 
 V = TypeVar("V")
 
@@ -221,7 +222,7 @@ class Inbox:
             event_id=_fit_column(event.event_id, 40),
             subscription=_fit_column(event.subscription, 100),
             kind=event.kind,
-            records=_fit_column(", ".join(f"{ref.kind} {ref.id}" for ref in event.records), 200),
+            records=_fit_column(BETWEEN_RECORDS.join(map(_name_record, event.records)), 200),
             property_name=_fit_column(event.property_name, 200),
             change_source=_fit_column(event.change_source, 60),
             raw=dump_json(keep_fields(event.raw)).decode(),
@@ -250,6 +251,19 @@ def ended_before(moment: datetime) -> QuerySet[WebhookEvent]:
     looked at it."""
     done = Q(state=State.APPLIED, applied_at__lt=moment)
     return WebhookEvent.objects.filter(done | Q(state=State.IGNORED, received_at__lt=moment))
+
+
+def find_about(refs: Collection[RecordRef]) -> QuerySet[WebhookEvent]:
+    """Return the events about these records, by an index: those that name one of them alone or
+    first, as a merge names its survivor and a link the record that it goes out from."""
+    named = Q(records__in=list(map(_name_record, refs)))
+    for ref in refs:
+        named |= Q(records__startswith=f"{_name_record(ref)}{BETWEEN_RECORDS}")
+    return WebhookEvent.objects.filter(named)
+
+
+def _name_record(ref: RecordRef) -> str:
+    return f"{ref.kind} {ref.id}"
 
 
 def _fit_column(text: str, max_length: int) -> str:

@@ -53,6 +53,10 @@ class WebhookEvent(models.Model):
         indexes = (
             models.Index(fields=("state", "due_at"), name="webhook_event_due"),
             models.Index(fields=("applied_at",), name="webhook_event_applied"),
+            # With this class PostgreSQL finds what begins with a record, too.
+            models.Index(
+                fields=("records",), name="webhook_event_about", opclasses=["varchar_pattern_ops"]
+            ),
         )
         permissions = (("apply_webhookevent", "Can have a webhook event applied again"),)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from django.db import models
+from django.db.models.fields.json import KT
 from typing_extensions import override
 
 from hubspot_sync.portal.property_values import MAX_DECIMAL_PLACES, MAX_DIGITS
@@ -141,6 +142,18 @@ class JournalEntry(models.Model):
             models.Index(fields=("record_id",), name="journal_record"),
             models.Index(fields=("fingerprint",), name="journal_fingerprint"),
             models.Index(fields=("arrived_at",), name="journal_arrived"),
+            models.Index(fields=("email",), name="journal_email"),
+            models.Index(KT("request__student_id"), name="journal_student"),
+            models.Index(
+                KT("request__mock_exam_id"),
+                name="journal_asked_exam",
+                condition=models.Q(exam_id=""),
+            ),
+            models.Index(
+                KT("answer__code"),
+                name="journal_answer_code",
+                condition=models.Q(state__in=REFUSALS),
+            ),
         )
 
     @override
