@@ -16,6 +16,8 @@ SEPARATOR: Final = "|"
 OTHER: Final = "other"
 MAX_KEYS: Final = 400
 """Of sums, and of peaks, in one row. A portal of four types of objects makes about a hundred."""
+MAX_RESTS: Final = 50
+"""Keys of what is too much, beside those."""
 MAX_KEY_CHARS: Final = 120
 MAX_SUM: Final = 2**53
 """What JavaScript and every database still count exactly."""
@@ -74,10 +76,12 @@ def add_up(parts: Iterable[Measured]) -> Measured:
 
 
 def bound_key(key: str, known: Mapping[str, object]) -> str:
-    """Return the key, or the one of the rest where there are too many, or it is too long."""
+    """Return the key; where there are too many, or it is too long, that of the rest of its kind, or
+    of all the rest."""
     if key in known or (len(known) < MAX_KEYS and len(key) <= MAX_KEY_CHARS):
         return key
-    return SEPARATOR.join((key.partition(SEPARATOR)[0][:MAX_KEY_CHARS], OTHER))
+    rest = SEPARATOR.join((key.partition(SEPARATOR)[0][:MAX_KEY_CHARS], OTHER))
+    return rest if rest in known or len(known) < MAX_KEYS + MAX_RESTS else OTHER
 
 
 def join_key(*words: str) -> str:

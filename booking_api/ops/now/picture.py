@@ -3,8 +3,8 @@ and asks HubSpot nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime, time
 
 from django.utils import timezone
@@ -19,12 +19,13 @@ from booking_api.ops.now.hubspot import HubSpotNow, look_at_hubspot
 from booking_api.ops.now.questions import Questions
 from booking_api.ops.now.webhooks import WebhooksNow, look_at_webhooks
 from cache_layer.operating.report import CacheReport, build_report
+from hubspot_sync.portal.profile import PortalProfile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Picture:
     """Taken at `at`, by the database's clock where that is known. None stands for what is not
-    known, and `unanswered` names it."""
+    known, and `unanswered` names it. `object_types` has words for HubSpot's ids of kinds."""
 
     at: datetime
     midnight: datetime
@@ -34,6 +35,7 @@ class Picture:
     cache: CacheReport
     history: History | None
     jobs: Sequence[JobRun] | None
+    object_types: Mapping[str, str]
     unanswered: Sequence[str]
 
 
@@ -55,6 +57,7 @@ def take_picture() -> Picture:
         cache=build_report(services.cached.cache, timezone.now()),
         history=past,
         jobs=jobs,
+        object_types=name_object_types(services.profile),
         unanswered=tuple(questions.unanswered),
     )
 
@@ -63,3 +66,10 @@ def midnight_before(at: datetime, services: Services) -> datetime:
     """Return when the portal's day began."""
     zone = services.profile.time_zone
     return datetime.combine(at.astimezone(zone).date(), time(), tzinfo=zone)
+
+
+def name_object_types(profile: PortalProfile) -> dict[str, str]:
+    """Return "contacts", "mock exams" by HubSpot's ids."""
+    types = profile.object_types
+    named = {getattr(types, each.name): each.name.replace("_", " ") for each in fields(types)}
+    return {type_id: name for type_id, name in named.items() if type_id is not None}
