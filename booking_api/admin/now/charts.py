@@ -13,13 +13,15 @@ from typing import Final
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from booking_api.admin.now.outside import hit_rate
+from booking_api.admin.now.measures import hit_rate
 from booking_api.admin.now.words import NONE
 from booking_api.ops.history import tally as keys
 from booking_api.ops.history.measured import Measured
 from booking_api.ops.history.reading import History, Span
 
 TAKEN: Final = frozenset({"made", "repeated"})
+NO_REFUSALS: Final = frozenset({"done", "owing", "unfinished"})
+"""What the desk says of a request besides the code of a refusal."""
 
 Count = Callable[[Measured], int]
 
@@ -69,8 +71,13 @@ def _total(*words: str) -> Count:
 
 
 def _refused(measured: Measured) -> int:
+    """Who asked to book and did not, also before the desk; and what else the desk refused."""
     asked = measured.by_rest(keys.ASKED)
-    return sum(number for outcome, number in asked.items() if outcome not in TAKEN)
+    refused = sum(number for outcome, number in asked.items() if outcome not in TAKEN)
+    for kind in ("cancel", "update"):
+        served = measured.by_rest(keys.DESK, kind)
+        refused += sum(number for outcome, number in served.items() if outcome not in NO_REFUSALS)
+    return refused
 
 
 CHARTS: Final[Mapping[str, tuple[str, Sequence[Series]]]] = {

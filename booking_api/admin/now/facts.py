@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from booking_api.admin.now.words import UNKNOWN, write_age, write_number
 from booking_api.ops.now.desk import Waiting
@@ -65,10 +65,20 @@ def number_fact(
 
 
 def waiting_fact(
-    key: str, label: str, waiting: Waiting | None, at: datetime, link: str = ""
+    key: str,
+    label: str,
+    waiting: Waiting | None,
+    at: datetime,
+    link: str = "",
+    late_after: timedelta | None = None,
 ) -> Fact:
-    """Return how many wait, and how long the oldest has."""
+    """Return how many wait, and how long the oldest has; longer than `late_after` is bad."""
     if waiting is None:
         return Fact(key=key, label=label, value=UNKNOWN, link=link, tone="warn")
-    note = "" if waiting.oldest_at is None else f"oldest: {write_age(waiting.oldest_at, at)}"
-    return Fact(key=key, label=label, value=write_number(waiting.number), link=link, note=note)
+    note, tone = "", ""
+    if waiting.oldest_at is not None:
+        note = f"oldest: {write_age(waiting.oldest_at, at)}"
+        is_late = late_after is not None and at - waiting.oldest_at > late_after
+        tone = "bad" if is_late else ""
+    value = write_number(waiting.number)
+    return Fact(key=key, label=label, value=value, link=link, note=note, tone=tone)

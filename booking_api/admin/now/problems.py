@@ -66,6 +66,13 @@ def _of_what_is_unknown(picture: Picture) -> Iterator[Problem]:
             sentence="The database did not answer all that was asked: what says “not known” is "
             "not known.",
         )
+    history = picture.history
+    if history is not None and not history.processes and not history.day.is_empty:
+        yield Problem(
+            tone=WARN,
+            sentence="No process has written down what it did in the last two minutes.",
+            link="#workers",
+        )
 
 
 def _of_desk(picture: Picture, links: Links) -> Iterator[Problem]:

@@ -18,19 +18,19 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from booking_api.admin.now.cache_section import show_cache
 from booking_api.admin.now.charts import build_charts
-from booking_api.admin.now.facts import Section, number_fact
-from booking_api.admin.now.links import Links
-from booking_api.admin.now.outside import show_cache, show_hubspot, show_webhooks
-from booking_api.admin.now.problems import list_problems, sum_up
-from booking_api.admin.now.sections import (
+from booking_api.admin.now.desk_sections import (
     show_bookings,
-    show_jobs,
     show_persons,
     show_waiting,
-    show_workers,
 )
-from booking_api.ops.history import tally as keys
+from booking_api.admin.now.facts import Section
+from booking_api.admin.now.hubspot_section import show_hubspot
+from booking_api.admin.now.links import Links
+from booking_api.admin.now.problems import list_problems, sum_up
+from booking_api.admin.now.process_sections import show_jobs, show_requests, show_workers
+from booking_api.admin.now.webhooks_section import show_webhooks
 from booking_api.ops.now.picture import Picture, take_picture
 from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.background.wait_limits import waiting_at_most
@@ -73,7 +73,7 @@ def _answer_in_time(request: HttpRequest, view: View) -> HttpResponse:
 
 
 def _show_front_page(request: HttpRequest) -> HttpResponse:
-    return admin.site.index(request, extra_context=build_context(request))
+    return admin.site.index(request, extra_context={"title": "Now", **build_context(request)})
 
 
 def _show_now(request: HttpRequest) -> HttpResponse:
@@ -109,28 +109,6 @@ def list_columns(picture: Picture, links: Links) -> tuple[list[Section], list[Se
         show_hubspot(picture),
         show_cache(picture, links),
         show_webhooks(picture, links),
-        _show_requests(picture),
+        show_requests(picture),
     ]
     return ours, others
-
-
-def _show_requests(picture: Picture) -> Section:
-    hour = None if picture.history is None else picture.history.hour
-    facts = [
-        number_fact(
-            f"requests-{outcome}",
-            label,
-            None if hour is None else hour.total(keys.REQUESTS, outcome),
-            "#chart-requests",
-            bad="warn" if outcome == "failed" else "",
-        )
-        for outcome, label in (
-            ("answered", "Answered"),
-            ("refused", "Refused"),
-            ("limited", "Told to wait"),
-            ("failed", "Failed"),
-        )
-    ]
-    return Section(
-        key="requests", title="Requests to the API, last hour", facts=facts, chart="requests"
-    )

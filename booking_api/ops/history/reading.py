@@ -57,15 +57,17 @@ def read_history(now: datetime, midnight: datetime) -> History:
     """Return the last day; raise Django's database errors."""
     kept = HistoryRow.objects.filter(began_at__gt=now - KEEP, began_at__lte=now + MINUTE)
     rows = [_Row.of(row) for row in kept.order_by("-began_at", "-id")[:MAX_ROWS]]
-    minutes = _fill(rows, _minute_of(now), MINUTE, MINUTES, _minute_of)
-    spans = _fill(rows, ten_minutes_of(now), TEN_MINUTES, SPANS, ten_minutes_of)
+    of_hour = [row for row in rows if row.began_at > now - MINUTE * MINUTES]
+    minutes = _fill(of_hour, _minute_of(now), MINUTE, MINUTES, _minute_of)
+    kept_spans = _fill(rows, ten_minutes_of(now), TEN_MINUTES, KEEP // TEN_MINUTES, ten_minutes_of)
+    spans = kept_spans[-SPANS:]
     return History(
         minutes=minutes,
         spans=spans,
         hour=add_up(span.measured for span in minutes),
         day=add_up(span.measured for span in spans),
-        today=add_up(row.measured for row in rows if row.began_at >= midnight),
-        processes=_list_living(rows, now),
+        today=add_up(span.measured for span in kept_spans if span.began_at >= midnight),
+        processes=_list_living(of_hour, now),
     )
 
 

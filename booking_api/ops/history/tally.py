@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from booking_api.ops.history.measured import MAX_SUM, Measured, bound_key, join_key
+from booking_api.ops.history.measured import Measured, bound_key, join_key
 
 CALLS: Final = "calls"
 FAILED_CALLS: Final = "failed calls"
@@ -31,6 +31,9 @@ EVENTS: Final = "events"
 DELAYS: Final = "delays"
 DELAY_S: Final = "delay s"
 
+MAX_REMEMBERED: Final = 1_000
+"""Keys that need not be put together again: the same few are counted all the time."""
+
 
 class Tally:
     """Safe to share between threads; never holds more than so many keys."""
@@ -46,30 +49,26 @@ class Tally:
         if number == 0:
             return
         with self._lock:
-            key = bound_key(self._join(words), self._sums)
-            self._sums[key] = min(self._sums.get(key, 0) + number, MAX_SUM)
+            key, sums = self._keys.get(words) or self._join(words), self._sums
+            if key not in sums:
+                key = bound_key(key, sums)
+            sums[key] = sums.get(key, 0) + number
 
     def note_peak(self, *words: str, value: float) -> None:
         """Remember the value if it is the largest so far."""
         with self._lock:
-            key = bound_key(self._join(words), self._peaks)
+            key = bound_key(self._keys.get(words) or self._join(words), self._peaks)
             self._peaks[key] = max(self._peaks.get(key, value), value)
 
     def take(self) -> Measured:
         """Return all of it and begin anew."""
         with self._lock:
             taken = Measured(sums=self._sums, peaks=self._peaks)
-            self._sums, self._peaks, self._keys = {}, {}, {}
+            self._sums, self._peaks = {}, {}
         return taken
 
     def _join(self, words: tuple[str, ...]) -> str:
-        """The same few are joined thousands of times a minute."""
-        key = self._keys.get(words)
-        if key is None:
-            key = join_key(*words)
-            if len(self._keys) < MAX_REMEMBERED:
-                self._keys[words] = key
+        key = join_key(*words)
+        if len(self._keys) < MAX_REMEMBERED:
+            self._keys[words] = key
         return key
-
-
-MAX_REMEMBERED: Final = 1_000

@@ -32,14 +32,28 @@
     return one.nodeType === other.nodeType && one.nodeName === other.nodeName && (one.id ?? "") === (other.id ?? "");
   }
 
-  /** Make the children of `to` those of `from`, keeping the nodes that are the same. */
+  /** Return the nodes of an element without the line breaks between them. */
+  function listNodes(element) {
+    const isBreak = (node) => node.nodeType === Node.TEXT_NODE && /^\s*\n\s*$/.test(node.nodeValue);
+    for (const node of Array.from(element.childNodes).filter(isBreak)) node.remove();
+    return Array.from(element.childNodes);
+  }
+
+  /** Make the children of `to` those of `from`, keeping the nodes that are the same; what has an id is
+      known again wherever it stands. */
   function copyChildren(from, to) {
-    const wanted = Array.from(from.childNodes);
+    const wanted = listNodes(from);
+    listNodes(to);
     for (const [place, node] of wanted.entries()) {
       const there = to.childNodes[place];
+      const later = node.id && Array.from(to.childNodes).slice(place).find((each) => isSame(node, each));
       if (!there) to.appendChild(node);
-      else if (!isSame(node, there)) to.replaceChild(node, there);
-      else copyNode(node, there);
+      else if (later) {
+        while (to.childNodes[place] !== later) to.removeChild(to.childNodes[place]);
+        copyNode(node, later);
+      } else if (there.id && wanted.slice(place + 1).some((each) => isSame(each, there))) to.insertBefore(node, there);
+      else if (isSame(node, there)) copyNode(node, there);
+      else to.replaceChild(node, there);
     }
     while (to.childNodes.length > wanted.length) to.removeChild(to.lastChild);
   }

@@ -116,7 +116,9 @@ def fill() -> None:
     )
     for number, (state, kind) in enumerate(states):
         entry(number, state, kind=kind, next_attempt_at=soon)
-    for number, code in enumerate(["EXAM_FULL", "EXAM_FULL", "DUPLICATE_BOOKING", "Gone now", 7]):
+    for number, code in enumerate(
+        ["EXAM_FULL", "EXAM_FULL", "DUPLICATE_BOOKING", "Gone now", "NEW_CODE", 7]
+    ):
         answer = {"code": code, "message": "No."}
         entry(100 + number, EntryState.REFUSED, answer=answer)
     entry(200, EntryState.UNDONE, answer={"code": "EXAM_FULL", "message": "No."})
@@ -186,7 +188,7 @@ def test_who_may_open_nothing_sees_the_numbers_without_links(api: Api) -> None:
     page = look(staff())
 
     found = facts(page)
-    assert found["refused"][0] == "5"
+    assert found["refused"][0] == "6"
     assert found["requests"][0] == "1"
     assert {link for _, link in found.values() if link.startswith("/")} == set()
     assert "alice@example.org" not in page
