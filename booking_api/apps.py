@@ -11,7 +11,7 @@ from typing_extensions import override
 class BookingApiConfig(AppConfig):
     name = "booking_api"
     label = "booking_api"
-    verbose_name = "Booking API"
+    verbose_name = "Booking desk"
     default_auto_field = "django.db.models.BigAutoField"
 
     @override

@@ -55,6 +55,7 @@ NOBODY_NAMED = (
 
 @admin.register(CacheInvalidation)
 class CacheInvalidationAdmin(ReadOnly):
+    empty_sentence = "Nobody has removed anything from the cache."
     list_display = ("at", "who", "reason", "scope", "named", "removed", "delivered")
     list_filter = ("scope", "delivered")
     fields_with_emails = ("reason", "named")
@@ -65,6 +66,7 @@ class CacheInvalidationAdmin(ReadOnly):
 
 @admin.register(ValidationRun)
 class ValidationRunAdmin(ReadOnly):
+    empty_sentence = "The cache has not been compared with HubSpot yet."
     list_display = (
         "at",
         "who",

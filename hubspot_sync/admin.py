@@ -31,6 +31,7 @@ MAY_APPLY = "hubspot_sync.apply_webhookevent"
 
 @admin.register(WebhookEvent)
 class WebhookEventAdmin(ReadOnly):
+    empty_sentence = "HubSpot has told nothing yet."
     list_display = (
         *("received_at", "subscription", "records", "property_name", "state", "delay"),
         *("attempts", "error"),
@@ -87,6 +88,7 @@ class WebhookEventAdmin(ReadOnly):
 class UnreadableValueAdmin(ReadOnly):
     """Which cells are to be put right in HubSpot; what stands in them is seen there."""
 
+    empty_sentence = "No value was found that cannot be read."
     list_display = ("kind", "record_id", "property_name", "first_seen", "last_seen")
     list_filter = ("kind", "property_name")
     search_fields = ("record_id", "property_name")
@@ -98,6 +100,7 @@ class UnreadableValueAdmin(ReadOnly):
 class SeenSignatureAdmin(ReadOnly):
     """That HubSpot has signed with v3, since when; deleted where it no longer does."""
 
+    empty_sentence = "No signed request of HubSpot has come yet."
     list_display = ("version", "first_seen_at")
     fields = ("version", "first_seen_at")
 

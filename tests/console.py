@@ -35,9 +35,11 @@ TOKEN: Final = "0123456789abcdef0123456789abcdef01234567"
 ROOT: Final = "/admin/"
 NIGHT: Final = datetime(2026, 7, 1, 23, 30, 15, tzinfo=UTC)
 """In Europe/London it is the next day: 2 Jul 2026, 00:30:15."""
+FAR: Final = datetime(2099, 1, 1, tzinfo=UTC)
+"""A served desk does not take up before it what is there to be looked at."""
 LONG: Final = "HubSpot: " + "averylongwordwithoutanyspaces" * 15
 MAX_PAGES: Final = 400
-STATES: Final = ("queued", "writing", "done", "refused", "undone", "owing")
+STATES: Final = ("writing", "undoing", "done", "refused", "undone", "owing")
 
 
 def make_staff() -> None:
@@ -63,6 +65,7 @@ def fill_console() -> None:
             arrived_at=NIGHT,
             wanted_until=NIGHT,
             changed_at=NIGHT,
+            next_attempt_at=FAR,
             last_error=LONG[:500] if state == "writing" else "",
             request={"student_id": "S1", "email": "alice@example.org"},
             answer=booked(f"90{number}"),
@@ -73,11 +76,11 @@ def fill_console() -> None:
             body=f"<strong>Booked</strong> {LONG}",
             reference=f"note-{number}",
             noted_at=NIGHT,
-            next_attempt_at=NIGHT,
+            next_attempt_at=FAR,
         )
     for follow_up in (CreditReview, RecountRequest, ErasureRequest):
         follow_up.objects.create(
-            subject_id="101", asked_at=NIGHT, next_attempt_at=NIGHT, last_error=LONG[:500]
+            subject_id="101", asked_at=NIGHT, next_attempt_at=FAR, last_error=LONG[:500]
         )
     Lease.objects.create(name="scheduler", holder="host-1", expires_at=NIGHT)
     for day in range(3):
@@ -88,6 +91,7 @@ def fill_console() -> None:
             kind="contact",
             records="101",
             raw='{"objectId": 101}',
+            due_at=FAR,
             received_at=NIGHT - timedelta(days=40 * day),
             error=LONG[:500],
         )
@@ -125,9 +129,9 @@ class Complaints(HTMLParser):
         for name, value in given.items():
             if name == "style" or name.startswith("on"):
                 self.found.append(f"<{tag} {name}={value!r}>")
-            if name in {"src", "action"} or (name == "href" and tag != "a"):
-                if urlsplit(value).scheme or value.startswith("//"):
-                    self.found.append(f"<{tag} {name}={value!r}>")
+            loads = name in {"src", "action"} or (name == "href" and tag != "a")
+            if loads and (urlsplit(value).scheme or value.startswith("//")):
+                self.found.append(f"<{tag} {name}={value!r}>")
             if value.strip().lower().startswith("javascript:"):
                 self.found.append(f"<{tag} {name}={value!r}>")
         if tag == "a" and "href" in given:

@@ -6,6 +6,6 @@ in the details, for holders of `cache.view_personal_data`. Django finds the page
 
 from __future__ import annotations
 
-from booking_api.admin import follow_ups, journal, leases, outbox, tokens
+from booking_api.admin import follow_ups, journal, leases, outbox, staff, tokens
 
-__all__ = ["follow_ups", "journal", "leases", "outbox", "tokens"]
+__all__ = ["follow_ups", "journal", "leases", "outbox", "staff", "tokens"]

@@ -54,6 +54,7 @@ class FollowUpAdmin(ReadOnly):
 
 @admin.register(RecountRequest)
 class RecountRequestAdmin(FollowUpAdmin):
+    empty_sentence = "No exam waits to be recounted."
     list_display = ("exam", "age", "attempts", "next_attempt_at", "last_error")
     list_filter = (FAILING_FILTER,)
     fields = (
@@ -80,6 +81,7 @@ class RecountRequestAdmin(FollowUpAdmin):
 
 @admin.register(CreditReview)
 class CreditReviewAdmin(FollowUpAdmin):
+    empty_sentence = "Nobody's credits wait to be looked at again."
     list_display = ("contact", "overtaken", "age", "attempts", "next_attempt_at", "last_error")
     list_filter = (ForPersonFilter, "overtaken", FAILING_FILTER)
     fields = (
@@ -98,6 +100,7 @@ class CreditReviewAdmin(FollowUpAdmin):
 class ErasureRequestAdmin(FollowUpAdmin):
     """Persons who are being forgotten, for a day; one with an error has rows still at work."""
 
+    empty_sentence = "Nobody waits to be forgotten."
     list_display = ("contact", "age", "attempts", "next_attempt_at", "last_error")
     list_filter = (FAILING_FILTER,)
     fields = ("contact", "story", "asked_at", "age", "attempts", "next_attempt_at", "last_error")

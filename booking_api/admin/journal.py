@@ -54,6 +54,7 @@ class JournalList(BoundedChangeList):
 
 @admin.register(JournalEntry)
 class JournalEntryAdmin(DeskAdmin):
+    empty_sentence = "Nobody has asked the desk for anything yet."
     list_display = ("arrived_at", "student", "asked", "became", "took")
     list_filter = (OutcomeFilter, ReasonFilter, DayFilter, ExamFilter, "kind")
     list_per_page = 50

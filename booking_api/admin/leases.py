@@ -13,6 +13,7 @@ from cache_layer.operating.read_only import ReadOnly
 
 @admin.register(Lease)
 class LeaseAdmin(ReadOnly):
+    empty_sentence = "No process has begun to work for the desk yet."
     list_display = ("name", "state", "holder", "until", "epoch")
     fields = ("name", "state", "holder", "until", "epoch")
     readonly_fields = ("state", "until")

@@ -21,6 +21,7 @@ from booking_api.desk.manual_recovery import make_due
 
 @admin.register(OutboxNote)
 class OutboxNoteAdmin(DeskAdmin):
+    empty_sentence = "No note has been written for any student yet."
     list_display = (*("noted_at", "state", "age", "student", "request", "attempts", "last_error"),)
     list_filter = ("state", "perhaps_sent", "entry__kind")
     personal_fields = ("body",)

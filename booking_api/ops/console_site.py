@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.apps import apps
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
 from django.http import HttpRequest
 from typing_extensions import override
 
 NAME: Final = "Mock Exam Booking"
+APP_NAMES: Final = {"auth": "Staff", "authtoken": "API tokens"}
 # Apps and their models as an operator needs them; what is not named comes last, by its name.
 ORDER: Final[dict[str, tuple[str, ...]]] = {
     "booking_api": (
@@ -24,9 +26,15 @@ ORDER: Final[dict[str, tuple[str, ...]]] = {
 
 
 class ConsoleConfig(AdminConfig):
-    """Django's app, with our site."""
+    """Django's app, with our site, and with our words for apps that are not ours."""
 
     default_site = "booking_api.ops.console_site.ConsoleSite"
+
+    @override
+    def ready(self) -> None:
+        super().ready()
+        for label, name in APP_NAMES.items():
+            apps.get_app_config(label).verbose_name = name
 
 
 class ConsoleSite(AdminSite):
@@ -40,11 +48,11 @@ class ConsoleSite(AdminSite):
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None
     ) -> list[dict[str, Any]]:
-        apps: list[dict[str, Any]] = super().get_app_list(request, app_label)
-        for app in apps:
+        listed: list[dict[str, Any]] = super().get_app_list(request, app_label)
+        for app in listed:
             names = ORDER.get(app["app_label"], ())
             app["models"].sort(key=lambda model: _place(model["object_name"], names))
-        return sorted(apps, key=lambda app: _place(app["app_label"], tuple(ORDER)))
+        return sorted(listed, key=lambda app: _place(app["app_label"], tuple(ORDER)))
 
 
 def _place(name: str, order: tuple[str, ...]) -> int:

@@ -15,6 +15,7 @@ from django.contrib.admin.views.main import SEARCH_VAR, ChangeList, ChangeListSe
 from django.db import models
 from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest
+from django.utils.text import capfirst
 from typing_extensions import override
 
 from cache_layer.operating.redaction import mask_emails, mask_texts
@@ -39,7 +40,15 @@ class BoundedSearchForm(ChangeListSearchForm):
 
 
 class BoundedChangeList(ChangeList):
+    """Django's, called by what it lists, with a sentence for when there is nothing."""
+
     search_form_class = BoundedSearchForm
+    empty_sentence = ""
+
+    @override
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        self.title = capfirst(str(self.opts.verbose_name_plural))
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
@@ -52,6 +61,8 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at ru
     personal_search_fields: tuple[str, ...] = ()
     """Searched besides `search_fields`, by whoever may see what is in them."""
     personal_search_help_text: str | None = None
+    empty_sentence = "There is nothing here yet."
+    """Said by a list without any row, whatever is asked of it."""
 
     @override
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -94,6 +105,8 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at ru
     @override
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         listed = super().get_changelist_instance(request)
+        if isinstance(listed, BoundedChangeList):
+            listed.empty_sentence = self.empty_sentence
         if may_see_personal_data(request):
             listed.search_help_text = self.personal_search_help_text or listed.search_help_text
         else:

@@ -1,0 +1,77 @@
+"""A server with staff, and a browser before it, for all browser tests of the console."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.console import TOKEN
+from tests.journeys.console.visiting import CHROMIUM, FLAGS, PATIENCE_MS, PROMISED, Visitors
+from tests.manage import manage
+from tests.migrated import copy_migrated_file
+from tests.sandbox import SandboxHandle
+from tests.server import Server, serving
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if CHROMIUM is None and not PROMISED:
+                item.add_marker(pytest.mark.skip(reason="no chromium here"))
+
+
+@pytest.fixture(scope="module")
+def staffed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a database with the staff of `tests.console`, and its rows of every kind."""
+    folder: Path = tmp_path_factory.mktemp("staffed")
+    database = copy_migrated_file(folder / "db.sqlite3")
+    fill = "from tests.console import fill_console, make_staff; make_staff(); fill_console()"
+    done = manage("shell", "-c", fill, DEBUG="true", DATABASE_URL=database)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def serving_staff(sandbox_process: SandboxHandle, staffed: Path) -> Iterator[Server]:
+    with serving(sandbox_process, staffed) as api:
+        yield api
+
+
+@pytest.fixture
+def administered(sandbox: SandboxHandle, serving_staff: Server) -> Server:
+    """An API whose cache is empty, before an empty portal."""
+    emptied = serving_staff.post(
+        "/api/admin/cache/invalidate",
+        {"all": True, "reason": "the next test"},
+        Authorization=f"Token {TOKEN}",
+    )
+    assert emptied.status == 200, emptied.body
+    return serving_staff
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        expect.set_options(timeout=PATIENCE_MS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def logged_in(browser: Browser, serving_staff: Server) -> Visitors:
+    return Visitors(browser, serving_staff.base_url)
+
+
+@pytest.fixture
+def visitors(logged_in: Visitors) -> Iterator[Visitors]:
+    """Who opens pages of the console. At the end of the test whatever a page was refused by its
+    policy, or failed at, fails the test."""
+    yield logged_in
+    logged_in.leave()
