@@ -63,7 +63,7 @@ def make_row(**fields: Any) -> JournalEntry:
         "mock_exam_id": "5012",
         "name": "Alice Moreau",
         "exam_date": "2026-12-01",
-        "mock_type": "Situational Judgment",
+        "mock_type": "clinical",
         "fields": {},
     }
     return JournalEntry.objects.create(

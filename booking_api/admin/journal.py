@@ -21,7 +21,7 @@ from typing_extensions import override
 from booking_api import composition
 from booking_api.admin.console_links import link_exam, link_story
 from booking_api.admin.desk_pages import DeskAdmin
-from booking_api.admin.formats import format_took, render_json, stored_now
+from booking_api.admin.formats import format_moment, format_took, render_json, stored_now
 from booking_api.admin.hubspot_pages import link_record
 from booking_api.admin.journal_filters import DayFilter, ExamFilter, OutcomeFilter, ReasonFilter
 from booking_api.admin.students.finding import find_requests
@@ -55,8 +55,8 @@ class JournalList(BoundedChangeList):
 @admin.register(JournalEntry)
 class JournalEntryAdmin(DeskAdmin):
     empty_sentence = "Nobody has asked the desk for anything yet."
-    list_display = ("arrived_at", "student", "asked", "became", "took")
-    list_filter = (OutcomeFilter, ReasonFilter, DayFilter, ExamFilter, "kind")
+    list_display = ("arrived", "student", "asked_briefly", "became", "took")
+    list_filter = (DayFilter, OutcomeFilter, ReasonFilter, ExamFilter, "kind")
     list_per_page = 50
     # A million rows are counted once for a page, not twice.
     show_full_result_count = False
@@ -68,7 +68,7 @@ class JournalEntryAdmin(DeskAdmin):
         "A whole student id or e-mail, the id of a contact, an exam or a booking, or an "
         "idempotency key."
     )
-    sortable_by = ("arrived_at",)
+    sortable_by = ("arrived",)
     actions = ("finish_now",)
     fieldsets = (
         (None, {"fields": ("became", "took")}),
@@ -141,6 +141,17 @@ class JournalEntryAdmin(DeskAdmin):
         return super().changelist_view(request, {**own, **(extra_context or {})})
 
     @override
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        named = {"title": f"Request {object_id}", "subtitle": None}
+        return super().change_view(request, object_id, form_url, {**named, **(extra_context or {})})
+
+    @override
     def _mask(self, row: models.Model) -> None:
         if isinstance(row, JournalEntry):
             tell_row(row, list_mock_types(), masked=True)
@@ -153,13 +164,21 @@ class JournalEntryAdmin(DeskAdmin):
         if row.contact_id == "":
             return None
         name = _tell(row).name
-        small = format_html(' <span class="c-small">{}</span>', name) if name else ""
+        small = format_html('<br><span class="c-small">{}</span>', name) if name else ""
         return format_html("{}{}", link_story(row.contact_id), small)
 
+    @admin.display(description="arrived", ordering="arrived_at")
+    def arrived(self, row: JournalEntry) -> str:
+        return format_moment(row.arrived_at)
+
     @admin.display(description="asked to")
-    def asked(self, row: JournalEntry) -> SafeString:
+    def asked(self, row: JournalEntry) -> str:
+        return _tell(row).words.asked
+
+    @admin.display(description="asked to")
+    def asked_briefly(self, row: JournalEntry) -> SafeString:
         told = _tell(row)
-        exam = format_html(' <span class="c-small">exam {}</span>', link_exam(told.exam_id))
+        exam = format_html('<br><span class="c-small">exam {}</span>', link_exam(told.exam_id))
         return format_html("{}{}", told.words.asked, exam if told.exam_id else "")
 
     @admin.display(description="as", empty_value="not kept, or not for you to see")
@@ -171,8 +190,8 @@ class JournalEntryAdmin(DeskAdmin):
         exam_id = _tell(row).exam_id
         if exam_id == "":
             return None
-        there = link_record("mock_exams", exam_id, "in HubSpot")
-        return format_html("{} {}", link_exam(exam_id), there or "")
+        there = link_record("mock_exams", exam_id, "the exam in HubSpot")
+        return format_html("{}{}{}", link_exam(exam_id), ", " if there else "", there or "")
 
     @admin.display(description="booking", empty_value="none")
     def booking(self, row: JournalEntry) -> SafeString | str | None:
@@ -225,7 +244,7 @@ class JournalEntryAdmin(DeskAdmin):
     def answered(self, row: JournalEntry) -> str:
         told = _tell(row)
         sentence = told.words.sentence
-        return f"{sentence} — “{told.answer}”" if told.answer else sentence
+        return f"{sentence}: “{told.answer}”" if told.answer else sentence
 
     @admin.display(description="request")
     def request_json(self, row: JournalEntry) -> SafeString:

@@ -32,6 +32,7 @@ DAY_PATTERN: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 MAX_LATEST_ROWS: Final = 500
 """Of so many the exams are offered; any other is found by its id."""
 MAX_EXAMS_OFFERED: Final = 10
+MAX_CODES: Final = 40
 
 NEEDS_PERSON: Final = Q(state=EntryState.OWING) | Q(state__in=UNFINISHED) & (
     Q(last_error=HistoryCut.default_message) | Q(last_error__startswith=UNREADABLE_PLAN)
@@ -86,8 +87,8 @@ class ReasonFilter(WordsFilter):
     def narrow(self, rows: Rows, value: str) -> Rows | None:
         refused = rows.filter(state__in=REFUSALS).alias(answer_code=text_in_json("answer__code"))
         if value == OTHER:
-            known = Q(answer_code__in=tuple(REASONS))
-            return refused.filter(Q(answer_code__isnull=True) | ~known)
+            unknown = [code for code in _list_codes() if code not in REASONS]
+            return refused.filter(Q(answer_code__isnull=True) | Q(answer_code__in=unknown))
         return refused.filter(answer_code=value) if value in REASONS else None
 
 
@@ -165,6 +166,22 @@ class ExamFilter(WordsFilter):
     @override
     def narrow(self, rows: Rows, value: str) -> Rows | None:
         return find_by_exam(rows, value) if is_record_id(value) else None
+
+
+def _list_codes() -> list[str]:
+    """Return the codes there are, each by one step through the index: what is none of the known
+    ones would be looked for in all rows."""
+    codes: list[str] = []
+    refused = JournalEntry.objects.filter(state__in=REFUSALS)
+    coded = refused.annotate(code=text_in_json("answer__code"))
+    ordered = coded.filter(code__isnull=False).order_by("code")
+    while len(codes) < MAX_CODES:
+        rest = ordered if len(codes) == 0 else ordered.filter(code__gt=codes[-1])
+        code = rest.values_list("code", flat=True).first()
+        if code is None:
+            break
+        codes.append(code)
+    return codes
 
 
 def _read_day(value: str | None) -> date | None:

@@ -11,6 +11,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name='journalentry',
+            options={'ordering': ('-id',), 'permissions': (('finish_bookings', 'Can have bookings finished now'),), 'verbose_name': 'journal entry', 'verbose_name_plural': 'journal entries'},
+        ),
         migrations.AddIndex(
             model_name='journalentry',
             index=models.Index(fields=['email'], name='journal_email'),

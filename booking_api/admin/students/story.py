@@ -7,9 +7,10 @@ and said to be: each part wants the permission of its own pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Final
 
 from django.db.models import Count, QuerySet
@@ -48,6 +49,7 @@ from hubspot_sync.portal.models import UnreadableValue
 
 PER_PAGE: Final = 50
 MAX_PAGE: Final = 20
+MAX_UNFOLDED: Final = 2
 MAX_BOOKINGS: Final = 100
 MAX_NAMES: Final = 50
 """Of so many requests the names are shown, and of so many values that cannot be read."""
@@ -55,16 +57,32 @@ MAX_NAMES: Final = 50
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moment:
-    """One thing that happened. `lines` are names and values; `note` is HTML, None for none."""
+    """One thing that happened, and what became of it. `lines` are names and values; `note` is HTML,
+    None for none. `is_event` says that it is what HubSpot told."""
 
     at: datetime
     title: str
     tone: Tone
     url: str
+    outcome: str = ""
+    why: str = ""
     code: str = ""
     lines: tuple[tuple[str, str | SafeString], ...] = ()
     note: SafeString | None = None
     note_state: str = ""
+    is_event: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chapter:
+    """Moments in a row: one, or several events together."""
+
+    moments: tuple[Moment, ...]
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether it is a crowd of events: a booking makes a dozen, most of them echoes of ours."""
+        return len(self.moments) > MAX_UNFOLDED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +96,7 @@ class Story:
     summary: str
     is_forgotten: bool
     unreadable: tuple[UnreadableValue, ...]
-    moments: tuple[Moment, ...]
+    chapters: tuple[Chapter, ...]
     has_older: bool
 
 
@@ -112,7 +130,7 @@ class StoryReader:
             summary=_summarise(rows),
             is_forgotten=any(map(is_erased, latest)),
             unreadable=self._find_unreadable(ids, bookings),
-            moments=tuple(shown),
+            chapters=tuple(_make_chapters(shown)),
             has_older=len(moments) > page * PER_PAGE,
         )
 
@@ -143,7 +161,9 @@ class StoryReader:
         note, note_state = self._show_note(row)
         return Moment(
             at=row.arrived_at,
-            title=f"Asked to {words.asked}: {words.sentence}",
+            title=f"Asked to {words.asked}",
+            outcome=words.outcome,
+            why=words.why,
             tone=words.tone,
             code=words.code,
             url=reverse("admin:booking_api_journalentry_change", args=[row.pk]),
@@ -186,6 +206,14 @@ class StoryReader:
         found = UnreadableValue.objects.filter(kind=StoredKind.CONTACT, record_id__in=ids)
         found |= UnreadableValue.objects.filter(kind=StoredKind.BOOKING, record_id__in=bookings)
         return tuple(found[:MAX_NAMES])
+
+
+def _make_chapters(moments: Iterable[Moment]) -> Iterator[Chapter]:
+    for is_event, together in groupby(moments, key=lambda moment: moment.is_event):
+        if is_event:
+            yield Chapter(moments=tuple(together))
+        else:
+            yield from (Chapter(moments=(moment,)) for moment in together)
 
 
 def int_or_zero(text: str) -> int:
@@ -269,5 +297,6 @@ def _tell_event(event: WebhookEvent) -> Moment:
         title=words.title,
         tone=words.tone,
         url=reverse("admin:hubspot_sync_webhookevent_change", args=[event.pk]),
-        lines=words.lines,
+        outcome=words.outcome,
+        is_event=True,
     )

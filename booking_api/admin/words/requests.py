@@ -138,9 +138,10 @@ def _find_exam(row: JournalEntry, mock_types: Collection[str]) -> str:
     if mock_type not in mock_types:
         return ""
     try:
-        return f"{mock_type} on {date_format(date.fromisoformat(day), 'DATE_FORMAT')}"
+        shown = date_format(date.fromisoformat(day), "DATE_FORMAT")
     except ValueError:
-        return mock_type
+        return f"a {mock_type} mock exam"
+    return f"the {mock_type} mock exam on {shown}"
 
 
 # What became of it -------------------------------------------------------------------------------

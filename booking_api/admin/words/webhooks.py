@@ -8,6 +8,7 @@ from typing import Final
 
 from booking_api.admin.words.requests import Tone, count_tries
 from hubspot_sync.inbox.events import EventKind
+from hubspot_sync.inbox.inbox import BETWEEN_RECORDS
 from hubspot_sync.inbox.models import WebhookEvent
 
 HAPPENED: Final[Mapping[str, str]] = {
@@ -26,27 +27,38 @@ STATES: Final[Mapping[str, str]] = {
 }
 
 
+NAMES: Final[Mapping[str, str]] = {"mockexam": "exam", "other": "record"}
+"""What the inbox calls records by another word than we do here."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EventWords:
+    """`outcome` is what became of the event, and by what the change was made, as HubSpot says."""
+
     title: str
+    outcome: str
     tone: Tone
-    lines: tuple[tuple[str, str], ...]
 
 
 def describe_event(event: WebhookEvent) -> EventWords:
-    about = event.records or "something unknown"
+    about = ", ".join(map(_name_record, event.records.split(BETWEEN_RECORDS)))
+    if about == "":
+        about = "something unknown"
     if event.kind == EventKind.PROPERTY_CHANGE:
-        happened = f"“{event.property_name}” was changed"
-        title = f"HubSpot told of {about}: {happened}"
+        title = f"HubSpot told: “{event.property_name}” of {about} was changed"
     elif event.kind in HAPPENED:
         title = f"HubSpot told: {about} {HAPPENED[event.kind]}"
     else:
         title = f"HubSpot told of {about} what this version does not know"
-    state = STATES.get(event.state, event.state)
+    outcome = STATES.get(event.state, event.state)
     if event.state != WebhookEvent.State.APPLIED and event.attempts > 0:
-        state = f"{state}, {count_tries(event.attempts)}"
-    lines = [("became of it", state)]
+        outcome = f"{outcome}, {count_tries(event.attempts)}"
     if event.change_source:
-        lines.append(("changed by", event.change_source))
+        outcome = f"{outcome}; changed by {event.change_source}"
     failed = event.state == WebhookEvent.State.FAILED
-    return EventWords(title=title, tone="warn" if failed else "off", lines=tuple(lines))
+    return EventWords(title=title, outcome=outcome, tone="warn" if failed else "off")
+
+
+def _name_record(text: str) -> str:
+    kind, blank, record_id = text.partition(" ")
+    return f"{NAMES.get(kind, kind)}{blank}{record_id}"

@@ -133,7 +133,7 @@ class JournalEntry(models.Model):
     class Meta:
         ordering = ("-id",)
         verbose_name = "journal entry"
-        verbose_name_plural = "journal"
+        verbose_name_plural = "journal entries"
         permissions = (("finish_bookings", "Can have bookings finished now"),)
         indexes = (
             models.Index(fields=("state", "id"), name="journal_state"),

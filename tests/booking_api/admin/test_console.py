@@ -115,8 +115,8 @@ def test_times_are_those_of_the_portals_place_with_seconds_and_the_place_is_name
 
 
 def test_a_day_that_is_chosen_is_a_day_of_the_portals_place(client: Client) -> None:
-    page = "/admin/booking_api/journalentry/"
-    there = "?arrived_at__year=2026&arrived_at__month=7&arrived_at__day="
+    page = "/admin/booking_api/outboxnote/"
+    there = "?noted_at__year=2026&noted_at__month=7&noted_at__day="
 
     assert "00:30:15" in client.get(f"{page}{there}2").content.decode()
     assert "00:30:15" not in client.get(f"{page}{there}1").content.decode()
