@@ -11,6 +11,7 @@ from booking_api.desk.journal.models import (
     OutboxNote,
     RecountRequest,
 )
+from booking_api.ops.history.models import HistoryRow, JobRun
 from booking_api.pairs.models import RightPair
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "CreditReview",
     "ErasureRequest",
     "ExamPage",
+    "HistoryRow",
+    "JobRun",
     "JournalEntry",
     "LastCount",
     "Lease",

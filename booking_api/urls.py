@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path, re_path
 from django.views.generic import TemplateView
 
+from booking_api.admin.now.views import show_front_page, show_now
 from booking_api.api import errors
 from booking_api.api.views import (
     admin_login,
@@ -66,6 +67,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^api(?:/|$)", errors.answer_unknown_address),
     path("metrics", monitoring.answer_metrics),
     path("metrics/", monitoring.answer_metrics),
+    path("admin/", show_front_page),
+    path("admin/now/", show_now, name="now"),
     path("admin/login/", admin_login.answer_login),
     path("admin/", admin.site.urls),
     path("", TemplateView.as_view(template_name="front_page.html")),

@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from typing_extensions import override
 
 from booking_api.admin.console_links import link_exam, link_story
 from booking_api.admin.formats import format_age_since
 from booking_api.desk.journal.models import CreditReview, ErasureRequest, RecountRequest
+from booking_api.desk.repair.credit_reconciliation import FOR_A_PERSON
 from cache_layer.operating.read_only import ReadOnly
 
 FAILING_FILTER = ("last_error", admin.EmptyFieldListFilter)
+
+
+class ForPersonFilter(admin.SimpleListFilter):
+    """Reviews that do not end by themselves."""
+
+    title = "who it waits for"
+    parameter_name = "waits_for"
+    person = "person"
+
+    @override
+    def lookups(self, request: HttpRequest, model_admin: Any) -> tuple[tuple[str, str], ...]:
+        return ((self.person, "a person"),)
+
+    @override
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[CreditReview]
+    ) -> QuerySet[CreditReview]:
+        if self.value() is None:
+            return queryset
+        wanted = queryset.filter(last_error__contains=FOR_A_PERSON)
+        return wanted if self.value() == self.person else queryset.none()
 
 
 class FollowUpAdmin(ReadOnly):
@@ -56,7 +83,7 @@ class RecountRequestAdmin(FollowUpAdmin):
 class CreditReviewAdmin(FollowUpAdmin):
     empty_sentence = "Nobody's credits wait to be looked at again."
     list_display = ("contact", "overtaken", "age", "attempts", "next_attempt_at", "last_error")
-    list_filter = ("overtaken", FAILING_FILTER)
+    list_filter = (ForPersonFilter, "overtaken", FAILING_FILTER)
     fields = (
         *("contact", "story", "overtaken", "asked_at", "age", "attempts", "next_attempt_at"),
         *("last_error", "version"),

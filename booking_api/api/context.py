@@ -21,6 +21,7 @@ from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
 
 from booking_api.ops import lifecycle, redaction
+from booking_api.ops.history.process import history, start_history
 from booking_api.ops.metrics import metrics, start_observing
 from booking_api.ops.metrics.requests import OTHER
 from booking_api.ops.request_line import ServedRequest, count_items, describe_request
@@ -160,6 +161,7 @@ class RequestContextMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
         start_observing()
+        start_history()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         # A request that waited for a thread has less time left, and took longer.
@@ -205,6 +207,7 @@ class RequestContextMiddleware:
             took_s=took_s,
             patience_s=patience_s(request.path),
         )
+        history().observers.observe_request(route=route, status=response.status_code)
         served = ServedRequest(
             request_id=context.request_id,
             method=request.method or "",

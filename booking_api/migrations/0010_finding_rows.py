@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('booking_api', '0008_writes_in_doubt'),
+        ('booking_api', '0009_history'),
     ]
 
     operations = [

@@ -17,6 +17,7 @@ from django.conf import settings
 
 from booking_api import composition
 from booking_api.env_types import LOOPBACK
+from booking_api.ops.history.process import history
 from booking_api.ops.metrics import metrics
 from booking_api.ops.scheduler import JobTimes, Scheduler, build_scheduler
 from hubspot_sync.background.worker import Worker
@@ -61,6 +62,7 @@ class ProcessLifecycle:
                 self._scheduler.start()
             self._looking = Worker("metrics", metrics().look_around)
             self._looking.start()
+            history().start()
             # For servers that do not say when they end. Our own does: its workers, forked by
             # `multiprocessing`, end without this.
             atexit.register(self.end_serving)
@@ -75,6 +77,8 @@ class ProcessLifecycle:
             looking.stop()
         if scheduler is not None:
             scheduler.close()
+        # Before the services, by whose clock it writes.
+        history().stop()
         composition.close()
 
 

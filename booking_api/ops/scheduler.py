@@ -21,6 +21,7 @@ from django.db import connection
 
 from booking_api import composition
 from booking_api.desk.journal.lease import HeldLease, LeaseKeeper, LeaseLost
+from booking_api.ops.history.process import running
 from booking_api.ops.metrics import metrics
 from cache_layer.operating.audit import validate_and_record
 from hubspot_sync.background.worker import Worker
@@ -131,7 +132,7 @@ class Scheduler:
 
     def _run_job(self, job: Job) -> None:
         try:
-            with metrics().jobs.running(job.name):
+            with running(job.name):
                 job.work()
             log.info("job_done", job=job.name)
         except Exception:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -110,9 +110,15 @@ class AvailabilityWatch:
             if self._heard_at_s is None:
                 self.worker.wake()
                 self._known.wait_for(lambda: self._heard_at_s is not None, timeout=wait_s)
+        known = self.known()
+        if known.state is State.OK and not self._has_day_left():
+            return replace(known, state=State.FAILED)
+        return known
+
+    def known(self) -> Availability:
+        """Return the verdict there is; unlike `look`, this never has anything asked."""
+        with self._known:
             heard_at_s, state = self._heard_at_s, self._state
-        if state is State.OK and not self._has_day_left():
-            state = State.FAILED
         heard_s_ago = None if heard_at_s is None else max(0.0, self._clock() - heard_at_s)
         return Availability(state=state, heard_s_ago=heard_s_ago)
 

@@ -60,6 +60,7 @@ from booking_api.desk.journal.requests import (
     UpdateRequest,
 )
 from booking_api.desk.reception import Asking, DeskAnswer
+from booking_api.ops.history.process import history
 from booking_api.ops.metrics import metrics
 from booking_api.ops.metrics.requests import OTHER
 from booking_api.queries.booking_detail import find_booking_detail
@@ -140,6 +141,7 @@ class BookingViewSet(StudentViewSet):
         if self.action == "create":
             outcome = BOOKED.get(response.status_code) or response.data["code"]
             metrics().requests.observe_booking(self.asked_type, outcome)
+            history().observers.observe_booking(outcome)
         return super().finalize_response(request, response, *args, **kwargs)
 
     def _admit(self, request: Request, pair: StudentPair) -> Admitted:

@@ -33,7 +33,7 @@ from booking_api.desk.counts.exam_count import ExamCount
 from booking_api.desk.counts.models import CountKind
 from booking_api.desk.counts.recount import all_unanswered, search_upcoming_exam_ids
 from booking_api.desk.factory import SCHEDULER
-from booking_api.ops.metrics import metrics
+from booking_api.ops.history.process import running
 from booking_api.ops.scheduler import RECOUNT
 from booking_api.rules.errors import TooManyExams
 from hubspot_sync.errors import Unavailable
@@ -165,7 +165,7 @@ class SyncCapacityView(APIView):
         values = validate_fields(SyncAsked, sent)
         if values.get("mock_exam_ids") or values["dry_run"]:
             return self._count(request, values)
-        with metrics().jobs.running(RECOUNT):  # what the scheduler does, too
+        with running(RECOUNT):  # what the scheduler does, too
             return self._count(request, values)
 
     def _count(self, request: Request, values: Mapping[str, Any]) -> Response:

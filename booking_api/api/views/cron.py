@@ -20,7 +20,7 @@ from booking_api.api.views.cache import (
     run_validation,
     username_of,
 )
-from booking_api.ops.metrics import metrics
+from booking_api.ops.history.process import running
 from booking_api.ops.scheduler import VALIDATE_CACHE
 
 CHECK_BY_GET = Operation(
@@ -63,5 +63,5 @@ class ValidateCacheView(APIView):
         return self._run(request, request.data)
 
     def _run(self, request: Request, asked: Any) -> Response:
-        with metrics().jobs.running(VALIDATE_CACHE):
+        with running(VALIDATE_CACHE):
             return run_validation(asked, who=username_of(request) or "cron")

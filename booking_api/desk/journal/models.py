@@ -141,6 +141,7 @@ class JournalEntry(models.Model):
             models.Index(fields=("contact_id", "changed_at"), name="journal_contact"),
             models.Index(fields=("record_id",), name="journal_record"),
             models.Index(fields=("fingerprint",), name="journal_fingerprint"),
+            models.Index(fields=("arrived_at",), name="journal_arrived"),
             models.Index(fields=("email",), name="journal_email"),
             models.Index(KT("request__student_id"), name="journal_student"),
             models.Index(

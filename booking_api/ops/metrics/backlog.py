@@ -63,9 +63,9 @@ class BacklogCollector(Collector):
             "Age of the oldest of them; 0 where none waits.",
             labels=["what"],
         )
-        for what, rows, field in _list_backlogs():
+        for what, rows, field in list_backlogs():
             try:
-                count, since = _count_rows(rows, field)
+                count, since = count_rows(rows, field)
             except DatabaseFailure as error:
                 log.warning("waiting_work_not_counted", what=what, error=str(error))
                 if is_database_away(error):
@@ -78,7 +78,7 @@ class BacklogCollector(Collector):
         yield from _collect_for_persons()
 
 
-def _list_backlogs() -> Iterator[tuple[str, QuerySet[Any], str]]:
+def list_backlogs() -> Iterator[tuple[str, QuerySet[Any], str]]:
     """Name what waits, and the field that says since when."""
     entries, notes = JournalEntry.objects.order_by(), OutboxNote.objects.order_by()
     unsent = (NoteState.WAITING, NoteState.SENDING)
@@ -93,27 +93,33 @@ def _list_backlogs() -> Iterator[tuple[str, QuerySet[Any], str]]:
     yield "erasures", ErasureRequest.objects.order_by().exclude(last_error=""), "asked_at"
 
 
+def list_rows_for_persons() -> Iterator[tuple[str, QuerySet[Any]]]:
+    """Name why rows wait for a person, and those that do."""
+    entries = JournalEntry.objects.order_by()
+    unfinished = entries.filter(state__in=UNFINISHED)
+    reviews = CreditReview.objects.order_by()
+    yield "owed_credit", entries.filter(state=EntryState.OWING)
+    yield "cut_history", unfinished.filter(last_error=HistoryCut.default_message)
+    yield "credit_review", reviews.filter(last_error__contains=FOR_A_PERSON)
+    yield "unreadable_plan", unfinished.filter(last_error__startswith=UNREADABLE_PLAN)
+
+
 def _collect_for_persons() -> Iterator[Metric]:
     """Yield how many rows nobody but a person can end, by why; nothing where it cannot be known."""
     family = GaugeMetricFamily(
         "mocks_desk_needs_person", "Rows that wait for a person, by why.", labels=["why"]
     )
-    entries = JournalEntry.objects.order_by()
-    cut = entries.filter(state__in=UNFINISHED, last_error=HistoryCut.default_message)
-    unreadable = entries.filter(state__in=UNFINISHED, last_error__startswith=UNREADABLE_PLAN)
-    reviews = CreditReview.objects.order_by().filter(last_error__contains=FOR_A_PERSON)
     try:
-        family.add_metric(["owed_credit"], entries.filter(state=EntryState.OWING).count())
-        family.add_metric(["cut_history"], cut.count())
-        family.add_metric(["credit_review"], reviews.count())
-        family.add_metric(["unreadable_plan"], unreadable.count())
+        for why, rows in list_rows_for_persons():
+            family.add_metric([why], rows.count())
     except DatabaseFailure as error:
         log.warning("waiting_work_not_counted", what="needs_person", error=str(error))
         return
     yield family
 
 
-def _count_rows(rows: QuerySet[Any], field: str) -> tuple[int, datetime | None]:
+def count_rows(rows: QuerySet[Any], field: str) -> tuple[int, datetime | None]:
+    """Return how many there are, and the earliest time in the field."""
     found = rows.aggregate(number=Count("id"), since=Min(field))
     return found["number"], found["since"]
 
