@@ -117,7 +117,7 @@ def fill() -> None:
     for number, (state, kind) in enumerate(states):
         entry(number, state, kind=kind, next_attempt_at=soon)
     for number, code in enumerate(
-        ["EXAM_FULL", "EXAM_FULL", "DUPLICATE_BOOKING", "Gone now", "NEW_CODE", 7]
+        ["EXAM_FULL", "EXAM_FULL", "DUPLICATE_BOOKING", "Gone now", "NEW_CODE", None]
     ):
         answer = {"code": code, "message": "No."}
         entry(100 + number, EntryState.REFUSED, answer=answer)
