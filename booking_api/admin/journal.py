@@ -35,6 +35,8 @@ from cache_layer.operating.read_only import BoundedChangeList, may_see_personal_
 from hubspot_sync.portal.record_names import is_record_id
 
 MAX_STUDENTS_FOUND: Final = 5
+SEE_NOTES: Final = "booking_api.view_outboxnote"
+NOTE: Final = "note_as_seen"
 
 
 class JournalList(BoundedChangeList):
@@ -92,7 +94,7 @@ class JournalEntryAdmin(DeskAdmin):
             {
                 "fields": (
                     *("credit", "credit_mark", "contact_seen_at", "in_doubt_since", "changed_at"),
-                    *("tries", "next_attempt_at", "last_error", "note_as_seen"),
+                    *("tries", "next_attempt_at", "last_error", NOTE),
                 )
             },
         ),
@@ -150,6 +152,17 @@ class JournalEntryAdmin(DeskAdmin):
     ) -> HttpResponse:
         named = {"title": f"Request {object_id}", "subtitle": None}
         return super().change_view(request, object_id, form_url, {**named, **(extra_context or {})})
+
+    @override
+    def get_fieldsets(self, request: HttpRequest, obj: JournalEntry | None = None) -> Any:
+        """The note is for whoever may open its own page."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if request.user.has_perm(SEE_NOTES):
+            return fieldsets
+        return [
+            (name, {**options, "fields": [each for each in options["fields"] if each != NOTE]})
+            for name, options in fieldsets
+        ]
 
     @override
     def _mask(self, row: models.Model) -> None:

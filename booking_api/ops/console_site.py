@@ -45,6 +45,12 @@ class ConsoleSite(AdminSite):
     index_title = "Console"
 
     @override
+    def get_urls(self) -> list[Any]:
+        """Without Django's address of any row on the public site: no row of ours has a page there,
+        and it looks for rows of models that have no table."""
+        return [each for each in super().get_urls() if getattr(each, "name", "") != "view_on_site"]
+
+    @override
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None
     ) -> list[dict[str, Any]]:

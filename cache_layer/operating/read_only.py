@@ -2,7 +2,8 @@
 
 Who may view a model's rows sees them. What says who somebody is, in the fields that a page names
 as personal, is masked for all but the holders of `cache.view_personal_data`; and as a search or a
-filter that finds a text tells it letter by letter, those have no part of it either.
+filter that finds a text, or an order by it, tells it letter by letter, those have no part of it
+either.
 """
 
 from __future__ import annotations
@@ -50,10 +51,19 @@ class BoundedChangeList(ChangeList):
         super().__init__(request, *args, **kwargs)
         self.title = capfirst(str(self.opts.verbose_name_plural))
 
+    @override
+    def get_ordering_field(self, field_name: Any) -> Any:
+        """Django heeds `sortable_by` in the heads of columns, and not in an address."""
+        if self.sortable_by is not None and field_name not in self.sortable_by:
+            return None
+        return super().get_ordering_field(field_name)
+
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Rows are written by the application and by nobody else; who may view them may."""
 
+    show_facets = admin.ShowFacets.NEVER
+    """They count all rows for each choice of each filter: a million, at anybody's word."""
     personal_fields: tuple[str, ...] = ()
     """All texts in them are masked, those inside of JSON too."""
     fields_with_emails: tuple[str, ...] = ()
@@ -80,6 +90,15 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at ru
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         personal = self.personal_search_fields if may_see_personal_data(request) else ()
         return (*self.search_fields, *personal)
+
+    @override
+    def get_sortable_by(self, request: HttpRequest) -> list[Any]:
+        """Whoever can have a row of their own stand among others learns by its place what they
+        hold."""
+        hidden = {*self.personal_fields, *self.fields_with_emails}
+        if may_see_personal_data(request):
+            hidden = set()
+        return [name for name in super().get_sortable_by(request) if name not in hidden]
 
     @override
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:

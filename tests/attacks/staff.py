@@ -29,9 +29,10 @@ PAGES = (
     *("booking_api/journalentry", "booking_api/outboxnote", "booking_api/recountrequest"),
     *("booking_api/creditreview", "booking_api/lease", "hubspot_sync/webhookevent"),
     *("hubspot_sync/unreadablevalue", "cache/cacheinvalidation", "cache/validationrun"),
+    *("booking_api/erasurerequest", "booking_api/countrecord"),
 )
 ROWS = (*(f"view_{page.partition('/')[2]}" for page in PAGES), "finish_bookings")
-ROWS = (*ROWS, "apply_webhookevent")
+ROWS = (*ROWS, "apply_webhookevent", "view_exams")
 CSRF = "a" * 32
 
 

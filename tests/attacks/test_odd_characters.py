@@ -21,6 +21,7 @@ UNUSUAL = ("%ef%bf%bf", "%ef%bf%bd", "%f0%9f%98%80", "%e2%80%ae", "%0d%0a", "%25
 """Text that nobody types: a noncharacter, a lost character, an emoji, a turn of direction, a line's
 end, a percent sign."""
 JOURNAL = "/admin/booking_api/journalentry/"
+OUTBOX = "/admin/booking_api/outboxnote/"
 USERS = "/admin/auth/user/"
 ADMIN = (
     f"{JOURNAL}?state={{}}",
@@ -70,8 +71,11 @@ TOO_MUCH = {
     f"{USERS}?q={'a+' * 3000}": 400,
     f"{JOURNAL}?q={'a+' * 3000}": 400,
     f"{JOURNAL}?arrived_at__year=99999999999999999999": 400,
-    f"{JOURNAL}?arrived_at__year=99999": 302,
-    f"{JOURNAL}?arrived_at__week=1": 400,
+    f"{JOURNAL}?arrived_at__year=99999": 400,
+    f"{JOURNAL}?day=99999-01-01": 200,
+    f"{OUTBOX}?noted_at__year=99999999999999999999": 400,
+    f"{OUTBOX}?noted_at__year=99999": 302,
+    f"{OUTBOX}?noted_at__week=1": 400,
     f"{JOURNAL}?attempts__gte=99999999999999999999": 400,
     f"{JOURNAL}?request__has_key=x": 400,
     f"{JOURNAL}?o=99999999999999999999.-5.x": 200,

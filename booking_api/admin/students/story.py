@@ -46,6 +46,7 @@ from hubspot_sync.inbox.inbox import find_about
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.portal.models import ObjectKind as StoredKind
 from hubspot_sync.portal.models import UnreadableValue
+from hubspot_sync.portal.record_names import is_record_id
 
 PER_PAGE: Final = 50
 MAX_PAGE: Final = 20
@@ -152,7 +153,7 @@ class StoryReader:
             lines.append(("credit", charge))
         if row.credit_mark:
             lines.append(("mark of the credit's write", row.credit_mark))
-        if asked_by and row.contact_id:
+        if is_record_id(asked_by) and row.contact_id:
             lines.append(("asked by", f"contact {asked_by}; the credit is {row.contact_id}'s"))
         elif row.contact_id not in ("", contact_id):
             lines.append(("as contact", row.contact_id))

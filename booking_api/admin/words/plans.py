@@ -9,6 +9,8 @@ from booking_api.desk.errors import UnreadablePlan
 from booking_api.desk.journal.erasure import is_erased
 from booking_api.desk.journal.models import EntryState, JournalEntry
 from booking_api.desk.journal.plans import CancelPlan, CreatePlan, Plan, UpdatePlan, read_plan
+from hubspot_sync.portal.record_names import is_record_id
+from hubspot_sync.wire.storable_text import make_storable
 
 
 def describe_plan(row: JournalEntry) -> str:
@@ -19,7 +21,7 @@ def describe_plan(row: JournalEntry) -> str:
         queued = row.state == EntryState.QUEUED
         return "Nothing yet." if queued else "Nothing: no booking was touched."
     try:
-        return _describe(read_plan(row))
+        return make_storable(_describe(read_plan(row)))
     except UnreadablePlan as error:
         return error.message
 
@@ -33,7 +35,11 @@ def _describe(plan: Plan) -> str:
             credit = "No credit is given back."
             if back is not None:
                 credit = f"A credit is given back: {back.credit_type}."
-            asked = f" Contact {plan.asked_by} asked for it." if plan.asked_by else ""
+            asked = (
+                f" Contact {plan.asked_by} asked for it."
+                if is_record_id(plan.asked_by or "")
+                else ""
+            )
             owed = " HubSpot has refused the credit before." if plan.is_owed else ""
             return f"The booking is cancelled. {credit}{asked}{owed}"
         case UpdatePlan():

@@ -23,6 +23,7 @@ from booking_api.desk.journal.models import REFUSALS, UNFINISHED, EntryState, Jo
 from booking_api.desk.journal.stored_json import NotUnderstood
 from hubspot_sync.portal.property_values import format_number
 from hubspot_sync.portal.record_names import is_record_id
+from hubspot_sync.wire.storable_text import make_storable
 
 Tone = Literal["good", "warn", "bad", "off"]
 
@@ -35,6 +36,7 @@ DEEDS: Final[Mapping[str, tuple[str, str]]] = {
 UNKNOWN_DEED: Final = ("do something that this version does not know", "done")
 FORGOTTEN: Final = "the person was forgotten"
 
+_CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,59}")
 _CORRELATION: Final = re.compile(r"\s*Correlation id \S+\.$")
 
 
@@ -100,9 +102,9 @@ def count_tries(attempts: int) -> str:
 
 
 def read_text(stored: object, name: str) -> str:
-    """Return a text that a column holds under a name; "" where it holds none."""
+    """Return a text that a column holds under a name, fit for a page; "" where it holds none."""
     held = stored.get(name) if isinstance(stored, Mapping) else None
-    return held if isinstance(held, str) else ""
+    return make_storable(held) if isinstance(held, str) else ""
 
 
 def needs_person(row: JournalEntry) -> bool:
@@ -194,9 +196,11 @@ def _describe_refusal(row: JournalEntry) -> tuple[str, str, str, Tone]:
     if is_erased(row):
         return outcome, f"why is not kept, {FORGOTTEN}", "", "bad"
     try:
-        code = Refusal.from_json(row.answer).code
+        stored = Refusal.from_json(row.answer).code
     except NotUnderstood:
         return outcome, "why cannot be read", "", "bad"
+    # The words are for everybody: what is no code may be anything.
+    code = stored if _CODE.fullmatch(stored) else ""
     if row.state == EntryState.UNDONE and row.last_error:
         return outcome, describe_error(row.last_error), code, "bad"
     return outcome, explain_code(code), code, "bad"

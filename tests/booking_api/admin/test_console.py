@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 from django.urls import reverse
 
@@ -164,3 +165,8 @@ def test_an_empty_list_says_so_in_a_sentence() -> None:
         ("auth/group/", "There is nothing here yet."),
     ):
         assert sentence in client.get(f"/admin/{page}").content.decode()
+
+
+def test_no_row_is_looked_for_by_the_number_of_its_kind(client: Client) -> None:
+    for kind in ContentType.objects.values_list("pk", flat=True):
+        assert client.get(f"/admin/r/{kind}/1/").status_code == 404
