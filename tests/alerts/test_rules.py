@@ -172,6 +172,7 @@ def fire_always(rule: dict[str, Any]) -> None:
     ("change", "missed"),
     [(silence, r"exp: \{.*\n\s+got: nil"), (fire_always, r"exp: nil\n\s+got: \{")],
 )
+@pytest.mark.chaos
 def test_an_alert_that_is_silent_or_never_silent_is_missed(
     change: Callable[[dict[str, Any]], None], missed: str, tmp_path: Path
 ) -> None:

@@ -46,6 +46,7 @@ def journal_rows(environment: Mapping[str, str]) -> int:
     return int(rows)
 
 
+@pytest.mark.chaos
 def test_who_is_known_is_served_while_the_door_is_hammered(
     server: Server,
     portal: Portal,

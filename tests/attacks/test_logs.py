@@ -215,7 +215,7 @@ def staffed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["console", "json"])
+@pytest.fixture(scope="module", params=[pytest.param("console", marks=pytest.mark.chaos), "json"])
 def day(request: pytest.FixtureRequest, portal: Portal, staffed: Path) -> Day:
     folder = staffed
     portal.sandbox.reset(seed="empty", portal=portal.profile.name)

@@ -122,6 +122,7 @@ def test_questions_that_nobody_asks_twice_leave_nothing(
     assert resident_bytes(server) < GROWTH * before
 
 
+@pytest.mark.chaos
 def test_all_the_pages_of_one_student_share_what_the_cache_may_take(
     server: Server, ask: Callable[..., Answer]
 ) -> None:
@@ -137,6 +138,7 @@ def test_all_the_pages_of_one_student_share_what_the_cache_may_take(
     assert resident_bytes(server) < GROWTH * before
 
 
+@pytest.mark.chaos
 def test_large_bodies_leave_nothing(server: Server) -> None:
     def send_at_once(body: bytes) -> set[int]:
         with ThreadPoolExecutor(BODIES_AT_ONCE) as threads:

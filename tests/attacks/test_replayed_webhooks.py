@@ -128,6 +128,7 @@ def test_after_the_first_v3_nothing_weaker_is_believed(server: Server, events: E
     assert send_v3(server, events.changed("9")).status == 200
 
 
+@pytest.mark.chaos
 def test_ten_of_the_largest_deliveries_at_once_are_taken(server: Server, events: Events) -> None:
     values = [events.changed("9", propertyValue="x" * 65_536) for _ in range(1_000)]
     bodies = [json.dumps(values[n * 100 : n * 100 + 100]).encode() for n in range(10)]

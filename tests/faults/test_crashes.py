@@ -241,7 +241,8 @@ def crash_twice(forks: Zygote, portal: Portal, deed: Deed, station: str, scene: 
     return [station, found, describe_state(portal, database, scene), str(reply["status"])]
 
 
-@SHARES
+@pytest.mark.chaos
+@pytest.mark.parametrize("every", [1], ids=["all points"])
 @DEEDS
 def test_a_process_killed_while_it_recovers_leaves_nothing_wrong(
     forks: Zygote, portal: Portal, deed: Deed, every: int

@@ -162,6 +162,7 @@ def test_a_paused_desk_spoils_nothing(
     print("", *[each.result() for each in trials], sep="\n")
 
 
+@pytest.mark.chaos
 def test_a_paused_recount_leaves_no_old_count(forks: Zygote, portal: Portal) -> None:
     """The count is wrong; a recount is about to write the right one when it stands still."""
     bob, exam = portal.student("bo", credits=2), portal.exam(capacity=9, total_bookings=5)

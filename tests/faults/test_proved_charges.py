@@ -128,7 +128,7 @@ def in_every_way(*marks: pytest.MarkDecorator, faults: list[str]) -> Iterator[Pa
     ("source", "marked", "faults"),
     [
         pytest.param(SERVICE_KEY, True, CUTS, id="service key, marked"),
-        pytest.param(SERVICE_KEY, False, CUTS, id="service key, unmarked"),
+        pytest.param(SERVICE_KEY, False, CUTS, id="service key, unmarked", marks=pytest.mark.chaos),
         *in_every_way(pytest.mark.chaos, faults=[*EVERY_FAULT]),
     ],
 )

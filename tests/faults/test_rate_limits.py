@@ -92,6 +92,7 @@ def test_searches_meet_no_429_either(kind_sandbox: SandboxHandle) -> None:
     assert kind_sandbox.calls_count() == 15
 
 
+@pytest.mark.chaos
 def test_another_user_of_the_token_costs_waits_but_no_errors(kind_sandbox: SandboxHandle) -> None:
     """The sandbox allows less than the client believes it has."""
     kind_sandbox.configure(rate_limit=10, rate_window_s=1.0)

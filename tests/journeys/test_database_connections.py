@@ -80,6 +80,7 @@ def ask_at_once(server: Server, number: int = AT_ONCE) -> list[int]:
         return [answer.status for answer in pool.map(lambda _: tell(server), range(number))]
 
 
+@pytest.mark.chaos
 def test_no_request_fails_after_the_database_has_closed_all_connections(
     server: Server, portal: Portal, database_url: str
 ) -> None:

@@ -160,6 +160,7 @@ def accounts_in(database: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.skipif(shutil.which("pgrep") is None, reason="no pgrep here")
+@pytest.mark.chaos
 def test_a_demo_leaves_an_administrator_alone_and_outlives_its_sandbox(
     own: dict[str, str], tmp_path: Path
 ) -> None:

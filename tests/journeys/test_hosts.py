@@ -80,6 +80,7 @@ def all_of(server: Server) -> list[int]:
     return [server.pid, *workers_of(server.pid)]
 
 
+@pytest.mark.chaos
 def test_hosts_whose_clocks_differ_book_as_if_they_agreed(hosts: Hosts) -> None:
     late, _ = hosts.add()
     early, _ = hosts.add(**SKEWED, SKEW_S="90")

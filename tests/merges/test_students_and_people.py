@@ -16,7 +16,9 @@ from tests.sandbox import SandboxHandle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PROFILES = pytest.mark.parametrize("profile_name", ["default", "prepdoctors"])
+PROFILES = pytest.mark.parametrize(
+    "profile_name", ["default", pytest.param("prepdoctors", marks=pytest.mark.chaos)]
+)
 SHORT = settings(
     max_examples=3,
     stateful_step_count=20,

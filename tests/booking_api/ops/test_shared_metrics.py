@@ -117,6 +117,7 @@ def asking_all_the_time(server: Server) -> Iterator[None]:
 
 
 @pytest.mark.redis
+@pytest.mark.chaos
 def test_no_counter_falls_and_the_sums_are_what_was_sent(
     portal: Portal, tmp_path: Path, redis_url: str
 ) -> None:

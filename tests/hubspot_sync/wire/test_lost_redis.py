@@ -132,8 +132,11 @@ def empty(world: World, redis: OwnRedis) -> None:
     redis.empty()
 
 
-@pytest.mark.parametrize("lose", [kill, restart, empty])
-@pytest.mark.parametrize("eager", [PROCESSES, 1], ids=["all busy", "one busy, then all"])
+@pytest.mark.parametrize(
+    ("lose", "eager"),
+    [(kill, 1), (restart, PROCESSES), (empty, 1)],
+    ids=["killed", "restarted", "emptied"],
+)
 def test_hubspot_gets_no_more_than_it_takes(redis: OwnRedis, lose: Lose, eager: int) -> None:
     world = World(redis.url)
     for place in range(PROCESSES):
@@ -217,8 +220,11 @@ def test_whoever_has_gone_is_shared_with_no_longer(redis: OwnRedis) -> None:
     assert world.run(5 * WINDOW_S) > 5 * AMOUNT * 0.65
 
 
-@pytest.mark.parametrize("cut", [1, 2, PROCESSES - 1], ids="{} cut".format)
-@pytest.mark.parametrize("eager", [0, 1, PROCESSES], ids=["none", "one", "all"])
+@pytest.mark.parametrize(
+    ("cut", "eager"),
+    [(1, PROCESSES), (2, 1), (PROCESSES - 1, 0)],
+    ids=["one, all busy", "two, one busy", "three, none busy"],
+)
 def test_hubspot_gets_no_more_where_some_cannot_reach_redis(
     redis: OwnRedis, cut: int, eager: int
 ) -> None:
@@ -245,7 +251,7 @@ def test_hubspot_gets_no_more_where_some_cannot_reach_redis(
     assert world.most <= AMOUNT
 
 
-@pytest.mark.parametrize("step_s", [-3_600.0, -15.0, 15.0, 3_600.0])
+@pytest.mark.parametrize("step_s", [-15.0, 3_600.0])
 def test_a_redis_whose_clock_is_set_stops_nobody(redis: OwnRedis, step_s: float) -> None:
     """Or another takes over whose clock is another: what was sent just now lies in its future."""
     world = World(redis.url)
