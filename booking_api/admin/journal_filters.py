@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -87,7 +87,7 @@ class ReasonFilter(WordsFilter):
     def narrow(self, rows: Rows, value: str) -> Rows | None:
         refused = rows.filter(state__in=REFUSALS).alias(answer_code=text_in_json("answer__code"))
         if value == OTHER:
-            unknown = [code for code in _list_codes() if code not in REASONS]
+            unknown = [Value(code) for code in _list_codes() if code not in REASONS]
             return refused.filter(Q(answer_code__isnull=True) | Q(answer_code__in=unknown))
         return refused.filter(answer_code=value) if value in REASONS else None
 
@@ -168,15 +168,16 @@ class ExamFilter(WordsFilter):
         return find_by_exam(rows, value) if is_record_id(value) else None
 
 
-def _list_codes() -> list[str]:
+def _list_codes() -> list[object]:
     """Return the codes there are, each by one step through the index: what is none of the known
-    ones would be looked for in all rows."""
-    codes: list[str] = []
+    ones would be looked for in all rows. SQLite has a number where a code is one, and does not
+    take its digits for it: so each is asked for as the `Value` it came as."""
+    codes: list[object] = []
     refused = JournalEntry.objects.filter(state__in=REFUSALS)
     coded = refused.annotate(code=text_in_json("answer__code"))
     ordered = coded.filter(code__isnull=False).order_by("code")
     while len(codes) < MAX_CODES:
-        rest = ordered if len(codes) == 0 else ordered.filter(code__gt=codes[-1])
+        rest = ordered if len(codes) == 0 else ordered.filter(code__gt=Value(codes[-1]))
         code = rest.values_list("code", flat=True).first()
         if code is None:
             break

@@ -28,7 +28,7 @@ from hubspot_sync.writing.portal_writes import LINKS_OF_A_BOOKING
 
 LEARNING_DEADLINE_S = 10.0
 RECOUNT_DEADLINE_S = 300.0
-SCHEDULER = "scheduler"
+SCHEDULER = "the scheduler"
 
 log = structlog.get_logger(__name__)
 

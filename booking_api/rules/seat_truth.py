@@ -20,6 +20,8 @@ class Truth(Enum):
     """It is what was counted last, and that is long ago."""
     WRITTEN = auto()
     """The desk has written a booking since the last count, and the count with it."""
+    DOUBTED = auto()
+    """The desk has written a booking since the last count, and has its exam counted anew."""
     WRONG = auto()
     """It is not what was counted last, and the desk has written nothing since."""
     UNREADABLE = auto()
@@ -38,14 +40,20 @@ class KnownCount:
 
 
 def judge_count(
-    stored: int | None, last: KnownCount | None, written_at: datetime | None, now: datetime
+    stored: int | None,
+    last: KnownCount | None,
+    written_at: datetime | None,
+    now: datetime,
+    *,
+    is_recount_due: bool = False,
 ) -> Truth:
     """Return what is known of a stored count, None where it cannot be read. `written_at` is when
-    the desk last wrote a booking of the exam and its count, as far as is known."""
+    the desk last wrote a booking of the exam and its count, as far as is known; where it could not
+    write the count, or somebody has told of a change, a recount is due."""
     if stored is None or stored < 0:
         return Truth.UNREADABLE
     if written_at is not None and (last is None or written_at > last.counted_at):
-        return Truth.WRITTEN
+        return Truth.DOUBTED if is_recount_due else Truth.WRITTEN
     if last is None:
         return Truth.NOT_COUNTED
     if last.taken != stored:

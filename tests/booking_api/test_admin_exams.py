@@ -138,6 +138,13 @@ def test_whether_the_number_is_true_is_said_in_words(desk: DeskUnderTest, portal
         client, page_of(exam)
     )
 
+    now = timezone.now()  # as the desk asks for it that could not write the count
+    RecountRequest.objects.create(subject_id=exam.id, asked_at=now, next_attempt_at=now)
+    assert "15 of 20 seats are left. Nobody knows whether that is true: the desk wrote" in said(
+        client, page_of(exam)
+    )
+
+    RecountRequest.objects.all().delete()
     JournalEntry.objects.all().delete()
     LastCount.objects.update(actual=5, counted_at=timezone.now() - timedelta(days=2))
     assert "Not counted since" in said(client, page_of(exam))

@@ -60,7 +60,13 @@ class ExamSight:
         """None where nobody can say, because our database did not."""
         if self.facts is None and self.last is None:
             return None
-        return judge_count(self.exam.stored_total, self.last, self.written_at, self.now)
+        return judge_count(
+            self.exam.stored_total,
+            self.last,
+            self.written_at,
+            self.now,
+            is_recount_due=self.recount is not None,
+        )
 
     @property
     def day(self) -> str:

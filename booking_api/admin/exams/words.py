@@ -11,25 +11,23 @@ from django.utils.formats import date_format, time_format
 
 from booking_api.desk.counts.exam_count import ExamCount
 from booking_api.desk.counts.recount import DESK, NO_SUCH_EXAM
-from booking_api.desk.factory import SCHEDULER
 from booking_api.desk.journal.models import RecountRequest
 from booking_api.rules.seat_truth import KnownCount, Truth
 from booking_api.rules.seats import available_slots
 from hubspot_sync.portal.records import MockExam
 
-READERS: Final = "readers"
+READERS: Final = "students who looked"
 """For whom the seats were counted that the cache holds."""
 WORDS_FOR: Final[Mapping[str, str]] = {
     DESK: "by the desk, after a change",
-    SCHEDULER: "by the scheduler",
-    READERS: "for students who looked",
-    "sync_capacity": "by the command sync_capacity",
+    READERS: f"for {READERS}",
 }
 TONES: Final[Mapping[Truth, str]] = {
     Truth.RIGHT: "good",
     Truth.WRITTEN: "good",
     Truth.OLD: "warn",
     Truth.NOT_COUNTED: "warn",
+    Truth.DOUBTED: "warn",
     Truth.WRONG: "bad",
     Truth.UNREADABLE: "bad",
 }
@@ -38,6 +36,7 @@ SIGNS: Final[Mapping[Truth, str]] = {
     Truth.WRITTEN: "true",
     Truth.OLD: "counted long ago",
     Truth.NOT_COUNTED: "not counted yet",
+    Truth.DOUBTED: "to be counted again",
     Truth.WRONG: "not true",
     Truth.UNREADABLE: "cannot be true",
 }
@@ -124,6 +123,12 @@ def say_truth(
             return (
                 f"That is true: the desk wrote a booking {say_moment(written_at)}, and sets the "
                 "count whenever it does."
+            )
+        case Truth.DOUBTED:
+            assert written_at is not None  # noqa: S101 - likewise
+            return (
+                f"Nobody knows whether that is true: the desk wrote a booking "
+                f"{say_moment(written_at)}, and the exam has yet to be counted again."
             )
         case Truth.WRONG:
             assert last is not None  # noqa: S101 - likewise

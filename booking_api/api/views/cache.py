@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.utils import timezone
@@ -273,24 +273,26 @@ class CacheValidateView(StaffView):
         answers={200: envelope(VALIDATE.id, ReportFields())},
     )
     def post(self, request: Request) -> Response:
-        return run_validation(request.data, who=username_of(request))
+        return run_validation(read_validation(request.data), who=username_of(request))
 
 
-def run_validation(asked: Any, *, who: str) -> Response:
-    """Run the validation asked for and return its report; raise InvalidRequest."""
+def read_validation(asked: Any) -> dict[str, Any]:
+    """Return what is asked of a validation; raise InvalidRequest."""
     body = ValidateAsked(data=asked)
     body.is_valid(raise_exception=True)
-    options = body.validated_data
+    options: dict[str, Any] = body.validated_data
+    named = [options["family"]] if "family" in options else []
     try:
-        report = validate_and_record(
-            cache_host(),
-            who=who,
-            sample=None if options["all"] else options["sample"],
-            repair=options["repair"],
-            families=[options["family"]] if "family" in options else None,
-        )
+        families = [cache_host().cache.catalogue.family(name).name for name in named] or None
     except BadPattern as error:
         raise InvalidRequest(f"family: {error}") from error
+    sample = None if options["all"] else options["sample"]
+    return {"sample": sample, "repair": options["repair"], "families": families}
+
+
+def run_validation(options: Mapping[str, Any], *, who: str) -> Response:
+    """Run a validation as `read_validation` has read it, and return its report."""
+    report = validate_and_record(cache_host(), who=who, **options)
     data = validation_as_json(report)
     message = f"{data['sampled']} entries compared, {data['drifted']} drifted."
     if not report.complete:

@@ -17,6 +17,7 @@ from booking_api.api.views.cache import (
     VALIDATION_SENTENCES,
     ReportFields,
     ValidateAsked,
+    read_validation,
     run_validation,
     username_of,
 )
@@ -63,5 +64,6 @@ class ValidateCacheView(APIView):
         return self._run(request, request.data)
 
     def _run(self, request: Request, asked: Any) -> Response:
+        options = read_validation(asked)  # what cannot be understood is no run that failed
         with running(VALIDATE_CACHE):
-            return run_validation(asked, who=username_of(request) or "cron")
+            return run_validation(options, who=username_of(request) or "cron")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -29,6 +29,8 @@ from cache_layer.operating.redaction import mask_emails
 from hubspot_sync.wire.storable_text import make_storable
 
 ROWS_PER_STATEMENT: Final = 100
+LONGEST_COUNT: Final = timedelta(minutes=10)
+"""A kept count that began later than that after another is of a clock that was set back."""
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +48,8 @@ class AskedCount:
 
 def keep_last_counts(counts: Iterable[ExamCount], who: str, now: datetime) -> None:
     """Keep of each exam that was counted how many seats were taken; never raises for the database.
-    An exam that could not be counted keeps its earlier count."""
+    An exam that could not be counted keeps its earlier count; one that somebody began to count
+    later, and was faster, keeps that one."""
     rows = [
         LastCount(
             exam_id=count.exam.id,
@@ -63,9 +66,13 @@ def keep_last_counts(counts: Iterable[ExamCount], who: str, now: datetime) -> No
     by_id = {row.exam_id: row for row in rows}
     try:
         with transaction.atomic():
+            later = LastCount.objects.filter(
+                exam_id__in=list(by_id), counted_at__gt=now, counted_at__lte=now + LONGEST_COUNT
+            )
+            overtaken = set(later.values_list("exam_id", flat=True))
             LastCount.objects.bulk_create(
                 # In one order, so that two who keep the same exams do not wait for each other.
-                [by_id[exam_id] for exam_id in sorted(by_id)],
+                [by_id[exam_id] for exam_id in sorted(by_id) if exam_id not in overtaken],
                 batch_size=ROWS_PER_STATEMENT,
                 update_conflicts=True,
                 unique_fields=["exam_id"],

@@ -37,8 +37,9 @@ from hubspot_sync.writing.authoritative_reads import SeenState
 MAX_EXAMS_PER_READ: Final = 1_000
 """One association read takes no more (hubspot-facts, Associations)."""
 NO_SUCH_EXAM: Final = "There is no such mock exam."
-DESK: Final = "desk"
-"""For whom exams are counted that nobody asked for: after a change, or a count seen to be wrong."""
+DESK: Final = "the desk"
+"""For whom exams are counted that nobody asked for: after a change, or a count seen to be wrong.
+Those who are no persons have a blank in their names: no username has one."""
 NOT_COUNTED: Final = "Something went wrong on our side; it was not counted."
 
 log = structlog.get_logger(__name__)

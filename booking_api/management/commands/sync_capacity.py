@@ -44,7 +44,7 @@ from hubspot_sync.wire.deadlines import Deadline
 
 EXIT_SOME_UNKNOWN, EXIT_COULD_NOT_ASK = 1, 2
 DEADLINE_S = 3600.0
-WHO = "sync_capacity"
+WHO = "the command sync_capacity"
 EXAMS_PER_STEP = 500
 """Half of what one association read takes: a long run shows where it is, for one call more."""
 MAX_EXAMS_LISTED = 50

@@ -22,7 +22,8 @@ SPANS: Final = 144
 ALIVE_WITHIN: Final = timedelta(minutes=2)
 """A process writes in every minute, and in its first seconds at the latest."""
 MAX_ROWS: Final = 5_000
-"""More than fifty processes make; of more the oldest are left out."""
+"""More than fifty processes make; of more, the oldest minutes are left out and nothing of what is
+rolled up."""
 MAX_JOBS: Final = 50
 
 
@@ -56,7 +57,7 @@ class History:
 def read_history(now: datetime, midnight: datetime) -> History:
     """Return the last day; raise Django's database errors."""
     kept = HistoryRow.objects.filter(began_at__gt=now - KEEP, began_at__lte=now + MINUTE)
-    rows = [_Row.of(row) for row in kept.order_by("-began_at", "-id")[:MAX_ROWS]]
+    rows = [_Row.of(row) for row in kept.order_by("-span_s", "-began_at", "-id")[:MAX_ROWS]]
     of_hour = [row for row in rows if row.began_at > now - MINUTE * MINUTES]
     minutes = _fill(of_hour, _minute_of(now), MINUTE, MINUTES, _minute_of)
     kept_spans = _fill(rows, ten_minutes_of(now), TEN_MINUTES, KEEP // TEN_MINUTES, ten_minutes_of)

@@ -1,9 +1,9 @@
 """Writes what one process measured into the database, a row a minute, in a thread of its own.
 
 The minute is the database's. A row is written again every few seconds while it grows, always as a
-whole, so that writing it twice does no harm. What could not be written is added to the next that
-can: a sum, so it does not grow while the database is away. A process that is killed loses its last
-seconds.
+whole, so that writing it twice does no harm; one that may have arrived is written again as it was.
+What came to be while nothing could be written is added to the next row: a sum, so it does not grow
+while the database is away. A process that is killed loses its last seconds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from booking_api.desk.journal.lease import process_name
 from booking_api.ops.history.measured import NOTHING, Measured, add_up
 from booking_api.ops.history.models import HistoryRow, JobRun
 from booking_api.ops.history.tally import Tally
-from booking_api.ops.history.upkeep import keep_up
+from booking_api.ops.history.upkeep import keep_up, read_rows
 from hubspot_sync.background.wait_limits import waiting_at_most
 
 MINUTE: Final = timedelta(minutes=1)
@@ -68,7 +68,9 @@ class HistoryWriter:
         self._lock = threading.Lock()
         self._looked_at: datetime | None = None
         self._minute: datetime | None = None
+        self._latest: datetime | None = None
         self._written: Measured | None = None
+        self._sent: tuple[datetime, Measured] | None = None
         self._unwritten = NOTHING
         self._runs: dict[str, EndedRun] = {}
         self._kept_up_at: datetime | None = None
@@ -112,6 +114,7 @@ class HistoryWriter:
     def _write(self, now: datetime) -> None:
         """Write the row of the minute that the tally belongs to, and one of the minute that has
         begun, which says that this process lives."""
+        self._write_sent()
         looked_at, self._looked_at = self._looked_at, now
         since = now
         if looked_at is not None and timedelta(0) <= now - looked_at <= SAME_MINUTE_WITHIN:
@@ -121,10 +124,30 @@ class HistoryWriter:
 
     def _write_minute(self, minute: datetime) -> None:
         if minute != self._minute:
-            self._minute, self._written = minute, None
+            self._written = self._find_written(minute)
+            self._minute = minute
         if self._written is not None and self._unwritten.is_empty:
             return
-        whole = add_up((self._written or NOTHING, self._unwritten))
+        self._sent = (minute, add_up((self._written or NOTHING, self._unwritten)))
+        self._unwritten = NOTHING
+        self._write_sent()
+
+    def _find_written(self, minute: datetime) -> Measured | None:
+        """Return what this process has in the row of a minute that its clock came to again, None
+        where it has no row."""
+        if self._latest is None or minute > self._latest:
+            return None
+        rows = HistoryRow.objects.filter(
+            began_at=minute, span_s=MINUTE_S, process=self._name_of_process()
+        )
+        found = list(rows)
+        return add_up(read_rows(found)) if found else None
+
+    def _write_sent(self) -> None:
+        """Write the row that was put together last, where it is not known to have arrived."""
+        if self._sent is None:
+            return
+        minute, whole = self._sent
         row = HistoryRow(
             process=self._name_of_process(),
             began_at=minute,
@@ -137,28 +160,35 @@ class HistoryWriter:
             unique_fields=["began_at", "span_s", "process"],
             update_fields=["measured"],
         )
-        self._written, self._unwritten = whole, NOTHING
+        self._minute, self._written, self._sent = minute, whole, None
+        self._latest = minute if self._latest is None else max(self._latest, minute)
 
     def _write_runs(self, now: datetime) -> None:
+        """Write the runs that have ended; another process may have had a later one meanwhile."""
         now_s = self._clock()
         for job, run in list(self._runs.items()):
             ended_at = now - timedelta(seconds=now_s - run.ended_s)
-            row = JobRun(
-                job=job,
-                began_at=ended_at - timedelta(seconds=run.ended_s - run.began_s),
-                ended_at=ended_at,
-                failure=run.failure,
-                last_done_at=ended_at if run.failure == "" else None,
-            )
-            done = ["last_done_at"] if run.failure == "" else []
-            JobRun.objects.bulk_create(
-                [row],
-                update_conflicts=True,
-                unique_fields=["job"],
-                update_fields=["began_at", "ended_at", "failure", *done],
-            )
+            newer = JobRun.objects.filter(job=job, ended_at__gt=ended_at, ended_at__lte=now)
+            if not newer.exists():
+                self._write_run(job, run, ended_at)
             if self._runs.get(job) is run:
                 del self._runs[job]
+
+    def _write_run(self, job: str, run: EndedRun, ended_at: datetime) -> None:
+        row = JobRun(
+            job=job,
+            began_at=ended_at - timedelta(seconds=run.ended_s - run.began_s),
+            ended_at=ended_at,
+            failure=run.failure,
+            last_done_at=ended_at if run.failure == "" else None,
+        )
+        done = ["last_done_at"] if run.failure == "" else []
+        JobRun.objects.bulk_create(
+            [row],
+            update_conflicts=True,
+            unique_fields=["job"],
+            update_fields=["began_at", "ended_at", "failure", *done],
+        )
 
     def _keep_up(self, now: datetime) -> None:
         if self._kept_up_at is None or not timedelta(0) <= now - self._kept_up_at < KEEP_UP_EVERY:

@@ -94,9 +94,10 @@ def list_backlogs() -> Iterator[tuple[str, QuerySet[Any], str]]:
 
 
 def list_rows_for_persons() -> Iterator[tuple[str, QuerySet[Any]]]:
-    """Name why rows wait for a person, and those that do."""
+    """Name why rows wait for a person, and those that do; each by one reason. An owed credit stays
+    that whatever came of its latest try."""
     entries = JournalEntry.objects.order_by()
-    unfinished = entries.filter(state__in=UNFINISHED)
+    unfinished = entries.filter(state__in=UNFINISHED).exclude(state=EntryState.OWING)
     reviews = CreditReview.objects.order_by()
     yield "owed_credit", entries.filter(state=EntryState.OWING)
     yield "cut_history", unfinished.filter(last_error=HistoryCut.default_message)

@@ -117,12 +117,14 @@ def fill() -> None:
     for number, (state, kind) in enumerate(states):
         entry(number, state, kind=kind, next_attempt_at=soon)
     for number, code in enumerate(
-        ["EXAM_FULL", "EXAM_FULL", "DUPLICATE_BOOKING", "Gone now", "NEW_CODE", None]
+        ["EXAM_FULL", "EXAM_FULL", "DUPLICATE_BOOKING", "Gone now", "NEW_CODE", None, 7, 8, 1.5]
     ):
         answer = {"code": code, "message": "No."}
         entry(100 + number, EntryState.REFUSED, answer=answer)
     entry(200, EntryState.UNDONE, answer={"code": "EXAM_FULL", "message": "No."})
     entry(201, EntryState.OWING, kind="cancel", next_attempt_at=soon)
+    entry(205, EntryState.OWING, kind="cancel", last_error=HistoryCut.default_message)
+    entry(206, EntryState.OWING, kind="cancel", last_error=f"{UNREADABLE_PLAN}: x.")
     entry(202, EntryState.WRITING, last_error=HistoryCut.default_message, next_attempt_at=soon)
     entry(203, EntryState.WRITTEN, last_error=f"{UNREADABLE_PLAN}: x.", next_attempt_at=soon)
     entry(204, EntryState.DONE, arrived_at=timezone.now() - timedelta(days=2))
@@ -188,7 +190,7 @@ def test_who_may_open_nothing_sees_the_numbers_without_links(api: Api) -> None:
     page = look(staff())
 
     found = facts(page)
-    assert found["refused"][0] == "6"
+    assert found["refused"][0] == "9"
     assert found["requests"][0] == "1"
     assert {link for _, link in found.values() if link.startswith("/")} == set()
     assert "alice@example.org" not in page
@@ -225,7 +227,7 @@ def test_the_worst_is_said_first(api: Api) -> None:
         TAGS.sub("", each).strip()
         for each in re.findall(r"<li class=\"c-state.*?</li>", page, re.DOTALL)
     ]
-    assert state_of(page) == "bad: 4 rows wait for a person."
+    assert state_of(page) == "bad: 6 rows wait for a person."
     assert said[0] == "The booking desk serves nobody: 1 request waits, for 40 min."
     assert "Recount of all exams: the last run failed." in said
     assert "1 webhook event could not be applied." in said

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from pytest_django import Settings
 
+from booking_api.api.views import cron
 from cache_layer.models import ValidationRun
 from tests.api import Api
 from tests.builders import Portal
@@ -69,6 +73,24 @@ def test_a_query_says_how_much_and_of_what(api: Api, portal: Portal) -> None:
 
     assert found["byFamily"].keys() == {"contacts"}
     assert found["sampled"] == 1
+
+
+@pytest.mark.parametrize("query", [{"sample": "0"}, {"family": "cats"}, {"sample": "1"}])
+def test_what_cannot_be_understood_is_no_run_that_failed(
+    query: dict[str, str], api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[str] = []
+
+    @contextmanager
+    def running(job: str) -> Iterator[None]:
+        runs.append(job)
+        yield
+
+    monkeypatch.setattr(cron, "running", running)
+
+    status = api.get(JOB, headers=BEARER, **query).status
+
+    assert runs == (["validate cache"] if status == 200 else [])
 
 
 @pytest.mark.parametrize("query", [{"sample": "0"}, {"sample": "x"}, {"family": "cats"}])

@@ -8,13 +8,23 @@ from uuid import uuid4
 import orjson
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import OperationalError, connection
 from rest_framework.authtoken.models import Token
 
 from booking_api import composition
-from booking_api.desk.counts.count_log import AskedCount, begin_record
+from booking_api.admin.exams.words import READERS
+from booking_api.desk.counts.count_log import AskedCount, begin_record, keep_last_counts
+from booking_api.desk.counts.exam_count import ExamCount
 from booking_api.desk.counts.models import CountKind, CountRecord, LastCount
+from booking_api.desk.counts.recount import DESK
+from booking_api.desk.factory import SCHEDULER
+from booking_api.management.commands.sync_capacity import WHO
+from hubspot_sync.portal.records import MockExam
+from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.deadlines import Deadline
 from tests.builders import Portal
 from tests.desk import stored_total
 from tests.faults.groups import DeskUnderTest
@@ -41,16 +51,18 @@ def test_each_way_of_counting_says_for_whom_it_was(desk: DeskUnderTest, portal: 
     booking = composition.services().booking
 
     booking.recount_upcoming()
-    assert last_count(exam.id) == ("scheduler", 4, 0, True)
+    assert last_count(exam.id) == ("the scheduler", 4, 0, True)
 
     booking.recounts.request([exam.id])
     booking.recounts.worker.wake()
-    eventually(lambda: last_count(exam.id) == ("desk", 0, 0, False))
+    eventually(lambda: last_count(exam.id) == ("the desk", 0, 0, False))
 
     call_command("sync_capacity", "--exam", exam.id, "--dry-run", "--json")
-    assert last_count(exam.id) == ("sync_capacity", 0, 0, False)
+    assert last_count(exam.id) == ("the command sync_capacity", 0, 0, False)
     record = CountRecord.objects.get()
-    assert (record.who, record.kind, record.exam_id) == ("sync_capacity", "dry run", exam.id)
+    assert (record.who, record.kind, record.exam_id) == (
+        *("the command sync_capacity", "dry run", exam.id),
+    )
 
 
 def test_a_count_asked_for_by_name_is_on_record_and_the_schedulers_are_not(
@@ -91,6 +103,32 @@ def test_a_count_that_cannot_be_kept_is_made_all_the_same(
     assert count.updated
     assert stored_total(portal, exam) == 0
     assert LastCount.objects.count() == 0
+
+
+def test_a_slow_count_does_not_hide_a_later_one(desk: DeskUnderTest, portal: Portal) -> None:
+    """Two servers count one exam: who began first ends last, and has read what is true no more."""
+    exam = portal.exam(total_bookings=4)
+    composition.services().booking.recount_upcoming()
+    counted_at = LastCount.objects.get().counted_at
+    old = ExamCount(exam_id=exam.id, exam=read_exam(exam.id), actual=7)
+
+    keep_last_counts([old], "sam", counted_at - timedelta(seconds=20))
+    assert last_count(exam.id) == ("the scheduler", 4, 0, True)
+
+    keep_last_counts([old], "sam", counted_at + timedelta(seconds=20))
+    assert LastCount.objects.get().actual == 7
+
+
+def read_exam(exam_id: str) -> MockExam:
+    desk_context = composition.services().booking.desk_context
+    context = CallContext(deadline=Deadline.after(30))
+    return desk_context.hubspot.exams([exam_id], context).found[exam_id]
+
+
+def test_no_username_is_taken_for_who_is_no_person() -> None:
+    for who in (DESK, SCHEDULER, WHO, READERS):
+        with pytest.raises(ValidationError):
+            UnicodeUsernameValidator()(who)
 
 
 def test_a_form_sent_twice_is_one_count(desk: DeskUnderTest) -> None:

@@ -6,11 +6,11 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections
 
 from booking_api.ops.history.measured import MAX_KEYS, MAX_RESTS, Measured
 from booking_api.ops.history.models import HistoryRow, JobRun
-from booking_api.ops.history.reading import History, list_job_runs, read_history
+from booking_api.ops.history.reading import MAX_ROWS, History, list_job_runs, read_history
 from booking_api.ops.history.tally import Tally
 from booking_api.ops.history.upkeep import keep_up, roll_up
 from booking_api.ops.history.writing import HistoryWriter
@@ -131,6 +131,55 @@ def test_a_clock_that_is_set_back_does_no_harm() -> None:
     process.step(START - timedelta(minutes=10))
 
     assert read().hour.total("calls") == 2
+
+
+def test_a_clock_that_is_set_back_over_a_minutes_beginning_loses_nothing() -> None:
+    process = Process()
+    process.tally.add("calls", number=5)
+    process.step(START.replace(second=58))
+    process.tally.add("calls", number=3)
+    process.step(START.replace(minute=4, second=1))
+    process.tally.add("calls", number=2)
+    process.step(START.replace(second=59))
+    process.tally.add("calls", number=1)
+    process.step(START.replace(minute=4, second=3))
+
+    assert read(START + timedelta(minutes=1)).hour.total("calls") == 11
+
+
+def test_a_row_that_arrived_before_the_database_fell_silent_is_not_counted_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    process = Process()
+    process.step()
+    process.tally.add("calls", number=5)
+    commit = connection.commit
+
+    def commit_unanswered() -> None:
+        commit()
+        raise OperationalError("silent")
+
+    with monkeypatch.context() as silent:
+        silent.setattr(connections["default"], "commit", commit_unanswered)
+        process.step(START + timedelta(seconds=5))
+    process.tally.add("calls", number=2)
+    process.step(START + timedelta(minutes=5))
+
+    assert by_minute(read(START + timedelta(minutes=5)), "calls") == {"14:03": 5, "14:08": 2}
+
+
+def test_many_processes_cost_the_day_none_of_its_numbers() -> None:
+    """Servers that are started again and again leave rows under ever new names."""
+    rolled = Measured(sums={"calls": 100}).to_json()
+    HistoryRow.objects.create(
+        began_at=START.replace(hour=2, minute=0, second=0), span_s=600, measured=rolled
+    )
+    HistoryRow.objects.bulk_create(
+        HistoryRow(process=f"host:{number}", began_at=START.replace(second=0), span_s=60)
+        for number in range(MAX_ROWS)
+    )
+
+    assert read().today.total("calls") == 100
 
 
 def test_an_hour_later_ten_minutes_are_one_row_for_all_processes() -> None:
@@ -262,6 +311,22 @@ def test_a_failed_run_says_what_it_raised_and_when_it_last_went_well(process: Pr
     assert run.failure == "ZeroDivisionError"
     assert run.ended_at == START + timedelta(minutes=10)
     assert run.last_done_at == START
+
+
+def test_an_older_run_that_is_written_late_takes_no_newer_ones_place() -> None:
+    slow, other = Process(), Process()
+    with pytest.raises(ZeroDivisionError), slow.writer.recording("recount"):
+        _ = 1 / 0
+    slow.seconds += 900
+    other.seconds += 600
+    with other.writer.recording("recount"):
+        other.seconds += 2
+    other.step(START + timedelta(minutes=10))
+
+    slow.step(START + timedelta(minutes=15))
+
+    run = JobRun.objects.get()
+    assert (run.failure, run.ended_at) == ("", START + timedelta(minutes=10))
 
 
 def test_a_run_waits_for_a_silent_database(process: Process) -> None:
