@@ -272,8 +272,10 @@ def test_nobody_finds_what_they_may_not_see_nor_a_part_of_it(term: str, olga: Cl
 
 
 def test_an_empty_list_is_a_sentence(olga: Client) -> None:
-    assert "Nobody has asked for anything yet." in said(olga, JOURNAL)
-    assert "No request fits these filters." in said(olga, JOURNAL, outcome="refused")
+    assert "Nobody has asked the desk for anything yet." in said(olga, JOURNAL)
+    assert "Nothing is found by this search and these filters." in said(
+        olga, JOURNAL, outcome="refused"
+    )
 
 
 def test_a_long_list_asks_no_more_than_a_short_one(api: Api) -> None:
