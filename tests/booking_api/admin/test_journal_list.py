@@ -278,6 +278,17 @@ def test_an_empty_list_is_a_sentence(olga: Client) -> None:
     )
 
 
+def test_how_many_were_found_is_said_of_what_was_looked_for(olga: Client) -> None:
+    make_row(**refused("EXAM_FULL"))
+
+    assert " found (" not in said(olga, JOURNAL)
+    assert "1 found (" in said(olga, JOURNAL, answer_code="EXAM_FULL")
+
+
+def test_a_reason_that_leaves_no_row_says_so(olga: Client) -> None:
+    assert "leaves no row" in read(said(olga, JOURNAL, answer_code="AUTH_FAILED"))
+
+
 def test_a_long_list_asks_no_more_than_a_short_one(api: Api) -> None:
     client = staff(SEE_JOURNAL, SEE_PERSONS)
     make_row(**refused("EXAM_FULL"))
