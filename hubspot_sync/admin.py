@@ -33,7 +33,7 @@ MAY_APPLY = "hubspot_sync.apply_webhookevent"
 class WebhookEventAdmin(ReadOnly):
     empty_sentence = "HubSpot has told nothing yet."
     list_display = (
-        *("received_at", "subscription", "records", "property_name", "state", "delay"),
+        *("received_at", "state", "subscription", "records", "property_name", "delay"),
         *("attempts", "error"),
     )
     list_filter = ("state", "kind", "subscription", "change_source")

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from booking_api.admin.hubspot_pages import link_record
 from hubspot_sync.portal.record_names import is_record_id
 
 STORY: Final = "admin:booking_api_student_story"
@@ -30,3 +31,9 @@ def link_exam(exam_id: str) -> SafeString | str:
     if not is_record_id(exam_id):
         return exam_id
     return format_html('<a href="{}">{}</a>', reverse(EXAM, args=[exam_id]), exam_id)
+
+
+def describe_exam(exam_id: str) -> SafeString:
+    """Return links to an exam's page, and to it in HubSpot where that is known."""
+    there = link_record("mock_exams", exam_id, "the exam in HubSpot")
+    return format_html("{}{}{}", link_exam(exam_id), ", " if there else "", there or "")

@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 from typing_extensions import override
 
 from booking_api import composition
-from booking_api.admin.console_links import link_exam, link_story
+from booking_api.admin.console_links import describe_exam, link_exam, link_story
 from booking_api.admin.desk_pages import DeskAdmin
 from booking_api.admin.formats import format_moment, format_took, render_json, stored_now
 from booking_api.admin.hubspot_pages import link_record
@@ -201,10 +201,7 @@ class JournalEntryAdmin(DeskAdmin):
     @admin.display(description="exam", empty_value="none known")
     def exam(self, row: JournalEntry) -> SafeString | None:
         exam_id = _tell(row).exam_id
-        if exam_id == "":
-            return None
-        there = link_record("mock_exams", exam_id, "the exam in HubSpot")
-        return format_html("{}{}{}", link_exam(exam_id), ", " if there else "", there or "")
+        return describe_exam(exam_id) if exam_id else None
 
     @admin.display(description="booking", empty_value="none")
     def booking(self, row: JournalEntry) -> SafeString | str | None:

@@ -333,6 +333,16 @@ def test_what_waits_for_the_desk_is_shown(desk: DeskUnderTest, portal: Portal) -
     assert "0 to book, 0 being written" in said(client, page_of(exam))
 
 
+def test_who_was_refused_is_among_those_who_asked(desk: DeskUnderTest, portal: Portal) -> None:
+    exam, client = portal.exam(capacity=0), browser(*ALL)
+    create(desk.api, portal.student("alice"), exam)
+
+    page = said(client, page_of(exam))
+
+    assert "Nobody has asked for it" not in page
+    assert "refused: the exam is full" in page
+
+
 def test_what_was_asked_and_what_hubspot_told_is_shown(desk: DeskUnderTest, portal: Portal) -> None:
     alice, exam, client = portal.student("alice"), portal.exam(), browser(*ALL)
     create(desk.api, alice, exam)
@@ -355,7 +365,7 @@ def test_what_was_asked_and_what_hubspot_told_is_shown(desk: DeskUnderTest, port
 
     page = said(client, page_of(exam))
 
-    assert "book done" in page
+    assert "book booked" in page
     assert f"?exam_id={exam.id}" in client.get(page_of(exam)).content.decode()
     assert "object.propertyChange" in page
     assert "object.deletion" in page

@@ -13,6 +13,8 @@ from typing import Final
 from django.db.models import Max
 from django.urls import NoReverseMatch, reverse
 
+from booking_api.admin.students.finding import find_by_exam
+from booking_api.admin.words.requests import describe_request
 from booking_api.desk.counts.exam_facts import MAX_KNOWN_IDS
 from booking_api.desk.counts.models import CountRecord
 from booking_api.desk.journal.models import JournalEntry
@@ -51,20 +53,26 @@ class Asked:
 
 
 def list_requests(exam_id: str) -> Sequence[Asked]:
-    """Return the latest requests that the desk has looked at."""
-    rows = JournalEntry.objects.filter(exam_id=exam_id).order_by("-changed_at")
-    rows = rows.only("kind", "state", "changed_at", "contact_id", "exam_id")
+    """Return the latest requests, as the journal finds them by the exam: also those that wait, and
+    those that were refused, which have only asked for it."""
+    rows = find_by_exam(JournalEntry.objects.all(), exam_id).order_by("-id")
     return [
         Asked(
             pk=row.pk,
             changed_at=row.changed_at,
             what=row.get_kind_display(),
-            state=row.get_state_display(),
+            state=_describe_state(row),
             contact_id=row.contact_id,
             story_url=_find_story(row.contact_id),
         )
         for row in rows[:MAX_LISTED]
     ]
+
+
+def _describe_state(row: JournalEntry) -> str:
+    """Return the state, and why it was refused: neither names anybody."""
+    words = describe_request(row, ())
+    return f"{words.outcome}: {words.why}" if words.why else words.outcome
 
 
 def _find_story(contact_id: str) -> str:

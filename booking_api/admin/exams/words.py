@@ -33,7 +33,7 @@ TONES: Final[Mapping[Truth, str]] = {
 }
 SIGNS: Final[Mapping[Truth, str]] = {
     Truth.RIGHT: "true",
-    Truth.WRITTEN: "true",
+    Truth.WRITTEN: "true, written since",
     Truth.OLD: "counted long ago",
     Truth.NOT_COUNTED: "not counted yet",
     Truth.DOUBTED: "to be counted again",

@@ -28,6 +28,9 @@ def show_bookings(picture: Picture, links: Links) -> Section:
     today = picture.desk.today
     done = None if today is None else today.done
     facts = [
+        number_fact("asked", "All requests", None if today is None else today.number, links.today())
+    ]
+    facts += [
         number_fact(
             kind,
             label,
@@ -37,6 +40,9 @@ def show_bookings(picture: Picture, links: Links) -> Section:
         for kind, label in (("create", "Made"), ("cancel", "Cancelled"), ("update", "Changed"))
     ]
     facts += [
+        number_fact(
+            "asked", "All requests", None if today is None else today.number, links.today()
+        ),
         number_fact(
             "refused",
             "Refused",

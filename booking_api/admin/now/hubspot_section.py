@@ -120,7 +120,8 @@ def _describe_openings(picture: Picture) -> str:
         return ""
     opened = history.day.total(keys.BREAKER_OPENED)
     lately = sum(process.lately.peak(keys.BREAKER) > 0 for process in history.processes)
-    others = f"; not closed lately in {lately} of {len(history.processes)} processes"
+    processes = count(len(history.processes), "process", "processes")
+    others = f"; not closed lately in {lately} of {processes}"
     return f"{others if lately else ''}; opened {count(opened, 'time', 'times')} in 24 hours"
 
 

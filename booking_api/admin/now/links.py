@@ -13,6 +13,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 
+from booking_api.desk.counts.models import ExamPage
 from booking_api.desk.journal.models import (
     CreditReview,
     ErasureRequest,
@@ -42,6 +43,10 @@ class Links:
 
     def webhooks(self, **query: str) -> str:
         return self._list(WebhookEvent, **query)
+
+    @property
+    def exams(self) -> str:
+        return self._list(ExamPage)
 
     @property
     def unsent_notes(self) -> str:

@@ -32,6 +32,7 @@ from booking_api.admin.now.problems import list_problems, sum_up
 from booking_api.admin.now.process_sections import show_jobs, show_requests, show_workers
 from booking_api.admin.now.webhooks_section import show_webhooks
 from booking_api.ops.now.picture import Picture, take_picture
+from cache_layer.operating.read_only import may_see_personal_data
 from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.background.wait_limits import waiting_at_most
 
@@ -91,6 +92,9 @@ def build_context(request: HttpRequest) -> dict[str, Any]:
         "state": sum_up(problems),
         "problems": problems,
         "columns": list_columns(picture, links),
+        "journal_url": links.journal(),
+        "exams_url": links.exams,
+        "may_find_persons": may_see_personal_data(request),
         "charts": build_charts(picture.history),
     }
 

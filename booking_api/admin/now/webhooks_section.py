@@ -30,6 +30,13 @@ def show_webhooks(picture: Picture, links: Links) -> Section:
         number_fact(
             "applied", "Applied, last hour", _count_events(hour, EventOutcome.APPLIED), EVENTS_CHART
         ),
+        number_fact(
+            "ignored",
+            "Nothing to apply, last hour",
+            _count_events(hour, EventOutcome.IGNORED),
+            EVENTS_CHART,
+            note="of what the API shows nothing of",
+        ),
         waiting_fact(
             "inbox",
             "Waiting to be applied",

@@ -30,9 +30,10 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Today:
-    """Requests that arrived since midnight: those that were carried out by kind; how many were
-    refused, and taken back; and both by the code of the reason, the most frequent first."""
+    """Requests that arrived since midnight: how many; those that were carried out by kind; how many
+    were refused, and taken back; and both by the code of the reason, the most frequent first."""
 
+    number: int
     done: Mapping[str, int]
     refused: int
     taken_back: int
@@ -85,14 +86,17 @@ def _count_today(midnight: datetime) -> Today:
     done: Counter[str] = Counter()
     ended: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
+    arrived = 0
     for group in groups:
         state, number = group["state"], group["number"]
+        arrived += number
         if state == EntryState.DONE:
             done[group["kind"]] += number
         elif state in REFUSALS:
             ended[state] += number
             reasons[name_code(group["code"])] += number
     return Today(
+        number=arrived,
         done=done,
         refused=ended[EntryState.REFUSED],
         taken_back=ended[EntryState.UNDONE],

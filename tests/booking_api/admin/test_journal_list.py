@@ -273,8 +273,20 @@ def test_nobody_finds_what_they_may_not_see_nor_a_part_of_it(term: str, olga: Cl
 
 def test_an_empty_list_is_a_sentence(olga: Client) -> None:
     assert "Nobody has asked the desk for anything yet." in said(olga, JOURNAL)
-    found = said(olga, JOURNAL, outcome="refused")
-    assert "Nothing is found by this search and these filters." in found
+    assert "Nothing is found by this search and these filters." in said(
+        olga, JOURNAL, outcome="refused"
+    )
+
+
+def test_how_many_were_found_is_said_of_what_was_looked_for(olga: Client) -> None:
+    make_row(**refused("EXAM_FULL"))
+
+    assert " found (" not in said(olga, JOURNAL)
+    assert "1 found (" in said(olga, JOURNAL, answer_code="EXAM_FULL")
+
+
+def test_a_reason_that_leaves_no_row_says_so(olga: Client) -> None:
+    assert "leaves no row" in read(said(olga, JOURNAL, answer_code="AUTH_FAILED"))
 
 
 def test_a_long_list_asks_no_more_than_a_short_one(api: Api) -> None:

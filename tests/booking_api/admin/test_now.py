@@ -46,8 +46,8 @@ def counting() -> Iterator[History]:
     history.cache_clear()
 
 
-def staff(*permissions: str, superuser: bool = False) -> Client:
-    user = User.objects.create_user("olga", is_staff=True, is_superuser=superuser)
+def staff(*permissions: str, superuser: bool = False, name: str = "olga") -> Client:
+    user = User.objects.create_user(name, is_staff=True, is_superuser=superuser)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client(raise_request_exception=False)
     client.force_login(user)
@@ -162,6 +162,28 @@ def test_bookings_and_refusals_of_today_are_counted(api: Api, portal: Portal) ->
     assert found["lately-EXAM_FULL"][0] == "1"
     assert int(found["calls-hour"][0]) > 0
     assert found["processes"][0] == "1"
+
+
+def test_the_events_that_were_received_are_all_accounted_for(api: Api) -> None:
+    sums = {"events|received": 3, "events|applied": 1, "events|ignored": 2}
+    HistoryRow.objects.create(
+        process="p", began_at=timezone.now(), span_s=60, measured={"sums": sums}
+    )
+
+    found = facts(look(staff(superuser=True)))
+
+    assert [found[key][0] for key in ("received", "applied", "ignored")] == ["3", "1", "2"]
+
+
+def test_a_student_is_looked_for_from_the_front_page(api: Api) -> None:
+    looker, nobody = staff("view_journalentry"), staff(name="sam")
+
+    page = look(looker)
+    assert 'action="/admin/booking_api/journalentry/"' in page
+    assert 'placeholder="contact id"' in page
+    assert "how many seats are left" not in page
+    assert 'name="q"' not in look(nobody)
+    assert "how many seats are left" in look(staff("view_exams", name="vera"))
 
 
 def test_every_number_leads_to_a_list_of_as_many(api: Api) -> None:

@@ -24,6 +24,11 @@ SECTIONS = ("booking_api", "hubspot_sync", "cache", "auth", "authtoken")
 ALIKE = ("_history", "_delete")
 JOURNAL = "/admin/booking_api/journalentry/"
 
+# The tables that are wider than their room.
+HIDDEN = """() => [...document.querySelectorAll(".results, .c-scroll")]
+  .filter(each => each.scrollWidth > each.clientWidth + 1)
+  .map(each => each.className + " " + each.scrollWidth + " of " + each.clientWidth)"""
+
 
 def check_page(page: Page, name: str) -> None:
     """Check a page at the width of a telephone, in light and in dark, and keep how it looks."""
@@ -63,6 +68,16 @@ def test_a_section_is_for_everybody(section: str, visitors: Visitors) -> None:
     kinds = visit_section(page, f"{ROOT}{section}/", visitors.base_url)
     for number, kind in enumerate(kinds):
         check_page(page, f"{section}-{number}-{kind}")
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_desktop_shows_all_columns(section: str, visitors: Visitors) -> None:
+    page = visitors.open(size=DESKTOP)
+
+    for kind in visit_section(page, f"{ROOT}{section}/", visitors.base_url):
+        hidden = page.evaluate(HIDDEN)
+        keep_screenshot(page, f"desktop-{section}-{kind}")
+        assert hidden == [], kind
 
 
 def test_what_belongs_to_no_section_is_for_everybody(visitors: Visitors) -> None:
