@@ -241,8 +241,7 @@ def crash_twice(forks: Zygote, portal: Portal, deed: Deed, station: str, scene: 
     return [station, found, describe_state(portal, database, scene), str(reply["status"])]
 
 
-@pytest.mark.chaos
-@pytest.mark.parametrize("every", [1], ids=["all points"])
+@SHARES
 @DEEDS
 def test_a_process_killed_while_it_recovers_leaves_nothing_wrong(
     forks: Zygote, portal: Portal, deed: Deed, every: int
