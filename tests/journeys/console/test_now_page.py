@@ -159,8 +159,9 @@ def asked_within_a_minute(page: Page) -> list[str]:
     return asked
 
 
-@pytest.mark.parametrize("size", [DESKTOP, TELEPHONE], ids=["desktop", "telephone"])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "dark"), [(DESKTOP, False), (TELEPHONE, True)], ids=["desktop", "telephone, dark"]
+)
 def test_it_can_be_used_by_anybody_everywhere(
     visitors: Visitors, administered: Server, size: tuple[int, int], dark: bool
 ) -> None:

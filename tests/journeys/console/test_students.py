@@ -95,8 +95,9 @@ def test_who_may_not_see_persons_sees_neither_names_nor_buttons(
         expect(page.get_by_text("Ask HubSpot")).to_have_count(0)
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, TELEPHONE], ids=["desktop", "telephone"])
+@pytest.mark.parametrize(
+    ("size", "dark"), [(DESKTOP, False), (TELEPHONE, True)], ids=["desktop", "telephone, dark"]
+)
 def test_the_pages_are_for_everybody(
     visitors: Visitors, bob: Student, size: tuple[int, int], dark: bool
 ) -> None:
