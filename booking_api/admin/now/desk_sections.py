@@ -41,9 +41,6 @@ def show_bookings(picture: Picture, links: Links) -> Section:
     ]
     facts += [
         number_fact(
-            "asked", "All requests", None if today is None else today.number, links.today()
-        ),
-        number_fact(
             "refused",
             "Refused",
             None if today is None else today.refused,

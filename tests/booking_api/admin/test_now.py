@@ -65,6 +65,7 @@ def facts(page: str) -> dict[str, tuple[str, str]]:
     found = {}
     for pattern in (FACT, CELL):
         for match in pattern.finditer(page):
+            assert match["key"] not in found, "a number stands there twice"
             leads = HREF.search(match["body"])
             words = TAGS.sub("", match["body"]).strip()
             found[match["key"]] = (words, leads[1] if leads else "")
