@@ -89,7 +89,9 @@ def test_the_cache_forgets_it_after_a_preview(visitors: Visitors, exam: Exam) ->
     expect(page.get_by_role("heading", name=f"Exam {exam.id}")).to_be_visible()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    "dark", [pytest.param(False, marks=pytest.mark.chaos), True], ids=["light", "dark"]
+)
 def test_the_pages_are_read_on_a_telephone(visitors: Visitors, exam: Exam, dark: bool) -> None:
     for name, path in (
         ("list", PAGE),

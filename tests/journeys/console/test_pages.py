@@ -19,14 +19,7 @@ from tests.journeys.console.visiting import (
     keep_screenshot,
 )
 
-# The desk's pages are ours and change; all are crawled by `make slow-tests`: a minute of a browser.
-SECTIONS = (
-    "booking_api",
-    *(
-        pytest.param(section, marks=pytest.mark.chaos)
-        for section in ("hubspot_sync", "cache", "auth", "authtoken")
-    ),
-)
+SECTIONS = ("booking_api", "hubspot_sync", "cache", "auth", "authtoken")
 # Of these one page is like another, whatever it is about.
 ALIKE = ("_history", "_delete")
 JOURNAL = "/admin/booking_api/journalentry/"
@@ -68,6 +61,9 @@ def visit_section(page: Page, root: str, base_url: str) -> Iterator[str]:
         waiting += [target for target in targets if target.startswith(root)]
 
 
+# Minutes of a browser: `make slow-tests`. What is ours and changes has tests of its own besides.
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("section", SECTIONS)
 def test_a_section_is_for_everybody(section: str, visitors: Visitors) -> None:
     page = visitors.open(size=TELEPHONE)
