@@ -32,6 +32,7 @@ def cache_page(visitors: Visitors, name: str = "olga") -> Page:
     return page
 
 
+@pytest.mark.chaos
 def test_the_page_is_found_from_the_index(visitors: Visitors, alice: Student) -> None:
     page = cache_page(visitors)
 
@@ -57,6 +58,7 @@ def test_a_family_is_removed_after_a_preview_and_stays_on_record(
     expect(row).to_contain_text("family: booking-pages")
 
 
+@pytest.mark.chaos
 def test_cancelling_removes_nothing(visitors: Visitors, alice: Student) -> None:
     page = cache_page(visitors)
 
@@ -67,6 +69,7 @@ def test_cancelling_removes_nothing(visitors: Visitors, alice: Student) -> None:
     expect(pages).to_contain_text("KB")
 
 
+@pytest.mark.chaos
 def test_a_key_is_looked_up_with_all_that_is_known_of_it(
     visitors: Visitors, alice: Student
 ) -> None:
@@ -81,6 +84,7 @@ def test_a_key_is_looked_up_with_all_that_is_known_of_it(
     assert alice.id not in page.url
 
 
+@pytest.mark.chaos
 def test_a_comparison_shows_what_drifted(
     visitors: Visitors, alice: Student, sandbox: SandboxHandle
 ) -> None:
@@ -94,6 +98,7 @@ def test_a_comparison_shows_what_drifted(
     expect(page.get_by_role("cell", name="firstname").first).to_be_visible()
 
 
+@pytest.mark.chaos
 def test_a_bad_pattern_is_explained(visitors: Visitors, alice: Student) -> None:
     page = cache_page(visitors)
 

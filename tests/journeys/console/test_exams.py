@@ -73,6 +73,7 @@ def test_a_wrong_count_is_seen_and_recounted(
     look(page, "exams-recounted")
 
 
+@pytest.mark.chaos
 def test_the_cache_forgets_it_after_a_preview(visitors: Visitors, exam: Exam) -> None:
     page = visitors.open(f"{PAGE}{exam.id}/")
 

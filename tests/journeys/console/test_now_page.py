@@ -70,6 +70,7 @@ def test_numbers_and_charts_follow_the_traffic_without_a_reload(
     expect(page.locator("#chart-hubspot canvas")).to_be_visible()
 
 
+@pytest.mark.chaos
 def test_a_refresh_leaves_focus_and_what_was_opened(page: Page) -> None:
     page.locator("#hubspot-hour > summary").click()
     page.get_by_role("link", name="Made:").focus()
@@ -125,6 +126,7 @@ def test_a_session_that_has_ended_is_said_and_asked_for_no_more(page: Page) -> N
     expect(page.locator("input[name=username]")).to_be_visible()
 
 
+@pytest.mark.chaos
 def test_nobody_looks_and_nothing_is_asked(page: Page) -> None:
     page.evaluate(
         "Object.defineProperty(document, 'hidden', {value: true, configurable: true});"
@@ -138,6 +140,7 @@ def test_nobody_looks_and_nothing_is_asked(page: Page) -> None:
         )
 
 
+@pytest.mark.chaos
 def test_it_can_be_paused_by_the_keyboard(page: Page) -> None:
     page.get_by_role("button", name="Pause").focus()
     page.keyboard.press("Enter")
@@ -178,6 +181,7 @@ def test_it_can_be_used_by_anybody_everywhere(
         keep_screenshot(page, f"now-{name}-{size[0]}-{'dark' if dark else 'light'}")
 
 
+@pytest.mark.chaos
 def test_it_works_without_javascript(browser: Browser, administered: Server) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

@@ -96,7 +96,9 @@ def test_who_may_not_see_persons_sees_neither_names_nor_buttons(
 
 
 @pytest.mark.parametrize(
-    ("size", "dark"), [(DESKTOP, False), (TELEPHONE, True)], ids=["desktop", "telephone, dark"]
+    ("size", "dark"),
+    [pytest.param(DESKTOP, False, marks=pytest.mark.chaos), (TELEPHONE, True)],
+    ids=["desktop", "telephone, dark"],
 )
 def test_the_pages_are_for_everybody(
     visitors: Visitors, bob: Student, size: tuple[int, int], dark: bool
