@@ -40,6 +40,14 @@ def links_of(path: Path) -> Iterator[str]:
                 yield str(target)
 
 
+def codes_of(path: Path) -> Iterator[str]:
+    """Yield what a page shows as code within its lines."""
+    for token in parse(path):
+        for child in token.children or ():
+            if child.type == "code_inline":
+                yield child.content
+
+
 def anchors_of(path: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
     tokens = parse(path)
