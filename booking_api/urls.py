@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path, re_path
-from django.views.generic import TemplateView
 
 from booking_api.admin.now.views import show_front_page, show_now
 from booking_api.api import errors
@@ -16,6 +15,7 @@ from booking_api.api.views import (
     capacity,
     cron,
     documentation,
+    front_page,
     monitoring,
     webhooks,
 )
@@ -71,7 +71,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/now/", show_now, name="now"),
     path("admin/login/", admin_login.answer_login),
     path("admin/", admin.site.urls),
-    path("", TemplateView.as_view(template_name="front_page.html")),
+    path("", front_page.answer_front_page),
 ]
 
 handler400 = errors.handle_400

@@ -54,7 +54,7 @@ def test_the_pages_obey_their_own_policy(server: Server, browser: Browser) -> No
     page.on("pageerror", lambda error: complaints.append(str(error)))
 
     page.goto(server.base_url)
-    assert page.locator("body").evaluate("body => getComputedStyle(body).maxWidth") == "640px"
+    assert page.locator("main").evaluate("main => getComputedStyle(main).maxWidth") == "640px"
     page.get_by_role("link", name="Documentation").click()
     page.get_by_text("/api/health").click()
     page.get_by_role("button", name="Try it out").click()

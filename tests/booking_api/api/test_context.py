@@ -68,9 +68,10 @@ def test_every_response_carries_both_headers(path: str, api: Api) -> None:
     assert "Server-Timing" in reply.headers
 
 
-def test_only_the_api_forbids_storing(api: Api) -> None:
+@pytest.mark.django_db
+def test_outside_of_the_api_whoever_answers_says_what_may_be_stored(api: Api) -> None:
     assert api.get(HEALTH).headers["Cache-Control"] == "no-store"
-    assert "Cache-Control" not in api.get("/").headers
+    assert "Cache-Control" not in api.get("/metrics").headers
 
 
 def test_any_origin_may_call_without_cookies(api: Api) -> None:

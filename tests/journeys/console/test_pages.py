@@ -93,7 +93,9 @@ def test_what_belongs_to_no_section_is_for_everybody(visitors: Visitors) -> None
     expect(page.get_by_text("Nothing is found by this search")).to_be_visible()
     check_page(page, "nothing-found")
 
-    stranger = visitors.open(name="", size=TELEPHONE)
+    stranger = visitors.open("/", name="", size=TELEPHONE)
+    check_page(stranger, "outside")
+    stranger.get_by_role("link", name="Console").click()
     check_page(stranger, "login")
     stranger.fill("input[name=username]", "nobody")
     stranger.fill("input[name=password]", "wrong")
