@@ -62,7 +62,7 @@ def test_a_page_says_what_to_do_about_the_codes_of_its_operation(page: str, oper
     assert named - codes_of(operation) == set()
     # What is about the request as such stands in the table of all.
     assert codes_of(operation) - named <= {
-        *("VALIDATION_ERROR", "NOT_ACCEPTABLE", "INTERNAL_ERROR", "MALFORMED_JSON"),
+        *("VALIDATION_ERROR", "NOT_ACCEPTABLE", "MALFORMED_JSON"),
         *("REQUEST_TIMEOUT", "LENGTH_REQUIRED", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"),
         "CONTACT_NOT_FOUND",
     }
