@@ -56,7 +56,7 @@ def book(language: str, demo: Demo, twin: Twin, folder: Path, line: Line) -> Any
         printed = snippet_of("book-a-seat", language).run(folder, environment)
 
     assert len(demo.active_bookings_of(twin)) == 1
-    assert list(folder.glob("wish*")) == []
+    assert list(folder.glob("pending*")) == []
     return settle(printed)
 
 
