@@ -11,6 +11,7 @@ import pytest
 
 from tests.documents.markdown import ROOT, anchors_of, codes_of, links_of
 
+pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no checkout")
 OUTSIDE = ("https://", "http://", "mailto:")
 PATH = re.compile(r"(?:docs|deploy|tests)/[\w./-]*\w")
 
@@ -36,12 +37,33 @@ def find_broken_links(page: Path) -> list[str]:
     ]
 
 
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no checkout")
 def test_links_lead_somewhere() -> None:
     found = {str(page.relative_to(ROOT)): find_broken_links(page) for page in pages()}
 
     assert len(found) > 0
     assert {page: links for page, links in found.items() if links} == {}
+
+
+def find_reachable(page: Path) -> set[Path]:
+    """Return the pages that links lead to from this one; a folder leads to those in it."""
+    reached, waiting = set(), [page]
+    while waiting:
+        here = waiting.pop()
+        if here in reached:
+            continue
+        reached.add(here)
+        for link in links_of(here):
+            target = (here.parent / unquote(link).partition("#")[0]).resolve()
+            waiting += target.glob("*.md") if target.is_dir() else [target]
+            waiting = [each for each in waiting if each.suffix == ".md" and each.exists()]
+    return reached
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    listed = {page for page in pages() if "docs" in page.relative_to(ROOT).parts}
+
+    assert len(listed) > 0
+    assert listed - find_reachable(ROOT / "README.md") == set()
 
 
 def test_a_link_to_nothing_is_found(tmp_path: Path) -> None:
