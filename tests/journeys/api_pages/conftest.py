@@ -72,7 +72,7 @@ def demo(
     sandbox_process.kind()
     # So few that a test can be sent away.
     with serving(
-        sandbox_process, tmp_path_factory.mktemp("api"), THROTTLE_READS="30/second"
+        sandbox_process, tmp_path_factory.mktemp("api"), THROTTLE_READS="10/second"
     ) as api:
         yield Demo(sandbox_process, api)
 
