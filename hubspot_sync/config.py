@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -52,6 +53,12 @@ class HubSpotConfig:
     max_attempts: int = 4
     breaker_failures: int = 5
     breaker_cooldown_s: float = 2.0
+
+    @property
+    def budget_name(self) -> str:
+        """Whoever has another token, or asks another HubSpot, has another budget."""
+        whose = f"{self.base_url} {self.token}"
+        return hashlib.sha256(whose.encode()).hexdigest()[:12]
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.base_url)

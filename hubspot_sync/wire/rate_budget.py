@@ -13,7 +13,6 @@ What is counted, and how, is `rate_windows.py`'s.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
 import threading
@@ -34,6 +33,7 @@ from hubspot_sync.wire.rate_windows import (
     RateLimit,
     UnderWay,
     WindowStorage,
+    cut,
     spread,
 )
 
@@ -289,10 +289,10 @@ class _PartBuilder:
     def build_share(self, name: str, share: float) -> _Part:
         """Return a part that all processes have together."""
         config, clock = self._config, self._clock
-        requests = _cut(config.requests_per_window, share)
+        requests = cut(config.requests_per_window, share)
         searches = spread(config.searches_per_second, share)
         return _Part(
-            under_way=(UnderWay(_cut(config.pool_size, share)),),
+            under_way=(UnderWay(cut(config.pool_size, share)),),
             window=ArrivalWindow(name, requests, config.window_s, clock),
             search_windows=tuple(
                 ArrivalWindow(f"{name}-search", amount, window_s, clock)
@@ -302,7 +302,7 @@ class _PartBuilder:
                 name, ((requests, float(math.ceil(config.window_s))),)
             ),
             shared_search_windows=self._share_arrivals(f"{name}-search", searches),
-            day=Day(f"{name}-day", _cut(config.daily_limit, share), self._day_storage, clock),
+            day=Day(f"{name}-day", cut(config.daily_limit, share), self._day_storage, clock),
         )
 
     def build_background(self) -> _Part:
@@ -327,16 +327,6 @@ class _PartBuilder:
         )
 
 
-def _name_owner(config: HubSpotConfig) -> str:
-    """Whoever has another token, or asks another HubSpot, has another budget."""
-    whose = f"{config.base_url} {config.token}"
-    return hashlib.sha256(whose.encode()).hexdigest()[:12]
-
-
-def _cut(amount: int, share: float) -> int:
-    return max(1, int(amount * share))
-
-
 def _open_shared_redis(redis_url: str, config: HubSpotConfig, clock: Monotonic) -> SharedRedis:
     # Here, so that a process without Redis does not import its client.
     from redis import ConnectionPool, Redis
@@ -352,8 +342,8 @@ def _open_shared_redis(redis_url: str, config: HubSpotConfig, clock: Monotonic) 
         socket_connect_timeout=REDIS_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
     )
-    name = _name_owner(config)
-    return SharedRedis(Redis(connection_pool=pool), clock, name=name, window_s=config.window_s)
+    redis = Redis(connection_pool=pool)
+    return SharedRedis(redis, clock, name=config.budget_name, window_s=config.window_s)
 
 
 def build_rate_budget(
