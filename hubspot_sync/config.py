@@ -25,7 +25,8 @@ class HubSpotConfig:
     5 a second, 650 000). `background_share` is the part of window, searches and day that work
     nobody is waiting for may use, `anonymous_share` the part for questions that anybody may ask;
     `reserved_share` is kept for people who have proved who they are and for the booking desk,
-    `desk_share` of it for the desk alone. `search_lag_s` is how long
+    `desk_share` of it for the desk alone, and for looking up who wants it to do something.
+    `search_lag_s` is how long
     search, and the links between records, may lag behind what webhooks tell.
     `request_deadline_s` is how long a person's request may take in all.
 
