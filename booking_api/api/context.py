@@ -1,8 +1,8 @@
 """What belongs to one request: its id, its deadline and what it cost.
 
 The middleware is the outermost, so that every response, whoever made it, carries `X-Request-ID`,
-`Server-Timing` and, under `/api/`, `Cache-Control: no-store`; and it writes the request's one log
-line, which has no query string, because that is where e-mails are.
+`Server-Timing` and, under `/api/`, `Cache-Control`: `no-store`, unless its view allows more. It
+writes the request's one log line, which has no query string, because that is where e-mails are.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ class RequestContextMiddleware:
         if not (context.hides_cost or response.status_code == UNAUTHORIZED):
             response["Server-Timing"] = context.server_timing()
         if is_api_path(request):
-            response["Cache-Control"] = "no-store"
+            response.headers.setdefault("Cache-Control", "no-store")
         context.body = None
         release_parsed_body(response)
         return response
