@@ -159,8 +159,8 @@ def test_while_readers_leave_room_a_first_request_takes_none_of_the_desks_part(
     assert booked.status == 201, booked.body
 
 
-def guess(method: str, number: int) -> Reply:
-    """A write with an invented pair, each from another address."""
+def guess(method: str, number: int, address: str) -> Reply:
+    """A write with an invented pair."""
     pair = {"student_id": f"G{number}", "email": f"guess{number}@example.org"}
     body = {**pair, "attending_location": "calgary"}
     path = "/api/bookings/123456"
@@ -168,26 +168,33 @@ def guess(method: str, number: int) -> Reply:
         path = CREATE
         body |= {"contact_id": "1", "mock_exam_id": "2", "name": "No One"}
         body |= {"exam_date": "2026-12-03", "mock_type": "clinical"}
-    address = f"198.51.100.{number}"
     return Api().send(method, path, body=orjson.dumps(body), REMOTE_ADDR=address)
 
 
-@pytest.mark.parametrize("method", ["DELETE", "PATCH", "POST"])
-def test_guessed_pairs_leave_known_students_the_desks_share(school: School, method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "address"),
+    [("DELETE", "198.51.100.{}"), ("PATCH", "2001:db8:{}::1"), ("POST", "127.0.0.1")],
+    ids=["many addresses", "many networks", "the student's own address"],
+)
+def test_guessed_pairs_leave_known_students_the_desks_share(
+    school: School, method: str, address: str
+) -> None:
     alice, exam, booking = known(school)
-    bob = school.portal.student("charlie", credits=3)
+    charlie = school.portal.student("charlie", credits=3)
     make_cold()
     use_up_the_readers_share()
     school.portal.sandbox.clear_calls()
 
-    guesses = [guess(method, number) for number in range(3 * UNKNOWN_WRITERS_PART)]
+    guesses = [
+        guess(method, number, address.format(number)) for number in range(3 * UNKNOWN_WRITERS_PART)
+    ]
 
     asked = len(school.portal.sandbox.calls())
     assert asked == UNKNOWN_WRITERS_PART
     told = [reply.status for reply in guesses]
     assert told == [401] * asked + [503] * (len(guesses) - asked)
     assert all(reply.code == "RATE_LIMITED" for reply in guesses[asked:])
-    unknown = create(school.api, bob, exam)
+    unknown = create(school.api, charlie, exam)
     assert (unknown.status, unknown.code) == (503, "RATE_LIMITED")
     changed = update(school.api, alice, booking.id, attending_location="calgary")
     booked = create(school.api, alice, exam)
@@ -220,7 +227,7 @@ def test_a_pair_that_is_right_no_more_costs_the_desks_share_one_call(school: Sch
     alice, exam, _ = known(school)
     restart()
     school.portal.sandbox.edit(CONTACTS, alice.id, student_id="S7777")
-    settings_of_alice = create_body(alice, exam)
+    asked = create_body(alice, exam)
     use_up_the_readers_share()
     use_up_the_readers_share(Priority.UNPROVEN_WRITER)
     school.portal.sandbox.clear_calls()
@@ -228,7 +235,7 @@ def test_a_pair_that_is_right_no_more_costs_the_desks_share_one_call(school: Sch
     told = []
     for _ in range(3):
         make_cold()
-        told.append(school.api.post(CREATE, **settings_of_alice).status)
+        told.append(school.api.post(CREATE, **asked).status)
 
     assert told == [401, 503, 503]
     assert len(school.portal.sandbox.calls()) == 1
