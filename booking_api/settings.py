@@ -281,9 +281,9 @@ CORS_ALLOW_CREDENTIALS = False
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_HEADERS = [
     *("accept", "authorization", "content-type", "x-request-id"),
-    *("idempotency-key", "x-idempotency-key", "x-requested-with"),
+    *("idempotency-key", "x-idempotency-key", "x-requested-with", "if-none-match"),
 ]
-CORS_EXPOSE_HEADERS = ["x-request-id", "server-timing", "retry-after"]
+CORS_EXPOSE_HEADERS = ["x-request-id", "server-timing", "retry-after", "etag"]
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["booking_api.api.envelope.JsonRenderer"],

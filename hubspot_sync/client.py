@@ -81,6 +81,7 @@ def build_client(
     # their own, fewer: their calls wait for people's, and must leave them threads and connections.
     shares = {
         Priority.DESK: 1.0,
+        Priority.UNPROVEN_WRITER: 1.0 - config.reserved_share,
         Priority.PEOPLE: 1.0 - config.desk_share,
         Priority.UNPROVEN: 1.0 - config.reserved_share,
         Priority.ANONYMOUS: config.anonymous_share,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -24,7 +25,8 @@ class HubSpotConfig:
     5 a second, 650 000). `background_share` is the part of window, searches and day that work
     nobody is waiting for may use, `anonymous_share` the part for questions that anybody may ask;
     `reserved_share` is kept for people who have proved who they are and for the booking desk,
-    `desk_share` of it for the desk alone. `search_lag_s` is how long
+    `desk_share` of it for the desk alone, and for looking up who wants it to do something.
+    `search_lag_s` is how long
     search, and the links between records, may lag behind what webhooks tell.
     `request_deadline_s` is how long a person's request may take in all.
 
@@ -52,6 +54,12 @@ class HubSpotConfig:
     max_attempts: int = 4
     breaker_failures: int = 5
     breaker_cooldown_s: float = 2.0
+
+    @property
+    def budget_name(self) -> str:
+        """Whoever has another token, or asks another HubSpot, has another budget."""
+        whose = f"{self.base_url} {self.token}"
+        return hashlib.sha256(whose.encode()).hexdigest()[:12]
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.base_url)

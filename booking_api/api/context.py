@@ -1,8 +1,8 @@
 """What belongs to one request: its id, its deadline and what it cost.
 
 The middleware is the outermost, so that every response, whoever made it, carries `X-Request-ID`,
-`Server-Timing` and, under `/api/`, `Cache-Control: no-store`; and it writes the request's one log
-line, which has no query string, because that is where e-mails are.
+`Server-Timing` and, under `/api/`, `Cache-Control`: `no-store`, unless its view allows more. It
+writes the request's one log line, which has no query string, because that is where e-mails are.
 """
 
 from __future__ import annotations
@@ -53,8 +53,9 @@ class RequestContext:
     """One request's own.
 
     `built_from` is the account of what its answer was read from; `is_authenticated` is set once
-    the caller has proved to be a student or a member of staff. While `hides_cost`, the response
-    does not say what it cost: that would tell whoever guesses what the cache holds. `body` is
+    the caller has proved to be a student or a member of staff, `is_for_desk` where they may have a
+    booking made, changed or cancelled and ask for that. While `hides_cost`, the response does not
+    say what it cost: that would tell whoever guesses what the cache holds. `body` is
     what its parser has read. `items` is the number of records the answer is about, None where the
     answer itself shows it.
     """
@@ -62,6 +63,7 @@ class RequestContext:
     request_id: str
     deadline: Deadline
     is_authenticated: bool = False
+    is_for_desk: bool = False
     hides_cost: bool = False
     meter: CallMeter = field(default_factory=CallMeter)
     built_from: Provenance | None = None
@@ -71,12 +73,13 @@ class RequestContext:
     def call_context(self, *, anonymous: bool = False) -> CallContext:
         """Return the context for calls to HubSpot made on this request's behalf, as who its caller
         is known to be by now; `anonymous` where nobody has to say who they are."""
-        priority = Priority.ANONYMOUS if anonymous else Priority.UNPROVEN
-        return CallContext(
-            deadline=self.deadline,
-            priority=Priority.PEOPLE if self.is_authenticated else priority,
-            meters=(self.meter,),
-        )
+        if self.is_authenticated:
+            priority = Priority.DESK if self.is_for_desk else Priority.PEOPLE
+        elif self.is_for_desk:
+            priority = Priority.UNPROVEN_WRITER
+        else:
+            priority = Priority.ANONYMOUS if anonymous else Priority.UNPROVEN
+        return CallContext(deadline=self.deadline, priority=priority, meters=(self.meter,))
 
     @property
     def cache_outcome(self) -> str:
@@ -183,7 +186,7 @@ class RequestContextMiddleware:
         if not (context.hides_cost or response.status_code == UNAUTHORIZED):
             response["Server-Timing"] = context.server_timing()
         if is_api_path(request):
-            response["Cache-Control"] = "no-store"
+            response.headers.setdefault("Cache-Control", "no-store")
         context.body = None
         release_parsed_body(response)
         return response

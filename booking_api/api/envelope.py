@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 from django.conf import settings
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseNotModified
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.metadata import BaseMetadata
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -112,8 +112,20 @@ def answer(data: Any, message: str, status: int = 200) -> Response:
 
 def answer_rendered(data: bytes, message: str) -> HttpResponse:
     """Return the same around data that is JSON already, without another pass over it."""
-    body = orjson.dumps(success(orjson.Fragment(data), message))
+    return answer_written(orjson.dumps(success(orjson.Fragment(data), message)))
+
+
+def answer_written(body: bytes) -> HttpResponse:
+    """Return the response whose body is written already, its envelope too."""
     return HttpResponse(body, content_type=JsonRenderer.media_type)
+
+
+class NotModified(HttpResponseNotModified):
+    """304, instead of an answer of so many bytes."""
+
+    def __init__(self, body_bytes: int) -> None:
+        super().__init__()
+        self.body_bytes = body_bytes
 
 
 def failure(

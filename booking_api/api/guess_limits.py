@@ -4,7 +4,8 @@ Wrong pairs are counted for their address; for their student id at that address;
 `ALL_ADDRESSES` times the amount, for their student id and for their e-mail wherever they come from.
 A look-up takes a token before it begins and gives it back where the pair was right, so that no
 number of guesses at once gets more look-ups than the amount. An address whose look-ups were right,
-as a class's are, may have as many more at once.
+as a class's are, may have as many more at once; and one more may be for a booking, which does not
+wait for the look-ups of readers.
 
 Guesses that are refused unheard are counted, too: beyond `ALL_ADDRESSES` times the amount an
 address is not even told what the cache knows, unless the pair was right from there. Else it could
@@ -46,7 +47,9 @@ class LookUpToken:
 class GuessLimits:
     """The limits for one pair from one address."""
 
-    def __init__(self, address: str, pair: StudentPair, look_ups: LookUps) -> None:
+    def __init__(
+        self, address: str, pair: StudentPair, look_ups: LookUps, *, writes: bool = False
+    ) -> None:
         rate: tuple[int, int] | None = settings.THROTTLE_RATES["failed_pairs"]
         everywhere = trusted = None
         if rate is not None:
@@ -62,6 +65,7 @@ class GuessLimits:
         self._named_here = (address, f"{address} {pair.student_id}")
         self._named_anywhere = (f"id {pair.student_id}", f"email {pair.email}")
         self._look_ups = look_ups
+        self._writes = writes
 
     def refused_here_s(self) -> float:
         """Return in how many seconds this address may name the pair again, 0 for now."""
@@ -105,7 +109,7 @@ class GuessLimits:
             of_address = self._tokens.take(address)
             token.add(of_address)
             if not of_address.granted:
-                at_most = self._right.count(address)
+                at_most = self._right.count(address) + (1 if self._writes else 0)
                 on_trust = self._look_ups.on_trust(address, at_most)
                 if not stack.enter_context(on_trust):
                     token.give_back()

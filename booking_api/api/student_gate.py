@@ -3,7 +3,8 @@
 Whether a pair is right is asked before anything is stored, waits or is decided. The order:
 
 1. A contact in the cache proves the pair: in, unless the address has tried far too many.
-2. A pair that this process knows to have been right from this address is looked up without limits.
+2. A pair that this process knows to have been right from this address is looked up without limits;
+   where a booking is to be made or changed, one that any process knows, from the desk's share.
 3. Where wrong pairs were named too often, only a pair that was right from this address before goes
    on; everybody else is told to wait.
 4. A pair that was found to be wrong a moment ago is wrong.
@@ -37,6 +38,7 @@ from booking_api.rules.students import StudentPair
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import Contact
 from hubspot_sync.reading.student_pairs import PairRecall
+from hubspot_sync.wire.call_context import Priority
 
 LOOK_AGAIN_S: Final = 0.05
 """Other processes' look-ups end unheard."""
@@ -99,7 +101,8 @@ class _Gate:
     @cached_property
     def _limits(self) -> GuessLimits:
         """What most requests, whose pair the cache proves, never ask."""
-        return GuessLimits(self._address, self._question.pair, self._pairs.look_ups)
+        look_ups, pair = self._pairs.look_ups, self._question.pair
+        return GuessLimits(self._address, pair, look_ups, writes=self._writes)
 
     def admit(self) -> Contact:
         contact = self._pairs.proves(self._question, self._pairs.recall(self._question))
@@ -121,14 +124,21 @@ class _Gate:
             raise Throttled(wait_s)
 
     def _find_out(self) -> Contact:
+        if self._writes:
+            self._is_known = self._pairs.right.was_right(self._address, self._question.pair)
         self._check_limits()
         if self._is_known:
             return self._look_up()
         try:
-            with self._pairs.look_ups.enter(self._address, self._question.call.deadline):
+            deadline = self._question.call.deadline
+            with self._pairs.look_ups.enter(self._address, deadline, writes=self._writes):
                 return self._look_up()
         except NoRoom:
             raise Throttled(RETRY_AFTER_S) from None
+
+    @property
+    def _writes(self) -> bool:
+        return self._question.call.priority is Priority.UNPROVEN_WRITER
 
     def _check_limits(self) -> None:
         """Learn whether the pair was right from here, where that may be needed; raise Throttled
@@ -158,12 +168,13 @@ class _Gate:
                 raise Throttled(RETRY_AFTER_S)
             self._pairs.look_ups.wait_for_others(LOOK_AGAIN_S)
             self._check_limits()
-            if not self._is_known and self._pairs.look_ups.crowds(self._address):
+            crowds = self._pairs.look_ups.crowds(self._address, writes=self._writes)
+            if not self._is_known and crowds:
                 raise NoRoom
 
     def _try_look_up(self) -> Contact | None:
         """Return the contact, or None where others have to be waited for."""
-        with self._pairs.look_ups.alone(self._question.pair) as is_alone:
+        with self._pairs.look_ups.alone(self._question.pair, writes=self._writes) as is_alone:
             # Again: whoever was looking it up until now has told the cache.
             recall = self._pairs.recall(self._question)
             contact = self._pairs.proves(self._question, recall)
@@ -177,9 +188,12 @@ class _Gate:
                 return None if token is None else self._look_up_once(recall, token)
 
     def _look_up_once(self, recall: PairRecall, token: LookUpToken) -> Contact:
+        question = self._question
+        if self._writes and self._is_known:
+            question = replace(question, call=replace(question.call, priority=Priority.DESK))
         try:
             with self._pairs.look_ups.asking():
-                contact = self._pairs.look_up(self._question, recall)
+                contact = self._pairs.look_up(question, recall)
         except HubSpotError:
             token.give_back()
             raise

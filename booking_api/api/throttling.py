@@ -45,6 +45,10 @@ class ReadThrottle(BaseThrottle):
         self._taken = window_of(self.scope).take(self.caller(request))
         return self._taken.granted
 
+    def has_room(self, request: Request) -> bool:
+        """Whether the caller may make one more; nothing is counted."""
+        return window_of(self.scope).look(self.caller(request)).granted
+
     @override
     def wait(self) -> float:
         return self._taken.retry_after_s

@@ -2,7 +2,8 @@
 
 Each holds one of the server's threads. While HubSpot is quick, those for whom there is no room wait
 a moment; while it is slow they are refused at once, so that threads are left for students who are
-known, and one address may have half of the room.
+known, and one address may have half of the room. A part of it is for those who want to book alone,
+who do not wait for readers.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ SLOW_S: Final = 5.0
 one under way before it, which it waits for."""
 RETRY_AFTER_S: Final = 2.0
 MAX_SUSPECTS: Final = 10_000
+WRITERS_PART: Final = 8
+"""One place in so many is kept from readers; of those, one address is sure of half."""
 
 
 class NoRoom(Exception):
@@ -33,13 +36,16 @@ class LookUps:
     def __init__(self, max_at_once: int, clock: Monotonic) -> None:
         self._max_at_once = max(1, max_at_once)
         self._max_of_address = max(1, max_at_once // 2)
+        self._kept_for_writers = max_at_once // WRITERS_PART
+        self._sure_of_address = self._kept_for_writers // 2
         self._clock = clock
         self._changed = threading.Condition()
         self._places = 0
         self._began: dict[object, float] = {}
         self._of_address: Counter[str] = Counter()
+        self._writers_of_address: Counter[str] = Counter()
         self._on_trust: Counter[str] = Counter()
-        self._pairs: set[StudentPair] = set()
+        self._pairs: set[tuple[StudentPair, bool]] = set()
         self._suspects: OrderedDict[str, float] = OrderedDict()
 
     def suspect(self, address: str, for_s: float) -> None:
@@ -55,22 +61,25 @@ class LookUps:
         return self._suspects.get(address, 0.0) > self._clock()
 
     @contextmanager
-    def enter(self, address: str, deadline: Deadline) -> Iterator[None]:
+    def enter(self, address: str, deadline: Deadline, *, writes: bool = False) -> Iterator[None]:
         """Hold a place inside the block; raise NoRoom."""
+        counters = [self._of_address] + ([self._writers_of_address] if writes else [])
         with self._changed:
-            while not self._has_room(address):
+            while not self._has_room(address, writes=writes):
                 patience_s = min(self._quick_for_s(), deadline.remaining_s())
                 if patience_s <= 0:
                     raise NoRoom
                 self._changed.wait(patience_s)
             self._places += 1
-            self._of_address[address] += 1
+            for counter in counters:
+                counter[address] += 1
         try:
             yield
         finally:
             with self._changed:
                 self._places -= 1
-                _count_down(self._of_address, address)
+                for counter in counters:
+                    _count_down(counter, address)
                 self._changed.notify_all()
 
     @contextmanager
@@ -87,18 +96,20 @@ class LookUps:
                 del self._began[question]
 
     @contextmanager
-    def alone(self, pair: StudentPair) -> Iterator[bool]:
-        """Yield whether nobody else is looking this pair up, for as long as the block lasts."""
+    def alone(self, pair: StudentPair, *, writes: bool = False) -> Iterator[bool]:
+        """Yield whether nobody else is looking this pair up, for as long as the block lasts. For
+        who `writes` readers do not count: their call may have to wait for longer."""
+        look_up = (pair, writes)
         with self._changed:
-            is_alone = pair not in self._pairs
+            is_alone = look_up not in self._pairs
             if is_alone:
-                self._pairs.add(pair)
+                self._pairs.add(look_up)
         try:
             yield is_alone
         finally:
             if is_alone:
                 with self._changed:
-                    self._pairs.discard(pair)
+                    self._pairs.discard(look_up)
                     self._changed.notify_all()
 
     @contextmanager
@@ -120,14 +131,18 @@ class LookUps:
         with self._changed:
             self._changed.wait(limit_s)
 
-    def crowds(self, address: str) -> bool:
+    def crowds(self, address: str, *, writes: bool = False) -> bool:
         """Whether an address holds more places than it may while HubSpot is slow."""
         with self._changed:
+            if writes and self._writers_of_address[address] <= self._sure_of_address:
+                return False
             return self._of_address[address] > self._max_of_address and self._quick_for_s() <= 0
 
-    def _has_room(self, address: str) -> bool:
-        if self._places >= self._max_at_once:
+    def _has_room(self, address: str, *, writes: bool) -> bool:
+        if self._places >= self._max_at_once - (0 if writes else self._kept_for_writers):
             return False
+        if writes and self._writers_of_address[address] < self._sure_of_address:
+            return True
         return self._of_address[address] < self._max_of_address or self._quick_for_s() > 0
 
     def _quick_for_s(self) -> float:

@@ -48,6 +48,7 @@ class RightPairs:
         self._held: OrderedDict[str, date] = OrderedDict()
         self._unwritten: dict[str, CallerDigests] = {}
         self._forgotten: set[str] = set()
+        self._being_deleted: set[str] = set()
         self.worker = Worker(
             "right pairs",
             self.write_noted,
@@ -88,9 +89,9 @@ class RightPairs:
             return True
         key = self._digests.of_pair_from(address, pair)
         found = self._find(Q(pair=key))
-        if found is None:
-            return False
         with self._lock:
+            if found is None or key in self._forgotten | self._being_deleted:
+                return False
             self._hold(key, found)
         return True
 
@@ -108,9 +109,13 @@ class RightPairs:
     def _write(self) -> None:
         with self._lock:
             unwritten, self._unwritten = self._unwritten, {}
-            forgotten, self._forgotten = self._forgotten, set()
-        for keys in chunks(sorted(forgotten), MAX_PER_STATEMENT):
+            # Those too whose deletion failed.
+            self._being_deleted |= self._forgotten
+            self._forgotten = set()
+        for keys in chunks(sorted(self._being_deleted), MAX_PER_STATEMENT):
             RightPair.objects.filter(pair__in=keys).delete()
+        with self._lock:
+            self._being_deleted = set()
         # When the table is full, those in it are let in a while longer, and nobody new is added.
         room = max(0, MAX_ROWS - RightPair.objects.count())
         today = self._now().date()

@@ -14,14 +14,17 @@ class Priority(IntEnum):
     """Whose calls go first, and how much of the budget they may use: see `rate_budget.py`."""
 
     DESK = 0
-    """What the desk does: bookings, whose students wait one behind the other."""
-    PEOPLE = 1
+    """What the desk does, and what is read for a booking before and after it."""
+    UNPROVEN_WRITER = 1
+    """Callers with something for the desk to do who say that they are a student, while that is
+    looked up."""
+    PEOPLE = 2
     """Students and staff who have proved who they are."""
-    UNPROVEN = 2
-    """Callers who say that they are a student, while that is looked up."""
-    ANONYMOUS = 3
+    UNPROVEN = 3
+    """Callers who only read and say that they are a student, while that is looked up."""
+    ANONYMOUS = 4
     """Questions that anybody may ask."""
-    BACKGROUND = 4
+    BACKGROUND = 5
     """Work that nobody waits for."""
 
 

@@ -2,18 +2,18 @@
 
 Those of one priority are served in the order they came, and those of a better one before them. Only
 the booking desk may use all of it: readers, whoever they are, leave it a part of the window, the
-day and the connections. Those who have not proved who they are leave people who have another part,
-whatever they do together; and questions that anybody may ask and background work have each a share
-of their own, so that neither can use up the other's. Searches
-have a budget of their own besides, and do not hold up the others. A HubSpot that answers 429 all
-the same pauses everybody: someone else is using the token too.
+day and the connections. Whoever has something for the desk and has not proved yet who they are asks
+as a reader does, or where that would take longer, from a small part of the desk's. Other readers
+who have not proved it leave people who have another part, whatever they do together; and questions
+that anybody may ask and background work have each a share of their own, so that neither can use up
+the other's. Searches have a budget of their own besides, and do not hold up the others. A HubSpot
+that answers 429 all the same pauses everybody: someone else is using the token too.
 
 What is counted, and how, is `rate_windows.py`'s.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
 import threading
@@ -34,6 +34,7 @@ from hubspot_sync.wire.rate_windows import (
     RateLimit,
     UnderWay,
     WindowStorage,
+    cut,
     spread,
 )
 
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 MAX_PAUSE_S: Final = 10.0
 MIN_WAIT_S: Final = 0.001
 REDIS_TIMEOUT_S: Final = 0.25
+UNPROVEN_WRITERS_PART: Final = 0.25
+"""Of the desk's share: guesses may use that up, and leave the desk the rest."""
 
 
 @dataclass(eq=False, slots=True)
@@ -67,6 +70,11 @@ class _Lane:
         """Whether somebody waits here, and for what those behind would take away."""
         return len(self.queue) > 0 and all(limit.has_room() for limit in self.own)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether one more could go now, without a wait."""
+        return len(self.queue) == 0 and all(limit.has_room() for limit in self.limits)
+
     def take(self) -> bool:
         """Take one from every limit and return True; where one has no room, take from none and
         return False. All are asked first, because what Redis has counted cannot be put back."""
@@ -79,8 +87,7 @@ class _Lane:
                 return False
         return True
 
-    def min_wait_s(self, ticket: _Ticket) -> float:
-        ahead = self.queue.index(ticket)
+    def min_wait_s(self, ahead: int) -> float:
         return max(limit.min_wait_s(ahead) for limit in self.limits)
 
 
@@ -145,8 +152,8 @@ class RateBudget:
         at once where that is known.
         """
         asked_s = self._clock()
-        lane = self._lanes[priority, search]
         with self._lock:
+            lane = self._choose_lane(priority, search=search)
             ticket = _Ticket(order=next(self._orders))
             lane.queue.append(ticket)
             self._grant_slots()
@@ -191,13 +198,21 @@ class RateBudget:
                     limit.count_answer(took_s)
             self._grant_slots()
 
+    def _choose_lane(self, priority: Priority, *, search: bool) -> _Lane:
+        own, readers = self._lanes[priority, search], self._lanes[Priority.UNPROVEN, search]
+        if priority is not Priority.UNPROVEN_WRITER:
+            return own
+        if readers.is_free and not self._must_yield(readers):
+            return readers
+        return min(own, readers, key=lambda lane: lane.min_wait_s(len(lane.queue)))
+
     def _decide_wait_s(self, lane: _Lane, ticket: _Ticket, deadline: Deadline) -> float:
         """Return how many seconds this ticket may sleep. If waiting is hopeless, take it out of the
         queue and raise RateLimited. Only the first of a lane wakes by the clock; the others, and
         background work that yields, are woken when it is their turn to look."""
         if ticket.granted_s is not None:
             return 0.0
-        left_s, min_wait_s = deadline.remaining_s(), lane.min_wait_s(ticket)
+        left_s, min_wait_s = deadline.remaining_s(), lane.min_wait_s(lane.queue.index(ticket))
         if left_s <= 0 or min_wait_s > left_s:
             first = lane.queue[0] is ticket
             lane.queue.remove(ticket)
@@ -289,10 +304,10 @@ class _PartBuilder:
     def build_share(self, name: str, share: float) -> _Part:
         """Return a part that all processes have together."""
         config, clock = self._config, self._clock
-        requests = _cut(config.requests_per_window, share)
+        requests = cut(config.requests_per_window, share)
         searches = spread(config.searches_per_second, share)
         return _Part(
-            under_way=(UnderWay(_cut(config.pool_size, share)),),
+            under_way=(UnderWay(cut(config.pool_size, share)),),
             window=ArrivalWindow(name, requests, config.window_s, clock),
             search_windows=tuple(
                 ArrivalWindow(f"{name}-search", amount, window_s, clock)
@@ -302,7 +317,7 @@ class _PartBuilder:
                 name, ((requests, float(math.ceil(config.window_s))),)
             ),
             shared_search_windows=self._share_arrivals(f"{name}-search", searches),
-            day=Day(f"{name}-day", _cut(config.daily_limit, share), self._day_storage, clock),
+            day=Day(f"{name}-day", cut(config.daily_limit, share), self._day_storage, clock),
         )
 
     def build_background(self) -> _Part:
@@ -327,16 +342,6 @@ class _PartBuilder:
         )
 
 
-def _name_owner(config: HubSpotConfig) -> str:
-    """Whoever has another token, or asks another HubSpot, has another budget."""
-    whose = f"{config.base_url} {config.token}"
-    return hashlib.sha256(whose.encode()).hexdigest()[:12]
-
-
-def _cut(amount: int, share: float) -> int:
-    return max(1, int(amount * share))
-
-
 def _open_shared_redis(redis_url: str, config: HubSpotConfig, clock: Monotonic) -> SharedRedis:
     # Here, so that a process without Redis does not import its client.
     from redis import ConnectionPool, Redis
@@ -352,8 +357,8 @@ def _open_shared_redis(redis_url: str, config: HubSpotConfig, clock: Monotonic) 
         socket_connect_timeout=REDIS_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
     )
-    name = _name_owner(config)
-    return SharedRedis(Redis(connection_pool=pool), clock, name=name, window_s=config.window_s)
+    redis = Redis(connection_pool=pool)
+    return SharedRedis(redis, clock, name=config.budget_name, window_s=config.window_s)
 
 
 def build_rate_budget(
@@ -368,16 +373,18 @@ def build_rate_budget(
     builder = _PartBuilder(config, clock, day, redis_url)
     everything = replace(builder.build_share("all", 1.0), under_way=())
     readers = builder.build_share("readers", 1.0 - config.desk_share)
+    writers = builder.build_share("writers", config.desk_share * UNPROVEN_WRITERS_PART)
     unreserved = builder.build_share("unreserved", 1.0 - config.reserved_share)
     anonymous = builder.build_share("anonymous", config.anonymous_share)
     parts = {
         Priority.DESK: (everything,),
+        Priority.UNPROVEN_WRITER: (everything, writers),
         Priority.PEOPLE: (everything, readers),
         Priority.UNPROVEN: (everything, readers, unreserved),
         Priority.ANONYMOUS: (everything, readers, unreserved, anonymous),
         Priority.BACKGROUND: (everything, readers, unreserved, builder.build_background()),
     }
-    own = {Priority.ANONYMOUS: (anonymous,)}
+    own = {Priority.ANONYMOUS: (anonymous,), Priority.UNPROVEN_WRITER: (writers,)}
     lanes = {
         (priority, search): _Lane(
             priority,

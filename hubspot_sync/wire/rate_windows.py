@@ -259,6 +259,11 @@ class Day:
         return 0.0 if stats.remaining > ahead else max(0.0, stats.reset_time - self._clock())
 
 
+def cut(amount: int, share: float) -> int:
+    """Return a share of an amount, cut down to a whole number, and at least one."""
+    return max(1, int(amount * share))
+
+
 def spread(per_second: int, share: float) -> Amounts:
     """Return the amounts and windows, in seconds, that are a share of so many a second. What is no
     whole number, such as half of five, is rounded up in each second and kept over several: cut

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from http.client import HTTPConnection
 
 import pytest
 from django.utils import timezone
@@ -87,3 +88,23 @@ def test_what_does_not_come_is_refused_in_time_and_counted(server: Server) -> No
     assert page.headers["content-type"] == "text/plain"
     metrics = server.get("/metrics").body.decode()
     assert 'mocks_request_seconds_count{method="POST",route="other",status="408"}' in metrics
+
+
+def test_an_answer_without_a_body_leaves_the_connection_to_the_next(server: Server) -> None:
+    """Whatever the condition holds: it is no reason to hang up, and never a server's error."""
+    target = "/api/mock-exams/available?mock_type=clinical"
+    connection = HTTPConnection(server.base_url.removeprefix("http://"))
+
+    def ask(tags: str | bytes) -> tuple[int, bool, str]:
+        """Return the status, whether a body came, and its tag."""
+        connection.request("GET", target, headers={"If-None-Match": tags})
+        answer = connection.getresponse()
+        return answer.status, answer.read() != b"", answer.headers["ETag"]
+
+    tag = ask("")[2]
+    many = ",".join(f'"{number:032x}"' for number in range(1_000))
+    odd = [b'"\xff\xfe"', b"\xe2\x82", '"' * 9_000, many]
+    told = [ask(tags)[:2] for tags in (tag, *odd, "*", tag)]
+    connection.close()
+
+    assert told == [(304, False), *[(200, True)] * len(odd), (304, False), (304, False)]

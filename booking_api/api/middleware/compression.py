@@ -3,6 +3,8 @@
 Where an answer has a secret beside something that the asker chose, its compressed length gives the
 secret away, letter by letter (BREACH). So the addresses are named whose answers have no secret: no
 student's data, no form with a token. All others are sent as they are.
+
+A tag of a compressed answer is weak: it names the answer, not the bytes.
 """
 
 from __future__ import annotations
@@ -10,8 +12,11 @@ from __future__ import annotations
 import re
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.middleware.gzip import GZipMiddleware
+from django.middleware.gzip import GZipMiddleware, re_accepts_gzip
+from django.utils.cache import patch_vary_headers
 from typing_extensions import override
+
+from booking_api.api.envelope import NotModified
 
 # As urls.py writes them.
 PUBLIC_ROUTES = frozenset(
@@ -29,6 +34,8 @@ class PublicGZipMiddleware(GZipMiddleware):
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
+        if isinstance(response, NotModified):
+            return describe_like_the_answer(response, request)
         match = request.resolver_match
         if match is None or match.route not in PUBLIC_ROUTES or response.status_code != 200:
             return response
@@ -38,3 +45,14 @@ class PublicGZipMiddleware(GZipMiddleware):
             response["Vary"] = "Accept-Encoding"
             return response
         return super().process_response(request, response)
+
+
+def describe_like_the_answer(response: NotModified, request: HttpRequest) -> NotModified:
+    """Give a 304 the `Vary` and the tag that the answer would have (RFC 9110, 15.4.5)."""
+    if response.body_bytes < MIN_BYTES:
+        return response
+    patch_vary_headers(response, ("Accept-Encoding",))
+    accepted = request.headers.get("Accept-Encoding", "")
+    if re_accepts_gzip.search(accepted) and not REFUSED.search(accepted):
+        response["ETag"] = f"W/{response['ETag']}"
+    return response

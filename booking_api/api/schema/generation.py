@@ -25,6 +25,7 @@ JSON = "application/json"
 ENDINGS = ("Fields", "Asked", "Query")
 # Where asking again makes sense, an answer says when.
 RETRIED = frozenset({"429", "503"})
+NOT_MODIFIED = "304"
 
 
 class ApiSchema(AutoSchema):
@@ -43,8 +44,9 @@ class ApiSchema(AutoSchema):
             content["examples"] = examples.of_request(served)
         for status, answered in made["responses"].items():
             answered["description"] = texts.ANSWERS[status]
-            answered["headers"] = headers_of(status)
-            answered["content"][JSON]["examples"] = examples.of_answer(served, int(status))
+            answered["headers"] = headers_of(served, status)
+            if status != NOT_MODIFIED:
+                answered["content"][JSON]["examples"] = examples.of_answer(served, int(status))
         return made
 
     @property
@@ -94,9 +96,11 @@ def describe_parameter(parameter: dict[str, Any], examples: Examples) -> None:
         parameter["example"] = examples.of_parameters[name]
 
 
-def headers_of(status: str) -> dict[str, Any]:
-    """Return the headers of an answer with this status."""
+def headers_of(served: Operation, status: str) -> dict[str, Any]:
+    """Return the headers of an operation's answer with this status."""
     names = ["X-Request-ID"]
+    if served.is_revalidated and status in {"200", NOT_MODIFIED}:
+        names.append("ETag")
     if status != "401":
         names.append("Server-Timing")
     if status in RETRIED:

@@ -48,13 +48,15 @@ class Operation:
     """What is written by hand about an operation.
 
     `sentences` are examples of what its errors say, where that differs from what they say
-    elsewhere. A view that serves two addresses has another id at the second, in `ids`.
+    elsewhere. A view that serves two addresses has another id at the second, in `ids`. What
+    `is_revalidated` answers with a tag, and with 304 to who holds that.
     """
 
     id: str
     codes: frozenset[str]
     sentences: Mapping[str, str] = field(default_factory=dict)
     ids: Mapping[str, str] = field(default_factory=dict)
+    is_revalidated: bool = False
 
     def id_at(self, path: str) -> str:
         """Return its id at an address."""

@@ -53,6 +53,13 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
         "example": 'hubspot;desc="0 calls";dur=0.0, cache;desc="hit"',
     },
+    "ETag": {
+        "description": "Names this answer; weak where the answer is compressed. Sent again as "
+        "`If-None-Match`, it saves the answer while that stays the same.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^(W/)?"[0-9a-f]{32}"$'},
+        "example": '"0f8a2c71d9b44e6c8f3f5f1f0e6b7a90"',
+    },
     "Retry-After": {
         "description": "Seconds after which asking again makes sense.",
         "required": True,
@@ -64,6 +71,7 @@ HEADERS: dict[str, dict[str, Any]] = {
 ANSWERS = {
     "200": "Done.",
     "201": "Booked.",
+    "304": "The answer that `If-None-Match` names still holds; nothing is sent.",
     "400": "What was sent cannot be accepted; `error` says why.",
     "401": "Who is asking could not be proved.",
     "403": "Whoever is asking may not do this.",

@@ -147,9 +147,11 @@ class BookingViewSet(StudentViewSet):
     def _admit(self, request: Request, pair: StudentPair) -> Admitted:
         """Let a student in, and count the request for them: what others ask in their name is not
         counted for them. Raises what the gate raises, and Throttled."""
-        student = admit_student(request, pair)
         reads = request.method in READING_METHODS
         throttle = StudentReadThrottle() if reads else StudentWriteThrottle()
+        # Who will be told to wait does not spend what is kept for bookings.
+        context_of(request).is_for_desk = not reads and throttle.has_room(request)
+        student = admit_student(request, pair)
         if not throttle.allow_request(request, self):
             raise Throttled(throttle.wait())
         return student

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from typing import Any, get_args
 
+import orjson
 import structlog
 from django.conf import settings
 from django.db import Error as DatabaseFailure
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from booking_api import composition
-from booking_api.api.envelope import answer
+from booking_api.api.context import context_of
+from booking_api.api.envelope import answer, success
 from booking_api.api.schema.answers import envelope
 from booking_api.api.schema.operations import OF_BODIES, OF_HUBSPOT, Operation, codes, documented
 from booking_api.api.serializers import MockTypeField, PairFields, SentBooleanField, pair_of
 from booking_api.api.student_gate import admit_student
 from booking_api.api.throttling import hold_anonymous_place, limit_calls
 from booking_api.api.validation import find_mock_type, validate_fields, validate_query
+from booking_api.api.views.entity_tags import EntityTags
 from booking_api.api.views.student_view_set import StudentViewSet
 from booking_api.ops.metrics import metrics
-from booking_api.queries.available_exams import find_available_exams
+from booking_api.queries.available_exams import ExamSeats, find_available_exams
 from booking_api.queries.credit_check import check_credits
 from booking_api.rules.seats import ExamStatus
 
@@ -31,12 +36,21 @@ AVAILABLE = Operation(
     id="listAvailableExams",
     codes=codes(OF_HUBSPOT, "THROTTLED"),
     sentences={"VALIDATION_ERROR": "mock_type: This field is required."},
+    is_revalidated=True,
+)
+IF_NONE_MATCH_PARAMETER = OpenApiParameter(
+    "If-None-Match",
+    {"type": "string"},
+    OpenApiParameter.HEADER,
+    description="The `ETag` of the answer that is held, or several; browsers send it by "
+    "themselves. While the exams are the same, the answer is 304.",
 )
 CREDITS = Operation(
     id="validateCredits",
     codes=codes(OF_HUBSPOT, OF_BODIES, "THROTTLED", "STUDENT_NOT_FOUND", "EMAIL_MISMATCH"),
 )
 
+available_tags = EntityTags()
 log = structlog.get_logger(__name__)
 
 
@@ -92,6 +106,12 @@ def queue_corrections(exam_ids: Collection[str]) -> None:
         log.warning("correction_not_queued", exams=len(exam_ids), error=str(error))
 
 
+def write_available(listed: Sequence[ExamSeats]) -> bytes:
+    """Return the body of the answer."""
+    data = AvailableExamFields(listed, many=True).data
+    return orjson.dumps(success(data, f"{len(listed)} mock exams."))
+
+
 class MockExamViewSet(StudentViewSet):
     """`/api/mock-exams/…`"""
 
@@ -101,10 +121,10 @@ class MockExamViewSet(StudentViewSet):
         summary="The exams of a type that can be booked, with their seats",
         description="Every active exam that is not over, by date and start. Nobody has to say who "
         "they are.",
-        parameters=[AvailableQuery],
-        answers={200: envelope(AVAILABLE.id, AvailableExamFields(many=True))},
+        parameters=[AvailableQuery, IF_NONE_MATCH_PARAMETER],
+        answers={200: envelope(AVAILABLE.id, AvailableExamFields(many=True)), 304: None},
     )
-    def available(self, request: Request) -> Response:
+    def available(self, request: Request) -> HttpResponse:
         values = validate_query(AvailableQuery, request.query_params.dict())
         query = self.query_context(request)
         mock_type = find_mock_type(query.profile, values["mock_type"])
@@ -118,8 +138,13 @@ class MockExamViewSet(StudentViewSet):
                 realtime=values["realtime"],
             )
         queue_corrections(found.to_correct)
-        listed = found.listed
-        return answer(AvailableExamFields(listed, many=True).data, f"{len(listed)} mock exams.")
+        context_of(request).items = len(found.listed)
+        return available_tags.answer(
+            request,
+            (mock_type.slug, values["include_capacity"], values["realtime"]),
+            found.listed,
+            lambda: write_available(found.listed),
+        )
 
     @documented(
         CREDITS,

@@ -9,13 +9,16 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 from django.db import connection
 from pytest_django import Settings
 
 from booking_api import composition
+from booking_api.api.guess_limits import GuessLimits
 from booking_api.pairs.models import RightPair
+from booking_api.rules.students import StudentPair
 from cache_layer import CacheConfig, Cause
 from tests.api import Api, Reply
 from tests.builders import Portal, Student
@@ -108,6 +111,21 @@ def test_no_number_of_guesses_at_once_gets_more_look_ups_than_the_limit(
     assert Counter(reply.status for reply in replies) == {401: LIMIT, 429: AT_ONCE - LIMIT}
     assert all(int(each.headers["Retry-After"]) > 0 for each in replies if each.status == 429)
     assert emails_looked_up(portal) <= LIMIT
+
+
+def test_look_ups_that_wait_leave_one_for_a_booking(api: Api) -> None:
+    def limits(number: int, *, writes: bool = False) -> GuessLimits:
+        pair = StudentPair(student_id=f"G{number}", email=f"guess{number}@example.org")
+        look_ups = composition.services().pairs.look_ups
+        return GuessLimits(SCHOOL, pair, look_ups, writes=writes)
+
+    with ExitStack() as under_way:
+        for number in range(LIMIT):
+            assert under_way.enter_context(limits(number).taking()) is not None
+
+        assert under_way.enter_context(limits(LIMIT).taking()) is None
+        assert under_way.enter_context(limits(LIMIT, writes=True).taking()) is not None
+        assert under_way.enter_context(limits(LIMIT + 1, writes=True).taking()) is None
 
 
 def test_a_class_that_comes_at_once_is_served(api: Api, portal: Portal) -> None:

@@ -1,8 +1,9 @@
 """Nobody but the booking desk may use all of the budget, whatever the others do.
 
 A window holds twenty calls here: eighteen for all who read, fifteen for all of them but people who
-proved who they are, ten for anonymous questions, ten for the background; the day, the searches and
-the connections likewise.
+proved who they are, ten for anonymous questions, ten for the background. Of the desk's two, one is
+for writers who have not proved it, where readers leave them none. The day, the searches and the
+connections likewise.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ from tests.hubspot_sync.budgets import World, acquire, full_budget, most_in_a_wi
 WINDOW_S = 10.0
 MOST = {
     Priority.DESK: 20,
+    Priority.UNPROVEN_WRITER: 16,
     Priority.PEOPLE: 18,
     Priority.UNPROVEN: 15,
     Priority.ANONYMOUS: 10,
     Priority.BACKGROUND: 10,
 }
-READERS = [priority for priority in Priority if priority is not Priority.DESK]
+WRITERS = (Priority.DESK, Priority.UNPROVEN_WRITER)
+READERS = [priority for priority in Priority if priority not in WRITERS]
 OTHERS = [priority for priority in READERS if priority is not Priority.PEOPLE]
+EASILY_REFUSED = (*OTHERS, Priority.UNPROVEN_WRITER)
 CALLS = st.lists(
     st.tuples(st.sampled_from(Priority), st.floats(0, 3), st.floats(0, 2)), min_size=30, max_size=90
 )
@@ -103,9 +107,9 @@ def test_each_has_its_share_of_the_day(priority: Priority) -> None:
     assert budget.has_day_left() is (priority is not Priority.DESK)
 
 
-@pytest.mark.parametrize("priority", [Priority.PEOPLE, Priority.UNPROVEN, Priority.ANONYMOUS])
+@pytest.mark.parametrize("priority", list(MOST)[1:-1])
 def test_each_has_its_share_of_the_connections(priority: Priority) -> None:
-    """The background is bounded by its threads."""
+    """All but the desk, who may use all of them, and the background, bounded by its threads."""
     world = World()
     budget = shared_out(world, requests_per_window=1_000, pool_size=20)
 
@@ -151,6 +155,31 @@ def test_however_many_read_the_desk_has_its_part_at_once(*, search: bool) -> Non
     assert taken_at_once(budget, world, Priority.DESK, search=search) == 2
 
 
+@pytest.mark.parametrize("search", [False, True])
+def test_writers_who_prove_nothing_have_a_part_of_the_desks_and_leave_it_the_rest(
+    *, search: bool
+) -> None:
+    world = World()
+    budget = shared_out(world, requests_per_window=40, searches_per_second=40)
+    for each in READERS:
+        taken_at_once(budget, world, each, search=search)
+
+    assert taken_at_once(budget, world, Priority.UNPROVEN_WRITER, search=search) == 1
+    assert taken_at_once(budget, world, Priority.DESK, search=search) == 3
+
+
+def test_a_writer_who_proves_nothing_waits_where_the_wait_is_shorter() -> None:
+    world = World()
+    budget = shared_out(world)
+    taken_at_once(budget, world, Priority.PEOPLE, search=False)
+    world.advance(4.0)
+    acquire(budget, world.deadline(0), priority=Priority.UNPROVEN_WRITER).report_answer(0.0)
+
+    slot = acquire(budget, world.deadline(25), priority=Priority.UNPROVEN_WRITER)
+
+    assert slot.waited_s == pytest.approx(WINDOW_S - 4.0, abs=0.1)
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     priority: Priority
@@ -177,11 +206,13 @@ def test_whatever_the_others_do_desk_and_people_get_what_is_reserved_at_once(
         own = [call for call in counted if call.priority is priority]
         readers = [call for call in counted if call.priority in READERS]
         others = [call for call in counted if call.priority in OTHERS]
+        writers = [call for call in counted if call.priority in WRITERS]
         try:
             slot = acquire(budget, world.deadline(0), priority=priority)
         except RateLimited:
-            assert priority is not Priority.DESK or len(own) >= 2
-            assert priority in OTHERS or len(counted) - len(others) >= 3
+            assert priority not in WRITERS or len(own) >= 1
+            assert priority is not Priority.DESK or len(writers) >= 2
+            assert priority in EASILY_REFUSED or len(counted) - len(others) >= 3
             continue
         calls.append(Call(priority, world.now_s, world.now_s + transit_s))
         world.answer_later(slot, transit_s)
@@ -198,11 +229,13 @@ def test_those_of_a_better_priority_go_first_and_equals_in_the_order_they_came()
         queue.join("a caller", priority=Priority.UNPROVEN)
         queue.join("another caller", priority=Priority.UNPROVEN)
         queue.join("alice", priority=Priority.PEOPLE)
+        queue.join("who wants to book", priority=Priority.UNPROVEN_WRITER)
         queue.join("a booking", priority=Priority.DESK)
         release()
 
     assert queue.served == [
         "a booking",
+        "who wants to book",
         "alice",
         "a caller",
         "another caller",

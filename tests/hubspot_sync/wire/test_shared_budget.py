@@ -85,7 +85,12 @@ def test_two_processes_together_send_no_more_than_one_may(redis_url: str) -> Non
 @pytest.mark.redis
 @pytest.mark.parametrize(
     ("priority", "most"),
-    [(Priority.PEOPLE, 5), (Priority.UNPROVEN, 4), (Priority.ANONYMOUS, 3)],
+    [
+        (Priority.UNPROVEN_WRITER, 5),
+        (Priority.PEOPLE, 5),
+        (Priority.UNPROVEN, 4),
+        (Priority.ANONYMOUS, 3),
+    ],
     ids=str,
 )
 def test_two_processes_together_leave_others_what_is_reserved(
