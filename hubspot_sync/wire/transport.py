@@ -33,8 +33,8 @@ from hubspot_sync.wire.call_log import CallLog, CallRecord, Paused
 from hubspot_sync.wire.circuit_breaker import CircuitBreaker, Permit
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
 from hubspot_sync.wire.endpoints import ENDPOINTS, Effect, Endpoint, Operation
-from hubspot_sync.wire.portal_day import PortalDay
-from hubspot_sync.wire.rate_budget import RateBudget, Slot
+from hubspot_sync.wire.limits.portal_day import PortalDay
+from hubspot_sync.wire.limits.rate_budget import RateBudget, Slot
 from hubspot_sync.wire.retries import (
     AttemptFailed,
     Completion,
