@@ -7,13 +7,17 @@ cookie of the machine's: what is sent goes where the settings say.
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable
+from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final, Protocol
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.certs import where
 from urllib3.exceptions import MaxRetryError, NewConnectionError
+from urllib3.util import create_urllib3_context
 
 from hubspot_sync.wire.deadlines import Deadline
 
@@ -50,6 +54,14 @@ def build_session(pool_size: int, sender: Sender | None) -> requests.Session:
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.headers["Accept"] = "application/json"
     return session
+
+
+@cache
+def trusted_tls() -> ssl.SSLContext:
+    """Return the TLS of connections made by hand: it believes whom the sessions believe."""
+    context = create_urllib3_context()
+    context.load_verify_locations(where())
+    return context
 
 
 def read_whole(
