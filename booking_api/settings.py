@@ -26,7 +26,7 @@ from booking_api.env_types import (
 )
 from booking_api.env_variables import BASE_DIR, configured_secrets, declare, read, read_config
 from cache_layer.config import DEFAULT_TTLS_S, CacheConfig
-from hubspot_sync.config import HubSpotConfig
+from hubspot_sync.config import HubSpotConfig, JournalConfig
 
 
 def hubspot_config() -> HubSpotConfig:
@@ -53,6 +53,27 @@ def hubspot_config() -> HubSpotConfig:
             "breaker_failures": "HUBSPOT_BREAKER_FAILURES",
             "breaker_cooldown_s": "HUBSPOT_BREAKER_COOLDOWN_S",
         },
+    )
+
+
+def journal_config(hubspot: HubSpotConfig, *, debug: bool) -> JournalConfig:
+    """Only a developer's machine has files to fetch from a private network: the sandbox's."""
+    return read_config(
+        JournalConfig,
+        {
+            "client_id": "HUBSPOT_CLIENT_ID",
+            "client_secret": "HUBSPOT_CLIENT_SECRET",
+            "portal_id": "HUBSPOT_PORTAL_ID",
+            "max_file_bytes": "HUBSPOT_JOURNAL_FILE_BYTES",
+            "hears_of_all_objects": "HUBSPOT_JOURNAL_ALL_OBJECTS",
+        },
+        base_url=hubspot.base_url,
+        api_version=hubspot.api_version,
+        connect_timeout_s=hubspot.connect_timeout_s,
+        read_timeout_s=hubspot.read_timeout_s,
+        breaker_failures=hubspot.breaker_failures,
+        breaker_cooldown_s=hubspot.breaker_cooldown_s,
+        allow_private_files=debug,
     )
 
 
@@ -116,6 +137,7 @@ pool_size = declare("DATABASE_POOL_SIZE", integer, 10, minimum=2)
 limits_session: bool = read("DATABASE_SESSION_LIMITS", boolean, True)
 REDIS_URL: str = read("REDIS_URL", str, "")
 HUBSPOT: HubSpotConfig = hubspot_config()
+HUBSPOT_JOURNAL: JournalConfig = journal_config(HUBSPOT, debug=DEBUG)
 HUBSPOT_PORTAL: str = read("HUBSPOT_PORTAL", str, "default")
 # Where people see the portal's records, for links in the console.
 HUBSPOT_RECORDS_URL: str = read("HUBSPOT_RECORDS_URL", web_address, "")

@@ -15,9 +15,10 @@ from hubspot_sync.wire.call_log import BreakerChanged, CallLog, CallObserver, Wi
 from hubspot_sync.wire.circuit_breaker import BreakerState, CircuitBreaker
 from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.fan_out import FanOut
-from hubspot_sync.wire.portal_day import PortalDay
-from hubspot_sync.wire.rate_budget import RateBudget, build_rate_budget
-from hubspot_sync.wire.transport import Sender, Transport
+from hubspot_sync.wire.http_exchange import Sender
+from hubspot_sync.wire.limits.portal_day import PortalDay
+from hubspot_sync.wire.limits.rate_budget import RateBudget, build_rate_budget
+from hubspot_sync.wire.transport import Transport
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

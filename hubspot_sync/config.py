@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from hubspot_sync.errors import ConfigurationError
@@ -116,4 +116,73 @@ class HubSpotConfig:
             raise ConfigurationError(
                 "HUBSPOT_DESK_SHARE must be 0 or more and at most HUBSPOT_RESERVED_SHARE "
                 f"({self.reserved_share}), not {self.desk_share}."
+            )
+
+
+MIN_FILE_BYTES: Final = 1_048_576
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalConfig:
+    """How the change journal is reached: the app whose journal it is, the portal it tells of.
+
+    Without `client_id`, `client_secret` and `portal_id` there is no journal to follow (`is_set`).
+    `max_file_bytes` bounds one of its files, on the wire and decompressed; hubspot-facts: 5 MB.
+    `allow_private_files` lets files come over plain HTTP and from addresses of private networks,
+    for the sandbox. `hears_of_all_objects` says that a subscription which names no objects was seen
+    to hear of all of them, as no document promises. Durations in seconds.
+    """
+
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    portal_id: str = ""
+    base_url: str = "https://api.hubapi.com"
+    api_version: ApiVersion = "2026-09"
+    max_file_bytes: int = 67_108_864
+    allow_private_files: bool = False
+    hears_of_all_objects: bool = False
+    connect_timeout_s: float = 3.0
+    read_timeout_s: float = 10.0
+    breaker_failures: int = 5
+    breaker_cooldown_s: float = 2.0
+
+    @property
+    def is_set(self) -> bool:
+        return self.client_id != ""
+
+    @property
+    def dated_version(self) -> str:
+        """The version in the journal's paths, of which there is no legacy form."""
+        return "2026-09" if self.api_version == "legacy" else self.api_version
+
+    def __post_init__(self) -> None:
+        given = {
+            "HUBSPOT_CLIENT_ID": self.client_id,
+            "HUBSPOT_CLIENT_SECRET": self.client_secret,
+            "HUBSPOT_PORTAL_ID": self.portal_id,
+        }
+        missing = [name for name, value in given.items() if value == ""]
+        if 0 < len(missing) < len(given):
+            raise ConfigurationError(
+                f"{', '.join(given)} belong together: set all three, to follow the change journal, "
+                f"or none. Not set: {', '.join(missing)}."
+            )
+        for name, value in given.items():
+            if re.fullmatch(r"[!-~]*", value) is None:
+                raise ConfigurationError(
+                    f"{name} must have no blanks or line ends, and only letters, digits and signs "
+                    "of ASCII."
+                )
+        if re.fullmatch(r"([1-9][0-9]{0,18})?", self.portal_id) is None:
+            raise ConfigurationError(
+                f"HUBSPOT_PORTAL_ID must be the portal's number, not {self.portal_id!r}."
+            )
+        if urlsplit(self.base_url).scheme not in {"http", "https"}:
+            raise ConfigurationError(
+                f"HUBSPOT_BASE_URL must be an http(s) address, not {self.base_url!r}."
+            )
+        if self.max_file_bytes < MIN_FILE_BYTES:
+            raise ConfigurationError(
+                f"HUBSPOT_JOURNAL_FILE_BYTES must be at least {MIN_FILE_BYTES}, "
+                f"not {self.max_file_bytes}."
             )

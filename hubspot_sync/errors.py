@@ -3,8 +3,10 @@
     HubSpotError
     ├── RateLimited    HubSpot's 429, or our own budget would answer only after the deadline
     ├── Unavailable    5xx, 423, no connection, cut off, circuit open, or the deadline would pass
-    │   └── LeftOut    an answer that says nothing of a record asked for
+    │   ├── LeftOut    an answer that says nothing of a record asked for
+    │   └── FileUnreadable    a file of the change journal is none, expired, or may not be fetched
     ├── NotFound       404, or the record asked for is archived or never was
+    │   └── OffsetGone    the change journal does not know an offset: what came after it is unknown
     └── Refused        HubSpot understood and said no (400, 401, 403, 409, 415): never retried
 
     ConfigurationError    outside the tree on purpose: nothing that forgives HubSpot may swallow it
@@ -75,8 +77,24 @@ class LeftOut(Unavailable):
     """HubSpot's answer says nothing of a record that was asked for."""
 
 
+class FileUnreadable(Unavailable):
+    """A file of the change journal could not be had, though it was asked for anew.
+
+    `reason` is one word of a closed list, for logs and metrics: `expired`, `forbidden` (an address
+    that we do not connect to), `too_large`, `encoding`, `not_json`, `shape`, `status`.
+    """
+
+    def __init__(self, message: str, *, reason: str, status: int | None = None) -> None:
+        super().__init__(message, status=status)
+        self.reason = reason
+
+
 class NotFound(HubSpotError):
     """The record, or the path, does not exist."""
+
+
+class OffsetGone(NotFound):
+    """The change journal does not know this offset, or not any more: what came after is unknown."""
 
 
 class Refused(HubSpotError):

@@ -24,7 +24,7 @@ from hubspot_sync.reading.tags import tags_of_exam, tags_of_student
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
-from hubspot_sync.wire.transport import Sender
+from hubspot_sync.wire.http_exchange import Sender
 
 __all__ = [
     "REAL_TIME",

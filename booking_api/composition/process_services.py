@@ -43,8 +43,8 @@ from hubspot_sync.reading.cached_portal import CachedPortal
 from hubspot_sync.reading.portal_reads import HubSpotReads, PortalReads
 from hubspot_sync.webhooks.pipeline import WebhookPipeline, build_webhook_pipeline
 from hubspot_sync.wire.call_log import CallObserver, WireObserver
-from hubspot_sync.wire.portal_day import PortalDay
-from hubspot_sync.wire.transport import Sender
+from hubspot_sync.wire.http_exchange import Sender
+from hubspot_sync.wire.limits.portal_day import PortalDay
 
 log = structlog.get_logger(__name__)
 

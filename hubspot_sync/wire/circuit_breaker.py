@@ -37,7 +37,8 @@ def ignore_change(_: BreakerState, __: BreakerState) -> None:
 
 class CircuitBreaker:
     """Opens after `failures` failures in a row and tries again after `cooldown_s`. `notify` is told
-    the state it was in and the one it is in, in their order; it must be quick."""
+    the state it was in and the one it is in, in their order; it must be quick. `about` names what
+    it guards, in the log."""
 
     def __init__(
         self,
@@ -46,7 +47,9 @@ class CircuitBreaker:
         cooldown_s: float,
         clock: Monotonic,
         notify: Callable[[BreakerState, BreakerState], None] = ignore_change,
+        about: str = "api",
     ) -> None:
+        self._about = about
         self._notify = notify
         self._state = BreakerState.CLOSED
         self._max_failures = failures
@@ -115,9 +118,11 @@ class CircuitBreaker:
             return
         self._state = now
         if before is BreakerState.CLOSED:
-            log.warning("hubspot_breaker_opened", failures=self._failures_in_a_row)
+            log.warning(
+                "hubspot_breaker_opened", about=self._about, failures=self._failures_in_a_row
+            )
         elif now is BreakerState.CLOSED:
-            log.warning("hubspot_breaker_closed")
+            log.warning("hubspot_breaker_closed", about=self._about)
         self._notify(before, now)
 
 

@@ -2,8 +2,7 @@
 
 In order, for each attempt: the circuit breaker, the rate budget, a connection, the sending, the
 call log, the table of answers. It promises that a call ends soon after its deadline, that a call
-which may not be repeated is not, and that an error says whether a write may have taken effect. The
-only importer of `requests`, whose own retries are off.
+which may not be repeated is not, and that an error says whether a write may have taken effect.
 
 Threads share one pool of connections, and wait for one in front of it and no longer than they have.
 """
@@ -16,14 +15,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 
 import requests
 import structlog
-from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3.exceptions import HTTPError as Urllib3Error
-from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import HubSpotError, Unavailable
@@ -31,10 +27,18 @@ from hubspot_sync.wire.answer_shapes import accept_all, judge_reply, parse_body
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallLog, CallRecord, Paused
 from hubspot_sync.wire.circuit_breaker import CircuitBreaker, Permit
-from hubspot_sync.wire.deadlines import Deadline, Monotonic
+from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.endpoints import ENDPOINTS, Effect, Endpoint, Operation
-from hubspot_sync.wire.portal_day import PortalDay
-from hubspot_sync.wire.rate_budget import RateBudget, Slot
+from hubspot_sync.wire.http_exchange import (
+    MIN_TIMEOUT_S,
+    Sender,
+    build_session,
+    never_connected,
+    read_whole,
+    socket_of,
+)
+from hubspot_sync.wire.limits.portal_day import PortalDay
+from hubspot_sync.wire.limits.rate_budget import RateBudget, Slot
 from hubspot_sync.wire.retries import (
     AttemptFailed,
     Completion,
@@ -54,8 +58,6 @@ from hubspot_sync.wire.verdicts import (
 
 logger = logging.getLogger(__name__)
 log = structlog.get_logger(__name__)
-CHUNK_BYTES: Final = 65_536
-MIN_TIMEOUT_S: Final = 0.001
 RETRY_WAIT_S: Final = 0.1
 LONG_WAIT_S: Final = 1.0
 """A wait for the limiter that is logged."""
@@ -147,10 +149,6 @@ class _NotSent(Exception):
 
 class _NoReply(Exception):
     """The call was sent, or may have been, and no whole answer came."""
-
-
-Sender = BaseAdapter
-"""What puts a call on the wire, as Requests knows it."""
 
 
 class Transport:
@@ -316,9 +314,11 @@ class Transport:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                content = _read_whole(response, deadline, read_s)
+                content = read_whole(
+                    response.raw, lambda: socket_of(response.raw), deadline, read_s
+                )
         except requests.RequestException as error:
-            raise (_NotSent if _never_connected(error) else _NoReply) from error
+            raise (_NotSent if never_connected(error) else _NoReply) from error
         except (Urllib3Error, OSError) as error:
             raise _NoReply from error
         return _Reply(
@@ -352,42 +352,7 @@ class Transport:
 
 
 def _build_session(config: HubSpotConfig, sender: Sender | None) -> requests.Session:
-    session = requests.Session()
-    sender = sender or HTTPAdapter(
-        pool_connections=1, pool_maxsize=config.pool_size, max_retries=0, pool_block=True
-    )
-    session.mount("http://", sender)
-    session.mount("https://", sender)
-    # No .netrc, no proxies from the environment: the token goes where the settings say.
-    session.trust_env = False
-    # Cloudflare's cookies are of no use to us, and the jar is no place to meet for threads.
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    session = build_session(config.pool_size, sender)
     session.headers["Authorization"] = f"Bearer {config.token}"
-    session.headers["Content-Type"] = session.headers["Accept"] = "application/json"
+    session.headers["Content-Type"] = "application/json"
     return session
-
-
-def _read_whole(response: requests.Response, deadline: Deadline, read_timeout_s: float) -> bytes:
-    """Read the body piece by piece: a time-out of `requests` is per piece, and a server that drips
-    would never run into it."""
-    content = bytearray()
-    while True:
-        left_s = deadline.remaining_s()
-        if left_s <= 0:
-            raise TimeoutError("The answer was still coming at the deadline.")
-        connection = response.raw.connection
-        if connection is not None and connection.sock is not None:
-            connection.sock.settimeout(min(read_timeout_s, left_s))
-        piece: bytes = response.raw.read1(CHUNK_BYTES, decode_content=True)
-        if not piece:
-            return bytes(content)
-        content += piece
-
-
-def _never_connected(error: requests.RequestException) -> bool:
-    """Whether the connection was never made, so that nothing can have been sent."""
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return True
-    cause = error.args[0] if error.args else None
-    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
-    return isinstance(reason, NewConnectionError)

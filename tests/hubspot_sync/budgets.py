@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline
-from hubspot_sync.wire.portal_day import PortalDay
-from hubspot_sync.wire.rate_budget import RateBudget, Slot, build_rate_budget
+from hubspot_sync.wire.limits.portal_day import PortalDay
+from hubspot_sync.wire.limits.rate_budget import RateBudget, Slot, build_rate_budget
 
 PATIENCE_S = 30.0
 BEGINNING = datetime(2026, 11, 25, tzinfo=UTC)

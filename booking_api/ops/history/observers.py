@@ -15,7 +15,7 @@ from cache_layer.endings import Ending
 from hubspot_sync.inbox.observers import EventsHandled
 from hubspot_sync.wire.call_log import BreakerChanged, CallRecord, Paused, WireEvent
 from hubspot_sync.wire.circuit_breaker import BreakerState
-from hubspot_sync.wire.rate_budget import BudgetUsage
+from hubspot_sync.wire.limits.rate_budget import BudgetUsage
 from hubspot_sync.wire.transport import LONG_WAIT_S, TOO_MANY
 
 SERVER_ERROR: Final = 500

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from booking_api.composition import Services
 from booking_api.ops.metrics.cache import CacheMetrics
 from cache_layer import BackendUnavailable
-from hubspot_sync.wire.rate_budget import BudgetUsage
+from hubspot_sync.wire.limits.rate_budget import BudgetUsage
 
 LOOK_EVERY_S: Final = 10.0
 POOL_STATES: Final = {

@@ -167,7 +167,7 @@ GUARDS: dict[str, tuple[tuple[str, Change], ...]] = {
     "Redis adopted": (("cache_layer.backends.redis", adopt_any_redis),),
     "late loads refused": (("cache_layer.coherence.guarded_store", store_what_was_loaded),),
     "undelivered invalidations": (("cache_layer.coherence.shared_delivery", forget_undelivered),),
-    "shared budget": (("hubspot_sync.wire.shared_windows", count_alone),),
+    "shared budget": (("hubspot_sync.wire.limits.shared_windows", count_alone),),
     "note looked up": (("booking_api.desk.notes.outbox", send_notes_blindly),),
     "note tried again": (("booking_api.desk.notes.outbox", drop_failed_notes),),
     "inbox": (("hubspot_sync.inbox.inbox", store_events_as_done),),

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import ConfigurationError, RateLimited
 from hubspot_sync.wire.call_context import Priority
-from hubspot_sync.wire.rate_budget import RateBudget
+from hubspot_sync.wire.limits.rate_budget import RateBudget
 from tests.hubspot_sync.budgets import World, acquire, full_budget, most_in_a_window
 
 WINDOW_S = 10.0

@@ -17,7 +17,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from hubspot_sync.wire.shared_windows import COUNTED_FOR_S, SharedArrivals, SharedRedis
+from hubspot_sync.wire.limits.shared_windows import COUNTED_FOR_S, SharedArrivals, SharedRedis
 from tests.cache_layer.own_redis import OwnRedis
 from tests.hubspot_sync.budgets import most_in_a_window
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubspot_sync.wire.portal_day import PortalDay
+from hubspot_sync.wire.limits.portal_day import PortalDay
 
 ZONES = sorted(available_timezones())
 

@@ -16,9 +16,9 @@ from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
 from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline
-from hubspot_sync.wire.portal_day import PortalDay
-from hubspot_sync.wire.rate_budget import RateBudget, build_rate_budget
-from hubspot_sync.wire.shared_windows import KEPT_BACK, SharedArrivals, SharedRedis
+from hubspot_sync.wire.limits.portal_day import PortalDay
+from hubspot_sync.wire.limits.rate_budget import RateBudget, build_rate_budget
+from hubspot_sync.wire.limits.shared_windows import KEPT_BACK, SharedArrivals, SharedRedis
 from tests.hubspot_sync.budgets import most_in_a_window
 
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")

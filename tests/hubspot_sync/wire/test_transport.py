@@ -17,7 +17,7 @@ from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.call_log import CallMeter, CallRecord
 from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.endpoints import Operation
-from hubspot_sync.wire.portal_day import PortalDay
+from hubspot_sync.wire.limits.portal_day import PortalDay
 from hubspot_sync.wire.transport import Answer, Request
 from tests.hubspot_sync.clients import asking, client_of
 from tests.hubspot_sync.wire_server import answers, reply, wire_server

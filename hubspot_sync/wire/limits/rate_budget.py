@@ -26,8 +26,8 @@ from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
 from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
-from hubspot_sync.wire.portal_day import PortalDay
-from hubspot_sync.wire.rate_windows import (
+from hubspot_sync.wire.limits.portal_day import PortalDay
+from hubspot_sync.wire.limits.rate_windows import (
     Amounts,
     ArrivalWindow,
     Day,
@@ -39,7 +39,7 @@ from hubspot_sync.wire.rate_windows import (
 )
 
 if TYPE_CHECKING:
-    from hubspot_sync.wire.shared_windows import SharedArrivals, SharedRedis
+    from hubspot_sync.wire.limits.shared_windows import SharedArrivals, SharedRedis
 
 MAX_PAUSE_S: Final = 10.0
 MIN_WAIT_S: Final = 0.001
@@ -333,7 +333,7 @@ class _PartBuilder:
     def _share_arrivals(self, name: str, amounts: Amounts) -> tuple[SharedArrivals, ...]:
         if self._shared is None:
             return ()
-        from hubspot_sync.wire.shared_windows import SharedArrivals
+        from hubspot_sync.wire.limits.shared_windows import SharedArrivals
 
         under_way_s = self._config.connect_timeout_s + self._config.read_timeout_s
         return tuple(
@@ -348,7 +348,7 @@ def _open_shared_redis(redis_url: str, config: HubSpotConfig, clock: Monotonic) 
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    from hubspot_sync.wire.shared_windows import SharedRedis
+    from hubspot_sync.wire.limits.shared_windows import SharedRedis
 
     # One attempt, and a short one: the budget waits for nobody while it asks.
     pool = ConnectionPool.from_url(

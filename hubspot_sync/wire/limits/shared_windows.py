@@ -24,7 +24,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from hubspot_sync.wire.deadlines import Monotonic
-from hubspot_sync.wire.rate_windows import TRANSIT_ALLOWANCE_S, UNKNOWN_WAIT_S
+from hubspot_sync.wire.limits.rate_windows import TRANSIT_ALLOWANCE_S, UNKNOWN_WAIT_S
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,109 @@
+"""What every exchange over HTTP keeps to: a pool that follows nothing, and a body read in time.
+
+The sessions come from here, with the retries of `requests` off, and with no proxy, password file or
+cookie of the machine's: what is sent goes where the settings say.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable
+from functools import cache
+from http.cookiejar import DefaultCookiePolicy
+from typing import Final, Protocol
+
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.exceptions import MaxRetryError, NewConnectionError
+from urllib3.util import create_urllib3_context
+
+from hubspot_sync.wire.deadlines import Deadline
+
+CHUNK_BYTES: Final = 65_536
+MIN_TIMEOUT_S: Final = 0.001
+
+Sender = BaseAdapter
+"""What puts a call on the wire, as Requests knows it."""
+
+
+class BodyTooLarge(Exception):
+    """The body has more bytes than the reader takes."""
+
+
+class Body(Protocol):
+    """An answer's body as urllib3 reads it, decompressed piece by piece."""
+
+    def read1(self, amt: int | None = None, decode_content: bool | None = None) -> bytes: ...
+
+    def tell(self) -> int: ...
+
+
+def build_session(pool_size: int, sender: Sender | None) -> requests.Session:
+    """Return a session of so many connections; `sender` takes the pool's place."""
+    session = requests.Session()
+    sender = sender or HTTPAdapter(
+        pool_connections=1, pool_maxsize=pool_size, max_retries=0, pool_block=True
+    )
+    session.mount("http://", sender)
+    session.mount("https://", sender)
+    # No .netrc, no proxies from the environment: the token goes where the settings say.
+    session.trust_env = False
+    # Cloudflare's cookies are of no use to us, and the jar is no place to meet for threads.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    session.headers["Accept"] = "application/json"
+    return session
+
+
+@cache
+def trusted_tls() -> ssl.SSLContext:
+    """Return the TLS of connections made by hand: it believes whom the sessions believe."""
+    context = create_urllib3_context()
+    context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+    return context
+
+
+def read_whole(
+    body: Body,
+    find_socket: Callable[[], socket.socket | None],
+    deadline: Deadline,
+    read_timeout_s: float,
+    *,
+    max_bytes: int | None = None,
+) -> bytes:
+    """Return the body, read piece by piece: a time-out of `requests` is per piece, and a server
+    that drips would never run into it.
+
+    `find_socket` is asked before each piece: with the last one the connection is its pool's again.
+    Raises TimeoutError at the deadline, and BodyTooLarge for more than `max_bytes`, on the wire or
+    decompressed.
+    """
+    content = bytearray()
+    while True:
+        left_s = deadline.remaining_s()
+        if left_s <= 0:
+            raise TimeoutError("The answer was still coming at the deadline.")
+        if (connected := find_socket()) is not None:
+            connected.settimeout(min(read_timeout_s, left_s))
+        piece = body.read1(CHUNK_BYTES, decode_content=True)
+        if not piece:
+            return bytes(content)
+        content += piece
+        if max_bytes is not None and max(len(content), body.tell()) > max_bytes:
+            raise BodyTooLarge
+
+
+def socket_of(raw: object) -> socket.socket | None:
+    """Return the socket of an answer that is still being read; None where it has none."""
+    connected = getattr(getattr(raw, "connection", None), "sock", None)
+    return connected if isinstance(connected, socket.socket) else None
+
+
+def never_connected(error: requests.RequestException) -> bool:
+    """Whether the connection was never made, so that nothing can have been sent."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    return isinstance(reason, NewConnectionError)
