@@ -1,5 +1,5 @@
-"""An nginx of the test's own, with the configuration of `deploy/nginx/`: of it only ports, places of
-files, and the servers behind it are changed."""
+"""An nginx of the test's own, with the configuration of `deploy/nginx/`; of it only ports, places
+of files, and the servers behind it are changed."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class OwnNginx:
         (self.folder / name).write_text(named, encoding="utf-8")
 
     def reload(self) -> None:
-        """Have it read its configuration anew, and return once nobody is served by the old one any more."""
+        """Have it read its configuration anew; return once nobody is served by the old one."""
         before = self._workers()
         subprocess.run(self.command("-s", "reload"), check=True, capture_output=True)
         eventually(lambda: bool(now := self._workers()) and not now & before)

@@ -1,4 +1,4 @@
-"""Programs that a test needs: without them it skips by name, unless the environment promised them."""
+"""Programs that a test needs: it skips by name without them, unless they were promised."""
 
 from __future__ import annotations
 
