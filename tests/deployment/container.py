@@ -1,6 +1,6 @@
 """The image and its container without an engine: `python -m tests.deployment.container`.
 
-To be run as root in namespaces of its own for mounts and the network (`unshare --mount --net`).
+To be run as root in a namespace of its own for mounts (`unshare --mount`).
 Each stage of the Dockerfile is a root directory laid over this machine's, in which its COPY and RUN
 steps are taken as they are written; the last one is made read-only, and its entry point runs as its
 user with what compose.yaml lets it write. What is seen goes to the standard output, as JSON.
@@ -10,6 +10,7 @@ Without `--install` the packages are this Python's own; with it they are install
 
 from __future__ import annotations
 
+import ctypes
 import fnmatch
 import http.client
 import json
@@ -32,6 +33,8 @@ from dockerfile_parse import DockerfileParser
 
 ROOT = Path(__file__).resolve().parents[2]
 PORT = 8000
+CLONE_NEWNET = 0x40000000
+IP = shutil.which("ip", path="/usr/sbin:/usr/bin:/sbin:/bin") or "ip"
 CHROOT = shutil.which("chroot", path="/usr/sbin:/usr/bin:/sbin:/bin") or "chroot"
 TRIES, PAUSE_S = 600, 0.1
 SILENT_HUBSPOT = ("127.0.0.1", 8999)
@@ -225,6 +228,14 @@ def restrict(stage: Stage) -> None:
         mount("-t", "tmpfs", "-o", options, "tmpfs", str(stage.root / place.lstrip("/")))
 
 
+def leave_network() -> None:
+    """Go on in a network of one's own, in which no port is taken, unshare(2)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "no namespace for the network")
+    subprocess.run([IP, "link", "set", "lo", "up"], check=True)
+
+
 def observe(stage: Stage) -> dict[str, Any]:
     """Start the container, ask it, stop it amid a request; return what was seen."""
     listener = socket.create_server(SILENT_HUBSPOT, backlog=128)
@@ -308,13 +319,13 @@ def status_of(path: str) -> int | None:
 
 def main() -> None:
     installs = "--install" in sys.argv[1:]
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     folder = Path(tempfile.mkdtemp(prefix="container-"))
     try:
         # Of its own, since no layer can lie on the machine's; it goes with the namespace.
         mount("-t", "tmpfs", "tmpfs", str(folder))
         stage = take_steps(folder, installs=installs)
         restrict(stage)
+        leave_network()
         print(json.dumps(observe(stage)))
     finally:
         subprocess.run(["umount", "--recursive", "--lazy", str(folder)], check=False)

@@ -14,7 +14,7 @@ import pytest
 from tests.deployment.container import copy_context
 from tests.server import ROOT
 
-NAMESPACES = ["unshare", "--mount", "--net"]
+NAMESPACES = ["unshare", "--mount"]
 
 
 def run_container(*options: str) -> dict[str, Any]:
