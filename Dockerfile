@@ -6,8 +6,9 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /app
 
 COPY requirements.txt ./
-RUN python -m venv /opt/venv
-RUN /opt/venv/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements.txt
+# Without pip: nothing is installed where it serves.
+RUN python -m venv --without-pip /opt/venv
+RUN python -m pip --python /opt/venv/bin/python install --quiet --require-hashes --only-binary :all: -r requirements.txt
 
 COPY manage.py ./
 COPY booking_api ./booking_api

@@ -205,7 +205,7 @@ def copy(stage: Stage, value: str, context: Path, stages: dict[str, Stage]) -> N
 
 
 def run_step(stage: Stage, value: str, *, installs: bool) -> None:
-    if "pip install" in value and not installs:
+    if "-m pip " in value and not installs:
         place = "import sysconfig; print(sysconfig.get_path('purelib'))"
         found = stage.run(["/opt/venv/bin/python", "-c", place]).stdout.strip()
         (stage.root / found.lstrip("/") / "packages.pth").write_text("/packages")
