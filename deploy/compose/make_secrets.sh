@@ -31,6 +31,7 @@ ask() { # file, user, what it is
 }
 
 make secret-key "$API"
+[ -e "$folder/secret-key-fallbacks" ] || keep secret-key-fallbacks "$API" < /dev/null
 make cron-secret "$API"
 make grafana-password "$GRAFANA"
 make database-password "$POSTGRES"
