@@ -86,7 +86,9 @@ def test_the_files_as_they_are_pass_its_own_check(tmp_path: Path) -> None:
     checked = subprocess.run([binary, "-t", *own], capture_output=True, text=True, check=False)
 
     assert checked.returncode == 0, checked.stderr
-    assert "[warn]" not in checked.stderr.replace('the "user" directive', "")
+    # From 1.25 on HTTP/2 is asked for in another way too, which 1.22 does not know.
+    warnings = [line for line in checked.stderr.splitlines() if "[warn]" in line]
+    assert [line for line in warnings if 'http2" directive is deprecated' not in line] == []
 
 
 def test_a_server_is_told_who_asks_by_which_name_and_nothing_that_a_client_made_up(
