@@ -99,6 +99,7 @@ bench: $(VENV)/.installed
 # By Debian's packages prometheus and prometheus-alertmanager.
 alerts:
 	promtool check config deploy/prometheus/prometheus.yml
+	promtool check config --syntax-only deploy/compose/prometheus.yml
 	promtool test rules deploy/prometheus/tests/*.yml
 	amtool check-config deploy/alertmanager/alertmanager.yml
 

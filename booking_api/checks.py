@@ -13,6 +13,7 @@ from django.core.checks import CheckMessage, Error, Info, register, run_checks
 from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 
+from booking_api.env_types import csv
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.portal.profile import load_profile
 
@@ -83,7 +84,7 @@ def check_cron_secret() -> Iterator[CheckMessage]:
                 hint="Set CRON_SECRET to a random secret and give it to the scheduler.",
                 id="booking_api.W005",
             )
-    elif len(settings.CRON_SECRET) < MIN_CRON_SECRET_LENGTH:
+    elif any(len(secret) < MIN_CRON_SECRET_LENGTH for secret in csv(settings.CRON_SECRET)):
         yield Error(
             "CRON_SECRET is weak.",
             hint=f"Set CRON_SECRET to at least {MIN_CRON_SECRET_LENGTH} random characters.",
@@ -92,7 +93,7 @@ def check_cron_secret() -> Iterator[CheckMessage]:
 
 
 def check_metrics_token() -> Iterator[CheckMessage]:
-    if 0 < len(settings.METRICS_TOKEN) < MIN_METRICS_TOKEN_LENGTH:
+    if any(len(token) < MIN_METRICS_TOKEN_LENGTH for token in csv(settings.METRICS_TOKEN)):
         yield Error(
             "METRICS_TOKEN is weak.",
             hint=f"Set METRICS_TOKEN to at least {MIN_METRICS_TOKEN_LENGTH} random characters.",

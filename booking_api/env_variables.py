@@ -15,9 +15,11 @@ from urllib.parse import unquote, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from environ.fileaware_mapping import FileAwareMapping
+from typing_extensions import override
 
 from booking_api.desk.config import DeskConfig
-from booking_api.env_types import boolean, integer, number
+from booking_api.env_types import boolean, csv, integer, number
 from booking_api.ops.redaction import Redaction
 from cache_layer.config import CacheConfig
 from cache_layer.errors import ConfigurationError as CacheConfigurationError
@@ -26,7 +28,26 @@ from hubspot_sync.errors import ConfigurationError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
+
+class EnvironmentOrFiles(FileAwareMapping):  # type: ignore[misc]  # it has no types
+    """The environment, in which `NAME_FILE` may stand instead of NAME and names a file that holds
+    the value; a line's end after it is no part of it. Reading raises ImproperlyConfigured where
+    there is no such file."""
+
+    @override
+    def __getitem__(self, name: str) -> str:
+        try:
+            text: str = super().__getitem__(name)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise ImproperlyConfigured(
+                f"{name}_FILE must name a file that can be read: {reason}."
+            ) from error
+        return text.rstrip("\r\n") if self.env.get(f"{name}_FILE") else text
+
+
 environment = environ.Env()
+environment.ENVIRON = EnvironmentOrFiles()
 # An empty ENV_FILE means none: the tests must not depend on a developer's own.
 env_file = os.environ.get("ENV_FILE", str(BASE_DIR / ".env"))
 if env_file and Path(env_file).is_file():
@@ -48,7 +69,7 @@ class Variable:
         try:
             value = environment(self.name, cast=self.parse, default=self.default)
         except ValueError as error:
-            given = Redaction().text(repr(os.environ.get(self.name)))
+            given = Redaction().text(repr(environment.ENVIRON.get(self.name)))
             raise ImproperlyConfigured(f"{self.name} must be {error}, not {given}.") from error
         if self.minimum is not None and value < self.minimum:
             raise ImproperlyConfigured(f"{self.name} must be at least {self.minimum}, not {value}.")
@@ -99,9 +120,10 @@ def configured_secrets() -> list[str]:
     for variable in VARIABLES.values():
         if SECRET_NAME.search(variable.name) is not None:
             value = variable.read()
-            secrets += value if isinstance(value, list) else [value]
+            # Some may be several, while one replaces another.
+            secrets += value if isinstance(value, list) else [value, *csv(str(value))]
         else:
-            secrets.append(find_password(os.environ.get(variable.name, "")))
+            secrets.append(find_password(environment.ENVIRON.get(variable.name, "")))
     # A rate of wrong secrets is named after them, and is none.
     return [secret for secret in secrets if isinstance(secret, str) and secret != ""]
 

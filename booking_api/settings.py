@@ -194,6 +194,8 @@ if PROMETHEUS_MULTIPROC_DIR == "":
 SERVER_WORKERS: int = read("SERVER_WORKERS", integer, 1, minimum=1)
 SERVER_THREADS: int = read("SERVER_THREADS", integer, 128, minimum=1)
 MAX_QUEUED_REQUESTS: int = read("MAX_QUEUED_REQUESTS", integer, 1_024, minimum=1)
+# By default longer than a request's deadline, so that a stop cuts nobody off.
+STOP_TIMEOUT_S: int = read("STOP_TIMEOUT_S", integer, 30, minimum=5)
 # What other servers call their number of processes; only the check for a shared cache asks.
 PROCESSES: int = max(
     SERVER_WORKERS,

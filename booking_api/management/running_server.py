@@ -24,7 +24,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def tell_server(options: dict[str, Any], secret: str, families: Collection[str]) -> str:
-    """Have the server compare these families; return a sentence for the operator."""
+    """Have the server compare these families; return a sentence for the operator. `secret` is the
+    setting's: of several the first is sent."""
+    secret = secret.partition(",")[0].strip()
     built = composition.services()
     if built.cached.cache.backend.shared:
         return "Every server shows it now."

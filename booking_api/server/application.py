@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 import signal
 import time
 from collections import deque
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from booking_api.server.bodies import BodyReader, Refused
-from booking_api.server.config import MAX_CONNECTIONS, ServerConfig
+from booking_api.server.config import ANSWERING_S, MAX_CONNECTIONS, ServerConfig
 from booking_api.server.environ import base_environ
 from booking_api.server.lanes import Lane
 from booking_api.server.requests import Receive, Request, Send, open_request
@@ -59,6 +60,8 @@ class ServerApplication:
         self._finished: deque[tuple[Lane, Request]] = deque()
         self._is_woken = False
         self._idle = asyncio.Event()
+        self._under_way: dict[Request, Lane] = {}
+        self._stops_waiting_at_s = math.inf
 
     @property
     def queued(self) -> int:
@@ -108,8 +111,22 @@ class ServerApplication:
         self._loop.call_soon_threadsafe(self._stop)
 
     def _stop(self) -> None:
+        if self._stops_waiting_at_s < math.inf:
+            return  # it was told twice
+        self._stops_waiting_at_s = time.monotonic() + self._config.max_stop_wait_s
+        self._loop.call_later(self._config.max_stop_wait_s, self._answer_without_waiting)
         self._reader.stop()
         self._on_stop()
+
+    def _answer_without_waiting(self) -> None:
+        """Refuse all that are still under way: the process is about to end."""
+        for request, lane in list(self._under_way.items()):
+            if request.is_queued:
+                lane.withdraw(request)
+                self._refuse(request, "STOPPING")
+            elif not request.done.done() and request.refusal is None:
+                log.warning("stopped_before_answer", path=request.path)
+                self._refusals.submit(request.stand_in("STOPPING"))
 
     def _wake(self) -> None:
         """Have the event loop look at what is finished; once for many."""
@@ -144,20 +161,24 @@ class ServerApplication:
         self._idle.clear()
         if not self._is_busy:
             return
+        left_s = self._stops_waiting_at_s + ANSWERING_S - time.monotonic()
         try:
-            await asyncio.wait_for(self._idle.wait(), self._config.max_wait_s)
+            await asyncio.wait_for(
+                self._idle.wait(), min(self._config.max_wait_s, max(0.0, left_s))
+            )
         except TimeoutError:
             log.warning("stopped_amid_work")
 
     async def _serve(self, request: Request, receive: Receive) -> None:
         try:
-            lane = await self._admit(request, receive)
+            lane = self._under_way[request] = await self._admit(request, receive)
             if request.is_queued:
                 await self._wait_in_queue(request, lane, receive)
             await request.done
             if request.is_cut_off and request.rest_is_read:
                 await self._reader.discard(receive)
         finally:
+            self._under_way.pop(request, None)
             self._reader.budget.release(request)
 
     async def _admit(self, request: Request, receive: Receive) -> Lane:

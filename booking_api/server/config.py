@@ -17,6 +17,10 @@ MAX_CONNECTIONS = 4_096
 # student's request fits in them. So whoever fills the rest shuts out large bodies only.
 UNCOUNTED_BODY_BYTES = 4_096
 CONNECTIONS_BYTES = MAX_CONNECTIONS * UNCOUNTED_BODY_BYTES
+# How much of a stop is kept for its end: answers to those who cannot be waited for, and then the
+# lease given back and threads joined.
+ENDING_S = 3.0
+ANSWERING_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +34,7 @@ class ServerConfig:
     max_body_bytes: int = 1_048_576
     max_webhook_body_bytes: int = 8_388_608
     body_timeout_s: float = 10.0
+    stop_timeout_s: float = 30.0
     max_bodies_bytes: int = 67_108_864
     max_address_bodies_bytes: int = 16_777_216
     trusted_proxies: tuple[str, ...] = ()
@@ -38,6 +43,11 @@ class ServerConfig:
     def max_counted_bytes(self) -> int:
         """What is left of `max_bodies_bytes` for what is counted."""
         return max(0, self.max_bodies_bytes - CONNECTIONS_BYTES)
+
+    @property
+    def max_stop_wait_s(self) -> float:
+        """For how long a stop waits for requests under way before they are answered without."""
+        return self.stop_timeout_s - ENDING_S
 
     def max_bytes_at(self, path: str) -> int:
         """Return how long a body may be at this address."""

@@ -22,6 +22,7 @@ def read_config() -> ServerConfig:
         max_body_bytes=settings.MAX_BODY_BYTES,
         max_webhook_body_bytes=settings.MAX_WEBHOOK_BODY_BYTES,
         body_timeout_s=settings.BODY_TIMEOUT_S,
+        stop_timeout_s=settings.STOP_TIMEOUT_S,
         max_bodies_bytes=settings.MAX_BODIES_BYTES,
         max_address_bodies_bytes=settings.MAX_ADDRESS_BODIES_BYTES,
         trusted_proxies=tuple(settings.TRUSTED_PROXIES),

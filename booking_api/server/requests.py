@@ -6,7 +6,7 @@ import asyncio
 import io
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -21,10 +21,10 @@ Send = Callable[[dict[str, Any]], Any]
 class Request:
     """`scope` is the ASGI server's; `path` is as WSGI has it, percent-decoded and Latin-1.
 
-    `refusal` is the code of the answer that the server itself has decided on; see
-    `api/middleware/refusals.py`. `counted_bytes` are those of the body that count against the
-    bounds. `is_broken_off` is a body that ended too early, after which nothing tells whether the
-    client is still there.
+    `refusal` names the answer that the server itself has decided on; see
+    `api/middleware/refusals.py`. `answers` holds one item until somebody begins to answer.
+    `counted_bytes` are those of the body that count against the bounds. `is_broken_off` is a body
+    that ended too early, after which nothing tells whether the client is still there.
     """
 
     scope: dict[str, Any]
@@ -43,6 +43,20 @@ class Request:
     is_queued: bool = False
     arrived_s: float = field(default_factory=time.monotonic)
     refusal: str | None = None
+    answers: list[None] = field(default_factory=lambda: [None])
+
+    def claim_answer(self) -> bool:
+        """Return whether it is the caller who answers: of two threads one, the first."""
+        try:
+            self.answers.pop()
+        except IndexError:
+            return False
+        return True
+
+    def stand_in(self, refusal: str) -> Request:
+        """Return a request to be refused in place of this one, which a thread is at work on; who of
+        the two is first answers."""
+        return replace(self, refusal=refusal, body=io.BytesIO())
 
     @property
     def has_body(self) -> bool:

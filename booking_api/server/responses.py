@@ -28,6 +28,11 @@ PIECE_TIMEOUT_S = 30.0
 
 log = structlog.get_logger(__name__)
 
+
+class AlreadyAnswered(RuntimeError):
+    """Somebody else has begun to answer the request."""
+
+
 Headers = list[tuple[str, str]]
 
 
@@ -66,6 +71,8 @@ class Answerer:
         """Answer the request, whatever happens."""
         try:
             self._call_application(request)
+        except AlreadyAnswered:
+            log.info("answer_came_too_late", path=request.path)
         except (Exception, SystemExit):  # or the thread would be lost
             log.exception("unhandled_exception", path=request.path)
             self._send_crash(request)
@@ -127,7 +134,10 @@ def send_whole(request: Request, status: int, headers: Headers, body: bytes) -> 
 
 
 def begin(request: Request, status: int, headers: Headers) -> None:
-    """Send the head. The connection ends with it where the rest of the body will not be read."""
+    """Send the head. The connection ends with it where the rest of the body will not be read.
+    Raises AlreadyAnswered."""
+    if not request.claim_answer():
+        raise AlreadyAnswered
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     if request.is_cut_off and not request.rest_is_read:
         encoded.append((b"connection", b"close"))

@@ -21,8 +21,6 @@ from typing_extensions import override
 
 from booking_api.server.config import HEADERS_TIMEOUT_S, MAX_CONNECTIONS, MAX_HEAD_BYTES
 
-# Longer than a request's deadline (25 s), so that a graceful stop cuts nobody off.
-STOP_TIMEOUT_S = 30
 STOP_POLL_S = 0.1
 TARGET = "booking_api.server.entry:application"
 # How long a client may leave an answer unread once the kernel's buffers are full of it.
@@ -77,14 +75,20 @@ class Server(MPServer):
                 self.main_loop_interrupt.set()
 
 
-def serve(*, host: str, port: int, workers: int) -> None:
-    """Serve the API until told to stop; SystemExit then."""
+def serve(*, host: str, port: int, workers: int, stop_timeout_s: int) -> None:
+    """Serve the API until told to stop; SystemExit then, at most `stop_timeout_s` later."""
     raise_open_files_limit()
-    make_server(TARGET, host=host, port=port, workers=workers).serve()
+    server = make_server(
+        TARGET, host=host, port=port, workers=workers, stop_timeout_s=stop_timeout_s
+    )
+    server.serve()
 
 
-def make_server(target: str, *, host: str, port: int, workers: int) -> Server:
-    """Return a server of the ASGI application at `target`, as module:name."""
+def make_server(
+    target: str, *, host: str, port: int, workers: int, stop_timeout_s: int = 30
+) -> Server:
+    """Return a server of the ASGI application at `target`, as module:name. Workers that have not
+    ended `stop_timeout_s` after they were told to are killed."""
     return Server(
         target,
         address=host,
@@ -99,7 +103,7 @@ def make_server(target: str, *, host: str, port: int, workers: int) -> Server:
         workers=workers,
         backlog=MAX_CONNECTIONS,
         backpressure=MAX_CONNECTIONS,
-        workers_kill_timeout=STOP_TIMEOUT_S,
+        workers_kill_timeout=stop_timeout_s,
         respawn_failed_workers=True,
         log_level=LogLevels.error,
     )

@@ -7,7 +7,10 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-VENDORED = sorted((ROOT / "booking_api" / "static" / "booking_api" / "vendor").iterdir())
+VENDORED = [
+    *sorted((ROOT / "booking_api" / "static" / "booking_api" / "vendor").iterdir()),
+    ROOT / "tests" / "deployment" / "compose_spec",
+]
 LINE = re.compile(r"^\| `(?P<name>[^`]+)` \| `(?P<digest>[0-9a-f]{64})` \|$", re.MULTILINE)
 
 

@@ -11,7 +11,7 @@ from pytest_django import Settings
 from booking_api.checks import check_settings, refuse_unsafe_start
 from hubspot_sync.config import HubSpotConfig
 
-STRONG = "".join(chr(ord("!") + number) for number in range(60))
+STRONG = "".join(chr(ord("0") + number) for number in range(60))
 
 
 @pytest.fixture
@@ -40,6 +40,8 @@ def test_production_settings_as_they_should_be_pass(production: Settings) -> Non
         ({"HUBSPOT_PORTAL": "nowhere"}, "booking_api.E004"),
         ({"CRON_SECRET": ""}, "booking_api.W005"),
         ({"CRON_SECRET": "short"}, "booking_api.E006"),
+        ({"CRON_SECRET": f"{STRONG},short"}, "booking_api.E006"),
+        ({"METRICS_TOKEN": f"{STRONG},short"}, "booking_api.E015"),
         ({"METRICS_TOKEN": "short"}, "booking_api.E015"),
         ({"ALLOWED_HOSTS": []}, "booking_api.E007"),
         ({"HUBSPOT_WEBHOOK_SECRETS": []}, "booking_api.W008"),

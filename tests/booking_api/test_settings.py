@@ -13,7 +13,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from booking_api.backing_services import caches, database
-from booking_api.env_variables import VARIABLES
+from booking_api.env_variables import VARIABLES, EnvironmentOrFiles, configured_secrets
 from booking_api.settings import cache_origin, cache_prefix, hubspot_config
 from tests.manage import PRODUCTION, ROOT, manage
 from tests.server import free_port
@@ -205,3 +205,47 @@ def test_every_limit_can_be_switched_off() -> None:
     done = manage("check", **PRODUCTION, **dict.fromkeys(limits, ""))
 
     assert done.returncode == 0, done.stderr
+
+
+def test_a_value_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "token"
+    file.write_text("pat-eu1-of-a-file\n")
+    monkeypatch.setenv("HS_PRIVATE_APP_TOKEN", "pat-eu1-of-the-environment")
+    monkeypatch.setenv("HS_PRIVATE_APP_TOKEN_FILE", str(file))
+    monkeypatch.setattr("booking_api.env_variables.environment.ENVIRON", EnvironmentOrFiles())
+
+    assert hubspot_config().token == "pat-eu1-of-a-file"
+    assert "pat-eu1-of-a-file" in configured_secrets()
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["no file", "no text"])
+def test_a_file_that_cannot_be_read_stops_the_start_with_a_sentence(
+    content: bytes | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_bytes(content)
+
+    result = manage("check", **PRODUCTION, SECRET_KEY_FILE=str(file))
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("Cannot start: SECRET_KEY_FILE must name a file that can be")
+    assert "Traceback" not in result.stderr
+
+
+def test_a_password_in_a_file_is_a_secret_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "address"
+    file.write_text("postgres://booking:hush-hush@db.example.org/exams\n")
+    monkeypatch.setenv("DATABASE_URL_FILE", str(file))
+    monkeypatch.setattr("booking_api.env_variables.environment.ENVIRON", EnvironmentOrFiles())
+
+    assert value_of("DATABASE_URL").endswith("/exams")
+    assert "hush-hush" in configured_secrets()
+
+
+def test_each_of_several_secrets_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRON_SECRET", "the-old-cron-secret, the-new-cron-secret")
+
+    assert {"the-old-cron-secret", "the-new-cron-secret"} <= set(configured_secrets())

@@ -50,8 +50,10 @@ def made_database(connection: psycopg.Connection, kind: str, **options: str) -> 
     if "template" in options:
         made += sql.SQL(" TEMPLATE {}").format(sql.Identifier(options["template"]))
     connection.execute(made)
-    yield name
-    connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    try:
+        yield name
+    finally:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def url_of(database: str) -> str:

@@ -39,8 +39,14 @@ BUSY = Failure(
     message="Too many requests are under way; please try again.",
     retry_after_s=RETRY_AFTER_S,
 )
+STOPPING = Failure(
+    code=BUSY.code,
+    message="The server is being restarted; please try again.",
+    retry_after_s=RETRY_AFTER_S,
+)
 REFUSALS = {
-    refusal.code: refusal for refusal in (TOO_SLOW, NO_LENGTH, BUSY, TOO_LARGE, BAD_REQUEST)
+    **{refusal.code: refusal for refusal in (TOO_SLOW, NO_LENGTH, BUSY, TOO_LARGE, BAD_REQUEST)},
+    "STOPPING": STOPPING,
 }
 
 

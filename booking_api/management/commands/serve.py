@@ -41,6 +41,11 @@ class Command(BaseCommand):
                 self.check()
                 self.stdout.write(f"Serving on http://{host}:{port}")
                 self.stdout.flush()
-                serve(host=host, port=port, workers=settings.SERVER_WORKERS)
+                serve(
+                    host=host,
+                    port=port,
+                    workers=settings.SERVER_WORKERS,
+                    stop_timeout_s=settings.STOP_TIMEOUT_S,
+                )
         except NoMetricsFolder as error:
             raise CommandError(str(error)) from error

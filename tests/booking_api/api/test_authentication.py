@@ -46,6 +46,15 @@ def test_the_scheduler_is_let_in_by_its_secret() -> None:
     assert called(f"Bearer {SECRET}").data == {"done": True}
 
 
+def test_of_several_secrets_each_is_taken_and_nothing_between_them(settings: Settings) -> None:
+    settings.CRON_SECRET = f"a-newer-secret-than-that, {SECRET},"
+
+    for secret in ("a-newer-secret-than-that", SECRET):
+        assert called(f"Bearer {secret}").data == {"done": True}
+    for secret in (settings.CRON_SECRET, "", ","):
+        assert called(f"Bearer {secret}").status_code == 401
+
+
 @pytest.mark.parametrize("header", ["Bearer wrong", "Bearer ", "Bearer é", None, "Basic eDp5"])
 def test_nobody_is_let_in_by_anything_else(header: str | None) -> None:
     reply = called(header)

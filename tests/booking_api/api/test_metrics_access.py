@@ -82,11 +82,12 @@ def test_our_own_proxy_that_does_not_say_for_whom_it_asks_is_nobody(
     assert ask(api, "127.0.0.1").status == 200
 
 
+@pytest.mark.parametrize("configured", [TOKEN, f"a-newer-token-than-that,{TOKEN}"])
 @pytest.mark.parametrize("authorization", [f"Bearer {TOKEN}", f"bearer {TOKEN}"])
 def test_the_token_is_enough_from_anywhere(
-    api: Api, settings: Settings, authorization: str
+    api: Api, settings: Settings, authorization: str, configured: str
 ) -> None:
-    settings.METRICS_TOKEN = TOKEN
+    settings.METRICS_TOKEN = configured
 
     reply = ask(
         api, ELSEWHERE, HTTP_AUTHORIZATION=authorization, HTTP_X_FORWARDED_FOR="198.51.100.1"

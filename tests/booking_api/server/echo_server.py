@@ -30,6 +30,7 @@ CONFIG = ServerConfig(
     max_bodies_bytes=CONNECTIONS_BYTES + 500_000,
     max_address_bodies_bytes=300_000,
     trusted_proxies=("127.0.0.1/32",),
+    stop_timeout_s=5,
 )
 STREAMED = [b"one ", b"", b"two ", b"three"]
 FILE = Path(__file__)
@@ -40,6 +41,7 @@ class Echo:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
+        self._stopping = threading.Event()
         self._held = 0
         self._let_go = 0
         self._busy = 0
@@ -84,6 +86,19 @@ class Echo:
 
     def _answer_hold(self, environ: dict[str, Any], start: Any) -> list[bytes]:
         self._wait_until_let_go()
+        return self._answer_echo(environ, start)
+
+    def _answer_stay(self, environ: dict[str, Any], start: Any) -> list[bytes]:
+        """As `/hold`, but a refusal of it is answered."""
+        return self._answer_hold(environ, start)
+
+    def let_go(self) -> None:
+        """Let go of what lingers: `/linger` is under way until the server is told to stop."""
+        self._stopping.set()
+
+    def _answer_linger(self, environ: dict[str, Any], start: Any) -> list[bytes]:
+        self._busy += 1
+        self._stopping.wait()
         return self._answer_echo(environ, start)
 
     def _wait_until_let_go(self) -> None:
@@ -134,8 +149,11 @@ class Echo:
         sys.exit(3)
 
 
-application = ServerApplication(Echo(), CONFIG)
+echo = Echo()
+application = ServerApplication(echo, CONFIG, on_stop=echo.let_go)
 
 if __name__ == "__main__":
     target = "tests.booking_api.server.echo_server:application"
-    make_server(target, host="127.0.0.1", port=int(sys.argv[1]), workers=1).serve()
+    make_server(
+        target, host="127.0.0.1", port=int(sys.argv[1]), workers=1, stop_timeout_s=5
+    ).serve()

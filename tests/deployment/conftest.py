@@ -1,0 +1,11 @@
+"""What journeys have, for what is deployed: a portal, a PostgreSQL, a Redis."""
+
+from __future__ import annotations
+
+from tests.journeys.conftest import (  # noqa: F401 - fixtures
+    database_url,
+    migrated_database,
+    portal,
+    postgres,
+    redis_url,
+)
