@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,12 +11,6 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from tests.console import PASSWORD
 
-CHROMIUM: Final = shutil.which("chromium")
-PROMISED: Final = "BROWSER_PROMISED" in os.environ
-FLAGS: Final = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
 PATIENCE_MS: Final = 30_000
 DESKTOP: Final = (1280, 900)
 TELEPHONE: Final = (375, 812)
