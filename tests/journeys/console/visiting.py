@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ PATIENCE_MS: Final = 30_000
 DESKTOP: Final = (1280, 900)
 TELEPHONE: Final = (375, 812)
 SCREENSHOTS: Final = Path(__file__).resolve().parents[3] / ".run" / "screenshots"
+WANTED: Final = "SCREENSHOTS" in os.environ
 # How wide the page is and how wide it may be, and what sticks out furthest.
 OVERFLOW: Final = """() => {
   const room = document.documentElement.clientWidth;
@@ -131,7 +133,10 @@ def check_width(page: Page) -> None:
 
 
 def keep_screenshot(page: Page, name: str) -> None:
-    """Keep how the whole page looks, in `.run/screenshots/`, for whoever wants to see it."""
+    """Keep how the whole page looks, in `.run/screenshots/`, for whoever sets SCREENSHOTS: to draw
+    a page costs a browser as much as all else that it does with it."""
+    if not WANTED:
+        return
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     safe = re.sub(r"[^\w-]+", "-", name).strip("-")
     page.screenshot(path=SCREENSHOTS / f"{safe}.png", full_page=True)
