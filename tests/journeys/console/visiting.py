@@ -27,6 +27,10 @@ OVERFLOW: Final = """() => {
   return document.documentElement.scrollWidth + " of " + room + ": " + wide.slice(0, 5).join("; ");
 }"""
 
+# Colours that fade into others have none of the contrasts that they are to have.
+FADED: Final = """() => Promise.allSettled(document.getAnimations()
+  .filter(each => each instanceof CSSTransition).map(each => each.finished))"""
+
 
 being_checked: set[str] = set()
 """The addresses of pages that axe looks at right now."""
@@ -108,6 +112,7 @@ class Visitors:
 
 def check_axe(page: Page, **options: Any) -> None:
     """Raise AssertionError, in words, where axe finds that somebody could not use the page."""
+    page.evaluate(FADED)
     being_checked.add(page.url)
     found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response
     # What it caused is heard of before the answer to any question that is asked after it.
