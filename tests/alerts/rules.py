@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,15 @@ def rule_files() -> list[Path]:
     return sorted((PROMETHEUS / "rules").glob("*.yml"))
 
 
-def read_rules() -> Iterator[dict[str, Any]]:
+@cache
+def read_rules() -> Sequence[Mapping[str, Any]]:
     """All rules, as they stand in the files."""
-    for path in rule_files():
-        for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]:
-            yield from group["rules"]
+    return [
+        rule
+        for path in rule_files()
+        for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]
+        for rule in group["rules"]
+    ]
 
 
 def read_alerts() -> list[Alert]:

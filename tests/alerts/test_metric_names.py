@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import pytest
@@ -57,7 +58,8 @@ def exposed(settings: Settings, kind_sandbox: SandboxHandle) -> dict[str, str]:
     }
 
 
-def listed_labels() -> dict[str, set[str]]:
+@cache
+def listed_labels() -> Mapping[str, set[str]]:
     """The labels of each metric, as docs/metrics.md lists them."""
     labels: dict[str, set[str]] = {}
     for line in LISTED.read_text(encoding="utf-8").splitlines():

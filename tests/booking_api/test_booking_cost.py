@@ -19,7 +19,7 @@ from tests.calls import LATENCIES_MS, depth
 from tests.desk import School, active_bookings, cancel, create, credit_of, stored_total
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.larger_portal]
 
 EARLIER_BOOKINGS = 5
 

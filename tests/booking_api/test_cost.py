@@ -19,7 +19,7 @@ from tests.builders import Portal, Student
 from tests.calls import LATENCIES_MS, depth
 from tests.sandbox import SandboxHandle
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.larger_portal]
 
 LIST = "/api/bookings/list"
 

@@ -22,7 +22,7 @@ from booking_api.desk.journal.models import (
 
 MAX_WAIT_S = 45.0
 POLL_INTERVAL_S = 0.02
-STEP = timedelta(seconds=5)
+FIRST_STEP, MAX_STEP = timedelta(seconds=5), timedelta(seconds=20)
 
 
 @dataclass(slots=True)
@@ -41,15 +41,18 @@ class ForwardClock:
 
 def wait_until_idle(services: Services, clock: ForwardClock, *, hurry: bool) -> Mapping[str, int]:
     """Return once nothing is left, or what is left when patience is over. Notes, recounts and
-    reviews that wait for their time are not waited for, the clock is put forward; with `hurry` not
-    for postponed rows of the journal either."""
-    pause = threading.Event()
+    reviews that wait for their time are not waited for, the clock is put forward, further each time
+    that nothing has happened; with `hurry` not for postponed rows of the journal either."""
+    pause, step, before = threading.Event(), FIRST_STEP, None
     for _ in range(int(MAX_WAIT_S / POLL_INTERVAL_S)):
         left = count_unfinished()
         if len(left) == 0:
             return left
         if "queued" not in left and (hurry or "unfinished" not in left):
-            clock.ahead += STEP
+            # Each step has every worker look again, and what is in doubt is so for two minutes.
+            step = min(step * 2, MAX_STEP) if left == before else FIRST_STEP
+            clock.ahead += step
+        before = left
         wake_all(services)
         pause.wait(POLL_INTERVAL_S)
     return count_unfinished()

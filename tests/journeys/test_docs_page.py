@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Request, sync_playwright
+from playwright.sync_api import Browser, Request
 
+from tests.chromium import browser_marks, running_chromium
 from tests.server import Server
 
-CHROMIUM = shutil.which("chromium")
-PROMISED = "BROWSER_PROMISED" in os.environ
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None and not PROMISED, reason="no chromium here"),
-]
+pytestmark = browser_marks
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield launched
-        launched.close()
+    with running_chromium() as running:
+        yield running
 
 
 def test_the_documentation_renders_without_any_outside_host(

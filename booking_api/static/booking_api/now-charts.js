@@ -64,19 +64,20 @@ const NowCharts = (() => {
   function drawChart(figure, span, zone) {
     const place = figure.querySelector(".n-drawing");
     const details = figure.querySelector(`details[data-span="${span}"]`);
+    place.hidden = false; // what is hidden has no width
     const width = Math.floor(place.clientWidth);
     if (!details || width < 50) return;
     const gap = figure.dataset.gap === "nought" ? 0 : null;
     // Nothing at all has a table without a head: there is nothing to draw.
     const lines = details.querySelectorAll("thead th").length > 0;
     const data = lines ? readTable(details, gap) : null;
+    place.hidden = data === null;
     const colours = readColours(figure);
     const state = JSON.stringify([span, width, data, colours]);
     const before = drawn.get(figure);
     if (before?.state === state) return;
     before?.chart?.destroy();
     place.textContent = "";
-    place.hidden = data === null;
     const chart = data === null ? null : new uPlot(buildOptions(figure, width, data, zone), data, place);
     drawn.set(figure, { state, chart });
   }

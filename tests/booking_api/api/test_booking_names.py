@@ -10,7 +10,7 @@ from tests.api import Api
 from tests.builders import Portal
 from tests.desk import School, active_bookings, cancel, create, credit_of, update
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.larger_portal]
 
 
 def path_of(name: str) -> str:

@@ -13,7 +13,7 @@ from tests.api import Api, Reply
 from tests.builders import Booking, Portal, Student
 from tests.desk import School, credit_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.larger_portal]
 
 
 def delete(

@@ -16,7 +16,7 @@ from tests.api import Api, connected
 from tests.builders import Portal, Student
 from tests.desk import CREATE, School, active_bookings, cancel, create, create_body, credit_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.larger_portal]
 
 
 def test_the_same_request_again_is_answered_as_the_first_time(school: School) -> None:

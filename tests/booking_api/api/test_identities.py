@@ -17,7 +17,7 @@ from tests.builders import Portal
 from tests.desk import School, cancel, create, update
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.larger_portal]
 
 LIST = "/api/bookings/list"
 CREDITS = "/api/mock-exams/validate-credits"

@@ -29,7 +29,17 @@ SHAPES: list[tuple[str, ApiVersion, bool]] = [
 ]
 
 
-@pytest.fixture(params=SHAPES, ids=[f"{name}-{version}-{known}" for name, version, known in SHAPES])
+# Two of them have both portals, both forms of paths and both kinds of batches.
+IN_SLOW_TESTS = SHAPES[0], SHAPES[3]
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(shape, marks=[pytest.mark.chaos] if shape in IN_SLOW_TESTS else ())
+        for shape in SHAPES
+    ],
+    ids=[f"{name}-{version}-{known}" for name, version, known in SHAPES],
+)
 def school(
     request: pytest.FixtureRequest, settings: Settings, sandbox: SandboxHandle
 ) -> Iterator[School]:

@@ -20,7 +20,7 @@ from tests.desk import School, cancel, create, credit_of, update
 from tests.sandbox import SandboxHandle
 from tests.webhooks import Events, tell
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.larger_portal]
 
 
 def change(school: School, exam: Exam, **fields: str) -> None:

@@ -13,7 +13,7 @@ from tests.api import Reply
 from tests.builders import Booking, Student
 from tests.desk import School, cancel, create, credit_of, stored_total, update
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.larger_portal]
 
 
 def link(school: School, student: Student, record_id: str) -> None:

@@ -23,7 +23,7 @@ from tests.builders import Exam, Portal, Student
 from tests.desk import School, active_bookings, create, credit_of
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.larger_portal]
 
 TOGETHER = 12
 

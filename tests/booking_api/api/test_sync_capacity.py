@@ -20,7 +20,7 @@ JOB = "/api/cron/sync-capacity"
 SECRET = "a-scheduler's-own-secret"
 BEARER = {"Authorization": f"Bearer {SECRET}"}
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.larger_portal]
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,7 @@ SEARCH, BATCH_READ = "objects.search", "objects.batch_read"
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
+    pytest.mark.larger_portal,
     pytest.mark.usefixtures("webhook_secret"),
 ]
 

@@ -64,7 +64,7 @@ def catalogue() -> Catalogue:
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_a_familys_values_come_back_equal_in_every_field(

@@ -27,7 +27,7 @@ from tests.webhooks import Events, tell
 LIST, AVAILABLE = "/api/bookings/list", "/api/mock-exams/available"
 LAG_S = 599
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.larger_portal]
 
 
 @dataclass(frozen=True, slots=True)

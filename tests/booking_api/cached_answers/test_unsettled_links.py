@@ -25,6 +25,7 @@ LAG_S = 60
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
+    pytest.mark.larger_portal,
     pytest.mark.usefixtures("webhook_secret"),
 ]
 

@@ -31,7 +31,7 @@ from tests.desk import School, active_bookings, create, credit_of, stored_total
 from tests.sandbox import SandboxHandle
 from tests.server import free_port
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.larger_portal]
 
 LATER = timedelta(hours=1)
 

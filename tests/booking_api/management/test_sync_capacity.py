@@ -28,7 +28,7 @@ from tests.server import Server, free_port, serving
 
 SECRET = "a-scheduler's-own-secret"
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.larger_portal]
 
 
 def ran(*arguments: str) -> tuple[int, str]:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
+from tests.chromium import browser_marks, running_chromium
 from tests.console import TOKEN
-from tests.journeys.console.visiting import CHROMIUM, FLAGS, PATIENCE_MS, PROMISED, Visitors
+from tests.journeys.console.visiting import PATIENCE_MS, Visitors
 from tests.manage import manage
 from tests.migrated import copy_migrated_file
 from tests.sandbox import SandboxHandle
@@ -21,9 +22,8 @@ HERE = Path(__file__).parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
-            item.add_marker(pytest.mark.browser)
-            if CHROMIUM is None and not PROMISED:
-                item.add_marker(pytest.mark.skip(reason="no chromium here"))
+            for mark in browser_marks:
+                item.add_marker(mark)
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +57,9 @@ def administered(sandbox: SandboxHandle, serving_staff: Server) -> Server:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        expect.set_options(timeout=PATIENCE_MS)
-        yield launched
-        launched.close()
+    expect.set_options(timeout=PATIENCE_MS)
+    with running_chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -163,7 +163,10 @@ def asked_within_a_minute(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("size", "dark"), [(DESKTOP, False), (TELEPHONE, True)], ids=["desktop", "telephone, dark"]
+    ("size", "dark"),
+    # `test_pages` looks at it on a telephone, in the dark too.
+    [(DESKTOP, False), pytest.param(TELEPHONE, True, marks=pytest.mark.chaos)],
+    ids=["desktop", "telephone, dark"],
 )
 def test_it_can_be_used_by_anybody_everywhere(
     visitors: Visitors, administered: Server, size: tuple[int, int], dark: bool

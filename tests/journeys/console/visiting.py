@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,16 +12,11 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from tests.console import PASSWORD
 
-CHROMIUM: Final = shutil.which("chromium")
-PROMISED: Final = "BROWSER_PROMISED" in os.environ
-FLAGS: Final = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
 PATIENCE_MS: Final = 30_000
 DESKTOP: Final = (1280, 900)
 TELEPHONE: Final = (375, 812)
 SCREENSHOTS: Final = Path(__file__).resolve().parents[3] / ".run" / "screenshots"
+WANTED: Final = "SCREENSHOTS" in os.environ
 # How wide the page is and how wide it may be, and what sticks out furthest.
 OVERFLOW: Final = """() => {
   const room = document.documentElement.clientWidth;
@@ -32,6 +26,10 @@ OVERFLOW: Final = """() => {
     .map(e => e.tagName + "." + e.className + " " + Math.round(e.getBoundingClientRect().right));
   return document.documentElement.scrollWidth + " of " + room + ": " + wide.slice(0, 5).join("; ");
 }"""
+
+# Colours that fade into others have none of the contrasts that they are to have.
+FADED: Final = """() => Promise.allSettled(document.getAnimations()
+  .filter(each => each instanceof CSSTransition).map(each => each.finished))"""
 
 
 being_checked: set[str] = set()
@@ -114,6 +112,7 @@ class Visitors:
 
 def check_axe(page: Page, **options: Any) -> None:
     """Raise AssertionError, in words, where axe finds that somebody could not use the page."""
+    page.evaluate(FADED)
     being_checked.add(page.url)
     found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response
     # What it caused is heard of before the answer to any question that is asked after it.
@@ -139,7 +138,10 @@ def check_width(page: Page) -> None:
 
 
 def keep_screenshot(page: Page, name: str) -> None:
-    """Keep how the whole page looks, in `.run/screenshots/`, for whoever wants to see it."""
+    """Keep how the whole page looks, in `.run/screenshots/`, for whoever sets SCREENSHOTS: to draw
+    a page costs a browser as much as all else that it does with it."""
+    if not WANTED:
+        return
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     safe = re.sub(r"[^\w-]+", "-", name).strip("-")
     page.screenshot(path=SCREENSHOTS / f"{safe}.png", full_page=True)
