@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
@@ -56,6 +57,7 @@ def test_a_deployment_is_well_and_a_proxy_that_nobody_named_is_seen(
     assert "192.0.2.7" not in json.dumps(seen.body)
 
 
+@pytest.mark.chaos
 def test_what_is_silent_is_named_and_holds_up_nothing_else(production: dict[str, str]) -> None:
     with (
         proxy_before(production["DATABASE_URL"]) as (database, database_url),
@@ -86,3 +88,12 @@ def test_a_redis_and_a_role_that_keep_no_promises(production: dict[str, str]) ->
     assert "allkeys-lru" in report.line("Redis", "memory")["found"]
     assert report.verdict("Redis", "memory") == report.verdict("database", "writes") == "wrong"
     assert "lock_timeout" in report.line("database", "limits")["found"]
+
+
+def test_why_a_database_cannot_be_used_is_said(production: dict[str, str]) -> None:
+    address = urlsplit(production["DATABASE_URL"])._replace(path="/nowhere_at_all")
+
+    report = examined("--no-server", "--offline", **production | {"DATABASE_URL": address.geturl()})
+
+    assert (report.code, report.verdict("database")) == (1, "wrong")
+    assert "does not exist" in report.line("database")["found"]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
+import psycopg
 from django.db import Error as DatabaseFailure
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -18,18 +19,28 @@ from hubspot_sync.preflight import FindingKind
 AREA: Final = "database"
 ADVICE: Final = "See that it runs, and what DATABASE_URL says."
 LIMITS: Final = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+MAX_CONNECT_S: Final = 3
 NEARLY_ALL: Final = 0.9
 MAX_NAMED: Final = 4
 
 
 def check_database(deployment: Deployment) -> Iterator[Diagnosis]:
     try:
+        if connection.vendor == "postgresql":
+            _connect_past_the_pool()
         yield from _look(deployment)
-    except DatabaseFailure as error:
+    except (DatabaseFailure, psycopg.Error) as error:
         yield _diagnose("", FindingKind.WRONG, f"cannot be used: {describe_failure(error)}", ADVICE)
 
 
-def describe_failure(error: DatabaseFailure) -> str:
+def _connect_past_the_pool() -> None:
+    """Connect once; raise psycopg's error. The pool tries on and on, and says in the end that it
+    had none to give, not why: a wrong password, no such database, nobody there."""
+    options = connection.get_connection_params() | {"connect_timeout": MAX_CONNECT_S}
+    psycopg.connect(**options).close()
+
+
+def describe_failure(error: Exception) -> str:
     """Return the first line: PostgreSQL quotes rows in those that follow."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
