@@ -85,7 +85,7 @@ def render_banner(demo: Demo, *, has_terminal: bool) -> str:
   Edit a record in the sandbox, as a person does in HubSpot; the API hears of it and shows it:
 {indent((make_edit_command(demo.sandbox_url, portal),))}
 
-  Be without HubSpot:   kill $(cat {demo.sandbox_pid_file})
+  Be without HubSpot:   kill -9 $(cat {demo.sandbox_pid_file})
   All this step by step: docs/tour.md
 
   {again}Ctrl-C ends everything.
