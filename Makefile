@@ -33,14 +33,12 @@ help:
 
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing (once)…"
-	@$(PIP) install --require-hashes -r requirements.txt
+	@test -x $(BIN)/python || { echo "Making $(VENV)…"; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python install.py requirements.txt --require-hashes
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
-	@echo "Installing the tools for tests (once)…"
-	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@$(BIN)/python install.py requirements-dev.txt --require-hashes
 	@touch $@
 
 run: $(VENV)/.installed

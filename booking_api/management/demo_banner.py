@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 import secrets
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
+from hubspot_sync.portal.profile import load_profile
+
 ADA = {"student_id": "S1001", "email": "ada.lovelace@example.org"}
 ADAS_BOOKING = "900001"
+ADAS_OTHER_BOOKING = "900002"
 CHIARA = {
     "student_id": "S1003",
     "email": "chiara.rossi@example.org",
@@ -48,24 +51,59 @@ WORDS = {
 }
 
 
-def render_banner(api_url: str, sandbox_url: str, login: str | None, portal: str) -> str:
-    """Return the lines; `login` is None in a database with administrators of its own."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demo:
+    """What was started. `login` is None in a database with administrators of its own, `api_log`
+    where the API's log is shown instead."""
+
+    api_url: str
+    sandbox_url: str
+    login: str | None
+    portal: str
+    api_log: str | None
+    sandbox_pid_file: str
+
+
+def render_banner(demo: Demo, *, has_terminal: bool) -> str:
+    """Return the lines; asks the API for the day of an exam."""
+    api_url, portal = demo.api_url, demo.portal
+    login = demo.login
     if login is None:
         login = "with an administrator of your database (manage.py changepassword helps)"
-    lines = "\n".join(
-        f"    {line}"
-        for line in (*make_read_commands(api_url, portal), *make_write_commands(api_url, portal))
-    )
+    lines = indent((*make_read_commands(api_url, portal), *make_write_commands(api_url, portal)))
+    log = f"{demo.api_log}   a line for each request; ARGS=--log-requests shows them here"
+    again = "Enter prints this again. " if has_terminal else ""
     return f"""
   API        {api_url}/            documentation {api_url}/api/docs
   Admin      {api_url}/admin/      {login}
-  Sandbox    {sandbox_url}/_sandbox/calls   what HubSpot was asked
+  Sandbox    {demo.sandbox_url}/_sandbox/calls   what HubSpot was asked
+  Log        {"here" if demo.api_log is None else log}
 
   Try:
 {lines}
 
-  Ctrl-C ends everything.
+  Edit a record in the sandbox, as a person does in HubSpot; the API hears of it and shows it:
+{indent((make_edit_command(demo.sandbox_url, portal),))}
+
+  Be without HubSpot:   kill -9 $(cat {demo.sandbox_pid_file})
+  All this step by step: docs/tour.md
+
+  {again}Ctrl-C ends everything.
 """
+
+
+def indent(commands: Iterable[str]) -> str:
+    return "\n".join(f"    {command}" for command in commands)
+
+
+def make_edit_command(sandbox_url: str, portal: str) -> str:
+    """Put another name into one of Ada's bookings, by the sandbox's control interface."""
+    profile = load_profile(portal)
+    record = f"{profile.object_types.bookings}/{ADAS_OTHER_BOOKING}"
+    properties = {profile.booking_properties["name"]: "Ada King"}
+    return make_curl_command(
+        "PATCH", f"{sandbox_url}/_sandbox/records/{record}", {"properties": properties}
+    )
 
 
 def make_read_commands(api_url: str, portal: str) -> tuple[str, ...]:

@@ -120,7 +120,9 @@ def _check_scopes(
     request = Request(operation=Operation.TOKEN_INFO, body={"tokenKey": config.token})
     try:
         granted = transport.call(request, context).body.get("scopes")
-    except (Refused, NotFound) as error:
+    except HubSpotError as error:
+        # An empty body is none of its answers, and Unavailable; of a HubSpot that is really away
+        # the next question hears.
         _raise_if_unknown_token(error)
         granted = None
     if not isinstance(granted, list):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Collection, Mapping
 from datetime import timedelta
@@ -213,16 +214,31 @@ def test_the_command_says_what_it_did_and_prunes(api: Api, events: Events) -> No
     assert exams_to_recount() == {"5"}
 
 
+@pytest.mark.parametrize("prune", [False, True])
+def test_a_machine_is_told_the_same(api: Api, events: Events, prune: bool) -> None:
+    tell(api, events.changed("9"), events.link(("bookings", "9"), ("mock_exams", "5")))
+    WebhookEvent.objects.filter(kind="associationChange").update(invalidated=True)
+    said = StringIO()
+
+    call_command("apply_webhooks", "--json", *(["--prune"] if prune else []), stdout=said)
+
+    told = {"ok": True, "applied": 1, "requeued": 0, "failed": 0, "waiting": 0}
+    told |= {"examsToRecount": ["5"], "pruned": 0 if prune else None}
+    assert json.loads(said.getvalue()) == told
+
+
 def test_the_command_fails_where_something_could_not_be_applied(
     api: Api, portal: Portal, events: Events, booking: Booking
 ) -> None:
     tell(api, events.booking("creation", booking.id))
     portal.sandbox.fault("status", path="associations", status=400)
+    said = StringIO()
 
     with pytest.raises(SystemExit) as ended:
-        call_command("apply_webhooks", stdout=StringIO())
+        call_command("apply_webhooks", "--json", stdout=said)
 
     assert ended.value.code == 1
+    assert json.loads(said.getvalue())["ok"] is False
 
 
 def test_events_and_their_delays_are_measured(api: Api, events: Events) -> None:

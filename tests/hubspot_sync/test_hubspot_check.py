@@ -52,6 +52,20 @@ def test_a_machine_gets_json() -> None:
 
 
 @pytest.mark.usefixtures("config")
+@pytest.mark.parametrize("app_info", ["empty", "without_app"])
+def test_a_key_that_hubspot_tells_little_of_is_checked_all_the_same(
+    kind_sandbox: SandboxHandle, app_info: str
+) -> None:
+    kind_sandbox.configure(app_info=app_info)
+
+    answer = run_json()
+
+    assert answer["ok"] is True
+    of_token = {row["verdict"] for row in answer["findings"] if row["area"] == "token"}
+    assert of_token == {"unknown" if app_info == "empty" else "ok"}
+
+
+@pytest.mark.usefixtures("config")
 def test_something_missing_is_exit_code_1(settings: Settings) -> None:
     settings.HUBSPOT_PORTAL = "prepdoctors"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import shlex
 import shutil
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 
 from tests.journeys.databases import query
+from tests.journeys.tour import follow_tour
 from tests.manage import ROOT, manage
 from tests.migrated import copy_migrated_file
 from tests.server import Server, free_port
@@ -66,12 +68,20 @@ def own(tmp_path: Path) -> dict[str, str]:
 
 
 @contextmanager
-def demo_on(port: int, environment: Mapping[str, str]) -> Iterator[Demo]:
+def demo_on(
+    port: int, environment: Mapping[str, str], terminal: int | None = None
+) -> Iterator[Demo]:
+    """A demo that nobody can type to, or whose terminal is given."""
     ports = ("--port", str(port), "--sandbox-port", str(free_port()))
     process = subprocess.Popen(
-        [sys.executable, "manage.py", "run_demo", *ports],
+        # In a session of its own with that terminal, as a shell's child.
+        [
+            *(() if terminal is None else ("setsid", "--ctty")),
+            *(sys.executable, "manage.py", "run_demo", *ports),
+        ],
         cwd=ROOT,
         env=os.environ | environment,
+        stdin=subprocess.DEVNULL if terminal is None else terminal,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -101,23 +111,31 @@ def test_a_demo_works_as_it_says_and_leaves_nothing_behind(own: dict[str, str]) 
     left = ROOT / ".run" / f"demo-{port}.sqlite3"
     left.parent.mkdir(exist_ok=True)
     left.write_text("what an earlier demo left behind")
-    with demo_on(port, own | {"DATABASE_URL": ""}) as demo:
+    keyboard, terminal = pty.openpty()
+    with demo_on(port, own | {"DATABASE_URL": "", "LOG_LEVEL": "INFO"}, terminal) as demo:
         banner = demo.read_until(LAST_LINE)
 
         assert f":{port}/" in banner
+        assert "GET /api" not in banner
         check_that_an_edit_is_seen_at_once(banner)
         check_that_the_lines_work_when_pasted(banner)
+        check_that_requests_are_in_the_file(banner)
+        check_that_enter_prints_it_again(demo, keyboard)
+        check_that_the_tour_is_true(demo, banner)
 
         check_that_nothing_stays_behind(demo, banner, signal.SIGINT)
 
         assert demo.process.returncode == 0
         assert not left.exists()
+        assert list(left.parent.glob(f"sandbox-{address_of('Sandbox', banner)[-5:]}.pid")) == []
+    os.close(keyboard)
+    os.close(terminal)
 
 
 def check_that_the_lines_work_when_pasted(banner: str) -> None:
     answers = [
         json.loads(subprocess.check_output([*shlex.split(line), "--silent"], text=True))
-        for line in curl_lines(banner)
+        for line in curl_lines(banner)[:-1]
     ]
 
     assert len(answers) == 5
@@ -130,12 +148,13 @@ def check_that_the_lines_work_when_pasted(banner: str) -> None:
 
 
 def check_that_an_edit_is_seen_at_once(banner: str) -> None:
-    sandbox, api = (Server(base_url=address_of(name, banner)) for name in ("Sandbox", "API"))
+    api = Server(base_url=address_of("API", banner))
     list_ = shlex.split(curl_lines(banner)[0])[1].removeprefix(api.base_url)
-    booking = api.send("GET", list_).body["data"]["bookings"][0]
-    record = f"/_sandbox/records/2-50158943/{booking['id']}"
+    assert api.send("GET", list_).status == 200
 
-    sandbox.send("PATCH", record, b'{"properties": {"name": "Ada King"}}')
+    edited = subprocess.check_output([*shlex.split(curl_lines(banner)[-1]), "--silent"], text=True)
+
+    assert json.loads(edited)["properties"]["name"] == "Ada King"
 
     def seen() -> bool:
         listed = api.send("GET", list_).body["data"]["bookings"]
@@ -143,6 +162,31 @@ def check_that_an_edit_is_seen_at_once(banner: str) -> None:
 
     # The list is kept for two minutes, and nobody waits for that here.
     eventually(seen)
+
+
+def check_that_requests_are_in_the_file(banner: str) -> None:
+    found = re.search(r"Log +(\S+) ", banner)
+    assert found is not None
+    log = ROOT / found[1]
+    eventually(lambda: "bookings/create" in log.read_text(encoding="utf-8"))
+    log.unlink()
+
+
+def check_that_enter_prints_it_again(demo: Demo, keyboard: int) -> None:
+    before = len(demo.printed)
+    os.write(keyboard, b"\n")
+    demo.read_until(LAST_LINE)
+
+    assert "password" in "".join(demo.printed[before:])
+
+
+def check_that_the_tour_is_true(demo: Demo, banner: str) -> None:
+    password = re.search(r"user admin, password (\S+)", banner)
+    assert password is not None
+
+    follow_tour(address_of("API", banner), address_of("Sandbox", banner), password[1])
+
+    demo.read_until("manage.py hubspot_sandbox")
 
 
 def check_that_nothing_stays_behind(demo: Demo, banner: str, how: signal.Signals) -> None:

@@ -8,10 +8,10 @@ from typing import Final
 
 from booking_api.admin.now.facts import Row, Section, Table, number_fact, waiting_fact
 from booking_api.admin.now.links import Links
-from booking_api.admin.now.problems import MAX_UNFINISHED, MAX_WAIT_FOR_DESK
 from booking_api.admin.words.refusals import REASONS, explain_code
 from booking_api.ops.history import tally as keys
 from booking_api.ops.history.measured import OTHER
+from booking_api.ops.now.bounds import MAX_UNFINISHED, MAX_WAIT_FOR_DESK
 from booking_api.ops.now.picture import Picture
 
 MAX_REASONS: Final = 30

@@ -1,7 +1,4 @@
-"""What is wrong now, the worst first, in sentences; and the one that says it all.
-
-The bounds are those of the alerts (deploy/prometheus), so that page and pager say the same.
-"""
+"""What is wrong now, the worst first, in sentences; and the one that says it all."""
 
 from __future__ import annotations
 
@@ -13,16 +10,18 @@ from typing import Final
 from booking_api.admin.now.links import Links
 from booking_api.admin.now.words import JOBS, count, write_age, write_duration, write_share
 from booking_api.ops.history import tally as keys
+from booking_api.ops.now.bounds import (
+    DAY_NEARLY_USED,
+    MAX_BACKLOG,
+    MAX_SINCE_JOB,
+    MAX_UNFINISHED,
+    MAX_WAIT_FOR_DESK,
+)
 from booking_api.ops.now.desk import Waiting
 from booking_api.ops.now.picture import Picture
 from hubspot_sync.reading.availability import State
 from hubspot_sync.wire.circuit_breaker import BreakerState
 
-MAX_WAIT_FOR_DESK: Final = timedelta(seconds=30)
-MAX_UNFINISHED: Final = timedelta(minutes=2)
-MAX_BACKLOG: Final = timedelta(minutes=5)
-MAX_SINCE_JOB: Final = timedelta(hours=3)
-DAY_NEARLY_USED: Final = 0.8
 LIMITED_WITHIN: Final = 10
 """Minutes."""
 BAD: Final = "bad"

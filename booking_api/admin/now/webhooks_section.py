@@ -8,10 +8,10 @@ from typing import Final
 from booking_api.admin.now.facts import Fact, Section, number_fact, waiting_fact
 from booking_api.admin.now.links import Links
 from booking_api.admin.now.measures import last_hour, total
-from booking_api.admin.now.problems import MAX_BACKLOG
 from booking_api.admin.now.words import NONE, SHORT_S, UNKNOWN, write_age, write_duration
 from booking_api.ops.history import tally as keys
 from booking_api.ops.history.measured import Measured
+from booking_api.ops.now.bounds import MAX_BACKLOG
 from booking_api.ops.now.picture import Picture
 from hubspot_sync.inbox.observers import EventOutcome
 

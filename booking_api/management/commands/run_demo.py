@@ -1,9 +1,12 @@
 """`make run`: the sandbox with demo data, the API and an administrator, until Ctrl-C.
 
 Everything it starts, it ends. The sandbox may be killed to see an outage; the demo goes on. A port
-that is taken is replaced by the next free one, and said so. Whatever the environment names as
-HubSpot, the demo talks to its own sandbox; and unless DATABASE_URL names a database, it has one of
-its own, which begins and ends with it.
+that is taken is replaced by the next free one, and said so. What the API logs, a line for each
+request, goes to a file, so that the login and the lines to paste stay in sight; Enter prints them
+again.
+
+Whatever the environment names as HubSpot, the demo talks to its own sandbox; and unless
+DATABASE_URL names a database, it has one of its own, which begins and ends with it.
 """
 
 from __future__ import annotations
@@ -29,13 +32,16 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from typing_extensions import override
 
-from booking_api.management.demo_banner import render_banner
+from booking_api.management.demo_banner import Demo, render_banner
+from booking_api.management.output_pump import OutputPump
 from booking_api.management.ports import MAX_PORT, find_bind_error, parse_port
+from booking_api.management.terminal import Terminal
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 60.0
 START_POLL_S = 0.1
 STOP_TIMEOUT_S = 35.0
+LOOK_EVERY_S = 0.5
 MAX_PORTS_TRIED = 50
 DEMO_USER = "admin"
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 - what the sandbox accepts; it guards invented data
@@ -59,6 +65,9 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=parse_port, default=8000)
         parser.add_argument("--sandbox-port", type=parse_port, default=8900)
         parser.add_argument("--portal", default="default", choices=["default", "prepdoctors"])
+        parser.add_argument(
+            "--log-requests", action="store_true", help="show the API's log here, not in a file"
+        )
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
@@ -66,32 +75,56 @@ class Command(BaseCommand):
         run_folder.mkdir(exist_ok=True)
         stop = stop_on_signals()
         children: list[subprocess.Popen[Any]] = []
-        database: Path | None = None
+        leftovers: list[Path] = []
         try:
-            with (run_folder / "sandbox.log").open("wb") as log:
-                # Two demos started together must not find the same port free.
-                with (run_folder / "starting.lock").open("w") as lock:
-                    fcntl.flock(lock, fcntl.LOCK_EX)
-                    api_port = self._find_free_port(options["port"])
-                    api_url = f"http://{HOST}:{api_port}"
-                    if settings.DATABASE_URL == "":
-                        database = run_folder / f"demo-{api_port}.sqlite3"
-                        use_fresh_database(database)
-                    call_command("migrate", verbosity=0)
-                    password = self._create_administrator(run_folder / "admin-password")
-                    connection.close()
-                    sandbox_url = self._start_sandbox(options, children, log, stop, api_url)
-                    self._start_api(options, children, sandbox_url, stop, api_port)
-                if not stop.is_set():
-                    login = None if password is None else f"user {DEMO_USER}, password {password}"
-                    self.stdout.write(render_banner(api_url, sandbox_url, login, options["portal"]))
-                    self.stdout.flush()
-                self._watch(children, stop)
+            # Two demos started together must not find the same port free.
+            with (run_folder / "starting.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                demo = self._start(options, run_folder, children, leftovers, stop)
+            if not stop.is_set():
+                self._watch(demo, children, stop)
         finally:
             end_children(children)
-            if database is not None:
-                remove_database(database)
+            for file in leftovers:
+                file.unlink(missing_ok=True)
             self.stdout.write("Everything that was started has ended.")
+
+    def _start(
+        self,
+        options: dict[str, Any],
+        run_folder: Path,
+        children: list[subprocess.Popen[Any]],
+        leftovers: list[Path],
+        stop: threading.Event,
+    ) -> Demo:
+        """Start the sandbox, then the API; `leftovers` are to be removed at the end."""
+        api_port = self._find_free_port(options["port"])
+        api_url = f"http://{HOST}:{api_port}"
+        if settings.DATABASE_URL == "":
+            leftovers += use_fresh_database(run_folder / f"demo-{api_port}.sqlite3")
+        self._say("Making the database…")
+        call_command("migrate", verbosity=0)
+        password = self._create_administrator(run_folder / "admin-password")
+        connection.close()
+        self._say("Starting the sandbox and the API…")
+        sandbox_url = self._start_sandbox(options, children, run_folder, stop, api_url)
+        pid_file = run_folder / f"sandbox-{sandbox_url.rpartition(':')[2]}.pid"
+        leftovers.append(pid_file)
+        pid_file.write_text(f"{children[0].pid}\n", encoding="utf-8")
+        api_log = None if options["log_requests"] else run_folder / f"api-{api_port}.log"
+        self._start_api(options, children, sandbox_url, stop, api_port, api_log)
+        return Demo(
+            api_url=api_url,
+            sandbox_url=sandbox_url,
+            login=None if password is None else f"user {DEMO_USER}, password {password}",
+            portal=options["portal"],
+            api_log=None if api_log is None else name_here(api_log),
+            sandbox_pid_file=name_here(pid_file),
+        )
+
+    def _say(self, sentence: str) -> None:
+        self.stdout.write(sentence)
+        self.stdout.flush()
 
     def _create_administrator(self, password_file: Path) -> str | None:
         """Make the demo administrator where there is none; return the password. None in a database
@@ -113,7 +146,7 @@ class Command(BaseCommand):
         self,
         options: dict[str, Any],
         children: list[subprocess.Popen[Any]],
-        log: IO[bytes],
+        run_folder: Path,
         stop: threading.Event,
         api_url: str,
     ) -> str:
@@ -124,7 +157,8 @@ class Command(BaseCommand):
             *("--port", str(port), "--seed", "demo", "--portal", options["portal"]),
             *("--webhook-url", f"{api_url}{WEBHOOKS}", "--webhook-secret", DEMO_WEBHOOK_SECRET),
         ]
-        children.append(start_child(command, dict(os.environ), stdout=log))
+        with (run_folder / "sandbox.log").open("wb") as log:
+            children.append(start_child(command, dict(os.environ), output=log))
         self._wait_until_ready(f"{url}/_sandbox/health", children, stop)
         return url
 
@@ -135,7 +169,9 @@ class Command(BaseCommand):
         sandbox_url: str,
         stop: threading.Event,
         port: int,
+        log: Path | None,
     ) -> None:
+        """Start it; what it prints goes to `log`, or where our own output goes."""
         environment = dict(os.environ) | {
             "DEBUG": "true",
             "HUBSPOT_BASE_URL": sandbox_url,
@@ -147,8 +183,16 @@ class Command(BaseCommand):
             **DEMO_JOURNAL,
         }
         command = [sys.executable, "manage.py", "serve", "--host", HOST, "--port", str(port)]
-        children.append(start_child(command, environment))
-        self._wait_until_ready(f"http://{HOST}:{port}/api/health", children, stop)
+        child = start_child(command, environment, output=None if log is None else subprocess.PIPE)
+        children.append(child)
+        pump = None
+        if child.stdout is not None and log is not None:
+            pump = OutputPump(child.stdout, log)
+        try:
+            self._wait_until_ready(f"http://{HOST}:{port}/api/health", children, stop)
+        except CommandError:
+            self._say("" if pump is None else pump.last_lines())
+            raise
 
     def _find_free_port(self, wanted: int, taken: str = "") -> int:
         """Return a port that is free; `taken` is an address that will be somebody's in a moment."""
@@ -174,16 +218,28 @@ class Command(BaseCommand):
                 return
         raise CommandError(f"{url} did not answer within {START_TIMEOUT_S:.0f} s.")
 
-    def _watch(self, children: list[subprocess.Popen[Any]], stop: threading.Event) -> None:
-        sandbox_there = True
-        while not stop.wait(0.5):
-            sandbox, api = children
+    def _watch(
+        self, demo: Demo, children: list[subprocess.Popen[Any]], stop: threading.Event
+    ) -> None:
+        sandbox, api = children
+        terminal = Terminal()
+        banner = render_banner(demo, has_terminal=terminal.is_there)
+        self._say(banner)
+        missing = ""
+        while not stop.wait(LOOK_EVERY_S):
             if api.poll() is not None:
-                raise CommandError(f"The API ended by itself ({api.returncode}).")
-            if sandbox_there and sandbox.poll() is not None:
-                sandbox_there = False
-                self.stdout.write(describe_missing_sandbox(sandbox))
-                self.stdout.flush()
+                where = f"; see {demo.api_log}" if demo.api_log is not None else ""
+                raise CommandError(f"The API ended by itself ({api.returncode}){where}.")
+            if missing == "" and sandbox.poll() is not None:
+                missing = describe_missing_sandbox(sandbox)
+                self._say(missing)
+            if terminal.was_enter_pressed():
+                self._say(f"{banner}{missing}")
+
+
+def name_here(file: Path) -> str:
+    """Return a file's name as seen from where the commands are run."""
+    return str(file.relative_to(settings.BASE_DIR))
 
 
 def stop_on_signals() -> threading.Event:
@@ -194,30 +250,29 @@ def stop_on_signals() -> threading.Event:
     return stop
 
 
-def use_fresh_database(database: Path) -> None:
+def use_fresh_database(database: Path) -> list[Path]:
     """Let this process and its children keep their data in a new file: the sandbox begins anew each
-    time, and what a journal remembers of an earlier one would be untrue."""
-    remove_database(database)
+    time, and what a journal remembers of an earlier one would be untrue. Return its files."""
+    files = [database.with_name(f"{database.name}{suffix}") for suffix in ("", "-wal", "-shm")]
+    for file in files:
+        file.unlink(missing_ok=True)
     connection.close()
     connection.settings_dict["NAME"] = str(database)
     os.environ["DATABASE_URL"] = f"sqlite:///{database}"
-
-
-def remove_database(database: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        database.with_name(database.name + suffix).unlink(missing_ok=True)
+    return files
 
 
 def start_child(
-    command: list[str], environment: dict[str, str], stdout: IO[bytes] | None = None
+    command: list[str], environment: dict[str, str], output: IO[bytes] | int | None = None
 ) -> subprocess.Popen[bytes]:
     """Start a child that a terminal's Ctrl-C does not reach: it is ended here, in order."""
     return subprocess.Popen(  # noqa: S603 - our own commands
         command,
         env=environment,
         cwd=settings.BASE_DIR,
-        stdout=stdout,
-        stderr=stdout,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=None if output is None else subprocess.STDOUT,
         start_new_session=True,
     )
 
