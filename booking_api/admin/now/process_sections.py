@@ -11,6 +11,7 @@ from django.utils.formats import date_format
 from booking_api.admin.now.facts import Fact, Row, Section, Table, number_fact
 from booking_api.admin.now.links import Links
 from booking_api.admin.now.words import JOBS, UNKNOWN, write_age, write_duration
+from booking_api.desk.desk import LEASE_NAME
 from booking_api.ops.history import tally as keys
 from booking_api.ops.history.models import JobRun
 from booking_api.ops.now.picture import Picture
@@ -90,8 +91,11 @@ def show_workers(picture: Picture, links: Links) -> Section:
 
 def _show_leases(picture: Picture, links: Links) -> Iterator[Fact]:
     leases = picture.desk.leases
-    for key, label in (("desk", "The booking desk"), ("scheduler", "Periodic jobs")):
-        held = None if leases is None else leases.get(key)
+    for key, name, label in (
+        ("desk", LEASE_NAME, "The booking desk"),
+        ("scheduler", "scheduler", "Periodic jobs"),
+    ):
+        held = None if leases is None else leases.get(name)
         value, note, tone = "free", "taken when there is something to do", ""
         if leases is None:
             value, note, tone = UNKNOWN, "", "warn"

@@ -15,7 +15,9 @@ from django.test import Client
 from django.utils import timezone
 
 from booking_api import composition
+from booking_api.desk.desk import LEASE_NAME
 from booking_api.desk.errors import UNREADABLE_PLAN, HistoryCut
+from booking_api.desk.journal.lease import LeaseKeeper
 from booking_api.desk.journal.models import CreditReview, EntryState, JournalEntry, RecountRequest
 from booking_api.desk.repair.credit_reconciliation import FOR_A_PERSON
 from booking_api.ops.history.models import HistoryRow, JobRun
@@ -336,3 +338,15 @@ def test_absurd_history_is_shown_within_bounds(api: Api) -> None:
     assert b"<b>" not in answer.content
     assert b"<script>" not in answer.content
     assert len(answer.content) < 200_000
+
+
+def test_who_is_at_the_desk_is_shown() -> None:
+    desk = LeaseKeeper(LEASE_NAME, timedelta(minutes=1), "alpha")
+    lease = desk.acquire()
+    assert lease is not None
+
+    assert facts(look(staff()))["lease-desk"][0].startswith("held")
+
+    lease.expire()
+
+    assert facts(look(staff(name="sam")))["lease-desk"][0].startswith("left by its holder")
