@@ -36,6 +36,7 @@ from cache_layer.backends.base import (
 from cache_layer.backends.chunks import split_into_chunks
 from cache_layer.backends.local_marks import LocalMarks
 from cache_layer.backends.local_records import Record, compute_cost, key_mark, tag_mark
+from cache_layer.backends.proof import Proof, ProofState
 from cache_layer.config import DEFAULT_MAX_BYTES
 from cache_layer.endings import MAX_TOLD_PER_STEP, Ended, Ending, EndingsObserver
 from cache_layer.entries.entries import Entry, HeldEntry
@@ -106,6 +107,7 @@ class LocMemBackend(LocMemCache):
         self._entry_bytes = 0
         self._ended: list[Ending] = []
         self._observers: list[EndingsObserver] = []
+        self._proof = Proof()
 
     def observe_endings(self, observer: EndingsObserver) -> None:
         self._observers.append(observer)
@@ -166,6 +168,35 @@ class LocMemBackend(LocMemCache):
             expired=_drain(self._expired),
             used_bytes=self._entry_bytes + self._marks.used_bytes,
         )
+
+    @as_step
+    def read_proof(self) -> ProofState:
+        return ProofState(proof=self._proof, now_ms=self._now_ms())
+
+    @as_step
+    def begin_epoch(self, epoch: str, covered: Collection[str], term: int) -> bool:
+        begun = self._proof.begun(epoch, covered, term)
+        if begun is None:
+            return False
+        self._proof = begun
+        self._marks.raise_floor()
+        return True
+
+    @as_step
+    def confirm(self, epoch: str, until_ms: int, lapses_ms: int, term: int) -> bool:
+        confirmed = self._proof.confirmed(epoch, until_ms, lapses_ms, term)
+        if confirmed is None or until_ms > self._now_ms():
+            return False
+        self._proof = confirmed
+        return True
+
+    @as_step
+    def end_proof(self, term: int | None) -> ByFamily | None:
+        ended = self._proof.ended(term)
+        if ended is None:
+            return None
+        self._proof = ended
+        return _drain(self._expired)
 
     def claim_leases(self, keys: Collection[str], owner: str) -> frozenset[str]:  # noqa: ARG002
         """Take every key: there is no other process."""
