@@ -8,6 +8,7 @@ first makes sure that the Redis it reached is the one whose entries these are (`
 from __future__ import annotations
 
 import json
+import math
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
@@ -34,7 +35,8 @@ from cache_layer.backends.base import (
     Ticket,
     WriteThroughResult,
 )
-from cache_layer.config import DEFAULT_MAX_BYTES
+from cache_layer.backends.proof import Proof, ProofState
+from cache_layer.config import DEFAULT_MAX_BYTES, DEFAULT_SETTLE_S, DEFAULT_TTL_CONFIRMED_S
 from cache_layer.endings import Ended, Ending, EndingsObserver
 from cache_layer.entries.entries import Entry, HeldEntry
 from cache_layer.errors import BackendUnavailable
@@ -70,16 +72,21 @@ class RedisBackend:
         lease_s: float,
         timeout_s: float,
         max_bytes: int = DEFAULT_MAX_BYTES,
+        settle_s: float = DEFAULT_SETTLE_S,
+        ttl_confirmed_s: float = DEFAULT_TTL_CONFIRMED_S,
     ) -> None:
         self.max_entries = max_entries
         budget = ByteBudget(max_bytes)
         self._bounds = {
             "horizon_ms": int(load_horizon_s * 1000),
+            "settle_ms": math.ceil(settle_s * 1000),
             "max_entries": max_entries,
             "max_entry_bytes": budget.for_one_entry,
             "max_bytes_of_entries": budget.for_entries,
             "max_mark_bytes": budget.for_marks,
         }
+        # At each look too: entries may have been stored by a process with another setting.
+        self._confirmed_ms = int(ttl_confirmed_s * 1000)
         self._lease_ms = int(lease_s * 1000)
         root = f"{{{prefix}}}:"
         names = ("state", "tags", "meta", "uses", "deadlines")
@@ -108,16 +115,18 @@ class RedisBackend:
         self._write_through, self._raise_floor = register("write_through"), register("raise_floor")
         self._size, self._claim = register("size"), register("claim", common=False)
         self._release = register("release", common=False)
+        self._read_proof, self._begin_epoch = register("read_proof"), register("begin_epoch")
+        self._confirm, self._end_proof = register("confirm"), register("end_proof")
 
     def observe_endings(self, observer: EndingsObserver) -> None:
         self._observers.append(observer)
 
     def look_up(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
         answer = self._run(self._lookup, int(touch), *keys)
-        generation, count, now_ms, expired, found = answer
+        generation, count, now_ms, epoch, expired, found = answer
         return Lookup(
             entries={row[0].decode(): _parse_held_entry(row, now_ms) for row in found},
-            ticket=Ticket(generation.decode(), count, now_ms),
+            ticket=Ticket(generation.decode(), count, now_ms, epoch.decode()),
             expired=_parse_by_family(expired),
         )
 
@@ -178,6 +187,27 @@ class RedisBackend:
             used_bytes=used_bytes,
         )
 
+    def read_proof(self) -> ProofState:
+        epoch, covered, confirmed_ms, lapses_ms, term, now_ms = self._run(self._read_proof)
+        proof = Proof(
+            epoch=epoch.decode(),
+            covered=frozenset(family.decode() for family in covered),
+            confirmed_ms=None if confirmed_ms < 0 else confirmed_ms,
+            lapses_ms=lapses_ms,
+            term=term,
+        )
+        return ProofState(proof=proof, now_ms=now_ms)
+
+    def begin_epoch(self, epoch: str, covered: Collection[str], term: int) -> bool:
+        return bool(self._run(self._begin_epoch, epoch, term, *covered))
+
+    def confirm(self, epoch: str, until_ms: int, lapses_ms: int, term: int) -> bool:
+        return bool(self._run(self._confirm, epoch, until_ms, lapses_ms, term))
+
+    def end_proof(self, term: int | None) -> ByFamily | None:
+        ended, expired = self._run(self._end_proof, -1 if term is None else term)
+        return _parse_by_family(expired) if ended else None
+
     def claim_leases(self, keys: Collection[str], owner: str) -> frozenset[str]:
         asked = list(keys)
         leases = [self._leases + key for key in asked]
@@ -192,7 +222,7 @@ class RedisBackend:
         self._client.connection_pool.disconnect()
 
     def _run(self, script: Script, *arguments: Any) -> Any:
-        prepared = [self._payloads, uuid.uuid4().hex, *arguments]
+        prepared = [self._payloads, uuid.uuid4().hex, self._confirmed_ms, *arguments]
         answer, ended = _call_redis(lambda: script(keys=list(self._keys), args=prepared))
         if ended:
             endings = _parse_endings(ended)
@@ -217,7 +247,7 @@ class RedisBackend:
     def _adopt(self, connection: Any) -> None:
         # Any: redis-py leaves these three methods without types.
         connection.on_connect()
-        arguments = (self._payloads, uuid.uuid4().hex)
+        arguments = (self._payloads, uuid.uuid4().hex, self._confirmed_ms)
         connection.send_command(
             "EVAL", _read_source("adopt"), len(self._keys), *self._keys, *arguments
         )
@@ -242,38 +272,48 @@ def _call_redis(call: Callable[[], T]) -> T:
 
 
 def _entry_as_json(key: str, entry: Entry) -> dict[str, Any]:
-    return {
+    told = {
         "key": key,
         "family": entry.family,
-        "ttl_ms": max(1, int(entry.ttl_s * 1000)),
+        "ttl_ms": max(1, int(entry.ttl_s * 1000)) if entry.ttl_s > 0 else 0,
         "version": entry.version,
         "tags": sorted(entry.tags),
     }
+    if entry.epoch:
+        told["epoch"] = entry.epoch
+    if entry.keep_s != math.inf:
+        told["keep_ms"] = int(entry.keep_s * 1000)
+    return told
 
 
 def _parse_held_entry(row: Sequence[Any], now_ms: int) -> HeldEntry:
-    _, family, version, stamp, stored_ms, expires_ms, payload, tags = row
+    _, family, version, stamp, stored_ms, expires_ms, payload, tags, *proof = row
+    epoch, ends_ms, proven = proof or (b"", -1, 0)
     entry = Entry(
         family=family.decode(),
         payload=payload,
         tags=frozenset(tag.decode() for tag in tags),
         ttl_s=(expires_ms - stored_ms) / 1000,
         version=version.decode(),
+        keep_s=math.inf if ends_ms < 0 else (ends_ms - stored_ms) / 1000,
+        epoch=epoch.decode(),
     )
     return HeldEntry(
         entry=entry,
         stamp=stamp,
         age_s=(now_ms - stored_ms) / 1000,
-        ttl_left_s=(expires_ms - now_ms) / 1000,
+        proven=bool(proven),
     )
 
 
 def _parse_store_result(answer: Sequence[Any]) -> StoreResult:
-    refused, generation, count, now_ms, evicted, evicted_for_bytes, expired = answer
+    refused, provable, generation, count, now_ms, epoch, *gone = answer
+    evicted, evicted_for_bytes, expired = gone
     reasons = {key.decode(): Refusal(reason.decode()) for key, reason in _pairs(refused)}
     return StoreResult(
         refused=reasons,
-        as_of=Ticket(generation.decode(), count, now_ms),
+        as_of=Ticket(generation.decode(), count, now_ms, epoch.decode()),
+        provable=frozenset(key.decode() for key in provable),
         evicted=_parse_by_family(evicted),
         evicted_for_bytes=_parse_by_family(evicted_for_bytes),
         expired=_parse_by_family(expired),
