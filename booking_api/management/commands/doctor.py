@@ -84,14 +84,14 @@ class Command(BaseCommand):
         redaction = Redaction(settings.LOGGING["secrets"])
         found = examine(list(list_checks(describe_deployment(options))))
         shown = [mask(diagnosis, redaction) for diagnosis in found]
-        code = exit_code(shown, warnings_fail=options["fail_on"] == "warning")
+        status = exit_code(shown, warnings_fail=options["fail_on"] == "warning")
         if options["json"]:
-            self.stdout.write(as_json(shown, code))
+            self.stdout.write(as_json(shown, status))
         else:
             self.stdout.write(render_table(table_of(shown)))
             self.stdout.write(sentence_of(shown))
-        if code != 0:
-            sys.exit(code)
+        if status != 0:
+            sys.exit(status)
 
 
 def describe_deployment(options: dict[str, Any]) -> Deployment:
@@ -121,10 +121,10 @@ def mask(diagnosis: Diagnosis, redaction: Redaction) -> Diagnosis:
     return dataclasses.replace(diagnosis, found=redaction.text(diagnosis.found))
 
 
-def as_json(found: Sequence[Diagnosis], code: int) -> str:
+def as_json(found: Sequence[Diagnosis], status: int) -> str:
     report = {
-        "ok": code == 0,
-        "exitCode": code,
+        "ok": status == 0,
+        "exitCode": status,
         "counts": {each.value: number for each, number in count(found).items()},
         "findings": [dataclasses.asdict(diagnosis) for diagnosis in found],
     }
