@@ -127,7 +127,7 @@ def test_a_charge_that_is_left_waits_for_a_readable_balance_and_holds_up_nobody(
     alice, bob, exam = portal.student("alice"), portal.student("charlie"), portal.exam()
     contacts = portal.profile.object_types.contacts
     settings.DESK = DeskConfig(late_write_s=0)
-    with connected(settings, portal.sandbox, request_deadline_s=1) as api:
+    with connected(settings, portal.sandbox, request_deadline_s=3) as api:
         portal.sandbox.fault("status", status=503, path="/0-1/batch/update")
         assert create(api, alice, exam).code == "HUBSPOT_UNAVAILABLE"
         portal.sandbox.edit(contacts, alice.id, **{CREDIT: "call me"})
