@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cache_layer.cache import Cache, open_backend, open_cache
+from cache_layer.coherence.freshness import Freshness, FreshnessReport
 from cache_layer.coherence.guarded_store import FreshValue, Removal, WriteResult
 from cache_layer.coherence.invalidation import Invalidation
 from cache_layer.coherence.reading import CacheStatus, ReadManyResult, ReadResult
@@ -21,6 +22,7 @@ from cache_layer.errors import (
     ConfigurationError,
     InvalidationUnacknowledged,
     LoadFailed,
+    TermPassed,
     WaitedTooLong,
 )
 from cache_layer.operating.validation import Comparison, Drift, ValidationReport
@@ -44,6 +46,8 @@ __all__ = [
     "Drift",
     "Family",
     "FreshValue",
+    "Freshness",
+    "FreshnessReport",
     "HeldEntry",
     "HiddenNames",
     "Invalidation",
@@ -57,6 +61,7 @@ __all__ = [
     "ReadManyResult",
     "ReadResult",
     "Removal",
+    "TermPassed",
     "UndeliveredParts",
     "ValidationReport",
     "ValueCodec",

@@ -1,7 +1,8 @@
 """One cache, put together: made once per process from its catalogue and configuration.
 
 The parts are public; each is used through its own methods: `reader` for reads, `guarded_store` for
-write-throughs, `invalidator` for removing entries on purpose, `counters` for the numbers.
+write-throughs, `invalidator` for removing entries on purpose, `freshness` for who
+follows the change feed, `counters` for the numbers.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 from cache_layer.backends.base import Backend
 from cache_layer.backends.locmem import LocMemBackend
+from cache_layer.coherence.freshness import Freshness
 from cache_layer.coherence.guarded_store import GuardedStore
 from cache_layer.coherence.invalidation import Invalidator
 from cache_layer.coherence.reading import Reader
@@ -40,6 +42,7 @@ class Cache:
     single_flight: SingleFlight
     reader: Reader
     invalidator: Invalidator
+    freshness: Freshness
 
     def peek(self, text: str) -> HeldEntry | Miss:
         """Return the entry under a key's text without marking it as used, or MISS. Raises
@@ -132,4 +135,5 @@ def open_cache(
             clock=clock,
         ),
         invalidator=Invalidator(guarded_store=guarded_store, catalogue=catalogue),
+        freshness=Freshness(guarded_store=guarded_store, catalogue=catalogue, config=config),
     )

@@ -6,6 +6,7 @@ key. Nothing here reads the environment.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -39,7 +40,10 @@ class CacheConfig:
     for one process's load. `loader_threads` bounds the loads that outlive an impatient caller.
     `retry_s` is the pause before a broken backend is tried again. A process that shares its backend
     looks for undelivered invalidations every `look_every_s`, and trusts its cache for `trust_s` at
-    most after a look that found none; all processes must have the same. `origin` says where values
+    most after a look that found none; all processes must have the same. An entry that the change
+    feed proves fresh may come to be `ttl_confirmed_s` old; 0 switches proof off. The proof ends
+    where the feed has been silent for `feed_max_silence_s`, and is not given to what was loaded
+    within `settle_s` after an invalidation of what it is built from. `origin` says where values
     come from: what another origin's process has stored under the same prefix is no value here.
     `key_secrets` hide e-mails in keys, the first of them; the others are those it replaced. Without
     one a process has its own, which will do for a cache in its memory.
@@ -61,6 +65,9 @@ class CacheConfig:
     retry_s: float = 1.0
     look_every_s: float = 1.0
     trust_s: float = 3.0
+    ttl_confirmed_s: float = 21_600
+    feed_max_silence_s: float = 30.0
+    settle_s: float = 60.0
 
     def __post_init__(self) -> None:
         _refuse_bad_ttls(self.ttls_s)
@@ -80,7 +87,15 @@ class CacheConfig:
             raise ConfigurationError(
                 f"CACHE_MAX_BYTES must be at least {MIN_BYTES}, not {self.max_bytes}."
             )
+        if not 0 <= self.ttl_confirmed_s <= MAX_TTL_S:
+            raise ConfigurationError(
+                f"CACHE_TTL_CONFIRMED_S must be from 0 to {MAX_TTL_S} seconds, "
+                f"not {self.ttl_confirmed_s}. 0 switches proof off."
+            )
+        if not 0 <= self.settle_s < math.inf:
+            raise ConfigurationError(f"CACHE_SETTLE_S must be 0 or above, not {self.settle_s}.")
         positive = {
+            "FEED_MAX_SILENCE_S": self.feed_max_silence_s,
             "CACHE_MAX_ENTRIES": self.max_entries,
             "CACHE_REDIS_TIMEOUT_S": self.redis_timeout_s,
             "CACHE_LOAD_HORIZON_S": self.load_horizon_s,

@@ -73,6 +73,7 @@ class Cause(StrEnum):
     FORCED = "forced"
     VALIDATION = "validation"
     UNREADABLE = "unreadable"
+    FEED = "feed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ CacheError
 ├── InvalidationUnacknowledged  neither took an invalidation; whoever asked may promise nothing
 ├── UnreadableEntry       what was stored cannot be read back; it is loaded again
 ├── UnfitValue            a value that would not come back as it is, and so is not stored
+├── TermPassed            somebody else leads the change feed by now; nothing was done
 ├── BadPattern            a key, a tag or a pattern that cannot be built or would match too much
 └── LoadFailed            a load gave no answer for a key
     └── WaitedTooLong     its waiter's own limit passed first; the load goes on for the others
@@ -63,6 +64,10 @@ class UnreadableEntry(CacheError):
 
 class UnfitValue(CacheError):
     """A value that its family's type does not describe."""
+
+
+class TermPassed(CacheError):
+    """The feed's lease has gone to another, who was here already."""
 
 
 class BadPattern(CacheError, ValueError):

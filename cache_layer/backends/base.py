@@ -24,6 +24,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
+from cache_layer.backends.proof import ProofState
 from cache_layer.endings import EndingsObserver
 from cache_layer.entries.entries import Entry, HeldEntry
 
@@ -203,6 +204,25 @@ class Backend(Protocol):
 
     def release_leases(self, keys: Collection[str], owner: str) -> None:
         """Give back those of the keys' leases that this owner still holds."""
+        ...
+
+    def read_proof(self) -> ProofState:
+        """Return the proof of the change feed and the time of the clock it is kept by."""
+        ...
+
+    def begin_epoch(self, epoch: str, covered: Collection[str], term: int) -> bool:
+        """Begin an epoch that covers these families and refuse every load now in flight; return
+        False, and do nothing, under a term that has passed."""
+        ...
+
+    def confirm(self, epoch: str, until_ms: int, lapses_ms: int, term: int) -> bool:
+        """Confirm up to an instant, so that the proof lapses after another; return False, and do
+        nothing, where `Proof.confirmed` gives none, or the instant has yet to come."""
+        ...
+
+    def end_proof(self, term: int | None) -> ByFamily | None:
+        """End the epoch and drop what only its proof has kept; return how much that was, or None,
+        and do nothing, under a term that has passed."""
         ...
 
     def observe_endings(self, observer: EndingsObserver) -> None:

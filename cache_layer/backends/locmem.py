@@ -34,13 +34,9 @@ from cache_layer.backends.base import (
     WriteThroughResult,
 )
 from cache_layer.backends.chunks import split_into_chunks
-from cache_layer.backends.local_records import (
-    MARK_BYTES,
-    Record,
-    compute_cost,
-    key_mark,
-    tag_mark,
-)
+from cache_layer.backends.local_marks import LocalMarks
+from cache_layer.backends.local_records import Record, compute_cost, key_mark, tag_mark
+from cache_layer.backends.proof import Proof, ProofState
 from cache_layer.config import DEFAULT_MAX_BYTES
 from cache_layer.endings import MAX_TOLD_PER_STEP, Ended, Ending, EndingsObserver
 from cache_layer.entries.entries import Entry, HeldEntry
@@ -105,15 +101,13 @@ class LocMemBackend(LocMemCache):
         self._evicted_for_bytes: Counter[str] = Counter()
         self._expired: Counter[str] = Counter()
         self._generation = uuid.uuid4().hex
-        self._count = 0
-        self._floor = 0
         self._stamp = 0
-        self._marks: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._marks = LocalMarks(horizon_ms=self._horizon_ms, max_bytes=self._budget.for_marks)
         self._costs: dict[str, int] = {}
         self._entry_bytes = 0
-        self._mark_bytes = 0
         self._ended: list[Ending] = []
         self._observers: list[EndingsObserver] = []
+        self._proof = Proof()
 
     def observe_endings(self, observer: EndingsObserver) -> None:
         self._observers.append(observer)
@@ -150,7 +144,7 @@ class LocMemBackend(LocMemCache):
 
     @as_step
     def raise_floor(self) -> None:
-        self._raise_floor()
+        self._marks.raise_floor()
 
     def scan_keys(self) -> Iterator[Sequence[str]]:
         with self._lock:
@@ -172,8 +166,37 @@ class LocMemBackend(LocMemCache):
             entries=dict(+self._entries),
             payload_bytes=dict(+self._bytes),
             expired=_drain(self._expired),
-            used_bytes=self._entry_bytes + self._mark_bytes,
+            used_bytes=self._entry_bytes + self._marks.used_bytes,
         )
+
+    @as_step
+    def read_proof(self) -> ProofState:
+        return ProofState(proof=self._proof, now_ms=self._now_ms())
+
+    @as_step
+    def begin_epoch(self, epoch: str, covered: Collection[str], term: int) -> bool:
+        begun = self._proof.begun(epoch, covered, term)
+        if begun is None:
+            return False
+        self._proof = begun
+        self._marks.raise_floor()
+        return True
+
+    @as_step
+    def confirm(self, epoch: str, until_ms: int, lapses_ms: int, term: int) -> bool:
+        confirmed = self._proof.confirmed(epoch, until_ms, lapses_ms, term)
+        if confirmed is None or until_ms > self._now_ms():
+            return False
+        self._proof = confirmed
+        return True
+
+    @as_step
+    def end_proof(self, term: int | None) -> ByFamily | None:
+        ended = self._proof.ended(term)
+        if ended is None:
+            return None
+        self._proof = ended
+        return _drain(self._expired)
 
     def claim_leases(self, keys: Collection[str], owner: str) -> frozenset[str]:  # noqa: ARG002
         """Take every key: there is no other process."""
@@ -185,7 +208,7 @@ class LocMemBackend(LocMemCache):
     @override
     @as_step
     def clear(self) -> None:
-        self._raise_floor()
+        self._marks.raise_floor()
         self._remove(list(self._records))
         self._cache.clear()
         self._expire_info.clear()
@@ -210,7 +233,7 @@ class LocMemBackend(LocMemCache):
         return None
 
     def _take_ticket(self) -> Ticket:
-        return Ticket(self._generation, self._count, self._now_ms())
+        return Ticket(self._generation, self._marks.count, self._now_ms())
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
@@ -229,10 +252,10 @@ class LocMemBackend(LocMemCache):
             return Refusal.LOST
         if self._now_ms() - ticket.began_ms > self._horizon_ms:
             return Refusal.TOO_SLOW
-        if self._floor > ticket.count:
+        if self._marks.floor > ticket.count:
             return Refusal.FLUSHED
         marks = [key_mark(key), *map(tag_mark, tags)]
-        if any(self._marks.get(mark, (0, 0))[0] > ticket.count for mark in marks):
+        if self._marks.any_above(ticket.count, marks):
             return Refusal.INVALIDATED
         return None
 
@@ -264,41 +287,11 @@ class LocMemBackend(LocMemCache):
         return True
 
     def _invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
-        self._count += 1
-        now_ms = self._now_ms()
-        for mark in (*map(tag_mark, tags), *map(key_mark, keys)):
-            if mark not in self._marks:
-                self._mark_bytes += MARK_BYTES + len(mark)
-            self._marks[mark] = (self._count, now_ms)
-            self._marks.move_to_end(mark)
-            self._fold_marks_into_floor()
-        self._forget_old_marks(now_ms)
+        self._marks.set((*map(tag_mark, tags), *map(key_mark, keys)), self._now_ms())
         return self._remove(self._find_keys_by_tags(tags).union(keys))
 
     def _find_keys_by_tags(self, tags: Collection[str]) -> frozenset[str]:
         return frozenset().union(*(self._tagged.get(tag, ()) for tag in tags))
-
-    def _forget_old_marks(self, now_ms: int) -> None:
-        while self._marks:
-            _, set_at_ms = next(iter(self._marks.values()))
-            if set_at_ms >= now_ms - self._horizon_ms:
-                return
-            self._forget_oldest_mark()
-
-    def _fold_marks_into_floor(self) -> None:
-        """Keep the marks within their bytes: what the oldest would refuse, the floor refuses."""
-        while self._mark_bytes > self._budget.for_marks:
-            self._floor = max(self._floor, self._forget_oldest_mark())
-
-    def _forget_oldest_mark(self) -> int:
-        """Drop the mark that was set first and return its count."""
-        mark, (count, _) = self._marks.popitem(last=False)
-        self._mark_bytes -= MARK_BYTES + len(mark)
-        return count
-
-    def _raise_floor(self) -> None:
-        self._count += 1
-        self._floor = self._count
 
     def _remove(self, keys: Collection[str]) -> ByFamily:
         removed: Counter[str] = Counter()

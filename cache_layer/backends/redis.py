@@ -34,6 +34,7 @@ from cache_layer.backends.base import (
     Ticket,
     WriteThroughResult,
 )
+from cache_layer.backends.proof import Proof, ProofState
 from cache_layer.config import DEFAULT_MAX_BYTES
 from cache_layer.endings import Ended, Ending, EndingsObserver
 from cache_layer.entries.entries import Entry, HeldEntry
@@ -108,6 +109,8 @@ class RedisBackend:
         self._write_through, self._raise_floor = register("write_through"), register("raise_floor")
         self._size, self._claim = register("size"), register("claim", common=False)
         self._release = register("release", common=False)
+        self._read_proof, self._begin_epoch = register("read_proof"), register("begin_epoch")
+        self._confirm, self._end_proof = register("confirm"), register("end_proof")
 
     def observe_endings(self, observer: EndingsObserver) -> None:
         self._observers.append(observer)
@@ -177,6 +180,27 @@ class RedisBackend:
             expired=_parse_by_family(expired),
             used_bytes=used_bytes,
         )
+
+    def read_proof(self) -> ProofState:
+        epoch, covered, confirmed_ms, lapses_ms, term, now_ms = self._run(self._read_proof)
+        proof = Proof(
+            epoch=epoch.decode(),
+            covered=frozenset(family.decode() for family in covered),
+            confirmed_ms=None if confirmed_ms < 0 else confirmed_ms,
+            lapses_ms=lapses_ms,
+            term=term,
+        )
+        return ProofState(proof=proof, now_ms=now_ms)
+
+    def begin_epoch(self, epoch: str, covered: Collection[str], term: int) -> bool:
+        return bool(self._run(self._begin_epoch, epoch, term, *covered))
+
+    def confirm(self, epoch: str, until_ms: int, lapses_ms: int, term: int) -> bool:
+        return bool(self._run(self._confirm, epoch, until_ms, lapses_ms, term))
+
+    def end_proof(self, term: int | None) -> ByFamily | None:
+        ended, expired = self._run(self._end_proof, -1 if term is None else term)
+        return _parse_by_family(expired) if ended else None
 
     def claim_leases(self, keys: Collection[str], owner: str) -> frozenset[str]:
         asked = list(keys)

@@ -191,6 +191,13 @@ class GuardedStore:
             return self._keep(error, (), (), flush=True)
         return self._count_removal(removed, cause)
 
+    def end_proof(self, term: int | None) -> bool:
+        """End the feed's proof, and count what only it has kept; return False under a term that has
+        passed. Raises BackendUnavailable."""
+        expired = self.backend.end_proof(term)
+        self._counters.add_by_family(Count.EXPIRATIONS, expired or {})
+        return expired is not None
+
     def write_through(
         self,
         tags: Collection[str],

@@ -15,6 +15,7 @@ from cache_layer.backends.base import (
     Ticket,
     WriteThroughResult,
 )
+from cache_layer.backends.proof import ProofState
 from cache_layer.endings import EndingsObserver
 from cache_layer.entries.entries import Entry
 from cache_layer.errors import BackendUnavailable
@@ -64,6 +65,18 @@ class Faithful:
 
     def release_leases(self, keys: Collection[str], owner: str) -> None:
         self.inner.release_leases(keys, owner)
+
+    def read_proof(self) -> ProofState:
+        return self.inner.read_proof()
+
+    def begin_epoch(self, epoch: str, covered: Collection[str], term: int) -> bool:
+        return self.inner.begin_epoch(epoch, covered, term)
+
+    def confirm(self, epoch: str, until_ms: int, lapses_ms: int, term: int) -> bool:
+        return self.inner.confirm(epoch, until_ms, lapses_ms, term)
+
+    def end_proof(self, term: int | None) -> ByFamily | None:
+        return self.inner.end_proof(term)
 
     def observe_endings(self, observer: EndingsObserver) -> None:
         self.inner.observe_endings(observer)

@@ -52,20 +52,31 @@ local function begin_generation()
   redis.call('ZADD', TAGS, 0, '!' .. generation)
 end
 
+-- The proof of the change feed, see proof.py: no epoch is '', none confirmed -1.
+local proof = {epoch = '', confirmed_ms = -1, lapses_ms = -1, term = 0}
+local NO_PROOF = {'epoch', 'confirmed', 'lapses'}
+
 local function ensure_generation()
-  local known = redis.call('HMGET', STATE, 'generation', 'accounted', 'cost')
+  local known = redis.call(
+    'HMGET', STATE, 'generation', 'accounted', 'cost', 'epoch', 'confirmed', 'lapses', 'term'
+  )
   generation = known[1]
   if not generation or not redis.call('ZSCORE', TAGS, '!' .. generation) then
     return begin_generation()
   end
+  local stored_proof = {
+    epoch = known[4] or '', confirmed_ms = tonumber(known[5] or '-1'),
+    lapses_ms = tonumber(known[6] or '-1'), term = tonumber(known[7] or '0'),
+  }
   local entries = redis.call('HLEN', META)
   local accounted = tonumber(known[2] or '0')
   if entries ~= redis.call('ZCARD', USES) or entries ~= redis.call('ZCARD', DEADLINES)
     or entries ~= accounted then
-    begin_generation()
+    return begin_generation()
   elseif entries == 0 and known[3] then
     redis.call('HDEL', STATE, 'cost')
   end
+  proof = stored_proof
 end
 
 local function number(name)
