@@ -257,9 +257,10 @@ def _describe(error: Exception) -> str:
 
 def _is_own_write(effect: Effect, journaled: Mapping[str, str]) -> bool:
     """Whether our own write caused it: the app made the change, and the journal has the booking, so
-    whoever wrote it has counted it too."""
+    whoever wrote it has counted it too. HubSpot's own journal does not say who made a change; a
+    booking that ours has was made by us."""
     return (
-        effect.by_subscriber
+        (effect.by_subscriber or effect.is_creation)
         and len(effect.booking_ids) > 0
         and all(booking_id in journaled for booking_id in effect.booking_ids)
     )
