@@ -240,6 +240,25 @@ class SandboxHandle:
         counts: dict[str, int] = self._control("GET", "webhooks")
         return counts
 
+    def forget(self, object_type: str, record_id: str) -> None:
+        """Remove a record for good, as its person asked."""
+        self._control("POST", f"records/{object_type}/{record_id}/forget")
+
+    # The change journal
+
+    def journal(self) -> dict[str, Any]:
+        """How many entries there are and events are on their way, tokens given out, the
+        subscriptions, the calls for files."""
+        found: dict[str, Any] = self._control("GET", "journal")
+        return found
+
+    def publish(self, *events: object) -> str:
+        """Publish a file with these events as they are; returns its offset."""
+        return str(self._control("POST", "journal/entries", {"events": list(events)})["offset"])
+
+    def revoke_journal_tokens(self) -> None:
+        self._control("DELETE", "journal/tokens")
+
     # The process
 
     def kill(self) -> None:

@@ -16,6 +16,7 @@ import msgspec
 DEFAULT_TOKEN = "sandbox-token"  # noqa: S105 - guards invented data
 RETRY_AFTER = ("sometimes", "always", "never")
 APP_INFO = ("whole", "without_app", "empty")
+PORTAL_ID, APP_ID = 62515, 54321
 KIND = {"association_page": 500, "search_page_max": 200, "search_lag_s": 0.0}
 UNKIND = {"association_page": 25, "search_page_max": 20, "search_lag_s": 0.3}
 
@@ -34,6 +35,57 @@ class WebhookConfig:
     contact_words: str = "contact"  # contact (contact.creation) | object (object.creation) | both
     timeout_s: float = 5.0
     retry_s: float = 0.5  # before the first repeat; each further wait is twice as long
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JournalConfig:
+    """The change journal: who may read it, when and for how long it tells, and how it decides what
+    no document does; the words of each such switch are in `JOURNAL_WORDS`."""
+
+    client_id: str = "sandbox-client"
+    client_secret: str = "sandbox-client-secret"  # noqa: S105 - guards invented data
+    token_s: float = 1_800.0
+    object_scopes: str = "optional"
+    delay_s: float = 0.0  # from a change until its entry appears
+    kept_s: float = 259_200.0
+    file_gap_s: float = 1.0  # changes further apart than this are in files of their own
+    file_events: int = 10_000
+    file_bytes: int = 5_000_000
+    address_s: float = 300.0  # how long a file's address holds
+    address_base: str = ""  # whose addresses the files have, in place of their server's
+    expired_status: int = 403  # what its server says then
+    gzip: bool = False
+    rate: int = 100
+    subscriptions_rate: int = 50
+    lose: float = 0.0
+    duplicate: float = 0.0
+    ids: str = "text"
+    empty_objects: str = "all"
+    missing_objects: str = "all"
+    empty_properties: str = "none"
+    same_subscription: str = "type"
+    quiet_offsets: str = "gone"
+    shared_offsets: bool = True
+    deletion_links: bool = False  # whether a deletion tells the links that go with it
+    merge_links: bool = False  # whether a merge tells the links that move
+    merged_ids: bool = True  # whether a merge names what was merged
+    privacy_type: str = "crmObject"
+
+
+JOURNAL_WORDS: Mapping[str, tuple[str, ...]] = {
+    # Scopes of the objects, beside the journal's: a token needs them, may have them, cannot.
+    "object_scopes": ("optional", "needed", "unknown"),
+    "ids": ("text", "number"),
+    # What a subscription with an empty list of objects or properties, or without one, hears of.
+    "empty_objects": ("all", "none"),
+    "missing_objects": ("all", "none", "refused"),
+    "empty_properties": ("all", "none"),
+    # Which subscription a POST replaces: of its type and objects, an equal one, or none.
+    "same_subscription": ("type", "whole", "none"),
+    # Whether an offset is known after three quiet days, when nothing after it was forgotten.
+    "quiet_offsets": ("gone", "kept"),
+    "privacy_type": ("crmObject", "gdprPrivacyDeletion"),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,15 +152,13 @@ class Config:
         "oauth",
     )
     webhook: WebhookConfig = field(default_factory=WebhookConfig)
+    journal: JournalConfig = field(default_factory=JournalConfig)
 
     def with_changes(self, changes: Mapping[str, Any]) -> Config:
         """This with some switches set; raises ValueError naming one that does not exist or fit."""
         refuse_unknown(changes, Config)
         _refuse_unfit(changes, self)
-        for name, words in (("retry_after", RETRY_AFTER), ("app_info", APP_INFO)):
-            if changes.get(name, words[0]) not in words:
-                message = f"{name} is one of {', '.join(words)}"
-                raise ValueError(message)
+        _refuse_other_words(changes, {"retry_after": RETRY_AFTER, "app_info": APP_INFO})
         wanted: dict[str, Any] = dict(changes)
         if "unkind" in wanted and wanted["unkind"] != self.unkind:
             wanted = {**(UNKIND if wanted["unkind"] else KIND), **wanted}
@@ -116,6 +166,11 @@ class Config:
             refuse_unknown(wanted["webhook"], WebhookConfig)
             _refuse_unfit(wanted["webhook"], self.webhook)
             wanted["webhook"] = {**asdict(self.webhook), **wanted["webhook"]}
+        if "journal" in wanted:
+            refuse_unknown(wanted["journal"], JournalConfig)
+            _refuse_unfit(wanted["journal"], self.journal)
+            _refuse_other_words(wanted["journal"], JOURNAL_WORDS)
+            wanted["journal"] = {**asdict(self.journal), **wanted["journal"]}
         for rule in wanted.get("validation_rules", ()):
             refuse_unknown(rule, ValidationRule)
         for record in wanted.get("refused_records", ()):
@@ -147,6 +202,10 @@ class LiveConfig:
     def webhook(self) -> WebhookConfig:
         return self.now.webhook
 
+    @property
+    def journal(self) -> JournalConfig:
+        return self.now.journal
+
     def patch(self, changes: Mapping[str, Any]) -> Config:
         """Change switches for every request from now on; raises ValueError."""
         self.now = self.now.with_changes(changes)
@@ -173,7 +232,9 @@ def refuse_unknown(changes: Mapping[str, Any], known_in: type) -> None:
         raise ValueError(message)
 
 
-def _refuse_unfit(changes: Mapping[str, Any], known: Config | WebhookConfig) -> None:
+def _refuse_unfit(
+    changes: Mapping[str, Any], known: Config | WebhookConfig | JournalConfig
+) -> None:
     """A number stays a number, a switch a switch, a text a text."""
     for name, value in changes.items():
         before = getattr(known, name)
@@ -183,6 +244,13 @@ def _refuse_unfit(changes: Mapping[str, Any], known: Config | WebhookConfig) -> 
         fits = isinstance(value, wanted) and (isinstance(value, bool) == isinstance(before, bool))
         if not fits or (not isinstance(value, str) and value < 0):
             message = f"{name} cannot be {value!r}"
+            raise ValueError(message)
+
+
+def _refuse_other_words(changes: Mapping[str, Any], known: Mapping[str, tuple[str, ...]]) -> None:
+    for name, words in known.items():
+        if changes.get(name, words[0]) not in words:
+            message = f"{name} is one of {', '.join(words)}"
             raise ValueError(message)
 
 

@@ -17,6 +17,7 @@ LIMITATIONS = (
     "Rate limits of whole accounts with several apps; burst limits of other plans.",
     "Search's tokenising, ranking and case folding: text is compared as it is stored.",
     "Automatic company associations; that a merge makes a record of its own, as with companies.",
+    "The journal's snapshots; filters know equality and its opposite alone; lists and installs.",
     "Property history is whole unless `history_limit` says otherwise; HubSpot keeps the latest.",
     "A creation tells no propertyChange for the values it came with.",
     "Undocumented, chosen here: a unique value is free again once cleared or its record archived; "

@@ -1,7 +1,8 @@
-"""Putting one sandbox together: store, seeds, exchange, control, webhooks, socket."""
+"""Putting one sandbox together: store, seeds, exchange, control, webhooks, journal, sockets."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,10 @@ from hubspot_sync.sandbox.endpoints.context import Sandbox
 from hubspot_sync.sandbox.http.control import Control
 from hubspot_sync.sandbox.http.exchange import Exchange
 from hubspot_sync.sandbox.http.server import SandboxServer
+from hubspot_sync.sandbox.journal.endpoints import JournalEndpoints
+from hubspot_sync.sandbox.journal.entries import Journal
+from hubspot_sync.sandbox.journal.file_server import FileServer
+from hubspot_sync.sandbox.journal.tokens import Tokens
 from hubspot_sync.sandbox.webhooks.delivery import Deliverer
 
 LOOK_FOR_STOP_S = 0.05
@@ -26,6 +31,7 @@ class Options:
 
     host: str = "127.0.0.1"
     port: int = 0
+    files_port: int = 0
     seed: str = "empty"
     portal: str = "default"
     bookings: int | None = None
@@ -39,6 +45,7 @@ class SandboxProcess:
 
     server: SandboxServer
     deliverer: Deliverer
+    file_server: FileServer
 
     @property
     def url(self) -> str:
@@ -46,10 +53,17 @@ class SandboxProcess:
 
     def serve(self) -> None:
         self.deliverer.start()
+        serving = threading.Thread(
+            target=self.file_server.serve_forever, kwargs={"poll_interval": LOOK_FOR_STOP_S}
+        )
+        serving.start()
         try:
             self.server.serve_forever(poll_interval=LOOK_FOR_STOP_S)
         finally:
             self.server.server_close()
+            self.file_server.shutdown()
+            serving.join()
+            self.file_server.server_close()
             self.deliverer.stop(drain_s=DRAIN_S)
 
     def stop(self) -> None:
@@ -76,7 +90,12 @@ def open_sandbox(options: Options) -> SandboxProcess:
         )
 
     sow()
-    exchange = Exchange(Sandbox(store, clock, live), options.random_seed)
+    journal = Journal(store, clock, live, random_seed=options.random_seed)
+    endpoints = JournalEndpoints(journal, Tokens(clock, live), clock, live)
+    exchange = Exchange(Sandbox(store, clock, live), endpoints, options.random_seed)
     deliverer = Deliverer(store, clock, live, random_seed=options.random_seed)
-    control = Control(exchange, sow, deliverer)
-    return SandboxProcess(SandboxServer((options.host, options.port), exchange, control), deliverer)
+    files = FileServer((options.host, options.files_port), journal, live, exchange.answer_file)
+    server = SandboxServer(
+        (options.host, options.port), exchange, Control(exchange, sow, deliverer, files)
+    )
+    return SandboxProcess(server, deliverer, files)

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
-from requests.certs import where
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 from urllib3.util import create_urllib3_context
 
@@ -60,7 +60,7 @@ def build_session(pool_size: int, sender: Sender | None) -> requests.Session:
 def trusted_tls() -> ssl.SSLContext:
     """Return the TLS of connections made by hand: it believes whom the sessions believe."""
     context = create_urllib3_context()
-    context.load_verify_locations(where())
+    context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
     return context
 
 

@@ -32,6 +32,10 @@ class Command(BaseCommand):
         parser.add_argument("--search-rate", type=int, default=start.search_rate, help="in 1 s")
         parser.add_argument("--search-lag-s", type=float, help="how late search is")
         parser.add_argument("--token", default=DEFAULT_TOKEN)
+        parser.add_argument(
+            "--files-port", type=int, default=0, help="of the journal's files; 0 picks a free one"
+        )
+        parser.add_argument("--journal-delay-s", type=float, help="how late an entry appears")
         parser.add_argument("--webhook-url", default="")
         parser.add_argument("--webhook-secret", default="")
         parser.add_argument(
@@ -72,12 +76,15 @@ def _options(raw: dict[str, Any]) -> Options:
         if raw[name] is not None
     }
     webhook = {"url": raw["webhook_url"], "secret": raw["webhook_secret"]}
+    delay_s = raw["journal_delay_s"]
+    journal = {} if delay_s is None else {"delay_s": delay_s}
     return Options(
         host=raw["host"],
         port=raw["port"],
+        files_port=raw["files_port"],
         seed=raw["seed"],
         portal=raw["portal"],
         bookings=raw["bookings"],
         random_seed=raw["random_seed"],
-        config=Config().with_changes({**changes, "webhook": webhook}),
+        config=Config().with_changes({**changes, "webhook": webhook, "journal": journal}),
     )

@@ -50,6 +50,13 @@ class Links:
         self._pairs[pair][from_id][to_id] = replace(known, removed_ms=at_ms)
         return True
 
+    def remove_all(self, object_type: str, record_id: str, at_ms: int) -> None:
+        """Remove every link of one object, from both sides."""
+        for pair in self.pairs_of(object_type):
+            for target in self.links_of(pair, record_id):
+                self.remove(pair, record_id, target, at_ms)
+                self.remove((pair[1], pair[0]), target, record_id, at_ms)
+
     def links_of(self, pair: Pair, from_id: str) -> dict[str, Link]:
         """All links of one object to objects of the other type, removed ones too."""
         return self._pairs.get(pair, {}).get(from_id, {})

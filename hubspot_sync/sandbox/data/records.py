@@ -68,7 +68,8 @@ class Record:
 class Change:
     """What a listener hears. For an associationChange `object_*` is the from side."""
 
-    kind: str  # creation | deletion | propertyChange | associationChange | restore | merge
+    # creation | deletion | propertyChange | associationChange | restore | merge | privacyDeletion
+    kind: str
     object_type: str
     object_id: str
     at_ms: int
@@ -92,17 +93,22 @@ def change_of(record: Record, kind: str, at_ms: int, source: Source) -> Change:
     )
 
 
-def change_of_link(here: End, there: End, at_ms: int, source: Source, *, removed: bool) -> Change:
-    """Return what a listener hears of a link, seen from `here`."""
-    return Change(
-        kind="associationChange",
-        object_type=here[0],
-        object_id=here[1],
-        at_ms=at_ms,
-        source=source,
-        to_type=there[0],
-        to_id=there[1],
-        removed=removed,
+def changes_of_link(
+    one: End, other: End, at_ms: int, source: Source, *, removed: bool
+) -> tuple[Change, ...]:
+    """Return what a listener hears of a link: it is seen from both ends."""
+    return tuple(
+        Change(
+            kind="associationChange",
+            object_type=here[0],
+            object_id=here[1],
+            at_ms=at_ms,
+            source=source,
+            to_type=there[0],
+            to_id=there[1],
+            removed=removed,
+        )
+        for here, there in ((one, other), (other, one))
     )
 
 

@@ -19,7 +19,6 @@ from hubspot_sync.sandbox.data.records import (
     APP,
     PERSON,
     Change,
-    End,
     Properties,
     Record,
     Snapshot,
@@ -28,7 +27,7 @@ from hubspot_sync.sandbox.data.records import (
     UnknownRecord,
     Write,
     change_of,
-    change_of_link,
+    changes_of_link,
 )
 from hubspot_sync.sandbox.data.schemas import (
     STANDARD_NAMES,
@@ -105,9 +104,7 @@ class Store:
         """A record by id, None if unknown or archived; with `archived`, an archived one too."""
         with self.lock:
             record = self._state.records.get(object_type, {}).get(record_id)
-        if record is None or (record.archived and not archived):
-            return None
-        return record
+        return None if record is None or (record.archived and not archived) else record
 
     def find(self, object_type: str, name: str, value: str) -> Record | None:
         """The live record that holds a unique value."""
@@ -147,7 +144,7 @@ class Store:
         with self.lock:
             record = self._insert(object_type, properties, source, record_id, self.clock.now_ms())
             self._notify(change_of(record, "creation", record.created_ms, source))
-            return record
+        return record
 
     def update(
         self, object_type: str, record_id: str, properties: Properties, *, source: Source = APP
@@ -188,10 +185,21 @@ class Store:
                 return False
             at_ms = self.clock.now_ms()
             self._release_unique_values(record)
-            archived = replace(record, archived_ms=at_ms)
-            self._state.records[object_type][record_id] = archived
+            self._state.records[object_type][record_id] = replace(record, archived_ms=at_ms)
             self._notify(change_of(record, "deletion", at_ms, source))
             return True
+
+    def forget(self, object_type: str, record_id: str, *, source: Source = PERSON) -> None:
+        """Remove a record for good, as somebody who wants to be forgotten; raises UnknownRecord."""
+        with self.lock:
+            record = self.get(object_type, record_id, archived=True)
+            if record is None:
+                raise UnknownRecord(record_id)
+            self._release_unique_values(record)
+            del self._state.records[object_type][record_id]
+            at_ms = self.clock.now_ms()
+            self._state.links.remove_all(object_type, record_id, at_ms)
+            self._notify(change_of(record, "privacyDeletion", at_ms, source))
 
     def restore(self, object_type: str, record_id: str, *, source: Source = PERSON) -> Record:
         """Bring an archived record back, with its associations; raises UnknownRecord and
@@ -226,8 +234,7 @@ class Store:
             joined = join_records(survivor, other, stamps[1], at_ms)
             self._put(joined)
             move_links(self._state, object_type, other_id, survivor_id, at_ms)
-            told = change_of(joined, "merge", at_ms, source)
-            self._notify(replace(told, merged_id=other_id))
+            self._notify(replace(change_of(joined, "merge", at_ms, source), merged_id=other_id))
             return joined
 
     def associate(
@@ -253,7 +260,7 @@ class Store:
             if not self._link(from_type, from_id, to_type, to_id, tuple(type_ids), at_ms):
                 return False
             ends = (from_type, from_id), (to_type, to_id)
-            self._notify_of_link(*ends, at_ms, source, removed=False)
+            self._notify(*changes_of_link(*ends, at_ms, source, removed=False))
             return True
 
     def dissociate(
@@ -267,7 +274,7 @@ class Store:
                 return False
             links.remove((to_type, from_type), to_id, from_id, at_ms)
             ends = (from_type, from_id), (to_type, to_id)
-            self._notify_of_link(*ends, at_ms, source, removed=True)
+            self._notify(*changes_of_link(*ends, at_ms, source, removed=True))
             return True
 
     def load(
@@ -327,8 +334,7 @@ class Store:
             record_id = self._next_free_id(object_type)
         elif (old := self._state.records[object_type].get(record_id)) is not None:
             self._release_unique_values(old)
-        stamp = iso(at_ms)
-        whole = {**given, "hs_object_id": record_id, **dict.fromkeys(known.stamps, stamp)}
+        whole = {**given, "hs_object_id": record_id, **dict.fromkeys(known.stamps, iso(at_ms))}
         record = Record(
             object_type=object_type,
             id=record_id,
@@ -351,7 +357,9 @@ class Store:
 
     def _release_unique_values(self, record: Record) -> None:
         for name, value in self._unique_values(record.object_type, record.properties):
-            self._state.unique.get((record.object_type, name), {}).pop(value, None)
+            holders = self._state.unique.get((record.object_type, name), {})
+            if holders.get(value) == record.id:
+                del holders[value]
 
     def _check_unique(self, object_type: str, properties: Properties, own_id: str | None) -> None:
         for name, value in self._unique_values(object_type, properties):
@@ -386,12 +394,6 @@ class Store:
         links.add((to_type, from_type), to_id, from_id, inverse, at_ms)
         return links.add((from_type, to_type), from_id, to_id, wanted, at_ms)
 
-    def _notify(self, change: Change) -> None:
-        for listener in self._listeners:
+    def _notify(self, *changes: Change) -> None:
+        for change, listener in itertools.product(changes, self._listeners):
             listener(change)
-
-    def _notify_of_link(
-        self, one: End, other: End, at_ms: int, source: Source, *, removed: bool
-    ) -> None:
-        for here, there in ((one, other), (other, one)):
-            self._notify(change_of_link(here, there, at_ms, source, removed=removed))

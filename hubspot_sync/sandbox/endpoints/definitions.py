@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from hubspot_sync.sandbox.config import APP_ID, PORTAL_ID
 from hubspot_sync.sandbox.data.schemas import MAX_UNIQUE_PROPERTIES, ObjectType, Property
 from hubspot_sync.sandbox.endpoints.context import Sandbox
 from hubspot_sync.sandbox.messages import Refusal, Reply, Request, invalid, not_found
 
-PORTAL_ID = 62515
-APP = {"appId": 54321}
+APP = {"appId": APP_ID}
 TYPES = ("string", "number", "bool", "enumeration", "date", "datetime")
 FIELD_TYPES = {
     "string": "text",

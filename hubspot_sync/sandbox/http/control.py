@@ -30,6 +30,14 @@ from hubspot_sync.sandbox.limitations import LIMITATIONS
 from hubspot_sync.sandbox.messages import Refusal, Reply, not_found
 
 
+class Files(Protocol):
+    """What control needs of the journal's file server."""
+
+    def calls(self) -> list[dict[str, Any]]: ...
+
+    def forget(self) -> None: ...
+
+
 class Deliveries(Protocol):
     """What control needs of the webhooks' deliverer."""
 
@@ -55,8 +63,11 @@ class Control:
         exchange: Exchange,
         sow: Callable[[str | None, str | None, int | None], Mapping[str, Any]],
         deliveries: Deliveries,
+        files: Files,
     ) -> None:
         self._exchange = exchange
+        self._journal = exchange.journal
+        self._files = files
         self._sandbox = exchange.sandbox
         self._store = exchange.sandbox.store
         self._sow = sow
@@ -117,6 +128,10 @@ class Control:
             ("DELETE", "associations", self._dissociate),
             ("POST", "clock", self._advance),
             ("GET", "webhooks", lambda _: Reply(200, dict(self._deliveries.counts()))),
+            ("POST", f"{record}/forget", self._forget),
+            ("GET", "journal", self._show_journal),
+            ("POST", "journal/entries", self._append_entry),
+            ("DELETE", "journal/tokens", self._revoke_tokens),
         ]
 
     # Log, start, moments
@@ -134,6 +149,8 @@ class Control:
         self._sandbox.live.reset()
         self._exchange.reset()
         self._deliveries.forget()
+        self._journal.reset()
+        self._files.forget()
         self._snapshots.clear()
         return Reply(200, dict(made))
 
@@ -236,6 +253,37 @@ class Control:
         type_id = self._sandbox.type_of(request.names["type"]).type_id
         other_id = str(request.body["merged"])
         return Reply(200, _render_record(self._store.merge(type_id, request.names["id"], other_id)))
+
+    def _forget(self, request: ControlRequest) -> Reply:
+        """Remove a record for good, as its person asked."""
+        type_id = self._sandbox.type_of(request.names["type"]).type_id
+        self._store.forget(type_id, request.names["id"])
+        return Reply(204)
+
+    # The change journal
+
+    def _show_journal(self, _request: ControlRequest) -> Reply:
+        """Counts, tokens given out, subscriptions, and the calls for files with whether a token
+        came along."""
+        journal = self._journal.journal
+        return Reply(
+            200,
+            {
+                **journal.counts(),
+                "tokens": self._journal.tokens.count,
+                "subscriptions": [each.as_json() for each in journal.subscriptions.all()],
+                "file_calls": self._files.calls(),
+                "files_url": journal.base_url,
+            },
+        )
+
+    def _append_entry(self, request: ControlRequest) -> Reply:
+        """Publish a file with these `events` as they are, whoever is subscribed to what."""
+        return Reply(201, {"offset": self._journal.journal.append(request.body["events"]).offset})
+
+    def _revoke_tokens(self, _request: ControlRequest) -> Reply:
+        self._journal.tokens.forget()
+        return Reply(204)
 
     def _bulk(self, request: ControlRequest) -> Reply:
         records = [

@@ -24,6 +24,8 @@ from hubspot_sync.sandbox.http import routes
 from hubspot_sync.sandbox.http.call_log import Call, CallLog
 from hubspot_sync.sandbox.http.faults import Fault, Faults, add_failures, drop_last_inputs
 from hubspot_sync.sandbox.http.rate_limits import RateLimits
+from hubspot_sync.sandbox.http.spoiled_answers import FIRST_REFUSAL
+from hubspot_sync.sandbox.journal.endpoints import TOKEN, JournalEndpoints
 from hubspot_sync.sandbox.messages import Refusal, Reply, Request, invalid
 
 ENDPOINTS: dict[str, Callable[[Sandbox, Request], Reply]] = {
@@ -74,8 +76,9 @@ class Received:
 class Exchange:
     """Answers calls as HubSpot would; one for the whole server, used by all its threads."""
 
-    def __init__(self, sandbox: Sandbox, random_seed: int) -> None:
+    def __init__(self, sandbox: Sandbox, journal: JournalEndpoints, random_seed: int) -> None:
         self.sandbox = sandbox
+        self.journal = journal
         self.limits = RateLimits()
         self.faults = Faults(random_seed)
         self.log = CallLog()
@@ -130,6 +133,8 @@ class Exchange:
         """The answer and how many inputs the call had."""
         if not request.operation:
             return routes.not_imitated_reply(request.method, request.path), 0
+        if request.operation.startswith("journal."):
+            return self._handle_journal(received, request), 0
         if not self._is_authenticated(received):
             return UNAUTHENTICATED.reply, 0
         malformed: Reply | None = None
@@ -157,6 +162,50 @@ class Exchange:
             return None, inputs
         limits = self.limits.headers(now_s, config, search=is_search)
         return replace(reply, headers={**limits, **reply.headers}), inputs
+
+    def answer_file(self, method: str, path: str, give: Callable[[], Reply]) -> Reply | None:
+        """The answer to a call for a file of the journal; None means: close the connection."""
+        fault = self.faults.meet(method, path)
+        if fault is None:
+            return give()
+        if fault.action == "status":
+            return fault.reply
+        if fault.action not in {"delay", "spoil"}:
+            return None
+        if fault.action == "delay":
+            self.faults.wait_out(fault)
+            return give()
+        reply = give()
+        body = json.loads(reply.raw) if reply.raw and reply.status < FIRST_REFUSAL else None
+        return fault.spoil(replace(reply, body=body, raw=None))
+
+    def _handle_journal(self, received: Received, request: Request) -> Reply | None:
+        """The answer to a call of the journal, whose tokens and limits are its own."""
+
+        def answer() -> Reply:
+            try:
+                if request.operation == TOKEN:
+                    return self.journal.tokens.give(_parse_form(received))
+                asked = replace(request, body=_parse_body(received))
+                return self.journal.answer(asked, received.headers.get("Authorization", ""))
+            except Refusal as refusal:
+                return refusal.reply
+            except (AttributeError, TypeError, ValueError) as error:
+                return invalid(f"Invalid input JSON: {error}").reply
+
+        fault = self.faults.meet(request.method, request.path)
+        if fault is None:
+            return answer()
+        if fault.action == "status":
+            return fault.reply
+        if fault.action in {"cut_before", "hold", "partial"}:
+            return None
+        if fault.action == "delay":
+            self.faults.wait_out(fault)
+        reply = answer()
+        if fault.action == "cut_after":
+            return None
+        return fault.spoil(reply) if fault.action == "spoil" else reply
 
     def _is_authenticated(self, received: Received) -> bool:
         return received.headers.get("Authorization") == f"Bearer {self.sandbox.config.token}"
@@ -213,6 +262,15 @@ def _parse_body(received: Received) -> Any:
         return json.loads(received.raw)
     except ValueError as error:
         raise invalid(f"Invalid input JSON: {error}") from error
+
+
+def _parse_form(received: Received) -> Mapping[str, str]:
+    """A form in the body, and nowhere else; raises Refusal for anything else."""
+    if "x-www-form-urlencoded" not in received.headers.get("Content-Type", ""):
+        raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", "The body must be a form")
+    if urlsplit(received.target).query:
+        raise invalid("Parameters of the query are not taken")
+    return dict(parse_qsl(received.raw.decode("utf-8", "replace")))
 
 
 def _wait(seconds: float) -> None:

@@ -20,6 +20,8 @@ _PAIRS = "/crm/v4/associations/{from}/{to}", "/crm/associations/{version}/{from}
 _PROPERTIES = "/crm/v3/properties/{type}", "/crm/properties/{version}/{type}"
 _SCHEMAS = "/crm/v3/schemas", "/crm-object-schemas/{version}/schemas"
 _CLIENT_SCHEMAS = "/crm-object-schemas/v3/schemas"  # the official client's legacy address
+_JOURNAL = None, "/webhooks-journal/{scope}/{version}"
+_SUBSCRIPTIONS = None, "/webhooks-journal/subscriptions/{version}"
 _DEFAULT = "/associations/default/{to}/{to_id}"
 
 # operation, method, legacy and dated base, what follows; None: not in that family
@@ -55,6 +57,24 @@ _TABLE: tuple[tuple[str, str, tuple[str | None, str | None], str], ...] = (
     ("schemas.list", "GET", (_CLIENT_SCHEMAS, None), ""),
     ("schemas.read", "GET", _SCHEMAS, "/{type}"),
     ("schemas.read", "GET", (_CLIENT_SCHEMAS, None), "/{type}"),
+    ("journal.token", "POST", (None, "/oauth/{version}/token"), ""),
+    ("journal.token", "POST", ("/oauth/v3/token", None), ""),
+    ("journal.token", "POST", ("/oauth/v1/token", None), ""),
+    ("journal.earliest", "GET", _JOURNAL, "/earliest"),
+    ("journal.latest", "GET", _JOURNAL, "/latest"),
+    ("journal.next", "GET", _JOURNAL, "/offset/{offset}/next"),
+    ("journal.batch_earliest", "GET", _JOURNAL, "/batch/earliest/{count}"),
+    ("journal.batch_latest", "GET", _JOURNAL, "/batch/latest/{count}"),
+    ("journal.batch_next", "GET", _JOURNAL, "/batch/{offset}/next/{count}"),
+    ("journal.batch_read", "POST", _JOURNAL, "/batch/read"),
+    ("journal.filters_create", "POST", _SUBSCRIPTIONS, "/filters"),
+    ("journal.filters_list", "GET", _SUBSCRIPTIONS, "/filters/subscription/{id}"),
+    ("journal.filters_delete", "DELETE", _SUBSCRIPTIONS, "/filters/{id}"),
+    ("journal.subscriptions_clear", "DELETE", _SUBSCRIPTIONS, "/portals/{portal}"),
+    ("journal.subscriptions_list", "GET", _SUBSCRIPTIONS, ""),
+    ("journal.subscriptions_put", "POST", _SUBSCRIPTIONS, ""),
+    ("journal.subscriptions_read", "GET", _SUBSCRIPTIONS, "/{id}"),
+    ("journal.subscriptions_delete", "DELETE", _SUBSCRIPTIONS, "/{id}"),
     ("token.info", "POST", ("/oauth/v2/private-apps/get/access-token-info", None), ""),
 )
 

@@ -12,10 +12,12 @@ import hmac
 from base64 import b64encode
 from typing import Any
 
+from hubspot_sync.sandbox.config import APP_ID, PORTAL_ID
 from hubspot_sync.sandbox.data.records import Change
 from hubspot_sync.sandbox.data.schemas import CONTACTS
 
-PORTAL_ID, APP_ID, FIRST_SUBSCRIPTION_ID = 62515, 54321, 1_000
+FIRST_SUBSCRIPTION_ID = 1_000
+PRIVACY_SUBSCRIPTION_ID = 2_000
 KINDS = ("creation", "deletion", "propertyChange", "associationChange", "restore", "merge")
 OLDER_KINDS = frozenset(KINDS) - {"restore"}
 CHANGE_FLAGS = {"creation": "NEW", "deletion": "DELETED"}
@@ -40,6 +42,8 @@ DECODED_BEFORE_SIGNING = {
 def events_of(change: Change, *, event_id: int, contact_words: str) -> list[dict[str, Any]]:
     """Return the events that tell of `change`: one, or two where contacts are subscribed to both
     ways (`contact_words` "both"; else "contact" or "object")."""
+    if change.kind == "privacyDeletion":
+        return [_privacy_event(change, event_id)]
     older = change.object_type == CONTACTS and change.kind in OLDER_KINDS
     wanted = {"both": ("contact", "object")}.get(contact_words, (contact_words,))
     return [_event(change, event_id, word) for word in (wanted if older else ("object",))]
@@ -82,6 +86,21 @@ def _event(change: Change, event_id: int, word: str) -> dict[str, Any]:
         event["propertyValue"] = change.property_value
         event["isSensitive"] = False
     return event
+
+
+def _privacy_event(change: Change, event_id: int) -> dict[str, Any]:
+    return {
+        "eventId": event_id,
+        "subscriptionId": PRIVACY_SUBSCRIPTION_ID,
+        "portalId": PORTAL_ID,
+        "appId": APP_ID,
+        "occurredAt": change.at_ms,
+        "subscriptionType": "contact.privacyDeletion",
+        "attemptNumber": 0,
+        "objectId": int(change.object_id),
+        "changeSource": change.source.name,
+        "sourceId": change.source.id,
+    }
 
 
 def signed_headers(
