@@ -21,7 +21,7 @@ from booking_api.env_types import boolean, integer, number
 from booking_api.ops.redaction import Redaction
 from cache_layer.config import CacheConfig
 from cache_layer.errors import ConfigurationError as CacheConfigurationError
-from hubspot_sync.config import HubSpotConfig
+from hubspot_sync.config import HubSpotConfig, JournalConfig
 from hubspot_sync.errors import ConfigurationError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -58,7 +58,7 @@ class Variable:
 VARIABLES: dict[str, Variable] = {}
 SECRET_NAME = re.compile(r"(^|_)(SECRET|TOKEN|KEY|PASSWORD)S?(_|$)")
 
-Config = TypeVar("Config", HubSpotConfig, CacheConfig, DeskConfig)
+Config = TypeVar("Config", HubSpotConfig, JournalConfig, CacheConfig, DeskConfig)
 PARSERS: dict[Any, Callable[[str], Any]] = {bool: boolean, int: integer, float: number}
 
 

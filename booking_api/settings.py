@@ -26,7 +26,7 @@ from booking_api.env_types import (
 )
 from booking_api.env_variables import BASE_DIR, configured_secrets, declare, read, read_config
 from cache_layer.config import DEFAULT_TTLS_S, CacheConfig
-from hubspot_sync.config import HubSpotConfig
+from hubspot_sync.config import HubSpotConfig, JournalConfig
 
 
 def hubspot_config() -> HubSpotConfig:
@@ -53,6 +53,22 @@ def hubspot_config() -> HubSpotConfig:
             "breaker_failures": "HUBSPOT_BREAKER_FAILURES",
             "breaker_cooldown_s": "HUBSPOT_BREAKER_COOLDOWN_S",
         },
+    )
+
+
+def journal_config(*, base_url: str, debug: bool) -> JournalConfig:
+    """How the change journal is reached; where nothing is set it is not followed."""
+    return read_config(
+        JournalConfig,
+        {
+            "client_id": "HUBSPOT_CLIENT_ID",
+            "client_secret": "HUBSPOT_CLIENT_SECRET",
+            "portal_id": "HUBSPOT_PORTAL_ID",
+            "api_version": "HUBSPOT_API_VERSION",
+            "max_file_bytes": "HUBSPOT_JOURNAL_FILE_BYTES",
+        },
+        base_url=base_url,
+        allow_private_files=debug,
     )
 
 
@@ -119,6 +135,9 @@ HUBSPOT: HubSpotConfig = hubspot_config()
 HUBSPOT_PORTAL: str = read("HUBSPOT_PORTAL", str, "default")
 # Where people see the portal's records, for links in the console.
 HUBSPOT_RECORDS_URL: str = read("HUBSPOT_RECORDS_URL", web_address, "")
+JOURNAL: JournalConfig = journal_config(base_url=HUBSPOT.base_url, debug=DEBUG)
+# How late the change feed may show a booking that we have made before it proves nothing any more.
+FEED_MAX_DELAY_S: float = read("FEED_MAX_DELAY_S", number, 60.0, minimum=1)
 # Of two deployments that share a Redis, which this is.
 DEPLOYMENT_NAME: str = read("DEPLOYMENT_NAME", str, "")
 CACHE: CacheConfig = cache_config(

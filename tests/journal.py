@@ -16,6 +16,7 @@ from booking_api.desk.journal.lease import HeldLease, LeaseKeeper
 from hubspot_sync.config import JournalConfig
 from hubspot_sync.errors import HubSpotError, OffsetGone
 from hubspot_sync.feed.change_feed import ChangeFeed, build_change_feed
+from hubspot_sync.feed.delays import OwnWrites
 from hubspot_sync.feed.observers import FeedHappening, FeedObservers
 from hubspot_sync.feed.proof import Coverage
 from hubspot_sync.inbox.observers import EventObservers
@@ -198,6 +199,9 @@ def follow(
             raise said
         return said
 
+    observers = FeedObservers(
+        [lambda what, number: happened.append((what, number))], [delays.append]
+    )
     feed = build_change_feed(
         CONFIG,
         journal=journal,
@@ -205,12 +209,10 @@ def follow(
         cached=built.cached,
         told=built.webhooks.told,
         event_observers=EventObservers(),
-        observers=FeedObservers(
-            [lambda what, number: happened.append((what, number))], [delays.append]
-        ),
+        observers=observers,
         ask_coverage=ask_coverage,
         wake_applier=lambda: None,
-        max_delay_s=max_delay_s,
+        own_writes=OwnWrites(max_delay_s, observers, now),
         is_proving=is_proving,
         now=now,
         clock=clock,

@@ -49,7 +49,7 @@ def build_change_feed(
     observers: FeedObservers,
     ask_coverage: AskCoverage,
     wake_applier: Callable[[], None],
-    max_delay_s: float,
+    own_writes: OwnWrites,
     is_proving: bool,
     now: Callable[[], datetime],
     clock: Monotonic,
@@ -58,7 +58,6 @@ def build_change_feed(
     that all processes share; `is_proving` says whether entries may outlive their time to live."""
     inbox = Inbox(now)
     positions = Positions(config, now)
-    own_writes = OwnWrites(max_delay_s, observers, now)
     fan_out = FanOut(FILES_AT_ONCE - 1)
     proof = FeedProof(
         cache=cached.cache,

@@ -18,8 +18,10 @@ from django.db import transaction
 from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.batching.chunking import chunks
 from hubspot_sync.feed.models import FeedPosition, OwnWrite
-from hubspot_sync.feed.observers import FeedHappening, FeedObservers
-from hubspot_sync.inbox.events import Event, EventKind, ObjectKind
+from hubspot_sync.feed.observers import FeedObservers
+from hubspot_sync.inbox.events import Event, EventKind, ObjectKind, RecordRef
+from hubspot_sync.inbox.inbox import find_about
+from hubspot_sync.inbox.models import WebhookEvent
 
 log = structlog.get_logger(__name__)
 
@@ -89,13 +91,18 @@ class OwnWrites:
     def find_overdue(self, asked_at: datetime) -> timedelta | None:
         """Return for how long the feed, asked at this time and having nothing more, has owed us our
         oldest write; None where none is overdue. Of those owed for an hour no more is expected."""
-        oldest = OwnWrite.objects.filter(answered_at__lt=asked_at - self._max_delay)
-        answered_at = oldest.order_by("answered_at").values_list("answered_at", flat=True).first()
-        if answered_at is None:
+        overdue = OwnWrite.objects.filter(answered_at__lt=asked_at - self._max_delay)
+        answered = dict(overdue.values_list("record_id", "answered_at"))
+        if len(answered) == 0:
             return None
+        # It may have come before it was taken down, or with a process that was killed.
+        refs = [RecordRef(ObjectKind.BOOKING, record_id) for record_id in answered]
+        shown = find_about(refs).filter(source=WebhookEvent.Source.JOURNAL, kind=EventKind.CREATION)
+        for named in shown.values_list("records", flat=True):
+            answered.pop(named.removeprefix(f"{ObjectKind.BOOKING} "), None)
+        overdue.exclude(record_id__in=answered).delete()
         OwnWrite.objects.filter(answered_at__lt=asked_at - FORGET_AFTER).delete()
-        self._observers.notify(FeedHappening.LATE)
-        return asked_at - answered_at
+        return asked_at - min(answered.values()) if answered else None
 
     def is_late(self, position: FeedPosition) -> bool:
         """Say whether the feed was too late when it last showed, or owed us, a write of ours."""

@@ -79,9 +79,15 @@ class Positions:
         rows.filter(failing_since=None).update(failing_since=self._now())
         rows.exclude(error=error[:MAX_ERROR_CHARS]).update(error=error[:MAX_ERROR_CHARS])
 
-    def note_recounted(self) -> None:
-        """Write down that all upcoming exams were counted anew."""
-        FeedPosition.objects.filter(source=self._source).update(recount_due=False)
+    def recount_due_since(self) -> datetime | None:
+        """Return when something was missed, while the upcoming exams are to be counted anew."""
+        rows = FeedPosition.objects.filter(source=self._source, recount_due=True)
+        return rows.values_list("lost_at", flat=True).first()
+
+    def note_recounted(self, since: datetime) -> None:
+        """Write down that they were, for what was missed then."""
+        rows = FeedPosition.objects.filter(source=self._source, lost_at=since)
+        rows.update(recount_due=False)
 
 
 def name_source(config: JournalConfig) -> str:

@@ -170,7 +170,9 @@ class FeedReader:
         self._caught_up_at = asked_at
         overdue = self._own_writes.find_overdue(asked_at)
         if overdue is not None:
-            log.error("feed_late", seconds=overdue.total_seconds())
+            if not self._own_writes.is_late(position):
+                log.error("feed_late", seconds=overdue.total_seconds())
+                self._observers.notify(FeedHappening.LATE)
             self._proof.end(lease)
             self._positions.note(
                 lease, position, delay_s=overdue.total_seconds(), delay_measured_at=asked_at
