@@ -11,7 +11,8 @@ from __future__ import annotations
 from hubspot_sync.preflight.findings import Finding, FindingKind
 from hubspot_sync.preflight.inspection import Inspection, inspect
 from hubspot_sync.preflight.missing_properties import create_missing
-from hubspot_sync.preflight.probe import ProbeEnvironment, probe
+from hubspot_sync.preflight.probe import probe
+from hubspot_sync.preflight.throwaway_records import ProbeEnvironment
 
 __all__ = [
     "Finding",

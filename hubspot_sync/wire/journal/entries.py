@@ -6,6 +6,7 @@ none, so that no offset is passed over; a single event that is none costs only i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,8 +14,8 @@ from typing import Final
 
 from hubspot_sync.wire.verdicts import JsonObject
 
-MAX_OFFSET_CHARS: Final = 200
-"""A UUID has 36; their form is not promised."""
+# A UUID, but that is not promised; it becomes a part of a path, which dots alone would change.
+_OFFSET: Final = re.compile(r"[A-Za-z0-9_+/=-][!-~]{0,199}")
 MAX_ADDRESS_CHARS: Final = 16_384
 
 
@@ -58,7 +59,7 @@ def parse_entry(body: object) -> JournalEntry | None:
     if not isinstance(body, Mapping):
         return None
     offset, url = body.get("currentOffset"), body.get("url")
-    if not isinstance(offset, str) or not 0 < len(offset) <= MAX_OFFSET_CHARS:
+    if not isinstance(offset, str) or _OFFSET.fullmatch(offset) is None:
         return None
     if not isinstance(url, str) or not 0 < len(url) <= MAX_ADDRESS_CHARS:
         return None

@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.response import BaseHTTPResponse
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from hubspot_sync.config import JournalConfig
 from hubspot_sync.errors import FileUnreadable, HubSpotError, RateLimited, Unavailable
@@ -109,7 +110,7 @@ class FileFetcher:
             failure = FileUnreadable(
                 f"A file has more than {self._config.max_file_bytes} bytes.", reason="too_large"
             )
-        except (Urllib3Error, HTTPException, OSError, UnicodeError) as error:
+        except (Urllib3Error, HTTPException, OSError, ValueError) as error:
             failure = Unavailable(f"A file did not come whole in time ({type(error).__name__}).")
         # Outside the handlers: what they caught may name the address, and would go along.
         raise failure
@@ -151,14 +152,14 @@ class FileFetcher:
 
     def _connect(self, target: _Target, addresses: list[str], deadline: Deadline) -> HTTPConnection:
         """Return a connection to the first of the addresses that takes one."""
-        failure: Urllib3Error | OSError = TimeoutError()
+        failure: Urllib3Error | OSError | CertificateError = TimeoutError()
         for address in addresses:
             if deadline.passed:
                 break
             connection = self._connection_to(address, target, deadline)
             try:
                 connection.connect()
-            except (Urllib3Error, OSError) as error:
+            except (Urllib3Error, OSError, CertificateError) as error:
                 connection.close()
                 failure = error
             else:
@@ -223,9 +224,11 @@ def _read_file(entry: JournalEntry, received: _Received) -> JournalFile:
     if received.encoding not in _ENCODINGS:
         raise FileUnreadable("A file is compressed in a way we did not ask for.", reason="encoding")
     try:
-        body = parse_json(received.content)
+        body, is_json = parse_json(received.content), True
     except InvalidJson:
-        raise FileUnreadable("A file is no JSON.", reason="not_json") from None
+        body, is_json = None, False
+    if not is_json:
+        raise FileUnreadable("A file is no JSON.", reason="not_json")
     file = parse_file(entry, body)
     if file is None:
         raise FileUnreadable("A file has no list of events.", reason="shape")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
 IpAddress = IPv4Address | IPv6Address
@@ -20,6 +20,8 @@ NAT64: Final = IPv6Network("64:ff9b::/96")
 """RFC 6052: the last four bytes are the IPv4 address that is reached."""
 IPV4_COMPATIBLE: Final = IPv6Network("::/96")
 GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
+# Of IANA's special-purpose registries, what the standard library of 3.11 does not know yet.
+SPECIAL: Final = (IPv4Network("192.0.0.0/24"), IPv6Network("3fff::/20"))
 
 
 class ForbiddenAddress(Exception):
@@ -67,5 +69,7 @@ def _addresses_in(address: IpAddress) -> list[IpAddress]:
 
 def _is_global(address: IpAddress) -> bool:
     if isinstance(address, IPv6Address) and address not in GLOBAL_UNICAST:
+        return False
+    if any(address in network for network in SPECIAL):
         return False
     return address.is_global and not address.is_multicast
