@@ -99,7 +99,12 @@ def cache_origin(hubspot: HubSpotConfig, portal: str) -> str:
 
 
 def cache_config(
-    *, redis_url: str, key_prefix: str, origin: str, key_secrets: tuple[str, ...]
+    *,
+    redis_url: str,
+    key_prefix: str,
+    origin: str,
+    key_secrets: tuple[str, ...],
+    settle_s: float,
 ) -> CacheConfig:
     return read_config(
         CacheConfig,
@@ -108,12 +113,15 @@ def cache_config(
             "max_entries": "CACHE_MAX_ENTRIES",
             "max_bytes": "CACHE_MAX_BYTES",
             "rollout_percentage": "CACHE_ROLLOUT_PERCENTAGE",
+            "ttl_confirmed_s": "CACHE_TTL_CONFIRMED_S",
+            "feed_max_silence_s": "FEED_MAX_SILENCE_S",
         },
         ttls_s={name: read(name, number, ttl_s) for name, ttl_s in DEFAULT_TTLS_S.items()},
         redis_url=redis_url,
         key_prefix=key_prefix,
         origin=origin,
         key_secrets=key_secrets,
+        settle_s=settle_s,
     )
 
 
@@ -145,6 +153,8 @@ CACHE: CacheConfig = cache_config(
     key_prefix=cache_prefix(HUBSPOT, HUBSPOT_PORTAL, DEPLOYMENT_NAME),
     origin=cache_origin(HUBSPOT, HUBSPOT_PORTAL),
     key_secrets=(SECRET_KEY, *SECRET_KEY_FALLBACKS),
+    # What is loaded while search lags behind an event is not to be kept for hours.
+    settle_s=HUBSPOT.search_lag_s,
 )
 DESK: DeskConfig = desk_config()
 # Whether a stored count that a realtime count shows to be wrong is corrected. Not in a benchmark,

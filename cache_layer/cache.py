@@ -71,6 +71,7 @@ def open_backend(config: CacheConfig, clock: Clock = time.monotonic) -> Backend:
             max_entries=config.max_entries,
             max_bytes=config.max_bytes,
             load_horizon_s=config.load_horizon_s,
+            settle_s=config.settle_s,
             clock=clock,
         )
     # Here, so that a process without Redis does not import its client.
@@ -82,6 +83,8 @@ def open_backend(config: CacheConfig, clock: Clock = time.monotonic) -> Backend:
         max_entries=config.max_entries,
         max_bytes=config.max_bytes,
         load_horizon_s=config.load_horizon_s,
+        settle_s=config.settle_s,
+        ttl_confirmed_s=config.ttl_confirmed_s,
         lease_s=config.load_lease_s,
         timeout_s=config.redis_timeout_s,
     )

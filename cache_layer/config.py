@@ -27,6 +27,8 @@ DEFAULT_TTLS_S: Mapping[str, float] = MappingProxyType(
 MAX_TTL_S = 7 * 24 * 3600
 MIN_BYTES = 1024 * 1024
 DEFAULT_MAX_BYTES = 128 * MIN_BYTES
+DEFAULT_TTL_CONFIRMED_S = 21_600.0
+DEFAULT_SETTLE_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,9 +67,9 @@ class CacheConfig:
     retry_s: float = 1.0
     look_every_s: float = 1.0
     trust_s: float = 3.0
-    ttl_confirmed_s: float = 21_600
+    ttl_confirmed_s: float = DEFAULT_TTL_CONFIRMED_S
     feed_max_silence_s: float = 30.0
-    settle_s: float = 60.0
+    settle_s: float = DEFAULT_SETTLE_S
 
     def __post_init__(self) -> None:
         _refuse_bad_ttls(self.ttls_s)

@@ -24,6 +24,7 @@ class Count(StrEnum):
     """What is counted, in entries unless said otherwise."""
 
     HITS = "hits"
+    PROVEN_HITS = "proven_hits"  # of the hits, those past their time to live
     MISSES = "misses"  # detail: why
     LOADS = "loads"  # detail: the outcome
     SHARED_LOADS = "shared_loads"  # misses that waited for another reader's load

@@ -6,6 +6,7 @@ and the age of all of it. Errors of one key are that key's; an error in the code
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,6 +27,7 @@ from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import Contact
 from hubspot_sync.reading.cache_families import ComposedFamilyLoaders, LoadContext, Seats
 from hubspot_sync.reading.cached_portal import DirectSource, FamilyReads
+from hubspot_sync.reading.provenance import Provenance
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import FanOut
 
@@ -76,15 +78,15 @@ class ComposedLoaders:
         """All exams at once: their bookings are read in the same batches. What is unknown of one
         exam fails that exam."""
         ttl_s = self.config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS")
-        query = self._query_context(_with_one_source(context), ttl_s)
         by_id = {key.arguments["exam_id"]: key for key in keys}
         try:
-            counted = count_seats(query, tuple(by_id))
+            counted, built_from = self._build_proven(
+                _with_one_source(context), ttl_s, lambda query: count_seats(query, tuple(by_id))
+            )
         except HubSpotError as error:
             return LoadResult(loaded={}, failed=dict.fromkeys(keys, error))
-        keep_s = query.reads.built_from.keep_s(ttl_s)
         loaded = {
-            by_id[exam_id]: LoadedValue(seats, tags, keep_s)
+            by_id[exam_id]: replace(built_from.build(seats, ttl_s), tags=tags)
             for exam_id, (seats, tags) in counted.found.items()
         }
         return LoadResult(
@@ -95,13 +97,13 @@ class ComposedLoaders:
 
     def _build_page(self, query: QueryContext, key: Key, ttl_s: float) -> LoadedValue[bytes]:
         found = find_booking_page(query, PageRequest.from_key(key.arguments))
-        keep_s = query.reads.built_from.keep_s(ttl_s)
+        keep_s = math.inf
         if not found.is_whole:
             keep_s = 0.0
         elif found.changes_at is not None:
             # Then a booking moves from upcoming to past, and the page is another one.
-            keep_s = min(keep_s, (found.changes_at - self.now()).total_seconds())
-        return LoadedValue(render_page(found.page), frozenset(query.reads.built_from.tags), keep_s)
+            keep_s = (found.changes_at - self.now()).total_seconds()
+        return query.reads.built_from.build(render_page(found.page), ttl_s, keep_s)
 
     def _build_credits(
         self, query: QueryContext, key: Key, ttl_s: float
@@ -130,8 +132,9 @@ class ComposedLoaders:
 
         def build_one(key: Key) -> LoadedValue[Any] | Exception | None:
             try:
-                loaded: LoadedValue[Any] | None = build(
-                    self._query_context(one_source, ttl_s), key, ttl_s
+                loaded: LoadedValue[Any] | None
+                loaded, _ = self._build_proven(
+                    one_source, ttl_s, lambda query: build(query, key, ttl_s)
                 )
             except (HubSpotError, BookingError) as error:
                 return error
@@ -145,6 +148,18 @@ class ComposedLoaders:
             absent=frozenset(key for key, value in values.items() if value is None),
             failed={key: value for key, value in values.items() if isinstance(value, Exception)},
         )
+
+    def _build_proven(
+        self, context: LoadContext, ttl_s: float, build: Callable[[QueryContext], V]
+    ) -> tuple[V, Provenance]:
+        """Return what was built, and from what. Where old parts are good for nothing because others
+        leave the whole without proof, it is built again of young ones."""
+        query = self._query_context(context, ttl_s)
+        built = build(query)
+        if query.reads.built_from.lacks_proof:
+            query = self._query_context(replace(context, or_proven=False), ttl_s)
+            built = build(query)
+        return built, query.reads.built_from
 
     def _query_context(self, context: LoadContext, ttl_s: float) -> QueryContext:
         return QueryContext(
@@ -164,8 +179,7 @@ def _find_contact(query: QueryContext, key: Key) -> Contact | None:
 
 
 def _built(query: QueryContext, value: V, ttl_s: float) -> LoadedValue[V]:
-    built_from = query.reads.built_from
-    return LoadedValue(value, frozenset(built_from.tags), built_from.keep_s(ttl_s))
+    return query.reads.built_from.build(value, ttl_s)
 
 
 def _with_one_source(context: LoadContext) -> LoadContext:

@@ -22,7 +22,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Protocol
+from typing import Final, Protocol
 
 from cache_layer.backends.proof import ProofState
 from cache_layer.endings import EndingsObserver
@@ -76,15 +76,35 @@ class ByteBudget:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """The count of invalidations at one moment, noted before a load begins."""
+    """The count of invalidations at one moment, noted before a load begins; and the epoch of the
+    change feed, empty without one."""
 
     generation: str
     count: int
     began_ms: int
+    epoch: str = ""
 
     def covers(self, earlier: Ticket) -> bool:
         """Say whether a value current at this moment may be given to one who came at `earlier`."""
         return self.generation == earlier.generation and self.count >= earlier.count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedAge:
+    """How old an entry a reader accepts, in seconds; of any age, `or_proven` fresh by the feed."""
+
+    max_s: float = math.inf
+    or_proven: bool = False
+
+    def accepts(self, held: HeldEntry) -> bool:
+        return held.age_s <= self.max_s or self.needs_proof(held)
+
+    def needs_proof(self, held: HeldEntry) -> bool:
+        """Say whether an entry is accepted for its proof alone."""
+        return self.or_proven and held.proven and held.age_s > self.max_s
+
+
+ANY_AGE: Final = AcceptedAge()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +115,11 @@ class Lookup:
     ticket: Ticket
     expired: ByFamily = field(default_factory=_nothing)
 
-    def younger_than(self, max_age_s: float) -> Lookup:
-        """Return this without the entries older than so many seconds."""
-        if max_age_s == math.inf or all(
-            entry.age_s <= max_age_s for entry in self.entries.values()
-        ):
+    def young_enough(self, age: AcceptedAge) -> Lookup:
+        """Return this without the entries that are older."""
+        if age.max_s == math.inf or all(map(age.accepts, self.entries.values())):
             return self
-        young = {key: entry for key, entry in self.entries.items() if entry.age_s <= max_age_s}
+        young = {key: entry for key, entry in self.entries.items() if age.accepts(entry)}
         return replace(self, entries=young)
 
 
@@ -109,10 +127,12 @@ class Lookup:
 class StoreResult:
     """What became of a guarded store: the keys refused, the count at which the rest was found to be
     current, and what had to go to make room: `evicted_for_bytes` are those of the evicted that went
-    for the bound in bytes."""
+    for the bound in bytes. `provable` are the keys of those stored that the change feed may prove
+    to be fresh."""
 
     refused: Mapping[str, Refusal]
     as_of: Ticket
+    provable: frozenset[str] = frozenset()
     evicted: ByFamily = field(default_factory=_nothing)
     evicted_for_bytes: ByFamily = field(default_factory=_nothing)
     expired: ByFamily = field(default_factory=_nothing)
@@ -161,7 +181,12 @@ class Backend(Protocol):
     def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
         """Store each entry unless its key, one of its tags or everything was invalidated since the
         ticket, or it is too large; make room before, expired entries first, then the least recently
-        used."""
+        used.
+
+        An entry is stored with its epoch where that is current and covers its family, and nothing
+        that it names was invalidated for a while before the ticket: marks are remembered for so
+        much longer in an epoch, and the floor has a time as they have. One that would expire at
+        once is refused without it."""
         ...
 
     def invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
+from cache_layer.backends.proof import Proof
 from cache_layer.entries.entries import Entry, HeldEntry
 
 # What CPython 3.11 to 3.14 take on 64 bits, measured over caches of few and of many tags
@@ -18,18 +20,42 @@ MARK_BYTES: Final = 250
 
 @dataclass(frozen=True, slots=True)
 class Record:
+    """An entry with its times: it expires at `expires_s`, unless the feed proves it to be fresh,
+    and then at `ends_s`."""
+
     entry: Entry
     stamp: int
     stored_at_s: float
+    expires_s: float
+    ends_s: float
 
-    def as_held(self, now_s: float) -> HeldEntry:
+    def as_held(self, now_s: float, proof: Proof) -> HeldEntry:
+        entry = self.entry
         age_s = now_s - self.stored_at_s
+        if entry.epoch == "":
+            return HeldEntry(
+                entry=entry, stamp=self.stamp, age_s=age_s, ttl_left_s=entry.ttl_s - age_s
+            )
         return HeldEntry(
-            entry=self.entry,
+            entry=entry,
             stamp=self.stamp,
             age_s=age_s,
-            ttl_left_s=self.entry.ttl_s - age_s,
+            ttl_left_s=entry.ttl_s - age_s,
+            keep_left_s=entry.keep_s - age_s,
+            proven=self._proven_until_s(proof) > now_s,
         )
+
+    def live_until_s(self, proof: Proof) -> float:
+        """Return the instant until which it is served as things stand."""
+        if self.entry.epoch == "":
+            return self.expires_s
+        return max(self.expires_s, self._proven_until_s(proof))
+
+    def _proven_until_s(self, proof: Proof) -> float:
+        if self.entry.epoch != proof.epoch or proof.confirmed_ms is None:
+            return -math.inf
+        # To the end of the millisecond in which the proof lapses.
+        return min(self.ends_s, (proof.lapses_ms + 1) / 1000)
 
 
 def compute_cost(key: str, value: bytes, tags: Collection[str]) -> int:

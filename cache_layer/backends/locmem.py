@@ -13,7 +13,6 @@ from __future__ import annotations
 import heapq
 import threading
 import time
-import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import wraps
@@ -34,10 +33,10 @@ from cache_layer.backends.base import (
     WriteThroughResult,
 )
 from cache_layer.backends.chunks import split_into_chunks
-from cache_layer.backends.local_marks import LocalMarks
-from cache_layer.backends.local_records import Record, compute_cost, key_mark, tag_mark
-from cache_layer.backends.proof import Proof, ProofState
-from cache_layer.config import DEFAULT_MAX_BYTES
+from cache_layer.backends.local_guard import LocalGuard
+from cache_layer.backends.local_records import Record, compute_cost
+from cache_layer.backends.proof import ProofState
+from cache_layer.config import DEFAULT_MAX_BYTES, DEFAULT_SETTLE_S
 from cache_layer.endings import MAX_TOLD_PER_STEP, Ended, Ending, EndingsObserver
 from cache_layer.entries.entries import Entry, HeldEntry
 
@@ -81,6 +80,7 @@ class LocMemBackend(LocMemCache):
         max_entries: int,
         load_horizon_s: float,
         max_bytes: int = DEFAULT_MAX_BYTES,
+        settle_s: float = DEFAULT_SETTLE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__("", {"OPTIONS": {"MAX_ENTRIES": max_entries}})
@@ -90,7 +90,6 @@ class LocMemBackend(LocMemCache):
         self._lock = threading.Lock()
         self.max_entries = max_entries
         self._budget = ByteBudget(max_bytes)
-        self._horizon_ms = int(load_horizon_s * 1000)
         self._clock = clock
         self._records: dict[str, Record] = {}
         self._tagged: dict[str, set[str]] = {}
@@ -100,14 +99,17 @@ class LocMemBackend(LocMemCache):
         self._evicted: Counter[str] = Counter()
         self._evicted_for_bytes: Counter[str] = Counter()
         self._expired: Counter[str] = Counter()
-        self._generation = uuid.uuid4().hex
         self._stamp = 0
-        self._marks = LocalMarks(horizon_ms=self._horizon_ms, max_bytes=self._budget.for_marks)
+        self._guard = LocalGuard(
+            max_mark_bytes=self._budget.for_marks,
+            load_horizon_s=load_horizon_s,
+            settle_s=settle_s,
+            clock=clock,
+        )
         self._costs: dict[str, int] = {}
         self._entry_bytes = 0
         self._ended: list[Ending] = []
         self._observers: list[EndingsObserver] = []
-        self._proof = Proof()
 
     def observe_endings(self, observer: EndingsObserver) -> None:
         self._observers.append(observer)
@@ -122,12 +124,15 @@ class LocMemBackend(LocMemCache):
                 continue
             if touch:
                 self._cache.move_to_end(key, last=False)
-            found[key] = record.as_held(now_s)
-        return Lookup(entries=found, ticket=self._take_ticket(), expired=_drain(self._expired))
+            found[key] = record.as_held(now_s, self._guard.proof)
+        return Lookup(
+            entries=found, ticket=self._guard.take_ticket(), expired=_drain(self._expired)
+        )
 
     @as_step
     def store(self, ticket: Ticket, entries: Mapping[str, Entry]) -> StoreResult:
-        return self._store(self._find_refusals(ticket, entries, frozenset()), entries)
+        entries = self._guard.withhold_epochs(ticket, entries)
+        return self._store(self._guard.find_refusals(ticket, entries, frozenset()), entries)
 
     @as_step
     def invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
@@ -137,14 +142,15 @@ class LocMemBackend(LocMemCache):
     def write_through(
         self, ticket: Ticket, tags: Collection[str], entries: Mapping[str, Entry]
     ) -> WriteThroughResult:
-        # Refusals first: the marks set next are our own.
-        refused = self._find_refusals(ticket, entries, frozenset(tags))
+        # Refusals and epochs first: the marks set next are our own.
+        entries = self._guard.withhold_epochs(ticket, entries)
+        refused = self._guard.find_refusals(ticket, entries, frozenset(tags))
         removed = self._invalidate(tags, entries.keys())
         return WriteThroughResult(removed=removed, stored=self._store(refused, entries))
 
     @as_step
     def raise_floor(self) -> None:
-        self._marks.raise_floor()
+        self._guard.raise_floor()
 
     def scan_keys(self) -> Iterator[Sequence[str]]:
         with self._lock:
@@ -166,36 +172,27 @@ class LocMemBackend(LocMemCache):
             entries=dict(+self._entries),
             payload_bytes=dict(+self._bytes),
             expired=_drain(self._expired),
-            used_bytes=self._entry_bytes + self._marks.used_bytes,
+            used_bytes=self._entry_bytes + self._guard.used_bytes,
         )
 
     @as_step
     def read_proof(self) -> ProofState:
-        return ProofState(proof=self._proof, now_ms=self._now_ms())
+        return self._guard.read_proof()
 
     @as_step
     def begin_epoch(self, epoch: str, covered: Collection[str], term: int) -> bool:
-        begun = self._proof.begun(epoch, covered, term)
-        if begun is None:
-            return False
-        self._proof = begun
-        self._marks.raise_floor()
-        return True
+        return self._guard.begin_epoch(epoch, covered, term)
 
     @as_step
     def confirm(self, epoch: str, until_ms: int, lapses_ms: int, term: int) -> bool:
-        confirmed = self._proof.confirmed(epoch, until_ms, lapses_ms, term)
-        if confirmed is None or until_ms > self._now_ms():
-            return False
-        self._proof = confirmed
-        return True
+        return self._guard.confirm(epoch, until_ms, lapses_ms, term)
 
     @as_step
     def end_proof(self, term: int | None) -> ByFamily | None:
-        ended = self._proof.ended(term)
-        if ended is None:
+        if not self._guard.end_proof(term):
             return None
-        self._proof = ended
+        for key in list(self._records):
+            self._get_or_expire(key)
         return _drain(self._expired)
 
     def claim_leases(self, keys: Collection[str], owner: str) -> frozenset[str]:  # noqa: ARG002
@@ -208,7 +205,7 @@ class LocMemBackend(LocMemCache):
     @override
     @as_step
     def clear(self) -> None:
-        self._marks.raise_floor()
+        self._guard.raise_floor()
         self._remove(list(self._records))
         self._cache.clear()
         self._expire_info.clear()
@@ -232,33 +229,6 @@ class LocMemBackend(LocMemCache):
         self._end(key, record, Ended.EXPIRED)
         return None
 
-    def _take_ticket(self) -> Ticket:
-        return Ticket(self._generation, self._marks.count, self._now_ms())
-
-    def _now_ms(self) -> int:
-        return int(self._clock() * 1000)
-
-    def _find_refusals(
-        self, ticket: Ticket, entries: Mapping[str, Entry], tags: frozenset[str]
-    ) -> dict[str, Refusal]:
-        refusals = {
-            key: self._find_refusal(ticket, key, tags | entry.tags)
-            for key, entry in entries.items()
-        }
-        return {key: refusal for key, refusal in refusals.items() if refusal is not None}
-
-    def _find_refusal(self, ticket: Ticket, key: str, tags: frozenset[str]) -> Refusal | None:
-        if ticket.generation != self._generation:
-            return Refusal.LOST
-        if self._now_ms() - ticket.began_ms > self._horizon_ms:
-            return Refusal.TOO_SLOW
-        if self._marks.floor > ticket.count:
-            return Refusal.FLUSHED
-        marks = [key_mark(key), *map(tag_mark, tags)]
-        if self._marks.any_above(ticket.count, marks):
-            return Refusal.INVALIDATED
-        return None
-
     def _store(self, refused: Mapping[str, Refusal], entries: Mapping[str, Entry]) -> StoreResult:
         found = dict(refused)
         for key, entry in entries.items():
@@ -266,7 +236,10 @@ class LocMemBackend(LocMemCache):
                 found[key] = Refusal.TOO_LARGE
         return StoreResult(
             refused=found,
-            as_of=self._take_ticket(),
+            as_of=self._guard.take_ticket(),
+            provable=frozenset(
+                key for key, entry in entries.items() if entry.epoch and key not in found
+            ),
             evicted=_drain(self._evicted),
             evicted_for_bytes=_drain(self._evicted_for_bytes),
             expired=_drain(self._expired),
@@ -279,7 +252,10 @@ class LocMemBackend(LocMemCache):
             return False
         self._set_at_cost(key, entry.payload, entry.ttl_s, cost)
         self._stamp += 1
-        self._records[key] = Record(entry, self._stamp, self._clock())
+        now_s = self._clock()
+        self._records[key] = Record(
+            entry, self._stamp, now_s, now_s + entry.ttl_s, now_s + entry.keep_s
+        )
         self._entries[entry.family] += 1
         self._bytes[entry.family] += len(entry.payload)
         for tag in entry.tags:
@@ -287,7 +263,7 @@ class LocMemBackend(LocMemCache):
         return True
 
     def _invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
-        self._marks.set((*map(tag_mark, tags), *map(key_mark, keys)), self._now_ms())
+        self._guard.mark(tags, keys)
         return self._remove(self._find_keys_by_tags(tags).union(keys))
 
     def _find_keys_by_tags(self, tags: Collection[str]) -> frozenset[str]:
@@ -303,13 +279,18 @@ class LocMemBackend(LocMemCache):
         return dict(removed)
 
     def _sweep(self) -> None:
-        """Drop what has expired; a deadline whose entry was replaced or dropped is skipped."""
+        """Drop what has expired. A deadline whose entry was replaced or dropped is skipped; that of
+        an entry that is proven fresh moves to where its proof lapses."""
         now_s = self._clock()
         while self._deadlines and self._deadlines[0][0] <= now_s:
             at_s, key = heapq.heappop(self._deadlines)
             if self._expire_info.get(key) == at_s:
                 record = self._records.get(key)
                 if record is not None:
+                    live_until_s = record.live_until_s(self._guard.proof)
+                    if live_until_s > now_s:
+                        self._set_deadline(key, live_until_s)
+                        continue
                     self._expired[record.entry.family] += 1
                 self._end(key, record, Ended.EXPIRED)
 
@@ -327,16 +308,21 @@ class LocMemBackend(LocMemCache):
         self._entry_bytes += cost
         expires_at_s = self._expire_info[key]
         if expires_at_s is not None:
-            heapq.heappush(self._deadlines, (expires_at_s, key))
+            self._set_deadline(key, expires_at_s)
         if len(self._deadlines) > 2 * len(self._cache) + _SLACK:
             self._deadlines = [(at, key) for key, at in self._expire_info.items() if at is not None]
             heapq.heapify(self._deadlines)
+
+    def _set_deadline(self, key: str, at_s: float) -> None:
+        self._expire_info[key] = at_s
+        heapq.heappush(self._deadlines, (at_s, key))
 
     def _end(self, key: str, record: Record | None, cause: Ended) -> None:
         """Drop an entry, and note how it ended and how old it came to be."""
         if record is not None and len(self._ended) < MAX_TOLD_PER_STEP:
             # Nobody was served one for longer than its time, however late it is dropped.
-            age_s = min(self._clock() - record.stored_at_s, record.entry.ttl_s)
+            until_s = min(self._clock(), record.live_until_s(self._guard.proof))
+            age_s = until_s - record.stored_at_s
             self._ended.append(Ending(key, record.entry.family, cause, age_s))
         self._delete(key)
 
@@ -355,6 +341,9 @@ class LocMemBackend(LocMemCache):
         return bool(super()._delete(key))  # type: ignore[misc]  # the stubs leave it out
 
     def _has_expired(self, key: str) -> bool:
+        record = self._records.get(key)
+        if record is not None:
+            return record.live_until_s(self._guard.proof) <= self._clock()
         expires_at_s = self._expire_info.get(key, -1)
         return expires_at_s is not None and expires_at_s <= self._clock()
 

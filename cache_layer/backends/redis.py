@@ -8,6 +8,7 @@ first makes sure that the Redis it reached is the one whose entries these are (`
 from __future__ import annotations
 
 import json
+import math
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
@@ -35,7 +36,7 @@ from cache_layer.backends.base import (
     WriteThroughResult,
 )
 from cache_layer.backends.proof import Proof, ProofState
-from cache_layer.config import DEFAULT_MAX_BYTES
+from cache_layer.config import DEFAULT_MAX_BYTES, DEFAULT_SETTLE_S, DEFAULT_TTL_CONFIRMED_S
 from cache_layer.endings import Ended, Ending, EndingsObserver
 from cache_layer.entries.entries import Entry, HeldEntry
 from cache_layer.errors import BackendUnavailable
@@ -71,16 +72,21 @@ class RedisBackend:
         lease_s: float,
         timeout_s: float,
         max_bytes: int = DEFAULT_MAX_BYTES,
+        settle_s: float = DEFAULT_SETTLE_S,
+        ttl_confirmed_s: float = DEFAULT_TTL_CONFIRMED_S,
     ) -> None:
         self.max_entries = max_entries
         budget = ByteBudget(max_bytes)
         self._bounds = {
             "horizon_ms": int(load_horizon_s * 1000),
+            "settle_ms": math.ceil(settle_s * 1000),
             "max_entries": max_entries,
             "max_entry_bytes": budget.for_one_entry,
             "max_bytes_of_entries": budget.for_entries,
             "max_mark_bytes": budget.for_marks,
         }
+        # At each look too: entries may have been stored by a process with another setting.
+        self._confirmed_ms = int(ttl_confirmed_s * 1000)
         self._lease_ms = int(lease_s * 1000)
         root = f"{{{prefix}}}:"
         names = ("state", "tags", "meta", "uses", "deadlines")
@@ -117,10 +123,10 @@ class RedisBackend:
 
     def look_up(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
         answer = self._run(self._lookup, int(touch), *keys)
-        generation, count, now_ms, expired, found = answer
+        generation, count, now_ms, epoch, expired, found = answer
         return Lookup(
             entries={row[0].decode(): _parse_held_entry(row, now_ms) for row in found},
-            ticket=Ticket(generation.decode(), count, now_ms),
+            ticket=Ticket(generation.decode(), count, now_ms, epoch.decode()),
             expired=_parse_by_family(expired),
         )
 
@@ -216,7 +222,7 @@ class RedisBackend:
         self._client.connection_pool.disconnect()
 
     def _run(self, script: Script, *arguments: Any) -> Any:
-        prepared = [self._payloads, uuid.uuid4().hex, *arguments]
+        prepared = [self._payloads, uuid.uuid4().hex, self._confirmed_ms, *arguments]
         answer, ended = _call_redis(lambda: script(keys=list(self._keys), args=prepared))
         if ended:
             endings = _parse_endings(ended)
@@ -241,7 +247,7 @@ class RedisBackend:
     def _adopt(self, connection: Any) -> None:
         # Any: redis-py leaves these three methods without types.
         connection.on_connect()
-        arguments = (self._payloads, uuid.uuid4().hex)
+        arguments = (self._payloads, uuid.uuid4().hex, self._confirmed_ms)
         connection.send_command(
             "EVAL", _read_source("adopt"), len(self._keys), *self._keys, *arguments
         )
@@ -266,38 +272,50 @@ def _call_redis(call: Callable[[], T]) -> T:
 
 
 def _entry_as_json(key: str, entry: Entry) -> dict[str, Any]:
-    return {
+    told = {
         "key": key,
         "family": entry.family,
-        "ttl_ms": max(1, int(entry.ttl_s * 1000)),
+        "ttl_ms": max(1, int(entry.ttl_s * 1000)) if entry.ttl_s > 0 else 0,
         "version": entry.version,
         "tags": sorted(entry.tags),
     }
+    if entry.epoch:
+        told["epoch"] = entry.epoch
+        if entry.keep_s != math.inf:
+            told["keep_ms"] = int(entry.keep_s * 1000)
+    return told
 
 
 def _parse_held_entry(row: Sequence[Any], now_ms: int) -> HeldEntry:
-    _, family, version, stamp, stored_ms, expires_ms, payload, tags = row
+    _, family, version, stamp, stored_ms, expires_ms, payload, tags, *proof = row
+    epoch, ends_ms, proven = proof or (b"", -1, 0)
     entry = Entry(
         family=family.decode(),
         payload=payload,
         tags=frozenset(tag.decode() for tag in tags),
         ttl_s=(expires_ms - stored_ms) / 1000,
         version=version.decode(),
+        keep_s=math.inf if ends_ms < 0 else (ends_ms - stored_ms) / 1000,
+        epoch=epoch.decode(),
     )
     return HeldEntry(
         entry=entry,
         stamp=stamp,
         age_s=(now_ms - stored_ms) / 1000,
         ttl_left_s=(expires_ms - now_ms) / 1000,
+        keep_left_s=math.inf if ends_ms < 0 else (ends_ms - now_ms) / 1000,
+        proven=bool(proven),
     )
 
 
 def _parse_store_result(answer: Sequence[Any]) -> StoreResult:
-    refused, generation, count, now_ms, evicted, evicted_for_bytes, expired = answer
+    refused, provable, generation, count, now_ms, epoch, *gone = answer
+    evicted, evicted_for_bytes, expired = gone
     reasons = {key.decode(): Refusal(reason.decode()) for key, reason in _pairs(refused)}
     return StoreResult(
         refused=reasons,
-        as_of=Ticket(generation.decode(), count, now_ms),
+        as_of=Ticket(generation.decode(), count, now_ms, epoch.decode()),
+        provable=frozenset(key.decode() for key in provable),
         evicted=_parse_by_family(evicted),
         evicted_for_bytes=_parse_by_family(evicted_for_bytes),
         expired=_parse_by_family(expired),

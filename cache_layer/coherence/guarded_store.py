@@ -13,7 +13,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from cache_layer.backends.base import Backend, ByFamily, Lookup, Refusal, StoreResult, Ticket
@@ -84,6 +84,7 @@ class GuardedStore:
     ) -> None:
         self.backend = backend
         self._versions = {family.name: _version_of(family, config.origin) for family in catalogue}
+        self._ttl_confirmed_s = config.ttl_confirmed_s
         self._counters = counters
         self.clock = clock
         self._faults = BackendFaults(counters, config.retry_s, clock)
@@ -149,7 +150,7 @@ class GuardedStore:
         """Store a load's results where nothing they were built from was invalidated since the
         ticket; never raises for the cache's own faults, they are refusals."""
         entries, refused = self._pack_or_refuse(
-            [FreshValue(family, key, value) for key, value in loaded.items()]
+            ticket, [FreshValue(family, key, value) for key, value in loaded.items()]
         )
         try:
             stored = self.backend.store(ticket, entries)
@@ -157,7 +158,7 @@ class GuardedStore:
             self._faults.record("store", error)
             stored = StoreResult(refused=dict.fromkeys(entries, Refusal.UNAVAILABLE), as_of=ticket)
         self._count_store(entries, stored)
-        return StoreResult(refused={**stored.refused, **refused}, as_of=stored.as_of)
+        return replace(stored, refused={**stored.refused, **refused})
 
     def count_refused(self, family: Family[Any, Any], number: int, reason: Refusal) -> None:
         """Count results that were not offered to the backend at all."""
@@ -236,7 +237,7 @@ class GuardedStore:
         """Invalidate the tags and store the fresh values, unless somebody else invalidated since
         the ticket. Waits and raises as `invalidate`."""
         self._counters.add(Count.INVALIDATIONS, detail=cause)
-        entries, refused = self._pack_or_refuse(fresh)
+        entries, refused = self._pack_or_refuse(ticket, fresh)
         tags = frozenset(tags) | _tags_of_keys(fresh)
         try:
             written = self.backend.write_through(ticket, tags, entries)
@@ -255,7 +256,7 @@ class GuardedStore:
             return None
 
     def _pack_or_refuse(
-        self, fresh: Sequence[FreshValue]
+        self, ticket: Ticket, fresh: Sequence[FreshValue]
     ) -> tuple[dict[str, Entry], dict[str, Refusal]]:
         entries: dict[str, Entry] = {}
         refused: dict[str, Refusal] = {}
@@ -265,14 +266,14 @@ class GuardedStore:
                 refused[value.key.text] = Refusal.TOO_OLD
                 continue
             try:
-                entries[value.key.text] = self._pack(value)
+                entries[value.key.text] = self._pack(ticket, value)
             except UnfitValue as error:
                 logger.error("A value of %s cannot be stored: %s", value.family.name, error)  # noqa: TRY400
                 self.count_refused(value.family, 1, Refusal.UNFIT)
                 refused[value.key.text] = Refusal.UNFIT
         return entries, refused
 
-    def _pack(self, fresh: FreshValue) -> Entry:
+    def _pack(self, ticket: Ticket, fresh: FreshValue) -> Entry:
         family = fresh.family
         return pack(
             family.name,
@@ -281,6 +282,8 @@ class GuardedStore:
             family.ttl_s,
             self._versions[family.name],
             fresh.key.tags,
+            epoch=ticket.epoch,
+            ttl_confirmed_s=self._ttl_confirmed_s,
         )
 
     def _is_ours(self, held: HeldEntry) -> bool:

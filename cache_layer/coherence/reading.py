@@ -17,7 +17,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
 
-from cache_layer.backends.base import Lookup, Ticket
+from cache_layer.backends.base import ANY_AGE, AcceptedAge, Lookup, Ticket
 from cache_layer.coherence.guarded_store import GuardedStore
 from cache_layer.coherence.singleflight import (
     Absent,
@@ -30,7 +30,7 @@ from cache_layer.coherence.singleflight import (
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Count, Counters
 from cache_layer.endings import Endings, MissReason
-from cache_layer.entries.entries import MISS, HeldEntry, LoadedValue, Miss
+from cache_layer.entries.entries import MISS, HeldEntry, LoadedValue, Miss, join_epochs
 from cache_layer.entries.families import Family
 from cache_layer.entries.keys import Key
 from cache_layer.entries.rollout import reads_through_cache
@@ -55,9 +55,11 @@ class CacheStatus(StrEnum):
 class ReadManyResult(Generic[V]):
     """The answer for many keys; each key asked for is in exactly one of found, absent and failed.
 
-    `tags` are those of everything found, and `age_s` is how long ago the oldest of it was stored:
-    whoever builds an entry from it passes them on, and keeps that for `keep_s` at most, where a
-    part may not be kept for as long as its family's entries.
+    Whoever builds an entry from it passes on: `tags`, those of everything found; `age_s`, how long
+    ago the oldest of it was stored; `ttl_left_s`, the time to live that is left where a part has
+    less than its family's entries; `keep_s`, for how long it may be kept at most, whatever proves
+    it fresh; and `epoch`, that of all its parts, see `LoadedValue`. `needs_proof` says whether a
+    part was accepted only because the change feed proves it fresh.
     """
 
     found: Mapping[Key, V]
@@ -66,7 +68,10 @@ class ReadManyResult(Generic[V]):
     failed: Mapping[Key, Exception] = field(default_factory=lambda: MappingProxyType({}))
     tags: frozenset[str] = frozenset()
     age_s: float = 0.0
+    ttl_left_s: float = math.inf
     keep_s: float = math.inf
+    epoch: str | None = None
+    needs_proof: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,14 +86,19 @@ class ReadResult(Generic[V]):
 class _ResultBuilder:
     """Gathers the results of many keys of a family whose entries live `ttl_s`."""
 
-    def __init__(self, ttl_s: float) -> None:
+    def __init__(self, ttl_s: float, age: AcceptedAge = ANY_AGE) -> None:
         self._ttl_s = ttl_s
+        self._age = age
         self.found: dict[Key, Any] = {}
         self.absent: set[Key] = set()
         self.failed: dict[Key, Exception] = {}
         self.tags: set[str] = set()
         self.age_s = 0.0
+        self.ttl_left_s = math.inf
         self.keep_s = math.inf
+        self.epoch: str | None = None
+        self.needs_proof = False
+        self.outlived = 0
 
     def add_held(self, key: Key, value: Any, held: HeldEntry) -> None:
         """Add the value of an entry."""
@@ -97,7 +107,12 @@ class _ResultBuilder:
         self.tags |= held.entry.tags - key.tags if key.tags else held.entry.tags
         self.age_s = max(self.age_s, held.age_s)
         if held.entry.ttl_s < self._ttl_s:
-            self.keep_s = min(self.keep_s, held.ttl_left_s)
+            self.ttl_left_s = min(self.ttl_left_s, held.ttl_left_s)
+        self.epoch = join_epochs(self.epoch, held.entry.epoch)
+        if held.entry.epoch:
+            self.keep_s = min(self.keep_s, held.keep_left_s)
+            self.needs_proof = self.needs_proof or self._age.needs_proof(held)
+            self.outlived += held.ttl_left_s <= 0
 
     def add(self, key: Key, result: LoaderResult) -> None:
         """Add what a load brought."""
@@ -105,8 +120,11 @@ class _ResultBuilder:
             case LoadedValue():
                 self.found[key] = result.value
                 self.tags |= result.tags
+                self.epoch = join_epochs(self.epoch, result.epoch)
                 if result.keep_s is not None:
                     self.keep_s = min(self.keep_s, result.keep_s)
+                if result.ttl_s is not None:
+                    self.ttl_left_s = min(self.ttl_left_s, result.ttl_s)
             case Absent():
                 self.absent.add(key)
             case Exception():
@@ -120,20 +138,23 @@ class _ResultBuilder:
             failed=self.failed,
             tags=frozenset(self.tags),
             age_s=self.age_s,
+            ttl_left_s=self.ttl_left_s,
             keep_s=self.keep_s,
+            epoch=self.epoch,
+            needs_proof=self.needs_proof,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _ReadRequest:
-    """What one reader wants: the loader's context, the ticket taken as it came, until when it waits
-    and how old an entry it accepts, in seconds, and which loads it waits for."""
+    """What one reader wants: the loader's context, the ticket taken as it came, until when it
+    waits, how old an entry it accepts, and which loads it waits for."""
 
     family: Family[Any, Any]
     context: Any
     ticket: Ticket
     until_s: float
-    max_age_s: float
+    age: AcceptedAge
     rank: int
 
 
@@ -183,6 +204,7 @@ class Reader:
         wait_s: float,
         subject: str | None = None,
         max_age_s: float = math.inf,
+        or_proven: bool = False,
         rank: int = 0,
     ) -> ReadManyResult[V]:
         """Return the values of many keys; a key whose load failed or takes longer than `wait_s`
@@ -191,7 +213,8 @@ class Reader:
         `context` goes to the loader as it is. The load may serve others and outlive this reader, so
         give it the load's own time limit, not the reader's. `subject` is whose request this is, for
         the rollout; without one the cache is used. What has been held for more than `max_age_s` is
-        loaded anew. The loads of readers with a lower `rank` go first: none of a higher is joined.
+        loaded anew, unless it is proven fresh and that will do (`or_proven`). The loads of readers
+        with a lower `rank` go first: none of a higher is joined.
         """
         wanted = list(dict.fromkeys(keys))
         bypass = self.prepare_or_bypass(subject)
@@ -201,16 +224,18 @@ class Reader:
         if held is None:
             self._counters.add(Count.BYPASSES, family.name, len(wanted))
             return self._load_directly(family, wanted, context, CacheStatus.BYPASS)
-        builder = _ResultBuilder(family.ttl_s)
-        found = held.younger_than(max_age_s)
+        age = AcceptedAge(max_s=max_age_s, or_proven=or_proven)
+        builder = _ResultBuilder(family.ttl_s, age)
+        found = held.young_enough(age)
         missing = self._add_found(family, builder, wanted, found)
         self._counters.add(Count.HITS, family.name, len(wanted) - len(missing))
+        self._counters.add(Count.PROVEN_HITS, family.name, builder.outlived)
         self._count_misses(family, missing, held, found)
         logger.debug("cache: %s, %d of %d missed", family.name, len(missing), len(wanted))
         if not missing:
             return builder.build(CacheStatus.HIT)
         until_s = self._clock() + wait_s
-        request = _ReadRequest(family, context, found.ticket, until_s, max_age_s, rank)
+        request = _ReadRequest(family, context, found.ticket, until_s, age, rank)
         self._add_loaded(request, builder, missing)
         return builder.build(CacheStatus.MISS)
 
@@ -280,7 +305,7 @@ class Reader:
                 request.family,
                 missing,
                 request.context,
-                max_age_s=request.max_age_s,
+                age=request.age,
                 rank=request.rank,
             )
             again: list[Key] = []
@@ -334,6 +359,6 @@ def _may_share(load: FinishedLoad, request: _ReadRequest) -> bool:
     """Say whether what another's load brought may be given to this reader."""
     if isinstance(load.result, Exception):
         return True  # no value, so none that is out of date
-    if isinstance(load.result, HeldEntry) and load.result.age_s > request.max_age_s:
+    if isinstance(load.result, HeldEntry) and not request.age.accepts(load.result):
         return False
     return load.as_of is not None and load.as_of.covers(request.ticket)

@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import contextvars
 import logging
-import math
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cache_layer.backends.base import Lookup, Refusal, Ticket
+from cache_layer.backends.base import ANY_AGE, AcceptedAge, Lookup, Refusal, Ticket
 from cache_layer.coherence.guarded_store import GuardedStore
 from cache_layer.counters import Count, Counters, LoadOutcome
 from cache_layer.entries.entries import HeldEntry, LoadedValue
@@ -66,13 +65,13 @@ class PendingLoad:
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
     """What to load: entries of this family, in this context. An entry that turns out to be there
-    already will do, if it is not older than `max_age_s`. Those of a lower `rank` go first.
+    already will do, if its `age` is accepted. Those of a lower `rank` go first.
     `version` is that of the family's entries here."""
 
     family: Family[Any, Any]
     version: str
     context: Any
-    max_age_s: float
+    age: AcceptedAge
     rank: int
 
     def lease_of(self, key: Key) -> str:
@@ -113,12 +112,12 @@ class SingleFlight:
         keys: Sequence[Key],
         context: Any,
         *,
-        max_age_s: float = math.inf,
+        age: AcceptedAge = ANY_AGE,
         rank: int = 0,
     ) -> AwaitedLoads:
         """Join the loads under way of these keys and start one load for all the rest, and for those
         whose load goes after one of this `rank`. An entry that turns out to be there already is
-        used where it is not older than `max_age_s`."""
+        used where its `age` is accepted."""
         started: dict[Key, PendingLoad] = {}
         joined: dict[Key, PendingLoad] = {}
         with self._lock:
@@ -131,7 +130,7 @@ class SingleFlight:
         self._counters.add(Count.SHARED_LOADS, family.name, len(joined))
         if started:
             version = self._guarded_store.version_of(family)
-            request = LoadRequest(family, version, context, max_age_s, rank)
+            request = LoadRequest(family, version, context, age, rank)
             self._start(lambda: self._load_or_await_others(request, started), started)
         return AwaitedLoads(started, joined)
 
@@ -239,7 +238,7 @@ class SingleFlight:
     ) -> list[Key]:
         """Finish the keys that another process has stored meanwhile; return the rest."""
         try:
-            found = self._guarded_store.look_up(keys).younger_than(request.max_age_s)
+            found = self._guarded_store.look_up(keys).young_enough(request.age)
         except BackendUnavailable:
             return list(keys)
         return self._finish_found(found, started, keys)
@@ -260,7 +259,7 @@ class SingleFlight:
         ticket: Ticket | None = None
         if self._guarded_store.prepare_read():
             try:
-                found = self._guarded_store.look_up(keys).younger_than(request.max_age_s)
+                found = self._guarded_store.look_up(keys).young_enough(request.age)
             except BackendUnavailable:
                 logger.debug("Loading %s without a ticket", family.name)
             else:
@@ -276,8 +275,8 @@ class SingleFlight:
             raise
         results = results_by_key(load_result, keys)
         self._count_loads(family, results)
-        as_of = self._store_or_refuse(family, load_result, ticket)
-        self._finish(started, results, as_of)
+        as_of, provable = self._store_or_refuse(family, load_result, ticket)
+        self._finish(started, _with_epochs(results, ticket, provable), as_of)
 
     def _count_loads(self, family: Family[Any, Any], results: Mapping[Key, KeyResult]) -> None:
         absent = sum(isinstance(result, Absent) for result in results.values())
@@ -289,22 +288,37 @@ class SingleFlight:
 
     def _store_or_refuse(
         self, family: Family[Any, Any], load_result: LoadResult[Any], ticket: Ticket | None
-    ) -> dict[Key, Ticket]:
+    ) -> tuple[dict[Key, Ticket], frozenset[str]]:
         """Store what may be stored and count the rest as refused; return the ticket as of which
-        each key's result is known to be current."""
+        each key's result is known to be current, and the texts of the keys that are provable."""
         loaded, absent = load_result.loaded, load_result.absent
         if ticket is None:
             self._guarded_store.count_refused(family, len(loaded), Refusal.UNAVAILABLE)
-            return {}
+            return {}, frozenset()
         as_of = dict.fromkeys((*loaded, *absent), ticket)
         if load_result.failed:
             self._guarded_store.count_refused(family, len(loaded), Refusal.PARTIAL)
-            return as_of
+            return as_of, frozenset()
         if loaded:
             stored = self._guarded_store.store(ticket, family, loaded)
             accepted = (key for key in loaded if key.text not in stored.refused)
             as_of.update(dict.fromkeys(accepted, stored.as_of))
-        return as_of
+            return as_of, stored.provable
+        return as_of, frozenset()
+
+
+def _with_epochs(
+    results: Mapping[Key, LoaderResult], ticket: Ticket | None, provable: frozenset[str]
+) -> dict[Key, LoaderResult]:
+    """Return the results, each value with the epoch it was stored with: whoever builds an entry of
+    them must know of those that no proof covers."""
+    epoch = "" if ticket is None else ticket.epoch
+    return {
+        key: replace(result, epoch=epoch if key.text in provable else "")
+        if isinstance(result, LoadedValue)
+        else result
+        for key, result in results.items()
+    }
 
 
 def results_by_key(load_result: LoadResult[Any], keys: Sequence[Key]) -> dict[Key, LoaderResult]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
@@ -26,13 +27,17 @@ MISS = Miss.MISS
 class LoadedValue(Generic[V]):
     """A value as its loader made it, and the tags of everything it was built from.
 
-    `keep_s` is the most seconds it may be kept, where what it was built from was not fresh, or will
-    not stay true, for as long as its family's entries live.
+    `keep_s` is the most seconds it may be kept, where it will not stay true for longer; no proof of
+    the change feed lifts that. `ttl_s` is its time to live, where what it was built from leaves it
+    less than its family's entries have. `epoch` is the feed's epoch in which what it was built from
+    was loaded, None where all of it comes from the load itself; see `join_epochs`.
     """
 
     value: V
     tags: frozenset[str]
     keep_s: float | None = None
+    ttl_s: float | None = None
+    epoch: str | None = None
 
     @classmethod
     def built_from(cls, value: V, tags: Collection[str]) -> LoadedValue[V]:
@@ -43,24 +48,30 @@ class LoadedValue(Generic[V]):
 class Entry:
     """What a backend keeps under a key. `version` is that of the value's types and of where it
     came from: an entry of another is none to whoever reads it, and `payload` means nothing to
-    them."""
+    them. With an `epoch` of the change feed it may outlive `ttl_s`, which may be 0, and comes to be
+    `keep_s` old at most; without one `epoch` is empty."""
 
     family: str
     payload: bytes
     tags: frozenset[str]
     ttl_s: float
     version: str
+    keep_s: float = math.inf
+    epoch: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldEntry:
     """An entry as it was found. `stamp` differs for every store, so that two looks at one key can
-    tell whether it is still the same entry."""
+    tell whether it is still the same entry. `proven` says whether the change feed proves it fresh,
+    which one must be whose `ttl_left_s` is not above 0."""
 
     entry: Entry
     stamp: int
     age_s: float
     ttl_left_s: float
+    keep_left_s: float = math.inf
+    proven: bool = False
 
 
 def pack(
@@ -70,12 +81,28 @@ def pack(
     ttl_s: float,
     version: str,
     tags_of_key: frozenset[str] = frozenset(),
+    *,
+    epoch: str = "",
+    ttl_confirmed_s: float = 0.0,
 ) -> Entry:
-    """Return the entry of a loaded value; raises UnfitValue."""
+    """Return the entry of a value that was loaded in an epoch of the change feed, and may come to
+    be `ttl_confirmed_s` old where that proves it fresh; raises UnfitValue."""
+    keep_s = math.inf if loaded.keep_s is None else loaded.keep_s
+    left_s = ttl_s if loaded.ttl_s is None else loaded.ttl_s
     return Entry(
         family=family,
         payload=codec.encode(loaded.value),
         tags=loaded.tags | tags_of_key,
-        ttl_s=ttl_s if loaded.keep_s is None else min(ttl_s, loaded.keep_s),
+        ttl_s=max(0.0, min(ttl_s, left_s, keep_s)),
         version=version,
+        keep_s=min(keep_s, max(ttl_s, ttl_confirmed_s)) if epoch else math.inf,
+        epoch=epoch if ttl_confirmed_s > 0 and loaded.epoch in (None, epoch) else "",
     )
+
+
+def join_epochs(one: str | None, other: str | None) -> str | None:
+    """Return the epoch of what is built from two parts: that of both, or none, which is empty. A
+    part that was just read from the truth, None, is of any."""
+    if one is None or one == other:
+        return other
+    return one if other is None else ""

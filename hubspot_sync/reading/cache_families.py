@@ -54,13 +54,15 @@ NOT_BOUNDED: Final[Mapping[str, float]] = MappingProxyType({})
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadContext:
     """What a loader needs: on whose behalf it calls, and where the entries it builds upon come
-    from: `direct` where it is given, HubSpot anew when `fresh`, otherwise the cache.
-    `subject` is the student, for the rollout."""
+    from: `direct` where it is given, HubSpot anew when `fresh`, otherwise the cache; from there
+    `or_proven`, entries of any age that the change feed proves fresh. `subject` is the student, for
+    the rollout."""
 
     call: CallContext
     direct: EntrySource | None = None
     fresh: bool = False
     subject: str | None = None
+    or_proven: bool = True
 
 
 class EntrySource(Protocol):

@@ -206,6 +206,8 @@ def _open_private_portal(trial: Trial, ttl_s: float) -> Iterator[CachedPortal]:
         rollout_percentage=100,
         key_prefix=f"{trial.config.key_prefix}-self-test",
         ttls_s=dict.fromkeys(DEFAULT_TTLS_S, ttl_s),
+        # What is to be seen is an expiry.
+        ttl_confirmed_s=0.0,
     )
     cached = trial.open_portal(config)
     try:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, TypeVar
 
 from typing_extensions import override
@@ -31,6 +32,7 @@ from cache_layer import (
     WaitedTooLong,
     open_cache,
 )
+from cache_layer.entries.entries import join_epochs
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.errors import HubSpotError, Unavailable
 from hubspot_sync.portal.identities import normalize_email
@@ -68,13 +70,15 @@ class CacheSource:
     so it gets the time of a whole request, `load_s`, not what the reader has left.
 
     An entry kept for `composed_s` seconds is being built of what is read, or none where that is 0.
-    A part that would leave it less than `MIN_SHARE` of them (see `Provenance.keep_s`) is read anew.
+    A part that would leave it less than `MIN_SHARE` of them (see `Provenance.ttl_left_s`) is read
+    anew, unless it is proven fresh and that will do (`or_proven`).
     """
 
     cache: Cache
     load_s: float
     subject: str | None = None
     composed_s: float = 0.0
+    or_proven: bool = True
 
     def __call__(
         self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
@@ -90,10 +94,11 @@ class CacheSource:
         return self.cache.reader.read_many(
             family,
             keys,
-            LoadContext(call=call, subject=self.subject),
+            LoadContext(call=call, subject=self.subject, or_proven=self.or_proven),
             wait_s=context.deadline.remaining_s(),
             subject=self.subject,
             max_age_s=max_age_s,
+            or_proven=self.or_proven,
             rank=context.priority,
         )
 
@@ -136,11 +141,14 @@ class DirectSource:
             absent=absent,
             failed=failed,
             tags=frozenset(tag for loaded in found.values() for tag in loaded.tags),
-            keep_s=min(
-                (loaded.keep_s for loaded in found.values() if loaded.keep_s is not None),
-                default=math.inf,
-            ),
+            ttl_left_s=_min_or_inf(loaded.ttl_s for loaded in found.values()),
+            keep_s=_min_or_inf(loaded.keep_s for loaded in found.values()),
+            epoch=reduce(join_epochs, (loaded.epoch for loaded in found.values()), None),
         )
+
+
+def _min_or_inf(seconds: Iterable[float | None]) -> float:
+    return min((each for each in seconds if each is not None), default=math.inf)
 
 
 class FamilyReads(PortalReads):
@@ -361,20 +369,23 @@ class CachedPortal:
     def reads(self, subject: str | None = None) -> FamilyReads:
         """Return the reads for one request; `subject` is the student it is for, if any."""
         bypass = self.cache.reader.prepare_or_bypass(subject)
-        return self._build_reads(
-            self._build_cache_source(subject) if bypass is None else DirectSource(bypass)
-        )
+        if bypass is not None:
+            return self._build_reads(DirectSource(bypass))
+        source = CacheSource(cache=self.cache, load_s=self._load_s, subject=subject)
+        return self._build_reads(source)
 
     def reads_for(self, context: LoadContext, composed_s: float) -> FamilyReads:
         """Return the reads a load's context asks for, to build an entry that lives `composed_s`."""
         if context.direct is not None:
             return self._build_reads(context.direct)
-        return self._build_reads(self._build_cache_source(context.subject, composed_s))
-
-    def _build_cache_source(self, subject: str | None, composed_s: float = 0.0) -> CacheSource:
-        return CacheSource(
-            cache=self.cache, load_s=self._load_s, subject=subject, composed_s=composed_s
+        source = CacheSource(
+            cache=self.cache,
+            load_s=self._load_s,
+            subject=context.subject,
+            composed_s=composed_s,
+            or_proven=context.or_proven,
         )
+        return self._build_reads(source)
 
     def _build_reads(self, source: EntrySource) -> FamilyReads:
         return FamilyReads(

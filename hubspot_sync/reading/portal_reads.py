@@ -7,9 +7,10 @@ time; whoever wants a cache puts it in front.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 
 from typing_extensions import override
@@ -206,7 +207,8 @@ class HubSpotReads(PortalReads):
     def active_exams(self, mock_types: Collection[str], context: CallContext) -> ActiveExams:
         recent = self._recent.exams()
         # A day early: an exam may run past midnight, and search compares dates in UTC.
-        yesterday = self._now().astimezone(self._profile.time_zone).date() - timedelta(days=1)
+        now = self._now().astimezone(self._profile.time_zone)
+        yesterday = now.date() - timedelta(days=1)
         by_type: dict[str, dict[str, None]] = {mock_type: {} for mock_type in mock_types}
         for some_types in chunks(list(by_type), MAX_FILTER_GROUPS):
             for exam_id, mock_type in self._search_exams(some_types, yesterday, context).items():
@@ -225,7 +227,10 @@ class HubSpotReads(PortalReads):
             exam_ids.update(dict.fromkeys(told.unknown))
         return ActiveExams(
             by_type={mock_type: tuple(exam_ids) for mock_type, exam_ids in by_type.items()},
-            keep_s=recent.keep_s,
+            # At midnight the search is another one.
+            keep_s=min(
+                math.inf if recent.keep_s is None else recent.keep_s, _seconds_to_midnight(now)
+            ),
         )
 
     def _search_exams(
@@ -298,3 +303,10 @@ class HubSpotReads(PortalReads):
         )
         self._note(booking)
         return booking
+
+
+def _seconds_to_midnight(now: datetime) -> float:
+    """Return how long it is until the next day begins where `now` is."""
+    midnight = datetime.combine(now.date() + timedelta(days=1), time.min, now.tzinfo)
+    # Both in UTC: a day may have 23 or 25 hours.
+    return (midnight.astimezone(UTC) - now.astimezone(UTC)).total_seconds()

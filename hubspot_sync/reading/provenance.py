@@ -6,22 +6,29 @@ import math
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from cache_layer import CacheStatus, ReadManyResult
+from cache_layer import CacheStatus, LoadedValue, ReadManyResult
+from cache_layer.entries.entries import join_epochs
 from hubspot_sync.wire.deadlines import Monotonic
+
+V = TypeVar("V")
 
 
 @dataclass(slots=True)
 class Provenance:
     """What an answer was built from so far; safe to share between threads. `clock` counts seconds
-    and never goes back: what an answer is built from grows older while the rest is read."""
+    and never goes back: what an answer is built from grows older while the rest is read. For
+    `epoch` and `needs_proof` see `ReadManyResult`."""
 
     clock: Monotonic = time.monotonic
     tags: set[str] = field(default_factory=set)
     cache_statuses: set[CacheStatus] = field(default_factory=set)
     _born: list[tuple[float, float]] = field(default_factory=list)
-    _until_s: float = math.inf
+    _ttl_until_s: float = math.inf
+    _keep_until_s: float = math.inf
+    epoch: str | None = None
+    needs_proof: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, ttl_s: float, reads: ReadManyResult[Any], began_s: float) -> None:
@@ -30,16 +37,41 @@ class Provenance:
             self.tags |= reads.tags
             self.cache_statuses.add(reads.cache_status)
             self._born.append((ttl_s, began_s - reads.age_s))
-            self._until_s = min(self._until_s, began_s + reads.keep_s)
+            self._ttl_until_s = min(self._ttl_until_s, began_s + reads.ttl_left_s)
+            self._keep_until_s = min(self._keep_until_s, began_s + reads.keep_s)
+            self.epoch = join_epochs(self.epoch, reads.epoch)
+            self.needs_proof = self.needs_proof or reads.needs_proof
 
-    def keep_s(self, ttl_s: float) -> float:
-        """Return how long an entry of `ttl_s` built from all this may be kept, in seconds: no part
-        of it is served when older than the longer of `ttl_s` and its own time to live, or than it
-        may be kept itself."""
+    def ttl_left_s(self, ttl_s: float) -> float:
+        """Return the time to live of an entry of `ttl_s` built from all this, in seconds: without
+        proof no part of it is served when older than the longer of `ttl_s` and its own time to
+        live, or than that of the entry it comes from. Not above 0, it lives by proof alone."""
         now_s = self.clock()
         with self._lock:
             by_age = (max(own, ttl_s) - (now_s - at_s) for own, at_s in self._born)
-            return min(self._until_s - now_s, min(by_age, default=ttl_s))
+            return min(self._ttl_until_s - now_s, min(by_age, default=ttl_s))
+
+    def keep_s(self) -> float:
+        """Return how long what is built from all this may be kept at most, in seconds, whatever
+        proves it fresh."""
+        with self._lock:
+            return self._keep_until_s - self.clock()
+
+    def build(self, value: V, ttl_s: float, keep_s: float = math.inf) -> LoadedValue[V]:
+        """Return a value built from all this, for an entry of `ttl_s` that may be kept for `keep_s`
+        at most."""
+        return LoadedValue(
+            value,
+            frozenset(self.tags),
+            keep_s=min(keep_s, self.keep_s()),
+            ttl_s=self.ttl_left_s(ttl_s),
+            epoch=self.epoch,
+        )
+
+    @property
+    def lacks_proof(self) -> bool:
+        """Whether a part was accepted only for its proof, and others leave the whole without."""
+        return self.needs_proof and self.epoch == ""
 
     @property
     def cache_status(self) -> CacheStatus:

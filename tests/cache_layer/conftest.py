@@ -16,7 +16,7 @@ from cache_layer import Cache, CacheConfig, open_cache
 from cache_layer.backends.base import Backend
 from cache_layer.backends.locmem import LocMemBackend
 from cache_layer.backends.redis import RedisBackend
-from cache_layer.config import DEFAULT_MAX_BYTES
+from cache_layer.config import DEFAULT_MAX_BYTES, DEFAULT_SETTLE_S, DEFAULT_TTL_CONFIRMED_S
 from tests.cache_layer.own_redis import OwnRedis
 from tests.cache_layer.support import Clock
 from tests.cache_layer.truth import Truth
@@ -55,11 +55,13 @@ def make_locmem(clock: Clock) -> MakeLocMem:
         max_entries: int = 1000,
         max_bytes: int = DEFAULT_MAX_BYTES,
         load_horizon_s: float = 120.0,
+        settle_s: float = DEFAULT_SETTLE_S,
     ) -> LocMemBackend:
         return LocMemBackend(
             max_entries=max_entries,
             max_bytes=max_bytes,
             load_horizon_s=load_horizon_s,
+            settle_s=settle_s,
             clock=clock,
         )
 
@@ -88,6 +90,8 @@ def make_redis(redis_url: str, redis_prefix: str) -> Iterator[MakeRedis]:
         max_bytes: int = DEFAULT_MAX_BYTES,
         load_horizon_s: float = 120.0,
         lease_s: float = 5.0,
+        settle_s: float = DEFAULT_SETTLE_S,
+        ttl_confirmed_s: float = DEFAULT_TTL_CONFIRMED_S,
         url: str = redis_url,
     ) -> RedisBackend:
         backend = RedisBackend(
@@ -97,6 +101,8 @@ def make_redis(redis_url: str, redis_prefix: str) -> Iterator[MakeRedis]:
             max_bytes=max_bytes,
             load_horizon_s=load_horizon_s,
             lease_s=lease_s,
+            settle_s=settle_s,
+            ttl_confirmed_s=ttl_confirmed_s,
             timeout_s=2.0,
         )
         made.append(backend)

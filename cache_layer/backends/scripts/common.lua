@@ -1,7 +1,8 @@
 -- Put before every script that touches entries. All keys share one hash tag, so one slot.
 -- KEYS: 1 state (hash), 2 tags (sorted set of 'tag\0key'), 3 meta (hash), 4 uses (by last use),
 --       5 deadlines (by expiry, ms)
--- ARGV: 1 the prefix of the strings that hold payloads, 2 a fresh name for a generation
+-- ARGV: 1 the prefix of the strings that hold payloads, 2 a fresh name for a generation, 3 how old an
+--       entry may come to be that is proven fresh, in ms
 --
 -- Redis may lose any one of these keys (maxmemory, a hand with DEL). What would then be unknown,
 -- which entries a tag has or which loads are out of date, ends the generation: all entries go and
@@ -14,7 +15,7 @@
 -- invalidation, begins with `free_first`; the few bytes its marks take are within their own bound.
 -- What may be left undone, such as a store, asks `is_full` before anything else.
 local STATE, TAGS, META, USES, DEADLINES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local PAYLOADS = ARGV[1]
+local PAYLOADS, CONFIRMED_MS = ARGV[1], tonumber(ARGV[3])
 local clock = redis.call('TIME')
 local now_us = clock[1] * 1000000 + clock[2]
 local now_ms = math.floor(now_us / 1000)
@@ -79,6 +80,10 @@ local function ensure_generation()
   proof = stored_proof
 end
 
+local function raise_floor(floor)
+  redis.call('HSET', STATE, 'floor', floor, 'floored', string.format('%.0f:%.0f', floor, now_ms))
+end
+
 local function number(name)
   return tonumber(redis.call('HGET', STATE, name) or '0')
 end
@@ -120,6 +125,20 @@ local function is_meta(meta)
   return type(meta.family) == 'string' and type(meta.version) == 'string'
     and type(meta.stamp) == 'number' and type(meta.size) == 'number'
     and type(meta.stored_ms) == 'number' and type(meta.expires_ms) == 'number'
+    and (meta.epoch == nil or type(meta.epoch) == 'string' and type(meta.ends_ms) == 'number')
+end
+
+-- The instant until which the feed proves an entry to be fresh, as things stand; through the whole of
+-- the ms in which the proof lapses. Where the clock went back nobody knows.
+local function proven_until(meta)
+  if not meta.epoch or meta.epoch ~= proof.epoch then return 0 end
+  if proof.confirmed_ms < 0 or proof.confirmed_ms > now_ms then return 0 end
+  return math.min(proof.lapses_ms + 1, meta.ends_ms, meta.stored_ms + CONFIRMED_MS)
+end
+
+-- The instant until which an entry is served, as things stand.
+local function live_until(meta)
+  return math.max(meta.expires_ms, proven_until(meta))
 end
 
 -- What we keep of an entry, or nil. Where that is not ours, nobody knows which tags the entry had, and
@@ -136,8 +155,8 @@ end
 -- Note how an entry ends. What has expired came to its time, however late it is dropped.
 local function note_ending(key, meta, cause)
   if #ended >= 4 * MAX_TOLD then return end
-  local until_ms = math.min(now_ms, meta.expires_ms)
-  if meta.expires_ms <= now_ms then cause = 'expired' end
+  local until_ms = math.min(now_ms, live_until(meta))
+  if live_until(meta) <= now_ms then cause = 'expired' end
   for _, told in ipairs({key, meta.family, cause, math.max(0, until_ms - meta.stored_ms)}) do
     ended[#ended + 1] = told
   end
@@ -161,18 +180,53 @@ local function drop(key, cause)
   return meta
 end
 
--- Drop at most `limit` entries that have expired; returns how many.
-local function sweep(limit, expired)
-  local due = redis.call('ZRANGEBYSCORE', DEADLINES, '-inf', now_ms, 'LIMIT', 0, limit)
+-- Look at the `limit` entries that are due first, by now or by another time, and drop those that have
+-- expired. One that is proven fresh is due again when its proof lapses. Returns how many were due.
+local function sweep(limit, expired, by_ms)
+  local due = redis.call('ZRANGEBYSCORE', DEADLINES, '-inf', by_ms or now_ms, 'LIMIT', 0, limit)
   for _, key in ipairs(due) do
-    add(expired, drop(key, 'expired').family)
+    local meta = meta_of(key)
+    local until_ms = live_until(meta)
+    if until_ms > now_ms then
+      redis.call('ZADD', DEADLINES, until_ms, key)
+    else
+      drop(key, 'expired')
+      add(expired, meta.family)
+    end
   end
   return #due
 end
 
+-- The count of a mark, and when it was set, in ms.
 local function mark_of(name)
-  local mark = redis.call('HGET', STATE, name)
-  return mark and tonumber(string.match(mark, '^%d+')) or 0
+  local count, set_at = string.match(redis.call('HGET', STATE, name) or '', '^(%d+)@?(%d*)')
+  return tonumber(count) or 0, tonumber(set_at) or 0
+end
+
+-- When the floor was raised, in ms. A process of the release before this one does not say: then now.
+local function floored_at()
+  local floor = number('floor')
+  if floor == 0 then return 0 end
+  local noted, at = string.match(redis.call('HGET', STATE, 'floored') or '', '^(%d+):(%d+)$')
+  if tonumber(noted) == floor then return tonumber(at) end
+  raise_floor(floor)
+  return now_ms
+end
+
+-- Take an entry's epoch from it where no proof may cover it: of what was invalidated shortly before
+-- the load began, not all may have been seen by it.
+local function withhold_epoch(order, entry)
+  if not entry.epoch then return end
+  local since_ms = order.began_ms - order.settle_ms
+  local is_provable = entry.epoch == proof.epoch and floored_at() < since_ms
+    and redis.call('HGET', STATE, 'covered:' .. entry.family) == proof.epoch
+  local names = {'k:' .. entry.key}
+  for _, tag in ipairs(entry.tags) do names[#names + 1] = 't:' .. tag end
+  for _, name in ipairs(names) do
+    local _, set_at = mark_of(name)
+    is_provable = is_provable and set_at < since_ms
+  end
+  if not is_provable then entry.epoch = nil end
 end
 
 -- Why an entry may not be stored, or nil. `also` are tags beside the entry's own.
@@ -186,6 +240,7 @@ local function find_refusal(ticket, entry, also)
       if mark_of('t:' .. tag) > ticket.count then return 'invalidated' end
     end
   end
+  if entry.ttl_ms <= 0 and not entry.epoch then return 'too old' end
   return nil
 end
 
@@ -195,8 +250,14 @@ local function put(entry, payload, cost)
     stamp = redis.call('HINCRBY', STATE, 'stamp', 1), stored_ms = now_ms,
     expires_ms = now_ms + entry.ttl_ms, size = #payload, cost = cost,
   }
+  local held_ms = entry.ttl_ms
+  if entry.epoch then
+    local keep_ms = entry.keep_ms or CONFIRMED_MS
+    meta.epoch, meta.ends_ms = entry.epoch, now_ms + keep_ms
+    held_ms = math.max(held_ms, keep_ms)
+  end
   redis.call('HSET', META, entry.key, cmsgpack.pack(meta))
-  redis.call('SET', PAYLOADS .. entry.key, payload, 'PX', entry.ttl_ms)
+  redis.call('SET', PAYLOADS .. entry.key, payload, 'PX', math.max(1, held_ms))
   redis.call('ZADD', USES, now_us, entry.key)
   redis.call('ZADD', DEADLINES, meta.expires_ms, entry.key)
   for _, tag in ipairs(entry.tags) do
@@ -249,13 +310,17 @@ local function store(order, refused, first_payload)
       end
     end
   end
+  local provable = {}
+  for _, entry in ipairs(order.entries) do
+    if entry.epoch and not refused[entry.key] then provable[#provable + 1] = entry.key end
+  end
   local reasons = {}
   for key, reason in pairs(refused) do
     reasons[#reasons + 1] = key
     reasons[#reasons + 1] = reason
   end
   return {
-    reasons, generation, number('count'), now_ms,
+    reasons, provable, generation, number('count'), now_ms, proof.epoch,
     flat(gone.evicted), flat(gone.evicted_for_bytes), flat(gone.expired),
   }
 end
@@ -269,6 +334,7 @@ end
 local function find_refusals(order, also)
   local refused = {}
   for _, entry in ipairs(order.entries) do
+    withhold_epoch(order, entry)
     refused[entry.key] = find_refusal(order, entry, also)
   end
   return refused
@@ -278,19 +344,21 @@ local function mark_bytes()
   return redis.call('HLEN', STATE) * MARK_BYTES
 end
 
--- Marks are needed only as long as a load may take, and not below the floor, which is raised where
+-- Marks are needed only as long as a load may take, in an epoch for so much longer as what was loaded
+-- after one is not proven, and not below the floor, which is raised where
 -- they are too many. A few are looked at each time, more than were `added`, so that they become fewer
 -- and the cost does not grow with them; HSCAN's cursor is kept with them.
 local function forget_old_marks(order, added)
   if mark_bytes() > order.max_mark_bytes then
-    redis.call('HSET', STATE, 'floor', number('count'))
+    raise_floor(number('count'))
   end
+  local remembered_ms = order.horizon_ms + (proof.epoch == '' and 0 or order.settle_ms)
   local floor = number('floor')
   local cursor = redis.call('HGET', STATE, 'cursor') or '0'
   local page = redis.call('HSCAN', STATE, cursor, 'COUNT', 32 + 4 * added)
   for i = 1, #page[2], 2 do
     local count, set_at = string.match(page[2][i + 1], '^(%d+)@(%d+)$')
-    local is_old = set_at and tonumber(set_at) < now_ms - order.horizon_ms
+    local is_old = set_at and tonumber(set_at) < now_ms - remembered_ms
     if is_old or (count and tonumber(count) <= floor) then
       redis.call('HDEL', STATE, page[2][i])
     end
@@ -305,7 +373,7 @@ local function invalidate(order, tags, keys)
   local removed = {}
   local function remove(key)
     local meta = drop(key, 'invalidated')
-    if meta and meta.expires_ms > now_ms then add(removed, meta.family) end
+    if meta and live_until(meta) > now_ms then add(removed, meta.family) end
   end
   for _, key in ipairs(keys) do
     redis.call('HSET', STATE, 'k:' .. key, mark)

@@ -1,4 +1,4 @@
--- Live entries and a ticket, in one step. ARGV: 3 whether to mark as used, 4.. keys
+-- Live entries and a ticket, in one step. ARGV: 4 whether to mark as used, 5.. keys
 ensure_generation()
 
 -- The bytes that were stored, none at all for others, false where nothing is. Others that are as long
@@ -10,19 +10,23 @@ local function payload_of(key, meta)
 end
 
 local found, expired = {}, {}
-for i = 4, #ARGV do
+for i = 5, #ARGV do
   local key = ARGV[i]
   local meta = meta_of(key)
-  local payload = meta and meta.expires_ms > now_ms and payload_of(key, meta)
+  local payload = meta and live_until(meta) > now_ms and payload_of(key, meta)
   if payload then
     -- A use that a full Redis cannot note is no reason not to serve.
-    if ARGV[3] == '1' then redis.pcall('ZADD', USES, now_us, key) end
-    found[#found + 1] = {
+    if ARGV[4] == '1' then redis.pcall('ZADD', USES, now_us, key) end
+    local row = {
       key, meta.family, meta.version, meta.stamp, meta.stored_ms, meta.expires_ms, payload, meta.tags,
     }
+    if meta.epoch then
+      row[9], row[10], row[11] = meta.epoch, meta.ends_ms, proven_until(meta) > now_ms and 1 or 0
+    end
+    found[#found + 1] = row
   elseif meta then
     -- Expired, or Redis dropped the payload for room, which nobody may take for an empty one.
     add(expired, drop(key, 'evicted').family)
   end
 end
-return tell({generation, number('count'), now_ms, flat(expired), found})
+return tell({generation, number('count'), now_ms, proof.epoch, flat(expired), found})

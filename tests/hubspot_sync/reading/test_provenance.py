@@ -29,7 +29,7 @@ def read_exam(built_from: Provenance, *, age_s: float = 0.0) -> None:
 def test_a_page_of_an_old_exam_is_kept_no_longer_than_the_exam(built_from: Provenance) -> None:
     read_exam(built_from, age_s=250.0)
 
-    assert built_from.keep_s(PAGE_TTL_S) == 50.0
+    assert built_from.ttl_left_s(PAGE_TTL_S) == 50.0
 
 
 def test_what_was_held_grows_older_while_the_rest_is_read(
@@ -39,7 +39,7 @@ def test_what_was_held_grows_older_while_the_rest_is_read(
     clock.advance(20.0)
     read_exam(built_from)
 
-    assert built_from.keep_s(PAGE_TTL_S) == 30.0
+    assert built_from.ttl_left_s(PAGE_TTL_S) == 30.0
 
 
 def test_what_was_read_is_as_old_as_its_call_took(built_from: Provenance, clock: Clock) -> None:
@@ -49,4 +49,4 @@ def test_what_was_read_is_as_old_as_its_call_took(built_from: Provenance, clock:
         PAGE_TTL_S, ReadManyResult[object](found={}, cache_status=CacheStatus.MISS), began_s
     )
 
-    assert built_from.keep_s(PAGE_TTL_S) == 100.0
+    assert built_from.ttl_left_s(PAGE_TTL_S) == 100.0

@@ -1,0 +1,405 @@
+"""Proof as a state machine: a truth that is edited, a search that lags behind it, a feed that tells
+of edits late, loses them, stands still and changes hands; and entries that outlive their time.
+
+Each load has a number, which is its value; the model knows of each what it saw, and by its own
+account of the six conditions whether it may outlive its time to live. Whatever is served must be
+within that time, or be allowed by the model; and, past that time, must not lack an edit for longer
+than the feed is late and silent.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from cache_layer import (
+    Cache,
+    CacheConfig,
+    Catalogue,
+    Cause,
+    Family,
+    Key,
+    KeyPattern,
+    LoadedValue,
+    LoadResult,
+    TermPassed,
+    ValueCodec,
+    open_cache,
+)
+from cache_layer.backends.base import Backend
+from hubspot_sync.reading.provenance import Provenance
+from tests.cache_layer.support import Clock, value_of
+from tests.waiting import WAIT_LIMIT_S
+
+TTL_S, PAGE_TTL_S = 60.0, 120.0
+SILENCE_S, LAG_S, DELAY_S, CONFIRMED_S = 30.0, 45.0, 5.0, 600.0
+CONFIG = CacheConfig(
+    feed_max_silence_s=SILENCE_S, settle_s=LAG_S, ttl_confirmed_s=CONFIRMED_S, loader_threads=1
+)
+RECORDS = ("1", "2")
+IDS = st.sampled_from(RECORDS)
+COVERED = ("record", "list", "page")
+KINDS = st.sampled_from(["record", "list", "page", "link", "ending"])
+MEANWHILE = st.sampled_from(["nothing", "edit", "feed", "epoch", "edit and feed"])
+SECONDS = st.sampled_from([1.0, 29.0, 46.0, 61.0, 400.0])
+ENDS_AFTER_S = 90.0
+
+
+@dataclass
+class Load:
+    """What a load saw: of each record its edition, and the parts it was built of."""
+
+    family: str
+    began_s: float
+    epoch: str
+    tags: frozenset[str] = frozenset()
+    editions: dict[str, int] = field(default_factory=dict)
+    parts: tuple[Load, ...] = ()
+    ended_s: float = 0.0
+    ends_s: float = float("inf")
+
+
+@dataclass
+class Reader:
+    """One who follows the feed; a zombie has lost its lease and does not know."""
+
+    term: int
+    epoch: str
+    asked_ms: int | None = None
+
+
+class FreshnessMachine(RuleBasedStateMachine):
+    def __init__(self, make: Callable[[], Backend], clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.cache: Cache = open_cache(Catalogue(self.families()), CONFIG, backend=make())
+        self.numbers = itertools.count(1)
+        self.loads: dict[int, Load] = {}
+        # The truth: when each record was edited, in order, and what the feed has yet to tell.
+        self.edits: dict[str, list[float]] = {record: [] for record in RECORDS}
+        self.link_edits = 0
+        self.events: list[tuple[float, str]] = []
+        self.gap = False
+        # The model of the proof.
+        self.epoch, self.confirmed_s, self.term = "", None, 0
+        self.invalidated: list[tuple[str, float]] = []
+        self.floored_s = float("-inf")
+        self.reader = Reader(0, "")
+        self.zombie = Reader(0, "")
+        self.meanwhile: list[Callable[[], object]] = []
+        self.seen = 0  # the highest term the cache has heard of
+
+    def teardown(self) -> None:
+        self.cache.close()
+
+    # What is cached
+
+    def families(self) -> Sequence[Family[int, None]]:
+        loaders = {
+            "record": self.load_records,
+            "list": self.load_lists,
+            "page": self.load_pages,
+            "link": self.load_links,
+            "ending": self.load_records,
+        }
+        return [
+            Family(
+                name=name,
+                patterns=(KeyPattern(f"{name}:{{id}}"),),
+                values=ValueCodec(int),
+                ttl_s=PAGE_TTL_S if name == "page" else TTL_S,
+                load_many=load,
+            )
+            for name, load in loaders.items()
+        ]
+
+    def begin(self, key: Key) -> Load:
+        load = Load(key.text.partition(":")[0], self.clock(), self.epoch)
+        self.happen()
+        return load
+
+    def finish(self, load: Load, *tags: str) -> int:
+        self.happen()
+        load.tags = frozenset(tags)
+        load.ended_s = self.clock()
+        number = next(self.numbers)
+        self.loads[number] = load
+        return number
+
+    def happen(self) -> None:
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+
+    def load_records(self, keys: Sequence[Key], _: None) -> LoadResult[int]:
+        [key] = keys
+        load = self.begin(key)
+        record = key.arguments["id"]
+        load.editions[record] = len(self.edits[record])
+        number = self.finish(load, f"record:{record}")
+        keep_s = None
+        if load.family == "ending":
+            keep_s, load.ends_s = ENDS_AFTER_S, load.ended_s + ENDS_AFTER_S
+        return LoadResult(loaded={key: LoadedValue(number, load.tags, keep_s)})
+
+    def load_lists(self, keys: Sequence[Key], _: None) -> LoadResult[int]:
+        """A search: what was edited within the lag it does not know."""
+        [key] = keys
+        load = self.begin(key)
+        known_s = self.clock() - LAG_S
+        for record, edits in self.edits.items():
+            load.editions[record] = sum(at <= known_s for at in edits)
+        number = self.finish(load, "records/all")
+        return LoadResult(loaded={key: LoadedValue(number, load.tags)})
+
+    def load_links(self, keys: Sequence[Key], _: None) -> LoadResult[int]:
+        """Of their changes the feed tells nothing."""
+        [key] = keys
+        load = self.begin(key)
+        return LoadResult(loaded={key: LoadedValue(self.finish(load, "links/all"), load.tags)})
+
+    def load_pages(self, keys: Sequence[Key], _: None) -> LoadResult[int]:
+        """Built of cached entries: a record, a search; page 2 of a link too."""
+        [key] = keys
+        load = self.begin(key)
+        built_from = Provenance(self.clock)
+        names = ["record", "list", *(["link"] if key.arguments["id"] == "2" else [])]
+        for name in names:
+            family = self.cache.catalogue.family(name)
+            began_s = self.clock()
+            reads = self.cache.reader.read_many(
+                family,
+                [family.key(id=key.arguments["id"])],
+                None,
+                wait_s=WAIT_LIMIT_S,
+                max_age_s=TTL_S,
+                or_proven=True,
+            )
+            assert not reads.failed, reads.failed
+            built_from.add(family.ttl_s, reads, began_s)
+            load.parts += tuple(self.loads[number] for number in reads.found.values())
+        number = self.finish(load, *built_from.tags)
+        return LoadResult(loaded={key: built_from.build(number, PAGE_TTL_S)})
+
+    # What readers do
+
+    @rule(kind=KINDS, record=IDS)
+    def read(self, kind: str, record: str) -> None:
+        family = self.cache.catalogue.family(kind)
+        key = family.key(id=record)
+        self.cache.reader.read(family, key, None, wait_s=WAIT_LIMIT_S)
+
+    @rule(kind=KINDS, record=IDS, before=MEANWHILE, after=MEANWHILE)
+    def read_with_something_meanwhile(
+        self, kind: str, record: str, before: str, after: str
+    ) -> None:
+        steps: dict[str, Callable[[], object]] = {
+            "nothing": lambda: None,
+            "edit": lambda: self.edit(record),
+            "feed": self.follow,
+            "epoch": self.begin_epoch,
+            "edit and feed": lambda: (self.edit(record), self.let_time_pass(6.0), self.follow()),
+        }
+        self.meanwhile = [steps[before], steps[after]]
+        self.read(kind, record)
+        self.meanwhile = []
+
+    # What happens in the truth
+
+    @rule(record=IDS)
+    def edit(self, record: str) -> None:
+        self.edits[record].append(self.clock())
+        self.events.append((self.clock() + DELAY_S, record))
+
+    @rule(seconds=SECONDS)
+    def let_time_pass(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    @rule(rounds=st.integers(1, 6))
+    def follow_for_a_while(self, rounds: int) -> None:
+        for _ in range(rounds):
+            self.clock.advance(20.0)
+            self.follow()
+            self.nothing_is_served_that_may_not_be()
+
+    # What the feed does
+
+    @rule()
+    def begin_epoch(self) -> None:
+        """As at first start, at a lost offset, after a drift: `latest` first, then the epoch."""
+        self.events = []
+        self.gap = False
+        self.term += 1
+        epoch = self.cache.freshness.begin_epoch([*COVERED, "ending"], term=self.term)
+        self.reader, self.seen = Reader(self.term, epoch), self.term
+        self.epoch, self.confirmed_s = epoch, None
+        self.floored_s = self.clock()
+
+    @rule()
+    def begin_epoch_beside_what_is_held(self) -> None:
+        """Less than is ever done: what is held stays, and must not be proven by the new epoch."""
+        self.term += 1
+        self.epoch, self.confirmed_s = f"epoch {self.term}", None
+        assert self.cache.backend.begin_epoch(self.epoch, COVERED, self.term)
+        self.floored_s = self.clock()
+        self.reader, self.seen = Reader(self.term, self.epoch), self.term
+
+    @rule()
+    def follow(self) -> None:
+        """Ask, apply, ask again until there is nothing more, and confirm."""
+        if self.gap:
+            self.begin_epoch()
+        self.ask_and_apply()
+        self.ask(self.reader)
+        self.confirm(self.reader)
+
+    @rule()
+    def ask_and_apply(self) -> None:
+        due = [event for event in self.events if event[0] <= self.clock()]
+        for event in due:
+            self.apply(event[1])
+            self.events.remove(event)
+
+    def apply(self, record: str) -> None:
+        tags = [f"record:{record}", "records/all"]
+        self.cache.invalidator.invalidate_tags(tags, cause=Cause.FEED)
+        self.invalidated += [(tag, self.clock()) for tag in tags]
+
+    def ask(self, reader: Reader) -> None:
+        """Note the time, and ask; what is due is not applied yet."""
+        reader.asked_ms = None
+        asked_ms = self.cache.freshness.read_clock()
+        if not self.gap and not any(at <= self.clock() for at, _ in self.events):
+            reader.asked_ms = asked_ms
+
+    def confirm(self, reader: Reader) -> None:
+        if reader.asked_ms is None:
+            return
+        done = self.cache.freshness.confirm(reader.epoch, reader.asked_ms, term=reader.term)
+        if done:
+            assert reader.epoch == self.epoch, "confirmed for another epoch"
+            assert reader.term >= self.seen, "confirmed under a lost lease"
+            self.seen = reader.term
+            at_s = reader.asked_ms / 1000
+            assert self.confirmed_s is None or at_s >= self.confirmed_s, "confirmed backwards"
+            self.confirmed_s = at_s
+
+    @rule()
+    def ask_and_stand_still(self) -> None:
+        """One asks, and is overtaken by another who takes the lease."""
+        self.ask(self.reader)
+        self.zombie = Reader(self.reader.term, self.reader.epoch, self.reader.asked_ms)
+        self.term += 1
+        self.reader.term = self.term
+        self.follow()
+
+    @rule()
+    def the_zombie_goes_on(self) -> None:
+        self.confirm(self.zombie)
+
+    @rule()
+    def the_zombie_asks(self) -> None:
+        self.ask(self.zombie)
+        self.confirm(self.zombie)
+
+    @rule()
+    def the_zombie_begins(self) -> None:
+        if self.zombie.term < self.seen:
+            try:
+                self.cache.freshness.begin_epoch(COVERED, term=self.zombie.term)
+            except TermPassed:
+                return
+            raise AssertionError("begun under a lost lease")
+
+    @rule()
+    def end_proof(self) -> None:
+        assert self.cache.freshness.end_proof(term=self.term)
+        self.epoch, self.confirmed_s, self.seen = "", None, self.term
+
+    @rule()
+    def lose_events(self) -> None:
+        """The journal does not reach back: what it had to tell is lost, and the feed will hear so
+        when it asks."""
+        self.events = []
+        self.gap = True
+
+    # Chance alone seldom goes the whole way.
+
+    @rule(kind=KINDS, record=IDS, settled=st.booleans(), wait_s=SECONDS)
+    def hold_for_long(self, kind: str, record: str, settled: bool, wait_s: float) -> None:
+        """Something is held, an epoch old, and the feed goes on."""
+        if self.epoch == "" or self.gap:
+            self.begin_epoch()
+        self.let_time_pass(46.0 if settled else 20.0)
+        self.follow()
+        self.read(kind, record)
+        self.follow_for_a_while(4)
+        self.nothing_is_served_that_may_not_be()
+        self.let_time_pass(wait_s)
+
+    @rule(record=IDS)
+    def search_within_the_lag(self, record: str) -> None:
+        if self.epoch == "" or self.gap:
+            self.begin_epoch()
+        self.let_time_pass(46.0)
+        self.edit(record)
+        self.let_time_pass(DELAY_S)
+        self.follow()
+        self.read("list", record)
+        self.read("page", record)
+        self.follow_for_a_while(6)
+
+    # What must hold
+
+    @invariant()
+    def nothing_is_served_that_may_not_be(self) -> None:
+        now_s = self.clock()
+        for family in self.cache.catalogue:
+            keys = [family.key(id=record) for record in RECORDS]
+            held = self.cache.guarded_store.look_up(keys, touch=False).entries
+            for key in keys:
+                if key.text not in held:
+                    continue
+                load = self.loads[value_of(family, held[key.text])]
+                assert now_s < load.ends_s, "served past its end"
+                if self.is_within_its_time(load, PAGE_TTL_S if load.parts else TTL_S):
+                    continue
+                assert self.may_outlive(load, self.epoch), "served without proof"
+                assert self.lacks_edits_for(load) <= DELAY_S + SILENCE_S, "served stale"
+
+    def is_within_its_time(self, load: Load, ttl_s: float) -> bool:
+        if load.parts:
+            return all(self.is_within_its_time(part, ttl_s) for part in load.parts)
+        return self.clock() - load.ended_s < ttl_s
+
+    def may_outlive(self, load: Load, epoch: str) -> bool:
+        now_s = self.clock()
+        since_s = load.began_s - LAG_S
+        return (
+            load.epoch == epoch != ""
+            and self.confirmed_s is not None
+            and now_s - self.confirmed_s <= SILENCE_S + 0.001
+            and load.family in (*COVERED, "ending")
+            and not (load.family == "ending" and load.epoch.startswith("epoch"))
+            and self.floored_s < since_s
+            and not any(
+                tag in load.tags and since_s <= at <= load.began_s for tag, at in self.invalidated
+            )
+            and now_s - load.ended_s < CONFIRMED_S
+            and now_s < load.ends_s
+            and all(self.may_outlive(part, epoch) for part in load.parts)
+        )
+
+    def lacks_edits_for(self, load: Load) -> float:
+        """Return for how many seconds it has lacked an edit."""
+        if load.parts:
+            return max(self.lacks_edits_for(part) for part in load.parts)
+        missed = [
+            edits[load.editions[record]]
+            for record, edits in self.edits.items()
+            if record in load.editions and load.editions[record] < len(edits)
+        ]
+        return max((self.clock() - at for at in missed), default=0.0)
