@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from hubspot_sync.feed.observers import FeedObservers
 from hubspot_sync.feed.positions import Positions
 from hubspot_sync.feed.proof import AskCoverage, FeedProof
 from hubspot_sync.feed.reader import FILES_AT_ONCE, FeedReader, Journal
+from hubspot_sync.feed.replay import Replay
 from hubspot_sync.inbox.inbox import Inbox
 from hubspot_sync.inbox.intake import Intake
 from hubspot_sync.inbox.observers import EventObservers
@@ -25,10 +27,11 @@ from hubspot_sync.wire.fan_out import FanOut
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChangeFeed:
-    """`reader` follows the journal when its lease's holder has it take a step; `own_writes` is told
-    of the bookings that we make."""
+    """`reader` follows the journal when its lease's holder has it take a step, `replay` applies
+    again what it has told; `own_writes` is told of the bookings that we make."""
 
     reader: FeedReader
+    replay: Replay
     positions: Positions
     own_writes: OwnWrites
     observers: FeedObservers
@@ -95,6 +98,15 @@ def build_change_feed(
     )
     return ChangeFeed(
         reader=reader,
+        replay=Replay(
+            journal=journal,
+            portal_id=config.portal_id,
+            profile=profile,
+            intake=intake,
+            inbox=inbox,
+            fan_out=fan_out,
+            pause=threading.Event().wait,
+        ),
         positions=positions,
         own_writes=own_writes,
         observers=observers,

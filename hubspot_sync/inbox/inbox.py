@@ -212,6 +212,15 @@ class Inbox:
             for chunk in _chunks(list(ids))
         )
 
+    def reopen_known(self, digests: Collection[str]) -> int:
+        """Have the events with these digests applied anew; return how many there are. What is not
+        done with yet is left alone."""
+        ended = WebhookEvent.objects.exclude(state__in=(State.RECEIVED, State.IGNORED))
+        return sum(
+            self.reopen(list(ended.filter(digest__in=chunk).values_list("id", flat=True)))
+            for chunk in _chunks(sorted(digests))
+        )
+
     def prune(self, keep: timedelta) -> int:
         """Delete what was applied or ignored longer than `keep` ago; return how many rows."""
         return delete_expired(ended_before, keep=keep, now=self._now())

@@ -60,6 +60,15 @@ class Intake:
             for event, effect in zip(events, effects, strict=True)
         ]
 
+    def put_off(self, events: Sequence[Event]) -> list[NewEvent]:
+        """Return the events as they are to be stored for whoever applies them to drop what they
+        outdate: this process may have another cache than those that serve."""
+        effects = [effect_of(event, self._profile) for event in events]
+        return [
+            _new_event(event, effect, {}, invalidated=False)
+            for event, effect in zip(events, effects, strict=True)
+        ]
+
     def notify(self, stored: Sequence[NewEvent], duplicates: int) -> None:
         """Tell the observers of what was stored now, and how many more were known."""
         done = [new_event.event for new_event in stored if new_event.state == State.APPLIED]
