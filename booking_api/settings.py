@@ -56,18 +56,23 @@ def hubspot_config() -> HubSpotConfig:
     )
 
 
-def journal_config(*, base_url: str, debug: bool) -> JournalConfig:
-    """How the change journal is reached; where nothing is set it is not followed."""
+def journal_config(hubspot: HubSpotConfig, *, debug: bool) -> JournalConfig:
+    """Only a developer's machine has files to fetch from a private network: the sandbox's."""
     return read_config(
         JournalConfig,
         {
             "client_id": "HUBSPOT_CLIENT_ID",
             "client_secret": "HUBSPOT_CLIENT_SECRET",
             "portal_id": "HUBSPOT_PORTAL_ID",
-            "api_version": "HUBSPOT_API_VERSION",
             "max_file_bytes": "HUBSPOT_JOURNAL_FILE_BYTES",
+            "hears_of_all_objects": "HUBSPOT_JOURNAL_ALL_OBJECTS",
         },
-        base_url=base_url,
+        base_url=hubspot.base_url,
+        api_version=hubspot.api_version,
+        connect_timeout_s=hubspot.connect_timeout_s,
+        read_timeout_s=hubspot.read_timeout_s,
+        breaker_failures=hubspot.breaker_failures,
+        breaker_cooldown_s=hubspot.breaker_cooldown_s,
         allow_private_files=debug,
     )
 
@@ -140,10 +145,10 @@ pool_size = declare("DATABASE_POOL_SIZE", integer, 10, minimum=2)
 limits_session: bool = read("DATABASE_SESSION_LIMITS", boolean, True)
 REDIS_URL: str = read("REDIS_URL", str, "")
 HUBSPOT: HubSpotConfig = hubspot_config()
+HUBSPOT_JOURNAL: JournalConfig = journal_config(HUBSPOT, debug=DEBUG)
 HUBSPOT_PORTAL: str = read("HUBSPOT_PORTAL", str, "default")
 # Where people see the portal's records, for links in the console.
 HUBSPOT_RECORDS_URL: str = read("HUBSPOT_RECORDS_URL", web_address, "")
-JOURNAL: JournalConfig = journal_config(base_url=HUBSPOT.base_url, debug=DEBUG)
 # How late the change feed may show a booking that we have made before it proves nothing any more.
 FEED_MAX_DELAY_S: float = read("FEED_MAX_DELAY_S", number, 60.0, minimum=1)
 # Of two deployments that share a Redis, which this is.

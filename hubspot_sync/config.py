@@ -121,7 +121,8 @@ class JournalConfig:
     Without `client_id`, `client_secret` and `portal_id` there is no journal to follow (`is_set`).
     `max_file_bytes` bounds one of its files, on the wire and decompressed; hubspot-facts: 5 MB.
     `allow_private_files` lets files come over plain HTTP and from addresses of private networks,
-    for the sandbox. Durations in seconds.
+    for the sandbox. `hears_of_all_objects` says that a subscription which names no objects was seen
+    to hear of all of them, as no document promises. Durations in seconds.
     """
 
     client_id: str = ""
@@ -131,6 +132,7 @@ class JournalConfig:
     api_version: ApiVersion = "2026-09"
     max_file_bytes: int = 67_108_864
     allow_private_files: bool = False
+    hears_of_all_objects: bool = False
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 10.0
     breaker_failures: int = 5
@@ -166,6 +168,10 @@ class JournalConfig:
         if re.fullmatch(r"([1-9][0-9]{0,18})?", self.portal_id) is None:
             raise ConfigurationError(
                 f"HUBSPOT_PORTAL_ID must be the portal's number, not {self.portal_id!r}."
+            )
+        if urlsplit(self.base_url).scheme not in {"http", "https"}:
+            raise ConfigurationError(
+                f"HUBSPOT_BASE_URL must be an http(s) address, not {self.base_url!r}."
             )
         if self.max_file_bytes < MIN_FILE_BYTES:
             raise ConfigurationError(

@@ -214,6 +214,7 @@ def follow(
         wake_applier=lambda: None,
         own_writes=OwnWrites(max_delay_s, observers, now),
         is_proving=is_proving,
+        run_aside=lambda work: work(),
         now=now,
         clock=clock,
     )

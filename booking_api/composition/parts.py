@@ -28,10 +28,11 @@ from hubspot_sync import HubSpotClient
 from hubspot_sync.background.database_clock import DatabaseClock
 from hubspot_sync.background.database_questions import DatabaseQuestions
 from hubspot_sync.background.worker import Worker
+from hubspot_sync.config import JournalConfig
 from hubspot_sync.feed.change_feed import ChangeFeed, build_change_feed
+from hubspot_sync.feed.coverage import SubscriptionCoverage
 from hubspot_sync.feed.delays import OwnWrites
 from hubspot_sync.feed.observers import FeedObservers
-from hubspot_sync.feed.proof import ask_nothing
 from hubspot_sync.inbox.observers import EventObservers
 from hubspot_sync.inbox.told_records import ToldRecords
 from hubspot_sync.portal.association_types import AssociationTypes
@@ -48,6 +49,7 @@ from hubspot_sync.reading.student_pairs import PairReads
 from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.journal.change_journal import build_change_journal, build_journal_calls
+from hubspot_sync.wire.journal.subscriptions import JournalSubscriptions
 from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
 from hubspot_sync.writing.portal_writes import NoteCreated, PortalWrites
 
@@ -89,7 +91,7 @@ def build_told_records(shared_now: Callable[[], datetime], monotonic: Monotonic)
     """Without a secret webhooks are refused, but in development: then nobody tells us anything,
     but where the change journal is followed."""
     has_secret = settings.DEBUG or len(settings.HUBSPOT_WEBHOOK_SECRETS) > 0
-    is_told = has_secret or settings.JOURNAL.is_set
+    is_told = has_secret or settings.HUBSPOT_JOURNAL.is_set
     lag = timedelta(seconds=settings.HUBSPOT.search_lag_s if is_told else 0)
     return ToldRecords(lag, shared_now, monotonic)
 
@@ -142,7 +144,7 @@ def build_own_writes(
     observers: FeedObservers, shared_now: Callable[[], datetime]
 ) -> OwnWrites | None:
     """Return what measures how late the change feed is; None where there is none."""
-    if not settings.JOURNAL.is_set:
+    if not settings.HUBSPOT_JOURNAL.is_set:
         return None
     return OwnWrites(settings.FEED_MAX_DELAY_S, observers, shared_now)
 
@@ -159,16 +161,18 @@ def build_feed(
     now: Callable[[], datetime],
     clock: Monotonic,
 ) -> ChangeFeed:
-    calls = build_journal_calls(settings.JOURNAL, clock=clock)
+    config: JournalConfig = settings.HUBSPOT_JOURNAL
+    calls = build_journal_calls(config, clock=clock)
+    subscriptions = JournalSubscriptions(config, calls)
     return build_change_feed(
-        settings.JOURNAL,
-        journal=build_change_journal(settings.JOURNAL, calls),
+        config,
+        journal=build_change_journal(config, calls),
         profile=profile,
         cached=cached,
         told=told,
         event_observers=event_observers,
         observers=observers,
-        ask_coverage=ask_nothing,
+        ask_coverage=SubscriptionCoverage(config, profile, subscriptions).ask,
         wake_applier=wake_applier,
         own_writes=own_writes,
         is_proving=settings.CACHE.ttl_confirmed_s > 0,

@@ -12,7 +12,7 @@ from hubspot_sync.config import JournalConfig
 from hubspot_sync.feed.delays import OwnWrites
 from hubspot_sync.feed.observers import FeedObservers
 from hubspot_sync.feed.positions import Positions
-from hubspot_sync.feed.proof import AskCoverage, FeedProof
+from hubspot_sync.feed.proof import AskCoverage, FeedProof, RunAside, run_in_thread
 from hubspot_sync.feed.reader import FILES_AT_ONCE, FeedReader, Journal
 from hubspot_sync.feed.replay import Replay
 from hubspot_sync.inbox.inbox import Inbox
@@ -56,6 +56,7 @@ def build_change_feed(
     is_proving: bool,
     now: Callable[[], datetime],
     clock: Monotonic,
+    run_aside: RunAside = run_in_thread,
 ) -> ChangeFeed:
     """Return the feed of the configured portal; nothing is started or asked. `now` is the clock
     that all processes share; `is_proving` says whether entries may outlive their time to live."""
@@ -70,6 +71,7 @@ def build_change_feed(
         is_late=own_writes.is_late,
         observers=observers,
         is_on=is_proving,
+        run_aside=run_aside,
         now=now,
         clock=clock,
     )

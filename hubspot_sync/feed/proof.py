@@ -7,6 +7,7 @@ began, and whether the feed shows our own writes in time. Whatever is in doubt i
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +28,7 @@ from hubspot_sync.wire.deadlines import Deadline, Monotonic
 log = structlog.get_logger(__name__)
 
 ASK_COVERAGE_EVERY_S: Final = 10.0
-COVERAGE_WITHIN_S: Final = 3.0
+COVERAGE_WITHIN_S: Final = 9.0
 MAX_COVERAGE_AGE_S: Final = 30.0
 MAX_UNAPPLIED: Final = timedelta(seconds=60)
 MIN_EPOCH_S: Final = 60.0
@@ -47,10 +48,11 @@ class Coverage:
 AskCoverage = Callable[[Deadline], Coverage]
 """Asks HubSpot for the subscriptions; raises HubSpotError."""
 
+RunAside = Callable[[Callable[[], None]], None]
 
-def ask_nothing(_: Deadline) -> Coverage:
-    """For those who know no subscriptions: none covers anything."""
-    return Coverage(mark="", families=frozenset())
+
+def run_in_thread(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, name="feed coverage", daemon=True).start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class FeedProof:
         is_late: Callable[[FeedPosition], bool],
         observers: FeedObservers,
         is_on: bool,
+        run_aside: RunAside,
         now: Callable[[], datetime],
         clock: Monotonic,
     ) -> None:
@@ -82,6 +85,7 @@ class FeedProof:
         self._is_late = is_late
         self._observers = observers
         self._is_on = is_on
+        self._run_aside = run_aside
         self._now = now
         self._clock = clock
         self._known: _Known | None = None
@@ -176,15 +180,26 @@ class FeedProof:
         return self._began_s is None or self._clock() - self._began_s >= MIN_EPOCH_S
 
     def _current_coverage(self) -> Coverage | None:
-        """Return what the subscriptions cover; None where that has not been known for too long."""
+        """Return what the subscriptions cover; None where that has not been known for too long. It
+        is asked aside, so that no change is seen later for it, but for the first time."""
         now_s = self._clock()
         if self._asked_s is None or now_s - self._asked_s >= ASK_COVERAGE_EVERY_S:
-            self._asked_s = now_s
-            try:
-                self._known = _Known(self._ask_coverage(Deadline.after(COVERAGE_WITHIN_S)), now_s)
-            except HubSpotError as error:
-                log.warning("feed_coverage_unknown", error=error.safe_text)
+            is_first, self._asked_s = self._known is None, now_s
+            if is_first:
+                self._ask()
+            else:
+                self._run_aside(self._ask)
         known = self._known
         if known is None or now_s - known.at_s > MAX_COVERAGE_AGE_S:
             return None
         return known.coverage
+
+    def _ask(self) -> None:
+        asked_s = self._clock()
+        try:
+            coverage = self._ask_coverage(Deadline.after(COVERAGE_WITHIN_S))
+        except HubSpotError as error:
+            log.warning("feed_coverage_unknown", error=error.safe_text)
+            return
+        if self._known is None or asked_s >= self._known.at_s:
+            self._known = _Known(coverage, asked_s)

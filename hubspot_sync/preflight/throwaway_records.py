@@ -1,4 +1,4 @@
-"""Records made for a trial and archived after it; nothing in them is a student's or the school's."""
+"""Records made for a trial and archived after it; nothing in them is a student's or school's."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ JOURNAL_WORDS: Mapping[str, tuple[str, ...]] = {
     "empty_objects": ("all", "none"),
     "missing_objects": ("all", "none", "refused"),
     "empty_properties": ("all", "none"),
-    # Which subscription a POST replaces: of its type and objects, an equal one, or none.
+    # Which subscription a POST replaces: of its type and object type, an equal one, or none.
     "same_subscription": ("type", "whole", "none"),
     # Whether an offset is known after three quiet days, when nothing after it was forgotten.
     "quiet_offsets": ("gone", "kept"),

@@ -4,7 +4,8 @@ Exit code 0: everything is there. 1: something the application needs is missing 
 2: HubSpot could not be asked, or the profile itself is wrong.
 
     manage.py hubspot_check              look, change nothing
-    manage.py hubspot_check --apply      also create the missing properties
+    manage.py hubspot_check --apply      also create the missing properties, and the change
+                                         journal's subscriptions where it is followed
     manage.py hubspot_check --probe      also try what no document promises, on throw-away records
     manage.py hubspot_check --json       the same for a machine
 """
@@ -37,13 +38,18 @@ from hubspot_sync.preflight import (
     Finding,
     FindingKind,
     Inspection,
+    JournalEnvironment,
     ProbeEnvironment,
+    check_subscriptions,
     create_missing,
     inspect,
     probe,
+    try_journal,
 )
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.wire.journal.change_journal import build_change_journal, build_journal_calls
+from hubspot_sync.wire.journal.subscriptions import JournalSubscriptions
 
 PATIENCE_S = 120.0
 COULD_NOT_ASK = 2
@@ -65,7 +71,9 @@ class Command(BaseCommand):
 
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--apply", action="store_true", help="create missing properties")
+        parser.add_argument(
+            "--apply", action="store_true", help="create missing properties, subscriptions"
+        )
         parser.add_argument("--probe", action="store_true", help="try on throw-away records")
         parser.add_argument("--json", action="store_true", help="print JSON, not a table")
 
@@ -124,6 +132,29 @@ def _collect_findings(
         findings = tuple(_replace_created(findings, created))
     if options["probe"]:
         findings += probe(_probe_environment(client, profile, inspection), context)
+    if settings.HUBSPOT_JOURNAL.is_set:
+        findings += _check_journal(client, profile, inspection, options)
+    return findings
+
+
+def _check_journal(
+    client: HubSpotClient, profile: PortalProfile, inspection: Inspection, options: dict[str, Any]
+) -> tuple[Finding, ...]:
+    config = settings.HUBSPOT_JOURNAL
+    context = CallContext(deadline=Deadline.after(PATIENCE_S))
+    with closing(build_journal_calls(config)) as calls:
+        subscriptions = JournalSubscriptions(config, calls)
+        findings = check_subscriptions(
+            profile, config, subscriptions, context.deadline, apply=options["apply"]
+        )
+        if options["probe"]:
+            tried = JournalEnvironment(
+                journal=build_change_journal(config, calls),
+                subscriptions=subscriptions,
+                hears_of_all_objects=config.hears_of_all_objects,
+            )
+            environment = _probe_environment(client, profile, inspection)
+            findings += try_journal(tried, environment, context)
     return findings
 
 

@@ -181,9 +181,7 @@ class Subscriptions:
         how = self.live.journal.same_subscription
         if how == "whole":
             return replace(one, id=0, at_ms=0) == replace(other, id=0, at_ms=0)
-        mine, theirs = (
-            (each.kind, each.object_type, each.object_ids, each.to_types) for each in (one, other)
-        )
+        mine, theirs = ((each.kind, each.object_type) for each in (one, other))
         return how == "type" and mine == theirs
 
 

@@ -210,9 +210,16 @@ class JournalCalls:
             name = type(error).__name__
         else:
             retry_after_s = parse_retry_after_s(response.headers.get("Retry-After", ""))
-            return _Reply(response.status_code, parse_body(read), retry_after_s)
+            return _Reply(response.status_code, _parse(read, request.operation), retry_after_s)
         # Outside the handler: what it caught may hold the request, and with it token or secret.
         raise Unavailable(f"The change journal gave no whole answer in time ({name}).")
+
+
+def _parse(content: bytes, operation: JournalOperation) -> JsonObject | None:
+    """The body; of filters HubSpot answers with a bare list, here the `results` of an object."""
+    if operation is JournalOperation.FILTERS_LIST and content.lstrip().startswith(b"["):
+        content = b'{"results":' + content + b"}"
+    return parse_body(content)
 
 
 def _encode(request: JournalRequest) -> tuple[bytes | None, str]:

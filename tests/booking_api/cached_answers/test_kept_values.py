@@ -18,6 +18,7 @@ from redis import Redis
 from booking_api import composition
 from cache_layer import CacheConfig, Catalogue
 from cache_layer.entries.values import ValueCodec
+from hubspot_sync.reading.family_coverage import PARTS_OF_FAMILIES
 from tests.api import Api, connected
 from tests.builders import Portal
 from tests.cache_layer.conftest import redis_prefix, redis_url
@@ -93,6 +94,11 @@ def as_seen(value: Any) -> Any:
 
 def test_every_family_is_among_them(api: Api) -> None:
     assert {family.name for family in catalogue()} == FAMILIES
+
+
+def test_every_family_says_of_what_it_is_built(api: Api) -> None:
+    """What nobody has thought about would never be proven, or by the wrong events."""
+    assert {family.name for family in catalogue()} == set(PARTS_OF_FAMILIES)
 
 
 @pytest.mark.redis

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def journal_settings(settings: Settings, api: Api, sandbox: SandboxHandle) -> None:
     """The API follows the sandbox's journal."""
-    settings.JOURNAL = JournalConfig(
+    settings.HUBSPOT_JOURNAL = JournalConfig(
         **CLIENT,
         portal_id=str(PORTAL_ID),
         base_url=sandbox.base_url,
