@@ -15,7 +15,7 @@ from tests.api import Api
 from tests.builders import Portal
 from tests.journal import LEASE_FOR, JournalEvents, MemoryJournal, follow
 from tests.killing import kill_after
-from tests.webhooks import apply_waiting, exams_to_recount
+from tests.webhooks import exams_to_recount, pipeline
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,7 +64,7 @@ def test_whoever_is_killed_anywhere_leaves_all_to_the_next(
 
         assert WebhookEvent.objects.filter(source="journal").count() == 4
         assert FeedPosition.objects.get().offset == journal.entries[-1].offset
-        apply_waiting()
+        pipeline().applier.apply_waiting()
         assert exams_to_recount() == filled
         assert composition.services().cached.cache.freshness.describe().epoch != ""
         if not killed:
