@@ -122,7 +122,7 @@ def _check_families(
     told = covered_parts(there, profile, hears_of_all=config.hears_of_all_objects)
     return _finding(
         "what may outlive its time to live",
-        f"all but {lacking}" if lacking else f"all, by {len(told)} parts told",
+        f"all but {lacking}" if lacking else f"all, by {len(told)} kinds of changes",
         "all",
         FindingKind.WARNING if lacking else FindingKind.OK,
     )

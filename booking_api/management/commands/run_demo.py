@@ -41,6 +41,13 @@ DEMO_USER = "admin"
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 - what the sandbox accepts; it guards invented data
 WEBHOOKS = "/api/webhooks/booking-sync"
 DEMO_WEBHOOK_SECRET = "demo-webhook-secret-for-this-machine-only"  # noqa: S105 - likewise
+# What the sandbox knows of the app whose change journal it keeps.
+DEMO_JOURNAL = {
+    "HUBSPOT_CLIENT_ID": "sandbox-client",
+    "HUBSPOT_CLIENT_SECRET": "sandbox-client-secret",
+    "HUBSPOT_PORTAL_ID": "62515",
+    "HUBSPOT_JOURNAL_ALL_OBJECTS": "true",
+}
 DEMO_CRON_SECRET = "demo-cron-secret-for-this-machine-only"  # noqa: S105 - guards invented data
 
 
@@ -137,6 +144,7 @@ class Command(BaseCommand):
             "CRON_SECRET": DEMO_CRON_SECRET,
             "HUBSPOT_WEBHOOK_SECRET": DEMO_WEBHOOK_SECRET,
             "PUBLIC_BASE_URL": "",
+            **DEMO_JOURNAL,
         }
         command = [sys.executable, "manage.py", "serve", "--host", HOST, "--port", str(port)]
         children.append(start_child(command, environment))

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import quote
 
 from hubspot_sync.config import JournalConfig
-from hubspot_sync.errors import FileUnreadable, NotFound, OffsetGone, Unavailable
+from hubspot_sync.errors import FileUnreadable, NotFound, OffsetGone, Refused, Unavailable
 from hubspot_sync.wire.circuit_breaker import CircuitBreaker
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
 from hubspot_sync.wire.http_exchange import Sender
@@ -115,16 +115,13 @@ class ChangeJournal:
             answer = self._ask(
                 JournalOperation.BATCH_READ, "POST", "/batch/read", deadline, body=body
             )
-        except NotFound as missing:
-            raise _offset_gone(missing) from missing
+        except (NotFound, Refused) as error:
+            # Nothing is known of the offset before it, which whoever follows goes on from.
+            raise _no_other_address(error.status) from error
         entries = parse_entries(answer.body) or ()
         again = next((each for each in entries if each.offset == entry.offset), None)
         if again is None:
-            raise FileUnreadable(
-                "A file's address has expired, and the change journal gives no other.",
-                reason=EXPIRED,
-                status=answer.status,
-            )
+            raise _no_other_address(answer.status)
         return again
 
     def _read(
@@ -184,6 +181,14 @@ def build_change_journal(config: JournalConfig, calls: JournalCalls) -> ChangeJo
 
 def _is_whole(answer: JournalAnswer) -> bool:
     return answer.status == _OK and not answer.body.get("errors")
+
+
+def _no_other_address(status: int | None) -> FileUnreadable:
+    return FileUnreadable(
+        "A file's address has expired, and the change journal gives no other.",
+        reason=EXPIRED,
+        status=status,
+    )
 
 
 def _offset_gone(missing: NotFound) -> OffsetGone:

@@ -26,6 +26,7 @@ from hubspot_sync.errors import FileUnreadable, HubSpotError, RateLimited, Unava
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
 from hubspot_sync.wire.http_exchange import MIN_TIMEOUT_S, BodyTooLarge, read_whole, trusted_tls
 from hubspot_sync.wire.journal.entries import JournalEntry, JournalFile, parse_file
+from hubspot_sync.wire.journal.file_pieces import parse_in_pieces
 from hubspot_sync.wire.journal.journal_calls import JournalCall, JournalOperation
 from hubspot_sync.wire.journal.public_addresses import (
     ForbiddenAddress,
@@ -228,7 +229,9 @@ def _read_file(entry: JournalEntry, received: _Received) -> JournalFile:
     except InvalidJson:
         body, is_json = None, False
     if not is_json:
-        raise FileUnreadable("A file is no JSON.", reason="not_json")
+        body = parse_in_pieces(received.content)
+        if body is None:
+            raise FileUnreadable("A file is no JSON.", reason="not_json")
     file = parse_file(entry, body)
     if file is None:
         raise FileUnreadable("A file has no list of events.", reason="shape")

@@ -108,6 +108,37 @@ def test_what_is_no_file_is_unreadable(reason: str, body: bytes) -> None:
     assert raised.value.reason == reason
 
 
+BROKEN_EVENTS = [
+    b'{"n":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    b'{"n":NaN}',
+    b'{"n":Infinity}',
+    b'{"n":}',
+    b"{n:1}",
+    b'{"a, ]}\\"":tru}',
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN_EVENTS)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_event_that_is_no_json_costs_itself_alone(broken: bytes, place: int) -> None:
+    events = [b'{"n":1,"s":"],}{"}', b'{"n":2}']
+    events.insert(place, broken)
+    head = b'{"offset":"o","publishedAt":"2026-11-26T10:00:00Z","journalEvents": ['
+    with wire_server(answers(reply(head + b", ".join(events) + b"]}"))) as server:
+        file = fetch(f"{server.base_url}/f", "127.0.0.1")
+
+    assert (file.events, file.unreadable) == (({"n": 1, "s": "],}{"}, {"n": 2}), 1)
+    assert file.published_at is not None
+
+
+@pytest.mark.parametrize("left", range(1, 60, 7))
+def test_a_file_that_ends_early_is_none_whatever_came_before(left: int) -> None:
+    """The events that are not there must not be passed over."""
+    body = b'{"journalEvents":[{"n":1},{"n":NaN},{"n":3},{"n":4}],"offset":"o"}'
+    with wire_server(answers(reply(body[:-left]))) as server, pytest.raises(FileUnreadable):
+        fetch(f"{server.base_url}/f", "127.0.0.1")
+
+
 @pytest.mark.parametrize("published", [None, 5e300, "yesterday", True, {}])
 def test_a_time_that_means_nothing_costs_nothing_else(published: object) -> None:
     body = json.dumps({"publishedAt": published, "journalEvents": [{}]}).encode()
@@ -328,12 +359,22 @@ def test_an_address_that_is_always_expired_is_asked_for_once_more(
     assert names == [("journal.file", 403), ("journal.batch_read", 200), ("journal.file", 403)]
 
 
-def test_an_entry_that_is_gone_with_its_file_is_told_apart(
-    kind_sandbox: SandboxHandle, journal: ChangeJournal
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"status": 404, "body": {"category": "OBJECT_NOT_FOUND"}},
+        {"status": 400, "body": {"category": "VALIDATION_ERROR"}},
+        None,
+    ],
+)
+def test_an_expired_file_without_another_address_says_nothing_of_any_offset(
+    kind_sandbox: SandboxHandle, journal: ChangeJournal, order: dict[str, object] | None
 ) -> None:
     kind_sandbox.publish({})
     entry = replace(first_entry(journal), offset="another")
     kind_sandbox.fault(action="status", status=403, path="/journal-files/")
+    if order is not None:
+        kind_sandbox.fault(action="status", path="/batch/read$", **order)
 
     with pytest.raises(FileUnreadable) as raised:
         journal.fetch_file(entry, soon())
