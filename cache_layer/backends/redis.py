@@ -281,8 +281,8 @@ def _entry_as_json(key: str, entry: Entry) -> dict[str, Any]:
     }
     if entry.epoch:
         told["epoch"] = entry.epoch
-        if entry.keep_s != math.inf:
-            told["keep_ms"] = int(entry.keep_s * 1000)
+    if entry.keep_s != math.inf:
+        told["keep_ms"] = int(entry.keep_s * 1000)
     return told
 
 

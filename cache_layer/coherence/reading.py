@@ -109,8 +109,8 @@ class _ResultBuilder:
         if held.entry.ttl_s < self._ttl_s:
             self.ttl_left_s = min(self.ttl_left_s, held.ttl_left_s)
         self.epoch = join_epochs(self.epoch, held.entry.epoch)
-        if held.entry.epoch:
-            self.keep_s = min(self.keep_s, held.keep_left_s)
+        self.keep_s = min(self.keep_s, held.keep_left_s)
+        if held.proven:
             self.needs_proof = self.needs_proof or self._age.needs_proof(held)
             self.outlived += held.ttl_left_s <= 0
 

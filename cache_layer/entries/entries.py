@@ -48,8 +48,8 @@ class LoadedValue(Generic[V]):
 class Entry:
     """What a backend keeps under a key. `version` is that of the value's types and of where it
     came from: an entry of another is none to whoever reads it, and `payload` means nothing to
-    them. With an `epoch` of the change feed it may outlive `ttl_s`, which may be 0, and comes to be
-    `keep_s` old at most; without one `epoch` is empty."""
+    them. With an `epoch` of the change feed it may outlive `ttl_s`, which may be 0; without, the
+    epoch is empty. It, and what is built from it, comes to be `keep_s` old at most."""
 
     family: str
     payload: bytes
@@ -88,6 +88,7 @@ def pack(
     """Return the entry of a value that was loaded in an epoch of the change feed, and may come to
     be `ttl_confirmed_s` old where that proves it fresh; raises UnfitValue."""
     keep_s = math.inf if loaded.keep_s is None else loaded.keep_s
+    proven_s = max(ttl_s, ttl_confirmed_s) if epoch else math.inf
     left_s = ttl_s if loaded.ttl_s is None else loaded.ttl_s
     return Entry(
         family=family,
@@ -95,7 +96,7 @@ def pack(
         tags=loaded.tags | tags_of_key,
         ttl_s=max(0.0, min(ttl_s, left_s, keep_s)),
         version=version,
-        keep_s=min(keep_s, max(ttl_s, ttl_confirmed_s)) if epoch else math.inf,
+        keep_s=min(keep_s, proven_s),
         epoch=epoch if ttl_confirmed_s > 0 and loaded.epoch in (None, epoch) else "",
     )
 

@@ -125,7 +125,8 @@ local function is_meta(meta)
   return type(meta.family) == 'string' and type(meta.version) == 'string'
     and type(meta.stamp) == 'number' and type(meta.size) == 'number'
     and type(meta.stored_ms) == 'number' and type(meta.expires_ms) == 'number'
-    and (meta.epoch == nil or type(meta.epoch) == 'string' and type(meta.ends_ms) == 'number')
+    and (meta.ends_ms == nil or type(meta.ends_ms) == 'number')
+    and (meta.epoch == nil or type(meta.epoch) == 'string' and meta.ends_ms ~= nil)
 end
 
 -- The instant until which the feed proves an entry to be fresh, as things stand; through the whole of
@@ -250,12 +251,12 @@ local function put(entry, payload, cost)
     stamp = redis.call('HINCRBY', STATE, 'stamp', 1), stored_ms = now_ms,
     expires_ms = now_ms + entry.ttl_ms, size = #payload, cost = cost,
   }
-  local held_ms = entry.ttl_ms
+  local held_ms, keep_ms = entry.ttl_ms, entry.keep_ms
   if entry.epoch then
-    local keep_ms = entry.keep_ms or CONFIRMED_MS
-    meta.epoch, meta.ends_ms = entry.epoch, now_ms + keep_ms
-    held_ms = math.max(held_ms, keep_ms)
+    keep_ms = keep_ms or CONFIRMED_MS
+    meta.epoch, held_ms = entry.epoch, math.max(held_ms, keep_ms)
   end
+  meta.ends_ms = keep_ms and now_ms + keep_ms
   redis.call('HSET', META, entry.key, cmsgpack.pack(meta))
   redis.call('SET', PAYLOADS .. entry.key, payload, 'PX', math.max(1, held_ms))
   redis.call('ZADD', USES, now_us, entry.key)

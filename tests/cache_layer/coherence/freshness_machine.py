@@ -42,10 +42,13 @@ CONFIG = CacheConfig(
 )
 RECORDS = ("1", "2")
 IDS = st.sampled_from(RECORDS)
-COVERED = ("record", "list", "page")
+COVERED = ("record", "list", "page", "ending")
 KINDS = st.sampled_from(["record", "list", "page", "link", "ending"])
-MEANWHILE = st.sampled_from(["nothing", "edit", "feed", "epoch", "edit and feed"])
-SECONDS = st.sampled_from([1.0, 29.0, 46.0, 61.0, 400.0])
+MEANWHILE = st.sampled_from(["nothing", "edit", "feed", "epoch", "edit and feed", "wait"])
+SECONDS = st.sampled_from([1.0, 29.0, 46.0, 61.0])
+ROUND_S = 20.0
+TTL_ROUNDS, PAGE_ROUNDS, ALL_ROUNDS = 4, 7, 32  # until those times have passed
+ROUNDS = st.sampled_from([TTL_ROUNDS, PAGE_ROUNDS, ALL_ROUNDS])
 ENDS_AFTER_S = 90.0
 
 
@@ -60,7 +63,12 @@ class Load:
     editions: dict[str, int] = field(default_factory=dict)
     parts: tuple[Load, ...] = ()
     ended_s: float = 0.0
-    ends_s: float = float("inf")
+    own_end_s: float = float("inf")
+    step: int = 0
+
+    @property
+    def ends_s(self) -> float:
+        return min([self.own_end_s, *(part.ends_s for part in self.parts)])
 
 
 @dataclass
@@ -91,6 +99,8 @@ class FreshnessMachine(RuleBasedStateMachine):
         self.reader = Reader(0, "")
         self.zombie = Reader(0, "")
         self.meanwhile: list[Callable[[], object]] = []
+        self.former = ""
+        self.dropped_step = 0
         self.seen = 0  # the highest term the cache has heard of
 
     def teardown(self) -> None:
@@ -119,6 +129,7 @@ class FreshnessMachine(RuleBasedStateMachine):
 
     def begin(self, key: Key) -> Load:
         load = Load(key.text.partition(":")[0], self.clock(), self.epoch)
+        load.step = next(self.numbers)
         self.happen()
         return load
 
@@ -142,7 +153,7 @@ class FreshnessMachine(RuleBasedStateMachine):
         number = self.finish(load, f"record:{record}")
         keep_s = None
         if load.family == "ending":
-            keep_s, load.ends_s = ENDS_AFTER_S, load.ended_s + ENDS_AFTER_S
+            keep_s, load.own_end_s = ENDS_AFTER_S, load.ended_s + ENDS_AFTER_S
         return LoadResult(loaded={key: LoadedValue(number, load.tags, keep_s)})
 
     def load_lists(self, keys: Sequence[Key], _: None) -> LoadResult[int]:
@@ -162,11 +173,11 @@ class FreshnessMachine(RuleBasedStateMachine):
         return LoadResult(loaded={key: LoadedValue(self.finish(load, "links/all"), load.tags)})
 
     def load_pages(self, keys: Sequence[Key], _: None) -> LoadResult[int]:
-        """Built of cached entries: a record, a search; page 2 of a link too."""
+        """Built of cached entries: a record, a search; page 2 of a link, page 1 of what ends."""
         [key] = keys
         load = self.begin(key)
         built_from = Provenance(self.clock)
-        names = ["record", "list", *(["link"] if key.arguments["id"] == "2" else [])]
+        names = ["record", "list", "link" if key.arguments["id"] == "2" else "ending"]
         for name in names:
             family = self.cache.catalogue.family(name)
             began_s = self.clock()
@@ -201,6 +212,7 @@ class FreshnessMachine(RuleBasedStateMachine):
             "edit": lambda: self.edit(record),
             "feed": self.follow,
             "epoch": self.begin_epoch,
+            "wait": lambda: self.let_time_pass(29.0),
             "edit and feed": lambda: (self.edit(record), self.let_time_pass(6.0), self.follow()),
         }
         self.meanwhile = [steps[before], steps[after]]
@@ -218,10 +230,10 @@ class FreshnessMachine(RuleBasedStateMachine):
     def let_time_pass(self, seconds: float) -> None:
         self.clock.advance(seconds)
 
-    @rule(rounds=st.integers(1, 6))
+    @rule(rounds=ROUNDS)
     def follow_for_a_while(self, rounds: int) -> None:
         for _ in range(rounds):
-            self.clock.advance(20.0)
+            self.clock.advance(ROUND_S)
             self.follow()
             self.nothing_is_served_that_may_not_be()
 
@@ -232,16 +244,19 @@ class FreshnessMachine(RuleBasedStateMachine):
         """As at first start, at a lost offset, after a drift: `latest` first, then the epoch."""
         self.events = []
         self.gap = False
+        self.former = self.epoch
         self.term += 1
-        epoch = self.cache.freshness.begin_epoch([*COVERED, "ending"], term=self.term)
+        epoch = self.cache.freshness.begin_epoch(COVERED, term=self.term)
         self.reader, self.seen = Reader(self.term, epoch), self.term
         self.epoch, self.confirmed_s = epoch, None
         self.floored_s = self.clock()
+        self.dropped_step = next(self.numbers)
 
     @rule()
     def begin_epoch_beside_what_is_held(self) -> None:
         """Less than is ever done: what is held stays, and must not be proven by the new epoch."""
         self.term += 1
+        self.former = self.epoch
         self.epoch, self.confirmed_s = f"epoch {self.term}", None
         assert self.cache.backend.begin_epoch(self.epoch, COVERED, self.term)
         self.floored_s = self.clock()
@@ -306,8 +321,30 @@ class FreshnessMachine(RuleBasedStateMachine):
         self.confirm(self.zombie)
 
     @rule()
+    def confirm_the_epoch_before(self) -> None:
+        if self.former != "":
+            former = Reader(self.term, self.former)
+            self.ask(former)
+            self.confirm(former)
+
+    @rule(seconds=st.sampled_from([1.0, 25.0]))
+    def confirm_what_was_asked_before(self, seconds: float) -> None:
+        """An answer that took a while; and then one of two that came in the other order."""
+        self.ask(self.reader)
+        early = Reader(self.reader.term, self.reader.epoch, self.reader.asked_ms)
+        self.clock.advance(seconds)
+        self.confirm(early)
+        self.follow()
+        self.confirm(early)
+        self.clock.advance(seconds)
+        if not self.gap:
+            self.ask(self.reader)
+
+    @rule()
     def the_zombie_begins(self) -> None:
         if self.zombie.term < self.seen:
+            begun = self.cache.backend.begin_epoch("a zombie's", COVERED, self.zombie.term)
+            assert not begun, "begun under a lost lease"
             try:
                 self.cache.freshness.begin_epoch(COVERED, term=self.zombie.term)
             except TermPassed:
@@ -328,29 +365,62 @@ class FreshnessMachine(RuleBasedStateMachine):
 
     # Chance alone seldom goes the whole way.
 
-    @rule(kind=KINDS, record=IDS, settled=st.booleans(), wait_s=SECONDS)
-    def hold_for_long(self, kind: str, record: str, settled: bool, wait_s: float) -> None:
-        """Something is held, an epoch old, and the feed goes on."""
+    @rule(kind=KINDS, record=IDS, settled=st.booleans(), rounds=ROUNDS, last=st.integers(0, 5))
+    def hold_for_long(self, kind: str, record: str, settled: bool, rounds: int, last: int) -> None:
+        """Something is held in an epoch, and the feed goes on; and then it does not."""
         if self.epoch == "" or self.gap:
             self.begin_epoch()
-        self.let_time_pass(46.0 if settled else 20.0)
+        self.let_time_pass(LAG_S + 1 if settled else LAG_S / 2)
         self.follow()
         self.read(kind, record)
-        self.follow_for_a_while(4)
-        self.nothing_is_served_that_may_not_be()
-        self.let_time_pass(wait_s)
+        self.follow_for_a_while(rounds)
+        match last:
+            case 0:
+                self.edit(record)
+                self.let_time_pass(SILENCE_S + 1)
+            case 1:
+                self.begin_epoch_beside_what_is_held()
+                self.follow()
+            case 2:
+                self.ask(self.reader)
+                self.let_time_pass(SILENCE_S - 5)
+                self.confirm(self.reader)
+                self.let_time_pass(10.0)
+            case 3:
+                self.end_proof()
+            case 4:
+                self.ask_and_stand_still()
+                self.the_zombie_asks()
+                self.the_zombie_begins()
+            case 5:
+                self.lose_events()
+                self.follow()
 
-    @rule(record=IDS)
-    def search_within_the_lag(self, record: str) -> None:
+    @rule(record=IDS, takes_s=st.sampled_from([0.0, LAG_S - 5]), kind=st.sampled_from(COVERED))
+    def search_within_the_lag(self, record: str, takes_s: float, kind: str) -> None:
         if self.epoch == "" or self.gap:
             self.begin_epoch()
-        self.let_time_pass(46.0)
+        self.let_time_pass(LAG_S + 1)
         self.edit(record)
         self.let_time_pass(DELAY_S)
         self.follow()
-        self.read("list", record)
+        self.let_time_pass(10.0)
+        self.meanwhile = [lambda: None, lambda: self.let_time_pass(takes_s)]
+        self.read(kind, record)
+        self.meanwhile = []
+        self.follow_for_a_while(PAGE_ROUNDS)
+
+    @rule(record=IDS, part=st.sampled_from(["record", "list", "link", "ending"]))
+    def build_of_what_is_held(self, record: str, part: str) -> None:
+        if self.epoch == "" or self.gap:
+            self.begin_epoch()
+        self.let_time_pass(LAG_S + 1)
+        self.follow()
+        self.read(part, record)
+        self.let_time_pass(TTL_S - 10)
+        self.follow()
         self.read("page", record)
-        self.follow_for_a_while(6)
+        self.follow_for_a_while(PAGE_ROUNDS)
 
     # What must hold
 
@@ -365,6 +435,7 @@ class FreshnessMachine(RuleBasedStateMachine):
                     continue
                 load = self.loads[value_of(family, held[key.text])]
                 assert now_s < load.ends_s, "served past its end"
+                assert load.step > self.dropped_step, "served from before the epoch"
                 if self.is_within_its_time(load, PAGE_TTL_S if load.parts else TTL_S):
                     continue
                 assert self.may_outlive(load, self.epoch), "served without proof"
@@ -382,8 +453,7 @@ class FreshnessMachine(RuleBasedStateMachine):
             load.epoch == epoch != ""
             and self.confirmed_s is not None
             and now_s - self.confirmed_s <= SILENCE_S + 0.001
-            and load.family in (*COVERED, "ending")
-            and not (load.family == "ending" and load.epoch.startswith("epoch"))
+            and load.family in COVERED
             and self.floored_s < since_s
             and not any(
                 tag in load.tags and since_s <= at <= load.began_s for tag, at in self.invalidated
