@@ -13,10 +13,12 @@ from django.utils import timezone
 
 from booking_api import composition
 from booking_api.desk.journal.lease import HeldLease, LeaseKeeper
+from cache_layer import FreshnessReport
 from hubspot_sync.config import JournalConfig
 from hubspot_sync.errors import HubSpotError, OffsetGone
 from hubspot_sync.feed.change_feed import ChangeFeed, build_change_feed
 from hubspot_sync.feed.delays import OwnWrites
+from hubspot_sync.feed.models import FeedPosition
 from hubspot_sync.feed.observers import FeedHappening, FeedObservers
 from hubspot_sync.feed.proof import Coverage
 from hubspot_sync.inbox.observers import EventObservers
@@ -147,6 +149,28 @@ class JournalEvents:
             "associationCategory": "USER_DEFINED",
             "isPrimary": False,
         }
+
+
+class Seconds:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def move(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+def proof() -> FreshnessReport:
+    """The cache's proof as it stands."""
+    return composition.services().cached.cache.freshness.describe()
+
+
+def position() -> FeedPosition:
+    return FeedPosition.objects.get()
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.api import Api
 from tests.builders import Portal
-from tests.journal import Follower, JournalEvents, MemoryJournal, follow
+from tests.journal import Follower, JournalEvents, MemoryJournal, Seconds, follow
 
 
 @pytest.fixture
@@ -20,6 +20,19 @@ def told(portal: Portal) -> JournalEvents:
 
 
 @pytest.fixture
-def follower(api: Api, journal: MemoryJournal) -> Follower:
-    """The one that follows; at the journal's end, with an epoch and confirmed."""
-    return follow(journal)
+def seconds() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture
+def follower(api: Api, journal: MemoryJournal, seconds: Seconds) -> Follower:
+    """Who has done nothing yet, before an empty journal."""
+    return follow(journal, clock=seconds)
+
+
+@pytest.fixture
+def at_end(follower: Follower) -> Follower:
+    """Who is at the end of a journal that has an entry; the proof holds."""
+    follower.journal.publish()
+    follower.catch_up()
+    return follower
