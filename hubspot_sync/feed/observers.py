@@ -26,6 +26,7 @@ class FeedHappening(StrEnum):
     DUPLICATE = "event known"
     IGNORED = "event about nothing of ours"
     UNREADABLE = "event unreadable"
+    AT_END = "nothing more"
     CONFIRMED = "confirmed"
     FAILURE = "failure"
     OFFSET_LOST = "offset lost"

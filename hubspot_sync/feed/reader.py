@@ -168,6 +168,7 @@ class FeedReader:
     ) -> None:
         self._is_behind = False
         self._caught_up_at = asked_at
+        self._observers.notify(FeedHappening.AT_END)
         overdue = self._own_writes.find_overdue(asked_at)
         if overdue is not None:
             if not self._own_writes.is_late(position):
