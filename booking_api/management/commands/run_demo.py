@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 from argparse import ArgumentParser
+from contextlib import closing
 from pathlib import Path
 from typing import IO, Any, cast
 from urllib.error import URLError
@@ -31,6 +32,12 @@ from typing_extensions import override
 
 from booking_api.management.demo_banner import render_banner
 from booking_api.management.ports import MAX_PORT, find_bind_error, parse_port
+from hubspot_sync.config import JournalConfig
+from hubspot_sync.portal.profile import load_profile
+from hubspot_sync.preflight import check_subscriptions
+from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.wire.journal.change_journal import build_journal_calls
+from hubspot_sync.wire.journal.subscriptions import JournalSubscriptions
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 60.0
@@ -136,6 +143,8 @@ class Command(BaseCommand):
         stop: threading.Event,
         port: int,
     ) -> None:
+        if not stop.is_set():
+            subscribe(sandbox_url, options["portal"])
         environment = dict(os.environ) | {
             "DEBUG": "true",
             "HUBSPOT_BASE_URL": sandbox_url,
@@ -192,6 +201,20 @@ def stop_on_signals() -> threading.Event:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     return stop
+
+
+def subscribe(sandbox_url: str, portal: str) -> None:
+    """Have the sandbox's journal tell of all that the API keeps."""
+    config = JournalConfig(
+        client_id=DEMO_JOURNAL["HUBSPOT_CLIENT_ID"],
+        client_secret=DEMO_JOURNAL["HUBSPOT_CLIENT_SECRET"],
+        portal_id=DEMO_JOURNAL["HUBSPOT_PORTAL_ID"],
+        base_url=sandbox_url,
+    )
+    with closing(build_journal_calls(config)) as calls:
+        subscriptions = JournalSubscriptions(config, calls)
+        deadline = Deadline.after(START_TIMEOUT_S)
+        check_subscriptions(load_profile(portal), config, subscriptions, deadline, apply=True)
 
 
 def use_fresh_database(database: Path) -> None:
