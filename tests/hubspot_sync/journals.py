@@ -14,10 +14,14 @@ from hubspot_sync.wire.journal.change_journal import (
     build_change_journal,
     build_journal_calls,
 )
+from hubspot_sync.wire.journal.entries import JournalEntry, JournalFile, SignedAddress
+from hubspot_sync.wire.journal.files import FileFetcher
 from hubspot_sync.wire.journal.journal_calls import JournalCall, JournalCalls
 
 CLIENT_SECRET = "sandbox-client-secret"
 PORTAL_ID = "62515"
+SECRET_QUERY = "X-Amz-Signature=abcdef0123456789"
+EMPTY_FILE = b'{"offset":"o","publishedAt":"2026-11-26T10:00:00Z","journalEvents":[]}'
 
 
 def journal_config(base_url: str, **changes: Any) -> JournalConfig:
@@ -60,3 +64,20 @@ def journal_of(base_url: str, **options: Any) -> Iterator[ChangeJournal]:
 
 def soon(seconds: float = 30.0) -> Deadline:
     return Deadline.after(seconds)
+
+
+def first_entry(journal: ChangeJournal) -> JournalEntry:
+    entry = journal.read_earliest(soon())
+    assert entry is not None
+    return entry
+
+
+def entry_at(address: str) -> JournalEntry:
+    return JournalEntry(offset="o", address=SignedAddress(address), expires_at=None)
+
+
+def fetch(address: str, *addresses: str, **changes: object) -> JournalFile:
+    """Fetch from an address whose name has these addresses of the network."""
+    config = journal_config("http://127.0.0.1:1", **changes)
+    fetcher = FileFetcher(config, lambda _call: None, resolve=lambda _host, _port: [*addresses])
+    return fetcher.fetch(entry_at(address), soon())
