@@ -101,11 +101,14 @@ class FeedProof:
         coverage = self._current_coverage() if self._is_on else None
         if coverage is None:
             return None
+        if self._is_late(position):
+            self.end(lease)
+            return None
         waiting_since = self._waiting_since(position)
         reason = self._reason_to_begin(position, coverage, waiting_since)
         if reason is None:
             return None if waiting_since is not None else self._cache.freshness.read_clock()
-        if not self._may_begin(position, reason):
+        if not self._may_begin(reason):
             return None
         self.begin(position, reason, lease)
         return self._cache.freshness.read_clock()
@@ -141,7 +144,8 @@ class FeedProof:
 
     def end(self, lease: FeedLease) -> None:
         """Let nothing outlive its time to live until the next epoch; raises BackendUnavailable."""
-        self._cache.freshness.end_proof(term=lease.epoch)
+        if self._cache.freshness.describe().epoch != "":
+            self._cache.freshness.end_proof(term=lease.epoch)
 
     def drop_everything(
         self, position: FeedPosition, reason: EpochReason, lease: FeedLease
@@ -172,9 +176,7 @@ class FeedProof:
             return EpochReason.NOT_APPLIED
         return None
 
-    def _may_begin(self, position: FeedPosition, reason: EpochReason) -> bool:
-        if self._is_late(position):
-            return False
+    def _may_begin(self, reason: EpochReason) -> bool:
         if reason in {EpochReason.FIRST_START, EpochReason.COVERAGE_CHANGED}:
             return True
         return self._began_s is None or self._clock() - self._began_s >= MIN_EPOCH_S

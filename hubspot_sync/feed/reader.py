@@ -170,18 +170,19 @@ class FeedReader:
         self._caught_up_at = asked_at
         self._observers.notify(FeedHappening.AT_END)
         overdue = self._own_writes.find_overdue(asked_at)
-        if overdue is not None:
-            if not self._own_writes.is_late(position):
-                log.error("feed_late", seconds=overdue.total_seconds())
-                self._observers.notify(FeedHappening.LATE)
-            self._proof.end(lease)
-            self._positions.note(
-                lease, position, delay_s=overdue.total_seconds(), delay_measured_at=asked_at
-            )
-        elif clock_ms is not None:
+        if overdue is not None and not self._own_writes.is_late(position):
+            self._note_late(position, overdue, lease)
+        elif overdue is None and clock_ms is not None:
             self._proof.confirm(position, clock_ms, lease)
         if _is_end_worth_noting(position, asked_at):
             self._positions.note(lease, position, at_end_at=asked_at, error="", failing_since=None)
+
+    def _note_late(self, position: FeedPosition, overdue: timedelta, lease: FeedLease) -> None:
+        delay_s = overdue.total_seconds()
+        log.error("feed_late", seconds=delay_s)
+        self._observers.notify(FeedHappening.LATE)
+        self._positions.note(lease, position, delay_s=delay_s, delay_measured_at=self._now())
+        self._proof.end(lease)
 
     def _take_in(
         self,
