@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,13 +35,15 @@ def subscribe(portal: Portal) -> None:
         (types.mock_exams, profile.exam_properties),
         (types.enrollments, profile.enrollment_properties),
     ):
-        reader.subscribe_to_object(type_id, *names.values())
+        if type_id is not None:
+            reader.subscribe_to_object(type_id, *names.values())
     for ends in (
         (types.contacts, types.bookings),
         (types.mock_exams, types.bookings),
         (types.contacts, types.enrollments),
     ):
-        reader.subscribe_to_links(*ends)
+        if None not in ends:
+            reader.subscribe_to_links(*ends)
 
 
 def wait_until(holds: Callable[[], bool]) -> bool:
@@ -76,3 +80,26 @@ def test_an_edit_is_seen_with_no_webhook_sent(portal: Portal, followed: Server) 
         portal.sandbox.edit(types.bookings, booking.id, name=name)
 
         assert wait_until(lambda name=name: shown() == name)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(180)
+def test_whoever_follows_may_be_killed_and_another_goes_on(
+    portal: Portal, folder: Path, redis_url: str
+) -> None:
+    subscribe(portal)
+    alice = portal.student("alice")
+    booking = portal.booking(alice, portal.exam())
+    types = portal.profile.object_types
+
+    def shown(api: Server) -> str:
+        return str(api.get(LIST, **alice.pair).body["data"]["bookings"][0]["name"])
+
+    settings = {**FOLLOWED, "REDIS_URL": redis_url}
+    with serving(portal.sandbox, folder, **settings) as first:
+        assert wait_until(lambda: shown(first) == alice.name)
+        with serving(portal.sandbox, folder, **settings) as second:
+            os.kill(first.pid, signal.SIGKILL)
+            portal.sandbox.edit(types.bookings, booking.id, name="Alice M.")
+
+            assert wait_until(lambda: shown(second) == "Alice M.")
