@@ -30,15 +30,11 @@ class Record:
     ends_s: float
 
     def as_held(self, now_s: float, proof: Proof) -> HeldEntry:
-        entry = self.entry
-        age_s = now_s - self.stored_at_s
         return HeldEntry(
-            entry=entry,
+            entry=self.entry,
             stamp=self.stamp,
-            age_s=age_s,
-            ttl_left_s=entry.ttl_s - age_s,
-            keep_left_s=entry.keep_s - age_s,
-            proven=entry.epoch != "" and self._proven_until_s(proof) > now_s,
+            age_s=now_s - self.stored_at_s,
+            proven=self.entry.epoch != "" and self._proven_until_s(proof) > now_s,
         )
 
     def live_until_s(self, proof: Proof) -> float:

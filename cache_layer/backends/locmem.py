@@ -117,14 +117,17 @@ class LocMemBackend(LocMemCache):
     @as_step
     def look_up(self, keys: Sequence[str], *, touch: bool = True) -> Lookup:
         found: dict[str, HeldEntry] = {}
-        now_s = self._clock()
+        now_s, proof, records = self._clock(), self._guard.proof, self._records
         for key in keys:
-            record = self._get_or_expire(key)
+            record = records.get(key)
             if record is None:
+                continue
+            if record.expires_s <= now_s and record.live_until_s(proof) <= now_s:
+                self._expire(key, record)
                 continue
             if touch:
                 self._cache.move_to_end(key, last=False)
-            found[key] = record.as_held(now_s, self._guard.proof)
+            found[key] = record.as_held(now_s, proof)
         return Lookup(
             entries=found, ticket=self._guard.take_ticket(), expired=_drain(self._expired)
         )
@@ -225,9 +228,12 @@ class LocMemBackend(LocMemCache):
         record = self._records.get(key)
         if record is None or not self._has_expired(key):
             return record
+        self._expire(key, record)
+        return None
+
+    def _expire(self, key: str, record: Record) -> None:
         self._expired[record.entry.family] += 1
         self._end(key, record, Ended.EXPIRED)
-        return None
 
     def _store(self, refused: Mapping[str, Refusal], entries: Mapping[str, Entry]) -> StoreResult:
         found = dict(refused)

@@ -302,8 +302,6 @@ def _parse_held_entry(row: Sequence[Any], now_ms: int) -> HeldEntry:
         entry=entry,
         stamp=stamp,
         age_s=(now_ms - stored_ms) / 1000,
-        ttl_left_s=(expires_ms - now_ms) / 1000,
-        keep_left_s=math.inf if ends_ms < 0 else (ends_ms - now_ms) / 1000,
         proven=bool(proven),
     )
 

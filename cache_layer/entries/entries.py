@@ -69,9 +69,15 @@ class HeldEntry:
     entry: Entry
     stamp: int
     age_s: float
-    ttl_left_s: float
-    keep_left_s: float = math.inf
     proven: bool = False
+
+    @property
+    def ttl_left_s(self) -> float:
+        return self.entry.ttl_s - self.age_s
+
+    @property
+    def keep_left_s(self) -> float:
+        return self.entry.keep_s - self.age_s
 
 
 def pack(

@@ -3,7 +3,8 @@
 A random sample of every family is loaded again in chunks and compared whole. An entry that expired,
 was invalidated or replaced during the comparison is skipped: only what is still served counts.
 Repairing removes everything built from what drifted, because its invalidation was lost, and leaves
-the fresh value in its place.
+the fresh value in its place. Drift in an entry that has outlived its time to live shows that the
+change feed proved what was not so: its proof ends, and who follows it begins a new epoch.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ class Drift:
     difference: str
     """Where it was wrong, in a few words that hold no e-mail; see `redaction`."""
     repaired: bool
+    outlived: bool
+    """Whether it was past its time to live, served because the change feed proved it fresh."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,12 +152,19 @@ class Validator:
                     verdicts[compared.verdict] += 1
                     if compared.verdict in DRIFTED:
                         drifts.append(_to_drift(family, compared, repaired=repaired))
+                if any(drift.outlived for drift in drifts):
+                    self._end_proof(family)
                 done += len(chunk)
                 if progress is not None:
                     progress(family.name, done, len(keys))
             by_family[family.name] = dict(verdicts)
             self._counters.add(Count.DRIFTS, family.name, sum(verdicts[v] for v in DRIFTED))
         return ValidationReport(by_family=by_family, drifts=tuple(drifts))
+
+    def _end_proof(self, family: Family[Any, Any]) -> None:
+        if self._guarded_store.backend.read_proof().proof.epoch != "":
+            logger.warning("An entry of %s that was proven fresh was not: proof ends", family.name)
+            self._guarded_store.end_proof(None)
 
     def _pick_keys(
         self, sample: int | None, names: Collection[str] | None
@@ -285,6 +295,7 @@ def _to_drift(family: Family[Any, Any], compared: _ComparedEntry, *, repaired: b
         age_s=compared.held.age_s,
         difference=_describe_drift(family, compared),
         repaired=repaired,
+        outlived=compared.held.ttl_left_s <= 0,
     )
 
 

@@ -142,6 +142,10 @@ local function live_until(meta)
   return math.max(meta.expires_ms, proven_until(meta))
 end
 
+local function is_live(meta)
+  return meta.expires_ms > now_ms or proven_until(meta) > now_ms
+end
+
 -- What we keep of an entry, or nil. Where that is not ours, nobody knows which tags the entry had, and
 -- every script that comes to it would fail for ever: all begins anew, and only this script fails.
 local function meta_of(key)
@@ -157,7 +161,7 @@ end
 local function note_ending(key, meta, cause)
   if #ended >= 4 * MAX_TOLD then return end
   local until_ms = math.min(now_ms, live_until(meta))
-  if live_until(meta) <= now_ms then cause = 'expired' end
+  if not is_live(meta) then cause = 'expired' end
   for _, told in ipairs({key, meta.family, cause, math.max(0, until_ms - meta.stored_ms)}) do
     ended[#ended + 1] = told
   end
@@ -374,7 +378,7 @@ local function invalidate(order, tags, keys)
   local removed = {}
   local function remove(key)
     local meta = drop(key, 'invalidated')
-    if meta and live_until(meta) > now_ms then add(removed, meta.family) end
+    if meta and is_live(meta) then add(removed, meta.family) end
   end
   for _, key in ipairs(keys) do
     redis.call('HSET', STATE, 'k:' .. key, mark)

@@ -13,7 +13,7 @@ local found, expired = {}, {}
 for i = 5, #ARGV do
   local key = ARGV[i]
   local meta = meta_of(key)
-  local payload = meta and live_until(meta) > now_ms and payload_of(key, meta)
+  local payload = meta and is_live(meta) and payload_of(key, meta)
   if payload then
     -- A use that a full Redis cannot note is no reason not to serve.
     if ARGV[4] == '1' then redis.pcall('ZADD', USES, now_us, key) end

@@ -3,6 +3,6 @@ ensure_generation()
 local removed = {}
 for i = 4, #ARGV do
   local meta = drop(ARGV[i], 'invalidated')
-  if meta and live_until(meta) > now_ms then add(removed, meta.family) end
+  if meta and is_live(meta) then add(removed, meta.family) end
 end
 return tell(flat(removed))

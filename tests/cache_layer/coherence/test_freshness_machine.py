@@ -25,7 +25,8 @@ from cache_layer.coherence import freshness, reading, singleflight
 from cache_layer.coherence.guarded_store import GuardedStore
 from cache_layer.counters import Cause
 from cache_layer.entries.entries import Entry
-from tests.cache_layer.coherence.freshness_machine import CONFIRMED_S, LAG_S, FreshnessMachine
+from tests.cache_layer.coherence.freshness_machine import FreshnessMachine
+from tests.cache_layer.coherence.freshness_world import CONFIRMED_S, LAG_S
 from tests.cache_layer.conftest import MakeLocMem, MakeRedis
 from tests.cache_layer.shifted_redis import RedisClock, shift_time
 from tests.cache_layer.support import Clock

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from cache_layer import MISS, Cache, CacheStatus, Cause, Comparison, Count
+from cache_layer import (
+    MISS,
+    Cache,
+    CacheConfig,
+    CacheStatus,
+    Cause,
+    Comparison,
+    Count,
+    open_cache,
+)
 from cache_layer.operating.validation import Validator
-from tests.cache_layer.support import value_of
-from tests.cache_layer.truth import Truth
+from tests.cache_layer.conftest import MakeLocMem
+from tests.cache_layer.support import Clock, value_of
+from tests.cache_layer.truth import TTL_S, Truth
 from tests.waiting import WAIT_LIMIT_S
 
 
@@ -112,3 +122,46 @@ def test_progress_is_told_batch_by_batch(cache: Cache, truth: Truth) -> None:
     Validator(cache).run("", sample=None, progress=lambda *step: told.append(step))
 
     assert told == [("exam", 30, 30), ("page", 1, 1)]
+
+
+@pytest.fixture
+def proven(make_locmem: MakeLocMem, truth: Truth, clock: Clock) -> Cache:
+    """A cache whose entries have outlived their time to live."""
+    cache = open_cache(truth.catalogue, CacheConfig(settle_s=0), backend=make_locmem(settle_s=0))
+    epoch = cache.freshness.begin_epoch(["exam", "page"], term=1)
+    clock.advance(1)
+    cache.reader.read_many(truth.exam, truth.keys(*truth.exams), "", wait_s=WAIT_LIMIT_S)
+    clock.advance(TTL_S + 1)
+    assert cache.freshness.confirm(epoch, cache.freshness.read_clock(), term=1)
+    return cache
+
+
+def test_what_outlives_its_time_and_is_true_proves_on(proven: Cache) -> None:
+    report = Validator(proven).run("", sample=None)
+
+    assert report.total(Comparison.SAME) == 30
+    assert proven.freshness.describe().proven
+
+
+@pytest.mark.parametrize("repair", [True, False])
+def test_what_outlives_its_time_and_is_wrong_ends_the_proof(
+    proven: Cache, truth: Truth, *, repair: bool
+) -> None:
+    truth.exams["7"] = "edited, and the feed did not tell"
+
+    report = Validator(proven).run("", sample=None, repair=repair)
+
+    assert [(drift.key, drift.outlived) for drift in report.drifts] == [("exam:7", True)]
+    assert proven.freshness.describe().epoch == ""
+    assert proven.peek("exam:8") is MISS
+
+
+def test_a_drift_within_its_time_ends_no_proof(proven: Cache, truth: Truth) -> None:
+    proven.invalidator.invalidate_tags(["exam:7"], cause=Cause.FEED)
+    proven.reader.read(truth.exam, truth.key("7"), "", wait_s=WAIT_LIMIT_S)
+    truth.exams["7"] = "edited, and the feed is yet to tell"
+
+    report = Validator(proven).run("", sample=None)
+
+    assert [(drift.key, drift.outlived) for drift in report.drifts] == [("exam:7", False)]
+    assert proven.freshness.describe().proven
