@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 from booking_api.benchmarks.portal_data import BOOKINGS, PortalData, Student
 from booking_api.benchmarks.processes import ROOT, Address, Sandbox, running_api, running_sandbox
 from booking_api.benchmarks.throughput import LIST_PATH, fetch, server_environment
+from cache_layer.config import DEFAULT_TTLS_S
 from hubspot_sync.portal.profile import load_profile
 from hubspot_sync.preflight.sandbox_journal import SANDBOX_APP, subscribe_in_sandbox
 
@@ -30,6 +31,8 @@ STUDENTS, BOOKINGS_EACH = 20, 5
 SETTLE_S = 3.0
 LOOK_EVERY_S = 0.01
 MAX_WAIT_S = 30.0
+TTL_S = 15.0
+"""Of every entry: longer than any edit may take to be seen, and shorter than the outage."""
 BETWEEN_EDITS_S = 3.6
 """An hour of a thousand edits, on the sandbox's clock: each is an entry of its own."""
 
@@ -118,6 +121,7 @@ def measure(*, redis_url: str, looks: int, edits: int, seconds: float) -> FeedFi
             "REDIS_URL": redis_url,
             "DEPLOYMENT_NAME": Path(folder).name,
             "READY_PROBE_AFTER_S": "3600",
+            **dict.fromkeys(DEFAULT_TTLS_S, str(TTL_S)),
         }
         migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
         subprocess.run(migrate, cwd=ROOT, env=environment, check=True)
@@ -127,9 +131,12 @@ def measure(*, redis_url: str, looks: int, edits: int, seconds: float) -> FeedFi
             seen = tuple(look(target, api) for _ in range(looks))
             oldest_s = edit_and_read(target, api, edits, seconds)
             threading.Event().wait(SETTLE_S)
+        ended_s = time.perf_counter()
         for _ in range(edits):
             sandbox.control("POST", "clock", {"advance_s": BETWEEN_EDITS_S})
             target.edit()
+        # Entries in Redis outlive the server: an hour is longer than any of them would be served.
+        threading.Event().wait(max(TTL_S - (time.perf_counter() - ended_s), 0.0))
         with running_api(environment) as api:
             began_s = time.perf_counter()
             wrong = count_wrong(target, api)
