@@ -32,8 +32,11 @@ COVERAGE_WITHIN_S: Final = 9.0
 MAX_COVERAGE_AGE_S: Final = 30.0
 MAX_UNAPPLIED: Final = timedelta(seconds=60)
 MIN_EPOCH_S: Final = 60.0
-"""So soon no epoch follows another whose proof has ended: a cause that lasts empties no cache every
-second."""
+"""So soon no epoch follows another whose proof has ended; after one that was short, twice as long
+each time, since each empties the cache: a cause that lasts must not keep it cold."""
+MAX_PAUSE_S: Final = 1_800.0
+LONG: Final = 10
+"""So many times its pause an epoch lives to be no short one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +94,7 @@ class FeedProof:
         self._known: _Known | None = None
         self._asked_s: float | None = None
         self._began_s: float | None = None
+        self._pause_s = MIN_EPOCH_S
 
     def prepare(self, position: FeedPosition, lease: FeedLease) -> int | None:
         """Begin an epoch if one is due. Return the time of the cache's clock, to be confirmed once
@@ -124,7 +128,7 @@ class FeedProof:
             coverage = self._known.coverage
         began_at = self._now()
         epoch = self._cache.freshness.begin_epoch(coverage.families, term=lease.epoch)
-        self._began_s = self._clock()
+        self._note_begun()
         self._positions.note(
             lease,
             position,
@@ -179,7 +183,14 @@ class FeedProof:
     def _may_begin(self, reason: EpochReason) -> bool:
         if reason in {EpochReason.FIRST_START, EpochReason.COVERAGE_CHANGED}:
             return True
-        return self._began_s is None or self._clock() - self._began_s >= MIN_EPOCH_S
+        return self._began_s is None or self._clock() - self._began_s >= self._pause_s
+
+    def _note_begun(self) -> None:
+        before_s, self._began_s = self._began_s, self._clock()
+        if before_s is None:
+            return
+        is_short = self._began_s - before_s < LONG * self._pause_s
+        self._pause_s = min(self._pause_s * 2, MAX_PAUSE_S) if is_short else MIN_EPOCH_S
 
     def _current_coverage(self) -> Coverage | None:
         """Return what the subscriptions cover; None where that has not been known for too long. It
