@@ -8,7 +8,6 @@ drops the same once more and stores nothing twice.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -36,12 +35,15 @@ from hubspot_sync.wire.journal.entries import JournalEntry, JournalFile
 
 log = structlog.get_logger(__name__)
 
-POLL_S: Final = 0.8
-STEP_WITHIN_S: Final = 10.0
+POLL_S: Final = 0.7
+STEP_WITHIN_S: Final = 6.0
+FILES_WITHIN_S: Final = 8.0
+"""Of those fetched at the same time. Together with the step less than the lease's 15 s."""
 ENTRIES_AT_ONCE: Final = 100
 FILES_AT_ONCE: Final = 10
-"""Fetched at the same time and stored together; each may have 10 000 events."""
+"""Fetched at the same time; each may have 10 000 events."""
 MAX_EVENTS_AT_ONCE: Final = 2_000
+"""Dropped together; no more files are read before what so many say is stored."""
 FIRST_RETRY_S: Final = 1.0
 MAX_RETRY_S: Final = 30.0
 MAX_RETRY_AFTER_S: Final = 300.0
@@ -136,10 +138,7 @@ class FeedReader:
             self._rest_at_end(position, lease, clock_ms, asked_at)
             return POLL_S
         self._is_behind = True
-        for group in chunks(entries, FILES_AT_ONCE):
-            if deadline.passed:
-                break
-            self._take_in(position, group, lease, deadline)
+        self._take_in(position, entries, lease, deadline)
         return 0.0
 
     def _prepare(self, position: FeedPosition, lease: FeedLease) -> int | None:
@@ -192,23 +191,33 @@ class FeedReader:
         deadline: Deadline,
     ) -> None:
         """Read the entries' files and store what they say; as far as they can be read."""
-        fetched = self._fan_out.run(
-            [partial(self._try_fetch, entry, deadline) for entry in entries]
-        )
-        files = [
-            each
-            for each in itertools.takewhile(
-                lambda each: not isinstance(each, HubSpotError), fetched
-            )
-            if isinstance(each, JournalFile)
-        ]
-        if len(files) > 0:
-            self._store(position, files, lease)
-            self._file_trouble = None
-        if len(files) < len(entries):
-            error = fetched[len(files)]
-            assert isinstance(error, HubSpotError)  # noqa: S101 - the first that is no file
-            self._pass_over(position, entries[len(files)], error, lease)
+        files: list[JournalFile] = []
+        for group in chunks(entries, FILES_AT_ONCE):
+            read, error = self._fetch(group, Deadline.after(FILES_WITHIN_S))
+            files.extend(read)
+            if error is not None:
+                self._store(position, files, lease)
+                self._pass_over(position, group[len(read)], error, lease)
+                return
+            if deadline.passed:
+                break
+            if sum(len(file.events) for file in files) >= MAX_EVENTS_AT_ONCE:
+                self._store(position, files, lease)
+                files = []
+        self._store(position, files, lease)
+
+    def _fetch(
+        self, entries: Sequence[JournalEntry], deadline: Deadline
+    ) -> tuple[list[JournalFile], HubSpotError | None]:
+        """Return the entries' files in their order, up to the first that cannot be read, and why
+        that one cannot."""
+        files: list[JournalFile] = []
+        fetch = [partial(self._try_fetch, entry, deadline) for entry in entries]
+        for fetched in self._fan_out.run(fetch):
+            if isinstance(fetched, HubSpotError):
+                return files, fetched
+            files.append(fetched)
+        return files, None
 
     def _try_fetch(self, entry: JournalEntry, deadline: Deadline) -> JournalFile | HubSpotError:
         try:
@@ -220,6 +229,8 @@ class FeedReader:
         self, position: FeedPosition, files: Sequence[JournalFile], lease: FeedLease
     ) -> None:
         """Drop what the files' events outdate, then store them and the offset behind them."""
+        if len(files) == 0:
+            return
         reading = read_files(files, self._profile, self._portal_id)
         if reading.unreadable > 0:
             # Before the offset moves, or whoever is killed here would forget it.
@@ -236,6 +247,7 @@ class FeedReader:
             stored = self._inbox.store(new_events, WebhookEvent.Source.JOURNAL)
         duplicates = len(new_events) - len(stored.new) - stored.refused
         self._intake.notify(stored.new, duplicates)
+        self._file_trouble = None
         self._count(files, reading, len(stored.new), duplicates)
         if any(each.state == WebhookEvent.State.RECEIVED for each in stored.new):
             self._wake_applier()
