@@ -149,6 +149,8 @@ HUBSPOT_JOURNAL: JournalConfig = journal_config(HUBSPOT, debug=DEBUG)
 HUBSPOT_PORTAL: str = read("HUBSPOT_PORTAL", str, "default")
 # Where people see the portal's records, for links in the console.
 HUBSPOT_RECORDS_URL: str = read("HUBSPOT_RECORDS_URL", web_address, "")
+# How late the change feed may show a booking that we have made before it proves nothing any more.
+FEED_MAX_DELAY_S: float = read("FEED_MAX_DELAY_S", number, 60.0, minimum=1)
 # Of two deployments that share a Redis, which this is.
 DEPLOYMENT_NAME: str = read("DEPLOYMENT_NAME", str, "")
 CACHE: CacheConfig = cache_config(

@@ -1,4 +1,5 @@
-"""In Django's admin: the inbox, what HubSpot sent and what became of it; the values in HubSpot that
+"""In Django's admin: the inbox, what HubSpot sent and what became of it; how far its change journal
+has been read; the values in HubSpot that
 cannot be read; and the kinds of signature that were seen. Nobody changes any of it; whoever may
 delete a seen signature has the weaker ones accepted again.
 
@@ -21,6 +22,7 @@ from django.utils.safestring import SafeString
 from typing_extensions import override
 
 from cache_layer.operating.read_only import ReadOnly
+from hubspot_sync.feed.models import FeedPosition
 from hubspot_sync.inbox.inbox import Inbox
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.portal.models import UnreadableValue
@@ -36,7 +38,7 @@ class WebhookEventAdmin(ReadOnly):
         *("received_at", "state", "subscription", "records", "property_name", "delay"),
         *("attempts", "error"),
     )
-    list_filter = ("state", "kind", "subscription", "change_source")
+    list_filter = ("state", "source", "kind", "subscription", "change_source")
     personal_fields = ("raw", "error")
     search_fields = ("records", "event_id", "subscription")
     search_help_text = "A record's id, or HubSpot's event id"
@@ -45,7 +47,7 @@ class WebhookEventAdmin(ReadOnly):
     date_hierarchy = "received_at"
     actions = ("apply_again",)
     fields = (
-        *("state", "subscription", "records", "property_name", "change_source"),
+        *("state", "source", "subscription", "records", "property_name", "change_source"),
         *("occurred_at", "received_at", "applied_at", "delay", "invalidated", "exams"),
         *("attempts", "error", "due_at", "event_id", "as_it_came"),
     )
@@ -82,6 +84,34 @@ class WebhookEventAdmin(ReadOnly):
         number = Inbox().reopen(list(queryset.values_list("id", flat=True)))
         events = "1 event waits" if number == 1 else f"{number} events wait"
         messages.success(request, f"{events} to be applied again; that takes a few seconds.")
+
+
+@admin.register(FeedPosition)
+class FeedPositionAdmin(ReadOnly):
+    """How far HubSpot's change journal has been read, how late it is, what it proves."""
+
+    empty_sentence = "No change journal has been followed yet."
+    list_display = ("portal_id", "state", "at_end_at", "read_at", "late", "epoch_reason", "error")
+    personal_fields = ("error",)
+    fields = (
+        *("portal_id", "state", "at_end_at", "read_at", "published_at", "offset"),
+        *("late", "delay_measured_at", "epoch_began_at", "epoch_reason"),
+        *("lost_at", "recount_due", "error", "failing_since"),
+    )
+    readonly_fields = ("state", "late")
+
+    @admin.display(description="state")
+    def state(self, row: FeedPosition) -> str:
+        if row.failing_since is not None:
+            return "stands still"
+        if row.recount_due:
+            return "begun anew, exams are being counted"
+        return "followed" if row.at_end_at is not None else "catching up"
+
+    @admin.display(description="late by", empty_value="not measured")
+    def late(self, row: FeedPosition) -> str | None:
+        """From HubSpot's answer to a booking that we made until the journal showed it."""
+        return None if row.delay_s is None else in_words(timedelta(seconds=row.delay_s))
 
 
 @admin.register(UnreadableValue)

@@ -41,6 +41,7 @@ __all__ = [
     "observe_cache",
     "observe_calls",
     "observe_desk",
+    "observe_feed",
     "observe_unreadable",
     "observe_webhooks",
     "observe_wire",
@@ -62,6 +63,7 @@ observe_calls = _composition.observe_calls
 observe_wire = _composition.observe_wire
 observe_webhooks = _composition.observe_webhooks
 observe_desk = _composition.observe_desk
+observe_feed = _composition.observe_feed
 observe_unreadable = _composition.observe_unreadable
 hand_on = _composition.hand_on
 close = _composition.close

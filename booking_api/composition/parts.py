@@ -28,6 +28,12 @@ from hubspot_sync import HubSpotClient
 from hubspot_sync.background.database_clock import DatabaseClock
 from hubspot_sync.background.database_questions import DatabaseQuestions
 from hubspot_sync.background.worker import Worker
+from hubspot_sync.config import JournalConfig
+from hubspot_sync.feed.change_feed import ChangeFeed, build_change_feed
+from hubspot_sync.feed.coverage import SubscriptionCoverage
+from hubspot_sync.feed.delays import OwnWrites
+from hubspot_sync.feed.observers import FeedObservers
+from hubspot_sync.inbox.observers import EventObservers
 from hubspot_sync.inbox.told_records import ToldRecords
 from hubspot_sync.portal.association_types import AssociationTypes
 from hubspot_sync.portal.portal_facts import PortalFact, ask_own_app_id
@@ -42,8 +48,10 @@ from hubspot_sync.reading.recent_changes import NO_RECENT_CHANGES, RecentChanges
 from hubspot_sync.reading.student_pairs import PairReads
 from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Monotonic
+from hubspot_sync.wire.journal.change_journal import build_change_journal, build_journal_calls
+from hubspot_sync.wire.journal.subscriptions import JournalSubscriptions
 from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
-from hubspot_sync.writing.portal_writes import PortalWrites
+from hubspot_sync.writing.portal_writes import NoteCreated, PortalWrites
 
 # Of the server's threads: the others are left for students who are known.
 LOOK_UPS_SHARE = 0.75
@@ -80,8 +88,10 @@ def build_availability_watch(
 
 
 def build_told_records(shared_now: Callable[[], datetime], monotonic: Monotonic) -> ToldRecords:
-    """Without a secret webhooks are refused, but in development: then nobody tells us anything."""
-    is_told = settings.DEBUG or len(settings.HUBSPOT_WEBHOOK_SECRETS) > 0
+    """Without a secret webhooks are refused, but in development: then nobody tells us anything,
+    but where the change journal is followed."""
+    has_secret = settings.DEBUG or len(settings.HUBSPOT_WEBHOOK_SECRETS) > 0
+    is_told = has_secret or settings.HUBSPOT_JOURNAL.is_set
     lag = timedelta(seconds=settings.HUBSPOT.search_lag_s if is_told else 0)
     return ToldRecords(lag, shared_now, monotonic)
 
@@ -130,6 +140,47 @@ def build_undelivered(config: CacheConfig) -> UndeliveredParts | None:
     return UndeliveredParts(table=table, make_worker=Worker)
 
 
+def build_own_writes(
+    observers: FeedObservers, shared_now: Callable[[], datetime]
+) -> OwnWrites | None:
+    """Return what measures how late the change feed is; None where there is none."""
+    if not settings.HUBSPOT_JOURNAL.is_set:
+        return None
+    return OwnWrites(settings.FEED_MAX_DELAY_S, observers, shared_now)
+
+
+def build_feed(
+    *,
+    profile: PortalProfile,
+    cached: CachedPortal,
+    told: ToldRecords,
+    event_observers: EventObservers,
+    observers: FeedObservers,
+    own_writes: OwnWrites,
+    wake_applier: Callable[[], None],
+    now: Callable[[], datetime],
+    clock: Monotonic,
+) -> ChangeFeed:
+    config: JournalConfig = settings.HUBSPOT_JOURNAL
+    calls = build_journal_calls(config, clock=clock)
+    subscriptions = JournalSubscriptions(config, calls)
+    return build_change_feed(
+        config,
+        journal=build_change_journal(config, calls),
+        profile=profile,
+        cached=cached,
+        told=told,
+        event_observers=event_observers,
+        observers=observers,
+        ask_coverage=SubscriptionCoverage(config, profile, subscriptions).ask,
+        wake_applier=wake_applier,
+        own_writes=own_writes,
+        is_proving=settings.CACHE.ttl_confirmed_s > 0,
+        now=now,
+        clock=clock,
+    )
+
+
 def build_student_pairs(cached: CachedPortal, hubspot: PortalReads, clocks: Clocks) -> StudentPairs:
     digests = Digests(settings.SECRET_KEY)
     return StudentPairs(
@@ -166,6 +217,7 @@ def build_desk_context(
     cached: CachedPortal,
     shared_now: Callable[[], datetime],
     notify: DeskObserver,
+    note_created: NoteCreated,
 ) -> DeskContext:
     association_types = AssociationTypes(profile, client.transport)
     return DeskContext(
@@ -173,7 +225,7 @@ def build_desk_context(
         hubspot=hubspot,
         recent=recent,
         evidence=evidence,
-        writes=PortalWrites(profile, client.batch, association_types, has_marker),
+        writes=PortalWrites(profile, client.batch, association_types, has_marker, note_created),
         cache=cached.cache,
         keep_links=cached.keep_own_links,
         fan_out=client.fan_outs[Priority.DESK],

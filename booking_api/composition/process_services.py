@@ -20,7 +20,9 @@ from booking_api.composition.parts import (
     build_cursor_seal,
     build_desk_context,
     build_evidence,
+    build_feed,
     build_own_links,
+    build_own_writes,
     build_shared_clock,
     build_student_pairs,
     build_told_records,
@@ -34,6 +36,8 @@ from cache_layer.endings import EndingsObserver
 from cache_layer.operating.audit import record_invalidation
 from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.background.worker import Worker
+from hubspot_sync.feed.change_feed import ChangeFeed
+from hubspot_sync.feed.observers import DelayObserver, FeedObserver, FeedObservers
 from hubspot_sync.inbox.observers import EventObserver, EventObservers, InboxObserver
 from hubspot_sync.portal.portal_facts import has_marker_fact
 from hubspot_sync.portal.profile import PortalProfile, load_profile
@@ -45,6 +49,7 @@ from hubspot_sync.webhooks.pipeline import WebhookPipeline, build_webhook_pipeli
 from hubspot_sync.wire.call_log import CallObserver, WireObserver
 from hubspot_sync.wire.http_exchange import Sender
 from hubspot_sync.wire.limits.portal_day import PortalDay
+from hubspot_sync.writing.portal_writes import note_nowhere
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +68,7 @@ class Services:
     cached: CachedPortal
     booking: BookingDesk
     webhooks: WebhookPipeline
+    feed: ChangeFeed | None
     unreadable: UnreadableValues
     availability: AvailabilityWatch
     anonymous_places: threading.BoundedSemaphore
@@ -88,6 +94,8 @@ class Services:
         self._close_booking()
         for worker in self.workers:
             worker.stop()
+        if self.feed is not None:
+            self.feed.close()
         self.cached.cache.close()
         self.client.close()
 
@@ -116,6 +124,7 @@ class Composition:
         self._tally_observers: list[TallyObserver] = []
         self._endings_observers: list[EndingsObserver] = []
         self._webhook_observers = EventObservers()
+        self._feed_observers = FeedObservers()
         self._desk_observers: list[DeskObserver] = []
         self._unreadable_observers: list[UnreadableObserver] = []
 
@@ -157,6 +166,14 @@ class Composition:
             if observer not in self._webhook_observers.of_events:
                 self._webhook_observers.of_events.append(observer)
                 self._webhook_observers.of_inbox.append(of_inbox)
+
+    def observe_feed(self, observer: FeedObserver, of_delay: DelayObserver) -> None:
+        """Tell `observer` what happens with the change feed and `of_delay` how late it is; does
+        nothing the second time."""
+        with self._lock:
+            if observer not in self._feed_observers.of_feed:
+                self._feed_observers.of_feed.append(observer)
+                self._feed_observers.of_delay.append(of_delay)
 
     def observe_desk(self, observer: DeskObserver) -> None:
         """Tell `observer` of what the booking desk does; does nothing the second time."""
@@ -241,6 +258,7 @@ class Composition:
         has_marker = has_marker_fact(profile, client.transport, self.clocks.monotonic)
         evidence = build_evidence(profile, client, self.clocks, has_marker, unreadable.note)
         own = build_own_links(shared_now, self.clocks.monotonic)
+        own_writes = build_own_writes(self._feed_observers, shared_now)
         cached = build_cached_portal(
             profile, client, hubspot, settings.CACHE, self.clocks, told, own
         )
@@ -253,8 +271,22 @@ class Composition:
             build_desk_context(
                 *(profile, client, hubspot, told, evidence, has_marker, cached),
                 *(shared_now, self._notify_desk_observers),
+                note_nowhere if own_writes is None else own_writes.note,
             ),
             serves_callers=self._serves_callers,
+        )
+        webhooks = build_webhook_pipeline(
+            profile=profile,
+            cached=cached,
+            hubspot=hubspot,
+            request_recounts=booking.recounts.request,
+            exams_of_bookings=booking.exams_of_bookings,
+            request_forgetting=booking.erasures.request,
+            note_merges=booking.note_merges,
+            observers=self._webhook_observers,
+            told=told,
+            now=shared_now,
+            host_now=self.clocks.now,
         )
         return Services(
             pid=os.getpid(),
@@ -263,18 +295,19 @@ class Composition:
             hubspot=hubspot,
             cached=cached,
             booking=booking,
-            webhooks=build_webhook_pipeline(
+            webhooks=webhooks,
+            feed=None
+            if own_writes is None
+            else build_feed(
                 profile=profile,
                 cached=cached,
-                hubspot=hubspot,
-                request_recounts=booking.recounts.request,
-                exams_of_bookings=booking.exams_of_bookings,
-                request_forgetting=booking.erasures.request,
-                note_merges=booking.note_merges,
-                observers=self._webhook_observers,
                 told=told,
+                event_observers=self._webhook_observers,
+                observers=self._feed_observers,
+                own_writes=own_writes,
+                wake_applier=webhooks.worker.wake,
                 now=shared_now,
-                host_now=self.clocks.now,
+                clock=self.clocks.monotonic,
             ),
             unreadable=unreadable,
             availability=build_availability_watch(client, hubspot, self.clocks),

@@ -17,6 +17,7 @@ from django.conf import settings
 
 from booking_api import composition
 from booking_api.env_types import LOOPBACK
+from booking_api.ops.feed import FeedFollower, build_follower
 from booking_api.ops.history.process import history
 from booking_api.ops.metrics import metrics
 from booking_api.ops.scheduler import JobTimes, Scheduler, build_scheduler
@@ -34,6 +35,7 @@ class ProcessLifecycle:
         self._pid = 0
         self._scheduler: Scheduler | None = None
         self._looking: Worker | None = None
+        self._follower: FeedFollower | None = None
 
     def start_serving(self) -> None:
         """Start the work; this process, or those it will be forked into, serve."""
@@ -60,6 +62,9 @@ class ProcessLifecycle:
             self._scheduler = build_scheduler(job_times()) if settings.SCHEDULER else None
             if self._scheduler is not None:
                 self._scheduler.start()
+            self._follower = build_follower()
+            if self._follower is not None:
+                self._follower.start()
             self._looking = Worker("metrics", metrics().look_around)
             self._looking.start()
             history().start()
@@ -71,10 +76,13 @@ class ProcessLifecycle:
         """End the work, and let another process go on with it; does nothing the second time."""
         scheduler, self._scheduler = self._scheduler, None
         looking, self._looking = self._looking, None
+        follower, self._follower = self._follower, None
         if self._pid != os.getpid():
             return
         if looking is not None:
             looking.stop()
+        if follower is not None:
+            follower.close()
         if scheduler is not None:
             scheduler.close()
         # Before the services, by whose clock it writes.

@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from hubspot_sync.inbox.events import Event, EventKind, ObjectKind, RecordRef
+from hubspot_sync.inbox.events import NOT_TOLD, Event, EventKind, ObjectKind, RecordRef
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.record_names import ADDITIONAL_EMAILS
 from hubspot_sync.reading.tags import (
     ENROLLED_TAG,
     booking_tag,
     contact_bookings_tag,
+    contact_enrollments_tag,
     contact_tag,
     enrollment_tag,
     exam_bookings_tag,
@@ -45,7 +46,7 @@ class Effect:
     links_known: bool = True
     """Whether HubSpot still knows the links of those bookings."""
     restored: tuple[RecordRef, ...] = ()
-    """Records that are back in links which have to be asked for."""
+    """Records that are back in links, or in those of others, which have to be asked for."""
     forgotten: frozenset[str] = NOTHING
     """Contacts whose persons want to be forgotten, by id."""
     merged: frozenset[str] = NOTHING
@@ -58,6 +59,10 @@ class Effect:
     """Bookings that were taken from a record of this kind, by id."""
     by_subscriber: bool = False
     """Whether the app that these webhooks go to made the change itself."""
+    is_linking: bool = False
+    """Whether a link was made."""
+    is_creation: bool = False
+    """Whether a record came into being; who knows a booking's id before has made it."""
 
     @property
     def is_nothing(self) -> bool:
@@ -92,6 +97,7 @@ def effect_of(event: Event, profile: PortalProfile) -> Effect:
 _COLLECTION_TAGS: Mapping[tuple[ObjectKind, ObjectKind], Callable[[str], str]] = {
     (ObjectKind.CONTACT, ObjectKind.BOOKING): contact_bookings_tag,
     (ObjectKind.EXAM, ObjectKind.BOOKING): exam_bookings_tag,
+    (ObjectKind.CONTACT, ObjectKind.ENROLLMENT): contact_enrollments_tag,
 }
 
 
@@ -109,7 +115,8 @@ def _effect_of_link(event: Event) -> Effect:
             continue
         tags |= {collection_tag(owner.id), *_record_tags(member)}
         relinked |= {owner, member}
-        if event.raw.get("associationRemoved") is True:
+        is_booking = member.kind is ObjectKind.BOOKING
+        if is_booking and event.raw.get("associationRemoved") is True:
             unlinked.add((owner.kind, member.id))
         if owner.kind is ObjectKind.EXAM:
             exam_ids.add(owner.id)
@@ -121,6 +128,7 @@ def _effect_of_link(event: Event) -> Effect:
         links_known=False,
         relinked=frozenset(relinked),
         unlinked=frozenset(unlinked),
+        is_linking=event.raw.get("associationRemoved") is False,
         by_subscriber=event.by_subscriber,
     )
 
@@ -142,13 +150,17 @@ def _effect_of_property(event: Event, profile: PortalProfile) -> Effect:
     return Effect(tags=tags)
 
 
+_DESK_SOURCES = frozenset({"INTEGRATION", NOT_TOLD})
+
+
 def _effect_of_exam_property(
     record: RecordRef, name: str, tags: frozenset[str], event: Event, profile: PortalProfile
 ) -> Effect:
     exam, ids = profile.exam_properties, frozenset({record.id})
     is_listing = name in {exam["is_active"], exam["mock_type"], exam["exam_date"]}
-    # The count is written by the desk alone; whoever else does it by hand is corrected.
-    by_hand = name == exam["total_bookings"] and event.change_source != "INTEGRATION"
+    # The count is written by the desk alone; whoever else does it by hand is corrected. Where it is
+    # not told who did, it was the desk nearly always: then the periodic recount corrects it.
+    by_hand = name == exam["total_bookings"] and event.change_source not in _DESK_SOURCES
     return Effect(
         tags=tags | _exam_list_tags(profile) if is_listing else tags,
         exam_ids=ids if by_hand or name == exam["is_active"] else NOTHING,
@@ -159,10 +171,11 @@ def _effect_of_exam_property(
 def _effect_of_record(event: Event, profile: PortalProfile) -> Effect:
     """Of a record that comes, goes, comes back or becomes part of another."""
     tags = frozenset().union(*(_subject_tags(record, profile) for record in event.records))
-    restored = event.records if event.kind is EventKind.RESTORE else ()
+    is_merge = event.kind is EventKind.MERGE
+    # Nobody promises that the links a merge moves are told of by events of their own.
+    restored = event.records if is_merge or event.kind is EventKind.RESTORE else ()
     is_there = event.kind in {EventKind.CREATION, EventKind.RESTORE, EventKind.MERGE}
     exam_ids = _ids_of_kind(event, ObjectKind.EXAM)
-    is_merge = event.kind is EventKind.MERGE
     return Effect(
         tags=tags,
         # An exam that was cloned came with the count of another.
@@ -175,6 +188,7 @@ def _effect_of_record(event: Event, profile: PortalProfile) -> Effect:
         listed_exam_ids=exam_ids,
         relinked=frozenset(record for record in event.records if record.kind in _LINKED_KINDS),
         by_subscriber=event.by_subscriber,
+        is_creation=event.kind is EventKind.CREATION,
     )
 
 

@@ -116,6 +116,8 @@ _PRIVACY_DELETIONS = frozenset(
 )
 _NO_LETTERS = re.compile("[^a-z]+")
 
+NOT_TOLD: Final = "NOT_TOLD"
+"""The source of a change where HubSpot does not say who made it, as in its change journal."""
 MAX_EVENTS: Final = 10_000
 """In one body; HubSpot sends a hundred (hubspot-facts, Webhooks)."""
 MAX_MERGED: Final = 1_000
@@ -212,10 +214,11 @@ def _object_kind(word: str, raw: Raw, types: ObjectTypes) -> ObjectKind | None:
     if word != "object":
         return _OBJECT_KINDS.get(word)
     type_id = raw.get("objectTypeId", raw.get("fromObjectTypeId"))
-    return _kind_of_type(type_id, types)
+    return kind_of_type(type_id, types)
 
 
-def _kind_of_type(type_id: Any, types: ObjectTypes) -> ObjectKind:
+def kind_of_type(type_id: Any, types: ObjectTypes) -> ObjectKind:
+    """Return what records of a type are to us, by HubSpot's id of it."""
     if not isinstance(type_id, str):
         return ObjectKind.OTHER
     named = {
@@ -237,7 +240,7 @@ def _records(
         return ()
     if kind is EventKind.ASSOCIATION_CHANGE:
         ends = [
-            (_kind_of_type(raw.get(f"{end}ObjectTypeId"), types), raw.get(f"{end}ObjectId"))
+            (kind_of_type(raw.get(f"{end}ObjectTypeId"), types), raw.get(f"{end}ObjectId"))
             for end in ("from", "to")
         ]
         return _parse_refs(ends)

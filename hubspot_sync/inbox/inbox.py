@@ -24,12 +24,13 @@ from typing_extensions import override
 from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.isolation import write_apart
 from hubspot_sync.background.retention import delete_expired
-from hubspot_sync.inbox.events import Event, RecordRef, dump_json
+from hubspot_sync.inbox.events import Event, EventKind, RecordRef, dump_json
 from hubspot_sync.inbox.kept_fields import keep_fields
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.wire.storable_text import make_storable
 
 State = WebhookEvent.State
+Source = WebhookEvent.Source
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ MAX_ATTEMPTS = 20
 # SQLite takes a limited number of values in one query.
 CHUNK = 500
 BETWEEN_RECORDS = ", "
+RELINKING_KINDS = (EventKind.RESTORE, EventKind.MERGE)
+"""Events that bring back links which are asked for when they are applied."""
 
 V = TypeVar("V")
 
@@ -92,7 +95,9 @@ class Inbox:
     def __init__(self, now: Callable[[], datetime] = timezone.now) -> None:
         self._now = now
 
-    def store(self, new_events: Sequence[NewEvent]) -> Stored:
+    def store(
+        self, new_events: Sequence[NewEvent], source: Source = WebhookEvent.Source.WEBHOOK
+    ) -> Stored:
         """Store what is not there yet, in one transaction. An event that our database refuses is
         logged and counted, the others are stored."""
         receipt = uuid.uuid4()
@@ -102,7 +107,7 @@ class Inbox:
         refused, stored = set[str](), set[str]()
 
         def insert(part: Sequence[NewEvent]) -> None:
-            rows = [self._build_row(new_event, receipt) for new_event in part]
+            rows = [self._build_row(new_event, receipt, source) for new_event in part]
             WebhookEvent.objects.bulk_create(rows, ignore_conflicts=True, batch_size=CHUNK)
 
         def count(new_event: NewEvent, error: Exception) -> None:
@@ -207,6 +212,15 @@ class Inbox:
             for chunk in _chunks(list(ids))
         )
 
+    def reopen_known(self, digests: Collection[str]) -> int:
+        """Have the events with these digests applied anew; return how many there are. What is not
+        done with yet is left alone."""
+        ended = WebhookEvent.objects.exclude(state__in=(State.RECEIVED, State.IGNORED))
+        return sum(
+            self.reopen(list(ended.filter(digest__in=chunk).values_list("id", flat=True)))
+            for chunk in _chunks(sorted(digests))
+        )
+
     def prune(self, keep: timedelta) -> int:
         """Delete what was applied or ignored longer than `keep` ago; return how many rows."""
         return delete_expired(ended_before, keep=keep, now=self._now())
@@ -215,7 +229,19 @@ class Inbox:
         """Return how many rows are still to be applied."""
         return WebhookEvent.objects.filter(state=State.RECEIVED).count()
 
-    def _build_row(self, new_event: NewEvent, receipt: uuid.UUID) -> WebhookEvent:
+    def oldest_undelivered(self, source: Source, since: datetime) -> datetime | None:
+        """Return when the oldest event of a source was received, since a moment, of which the cache
+        may not know all yet: it has not heard of it, or links that it brings back are still to be
+        asked for. None where there is no such event."""
+        pending = WebhookEvent.objects.filter(
+            Q(invalidated=False) | Q(kind__in=RELINKING_KINDS),
+            state__in=(State.RECEIVED, State.FAILED),
+            source=source,
+            received_at__gte=since,
+        )
+        return pending.order_by("received_at").values_list("received_at", flat=True).first()
+
+    def _build_row(self, new_event: NewEvent, receipt: uuid.UUID, source: Source) -> WebhookEvent:
         event, now = new_event.event, self._now()
         return WebhookEvent(
             digest=event.digest,
@@ -227,6 +253,7 @@ class Inbox:
             change_source=_fit_column(event.change_source, 60),
             raw=dump_json(keep_fields(event.raw)).decode(),
             receipt=receipt,
+            source=source,
             state=new_event.state,
             invalidated=new_event.invalidated,
             exam_ids=sorted(new_event.exam_ids),

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 
 class WebhookEvent(models.Model):
-    """An event, and what became of it.
+    """An event, and what became of it. `source` is how it was first told.
 
     Its tags were dropped from the cache before it was stored; `invalidated` is false where the
     cache could not hear of it then, or is to hear of it again. `exam_ids` are the exams to recount
@@ -25,6 +25,10 @@ class WebhookEvent(models.Model):
         FAILED = "failed", "failed"
         IGNORED = "ignored", "ignored"
 
+    class Source(models.TextChoices):
+        WEBHOOK = "webhook", "webhook"
+        JOURNAL = "journal", "change journal"
+
     digest = models.CharField(max_length=64, unique=True, editable=False)
     event_id = models.CharField("HubSpot's number", max_length=40, blank=True)
     subscription = models.CharField("event", max_length=100)
@@ -34,6 +38,14 @@ class WebhookEvent(models.Model):
     change_source = models.CharField("changed by", max_length=60, blank=True)
     raw = models.TextField("as it came, without values")
     receipt = models.UUIDField("request", editable=False)
+    # The database knows it too: a release that does not may write beside this one.
+    source = models.CharField(
+        "told by",
+        max_length=10,
+        choices=Source.choices,
+        default=Source.WEBHOOK,
+        db_default=Source.WEBHOOK,
+    )
 
     state = models.CharField(max_length=10, choices=State.choices, default=State.RECEIVED)
     invalidated = models.BooleanField("cache has heard of it", default=False)

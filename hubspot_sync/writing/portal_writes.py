@@ -7,14 +7,14 @@ failed. Who may call it, when, and what is written down before, is the booking d
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Final
 
-from hubspot_sync.batching.batch import BatchClient, CreateOutcome
+from hubspot_sync.batching.batch import BatchClient, Created, CreateOutcome
 from hubspot_sync.batching.outcomes import Many, merge
 from hubspot_sync.batching.raw_records import (
     NOTE_BODY,
@@ -88,8 +88,16 @@ class CreditChange:
     mark: str = ""
 
 
+NoteCreated = Callable[[Sequence[str]], None]
+
+
+def note_nowhere(_: Sequence[str]) -> None:
+    """For those who do not measure how late HubSpot tells of bookings."""
+
+
 class PortalWrites:
-    """The portal's batch writes."""
+    """The portal's batch writes. `note_created` is told of the ids of bookings as soon as HubSpot
+    has answered that they were made."""
 
     def __init__(
         self,
@@ -97,8 +105,10 @@ class PortalWrites:
         batch: BatchClient,
         association_types: AssociationTypes,
         has_marker: PortalFact[bool | None],
+        note_created: NoteCreated = note_nowhere,
     ) -> None:
         self._has_marker = has_marker
+        self._note_created = note_created
         self._profile = profile
         self._types = profile.object_types
         self._batch = batch
@@ -183,7 +193,10 @@ class PortalWrites:
             )
             for draft in drafts
         ]
-        return self._batch.create(self._types.bookings, records, context=context)
+        outcomes = self._batch.create(self._types.bookings, records, context=context)
+        created = [each.record.id for each in outcomes.values() if isinstance(each, Created)]
+        self._note_created(created)
+        return outcomes
 
     def cancel_bookings(self, ids: Collection[str], context: CallContext) -> Many[RawRecord]:
         """Mark the bookings cancelled and give their seats' keys back."""

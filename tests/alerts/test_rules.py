@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.alerts.live.trials import TRIALS
+from tests.alerts.live.trials import TRIALS, UNTRIED
 from tests.alerts.rules import (
     PROMETHEUS,
     RUNBOOKS,
@@ -94,7 +94,7 @@ def test_a_page_names_files_that_exist() -> None:
 def test_each_alert_is_made_to_fire_and_explained_by_what_its_page_says() -> None:
     pages = {alert.name: page_of(alert).read_text(encoding="utf-8") for alert in ALERTS}
 
-    assert {trial.alert for trial in TRIALS} == set(pages)
+    assert {trial.alert for trial in TRIALS} | set(UNTRIED) == set(pages)
     for trial in TRIALS:
         looks = [look for look in (trial.query, trial.logged, trial.silent) if look]
         assert [look for look in looks if look not in pages[trial.alert]] == [], trial.alert

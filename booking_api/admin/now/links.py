@@ -23,6 +23,7 @@ from booking_api.desk.journal.models import (
     RecountRequest,
 )
 from cache_layer.models import CachePage, ValidationRun
+from hubspot_sync.feed.models import FeedPosition
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.portal.models import UnreadableValue
 
@@ -67,6 +68,10 @@ class Links:
     @property
     def failing_erasures(self) -> str:
         return self._list(ErasureRequest, last_error__isempty="0")
+
+    @property
+    def feed(self) -> str:
+        return self._list(FeedPosition)
 
     @property
     def unreadable_values(self) -> str:

@@ -19,6 +19,7 @@ from booking_api.ops.now.bounds import (
 )
 from booking_api.ops.now.desk import Waiting
 from booking_api.ops.now.picture import Picture
+from booking_api.ops.now.webhooks import stands_still_since
 from hubspot_sync.reading.availability import State
 from hubspot_sync.wire.circuit_breaker import BreakerState
 
@@ -177,6 +178,14 @@ def _of_webhooks(picture: Picture, links: Links) -> Iterator[Problem]:
             sentence=f"{count(webhooks.failed, 'webhook event', 'webhook events')} could not be "
             "applied.",
             link=links.webhooks(state__exact="failed"),
+        )
+    position = webhooks.feed[0] if webhooks.feed else None
+    if position is not None and stands_still_since(position, picture.at) is not None:
+        yield Problem(
+            tone=WARN,
+            sentence="HubSpot's change journal is not followed: answers are kept for their time to "
+            "live and no longer.",
+            link=links.feed,
         )
     if webhooks.unreadable is not None and webhooks.unreadable > 0:
         yield Problem(

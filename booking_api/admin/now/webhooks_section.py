@@ -13,6 +13,7 @@ from booking_api.ops.history import tally as keys
 from booking_api.ops.history.measured import Measured
 from booking_api.ops.now.bounds import MAX_BACKLOG
 from booking_api.ops.now.picture import Picture
+from booking_api.ops.now.webhooks import stands_still_since
 from hubspot_sync.inbox.observers import EventOutcome
 
 EVENTS_CHART: Final = "#chart-webhooks"
@@ -54,6 +55,7 @@ def show_webhooks(picture: Picture, links: Links) -> Section:
         ),
         _show_delay(hour),
         _show_silence(picture, links),
+        _show_feed(picture, links),
         number_fact(
             "unreadable",
             "Values that cannot be read",
@@ -73,6 +75,25 @@ def _show_silence(picture: Picture, links: Links) -> Fact:
     elif last_at is not None:
         value, tone = f"{write_age(last_at, picture.at)} ago", ""
     return Fact(key="silence", label="Last event", value=value, tone=tone, link=links.webhooks())
+
+
+def _show_feed(picture: Picture, links: Links) -> Fact:
+    feed = picture.webhooks.feed
+    value, tone, note = UNKNOWN, "warn", ""
+    if feed == []:
+        value, tone = "not followed", ""
+    elif feed:
+        position = feed[0]
+        since = stands_still_since(position, picture.at)
+        if since is None:
+            value, tone = "followed", ""
+        else:
+            value = f"not followed for {write_age(since, picture.at)}"
+        if position.delay_s is not None:
+            note = f"a booking of ours was shown after {position.delay_s:.1f} s"
+    return Fact(
+        key="feed", label="Change journal", value=value, tone=tone, note=note, link=links.feed
+    )
 
 
 def _show_delay(hour: Measured | None) -> Fact:

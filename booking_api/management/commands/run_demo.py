@@ -36,6 +36,8 @@ from booking_api.management.demo_banner import Demo, render_banner
 from booking_api.management.output_pump import OutputPump
 from booking_api.management.ports import MAX_PORT, find_bind_error, parse_port
 from booking_api.management.terminal import Terminal
+from hubspot_sync.portal.profile import load_profile
+from hubspot_sync.preflight.sandbox_journal import SANDBOX_APP, subscribe_in_sandbox
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 60.0
@@ -47,13 +49,6 @@ DEMO_USER = "admin"
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 - what the sandbox accepts; it guards invented data
 WEBHOOKS = "/api/webhooks/booking-sync"
 DEMO_WEBHOOK_SECRET = "demo-webhook-secret-for-this-machine-only"  # noqa: S105 - likewise
-# What the sandbox knows of the app whose change journal it keeps.
-DEMO_JOURNAL = {
-    "HUBSPOT_CLIENT_ID": "sandbox-client",
-    "HUBSPOT_CLIENT_SECRET": "sandbox-client-secret",
-    "HUBSPOT_PORTAL_ID": "62515",
-    "HUBSPOT_JOURNAL_ALL_OBJECTS": "true",
-}
 DEMO_CRON_SECRET = "demo-cron-secret-for-this-machine-only"  # noqa: S105 - guards invented data
 
 
@@ -172,6 +167,8 @@ class Command(BaseCommand):
         log: Path | None,
     ) -> None:
         """Start it; what it prints goes to `log`, or where our own output goes."""
+        if not stop.is_set():
+            subscribe_in_sandbox(sandbox_url, load_profile(options["portal"]))
         environment = dict(os.environ) | {
             "DEBUG": "true",
             "HUBSPOT_BASE_URL": sandbox_url,
@@ -180,7 +177,7 @@ class Command(BaseCommand):
             "CRON_SECRET": DEMO_CRON_SECRET,
             "HUBSPOT_WEBHOOK_SECRET": DEMO_WEBHOOK_SECRET,
             "PUBLIC_BASE_URL": "",
-            **DEMO_JOURNAL,
+            **SANDBOX_APP,
         }
         command = [sys.executable, "manage.py", "serve", "--host", HOST, "--port", str(port)]
         child = start_child(command, environment, output=None if log is None else subprocess.PIPE)

@@ -14,6 +14,7 @@ from booking_api import composition
 from booking_api.ops.metrics.backlog import BacklogCollector
 from booking_api.ops.metrics.cache import CacheMetrics
 from booking_api.ops.metrics.desk import DeskMetrics
+from booking_api.ops.metrics.feed import FeedMetrics
 from booking_api.ops.metrics.hubspot import HubSpotMetrics
 from booking_api.ops.metrics.jobs import JobMetrics
 from booking_api.ops.metrics.processes import LOOK_EVERY_S, ProcessMetrics
@@ -31,6 +32,7 @@ class Metrics:
         self.requests = RequestMetrics(self.registry)
         self.hubspot = HubSpotMetrics(self.registry)
         self.webhooks = WebhookMetrics(self.registry)
+        self.feed = FeedMetrics(self.registry)
         self.desk = DeskMetrics(self.registry)
         self.cache = CacheMetrics(self.registry)
         self.jobs = JobMetrics(self.registry)
@@ -55,6 +57,7 @@ def start_observing() -> None:
     composition.observe_webhooks(
         metrics().webhooks.observe_events, metrics().webhooks.observe_inbox
     )
+    composition.observe_feed(metrics().feed.observe, metrics().feed.observe_delay)
     composition.observe_cache(metrics().cache.observe_tally, metrics().cache.observe_endings)
     composition.observe_desk(metrics().desk.observe)
 

@@ -320,3 +320,8 @@ TRIALS = (
         limit_s=300.0,
     ),
 )
+UNTRIED: Mapping[str, str] = dict.fromkeys(
+    ("FeedSilent", "FeedLost"),
+    "a trial's servers run without DEBUG, and so fetch no file of a journal from this machine",
+)
+"""Alerts that no trial makes fire, and why."""

@@ -23,6 +23,7 @@ from booking_api.desk.repair.credit_reconciliation import FOR_A_PERSON
 from booking_api.ops.history.models import HistoryRow, JobRun
 from booking_api.ops.history.process import History, history, start_history
 from cache_layer import CacheConfig
+from hubspot_sync.feed.models import FeedPosition
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.portal.models import UnreadableValue
 from tests.api import Api
@@ -176,6 +177,27 @@ def test_the_events_that_were_received_are_all_accounted_for(api: Api) -> None:
     found = facts(look(staff(superuser=True)))
 
     assert [found[key][0] for key in ("received", "applied", "ignored")] == ["3", "1", "2"]
+
+
+def test_a_change_journal_that_nobody_follows_is_said(api: Api) -> None:
+    admin = staff(superuser=True)
+    assert facts(look(admin))["feed"][0] == "not followed"
+    position = FeedPosition.objects.create(
+        source="s", portal_id="62515", at_end_at=timezone.now(), delay_s=0.5
+    )
+    page = look(admin)
+    words, address = facts(page)["feed"]
+    assert words.startswith("followed")
+    assert "a booking of ours was shown after 0.5 s" in page
+    assert "62515" in look(admin, address)
+    assert state_of(page).startswith("good")
+
+    position.at_end_at -= timedelta(minutes=10)
+    position.save()
+
+    page = look(admin)
+    assert facts(page)["feed"][0].startswith("not followed for 10 min")
+    assert "change journal is not followed" in page
 
 
 def test_a_student_is_looked_for_from_the_front_page(api: Api) -> None:

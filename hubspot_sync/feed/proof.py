@@ -1,0 +1,218 @@
+"""The feed's side of proven freshness: when an epoch begins, and until when the cache is confirmed.
+
+The cache's rule is in `cache_layer.coherence.freshness`. Here is what the feed has to know for it:
+whether everything read was applied, whether the subscriptions are what they were when the epoch
+began, and whether the feed shows our own writes in time. Whatever is in doubt is not confirmed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from cache_layer import Cause
+from cache_layer.cache import Cache
+from hubspot_sync.errors import HubSpotError
+from hubspot_sync.feed.models import FeedPosition
+from hubspot_sync.feed.observers import EpochReason, FeedHappening, FeedObservers
+from hubspot_sync.feed.positions import FeedLease, Positions
+from hubspot_sync.inbox.inbox import Inbox
+from hubspot_sync.inbox.models import WebhookEvent
+from hubspot_sync.wire.deadlines import Deadline, Monotonic
+
+log = structlog.get_logger(__name__)
+
+ASK_COVERAGE_EVERY_S: Final = 10.0
+COVERAGE_WITHIN_S: Final = 9.0
+MAX_COVERAGE_AGE_S: Final = 30.0
+MAX_UNAPPLIED: Final = timedelta(seconds=60)
+MIN_EPOCH_S: Final = 60.0
+"""So soon no epoch follows another whose proof has ended; after one that was short, twice as long
+each time, since each empties the cache: a cause that lasts must not keep it cold."""
+MAX_PAUSE_S: Final = 1_800.0
+LONG: Final = 10
+"""So many times its pause an epoch lives to be no short one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Coverage:
+    """The cache's families of which the live subscriptions tell every change, by name; `mark` is
+    another whenever the subscriptions, or what the profile needs of them, are others."""
+
+    mark: str
+    families: frozenset[str]
+
+
+AskCoverage = Callable[[Deadline], Coverage]
+"""Asks HubSpot for the subscriptions; raises HubSpotError."""
+
+RunAside = Callable[[Callable[[], None]], None]
+
+
+def run_in_thread(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, name="feed coverage", daemon=True).start()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    coverage: Coverage
+    at_s: float
+
+
+class FeedProof:
+    """Begins epochs and confirms; used by one thread, under the feed's lease."""
+
+    def __init__(
+        self,
+        *,
+        cache: Cache,
+        inbox: Inbox,
+        positions: Positions,
+        ask_coverage: AskCoverage,
+        is_late: Callable[[FeedPosition], bool],
+        observers: FeedObservers,
+        is_on: bool,
+        run_aside: RunAside,
+        now: Callable[[], datetime],
+        clock: Monotonic,
+    ) -> None:
+        self._cache = cache
+        self._inbox = inbox
+        self._positions = positions
+        self._ask_coverage = ask_coverage
+        self._is_late = is_late
+        self._observers = observers
+        self._is_on = is_on
+        self._run_aside = run_aside
+        self._now = now
+        self._clock = clock
+        self._known: _Known | None = None
+        self._asked_s: float | None = None
+        self._began_s: float | None = None
+        self._pause_s = MIN_EPOCH_S
+
+    def prepare(self, position: FeedPosition, lease: FeedLease) -> int | None:
+        """Begin an epoch if one is due. Return the time of the cache's clock, to be confirmed once
+        the journal has answered that there is no more; None while nothing may be confirmed.
+
+        Raises BackendUnavailable where the cache does not answer, TermPassed under a lost lease.
+        """
+        coverage = self._current_coverage() if self._is_on else None
+        if coverage is None:
+            return None
+        if self._is_late(position):
+            self.end(lease)
+            return None
+        waiting_since = self._waiting_since(position)
+        reason = self._reason_to_begin(position, coverage, waiting_since)
+        if reason is None:
+            return None if waiting_since is not None else self._cache.freshness.read_clock()
+        if not self._may_begin(reason):
+            return None
+        self.begin(position, reason, lease)
+        return self._cache.freshness.read_clock()
+
+    def begin(self, position: FeedPosition, reason: EpochReason, lease: FeedLease) -> None:
+        """Drop everything, refuse the loads in flight, and begin an epoch. Whoever asks has the
+        journal's answer where it is now, or an offset from before.
+
+        Raises as `prepare`, and InvalidationUnacknowledged.
+        """
+        coverage = Coverage(mark="", families=frozenset())
+        if self._known is not None:
+            coverage = self._known.coverage
+        began_at = self._now()
+        epoch = self._cache.freshness.begin_epoch(coverage.families, term=lease.epoch)
+        self._note_begun()
+        self._positions.note(
+            lease,
+            position,
+            epoch=epoch,
+            epoch_began_at=began_at,
+            epoch_reason=reason.value,
+            coverage=coverage.mark,
+        )
+        log.info("feed_epoch_began", reason=reason.value, families=len(coverage.families))
+        self._observers.notify(FeedHappening.EPOCH)
+
+    def confirm(self, position: FeedPosition, until_ms: int, lease: FeedLease) -> None:
+        """Confirm that all that changed before `until_ms` was applied; raises
+        BackendUnavailable."""
+        if self._cache.freshness.confirm(position.epoch, until_ms, term=lease.epoch):
+            self._observers.notify(FeedHappening.CONFIRMED)
+
+    def end(self, lease: FeedLease) -> None:
+        """Let nothing outlive its time to live until the next epoch; raises BackendUnavailable."""
+        if self._cache.freshness.describe().epoch != "":
+            self._cache.freshness.end_proof(term=lease.epoch)
+
+    def drop_everything(
+        self, position: FeedPosition, reason: EpochReason, lease: FeedLease
+    ) -> None:
+        """Drop everything because something was missed; raises as `begin`."""
+        self._cache.invalidator.invalidate_everything(
+            cause=Cause.FEED, reason=f"change feed: {reason.value}"
+        )
+        if self._is_on:
+            self.begin(position, reason, lease)
+
+    def _waiting_since(self, position: FeedPosition) -> datetime | None:
+        """Return since when an event of this epoch waits to be applied to the cache."""
+        if position.epoch_began_at is None:
+            return None
+        return self._inbox.oldest_undelivered(WebhookEvent.Source.JOURNAL, position.epoch_began_at)
+
+    def _reason_to_begin(
+        self, position: FeedPosition, coverage: Coverage, waiting_since: datetime | None
+    ) -> EpochReason | None:
+        if position.epoch == "":
+            return EpochReason.FIRST_START
+        if coverage.mark != position.coverage:
+            return EpochReason.COVERAGE_CHANGED
+        if self._cache.freshness.describe().epoch != position.epoch:
+            return EpochReason.PROOF_ENDED
+        if waiting_since is not None and self._now() - waiting_since > MAX_UNAPPLIED:
+            return EpochReason.NOT_APPLIED
+        return None
+
+    def _may_begin(self, reason: EpochReason) -> bool:
+        if reason in {EpochReason.FIRST_START, EpochReason.COVERAGE_CHANGED}:
+            return True
+        return self._began_s is None or self._clock() - self._began_s >= self._pause_s
+
+    def _note_begun(self) -> None:
+        before_s, self._began_s = self._began_s, self._clock()
+        if before_s is None:
+            return
+        is_short = self._began_s - before_s < LONG * self._pause_s
+        self._pause_s = min(self._pause_s * 2, MAX_PAUSE_S) if is_short else MIN_EPOCH_S
+
+    def _current_coverage(self) -> Coverage | None:
+        """Return what the subscriptions cover; None where that has not been known for too long. It
+        is asked aside, so that no change is seen later for it, but for the first time."""
+        now_s = self._clock()
+        if self._asked_s is None or now_s - self._asked_s >= ASK_COVERAGE_EVERY_S:
+            is_first, self._asked_s = self._known is None, now_s
+            if is_first:
+                self._ask()
+            else:
+                self._run_aside(self._ask)
+        known = self._known
+        if known is None or now_s - known.at_s > MAX_COVERAGE_AGE_S:
+            return None
+        return known.coverage
+
+    def _ask(self) -> None:
+        asked_s = self._clock()
+        try:
+            coverage = self._ask_coverage(Deadline.after(COVERAGE_WITHIN_S))
+        except HubSpotError as error:
+            log.warning("feed_coverage_unknown", error=error.safe_text)
+            return
+        if self._known is None or asked_s >= self._known.at_s:
+            self._known = _Known(coverage, asked_s)

@@ -1,0 +1,277 @@
+"""When an epoch of proven freshness begins and ends, who may confirm, and how late the feed is."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from booking_api import composition
+from booking_api.desk.journal.lease import LeaseKeeper, LeaseLost
+from hubspot_sync.errors import (
+    Unavailable,
+)
+from hubspot_sync.feed.models import FeedPosition, OwnWrite
+from hubspot_sync.feed.observers import FeedHappening
+from hubspot_sync.feed.positions import PositionMoved
+from hubspot_sync.feed.proof import MIN_EPOCH_S, Coverage
+from hubspot_sync.inbox.models import WebhookEvent
+from tests.api import Api
+from tests.builders import Portal
+from tests.journal import (
+    LEASE_FOR,
+    Follower,
+    JournalEvents,
+    MemoryJournal,
+    Seconds,
+    follow,
+    position,
+    proof,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+# Epochs
+
+
+def test_other_subscriptions_begin_another_epoch(at_end: Follower, seconds: Seconds) -> None:
+    before = proof().epoch
+    at_end.coverage.append(Coverage(mark="second", families=frozenset()))
+    seconds.move(60)
+
+    at_end.catch_up()
+
+    assert proof().epoch not in {"", before}
+    assert proof().covered == frozenset()
+    assert position().epoch_reason == "subscriptions changed"
+
+
+def test_nothing_is_confirmed_while_the_subscriptions_are_not_known(
+    at_end: Follower, seconds: Seconds
+) -> None:
+    at_end.coverage.append(Unavailable(""))
+    seconds.move(11)
+    at_end.catch_up()
+    confirmed = at_end.count(FeedHappening.CONFIRMED)
+
+    seconds.move(31)
+    at_end.catch_up()
+
+    assert at_end.count(FeedHappening.CONFIRMED) == confirmed
+
+
+def test_a_proof_that_somebody_ended_begins_anew_not_at_once(
+    at_end: Follower, seconds: Seconds
+) -> None:
+    """As a validation does that finds drift."""
+    before = proof().epoch
+    composition.services().cached.cache.freshness.end_proof()
+
+    at_end.catch_up()
+    assert proof().epoch == ""
+
+    seconds.move(MIN_EPOCH_S)
+    at_end.catch_up()
+    assert proof().epoch not in {"", before}
+
+
+def test_what_ends_the_proof_again_and_again_does_not_keep_the_cache_cold(
+    at_end: Follower, seconds: Seconds
+) -> None:
+    begun = at_end.count(FeedHappening.EPOCH)
+    for _ in range(240):
+        at_end.journal.publish(unreadable=1)
+        at_end.catch_up()
+        seconds.move(30)
+
+    # In two hours; once a minute it would be 120 times.
+    assert 0 < at_end.count(FeedHappening.EPOCH) - begun <= 8
+
+
+def test_another_follower_goes_on_in_the_same_epoch(at_end: Follower) -> None:
+    before = proof().epoch
+    at_end.lease.give_back()
+
+    follow(at_end.journal).catch_up()
+
+    assert proof().epoch == before
+    assert proof().proven
+
+
+def test_a_restored_record_is_confirmed_when_its_links_were_asked_for(
+    at_end: Follower, told: JournalEvents, portal: Portal
+) -> None:
+    booking = portal.booking(portal.student("alice"), portal.exam())
+    confirmed = at_end.count(FeedHappening.CONFIRMED)
+    at_end.journal.publish(told.record("RESTORE", "bookings", booking.id))
+
+    at_end.catch_up()
+    assert at_end.count(FeedHappening.CONFIRMED) == confirmed
+
+    composition.services().webhooks.applier.apply_waiting()
+    at_end.catch_up()
+    assert at_end.count(FeedHappening.CONFIRMED) > confirmed
+
+
+def test_an_event_not_applied_for_a_minute_begins_another_epoch(
+    at_end: Follower, told: JournalEvents, seconds: Seconds
+) -> None:
+    before = proof().epoch
+    at_end.journal.publish(told.record("RESTORE", "bookings", "7"))
+    at_end.catch_up()
+    WebhookEvent.objects.update(received_at=timezone.now() - timedelta(seconds=61))
+    FeedPosition.objects.update(epoch_began_at=timezone.now() - timedelta(seconds=90))
+    seconds.move(90)
+
+    at_end.catch_up()
+
+    assert proof().epoch not in {"", before}
+    assert position().epoch_reason == "event not applied"
+    assert proof().proven
+
+
+def test_without_proof_the_feed_still_tells_and_drops_nothing_at_its_start(
+    api: Api, told: JournalEvents
+) -> None:
+    follower = follow(MemoryJournal(), is_proving=False)
+    follower.catch_up()
+    follower.journal.publish(told.changed("bookings", "7", name="x"))
+    follower.catch_up()
+
+    assert WebhookEvent.objects.count() == 1
+    assert follower.count(FeedHappening.EPOCH) == 0
+    assert not proof().proven
+
+
+# Leases
+
+
+def test_whoever_lost_the_lease_stores_nothing_and_moves_nothing(
+    at_end: Follower, told: JournalEvents
+) -> None:
+    before = position().offset
+    at_end.journal.publish(told.changed("bookings", "7", name="x"))
+
+    def overtake() -> None:
+        at_end.journal.before_answer = lambda: None
+        at_end.lease.expire()
+        assert LeaseKeeper("feed", LEASE_FOR).acquire() is not None
+
+    at_end.journal.before_answer = overtake
+    with pytest.raises(LeaseLost):
+        at_end.step()
+
+    assert position().offset == before
+    assert not WebhookEvent.objects.exists()
+
+
+def test_an_overtaken_follower_confirms_nothing(at_end: Follower) -> None:
+    at_end.lease.expire()
+    other = follow(at_end.journal)
+    other.catch_up()
+    confirmed = at_end.count(FeedHappening.CONFIRMED)
+
+    at_end.step()
+
+    assert at_end.count(FeedHappening.CONFIRMED) == confirmed
+    assert proof().term == other.lease.epoch
+
+
+def test_an_offset_that_somebody_moved_is_not_moved_on(
+    at_end: Follower, told: JournalEvents
+) -> None:
+    """Both hold a lease of the same row, as no two can."""
+    at_end.journal.publish(told.changed("bookings", "7", name="x"))
+    at_end.journal.before_answer = lambda: FeedPosition.objects.update(offset="elsewhere")
+
+    with pytest.raises(PositionMoved):
+        at_end.step()
+
+    assert not WebhookEvent.objects.exists()
+
+
+def test_another_apps_position_is_none_of_ours(at_end: Follower) -> None:
+    FeedPosition.objects.update(source="another app's")
+
+    at_end.catch_up()
+
+    assert FeedPosition.objects.count() == 1
+    assert position().source != "another app's"
+
+
+# Delay
+
+
+def created(told: JournalEvents, number: int) -> dict[str, Any]:
+    return told.record("CREATE", "bookings", str(number))
+
+
+def test_the_delay_is_from_the_answer_to_our_write_until_the_feed_shows_it(
+    at_end: Follower, told: JournalEvents
+) -> None:
+    at_end.feed.own_writes.note(["7"])
+    OwnWrite.objects.update(answered_at=timezone.now() - timedelta(seconds=5))
+    at_end.journal.publish(created(told, 7))
+
+    at_end.catch_up()
+
+    (delay_s,) = at_end.delays
+    assert 5 <= delay_s < 10
+    assert position().delay_s == delay_s
+    assert not OwnWrite.objects.exists()
+
+
+def test_a_write_that_is_not_read_back_ends_the_proof_until_one_is(
+    at_end: Follower, told: JournalEvents, seconds: Seconds
+) -> None:
+    at_end.feed.own_writes.note(["7"])
+    OwnWrite.objects.update(answered_at=timezone.now() - timedelta(seconds=61))
+
+    at_end.catch_up()
+    assert not proof().proven
+    assert at_end.count(FeedHappening.LATE) == 1
+    seconds.move(2 * MIN_EPOCH_S)
+    at_end.catch_up()
+    assert not proof().proven
+
+    at_end.feed.own_writes.note(["8"])
+    at_end.journal.publish(created(told, 7))
+    at_end.catch_up()
+    assert not proof().proven  # seen, and too late
+    at_end.journal.publish(created(told, 8))
+    at_end.catch_up()
+    at_end.catch_up()
+    assert proof().proven
+
+
+def test_a_write_that_was_shown_before_it_was_taken_down_is_not_late(
+    at_end: Follower, told: JournalEvents
+) -> None:
+    at_end.journal.publish(created(told, 7))
+    at_end.catch_up()
+    at_end.feed.own_writes.note(["7"])
+    OwnWrite.objects.update(answered_at=timezone.now() - timedelta(seconds=61))
+
+    at_end.catch_up()
+
+    assert proof().proven
+    assert not OwnWrite.objects.exists()
+
+
+def test_whoever_did_not_look_does_not_call_the_journal_late(
+    api: Api, journal: MemoryJournal, told: JournalEvents
+) -> None:
+    journal.publish()
+    follower = follow(journal)
+    follower.step()
+    follower.feed.own_writes.note(["7"])
+    OwnWrite.objects.update(answered_at=timezone.now() - timedelta(hours=1))
+    journal.publish(created(told, 7))
+
+    follower.catch_up()
+
+    assert follower.delays == []
+    assert proof().proven

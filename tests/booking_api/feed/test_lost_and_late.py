@@ -1,0 +1,277 @@
+"""The journal fails, forgets, or says what nobody understands: nothing is lost, nothing is held to
+be fresh that may not be."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from booking_api import composition
+from cache_layer import BackendUnavailable
+from hubspot_sync.errors import (
+    FileUnreadable,
+    HubSpotError,
+    RateLimited,
+    Refused,
+    Unavailable,
+)
+from hubspot_sync.feed.observers import FeedHappening
+from hubspot_sync.feed.proof import MIN_EPOCH_S
+from hubspot_sync.feed.reader import MAX_FILE_TROUBLE_S
+from hubspot_sync.inbox.models import WebhookEvent
+from tests.journal import (
+    Follower,
+    JournalEvents,
+    Seconds,
+    follow,
+    position,
+    proof,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+# Failures that pass
+
+
+@pytest.mark.parametrize(
+    ("error", "rest_s"),
+    [
+        (RateLimited("", status=429, retry_after_s=7.0), 7.0),
+        (RateLimited("", status=429, retry_after_s=1e9), 300.0),
+        (Unavailable("", status=502), 1.0),
+        (Refused("", status=403), 1.0),
+    ],
+)
+def test_a_failure_is_written_down_and_tried_again(
+    at_end: Follower, told: JournalEvents, error: HubSpotError, rest_s: float
+) -> None:
+    at_end.journal.publish(told.changed("bookings", "7", name="x"))
+    at_end.journal.failures.append(error)
+
+    assert at_end.step() == rest_s
+    assert position().failing_since is not None
+    at_end.catch_up()
+
+    assert WebhookEvent.objects.count() == 1
+    assert position().failing_since is None
+    assert position().error == ""
+
+
+def test_failures_in_a_row_are_tried_again_later_and_later(at_end: Follower) -> None:
+    at_end.journal.failures.extend(Unavailable("", status=500) for _ in range(8))
+
+    rests = [at_end.step() for _ in range(8)]
+
+    assert rests == [1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_nothing_is_confirmed_while_the_journal_fails(at_end: Follower) -> None:
+    confirmed = at_end.count(FeedHappening.CONFIRMED)
+    at_end.journal.failures.extend([Unavailable(""), Unavailable("")])
+
+    at_end.step()
+    at_end.step()
+
+    assert at_end.count(FeedHappening.CONFIRMED) == confirmed
+
+
+def test_a_cache_that_is_away_loses_no_event(
+    at_end: Follower, told: JournalEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confirmed = at_end.count(FeedHappening.CONFIRMED)
+    cache = composition.services().cached.cache
+    at_end.journal.publish(told.changed("bookings", "7", name="x"))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise BackendUnavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(cache.freshness), "describe", refuse)
+        at_end.catch_up()
+
+    assert WebhookEvent.objects.count() == 1
+    assert at_end.count(FeedHappening.CONFIRMED) == confirmed
+
+
+# A lost offset
+
+
+def test_after_a_lost_offset_everything_is_dropped_and_recounted(
+    at_end: Follower, told: JournalEvents
+) -> None:
+    epoch = proof().epoch
+    at_end.journal.expire()
+    latest = at_end.journal.publish(told.changed("bookings", "7", name="x"))
+
+    at_end.catch_up()
+
+    assert position().offset == latest
+    assert position().recount_due
+    assert position().lost_at is not None
+    assert position().epoch_reason == "offset lost"
+    assert proof().epoch not in {"", epoch}
+    assert at_end.count(FeedHappening.OFFSET_LOST) == 1
+
+
+def test_an_offset_is_asked_for_before_everything_is_dropped(
+    at_end: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_end.journal.expire()
+    at_end.journal.publish()
+    at_end.journal.calls.clear()
+    freshness = type(composition.services().cached.cache.freshness)
+    begin = freshness.begin_epoch
+
+    def note_and_begin(*arguments: Any, **named: Any) -> str:
+        at_end.journal.calls.append("begin")
+        return begin(*arguments, **named)
+
+    monkeypatch.setattr(freshness, "begin_epoch", note_and_begin)
+    at_end.catch_up()
+
+    calls = at_end.journal.calls
+    assert calls.index("latest") < calls.index("begin")
+
+
+def test_a_quiet_portals_offset_may_go_and_nothing_was_missed(
+    at_end: Follower, told: JournalEvents
+) -> None:
+    epoch = proof().epoch
+    at_end.journal.expire()
+
+    at_end.catch_up()
+
+    assert proof().epoch == epoch
+    assert not position().recount_due
+    assert at_end.count(FeedHappening.OFFSET_LOST) == 0
+    at_end.journal.publish(told.changed("bookings", "7", name="x"))
+    at_end.catch_up()
+    assert WebhookEvent.objects.count() == 1
+
+
+def test_an_empty_journal_proves_nothing_to_whoever_was_away_too_long(at_end: Follower) -> None:
+    at_end.journal.expire()
+
+    with time_machine.travel(timezone.now() + timedelta(days=3), tick=True):
+        follow(at_end.journal, lease=at_end.lease).catch_up()
+
+    assert position().recount_due
+    assert position().epoch_reason == "offset lost"
+
+
+# Files
+
+
+def test_a_file_that_comes_later_is_waited_for(
+    at_end: Follower, told: JournalEvents, seconds: Seconds
+) -> None:
+    first = at_end.journal.publish(told.changed("bookings", "6", name="x"))
+    broken = at_end.journal.publish(told.changed("bookings", "7", name="x"))
+    at_end.journal.broken[broken] = Unavailable("", status=503)
+    at_end.step()
+    at_end.step()
+    seconds.move(10 * MAX_FILE_TROUBLE_S)
+    at_end.step()
+
+    assert position().offset == first
+    at_end.journal.broken.clear()
+    at_end.catch_up()
+    assert WebhookEvent.objects.count() == 2
+
+
+def test_a_file_that_is_none_is_passed_over_as_all_it_may_have_said(
+    at_end: Follower, told: JournalEvents, seconds: Seconds
+) -> None:
+    epoch = proof().epoch
+    broken = at_end.journal.publish(told.changed("bookings", "7", name="x"))
+    at_end.journal.publish(told.changed("bookings", "8", name="x"))
+    at_end.journal.broken[broken] = FileUnreadable("", reason="not_json")
+    at_end.step()
+    seconds.move(MAX_FILE_TROUBLE_S / 2)
+    assert at_end.step() > 0
+    seconds.move(MAX_FILE_TROUBLE_S / 2)
+
+    at_end.catch_up()
+
+    assert [event.records for event in WebhookEvent.objects.all()] == ["booking 8"]
+    assert position().epoch_reason == "file lost"
+    assert position().recount_due
+    assert proof().epoch not in {"", epoch}
+
+
+POISON: list[dict[str, Any]] = [
+    {"objectId": "not a number"},
+    {"objectId": None},
+    {"objectId": 0},
+    {"objectId": [7]},
+    {"objectId": "9" * 40},
+    {"objectTypeId": None},
+    {"objectTypeId": {"a": 1}},
+    {"action": "MERGE"},
+    {"action": "MERGE", "mergedObjectIds": ["x"]},
+    {"action": "MERGE", "mergedObjectIds": "8"},
+]
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_an_event_that_nobody_understands_costs_itself_and_the_proof(
+    at_end: Follower, told: JournalEvents, seconds: Seconds, poison: dict[str, Any]
+) -> None:
+    before = proof().epoch
+    at_end.journal.publish(
+        told.changed("bookings", "7", name="x"),
+        told.record("UPDATE", "bookings", "8") | poison,
+        told.changed("bookings", "9", name="x"),
+    )
+
+    at_end.catch_up()
+
+    stored = {event.records for event in WebhookEvent.objects.all()}
+    assert {"booking 7", "booking 9"} <= stored
+    assert not proof().proven
+    seconds.move(MIN_EPOCH_S)
+    at_end.catch_up()
+    assert proof().proven
+    assert proof().epoch != before
+
+
+def test_what_is_no_event_at_all_ends_the_proof_too(at_end: Follower) -> None:
+    at_end.journal.publish(unreadable=1)
+
+    at_end.catch_up()
+
+    assert not proof().proven
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"propertyChanges": None},
+        {"propertyChanges": ["name"]},
+        {"propertyChanges": {}},
+        {"propertyChanges": {"": "x"}},
+        {"propertyChanges": 7},
+        {"propertyChanges": {f"p{n}": "x" for n in range(2_000)}},
+        {"action": "SOMETHING_NEW"},
+        {"action": None},
+        {"objectId": 7.0},
+        {"objectId": "7"},
+        {"occurredAt": 1_700_000_000_000},
+        {"occurredAt": "yesterday"},
+        {"unknown": {"deep": [1]}},
+    ],
+)
+def test_whatever_form_an_event_has_what_it_is_about_is_dropped(
+    at_end: Follower, told: JournalEvents, odd: dict[str, Any]
+) -> None:
+    at_end.journal.publish(told.changed("bookings", "7", name="x") | odd)
+
+    at_end.catch_up()
+
+    assert {event.records for event in WebhookEvent.objects.all()} == {"booking 7"}
+    assert proof().proven
