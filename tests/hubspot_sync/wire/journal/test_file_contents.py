@@ -122,6 +122,17 @@ def test_a_file_that_ends_early_is_none_whatever_came_before(left: int) -> None:
         fetch(f"{server.base_url}/f", "127.0.0.1")
 
 
+@pytest.mark.parametrize("ending", [b"", b"\\"])
+def test_a_file_cut_in_a_long_text_is_found_out_in_one_pass(ending: bytes) -> None:
+    """In JSON within a text there are very many quotes; all pairs of them would take hours, in
+    which no other thread runs."""
+    body = b'{"journalEvents":[{"propertyChanges":{"name":"' + b'{\\"' * 700_000 + ending
+    with wire_server(answers(reply(body))) as server, pytest.raises(FileUnreadable) as raised:
+        fetch(f"{server.base_url}/f", "127.0.0.1")
+
+    assert raised.value.reason == "not_json"
+
+
 @pytest.mark.parametrize("published", [None, 5e300, "yesterday", True, {}])
 def test_a_time_that_means_nothing_costs_nothing_else(published: object) -> None:
     body = json.dumps({"publishedAt": published, "journalEvents": [{}]}).encode()
