@@ -188,15 +188,42 @@ def test_a_file_cut_off_may_come_whole_later() -> None:
         assert fetch(f"{server.base_url}/f", "127.0.0.1").events == ()
 
 
-def test_a_file_that_drips_is_waited_for_until_the_deadline() -> None:
+def fetcher_of(**changes: float) -> FileFetcher:
+    config = journal_config("http://x", **changes)
+    return FileFetcher(config, lambda _: None, resolve=lambda *_: ["127.0.0.1"])
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+DRIPS = {
+    "body": (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b" "),
+    "status line": (b"HTTP/1.1 200 ", b"O"),
+    "header": (b"HTTP/1.1 200 OK\r\nX-Long: ", b"a"),
+    "other heads before it": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a chunk's length": (CHUNKED, b"0"),
+    "trailers": (CHUNKED + b"0\r\n", b"X-More: 1\r\n"),
+}
+
+
+@pytest.mark.parametrize("part", DRIPS)
+def test_a_file_that_drips_is_waited_for_until_the_deadline(part: str) -> None:
+    begins, drop = DRIPS[part]
+
     def behave(connection: socket.socket, _number: int) -> bool:
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        connection.sendall(begins)
         while not server.stopped.wait(0.02):
-            connection.sendall(b" ")
+            connection.sendall(drop)
         return False
 
-    fetcher = FileFetcher(
-        journal_config("http://x"), lambda _: None, resolve=lambda *_: ["127.0.0.1"]
-    )
     with wire_server(behave) as server, pytest.raises(Unavailable):
-        fetcher.fetch(entry_at(f"{server.base_url}/f"), Deadline.after(0.3))
+        fetcher_of().fetch(entry_at(f"{server.base_url}/f"), Deadline.after(0.3))
+
+
+def test_an_answer_may_take_longer_than_a_connection() -> None:
+    def behave(connection: socket.socket, _number: int) -> bool:
+        server.stopped.wait(0.3)
+        connection.sendall(reply(EMPTY_FILE))
+        return False
+
+    with wire_server(behave) as server:
+        fetcher = fetcher_of(connect_timeout_s=0.1, read_timeout_s=20.0)
+        assert fetcher.fetch(entry_at(f"{server.base_url}/f"), soon()).events == ()
