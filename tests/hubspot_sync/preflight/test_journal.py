@@ -229,6 +229,19 @@ def test_a_trial_shows_that_it_hears_of_none(
     assert findings["a new record: bookings"]["verdict"] == "warning"
 
 
+def test_a_trial_waits_no_longer_than_its_minute_whatever_it_is_told(
+    portal: SandboxHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal.fault(action="status", status=429, path="/next", headers={"Retry-After": "80000"})
+    portal.publish({})
+    monkeypatch.setattr(journal_trial, "MAX_WAIT_S", 0.2)
+
+    findings = check("--apply", "--probe")
+
+    assert findings["a new record: bookings"]["verdict"] == "warning"
+    assert all(each["archived"] for each in portal.records(BOOKINGS))
+
+
 def test_a_trial_without_subscriptions_says_so(
     portal: SandboxHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
