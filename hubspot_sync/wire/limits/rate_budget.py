@@ -3,11 +3,12 @@
 Those of one priority are served in the order they came, and those of a better one before them. Only
 the booking desk may use all of it: readers, whoever they are, leave it a part of the window, the
 day and the connections. Whoever has something for the desk and has not proved yet who they are asks
-as a reader does, or where that would take longer, from a small part of the desk's. Other readers
-who have not proved it leave people who have another part, whatever they do together; and questions
-that anybody may ask and background work have each a share of their own, so that neither can use up
-the other's. Searches have a budget of their own besides, and do not hold up the others. A HubSpot
-that answers 429 all the same pauses everybody: someone else is using the token too.
+as a reader does, or where that has to wait, from a small part of the desk's too, whichever comes
+free first. Other readers who have not proved it leave people who have another part, whatever they
+do together; and questions that anybody may ask and background work have each a share of their own,
+so that neither can use up the other's. Searches have a budget of their own besides, and do not hold
+up the others. A HubSpot that answers 429 all the same pauses everybody: someone else is using the
+token too.
 
 What is counted, and how, is `rate_windows.py`'s.
 """
@@ -36,13 +37,6 @@ MAX_PAUSE_S: Final = 10.0
 MIN_WAIT_S: Final = 0.001
 UNPROVEN_WRITERS_PART: Final = 0.25
 """Of the desk's share: guesses may use that up, and leave the desk the rest."""
-
-
-@dataclass(eq=False, slots=True)
-class _Ticket:
-    order: int
-    granted_s: float | None = None
-    turn: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(eq=False, slots=True)
@@ -79,6 +73,25 @@ class _Lane:
 
     def min_wait_s(self, ahead: int) -> float:
         return max(limit.min_wait_s(ahead) for limit in self.limits)
+
+
+@dataclass(eq=False, slots=True)
+class _Ticket:
+    """Somebody who waits in `lanes`, until one of them lets them go: `lane`."""
+
+    order: int
+    lanes: tuple[_Lane, ...]
+    lane: _Lane
+    granted_s: float | None = None
+    turn: threading.Event = field(default_factory=threading.Event)
+
+    def join_queues(self) -> None:
+        for lane in self.lanes:
+            lane.queue.append(self)
+
+    def leave_queues(self) -> None:
+        for lane in self.lanes:
+            lane.queue.remove(self)
 
 
 class Slot:
@@ -143,18 +156,18 @@ class RateBudget:
         """
         asked_s = self._clock()
         with self._lock:
-            lane = self._choose_lane(priority, search=search)
-            ticket = _Ticket(order=next(self._orders))
-            lane.queue.append(ticket)
+            lanes = self._find_lanes(priority, search=search)
+            ticket = _Ticket(order=next(self._orders), lanes=lanes, lane=lanes[0])
+            ticket.join_queues()
             self._grant_slots()
         while ticket.granted_s is None:
             with self._lock:
-                wait_s = self._decide_wait_s(lane, ticket, deadline)
+                wait_s = self._decide_wait_s(ticket, deadline)
             self._wait(ticket.turn, wait_s)
             with self._lock:
                 ticket.turn.clear()
                 self._grant_slots()
-        return Slot(self, lane, asked_s, ticket.granted_s)
+        return Slot(self, ticket.lane, asked_s, ticket.granted_s)
 
     def pause(self, seconds: float, *, search: bool) -> float:
         """Let nobody send (or nobody search) for so long, `MAX_PAUSE_S` at most; return how long
@@ -188,34 +201,34 @@ class RateBudget:
                     limit.count_answer(took_s)
             self._grant_slots()
 
-    def _choose_lane(self, priority: Priority, *, search: bool) -> _Lane:
+    def _find_lanes(self, priority: Priority, *, search: bool) -> tuple[_Lane, ...]:
         own, readers = self._lanes[priority, search], self._lanes[Priority.UNPROVEN, search]
         if priority is not Priority.UNPROVEN_WRITER:
-            return own
+            return (own,)
         if readers.is_free and not self._must_yield(readers):
-            return readers
-        return min(own, readers, key=lambda lane: lane.min_wait_s(len(lane.queue)))
+            return (readers,)
+        return own, readers
 
-    def _decide_wait_s(self, lane: _Lane, ticket: _Ticket, deadline: Deadline) -> float:
-        """Return how many seconds this ticket may sleep. If waiting is hopeless, take it out of the
-        queue and raise RateLimited. Only the first of a lane wakes by the clock; the others, and
+    def _decide_wait_s(self, ticket: _Ticket, deadline: Deadline) -> float:
+        """Return how many seconds this ticket may sleep. If waiting is hopeless, take it out of its
+        queues and raise RateLimited. Only the first of a lane wakes by the clock; the others, and
         background work that yields, are woken when it is their turn to look."""
         if ticket.granted_s is not None:
             return 0.0
-        left_s, min_wait_s = deadline.remaining_s(), lane.min_wait_s(lane.queue.index(ticket))
+        left_s = deadline.remaining_s()
+        min_wait_s = min(lane.min_wait_s(lane.queue.index(ticket)) for lane in ticket.lanes)
+        first_in = [lane for lane in ticket.lanes if lane.queue[0] is ticket]
         if left_s <= 0 or min_wait_s > left_s:
-            first = lane.queue[0] is ticket
-            lane.queue.remove(ticket)
-            if first:
+            ticket.leave_queues()
+            if first_in:
                 self._grant_slots()
                 self._wake_first_of_lanes()
             raise RateLimited(
                 "The budget of HubSpot requests is used up; try again later.",
                 retry_after_s=max(min_wait_s, 1.0),
             )
-        if lane.queue[0] is not ticket or self._must_yield(lane):
-            return left_s
-        return min(left_s, max(min_wait_s, MIN_WAIT_S))
+        waits_s = [lane.min_wait_s(0) for lane in first_in if not self._must_yield(lane)]
+        return min([left_s, *(max(wait_s, MIN_WAIT_S) for wait_s in waits_s)])
 
     def _must_yield(self, lane: _Lane) -> bool:
         """Whether somebody of a better priority waits."""
@@ -230,7 +243,9 @@ class RateBudget:
         for priority in Priority:
             lanes = [lane for lane in self._lanes.values() if lane.priority is priority]
             while (lane := _take_for_first(lanes)) is not None:
-                ticket = lane.queue.popleft()
+                ticket = lane.queue[0]
+                ticket.leave_queues()
+                ticket.lane = lane
                 ticket.granted_s, granted = self._clock(), True
                 ticket.turn.set()
             if any(lane.goes_first for lane in lanes):
