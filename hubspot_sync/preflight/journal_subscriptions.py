@@ -1,11 +1,14 @@
 """The change journal's subscriptions: those there are, those the profile needs, and making these.
 
-Nobody else's subscription is changed or deleted. What is too much is listed, for whoever made it.
+Nobody else's subscription is deleted, or made to tell less. HubSpot may take one that we make for
+one that is there, and replace it; so what those of its kind and type tell is put into it. What is
+too much is listed, for whoever made it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from hubspot_sync.config import JournalConfig
 from hubspot_sync.errors import HubSpotError, NotFound, Refused
@@ -61,13 +64,30 @@ def _make_missing(
     for wanted in required_subscriptions(profile):
         if is_covered(wanted, there, hears_of_all=True):
             continue
+        same = [each for each in there if _name(each) == _name(wanted)]
+        of_some = [str(each.id) for each in same if each.object_ids]
+        if of_some:
+            # Replaced by one without a list, it may hear of nothing any more.
+            ids = ", ".join(of_some)
+            results[_name(wanted)] = f"not made: one for some objects is there (id {ids})"
+            continue
         try:
-            subscriptions.put(wanted, deadline)
+            subscriptions.put(_join(wanted, same), deadline)
         except (Refused, NotFound) as error:
             results[_name(wanted)] = f"refused: {_words_of(error)}"
         else:
             results[_name(wanted)] = "made"
     return results
+
+
+def _join(wanted: Subscription, same: Sequence[Subscription]) -> Subscription:
+    """What is wanted, and all that others of its kind and type tell."""
+    return replace(
+        wanted,
+        actions=wanted.actions.union(*(each.actions for each in same)),
+        properties=wanted.properties.union(*(each.properties for each in same)),
+        to_types=wanted.to_types.union(*(each.to_types for each in same)),
+    )
 
 
 def _check_wanted(

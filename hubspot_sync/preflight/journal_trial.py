@@ -125,7 +125,7 @@ def _follow(
                 else journal.read_next(offset, context.deadline)
             )
         except RateLimited as limited:
-            environment.pause(limited.retry_after_s or PAUSE_S)
+            environment.pause(min(limited.retry_after_s or PAUSE_S, max(0.0, end_s - clock())))
             continue
         if entry is None:
             environment.pause(PAUSE_S)

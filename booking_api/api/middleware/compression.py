@@ -48,7 +48,9 @@ class PublicGZipMiddleware(GZipMiddleware):
 
 
 def describe_like_the_answer(response: NotModified, request: HttpRequest) -> NotModified:
-    """Give a 304 the `Vary` and the tag that the answer would have (RFC 9110, 15.4.5)."""
+    """Give a 304 the `Vary` and the tag that the answer would have (RFC 9110, 15.4.5), and no
+    length: it would be taken for the answer's (8.6), and Django's middleware says 0."""
+    del response.headers["Content-Length"]
     if response.body_bytes < MIN_BYTES:
         return response
     patch_vary_headers(response, ("Accept-Encoding",))

@@ -13,7 +13,9 @@ from typing import Final
 from hubspot_sync.wire.json_parser import InvalidJson, parse_json
 
 EVENTS_AT: Final = re.compile(rb'"journalEvents"\s*:\s*\[')
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
+# A text that does not end is one up to the content's end: else each quote within would be tried as
+# the beginning of another, and the time for a file that was cut in a long text is its square.
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 
 
 def parse_in_pieces(content: bytes) -> dict[str, object] | None:

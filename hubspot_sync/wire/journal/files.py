@@ -34,6 +34,7 @@ from hubspot_sync.wire.journal.public_addresses import (
     check_addresses,
     resolve_name,
 )
+from hubspot_sync.wire.journal.timed_responses import timed_response_class
 from hubspot_sync.wire.json_parser import InvalidJson, parse_json
 from hubspot_sync.wire.retries import parse_retry_after_s
 
@@ -123,9 +124,8 @@ class FileFetcher:
         )
         connection = self._connect(target, addresses, deadline)
         try:
-            connected = connection.sock
             read_s = self._config.read_timeout_s
-            connected.settimeout(min(read_s, max(deadline.remaining_s(), MIN_TIMEOUT_S)))
+            connection.response_class = timed_response_class(deadline, read_s)
             connection.request(
                 "GET",
                 target.path,
@@ -135,9 +135,10 @@ class FileFetcher:
             response: BaseHTTPResponse = connection.getresponse()
             content = b""
             if response.status == _OK:
+                # The response sets its socket's time-outs itself.
                 content = read_whole(
                     response,
-                    lambda: connected if connected.fileno() >= 0 else None,
+                    lambda: None,
                     deadline,
                     read_s,
                     max_bytes=self._config.max_file_bytes,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -127,6 +128,8 @@ class JournalCalls:
         self._observers = list(observers)
         self._clock = clock
         self._session = build_session(POOL_SIZE, sender)
+        # The pool would wait for a connection without an end.
+        self._connections = threading.BoundedSemaphore(POOL_SIZE)
         self._tokens = AccessTokens(self._fetch_token, clock)
 
     def call(self, request: JournalRequest, deadline: Deadline) -> JournalAnswer:
@@ -171,6 +174,18 @@ class JournalCalls:
     ) -> JournalAnswer:
         if deadline.passed:
             raise Unavailable("No time is left to ask the change journal.")
+        if not self._connections.acquire(timeout=deadline.remaining_s()):
+            raise Unavailable("No connection to the change journal came free in time.")
+        try:
+            reply = self._send(request, deadline, headers)
+        finally:
+            self._connections.release()
+        return _judge_reply(reply, secret=request.form is not None)
+
+    def _send(
+        self, request: JournalRequest, deadline: Deadline, headers: Mapping[str, str]
+    ) -> _Reply:
+        """Send once; report to the breaker, and tell the observers, whatever happens."""
         permit = self._circuit_breaker.issue_permit()
         started_s = self._clock()
         reply: _Reply | None = None
@@ -182,7 +197,7 @@ class JournalCalls:
             late = deadline.remaining_s() <= 0
             permit.report(status, hurried=late and took_s < MIN_FAIR_CHANCE_S)
             self.tell(JournalCall(operation=request.operation, status=status, took_s=took_s))
-        return _judge_reply(reply, secret=request.form is not None)
+        return reply
 
     def _exchange(
         self, request: JournalRequest, deadline: Deadline, headers: Mapping[str, str]

@@ -37,8 +37,8 @@ class SubscriptionKind(StrEnum):
 class Subscription:
     """One subscription. `id` is HubSpot's, None for one that is wanted; `kind` is its
     `subscriptionType`, whatever that is. `object_ids` is None where no list of objects was given,
-    which need not mean the same as an empty one. `narrowed` says that a filter, or an override of
-    an action, lets less through than the rest says."""
+    which need not mean the same as an empty one. `narrowed` says that a filter, an override of an
+    action, or a list of objects that was not understood may let less through than the rest says."""
 
     kind: str
     object_type: str
@@ -137,7 +137,16 @@ def parse_subscription(raw: object, portal_id: str) -> Subscription | None:
         to_types=_texts(raw.get("associatedObjectTypeIds")) or frozenset(),
         object_ids=_texts(raw.get("objectIds")),
         id=str(given_id) if is_id else None,
-        narrowed=bool(raw.get("actionOverrides")),
+        narrowed=bool(raw.get("actionOverrides")) or not _is_clear(raw.get("objectIds")),
+    )
+
+
+def _is_clear(listed: object) -> bool:
+    """Whether a list of objects is none, or one of ids alone: others may be of some objects."""
+    if listed is None:
+        return True
+    return isinstance(listed, list) and all(
+        isinstance(each, str | int) and not isinstance(each, bool) for each in listed
     )
 
 

@@ -3,11 +3,12 @@
 Those of one priority are served in the order they came, and those of a better one before them. Only
 the booking desk may use all of it: readers, whoever they are, leave it a part of the window, the
 day and the connections. Whoever has something for the desk and has not proved yet who they are asks
-as a reader does, or where that would take longer, from a small part of the desk's. Other readers
-who have not proved it leave people who have another part, whatever they do together; and questions
-that anybody may ask and background work have each a share of their own, so that neither can use up
-the other's. Searches have a budget of their own besides, and do not hold up the others. A HubSpot
-that answers 429 all the same pauses everybody: someone else is using the token too.
+as a reader does, or where that has to wait, from a small part of the desk's too, whichever comes
+free first. Other readers who have not proved it leave people who have another part, whatever they
+do together; and questions that anybody may ask and background work have each a share of their own,
+so that neither can use up the other's. Searches have a budget of their own besides, and do not hold
+up the others. A HubSpot that answers 429 all the same pauses everybody: someone else is using the
+token too.
 
 What is counted, and how, is `rate_windows.py`'s.
 """
@@ -15,7 +16,6 @@ What is counted, and how, is `rate_windows.py`'s.
 from __future__ import annotations
 
 import itertools
-import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,33 +26,17 @@ from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
 from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
+from hubspot_sync.wire.limits.budget_parts import PartBuilder, join_limits
 from hubspot_sync.wire.limits.portal_day import PortalDay
-from hubspot_sync.wire.limits.rate_windows import (
-    Amounts,
-    ArrivalWindow,
-    Day,
-    RateLimit,
-    UnderWay,
-    WindowStorage,
-    cut,
-    spread,
-)
+from hubspot_sync.wire.limits.rate_windows import ArrivalWindow, Day, RateLimit
 
 if TYPE_CHECKING:
-    from hubspot_sync.wire.limits.shared_windows import SharedArrivals, SharedRedis
+    from hubspot_sync.wire.limits.shared_windows import SharedArrivals
 
 MAX_PAUSE_S: Final = 10.0
 MIN_WAIT_S: Final = 0.001
-REDIS_TIMEOUT_S: Final = 0.25
 UNPROVEN_WRITERS_PART: Final = 0.25
 """Of the desk's share: guesses may use that up, and leave the desk the rest."""
-
-
-@dataclass(eq=False, slots=True)
-class _Ticket:
-    order: int
-    granted_s: float | None = None
-    turn: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(eq=False, slots=True)
@@ -89,6 +73,25 @@ class _Lane:
 
     def min_wait_s(self, ahead: int) -> float:
         return max(limit.min_wait_s(ahead) for limit in self.limits)
+
+
+@dataclass(eq=False, slots=True)
+class _Ticket:
+    """Somebody who waits in `lanes`, until one of them lets them go: `lane`."""
+
+    order: int
+    lanes: tuple[_Lane, ...]
+    lane: _Lane
+    granted_s: float | None = None
+    turn: threading.Event = field(default_factory=threading.Event)
+
+    def join_queues(self) -> None:
+        for lane in self.lanes:
+            lane.queue.append(self)
+
+    def leave_queues(self) -> None:
+        for lane in self.lanes:
+            lane.queue.remove(self)
 
 
 class Slot:
@@ -153,18 +156,18 @@ class RateBudget:
         """
         asked_s = self._clock()
         with self._lock:
-            lane = self._choose_lane(priority, search=search)
-            ticket = _Ticket(order=next(self._orders))
-            lane.queue.append(ticket)
+            lanes = self._find_lanes(priority, search=search)
+            ticket = _Ticket(order=next(self._orders), lanes=lanes, lane=lanes[0])
+            ticket.join_queues()
             self._grant_slots()
         while ticket.granted_s is None:
             with self._lock:
-                wait_s = self._decide_wait_s(lane, ticket, deadline)
+                wait_s = self._decide_wait_s(ticket, deadline)
             self._wait(ticket.turn, wait_s)
             with self._lock:
                 ticket.turn.clear()
                 self._grant_slots()
-        return Slot(self, lane, asked_s, ticket.granted_s)
+        return Slot(self, ticket.lane, asked_s, ticket.granted_s)
 
     def pause(self, seconds: float, *, search: bool) -> float:
         """Let nobody send (or nobody search) for so long, `MAX_PAUSE_S` at most; return how long
@@ -198,34 +201,34 @@ class RateBudget:
                     limit.count_answer(took_s)
             self._grant_slots()
 
-    def _choose_lane(self, priority: Priority, *, search: bool) -> _Lane:
+    def _find_lanes(self, priority: Priority, *, search: bool) -> tuple[_Lane, ...]:
         own, readers = self._lanes[priority, search], self._lanes[Priority.UNPROVEN, search]
         if priority is not Priority.UNPROVEN_WRITER:
-            return own
+            return (own,)
         if readers.is_free and not self._must_yield(readers):
-            return readers
-        return min(own, readers, key=lambda lane: lane.min_wait_s(len(lane.queue)))
+            return (readers,)
+        return own, readers
 
-    def _decide_wait_s(self, lane: _Lane, ticket: _Ticket, deadline: Deadline) -> float:
-        """Return how many seconds this ticket may sleep. If waiting is hopeless, take it out of the
-        queue and raise RateLimited. Only the first of a lane wakes by the clock; the others, and
+    def _decide_wait_s(self, ticket: _Ticket, deadline: Deadline) -> float:
+        """Return how many seconds this ticket may sleep. If waiting is hopeless, take it out of its
+        queues and raise RateLimited. Only the first of a lane wakes by the clock; the others, and
         background work that yields, are woken when it is their turn to look."""
         if ticket.granted_s is not None:
             return 0.0
-        left_s, min_wait_s = deadline.remaining_s(), lane.min_wait_s(lane.queue.index(ticket))
+        left_s = deadline.remaining_s()
+        min_wait_s = min(lane.min_wait_s(lane.queue.index(ticket)) for lane in ticket.lanes)
+        first_in = [lane for lane in ticket.lanes if lane.queue[0] is ticket]
         if left_s <= 0 or min_wait_s > left_s:
-            first = lane.queue[0] is ticket
-            lane.queue.remove(ticket)
-            if first:
+            ticket.leave_queues()
+            if first_in:
                 self._grant_slots()
                 self._wake_first_of_lanes()
             raise RateLimited(
                 "The budget of HubSpot requests is used up; try again later.",
                 retry_after_s=max(min_wait_s, 1.0),
             )
-        if lane.queue[0] is not ticket or self._must_yield(lane):
-            return left_s
-        return min(left_s, max(min_wait_s, MIN_WAIT_S))
+        waits_s = [lane.min_wait_s(0) for lane in first_in if not self._must_yield(lane)]
+        return min([left_s, *(max(wait_s, MIN_WAIT_S) for wait_s in waits_s)])
 
     def _must_yield(self, lane: _Lane) -> bool:
         """Whether somebody of a better priority waits."""
@@ -240,7 +243,9 @@ class RateBudget:
         for priority in Priority:
             lanes = [lane for lane in self._lanes.values() if lane.priority is priority]
             while (lane := _take_for_first(lanes)) is not None:
-                ticket = lane.queue.popleft()
+                ticket = lane.queue[0]
+                ticket.leave_queues()
+                ticket.lane = lane
                 ticket.granted_s, granted = self._clock(), True
                 ticket.turn.set()
             if any(lane.goes_first for lane in lanes):
@@ -260,107 +265,6 @@ def _take_for_first(lanes: Iterable[_Lane]) -> _Lane | None:
     return next((lane for lane in waiting if lane.take()), None)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Part:
-    """The limits of a part of the budget: all of it, or a share. For all of it the transport bounds
-    what is under way, by its connections."""
-
-    under_way: tuple[UnderWay, ...]
-    window: ArrivalWindow
-    search_windows: tuple[ArrivalWindow, ...]
-    shared_window: tuple[SharedArrivals, ...]
-    shared_search_windows: tuple[SharedArrivals, ...]
-    day: Day
-
-
-def _join_limits(parts: Sequence[_Part], *, search: bool) -> tuple[RateLimit, ...]:
-    """Return the limits of all these parts in the order they are taken from: what can be put back,
-    then what another process may have emptied meanwhile, then the days, which keep what was
-    counted; a share's before all of it."""
-    local: list[RateLimit] = []
-    shared: list[RateLimit] = []
-    for part in parts:
-        local += (*part.under_way, part.window)
-        shared += part.shared_window
-        if search:
-            local += part.search_windows
-            shared += part.shared_search_windows
-    return (*local, *shared, *(part.day for part in reversed(parts)))
-
-
-class _PartBuilder:
-    """Makes parts of one configuration's budget."""
-
-    def __init__(
-        self, config: HubSpotConfig, clock: Monotonic, day: PortalDay, redis_url: str | None
-    ) -> None:
-        self._config = config
-        self._clock = clock
-        self._day_storage = WindowStorage(clock, day.remaining_s)
-        self._shared: SharedRedis | None = None
-        if redis_url is not None:
-            self._shared = _open_shared_redis(redis_url, config, clock)
-
-    def build_share(self, name: str, share: float) -> _Part:
-        """Return a part that all processes have together."""
-        config, clock = self._config, self._clock
-        requests = cut(config.requests_per_window, share)
-        searches = spread(config.searches_per_second, share)
-        return _Part(
-            under_way=(UnderWay(cut(config.pool_size, share)),),
-            window=ArrivalWindow(name, requests, config.window_s, clock),
-            search_windows=tuple(
-                ArrivalWindow(f"{name}-search", amount, window_s, clock)
-                for amount, window_s in searches
-            ),
-            shared_window=self._share_arrivals(
-                name, ((requests, float(math.ceil(config.window_s))),)
-            ),
-            shared_search_windows=self._share_arrivals(f"{name}-search", searches),
-            day=Day(f"{name}-day", cut(config.daily_limit, share), self._day_storage, clock),
-        )
-
-    def build_background(self) -> _Part:
-        """Return the background's part: of this process alone, and bounded in what is under way by
-        its threads."""
-        return replace(
-            self.build_share("background", self._config.background_share),
-            under_way=(),
-            shared_window=(),
-            shared_search_windows=(),
-        )
-
-    def _share_arrivals(self, name: str, amounts: Amounts) -> tuple[SharedArrivals, ...]:
-        if self._shared is None:
-            return ()
-        from hubspot_sync.wire.limits.shared_windows import SharedArrivals
-
-        under_way_s = self._config.connect_timeout_s + self._config.read_timeout_s
-        return tuple(
-            SharedArrivals(*(name, amount, window_s, self._shared), under_way_s=under_way_s)
-            for amount, window_s in amounts
-        )
-
-
-def _open_shared_redis(redis_url: str, config: HubSpotConfig, clock: Monotonic) -> SharedRedis:
-    # Here, so that a process without Redis does not import its client.
-    from redis import ConnectionPool, Redis
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-
-    from hubspot_sync.wire.limits.shared_windows import SharedRedis
-
-    # One attempt, and a short one: the budget waits for nobody while it asks.
-    pool = ConnectionPool.from_url(
-        redis_url,
-        socket_timeout=REDIS_TIMEOUT_S,
-        socket_connect_timeout=REDIS_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-    )
-    redis = Redis(connection_pool=pool)
-    return SharedRedis(redis, clock, name=config.budget_name, window_s=config.window_s)
-
-
 def build_rate_budget(
     config: HubSpotConfig,
     *,
@@ -370,7 +274,7 @@ def build_rate_budget(
     redis_url: str | None = None,
 ) -> RateBudget:
     """Return the budget of this process, or with a Redis its part of everybody's."""
-    builder = _PartBuilder(config, clock, day, redis_url)
+    builder = PartBuilder(config, clock, day, redis_url)
     everything = replace(builder.build_share("all", 1.0), under_way=())
     readers = builder.build_share("readers", 1.0 - config.desk_share)
     writers = builder.build_share("writers", config.desk_share * UNPROVEN_WRITERS_PART)
@@ -388,8 +292,8 @@ def build_rate_budget(
     lanes = {
         (priority, search): _Lane(
             priority,
-            _join_limits(parts[priority], search=search),
-            own=_join_limits(own.get(priority, ()), search=search),
+            join_limits(parts[priority], search=search),
+            own=join_limits(own.get(priority, ()), search=search),
         )
         for priority in Priority
         for search in (False, True)

@@ -120,6 +120,42 @@ def test_one_that_says_less_is_made_whole_and_others_are_left_alone(
     assert "0-46" in types
 
 
+@pytest.mark.parametrize("same", ["type", "whole", "none"])
+def test_what_somebody_elses_subscription_tells_is_told_still(
+    portal: SandboxHandle, same: str
+) -> None:
+    """Where HubSpot takes ours for theirs, what it has of theirs is in ours."""
+    portal.configure(journal={"same_subscription": same})
+    stranger = JournalReader(portal)
+    stranger.subscribe_to_object(BOOKINGS, "their_property", "booking_id")
+    stranger.subscribe_to_links(CONTACTS, "0-3")
+
+    made = check("--apply")
+
+    listed = portal.journal()["subscriptions"]
+    told = {
+        (each["subscriptionType"], each["objectTypeId"], one)
+        for each in listed
+        for one in each.get("properties", []) + each.get("associatedObjectTypeIds", [])
+    }
+    assert {("OBJECT", BOOKINGS, "their_property"), ("ASSOCIATION", CONTACTS, "0-3")} <= told
+    assert {made[f"OBJECT {BOOKINGS}"]["verdict"], made[f"ASSOCIATION {CONTACTS}"]["verdict"]} == {
+        "made"
+    }
+
+
+def test_one_for_some_objects_is_left_alone_and_told_of(portal: SandboxHandle) -> None:
+    """Without its list it may hear of none: nobody knows."""
+    stranger = JournalReader(portal)
+    theirs = stranger.subscribe_to_object(BOOKINGS, "their_property", objectIds=[5]).body
+
+    found = check("--apply")[f"OBJECT {BOOKINGS}"]
+
+    assert found["verdict"] == "missing"
+    assert str(theirs["id"]) in found["found"]
+    assert theirs in portal.journal()["subscriptions"]
+
+
 def test_a_subscription_that_a_filter_narrows_does_not_count(portal: SandboxHandle) -> None:
     check("--apply")
     reader = JournalReader(portal)
@@ -191,6 +227,19 @@ def test_a_trial_shows_that_it_hears_of_none(
     known = findings["a subscription that names no objects"]
     assert (known["found"], known["verdict"]) == ("was told nothing", "wrong")
     assert findings["a new record: bookings"]["verdict"] == "warning"
+
+
+def test_a_trial_waits_no_longer_than_its_minute_whatever_it_is_told(
+    portal: SandboxHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal.fault(action="status", status=429, path="/next", headers={"Retry-After": "80000"})
+    portal.publish({})
+    monkeypatch.setattr(journal_trial, "MAX_WAIT_S", 0.2)
+
+    findings = check("--apply", "--probe")
+
+    assert findings["a new record: bookings"]["verdict"] == "warning"
+    assert all(each["archived"] for each in portal.records(BOOKINGS))
 
 
 def test_a_trial_without_subscriptions_says_so(

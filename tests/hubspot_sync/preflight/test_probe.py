@@ -15,6 +15,7 @@ from hubspot_sync.errors import Unavailable
 from hubspot_sync.portal.association_types import AssociationType
 from hubspot_sync.portal.profile import load_profile
 from hubspot_sync.preflight import FindingKind, ProbeEnvironment, probe
+from hubspot_sync.preflight.throwaway_records import ThrowawayRecords
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Deadline
 from tests.sandbox import SandboxHandle
@@ -145,6 +146,19 @@ def test_a_trial_cut_short_removes_its_records_all_the_same(
         probe(environment, context)
 
     assert all(record["archived"] for record in records(kind_sandbox))
+
+
+def test_a_trial_that_used_up_its_time_removes_its_records_all_the_same(
+    kind_sandbox: SandboxHandle, environment: ProbeEnvironment
+) -> None:
+    now_s = 0.0
+    samples = ThrowawayRecords(environment, CallContext(deadline=Deadline.after(20, lambda: now_s)))
+    samples.create_exam()
+
+    now_s = 60.0
+
+    assert samples.archive_all() == []
+    assert [record["archived"] for record in records(kind_sandbox)] == [True]
 
 
 def test_records_that_could_not_be_removed_are_named(

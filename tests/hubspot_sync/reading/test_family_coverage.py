@@ -138,3 +138,28 @@ def test_what_a_listed_one_does_not_say_is_taken_for_nothing() -> None:
         id="7",
         narrowed=True,
     )
+
+
+@pytest.mark.parametrize(
+    ("objects", "narrowed"),
+    [
+        (None, False),
+        ([], False),
+        ([1, "2"], False),
+        ("5", True),
+        ({"ids": [5]}, True),
+        ([None], True),
+        ([{"id": 5}], True),
+        ([5, True], True),
+        (7, True),
+    ],
+)
+def test_a_list_of_objects_that_says_nothing_clear_may_be_of_some(
+    objects: object, *, narrowed: bool
+) -> None:
+    raw = {"subscriptionType": "OBJECT", "objectTypeId": "0-1", "objectIds": objects}
+
+    found = parse_subscription(raw, "62515")
+
+    assert found is not None
+    assert found.narrowed is narrowed

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import ConfigurationError, RateLimited
 from hubspot_sync.wire.call_context import Priority
-from hubspot_sync.wire.limits.rate_budget import RateBudget
-from tests.hubspot_sync.budgets import World, acquire, full_budget, most_in_a_window
+from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.wire.limits.rate_budget import RateBudget, Slot
+from tests.hubspot_sync.budgets import Queue, World, acquire, full_budget, most_in_a_window
 
 WINDOW_S = 10.0
 MOST = {
@@ -292,3 +293,22 @@ def test_the_smallest_budget_still_serves_everybody() -> None:
         budget = shared_out(world, requests_per_window=1, searches_per_second=1, daily_limit=1)
 
         assert taken_at_once(budget, world, priority, search=True) == 1
+
+
+def hold(budget: RateBudget, priority: Priority, number: int) -> list[Slot]:
+    deadline = Deadline(at_s=1_001.0, clock=lambda: 1_000.0)
+    return [acquire(budget, deadline, priority=priority) for _ in range(number)]
+
+
+@pytest.mark.parametrize("freed", [Priority.UNPROVEN_WRITER, Priority.UNPROVEN])
+def test_a_writer_who_waits_takes_what_comes_free_first(freed: Priority) -> None:
+    """Of the readers' part and the writers', nobody knows beforehand which that will be."""
+    queue = Queue(HubSpotConfig(requests_per_window=20, reserved_share=0.25, desk_share=0.1))
+    readers = hold(queue.budget, Priority.UNPROVEN, 15)
+    writers = hold(queue.budget, Priority.UNPROVEN_WRITER, 1)
+    queue.join("writer", priority=Priority.UNPROVEN_WRITER)
+
+    (writers if freed is Priority.UNPROVEN_WRITER else readers).pop().report_unused()
+    queue.finish()
+
+    assert queue.served == ["writer"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from hubspot_sync.errors import HubSpotError, OffsetGone, RateLimited, Refused, Unavailable
 from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.journal.change_journal import ChangeJournal
-from hubspot_sync.wire.journal.journal_calls import JournalCall
+from hubspot_sync.wire.journal.journal_calls import POOL_SIZE, JournalCall
 from tests.hubspot_sync.clients import asking, client_of
 from tests.hubspot_sync.journals import journal_of, soon
 from tests.hubspot_sync.wire_server import Behaviour, reply, wire_server
@@ -260,6 +261,38 @@ def test_a_silent_journal_is_waited_for_until_the_deadline(kind_sandbox: Sandbox
     with journal_of(kind_sandbox.base_url) as journal, pytest.raises(Unavailable):
         journal.read_earliest(Deadline.after(0.3))
     kind_sandbox.clear_faults(fault)
+
+
+def test_who_finds_all_connections_taken_waits_until_the_deadline() -> None:
+    asked = threading.Semaphore(0)
+
+    def behave(connection: socket.socket, number: int) -> bool:
+        if number == 1:
+            connection.sendall(reply(TOKEN_ANSWER))
+            return True
+        asked.release()
+        server.stopped.wait()
+        return False
+
+    with wire_server(behave) as server, journal_of(server.base_url) as journal:
+
+        def ask() -> None:
+            with pytest.raises(Unavailable):
+                journal.read_latest(soon())
+
+        others = [threading.Thread(target=ask) for _ in range(POOL_SIZE)]
+        for each in others:
+            each.start()
+        for _ in others:
+            assert asked.acquire(timeout=30)
+        with pytest.raises(Unavailable):
+            journal.read_latest(soon(0.2))
+        still_waiting = [each.is_alive() for each in others]
+        server.stop()
+        for each in others:
+            each.join()
+
+    assert all(still_waiting)
 
 
 def test_an_answer_of_endless_size_is_cut_short() -> None:

@@ -122,6 +122,17 @@ def test_a_file_that_ends_early_is_none_whatever_came_before(left: int) -> None:
         fetch(f"{server.base_url}/f", "127.0.0.1")
 
 
+@pytest.mark.parametrize("ending", [b"", b"\\"])
+def test_a_file_cut_in_a_long_text_is_found_out_in_one_pass(ending: bytes) -> None:
+    """In JSON within a text there are very many quotes; all pairs of them would take hours, in
+    which no other thread runs."""
+    body = b'{"journalEvents":[{"propertyChanges":{"name":"' + b'{\\"' * 700_000 + ending
+    with wire_server(answers(reply(body))) as server, pytest.raises(FileUnreadable) as raised:
+        fetch(f"{server.base_url}/f", "127.0.0.1")
+
+    assert raised.value.reason == "not_json"
+
+
 @pytest.mark.parametrize("published", [None, 5e300, "yesterday", True, {}])
 def test_a_time_that_means_nothing_costs_nothing_else(published: object) -> None:
     body = json.dumps({"publishedAt": published, "journalEvents": [{}]}).encode()
@@ -177,15 +188,42 @@ def test_a_file_cut_off_may_come_whole_later() -> None:
         assert fetch(f"{server.base_url}/f", "127.0.0.1").events == ()
 
 
-def test_a_file_that_drips_is_waited_for_until_the_deadline() -> None:
+def fetcher_of(**changes: float) -> FileFetcher:
+    config = journal_config("http://x", **changes)
+    return FileFetcher(config, lambda _: None, resolve=lambda *_: ["127.0.0.1"])
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+DRIPS = {
+    "body": (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b" "),
+    "status line": (b"HTTP/1.1 200 ", b"O"),
+    "header": (b"HTTP/1.1 200 OK\r\nX-Long: ", b"a"),
+    "other heads before it": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a chunk's length": (CHUNKED, b"0"),
+    "trailers": (CHUNKED + b"0\r\n", b"X-More: 1\r\n"),
+}
+
+
+@pytest.mark.parametrize("part", DRIPS)
+def test_a_file_that_drips_is_waited_for_until_the_deadline(part: str) -> None:
+    begins, drop = DRIPS[part]
+
     def behave(connection: socket.socket, _number: int) -> bool:
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        connection.sendall(begins)
         while not server.stopped.wait(0.02):
-            connection.sendall(b" ")
+            connection.sendall(drop)
         return False
 
-    fetcher = FileFetcher(
-        journal_config("http://x"), lambda _: None, resolve=lambda *_: ["127.0.0.1"]
-    )
     with wire_server(behave) as server, pytest.raises(Unavailable):
-        fetcher.fetch(entry_at(f"{server.base_url}/f"), Deadline.after(0.3))
+        fetcher_of().fetch(entry_at(f"{server.base_url}/f"), Deadline.after(0.3))
+
+
+def test_an_answer_may_take_longer_than_a_connection() -> None:
+    def behave(connection: socket.socket, _number: int) -> bool:
+        server.stopped.wait(0.3)
+        connection.sendall(reply(EMPTY_FILE))
+        return False
+
+    with wire_server(behave) as server:
+        fetcher = fetcher_of(connect_timeout_s=0.1, read_timeout_s=20.0)
+        assert fetcher.fetch(entry_at(f"{server.base_url}/f"), soon()).events == ()

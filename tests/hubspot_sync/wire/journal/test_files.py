@@ -7,6 +7,7 @@ import socket
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pytest_socket import SocketConnectBlockedError
@@ -152,6 +153,33 @@ def test_our_token_does_not_go_along(kind_sandbox: SandboxHandle, journal: Chang
 
     (call,) = kind_sandbox.journal()["file_calls"]
     assert (call["status"], call["authorized"]) == (200, False)
+
+
+def test_nothing_of_the_machines_goes_along_or_leads_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither a proxy nor a password file, for the files and for the journal itself."""
+    passwords = tmp_path / "netrc"
+    passwords.write_text("machine 127.0.0.1 login u password p\ndefault login u password p\n")
+    monkeypatch.setenv("NETRC", str(passwords))
+    token = reply(b'{"access_token":"abc","expires_in":1800}')
+
+    def behave(connection: socket.socket, number: int) -> bool:
+        connection.sendall(token if number == 1 else reply(EMPTY_FILE))
+        return True
+
+    with wire_server(answers(reply(EMPTY_FILE))) as proxy, wire_server(behave) as server:
+        for kind in ("http", "https", "all"):
+            monkeypatch.setenv(f"{kind}_proxy", proxy.base_url)
+            monkeypatch.setenv(f"{kind}_proxy".upper(), proxy.base_url)
+        with journal_of(server.base_url) as journal, pytest.raises(Unavailable):
+            journal.read_latest(soon())
+        fetch(server.base_url.replace("127.0.0.1", "files.example.org"), "127.0.0.1")
+
+        asked = [request.lower() for request in server.requests]
+        assert proxy.requests == []
+    assert [b"authorization: bearer abc\r\n" in each for each in asked] == [False, True, False]
+    assert [each.count(b"authorization:") for each in asked] == [0, 1, 0]
 
 
 # When it has expired, or cannot come now
