@@ -138,7 +138,7 @@ class JournalConfig:
     portal_id: str = ""
     base_url: str = "https://api.hubapi.com"
     api_version: ApiVersion = "2026-09"
-    max_file_bytes: int = 67_108_864
+    max_file_bytes: int = 16_777_216
     allow_private_files: bool = False
     hears_of_all_objects: bool = False
     connect_timeout_s: float = 3.0
