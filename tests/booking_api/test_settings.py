@@ -218,7 +218,9 @@ def test_a_value_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "pat-eu1-of-a-file" in configured_secrets()
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["no file", "no text"])
+@pytest.mark.parametrize(
+    "content", [None, b"\xff\xfe", b"x" * 65_537], ids=["no file", "no text", "a log, say"]
+)
 def test_a_file_that_cannot_be_read_stops_the_start_with_a_sentence(
     content: bytes | None, tmp_path: Path
 ) -> None:
