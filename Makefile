@@ -9,6 +9,8 @@ WORKERS ?= 4
 # Tests start hundreds of processes; without compiled files each would compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Python is there before pip: Ctrl-C between the two, or a Debian without python3-venv, leaves half.
+HAS_PIP := $(BIN)/python -m pip --version >/dev/null 2>&1
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # For every platform, and the same wherever it is run: of the machine's own settings nothing counts.
 LOCK := $(BIN)/uv --quiet --no-config pip compile --universal --python-version 3.11 --generate-hashes \
@@ -33,7 +35,7 @@ help:
 
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
-	@test -x $(BIN)/python || { echo "Making $(VENV)…"; $(PYTHON) -m venv $(VENV); }
+	@$(HAS_PIP) || { echo "Making $(VENV)…"; $(PYTHON) -m venv --clear $(VENV); }
 	@$(BIN)/python install.py requirements.txt --require-hashes
 	@touch $@
 
@@ -114,7 +116,7 @@ migrations-check: $(VENV)/.installed-dev
 # By uv alone, since what is locked now may be what cannot be installed. ARGS=--upgrade takes the
 # newest of what is not pinned by name.
 lock:
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(HAS_PIP) || $(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) install $$(grep '^uv==' requirements-dev.in)
 	@$(LOCK) $(ARGS) --output-file requirements.txt requirements.in
 	@$(LOCK) $(ARGS) --output-file requirements-dev.txt requirements-dev.in

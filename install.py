@@ -9,6 +9,7 @@ said is shown. Needs nothing but Python and pip: it is what installs the rest.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -20,7 +21,8 @@ LOCKED = re.compile(r"^[A-Za-z0-9][\w.\[\],-]*==", re.MULTILINE)
 STEP = re.compile(r"(?:Collecting|Requirement already satisfied:|Ignoring) ([\w.\[\]-]+)")
 SHOW_EVERY_S = {True: 0.2, False: 10.0}
 """On a terminal, and elsewhere."""
-WIDTH = 78
+USUAL_COLUMNS = 80
+"""Of a terminal that does not know how wide it is."""
 
 
 class Progress:
@@ -47,9 +49,12 @@ class Progress:
         elif line.startswith("Installing collected packages"):
             self._doing = f"unpacking {line.count(',') + 1} packages"
 
-    def end(self, sentence: str) -> None:
+    def stop(self) -> None:
         self._over.set()
         self._thread.join()
+
+    def end(self, sentence: str) -> None:
+        self.stop()
         self._show(sentence, last=True)
 
     def _show_until_over(self) -> None:
@@ -60,7 +65,9 @@ class Progress:
         took_s = time.monotonic() - self._began_s
         text = f"{sentence} ({took_s:.0f} s)"
         if self._on_terminal:
-            sys.stderr.write(f"\r{text[:WIDTH]:<{WIDTH}}" + ("\n" if last else ""))
+            # A line as wide as the terminal, or wider, would not move but scroll.
+            width = (os.get_terminal_size(sys.stderr.fileno()).columns or USUAL_COLUMNS) - 1
+            sys.stderr.write(f"\r{text[:width]:<{width}}" + ("\n" if last else ""))
         else:
             sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
@@ -72,16 +79,19 @@ def install(requirements: str, *options: str) -> int:
     progress = Progress(len(LOCKED.findall(Path(requirements).read_text(encoding="utf-8"))))
     progress.start()
     said: list[str] = []
-    with subprocess.Popen(  # noqa: S603 - pip, with what the Makefile says
-        [*command, "--progress-bar", "off", *options, "-r", requirements],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as pip:
-        for line in pip.stdout or ():
-            said.append(line)
-            progress.read(line)
+    try:
+        with subprocess.Popen(  # noqa: S603 - pip, with what the Makefile says
+            [*command, "--progress-bar", "off", *options, "-r", requirements],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as pip:
+            for line in pip.stdout or ():
+                said.append(line)
+                progress.read(line)
+    finally:
+        progress.stop()
     if pip.returncode == 0:
         progress.end(f"Installed what {requirements} names")
     else:

@@ -4,15 +4,27 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management import execute_from_command_line
-from django.db.utils import OperationalError
+STOPPED_BY_CTRL_C = 128 + signal.SIGINT
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "booking_api.settings")
+    try:
+        run()
+    except KeyboardInterrupt:
+        # Nobody who presses it wants to read where that was.
+        sys.exit(STOPPED_BY_CTRL_C)
+
+
+def run() -> None:
+    # Loading Django takes the first moments, in which Ctrl-C may come.
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import execute_from_command_line
+    from django.db.utils import OperationalError
+
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:

@@ -27,23 +27,29 @@ from hubspot_sync.config import HubSpotConfig, JournalConfig
 from hubspot_sync.errors import ConfigurationError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+MAX_FILE_BYTES = 65_536
 
 
 class EnvironmentOrFiles(FileAwareMapping):  # type: ignore[misc]  # it has no types
     """The environment, in which `NAME_FILE` may stand instead of NAME and names a file that holds
     the value; a line's end after it is no part of it. Reading raises ImproperlyConfigured where
-    there is no such file."""
+    there is no such file, or one that is too large for a value."""
 
     @override
     def __getitem__(self, name: str) -> str:
+        file = self.env.get(f"{name}_FILE")
         try:
+            if file and Path(file).stat().st_size > MAX_FILE_BYTES:
+                raise ImproperlyConfigured(
+                    f"{name}_FILE must name a file of a value, of {MAX_FILE_BYTES} bytes at most."
+                )
             text: str = super().__getitem__(name)
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise ImproperlyConfigured(
                 f"{name}_FILE must name a file that can be read: {reason}."
             ) from error
-        return text.rstrip("\r\n") if self.env.get(f"{name}_FILE") else text
+        return text.rstrip("\r\n") if file else text
 
 
 environment = environ.Env()

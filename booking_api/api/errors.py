@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from typing import Any
 
 import structlog
@@ -70,6 +71,8 @@ STATUS_OF_CODE = {
     "RATE_LIMITED": 503,
 }
 
+READING_METHODS = ("GET", "HEAD")
+
 # The contract's only word for it, whatever it is that does not answer: the sentence says what.
 SOMETHING_AWAY = "HUBSPOT_UNAVAILABLE"
 
@@ -102,6 +105,7 @@ NO_DATABASE = Failure(
     retry_after_s=RETRY_AFTER_S,
 )
 NOT_SIGNED = Failure(code="INVALID_SIGNATURE", message="The signature is not valid.")
+ONLY_READ = Failure(code="METHOD_NOT_ALLOWED", message="This address can only be read.")
 NOT_ALLOWED = Failure(code="ACCESS_DENIED", message="You may not do this.")
 
 
@@ -273,6 +277,23 @@ def answer_outside_drf(request: HttpRequest, meaning: Failure) -> HttpResponse:
 def answer_unknown_address(request: HttpRequest) -> HttpResponse:
     """The last route under /api/: with DEBUG, Django's own 404 would be a page."""
     return answer_outside_drf(request, NO_SUCH_ADDRESS)
+
+
+def refuses_writes(
+    view: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Return the view of an address that is only read; other methods are 405 in the envelope."""
+
+    @csrf_exempt  # as above
+    @wraps(view)
+    def answer(request: HttpRequest) -> HttpResponse:
+        if request.method in READING_METHODS:
+            return view(request)
+        response = answer_outside_drf(request, ONLY_READ)
+        response["Allow"] = ", ".join(READING_METHODS)
+        return response
+
+    return answer
 
 
 def handle_400(request: HttpRequest, exception: Exception) -> HttpResponseBase:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlencode
-from urllib.request import urlopen
 
+from cache_layer.operating.direct_requests import open_directly
 from hubspot_sync.portal.profile import load_profile
 
 ADA = {"student_id": "S1001", "email": "ada.lovelace@example.org"}
@@ -149,7 +149,8 @@ def available_exams_url(api_url: str, mock_type: str) -> str:
 
 def fetch_empty_exam_day(api_url: str, mock_type: str) -> str | None:
     try:
-        with urlopen(available_exams_url(api_url, mock_type), timeout=ANSWER_TIMEOUT_S) as response:  # noqa: S310 - our own address
+        url = available_exams_url(api_url, mock_type)
+        with open_directly(url, timeout_s=ANSWER_TIMEOUT_S) as response:
             exams = json.load(response)["data"]
     except (URLError, OSError, ValueError, KeyError):
         return None

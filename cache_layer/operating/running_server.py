@@ -6,7 +6,9 @@ import json
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import Request
+
+from cache_layer.operating.direct_requests import open_directly
 
 PATH = "/api/cron/validate-cache-consistency"
 MAX_SILENCE_S = 3600.0
@@ -30,7 +32,7 @@ def validate_on_server(
         url.rstrip("/") + PATH, data=json.dumps(asked).encode(), headers=headers, method="POST"
     )
     try:
-        with urlopen(request, timeout=max_silence_s) as response:  # noqa: S310 - as above
+        with open_directly(request, timeout_s=max_silence_s) as response:
             body = json.load(response)
         report: dict[str, Any] = body["data"]
     except HTTPError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -218,7 +220,9 @@ def test_a_value_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "pat-eu1-of-a-file" in configured_secrets()
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["no file", "no text"])
+@pytest.mark.parametrize(
+    "content", [None, b"\xff\xfe", b"x" * 65_537], ids=["no file", "no text", "a log, say"]
+)
 def test_a_file_that_cannot_be_read_stops_the_start_with_a_sentence(
     content: bytes | None, tmp_path: Path
 ) -> None:
@@ -229,7 +233,7 @@ def test_a_file_that_cannot_be_read_stops_the_start_with_a_sentence(
     result = manage("check", **PRODUCTION, SECRET_KEY_FILE=str(file))
 
     assert result.returncode == 1
-    assert result.stderr.startswith("Cannot start: SECRET_KEY_FILE must name a file that can be")
+    assert result.stderr.startswith("Cannot start: SECRET_KEY_FILE must name a file ")
     assert "Traceback" not in result.stderr
 
 
@@ -249,3 +253,17 @@ def test_each_of_several_secrets_is_one(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("CRON_SECRET", "the-old-cron-secret, the-new-cron-secret")
 
     assert {"the-old-cron-secret", "the-new-cron-secret"} <= set(configured_secrets())
+
+
+def test_ctrl_c_ends_a_command_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also amid the first moments, in which modules are loaded."""
+
+    def press(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("django.core.management.execute_from_command_line", press)
+
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "manage.py"), run_name="__main__")
+
+    assert ended.value.code == 128 + signal.SIGINT

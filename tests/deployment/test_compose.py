@@ -160,6 +160,15 @@ def made_secrets(folder: Path, answers: str) -> Iterator[tuple[str, str]]:
         yield path.name, path.read_text(encoding="utf-8")
 
 
+def test_the_script_keeps_no_empty_token(tmp_path: Path) -> None:
+    """It would not ask again, and the servers would not start."""
+    folder = tmp_path / "secrets"
+    with pytest.raises(AssertionError, match=r"It is needed|Operation not permitted"):
+        dict(made_secrets(folder, "\n"))
+
+    assert not (folder / "hubspot-token").exists()
+
+
 def test_the_script_makes_each_secret_once_and_for_its_reader_alone(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
     try:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import subprocess
 import sys
+import termios
+import venv
 import zipfile
 from pathlib import Path
+
+import pytest
 
 from tests.manage import ROOT
 
@@ -66,6 +71,41 @@ def test_on_a_terminal_one_line_moves(tmp_path: Path) -> None:
     assert ended.returncode == 0
     assert shown.startswith("\rInstalling (once), ")
     assert shown.count("\n") == 1
+
+
+def test_a_narrow_terminal_does_not_scroll(tmp_path: Path) -> None:
+    make_wheel(tmp_path, "apackagewhosenameislongerthantheline")
+    seen, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 40))
+
+    ended = install(tmp_path, "apackagewhosenameislongerthantheline", errors=terminal)
+
+    os.close(terminal)
+    shown = os.read(seen, 65_536).decode()
+    os.close(seen)
+    assert ended.returncode == 0
+    assert {len(line.strip("\r\n")) for line in shown.split("\r")[1:]} <= {39, 0}
+
+
+@pytest.mark.chaos
+def test_an_environment_that_is_only_half_made_is_made_anew(tmp_path: Path) -> None:
+    """As Ctrl-C leaves one, or a Debian without python3-venv: with Python, and without pip."""
+    for name in ("Makefile", "install.py"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "requirements.txt").touch()
+    venv.create(tmp_path / ".venv", with_pip=False)
+
+    ended = subprocess.run(
+        ["make", ".venv/.installed", f"PYTHON={sys.executable}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / ".venv" / ".installed").is_file()
 
 
 def test_what_pip_says_is_shown_where_it_fails(tmp_path: Path) -> None:

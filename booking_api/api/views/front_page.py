@@ -15,9 +15,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
-from django.views.decorators.http import require_safe
 
 from booking_api.api.envelope import JsonRenderer, success
+from booking_api.api.errors import refuses_writes
 from booking_api.api.views.monitoring import SERVICE
 from booking_api.ops.health import PartHealth, Readiness, check_readiness
 from hubspot_sync.reading.availability import State
@@ -48,7 +48,7 @@ class ShownPart:
     tone: str
 
 
-@require_safe
+@refuses_writes
 def answer_front_page(request: HttpRequest) -> HttpResponse:
     readiness = check_readiness()
     wanted = request.get_preferred_type((HTML, JsonRenderer.media_type))

@@ -31,6 +31,7 @@ from booking_api.api.errors import (
     Failure,
     answer_outside_drf,
     explain_throttled,
+    refuses_writes,
 )
 from booking_api.api.guesses import check_secret
 from booking_api.api.proxies import find_caller, is_trusted
@@ -138,6 +139,7 @@ class ReadyView(APIView):
         return Response(data | body, status=503, headers=headers)
 
 
+@refuses_writes
 def answer_metrics(request: HttpRequest) -> HttpResponse:
     try:
         if not may_read_metrics(request):

@@ -34,6 +34,7 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
+from booking_api.env_types import csv
 from booking_api.env_variables import env_file
 from booking_api.management.output import render_table
 from booking_api.management.running_server import LOCAL_URL
@@ -111,7 +112,7 @@ def describe_deployment(options: dict[str, Any]) -> Deployment:
         has_scheduler=settings.SCHEDULER,
         server_url="" if options["no_server"] else options["url"],
         public_base_url=settings.PUBLIC_BASE_URL,
-        metrics_token=settings.METRICS_TOKEN,
+        metrics_token=next(iter(csv(settings.METRICS_TOKEN)), ""),
     )
 
 

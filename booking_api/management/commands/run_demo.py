@@ -23,7 +23,6 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import IO, Any, cast
 from urllib.error import URLError
-from urllib.request import urlopen
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -36,6 +35,7 @@ from booking_api.management.demo_banner import Demo, render_banner
 from booking_api.management.output_pump import OutputPump
 from booking_api.management.ports import MAX_PORT, find_bind_error, parse_port
 from booking_api.management.terminal import Terminal
+from cache_layer.operating.direct_requests import open_directly
 from hubspot_sync.portal.profile import load_profile
 from hubspot_sync.preflight.sandbox_journal import SANDBOX_APP, subscribe_in_sandbox
 
@@ -277,7 +277,7 @@ def start_child(
 def is_up(url: str) -> bool:
     """Return whether `url` answers 200 now."""
     try:
-        with urlopen(url, timeout=2) as response:  # noqa: S310 - our own address
+        with open_directly(url, timeout_s=2) as response:
             return bool(response.status == 200)
     except (URLError, OSError):
         return False

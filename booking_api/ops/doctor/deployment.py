@@ -11,7 +11,8 @@ from hubspot_sync.config import HubSpotConfig
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deployment:
     """`server_url` is empty where no server is to be asked, and `asks_hubspot` false where HubSpot
-    is not. `connections` is how many each process may have to the database."""
+    is not. `connections` is how many each process may have to the database, and
+    `metrics_token` the first where there are several."""
 
     base_dir: Path
     debug: bool

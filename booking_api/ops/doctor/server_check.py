@@ -8,15 +8,17 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import Request
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from booking_api.ops.doctor.clocks import Span, compare_date_header, timed
 from booking_api.ops.doctor.deployment import Deployment
 from booking_api.ops.doctor.diagnosis import Diagnosis
+from cache_layer.operating.direct_requests import open_directly
 from hubspot_sync.preflight import FindingKind
 
 AREA: Final = "server"
@@ -99,7 +101,7 @@ def _get(url: str, token: str = "") -> _Answer:
 
     def ask() -> None:
         try:
-            with urlopen(request, timeout=MAX_WAIT_S) as response:  # noqa: S310 - as above
+            with open_directly(request, timeout_s=MAX_WAIT_S) as response:
                 got.extend((response.status, response.read(MAX_BODY_BYTES), response.headers))
         except HTTPError as error:
             got.extend((error.code, error.read(MAX_BODY_BYTES), error.headers))
@@ -108,12 +110,15 @@ def _get(url: str, token: str = "") -> _Answer:
         span = timed(ask)
     except (URLError, OSError, http.client.HTTPException, ValueError) as error:
         raise _NoAnswer(f"no answer ({getattr(error, 'reason', error)})") from error
+    if HTTPStatus.MULTIPLE_CHOICES <= got[0] < HTTPStatus.BAD_REQUEST:
+        raise _NoAnswer(f"it sends on to another address (status {got[0]})")
     return _Answer(got[0], got[1], got[2], span)
 
 
 def _judge_readiness(body: Mapping[str, Any]) -> Iterator[Diagnosis]:
-    checks = body.get("checks")
-    states = checks if isinstance(checks, dict) else {}
+    states = body.get("checks")
+    if not isinstance(states, dict):
+        raise _NoAnswer("what it answers says nothing of its readiness")
     failed = sorted(name for name, state in states.items() if state == "failed")
     if failed:
         yield _diagnose(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,7 @@ MIN_LIKENESS: Final = 0.87
 ASSIGNMENT: Final = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", flags=re.MULTILINE)
 SAID_BY_OURS: Final = frozenset({"security.W009"})
 """Django's check of SECRET_KEY, which our E001 makes an error of."""
+FILE_SUFFIX: Final = "_FILE"
 OTHERS: Final = re.compile(r"DJANGO_\w+|PYTHON\w+|ENV_FILE|PGOPTIONS|TZ")
 """Read by others than our settings."""
 
@@ -45,6 +46,7 @@ def check_settings(deployment: Deployment) -> Iterator[Diagnosis]:
             area=AREA, subject="checks", verdict=FindingKind.OK, found="nothing to complain of"
         )
     yield from find_unread(os.environ, read_names(deployment.env_file))
+    yield from find_given_twice(os.environ)
 
 
 def diagnose_message(message: CheckMessage) -> Diagnosis:
@@ -72,16 +74,31 @@ def read_names(env_file: str) -> list[str]:
 
 def find_unread(environment: Iterable[str], in_file: Collection[str]) -> Iterator[Diagnosis]:
     """The file is ours, so that each name in it is meant for us; of the environment only what looks
-    like one of our names is."""
+    like one of our names is. Each may name a file that holds the value (NAME_FILE)."""
     for name in sorted({*environment, *in_file}):
-        if name in VARIABLES or OTHERS.fullmatch(name) is not None:
+        bare = name.removesuffix(FILE_SUFFIX)
+        if {name, bare} & VARIABLES.keys() or OTHERS.fullmatch(name) is not None:
             continue
-        near = difflib.get_close_matches(name.upper(), VARIABLES, n=1, cutoff=MIN_LIKENESS)
+        near = difflib.get_close_matches(bare.upper(), VARIABLES, n=1, cutoff=MIN_LIKENESS)
         if near or name in in_file:
+            meant = [f"{each}{name[len(bare) :]}" for each in near]
             yield Diagnosis(
                 area=AREA,
                 subject=name,
                 verdict=FindingKind.WARNING,
                 found="is set, and no setting has this name",
-                advice=f"{near[0]} is meant?" if near else "See .env.example for the names.",
+                advice=f"{meant[0]} is meant?" if meant else "See .env.example for the names.",
+            )
+
+
+def find_given_twice(environment: Mapping[str, str]) -> Iterator[Diagnosis]:
+    """Whoever replaces a value that does not count is told nothing by the server."""
+    for name in sorted(VARIABLES.keys() & environment.keys()):
+        if environment.get(f"{name}{FILE_SUFFIX}"):
+            yield Diagnosis(
+                area=AREA,
+                subject=name,
+                verdict=FindingKind.WARNING,
+                found=f"is set, and so is {name}{FILE_SUFFIX}: the file counts",
+                advice="Take one of them away.",
             )

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from django.contrib.staticfiles import finders
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
@@ -162,6 +163,13 @@ def test_whoever_prefers_json_gets_it(api: Api, accept: str, kind: str) -> None:
     assert reply.headers["Cache-Control"] == "no-store"
 
 
-def test_it_is_there_to_be_read(api: Api) -> None:
-    assert api.send("HEAD", "/").status == 200
-    assert api.send("PUT", "/").status == 405
+@pytest.mark.parametrize("path", ["/", "/metrics"])
+def test_it_is_there_to_be_read(path: str) -> None:
+    """As a browser asks, whose writes want a token first."""
+    client = Client(enforce_csrf_checks=True)
+
+    assert client.head(path).status_code == 200
+    for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"):
+        reply = client.generic(method, path, headers={"Origin": "https://elsewhere.example"})
+        assert (reply.status_code, reply.json()["code"]) == (405, "METHOD_NOT_ALLOWED"), method
+        assert reply.headers["Allow"] == "GET, HEAD"

@@ -7,7 +7,6 @@ import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,8 +22,7 @@ from booking_api.ops.history.models import HistoryRow, JobRun
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.sandbox.config import Config as SandboxConfig
-from tests.booking_api.ops.doctor.patient import Report, examined, printed
-from tests.manage import PRODUCTION, manage
+from tests.booking_api.ops.doctor.patient import examined, printed
 from tests.sandbox import SandboxHandle
 from tests.server import free_port
 from tests.swallowing_proxy import proxy_before
@@ -348,42 +346,6 @@ def test_a_job_that_failed_and_one_that_is_late() -> None:
         ("workers", "job: recount"),
         ("workers", "job: prune"),
     }
-
-
-# Settings, as a process of its own reads them
-
-
-def test_settings_that_cannot_serve_and_names_that_nobody_reads(tmp_path: Path) -> None:
-    env_file = tmp_path / "env"
-    env_file.write_text("CRON_SECRT=x\nSOME_THING=1\n# NOT_THIS=1\n", encoding="utf-8")
-    given = PRODUCTION | {
-        "SECRET_KEY": "short",
-        "ENV_FILE": str(env_file),
-        "HUBSPOT_WEBHOOK_SECRETS": "several",
-        "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
-    }
-
-    ended = manage("doctor", "--offline", "--no-server", "--json", **given)
-
-    report = Report(ended.returncode, json.loads(ended.stdout))
-    assert (report.code, report.verdict("settings", "booking_api.E001")) == (1, "wrong")
-    advice = {
-        each["subject"]: each["advice"]
-        for each in report.body["findings"]
-        if "no setting has this name" in each["found"]
-    }
-    assert set(advice) == {"CRON_SECRT", "SOME_THING", "HUBSPOT_WEBHOOK_SECRETS"}
-    assert advice["CRON_SECRT"] == "CRON_SECRET is meant?"
-    assert report.verdict("database", "migrations") == "wrong"
-    for secret in (given["CRON_SECRET"], given["HUBSPOT_WEBHOOK_SECRET"]):
-        assert secret not in ended.stdout + ended.stderr
-
-
-def test_a_value_that_cannot_be_read_is_a_sentence() -> None:
-    ended = manage("doctor", DEBUG="perhaps")
-
-    assert ended.returncode == 1
-    assert ended.stderr == "Cannot start: DEBUG must be true or false, not 'perhaps'.\n"
 
 
 @pytest.mark.usefixtures("at_work")
