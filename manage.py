@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -13,6 +14,9 @@ from django.db.utils import OperationalError
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "booking_api.settings")
+    # Until Django is set up (booking_api/apps.py): of what is loaded nothing is garbage, and the
+    # collector would look through all of it again and again.
+    gc.disable()
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
