@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -12,6 +13,9 @@ STOPPED_BY_CTRL_C = 128 + signal.SIGINT
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "booking_api.settings")
+    # Until Django is set up (booking_api/apps.py): of what is loaded nothing is garbage, and the
+    # collector would look through all of it again and again.
+    gc.disable()
     try:
         run()
     except KeyboardInterrupt:

@@ -20,6 +20,7 @@ import structlog
 from django.db import Error as DatabaseFailure
 from django.db import connection
 
+from booking_api.desk.backlog import Backlog, read_backlog
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.events import GroupServed
 from booking_api.desk.groups.cancel_group import serve_cancels
@@ -179,10 +180,7 @@ class Desk:
         waited_for = self._queue.waited_for
         if waited_for:
             self._queue.deliver_ended_elsewhere(waited_for)
-        if len(self._jobs) == 0 and not (
-            self._serves_callers
-            and journal.has_work(self._desk_context.now(), left_out=self._left_out)
-        ):
+        if len(self._jobs) == 0 and (not self._serves_callers or self._read_backlog().is_empty):
             return TurnOutcome.IDLE
         lease = self._lease = self._keeper.acquire()
         if lease is None:
@@ -221,19 +219,29 @@ class Desk:
         if not self._serves_callers:
             return self._jobs.do_next(lease)
         desk_context = self._desk_context
-        now = desk_context.now()
-        journal.refuse_expired(now, self._leave_out, left_out=self._left_out)
-        done = self._recover_due(lease, now)
+        backlog, now, done = self._read_backlog(), desk_context.now(), False
+        if backlog.has_given_up:
+            journal.refuse_expired(now, self._leave_out, left_out=self._left_out)
+        if backlog.has_unfinished:
+            done = self._recover_due(lease, now)
+            backlog = self._read_backlog()
         for kind, serve in SERVING_ORDER:
             if done and self._is_handing_on:
                 return True
+            if kind not in backlog.waiting:
+                continue
             rows = journal.read_next_group(
                 [kind], desk_context.now(), desk_context.config.late_write, self._left_out
             )
             if len(rows) > 0:
                 self._serve_rows(lease, serve, rows)
-                done = True
-        return self._jobs.do_next(lease) or review_due_credits(desk_context, lease) > 0 or done
+                done, backlog = True, self._read_backlog()
+        if self._jobs.do_next(lease):
+            return True
+        return (backlog.has_reviews and review_due_credits(desk_context, lease) > 0) or done
+
+    def _read_backlog(self) -> Backlog:
+        return read_backlog(self._desk_context.now(), self._left_out)
 
     def _recover_due(self, lease: HeldLease, now: datetime) -> bool:
         """Take up again what is due; say whether anything was. A row that has failed several times

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import logging
 import logging.config
+import os
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -140,7 +141,17 @@ def report_uncaught_in_thread(what: threading.ExceptHookArgs) -> None:
         logging.getLogger(__name__).critical("Uncaught exception", exc_info=what.exc_value)
 
 
-def report_unraisable(what: sys.UnraisableHookArgs) -> None:
+def report_unraisable(
+    what: sys.UnraisableHookArgs,
+    is_ending: Callable[[], bool] = sys.is_finalizing,
+    write: Callable[[int, bytes], int] = os.write,
+) -> None:
+    # As Python ends it takes modules apart, this one too: nothing that is not held here is there
+    # any more, nor what would mask the message.
+    if is_ending():
+        name = what.exc_type.__name__
+        write(2, f"Exception ignored while the process ended: {name}\n".encode())
+        return
     logging.getLogger(__name__).error("Exception ignored", exc_info=what.exc_value)
 
 

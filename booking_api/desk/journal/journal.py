@@ -118,17 +118,6 @@ def refuse_expired(now: datetime, leave_out: LeaveOut, left_out: Collection[int]
     )
 
 
-def has_work(now: datetime, left_out: Collection[int] = ()) -> bool:
-    """Say whether a desk is wanted: for a waiting row, or an unfinished one or a review due now.
-    Rows that are left out want none."""
-    due = Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now)
-    wanted = Q(state=EntryState.QUEUED) | (Q(state__in=UNFINISHED) & due)
-    return (
-        JournalEntry.objects.filter(wanted).exclude(id__in=left_out).exists()
-        or CreditReview.objects.filter(next_attempt_at__lte=now).exists()
-    )
-
-
 def read_unfinished(now: datetime, left_out: Collection[int] = ()) -> list[JournalEntry]:
     """Return what was begun and is due to be looked at again, at most a group of it, and nothing
     that is left out."""

@@ -99,11 +99,10 @@ def read_unlisted_links(record_ids: Collection[str], now: datetime) -> Mapping[s
         kind=RequestKind.CREATE,
         record_id__in=record_ids,
     )
+    found = rows.values_list("record_id", "contact_id", "exam_id", "state")
     return {
-        row.record_id: UnlistedLinks(
-            row.contact_id, row.exam_id, is_taken_back=row.state == EntryState.UNDOING
-        )
-        for row in rows
+        record_id: UnlistedLinks(contact_id, exam_id, is_taken_back=state == EntryState.UNDOING)
+        for record_id, contact_id, exam_id, state in found
     }
 
 

@@ -28,6 +28,14 @@ from hubspot_sync.wire.deadlines import Deadline
 ANSWER_MARGIN_S: Final = 0.5
 """The caller stops waiting so long before its deadline: it still has to send its answer."""
 
+# Built once: looked at every few milliseconds while callers wait, and mostly in vain.
+_PUT_OFF: Final = Q(state__in=UNFINISHED, next_attempt_at__isnull=False)
+_TO_BE_TOLD: Final = (
+    JournalEntry.objects.filter(_PUT_OFF | Q(state__in=ANSWERED))
+    .order_by()
+    .values_list("id", flat=True)
+)
+
 
 @dataclass(eq=False, slots=True)
 class _Caller:
@@ -125,8 +133,10 @@ class Queue:
         """Deliver what the desks of other processes have ended, and let the callers go of what
         those have put off for too long."""
         # Read before the lock is taken: callers wait for it with a connection in their hands.
-        put_off = Q(state__in=UNFINISHED, next_attempt_at__isnull=False)
-        found = list(JournalEntry.objects.filter(put_off | Q(state__in=ANSWERED), id__in=ids))
+        to_be_told = list(_TO_BE_TOLD.filter(id__in=ids))
+        if len(to_be_told) == 0:
+            return
+        found = list(JournalEntry.objects.filter(id__in=to_be_told))
         ended = [row for row in found if row.state in ANSWERED]
         if len(ended) > 0:
             self._on_ended_elsewhere(ended)

@@ -232,6 +232,26 @@ def test_what_python_itself_writes_of_exceptions_and_warnings_is_masked() -> Non
     assert "ada@" not in done.stderr
 
 
+ENDING_SCRIPT = """
+import threading
+from booking_api.ops.logs import configure
+configure({"level": "INFO", "format": "console"})
+class Bad:
+    def __del__(self):
+        raise ValueError("ada@example.org")
+threading.kept = Bad()  # until that module is taken apart, after ours
+"""
+
+
+def test_an_exception_while_python_ends_is_named_without_its_message() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENDING_SCRIPT], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0
+    assert done.stderr == "Exception ignored while the process ended: ValueError\n"
+
+
 WORDS = st.sampled_from(
     [
         *(
