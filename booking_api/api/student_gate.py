@@ -125,7 +125,8 @@ class _Gate:
 
     def _find_out(self) -> Contact:
         if self._writes:
-            self._is_known = self._pairs.right.was_right(self._address, self._question.pair)
+            # Without the database nothing can be booked: then HubSpot is not asked either.
+            self._is_known = self._pairs.right.find_right(self._address, self._question.pair)
         self._check_limits()
         if self._is_known:
             return self._look_up()

@@ -84,7 +84,17 @@ class RightPairs:
             return self._held.get(key, date.min) > self._now().date() - KEEP
 
     def was_right(self, address: str, pair: StudentPair) -> bool:
-        """Whether the pair was right from there within `KEEP`."""
+        """Whether the pair was right from there within `KEEP`; not so, too, where the database does
+        not answer."""
+        try:
+            return self.find_right(address, pair)
+        except DatabaseFailure as error:
+            _report("find", error)
+            return False
+
+    def find_right(self, address: str, pair: StudentPair) -> bool:
+        """Return whether the pair was right from there within `KEEP`; raise Django's database
+        errors."""
         if self.holds(address, pair):
             return True
         key = self._digests.of_pair_from(address, pair)
@@ -98,7 +108,12 @@ class RightPairs:
     def was_half_right(self, address: str, pair: StudentPair) -> bool:
         """Whether a right pair with this student id, or with this e-mail, came from there."""
         caller = self._digests.of_caller(address, pair)
-        return self._find(Q(student_id=caller.student_id) | Q(email=caller.email)) is not None
+        try:
+            found = self._find(Q(student_id=caller.student_id) | Q(email=caller.email))
+        except DatabaseFailure as error:
+            _report("find", error)
+            return False
+        return found is not None
 
     def write_noted(self) -> float:
         """Write what was noted and drop what is too old; return for how many seconds to rest."""
@@ -142,14 +157,10 @@ class RightPairs:
         return is_known
 
     def _find(self, named: Q) -> date | None:
-        """Return the day of the latest row; None, too, where the database does not answer."""
+        """Return the day of the latest row; raise Django's database errors."""
         since = self._now().date() - KEEP
-        try:
-            rows = RightPair.objects.filter(named, last_used__gt=since).order_by("-last_used")
-            return rows.values_list("last_used", flat=True).first()
-        except DatabaseFailure as error:
-            _report("find", error)
-            return None
+        rows = RightPair.objects.filter(named, last_used__gt=since).order_by("-last_used")
+        return rows.values_list("last_used", flat=True).first()
 
 
 def _last_used_before(moment: datetime) -> QuerySet[RightPair]:
