@@ -212,6 +212,10 @@ POISON: list[dict[str, Any]] = [
     {"objectId": "9" * 40},
     {"objectTypeId": None},
     {"objectTypeId": {"a": 1}},
+    {"objectTypeId": "bookings"},
+    {"objectTypeId": "p62515_bookings"},
+    {"action": "UNARCHIVE"},
+    {"action": None},
     {"action": "MERGE"},
     {"action": "MERGE", "mergedObjectIds": ["x"]},
     {"action": "MERGE", "mergedObjectIds": "8"},
@@ -257,8 +261,7 @@ def test_what_is_no_event_at_all_ends_the_proof_too(at_end: Follower) -> None:
         {"propertyChanges": {"": "x"}},
         {"propertyChanges": 7},
         {"propertyChanges": {f"p{n}": "x" for n in range(2_000)}},
-        {"action": "SOMETHING_NEW"},
-        {"action": None},
+        {"portalId": 62515.0},
         {"objectId": 7.0},
         {"objectId": "7"},
         {"occurredAt": 1_700_000_000_000},
@@ -274,4 +277,28 @@ def test_whatever_form_an_event_has_what_it_is_about_is_dropped(
     at_end.catch_up()
 
     assert {event.records for event in WebhookEvent.objects.all()} == {"booking 7"}
+    assert proof().proven
+
+
+def test_a_link_between_types_by_other_words_ends_the_proof(
+    at_end: Follower, told: JournalEvents
+) -> None:
+    link = told.link(("contacts", "7"), ("bookings", "8"))
+    at_end.journal.publish(link | {"toObjectTypeId": "bookings"})
+
+    at_end.catch_up()
+
+    assert not proof().proven
+
+
+@pytest.mark.parametrize("type_id", [None, "contact", "0-1"])
+def test_whoever_wants_to_be_forgotten_is_a_contact(
+    at_end: Follower, told: JournalEvents, type_id: str | None
+) -> None:
+    wish = told.record("GDPR_DELETE", "contacts", "7")
+    at_end.journal.publish(wish | {"objectTypeId": type_id})
+
+    at_end.catch_up()
+
+    assert {event.records for event in WebhookEvent.objects.all()} == {"contact 7"}
     assert proof().proven
