@@ -9,7 +9,7 @@ drops the same once more and stores nothing twice.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Protocol
@@ -40,8 +40,10 @@ POLL_S: Final = 0.8
 STEP_WITHIN_S: Final = 10.0
 ENTRIES_AT_ONCE: Final = 100
 FILES_AT_ONCE: Final = 10
-"""Fetched at the same time and stored together; each may have 10 000 events."""
+"""Fetched at the same time; each may have 10 000 events."""
 MAX_EVENTS_AT_ONCE: Final = 2_000
+MAX_EVENTS_TOGETHER: Final = 10_000
+"""Stored in one transaction, unless a single file has more; well within the time of a lease."""
 FIRST_RETRY_S: Final = 1.0
 MAX_RETRY_S: Final = 30.0
 MAX_RETRY_AFTER_S: Final = 300.0
@@ -202,9 +204,11 @@ class FeedReader:
             )
             if isinstance(each, JournalFile)
         ]
-        if len(files) > 0:
-            self._store(position, files, lease)
+        for together in _group_by_events(files):
+            self._store(position, together, lease)
             self._file_trouble = None
+            if deadline.passed:
+                return
         if len(files) < len(entries):
             error = fetched[len(files)]
             assert isinstance(error, HubSpotError)  # noqa: S101 - the first that is no file
@@ -309,6 +313,19 @@ class FeedReader:
         wait = backoff(self._failures, first_s=FIRST_RETRY_S, max_s=MAX_RETRY_S)
         asked_s = 0.0 if retry_after_s is None else min(retry_after_s, MAX_RETRY_AFTER_S)
         return max(wait.total_seconds(), asked_s)
+
+
+def _group_by_events(files: Sequence[JournalFile]) -> Iterator[list[JournalFile]]:
+    """Yield the files in their order, in groups of not too many events."""
+    group: list[JournalFile] = []
+    for file in files:
+        number = sum(len(each.events) for each in group)
+        if len(group) > 0 and number + len(file.events) > MAX_EVENTS_TOGETHER:
+            yield group
+            group = []
+        group.append(file)
+    if len(group) > 0:
+        yield group
 
 
 def _is_end_worth_noting(position: FeedPosition, asked_at: datetime) -> bool:
