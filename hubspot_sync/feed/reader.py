@@ -123,6 +123,7 @@ class FeedReader:
         position = self._positions.load()
         if position is None:
             latest = self._journal.read_latest(deadline)
+            self._own_writes.forget()
             # Where it is empty, `earliest` is asked: `latest` would jump over what comes first.
             self._positions.begin(lease, "" if latest is None else latest.offset)
             return 0.0
@@ -302,7 +303,7 @@ class FeedReader:
         self._proof.drop_everything(position, reason, lease)
         now = self._now()
         with self._positions.moving(lease, position, offset, lost_at=now, recount_due=True):
-            return
+            self._own_writes.forget()
 
     def _fail(self, error: str, retry_after_s: float | None) -> float:
         """Write down why the feed stands still; return when to try again."""

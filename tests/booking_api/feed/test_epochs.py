@@ -262,3 +262,32 @@ def test_whoever_did_not_look_does_not_call_the_journal_late(
 
     assert follower.delays == []
     assert proof().proven
+
+
+def test_a_write_before_the_feeds_first_start_is_not_waited_for(
+    api: Api, journal: MemoryJournal, told: JournalEvents
+) -> None:
+    journal.publish()
+    follower = follow(journal)
+    follower.feed.own_writes.note(["7"])
+    OwnWrite.objects.update(answered_at=timezone.now() - timedelta(seconds=90))
+    journal.publish(created(told, 7))
+
+    follower.catch_up()
+
+    assert follower.count(FeedHappening.LATE) == 0
+    assert proof().proven
+
+
+def test_a_write_that_was_lost_with_the_offset_is_not_waited_for(
+    at_end: Follower, told: JournalEvents
+) -> None:
+    at_end.feed.own_writes.note(["7"])
+    OwnWrite.objects.update(answered_at=timezone.now() - timedelta(seconds=90))
+    at_end.journal.expire()
+    at_end.journal.publish(created(told, 7))
+
+    at_end.catch_up()
+
+    assert at_end.count(FeedHappening.LATE) == 0
+    assert proof().proven
