@@ -18,6 +18,7 @@ import structlog
 from cache_layer import Cause
 from cache_layer.cache import Cache
 from hubspot_sync.errors import HubSpotError
+from hubspot_sync.feed.intervals import GrowingInterval
 from hubspot_sync.feed.models import FeedPosition
 from hubspot_sync.feed.observers import EpochReason, FeedHappening, FeedObservers
 from hubspot_sync.feed.positions import FeedLease, Positions
@@ -32,8 +33,9 @@ COVERAGE_WITHIN_S: Final = 9.0
 MAX_COVERAGE_AGE_S: Final = 30.0
 MAX_UNAPPLIED: Final = timedelta(seconds=60)
 MIN_EPOCH_S: Final = 60.0
-"""So soon no epoch follows another whose proof has ended: a cause that lasts empties no cache every
-second."""
+MAX_EPOCH_S: Final = 3_600.0
+"""So soon no epoch follows another whose proof has ended, the later the more often it does: a cause
+that lasts empties no cache every minute."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +92,7 @@ class FeedProof:
         self._clock = clock
         self._known: _Known | None = None
         self._asked_s: float | None = None
-        self._began_s: float | None = None
+        self._since_begin = GrowingInterval(first_s=MIN_EPOCH_S, max_s=MAX_EPOCH_S, clock=clock)
 
     def prepare(self, position: FeedPosition, lease: FeedLease) -> int | None:
         """Begin an epoch if one is due. Return the time of the cache's clock, to be confirmed once
@@ -108,7 +110,9 @@ class FeedProof:
         reason = self._reason_to_begin(position, coverage, waiting_since)
         if reason is None:
             return None if waiting_since is not None else self._cache.freshness.read_clock()
-        if not self._may_begin(reason):
+        if reason is not EpochReason.FIRST_START and not self._since_begin.is_over:
+            # The reason may pass, what was missed meanwhile does not.
+            self.end(lease)
             return None
         self.begin(position, reason, lease)
         return self._cache.freshness.read_clock()
@@ -124,7 +128,7 @@ class FeedProof:
             coverage = self._known.coverage
         began_at = self._now()
         epoch = self._cache.freshness.begin_epoch(coverage.families, term=lease.epoch)
-        self._began_s = self._clock()
+        self._since_begin.begin()
         self._positions.note(
             lease,
             position,
@@ -175,11 +179,6 @@ class FeedProof:
         if waiting_since is not None and self._now() - waiting_since > MAX_UNAPPLIED:
             return EpochReason.NOT_APPLIED
         return None
-
-    def _may_begin(self, reason: EpochReason) -> bool:
-        if reason in {EpochReason.FIRST_START, EpochReason.COVERAGE_CHANGED}:
-            return True
-        return self._began_s is None or self._clock() - self._began_s >= MIN_EPOCH_S
 
     def _current_coverage(self) -> Coverage | None:
         """Return what the subscriptions cover; None where that has not been known for too long. It

@@ -21,11 +21,12 @@ from hubspot_sync.background.backoff import backoff
 from hubspot_sync.batching.chunking import chunks
 from hubspot_sync.errors import FileUnreadable, HubSpotError, OffsetGone
 from hubspot_sync.feed.delays import OwnWrites
+from hubspot_sync.feed.intervals import GrowingInterval
 from hubspot_sync.feed.journal_events import JournalReading, read_files
 from hubspot_sync.feed.models import FeedPosition
 from hubspot_sync.feed.observers import EpochReason, FeedHappening, FeedObservers
 from hubspot_sync.feed.positions import FeedLease, Positions
-from hubspot_sync.feed.proof import FeedProof
+from hubspot_sync.feed.proof import MAX_EPOCH_S, MIN_EPOCH_S, FeedProof
 from hubspot_sync.inbox.inbox import Inbox, NewEvent
 from hubspot_sync.inbox.intake import Intake
 from hubspot_sync.inbox.models import WebhookEvent
@@ -104,6 +105,7 @@ class FeedReader:
         self._failures = 0
         self._caught_up_at: datetime | None = None
         self._file_trouble: tuple[str, float] | None = None
+        self._since_loss = GrowingInterval(first_s=MIN_EPOCH_S, max_s=MAX_EPOCH_S, clock=clock)
 
     def step(self, lease: FeedLease) -> float:
         """Read some of what is new; return for how many seconds to rest. Never raises for the
@@ -132,8 +134,8 @@ class FeedReader:
         clock_ms = self._prepare(position, lease)
         try:
             entries = self._read_entries(position, deadline)
-        except OffsetGone:
-            self._find_way_on(position, lease, deadline)
+        except OffsetGone as gone:
+            self._find_way_on(gone, position, lease, deadline)
             return 0.0
         if len(entries) == 0:
             self._rest_at_end(position, lease, clock_ms, asked_at)
@@ -239,6 +241,9 @@ class FeedReader:
             values |= {"delay_s": delay_s, "delay_measured_at": self._now()}
         with self._positions.moving(lease, position, files[-1].offset, **values):
             stored = self._inbox.store(new_events, WebhookEvent.Source.JOURNAL)
+            if stored.refused > 0:
+                # Nobody will ask for the links that they bring back.
+                self._proof.end(lease)
         duplicates = len(new_events) - len(stored.new) - stored.refused
         self._intake.notify(stored.new, duplicates)
         self._count(files, reading, len(stored.new), duplicates)
@@ -273,9 +278,15 @@ class FeedReader:
         log.error("feed_file_passed_over", reason=error.reason)
         self._start_over(position, entry.offset, EpochReason.FILE_LOST, lease)
 
-    def _find_way_on(self, position: FeedPosition, lease: FeedLease, deadline: Deadline) -> None:
+    def _find_way_on(
+        self, gone: OffsetGone, position: FeedPosition, lease: FeedLease, deadline: Deadline
+    ) -> None:
         """HubSpot does not know our offset any more: what came after it is unknown, but where we
-        were at the end of a journal that is empty now."""
+        were at the end of a journal that is empty now. Raises why where the last loss was only just
+        made good: a cause that lasts empties no cache again and again."""
+        if not self._since_loss.is_over:
+            self._proof.end(lease)
+            raise gone
         latest = self._journal.read_latest(deadline)
         if latest is None and self._has_missed_nothing(position):
             log.info("feed_offset_gone_of_quiet_portal")
@@ -286,6 +297,7 @@ class FeedReader:
         self._observers.notify(FeedHappening.OFFSET_LOST)
         offset = "" if latest is None else latest.offset
         self._start_over(position, offset, EpochReason.OFFSET_LOST, lease)
+        self._since_loss.begin()
 
     def _has_missed_nothing(self, position: FeedPosition) -> bool:
         """Say whether all that came since we were last at the end would still be in the journal."""

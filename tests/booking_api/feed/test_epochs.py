@@ -49,6 +49,27 @@ def test_other_subscriptions_begin_another_epoch(at_end: Follower, seconds: Seco
     assert position().epoch_reason == "subscriptions changed"
 
 
+def test_subscriptions_that_come_and_go_empty_no_cache_each_time(
+    at_end: Follower, seconds: Seconds
+) -> None:
+    """And what was missed while they were others is not proven once they are back."""
+    epoch, first = proof().epoch, at_end.coverage[0]
+    for number in range(60):
+        at_end.coverage.append(Coverage(mark=str(number % 2), families=frozenset()))
+        seconds.move(10)
+        at_end.catch_up()
+    at_end.coverage.append(first)
+    seconds.move(10)
+    at_end.catch_up()
+
+    assert at_end.count(FeedHappening.EPOCH) < 6
+    assert not proof().proven
+    seconds.move(600)
+    at_end.catch_up()
+    assert proof().proven
+    assert proof().epoch != epoch
+
+
 def test_nothing_is_confirmed_while_the_subscriptions_are_not_known(
     at_end: Follower, seconds: Seconds
 ) -> None:
