@@ -70,13 +70,13 @@ class Freshness:
         provable = {each.name for each in families if each.reloadable and self._is_on}
         # From here on nothing is proven, and what is old is not served while it is dropped.
         if not self.end_proof(term=term):
-            raise TermPassed("A later holder of the feed's lease has begun.")
+            raise TermPassed(self._backend.read_proof().proof.term)
         dropped = self._guarded_store.flush(lambda _: True, cause=Cause.FEED)
         if not dropped.delivered:
             raise BackendUnavailable("The cache could not be emptied.")
         epoch = uuid.uuid4().hex
         if not self._backend.begin_epoch(epoch, provable, term):
-            raise TermPassed("A later holder of the feed's lease has begun.")
+            raise TermPassed(self._backend.read_proof().proof.term)
         return epoch
 
     def confirm(self, epoch: str, until_ms: int, *, term: int) -> bool:

@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from cache_layer import Cause
+from cache_layer import Cause, TermPassed
 from cache_layer.cache import Cache
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.feed.intervals import GrowingInterval
@@ -92,7 +92,9 @@ class FeedProof:
         self._clock = clock
         self._known: _Known | None = None
         self._asked_s: float | None = None
-        self._since_begin = GrowingInterval(first_s=MIN_EPOCH_S, max_s=MAX_EPOCH_S, clock=clock)
+        self._since_begin, self._since_change = (
+            GrowingInterval(first_s=MIN_EPOCH_S, max_s=MAX_EPOCH_S, clock=clock) for _ in range(2)
+        )
 
     def prepare(self, position: FeedPosition, lease: FeedLease) -> int | None:
         """Begin an epoch if one is due. Return the time of the cache's clock, to be confirmed once
@@ -110,11 +112,13 @@ class FeedProof:
         reason = self._reason_to_begin(position, coverage, waiting_since)
         if reason is None:
             return None if waiting_since is not None else self._cache.freshness.read_clock()
-        if reason is not EpochReason.FIRST_START and not self._since_begin.is_over:
+        if not self._may_begin(reason):
             # The reason may pass, what was missed meanwhile does not.
             self.end(lease)
             return None
         self.begin(position, reason, lease)
+        if reason is EpochReason.COVERAGE_CHANGED:
+            self._since_change.begin()
         return self._cache.freshness.read_clock()
 
     def begin(self, position: FeedPosition, reason: EpochReason, lease: FeedLease) -> None:
@@ -142,14 +146,20 @@ class FeedProof:
 
     def confirm(self, position: FeedPosition, until_ms: int, lease: FeedLease) -> None:
         """Confirm that all that changed before `until_ms` was applied; raises
-        BackendUnavailable."""
+        BackendUnavailable, TermPassed under a lost lease."""
         if self._cache.freshness.confirm(position.epoch, until_ms, term=lease.epoch):
             self._observers.notify(FeedHappening.CONFIRMED)
+            return
+        highest = self._cache.freshness.describe().term
+        if highest > lease.epoch:
+            raise TermPassed(highest)
 
     def end(self, lease: FeedLease) -> None:
-        """Let nothing outlive its time to live until the next epoch; raises BackendUnavailable."""
-        if self._cache.freshness.describe().epoch != "":
-            self._cache.freshness.end_proof(term=lease.epoch)
+        """Let nothing outlive its time to live until the next epoch; raises BackendUnavailable,
+        TermPassed under a lost lease."""
+        report = self._cache.freshness.describe()
+        if report.epoch != "" and not self._cache.freshness.end_proof(term=lease.epoch):
+            raise TermPassed(report.term)
 
     def drop_everything(
         self, position: FeedPosition, reason: EpochReason, lease: FeedLease
@@ -179,6 +189,15 @@ class FeedProof:
         if waiting_since is not None and self._now() - waiting_since > MAX_UNAPPLIED:
             return EpochReason.NOT_APPLIED
         return None
+
+    def _may_begin(self, reason: EpochReason) -> bool:
+        match reason:
+            case EpochReason.FIRST_START:
+                return True
+            case EpochReason.COVERAGE_CHANGED:
+                return self._since_change.is_over
+            case _:
+                return self._since_begin.is_over
 
     def _current_coverage(self) -> Coverage | None:
         """Return what the subscriptions cover; None where that has not been known for too long. It

@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from booking_api import composition
 from booking_api.desk.journal.lease import LeaseKeeper, LeaseLost
+from booking_api.ops.feed import FeedFollower
+from cache_layer import TermPassed
 from hubspot_sync.errors import (
     Unavailable,
 )
@@ -182,10 +184,34 @@ def test_an_overtaken_follower_confirms_nothing(at_end: Follower) -> None:
     other.catch_up()
     confirmed = at_end.count(FeedHappening.CONFIRMED)
 
-    at_end.step()
+    with pytest.raises(TermPassed):
+        at_end.step()
 
     assert at_end.count(FeedHappening.CONFIRMED) == confirmed
     assert proof().term == other.lease.epoch
+
+
+@pytest.mark.parametrize("is_same_epoch", [True, False])
+def test_a_database_of_a_backup_is_followed_and_proven_again(
+    at_end: Follower, told: JournalEvents, seconds: Seconds, is_same_epoch: bool
+) -> None:
+    """The cache has seen later holders than the lease's row knows of."""
+    freshness = composition.services().cached.cache.freshness
+    at_end.step()
+    if is_same_epoch:
+        freshness.confirm(position().epoch, freshness.read_clock(), term=500)
+    else:
+        freshness.begin_epoch([], term=500)
+    at_end.journal.publish(told.changed("bookings", "7", name="x"))
+    keeper = LeaseKeeper("feed", LEASE_FOR)
+    at_end.lease.give_back()
+    follower = FeedFollower(at_end.feed, keeper, lambda: None, clock=seconds)
+    for _ in range(5):
+        seconds.move(max(follower.follow(), MIN_EPOCH_S))
+
+    assert WebhookEvent.objects.count() == 1
+    assert proof().proven
+    assert proof().term > 500
 
 
 def test_an_offset_that_somebody_moved_is_not_moved_on(
