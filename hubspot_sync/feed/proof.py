@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 ASK_COVERAGE_EVERY_S: Final = 10.0
 COVERAGE_WITHIN_S: Final = 9.0
 MAX_COVERAGE_AGE_S: Final = 30.0
-MAX_UNAPPLIED: Final = timedelta(seconds=60)
+MAX_UNAPPLIED_S: Final = 60.0
 MIN_EPOCH_S: Final = 60.0
 MAX_EPOCH_S: Final = 3_600.0
 """So soon no epoch follows another whose proof has ended, the later the more often it does: a cause
@@ -91,6 +91,7 @@ class FeedProof:
         self._now = now
         self._clock = clock
         self._known: _Known | None = None
+        self._oldest: tuple[datetime, float] | None = None
         self._asked_s: float | None = None
         self._since_begin, self._since_change = (
             GrowingInterval(first_s=MIN_EPOCH_S, max_s=MAX_EPOCH_S, clock=clock) for _ in range(2)
@@ -186,9 +187,17 @@ class FeedProof:
             return EpochReason.COVERAGE_CHANGED
         if self._cache.freshness.describe().epoch != position.epoch:
             return EpochReason.PROOF_ENDED
-        if waiting_since is not None and self._now() - waiting_since > MAX_UNAPPLIED:
+        if waiting_since is not None and self._has_waited_long(waiting_since):
             return EpochReason.NOT_APPLIED
         return None
+
+    def _has_waited_long(self, waiting_since: datetime) -> bool:
+        """Say whether the oldest event that waits has been the same for too long. How old it is
+        says nothing: it may be applied again, one of many."""
+        now_s = self._clock()
+        if self._oldest is None or self._oldest[0] != waiting_since:
+            self._oldest = (waiting_since, now_s)
+        return now_s - self._oldest[1] > MAX_UNAPPLIED_S
 
     def _may_begin(self, reason: EpochReason) -> bool:
         match reason:

@@ -132,15 +132,37 @@ def test_an_event_not_applied_for_a_minute_begins_another_epoch(
     before = proof().epoch
     at_end.journal.publish(told.record("RESTORE", "bookings", "7"))
     at_end.catch_up()
-    WebhookEvent.objects.update(received_at=timezone.now() - timedelta(seconds=61))
-    FeedPosition.objects.update(epoch_began_at=timezone.now() - timedelta(seconds=90))
-    seconds.move(90)
+    seconds.move(60)
+    at_end.catch_up()
+    assert proof().epoch == before
+    seconds.move(1)
 
     at_end.catch_up()
 
     assert proof().epoch not in {"", before}
     assert position().epoch_reason == "event not applied"
     assert proof().proven
+
+
+def test_old_events_that_are_applied_again_end_no_proof(
+    at_end: Follower, told: JournalEvents, seconds: Seconds
+) -> None:
+    before = proof().epoch
+    at_end.journal.publish(told.changed("bookings", "7", name="x"))
+    at_end.catch_up()
+    WebhookEvent.objects.update(received_at=timezone.now() - timedelta(seconds=80))
+    FeedPosition.objects.update(epoch_began_at=timezone.now() - timedelta(seconds=90))
+    seconds.move(90)
+    list(at_end.feed.replay.run("", None))
+    confirmed = at_end.count(FeedHappening.CONFIRMED)
+
+    at_end.catch_up()
+    assert at_end.count(FeedHappening.CONFIRMED) == confirmed
+    composition.services().webhooks.applier.apply_waiting()
+    at_end.catch_up()
+
+    assert at_end.count(FeedHappening.CONFIRMED) > confirmed
+    assert proof().epoch == before
 
 
 def test_without_proof_the_feed_still_tells_and_drops_nothing_at_its_start(
