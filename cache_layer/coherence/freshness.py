@@ -53,6 +53,12 @@ class Freshness:
         self._max_silence_ms = int(config.feed_max_silence_s * 1000)
         self._is_on = config.ttl_confirmed_s > 0
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes go by the same proof; then its clock is a host's, which may be
+        set."""
+        return self._backend.shared
+
     def read_clock(self) -> int:
         """Return the time of the cache's own clock in milliseconds: only good for `confirm`."""
         return self._backend.read_proof().now_ms

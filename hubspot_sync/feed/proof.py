@@ -32,6 +32,7 @@ ASK_COVERAGE_EVERY_S: Final = 10.0
 COVERAGE_WITHIN_S: Final = 9.0
 MAX_COVERAGE_AGE_S: Final = 30.0
 MAX_UNAPPLIED_S: Final = 60.0
+MAX_CLOCK_JUMP_S: Final = 5.0
 MIN_EPOCH_S: Final = 60.0
 MAX_EPOCH_S: Final = 3_600.0
 """So soon no epoch follows another whose proof has ended, the later the more often it does: a cause
@@ -92,6 +93,7 @@ class FeedProof:
         self._clock = clock
         self._known: _Known | None = None
         self._oldest: tuple[datetime, float] | None = None
+        self._clocks: tuple[int, float] | None = None
         self._asked_s: float | None = None
         self._since_begin, self._since_change = (
             GrowingInterval(first_s=MIN_EPOCH_S, max_s=MAX_EPOCH_S, clock=clock) for _ in range(2)
@@ -106,13 +108,14 @@ class FeedProof:
         coverage = self._current_coverage() if self._is_on else None
         if coverage is None:
             return None
-        if self._is_late(position):
+        clock_ms = self._cache.freshness.read_clock()
+        if self._has_jumped(clock_ms) or self._is_late(position):
             self.end(lease)
             return None
         waiting_since = self._waiting_since(position)
         reason = self._reason_to_begin(position, coverage, waiting_since)
         if reason is None:
-            return None if waiting_since is not None else self._cache.freshness.read_clock()
+            return None if waiting_since is not None else clock_ms
         if not self._may_begin(reason):
             # The reason may pass, what was missed meanwhile does not.
             self.end(lease)
@@ -190,6 +193,22 @@ class FeedProof:
         if waiting_since is not None and self._has_waited_long(waiting_since):
             return EpochReason.NOT_APPLIED
         return None
+
+    def _has_jumped(self, clock_ms: int) -> bool:
+        """Say whether a cache's clock that may be set went otherwise than ours since it was read
+        last. Then what was invalidated a moment ago looks as if it had long settled, and what was
+        confirmed may be yet to come."""
+        if not self._cache.freshness.is_shared:
+            return False
+        now_s = self._clock()
+        last, self._clocks = self._clocks, (clock_ms, now_s)
+        if last is None:
+            return False
+        jump_s = (clock_ms - last[0]) / 1000 - (now_s - last[1])
+        if abs(jump_s) <= MAX_CLOCK_JUMP_S:
+            return False
+        log.warning("feed_clock_jumped", seconds=jump_s)
+        return True
 
     def _has_waited_long(self, waiting_since: datetime) -> bool:
         """Say whether the oldest event that waits has been the same for too long. How old it is

@@ -101,6 +101,34 @@ def test_a_proof_that_somebody_ended_begins_anew_not_at_once(
     assert proof().epoch not in {"", before}
 
 
+@pytest.mark.parametrize("jump_s", [-3600, -6, 6, 3600])
+def test_a_clock_that_jumps_ends_the_proof(
+    at_end: Follower, seconds: Seconds, monkeypatch: pytest.MonkeyPatch, jump_s: int
+) -> None:
+    """Else what was invalidated just before would be kept for hours, as if it had settled."""
+    epoch = proof().epoch
+    freshness = type(composition.services().cached.cache.freshness)
+    clock_ms = 1_000_000
+
+    monkeypatch.setattr(freshness, "is_shared", True)
+    monkeypatch.setattr(freshness, "read_clock", lambda _: clock_ms)
+    at_end.step()
+    seconds.move(9)
+    clock_ms += 9_900
+    at_end.step()
+    assert proof().epoch == epoch
+
+    seconds.move(9)
+    clock_ms += 9_000 + 1000 * jump_s
+    at_end.step()
+    assert proof().epoch == ""
+
+    seconds.move(MIN_EPOCH_S)
+    clock_ms += 1000 * int(MIN_EPOCH_S)
+    at_end.step()
+    assert proof().epoch not in {"", epoch}
+
+
 def test_another_follower_goes_on_in_the_same_epoch(at_end: Follower) -> None:
     before = proof().epoch
     at_end.lease.give_back()
