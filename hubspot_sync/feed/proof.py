@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -32,6 +32,8 @@ ASK_COVERAGE_EVERY_S: Final = 10.0
 COVERAGE_WITHIN_S: Final = 9.0
 MAX_COVERAGE_AGE_S: Final = 30.0
 MAX_UNAPPLIED_S: Final = 60.0
+CLOCK_MARGIN: Final = timedelta(seconds=5)
+"""By so much two processes, or one at two moments, may be wrong about the database's time."""
 MAX_CLOCK_JUMP_S: Final = 5.0
 MIN_EPOCH_S: Final = 60.0
 MAX_EPOCH_S: Final = 3_600.0
@@ -176,10 +178,12 @@ class FeedProof:
             self.begin(position, reason, lease)
 
     def _waiting_since(self, position: FeedPosition) -> datetime | None:
-        """Return since when an event of this epoch waits to be applied to the cache."""
+        """Return since when an event of this epoch, or of just before, waits to be applied to the
+        cache."""
         if position.epoch_began_at is None:
             return None
-        return self._inbox.oldest_undelivered(WebhookEvent.Source.JOURNAL, position.epoch_began_at)
+        since = position.epoch_began_at - CLOCK_MARGIN
+        return self._inbox.oldest_undelivered(WebhookEvent.Source.JOURNAL, since)
 
     def _reason_to_begin(
         self, position: FeedPosition, coverage: Coverage, waiting_since: datetime | None

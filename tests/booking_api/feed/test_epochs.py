@@ -172,6 +172,22 @@ def test_an_event_not_applied_for_a_minute_begins_another_epoch(
     assert proof().proven
 
 
+def test_an_event_waits_though_the_database_seems_to_have_gone_back(
+    at_end: Follower, told: JournalEvents
+) -> None:
+    """Whoever asks it for its time knows it but by and by."""
+    at_end.journal.publish(told.record("RESTORE", "bookings", "7"))
+    at_end.catch_up()
+    began_at = position().epoch_began_at
+    assert began_at is not None
+    WebhookEvent.objects.update(received_at=began_at - timedelta(seconds=1))
+    confirmed = at_end.count(FeedHappening.CONFIRMED)
+
+    at_end.catch_up()
+
+    assert at_end.count(FeedHappening.CONFIRMED) == confirmed
+
+
 def test_old_events_that_are_applied_again_end_no_proof(
     at_end: Follower, told: JournalEvents, seconds: Seconds
 ) -> None:
