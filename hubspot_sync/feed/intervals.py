@@ -7,6 +7,8 @@ from typing import Final
 from hubspot_sync.wire.deadlines import Monotonic
 
 FACTOR: Final = 2
+SOON: Final = 10
+"""What is done again within so many times the interval, is done again soon."""
 
 
 class GrowingInterval:
@@ -27,6 +29,6 @@ class GrowingInterval:
     def begin(self) -> None:
         """Begin anew: it was done just now."""
         now_s = self._clock()
-        is_soon = self._began_s is not None and now_s - self._began_s < FACTOR * self._length_s
+        is_soon = self._began_s is not None and now_s - self._began_s < SOON * self._length_s
         self._length_s = min(FACTOR * self._length_s, self._max_s) if is_soon else self._first_s
         self._began_s = now_s
