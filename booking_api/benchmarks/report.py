@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from booking_api.benchmarks.cache_sizes import FEW, MANY, Bound, Invalidating
+from booking_api.benchmarks.change_feed import FeedFigures
 from booking_api.benchmarks.hour.replay import HourResult
 from booking_api.benchmarks.kept_values import BOOKINGS, KeptValues
 from booking_api.benchmarks.system_comparison import Cost
@@ -28,6 +29,9 @@ MAX_WEBHOOK_CALLS = 5
 MAX_FLOOD_CALLS = 100
 MAX_SLOWDOWN = 2.0
 MAX_VALUES_RATIO = 1.0
+MAX_SEEN_S = 1.2
+MAX_AGE_S = 2.0
+MAX_CATCH_UP_S = 5.0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -40,6 +44,7 @@ class Figures:
     bound: Bound | None = None
     values: KeptValues | None = None
     webhooks: WebhookFigures | None = None
+    feeds: Sequence[FeedFigures] = ()
     hour: HourResult | None = None
     missed: list[str] = field(default_factory=list)
 
@@ -130,6 +135,18 @@ def print_webhooks(console: Console, figures: Figures, found: WebhookFigures) ->
         console, figures, "HubSpot calls of the flood", found.flood_calls, maximum=MAX_FLOOD_CALLS
     )
     print_verdict(console, figures, "readers' slowdown", found.slowdown, maximum=MAX_SLOWDOWN)
+
+
+def print_feed(console: Console, figures: Figures, found: FeedFigures) -> None:
+    console.print(f"The change feed, no webhook sent, cache {found.cache}:")
+    for name, value, maximum in (
+        ("seconds until an edit is seen, 99th percentile", found.seen_p99_s, MAX_SEEN_S),
+        (f"seconds, oldest answer of {found.edits:,} edits", found.oldest_s, MAX_AGE_S),
+        ("wrong first answers after an outage", found.wrong_first_answers, 0),
+        (f"seconds to catch up {found.edits:,} entries", found.caught_up_s, MAX_CATCH_UP_S),
+        ("calls of the 190 while nobody asks", found.counted_calls, 0),
+    ):
+        print_verdict(console, figures, name, value, maximum=maximum)
 
 
 def print_hour(console: Console, figures: Figures, hour: HourResult) -> None:

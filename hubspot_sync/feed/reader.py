@@ -8,7 +8,6 @@ drops the same once more and stores nothing twice.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -37,12 +36,15 @@ from hubspot_sync.wire.journal.entries import JournalEntry, JournalFile
 
 log = structlog.get_logger(__name__)
 
-POLL_S: Final = 0.8
-STEP_WITHIN_S: Final = 10.0
+POLL_S: Final = 0.7
+STEP_WITHIN_S: Final = 6.0
+FILES_WITHIN_S: Final = 8.0
+"""Of those fetched at the same time. Together with the step less than the lease's 15 s."""
 ENTRIES_AT_ONCE: Final = 100
 FILES_AT_ONCE: Final = 10
 """Fetched at the same time; each may have 10 000 events."""
 MAX_EVENTS_AT_ONCE: Final = 2_000
+"""Dropped together; no more files are read before what so many say is stored."""
 MAX_EVENTS_TOGETHER: Final = 10_000
 """Stored in one transaction, unless a single file has more; well within the time of a lease."""
 FIRST_RETRY_S: Final = 1.0
@@ -141,10 +143,7 @@ class FeedReader:
             self._rest_at_end(position, lease, clock_ms, asked_at)
             return POLL_S
         self._is_behind = True
-        for group in chunks(entries, FILES_AT_ONCE):
-            if deadline.passed:
-                break
-            self._take_in(position, group, lease, deadline)
+        self._take_in(position, entries, lease, deadline)
         return 0.0
 
     def _prepare(self, position: FeedPosition, lease: FeedLease) -> int | None:
@@ -197,25 +196,34 @@ class FeedReader:
         deadline: Deadline,
     ) -> None:
         """Read the entries' files and store what they say; as far as they can be read."""
-        fetched = self._fan_out.run(
-            [partial(self._try_fetch, entry, deadline) for entry in entries]
-        )
-        files = [
-            each
-            for each in itertools.takewhile(
-                lambda each: not isinstance(each, HubSpotError), fetched
-            )
-            if isinstance(each, JournalFile)
-        ]
-        for together in _group_by_events(files):
-            self._store(position, together, lease)
-            self._file_trouble = None
-            if deadline.passed:
+        files: list[JournalFile] = []
+        for group in chunks(entries, FILES_AT_ONCE):
+            read, error = self._fetch(group, Deadline.after(FILES_WITHIN_S))
+            files.extend(read)
+            if error is not None:
+                if self._store(position, files, lease, deadline):
+                    self._pass_over(position, group[len(read)], error, lease)
                 return
-        if len(files) < len(entries):
-            error = fetched[len(files)]
-            assert isinstance(error, HubSpotError)  # noqa: S101 - the first that is no file
-            self._pass_over(position, entries[len(files)], error, lease)
+            if deadline.passed:
+                break
+            if sum(len(file.events) for file in files) >= MAX_EVENTS_AT_ONCE:
+                if not self._store(position, files, lease, deadline):
+                    return
+                files = []
+        self._store(position, files, lease, deadline)
+
+    def _fetch(
+        self, entries: Sequence[JournalEntry], deadline: Deadline
+    ) -> tuple[list[JournalFile], HubSpotError | None]:
+        """Return the entries' files in their order, up to the first that cannot be read, and why
+        that one cannot."""
+        files: list[JournalFile] = []
+        fetch = [partial(self._try_fetch, entry, deadline) for entry in entries]
+        for fetched in self._fan_out.run(fetch):
+            if isinstance(fetched, HubSpotError):
+                return files, fetched
+            files.append(fetched)
+        return files, None
 
     def _try_fetch(self, entry: JournalEntry, deadline: Deadline) -> JournalFile | HubSpotError:
         try:
@@ -224,6 +232,22 @@ class FeedReader:
             return error
 
     def _store(
+        self,
+        position: FeedPosition,
+        files: Sequence[JournalFile],
+        lease: FeedLease,
+        deadline: Deadline,
+    ) -> bool:
+        """Store what the files say as far as there is time; return whether that is all of it."""
+        stored = 0
+        for together in _group_by_events(files):
+            if stored > 0 and deadline.passed:
+                break
+            self._store_together(position, together, lease)
+            stored += len(together)
+        return stored == len(files)
+
+    def _store_together(
         self, position: FeedPosition, files: Sequence[JournalFile], lease: FeedLease
     ) -> None:
         """Drop what the files' events outdate, then store them and the offset behind them."""
@@ -246,6 +270,7 @@ class FeedReader:
                 self._proof.end(lease)
         duplicates = len(new_events) - len(stored.new) - stored.refused
         self._intake.notify(stored.new, duplicates)
+        self._file_trouble = None
         self._count(files, reading, len(stored.new), duplicates)
         if any(each.state == WebhookEvent.State.RECEIVED for each in stored.new):
             self._wake_applier()

@@ -205,9 +205,10 @@ class Applier:
     ) -> frozenset[str]:
         """Return the exams to recount; note at each event what HubSpot could not say."""
         exam_ids: set[str] = set()
+        made_by_us = _find_own_creations(events, journaled)
         for event in events:
             effect = event.effect
-            if _is_own_write(effect, journaled):
+            if _is_own_write(effect, journaled) or _is_own_link(event, journaled, made_by_us):
                 continue
             exam_ids |= set(event.row.exam_ids) | effect.exam_ids
             for booking_id in effect.booking_ids:
@@ -263,4 +264,32 @@ def _is_own_write(effect: Effect, journaled: Mapping[str, str]) -> bool:
         (effect.by_subscriber or effect.is_creation)
         and len(effect.booking_ids) > 0
         and all(booking_id in journaled for booking_id in effect.booking_ids)
+    )
+
+
+def _find_own_creations(
+    events: Iterable[ClaimedEvent], journaled: Mapping[str, str]
+) -> frozenset[str]:
+    """Return the bookings that we made of which HubSpot's journal tells among these events."""
+    return frozenset(
+        booking_id
+        for event in events
+        if event.row.source == WebhookEvent.Source.JOURNAL and event.effect.is_creation
+        for booking_id in event.effect.booking_ids
+        if booking_id in journaled
+    )
+
+
+def _is_own_link(
+    event: ClaimedEvent, journaled: Mapping[str, str], made_by_us: frozenset[str]
+) -> bool:
+    """Whether a booking that we made was linked to its exam, told together with its creation. Who
+    takes that link away, and makes it again, is told of later: by events that are recounted."""
+    effect = event.effect
+    return (
+        event.row.source == WebhookEvent.Source.JOURNAL
+        and effect.is_linking
+        and len(effect.booking_ids) > 0
+        and effect.booking_ids <= made_by_us
+        and effect.exam_ids == {journaled[booking_id] for booking_id in effect.booking_ids}
     )

@@ -59,6 +59,8 @@ class Effect:
     """Bookings that were taken from a record of this kind, by id."""
     by_subscriber: bool = False
     """Whether the app that these webhooks go to made the change itself."""
+    is_linking: bool = False
+    """Whether a link was made."""
     is_creation: bool = False
     """Whether a record came into being; who knows a booking's id before has made it."""
 
@@ -126,6 +128,7 @@ def _effect_of_link(event: Event) -> Effect:
         links_known=False,
         relinked=frozenset(relinked),
         unlinked=frozenset(unlinked),
+        is_linking=event.raw.get("associationRemoved") is False,
         by_subscriber=event.by_subscriber,
     )
 

@@ -17,20 +17,28 @@ from django.core.management.base import BaseCommand
 from rich.console import Console
 from typing_extensions import override
 
-from booking_api.benchmarks import cache_sizes, kept_values, system_comparison, throughput, webhooks
+from booking_api.benchmarks import (
+    cache_sizes,
+    change_feed,
+    kept_values,
+    system_comparison,
+    throughput,
+    webhooks,
+)
 from booking_api.benchmarks.hour import replay
 from booking_api.benchmarks.hour.plan import Size
 from booking_api.benchmarks.processes import running_sandbox
 from booking_api.benchmarks.report import (
     Figures,
     print_costs,
+    print_feed,
     print_hour,
     print_sizes,
     print_throughput,
     print_webhooks,
 )
 
-PARTS = ("systems", "throughput", "sizes", "webhooks", "hour")
+PARTS = ("systems", "throughput", "sizes", "webhooks", "feed", "hour")
 SEED = 3
 
 
@@ -54,6 +62,7 @@ class Command(BaseCommand):
             "throughput": measure_throughput,
             "sizes": measure_sizes,
             "webhooks": measure_webhooks,
+            "feed": measure_feed,
             "hour": measure_hour,
         }
         for part in options["parts"] or PARTS:
@@ -93,6 +102,18 @@ def measure_webhooks(console: Console, figures: Figures, *, quick: bool) -> None
         students=students, bookings=500, requests=requests, seconds=seconds
     )
     print_webhooks(console, figures, figures.webhooks)
+
+
+def measure_feed(console: Console, figures: Figures, *, quick: bool) -> None:
+    redis_url = os.environ.get("TEST_REDIS_URL") or "redis://127.0.0.1:6379/9"
+    looks, edits, seconds = (10, 100, 2.0) if quick else (50, 1_000, 15.0)
+    found = [
+        change_feed.measure(redis_url=url, looks=looks, edits=edits, seconds=seconds)
+        for url in ("", redis_url)
+    ]
+    figures.feeds = found
+    for each in found:
+        print_feed(console, figures, each)
 
 
 def measure_hour(console: Console, figures: Figures, *, quick: bool) -> None:

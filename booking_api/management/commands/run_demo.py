@@ -17,7 +17,6 @@ import subprocess
 import sys
 import threading
 from argparse import ArgumentParser
-from contextlib import closing
 from pathlib import Path
 from typing import IO, Any, cast
 from urllib.error import URLError
@@ -32,12 +31,8 @@ from typing_extensions import override
 
 from booking_api.management.demo_banner import render_banner
 from booking_api.management.ports import MAX_PORT, find_bind_error, parse_port
-from hubspot_sync.config import JournalConfig
 from hubspot_sync.portal.profile import load_profile
-from hubspot_sync.preflight import check_subscriptions
-from hubspot_sync.wire.deadlines import Deadline
-from hubspot_sync.wire.journal.change_journal import build_journal_calls
-from hubspot_sync.wire.journal.subscriptions import JournalSubscriptions
+from hubspot_sync.preflight.sandbox_journal import SANDBOX_APP, subscribe_in_sandbox
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 60.0
@@ -48,13 +43,6 @@ DEMO_USER = "admin"
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 - what the sandbox accepts; it guards invented data
 WEBHOOKS = "/api/webhooks/booking-sync"
 DEMO_WEBHOOK_SECRET = "demo-webhook-secret-for-this-machine-only"  # noqa: S105 - likewise
-# What the sandbox knows of the app whose change journal it keeps.
-DEMO_JOURNAL = {
-    "HUBSPOT_CLIENT_ID": "sandbox-client",
-    "HUBSPOT_CLIENT_SECRET": "sandbox-client-secret",
-    "HUBSPOT_PORTAL_ID": "62515",
-    "HUBSPOT_JOURNAL_ALL_OBJECTS": "true",
-}
 DEMO_CRON_SECRET = "demo-cron-secret-for-this-machine-only"  # noqa: S105 - guards invented data
 
 
@@ -144,7 +132,7 @@ class Command(BaseCommand):
         port: int,
     ) -> None:
         if not stop.is_set():
-            subscribe(sandbox_url, options["portal"])
+            subscribe_in_sandbox(sandbox_url, load_profile(options["portal"]))
         environment = dict(os.environ) | {
             "DEBUG": "true",
             "HUBSPOT_BASE_URL": sandbox_url,
@@ -153,7 +141,7 @@ class Command(BaseCommand):
             "CRON_SECRET": DEMO_CRON_SECRET,
             "HUBSPOT_WEBHOOK_SECRET": DEMO_WEBHOOK_SECRET,
             "PUBLIC_BASE_URL": "",
-            **DEMO_JOURNAL,
+            **SANDBOX_APP,
         }
         command = [sys.executable, "manage.py", "serve", "--host", HOST, "--port", str(port)]
         children.append(start_child(command, environment))
@@ -201,20 +189,6 @@ def stop_on_signals() -> threading.Event:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     return stop
-
-
-def subscribe(sandbox_url: str, portal: str) -> None:
-    """Have the sandbox's journal tell of all that the API keeps."""
-    config = JournalConfig(
-        client_id=DEMO_JOURNAL["HUBSPOT_CLIENT_ID"],
-        client_secret=DEMO_JOURNAL["HUBSPOT_CLIENT_SECRET"],
-        portal_id=DEMO_JOURNAL["HUBSPOT_PORTAL_ID"],
-        base_url=sandbox_url,
-    )
-    with closing(build_journal_calls(config)) as calls:
-        subscriptions = JournalSubscriptions(config, calls)
-        deadline = Deadline.after(START_TIMEOUT_S)
-        check_subscriptions(load_profile(portal), config, subscriptions, deadline, apply=True)
 
 
 def use_fresh_database(database: Path) -> None:

@@ -124,6 +124,19 @@ def test_a_clock_that_jumps_ends_the_proof(
     assert proof().epoch not in {"", epoch}
 
 
+def test_what_ends_the_proof_again_and_again_does_not_keep_the_cache_cold(
+    at_end: Follower, seconds: Seconds
+) -> None:
+    begun = at_end.count(FeedHappening.EPOCH)
+    for _ in range(240):
+        at_end.journal.publish(unreadable=1)
+        at_end.catch_up()
+        seconds.move(30)
+
+    # In two hours; once a minute it would be 120 times.
+    assert 0 < at_end.count(FeedHappening.EPOCH) - begun <= 8
+
+
 def test_another_follower_goes_on_in_the_same_epoch(at_end: Follower) -> None:
     before = proof().epoch
     at_end.lease.give_back()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -68,9 +68,9 @@ def test_only_what_was_published_since(
     capsys: pytest.CaptureFixture[str], sandbox: SandboxHandle, told: JournalEvents
 ) -> None:
     sandbox.publish(told.changed("bookings", "7", name="x"))
-    sandbox.advance(7_200)
+    since = datetime.fromtimestamp(sandbox.advance(3_600), UTC).isoformat()
+    sandbox.advance(3_600)
     sandbox.publish(told.changed("bookings", "8", name="x"))
-    since = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
     assert "1 files: 1 new" in replay(capsys, "--since", since)
     assert WebhookEvent.objects.get().records == "booking 8"

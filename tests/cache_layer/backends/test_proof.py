@@ -263,3 +263,20 @@ def test_a_ticket_says_which_epoch_it_is(held: Held) -> None:
     assert (before.epoch, held.backend.look_up(()).ticket.epoch) == (EPOCH, "")
     stored = held.backend.store(before, {"k": provable()})
     assert (stored.refused, stored.provable) == ({}, frozenset())
+
+
+@pytest.mark.redis
+def test_a_process_with_a_lower_bound_serves_nothing_older(
+    make_redis: MakeRedis, redis_url: str, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shift_time(monkeypatch)
+    with Redis.from_url(redis_url) as client:
+        clock = RedisClock(client, redis_prefix)
+        held = Held(make_redis(settle_s=SETTLE_S, ttl_confirmed_s=CONFIRMED_S), clock)
+        held.store("k", provable())
+        clock.advance(TTL_S + 1)
+        held.confirm()
+        generous = payload_at(held.backend, "k")
+
+        assert payload_at(make_redis(settle_s=SETTLE_S, ttl_confirmed_s=0), "k") is None
+        assert generous == b"v"
