@@ -168,7 +168,7 @@ class _Reader:
                     about[name] = _plain_id(raw[name])
         if change is not None:
             return [about | {"subscriptionType": f"object.{change}"}]
-        if action != "update":
+        if action != "update" and raw.get("type") in {None, "crmObject"}:
             # It may have changed anything: properties, links, whether there is such a record.
             self._reading.unreadable += 1
         names = _changed_names(raw) if action == "update" else ()

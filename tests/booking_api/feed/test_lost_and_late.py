@@ -288,6 +288,7 @@ def test_what_is_no_event_at_all_ends_the_proof_too(at_end: Follower) -> None:
         {"propertyChanges": {"": "x"}},
         {"propertyChanges": 7},
         {"propertyChanges": {f"p{n}": "x" for n in range(2_000)}},
+        {"type": "behavioralEvent", "action": "COMPLETED"},
         {"portalId": 62515.0},
         {"objectId": 7.0},
         {"objectId": "7"},
