@@ -67,7 +67,11 @@ class UnfitValue(CacheError):
 
 
 class TermPassed(CacheError):
-    """The feed's lease has gone to another, who was here already."""
+    """A later holder of the change feed's lease has begun: under the term `highest`."""
+
+    def __init__(self, highest: int) -> None:
+        super().__init__(f"The cache has seen the term {highest} of the feed's lease.")
+        self.highest = highest
 
 
 class BadPattern(CacheError, ValueError):

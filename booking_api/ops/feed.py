@@ -78,7 +78,9 @@ class FeedFollower:
         if self._clock() >= self._due_s:
             try:
                 rest_s = self._feed.reader.step(lease)
-            except (LeaseLost, PositionMoved, TermPassed) as lost:
+            except TermPassed as passed:
+                return self._go_on_above(passed.highest, lease)
+            except (LeaseLost, PositionMoved) as lost:
                 log.warning("feed_lease_lost", epoch=lease.epoch, reason=type(lost).__name__)
                 self._lease = None
                 return LOOK_AGAIN_S
@@ -111,6 +113,19 @@ class FeedFollower:
                 return None
             self._renewed_s = now_s
         return self._lease
+
+    def _go_on_above(self, term: int, lease: HeldLease) -> float:
+        """The cache remembers a later holder than this process. There is one, or the lease is ours
+        all the same: then the database is that of a backup, or another, and the lease's epoch goes
+        on above what the cache remembers. Return for how long to rest."""
+        try:
+            self._lease = lease.raise_epoch(term)
+        except LeaseLost:
+            log.warning("feed_lease_lost", epoch=lease.epoch, reason="TermPassed")
+            self._lease = None
+            return LOOK_AGAIN_S
+        log.warning("feed_term_raised", epoch=self._lease.epoch)
+        return 0.0
 
     def _recount_if_due(self) -> None:
         if self._clock() < self._recount_due_s:

@@ -53,6 +53,12 @@ class Freshness:
         self._max_silence_ms = int(config.feed_max_silence_s * 1000)
         self._is_on = config.ttl_confirmed_s > 0
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes go by the same proof; then its clock is a host's, which may be
+        set."""
+        return self._backend.shared
+
     def read_clock(self) -> int:
         """Return the time of the cache's own clock in milliseconds: only good for `confirm`."""
         return self._backend.read_proof().now_ms
@@ -70,13 +76,13 @@ class Freshness:
         provable = {each.name for each in families if each.reloadable and self._is_on}
         # From here on nothing is proven, and what is old is not served while it is dropped.
         if not self.end_proof(term=term):
-            raise TermPassed("A later holder of the feed's lease has begun.")
+            raise TermPassed(self._backend.read_proof().proof.term)
         dropped = self._guarded_store.flush(lambda _: True, cause=Cause.FEED)
         if not dropped.delivered:
             raise BackendUnavailable("The cache could not be emptied.")
         epoch = uuid.uuid4().hex
         if not self._backend.begin_epoch(epoch, provable, term):
-            raise TermPassed("A later holder of the feed's lease has begun.")
+            raise TermPassed(self._backend.read_proof().proof.term)
         return epoch
 
     def confirm(self, epoch: str, until_ms: int, *, term: int) -> bool:

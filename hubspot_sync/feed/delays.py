@@ -88,6 +88,10 @@ class OwnWrites:
         self._observers.notify_delay(delay_s)
         return delay_s
 
+    def forget(self) -> None:
+        """Expect none of those that are taken down: the journal is gone on with behind them."""
+        OwnWrite.objects.all().delete()
+
     def find_overdue(self, asked_at: datetime) -> timedelta | None:
         """Return for how long the feed, asked at this time and having nothing more, has owed us our
         oldest write; None where none is overdue. Of those owed for an hour no more is expected."""

@@ -2,8 +2,8 @@
 
 Forms as hubspot-facts has them ("The change journal"). An event about nothing of ours, or that
 changes no record, is counted and no more. One that may concern us and cannot be understood is
-`unreadable`: something changed and nobody knows what, so nothing may be held to be fresh. So is a
-merge that does not name what was merged.
+`unreadable`: something changed and nobody knows what, so nothing may be held to be fresh. So are a
+merge that does not name what was merged, and an action or a type by a word that nobody foresaw.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ MAX_PROPERTIES: Final = 1_000
 """Changed in one event; of more it is as if none were named, and all may have changed."""
 # Of the words of an action only the letters count: nobody promises their spelling.
 _NO_LETTERS: Final = re.compile("[^a-z]+")
+_TYPE_ID: Final = re.compile("[0-9]+-[0-9]+")
 _CHANGES: Final[Mapping[str, str]] = {
     "create": "creation",
     "delete": "deletion",
@@ -99,7 +100,7 @@ class _Reader:
 
     def _translate(self, raw: Raw, offset: str) -> list[Event]:
         """Return the event as webhooks have it; one for each property that changed."""
-        portal_id = raw.get("portalId")
+        portal_id = _plain_id(raw.get("portalId"))
         if portal_id is not None and str(portal_id) != self._portal_id:
             return []
         action = _NO_LETTERS.sub("", str(raw.get("action") or "").lower())
@@ -113,17 +114,19 @@ class _Reader:
         }
         if action in _LINKED or raw.get("type") == "association":
             return self._read_all([common | each for each in self._translate_link(raw, action)])
-        if raw.get("objectTypeId") is None and _CHANGES.get(action) == "privacyDeletion":
+        type_id = raw.get("objectTypeId")
+        is_named = self._kind_of(type_id) is not ObjectKind.OTHER or self._is_foreign(type_id)
+        if _CHANGES.get(action) == "privacyDeletion" and not is_named:
             # Persons are contacts.
             about = {"subscriptionType": "contact.privacyDeletion", "objectId": _id_in(raw)}
             return self._read_all([common | about])
-        if raw.get("type") not in {None, "crmObject"} and raw.get("objectTypeId") is None:
+        if raw.get("type") not in {None, "crmObject"} and type_id is None:
             return []
         return self._read_all([common | each for each in self._translate_record(raw, action)])
 
     def _translate_link(self, raw: Raw, action: str) -> list[dict[str, Any]]:
         type_ids = (raw.get("fromObjectTypeId"), raw.get("toObjectTypeId"))
-        if any(isinstance(type_id, str) and self._is_foreign(type_id) for type_id in type_ids):
+        if any(self._is_foreign(type_id) for type_id in type_ids):
             return []
         link = {
             "subscriptionType": "object.associationChange",
@@ -133,17 +136,22 @@ class _Reader:
             "toObjectId": _plain_id(raw.get("toObjectId")),
             "associationRemoved": action in {"associationremoved", "delete"},
         }
-        if not all(isinstance(type_id, str) for type_id in type_ids):
+        if any(self._kind_of(type_id) is ObjectKind.OTHER for type_id in type_ids):
             raise MalformedEvents("A link does not say between what.")
         return [link]
 
-    def _is_foreign(self, type_id: str) -> bool:
-        return kind_of_type(type_id, self._profile.object_types) is ObjectKind.OTHER
+    def _kind_of(self, type_id: Any) -> ObjectKind:
+        return kind_of_type(type_id, self._profile.object_types)
+
+    def _is_foreign(self, type_id: Any) -> bool:
+        """Say whether a type is certainly none of ours: by another word than its id it may be."""
+        is_id = isinstance(type_id, str) and _TYPE_ID.fullmatch(type_id) is not None
+        return is_id and self._kind_of(type_id) is ObjectKind.OTHER
 
     def _translate_record(self, raw: Raw, action: str) -> list[dict[str, Any]]:
         type_id = raw.get("objectTypeId")
-        kind = kind_of_type(type_id, self._profile.object_types)
-        if isinstance(type_id, str) and kind is ObjectKind.OTHER:
+        kind = self._kind_of(type_id)
+        if self._is_foreign(type_id):
             return []
         about = {"objectTypeId": type_id, "objectId": _id_in(raw)}
         change = _CHANGES.get(action)
@@ -160,7 +168,9 @@ class _Reader:
                     about[name] = _plain_id(raw[name])
         if change is not None:
             return [about | {"subscriptionType": f"object.{change}"}]
-        # An action that we do not know may have changed anything.
+        if action != "update" and raw.get("type") in {None, "crmObject"}:
+            # It may have changed anything: properties, links, whether there is such a record.
+            self._reading.unreadable += 1
         names = _changed_names(raw) if action == "update" else ()
         return [
             about | {"subscriptionType": "object.propertyChange", "propertyName": name}

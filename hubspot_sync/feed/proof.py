@@ -15,9 +15,10 @@ from typing import Final
 
 import structlog
 
-from cache_layer import Cause
+from cache_layer import Cause, TermPassed
 from cache_layer.cache import Cache
 from hubspot_sync.errors import HubSpotError
+from hubspot_sync.feed.intervals import GrowingInterval
 from hubspot_sync.feed.models import FeedPosition
 from hubspot_sync.feed.observers import EpochReason, FeedHappening, FeedObservers
 from hubspot_sync.feed.positions import FeedLease, Positions
@@ -30,13 +31,14 @@ log = structlog.get_logger(__name__)
 ASK_COVERAGE_EVERY_S: Final = 10.0
 COVERAGE_WITHIN_S: Final = 9.0
 MAX_COVERAGE_AGE_S: Final = 30.0
-MAX_UNAPPLIED: Final = timedelta(seconds=60)
+MAX_UNAPPLIED_S: Final = 60.0
+CLOCK_MARGIN: Final = timedelta(seconds=5)
+"""By so much two processes, or one at two moments, may be wrong about the database's time."""
+MAX_CLOCK_JUMP_S: Final = 5.0
 MIN_EPOCH_S: Final = 60.0
-"""So soon no epoch follows another whose proof has ended; after one that was short, twice as long
-each time, since each empties the cache: a cause that lasts must not keep it cold."""
-MAX_PAUSE_S: Final = 1_800.0
-LONG: Final = 10
-"""So many times its pause an epoch lives to be no short one."""
+MAX_EPOCH_S: Final = 3_600.0
+"""So soon no epoch follows another whose proof has ended, the later the more often it does: a cause
+that lasts empties no cache every minute."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,9 +94,12 @@ class FeedProof:
         self._now = now
         self._clock = clock
         self._known: _Known | None = None
+        self._oldest: tuple[datetime, float] | None = None
+        self._clocks: tuple[int, float] | None = None
         self._asked_s: float | None = None
-        self._began_s: float | None = None
-        self._pause_s = MIN_EPOCH_S
+        self._since_begin, self._since_change = (
+            GrowingInterval(first_s=MIN_EPOCH_S, max_s=MAX_EPOCH_S, clock=clock) for _ in range(2)
+        )
 
     def prepare(self, position: FeedPosition, lease: FeedLease) -> int | None:
         """Begin an epoch if one is due. Return the time of the cache's clock, to be confirmed once
@@ -105,16 +110,21 @@ class FeedProof:
         coverage = self._current_coverage() if self._is_on else None
         if coverage is None:
             return None
-        if self._is_late(position):
+        clock_ms = self._cache.freshness.read_clock()
+        if self._has_jumped(clock_ms) or self._is_late(position):
             self.end(lease)
             return None
         waiting_since = self._waiting_since(position)
         reason = self._reason_to_begin(position, coverage, waiting_since)
         if reason is None:
-            return None if waiting_since is not None else self._cache.freshness.read_clock()
+            return None if waiting_since is not None else clock_ms
         if not self._may_begin(reason):
+            # The reason may pass, what was missed meanwhile does not.
+            self.end(lease)
             return None
         self.begin(position, reason, lease)
+        if reason is EpochReason.COVERAGE_CHANGED:
+            self._since_change.begin()
         return self._cache.freshness.read_clock()
 
     def begin(self, position: FeedPosition, reason: EpochReason, lease: FeedLease) -> None:
@@ -128,7 +138,7 @@ class FeedProof:
             coverage = self._known.coverage
         began_at = self._now()
         epoch = self._cache.freshness.begin_epoch(coverage.families, term=lease.epoch)
-        self._note_begun()
+        self._since_begin.begin()
         self._positions.note(
             lease,
             position,
@@ -142,14 +152,20 @@ class FeedProof:
 
     def confirm(self, position: FeedPosition, until_ms: int, lease: FeedLease) -> None:
         """Confirm that all that changed before `until_ms` was applied; raises
-        BackendUnavailable."""
+        BackendUnavailable, TermPassed under a lost lease."""
         if self._cache.freshness.confirm(position.epoch, until_ms, term=lease.epoch):
             self._observers.notify(FeedHappening.CONFIRMED)
+            return
+        highest = self._cache.freshness.describe().term
+        if highest > lease.epoch:
+            raise TermPassed(highest)
 
     def end(self, lease: FeedLease) -> None:
-        """Let nothing outlive its time to live until the next epoch; raises BackendUnavailable."""
-        if self._cache.freshness.describe().epoch != "":
-            self._cache.freshness.end_proof(term=lease.epoch)
+        """Let nothing outlive its time to live until the next epoch; raises BackendUnavailable,
+        TermPassed under a lost lease."""
+        report = self._cache.freshness.describe()
+        if report.epoch != "" and not self._cache.freshness.end_proof(term=lease.epoch):
+            raise TermPassed(report.term)
 
     def drop_everything(
         self, position: FeedPosition, reason: EpochReason, lease: FeedLease
@@ -162,10 +178,12 @@ class FeedProof:
             self.begin(position, reason, lease)
 
     def _waiting_since(self, position: FeedPosition) -> datetime | None:
-        """Return since when an event of this epoch waits to be applied to the cache."""
+        """Return since when an event of this epoch, or of just before, waits to be applied to the
+        cache."""
         if position.epoch_began_at is None:
             return None
-        return self._inbox.oldest_undelivered(WebhookEvent.Source.JOURNAL, position.epoch_began_at)
+        since = position.epoch_began_at - CLOCK_MARGIN
+        return self._inbox.oldest_undelivered(WebhookEvent.Source.JOURNAL, since)
 
     def _reason_to_begin(
         self, position: FeedPosition, coverage: Coverage, waiting_since: datetime | None
@@ -176,21 +194,42 @@ class FeedProof:
             return EpochReason.COVERAGE_CHANGED
         if self._cache.freshness.describe().epoch != position.epoch:
             return EpochReason.PROOF_ENDED
-        if waiting_since is not None and self._now() - waiting_since > MAX_UNAPPLIED:
+        if waiting_since is not None and self._has_waited_long(waiting_since):
             return EpochReason.NOT_APPLIED
         return None
 
-    def _may_begin(self, reason: EpochReason) -> bool:
-        if reason in {EpochReason.FIRST_START, EpochReason.COVERAGE_CHANGED}:
-            return True
-        return self._began_s is None or self._clock() - self._began_s >= self._pause_s
+    def _has_jumped(self, clock_ms: int) -> bool:
+        """Say whether a cache's clock that may be set went otherwise than ours since it was read
+        last. Then what was invalidated a moment ago looks as if it had long settled, and what was
+        confirmed may be yet to come."""
+        if not self._cache.freshness.is_shared:
+            return False
+        now_s = self._clock()
+        last, self._clocks = self._clocks, (clock_ms, now_s)
+        if last is None:
+            return False
+        jump_s = (clock_ms - last[0]) / 1000 - (now_s - last[1])
+        if abs(jump_s) <= MAX_CLOCK_JUMP_S:
+            return False
+        log.warning("feed_clock_jumped", seconds=jump_s)
+        return True
 
-    def _note_begun(self) -> None:
-        before_s, self._began_s = self._began_s, self._clock()
-        if before_s is None:
-            return
-        is_short = self._began_s - before_s < LONG * self._pause_s
-        self._pause_s = min(self._pause_s * 2, MAX_PAUSE_S) if is_short else MIN_EPOCH_S
+    def _has_waited_long(self, waiting_since: datetime) -> bool:
+        """Say whether the oldest event that waits has been the same for too long. How old it is
+        says nothing: it may be applied again, one of many."""
+        now_s = self._clock()
+        if self._oldest is None or self._oldest[0] != waiting_since:
+            self._oldest = (waiting_since, now_s)
+        return now_s - self._oldest[1] > MAX_UNAPPLIED_S
+
+    def _may_begin(self, reason: EpochReason) -> bool:
+        match reason:
+            case EpochReason.FIRST_START:
+                return True
+            case EpochReason.COVERAGE_CHANGED:
+                return self._since_change.is_over
+            case _:
+                return self._since_begin.is_over
 
     def _current_coverage(self) -> Coverage | None:
         """Return what the subscriptions cover; None where that has not been known for too long. It

@@ -8,7 +8,7 @@ drops the same once more and stores nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Protocol
@@ -20,11 +20,12 @@ from hubspot_sync.background.backoff import backoff
 from hubspot_sync.batching.chunking import chunks
 from hubspot_sync.errors import FileUnreadable, HubSpotError, OffsetGone
 from hubspot_sync.feed.delays import OwnWrites
+from hubspot_sync.feed.intervals import GrowingInterval
 from hubspot_sync.feed.journal_events import JournalReading, read_files
 from hubspot_sync.feed.models import FeedPosition
 from hubspot_sync.feed.observers import EpochReason, FeedHappening, FeedObservers
 from hubspot_sync.feed.positions import FeedLease, Positions
-from hubspot_sync.feed.proof import FeedProof
+from hubspot_sync.feed.proof import MAX_EPOCH_S, MIN_EPOCH_S, FeedProof
 from hubspot_sync.inbox.inbox import Inbox, NewEvent
 from hubspot_sync.inbox.intake import Intake
 from hubspot_sync.inbox.models import WebhookEvent
@@ -44,6 +45,8 @@ FILES_AT_ONCE: Final = 10
 """Fetched at the same time; each may have 10 000 events."""
 MAX_EVENTS_AT_ONCE: Final = 2_000
 """Dropped together; no more files are read before what so many say is stored."""
+MAX_EVENTS_TOGETHER: Final = 10_000
+"""Stored in one transaction, unless a single file has more; well within the time of a lease."""
 FIRST_RETRY_S: Final = 1.0
 MAX_RETRY_S: Final = 30.0
 MAX_RETRY_AFTER_S: Final = 300.0
@@ -104,6 +107,7 @@ class FeedReader:
         self._failures = 0
         self._caught_up_at: datetime | None = None
         self._file_trouble: tuple[str, float] | None = None
+        self._since_loss = GrowingInterval(first_s=MIN_EPOCH_S, max_s=MAX_EPOCH_S, clock=clock)
 
     def step(self, lease: FeedLease) -> float:
         """Read some of what is new; return for how many seconds to rest. Never raises for the
@@ -123,6 +127,7 @@ class FeedReader:
         position = self._positions.load()
         if position is None:
             latest = self._journal.read_latest(deadline)
+            self._own_writes.forget()
             # Where it is empty, `earliest` is asked: `latest` would jump over what comes first.
             self._positions.begin(lease, "" if latest is None else latest.offset)
             return 0.0
@@ -131,8 +136,8 @@ class FeedReader:
         clock_ms = self._prepare(position, lease)
         try:
             entries = self._read_entries(position, deadline)
-        except OffsetGone:
-            self._find_way_on(position, lease, deadline)
+        except OffsetGone as gone:
+            self._find_way_on(gone, position, lease, deadline)
             return 0.0
         if len(entries) == 0:
             self._rest_at_end(position, lease, clock_ms, asked_at)
@@ -196,15 +201,16 @@ class FeedReader:
             read, error = self._fetch(group, Deadline.after(FILES_WITHIN_S))
             files.extend(read)
             if error is not None:
-                self._store(position, files, lease)
-                self._pass_over(position, group[len(read)], error, lease)
+                if self._store(position, files, lease, deadline):
+                    self._pass_over(position, group[len(read)], error, lease)
                 return
             if deadline.passed:
                 break
             if sum(len(file.events) for file in files) >= MAX_EVENTS_AT_ONCE:
-                self._store(position, files, lease)
+                if not self._store(position, files, lease, deadline):
+                    return
                 files = []
-        self._store(position, files, lease)
+        self._store(position, files, lease, deadline)
 
     def _fetch(
         self, entries: Sequence[JournalEntry], deadline: Deadline
@@ -226,11 +232,25 @@ class FeedReader:
             return error
 
     def _store(
+        self,
+        position: FeedPosition,
+        files: Sequence[JournalFile],
+        lease: FeedLease,
+        deadline: Deadline,
+    ) -> bool:
+        """Store what the files say as far as there is time; return whether that is all of it."""
+        stored = 0
+        for together in _group_by_events(files):
+            if stored > 0 and deadline.passed:
+                break
+            self._store_together(position, together, lease)
+            stored += len(together)
+        return stored == len(files)
+
+    def _store_together(
         self, position: FeedPosition, files: Sequence[JournalFile], lease: FeedLease
     ) -> None:
         """Drop what the files' events outdate, then store them and the offset behind them."""
-        if len(files) == 0:
-            return
         reading = read_files(files, self._profile, self._portal_id)
         if reading.unreadable > 0:
             # Before the offset moves, or whoever is killed here would forget it.
@@ -245,6 +265,9 @@ class FeedReader:
             values |= {"delay_s": delay_s, "delay_measured_at": self._now()}
         with self._positions.moving(lease, position, files[-1].offset, **values):
             stored = self._inbox.store(new_events, WebhookEvent.Source.JOURNAL)
+            if stored.refused > 0:
+                # Nobody will ask for the links that they bring back.
+                self._proof.end(lease)
         duplicates = len(new_events) - len(stored.new) - stored.refused
         self._intake.notify(stored.new, duplicates)
         self._file_trouble = None
@@ -280,9 +303,15 @@ class FeedReader:
         log.error("feed_file_passed_over", reason=error.reason)
         self._start_over(position, entry.offset, EpochReason.FILE_LOST, lease)
 
-    def _find_way_on(self, position: FeedPosition, lease: FeedLease, deadline: Deadline) -> None:
+    def _find_way_on(
+        self, gone: OffsetGone, position: FeedPosition, lease: FeedLease, deadline: Deadline
+    ) -> None:
         """HubSpot does not know our offset any more: what came after it is unknown, but where we
-        were at the end of a journal that is empty now."""
+        were at the end of a journal that is empty now. Raises why where the last loss was only just
+        made good: a cause that lasts empties no cache again and again."""
+        if not self._since_loss.is_over:
+            self._proof.end(lease)
+            raise gone
         latest = self._journal.read_latest(deadline)
         if latest is None and self._has_missed_nothing(position):
             log.info("feed_offset_gone_of_quiet_portal")
@@ -293,6 +322,7 @@ class FeedReader:
         self._observers.notify(FeedHappening.OFFSET_LOST)
         offset = "" if latest is None else latest.offset
         self._start_over(position, offset, EpochReason.OFFSET_LOST, lease)
+        self._since_loss.begin()
 
     def _has_missed_nothing(self, position: FeedPosition) -> bool:
         """Say whether all that came since we were last at the end would still be in the journal."""
@@ -310,7 +340,7 @@ class FeedReader:
         self._proof.drop_everything(position, reason, lease)
         now = self._now()
         with self._positions.moving(lease, position, offset, lost_at=now, recount_due=True):
-            return
+            self._own_writes.forget()
 
     def _fail(self, error: str, retry_after_s: float | None) -> float:
         """Write down why the feed stands still; return when to try again."""
@@ -321,6 +351,19 @@ class FeedReader:
         wait = backoff(self._failures, first_s=FIRST_RETRY_S, max_s=MAX_RETRY_S)
         asked_s = 0.0 if retry_after_s is None else min(retry_after_s, MAX_RETRY_AFTER_S)
         return max(wait.total_seconds(), asked_s)
+
+
+def _group_by_events(files: Sequence[JournalFile]) -> Iterator[list[JournalFile]]:
+    """Yield the files in their order, in groups of not too many events."""
+    group: list[JournalFile] = []
+    for file in files:
+        number = sum(len(each.events) for each in group)
+        if len(group) > 0 and number + len(file.events) > MAX_EVENTS_TOGETHER:
+            yield group
+            group = []
+        group.append(file)
+    if len(group) > 0:
+        yield group
 
 
 def _is_end_worth_noting(position: FeedPosition, asked_at: datetime) -> bool:

@@ -52,6 +52,14 @@ class HeldLease:
         if self._own_row().update(expires_at=from_now(self.duration)) != 1:
             raise LeaseLost(f"The lease {self.name} has passed on from epoch {self.epoch}.")
 
+    def raise_epoch(self, above: int) -> HeldLease:
+        """Hold it with an epoch above another, for somebody who remembers higher ones than our
+        database: it may be that of a backup. Returns the lease to go on with; raises LeaseLost."""
+        epoch = max(self.epoch, above + 1)
+        if self._own_row().update(epoch=epoch, expires_at=from_now(self.duration)) != 1:
+            raise LeaseLost(f"The lease {self.name} has passed on from epoch {self.epoch}.")
+        return replace(self, epoch=epoch)
+
     @contextmanager
     def fenced_transaction(self) -> Iterator[None]:
         """A transaction that takes place only while the lease is held; raises LeaseLost."""

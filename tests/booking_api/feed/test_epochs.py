@@ -1,4 +1,4 @@
-"""When an epoch of proven freshness begins and ends, who may confirm, and how late the feed is."""
+"""When an epoch of proven freshness begins and ends, and how late the feed is."""
 
 from __future__ import annotations
 
@@ -9,19 +9,16 @@ import pytest
 from django.utils import timezone
 
 from booking_api import composition
-from booking_api.desk.journal.lease import LeaseKeeper, LeaseLost
 from hubspot_sync.errors import (
     Unavailable,
 )
 from hubspot_sync.feed.models import FeedPosition, OwnWrite
 from hubspot_sync.feed.observers import FeedHappening
-from hubspot_sync.feed.positions import PositionMoved
 from hubspot_sync.feed.proof import MIN_EPOCH_S, Coverage
 from hubspot_sync.inbox.models import WebhookEvent
 from tests.api import Api
 from tests.builders import Portal
 from tests.journal import (
-    LEASE_FOR,
     Follower,
     JournalEvents,
     MemoryJournal,
@@ -47,6 +44,27 @@ def test_other_subscriptions_begin_another_epoch(at_end: Follower, seconds: Seco
     assert proof().epoch not in {"", before}
     assert proof().covered == frozenset()
     assert position().epoch_reason == "subscriptions changed"
+
+
+def test_subscriptions_that_come_and_go_empty_no_cache_each_time(
+    at_end: Follower, seconds: Seconds
+) -> None:
+    """And what was missed while they were others is not proven once they are back."""
+    epoch, first = proof().epoch, at_end.coverage[0]
+    for number in range(60):
+        at_end.coverage.append(Coverage(mark=str(number % 2), families=frozenset()))
+        seconds.move(10)
+        at_end.catch_up()
+    at_end.coverage.append(first)
+    seconds.move(10)
+    at_end.catch_up()
+
+    assert at_end.count(FeedHappening.EPOCH) < 6
+    assert not proof().proven
+    seconds.move(600)
+    at_end.catch_up()
+    assert proof().proven
+    assert proof().epoch != epoch
 
 
 def test_nothing_is_confirmed_while_the_subscriptions_are_not_known(
@@ -76,6 +94,34 @@ def test_a_proof_that_somebody_ended_begins_anew_not_at_once(
     seconds.move(MIN_EPOCH_S)
     at_end.catch_up()
     assert proof().epoch not in {"", before}
+
+
+@pytest.mark.parametrize("jump_s", [-3600, -6, 6, 3600])
+def test_a_clock_that_jumps_ends_the_proof(
+    at_end: Follower, seconds: Seconds, monkeypatch: pytest.MonkeyPatch, jump_s: int
+) -> None:
+    """Else what was invalidated just before would be kept for hours, as if it had settled."""
+    epoch = proof().epoch
+    freshness = type(composition.services().cached.cache.freshness)
+    clock_ms = 1_000_000
+
+    monkeypatch.setattr(freshness, "is_shared", True)
+    monkeypatch.setattr(freshness, "read_clock", lambda _: clock_ms)
+    at_end.step()
+    seconds.move(9)
+    clock_ms += 9_900
+    at_end.step()
+    assert proof().epoch == epoch
+
+    seconds.move(9)
+    clock_ms += 9_000 + 1000 * jump_s
+    at_end.step()
+    assert proof().epoch == ""
+
+    seconds.move(MIN_EPOCH_S)
+    clock_ms += 1000 * int(MIN_EPOCH_S)
+    at_end.step()
+    assert proof().epoch not in {"", epoch}
 
 
 def test_what_ends_the_proof_again_and_again_does_not_keep_the_cache_cold(
@@ -122,15 +168,53 @@ def test_an_event_not_applied_for_a_minute_begins_another_epoch(
     before = proof().epoch
     at_end.journal.publish(told.record("RESTORE", "bookings", "7"))
     at_end.catch_up()
-    WebhookEvent.objects.update(received_at=timezone.now() - timedelta(seconds=61))
-    FeedPosition.objects.update(epoch_began_at=timezone.now() - timedelta(seconds=90))
-    seconds.move(90)
+    seconds.move(60)
+    at_end.catch_up()
+    assert proof().epoch == before
+    seconds.move(1)
 
     at_end.catch_up()
 
     assert proof().epoch not in {"", before}
     assert position().epoch_reason == "event not applied"
     assert proof().proven
+
+
+def test_an_event_waits_though_the_database_seems_to_have_gone_back(
+    at_end: Follower, told: JournalEvents
+) -> None:
+    """Whoever asks it for its time knows it but by and by."""
+    at_end.journal.publish(told.record("RESTORE", "bookings", "7"))
+    at_end.catch_up()
+    began_at = position().epoch_began_at
+    assert began_at is not None
+    WebhookEvent.objects.update(received_at=began_at - timedelta(seconds=1))
+    confirmed = at_end.count(FeedHappening.CONFIRMED)
+
+    at_end.catch_up()
+
+    assert at_end.count(FeedHappening.CONFIRMED) == confirmed
+
+
+def test_old_events_that_are_applied_again_end_no_proof(
+    at_end: Follower, told: JournalEvents, seconds: Seconds
+) -> None:
+    before = proof().epoch
+    at_end.journal.publish(told.changed("bookings", "7", name="x"))
+    at_end.catch_up()
+    WebhookEvent.objects.update(received_at=timezone.now() - timedelta(seconds=80))
+    FeedPosition.objects.update(epoch_began_at=timezone.now() - timedelta(seconds=90))
+    seconds.move(90)
+    list(at_end.feed.replay.run("", None))
+    confirmed = at_end.count(FeedHappening.CONFIRMED)
+
+    at_end.catch_up()
+    assert at_end.count(FeedHappening.CONFIRMED) == confirmed
+    composition.services().webhooks.applier.apply_waiting()
+    at_end.catch_up()
+
+    assert at_end.count(FeedHappening.CONFIRMED) > confirmed
+    assert proof().epoch == before
 
 
 def test_without_proof_the_feed_still_tells_and_drops_nothing_at_its_start(
@@ -144,62 +228,6 @@ def test_without_proof_the_feed_still_tells_and_drops_nothing_at_its_start(
     assert WebhookEvent.objects.count() == 1
     assert follower.count(FeedHappening.EPOCH) == 0
     assert not proof().proven
-
-
-# Leases
-
-
-def test_whoever_lost_the_lease_stores_nothing_and_moves_nothing(
-    at_end: Follower, told: JournalEvents
-) -> None:
-    before = position().offset
-    at_end.journal.publish(told.changed("bookings", "7", name="x"))
-
-    def overtake() -> None:
-        at_end.journal.before_answer = lambda: None
-        at_end.lease.expire()
-        assert LeaseKeeper("feed", LEASE_FOR).acquire() is not None
-
-    at_end.journal.before_answer = overtake
-    with pytest.raises(LeaseLost):
-        at_end.step()
-
-    assert position().offset == before
-    assert not WebhookEvent.objects.exists()
-
-
-def test_an_overtaken_follower_confirms_nothing(at_end: Follower) -> None:
-    at_end.lease.expire()
-    other = follow(at_end.journal)
-    other.catch_up()
-    confirmed = at_end.count(FeedHappening.CONFIRMED)
-
-    at_end.step()
-
-    assert at_end.count(FeedHappening.CONFIRMED) == confirmed
-    assert proof().term == other.lease.epoch
-
-
-def test_an_offset_that_somebody_moved_is_not_moved_on(
-    at_end: Follower, told: JournalEvents
-) -> None:
-    """Both hold a lease of the same row, as no two can."""
-    at_end.journal.publish(told.changed("bookings", "7", name="x"))
-    at_end.journal.before_answer = lambda: FeedPosition.objects.update(offset="elsewhere")
-
-    with pytest.raises(PositionMoved):
-        at_end.step()
-
-    assert not WebhookEvent.objects.exists()
-
-
-def test_another_apps_position_is_none_of_ours(at_end: Follower) -> None:
-    FeedPosition.objects.update(source="another app's")
-
-    at_end.catch_up()
-
-    assert FeedPosition.objects.count() == 1
-    assert position().source != "another app's"
 
 
 # Delay
@@ -274,4 +302,33 @@ def test_whoever_did_not_look_does_not_call_the_journal_late(
     follower.catch_up()
 
     assert follower.delays == []
+    assert proof().proven
+
+
+def test_a_write_before_the_feeds_first_start_is_not_waited_for(
+    api: Api, journal: MemoryJournal, told: JournalEvents
+) -> None:
+    journal.publish()
+    follower = follow(journal)
+    follower.feed.own_writes.note(["7"])
+    OwnWrite.objects.update(answered_at=timezone.now() - timedelta(seconds=90))
+    journal.publish(created(told, 7))
+
+    follower.catch_up()
+
+    assert follower.count(FeedHappening.LATE) == 0
+    assert proof().proven
+
+
+def test_a_write_that_was_lost_with_the_offset_is_not_waited_for(
+    at_end: Follower, told: JournalEvents
+) -> None:
+    at_end.feed.own_writes.note(["7"])
+    OwnWrite.objects.update(answered_at=timezone.now() - timedelta(seconds=90))
+    at_end.journal.expire()
+    at_end.journal.publish(created(told, 7))
+
+    at_end.catch_up()
+
+    assert at_end.count(FeedHappening.LATE) == 0
     assert proof().proven

@@ -192,3 +192,23 @@ def test_being_at_the_end_confirms_the_cache(follower: Follower) -> None:
     assert report.proven
     assert report.epoch == FeedPosition.objects.get().epoch
     assert report.term == follower.lease.epoch
+
+
+def test_what_is_stored_together_is_bounded_by_its_events(
+    api: Api, told: JournalEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or ten full files would take longer than the lease lasts, and be begun again and again."""
+    monkeypatch.setattr("hubspot_sync.feed.reader.MAX_EVENTS_TOGETHER", 5)
+    journal = MemoryJournal()
+    journal.publish()
+    follower = follow(journal)
+    follower.catch_up()
+    follower = follow(journal, lease=follower.lease)
+    for size in (2, 2, 2, 7, 1):
+        journal.publish(*[told.changed("bookings", str(n), name="x") for n in range(1, size + 1)])
+
+    follower.catch_up()
+
+    stored = [number for what, number in follower.happened if what is FeedHappening.ENTRY]
+    assert stored == [2, 1, 1, 1]
+    assert WebhookEvent.objects.count() == 14

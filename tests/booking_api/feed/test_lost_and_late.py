@@ -15,13 +15,15 @@ from cache_layer import BackendUnavailable
 from hubspot_sync.errors import (
     FileUnreadable,
     HubSpotError,
+    OffsetGone,
     RateLimited,
     Refused,
     Unavailable,
 )
 from hubspot_sync.feed.observers import FeedHappening
-from hubspot_sync.feed.proof import MIN_EPOCH_S
+from hubspot_sync.feed.proof import MAX_EPOCH_S, MIN_EPOCH_S
 from hubspot_sync.feed.reader import MAX_FILE_TROUBLE_S
+from hubspot_sync.inbox.inbox import Inbox
 from hubspot_sync.inbox.models import WebhookEvent
 from tests.journal import (
     Follower,
@@ -164,6 +166,31 @@ def test_an_empty_journal_proves_nothing_to_whoever_was_away_too_long(at_end: Fo
     assert position().epoch_reason == "offset lost"
 
 
+def test_offsets_that_are_lost_again_and_again_empty_no_cache_each_time(
+    at_end: Follower, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where HubSpot does not know the very offset that it has just named."""
+
+    def read_next(*_: object) -> None:
+        raise OffsetGone("", status=404)
+
+    monkeypatch.setattr(type(at_end.journal), "read_next", read_next)
+    monkeypatch.setattr(type(at_end.journal), "read_batch_next", read_next)
+    before = at_end.count(FeedHappening.EPOCH)
+
+    for _ in range(400):
+        seconds.move(max(at_end.step(), 0.1))
+    assert seconds.now_s > 2 * MAX_EPOCH_S
+    assert 1 < at_end.count(FeedHappening.EPOCH) - before < 20
+    assert not proof().proven
+    assert position().failing_since is not None
+
+    monkeypatch.undo()
+    seconds.move(MAX_EPOCH_S)
+    at_end.catch_up()
+    assert proof().proven
+
+
 # Files
 
 
@@ -212,6 +239,10 @@ POISON: list[dict[str, Any]] = [
     {"objectId": "9" * 40},
     {"objectTypeId": None},
     {"objectTypeId": {"a": 1}},
+    {"objectTypeId": "bookings"},
+    {"objectTypeId": "p62515_bookings"},
+    {"action": "UNARCHIVE"},
+    {"action": None},
     {"action": "MERGE"},
     {"action": "MERGE", "mergedObjectIds": ["x"]},
     {"action": "MERGE", "mergedObjectIds": "8"},
@@ -257,8 +288,8 @@ def test_what_is_no_event_at_all_ends_the_proof_too(at_end: Follower) -> None:
         {"propertyChanges": {"": "x"}},
         {"propertyChanges": 7},
         {"propertyChanges": {f"p{n}": "x" for n in range(2_000)}},
-        {"action": "SOMETHING_NEW"},
-        {"action": None},
+        {"type": "behavioralEvent", "action": "COMPLETED"},
+        {"portalId": 62515.0},
         {"objectId": 7.0},
         {"objectId": "7"},
         {"occurredAt": 1_700_000_000_000},
@@ -275,3 +306,46 @@ def test_whatever_form_an_event_has_what_it_is_about_is_dropped(
 
     assert {event.records for event in WebhookEvent.objects.all()} == {"booking 7"}
     assert proof().proven
+
+
+def test_a_link_between_types_by_other_words_ends_the_proof(
+    at_end: Follower, told: JournalEvents
+) -> None:
+    link = told.link(("contacts", "7"), ("bookings", "8"))
+    at_end.journal.publish(link | {"toObjectTypeId": "bookings"})
+
+    at_end.catch_up()
+
+    assert not proof().proven
+
+
+@pytest.mark.parametrize("type_id", [None, "contact", "0-1"])
+def test_whoever_wants_to_be_forgotten_is_a_contact(
+    at_end: Follower, told: JournalEvents, type_id: str | None
+) -> None:
+    wish = told.record("GDPR_DELETE", "contacts", "7")
+    at_end.journal.publish(wish | {"objectTypeId": type_id})
+
+    at_end.catch_up()
+
+    assert {event.records for event in WebhookEvent.objects.all()} == {"contact 7"}
+    assert proof().proven
+
+
+def test_a_restored_record_that_our_database_refuses_ends_the_proof(
+    at_end: Follower, told: JournalEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_row = Inbox._build_row
+
+    def build_refused_row(*arguments: Any) -> WebhookEvent:
+        row = build_row(*arguments)
+        row.exam_ids = object()
+        return row
+
+    monkeypatch.setattr(Inbox, "_build_row", build_refused_row)
+    at_end.journal.publish(told.record("RESTORE", "bookings", "7"))
+
+    at_end.catch_up()
+
+    assert not WebhookEvent.objects.exists()
+    assert not proof().proven

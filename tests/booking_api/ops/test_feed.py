@@ -81,7 +81,7 @@ def test_of_two_followers_one_takes_steps(feed: Feed, seconds: Seconds) -> None:
     assert feed.steps == [1, 2]
 
 
-@pytest.mark.parametrize("error", [LeaseLost(), PositionMoved(), TermPassed()])
+@pytest.mark.parametrize("error", [LeaseLost(), PositionMoved()])
 def test_whoever_is_overtaken_stops_and_looks_again(
     feed: Feed, seconds: Seconds, error: Exception
 ) -> None:
@@ -94,6 +94,30 @@ def test_whoever_is_overtaken_stops_and_looks_again(
     feed.error = None
     assert follower.follow() == LOOK_AGAIN_S
     assert feed.steps == [1]
+
+
+def test_whoever_holds_the_lease_goes_on_above_what_the_cache_remembers(
+    feed: Feed, seconds: Seconds
+) -> None:
+    """As with a database that was restored from a backup."""
+    follower = follower_of(feed, seconds)
+    feed.error = TermPassed(500)
+    assert follower.follow() == 0
+    feed.error = None
+
+    assert follower.follow() == 0
+    assert feed.steps == [1, 501]
+    assert Lease.objects.get().epoch == 501
+
+
+def test_whoever_was_overtaken_raises_no_term(feed: Feed, seconds: Seconds) -> None:
+    follower = follower_of(feed, seconds)
+    follower.follow()
+    Lease.objects.update(holder="another", epoch=2)
+    feed.error = TermPassed(2)
+
+    assert follower.follow() == LOOK_AGAIN_S
+    assert Lease.objects.get().epoch == 2
 
 
 def test_a_lease_that_went_is_noticed_when_it_is_renewed(feed: Feed, seconds: Seconds) -> None:
