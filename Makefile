@@ -4,8 +4,8 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
-# Twice the usual two cores: many tests wait for processes of their own.
-WORKERS ?= 4
+# Thrice the usual two cores: many tests wait for processes of their own.
+WORKERS ?= 6
 # Tests start hundreds of processes; without compiled files each would compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
