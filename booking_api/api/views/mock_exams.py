@@ -38,11 +38,9 @@ AVAILABLE = Operation(
     sentences={"VALIDATION_ERROR": "mock_type: This field is required."},
     is_revalidated=True,
 )
-MAX_TAGS_CHARS = 8192
-"""As much as HTTP servers take of one header."""
 IF_NONE_MATCH_PARAMETER = OpenApiParameter(
     "If-None-Match",
-    {"type": "string", "maxLength": MAX_TAGS_CHARS},
+    {"type": "string"},
     OpenApiParameter.HEADER,
     description="The `ETag` of the answer that is held, or several; browsers send it by "
     "themselves. While the exams are the same, the answer is 304.",

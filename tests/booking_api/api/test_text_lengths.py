@@ -25,6 +25,8 @@ BODY = {
 }
 BOUNDED = {"maxLength", "enum", "format"}
 LONG = "A" * 100_000
+COMPARED = "If-None-Match"
+"""HTTP's own header: as much of it is taken as of any, and nothing is kept."""
 
 pytestmark = pytest.mark.django_db
 
@@ -36,6 +38,8 @@ def sent_values(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             continue
         for method, operation in operations.items():
             for parameter in operation.get("parameters", []):
+                if parameter["name"] == COMPARED:
+                    continue
                 where = f"{method} {path} {parameter['name']}"
                 yield from parts_of(schema, parameter["schema"], where)
             for content in operation.get("requestBody", {}).get("content", {}).values():
