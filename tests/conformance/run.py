@@ -48,8 +48,9 @@ def main() -> int:
             database = f"sqlite:///{folder}/db.sqlite3"
             manage(database, "migrate", "--verbosity", "0")
             token = manage(database, "shell", "--no-imports", "-c", MAKE_TOKEN).strip()
-            sandbox.configure(rate_limit=MANY)
-            world = make_world(Portal(sandbox, load_profile("default")))
+            portal = Portal(sandbox, load_profile("default"))
+            sandbox.configure(rate_limit=MANY, search_rate=MANY)
+            world = make_world(portal)
             settings = {
                 "CRON_SECRET": CRON_SECRET,
                 "HUBSPOT_WEBHOOK_SECRET": WEBHOOK_SECRET,
