@@ -25,6 +25,7 @@ from tests.builders import Portal
 from tests.emptying import emptying_quickly
 from tests.faults.groups import DeskUnderTest, running_desk
 from tests.migrated import copy_migrated_file
+from tests.sampling import leave_to_slow_tests
 from tests.sandbox import SandboxHandle, start_sandbox
 from tests.scheduling import make_scheduler
 
@@ -35,6 +36,11 @@ settings.load_profile("patient")
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return make_scheduler(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    leave_to_slow_tests(items, config.getoption("randomly_seed", 0))
 
 
 def pytest_collection_finish() -> None:

@@ -121,6 +121,7 @@ def test_a_journal_row_shows_state_age_attempts_and_last_error(
     assert alice.name not in page
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("by", ["key", "contact", "exam", "booking", "email"])
 def test_a_journal_row_is_found_by_whatever_is_known_of_it(
     by: str, booked: tuple[Student, Exam], api: Api, portal: Portal

@@ -90,6 +90,7 @@ def test_a_list_of_50_bookings_of_10_exams(counted: Counted) -> None:
     assert rounds <= 4
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "page", [{}, {"page": 25}, {"filter": "past"}, {"filter": "upcoming", "limit": 100, "page": 3}]
 )

@@ -20,6 +20,7 @@ from tests.server import Server, free_port, serving, wait_until_it_answers
 from tests.waiting import eventually
 
 
+@pytest.mark.chaos
 def test_a_port_that_another_server_shares_willingly_is_still_taken() -> None:
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -49,6 +50,7 @@ def test_what_is_no_port_is_refused_in_a_sentence() -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.sampled
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("times", [1, pytest.param(6, marks=pytest.mark.chaos)])
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -97,6 +99,7 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
         kill_group(process.pid)
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(120)
 def test_a_server_that_ends_writes_what_its_threads_have_yet_to_write(
     portal: Portal, tmp_path: Path

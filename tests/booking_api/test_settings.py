@@ -113,6 +113,7 @@ def test_a_missing_secret_stops_the_start_and_says_what_to_set() -> None:
     assert "Set SECRET_KEY to at least 50 random characters" in result.stderr
 
 
+@pytest.mark.chaos
 def test_a_server_that_runs_no_checks_is_stopped_too() -> None:
     loading = "import booking_api.wsgi"
 
@@ -130,6 +131,7 @@ def test_a_server_that_runs_no_checks_is_stopped_too() -> None:
     assert "Set SECRET_KEY to at least 50 random characters" in result.stderr
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "url",
     [
@@ -199,6 +201,7 @@ def test_what_a_databases_address_says_of_its_connections_stays(
     assert options["pool"]["max_size"] == 10
 
 
+@pytest.mark.chaos
 def test_every_limit_can_be_switched_off() -> None:
     """One of them is named after secrets, which logs mask by their values."""
     limits = [name for name in VARIABLES if name.startswith("THROTTLE_")]
@@ -220,6 +223,7 @@ def test_a_value_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "pat-eu1-of-a-file" in configured_secrets()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "content", [None, b"\xff\xfe", b"x" * 65_537], ids=["no file", "no text", "a log, say"]
 )

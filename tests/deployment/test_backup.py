@@ -82,6 +82,7 @@ def test_where_there_is_no_database_nothing_is_left_or_removed(folder: Path) -> 
     assert {path.name for path in folder.iterdir()} == {*OLDER, "another-file"}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "address",
     [

@@ -181,6 +181,7 @@ DEEDS = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.sampled(2)
 @SHARES
 @pytest.mark.parametrize("side", SIDES)
 @DEEDS
@@ -241,6 +242,7 @@ def crash_twice(forks: Zygote, portal: Portal, deed: Deed, station: str, scene: 
     return [station, found, describe_state(portal, database, scene), str(reply["status"])]
 
 
+@pytest.mark.sampled
 @SHARES
 @DEEDS
 def test_a_process_killed_while_it_recovers_leaves_nothing_wrong(
@@ -293,6 +295,7 @@ def test_what_was_made_is_looked_up_and_not_made_again(forks: Zygote, portal: Po
     assert broken_promises(portal, [scene.exam], [scene.student], scene.owned) == []
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("deed", "station", "side", "path"),
     [
@@ -317,6 +320,7 @@ def test_what_may_have_been_done_is_not_refused_because_hubspot_is_busy(
         assert describe_state(portal, database, scene).startswith("done")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("station", "side", "ends_as"),
     [

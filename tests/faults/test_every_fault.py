@@ -70,6 +70,7 @@ def each_fault_at(calls: Collection[str]) -> Iterator[ParameterSet]:
         yield pytest.param(fault, [*calls], id=f"{fault}, all calls", marks=pytest.mark.chaos)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("fault", "calls"), [*each_fault_at(OF_A_CREATE)])
 def test_a_create_survives_it(
     desk: DeskUnderTest, portal: Portal, fault: str, calls: list[str]
@@ -86,6 +87,7 @@ def test_a_create_survives_it(
         assert statuses.count(201) >= least, (call, statuses)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("fault", "calls"), [*each_fault_at(OF_A_CANCEL)])
 def test_a_cancel_survives_it(
     desk: DeskUnderTest, portal: Portal, fault: str, calls: list[str]

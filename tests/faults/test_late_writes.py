@@ -32,6 +32,7 @@ BOOKINGS_PATH = f"/{BOOKINGS}/batch/update"
 BOTH = pytest.mark.parametrize("marked", [True, False], ids=["marked", "unmarked"])
 
 
+@pytest.mark.sampled
 @BOTH
 def test_a_late_charge_is_waited_for_and_only_its_student_waits(
     desk: DeskUnderTest, portal: Portal, marked: bool

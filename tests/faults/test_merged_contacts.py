@@ -52,6 +52,7 @@ def assert_all_ended(student: Student) -> None:
     assert all(row.contact_id == student.id for row in rows.filter(email__startswith="dana"))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("when", "credits_"),
     [
@@ -121,6 +122,7 @@ def test_two_charges_are_pending_when_their_contacts_become_one(
     assert_all_ended(alice)
 
 
+@pytest.mark.sampled
 @pytest.mark.desk(request_deadline_s=WAITS_S)
 def test_contact_and_exam_are_merged_before_the_booking_is_made(
     desk: DeskUnderTest, portal: Portal, knows_merged: bool

@@ -103,6 +103,7 @@ def test_a_booking_taken_from_its_student_is_theirs_no_more(
         assert after.code == cancel(desk.api, alice, booked).code == "ACCESS_DENIED"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("is_survivor", [False, True])
 @pytest.mark.parametrize("told_away", [False, True])
 @pytest.mark.parametrize("batches_know_merged", [True, False])

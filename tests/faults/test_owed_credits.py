@@ -18,6 +18,7 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("fault", [None, "cut_before", "cut_after"])
 def test_two_credits_owed_to_one_student_are_given_one_after_the_other(
     desk: DeskUnderTest, portal: Portal, fault: str | None

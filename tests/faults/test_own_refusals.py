@@ -175,6 +175,7 @@ def test_a_new_plan_that_cannot_be_kept_charges_nothing_and_stops_nobody(
     assert credit_of(portal, ben) == 8
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("request_", [{}, {"student_id": 7}, [], "words"])
 def test_a_request_nobody_understands_is_refused_alone(
     desk: DeskUnderTest, portal: Portal, request_: object
@@ -189,6 +190,7 @@ def test_a_request_nobody_understands_is_refused_alone(
     assert (old.state, old.answer["code"]) == (EntryState.REFUSED, "INTERNAL_ERROR")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "plan",
     [

@@ -140,6 +140,7 @@ def work_meanwhile(other: Child, scene: Scene) -> None:
     other.wait_until_idle()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("begin", "stops"),
     [

@@ -117,6 +117,7 @@ def list_kinds() -> list[Any]:
     ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("kind", list_kinds())
 def test_the_others_are_answered_as_without_the_poison(
     kind: str, crowd: GroupedCrowd, portal: Portal

@@ -165,6 +165,7 @@ def every_portal_and_family() -> Iterator[ParameterSet]:
         yield pytest.param(schools[1], api_version, marks=pytest.mark.chaos)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("school", "api_version"), [*every_portal_and_family()])
 def test_every_portal_and_every_family_of_paths_proves_its_charges(
     settings: Settings, sandbox: SandboxHandle, school: str, api_version: ApiVersion
@@ -216,6 +217,7 @@ def test_a_portal_that_loses_the_marker_goes_on_without_it_at_the_cost_of_one_ca
     assert [one["status"] for one in updates if one["object_type"] == CONTACTS] == [400, 200]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("cut", ["cut_before", "cut_after"])
 @pytest.mark.desk(request_deadline_s=WAITS_S)
 def test_a_charge_refused_for_its_mark_and_not_answered_without_it_is_known_again(

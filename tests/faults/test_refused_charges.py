@@ -106,6 +106,7 @@ def test_a_rule_that_is_lifted_later_charges_nobody_for_what_was_taken_back(
     assert credit_of(portal, student) == 6
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("school", "api_version", "status"),
     [
@@ -144,6 +145,7 @@ def test_what_names_the_credit_is_refused_for_good_everywhere(
     assert [stored_total(portal, one) for one in (exam, other)] == [0, 0]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "fault",
     [
@@ -175,6 +177,7 @@ def test_what_may_pass_takes_nothing_back(
     assert broken_promises(portal, [exam], [student], owned) == []
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("action", ["cut_before", "cut_after"])
 @pytest.mark.desk(request_deadline_s=WAITS_S)
 def test_an_unanswered_charge_is_looked_for_before_it_is_refused(

@@ -117,6 +117,7 @@ def test_no_answer_of_hubspot_is_documented(api: Api, portal: Portal) -> None:
     assert_fits(api, api.get(LIST, **alice.pair), "get", LIST)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("name", "field", "value"),
     [

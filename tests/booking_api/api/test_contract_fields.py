@@ -114,6 +114,7 @@ def test_a_field_of_another_mock_type_is_ignored_whatever_it_holds(
     assert not any(stored.get(name) for name in foreign)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "spelled",
     ["richmond_hill", "Richmond Hill", "richmond hill", "RICHMOND_HILL", " Richmond Hill "],

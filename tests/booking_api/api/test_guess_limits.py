@@ -98,6 +98,7 @@ def restart() -> None:
     composition.close()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("wrong", ["e-mails", "student ids"])
 def test_no_number_of_guesses_at_once_gets_more_look_ups_than_the_limit(
     wrong: str, api: Api, portal: Portal
@@ -128,6 +129,7 @@ def test_look_ups_that_wait_leave_one_for_a_booking(api: Api) -> None:
         assert under_way.enter_context(limits(LIMIT + 1, writes=True).taking()) is None
 
 
+@pytest.mark.sampled
 def test_a_class_that_comes_at_once_is_served(api: Api, portal: Portal) -> None:
     with portal.at_once():
         students = [portal.student(f"s{number}") for number in range(AT_ONCE)]
@@ -152,6 +154,7 @@ def test_one_student_who_asks_many_times_at_once_is_served_by_one_look_up(
     assert emails_looked_up(portal) == 1
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("known", ["cached", "right from there", "right before a restart"])
 def test_who_was_right_works_on_while_a_classmate_guesses(
     known: str, api: Api, portal: Portal
@@ -181,6 +184,7 @@ def test_who_is_cached_passes_from_an_address_that_never_saw_them(api: Api, port
     assert portal.sandbox.calls_count("objects.batch_read") == 0
 
 
+@pytest.mark.sampled
 def test_who_has_tried_far_too_many_is_not_told_what_the_cache_knows(
     api: Api, portal: Portal
 ) -> None:
@@ -200,6 +204,7 @@ def test_who_has_tried_far_too_many_is_not_told_what_the_cache_knows(
     assert ask(charlie.pair).status == 200
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("wrong", ["e-mails", "student ids"])
 def test_a_student_guessed_from_many_addresses_is_guessed_no_more(
     wrong: str, api: Api, portal: Portal

@@ -28,6 +28,7 @@ def credits_of(api: Api, portal: Portal, **pair: str) -> Reply:
     return api.post(CREDITS, mock_type=portal.first_type.value, **pair)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("stored", "said"),
     [
@@ -96,6 +97,7 @@ def test_a_letter_beyond_ascii_is_no_letter_of_it(stored: str, said: str, school
     assert right.status == 200
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("stored", [" s1001 ", "s1001", "S1001"])
 @pytest.mark.parametrize("said", ["S1001", " s1001 "])
 def test_a_student_id_is_compared_trimmed_and_in_upper_case(

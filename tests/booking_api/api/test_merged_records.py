@@ -99,6 +99,7 @@ def joined(student: Student, other: Student) -> Student:
     )
 
 
+@pytest.mark.sampled
 def test_a_contact_in_a_session_is_merged(school: School) -> None:
     """The browser knows the old contact id and the old e-mail; the cache the old contact."""
     portal = school.portal
@@ -134,6 +135,7 @@ def test_a_contact_in_a_session_is_merged(school: School) -> None:
     assert (stored_total(portal, first), stored_total(portal, third)) == (0, 1)
 
 
+@pytest.mark.sampled
 def test_two_bookings_of_one_day_in_one_contact(school: School) -> None:
     portal = school.portal
     alice, dana = portal.student("alice"), portal.student("dana")
@@ -154,6 +156,7 @@ def test_two_bookings_of_one_day_in_one_contact(school: School) -> None:
     assert create(school.api, alice, more).status == 201
 
 
+@pytest.mark.sampled
 def test_a_booking_is_merged(school: School) -> None:
     portal = school.portal
     alice, exam = portal.student("alice"), portal.exam(capacity=3, total_bookings=2)
@@ -179,6 +182,7 @@ def test_a_booking_is_merged(school: School) -> None:
     assert cancel(school.api, alice, kept.id).code == "ALREADY_CANCELED"
 
 
+@pytest.mark.sampled
 def test_an_exam_is_merged(school: School) -> None:
     portal = school.portal
     alice, bob, charlie = (portal.student(name, credits=5) for name in ("alice", "bob", "charlie"))

@@ -167,6 +167,7 @@ def test_the_note_of_a_cancel_names_the_day_the_exam_has_now(school: School) -> 
     assert f"{moved.mock_type} on {there.day.isoformat()}" in body
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("api_version", ["legacy", "2026-03", "2026-09"])
 @pytest.mark.parametrize("profile", ["default", "prepdoctors"])
 def test_it_is_so_on_all_families_of_paths(

@@ -100,6 +100,7 @@ def misfits(components: Any, described: Any, value: Any) -> list[str]:
     return [f"{error.json_path} {error.message}" for error in validator.iter_errors(value)]
 
 
+@pytest.mark.sampled
 def test_every_example_fits_where_it_stands(
     school: School, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,7 @@ def sync(api: Api, exam: Exam, **more: object) -> Any:
 # Credits ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("balance", "charged", "whole"),
     [
@@ -155,6 +156,7 @@ def row_of(student: Student) -> JournalEntry:
 # Seats --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("capacity", ["99999999999999999999", "1e30", "lots", "-4", "NaN"])
 def test_an_exam_without_a_readable_capacity_has_no_seats_and_is_listed_full(
     api: Api, portal: Portal, capacity: str
@@ -261,6 +263,7 @@ def edit_exam(portal: Portal, exam: Exam, **properties: str) -> None:
 # Truth values and times ---------------------------------------------------------------------------
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("word", ["true", "True", "yes", "YES", "1"])
 def test_an_exam_is_open_however_its_portal_says_yes(api: Api, portal: Portal, word: str) -> None:
     exam = portal.exam()

@@ -183,6 +183,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", CHANGES)
 def test_an_edit_shows_at_the_next_read_once_its_tags_are_dropped(name: str, scene: Scene) -> None:
     change, shows_in = CHANGES[name]

@@ -62,6 +62,7 @@ def catalogue() -> Catalogue:
     return composition.services().cached.cache.catalogue
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 @settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

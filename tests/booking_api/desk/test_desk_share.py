@@ -87,6 +87,7 @@ def still_cached() -> None:
     """The cache still holds the contact, and what was read of their bookings."""
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("named", [by_record_id, by_readable_id])
 @pytest.mark.parametrize("meanwhile", [still_cached, make_cold, restart])
 def test_a_known_student_books_changes_and_cancels(
@@ -171,6 +172,7 @@ def guess(method: str, number: int, address: str) -> Reply:
     return Api().send(method, path, body=orjson.dumps(body), REMOTE_ADDR=address)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("method", "address"),
     [("DELETE", "198.51.100.{}"), ("PATCH", "2001:db8:{}::1"), ("POST", "127.0.0.1")],

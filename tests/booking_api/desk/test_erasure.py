@@ -116,6 +116,7 @@ def live(api: Api, portal: Portal, alice: Student, exam: Exam) -> str:
     return str(booked)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("word", ["contact", "object"])
 def test_nothing_of_ours_names_the_person_any_more(
     word: str, api: Api, portal: Portal, events: Events, alice: Student, exam: Exam

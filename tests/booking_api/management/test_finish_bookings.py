@@ -88,6 +88,7 @@ def test_a_booking_that_was_cut_off_is_finished(
     assert (again.status, again.data["idempotent_request"]) == (200, True)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("word", "left"), [("--credit-written", 8), ("--credit-unwritten", 7)], ids=["yes", "no"]
 )

@@ -64,6 +64,7 @@ BY: dict[str, Callable[[Student], tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("by", BY)
 def test_a_person_is_forgotten_by_id_and_by_email(by: str, alice: Student) -> None:
     said = orjson.loads(run(*BY[by](alice), "--json"))
@@ -98,6 +99,7 @@ def test_what_is_still_at_work_is_said_and_is_left(alice: Student) -> None:
     assert JournalEntry.objects.filter(email=alice.email).count() == 1
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "arguments", [(), ("--email", " "), ("--contact-id", "7 or 1=1"), ("--contact-id", "0x7")]
 )

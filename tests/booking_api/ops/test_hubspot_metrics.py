@@ -98,6 +98,7 @@ def test_a_batch_done_in_part_is_partial(api: Api, portal: Portal) -> None:
     assert total_growth(before, after, parts, **by) == 3
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("policy", "shown_as"),
     [

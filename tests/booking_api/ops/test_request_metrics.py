@@ -119,6 +119,7 @@ def test_deliveries_that_are_not_believed_are_counted_by_the_reason(
         assert growth.of("mocks_webhook_signatures_refused_total", reason=reason) == 1
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("path", "job"),
     [

@@ -58,6 +58,7 @@ def overfill(backend: Backend, make_entry: KindOfEntry) -> None:
         number += 20
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("make_entry", KINDS)
 def test_a_full_cache_in_memory_takes_what_it_may(
     make_entry: KindOfEntry, make_locmem: MakeLocMem
@@ -74,6 +75,7 @@ def test_a_full_cache_in_memory_takes_what_it_may(
     assert 0.85 * BOUND < backend.size().used_bytes <= BOUND
 
 
+@pytest.mark.sampled
 @pytest.mark.redis
 @pytest.mark.parametrize("make_entry", KINDS)
 def test_a_full_cache_in_redis_takes_what_it_may(

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from cache_layer import Cache, Cause, Count, FreshValue, LoadedValue, WriteResult
 from tests.cache_layer.truth import Truth
 from tests.waiting import WAIT_LIMIT_S
@@ -81,6 +83,7 @@ def run(editor: Editor, tell: Callable[[int], None]) -> list[object]:
         return [broken for reader in readers for broken in reader.result()]
 
 
+@pytest.mark.sampled
 def test_no_read_falls_behind_an_acknowledged_webhook(cache: Cache, truth: Truth) -> None:
     editor = Editor(cache, truth)
 
@@ -88,6 +91,7 @@ def test_no_read_falls_behind_an_acknowledged_webhook(cache: Cache, truth: Truth
     assert cache.counters.snapshot().total(Count.HITS) > 0
 
 
+@pytest.mark.sampled
 def test_no_read_falls_behind_an_acknowledged_write(cache: Cache, truth: Truth) -> None:
     editor = Editor(cache, truth)
 

@@ -207,6 +207,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.sampled
 @settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

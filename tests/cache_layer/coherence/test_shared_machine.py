@@ -74,6 +74,7 @@ def test_processes_that_are_cut_off_keep_the_promise(make_locmem: MakeLocMem, cl
     run(make_locmem, clock, TRUST, SharedDelivery)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_a_broken_delivery_is_found_out(
     mutant: type[SharedDelivery], make_locmem: MakeLocMem, clock: Clock

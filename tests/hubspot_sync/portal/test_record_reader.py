@@ -36,6 +36,7 @@ def properties(names: tuple[str, ...]) -> st.SearchStrategy[dict[str, str | None
     return st.fixed_dictionaries({}, optional=dict.fromkeys(names, anything))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("profile", [DEFAULT, PREPDOCTORS], ids=lambda profile: profile.name)
 @given(data=st.data())
 def test_no_value_in_hubspot_breaks_reading(profile: PortalProfile, data: st.DataObject) -> None:

@@ -132,6 +132,7 @@ def empty(world: World, redis: OwnRedis) -> None:
     redis.empty()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("lose", "eager"),
     [(kill, 1), (restart, PROCESSES), (empty, 1)],
@@ -176,6 +177,8 @@ def test_one_that_stood_still_trusts_no_redis_that_began_with_an_old_dump(redis:
     assert world.most <= AMOUNT
 
 
+@pytest.mark.chaos
+@pytest.mark.sampled
 @pytest.mark.parametrize("lose", [kill, empty])
 def test_one_that_has_just_begun_trusts_no_redis_either(redis: OwnRedis, lose: Lose) -> None:
     """It cannot know that the others have sent what Redis has forgotten."""
@@ -207,6 +210,7 @@ def test_nobody_is_stopped_without_redis(redis: OwnRedis) -> None:
     assert world.most <= AMOUNT
 
 
+@pytest.mark.chaos
 def test_whoever_has_gone_is_shared_with_no_longer(redis: OwnRedis) -> None:
     world = World(redis.url)
     world.add(eagerness=4)
@@ -220,6 +224,7 @@ def test_whoever_has_gone_is_shared_with_no_longer(redis: OwnRedis) -> None:
     assert world.run(5 * WINDOW_S) > 5 * AMOUNT * 0.65
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("cut", "eager"),
     [(1, PROCESSES), (2, 1), (PROCESSES - 1, 0)],
@@ -251,6 +256,7 @@ def test_hubspot_gets_no_more_where_some_cannot_reach_redis(
     assert world.most <= AMOUNT
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("step_s", [-15.0, 3_600.0])
 def test_a_redis_whose_clock_is_set_stops_nobody(redis: OwnRedis, step_s: float) -> None:
     """Or another takes over whose clock is another: what was sent just now lies in its future."""

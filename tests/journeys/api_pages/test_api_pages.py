@@ -35,6 +35,7 @@ def test_each_page_of_a_task_is_in_the_story() -> None:
     assert tasks == set(STORY)
 
 
+@pytest.mark.sampled
 @in_each_language
 def test_the_pages_print_what_they_say(
     language: str, demo: Demo, twin: Twin, tmp_path: Path
@@ -67,6 +68,7 @@ def check_booked(language: str, printed: Any) -> None:
     assert printed == expected
 
 
+@pytest.mark.sampled
 @in_each_language
 def test_an_answer_that_is_lost_is_asked_for_again(
     language: str, demo: Demo, twin: Twin, tmp_path: Path

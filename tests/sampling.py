@@ -1,0 +1,30 @@
+"""Which of a test's cases `make test` tries, where each is long and seldom finds more than another.
+
+A test marked `sampled` is tried with one of its cases, one marked `sampled(3)` with three, drawn
+anew by each run's seed: over the runs all are tried. The others are left to `make slow-tests`.
+A run that is told a seed (`--randomly-seed=1`) draws the same again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable
+
+import pytest
+
+
+def leave_to_slow_tests(items: Iterable[pytest.Item], seed: int) -> None:
+    """Mark the cases that are not drawn; all workers of a run, told its seed, draw alike."""
+    cases: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("sampled") is not None:
+            cases[item.nodeid.partition("[")[0]].append(item)
+    for name, of_test in cases.items():
+        mark = of_test[0].get_closest_marker("sampled")
+        wanted = mark.args[0] if mark is not None and mark.args else 1
+        left = [item for item in of_test if item.get_closest_marker("chaos") is None]
+        drawn = set(random.Random(f"{seed} {name}").sample(left, min(wanted, len(left))))
+        for item in left:
+            if item not in drawn:
+                item.add_marker(pytest.mark.chaos)
