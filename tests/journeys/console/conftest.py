@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(mark)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def staffed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a database with the staff of `tests.console`, and its rows of every kind."""
     folder: Path = tmp_path_factory.mktemp("staffed")
@@ -37,7 +37,7 @@ def staffed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def serving_staff(sandbox_process: SandboxHandle, staffed: Path) -> Iterator[Server]:
     with serving(sandbox_process, staffed) as api:
         yield api
@@ -55,14 +55,14 @@ def administered(sandbox: SandboxHandle, serving_staff: Server) -> Server:
     return serving_staff
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE_MS)
     with running_chromium() as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def logged_in(browser: Browser, serving_staff: Server) -> Visitors:
     return Visitors(browser, serving_staff.base_url)
 
