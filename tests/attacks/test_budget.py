@@ -44,6 +44,7 @@ def test_four_hundred_questions_for_readiness_cost_no_call(server: Server, porta
     assert portal.sandbox.calls_count() <= MAX_PROBES
 
 
+@pytest.mark.chaos
 def test_a_crowd_uses_up_its_share_and_a_student_is_served(server: Server, portal: Portal) -> None:
     portal.exam(in_days=3)
     alice = portal.student("alice")

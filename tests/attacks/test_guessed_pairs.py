@@ -70,6 +70,7 @@ def test_300_guesses_at_once_are_30_look_ups(
     assert not any("server-timing" in each.headers for each in answers if each.status == 401)
 
 
+@pytest.mark.chaos
 def test_a_class_works_on_behind_the_address_of_who_guesses(
     server: Server, students: list[Student]
 ) -> None:

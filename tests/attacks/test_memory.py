@@ -98,6 +98,7 @@ def made_by_hand(number: int) -> str:
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
+@pytest.mark.chaos
 def test_questions_that_nobody_asks_twice_leave_nothing(
     server: Server, ask: Callable[..., Answer]
 ) -> None:

@@ -74,6 +74,7 @@ def test_whatever_they_leave_unfinished_others_are_served(
         assert_served(server, alice)
 
 
+@pytest.mark.chaos
 def test_a_stop_does_not_wait_for_bodies(tmp_path: Path) -> None:
     port = free_port()
     own = {"ENV_FILE": "", "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}"}

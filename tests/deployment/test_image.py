@@ -32,10 +32,11 @@ def run_container(*options: str) -> dict[str, Any]:
     return seen
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "options",
-    [[], pytest.param(["--install"], marks=pytest.mark.chaos)],
+    [[], ["--install"]],
     ids=["this Python's packages", "installed by its own step"],
 )
 def test_it_is_built_starts_serves_and_stops_as_an_engine_would_have_it(options: list[str]) -> None:

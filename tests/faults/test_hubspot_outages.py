@@ -153,6 +153,7 @@ def test_a_late_answer_costs_no_more_than_the_deadline(kind_sandbox: SandboxHand
     assert not late.value.may_have_taken_effect
 
 
+@pytest.mark.chaos
 def test_a_killed_hubspot_is_failed_fast_and_used_again_when_it_is_back() -> None:
     port, now_s = free_port(), 0.0
     sandbox = start_sandbox(port=port)

@@ -54,6 +54,7 @@ def own_sandbox() -> Iterator[SandboxHandle]:
     handle.stop()
 
 
+@pytest.mark.chaos
 def test_a_steady_load_meets_no_429_and_uses_nine_tenths_of_the_limit(
     own_sandbox: SandboxHandle,
 ) -> None:

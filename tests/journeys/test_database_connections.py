@@ -95,6 +95,7 @@ def test_no_request_fails_after_the_database_has_closed_all_connections(
     assert server.post("/api/bookings/create", create_body(alice, exam)).status == 201
 
 
+@pytest.mark.chaos
 def test_a_database_that_is_silent_is_a_503_for_all_who_need_it(cut: Cut, portal: Portal) -> None:
     """Their kernels still talk to each other: nothing but our own patience ends it."""
     people = [portal.student(name, credits=2) for name in ("alice", "bob")]

@@ -55,6 +55,7 @@ def test_the_pages_obey_their_own_policy(server: Server, browser: Browser) -> No
     assert complaints == []
 
 
+@pytest.mark.chaos
 def test_what_somebody_puts_into_a_page_does_not_run(server: Server, browser: Browser) -> None:
     page = browser.new_page()
     page.goto(f"{server.base_url}/api/docs")

@@ -75,6 +75,7 @@ def test_what_is_silent_is_named_and_holds_up_nothing_else(production: dict[str,
     assert report.verdict("HubSpot", "scopes") == "ok"
 
 
+@pytest.mark.chaos
 def test_a_redis_and_a_role_that_keep_no_promises(production: dict[str, str]) -> None:
     with Redis.from_url(production["REDIS_URL"]) as redis:
         redis.config_set("maxmemory", "100mb")
@@ -90,6 +91,7 @@ def test_a_redis_and_a_role_that_keep_no_promises(production: dict[str, str]) ->
     assert "lock_timeout" in report.line("database", "limits")["found"]
 
 
+@pytest.mark.chaos
 def test_why_a_database_cannot_be_used_is_said(production: dict[str, str]) -> None:
     address = urlsplit(production["DATABASE_URL"])._replace(path="/nowhere_at_all")
 

@@ -47,6 +47,7 @@ def install(
     )
 
 
+@pytest.mark.chaos
 def test_in_a_pipe_there_are_few_lines_and_none_of_pips(tmp_path: Path) -> None:
     for name in ("alpha", "beta"):
         make_wheel(tmp_path, name)

@@ -77,6 +77,7 @@ def made_now(portal: Portal, exam: Exam) -> str:
     return portal.sandbox.create(type_id, {name: properties[name] for name in own})
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(90)
 def test_a_new_exam_can_be_booked_as_soon_as_the_webhook_is_answered(
     api: Server,
@@ -101,6 +102,7 @@ def test_a_new_exam_can_be_booked_as_soon_as_the_webhook_is_answered(
     assert listed(api, portal) == {old.id: 7, new_id: 6}
 
 
+@pytest.mark.chaos
 @pytest.mark.redis
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("names", [("prepdoctors", "2026-09")], indirect=True)

@@ -51,6 +51,7 @@ def look_at(api: Server, session: str, path: str = "/admin/") -> Answer:
     return api.send("GET", path, Cookie=f"sessionid={session}")
 
 
+@pytest.mark.chaos
 def test_the_front_page_comes_while_redis_or_postgresql_is_silent(
     behind_proxies: tuple[Look, SwallowingProxy, SwallowingProxy],
 ) -> None:

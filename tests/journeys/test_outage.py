@@ -26,6 +26,7 @@ def tried_until(server: Server, pair: dict[str, str], status: int) -> bool:
     return False
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(90)
 def test_an_outage_is_answered_at_once_and_ends_by_itself(tmp_path: Path) -> None:
     port = free_port()

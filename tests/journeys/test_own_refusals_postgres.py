@@ -46,6 +46,7 @@ def book_at_once(server: Server, students: list[Student], exam: Exam) -> list[in
         return list(pool.map(book, students))
 
 
+@pytest.mark.chaos
 def test_one_student_is_refused_and_all_others_are_served(
     server: Server, portal: Portal, database_url: str
 ) -> None:

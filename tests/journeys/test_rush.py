@@ -139,6 +139,7 @@ def test_a_rush_on_four_processes_sells_every_seat_once(
         assert rush(portal, servers, database_url) <= STUDENTS // 10
 
 
+@pytest.mark.chaos
 def test_many_clicks_are_one_booking(portal: Portal, sqlite_url: str, tmp_path: Path) -> None:
     alice, charlie = portal.student("alice"), portal.student("charlie")
     bob, exam, other = portal.student("ben", credits=1), portal.exam(), portal.exam(in_days=9)

@@ -37,6 +37,7 @@ def deployment(settings: Settings, sandbox: SandboxHandle) -> Iterator[Deploymen
         yield running
 
 
+@pytest.mark.chaos
 @PROFILES
 def test_students_and_people_at_work(deployment: Deployment, profile_name: str) -> None:
     run_state_machine_as_test(lambda: StudentsAndPeople(deployment, profile_name), settings=SHORT)

@@ -235,6 +235,7 @@ def test_other_addresses_take_no_such_bodies(api: Api) -> None:
     assert (reply.status, reply.code) == (413, "PAYLOAD_TOO_LARGE")
 
 
+@pytest.mark.chaos
 def test_ten_thousand_events_are_taken_and_more_are_too_many(api: Api, events: Events) -> None:
     many = [events.changed("9") for _ in range(10_000)]
 

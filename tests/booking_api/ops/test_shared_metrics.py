@@ -163,6 +163,7 @@ def test_what_a_killed_server_left_goes_when_the_next_one_starts(
         assert requests_to(scrape(server), LISTS) == 0
 
 
+@pytest.mark.chaos
 def test_a_folder_that_cannot_be_written_is_refused_in_a_sentence() -> None:
     # Where not even root may make a folder.
     result = manage("serve", **PRODUCTION, PROMETHEUS_MULTIPROC_DIR="/proc")
@@ -172,6 +173,7 @@ def test_a_folder_that_cannot_be_written_is_refused_in_a_sentence() -> None:
     assert "Set PROMETHEUS_MULTIPROC_DIR to a folder that can be written" in result.stderr
 
 
+@pytest.mark.chaos
 def test_a_folder_without_room_is_refused_in_a_sentence(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     # Inherited by what is started: the system refuses larger files, as a full disk would.

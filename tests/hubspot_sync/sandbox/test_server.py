@@ -56,6 +56,7 @@ def test_a_taken_port_is_an_error_in_words(own: SandboxHandle) -> None:
     assert "in use" in ended.stderr
 
 
+@pytest.mark.chaos
 def test_it_starts_again_on_the_port_it_had(own: SandboxHandle) -> None:
     port = urlsplit(own.base_url).port or 0
     own.call("GET", objects(CONTACTS))
