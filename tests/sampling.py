@@ -23,8 +23,24 @@ def leave_to_slow_tests(items: Iterable[pytest.Item], seed: int) -> None:
     for name, of_test in cases.items():
         mark = of_test[0].get_closest_marker("sampled")
         wanted = mark.args[0] if mark is not None and mark.args else 1
-        left = [item for item in of_test if item.get_closest_marker("chaos") is None]
-        drawn = set(random.Random(f"{seed} {name}").sample(left, min(wanted, len(left))))
-        for item in left:
-            if item not in drawn:
-                item.add_marker(pytest.mark.chaos)
+        _draw(of_test, wanted, f"{seed} {name}")
+
+
+def leave_one_portal(items: Iterable[pytest.Item], seed: int) -> None:
+    """Draw one of the portals for each test that the fixture `school` would try with both."""
+    cases: dict[tuple[str, str], list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and "school" in callspec.params:
+            others = {name: at for name, at in callspec.indices.items() if name != "school"}
+            cases[item.nodeid.partition("[")[0], repr(others)].append(item)
+    for name, of_test in cases.items():
+        _draw(of_test, 1, f"{seed} {name}")
+
+
+def _draw(cases: Iterable[pytest.Item], wanted: int, seed: str) -> None:
+    left = [item for item in cases if item.get_closest_marker("chaos") is None]
+    drawn = set(random.Random(seed).sample(left, min(wanted, len(left))))
+    for item in left:
+        if item not in drawn:
+            item.add_marker(pytest.mark.chaos)
