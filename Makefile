@@ -51,8 +51,15 @@ serve: $(VENV)/.installed
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
 	@exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT)
 
+# On a fresh clone each worker would rewrite the assertions of all tests for itself, and wait for the
+# others' processors meanwhile. A file that cannot be imported is told of by the run itself.
+COLLECT := $(BIN)/python -m pytest --collect-only --quiet
+REWRITE = @[ -d .pytest_cache ] || { $(COLLECT) tests/booking_api & \
+	$(COLLECT) --ignore=tests/booking_api & wait; } >/dev/null 2>&1
+
 # UNTRACED=1 for those that `make coverage` leaves out: the two are all of them, each once.
 test: $(VENV)/.installed-dev
+	$(REWRITE)
 	$(BIN)/python -m pytest -n $(WORKERS) $(if $(UNTRACED),$(addprefix --ignore=,$(TRACED))) $(ARGS)
 
 # Most of what these tests do happens in their own process; the sandbox's, and those of servers and
