@@ -93,6 +93,7 @@ def query_context(context: CallContext, subject: str | None = None) -> QueryCont
         now=built.clocks.now(),
         call=context,
         cursor_seal=built.cursor_seal,
+        likely=built.likely,
     )
 
 
@@ -108,6 +109,7 @@ def fresh_query_context(context: CallContext) -> QueryContext:
         now=built.clocks.now(),
         call=context,
         cursor_seal=built.cursor_seal,
+        likely=built.likely,
     )
 
 

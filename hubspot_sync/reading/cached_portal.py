@@ -29,12 +29,14 @@ from hubspot_sync.portal.identities import normalize_email
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.reading.cache_families import (
+    Beside,
     ComposedFamilyLoaders,
     EntrySource,
     LoadContext,
     PortalFamilies,
     Seats,
     build_portal_families,
+    load_alone,
 )
 from hubspot_sync.reading.entry_sources import CacheSource, DirectSource
 from hubspot_sync.reading.kept_links import KeptLinks, build_kept_links_family
@@ -119,11 +121,15 @@ class FamilyReads(PortalReads):
         )
 
     @override
-    def active_exams(self, mock_types: Collection[str], context: CallContext) -> ActiveExams:
+    def active_exams(
+        self, mock_types: Collection[str], context: CallContext, beside: Beside = load_alone
+    ) -> ActiveExams:
+        """Return them as `PortalReads` says; where they have to be searched for, `beside` something
+        else."""
         slugs = {known.value: known.slug for known in self._profile.mock_types}
         family = self._families.exams_of_type
         keys = {mock_type: family.key(type=slugs[mock_type]) for mock_type in mock_types}
-        read = self._read_by_name(family, keys, context).require_complete()
+        read = self._read_by_name(family, keys, context, beside).require_complete()
         return ActiveExams(by_type=read.found)
 
     @override
@@ -177,13 +183,17 @@ class FamilyReads(PortalReads):
         return self._read_by_name(family, keys, context)
 
     def _read_by_name(
-        self, family: Family[V, LoadContext], keys: Mapping[str, Key], context: CallContext
+        self,
+        family: Family[V, LoadContext],
+        keys: Mapping[str, Key],
+        context: CallContext,
+        beside: Beside = load_alone,
     ) -> Many[V]:
         """Return the answer by the names of `keys`; what is no error of HubSpot's is raised."""
         if len(keys) == 0:
             return Many(found={})
         names = {key: name for name, key in keys.items()}
-        reads = self._ask_source(family, list(names), context)
+        reads = self._ask_source(family, list(names), context, beside)
         return Many(
             found={names[key]: value for key, value in reads.found.items()},
             missing=frozenset(names[key] for key in reads.absent),
@@ -191,10 +201,14 @@ class FamilyReads(PortalReads):
         )
 
     def _ask_source(
-        self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
+        self,
+        family: Family[V, LoadContext],
+        keys: Sequence[Key],
+        context: CallContext,
+        beside: Beside = load_alone,
     ) -> ReadManyResult[V]:
         began_s = self.built_from.clock()
-        reads = self._source(family, keys, context)
+        reads = self._source(family, keys, context, beside)
         self.built_from.add(family.ttl_s, reads, began_s)
         return reads
 

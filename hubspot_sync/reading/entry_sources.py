@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from cache_layer import Cache, CacheStatus, Family, Key, LoadedValue, ReadManyResult
 from cache_layer.entries.entries import join_epochs
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.reading.cache_families import LoadContext
+from hubspot_sync.reading.cache_families import Beside, LoadContext, load_alone
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Deadline
 
@@ -44,7 +44,11 @@ class CacheSource:
     or_proven: bool = True
 
     def __call__(
-        self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
+        self,
+        family: Family[V, LoadContext],
+        keys: Sequence[Key],
+        context: CallContext,
+        beside: Beside = load_alone,
     ) -> ReadManyResult[V]:
         call = CallContext(
             deadline=Deadline.after(self.load_s, context.deadline.clock),
@@ -57,7 +61,7 @@ class CacheSource:
         return self.cache.reader.read_many(
             family,
             keys,
-            LoadContext(call=call, subject=self.subject, or_proven=self.or_proven),
+            LoadContext(call=call, subject=self.subject, or_proven=self.or_proven, beside=beside),
             wait_s=context.deadline.remaining_s(),
             subject=self.subject,
             max_age_s=max_age_s,
@@ -76,7 +80,11 @@ class DirectSource:
         self._known: dict[Key, LoadedValue[Any]] = {}
 
     def __call__(
-        self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
+        self,
+        family: Family[V, LoadContext],
+        keys: Sequence[Key],
+        context: CallContext,
+        beside: Beside = load_alone,
     ) -> ReadManyResult[V]:
         with self._lock:
             known = {key: self._known[key] for key in keys if key in self._known}
@@ -84,7 +92,8 @@ class DirectSource:
         if len(asked) == 0:
             return self._to_reads(known, frozenset(), {})
         try:
-            loads = family.load_many(asked, LoadContext(call=context, direct=self))
+            load = LoadContext(call=context, direct=self, beside=beside)
+            loads = family.load_many(asked, load)
         except HubSpotError as error:
             return self._to_reads(known, frozenset(), dict.fromkeys(asked, error))
         with self._lock:
