@@ -253,6 +253,7 @@ class Composition:
         hubspot = HubSpotReads(
             profile=profile,
             coalescer=client.coalescer,
+            fan_out_for=client.fan_out_for,
             now=self.clocks.now,
             note=unreadable.note,
             recent=told,
