@@ -19,7 +19,7 @@ from cache_layer import CacheStatus
 from cache_layer.operating.host import CacheHost, SelfTestCheck
 from hubspot_sync.reading.cache_families import LoadContext
 from hubspot_sync.reading.cache_self_test import Trial, run_self_test
-from hubspot_sync.reading.cached_portal import DirectSource
+from hubspot_sync.reading.entry_sources import DirectSource
 from hubspot_sync.reading.tags import tags_of_exam, tags_of_student
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallMeter
@@ -93,6 +93,7 @@ def query_context(context: CallContext, subject: str | None = None) -> QueryCont
         now=built.clocks.now(),
         call=context,
         cursor_seal=built.cursor_seal,
+        likely=built.likely,
     )
 
 
@@ -108,6 +109,7 @@ def fresh_query_context(context: CallContext) -> QueryContext:
         now=built.clocks.now(),
         call=context,
         cursor_seal=built.cursor_seal,
+        likely=built.likely,
     )
 
 

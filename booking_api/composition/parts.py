@@ -20,6 +20,7 @@ from booking_api.pairs.look_ups import LookUps
 from booking_api.pairs.right_pairs import RightPairs
 from booking_api.pairs.student_pairs import StudentPairs
 from booking_api.queries.composed_loaders import ComposedLoaders
+from booking_api.queries.likely_ids import LikelyExams
 from booking_api.rules.cursors import CursorSeal
 from cache_layer import CacheConfig, UndeliveredParts
 from cache_layer.coherence.undelivered_rows import UndeliveredRows
@@ -108,6 +109,8 @@ def build_cached_portal(
     clocks: Clocks = REAL_TIME,
     recent: RecentChanges = NO_RECENT_CHANGES,
     own: OwnLinks = NO_OWN_LINKS,
+    *,
+    likely: LikelyExams,
 ) -> CachedPortal:
     def compose(reads_for: ReadsFor) -> ComposedFamilyLoaders:
         return ComposedLoaders(
@@ -117,6 +120,7 @@ def build_cached_portal(
             now=clocks.now,
             reads_for=reads_for,
             cursor_seal=build_cursor_seal(),
+            likely=likely,
         ).family_loaders()
 
     return CachedPortal(

@@ -30,6 +30,7 @@ from booking_api.composition.parts import (
 from booking_api.desk.events import DeskEvent, DeskObserver
 from booking_api.desk.factory import BookingDesk, build_booking_desk
 from booking_api.pairs.student_pairs import StudentPairs
+from booking_api.queries.likely_ids import LikelyExams
 from booking_api.rules.cursors import CursorSeal
 from cache_layer.counters import TallyObserver
 from cache_layer.endings import EndingsObserver
@@ -74,6 +75,7 @@ class Services:
     anonymous_places: threading.BoundedSemaphore
     pairs: StudentPairs
     cursor_seal: CursorSeal
+    likely: LikelyExams
     clocks: Clocks
 
     @property
@@ -251,6 +253,7 @@ class Composition:
         hubspot = HubSpotReads(
             profile=profile,
             coalescer=client.coalescer,
+            fan_out_for=client.fan_out_for,
             now=self.clocks.now,
             note=unreadable.note,
             recent=told,
@@ -259,8 +262,9 @@ class Composition:
         evidence = build_evidence(profile, client, self.clocks, has_marker, unreadable.note)
         own = build_own_links(shared_now, self.clocks.monotonic)
         own_writes = build_own_writes(self._feed_observers, shared_now)
+        likely = LikelyExams()
         cached = build_cached_portal(
-            profile, client, hubspot, settings.CACHE, self.clocks, told, own
+            profile, client, hubspot, settings.CACHE, self.clocks, told, own, likely=likely
         )
         cached.cache.invalidator.add_observer(record_invalidation)
         for of_tallies in self._tally_observers:
@@ -316,5 +320,6 @@ class Composition:
             ),
             pairs=build_student_pairs(cached, hubspot, self.clocks),
             cursor_seal=build_cursor_seal(),
+            likely=likely,
             clocks=self.clocks,
         )

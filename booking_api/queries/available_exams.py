@@ -11,8 +11,10 @@ refused is left out, and one that cannot be counted for such a record's sake is 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import TypeVar
 
 from booking_api.queries.query_context import QueryContext
 from booking_api.rules.booking_end import is_over
@@ -24,7 +26,13 @@ from hubspot_sync.portal.records import Booking, MockExam, ids_of
 from hubspot_sync.reading.cache_families import Seats
 from hubspot_sync.reading.own_links import Ids
 from hubspot_sync.reading.tags import booking_tag, exam_bookings_tag, exam_tag, tags_of_booking
+from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import run_together
+
+V = TypeVar("V")
+W = TypeVar("W")
+
+Read = Callable[[Collection[str], CallContext], Many[V]]
 
 UNKNOWN_LOCATION = "TBD"
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
@@ -66,11 +74,9 @@ def find_available_exams(
     query: QueryContext, mock_type: MockType, *, include_full: bool, realtime: bool
 ) -> AvailableExams:
     """Return the exams that can be sat; raise HubSpotError."""
-    reads, call = query.reads, query.call
-    exam_ids = reads.active_exam_ids(mock_type.value, call)
-    seats_read = reads.seats(exam_ids if realtime else (), call)
+    exams, seats_read = read_exams(query, mock_type, realtime=realtime)
     counted = seats_read.without_refused().require_complete().found
-    found = reads.exams(exam_ids, call).without_refused().require_complete().found
+    found = exams.without_refused().require_complete().found
     # Search may name an exam by the id of one that was merged into it, too.
     asked_by = {exam.id: exam_id for exam_id, exam in found.items()}
     bookable = [
@@ -81,7 +87,7 @@ def find_available_exams(
     if not realtime:
         uncounted = [asked_by[exam.id] for exam in bookable if exam.stored_total is None]
         # One that cannot be counted is full.
-        counted = dict(reads.seats(uncounted, call).found.items())
+        counted = dict(query.reads.seats(uncounted, query.call).found.items())
     seats = [
         ExamSeats(
             exam=exam,
@@ -97,6 +103,47 @@ def find_available_exams(
             seat.exam.id for seat in seats if seat.total_bookings != seat.exam.stored_total
         ),
     )
+
+
+def read_exams(
+    query: QueryContext, mock_type: MockType, *, realtime: bool
+) -> tuple[Many[MockExam], Many[Seats]]:
+    """Return the exams there may be and, counted anew, their seats; raise HubSpotError where it is
+    not known which there are."""
+    reads, call = query.reads, query.call
+    if not realtime:
+        exam_ids, early = list_exam_ids(query, mock_type, reads.exams)
+        return read_rest(early, exam_ids, reads.exams, call), Many(found={})
+    exam_ids, early_seats = list_exam_ids(query, mock_type, reads.seats)
+    seats = read_rest(early_seats, exam_ids, reads.seats, call)
+    return reads.exams(exam_ids, call), seats
+
+
+def list_exam_ids(
+    query: QueryContext, mock_type: MockType, read: Read[V]
+) -> tuple[tuple[str, ...], Many[V]]:
+    """Return the ids of the exams there may be; raise HubSpotError. Where they have to be searched
+    for, those of last time are read beside the search: what came of that is returned too."""
+    early: Many[V] = Many(found={})
+
+    def read_beside(search: Callable[[], W], /) -> W:
+        nonlocal early
+        likely = query.likely.exams.of([mock_type.slug])
+        if len(likely) == 0:
+            return search()
+        searched, early = run_together(query.fan_out, search, lambda: read(likely, query.call))
+        return searched
+
+    active = query.reads.active_exams([mock_type.value], query.call, read_beside)
+    exam_ids = active.by_type[mock_type.value]
+    query.likely.exams.note(mock_type.slug, exam_ids)
+    return exam_ids, early
+
+
+def read_rest(early: Many[V], ids: Collection[str], read: Read[V], call: CallContext) -> Many[V]:
+    """Return what is wanted of these ids: what was found early, and the rest read now."""
+    found = {each: early.found[each] for each in ids if each in early.found}
+    return merge((Many(found=found), read(set(ids) - found.keys(), call)))
 
 
 def is_bookable(exam: MockExam, mock_type: MockType, now: datetime) -> bool:
@@ -118,14 +165,18 @@ def count_seats(
     """Return the seats of each exam there is, with the tags of what they were counted from. An exam
     of which any part is unknown is unknown, with that part's error."""
     reads, call = query.reads, query.call
-    exams, links = run_together(
+    likely = query.likely.bookings
+    exams, links, early = run_together(
         query.fan_out,
         lambda: reads.exams(exam_ids, call),
         lambda: reads.exam_bookings(exam_ids, call),
+        lambda: reads.bookings(likely.of(exam_ids), call),
     )
     links = _read_links_of_survivors(query, exams.found, links)
+    for exam_id, linked in links.found.items():
+        likely.note(exam_id, linked)
     booking_ids = {booking_id for linked in links.found.values() for booking_id in linked}
-    bookings = reads.bookings(booking_ids, call)
+    bookings = read_rest(early, booking_ids, reads.bookings, call)
     unknown = {**links.unknown, **exams.unknown}
     for exam_id, linked in links.found.items():
         errors = [bookings.unknown[each] for each in linked if each in bookings.unknown]

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from booking_api.queries.available_exams import count_seats
 from booking_api.queries.credit_check import TypeCredits, find_type_credits
+from booking_api.queries.likely_ids import LikelyExams
 from booking_api.queries.page_rendering import RenderedPage, render_page
 from booking_api.queries.query_context import QueryContext
 from booking_api.queries.student_bookings import PageRequest, find_booking_page
@@ -26,7 +27,8 @@ from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import Contact
 from hubspot_sync.reading.cache_families import ComposedFamilyLoaders, LoadContext, Seats
-from hubspot_sync.reading.cached_portal import DirectSource, FamilyReads
+from hubspot_sync.reading.cached_portal import FamilyReads
+from hubspot_sync.reading.entry_sources import DirectSource
 from hubspot_sync.reading.provenance import Provenance
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import FanOut
@@ -46,6 +48,7 @@ class ComposedLoaders:
     now: Callable[[], datetime]
     reads_for: Callable[[LoadContext, float], FamilyReads]
     cursor_seal: CursorSeal
+    likely: LikelyExams
 
     def family_loaders(self) -> ComposedFamilyLoaders:
         return ComposedFamilyLoaders(
@@ -169,6 +172,7 @@ class ComposedLoaders:
             now=self.now(),
             call=context.call,
             cursor_seal=self.cursor_seal,
+            likely=self.likely,
         )
 
 

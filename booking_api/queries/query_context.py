@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from booking_api.queries.likely_ids import LikelyExams
 from booking_api.rules.cursors import CursorSeal
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.cached_portal import FamilyReads
@@ -18,7 +19,8 @@ class QueryContext:
 
     `reads` go through the cache or past it; `now` is the instant it is answered for, and `call`
     what its calls to HubSpot are bound by: its deadline, its priority, its meters. `cursor_seal` is
-    put on the cursors given out, and looked for on those that come back.
+    put on the cursors given out, and looked for on those that come back. `likely` is the process's
+    memory of what exams there were.
     """
 
     profile: PortalProfile
@@ -27,3 +29,4 @@ class QueryContext:
     now: datetime
     call: CallContext
     cursor_seal: CursorSeal
+    likely: LikelyExams

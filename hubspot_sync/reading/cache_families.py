@@ -51,27 +51,43 @@ V = TypeVar("V")
 NOT_BOUNDED: Final[Mapping[str, float]] = MappingProxyType({})
 
 
+class Beside(Protocol):
+    """Runs a load, and beside it what the reader will need whatever the load says."""
+
+    def __call__(self, load: Callable[[], V], /) -> V: ...
+
+
+def load_alone(load: Callable[[], V], /) -> V:
+    return load()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadContext:
     """What a loader needs: on whose behalf it calls, and where the entries it builds upon come
     from: `direct` where it is given, HubSpot anew when `fresh`, otherwise the cache; from there
     `or_proven`, entries of any age that the change feed proves fresh. `subject` is the student, for
-    the rollout."""
+    the rollout; `beside` runs what is searched for."""
 
     call: CallContext
     direct: EntrySource | None = None
     fresh: bool = False
     subject: str | None = None
     or_proven: bool = True
+    beside: Beside = load_alone
 
 
 class EntrySource(Protocol):
     """Where a reader gets entries from."""
 
     def __call__(
-        self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
+        self,
+        family: Family[V, LoadContext],
+        keys: Sequence[Key],
+        context: CallContext,
+        beside: Beside = load_alone,
     ) -> ReadManyResult[V]:
-        """Return the entries; a key whose load failed is in `failed`, nothing is raised for it."""
+        """Return the entries; a key whose load failed is in `failed`, nothing is raised for it. A
+        load of ours runs `beside` something else, one of another's that is joined does not."""
         ...
 
 
@@ -369,7 +385,7 @@ def _build_exams_of_type_loader(
 
     def load_many(keys: Sequence[Key], context: LoadContext) -> LoadResult[Ids]:
         by_type = {names[key.arguments["type"]]: key for key in keys}
-        active = hubspot.active_exams(by_type, context.call)
+        active = context.beside(lambda: hubspot.active_exams(by_type, context.call))
         loaded: dict[Key, LoadedValue[Ids]] = {}
         for mock_type, exam_ids in active.by_type.items():
             key = by_type[mock_type]

@@ -1,19 +1,13 @@
 """The portal's reads by way of the cache, or straight from HubSpot, with what each was built from.
 
-`FamilyReads` asks a *source* for entries of the catalogue's families and keeps, for whoever builds
-an entry from them, their tags and how old they are. There are two sources: `CacheSource`, and
-`DirectSource`, which asks HubSpot for each thing at most once and is used where there is no cache
-to use, and for checking the cache against the truth.
+`FamilyReads` asks a *source* (`entry_sources`) for entries of the catalogue's families and keeps,
+for whoever builds an entry from them, their tags and how old they are.
 """
 
 from __future__ import annotations
 
-import math
-import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from typing_extensions import override
@@ -21,31 +15,30 @@ from typing_extensions import override
 from cache_layer import (
     MISS,
     BackendUnavailable,
-    Cache,
     CacheConfig,
-    CacheStatus,
     Family,
     Key,
-    LoadedValue,
     ReadManyResult,
     UndeliveredParts,
     WaitedTooLong,
     open_cache,
 )
-from cache_layer.entries.entries import join_epochs
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.errors import HubSpotError, Unavailable
 from hubspot_sync.portal.identities import normalize_email
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.reading.cache_families import (
+    Beside,
     ComposedFamilyLoaders,
     EntrySource,
     LoadContext,
     PortalFamilies,
     Seats,
     build_portal_families,
+    load_alone,
 )
+from hubspot_sync.reading.entry_sources import CacheSource, DirectSource
 from hubspot_sync.reading.kept_links import KeptLinks, build_kept_links_family
 from hubspot_sync.reading.link_families import build_link_families
 from hubspot_sync.reading.overlaid_links import OverlaidLinks
@@ -54,101 +47,11 @@ from hubspot_sync.reading.portal_reads import ActiveExams, PortalReads
 from hubspot_sync.reading.provenance import Provenance
 from hubspot_sync.reading.recent_changes import NO_RECENT_CHANGES, RecentChanges
 from hubspot_sync.wire.call_context import CallContext
-from hubspot_sync.wire.deadlines import Deadline, Monotonic
+from hubspot_sync.wire.deadlines import Monotonic
 
 V = TypeVar("V")
 
 RETRY_AFTER_S = 2.0
-# Less, and an entry built of old parts would soon have to be built again; more, and parts that are
-# good for some time yet would be read twice. Measured in `make bench`.
-MIN_SHARE = 0.5
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CacheSource:
-    """Reads the cache, for the student `subject`. A load may serve others and outlive this reader,
-    so it gets the time of a whole request, `load_s`, not what the reader has left.
-
-    An entry kept for `composed_s` seconds is being built of what is read, or none where that is 0.
-    A part that would leave it less than `MIN_SHARE` of them (see `Provenance.ttl_left_s`) is read
-    anew, unless it is proven fresh and that will do (`or_proven`).
-    """
-
-    cache: Cache
-    load_s: float
-    subject: str | None = None
-    composed_s: float = 0.0
-    or_proven: bool = True
-
-    def __call__(
-        self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
-    ) -> ReadManyResult[V]:
-        call = CallContext(
-            deadline=Deadline.after(self.load_s, context.deadline.clock),
-            priority=context.priority,
-            meters=context.meters,
-        )
-        max_age_s = math.inf
-        if self.composed_s > 0:
-            max_age_s = max(family.ttl_s, self.composed_s) - MIN_SHARE * self.composed_s
-        return self.cache.reader.read_many(
-            family,
-            keys,
-            LoadContext(call=call, subject=self.subject, or_proven=self.or_proven),
-            wait_s=context.deadline.remaining_s(),
-            subject=self.subject,
-            max_age_s=max_age_s,
-            or_proven=self.or_proven,
-            rank=context.priority,
-        )
-
-
-class DirectSource:
-    """Reads HubSpot, each key at most once: what was read for one answer is not read again for the
-    next part of it. Made for one request, or one round of checks, and then dropped."""
-
-    def __init__(self, cache_status: CacheStatus) -> None:
-        self._cache_status = cache_status
-        self._lock = threading.Lock()
-        self._known: dict[Key, LoadedValue[Any]] = {}
-
-    def __call__(
-        self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
-    ) -> ReadManyResult[V]:
-        with self._lock:
-            known = {key: self._known[key] for key in keys if key in self._known}
-        asked = [key for key in keys if key not in known]
-        if len(asked) == 0:
-            return self._to_reads(known, frozenset(), {})
-        try:
-            loads = family.load_many(asked, LoadContext(call=context, direct=self))
-        except HubSpotError as error:
-            return self._to_reads(known, frozenset(), dict.fromkeys(asked, error))
-        with self._lock:
-            self._known.update(loads.loaded)
-        found = known | {key: loads.loaded[key] for key in asked if key in loads.loaded}
-        return self._to_reads(found, loads.absent, loads.failed)
-
-    def _to_reads(
-        self,
-        found: Mapping[Key, LoadedValue[Any]],
-        absent: frozenset[Key],
-        failed: Mapping[Key, Exception],
-    ) -> ReadManyResult[Any]:
-        return ReadManyResult(
-            found={key: loaded.value for key, loaded in found.items()},
-            cache_status=self._cache_status,
-            absent=absent,
-            failed=failed,
-            tags=frozenset(tag for loaded in found.values() for tag in loaded.tags),
-            ttl_left_s=_min_or_inf(loaded.ttl_s for loaded in found.values()),
-            keep_s=_min_or_inf(loaded.keep_s for loaded in found.values()),
-            epoch=reduce(join_epochs, (loaded.epoch for loaded in found.values()), None),
-        )
-
-
-def _min_or_inf(seconds: Iterable[float | None]) -> float:
-    return min((each for each in seconds if each is not None), default=math.inf)
 
 
 class FamilyReads(PortalReads):
@@ -218,11 +121,15 @@ class FamilyReads(PortalReads):
         )
 
     @override
-    def active_exams(self, mock_types: Collection[str], context: CallContext) -> ActiveExams:
+    def active_exams(
+        self, mock_types: Collection[str], context: CallContext, beside: Beside = load_alone
+    ) -> ActiveExams:
+        """Return them as `PortalReads` says; where they have to be searched for, `beside` something
+        else."""
         slugs = {known.value: known.slug for known in self._profile.mock_types}
         family = self._families.exams_of_type
         keys = {mock_type: family.key(type=slugs[mock_type]) for mock_type in mock_types}
-        read = self._read_by_name(family, keys, context).require_complete()
+        read = self._read_by_name(family, keys, context, beside).require_complete()
         return ActiveExams(by_type=read.found)
 
     @override
@@ -276,13 +183,17 @@ class FamilyReads(PortalReads):
         return self._read_by_name(family, keys, context)
 
     def _read_by_name(
-        self, family: Family[V, LoadContext], keys: Mapping[str, Key], context: CallContext
+        self,
+        family: Family[V, LoadContext],
+        keys: Mapping[str, Key],
+        context: CallContext,
+        beside: Beside = load_alone,
     ) -> Many[V]:
         """Return the answer by the names of `keys`; what is no error of HubSpot's is raised."""
         if len(keys) == 0:
             return Many(found={})
         names = {key: name for name, key in keys.items()}
-        reads = self._ask_source(family, list(names), context)
+        reads = self._ask_source(family, list(names), context, beside)
         return Many(
             found={names[key]: value for key, value in reads.found.items()},
             missing=frozenset(names[key] for key in reads.absent),
@@ -290,10 +201,14 @@ class FamilyReads(PortalReads):
         )
 
     def _ask_source(
-        self, family: Family[V, LoadContext], keys: Sequence[Key], context: CallContext
+        self,
+        family: Family[V, LoadContext],
+        keys: Sequence[Key],
+        context: CallContext,
+        beside: Beside = load_alone,
     ) -> ReadManyResult[V]:
         began_s = self.built_from.clock()
-        reads = self._source(family, keys, context)
+        reads = self._source(family, keys, context, beside)
         self.built_from.add(family.ttl_s, reads, began_s)
         return reads
 

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
-from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.batching.outcomes import Many, merge
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import Booking, ids_of
-from hubspot_sync.reading.merged_contacts import read_contact_bookings
 from hubspot_sync.reading.own_links import Ids, KnownLinks, OwnLinks
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.reading.recent_changes import RecentChanges, Topic
@@ -45,7 +44,7 @@ class OverlaidLinks:
         self._exams = exams_of_bookings(hubspot, recent)
 
     def contact_bookings(self, contact_ids: Collection[str], context: CallContext) -> ShownLinks:
-        links = read_contact_bookings(self._hubspot, contact_ids, context)
+        links = _read_contact_bookings(self._hubspot, contact_ids, context)
         own = self._own.bookings_of_contacts(contact_ids)
         whole = add_unshown(links, own.by_id, {}, self._contacts, context)
         return ShownLinks(links=whole, keep_s=_bounds(own, contact_ids))
@@ -184,3 +183,19 @@ def _read_ends(
 
 def _bounds(own: KnownLinks, ids: Collection[str]) -> Mapping[str, float]:
     return {} if own.keep_s is None else dict.fromkeys(ids, own.keep_s)
+
+
+def _read_contact_bookings(
+    hubspot: PortalReads, contact_ids: Collection[str], context: CallContext
+) -> Many[Ids]:
+    """Return all booking ids of each contact, or of the one it was merged into; one call more where
+    a contact has none: whoever asks holds the contact from a cache, and an old id that has no links
+    any more may be another's by now. "No bookings" would be kept and shown."""
+    links = hubspot.contact_bookings(contact_ids, context)
+    without = {contact_id for contact_id, linked in links.found.items() if len(linked) == 0}
+    contacts = hubspot.contacts(without, context)
+    survivors = {key: contact.id for key, contact in contacts.found.items() if contact.id != key}
+    if len(survivors) == 0:
+        return links
+    theirs = hubspot.contact_bookings(set(survivors.values()), context)
+    return merge((links.without(survivors), theirs.renamed(survivors)))

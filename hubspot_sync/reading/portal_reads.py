@@ -42,6 +42,7 @@ from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.portal.unreadable_values import NoteReading, ignore_reading
 from hubspot_sync.reading.recent_changes import NO_RECENT_CHANGES, RecentChanges
 from hubspot_sync.wire.call_context import CallContext
+from hubspot_sync.wire.fan_out import FanOut, run_together
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,13 +114,14 @@ class PortalReads(Protocol):
 
 class HubSpotReads(PortalReads):
     """The same, from HubSpot; concurrent callers share calls through the coalescer. `note` hears of
-    every record that is read; `recent` says what search may not know yet."""
+    every record that is read; `recent` says what search may not know yet, and is read beside it."""
 
     def __init__(
         self,
         *,
         profile: PortalProfile,
         coalescer: Coalescer,
+        fan_out_for: Callable[[CallContext], FanOut],
         now: Callable[[], datetime],
         note: NoteReading = ignore_reading,
         recent: RecentChanges = NO_RECENT_CHANGES,
@@ -129,6 +131,7 @@ class HubSpotReads(PortalReads):
         self._profile = profile
         self._types = profile.object_types
         self._coalescer = coalescer
+        self._fan_out_for = fan_out_for
         self._now = now
 
     @override
@@ -209,11 +212,14 @@ class HubSpotReads(PortalReads):
         # A day early: an exam may run past midnight, and search compares dates in UTC.
         now = self._now().astimezone(self._profile.time_zone)
         yesterday = now.date() - timedelta(days=1)
+        searched, told = run_together(
+            self._fan_out_for(context),
+            lambda: self._search_exams(mock_types, yesterday, context),
+            lambda: self.exams(recent.ids, context),
+        )
         by_type: dict[str, dict[str, None]] = {mock_type: {} for mock_type in mock_types}
-        for some_types in chunks(list(by_type), MAX_FILTER_GROUPS):
-            for exam_id, mock_type in self._search_exams(some_types, yesterday, context).items():
-                by_type[mock_type][exam_id] = None
-        told = self.exams(recent.ids, context)
+        for exam_id, mock_type in searched.items():
+            by_type[mock_type][exam_id] = None
         # Search still says what they were before; they themselves say what they are.
         for exam_ids in by_type.values():
             for exam_id in told.found.keys() | told.missing:
@@ -236,7 +242,16 @@ class HubSpotReads(PortalReads):
     def _search_exams(
         self, mock_types: Collection[str], since: date, context: CallContext
     ) -> dict[str, str]:
-        """Return the type of each exam that search calls active, by id."""
+        """Return the type of each exam that search calls active, by id; a search for every few of
+        the types."""
+        found: dict[str, str] = {}
+        for some_types in chunks(list(dict.fromkeys(mock_types)), MAX_FILTER_GROUPS):
+            found |= self._search_exams_once(some_types, since, context)
+        return found
+
+    def _search_exams_once(
+        self, mock_types: Collection[str], since: date, context: CallContext
+    ) -> dict[str, str]:
         names = self._profile.exam_properties
         named_type, named_date = names["mock_type"], names["exam_date"]
         of_day = SearchFilter(property_name=named_date, operator="GTE", value=since.isoformat())

@@ -1,9 +1,10 @@
 """What each question costs HubSpot: calls and round trips, cold, over both portals, both families
-of paths, with the cache and without. The limits are the issue's own table."""
+of paths, with the cache and without. The limits are the issues' own tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.sandbox import SandboxHandle
 pytestmark = [pytest.mark.django_db, pytest.mark.larger_portal]
 
 LIST = "/api/bookings/list"
+AVAILABLE = "/api/mock-exams/available"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,22 @@ class Counted:
     api: Api
     portal: Portal
 
-    def cost(self, method: str, path: str, *, rounds: int, **fields: object) -> tuple[int, int]:
-        """Ask, with HubSpot far away and nothing cached; return the number of calls and the depth:
-        of the first time it was no more than `rounds`, if it ever was."""
+    def cost(
+        self,
+        method: str,
+        path: str,
+        *,
+        rounds: int,
+        prepare: Callable[[], None] | None = None,
+        **fields: object,
+    ) -> tuple[int, int]:
+        """Ask, with HubSpot far away and nothing cached, or as `prepare` leaves it; return the
+        number of calls and the depth: of the first time it was no more than `rounds`, if it ever
+        was."""
         for latency_ms in LATENCIES_MS:
+            (prepare or self.know_nothing)()
             self.portal.sandbox.configure(latency_ms=latency_ms)
-            calls = self.calls(method, path, **fields)
+            calls = self.ask(method, path, **fields)
             self.portal.sandbox.configure(latency_ms=0)
             if depth(calls) <= rounds:
                 break
@@ -44,7 +56,19 @@ class Counted:
 
     def calls(self, method: str, path: str, **fields: object) -> list[dict[str, Any]]:
         """Ask once, with nothing cached; return the calls it took."""
+        self.drop_everything()
+        return self.ask(method, path, **fields)
+
+    def know_nothing(self) -> None:
+        """Be a process that has answered nothing yet, with an empty cache."""
+        composition.close()
+        self.drop_everything()
+
+    def drop_everything(self) -> None:
         composition.services().cached.cache.invalidator.invalidate_everything(cause=Cause.FORCED)
+
+    def ask(self, method: str, path: str, **fields: object) -> list[dict[str, Any]]:
+        """Ask once; return the calls it took."""
         self.portal.sandbox.clear_calls()
         reply = self.api.get(path, **fields) if method == "GET" else self.api.post(path, **fields)
         assert reply.status == 200, reply.body
@@ -103,31 +127,76 @@ def test_any_page_of_500_bookings_of_100_exams(page: dict[str, object], counted:
     assert rounds <= 4
 
 
-def test_20_available_exams(counted: Counted) -> None:
-    with counted.portal.at_once():
-        for day in range(20):
-            counted.portal.exam(in_days=1 + day)
+@dataclass(frozen=True, slots=True)
+class Available:
+    """Available exams of which each has two bookings, and what reading them costs: the search for
+    which there are, their values, whose bookings, and those."""
 
-    mock_type = counted.portal.first_type.value
-    calls, rounds = counted.cost("GET", "/api/mock-exams/available", rounds=2, mock_type=mock_type)
+    counted: Counted
+    exams: int
 
-    assert calls <= 2
-    assert rounds <= 2
+    @property
+    def batches(self) -> int:
+        return math.ceil(self.exams / 100)
+
+    @property
+    def counting(self) -> int:
+        return 1 + math.ceil(2 * self.exams / 100)
+
+    def cost(
+        self, rounds: int, prepare: Callable[[], None] | None = None, **fields: str
+    ) -> tuple[int, int]:
+        """Ask as `Counted.cost` does."""
+        mock_type = self.counted.portal.first_type.value
+        return self.counted.cost(
+            "GET", AVAILABLE, rounds=rounds, prepare=prepare, mock_type=mock_type, **fields
+        )
+
+    def drop_all_but_the_list(self) -> None:
+        mock_type = self.counted.portal.first_type.value
+        assert self.counted.api.get(AVAILABLE, mock_type=mock_type).status == 200
+        cached = composition.services().cached
+        for family in {each.name for each in cached.families.catalogue()} - {"exams-of-type"}:
+            cached.cache.invalidator.invalidate_family(family, cause=Cause.FORCED)
 
 
-def test_20_available_exams_of_10_bookings_counted_in_realtime(counted: Counted) -> None:
+@pytest.fixture(params=[20, 50, 200])
+def available(request: pytest.FixtureRequest, counted: Counted) -> Available:
     alice = counted.portal.student("alice")
     with counted.portal.at_once():
-        exams = [counted.portal.exam(in_days=1 + day, total_bookings=10) for day in range(20)]
-    counted.portal.bookings(alice, exams, 200)
+        exams = [
+            counted.portal.exam(in_days=1 + day % 60, total_bookings=2)
+            for day in range(request.param)
+        ]
+    counted.portal.bookings(alice, exams, 2 * request.param)
+    return Available(counted, request.param)
 
-    mock_type = counted.portal.first_type.value
-    calls, rounds = counted.cost(
-        "GET", "/api/mock-exams/available", rounds=4, mock_type=mock_type, realtime="true"
-    )
 
-    assert calls <= 5
-    assert rounds <= 4
+def test_available_exams(available: Available) -> None:
+    calls = 1 + available.batches
+
+    assert available.cost(rounds=2) == (calls, 2)
+    # Once which there were is known, they are read beside the search.
+    known = available.counted.drop_everything
+    assert available.cost(rounds=1, prepare=known) == (calls, 1)
+
+
+def test_available_exams_counted_in_realtime(available: Available) -> None:
+    calls = 1 + available.batches + available.counting
+
+    assert available.cost(rounds=3, realtime="true") == (calls, 3)
+    known = available.counted.drop_everything
+    assert available.cost(rounds=1, prepare=known, realtime="true") == (calls, 1)
+
+
+@pytest.mark.parametrize("counted", [("2026-09", True)], ids=["cached"], indirect=True)
+def test_available_exams_of_which_the_list_is_cached(available: Available) -> None:
+    prepare = available.drop_all_but_the_list
+
+    assert available.cost(rounds=1, prepare=prepare) == (available.batches, 1)
+    calls = available.batches + available.counting
+    assert available.cost(rounds=2, prepare=prepare, realtime="true") == (calls, 2)
+    assert available.cost(rounds=1, prepare=prepare, realtime="true") == (calls, 1)
 
 
 def test_one_booking(counted: Counted) -> None:

@@ -93,7 +93,7 @@ def two(settings: Settings, portal: Portal, redis_url: str, redis_prefix: str) -
         api = stack.enter_context(connected(settings, portal.sandbox, cache=configs[0]))
         built = composition.services()
         other = composition.build_cached_portal(
-            built.profile, built.client, built.hubspot, configs[1]
+            built.profile, built.client, built.hubspot, configs[1], likely=built.likely
         )
         stack.callback(other.cache.close)
         yield Two(api, portal, exam, other, *proxies)

@@ -210,7 +210,9 @@ def test_what_another_process_booked_is_seen_in_a_cache_it_cannot_reach(
     with composition.command_services() as services:  # its own desk serves nobody
         assert desk.api.get(LIST, **alice.pair).data["bookings"] == []
         own_cache = composition.build_cached_portal(
-            services.profile, services.client, services.hubspot, settings.CACHE, desk.clock.clocks
+            *(services.profile, services.client, services.hubspot),
+            *(settings.CACHE, desk.clock.clocks),
+            likely=services.likely,
         )
         elsewhere = build_booking_desk(
             replace(services.booking.desk_context, cache=own_cache.cache)

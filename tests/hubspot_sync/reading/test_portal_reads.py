@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from typing_extensions import override
 
 from hubspot_sync import HubSpotClient, build_client
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.portal.profile import PortalProfile, load_profile
 from hubspot_sync.reading.portal_reads import HubSpotReads
+from hubspot_sync.reading.recent_changes import NoRecentChanges, RecentExams
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Deadline
 from tests.builders import Portal
+from tests.calls import LATENCIES_MS, depth
 from tests.sandbox import SandboxHandle
 
 CALLED_A_BATCH_READ = "objects.batch_read"
@@ -42,6 +45,7 @@ def reads(client: HubSpotClient, profile: PortalProfile) -> HubSpotReads:
     return HubSpotReads(
         profile=profile,
         coalescer=client.coalescer,
+        fan_out_for=client.fan_out_for,
         now=lambda: datetime.now(UTC),
     )
 
@@ -161,6 +165,7 @@ def test_a_portal_may_have_several_words_for_an_open_exam(
     reads = HubSpotReads(
         profile=profile,
         coalescer=client.coalescer,
+        fan_out_for=client.fan_out_for,
         now=lambda: datetime.now(UTC),
     )
 
@@ -203,7 +208,12 @@ def test_of_more_types_than_one_search_takes_none_is_left_out(
         portal.profile, mock_types=tuple(dataclasses.replace(first, value=each) for each in types)
     )
     exams = {portal.exam(mock_type=each).id: each for each in types}
-    reads = HubSpotReads(profile=profile, coalescer=client.coalescer, now=lambda: datetime.now(UTC))
+    reads = HubSpotReads(
+        profile=profile,
+        coalescer=client.coalescer,
+        fan_out_for=client.fan_out_for,
+        now=lambda: datetime.now(UTC),
+    )
     portal.sandbox.clear_calls()
 
     found = reads.active_exams(types, context).by_type
@@ -219,10 +229,45 @@ def test_an_exam_of_last_night_is_still_asked_for(
     reads = HubSpotReads(
         profile=portal.profile,
         coalescer=client.coalescer,
+        fan_out_for=client.fan_out_for,
         now=lambda: datetime.now(UTC) + timedelta(days=1),
     )
 
     assert reads.active_exam_ids(exam.mock_type, context) == (exam.id,)
+
+
+class ToldOfExams(NoRecentChanges):
+    """Somebody told us of these exams lately."""
+
+    def __init__(self, *exam_ids: str) -> None:
+        self._exam_ids = exam_ids
+
+    @override
+    def exams(self) -> RecentExams:
+        return RecentExams(ids=self._exam_ids)
+
+
+def test_what_was_told_of_is_read_beside_the_search(
+    portal: Portal, client: HubSpotClient, context: CallContext
+) -> None:
+    searched, told = portal.exam(), portal.exam()
+    reads = HubSpotReads(
+        profile=portal.profile,
+        coalescer=client.coalescer,
+        fan_out_for=client.fan_out_for,
+        now=lambda: datetime.now(UTC),
+        recent=ToldOfExams(told.id),
+    )
+    for latency_ms in LATENCIES_MS:
+        portal.sandbox.configure(latency_ms=latency_ms)
+        portal.sandbox.clear_calls()
+        found = reads.active_exam_ids(told.mock_type, context)
+        calls = portal.sandbox.calls()
+        if depth(calls) == 1:
+            break
+
+    assert set(found) == {searched.id, told.id}
+    assert (len(calls), depth(calls)) == (2, 1)
 
 
 def test_enrollments_are_read_where_the_portal_has_them(
