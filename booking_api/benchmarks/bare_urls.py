@@ -23,4 +23,4 @@ def answer_bare(_: HttpRequest) -> HttpResponse:
     return HttpResponse(read_body(), content_type="application/json")
 
 
-urlpatterns = [path("api/bare", answer_bare), *served]
+urlpatterns = [path("api/bookings/bare", answer_bare), *served]

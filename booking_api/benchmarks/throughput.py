@@ -30,7 +30,7 @@ from booking_api.benchmarks.processes import (
 )
 
 LIST_PATH = "/api/bookings/list"
-BARE_PATH = "/api/bare"
+BARE_PATH = "/api/bookings/bare"
 CONNECTIONS = 8
 
 
