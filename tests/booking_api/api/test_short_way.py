@@ -45,6 +45,12 @@ REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
         {"HTTP_ORIGIN": "https://a.b", "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "POST"},
     ),
     ("GET", "/api/bookings/list", {"booking_api.refusal": "RATE_LIMITED"}),
+    ("GET", "/api/bookings/list", {"HTTP_X_FORWARDED_PROTO": "https"}),
+    ("GET", "/api/bookings/list", {"HTTP_X_FORWARDED_FOR": "192.0.2.1"}),
+    ("GET", "/api/mock-exams/available?mock_type=CS", {"HTTP_ACCEPT_ENCODING": "gzip"}),
+    ("POST", "/api/bookings/create", {"CONTENT_TYPE": "application/json; charset=utf-7"}),
+    ("TRACE", "/api/bookings/list", {}),
+    ("BREW", "/api/bookings/list", {}),
 ]
 
 
@@ -100,5 +106,25 @@ def test_a_cookie_takes_the_long_way() -> None:
     assert not short_way.takes_short_way(request)
 
 
-def test_all_that_is_left_out_is_there_for_pages() -> None:
-    assert set(django_settings.MIDDLEWARE) >= short_way.FOR_PAGES
+def test_whoever_adds_a_middleware_says_what_the_short_way_does_instead() -> None:
+    assert set(django_settings.MIDDLEWARE) == {
+        "booking_api.api.context.RequestContextMiddleware",
+        "booking_api.api.middleware.short_way.ShortWayMiddleware",
+        # Done on the short way, or grounds not to take it:
+        "booking_api.api.middleware.odd_requests.OddRequestMiddleware",
+        "booking_api.api.proxies.ForwardedProtoMiddleware",
+        "corsheaders.middleware.CorsMiddleware",
+        "booking_api.api.middleware.content_policy.ContentPolicyMiddleware",
+        "booking_api.api.middleware.compression.PublicGZipMiddleware",
+        "booking_api.api.middleware.refusals.RefusalMiddleware",
+        "django.middleware.security.SecurityMiddleware",
+        "booking_api.api.views.monitoring.AnyHostMiddleware",
+        "django.middleware.clickjacking.XFrameOptionsMiddleware",
+        # For pages alone:
+        "whitenoise.middleware.WhiteNoiseMiddleware",
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.messages.middleware.MessageMiddleware",
+        "booking_api.api.middleware.portal_time.PortalTimeMiddleware",
+    }
