@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
@@ -26,6 +27,7 @@ from booking_api.ops.history.process import history, start_history
 from booking_api.ops.metrics import metrics, start_observing
 from booking_api.ops.metrics.requests import OTHER
 from booking_api.ops.request_line import ServedRequest, count_items, describe_request
+from booking_api.rules.students import StudentPair
 from cache_layer import CacheStatus
 from hubspot_sync.background.wait_limits import waiting_until
 from hubspot_sync.reading.provenance import Provenance
@@ -50,6 +52,22 @@ ARRIVED_KEY = "booking_api.arrived_s"
 log = structlog.get_logger(__name__)
 
 
+def count_nothing() -> None:
+    """What is counted of most answers besides the request."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reuse:
+    """What an answer rests on besides the entries it was made of: it is the same `until` an
+    instant, None for ever, and for the student of a `pair`, None for anybody. Whoever reads it is
+    counted as their address and as this `reader`, and otherwise as `count` does."""
+
+    until: datetime | None = None
+    pair: StudentPair | None = None
+    reader: str = ""
+    count: Callable[[], None] = count_nothing
+
+
 @dataclass(kw_only=True, slots=True)
 class RequestContext:
     """One request's own.
@@ -71,6 +89,7 @@ class RequestContext:
     built_from: Provenance | None = None
     body: Any = None
     items: int | None = None
+    reuse: Reuse | None = None
 
     def call_context(self, *, anonymous: bool = False) -> CallContext:
         """Return the context for calls to HubSpot made on this request's behalf, as who its caller
