@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
@@ -61,7 +60,7 @@ class ReadManyResult(Generic[V]):
     less than its family's entries; `keep_s`, for how long it may be kept at most, whatever proves
     it fresh; and `epoch`, that of all its parts, see `LoadedValue`. `needs_proof` says whether a
     part was accepted only because the change feed proves it fresh. `stamps` are those of what was
-    held, for `Reader.holds`.
+    held, for `Cache.holds`.
     """
 
     found: Mapping[Key, V]
@@ -296,25 +295,6 @@ class Reader:
         if value is MISS:
             return False
         builder.add_held(key, value, entry)
-        return True
-
-    def holds(self, stamps: Mapping[Key, Stamp], subject: str | None) -> bool:
-        """Return whether the very entries with these stamps are still held and may be read for
-        `subject`: then what was made of their values alone is still what would be made of them.
-        They count as read where that is so, and as used; nothing is raised."""
-        if self.prepare_or_bypass(subject) is not None:
-            return False
-        found = self._try_look_up(list(stamps))
-        if found is None or len(found.entries) < len(stamps):
-            return False
-        generation, entries = found.ticket.generation, found.entries
-        for key, stamp in stamps.items():
-            if (generation, entries[key.text].stamp) != stamp:
-                return False
-        hits = Counter(held.entry.family for held in entries.values())
-        outlived = Counter(held.entry.family for held in entries.values() if held.ttl_left_s <= 0)
-        self._counters.add_by_family(Count.HITS, hits)
-        self._counters.add_by_family(Count.PROVEN_HITS, outlived)
         return True
 
     def _add_loaded(

@@ -193,7 +193,7 @@ def give_again(
     if pair is not None and pairs.look_ups.is_suspected(address):
         return None
     subject = None if pair is None else pair.email
-    if not services.cached.cache.reader.holds(known.stamps, subject):
+    if not services.cached.cache.holds(known.stamps, subject):
         return None
     if not window_of("reads").take(f"{address} {reuse.reader}".rstrip()).granted:
         return None

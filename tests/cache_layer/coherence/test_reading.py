@@ -235,14 +235,14 @@ def test_the_very_entries_are_held_until_one_of_them_goes(cache: Cache, truth: T
     stamps = read_stamps(cache, truth, "1", "2")
     hits = cache.counters.snapshot().total(Count.HITS, "exam")
 
-    assert cache.reader.holds(stamps, None)
+    assert cache.holds(stamps, None)
     assert cache.counters.snapshot().total(Count.HITS, "exam") == hits + 2
 
     cache.guarded_store.invalidate({"exam:2"}, (), cause=Cause.WEBHOOK)
-    assert not cache.reader.holds(stamps, None)
+    assert not cache.holds(stamps, None)
     read_stamps(cache, truth, "1", "2")
-    assert not cache.reader.holds(stamps, None), "another entry with the same value"
-    assert cache.reader.holds(read_stamps(cache, truth, "1", "2"), None)
+    assert not cache.holds(stamps, None), "another entry with the same value"
+    assert cache.holds(read_stamps(cache, truth, "1", "2"), None)
 
 
 def test_an_entry_past_its_time_is_not_held(
@@ -254,7 +254,7 @@ def test_an_entry_past_its_time_is_not_held(
 
     clock.advance(truth.exam.ttl_s + 1)
 
-    assert not cache.reader.holds(stamps, None)
+    assert not cache.holds(stamps, None)
 
 
 def test_a_read_that_loads_has_stamps_of_what_was_held_alone(cache: Cache, truth: Truth) -> None:
