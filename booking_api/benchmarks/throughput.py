@@ -73,7 +73,7 @@ def measure(*, rounds: int, requests: int) -> Throughput:
 def server_environment(sandbox_url: str, folder: Path, body_file: Path) -> dict[str, str]:
     """Return the environment of a server as in production, but for limits on one caller."""
     return {
-        "DJANGO_SETTINGS_MODULE": "booking_api.benchmarks.bare_settings",
+        "DJANGO_SETTINGS_MODULE": "booking_api.benchmarks.bare.settings",
         "ENV_FILE": "",
         "DEBUG": "false",
         "SECRET_KEY": secrets.token_urlsafe(50),
