@@ -154,8 +154,10 @@ def find_said(request: HttpRequest, context: RequestContext) -> Iterator[Any]:
     """Yield what the request says of a person: in its query, form and JSON body, as far as they
     have been read."""
     yield find_said_in_query(request.META.get("QUERY_STRING", ""))
-    yield dict(vars(request).get("_post") or {})
-    yield context.body
+    if vars(request).get("_post"):
+        yield dict(request.POST)
+    if context.body is not None:
+        yield context.body
 
 
 @lru_cache(maxsize=MAX_QUERIES_KEPT)
