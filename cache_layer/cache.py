@@ -8,7 +8,6 @@ follows the change feed, `counters` for the numbers.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -65,16 +64,18 @@ class Cache:
             found = self.guarded_store.look_up(list(stamps))
         except BackendUnavailable:
             return False  # counted and logged where it happened
-        generation, entries = found.ticket.generation, found.entries
+        hits: dict[str, int] = {}
+        outlived: dict[str, int] = {}
         for key, stamp in stamps.items():
-            held = entries.get(key.text)
-            if held is None or (generation, held.stamp) != stamp:
+            held = found.entries.get(key.text)
+            if held is None or (found.ticket.generation, held.stamp) != stamp:
                 return False
-        hits = Counter(held.entry.family for held in entries.values())
+            family = held.entry.family
+            hits[family] = hits.get(family, 0) + 1
+            if held.proven and held.ttl_left_s <= 0:
+                outlived[family] = outlived.get(family, 0) + 1
         self.counters.add_by_family(Count.HITS, hits)
-        if any(held.proven for held in entries.values()):
-            outlived = (held.entry.family for held in entries.values() if held.ttl_left_s <= 0)
-            self.counters.add_by_family(Count.PROVEN_HITS, Counter(outlived))
+        self.counters.add_by_family(Count.PROVEN_HITS, outlived)
         return True
 
     def start(self) -> None:
