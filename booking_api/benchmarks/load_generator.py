@@ -19,6 +19,7 @@ END_OF_HEAD = b"\r\n\r\n"
 LENGTH = b"content-length:"
 READ_SIZE = 65536
 MAX_SILENCE_S = 30.0
+ACCEPTED = "Accept: */*\r\nAccept-Encoding: gzip\r\n"
 
 
 @dataclass(slots=True)
@@ -77,8 +78,9 @@ def send_requests(
 
 
 def write_request(host: str, port: int, path: str, tag: str) -> bytes:
+    """Return a request as browsers send it: they take what is compressed."""
     condition = "" if tag == "" else f"If-None-Match: {tag}\r\n"
-    head = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: */*\r\n{condition}\r\n"
+    head = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n{ACCEPTED}{condition}\r\n"
     return head.encode()
 
 
