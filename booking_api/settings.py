@@ -234,6 +234,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "booking_api.api.context.RequestContextMiddleware",
+    "booking_api.api.middleware.short_way.ShortWayMiddleware",
     "booking_api.api.middleware.odd_requests.OddRequestMiddleware",
     "booking_api.api.proxies.ForwardedProtoMiddleware",
     "corsheaders.middleware.CorsMiddleware",

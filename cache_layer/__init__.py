@@ -10,7 +10,7 @@ from cache_layer.coherence.reading import CacheStatus, ReadManyResult, ReadResul
 from cache_layer.coherence.undelivered import UndeliveredParts
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Cause, Count, Counters, CountersSnapshot
-from cache_layer.entries.entries import MISS, HeldEntry, LoadedValue, Miss
+from cache_layer.entries.entries import MISS, HeldEntry, LoadedValue, Miss, Stamp
 from cache_layer.entries.families import Catalogue, Family, LoadResult
 from cache_layer.entries.hidden_names import HiddenNames
 from cache_layer.entries.keys import ArgumentType, Key, KeyPattern, collection_tag, object_tag, slug
@@ -61,6 +61,7 @@ __all__ = [
     "ReadManyResult",
     "ReadResult",
     "Removal",
+    "Stamp",
     "TermPassed",
     "UndeliveredParts",
     "ValidationReport",

@@ -8,7 +8,7 @@ follows the change feed, `counters` for the numbers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cache_layer.backends.base import Backend
@@ -20,11 +20,12 @@ from cache_layer.coherence.reading import Reader
 from cache_layer.coherence.singleflight import SingleFlight
 from cache_layer.coherence.undelivered import UndeliveredParts
 from cache_layer.config import CacheConfig
-from cache_layer.counters import Counters
+from cache_layer.counters import Count, Counters
 from cache_layer.endings import Endings
-from cache_layer.entries.entries import HeldEntry, Miss
+from cache_layer.entries.entries import HeldEntry, Miss, Stamp
 from cache_layer.entries.families import Catalogue
-from cache_layer.errors import BadPattern
+from cache_layer.entries.keys import Key
+from cache_layer.errors import BackendUnavailable, BadPattern
 
 Clock = Callable[[], float]
 
@@ -52,6 +53,30 @@ class Cache:
             raise BadPattern(f"{text!r} is no key of any family.")
         _, key = known
         return self.guarded_store.peek(key)
+
+    def holds(self, stamps: Mapping[Key, Stamp], subject: str | None) -> bool:
+        """Return whether the very entries with these stamps are still held and may be read for
+        `subject`: then what was made of their values alone is still what would be made of them.
+        They count as read where that is so, and as used; nothing is raised."""
+        if self.reader.prepare_or_bypass(subject) is not None:
+            return False
+        try:
+            found = self.guarded_store.look_up(list(stamps))
+        except BackendUnavailable:
+            return False  # counted and logged where it happened
+        hits: dict[str, int] = {}
+        outlived: dict[str, int] = {}
+        for key, stamp in stamps.items():
+            held = found.entries.get(key.text)
+            if held is None or (found.ticket.generation, held.stamp) != stamp:
+                return False
+            family = held.entry.family
+            hits[family] = hits.get(family, 0) + 1
+            if held.proven and held.ttl_left_s <= 0:
+                outlived[family] = outlived.get(family, 0) + 1
+        self.counters.add_by_family(Count.HITS, hits)
+        self.counters.add_by_family(Count.PROVEN_HITS, outlived)
+        return True
 
     def start(self) -> None:
         """Begin what goes on in the background, so that the first reader need not."""

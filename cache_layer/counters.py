@@ -155,21 +155,28 @@ class Counters:
         self._observers.append(observer)
 
     def add(self, count: Count, family: str = "", number: int = 1, detail: str = "") -> None:
-        if number == 0:
-            return
-        tally = _tally(count, family, str(detail))
-        now = self._clock()
-        with self._lock:
-            self._totals[tally] += number
-            if not self._minutes or not NOTHING <= now - self._minutes[-1][0] < MINUTE:
-                self._minutes.append((now.replace(second=0, microsecond=0), Counter()))
-            self._minutes[-1][1][tally] += number
-        for observer in self._observers:
-            observer(tally, number)
+        self.add_by_family(count, {family: number}, detail)
 
     def add_by_family(self, count: Count, by_family: Mapping[str, int], detail: str = "") -> None:
-        for family, number in by_family.items():
-            self.add(count, family, number, detail)
+        """Add to several at once."""
+        tallies = [
+            (_tally(count, family, str(detail)), number)
+            for family, number in by_family.items()
+            if number != 0
+        ]
+        if len(tallies) == 0:
+            return
+        now = self._clock()
+        with self._lock:
+            if not self._minutes or not NOTHING <= now - self._minutes[-1][0] < MINUTE:
+                self._minutes.append((now.replace(second=0, microsecond=0), Counter()))
+            totals, of_minute = self._totals, self._minutes[-1][1]
+            for tally, number in tallies:
+                totals[tally] += number
+                of_minute[tally] += number
+        for observer in self._observers:
+            for tally, number in tallies:
+                observer(tally, number)
 
     def snapshot(self) -> CountersSnapshot:
         """Return the counters now, with the minutes of the last hour in which anything happened."""

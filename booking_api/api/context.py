@@ -12,6 +12,8 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -25,6 +27,7 @@ from booking_api.ops.history.process import history, start_history
 from booking_api.ops.metrics import metrics, start_observing
 from booking_api.ops.metrics.requests import OTHER
 from booking_api.ops.request_line import ServedRequest, count_items, describe_request
+from booking_api.rules.students import StudentPair
 from cache_layer import CacheStatus
 from hubspot_sync.background.wait_limits import waiting_until
 from hubspot_sync.reading.provenance import Provenance
@@ -34,6 +37,7 @@ from hubspot_sync.wire.deadlines import Deadline
 
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,128}")
 REQUEST_ID_BYTES = 16
+MAX_QUERIES_KEPT = 1_024
 BAD_REQUEST = 400
 UNAUTHORIZED = 401
 META_KEY = "booking_api.request_context"
@@ -46,6 +50,22 @@ ANSWER_MARGIN_S = 0.05
 ARRIVED_KEY = "booking_api.arrived_s"
 
 log = structlog.get_logger(__name__)
+
+
+def count_nothing() -> None:
+    """What is counted of most answers besides the request."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reuse:
+    """What an answer rests on besides the entries it was made of: it is the same `until` an
+    instant, None for ever, and for the student of a `pair`, None for anybody. Whoever reads it is
+    counted as their address and as this `reader`, and otherwise as `count` does."""
+
+    until: datetime | None = None
+    pair: StudentPair | None = None
+    reader: str = ""
+    count: Callable[[], None] = count_nothing
 
 
 @dataclass(kw_only=True, slots=True)
@@ -69,6 +89,7 @@ class RequestContext:
     built_from: Provenance | None = None
     body: Any = None
     items: int | None = None
+    reuse: Reuse | None = None
 
     def call_context(self, *, anonymous: bool = False) -> CallContext:
         """Return the context for calls to HubSpot made on this request's behalf, as who its caller
@@ -130,10 +151,19 @@ def route_of(request: HttpRequest) -> str:
 
 
 def find_said(request: HttpRequest, context: RequestContext) -> Iterator[Any]:
-    """Yield what the request says: query, form, JSON body, as far as they have been read."""
-    yield from ({name: value} for name, value in parse_qsl(request.META.get("QUERY_STRING", "")))
-    yield dict(vars(request).get("_post") or {})
-    yield context.body
+    """Yield what the request says of a person: in its query, form and JSON body, as far as they
+    have been read."""
+    yield find_said_in_query(request.META.get("QUERY_STRING", ""))
+    if vars(request).get("_post"):
+        yield dict(request.POST)
+    if context.body is not None:
+        yield context.body
+
+
+@lru_cache(maxsize=MAX_QUERIES_KEPT)
+def find_said_in_query(query: str) -> tuple[str, ...]:
+    """Return what a query says of a person; the same callers send the same again and again."""
+    return tuple(redaction.find_texts([{name: value} for name, value in parse_qsl(query)]))
 
 
 def find_action(request: HttpRequest) -> str:
@@ -170,18 +200,21 @@ class RequestContextMiddleware:
         # A request that waited for a thread has less time left, and took longer.
         started_s: float = request.META.get(ARRIVED_KEY) or time.monotonic()
         context = RequestContext(
-            request_id=choose_request_id(request.headers.get("X-Request-ID")),
+            request_id=choose_request_id(request.META.get("HTTP_X_REQUEST_ID")),
             deadline=Deadline(at_s=started_s + patience_s(request.path)),
         )
         request.META[META_KEY] = context
         lifecycle.ensure_started()
-        with (
-            structlog.contextvars.bound_contextvars(request_id=context.request_id),
-            redaction.masking(lambda: find_said(request, context)),
-            waiting_until(context.deadline.at_s - ANSWER_MARGIN_S),
-        ):
-            response = self._get_response(request)
-            self._record(request, response, context, time.monotonic() - started_s)
+        bound = structlog.contextvars.bind_contextvars(request_id=context.request_id)
+        try:
+            with (
+                redaction.masking(lambda: find_said(request, context)),
+                waiting_until(context.deadline.at_s - ANSWER_MARGIN_S),
+            ):
+                response = self._get_response(request)
+                self._record(request, response, context, time.monotonic() - started_s)
+        finally:
+            structlog.contextvars.reset_contextvars(**bound)
         response["X-Request-ID"] = context.request_id
         if not (context.hides_cost or response.status_code == UNAUTHORIZED):
             response["Server-Timing"] = context.server_timing()

@@ -206,6 +206,10 @@ class ForwardedProtoMiddleware:
         self._notices = ForwardingNotices()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        self.take_off_untrusted(request)
+        return self._get_response(request)
+
+    def take_off_untrusted(self, request: HttpRequest) -> None:
         meta = request.META
         sent = [name for key, name in FORWARDING_HEADERS.items() if key in meta]
         if len(sent) > 0:
@@ -218,4 +222,3 @@ class ForwardedProtoMiddleware:
                 unread = [name for name in sent if name in {"Forwarded", "X-Real-IP"}]
                 if len(unread) > 0:
                     self._notices.note("unread", remote, unread)
-        return self._get_response(request)

@@ -1,8 +1,9 @@
 """A load generator in its own process: keep-alive connections, each with one request under way.
 
 Plain sockets and one thread, so that on a small machine it is the server that is measured. It reads
-`path connections requests` from its input, line by line, and writes a line of JSON for each: the
-seconds from the first byte sent to the last received, and how many answers were not 200.
+`path connections requests` from its input, line by line, and behind it, where one is to be sent, an
+entity tag for `If-None-Match`. It writes a line of JSON for each: the seconds from the first byte
+sent to the last received, and how many answers were neither 200 nor, with a tag, 304.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ END_OF_HEAD = b"\r\n\r\n"
 LENGTH = b"content-length:"
 READ_SIZE = 65536
 MAX_SILENCE_S = 30.0
+ACCEPTED = "Accept: */*\r\nAccept-Encoding: gzip\r\n"
 
 
 @dataclass(slots=True)
@@ -32,15 +34,17 @@ class Exchange:
         if not found:
             return False
         length = head.lower().partition(LENGTH)[2].partition(b"\r\n")[0]
-        return len(body) >= int(length)
+        return len(body) >= int(length or b"0")  # a 304 has none
 
 
 def send_requests(
-    host: str, port: int, path: str, connections: int, requests: int
+    host: str, port: int, path: str, connections: int, requests: int, tag: str = ""
 ) -> tuple[float, int]:
-    """Send the requests; return the seconds they took and how many were not answered with 200.
-    Raises ConnectionError where the server hangs up or falls silent."""
-    request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: */*\r\n\r\n".encode()
+    """Send the requests; return the seconds they took and how many were not answered with 200, or
+    with 304 where they name a tag. Raises ConnectionError where the server hangs up or falls
+    silent."""
+    request = write_request(host, port, path, tag)
+    wanted = b"HTTP/1.1 200" if tag == "" else b"HTTP/1.1 304"
     failures = 0
     with selectors.DefaultSelector() as selector:
         exchanges = [Exchange(open_connection(host, port)) for _ in range(connections)]
@@ -61,7 +65,7 @@ def send_requests(
                 exchange.received += chunk
                 if not exchange.is_complete():
                     continue
-                failures += not exchange.received.startswith(b"HTTP/1.1 200")
+                failures += not exchange.received.startswith(wanted)
                 exchange.received = b""
                 answered += 1
                 if sent < requests:
@@ -73,6 +77,13 @@ def send_requests(
     return took_s, failures
 
 
+def write_request(host: str, port: int, path: str, tag: str) -> bytes:
+    """Return a request as browsers send it: they take what is compressed."""
+    condition = "" if tag == "" else f"If-None-Match: {tag}\r\n"
+    head = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n{ACCEPTED}{condition}\r\n"
+    return head.encode()
+
+
 def open_connection(host: str, port: int) -> socket.socket:
     connection = socket.create_connection((host, port), timeout=MAX_SILENCE_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -82,8 +93,10 @@ def open_connection(host: str, port: int) -> socket.socket:
 def main() -> None:
     host, port = sys.argv[1], int(sys.argv[2])
     for line in sys.stdin:
-        path, connections, requests = line.split()
-        took_s, failures = send_requests(host, port, path, int(connections), int(requests))
+        path, connections, requests, *tag = line.split()
+        took_s, failures = send_requests(
+            host, port, path, int(connections), int(requests), "".join(tag)
+        )
         sys.stdout.write(json.dumps({"took_s": took_s, "failures": failures}) + "\n")
         sys.stdout.flush()
 

@@ -19,7 +19,10 @@ from booking_api.benchmarks.system_comparison import Cost
 from booking_api.benchmarks.throughput import Throughput
 from booking_api.benchmarks.webhooks import WebhookFigures
 
-MIN_THROUGHPUT_RATIO = 0.6
+MIN_THROUGHPUT_RATIO = 0.85
+MIN_RATIO_TO_DJANGO = 1.0
+MIN_RATIO_OF_NOT_MODIFIED = 1.3
+MAX_COLD_LIST_MS = 12.0
 MAX_INVALIDATION_RATIO = 1.5
 MIN_HIT_RATES = {"exams": 0.7, "credits": 0.8, "lists": 0.6}
 MAX_CALLS_SHARE = 0.1
@@ -70,9 +73,15 @@ def print_costs(console: Console, costs: Iterable[Cost]) -> None:
 
 def print_throughput(console: Console, figures: Figures, found: Throughput) -> None:
     table = Table(
-        "view", "requests a second, median", "slowest and fastest round", title="A warm list"
+        "view", "requests a second, median", "slowest and fastest round", title="Warm answers"
     )
-    for name, rates in (("bare view", found.bare_per_s), ("warm list", found.list_per_s)):
+    for name, rates in (
+        ("bare view behind Django's middleware", found.django_per_s),
+        ("bare view behind ours", found.bare_per_s),
+        ("warm list", found.list_per_s),
+        ("available exams", found.available_per_s),
+        ("available exams, 304", found.not_modified_per_s),
+    ):
         spread = f"{min(rates):,.0f} - {max(rates):,.0f}"
         table.add_row(name, f"{statistics.median(rates):,.0f}", spread)
     console.print(table)
@@ -80,6 +89,14 @@ def print_throughput(console: Console, figures: Figures, found: Throughput) -> N
         f"{found.body_bytes:,} bytes each; {found.hubspot_calls} HubSpot calls meanwhile."
     )
     print_verdict(console, figures, "throughput", found.ratio, minimum=MIN_THROUGHPUT_RATIO)
+    for name, ratio, minimum in (
+        ("to Django's middleware", found.ratio_to_django, MIN_RATIO_TO_DJANGO),
+        ("304 to the full answer", found.ratio_of_not_modified, MIN_RATIO_OF_NOT_MODIFIED),
+    ):
+        print_verdict(console, figures, f"throughput, {name}", ratio, minimum=minimum)
+    print_verdict(
+        console, figures, "own CPU of a cold list, ms", found.cold_list, maximum=MAX_COLD_LIST_MS
+    )
 
 
 def print_sizes(console: Console, figures: Figures) -> None:

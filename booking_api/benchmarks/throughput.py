@@ -1,22 +1,26 @@
-"""How fast a warm list is, against a bare Django view that returns the same bytes.
+"""How fast warm answers are, against bare Django views that return the same bytes.
 
-Both behind the same middleware on the same server process, asked in turns by the same client, so
-that whatever else the machine does hits both alike. The ratio of the medians is the result.
+One view stands behind our own middleware, on the way that an answer of the API takes; the other
+behind what `startproject` puts before every view. All are served by the same kind of server and
+asked in turns by the same client, so that whatever else the machine does hits them alike. The ratio
+of the medians is the result. Beside it: what 304 saves, and what a cold list costs ourselves.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
+from urllib.request import urlopen
 
 from booking_api.benchmarks.portal_data import PortalData
 from booking_api.benchmarks.processes import (
@@ -30,22 +34,59 @@ from booking_api.benchmarks.processes import (
 )
 
 LIST_PATH = "/api/bookings/list"
-BARE_PATH = "/api/bare"
+AVAILABLE = "/api/mock-exams/available?mock_type=clinical"
+BARE_PATH = "/api/bookings/bare"
+OURS = "booking_api.benchmarks.bare.settings"
+DJANGO_S = "booking_api.benchmarks.bare.django_settings"
 CONNECTIONS = 8
+COLD_LISTS = 21
+"""The first of them opens the connections, and is left out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Throughput:
-    """Requests per second, round by round; `hubspot_calls` were made while it was measured."""
+    """Requests per second, round by round: of a warm list, of the bare view behind our middleware
+    and behind Django's own, of the available exams in full and as 304. `hubspot_calls` were made
+    while they were measured. `cold_list_ms` is our own processor time for each cold list of 50
+    bookings."""
 
     list_per_s: tuple[float, ...]
     bare_per_s: tuple[float, ...]
+    django_per_s: tuple[float, ...]
+    available_per_s: tuple[float, ...]
+    not_modified_per_s: tuple[float, ...]
     body_bytes: int
     hubspot_calls: int
+    cold_list_ms: tuple[float, ...]
 
     @property
     def ratio(self) -> float:
+        """A warm list to the bare view behind our middleware."""
         return statistics.median(self.list_per_s) / statistics.median(self.bare_per_s)
+
+    @property
+    def ratio_to_django(self) -> float:
+        """A warm list to the bare view behind Django's middleware."""
+        return statistics.median(self.list_per_s) / statistics.median(self.django_per_s)
+
+    @property
+    def ratio_of_not_modified(self) -> float:
+        """A 304 to the full answer."""
+        return statistics.median(self.not_modified_per_s) / statistics.median(self.available_per_s)
+
+    @property
+    def cold_list(self) -> float:
+        """Our own processor time for a cold list, in milliseconds: the median."""
+        return statistics.median(self.cold_list_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is asked of which load generator, with which entity tag."""
+
+    generator: subprocess.Popen[str]
+    path: str
+    tag: str = ""
 
 
 def measure(*, rounds: int, requests: int) -> Throughput:
@@ -53,27 +94,67 @@ def measure(*, rounds: int, requests: int) -> Throughput:
     with tempfile.TemporaryDirectory() as folder, running_sandbox() as sandbox:
         data = PortalData(sandbox)
         student = data.add_student_with(bookings=50, exams=10)
+        path = f"{LIST_PATH}?{urlencode(student.pair)}"
         body_file = Path(folder) / "body.json"
         environment = server_environment(sandbox.url, Path(folder), body_file)
-        with running_api(environment) as api:
-            path = f"{LIST_PATH}?{urlencode(student.pair)}"
+        with (
+            running_api(environment) as api,
+            running_api(environment | {"DJANGO_SETTINGS_MODULE": DJANGO_S}) as django,
+        ):
             body_file.write_bytes(fetch(api, path))
+            tag = fetch_tag(api, AVAILABLE)
             sandbox.clear_calls()
-            lists, bares = measure_rates(api, (path, BARE_PATH), rounds=rounds, requests=requests)
-            if fetch(api, BARE_PATH) != fetch(api, path):
-                raise RuntimeError("The two do not return the same bytes.")
-            return Throughput(
-                list_per_s=lists,
-                bare_per_s=bares,
-                body_bytes=body_file.stat().st_size,
-                hubspot_calls=sandbox.calls_count(),
-            )
+            with load_generator(api) as ours, load_generator(django) as theirs:
+                rates = measure_rates(
+                    (
+                        Target(ours, path),
+                        Target(ours, BARE_PATH),
+                        Target(theirs, BARE_PATH),
+                        Target(ours, AVAILABLE),
+                        Target(ours, AVAILABLE, tag),
+                    ),
+                    rounds=rounds,
+                    requests=requests,
+                )
+            if not fetch(api, BARE_PATH) == fetch(django, BARE_PATH) == fetch(api, path):
+                raise RuntimeError("They do not return the same bytes.")
+            calls = sandbox.calls_count()
+        return Throughput(
+            list_per_s=rates[0],
+            bare_per_s=rates[1],
+            django_per_s=rates[2],
+            available_per_s=rates[3],
+            not_modified_per_s=rates[4],
+            body_bytes=body_file.stat().st_size,
+            hubspot_calls=calls,
+            cold_list_ms=measure_cold_lists(data, environment),
+        )
+
+
+def measure_cold_lists(data: PortalData, environment: Mapping[str, str]) -> tuple[float, ...]:
+    """Return our own processor time for a list of 50 bookings that nothing is held of, in
+    milliseconds, for one student after the other; raise RuntimeError where one was not answered."""
+    students = [data.add_student_with(bookings=50, exams=10) for _ in range(COLD_LISTS)]
+    asked = "".join(f"{LIST_PATH}?{urlencode(student.pair)}\n" for student in students)
+    process = subprocess.run(
+        [sys.executable, "-m", "booking_api.benchmarks.cold_list"],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        input=asked,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
+    if process.returncode != 0:
+        raise RuntimeError(f"The cold lists ended with {process.returncode}.")
+    return tuple(json.loads(process.stdout)[1:])
 
 
 def server_environment(sandbox_url: str, folder: Path, body_file: Path) -> dict[str, str]:
     """Return the environment of a server as in production, but for limits on one caller."""
     return {
-        "DJANGO_SETTINGS_MODULE": "booking_api.benchmarks.bare_settings",
+        "DJANGO_SETTINGS_MODULE": OURS,
         "ENV_FILE": "",
         "DEBUG": "false",
         "SECRET_KEY": secrets.token_urlsafe(50),
@@ -86,6 +167,7 @@ def server_environment(sandbox_url: str, folder: Path, body_file: Path) -> dict[
         "SCHEDULER": "false",
         "CACHE_ENABLED": "true",
         "LOG_LEVEL": "INFO",
+        "LOG_FORMAT": "json",
         # Still counted, as in production; only never reached.
         "THROTTLE_READS": "1000000000/hour",
         "THROTTLE_ANONYMOUS_CALLS": "",
@@ -104,18 +186,22 @@ def fetch(api: Address, path: str) -> bytes:
     return body
 
 
+def fetch_tag(api: Address, path: str) -> str:
+    with urlopen(f"{api.url}{path}") as response:  # noqa: S310 - our own server
+        return str(response.headers["ETag"])
+
+
 def measure_rates(
-    api: Address, paths: tuple[str, str], *, rounds: int, requests: int
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the rates of both paths, a round each in turns, after one to warm up."""
-    measured: tuple[list[float], list[float]] = ([], [])
-    with load_generator(api) as generator:
-        for number in range(rounds + 1):
-            for path, found in zip(paths, measured, strict=True):
-                rate = measure_rate(generator, path, requests)
-                if number > 0:
-                    found.append(rate)
-    return tuple(measured[0]), tuple(measured[1])
+    targets: Sequence[Target], *, rounds: int, requests: int
+) -> list[tuple[float, ...]]:
+    """Return the rates of each target, a round each in turns, after one to warm up."""
+    measured: list[list[float]] = [[] for _ in targets]
+    for number in range(rounds + 1):
+        for target, found in zip(targets, measured, strict=True):
+            rate = measure_rate(target, requests)
+            if number > 0:
+                found.append(rate)
+    return [tuple(rates) for rates in measured]
 
 
 @contextmanager
@@ -136,10 +222,11 @@ def load_generator(api: Address) -> Iterator[subprocess.Popen[str]]:
         end_process(process)
 
 
-def measure_rate(generator: subprocess.Popen[str], path: str, requests: int) -> float:
+def measure_rate(target: Target, requests: int) -> float:
+    generator, path = target.generator, target.path
     if generator.stdin is None or generator.stdout is None:
         raise RuntimeError("The load generator has no pipes.")
-    generator.stdin.write(f"{path} {CONNECTIONS} {requests}\n")
+    generator.stdin.write(f"{path} {CONNECTIONS} {requests} {target.tag}\n")
     generator.stdin.flush()
     result = json.loads(generator.stdout.readline())
     if result["failures"] > 0:

@@ -9,6 +9,7 @@ templates with their variables.
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.config
 import os
@@ -17,7 +18,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from django.db import Error as DatabaseFailure
@@ -119,6 +120,31 @@ def make_foreign_masker(redaction: Redaction) -> Processor:
     return mask
 
 
+class LineFormatter(structlog.stdlib.ProcessorFormatter):
+    """structlog's, without its copy of the record for events of structlog's own, which `renderer`
+    leaves as they are."""
+
+    def __init__(self, *, renderer: Processor, foreign_pre_chain: list[Processor]) -> None:
+        remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+        super().__init__(processors=[remove_meta, renderer], foreign_pre_chain=foreign_pre_chain)
+        self._renderer = renderer
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        name = getattr(record, "_name", None)
+        if name is None or record.exc_text or record.stack_info:
+            return super().format(record)
+        return str(self._renderer(None, name, dict(cast(Any, record.msg))))
+
+
+# One for all lines: `json.dumps` makes another for each.
+_encoder = json.JSONEncoder(default=repr)
+
+
+def write_json(event: EventDict, **_: Any) -> str:
+    return _encoder.encode(event)
+
+
 class WithCause(logging.Filter):
     """Lets exceptions pass, and not Django's line for every 4xx and 5xx: each request has one."""
 
@@ -180,7 +206,7 @@ def configure(config: Mapping[str, Any]) -> None:
     ]
     renderer: Processor = structlog.dev.ConsoleRenderer(colors=False)
     if config["format"] == "json":
-        renderer = structlog.processors.JSONRenderer()
+        renderer = structlog.processors.JSONRenderer(write_json)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -196,9 +222,9 @@ def configure(config: Mapping[str, Any]) -> None:
     # twice.
     set_on_retry_hooks(())
     lines = {
-        "()": structlog.stdlib.ProcessorFormatter,
+        "()": LineFormatter,
         "foreign_pre_chain": [*shared, make_foreign_masker(redaction)],
-        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        "renderer": renderer,
     }
     logging.config.dictConfig(logging_config(config["level"], lines))
 

@@ -204,7 +204,23 @@ class Redaction:
 
     def value(self, value: Any) -> Any:
         """Return `value` masked: texts in it, and all of a field whose name says that it is."""
-        return self._mask_value(value, find_said())
+        said = find_said()
+        texts = find_own_texts(value)
+        if texts is not None and self._leaves(texts, said):
+            return value
+        return self._mask_value(value, said)
+
+    def _leaves(self, texts: list[str], said: list[str]) -> bool:
+        """Whether there is nothing in these texts to mask: asked of all of them at once, since each
+        request writes a line in which there is nothing."""
+        whole = "\n".join(texts)
+        if any(secret in whole for secret in self._secrets):
+            return False
+        folded = whole.casefold()
+        if any(word.casefold() in folded for word in said):
+            return False
+        others = [text for text in texts if PLAIN.fullmatch(text) is None]
+        return all(mask_patterns(text) == text for text in others)
 
     def _mask_value(self, value: Any, said: list[str]) -> Any:
         if value is None or isinstance(value, bool | int | float):
@@ -228,13 +244,36 @@ class Redaction:
             if secret in text:
                 text = text.replace(secret, "<secret>")
         if PLAIN.fullmatch(text) is None:
-            folded = f"{text}\n".casefold()
-            for stems, pattern, replacement in PATTERNS:
-                for stem in stems:
-                    if stem in folded:
-                        text = pattern.sub(replacement, text)
-                        break
+            text = mask_patterns(text)
         return mask_said(text, said) if said else text
+
+
+def find_own_texts(value: Any) -> list[str] | None:
+    """Return the texts in a line whose fields are all of `OWN_FIELDS`; None for any other value."""
+    if not isinstance(value, dict) or not OWN_FIELDS.issuperset(value):
+        return None
+    texts: list[str] = []
+    for inner in value.values():
+        if isinstance(inner, str):
+            texts.append(inner)
+        elif isinstance(inner, dict):
+            within = find_own_texts(inner)
+            if within is None:
+                return None
+            texts += within
+        elif not isinstance(inner, int | float):
+            return None
+    return texts
+
+
+def mask_patterns(text: str) -> str:
+    folded = f"{text}\n".casefold()
+    for stems, pattern, replacement in PATTERNS:
+        for stem in stems:
+            if stem in folded:
+                text = pattern.sub(replacement, text)
+                break
+    return text
 
 
 def mask_said(text: str, said: list[str]) -> str:

@@ -64,10 +64,12 @@ class ExamSeats:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AvailableExams:
-    """The exams by date, then start; `to_correct` names those whose stored count is wrong."""
+    """The exams by date, then start; `to_correct` names those whose stored count is wrong. At
+    `changes_at` one of them ends."""
 
     listed: tuple[ExamSeats, ...]
     to_correct: frozenset[str]
+    changes_at: datetime | None
 
 
 def find_available_exams(
@@ -102,6 +104,7 @@ def find_available_exams(
         to_correct=frozenset(
             seat.exam.id for seat in seats if seat.total_bookings != seat.exam.stored_total
         ),
+        changes_at=min((exam.ends_at for exam in bookable if exam.ends_at), default=None),
     )
 
 

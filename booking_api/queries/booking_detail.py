@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from booking_api.queries.enrollments import find_enrollment
 from booking_api.queries.query_context import QueryContext
@@ -17,10 +18,12 @@ from hubspot_sync.wire.fan_out import run_together
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BookingDetail:
-    """A booking; `exam` and `enrollment` are None where there is none."""
+    """A booking; `exam` and `enrollment` are None where there is none. At `ends_at` its status may
+    change."""
 
     booking: Booking
     status: BookingStatus
+    ends_at: datetime | None
     exam: MockExam | None
     contact: Contact
     enrollment: Enrollment | None
@@ -56,6 +59,7 @@ def find_booking_detail(query: QueryContext, booking_id: str, contact: Contact) 
     return BookingDetail(
         booking=booking,
         status=booking_status(booking.state, ends_at, query.now),
+        ends_at=ends_at,
         exam=exam,
         contact=contact,
         enrollment=enrollment,

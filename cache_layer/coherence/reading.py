@@ -30,7 +30,7 @@ from cache_layer.coherence.singleflight import (
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Count, Counters
 from cache_layer.endings import Endings, MissReason
-from cache_layer.entries.entries import MISS, HeldEntry, LoadedValue, Miss, join_epochs
+from cache_layer.entries.entries import MISS, HeldEntry, LoadedValue, Miss, Stamp, join_epochs
 from cache_layer.entries.families import Family
 from cache_layer.entries.keys import Key
 from cache_layer.entries.rollout import reads_through_cache
@@ -59,7 +59,8 @@ class ReadManyResult(Generic[V]):
     ago the oldest of it was stored; `ttl_left_s`, the time to live that is left where a part has
     less than its family's entries; `keep_s`, for how long it may be kept at most, whatever proves
     it fresh; and `epoch`, that of all its parts, see `LoadedValue`. `needs_proof` says whether a
-    part was accepted only because the change feed proves it fresh.
+    part was accepted only because the change feed proves it fresh. `stamps` are those of what was
+    held, for `Cache.holds`.
     """
 
     found: Mapping[Key, V]
@@ -72,6 +73,7 @@ class ReadManyResult(Generic[V]):
     keep_s: float = math.inf
     epoch: str | None = None
     needs_proof: bool = False
+    stamps: Mapping[Key, Stamp] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,13 @@ class ReadResult(Generic[V]):
 
 
 class _ResultBuilder:
-    """Gathers the results of many keys of a family whose entries live `ttl_s`."""
+    """Gathers the results of many keys of a family whose entries live `ttl_s`; `generation` is that
+    of what is held."""
 
-    def __init__(self, ttl_s: float, age: AcceptedAge = ANY_AGE) -> None:
+    def __init__(self, ttl_s: float, age: AcceptedAge = ANY_AGE, generation: str = "") -> None:
         self._ttl_s = ttl_s
         self._age = age
+        self._generation = generation
         self.found: dict[Key, Any] = {}
         self.absent: set[Key] = set()
         self.failed: dict[Key, Exception] = {}
@@ -99,10 +103,12 @@ class _ResultBuilder:
         self.epoch: str | None = None
         self.needs_proof = False
         self.outlived = 0
+        self.stamps: dict[Key, Stamp] = {}
 
     def add_held(self, key: Key, value: Any, held: HeldEntry) -> None:
         """Add the value of an entry."""
         self.found[key] = value
+        self.stamps[key] = (self._generation, held.stamp)
         # What the key is called is no part of what the value was built from.
         self.tags |= held.entry.tags - key.tags if key.tags else held.entry.tags
         self.age_s = max(self.age_s, held.age_s)
@@ -142,6 +148,7 @@ class _ResultBuilder:
             keep_s=self.keep_s,
             epoch=self.epoch,
             needs_proof=self.needs_proof,
+            stamps=self.stamps,
         )
 
 
@@ -225,7 +232,7 @@ class Reader:
             self._counters.add(Count.BYPASSES, family.name, len(wanted))
             return self._load_directly(family, wanted, context, CacheStatus.BYPASS)
         age = AcceptedAge(max_s=max_age_s, or_proven=or_proven)
-        builder = _ResultBuilder(family.ttl_s, age)
+        builder = _ResultBuilder(family.ttl_s, age, held.ticket.generation)
         found = held.young_enough(age)
         missing = self._add_found(family, builder, wanted, found)
         self._counters.add(Count.HITS, family.name, len(wanted) - len(missing))

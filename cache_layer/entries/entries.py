@@ -60,6 +60,11 @@ class Entry:
     epoch: str = ""
 
 
+Stamp = tuple[str, int]
+"""Which entry it was that was found: a backend's generation, and in it `HeldEntry.stamp`. No other
+entry, earlier or later, under whatever key, has the same."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldEntry:
     """An entry as it was found. `stamp` differs for every store, so that two looks at one key can

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from cache_layer import CacheStatus, LoadedValue, ReadManyResult
+from cache_layer import CacheStatus, Key, LoadedValue, ReadManyResult, Stamp
 from cache_layer.entries.entries import join_epochs
 from hubspot_sync.wire.deadlines import Monotonic
 
@@ -29,6 +30,8 @@ class Provenance:
     _keep_until_s: float = math.inf
     epoch: str | None = None
     needs_proof: bool = False
+    _stamps: dict[Key, Stamp] = field(default_factory=dict)
+    _changed_meanwhile: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, ttl_s: float, reads: ReadManyResult[Any], began_s: float) -> None:
@@ -41,6 +44,9 @@ class Provenance:
             self._keep_until_s = min(self._keep_until_s, began_s + reads.keep_s)
             self.epoch = join_epochs(self.epoch, reads.epoch)
             self.needs_proof = self.needs_proof or reads.needs_proof
+            for key, stamp in reads.stamps.items():
+                if self._stamps.setdefault(key, stamp) != stamp:
+                    self._changed_meanwhile = True
 
     def ttl_left_s(self, ttl_s: float) -> float:
         """Return the time to live of an entry of `ttl_s` built from all this, in seconds: without
@@ -67,6 +73,13 @@ class Provenance:
             ttl_s=self.ttl_left_s(ttl_s),
             epoch=self.epoch,
         )
+
+    def held_stamps(self) -> Mapping[Key, Stamp] | None:
+        """Return the stamps of the entries that this was built from; None where a part of it was
+        not held, or an entry was replaced between two looks at it."""
+        with self._lock:
+            all_held = self.cache_statuses == {CacheStatus.HIT}
+            return dict(self._stamps) if all_held and not self._changed_meanwhile else None
 
     @property
     def lacks_proof(self) -> bool:

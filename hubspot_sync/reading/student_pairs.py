@@ -78,6 +78,7 @@ class PairReads:
                     cache_status=CacheStatus.HIT,
                     tags=held.entry.tags - contact_key.tags,
                     age_s=held.age_s,
+                    stamps={contact_key: (found.ticket.generation, held.stamp)},
                 ),
                 began_s,
             )

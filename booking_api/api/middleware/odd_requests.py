@@ -98,17 +98,22 @@ def find_oddity(request: HttpRequest) -> str | None:
     headers = [value for name, value in request.META.items() if name.startswith("HTTP_")]
     if not all(map(is_latin_1, (query, target, *headers))):
         return "The request is no HTTP."
-    if "\0" in request.path or not (is_text(query) and is_text(target)):
+    # The target has the query in it.
+    is_all_text = is_text(target) and (target.endswith(query) or is_text(query))
+    if "\0" in request.path or not is_all_text:
         return "The address is no text."
     if any("\0" in value for value in headers):
         return "A header is no text."
-    if any("\0" in text for cookie in request.COOKIES.items() for text in cookie):
+    cookies = request.COOKIES.items() if "HTTP_COOKIE" in request.META else ()
+    if any("\0" in text for cookie in cookies for text in cookie):
         return "A cookie is no text."
     return None
 
 
 def is_text(address: str) -> bool:
     """Return whether a part of an address, as WSGI gives it, is UTF-8 without NUL."""
+    if "%" not in address and address.isascii():
+        return "\0" not in address
     try:
         return "\0" not in unquote_to_bytes(address.encode("latin-1")).decode()
     except UnicodeDecodeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
@@ -14,7 +15,7 @@ from rest_framework.response import Response
 from typing_extensions import override
 
 from booking_api import composition
-from booking_api.api.context import context_of
+from booking_api.api.context import Reuse, context_of
 from booking_api.api.envelope import answer, answer_rendered
 from booking_api.api.schema.answers import KeyedErrorFields, envelope
 from booking_api.api.schema.operations import (
@@ -178,6 +179,7 @@ class BookingViewSet(StudentViewSet):
             page = put_number(page, values["page"])
         credits_left = query.reads.all_credits(contact.id, query.call)
         context_of(request).items = count_rows(page)
+        context_of(request).reuse = reuse_for(student)
         return answer_rendered(add_credits(page, credits_left), "The student's bookings.")
 
     @documented(
@@ -192,6 +194,7 @@ class BookingViewSet(StudentViewSet):
         pair = pair_of(validate_query(PairFields, request.query_params.dict()))
         student, record_id = self._admit_to_booking(request, booking_id, pair)
         found = find_booking_detail(student.query, record_id, student.contact)
+        context_of(request).reuse = reuse_for(student, until=found.ends_at)
         return answer(BookingDetailFields(found).data, "The booking.")
 
     @documented(
@@ -284,6 +287,13 @@ class BookingViewSet(StudentViewSet):
         # What is to be changed is not looked for in the cache.
         query = composition.fresh_query_context(student.query.call)
         return student, find_named_booking(query, student.contact, booking_id)
+
+
+def reuse_for(student: Admitted, until: datetime | None = None) -> Reuse:
+    """Return how an answer to a student may be given again: until an instant that lies ahead."""
+    is_ahead = until is not None and until > student.query.now
+    pair = student.pair
+    return Reuse(until=until if is_ahead else None, pair=pair, reader=pair.student_id)
 
 
 def submit_to_desk(

@@ -49,7 +49,7 @@ class EntityTags:
         if tag is None:
             body = write()
             tag = self._keep(question, found, body)
-        if is_held(tag, request):
+        if names_tag(request.META.get("HTTP_IF_NONE_MATCH", ""), tag.text):
             response: HttpResponse = NotModified(tag.body_bytes)
         else:
             response = answer_written(write() if body is None else body)
@@ -68,8 +68,10 @@ class EntityTags:
         return tag
 
 
-def is_held(tag: EntityTag, request: Request) -> bool:
-    """Return whether the request names the tag in `If-None-Match`, or any there is. Weak tags name
-    the same answer in other bytes (RFC 9110, 13.1.2); what is no tag names none."""
-    named = parse_etags(request.headers.get("If-None-Match", ""))
-    return "*" in named or any(each.removeprefix(WEAK) == tag.text for each in named)
+def names_tag(if_none_match: str, tag: str) -> bool:
+    """Return whether `If-None-Match` names the tag, or any there is. Weak tags name the same answer
+    in other bytes (RFC 9110, 13.1.2); what is no tag names none."""
+    if "" in (if_none_match, tag):
+        return False
+    named = parse_etags(if_none_match)
+    return "*" in named or any(each.removeprefix(WEAK) == tag for each in named)

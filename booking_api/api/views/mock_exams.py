@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, get_args
 
 import orjson
@@ -17,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from booking_api import composition
-from booking_api.api.context import context_of
+from booking_api.api.context import Reuse, context_of
 from booking_api.api.envelope import answer, success
 from booking_api.api.schema.answers import envelope
 from booking_api.api.schema.operations import OF_BODIES, OF_HUBSPOT, Operation, codes, documented
@@ -139,6 +140,8 @@ class MockExamViewSet(StudentViewSet):
             )
         queue_corrections(found.to_correct)
         context_of(request).items = len(found.listed)
+        if len(found.to_correct) == 0:
+            context_of(request).reuse = Reuse(until=found.changes_at)
         return available_tags.answer(
             request,
             (mock_type.slug, values["include_capacity"], values["realtime"]),
@@ -161,7 +164,10 @@ class MockExamViewSet(StudentViewSet):
         mock_type = find_mock_type(composition.services().profile, values["mock_type"])
         student = admit_student(request, pair, tells_half=True)
         found = check_credits(student.query, student.contact, mock_type)
-        metrics().requests.observe_credit_check(mock_type.value, eligible=found.eligible)
+        observe = metrics().requests.observe_credit_check
+        count = partial(observe, mock_type.value, eligible=found.eligible)
+        count()
+        context_of(request).reuse = Reuse(pair=pair, count=count)
         data = CreditCheckFields(found).data
         if found.eligible:
             del data["error_message"]

@@ -12,6 +12,7 @@ from booking_api import composition
 from booking_api.api.context import context_of
 from booking_api.api.serializers import MAX_BOOKING_ID_CHARS
 from booking_api.api.throttling import ReadThrottle
+from booking_api.api.views.warm_answers import given_again
 from booking_api.queries.query_context import QueryContext
 from booking_api.rules.errors import InvalidRequest
 
@@ -20,6 +21,11 @@ class StudentViewSet(ViewSet):
     """Base of what students call; what is a student's own begins with `admit_student`."""
 
     throttle_classes: tuple[type[ReadThrottle], ...] = (ReadThrottle,)
+
+    @classmethod
+    @override
+    def as_view(cls, actions: Any = None, **initkwargs: Any) -> Any:
+        return given_again(super().as_view(actions, **initkwargs))
 
     def query_context(self, request: Request) -> QueryContext:
         """Return what the queries of a request ask with that may be anybody's."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -27,6 +28,7 @@ class RequestMetrics:
             buckets=DURATIONS_S,
             registry=registry,
         )
+        self._durations: dict[tuple[str, str, int], Callable[[float], None]] = {}
         self._near_deadline = Counter(
             "mocks_requests_near_deadline",
             "Requests that took more than four fifths of the time they had.",
@@ -59,9 +61,18 @@ class RequestMetrics:
     ) -> None:
         """Count a request that took so long and had `patience_s`; the route is the URL table's."""
         known_method = method if method in METHODS else OTHER
-        self._requests.labels(route, known_method, status).observe(took_s)
+        self._observe_duration(route, known_method, status)(took_s)
         if took_s > NEAR_DEADLINE * patience_s:
             self._near_deadline.labels(route).inc()
+
+    def _observe_duration(self, route: str, method: str, status: int) -> Callable[[float], None]:
+        """Return what counts such requests: of each kind there is one, and it is asked for with
+        every request."""
+        kind = (route, method, status)
+        observe = self._durations.get(kind)
+        if observe is None:
+            observe = self._durations[kind] = self._requests.labels(*kind).observe
+        return observe
 
     @never_raising
     def observe_credit_check(self, mock_type: str, *, eligible: bool) -> None:

@@ -168,3 +168,24 @@ def test_a_field_named_for_a_person_is_hidden_whole_and_others_are_searched() ->
 )
 def test_a_long_hostile_text_is_masked_in_one_pass(text: str) -> None:
     assert len(REDACTION.text(text)) <= len(text) + 200_000
+
+
+@pytest.mark.parametrize(
+    "text", [*ADDRESSES, "S1001", "student_id=S1001", "hush-hush", "/api/bookings/S1001", "a" * 40]
+)
+@pytest.mark.parametrize("field", ["route", "traceId"])
+def test_a_line_of_own_fields_is_masked_as_each_of_its_texts(text: str, field: str) -> None:
+    redaction = Redaction(["hush-hush"])
+    line = {"event": "request", field: text, "status": 200, "metrics": {"cacheHit": True}}
+
+    with masking(lambda: [{"student_id": "s1001"}]):
+        assert redaction.value(line)[field] == redaction.text(text) != text
+        within = redaction.value({"metrics": {field: text}})["metrics"]
+        assert within[field] == redaction.text(text)
+
+
+def test_a_line_with_nothing_to_mask_is_left_as_it_is() -> None:
+    line = {"event": "request", "route": "/api/bookings/list", "metrics": {"cacheHit": True}}
+
+    with masking(lambda: [{"student_id": "S1001"}]):
+        assert REDACTION.value(line) == line

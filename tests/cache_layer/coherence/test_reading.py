@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from cache_layer import (
@@ -11,6 +13,8 @@ from cache_layer import (
     CacheStatus,
     Cause,
     Count,
+    Key,
+    Stamp,
     open_cache,
 )
 from cache_layer.backends.base import Backend
@@ -215,3 +219,49 @@ def test_what_is_held_for_longer_than_asked_is_loaded_anew(
     assert truth.loads == [["1"], ["2"], ["1"]]
     assert cache.reader.read(truth.exam, truth.key("1"), "", wait_s=WAIT_S).value == "new"
     cache.close()
+
+
+def read_stamps(cache: Cache, truth: Truth, *ids: str) -> Mapping[Key, Stamp]:
+    """Read these exams, which are held by now, and return their stamps."""
+    for _ in range(2):
+        reads = cache.reader.read_many(truth.exam, truth.keys(*ids), "", wait_s=WAIT_S)
+    assert reads.cache_status is CacheStatus.HIT
+    assert len(reads.stamps) == len(ids)
+    return reads.stamps
+
+
+def test_the_very_entries_are_held_until_one_of_them_goes(cache: Cache, truth: Truth) -> None:
+    truth.exams = {"1": 1, "2": 2}
+    stamps = read_stamps(cache, truth, "1", "2")
+    hits = cache.counters.snapshot().total(Count.HITS, "exam")
+
+    assert cache.holds(stamps, None)
+    assert cache.counters.snapshot().total(Count.HITS, "exam") == hits + 2
+
+    cache.guarded_store.invalidate({"exam:2"}, (), cause=Cause.WEBHOOK)
+    assert not cache.holds(stamps, None)
+    read_stamps(cache, truth, "1", "2")
+    assert not cache.holds(stamps, None), "another entry with the same value"
+    assert cache.holds(read_stamps(cache, truth, "1", "2"), None)
+
+
+def test_an_entry_past_its_time_is_not_held(
+    make_locmem: MakeLocMem, truth: Truth, clock: Clock
+) -> None:
+    cache = open_cache(truth.catalogue, CacheConfig(), backend=make_locmem())
+    truth.exams = {"1": 1}
+    stamps = read_stamps(cache, truth, "1")
+
+    clock.advance(truth.exam.ttl_s + 1)
+
+    assert not cache.holds(stamps, None)
+
+
+def test_a_read_that_loads_has_stamps_of_what_was_held_alone(cache: Cache, truth: Truth) -> None:
+    truth.exams = {"1": 1, "2": 2}
+    held = read_stamps(cache, truth, "1")
+
+    both = cache.reader.read_many(truth.exam, truth.keys("1", "2"), "", wait_s=WAIT_S)
+
+    assert both.cache_status is CacheStatus.MISS
+    assert both.stamps[truth.key("1")] == held[truth.key("1")]

@@ -7,5 +7,5 @@ from pathlib import Path
 
 from booking_api.settings import *  # noqa: F403 - all of them
 
-ROOT_URLCONF = "booking_api.benchmarks.bare_urls"
+ROOT_URLCONF = "booking_api.benchmarks.bare.urls"
 BARE_BODY = Path(os.environ["BENCHMARK_BARE_BODY"])

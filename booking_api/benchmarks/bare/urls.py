@@ -1,6 +1,6 @@
 """The application's routes, and beside them the bare view that the benchmark measures against.
 
-Production never loads this: the route exists only under `bare_settings`.
+Production never loads this: the route exists only under settings of this room.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from functools import cache
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from booking_api.benchmarks.bare_settings import BARE_BODY
+from booking_api.benchmarks.bare.settings import BARE_BODY
 from booking_api.urls import urlpatterns as served
 
 
@@ -23,4 +23,4 @@ def answer_bare(_: HttpRequest) -> HttpResponse:
     return HttpResponse(read_body(), content_type="application/json")
 
 
-urlpatterns = [path("api/bare", answer_bare), *served]
+urlpatterns = [path("api/bookings/bare", answer_bare), *served]

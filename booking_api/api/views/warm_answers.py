@@ -1,0 +1,241 @@
+"""Answers that are given again while the very entries they were made of are held.
+
+Most questions were asked a moment ago. Where an answer was made of cached entries alone, it is kept
+with their stamps; whoever asks the same gets it if one look into the cache finds these entries
+there still. Then whatever would be read, decided and written would come to the same; else the
+question goes its ordinary way, as it does where it may be refused. So nothing is served that the
+cache does not hold, and a write that has made an entry go has made the answer go.
+
+A view says by `Reuse` what its answer rests on besides entries: the time, and who asks. What is
+counted of a request is counted each time: reads, hits, right pairs, and what the view itself does.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Final, NamedTuple
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from booking_api import composition
+from booking_api.api.context import RequestContext, Reuse, context_of, count_items_of
+from booking_api.api.envelope import NotModified
+from booking_api.api.proxies import client_address
+from booking_api.api.throttling import window_of
+from booking_api.api.views.entity_tags import names_tag
+from cache_layer import CacheStatus, Key, Stamp
+from hubspot_sync.reading.provenance import Provenance
+
+View = Callable[..., HttpResponseBase]
+
+MAX_ANSWERS: Final = 2_000
+MAX_BYTES: Final = 8_388_608
+MAX_ANSWER_BYTES: Final = 65_536
+MAX_QUESTION_CHARS: Final = 512
+"""Of a query, or of a body: ordinary ones have about a hundred."""
+KEEP_S: Final = 300.0
+"""Whatever the cache holds, an answer is made anew after so long: it is somebody's data."""
+ENTRY_BYTES: Final = 1_000
+"""What is kept beside a body, about."""
+ALL_HELD: Final = Provenance(cache_statuses={CacheStatus.HIT})
+
+
+class Question(NamedTuple):
+    """What was asked, to the letter, as far as an answer depends on it."""
+
+    method: str
+    path: str
+    query: str
+    accepts: str
+    sends: str
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WarmAnswer:
+    """An answer, the entries it was made of, and what else it rests on. Of one that was 304 there
+    is no body, but its size."""
+
+    body: bytes | None
+    body_bytes: int
+    content_type: str
+    headers: tuple[tuple[str, str], ...]
+    items: int
+    said: Any
+    stamps: Mapping[Key, Stamp]
+    reuse: Reuse
+    kept_at_s: float
+
+    @property
+    def tag(self) -> str:
+        return next((value for name, value in self.headers if name == "ETag"), "")
+
+    def add_headers(self, response: HttpResponse) -> HttpResponse:
+        for name, value in self.headers:
+            response.headers[name] = value
+        return response
+
+    @property
+    def cost(self) -> int:
+        return len(self.body or b"") + ENTRY_BYTES
+
+
+class WarmAnswers:
+    """One process's, the oldest first; `clock` counts seconds and never goes back."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._made_by: composition.Services | None = None
+        self._answers: OrderedDict[Question, WarmAnswer] = OrderedDict()
+        self._bytes = 0
+
+    def find(self, question: Question, services: composition.Services) -> WarmAnswer | None:
+        """Return an answer of this process as it is put together now, which may be out of date."""
+        found = self._answers.get(question)
+        if found is None or self._made_by is not services:
+            return None
+        return found if self._clock() - found.kept_at_s < KEEP_S else None
+
+    def keep(self, question: Question, answer: WarmAnswer, services: composition.Services) -> None:
+        with self._lock:
+            if self._made_by is not services:
+                self._made_by = services
+                self._answers.clear()
+                self._bytes = 0
+            self._drop(question)
+            self._answers[question] = answer
+            self._bytes += answer.cost
+            while self._is_full():
+                self._drop(next(iter(self._answers)))
+
+    def drop(self, question: Question) -> None:
+        with self._lock:
+            self._drop(question)
+
+    def _is_full(self) -> bool:
+        if len(self._answers) > MAX_ANSWERS or self._bytes > MAX_BYTES:
+            return True
+        oldest = next(iter(self._answers.values()))
+        return self._clock() - oldest.kept_at_s >= KEEP_S
+
+    def _drop(self, question: Question) -> None:
+        dropped = self._answers.pop(question, None)
+        if dropped is not None:
+            self._bytes -= dropped.cost
+
+
+_warm = WarmAnswers()
+
+
+def given_again(view: View) -> View:
+    """Return the view, whose answers are given again where they say that they may be."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        question = find_question(request)
+        if question is None:
+            return view(request, *args, **kwargs)
+        services = composition.built_services()
+        known = None if services is None else _warm.find(question, services)
+        if services is not None and known is not None:
+            again = give_again(known, request, services)
+            if again is not None:
+                return again
+            _warm.drop(question)
+        response = view(request, *args, **kwargs)
+        keep(question, request, response)
+        return response
+
+    return answer
+
+
+def find_question(request: HttpRequest) -> Question | None:
+    """Return what a request asks, None where its answer is not looked for here."""
+    meta, body = request.META, b""
+    if request.method == "POST":
+        length = meta.get("CONTENT_LENGTH", "")
+        if not length.isdecimal() or int(length) > MAX_QUESTION_CHARS:
+            return None
+        body = request.body
+    elif request.method != "GET":
+        return None
+    query = meta.get("QUERY_STRING", "")
+    if len(query) > MAX_QUESTION_CHARS:
+        return None
+    return Question(
+        request.method,
+        request.path_info,
+        query,
+        meta.get("HTTP_ACCEPT", ""),
+        meta.get("CONTENT_TYPE", ""),
+        body,
+    )
+
+
+def give_again(
+    known: WarmAnswer, request: HttpRequest, services: composition.Services
+) -> HttpResponse | None:
+    """Return the answer, None where the question has to go its ordinary way: then nothing of it is
+    counted."""
+    reuse, address = known.reuse, client_address(request)
+    pair, pairs = reuse.pair, services.pairs
+    is_named = names_tag(request.META.get("HTTP_IF_NONE_MATCH", ""), known.tag)
+    if known.body is None and not is_named:
+        return None
+    if reuse.until is not None and services.clocks.now() >= reuse.until:
+        return None
+    if pair is not None and pairs.look_ups.is_suspected(address):
+        return None
+    subject = None if pair is None else pair.email
+    if not services.cached.cache.holds(known.stamps, subject):
+        return None
+    if not window_of("reads").take(f"{address} {reuse.reader}".rstrip()).granted:
+        return None
+    if pair is not None:
+        pairs.right.note(address, pair)
+    reuse.count()
+    describe_to_log(known, context_of(request))
+    if known.body is None or is_named:
+        return known.add_headers(NotModified(known.body_bytes))
+    return known.add_headers(HttpResponse(known.body, content_type=known.content_type))
+
+
+def describe_to_log(known: WarmAnswer, context: RequestContext) -> None:
+    context.built_from = ALL_HELD
+    context.items = known.items
+    context.body = known.said
+
+
+def keep(question: Question, request: HttpRequest, response: HttpResponseBase) -> None:
+    """Keep an answer that may be given again."""
+    context, services = context_of(request), composition.built_services()
+    if context.reuse is None or context.built_from is None or services is None:
+        return
+    stamps = context.built_from.held_stamps()
+    if not stamps or not isinstance(response, HttpResponse):
+        return
+    render = getattr(response, "render", None)
+    if render is not None:
+        render()
+    is_not_modified = isinstance(response, NotModified)
+    body = response.content
+    if len(body) > MAX_ANSWER_BYTES or not (is_not_modified or response.status_code == 200):
+        return
+    answer = WarmAnswer(
+        body=None if is_not_modified else body,
+        body_bytes=response.body_bytes if isinstance(response, NotModified) else len(body),
+        content_type=response.headers.get("Content-Type", ""),
+        headers=tuple(each for each in response.headers.items() if each[0] != "Content-Type"),
+        items=count_items_of(response, context),
+        said=context.body,
+        stamps=stamps,
+        reuse=context.reuse,
+        kept_at_s=time.monotonic(),
+    )
+    _warm.keep(question, answer, services)
