@@ -51,6 +51,7 @@ from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.journal.change_journal import build_change_journal, build_journal_calls
 from hubspot_sync.wire.journal.subscriptions import JournalSubscriptions
 from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
+from hubspot_sync.writing.linked_bookings import LinkedBookingReads
 from hubspot_sync.writing.portal_writes import NoteCreated, PortalWrites
 
 # Of the server's threads: the others are left for students who are known.
@@ -213,6 +214,7 @@ def build_desk_context(
     hubspot: PortalReads,
     recent: RecentChanges,
     evidence: AuthoritativeReads,
+    linked: LinkedBookingReads,
     has_marker: PortalFact[bool | None],
     cached: CachedPortal,
     shared_now: Callable[[], datetime],
@@ -225,6 +227,7 @@ def build_desk_context(
         hubspot=hubspot,
         recent=recent,
         evidence=evidence,
+        linked=linked,
         writes=PortalWrites(profile, client.batch, association_types, has_marker, note_created),
         cache=cached.cache,
         keep_links=cached.keep_own_links,
