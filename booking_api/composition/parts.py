@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,7 +21,7 @@ from booking_api.pairs.right_pairs import RightPairs
 from booking_api.pairs.student_pairs import StudentPairs
 from booking_api.queries.composed_loaders import ComposedLoaders
 from booking_api.rules.cursors import CursorSeal
-from cache_layer import CacheConfig, UndeliveredParts
+from cache_layer import MISS, BackendUnavailable, CacheConfig, UndeliveredParts
 from cache_layer.coherence.undelivered_rows import UndeliveredRows
 from cache_layer.config import MAX_TTL_S
 from hubspot_sync import HubSpotClient
@@ -208,6 +208,28 @@ def build_evidence(
     return AuthoritativeReads(profile, client.batch, own_app, has_marker, note)
 
 
+def find_held_exams(cached: CachedPortal, booking_ids: Collection[str]) -> set[str]:
+    """Return the exams that the cache holds these bookings to be of; HubSpot is not asked, and
+    nothing comes of a cache that may not be read or does not answer. For guesses, not to decide
+    by."""
+    if cached.cache.reader.prepare_or_bypass(None) is not None:
+        return set()
+    family, guarded_store = cached.families.booking_exams, cached.cache.guarded_store
+    keys = {family.key(booking_id=booking_id) for booking_id in booking_ids}
+    try:
+        held = guarded_store.look_up(list(keys), touch=False).entries
+    except BackendUnavailable:
+        return set()
+    found: set[str] = set()
+    for key in keys:
+        if key.text not in held:
+            continue
+        exam_ids = guarded_store.read_entry(family, key, held[key.text])
+        if exam_ids is not MISS:
+            found.update(exam_ids)
+    return found
+
+
 def build_desk_context(
     profile: PortalProfile,
     client: HubSpotClient,
@@ -231,6 +253,7 @@ def build_desk_context(
         writes=PortalWrites(profile, client.batch, association_types, has_marker, note_created),
         cache=cached.cache,
         keep_links=cached.keep_own_links,
+        guess_exams=partial(find_held_exams, cached),
         fan_out=client.fan_outs[Priority.DESK],
         config=settings.DESK,
         renewal=LeaseRenewal(settings.DESK.renew_every_s),

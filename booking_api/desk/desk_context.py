@@ -28,8 +28,8 @@ from hubspot_sync.writing.portal_writes import PortalWrites
 class DeskContext:
     """`hubspot` reads HubSpot itself, never the cache; `recent` says what HubSpot told of
     lately; `keep_links` keeps for readers what the journal knows of these contacts, exams and
-    bookings; `now` is the clock that all processes of the deployment share, aware; `notify` hears
-    of what was done."""
+    bookings; `guess_exams` says which exams bookings may be of, and asks HubSpot nothing; `now` is
+    the clock that all processes of the deployment share, aware; `notify` hears of what was done."""
 
     profile: PortalProfile
     hubspot: PortalReads
@@ -39,6 +39,7 @@ class DeskContext:
     writes: PortalWrites
     cache: Cache
     keep_links: Callable[[Collection[str], Collection[str], Collection[str]], None]
+    guess_exams: Callable[[Collection[str]], Collection[str]]
     fan_out: FanOut
     config: DeskConfig
     renewal: LeaseRenewal
