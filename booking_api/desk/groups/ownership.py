@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from http import HTTPStatus
 
 import structlog
 
@@ -16,13 +15,13 @@ from booking_api.rules.errors import AccessDenied, AlreadyCanceled, AuthFailed, 
 from booking_api.rules.ownership import is_linked, is_owner, judge_ownership
 from booking_api.rules.students import is_theirs
 from hubspot_sync.batching.outcomes import Many, merge
-from hubspot_sync.errors import HubSpotError, Refused
+from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import Booking, Contact, ids_of
 from hubspot_sync.reading.recent_changes import Topic
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import run_together
 from hubspot_sync.writing.authoritative_reads import SeenContact
-from hubspot_sync.writing.linked_bookings import LinkedBooking
+from hubspot_sync.writing.linked_bookings import LinkedBooking, is_refused_alone
 
 LinkedBookings = tuple[Many[Booking], Many[tuple[str, ...]], Many[tuple[str, ...]]]
 """Bookings, their contacts and their exams."""
@@ -193,7 +192,7 @@ def _read_bookings(
         try:
             linked = desk_context.linked.read(booking_id, context)
         except HubSpotError as error:
-            if not isinstance(error, Refused) and error.status != HTTPStatus.NOT_IMPLEMENTED:
+            if not is_refused_alone(error):
                 unknown = {booking_id: error}
                 return Many({}, unknown=unknown), Many({}), Many({})
             # What is refused when it is asked this way may be answered when asked the other way.

@@ -20,7 +20,9 @@ def booked(school: School, name: str = "alice", others: int = 2) -> tuple[Studen
 
 
 def reads_alone(school: School) -> int:
-    return len(school.portal.sandbox.calls(ALONE))
+    bookings = school.portal.profile.object_types.bookings
+    calls = school.portal.sandbox.calls(ALONE)
+    return sum(call["object_type"] == bookings for call in calls)
 
 
 def refuse_alone(school: School, status: int) -> None:
@@ -103,6 +105,28 @@ def test_a_booking_without_links_is_its_students_by_its_names(school: School) ->
 
     assert answer.status == 200
     assert not answer.data["actions_completed"]["bookings_decremented"]
+
+
+def test_an_exam_of_many_bookings_is_counted_to_the_last(school: School) -> None:
+    """A hundred links may not be all that there are."""
+    exam, _ = school.portal.exam_with_bookings(101)
+    student = school.portal.student("alice")
+    booking = school.portal.booking(student, exam)
+
+    assert cancel(school.api, student, booking.id).status == 200
+
+    assert stored_total(school.portal, exam) == 101
+
+
+@pytest.mark.parametrize("status", [400, 403, 501])
+def test_an_exam_whose_read_is_refused_is_read_the_other_way(school: School, status: int) -> None:
+    student, booking = booked(school)
+    path = f"/{school.portal.profile.object_types.mock_exams}/"
+    school.portal.sandbox.fault("status", method="GET", path=path, status=status)
+
+    assert cancel(school.api, student, booking.id).status == 200
+
+    assert_cancelled(school, student, booking)
 
 
 def test_what_is_not_there_is_not_found(school: School) -> None:
