@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -208,25 +208,27 @@ def build_evidence(
     return AuthoritativeReads(profile, client.batch, own_app, has_marker, note)
 
 
-def find_held_exams(cached: CachedPortal, booking_ids: Collection[str]) -> set[str]:
-    """Return the exams that the cache holds these bookings to be of; HubSpot is not asked, and
-    nothing comes of a cache that may not be read or does not answer. For guesses, not to decide
-    by."""
+def find_held_exams(
+    cached: CachedPortal, booking_ids: Collection[str]
+) -> Mapping[str, tuple[str, ...]]:
+    """Return the exams that the cache holds bookings to be of, of those it holds; HubSpot is not
+    asked, and nothing comes of a cache that may not be read or does not answer. For guesses, not to
+    decide by."""
     if cached.cache.reader.prepare_or_bypass(None) is not None:
-        return set()
+        return {}
     family, guarded_store = cached.families.booking_exams, cached.cache.guarded_store
-    keys = {family.key(booking_id=booking_id) for booking_id in booking_ids}
+    keys = {booking_id: family.key(booking_id=booking_id) for booking_id in booking_ids}
     try:
-        held = guarded_store.look_up(list(keys), touch=False).entries
+        held = guarded_store.look_up(list(keys.values()), touch=False).entries
     except BackendUnavailable:
-        return set()
-    found: set[str] = set()
-    for key in keys:
+        return {}
+    found: dict[str, tuple[str, ...]] = {}
+    for booking_id, key in keys.items():
         if key.text not in held:
             continue
         exam_ids = guarded_store.read_entry(family, key, held[key.text])
         if exam_ids is not MISS:
-            found.update(exam_ids)
+            found[booking_id] = exam_ids
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,8 +28,9 @@ from hubspot_sync.writing.portal_writes import PortalWrites
 class DeskContext:
     """`hubspot` reads HubSpot itself, never the cache; `recent` says what HubSpot told of
     lately; `keep_links` keeps for readers what the journal knows of these contacts, exams and
-    bookings; `guess_exams` says which exams bookings may be of, and asks HubSpot nothing; `now` is
-    the clock that all processes of the deployment share, aware; `notify` hears of what was done."""
+    bookings; `guess_exams` says of some bookings which exams they may be of, and asks HubSpot
+    nothing; `now` is the clock that all processes of the deployment share, aware; `notify` hears of
+    what was done."""
 
     profile: PortalProfile
     hubspot: PortalReads
@@ -39,7 +40,7 @@ class DeskContext:
     writes: PortalWrites
     cache: Cache
     keep_links: Callable[[Collection[str], Collection[str], Collection[str]], None]
-    guess_exams: Callable[[Collection[str]], Collection[str]]
+    guess_exams: Callable[[Collection[str]], Mapping[str, Collection[str]]]
     fan_out: FanOut
     config: DeskConfig
     renewal: LeaseRenewal

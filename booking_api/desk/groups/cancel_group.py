@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import Final
 
 import structlog
@@ -85,7 +86,8 @@ def _read_inputs(
     exams = CancelledExams()
     booking_ids = {request.booking_id for request in requests}
     known = known_bookings.exams_of_bookings(booking_ids)
-    early = {*known.values(), *desk_context.guess_exams(booking_ids - known.keys())}
+    guessed = desk_context.guess_exams(booking_ids - known.keys())
+    early = {*known.values(), *chain.from_iterable(guessed.values())}
     # Last, in this thread: the others have no connection to the database.
     read, owned = run_together(
         desk_context.fan_out,
