@@ -32,7 +32,7 @@ PROPERTIES = {
         *("email", "student_id", "firstname", "lastname"),
         *(f"credits_{mock_type}" for mock_type in MOCK_TYPES),
     ],
-    BOOKINGS: ["booking_id", "is_active", "name", "mock_exam_id", "token_used"],
+    BOOKINGS: ["booking_id", "is_active", "name", "mock_exam_id"],
     EXAMS: [
         *("exam_date", "start_time", "end_time", "capacity", "mock_type", "location"),
         *("total_bookings", "is_active"),
@@ -126,7 +126,7 @@ class OldSystem:
         (exam,) = self._read(EXAMS, [exam_id])
         taken = int(exam["properties"]["total_bookings"] or 0)
         self._set(EXAMS, exam_id, {"total_bookings": str(max(0, taken - 1))})
-        credit = f"credits_{booking['properties']['token_used']}"
+        credit = f"credits_{exam['properties']['mock_type']}"
         left = int(contact["properties"][credit] or 0)
         self._set(CONTACTS, student.id, {credit: str(left + 1)})
         return True
