@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,7 +22,7 @@ from booking_api.pairs.student_pairs import StudentPairs
 from booking_api.queries.composed_loaders import ComposedLoaders
 from booking_api.queries.likely_ids import LikelyExams
 from booking_api.rules.cursors import CursorSeal
-from cache_layer import CacheConfig, UndeliveredParts
+from cache_layer import MISS, BackendUnavailable, CacheConfig, UndeliveredParts
 from cache_layer.coherence.undelivered_rows import UndeliveredRows
 from cache_layer.config import MAX_TTL_S
 from hubspot_sync import HubSpotClient
@@ -52,6 +52,7 @@ from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.journal.change_journal import build_change_journal, build_journal_calls
 from hubspot_sync.wire.journal.subscriptions import JournalSubscriptions
 from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
+from hubspot_sync.writing.linked_bookings import LinkedBookingReads
 from hubspot_sync.writing.portal_writes import NoteCreated, PortalWrites
 
 # Of the server's threads: the others are left for students who are known.
@@ -211,12 +212,37 @@ def build_evidence(
     return AuthoritativeReads(profile, client.batch, own_app, has_marker, note)
 
 
+def find_held_exams(
+    cached: CachedPortal, booking_ids: Collection[str]
+) -> Mapping[str, tuple[str, ...]]:
+    """Return the exams that the cache holds bookings to be of, of those it holds; HubSpot is not
+    asked, and nothing comes of a cache that may not be read or does not answer. For guesses, not to
+    decide by."""
+    if cached.cache.reader.prepare_or_bypass(None) is not None:
+        return {}
+    family, guarded_store = cached.families.booking_exams, cached.cache.guarded_store
+    keys = {booking_id: family.key(booking_id=booking_id) for booking_id in booking_ids}
+    try:
+        held = guarded_store.look_up(list(keys.values()), touch=False).entries
+    except BackendUnavailable:
+        return {}
+    found: dict[str, tuple[str, ...]] = {}
+    for booking_id, key in keys.items():
+        if key.text not in held:
+            continue
+        exam_ids = guarded_store.read_entry(family, key, held[key.text])
+        if exam_ids is not MISS:
+            found[booking_id] = exam_ids
+    return found
+
+
 def build_desk_context(
     profile: PortalProfile,
     client: HubSpotClient,
     hubspot: PortalReads,
     recent: RecentChanges,
     evidence: AuthoritativeReads,
+    linked: LinkedBookingReads,
     has_marker: PortalFact[bool | None],
     cached: CachedPortal,
     shared_now: Callable[[], datetime],
@@ -229,9 +255,11 @@ def build_desk_context(
         hubspot=hubspot,
         recent=recent,
         evidence=evidence,
+        linked=linked,
         writes=PortalWrites(profile, client.batch, association_types, has_marker, note_created),
         cache=cached.cache,
         keep_links=cached.keep_own_links,
+        guess_exams=partial(find_held_exams, cached),
         fan_out=client.fan_outs[Priority.DESK],
         config=settings.DESK,
         renewal=LeaseRenewal(settings.DESK.renew_every_s),

@@ -50,6 +50,7 @@ from hubspot_sync.webhooks.pipeline import WebhookPipeline, build_webhook_pipeli
 from hubspot_sync.wire.call_log import CallObserver, WireObserver
 from hubspot_sync.wire.http_exchange import Sender
 from hubspot_sync.wire.limits.portal_day import PortalDay
+from hubspot_sync.writing.linked_bookings import LinkedBookingReads
 from hubspot_sync.writing.portal_writes import note_nowhere
 
 log = structlog.get_logger(__name__)
@@ -260,6 +261,9 @@ class Composition:
         )
         has_marker = has_marker_fact(profile, client.transport, self.clocks.monotonic)
         evidence = build_evidence(profile, client, self.clocks, has_marker, unreadable.note)
+        linked = LinkedBookingReads(
+            profile, client.transport, unreadable.note, self.clocks.monotonic
+        )
         own = build_own_links(shared_now, self.clocks.monotonic)
         own_writes = build_own_writes(self._feed_observers, shared_now)
         likely = LikelyExams()
@@ -273,7 +277,7 @@ class Composition:
             cached.cache.endings.observe(of_endings)
         booking = build_booking_desk(
             build_desk_context(
-                *(profile, client, hubspot, told, evidence, has_marker, cached),
+                *(profile, client, hubspot, told, evidence, linked, has_marker, cached),
                 *(shared_now, self._notify_desk_observers),
                 note_nowhere if own_writes is None else own_writes.note,
             ),

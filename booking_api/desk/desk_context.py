@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +20,7 @@ from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.fan_out import FanOut
 from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
+from hubspot_sync.writing.linked_bookings import LinkedBookingReads
 from hubspot_sync.writing.portal_writes import PortalWrites
 
 
@@ -27,16 +28,19 @@ from hubspot_sync.writing.portal_writes import PortalWrites
 class DeskContext:
     """`hubspot` reads HubSpot itself, never the cache; `recent` says what HubSpot told of
     lately; `keep_links` keeps for readers what the journal knows of these contacts, exams and
-    bookings; `now` is the clock that all processes of
-    the deployment share, aware; `notify` hears of what was done."""
+    bookings; `guess_exams` says of some bookings which exams they may be of, and asks HubSpot
+    nothing; `now` is the clock that all processes of the deployment share, aware; `notify` hears of
+    what was done."""
 
     profile: PortalProfile
     hubspot: PortalReads
     recent: RecentChanges
     evidence: AuthoritativeReads
+    linked: LinkedBookingReads
     writes: PortalWrites
     cache: Cache
     keep_links: Callable[[Collection[str], Collection[str], Collection[str]], None]
+    guess_exams: Callable[[Collection[str]], Mapping[str, Collection[str]]]
     fan_out: FanOut
     config: DeskConfig
     renewal: LeaseRenewal

@@ -133,6 +133,8 @@ class Config:
     unkind: bool = False
     batches_know_merged: bool = True
     """Whether a batch that names a merged record by its old id means the survivor."""
+    reads_tell_links: bool = True
+    """Whether the read of one object heeds `associations`."""
     validation_rules: tuple[ValidationRule, ...] = ()
     refused_records: tuple[RefusedRecord, ...] = ()
     token: str = DEFAULT_TOKEN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 LIMITATIONS = (
     "Paths that are not in its table: answered 501 with what it knows.",
-    "Reads with ?associations=…, search by `query`, search on associations: answered 501 or 400.",
+    "Lists with ?associations=…, search by `query`, search on associations: answered 501 or 400.",
     "Labelled associations of one pair by PUT, removing a single label, association limits.",
     "Why HubSpot refuses a record by itself: only as `refused_records` and `validation_rules` say.",
     "The longest value a property takes: the API takes longer ones, and so does a person.",

@@ -35,6 +35,7 @@ class Operation(StrEnum):
     BATCH_ARCHIVE = "objects.batch_archive"
     SEARCH = "objects.search"
     ASSOCIATIONS_READ = "associations.batch_read"
+    ASSOCIATE = "associations.batch_default"
     LABELS = "associations.labels"
     PROPERTIES_LIST = "properties.list"
     PROPERTY_READ = "properties.read"
@@ -70,10 +71,10 @@ def _objects_endpoint(tail: str, effect: Effect) -> Endpoint:
     )
 
 
-def _associations_endpoint(method: str, tail: str) -> Endpoint:
+def _associations_endpoint(method: str, tail: str, effect: Effect = Effect.READ) -> Endpoint:
     return Endpoint(
         method=method,
-        effect=Effect.READ,
+        effect=effect,
         dated=f"/crm/associations/{{version}}/{{type}}/{{to}}/{tail}",
         legacy=f"/crm/v4/associations/{{type}}/{{to}}/{tail}",
     )
@@ -99,6 +100,10 @@ ENDPOINTS: Mapping[Operation, Endpoint] = MappingProxyType(
         Operation.BATCH_ARCHIVE: _objects_endpoint("batch/archive", Effect.ABSOLUTE),
         Operation.SEARCH: _objects_endpoint("search", Effect.READ),
         Operation.ASSOCIATIONS_READ: _associations_endpoint("POST", "batch/read"),
+        # Ours are made with their record; the benchmarks' copy of the old system links afterwards.
+        Operation.ASSOCIATE: _associations_endpoint(
+            "POST", "batch/associate/default", Effect.ABSOLUTE
+        ),
         Operation.LABELS: _associations_endpoint("GET", "labels"),
         Operation.PROPERTIES_LIST: _plain_endpoint("GET", Effect.READ, *_PROPERTIES),
         Operation.PROPERTY_READ: _plain_endpoint(

@@ -121,7 +121,8 @@ class _Watched:
 
 
 def _call_name(path: str, names: Mapping[str, str]) -> str:
-    """`read contacts`, `read exams>bookings`, `create bookings`, `labels bookings>contacts`."""
+    """`read contacts`, `read exams>bookings`, `create bookings`, `labels bookings>contacts`; `one
+    exams` of a record that is read by its id, whatever that is."""
     parts = path.partition("?")[0].split("/")
     about = ">".join(names[part] for part in parts if part in names)
-    return f"{parts[-1]} {about}"
+    return f"{'one' if parts[-1].isdigit() else parts[-1]} {about}"

@@ -27,6 +27,8 @@ OF_A_CREATE = {
 }
 OF_A_CANCEL = {
     **{name: READS[name] for name in READS if name != "contacts>bookings"},
+    # One exam is read alone, and its bookings by a call of their own where it does not tell them.
+    "exams": rf"objects/.*/{EXAMS}/\d+",
     "bookings again": READS["bookings"],
     "cancel": f"/{BOOKINGS}/batch/update",
     **WRITES,

@@ -36,6 +36,7 @@ OPERATIONS: Final[Mapping[str, str]] = {
     "objects.batch_archive": "remove",
     "objects.search": "search",
     "associations.batch_read": "read links of",
+    "associations.batch_default": "link",
     "associations.labels": "read kinds of links of",
     "properties.list": "list properties of",
     "properties.read": "read a property of",

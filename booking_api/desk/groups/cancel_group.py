@@ -1,22 +1,26 @@
 """Cancels: one group's straight line.
 
-1. Read the bookings, whose they are and of which exams; then those exams with all their bookings.
+1. Read the bookings, whose they are and of which exams; with that those exams that the journal
+   knows, and then the others.
 2. Decide: the student's own, not cancelled yet, not over.
-3. Write ahead. 4. Mark the bookings cancelled. 5. Give the credits back, count, finish.
+3. Write ahead.
+4. Mark the bookings cancelled; meanwhile read which others of their exams are active.
+5. Give the credits back, count, finish.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import Final
 
 import structlog
 
 from booking_api.desk.desk_context import DeskContext
-from booking_api.desk.errors import is_final_refusal, storable_text, unavailable_from
+from booking_api.desk.errors import is_final_refusal, unavailable_from
+from booking_api.desk.groups.cancelled_exams import CancelledExams, read_exams
 from booking_api.desk.groups.credit_plan import CreditPlans
 from booking_api.desk.groups.credits_and_counts import charge_and_count
 from booking_api.desk.groups.decision import (
@@ -24,9 +28,8 @@ from booking_api.desk.groups.decision import (
     plan_or_refuse,
     read_requests,
 )
-from booking_api.desk.groups.decision_inputs import DecisionInputs, read_decision_inputs
 from booking_api.desk.groups.ownership import OwnedBookings, read_owned_bookings
-from booking_api.desk.journal import journal
+from booking_api.desk.journal import journal, known_bookings
 from booking_api.desk.journal.answers import ActionsCompleted, CanceledAnswer, CreditRestoration
 from booking_api.desk.journal.lease import HeldLease
 from booking_api.desk.journal.models import EntryState, JournalEntry
@@ -34,12 +37,13 @@ from booking_api.desk.journal.plans import CancelPlan
 from booking_api.desk.journal.requests import CancelRequest
 from booking_api.rules.booking_end import booking_ends_at, booking_status
 from booking_api.rules.credits import change_balance, credit_to_restore, whole_credits
-from booking_api.rules.errors import BookingError, InvalidRequest
+from booking_api.rules.errors import InvalidRequest
 from booking_api.rules.linked_exam import linked_exam
 from hubspot_sync.batching.outcomes import Found, Missing, Unknown
-from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import Booking, MockExam
+from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.call_log import CallMeter
+from hubspot_sync.wire.fan_out import run_together
 
 SUCCESS_STATUSES: Final = range(200, 300)
 
@@ -56,8 +60,7 @@ def serve_cancels(
     Raises LeaseLost."""
     requests = read_requests(rows, CancelRequest.from_json)
     context = desk_context.renew_for_calls(lease, meters)
-    owned = read_owned_bookings(desk_context, list(requests.values()), context)
-    inputs = read_decision_inputs(desk_context, (), owned.exam_ids(), context)
+    owned, exams = _read_inputs(desk_context, list(requests.values()), context)
     turns = Turns(desk_context, owned.found_contacts(), owned.bookings.found.values())
     plans = CreditPlans(desk_context, context)
     for row in rows:
@@ -65,14 +68,36 @@ def serve_cancels(
             continue
         plan_or_refuse(
             row,
-            partial(_plan_cancel, desk_context, owned, inputs, row, requests[row.id], turns, plans),
+            partial(_plan_cancel, desk_context, owned, exams, row, requests[row.id], turns, plans),
         )
     with lease.fenced_transaction():
         begun = journal.begin(lease, rows, desk_context.now())
     planned = [row for row in begun if row.state == EntryState.WRITING]
-    cancel_bookings(desk_context, lease, planned, meters)
+    cancel_bookings(desk_context, lease, planned, meters, exams)
     written = [row for row in planned if row.state == EntryState.WRITTEN]
-    charge_and_count(desk_context, lease, written, _count_remaining(inputs, written), meters)
+    charge_and_count(desk_context, lease, written, exams.count_remaining(written), meters)
+
+
+def _read_inputs(
+    desk_context: DeskContext, requests: Sequence[CancelRequest], context: CallContext
+) -> tuple[OwnedBookings, CancelledExams]:
+    """Read the bookings and their exams, in one round trip where the journal or the cache tells
+    which exams those are likely to be, else in two. Nothing is raised for a part that failed."""
+    exams = CancelledExams()
+    booking_ids = {request.booking_id for request in requests}
+    known = known_bookings.exams_of_bookings(booking_ids)
+    guessed = desk_context.guess_exams(booking_ids - known.keys())
+    early = {*known.values(), *chain.from_iterable(guessed.values())}
+    # Last, in this thread: the others have no connection to the database.
+    read, owned = run_together(
+        desk_context.fan_out,
+        lambda: read_exams(desk_context, early, context),
+        lambda: read_owned_bookings(desk_context, requests, context),
+    )
+    exams.add(desk_context, read, context)
+    late = owned.exam_ids() - early
+    exams.add(desk_context, read_exams(desk_context, late, context), context)
+    return owned, exams
 
 
 def cancel_bookings(
@@ -80,14 +105,21 @@ def cancel_bookings(
     lease: HeldLease,
     rows: Sequence[JournalEntry],
     meters: Collection[CallMeter] = (),
+    exams: CancelledExams | None = None,
 ) -> None:
     """Mark the bookings of rows that are `writing` cancelled; afterwards each is written, refused,
-    or still writing because nobody knows. All are saved. Raises LeaseLost."""
+    or still writing because nobody knows. All are saved. Meanwhile the states of the bookings of
+    `exams` are read. Raises LeaseLost."""
     if len(rows) == 0:
         return
     ids = [row.record_id for row in rows]
     context = desk_context.renew_for_writes(lease, rows, meters)
-    changed = desk_context.writes.cancel_bookings(ids, context)
+    counted = CancelledExams() if exams is None else exams
+    changed, _ = run_together(
+        desk_context.fan_out,
+        lambda: desk_context.writes.cancel_bookings(ids, context),
+        lambda: counted.read_states(desk_context, rows, context),
+    )
     for row in rows:
         outcome = changed.outcome(row.record_id)
         if isinstance(outcome, Found):
@@ -118,7 +150,7 @@ def refuse_or_postpone(
 def _plan_cancel(
     desk_context: DeskContext,
     owned: OwnedBookings,
-    inputs: DecisionInputs,
+    exams_read: CancelledExams,
     row: JournalEntry,
     request: CancelRequest,
     turns: Turns,
@@ -130,7 +162,9 @@ def _plan_cancel(
     seen, booking = owned.require_own(request)
     linked = owned.exams_of(booking)
     exams = {
-        exam_id: exam for exam_id in linked if (exam := inputs.exams.answered(exam_id)) is not None
+        exam_id: exam
+        for exam_id in linked
+        if (exam := exams_read.exams.answered(exam_id)) is not None
     }
     exam = linked_exam(booking, linked, exams)
     now = desk_context.now()
@@ -190,16 +224,3 @@ def _describe_exam(record: MockExam | Booking) -> str:
 
 def _format_utc(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _count_remaining(inputs: DecisionInputs, written: Sequence[JournalEntry]) -> dict[str, int]:
-    """Return the counts without what was cancelled, of exams that could be read completely, by the
-    ids that their bookings' links have."""
-    totals: dict[str, int] = {}
-    fewer = Counter(row.exam_id for row in written if inputs.exams.covers(row.exam_id))
-    for exam_id, number in fewer.items():
-        try:
-            totals[exam_id] = inputs.exam(exam_id).active - number
-        except (HubSpotError, BookingError) as error:
-            log.warning("exam_not_counted", exam=exam_id, error=storable_text(error))
-    return totals

@@ -170,9 +170,9 @@ def read_decision_inputs(
     context: CallContext,
     excluded_rows: Collection[int] = (),
 ) -> DecisionInputs:
-    """Read all, in two round trips, and in three where contacts have bookings of other exams that
-    were not made here. Nothing is raised for a part that failed. The journal's rows with the
-    excluded ids take no seat."""
+    """Read all, in two round trips, and in three where contacts have bookings of other exams, and
+    neither the journal nor the cache tells which. Nothing is raised for a part that failed. The
+    journal's rows with the excluded ids take no seat."""
     hubspot = desk_context.hubspot
     contacts, exam_links, contact_links = run_together(
         desk_context.fan_out,
@@ -194,8 +194,11 @@ def read_decision_inputs(
     of_contacts = _join(contact_links.found, unlisted.by_contact)
     others = of_contacts - of_exams
     made_for = known_bookings.exams_of_bookings(others)
-    # The exams are one call: it waits until all that are wanted are known.
-    early = {*exam_ids, *made_for.values()} if made_for.keys() == others else set[str]()
+    guessed = desk_context.guess_exams(others - made_for.keys())
+    early = set[str]()
+    # The exams are one call: it waits until all that are wanted are known, or guessed.
+    if made_for.keys() | guessed.keys() == others:
+        early = {*exam_ids, *made_for.values(), *chain.from_iterable(guessed.values())}
     bookings, other_links, exams = run_together(
         desk_context.fan_out,
         lambda: hubspot.bookings(of_exams | of_contacts, context),

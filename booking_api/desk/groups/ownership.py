@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+import structlog
+
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.journal import known_bookings
 from booking_api.desk.journal.requests import CancelRequest, UpdateRequest
@@ -13,11 +15,18 @@ from booking_api.rules.errors import AccessDenied, AlreadyCanceled, AuthFailed, 
 from booking_api.rules.ownership import is_linked, is_owner, judge_ownership
 from booking_api.rules.students import is_theirs
 from hubspot_sync.batching.outcomes import Many, merge
+from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.records import Booking, Contact, ids_of
 from hubspot_sync.reading.recent_changes import Topic
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import run_together
 from hubspot_sync.writing.authoritative_reads import SeenContact
+from hubspot_sync.writing.linked_bookings import LinkedBooking, is_refused_alone
+
+LinkedBookings = tuple[Many[Booking], Many[tuple[str, ...]], Many[tuple[str, ...]]]
+"""Bookings, their contacts and their exams."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +155,13 @@ def read_owned_bookings(
     depends on them whose it or its credit is; nothing is raised for a part that failed."""
     booking_ids = {request.booking_id for request in requests}
     emails = {request.pair.email for request in requests}
-    contacts, bookings, owners, exam_links = run_together(
+    contacts, (bookings, owners, exam_links) = run_together(
         desk_context.fan_out,
         lambda: desk_context.evidence.contacts_by_email(emails, context),
-        lambda: desk_context.hubspot.bookings(booking_ids, context),
-        lambda: desk_context.hubspot.booking_contacts(booking_ids, context),
-        lambda: desk_context.hubspot.booking_exams(booking_ids, context),
+        lambda: _read_bookings(desk_context, booking_ids, context),
     )
     survivors = {booking.id for booking in bookings.found.values()} - booking_ids
+    survivors -= owners.found.keys() & exam_links.found.keys()
     if len(survivors) > 0:  # of the old ids HubSpot may show no links
         owners = merge((owners, desk_context.hubspot.booking_contacts(survivors, context)))
         exam_links = merge((exam_links, desk_context.hubspot.booking_exams(survivors, context)))
@@ -172,3 +180,56 @@ def read_owned_bookings(
     )
     needed = set().union(*(owned.needed_contacts(request) for request in requests))
     return replace(owned, linked_contacts=desk_context.evidence.contacts(needed, context))
+
+
+def _read_bookings(
+    desk_context: DeskContext, booking_ids: Collection[str], context: CallContext
+) -> LinkedBookings:
+    """Read bookings with their links: a single one in one call, where HubSpot tells its links with
+    it, several in three."""
+    if len(booking_ids) == 1 and desk_context.linked.tells_links:
+        (booking_id,) = booking_ids
+        try:
+            linked = desk_context.linked.read(booking_id, context)
+        except HubSpotError as error:
+            if not is_refused_alone(error):
+                unknown = {booking_id: error}
+                return Many({}, unknown=unknown), Many({}), Many({})
+            # What is refused when it is asked this way may be answered when asked the other way.
+            log.warning("booking_not_read_alone", booking=booking_id, error=error.safe_text)
+            desk_context.linked.note_silence()
+        else:
+            return _complete_links(desk_context, booking_id, linked, context)
+    return run_together(
+        desk_context.fan_out,
+        lambda: desk_context.hubspot.bookings(booking_ids, context),
+        lambda: desk_context.hubspot.booking_contacts(booking_ids, context),
+        lambda: desk_context.hubspot.booking_exams(booking_ids, context),
+    )
+
+
+def _complete_links(
+    desk_context: DeskContext,
+    booking_id: str,
+    linked: LinkedBooking | None,
+    context: CallContext,
+) -> LinkedBookings:
+    """Return what a single read told, with the links that it left unsaid read besides."""
+    if linked is None:
+        return Many({}, missing=frozenset({booking_id})), Many({}), Many({})
+    ids = {booking_id, linked.booking.id}
+    owners, exam_links = run_together(
+        desk_context.fan_out,
+        lambda: desk_context.hubspot.booking_contacts(
+            ids if linked.contacts is None else (), context
+        ),
+        lambda: desk_context.hubspot.booking_exams(ids if linked.exams is None else (), context),
+    )
+    told_nothing = linked.contacts is None and linked.exams is None
+    if told_nothing and any(len(shown) > 0 for shown in owners.found.values()):
+        desk_context.linked.note_silence()
+    return (
+        Many({booking_id: linked.booking}),
+        owners if linked.contacts is None else Many(dict.fromkeys(ids, linked.contacts)),
+        exam_links if linked.exams is None else Many(dict.fromkeys(ids, linked.exams)),
+    )

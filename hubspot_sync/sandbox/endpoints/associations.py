@@ -66,6 +66,31 @@ def list_targets(sandbox: Sandbox, request: Request) -> Reply:
     return Reply(200, {"results": body.pop("to"), **body})
 
 
+def render_links(
+    sandbox: Sandbox, from_type: ObjectType, from_id: str, to_types: Sequence[ObjectType]
+) -> dict[str, Any]:
+    """The links that a read of one object tells besides its properties, by what HubSpot calls the
+    type; a type without links is left out, and with all of them where `reads_tell_links` is off."""
+    if not sandbox.config.reads_tell_links:
+        return {}
+    links: dict[str, Any] = {}
+    for to_type in to_types:
+        targets = _find_targets(sandbox, from_type, from_id, to_type, 0)
+        size = sandbox.config.association_page
+        kind = f"{from_type.singular}_to_{to_type.singular}".lower().replace(" ", "_")
+        results = [{"id": str(to_id), "type": kind} for to_id, _ in targets[:size]]
+        if len(targets) > size:
+            paging = {"next": {"after": str(targets[size - 1][0])}}
+            links[_name_in_links(to_type)] = {"results": results, "paging": paging}
+        elif len(results) > 0:
+            links[_name_in_links(to_type)] = {"results": results}
+    return links
+
+
+def _name_in_links(to_type: ObjectType) -> str:
+    return to_type.fully_qualified_name if to_type.custom else to_type.name.lower()
+
+
 def batch_create(sandbox: Sandbox, request: Request) -> Reply:
     """201 with the links made, or 207 naming objects that do not exist."""
     from_type, to_type = _read_object_types(sandbox, request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hubspot_sync.sandbox.data.property_values import check_rules, normalize_value, parse_properties
 from hubspot_sync.sandbox.data.records import APP, UnknownRecord
+from hubspot_sync.sandbox.endpoints.associations import render_links
 from hubspot_sync.sandbox.endpoints.context import Sandbox, render_record, text_id
 from hubspot_sync.sandbox.endpoints.object_batches import (
     check_rules_of_new,
@@ -22,7 +23,7 @@ MAX_PAGE_SIZE = 100
 def read(sandbox: Sandbox, request: Request) -> Reply:
     """200, or 404 for an unknown id; an archived one only with `archived=true`."""
     object_type = sandbox.type_of(request.names["type"])
-    _refuse_associations(request)
+    to_types = [sandbox.type_of(name) for name in _split_names(request, "associations")]
     id_property = request.query.get("idProperty")
     key = request.names["id"]
     if id_property is not None:
@@ -38,7 +39,9 @@ def read(sandbox: Sandbox, request: Request) -> Reply:
         _split_names(request, "propertiesWithHistory"),
     )
     limit = sandbox.config.history_limit
-    return Reply(200, render_record(record, object_type, names, history, limit))
+    body = render_record(record, object_type, names, history, limit)
+    links = render_links(sandbox, object_type, record.id, to_types)
+    return Reply(200, body if len(links) == 0 else {**body, "associations": links})
 
 
 def list_page(sandbox: Sandbox, request: Request) -> Reply:
@@ -118,5 +121,5 @@ def _parse_number(request: Request, name: str, otherwise: int) -> int:
 
 def _refuse_associations(request: Request) -> None:
     if "associations" in request.query:
-        message = "The sandbox does not imitate associations=… on reads; use the association reads"
+        message = "The sandbox does not imitate associations=… on lists; use the association reads"
         raise Refusal(501, "NOT_IMITATED", message)

@@ -236,3 +236,40 @@ def test_association_reads_are_current_unless_told_to_lag(hub: Hub) -> None:
     assert [targets(each) for each in current] == [[exam]]
     assert lagging == []
     assert [targets(each) for each in later] == [[exam]]
+
+
+def test_the_read_of_one_object_tells_the_links_it_is_asked_for(hub: Hub) -> None:
+    booking, lonely = hub.bookings(2)
+    contact, exam = hub.sandbox.create(CONTACTS, {}), hub.sandbox.create(EXAMS, {})
+    hub.sandbox.associate(BOOKINGS, booking, CONTACTS, contact)
+    hub.sandbox.associate(BOOKINGS, booking, EXAMS, exam)
+    asked = f"associations={CONTACTS},{EXAMS}"
+
+    told = hub.call("GET", "objects", f"{BOOKINGS}/{booking}?{asked}").body["associations"]
+    none = hub.call("GET", "objects", f"{BOOKINGS}/{lonely}?{asked}").body
+    strange = hub.call("GET", "objects", f"{BOOKINGS}/{booking}?associations=2-404")
+
+    assert [each["id"] for each in told.pop("contacts")["results"]] == [contact]
+    (exams,) = told.values()
+    assert [each["id"] for each in exams["results"]] == [exam]
+    assert "associations" not in none
+    assert strange.status == 400
+
+
+def test_links_told_with_an_object_are_paged_and_lag_as_others_do(hub: Hub) -> None:
+    (booking,) = hub.bookings(1)
+    for _ in range(2):
+        hub.sandbox.associate(BOOKINGS, booking, CONTACTS, hub.sandbox.create(CONTACTS, {}))
+    path = f"{BOOKINGS}/{booking}?associations={CONTACTS}"
+
+    hub.sandbox.configure(association_page=1)
+    links = hub.call("GET", "objects", path).body["associations"]["contacts"]
+    hub.sandbox.configure(association_lag_s=60)
+    late = hub.call("GET", "objects", path).body
+    hub.sandbox.configure(association_lag_s=0, reads_tell_links=False)
+    silent = hub.call("GET", "objects", path).body
+
+    assert len(links["results"]) == 1
+    assert links["paging"]["next"]["after"] == links["results"][0]["id"]
+    assert "associations" not in late
+    assert "associations" not in silent

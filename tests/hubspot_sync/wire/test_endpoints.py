@@ -17,6 +17,7 @@ LEGACY = {
     Operation.BATCH_ARCHIVE: ("POST", "/crm/v3/objects/2-50158943/batch/archive"),
     Operation.SEARCH: ("POST", "/crm/v3/objects/2-50158943/search"),
     Operation.ASSOCIATIONS_READ: ("POST", "/crm/v4/associations/2-50158943/0-1/batch/read"),
+    Operation.ASSOCIATE: ("POST", "/crm/v4/associations/2-50158943/0-1/batch/associate/default"),
     Operation.LABELS: ("GET", "/crm/v4/associations/2-50158943/0-1/labels"),
     Operation.PROPERTIES_LIST: ("GET", "/crm/v3/properties/2-50158943"),
     Operation.PROPERTY_READ: ("GET", "/crm/v3/properties/2-50158943/0-1"),
