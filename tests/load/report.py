@@ -53,7 +53,10 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
     for figures in outcome.figures:
         for row in rows_of(figures):
             table.add_row(*row)
-    console.print(table)
+    if table.row_count > 0:
+        console.print(table)
+    else:
+        console.print(f"[italic]{outcome.name}: {outcome.what}[/]")
     for figures in outcome.figures:
         console.print(f"  {NAMES[figures.system]}: {'; '.join(words_of(figures))}.")
     for check in outcome.checks:
@@ -82,8 +85,9 @@ def words_of(figures: Figures) -> Iterator[str]:
     yield f"{figures.errors_count} errors, {figures.unanswered} not answered"
     if figures.system == "ours":
         yield f"{figures.hit_rate:.0%} from the cache"
-    held = [f"{first:.0f} → {last:.0f} MiB" for first, _, last in figures.memory_mib]
-    yield f"memory {', '.join(held)}" if held else "memory not known here"
+    if figures.memory_mib:
+        held = [f"{first:.0f} → {last:.0f} MiB" for first, _, last in figures.memory_mib]
+        yield f"memory of each process {', '.join(held)}"
     yield from (f"{name}: {value:.4g}" for name, value in figures.numbers.items())
     unlike = {kind: n for kind, n in figures.answers.items() if not kind.endswith(" 200")}
     if unlike:

@@ -101,7 +101,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("scenarios", nargs="*", choices=[*SCENARIOS, []], help="all by default")
     parser.add_argument("--quick", action="store_true", help="a quarter of everything")
-    parser.add_argument("--soak-minutes", type=float, default=0.0, help="0.75 by default")
+    parser.add_argument("--soak-minutes", type=float, default=0.0, help="half of one by default")
     parser.add_argument("--record", type=Path, default=RECORD, help="bench/load.json by default")
     return parser.parse_args()
 

@@ -23,6 +23,7 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Struct
 
+from booking_api.server.memory import return_memory_early
 from tests.load.traffic import Person
 from tests.memory import resident_bytes_of
 
@@ -124,6 +125,8 @@ def held_bytes() -> int:
 
 
 def main() -> None:
+    # As the server does (`booking_api/server/entry.py`).
+    return_memory_early()
     from booking_api.wsgi import application
 
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)

@@ -25,7 +25,7 @@ def _play(world: World, system: System, size: Size) -> Run:
         if system == "naive":
             plan = plan_of(deployment, school.portal, [_all_of([alone])], SECONDS)
             calls_of_one = len(watch(world, deployment, plan).calls)
-        seconds = SECONDS if system == "ours" else size.cut(10, 3)
+        seconds = SECONDS if system == "ours" else size.cut(6, 3)
         plan = plan_of(
             *(deployment, school.portal, [_all_of(people)], seconds), grace_s=GRACE_S[system]
         )

@@ -33,7 +33,7 @@ def _play(world: World, system: System, size: Size) -> Run:
     group = Group(behaviour="rush", people=people_of(pupils), users=students, think_s=THINK_S)
     with world.serving(system) as deployment:
         plan = plan_of(
-            *(deployment, portal, [group], size.cut(25, 8)),
+            *(deployment, portal, [group], size.cut(20, 8)),
             grace_s=GRACE_S[system],
             offers=offers_of(exams),
         )

@@ -16,12 +16,12 @@ BOOKINGS = 20
 
 def play_listing(world: World, size: Size) -> list[Run]:
     """Fifty users reload their lists."""
-    return [_read(world, system, "list", 50, size.cut(12)) for system in SYSTEMS]
+    return [_read(world, system, "list", 50, size.cut(8)) for system in SYSTEMS]
 
 
 def play_availability(world: World, size: Size) -> list[Run]:
     """A hundred users look which exams there are."""
-    return [_read(world, system, "look", 100, size.cut(12)) for system in SYSTEMS]
+    return [_read(world, system, "look", 100, size.cut(8)) for system in SYSTEMS]
 
 
 def _read(world: World, system: System, behaviour: Behaviour, users: int, seconds: float) -> Run:

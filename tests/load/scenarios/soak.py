@@ -21,7 +21,7 @@ from tests.load.visits import Held, Order
 from tests.server import ROOT
 
 STUDENTS, BOOKINGS, USERS = 400, 3, 40
-SOAK_S = 45.0
+SOAK_S = 30.0
 THINK_S = (0.2, 1.0)
 MANY_STUDENTS = 10_000
 FIRST, ALL = 20_000, 100_000
