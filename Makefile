@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv --quiet --no-config pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help run serve test coverage conformance chaos slow-tests bench alerts fire-alerts fmt lint types \
+.PHONY: help run serve test coverage conformance chaos slow-tests load bench alerts fire-alerts fmt lint types \
 	migrations-check lock clean
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "make conformance    what the schema says against what the API does, by generated requests"
 	@echo "make chaos  a deployment of its own, people at work and every fault at once, by seed"
 	@echo "make slow-tests     what is slow and seldom finds anything: more kills, floods and disorder"
+	@echo "make load   hundreds of users at once, and the old system beside this one; less than six minutes"
 	@echo "make bench  HubSpot calls, throughput, hit rates, a flood of webhooks, measured here in minutes"
 	@echo "make alerts what deploy/ tells Prometheus and Alertmanager, checked and tried by their own tools"
 	@echo "make fire-alerts    each alert made to fire against a running deployment; half an hour"
@@ -82,6 +83,10 @@ chaos: $(VENV)/.installed-dev
 # ARGS='-k "some words"' for a part of it.
 slow-tests: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m chaos -n $(WORKERS) $(ARGS)
+
+# ARGS=--quick, ARGS='morning cold', ARGS='soak --soak-minutes 30'; docs/how-to/run-load.md.
+load: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.load.run $(ARGS)
 
 fmt: $(VENV)/.installed-dev
 	$(BIN)/ruff format .

@@ -9,6 +9,12 @@ from tests.server import Server
 
 def resident_bytes(server: Server) -> int:
     """Return what the server's processes hold in memory, by Linux; 1 elsewhere."""
+    return 1 + sum(resident_bytes_of_each(server.pid).values())
+
+
+def resident_bytes_of_each(pid: int) -> dict[int, int]:
+    """Return what this process and all below it hold in memory, by their ids; by Linux, nothing
+    elsewhere."""
     children: dict[int, list[int]] = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -16,11 +22,12 @@ def resident_bytes(server: Server) -> int:
         except OSError:  # it has ended
             continue
         children.setdefault(int(fields[1]), []).append(int(status.parent.name))
-    held, waiting = 1, [server.pid]
+    held, waiting = {}, [pid]
     while waiting:
-        pid = waiting.pop()
-        waiting += children.get(pid, [])
-        held += resident_bytes_of(Path(f"/proc/{pid}/status"))
+        found = waiting.pop()
+        waiting += children.get(found, [])
+        if size := resident_bytes_of(Path(f"/proc/{found}/status")):
+            held[found] = size
     return held
 
 

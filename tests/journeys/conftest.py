@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from hubspot_sync.portal.profile import load_profile
 from tests.builders import Portal
 from tests.cache_layer.own_redis import OwnRedis
-from tests.journeys.databases import manage
+from tests.journeys.databases import DATABASE_URL, made_database, manage, url_of
 from tests.sandbox import SandboxHandle
 from tests.server import Server, serving
-
-DATABASE_URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 
 
 @pytest.fixture(scope="session")
@@ -40,24 +35,6 @@ def portal(sandbox: SandboxHandle) -> Portal:
     portal = Portal(sandbox, load_profile("default"))
     sandbox.kind()
     return portal
-
-
-@contextmanager
-def made_database(connection: psycopg.Connection, kind: str, **options: str) -> Iterator[str]:
-    """Make a database; drop it at the end of the block. Returns its name."""
-    name = f"{kind}_{uuid.uuid4().hex}"
-    made = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
-    if "template" in options:
-        made += sql.SQL(" TEMPLATE {}").format(sql.Identifier(options["template"]))
-    connection.execute(made)
-    try:
-        yield name
-    finally:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def url_of(database: str) -> str:
-    return urlunsplit(urlsplit(DATABASE_URL)._replace(path=f"/{database}"))
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,18 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+from psycopg import sql
 
 from tests.server import ROOT
+
+DATABASE_URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 
 
 def manage(url: str, *command: str, **environment: str) -> str:
@@ -37,10 +43,28 @@ def settings_of(url: str) -> dict[str, str]:
     }
 
 
-def query(url: str, sql: str) -> list[tuple[Any, ...]]:
+def query(url: str, statement: str) -> list[tuple[Any, ...]]:
     """Return what is in a server's database."""
     if url.startswith("sqlite:///"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-            return connection.execute(sql).fetchall()
+            return connection.execute(statement).fetchall()
     with psycopg.connect(url) as connection:
-        return connection.execute(sql).fetchall()
+        return connection.execute(statement).fetchall()
+
+
+@contextmanager
+def made_database(connection: psycopg.Connection, kind: str, **options: str) -> Iterator[str]:
+    """Make a database; drop it at the end of the block. Returns its name."""
+    name = f"{kind}_{uuid.uuid4().hex}"
+    made = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+    if "template" in options:
+        made += sql.SQL(" TEMPLATE {}").format(sql.Identifier(options["template"]))
+    connection.execute(made)
+    try:
+        yield name
+    finally:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def url_of(database: str) -> str:
+    return urlunsplit(urlsplit(DATABASE_URL)._replace(path=f"/{database}"))
