@@ -28,6 +28,7 @@ from hubspot_sync.reading.tags import (
     exam_bookings_tag,
     exam_tag,
     exams_of_type_tag,
+    tags_with_links,
 )
 
 Properties = Mapping[str, str | None]
@@ -171,9 +172,8 @@ def create_booking(state: PortalState, edit: Edit) -> Tags:
     path = f"records/{BOOKINGS}/{booking_id}"
     state.records[BOOKINGS][booking_id] = state.sandbox.control("GET", path)["properties"]
     state.link(booking_id, student, exam_id)
-    return frozenset(
-        {booking_tag(booking_id), contact_bookings_tag(student.id), exam_bookings_tag(exam_id)}
-    )
+    collections = {contact_bookings_tag(student.id), exam_bookings_tag(exam_id)}
+    return tags_with_links(booking_tag(booking_id)) | collections
 
 
 def archive_booking(state: PortalState, edit: Edit) -> Tags:
@@ -183,7 +183,7 @@ def archive_booking(state: PortalState, edit: Edit) -> Tags:
         return edit_name(state, edit)
     state.sandbox.control("DELETE", f"records/{BOOKINGS}/{booking_id}")
     del state.records[BOOKINGS][booking_id]
-    return frozenset({booking_tag(booking_id)})
+    return tags_with_links(booking_tag(booking_id))
 
 
 def edit_capacity(state: PortalState, edit: Edit) -> Tags:
