@@ -364,7 +364,9 @@ def _build_contacts_loader(
 def _build_exams_of_type_loader(
     profile: PortalProfile, hubspot: PortalReads
 ) -> Callable[[Sequence[Key], LoadContext], LoadResult[Ids]]:
-    """The search says which exams; what is true of them is in their own entries."""
+    """The search says which exams; what is true of them is in their own entries. Whatever may bring
+    an exam into a list or out of it names every list, so the exams themselves are no part of one:
+    a count that is written with every booking would cost a search each time."""
     names = {mock_type.slug: mock_type.value for mock_type in profile.mock_types}
 
     def load_many(keys: Sequence[Key], context: LoadContext) -> LoadResult[Ids]:
@@ -373,8 +375,8 @@ def _build_exams_of_type_loader(
         loaded: dict[Key, LoadedValue[Ids]] = {}
         for mock_type, exam_ids in active.by_type.items():
             key = by_type[mock_type]
-            tags = {exams_of_type_tag(key.arguments["type"]), *map(exam_tag, exam_ids)}
-            loaded[key] = LoadedValue(exam_ids, frozenset(tags), active.keep_s)
+            tags = frozenset({exams_of_type_tag(key.arguments["type"])})
+            loaded[key] = LoadedValue(exam_ids, tags, active.keep_s)
         return LoadResult(loaded=loaded)
 
     return load_many
