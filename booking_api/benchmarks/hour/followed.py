@@ -25,7 +25,6 @@ from booking_api.benchmarks.hour.questions import make_question
 from booking_api.benchmarks.hour.replay import (
     Replay,
     count_calls,
-    count_lookups,
     fill_sandbox,
     hubspot_config,
     open_application,
@@ -56,13 +55,12 @@ class FollowedHour:
 
     cache: str
     students: int
-    visit: int
+    in_visits: bool
     requests: int
     edits: int
     wrong: tuple[str, ...]
     asked: dict[str, Asked]
     lost: dict[str, int]
-    by_family: dict[str, tuple[int, int]]
     evicted: int
     cached_calls: int
     uncached_calls: int
@@ -137,18 +135,17 @@ def follow_hour(
         cached = composition.services().cached.cache.counters.snapshot()
         calls = sandbox.control("GET", "calls?since=0")["calls"]
         counted = sum(not call["operation"].startswith("journal.") for call in calls)
-        cached_calls, by_family = count_calls(), count_lookups()
+        cached_calls = count_calls()
         ledger = replay.ledger
     return FollowedHour(
         cache="Redis" if redis_url else "in the process",
         students=size.students,
-        visit=size.visit,
+        in_visits=size.visit > 1,
         requests=sum(isinstance(event, Request) for event in events),
         edits=sum(isinstance(event, Edit) for event in events),
         wrong=tuple(replay.wrong),
         asked=ledger.asked(),
         lost={f"{kind}: {why}": number for (kind, why), number in ledger.lost.most_common()},
-        by_family=by_family,
         evicted=cached.total(Count.EVICTIONS),
         cached_calls=cached_calls,
         uncached_calls=uncached_calls,

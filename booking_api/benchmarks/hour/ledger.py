@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from cache_layer.counters import Count, Tally
 
-OTHER_ANSWER = "the answer is another"
-UNKNOWN = "unknown"
+EDITED = "edited since"
+NOTHING_MISSED = "nothing missed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """Of one kind of request: how many; how many of them were asked for the first time; how many
-    of the others were answered without a call; and how many had another answer than before.
-    `unchanged_hits` are the hits among those whose answer was still the same."""
+    """Of some kind of request: how many; how many of them were asked for the `first` time; of the
+    others the `hits`, answered without a call to HubSpot; how many of the others had been `edited`,
+    so that their answer was another than before; and the hits among those that had not."""
 
     asked: int = 0
     first: int = 0
     hits: int = 0
-    changed: int = 0
-    unchanged_hits: int = 0
-
-    @property
-    def ceiling(self) -> float:
-        """The share of those that were asked before: nothing finds the others in a cache."""
-        return 1 - self.first / self.asked
+    edited: int = 0
+    unedited_hits: int = 0
 
     @property
     def rate(self) -> float:
         return self.hits / self.asked
+
+    @property
+    def ceiling(self) -> float:
+        """The share of those that were asked before: no cache answers the others."""
+        return 1 - self.first / self.asked
 
     @property
     def again_rate(self) -> float:
@@ -40,46 +40,55 @@ class Asked:
         return self.hits / (self.asked - self.first)
 
     @property
-    def unchanged_rate(self) -> float:
-        """The same among those whose answer had not changed since."""
-        return self.unchanged_hits / (self.asked - self.first - self.changed)
+    def unedited_rate(self) -> float:
+        """The same among those whose answer was still the one given before."""
+        return self.unedited_hits / (self.asked - self.first - self.edited)
+
+
+def sum_up(parts: Iterable[Asked]) -> Asked:
+    """Return all kinds as one."""
+    counted = list(parts)
+    names = [each.name for each in fields(Asked)]
+    return Asked(**{name: sum(getattr(part, name) for part in counted) for name in names})
 
 
 @dataclass(slots=True)
 class Ledger:
-    """One hour's. The cache's counters are to tell `note_tally`."""
+    """One hour's. The cache's counters are to tell `note_tally`. `lost` has the requests asked
+    before that took calls, by kind and why."""
 
-    answers: dict[Hashable, Any] = field(default_factory=dict)
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     lost: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _missed: list[Tally] = field(default_factory=list)
+    _rights: dict[Hashable, Any] = field(default_factory=dict)
+    _missed: set[Tally] = field(default_factory=set)
 
     def note_tally(self, tally: Tally, number: int) -> None:  # noqa: ARG002 - a cache's observer
         if tally.count is Count.MISSES:
-            self._missed.append(tally)
+            self._missed.add(tally)
 
     def begin(self) -> None:
         """A request comes: what is missed from now on is missed for it."""
         self._missed.clear()
 
     def note(self, kind: str, identity: Hashable, right: Any, calls: int) -> None:
-        """A request of some kind has been answered, with so many calls."""
-        counted = self.counts.setdefault(kind, Counter())
+        """A request of some kind was answered, with so many calls; `right` is what was right to
+        say."""
+        counted, before = self.counts.setdefault(kind, Counter()), self._rights.get(identity)
+        self._rights[identity] = right
         counted["asked"] += 1
-        if identity not in self.answers:
+        if before is None:
             counted["first"] += 1
-        else:
-            is_same, is_hit = self.answers[identity] == right, calls == 0
-            counted["changed"] += not is_same
-            counted["hits"] += is_hit
-            counted["unchanged_hits"] += is_hit and is_same
-            if not is_hit:
-                self.lost[kind, self._reason() if is_same else OTHER_ANSWER] += 1
-        self.answers[identity] = right
+            return
+        is_edited, is_hit = before != right, calls == 0
+        counted["edited"] += is_edited
+        counted["hits"] += is_hit
+        counted["unedited_hits"] += is_hit and not is_edited
+        if not is_hit:
+            self.lost[kind, EDITED if is_edited else self._reason()] += 1
 
     def asked(self) -> dict[str, Asked]:
-        return {kind: Asked(**counted) for kind, counted in self.counts.items()}
+        return {kind: Asked(**counted) for kind, counted in sorted(self.counts.items())}
 
     def _reason(self) -> str:
-        reasons = sorted({f"{tally.family} {tally.detail}" for tally in self._missed})
-        return ", ".join(reasons) or UNKNOWN
+        reasons = sorted(f"{tally.family} {tally.detail}" for tally in self._missed)
+        return ", ".join(reasons) or NOTHING_MISSED

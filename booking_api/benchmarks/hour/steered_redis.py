@@ -1,4 +1,4 @@
-"""Redis with a steered clock, for an hour in seconds: its scripts read a time that they are told."""
+"""Redis with a steered clock, for an hour in seconds: its scripts read the time they are told."""
 
 from __future__ import annotations
 

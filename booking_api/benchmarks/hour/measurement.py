@@ -1,0 +1,68 @@
+"""All shapes of the followed hour, each in a process of its own, two at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from booking_api.benchmarks.hour.followed import FollowedHour
+from booking_api.benchmarks.hour.ledger import Asked
+from booking_api.benchmarks.hour.plan import Size
+from booking_api.benchmarks.processes import ROOT
+from booking_api.benchmarks.throughput import server_environment
+
+SEED = 3
+AT_ONCE = 2
+SHAPES = (
+    Size(students=10_000),
+    Size(students=10_000, visit=1),
+    Size(students=500),
+    Size(students=500, visit=1),
+)
+QUICK_SHAPES = (Size(requests=600), Size(requests=600, visit=1))
+EVERY, QUICK_EVERY = 50, 20
+
+
+class HourFailed(Exception):
+    """An hour did not come to its end; the message is what its process said last."""
+
+
+def measure(*, redis_url: str, quick: bool) -> tuple[FollowedHour, ...]:
+    """Return an hour for each shape and kind of cache; raise HourFailed."""
+    shapes, every = (QUICK_SHAPES, QUICK_EVERY) if quick else (SHAPES, EVERY)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        hours = pool.map(lambda size: measure_shape(size, every, ("", redis_url)), shapes)
+        return tuple(hour for found in hours for hour in found)
+
+
+def measure_shape(size: Size, every: int, redis_urls: Sequence[str]) -> list[FollowedHour]:
+    """Return an hour of this shape for each of these caches, '' being the process's own."""
+    order = {"size": size, "seed": SEED, "every": every, "redis_urls": redis_urls}
+    with tempfile.TemporaryDirectory() as folder:
+        environment = server_environment("http://127.0.0.1", Path(folder), Path(folder) / "none")
+        done = subprocess.run(
+            [sys.executable, "-m", f"{__package__}.child", orjson.dumps(order).decode()],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            capture_output=True,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise HourFailed(done.stderr.decode(errors="replace")[-2_000:])
+    return [read_hour(row) for row in orjson.loads(done.stdout)]
+
+
+def read_hour(row: dict[str, Any]) -> FollowedHour:
+    """Return an hour as its process wrote it."""
+    asked = {kind: Asked(**counted) for kind, counted in row["asked"].items()}
+    hour = FollowedHour(**row | {"asked": asked})
+    return dataclasses.replace(hour, wrong=tuple(hour.wrong))
