@@ -54,15 +54,15 @@ NOT_BOUNDED: Final[Mapping[str, float]] = MappingProxyType({})
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadContext:
     """What a loader needs: on whose behalf it calls, and where the entries it builds upon come
-    from: `direct` where it is given, HubSpot anew when `fresh`, otherwise the cache; from there
-    `or_proven`, entries of any age that the change feed proves fresh. `subject` is the student, for
+    from: `direct` where it is given, HubSpot anew when `fresh`, otherwise the cache. What is built
+    `seeks_proof` where entries that have none are read anew for it. `subject` is the student, for
     the rollout."""
 
     call: CallContext
     direct: EntrySource | None = None
     fresh: bool = False
     subject: str | None = None
-    or_proven: bool = True
+    seeks_proof: bool = False
 
 
 class EntrySource(Protocol):

@@ -118,6 +118,31 @@ def test_what_the_feed_tells_of_is_read_anew_and_then_kept_again(followed: Follo
     assert followed.calls() == asked
 
 
+def test_an_edit_costs_a_page_that_was_kept_for_long_what_was_edited_and_no_more(
+    followed: Followed,
+) -> None:
+    portal, api = followed.portal, followed.api
+    alice = portal.student("alice")
+    exam = portal.exam(in_days=3, capacity=10)
+    portal.booking(alice, exam)
+    followed.begin()
+    api.get(LIST, **alice.pair)
+    followed.follow(HOUR_S)
+    portal.sandbox.edit(EXAMS, exam.id, capacity="11")
+    followed.cache.invalidator.invalidate_tags([exam_tag(exam.id)], cause=Cause.FEED)
+    asked = followed.calls()
+
+    for _ in range(3):
+        (row,) = api.get(LIST, **alice.pair).data["bookings"]
+        assert (row["mock_exam"]["capacity"], followed.calls() - asked) == (11, 1)
+        followed.follow(LAG_S / 4)
+    for _ in range(3):
+        # Once more, when it can be proven; and then no more.
+        followed.follow(LAG_S)
+        api.get(LIST, **alice.pair)
+        assert followed.calls() - asked == 2
+
+
 def test_a_page_that_is_proven_changes_when_its_exam_ends(followed: Followed) -> None:
     portal, api = followed.portal, followed.api
     alice = portal.student("alice")
