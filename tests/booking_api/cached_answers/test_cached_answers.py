@@ -215,6 +215,17 @@ def test_an_edit_of_properties_costs_one_call_for_they_are_no_part_of_links(
     assert scene.portal.sandbox.calls_count() == 1
 
 
+def test_one_search_brings_the_lists_of_all_types(scene: Scene) -> None:
+    osce = scene.portal.exam(in_days=4, mock_type="osce")
+    scene.portal.sandbox.clear_calls()
+
+    scene.api.get(AVAILABLE, mock_type="clinical")
+    listed = scene.api.get(AVAILABLE, mock_type="osce").data
+
+    assert [exam["mock_exam_id"] for exam in listed] == [osce.id]
+    assert scene.portal.sandbox.calls_count("objects.search") == 1
+
+
 def test_the_tags_of_a_student_and_of_an_exam_drop_all_that_shows_them(scene: Scene) -> None:
     scene.answers()
     booked_again(scene)
