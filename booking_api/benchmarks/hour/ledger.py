@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from cache_layer.counters import Count, Tally
@@ -48,8 +48,13 @@ class Asked:
 def sum_up(parts: Iterable[Asked]) -> Asked:
     """Return all kinds as one."""
     counted = list(parts)
-    names = [each.name for each in fields(Asked)]
-    return Asked(**{name: sum(getattr(part, name) for part in counted) for name in names})
+    return Asked(
+        asked=sum(part.asked for part in counted),
+        first=sum(part.first for part in counted),
+        hits=sum(part.hits for part in counted),
+        edited=sum(part.edited for part in counted),
+        unedited_hits=sum(part.unedited_hits for part in counted),
+    )
 
 
 @dataclass(slots=True)
@@ -87,7 +92,16 @@ class Ledger:
             self.lost[kind, EDITED if is_edited else self._reason()] += 1
 
     def asked(self) -> dict[str, Asked]:
-        return {kind: Asked(**counted) for kind, counted in sorted(self.counts.items())}
+        return {
+            kind: Asked(
+                asked=counted["asked"],
+                first=counted["first"],
+                hits=counted["hits"],
+                edited=counted["edited"],
+                unedited_hits=counted["unedited_hits"],
+            )
+            for kind, counted in sorted(self.counts.items())
+        }
 
     def _reason(self) -> str:
         reasons = sorted(f"{tally.family} {tally.detail}" for tally in self._missed)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-import orjson
+import msgspec
 
+from booking_api.benchmarks.hour.child import Order
 from booking_api.benchmarks.hour.followed import FollowedHour
-from booking_api.benchmarks.hour.ledger import Asked
 from booking_api.benchmarks.hour.plan import Size
 from booking_api.benchmarks.processes import ROOT
 
 SEED = 3
 AT_ONCE = 2
 SHAPES = (
-    Size(students=10_000),
-    Size(students=10_000, visit=1),
+    # As many exams for each student as in the smaller school; of its hour a sixth.
+    Size(students=10_000, exams=800, requests=800),
+    Size(students=10_000, exams=800, requests=800, visit=1),
     Size(students=500),
     Size(students=500, visit=1),
 )
@@ -43,9 +42,9 @@ def measure(*, redis_url: str, quick: bool) -> tuple[FollowedHour, ...]:
 
 def measure_shape(size: Size, every: int, redis_urls: Sequence[str]) -> list[FollowedHour]:
     """Return an hour of this shape for each of these caches, '' being the process's own."""
-    order = {"size": size, "seed": SEED, "every": every, "redis_urls": redis_urls}
+    order = Order(size=size, seed=SEED, every=every, redis_urls=tuple(redis_urls))
     done = subprocess.run(
-        [sys.executable, "-m", f"{__package__}.child", orjson.dumps(order).decode()],
+        [sys.executable, "-m", f"{__package__}.child", msgspec.json.encode(order).decode()],
         cwd=ROOT,
         # Its requests go through no server, and come from Django's test client.
         env={**os.environ, "DEBUG": "true"},
@@ -54,11 +53,4 @@ def measure_shape(size: Size, every: int, redis_urls: Sequence[str]) -> list[Fol
     )
     if done.returncode != 0:
         raise HourFailed(done.stderr.decode(errors="replace")[-2_000:])
-    return [read_hour(row) for row in orjson.loads(done.stdout)]
-
-
-def read_hour(row: dict[str, Any]) -> FollowedHour:
-    """Return an hour as its process wrote it."""
-    asked = {kind: Asked(**counted) for kind, counted in row["asked"].items()}
-    hour = FollowedHour(**row | {"asked": asked})
-    return dataclasses.replace(hour, wrong=tuple(hour.wrong))
+    return msgspec.json.decode(done.stdout, type=list[FollowedHour])
