@@ -12,7 +12,8 @@ from cache_layer.backends import redis as redis_backend
 
 READS_TIME = "local clock = redis.call('TIME')\n"
 READS_TOLD = (
-    "local told_us = tonumber(redis.call('GET', STATE .. ':clock') or '0')\n"
+    # Each step is a microsecond: what was used last must be known.
+    "local told_us = redis.call('INCR', STATE .. ':clock')\n"
     "local clock = {math.floor(told_us / 1000000), told_us % 1000000}\n"
 )
 
