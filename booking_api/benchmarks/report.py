@@ -13,6 +13,7 @@ from rich.table import Table
 
 from booking_api.benchmarks.cache_sizes import FEW, MANY, Bound, Invalidating
 from booking_api.benchmarks.change_feed import FeedFigures
+from booking_api.benchmarks.hour.followed import FollowedHour
 from booking_api.benchmarks.hour.replay import HourResult
 from booking_api.benchmarks.kept_values import BOOKINGS, KeptValues
 from booking_api.benchmarks.system_comparison import Cost
@@ -49,6 +50,7 @@ class Figures:
     webhooks: WebhookFigures | None = None
     feeds: Sequence[FeedFigures] = ()
     hour: HourResult | None = None
+    followed_hours: Sequence[FollowedHour] = ()
     missed: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:

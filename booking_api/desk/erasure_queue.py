@@ -27,7 +27,7 @@ from hubspot_sync.background.isolation import do_apart
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.portal.identities import spell_email
 from hubspot_sync.portal.unreadable_values import forget_contacts
-from hubspot_sync.reading.tags import booking_tag, tags_of_student
+from hubspot_sync.reading.tags import booking_tag, tags_of_student, tags_with_links
 
 LOOK_AFTER: Final = timedelta(days=1)
 """As long as HubSpot repeats what it tells."""
@@ -168,8 +168,8 @@ def _tags_of(person: Person, traces: Traces) -> set[str]:
     booked = JournalEntry.objects.filter(contact_id__in=person.contact_ids).exclude(record_id="")
     record_ids = {*booked.values_list("record_id", flat=True)}
     record_ids |= {row.record_id for row in traces.entries if row.record_id != ""}
-    tags = set(map(booking_tag, record_ids))
-    return tags.union(*map(tags_of_student, person.contact_ids))
+    bookings = (tags_with_links(booking_tag(record_id)) for record_id in record_ids)
+    return set().union(*bookings, *map(tags_of_student, person.contact_ids))
 
 
 def _remember_emails(request: ErasureRequest, emails: Collection[str]) -> None:

@@ -155,12 +155,13 @@ class ComposedLoaders:
     def _build_proven(
         self, context: LoadContext, ttl_s: float, build: Callable[[QueryContext], V]
     ) -> tuple[V, Provenance]:
-        """Return what was built, and from what. Where old parts are good for nothing because others
-        leave the whole without proof, it is built again of young ones."""
+        """Return what was built, and from what. Where old parts are proven and others leave the
+        whole without proof, it is good for this one answer; it is built again where those others,
+        and they alone, may be read anew to be proven too."""
         query = self._query_context(context, ttl_s)
         built = build(query)
-        if query.reads.built_from.lacks_proof:
-            query = self._query_context(replace(context, or_proven=False), ttl_s)
+        if query.reads.built_from.may_be_proven(self.config.settle_s):
+            query = self._query_context(replace(context, seeks_proof=True), ttl_s)
             built = build(query)
         return built, query.reads.built_from
 

@@ -12,6 +12,7 @@ from cache_layer.backends.local_marks import LocalMarks
 from cache_layer.backends.local_records import key_mark, tag_mark
 from cache_layer.backends.proof import Proof, ProofState
 from cache_layer.entries.entries import Entry
+from cache_layer.entries.keys import is_collection_tag
 
 
 class LocalGuard:
@@ -111,5 +112,6 @@ class LocalGuard:
             return True  # has none to withhold
         if entry.epoch != self.proof.epoch or entry.family not in self.proof.covered:
             return False
-        marks = [key_mark(key), *map(tag_mark, entry.tags)]
+        # Objects do not lag.
+        marks = [key_mark(key), *map(tag_mark, filter(is_collection_tag, entry.tags))]
         return not self._marks.any_since(ticket.began_ms - self._settle_ms, marks)

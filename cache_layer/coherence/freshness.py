@@ -3,8 +3,9 @@
 An entry outlives its time to live only while all of this holds:
 - It carries the epoch that is current now, and the feed has confirmed in it within
   FEED_MAX_SILENCE_S. Both are the backend's, kept with its generation and lost with it.
-- Its load began in that epoch, and none of its tags was invalidated within HUBSPOT_SEARCH_LAG_S
-  before: what lags must not be kept for hours. What it was built from carries the epoch too.
+- Its load began in that epoch, and none of the collections it was built from was invalidated within
+  HUBSPOT_SEARCH_LAG_S before: what lags must not be kept for hours. Objects, read by id, do not.
+  What it was built from carries the epoch too.
 - The feed covers its family.
 - It is not older than CACHE_TTL_CONFIRMED_S, nor is what it was built from, and its own end has not
   come: no proof lifts that.

@@ -59,8 +59,9 @@ class ReadManyResult(Generic[V]):
     ago the oldest of it was stored; `ttl_left_s`, the time to live that is left where a part has
     less than its family's entries; `keep_s`, for how long it may be kept at most, whatever proves
     it fresh; and `epoch`, that of all its parts, see `LoadedValue`. `needs_proof` says whether a
-    part was accepted only because the change feed proves it fresh. `stamps` are those of what was
-    held, for `Cache.holds`.
+    part was accepted only because the change feed proves it fresh; `unproven_s`, how long ago the
+    oldest part was stored that has no epoch. `stamps` are those of what was held, for
+    `Cache.holds`.
     """
 
     found: Mapping[Key, V]
@@ -73,6 +74,7 @@ class ReadManyResult(Generic[V]):
     keep_s: float = math.inf
     epoch: str | None = None
     needs_proof: bool = False
+    unproven_s: float = 0.0
     stamps: Mapping[Key, Stamp] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -102,6 +104,7 @@ class _ResultBuilder:
         self.keep_s = math.inf
         self.epoch: str | None = None
         self.needs_proof = False
+        self.unproven_s = 0.0
         self.outlived = 0
         self.stamps: dict[Key, Stamp] = {}
 
@@ -116,6 +119,8 @@ class _ResultBuilder:
             self.ttl_left_s = min(self.ttl_left_s, held.ttl_left_s)
         self.epoch = join_epochs(self.epoch, held.entry.epoch)
         self.keep_s = min(self.keep_s, held.keep_left_s)
+        if held.entry.epoch == "":
+            self.unproven_s = max(self.unproven_s, held.age_s)
         if held.proven:
             self.needs_proof = self.needs_proof or self._age.needs_proof(held)
             self.outlived += held.ttl_left_s <= 0
@@ -148,6 +153,7 @@ class _ResultBuilder:
             keep_s=self.keep_s,
             epoch=self.epoch,
             needs_proof=self.needs_proof,
+            unproven_s=self.unproven_s,
             stamps=self.stamps,
         )
 

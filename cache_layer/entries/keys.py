@@ -108,6 +108,12 @@ def collection_tag(owner: str, name: str) -> str:
     return f"{owner}/{_encode_segment(ArgumentType.TEXT, name)}"
 
 
+def is_collection_tag(tag: str) -> bool:
+    """Say whether a tag is a collection's: no object's has a slash. Who is in a collection is
+    searched for, or read as links, and may lag; an object is read by its id, and is current."""
+    return "/" in tag
+
+
 def _require_literal(text: str) -> str:
     if _LITERAL.fullmatch(text) is None:
         raise BadPattern(f"{text!r} must be lower-case letters, digits, hyphens or underscores.")

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 
 from cache_layer import MISS, HeldEntry, Key
 from hubspot_sync.reading.cached_portal import CachedPortal
-from hubspot_sync.reading.tags import booking_tag
+from hubspot_sync.reading.tags import booking_tag, tags_with_links
 
 
 def find_cached_exams(
@@ -22,7 +22,11 @@ def find_cached_exams(
     BackendUnavailable. It costs as much as there are entries built from these bookings."""
     if len(booking_ids) == 0:
         return {}
-    by_tag = {booking_tag(booking_id): booking_id for booking_id in booking_ids}
+    by_tag = {
+        tag: booking_id
+        for booking_id in booking_ids
+        for tag in tags_with_links(booking_tag(booking_id))
+    }
     backend, catalogue = cached.cache.backend, cached.cache.catalogue
     keyed_by_exam: dict[str, str] = {}
     keyed_by_booking: dict[str, Key] = {}

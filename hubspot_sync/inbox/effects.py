@@ -28,6 +28,7 @@ from hubspot_sync.reading.tags import (
     exams_of_type_tag,
     tags_of_exam,
     tags_of_student,
+    tags_with_links,
 )
 from hubspot_sync.reading.wrong_pairs import student_pairs_tag
 
@@ -113,7 +114,7 @@ def _effect_of_link(event: Event) -> Effect:
         collection_tag = _COLLECTION_TAGS.get((owner.kind, member.kind))
         if collection_tag is None:
             continue
-        tags |= {collection_tag(owner.id), *_record_tags(member)}
+        tags |= {collection_tag(owner.id), *_tags_with_links(member)}
         relinked |= {owner, member}
         is_booking = member.kind is ObjectKind.BOOKING
         if is_booking and event.raw.get("associationRemoved") is True:
@@ -224,6 +225,10 @@ def _record_tags(record: RecordRef) -> frozenset[str]:
     return NOTHING if tag is None else frozenset({tag(record.id)})
 
 
+def _tags_with_links(record: RecordRef) -> frozenset[str]:
+    return NOTHING.union(*map(tags_with_links, _record_tags(record)))
+
+
 def _subject_tags(record: RecordRef, profile: PortalProfile) -> frozenset[str]:
     if record.kind is ObjectKind.CONTACT:
         return tags_of_student(record.id)
@@ -231,7 +236,7 @@ def _subject_tags(record: RecordRef, profile: PortalProfile) -> frozenset[str]:
         return tags_of_exam(record.id, profile)
     if record.kind is ObjectKind.ENROLLMENT:
         return frozenset({enrollment_tag(record.id), ENROLLED_TAG})
-    return _record_tags(record)
+    return _tags_with_links(record)
 
 
 def _exam_list_tags(profile: PortalProfile) -> frozenset[str]:
@@ -240,7 +245,7 @@ def _exam_list_tags(profile: PortalProfile) -> frozenset[str]:
 
 def tags_of_link(record: RecordRef, linked: RecordRef) -> frozenset[str]:
     """Return the tags of a link that is there again between a restored record and another."""
-    tags = _record_tags(record) | _record_tags(linked)
+    tags = _tags_with_links(record) | _tags_with_links(linked)
     for owner, member in ((record, linked), (linked, record)):
         collection_tag = _COLLECTION_TAGS.get((owner.kind, member.kind))
         if collection_tag is not None:

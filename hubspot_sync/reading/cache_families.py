@@ -30,6 +30,7 @@ from cache_layer import (
     ValueCodec,
 )
 from hubspot_sync.batching.outcomes import Many
+from hubspot_sync.batching.paging import MAX_FILTER_GROUPS
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.reading.own_links import Ids
@@ -64,15 +65,15 @@ def load_alone(load: Callable[[], V], /) -> V:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadContext:
     """What a loader needs: on whose behalf it calls, and where the entries it builds upon come
-    from: `direct` where it is given, HubSpot anew when `fresh`, otherwise the cache; from there
-    `or_proven`, entries of any age that the change feed proves fresh. `subject` is the student, for
+    from: `direct` where it is given, HubSpot anew when `fresh`, otherwise the cache. What is built
+    `seeks_proof` where entries that have none are read anew for it. `subject` is the student, for
     the rollout; `beside` runs what is searched for."""
 
     call: CallContext
     direct: EntrySource | None = None
     fresh: bool = False
     subject: str | None = None
-    or_proven: bool = True
+    seeks_proof: bool = False
     beside: Beside = load_alone
 
 
@@ -164,6 +165,7 @@ def build_portal_families(
     `composed` says; those of links are given."""
     objects, compositions = _build_object_families(hubspot, config), _compose(config, composed)
     contact_by_id = KeyPattern("contact:{contact_id}:details")
+    exams_of_type = KeyPattern("mockexams:type:{type}:active", type=ArgumentType.SLUG)
     return PortalFamilies(
         contacts=Family(
             name="contacts",
@@ -182,10 +184,10 @@ def build_portal_families(
         ),
         exams_of_type=Family(
             name="exams-of-type",
-            patterns=(KeyPattern("mockexams:type:{type}:active", type=ArgumentType.SLUG),),
+            patterns=(exams_of_type,),
             values=ValueCodec(Ids),
             ttl_s=config.ttl_s("CACHE_TTL_AVAILABLE_EXAMS"),
-            load_many=_build_exams_of_type_loader(profile, hubspot),
+            load_many=_build_exams_of_type_loader(exams_of_type, profile, hubspot),
         ),
         wrong_pairs=build_wrong_pairs_family(),
         bookings=objects.bookings,
@@ -378,19 +380,26 @@ def _build_contacts_loader(
 
 
 def _build_exams_of_type_loader(
-    profile: PortalProfile, hubspot: PortalReads
+    pattern: KeyPattern, profile: PortalProfile, hubspot: PortalReads
 ) -> Callable[[Sequence[Key], LoadContext], LoadResult[Ids]]:
-    """The search says which exams; what is true of them is in their own entries."""
+    """The search says which exams; what is true of them is in their own entries. Whatever may bring
+    an exam into a list or out of it names every list, so the exams themselves are no part of one:
+    a count that is written with every booking would cost a search each time. All lists go at the
+    same time, so all are searched for together where one search can."""
     names = {mock_type.slug: mock_type.value for mock_type in profile.mock_types}
+    every = {name: pattern.build({"type": slug}) for slug, name in names.items()}
+    is_one_search = len(every) <= MAX_FILTER_GROUPS
 
     def load_many(keys: Sequence[Key], context: LoadContext) -> LoadResult[Ids]:
         by_type = {names[key.arguments["type"]]: key for key in keys}
+        if is_one_search and context.direct is None and not context.fresh:
+            by_type = every
         active = context.beside(lambda: hubspot.active_exams(by_type, context.call))
         loaded: dict[Key, LoadedValue[Ids]] = {}
         for mock_type, exam_ids in active.by_type.items():
             key = by_type[mock_type]
-            tags = {exams_of_type_tag(key.arguments["type"]), *map(exam_tag, exam_ids)}
-            loaded[key] = LoadedValue(exam_ids, frozenset(tags), active.keep_s)
+            tags = frozenset({exams_of_type_tag(key.arguments["type"])})
+            loaded[key] = LoadedValue(exam_ids, tags, active.keep_s)
         return LoadResult(loaded=loaded)
 
     return load_many

@@ -298,7 +298,7 @@ class CachedPortal:
             load_s=self._load_s,
             subject=context.subject,
             composed_s=composed_s,
-            or_proven=context.or_proven,
+            seeks_proof=context.seeks_proof,
         )
         return self._build_reads(source)
 

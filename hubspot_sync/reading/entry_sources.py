@@ -34,14 +34,15 @@ class CacheSource:
 
     An entry kept for `composed_s` seconds is being built of what is read, or none where that is 0.
     A part that would leave it less than `MIN_SHARE` of them (see `Provenance.ttl_left_s`) is read
-    anew, unless it is proven fresh and that will do (`or_proven`).
+    anew, unless it is proven fresh. So is, where the entry `seeks_proof`, a part without proof that
+    was read so long ago that it may have one by now.
     """
 
     cache: Cache
     load_s: float
     subject: str | None = None
     composed_s: float = 0.0
-    or_proven: bool = True
+    seeks_proof: bool = False
 
     def __call__(
         self,
@@ -55,17 +56,20 @@ class CacheSource:
             priority=context.priority,
             meters=context.meters,
         )
-        max_age_s = math.inf
-        if self.composed_s > 0:
-            max_age_s = max(family.ttl_s, self.composed_s) - MIN_SHARE * self.composed_s
+        longest_s = max(family.ttl_s, self.composed_s)
+        max_age_s = longest_s - MIN_SHARE * self.composed_s if self.composed_s > 0 else math.inf
+        if self.seeks_proof:
+            max_age_s = min(max_age_s, self.cache.config.settle_s)
         return self.cache.reader.read_many(
             family,
             keys,
-            LoadContext(call=call, subject=self.subject, or_proven=self.or_proven, beside=beside),
+            LoadContext(
+                call=call, subject=self.subject, seeks_proof=self.seeks_proof, beside=beside
+            ),
             wait_s=context.deadline.remaining_s(),
             subject=self.subject,
             max_age_s=max_age_s,
-            or_proven=self.or_proven,
+            or_proven=True,
             rank=context.priority,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from cache_layer import CacheConfig, Family, Key, KeyPattern, LoadResult, ValueCodec
@@ -16,6 +16,7 @@ from hubspot_sync.reading.tags import (
     contact_tag,
     exam_bookings_tag,
     exam_tag,
+    links_tag,
 )
 from hubspot_sync.wire.call_context import CallContext
 
@@ -30,8 +31,9 @@ def build_link_families(
     kept_links: Family[Ids, LoadContext],
 ) -> LinkFamilies:
     """A link lives in the records at both of its ends: the death of either changes the answer, and
-    a deletion event names nothing but the dead. One that was told of just now may not be read yet,
-    and what is read without it is kept until it must be."""
+    a deletion event names nothing but the dead. Their properties are no part of it (`links_tag`).
+    One that was told of just now may not be read yet, and what is read without it is kept until it
+    must be."""
     links_of_contact = partial(recent.unsettled_s, Topic.CONTACT_LINKS)
     links_of_exam = partial(recent.unsettled_s, Topic.EXAM_LINKS)
     links_of_booking = partial(recent.unsettled_s, Topic.BOOKING_LINKS)
@@ -43,7 +45,7 @@ def build_link_families(
             config,
             lambda record_id, booking_ids: {
                 contact_bookings_tag(record_id),
-                *map(booking_tag, booking_ids),
+                *_links_tags(booking_tag, booking_ids),
             },
             links_of_contact,
         ),
@@ -52,24 +54,34 @@ def build_link_families(
             *("assoc:mockexam:{exam_id}:bookings", links.exam_bookings, config),
             lambda record_id, booking_ids: {
                 exam_bookings_tag(record_id),
-                *map(booking_tag, booking_ids),
+                *_links_tags(booking_tag, booking_ids),
             },
             links_of_exam,
         ),
         booking_exams=_build_link_family(
             "booking-mockexam",
             *("assoc:booking:{booking_id}:mockexam", links.booking_exams, config),
-            lambda record_id, exam_ids: {booking_tag(record_id), *map(exam_tag, exam_ids)},
+            lambda record_id, exam_ids: {
+                *_links_tags(booking_tag, [record_id]),
+                *_links_tags(exam_tag, exam_ids),
+            },
             links_of_booking,
         ),
         booking_contacts=_build_link_family(
             "booking-contact",
             *("assoc:booking:{booking_id}:contact", links.booking_contacts, config),
-            lambda record_id, contact_ids: {booking_tag(record_id), *map(contact_tag, contact_ids)},
+            lambda record_id, contact_ids: {
+                *_links_tags(booking_tag, [record_id]),
+                *_links_tags(contact_tag, contact_ids),
+            },
             links_of_booking,
         ),
         kept_links=kept_links,
     )
+
+
+def _links_tags(name: Callable[[str], str], record_ids: Collection[str]) -> Iterator[str]:
+    return (links_tag(name(record_id)) for record_id in record_ids)
 
 
 def _build_link_family(

@@ -20,7 +20,7 @@ V = TypeVar("V")
 class Provenance:
     """What an answer was built from so far; safe to share between threads. `clock` counts seconds
     and never goes back: what an answer is built from grows older while the rest is read. For
-    `epoch` and `needs_proof` see `ReadManyResult`."""
+    `epoch`, `needs_proof` and `unproven_s` see `ReadManyResult`."""
 
     clock: Monotonic = time.monotonic
     tags: set[str] = field(default_factory=set)
@@ -30,6 +30,7 @@ class Provenance:
     _keep_until_s: float = math.inf
     epoch: str | None = None
     needs_proof: bool = False
+    unproven_s: float = 0.0
     _stamps: dict[Key, Stamp] = field(default_factory=dict)
     _changed_meanwhile: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -44,6 +45,7 @@ class Provenance:
             self._keep_until_s = min(self._keep_until_s, began_s + reads.keep_s)
             self.epoch = join_epochs(self.epoch, reads.epoch)
             self.needs_proof = self.needs_proof or reads.needs_proof
+            self.unproven_s = max(self.unproven_s, reads.unproven_s)
             for key, stamp in reads.stamps.items():
                 if self._stamps.setdefault(key, stamp) != stamp:
                     self._changed_meanwhile = True
@@ -81,10 +83,10 @@ class Provenance:
             all_held = self.cache_statuses == {CacheStatus.HIT}
             return dict(self._stamps) if all_held and not self._changed_meanwhile else None
 
-    @property
-    def lacks_proof(self) -> bool:
-        """Whether a part was accepted only for its proof, and others leave the whole without."""
-        return self.needs_proof and self.epoch == ""
+    def may_be_proven(self, settle_s: float) -> bool:
+        """Say whether the whole is without proof, which some part was accepted for, only because
+        another was read within `settle_s` after a change of it, and may be read again by now."""
+        return self.needs_proof and self.epoch == "" and self.unproven_s > settle_s
 
     @property
     def cache_status(self) -> CacheStatus:

@@ -24,7 +24,7 @@ from hubspot_sync.portal.records import Contact
 from hubspot_sync.reading.cache_families import LoadContext, PortalFamilies
 from hubspot_sync.reading.cached_portal import FamilyReads
 from hubspot_sync.reading.portal_reads import PortalReads
-from hubspot_sync.reading.tags import contact_tag
+from hubspot_sync.reading.tags import contact_tag, tags_with_links
 from hubspot_sync.reading.wrong_pairs import WRONG_PAIR_TTL_S, student_pairs_tag
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Monotonic
@@ -134,7 +134,7 @@ class PairReads:
         # What is held was out of date, and so is what was built from it.
         self._cache.guarded_store.invalidate_and_store(
             recall.ticket,
-            tags,
+            tags_with_links(contact_tag(contact.id)),
             [FreshValue(family, key, loaded) for key in keys],
             cause=Cause.VALIDATION,
             wait=False,
@@ -152,7 +152,7 @@ class PairReads:
     def forget_contact(self, contact_id: str) -> None:
         """Drop a contact that was found to be out of date, and all that was built from it."""
         self._cache.invalidator.invalidate_tags(
-            {contact_tag(contact_id)},
+            tags_with_links(contact_tag(contact_id)),
             cause=Cause.VALIDATION,
             reason="the student is another",
             wait=False,

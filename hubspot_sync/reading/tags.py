@@ -40,6 +40,18 @@ def exam_bookings_tag(exam_id: str) -> str:
     return collection_tag(exam_tag(exam_id), "bookings")
 
 
+def links_tag(record_tag: str) -> str:
+    """Return the tag of the links that have this record at their other end. They outlive what
+    changes nothing but the record's properties, as the count of an exam with every booking; all
+    else that happens to a record may end its links, or move them."""
+    return collection_tag(record_tag, "links")
+
+
+def tags_with_links(record_tag: str) -> frozenset[str]:
+    """Return the tags of what shows a record, and of the links to it."""
+    return frozenset({record_tag, links_tag(record_tag)})
+
+
 def by_hand_tag(owner_tag: str) -> str:
     """Return the tag of the bookings that name this student or exam in their own properties. Only
     who removes all that shows one names it: every other event names the bookings it is about."""
@@ -59,7 +71,8 @@ def tags_of_student(contact_id: str) -> frozenset[str]:
     """Return the tags of all that shows a student, or says that nobody is who they are."""
     contact = contact_tag(contact_id)
     bookings, enrollments = contact_bookings_tag(contact_id), contact_enrollments_tag(contact_id)
-    return frozenset({contact, bookings, enrollments, by_hand_tag(contact), student_pairs_tag()})
+    own = tags_with_links(contact)
+    return own | {bookings, enrollments, by_hand_tag(contact), student_pairs_tag()}
 
 
 def tags_of_exam(exam_id: str, profile: PortalProfile) -> frozenset[str]:
@@ -67,7 +80,7 @@ def tags_of_exam(exam_id: str, profile: PortalProfile) -> frozenset[str]:
     which lists it belongs in now, those of every type's list."""
     lists = {exams_of_type_tag(mock_type.slug) for mock_type in profile.mock_types}
     exam = exam_tag(exam_id)
-    return frozenset({exam, exam_bookings_tag(exam_id), by_hand_tag(exam), *lists})
+    return tags_with_links(exam) | {exam_bookings_tag(exam_id), by_hand_tag(exam), *lists}
 
 
 def tags_of_booking(booking_id: str, booking: Booking) -> frozenset[str]:

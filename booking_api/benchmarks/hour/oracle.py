@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from booking_api.benchmarks.hour.portal_state import PortalState, Properties
-from booking_api.benchmarks.portal_data import EXAMS, MOCK_TYPES, Student
+from booking_api.benchmarks.portal_data import BOOKINGS, EXAMS, MOCK_TYPES, Student
 
 LONDON = ZoneInfo("Europe/London")
 CREDITS = tuple(f"credits_{mock_type}" for mock_type in MOCK_TYPES)
@@ -51,8 +51,11 @@ class Oracle:
             rows, key=lambda row: (row["exam_date"], row["start_time"], row["mock_exam_id"])
         )
 
-    def detail(self, student: Student, booking_id: str, now: datetime) -> dict[str, Any]:
-        properties = self.state.bookings(student)[booking_id]
+    def detail(self, student: Student, booking_id: str, now: datetime) -> dict[str, Any] | None:
+        """None where there is no such booking."""
+        properties = self.state.bookings(student).get(booking_id)
+        if properties is None:
+            return None
         contact = self.state.contact(student)
         exam = self._row(booking_id, properties, now)["mock_exam"]
         exam = exam | {"is_active": exam["is_active"] == "true"}
@@ -128,11 +131,11 @@ class Oracle:
         }
 
     def _counted(self, exam_id: str) -> int:
-        bookings = self.state.records["2-50158943"]
+        bookings = self.state.records[BOOKINGS]
         return sum(
             bookings[booking_id]["is_active"] == "true"
-            for booking_id, linked in self.state.exam_of.items()
-            if linked == exam_id and booking_id in bookings
+            for booking_id in self.state.bookings_at[exam_id]
+            if booking_id in bookings
         )
 
     def _credits(self, student: Student) -> dict[str, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from booking_api.benchmarks.hour.plan import Edit, EditKind, Size
@@ -28,6 +28,7 @@ from hubspot_sync.reading.tags import (
     exam_bookings_tag,
     exam_tag,
     exams_of_type_tag,
+    tags_with_links,
 )
 
 Properties = Mapping[str, str | None]
@@ -40,18 +41,30 @@ TODAY_ENDS = ("10:20", "10:40", "13:00")
 
 @dataclass(slots=True)
 class PortalState:
-    """`exam_of` and `bookings_of` are the associations; archived records are absent."""
+    """`exam_of`, `bookings_of` a student and `bookings_at` an exam are the associations; archived
+    records are absent."""
 
     sandbox: Sandbox
     students: list[Student]
     exams: list[str]
-    bookings_of: dict[str, list[str]]
+    bookings_of: dict[str, tuple[str, ...]]
+    bookings_at: dict[str, tuple[str, ...]]
     exam_of: dict[str, str]
     records: dict[str, dict[str, Properties]] = field(default_factory=dict)
 
     def edit(self, edit: Edit) -> Tags:
         """Edit as a person in HubSpot does; return the tags its webhook would drop."""
         return EDITORS[edit.edited](self, edit)
+
+    def copy(self) -> PortalState:
+        """Return the state as it is now, which later edits leave alone."""
+        return replace(
+            self,
+            bookings_of=dict(self.bookings_of),
+            bookings_at=dict(self.bookings_at),
+            exam_of=dict(self.exam_of),
+            records={object_type: dict(there) for object_type, there in self.records.items()},
+        )
 
     def contact(self, student: Student) -> Properties:
         return self.records[CONTACTS][student.id]
@@ -63,6 +76,12 @@ class PortalState:
 
     def exam(self, booking_id: str) -> Properties | None:
         return self.records[EXAMS].get(self.exam_of.get(booking_id, ""))
+
+    def link(self, booking_id: str, student: Student, exam_id: str) -> None:
+        """Take down whose a booking is, and of what."""
+        self.bookings_of[student.id] += (booking_id,)
+        self.bookings_at[exam_id] += (booking_id,)
+        self.exam_of[booking_id] = exam_id
 
     def read_all(self) -> None:
         """Take over every record there is."""
@@ -95,15 +114,19 @@ def fill_portal(sandbox: Sandbox, size: Size, day: date, chance: random.Random) 
             (data.add_exam(in_days=in_days, mock_type=mock_type, end_time=end_time), mock_type)
         )
     chance.shuffle(exams)
-    bookings_of: dict[str, list[str]] = {student.id: [] for student in students}
-    exam_of: dict[str, str] = {}
+    exam_ids = [exam_id for exam_id, _ in exams]
+    state = PortalState(
+        sandbox=sandbox,
+        students=students,
+        exams=exam_ids,
+        bookings_of={student.id: () for student in students},
+        bookings_at=dict.fromkeys(exam_ids, ()),
+        exam_of={},
+    )
     for student in students:
         for exam_id, mock_type in chance.sample(exams, chance.randint(1, MAX_BOOKINGS)):
-            booking_id = data.add_booking(student, exam_id, mock_type=mock_type)
-            bookings_of[student.id].append(booking_id)
-            exam_of[booking_id] = exam_id
+            state.link(data.add_booking(student, exam_id, mock_type=mock_type), student, exam_id)
     data.write()
-    state = PortalState(sandbox, students, [exam_id for exam_id, _ in exams], bookings_of, exam_of)
     state.read_all()
     return state
 
@@ -148,11 +171,9 @@ def create_booking(state: PortalState, edit: Edit) -> Tags:
     booking_id = str(made["id"])
     path = f"records/{BOOKINGS}/{booking_id}"
     state.records[BOOKINGS][booking_id] = state.sandbox.control("GET", path)["properties"]
-    state.bookings_of[student.id].append(booking_id)
-    state.exam_of[booking_id] = exam_id
-    return frozenset(
-        {booking_tag(booking_id), contact_bookings_tag(student.id), exam_bookings_tag(exam_id)}
-    )
+    state.link(booking_id, student, exam_id)
+    collections = {contact_bookings_tag(student.id), exam_bookings_tag(exam_id)}
+    return tags_with_links(booking_tag(booking_id)) | collections
 
 
 def archive_booking(state: PortalState, edit: Edit) -> Tags:
@@ -162,7 +183,7 @@ def archive_booking(state: PortalState, edit: Edit) -> Tags:
         return edit_name(state, edit)
     state.sandbox.control("DELETE", f"records/{BOOKINGS}/{booking_id}")
     del state.records[BOOKINGS][booking_id]
-    return frozenset({booking_tag(booking_id)})
+    return tags_with_links(booking_tag(booking_id))
 
 
 def edit_capacity(state: PortalState, edit: Edit) -> Tags:

@@ -8,19 +8,20 @@ asking every so many requests only, for the number of calls it would have cost.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 from django.test import Client, override_settings
 
 from booking_api import composition
 from booking_api.benchmarks.clock import SteeredClock
-from booking_api.benchmarks.hour.oracle import matches
+from booking_api.benchmarks.hour.oracle import Oracle, matches
 from booking_api.benchmarks.hour.plan import Edit, Request, Size, plan_hour
 from booking_api.benchmarks.hour.portal_state import PortalState, fill_portal
-from booking_api.benchmarks.hour.questions import make_question
+from booking_api.benchmarks.hour.questions import Answer, Question, make_question
 from booking_api.benchmarks.processes import TOKEN, Sandbox
 from cache_layer import CacheConfig, Cause, Count
 from hubspot_sync.config import HubSpotConfig
@@ -62,15 +63,27 @@ class Replay:
     client: Client
     wrong: list[str] = field(default_factory=list)
 
+    def go_to(self, at_s: float) -> None:
+        """Let it be so many seconds after the hour's beginning."""
+        self.clock.go_to(at_s)
+
     def edit(self, edit: Edit) -> None:
         tags = self.state.edit(edit)
         composition.services().cached.cache.invalidator.invalidate_tags(tags, cause=Cause.WEBHOOK)
 
     def ask(self, request: Request) -> None:
-        question = make_question(request, self.state, self.clock.now())
-        status, data = question.ask(self.client)
-        if status != 200 or not matches(data, question.right):
-            self.wrong.append(f"{request} at {self.clock.now():%H:%M:%S}: {status}")
+        self.judge(request, make_question(request, self.state, self.clock.now()), [self.state])
+
+    def judge(
+        self, request: Request, question: Question, states: Sequence[PortalState]
+    ) -> tuple[Answer, Any]:
+        """Ask, and note an answer as wrong that is right in none of these states of the portal;
+        return it, and what is right in the last of them."""
+        answer = question.ask(self.client)
+        rights = [question.right_in(Oracle(state)) for state in states]
+        if answer.status != 200 or not any(matches(answer.data, right) for right in rights):
+            self.wrong.append(f"{request} at {self.clock.now():%H:%M:%S}: {answer.status}")
+        return answer, rights[-1]
 
 
 def replay_hour(sandbox: Sandbox, *, size: Size, seed: int, every: int) -> HourResult:
@@ -96,7 +109,7 @@ def replay_hour(sandbox: Sandbox, *, size: Size, seed: int, every: int) -> HourR
 def replay_events(replay: Replay, events: list[Request | Edit], *, every: int) -> None:
     asked = 0
     for event in events:
-        replay.clock.go_to(event.at_s)
+        replay.go_to(event.at_s)
         if isinstance(event, Edit):
             replay.edit(event)
             continue
@@ -108,24 +121,39 @@ def replay_events(replay: Replay, events: list[Request | Edit], *, every: int) -
 @contextmanager
 def open_replay(sandbox: Sandbox, cache: CacheConfig, size: Size, seed: int) -> Iterator[Replay]:
     """Point this process's application at a sandbox filled anew, by a clock at the hour's start."""
+    state, clock = fill_sandbox(sandbox, size, seed), start_clock()
+    with open_application(clock, CACHE=cache, HUBSPOT=hubspot_config(sandbox.url)):
+        yield Replay(state, clock, Client())
+
+
+def fill_sandbox(sandbox: Sandbox, size: Size, seed: int) -> PortalState:
+    """Let the sandbox have the hour's portal and nothing else."""
     sandbox.control("POST", "reset", {"seed": "empty", "portal": "default"})
     limits = {"rate_limit": UNLIMITED, "search_rate": UNLIMITED, "daily_limit": UNLIMITED}
     sandbox.control("PATCH", "config", {"unkind": False, **limits})
-    day = datetime.now(UTC).date()
-    clock = SteeredClock(datetime.combine(day, STARTS))
-    state = fill_portal(sandbox, size, day, random.Random(seed))
+    return fill_portal(sandbox, size, datetime.now(UTC).date(), random.Random(seed))
+
+
+def start_clock(before: timedelta = timedelta(0)) -> SteeredClock:
+    """Return a clock that stands at the hour's beginning, or before it."""
+    return SteeredClock(datetime.combine(datetime.now(UTC).date(), STARTS) - before)
+
+
+@contextmanager
+def open_application(clock: SteeredClock, **overridden: Any) -> Iterator[None]:
+    """Inside the block, this process's application goes by a clock, with these settings, limits no
+    caller and corrects no count."""
     composition.use_clocks(clock.clocks())
     try:
         with override_settings(
-            HUBSPOT=hubspot_config(sandbox.url),
             HUBSPOT_PORTAL="default",
-            CACHE=cache,
             CORRECT_COUNTS=False,
             REDIS_URL="",
             THROTTLE_RATES={"reads": None, "failed_pairs": None},
             THROTTLE_ANONYMOUS_CALLS=None,
+            **overridden,
         ):
-            yield Replay(state, clock, Client())
+            yield
     finally:
         composition.use_clocks(composition.REAL_TIME)
 

@@ -36,6 +36,7 @@ from hubspot_sync.reading.tags import (
     contact_tag,
     exam_bookings_tag,
     exam_tag,
+    tags_with_links,
 )
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.fan_out import run_together
@@ -202,7 +203,7 @@ def tags_of(rows: Sequence[JournalEntry]) -> set[str]:
         if row.exam_id:
             tags |= {exam_tag(row.exam_id), exam_bookings_tag(row.exam_id)}
         if row.record_id:
-            tags.add(booking_tag(row.record_id))
+            tags |= tags_with_links(booking_tag(row.record_id))
     return tags
 
 

@@ -25,8 +25,9 @@ from booking_api.benchmarks import (
     throughput,
     webhooks,
 )
-from booking_api.benchmarks.hour import replay
+from booking_api.benchmarks.hour import measurement, replay
 from booking_api.benchmarks.hour.plan import Size
+from booking_api.benchmarks.hour.tables import print_followed
 from booking_api.benchmarks.processes import running_sandbox
 from booking_api.benchmarks.report import (
     Figures,
@@ -122,3 +123,6 @@ def measure_hour(console: Console, figures: Figures, *, quick: bool) -> None:
     with running_sandbox() as sandbox:
         figures.hour = replay.replay_hour(sandbox, size=size, seed=SEED, every=every)
     print_hour(console, figures, figures.hour)
+    redis_url = os.environ.get("TEST_REDIS_URL") or "redis://127.0.0.1:6379/9"
+    figures.followed_hours = measurement.measure(redis_url=redis_url, quick=quick)
+    print_followed(console, figures, figures.followed_hours)

@@ -219,14 +219,17 @@ local function floored_at()
 end
 
 -- Take an entry's epoch from it where no proof may cover it: of what was invalidated shortly before
--- the load began, not all may have been seen by it.
+-- the load began, not all may have been seen by it. Objects do not lag, only collections, whose tags
+-- have a slash (keys.py).
 local function withhold_epoch(order, entry)
   if not entry.epoch then return end
   local since_ms = order.began_ms - order.settle_ms
   local is_provable = entry.epoch == proof.epoch and floored_at() < since_ms
     and redis.call('HGET', STATE, 'covered:' .. entry.family) == proof.epoch
   local names = {'k:' .. entry.key}
-  for _, tag in ipairs(entry.tags) do names[#names + 1] = 't:' .. tag end
+  for _, tag in ipairs(entry.tags) do
+    if string.find(tag, '/', 1, true) then names[#names + 1] = 't:' .. tag end
+  end
   for _, name in ipairs(names) do
     local _, set_at = mark_of(name)
     is_provable = is_provable and set_at < since_ms

@@ -189,7 +189,7 @@ def test_of_more_exams_than_are_read_each_time_search_knows_the_others_soon(
     kept = [key for page in held for key in page if key.startswith("mockexams:type:")]
     entries = composition.services().cached.cache.backend.look_up(kept, touch=False).entries
 
-    assert [entry.ttl_left_s <= told_records.UNSURE_S for entry in entries.values()] == [True]
+    assert {entry.ttl_left_s <= told_records.UNSURE_S for entry in entries.values()} == {True}
 
 
 def test_a_database_that_does_not_answer_fails_no_reader(

@@ -23,6 +23,7 @@ from hubspot_sync.reading.tags import (
     exams_of_type_tag,
     tags_of_exam,
     tags_of_student,
+    tags_with_links,
 )
 from tests.api import Api, Reply, connected
 from tests.builders import Booking, Exam, Portal, Student
@@ -120,12 +121,12 @@ def exam_changed(**properties: str) -> Change:
 
 def booking_archived(scene: Scene) -> set[str]:
     scene.portal.archive(scene.booking)
-    return {booking_tag(scene.booking.id)}
+    return {*tags_with_links(booking_tag(scene.booking.id))}
 
 
 def exam_archived(scene: Scene) -> set[str]:
     scene.portal.archive(scene.exam)
-    return {exam_tag(scene.exam.id)}
+    return {*tags_with_links(exam_tag(scene.exam.id))}
 
 
 def exam_made(scene: Scene) -> set[str]:
@@ -136,7 +137,7 @@ def exam_made(scene: Scene) -> set[str]:
 def booked_again(scene: Scene) -> set[str]:
     made = scene.portal.booking(scene.alice, scene.exam)
     return {
-        booking_tag(made.id),
+        *tags_with_links(booking_tag(made.id)),
         contact_bookings_tag(scene.alice.id),
         exam_bookings_tag(scene.exam.id),
     }
@@ -150,12 +151,13 @@ def given_to_charlie(scene: Scene) -> set[str]:
     sandbox.dissociate(BOOKINGS, booking_id, CONTACTS, scene.alice.id)
     sandbox.associate(BOOKINGS, booking_id, CONTACTS, scene.charlie.id)
     owners = (scene.alice.id, scene.charlie.id)
-    return {booking_tag(booking_id), *map(contact_bookings_tag, owners)}
+    return {*tags_with_links(booking_tag(booking_id)), *map(contact_bookings_tag, owners)}
 
 
 def exam_unlinked(scene: Scene) -> set[str]:
     scene.portal.sandbox.dissociate(BOOKINGS, scene.booking.id, EXAMS, scene.exam.id)
-    return {booking_tag(scene.booking.id), exam_bookings_tag(scene.exam.id)}
+    tags = tags_with_links(booking_tag(scene.booking.id))
+    return {*tags, exam_bookings_tag(scene.exam.id)}
 
 
 CHANGES: dict[str, tuple[Change, set[str]]] = {
@@ -198,6 +200,31 @@ def test_an_edit_shows_at_the_next_read_once_its_tags_are_dropped(name: str, sce
     assert {answer for answer in before if before[answer] != after[answer]} == shows_in
     composition.services().cached.cache.invalidator.invalidate_everything(cause=Cause.FORCED)
     assert scene.answers() == after
+
+
+@pytest.mark.parametrize("name", ["credits", "name on it", "capacity"])
+def test_an_edit_of_properties_costs_one_call_for_they_are_no_part_of_links(
+    name: str, scene: Scene
+) -> None:
+    change, _ = CHANGES[name]
+    scene.answers()
+    scene.drop(*change(scene))
+    scene.portal.sandbox.clear_calls()
+
+    scene.answers()
+
+    assert scene.portal.sandbox.calls_count() == 1
+
+
+def test_one_search_brings_the_lists_of_all_types(scene: Scene) -> None:
+    osce = scene.portal.exam(in_days=4, mock_type="osce")
+    scene.portal.sandbox.clear_calls()
+
+    scene.api.get(AVAILABLE, mock_type="clinical")
+    listed = scene.api.get(AVAILABLE, mock_type="osce").data
+
+    assert [exam["mock_exam_id"] for exam in listed] == [osce.id]
+    assert scene.portal.sandbox.calls_count("objects.search") == 1
 
 
 def test_the_tags_of_a_student_and_of_an_exam_drop_all_that_shows_them(scene: Scene) -> None:

@@ -13,7 +13,7 @@ from booking_api import composition
 from booking_api.benchmarks.clock import SteeredClock
 from cache_layer import Cache, CacheConfig, Cause
 from hubspot_sync.portal.profile import load_profile
-from hubspot_sync.reading.tags import exam_tag
+from hubspot_sync.reading.tags import contact_bookings_tag, exam_tag
 from tests.api import Api, connected
 from tests.builders import Portal
 from tests.sandbox import SandboxHandle
@@ -109,13 +109,52 @@ def test_what_the_feed_tells_of_is_read_anew_and_then_kept_again(followed: Follo
 
     (row,) = api.get(LIST, **alice.pair).data["bookings"]
     assert row["mock_exam"]["capacity"] == 11
-    # What was read within the lag is kept for its time, and read once more.
-    followed.follow(LAG_S * 6)
-    api.get(LIST, **alice.pair)
     asked = followed.calls()
     followed.follow(HOUR_S)
     api.get(LIST, **alice.pair)
     assert followed.calls() == asked
+
+
+def test_an_edit_costs_a_page_that_was_kept_for_long_what_was_edited_and_no_more(
+    followed: Followed,
+) -> None:
+    portal, api = followed.portal, followed.api
+    alice = portal.student("alice")
+    exam = portal.exam(in_days=3, capacity=10)
+    portal.booking(alice, exam)
+    followed.begin()
+    api.get(LIST, **alice.pair)
+    followed.follow(HOUR_S)
+    portal.sandbox.edit(EXAMS, exam.id, capacity="11")
+    followed.cache.invalidator.invalidate_tags([exam_tag(exam.id)], cause=Cause.FEED)
+    asked = followed.calls()
+
+    for _ in range(3):
+        (row,) = api.get(LIST, **alice.pair).data["bookings"]
+        assert (row["mock_exam"]["capacity"], followed.calls() - asked) == (11, 1)
+        followed.follow(HOUR_S)
+
+
+def test_a_link_that_may_not_be_shown_yet_is_read_once_more_when_it_can_be_proven(
+    followed: Followed,
+) -> None:
+    portal, api = followed.portal, followed.api
+    alice = portal.student("alice")
+    portal.booking(alice, portal.exam(in_days=3))
+    followed.begin()
+    api.get(LIST, **alice.pair)
+    followed.follow(HOUR_S)
+    followed.cache.invalidator.invalidate_tags([contact_bookings_tag(alice.id)], cause=Cause.FEED)
+    asked = followed.calls()
+
+    for _ in range(3):
+        api.get(LIST, **alice.pair)
+        assert followed.calls() - asked == 1
+        followed.follow(LAG_S / 4)
+    for _ in range(3):
+        followed.follow(LAG_S)
+        api.get(LIST, **alice.pair)
+        assert followed.calls() - asked == 2
 
 
 def test_a_page_that_is_proven_changes_when_its_exam_ends(followed: Followed) -> None:

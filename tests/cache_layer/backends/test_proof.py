@@ -46,7 +46,7 @@ class Held:
 
 
 def provable(**changes: object) -> Entry:
-    made = entry(tags=["exam:9"], ttl_s=TTL_S)
+    made = entry(tags=["exam:9", "exams/all"], ttl_s=TTL_S)
     return replace(made, epoch=EPOCH, keep_s=CONFIRMED_S, **changes)  # type: ignore[arg-type]  # by name
 
 
@@ -206,20 +206,29 @@ def test_one_may_live_by_proof_alone(held: Held) -> None:
 
 @pytest.mark.parametrize(
     ("what", "is_provable"),
-    [("its tag", False), ("its key", False), ("everything", False), ("another tag", True)],
+    [
+        ("its collection", False),
+        ("its key", False),
+        ("everything", False),
+        ("another collection", True),
+        # It is read by its id: what was read after an edit has it.
+        ("its object", True),
+    ],
 )
 def test_what_is_loaded_shortly_after_an_invalidation_expires(
     held: Held, what: str, is_provable: bool
 ) -> None:
     match what:
-        case "its tag":
+        case "its collection":
+            held.backend.invalidate(["exams/all"], [])
+        case "its object":
             held.backend.invalidate(["exam:9"], [])
         case "its key":
             held.backend.invalidate([], ["k"])
         case "everything":
             held.backend.raise_floor()
-        case "another tag":
-            held.backend.invalidate(["exam:8"], [])
+        case "another collection":
+            held.backend.invalidate(["exams/some"], [])
     held.clock.advance(SETTLE_S - 1)
     ticket = held.backend.look_up(()).ticket
     # A load may take long; what counts is when it began.
@@ -234,7 +243,7 @@ def test_what_is_loaded_shortly_after_an_invalidation_expires(
 
 
 def test_of_marks_that_were_folded_into_the_floor_the_time_is_kept(held: Held) -> None:
-    held.backend.invalidate(["exam:9"], [])
+    held.backend.invalidate(["exams/all"], [])
     for start in range(0, 60_000, 1_000):
         held.backend.invalidate([f"{start + number}:{'t' * 50}" for number in range(1_000)], [])
     held.clock.advance(SETTLE_S - 10)
@@ -248,7 +257,7 @@ def test_of_marks_that_were_folded_into_the_floor_the_time_is_kept(held: Held) -
 def test_a_write_leaves_what_is_provable(held: Held) -> None:
     ticket = held.backend.look_up(()).ticket
 
-    written = held.backend.write_through(ticket, ["exam:9"], {"k": provable()})
+    written = held.backend.write_through(ticket, ["exams/all"], {"k": provable()})
 
     assert written.stored.provable == {"k"}
     # What is loaded next may not know of it yet.

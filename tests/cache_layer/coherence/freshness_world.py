@@ -214,7 +214,8 @@ class FreshnessWorld(RuleBasedStateMachine):
             and load.family in COVERED
             and self.floored_s < since_s
             and not any(
-                tag in load.tags and since_s <= at <= load.began_s for tag, at in self.invalidated
+                tag in load.tags and "/" in tag and since_s <= at <= load.began_s
+                for tag, at in self.invalidated
             )
             and now_s - load.ended_s < CONFIRMED_S
             and now_s < load.ends_s
