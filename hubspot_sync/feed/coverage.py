@@ -14,7 +14,7 @@ from hubspot_sync.reading.family_coverage import covered_families
 from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.journal.subscriptions import JournalSubscriptions, Subscription
 
-RELEASE: Final = 1
+RELEASE: Final = 2
 """Grows when what an entry is built of changes otherwise than by the profile's properties."""
 
 
