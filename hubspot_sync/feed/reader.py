@@ -174,6 +174,8 @@ class FeedReader:
         self._caught_up_at = asked_at
         self._observers.notify(FeedHappening.AT_END)
         overdue = self._own_writes.find_overdue(asked_at)
+        if not self._proof.awaits_own_writes:
+            overdue = None
         if overdue is not None and not self._own_writes.is_late(position):
             self._note_late(position, overdue, lease)
         elif overdue is None and clock_ms is not None:
@@ -256,6 +258,8 @@ class FeedReader:
             # Before the offset moves, or whoever is killed here would forget it.
             log.error("feed_events_unreadable", number=reading.unreadable)
             self._proof.end(lease)
+        if reading.names_portal:
+            self._proof.note_portal()
         new_events: list[NewEvent] = []
         for part in chunks(reading.events, MAX_EVENTS_AT_ONCE):
             new_events.extend(self._intake.invalidate(part))

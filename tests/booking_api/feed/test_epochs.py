@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -331,4 +332,22 @@ def test_a_write_that_was_lost_with_the_offset_is_not_waited_for(
     at_end.catch_up()
 
     assert at_end.count(FeedHappening.LATE) == 0
+    assert proof().proven
+
+
+def test_nothing_is_proven_before_it_is_known_whose_journal_it_is(
+    follower: Follower, told: JournalEvents
+) -> None:
+    """HubSpot need not name the portal with the token; another's journal tells nothing of ours."""
+    sure = follower.coverage[0]
+    follower.coverage.append(replace(sure, names_portal=False))
+    follower.journal.publish(told.changed("bookings", "7", name="x") | {"portalId": 1})
+    follower.journal.publish(told.changed("bookings", "7", name="x") | {"portalId": None})
+    follower.catch_up()
+    before = proof().epoch
+
+    follower.journal.publish(told.changed("bookings", "7", name="x"))
+    follower.catch_up()
+
+    assert before == ""
     assert proof().proven
