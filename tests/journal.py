@@ -208,6 +208,7 @@ def follow(
     is_proving: bool = True,
     max_delay_s: float = 60.0,
     event_observers: EventObservers | None = None,
+    config: JournalConfig = CONFIG,
 ) -> Follower:
     """Return a follower that has done nothing yet; all families that can be are covered."""
     built = composition.services()
@@ -228,7 +229,7 @@ def follow(
         [lambda what, number: happened.append((what, number))], [delays.append]
     )
     feed = build_change_feed(
-        CONFIG,
+        config,
         journal=journal,
         profile=built.profile,
         cached=built.cached,

@@ -192,11 +192,20 @@ class FeedProof:
         self, position: FeedPosition, reason: EpochReason, lease: FeedLease
     ) -> None:
         """Drop everything because something was missed; raises as `begin`."""
+        self._empty_cache(reason)
+        if self._is_on:
+            self.begin(position, reason, lease)
+
+    def drop_for_another_source(self, lease: FeedLease) -> None:
+        """Drop everything because another journal is followed from now on; the epoch begins with
+        its first position. Raises as `begin`."""
+        self.end(lease)
+        self._empty_cache(EpochReason.SOURCE_CHANGED)
+
+    def _empty_cache(self, reason: EpochReason) -> None:
         self._cache.invalidator.invalidate_everything(
             cause=Cause.FEED, reason=f"change feed: {reason.value}"
         )
-        if self._is_on:
-            self.begin(position, reason, lease)
 
     def _waiting_since(self, position: FeedPosition) -> datetime | None:
         """Return since when an event of this epoch, or of just before, waits to be applied to the

@@ -116,8 +116,8 @@ class AccessTokens:
         return AccessToken(text, asked_s + life_s - margin_s, wide, names_portal)
 
     def _check_portal(self, hub_id: object) -> bool:
-        """Return whether HubSpot says that the token is our portal's; raises WrongPortal where it is
-        another's. It need not say (hubspot-facts)."""
+        """Return whether HubSpot says that the token is our portal's, which it need not
+        (hubspot-facts); raises WrongPortal where it is another's."""
         if hub_id is None:
             return False
         if str(hub_id) != self._portal_id:
