@@ -95,7 +95,7 @@ class FeedPositionAdmin(ReadOnly):
     personal_fields = ("error",)
     fields = (
         *("portal_id", "state", "at_end_at", "read_at", "published_at", "offset"),
-        *("late", "delay_measured_at", "epoch_began_at", "epoch_reason"),
+        *("late", "delay_measured_at", "owed_since", "epoch_began_at", "epoch_reason"),
         *("lost_at", "recount_due", "error", "failing_since"),
     )
     readonly_fields = ("state", "late")

@@ -8,6 +8,7 @@
     ├── NotFound       404, or the record asked for is archived or never was
     │   └── OffsetGone    the change journal does not know an offset: what came after it is unknown
     └── Refused        HubSpot understood and said no (400, 401, 403, 409, 415): never retried
+        └── WrongPortal    a token of another portal than the configured one; we said no
 
     ConfigurationError    outside the tree on purpose: nothing that forgives HubSpot may swallow it
 
@@ -132,3 +133,11 @@ class Refused(HubSpotError):
         words = (self.category, self.sub_category, *self.property_names)
         said = ", ".join(word for word in words if word)
         return f"HubSpot refused with {self.status}" + (f": {said}." if said else ".")
+
+
+class WrongPortal(Refused):
+    """HubSpot gave a token of another portal than HUBSPOT_PORTAL_ID; the message names both."""
+
+    @override
+    def _safe_words(self) -> str:
+        return self.message

@@ -207,6 +207,8 @@ def follow(
     lease: HeldLease | None = None,
     is_proving: bool = True,
     max_delay_s: float = 60.0,
+    event_observers: EventObservers | None = None,
+    config: JournalConfig = CONFIG,
 ) -> Follower:
     """Return a follower that has done nothing yet; all families that can be are covered."""
     built = composition.services()
@@ -227,12 +229,12 @@ def follow(
         [lambda what, number: happened.append((what, number))], [delays.append]
     )
     feed = build_change_feed(
-        CONFIG,
+        config,
         journal=journal,
         profile=built.profile,
         cached=built.cached,
         told=built.webhooks.told,
-        event_observers=EventObservers(),
+        event_observers=event_observers or EventObservers(),
         observers=observers,
         ask_coverage=ask_coverage,
         wake_applier=lambda: None,

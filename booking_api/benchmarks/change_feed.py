@@ -32,7 +32,8 @@ SETTLE_S = 3.0
 LOOK_EVERY_S = 0.01
 MAX_WAIT_S = 30.0
 TTL_S = 15.0
-"""Of every entry: longer than any edit may take to be seen, and shorter than the outage."""
+"""Of every entry, and of the proof without the feed: longer than any edit may take to be seen, and
+shorter than the outage."""
 BETWEEN_EDITS_S = 3.6
 """An hour of a thousand edits, on the sandbox's clock: each is an entry of its own."""
 
@@ -40,14 +41,19 @@ BETWEEN_EDITS_S = 3.6
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FeedFigures:
     """By one kind of cache: seconds until each edit was seen; the oldest answer while edits were
-    made, in seconds since it was no longer true; after an outage whether the first answer was right
-    and in how many seconds all was read; calls that count against the 190 while nobody asked."""
+    made, in seconds since it was no longer true; after an outage how many first answers were wrong,
+    how long all of them took, and in how many seconds all was read, both from the moment at which
+    the server answered; calls that count against the 190 while nobody asked.
+
+    The first answers are calls to HubSpot, for which a process that Redis does not know yet waits:
+    that is not the feed's time."""
 
     cache: str
     seen_after_s: tuple[float, ...]
     edits: int
     oldest_s: float
     wrong_first_answers: int
+    first_answers_s: float
     caught_up_s: float
     counted_calls: int
 
@@ -121,6 +127,7 @@ def measure(*, redis_url: str, looks: int, edits: int, seconds: float) -> FeedFi
             "REDIS_URL": redis_url,
             "DEPLOYMENT_NAME": Path(folder).name,
             "READY_PROBE_AFTER_S": "3600",
+            "FEED_MAX_SILENCE_S": str(TTL_S),
             **dict.fromkeys(DEFAULT_TTLS_S, str(TTL_S)),
         }
         migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
@@ -139,15 +146,18 @@ def measure(*, redis_url: str, looks: int, edits: int, seconds: float) -> FeedFi
         threading.Event().wait(max(TTL_S - (time.perf_counter() - ended_s), 0.0))
         with running_api(environment) as api:
             began_s = time.perf_counter()
-            wrong = count_wrong(target, api)
-            wait_until_read(Path(folder) / "db.sqlite3", sandbox)
-            caught_up_s = time.perf_counter() - began_s
+            with ThreadPoolExecutor(1) as pool:
+                read = pool.submit(wait_until_read, Path(folder) / "db.sqlite3", sandbox)
+                wrong = count_wrong(target, api)
+                first_answers_s = time.perf_counter() - began_s
+                caught_up_s = read.result() - began_s
         return FeedFigures(
             cache="Redis" if redis_url else "in the process",
             seen_after_s=seen,
             edits=edits,
             oldest_s=oldest_s,
             wrong_first_answers=wrong,
+            first_answers_s=first_answers_s,
             caught_up_s=caught_up_s,
             counted_calls=counted_calls,
         )
@@ -213,15 +223,15 @@ def count_wrong(target: FeedTarget, api: Address) -> int:
     return sum(shown[booking_id] != names[-1][1] for booking_id, names in target.edited.items())
 
 
-def wait_until_read(database: Path, sandbox: Sandbox) -> None:
-    """Return when the server has read as far as the journal goes."""
+def wait_until_read(database: Path, sandbox: Sandbox) -> float:
+    """Return when the server had read as far as the journal goes, by `time.perf_counter`."""
     entries = sandbox.control("GET", "journal")["entries"]
     pause = threading.Event()
     query = "select count(distinct event_id) from hubspot_sync_webhookevent"
     for _ in range(int(MAX_WAIT_S / LOOK_EVERY_S)):
         with closing(sqlite3.connect(database, timeout=MAX_WAIT_S)) as connection:
             if connection.execute(query).fetchone()[0] >= entries:
-                return
+                return time.perf_counter()
         pause.wait(LOOK_EVERY_S)
     raise RuntimeError("The journal is not read to its end.")
 

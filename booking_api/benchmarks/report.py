@@ -166,6 +166,7 @@ def print_feed(console: Console, figures: Figures, found: FeedFigures) -> None:
         ("calls of the 190 while nobody asks", found.counted_calls, 0),
     ):
         print_verdict(console, figures, name, value, maximum=maximum)
+    console.print(f"The first answers after it took {found.first_answers_s:.1f} s together.")
 
 
 def print_hour(console: Console, figures: Figures, hour: HourResult) -> None:

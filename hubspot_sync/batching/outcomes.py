@@ -12,7 +12,7 @@ a fault of ours, a KeyError, and nothing that HubSpot has said.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, ItemsView, Iterable, KeysView, Mapping, ValuesView
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -76,11 +76,14 @@ class Complete(Generic[V]):
 
 @dataclass(frozen=True, slots=True)
 class Many(Generic[V]):
-    """The result of asking for many things by key; every key asked for is in exactly one part."""
+    """The result of asking for many things by key; every key asked for is in exactly one part.
+    `survivors` has the ids of the records that were asked in place of some of them, which had been
+    merged into those."""
 
     found: FoundByKey[V]
     missing: frozenset[str] = frozenset()
     unknown: Mapping[str, HubSpotError] = field(default_factory=_empty)
+    survivors: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -127,7 +130,7 @@ class Many(Generic[V]):
         of it is partial: it may be shown, but neither kept nor decided by."""
         refused = self.refused
         unknown = {key: error for key, error in self.unknown.items() if key not in refused}
-        return Many(found=self.found, missing=self.missing, unknown=unknown)
+        return replace(self, unknown=unknown)
 
     def without(self, keys: Collection[str]) -> Many[V]:
         """Return the outcome of the other keys."""
@@ -135,16 +138,19 @@ class Many(Generic[V]):
             found={key: value for key, value in self.found.items() if key not in keys},
             missing=self.missing.difference(keys),
             unknown={key: error for key, error in self.unknown.items() if key not in keys},
+            survivors={key: name for key, name in self.survivors.items() if key not in keys},
         )
 
     def renamed(self, names: Mapping[str, str]) -> Many[V]:
-        """Return the outcome by other keys: `names` has for each the key it has here."""
+        """Return the survivors' outcome by the ids of what was merged into them: `names` has for
+        each the id it has here."""
         return Many(
             found={key: self.found[name] for key, name in names.items() if name in self.found},
             missing=frozenset(key for key, name in names.items() if name in self.missing),
             unknown={
                 key: self.unknown[name] for key, name in names.items() if name in self.unknown
             },
+            survivors=names,
         )
 
     def require_complete(self) -> Complete[V]:
@@ -168,7 +174,9 @@ class Many(Generic[V]):
     def map(self, convert: Callable[[V], W]) -> Many[W]:
         """Return the same outcome with every found value converted."""
         found = {key: convert(value) for key, value in self.found.items()}
-        return Many(found=found, missing=self.missing, unknown=self.unknown)
+        return Many(
+            found=found, missing=self.missing, unknown=self.unknown, survivors=self.survivors
+        )
 
 
 def merge(parts: Iterable[Many[V]]) -> Many[V]:
@@ -176,8 +184,10 @@ def merge(parts: Iterable[Many[V]]) -> Many[V]:
     found: dict[str, V] = {}
     missing: set[str] = set()
     unknown: dict[str, HubSpotError] = {}
+    survivors: dict[str, str] = {}
     for part in parts:
         found.update(part.found.items())
         missing.update(part.missing)
         unknown.update(part.unknown)
-    return Many(found=found, missing=frozenset(missing), unknown=unknown)
+        survivors.update(part.survivors)
+    return Many(found=found, missing=frozenset(missing), unknown=unknown, survivors=survivors)

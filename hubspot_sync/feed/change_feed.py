@@ -17,6 +17,7 @@ from hubspot_sync.feed.reader import FILES_AT_ONCE, FeedReader, Journal
 from hubspot_sync.feed.replay import Replay
 from hubspot_sync.inbox.inbox import Inbox
 from hubspot_sync.inbox.intake import Intake
+from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.inbox.observers import EventObservers
 from hubspot_sync.inbox.told_records import ToldRecords
 from hubspot_sync.portal.profile import PortalProfile
@@ -81,6 +82,7 @@ def build_change_feed(
         observers=event_observers,
         told=told,
         now=now,
+        source=WebhookEvent.Source.JOURNAL,
         cause=Cause.FEED,
     )
     reader = FeedReader(

@@ -41,7 +41,11 @@ class SubscriptionCoverage:
             sorted(map(_state, there)),
             sorted(map(_state, wanted)),
         ]
-        return Coverage(mark=sha256(dump_json(stated)).hexdigest(), families=families)
+        return Coverage(
+            mark=sha256(dump_json(stated)).hexdigest(),
+            families=families,
+            names_portal=self._subscriptions.names_portal,
+        )
 
 
 def _state(subscription: Subscription) -> str:

@@ -8,6 +8,7 @@ is read back is certainly that write. The time is the database's, which all proc
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -29,6 +30,17 @@ MAX_NOTED: Final = 10
 """Of the bookings that are made together: some are enough to measure by."""
 CHUNK: Final = 500
 FORGET_AFTER: Final = timedelta(hours=1)
+LATE_FOR: Final = timedelta(minutes=10)
+"""So long after it showed a write too late, the feed is taken to be late with others too."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownWrites:
+    """Those of our writes that some events show, and how late the latest of them was in seconds;
+    None where that says nothing of HubSpot."""
+
+    record_ids: frozenset[str] = frozenset()
+    delay_s: float | None = None
 
 
 class OwnWrites:
@@ -60,9 +72,8 @@ class OwnWrites:
             trace = None if is_database_away(error) else error
             log.warning("own_write_not_noted", exc_info=trace, error=type(error).__name__)
 
-    def measure(self, events: Collection[Event], *, caught_up_at: datetime | None) -> float | None:
-        """Return how late, in seconds, the feed showed the latest of our writes that are among
-        these events; None where it says nothing of HubSpot. They are expected no longer.
+    def measure(self, events: Collection[Event], *, caught_up_at: datetime | None) -> ShownWrites:
+        """Return which of our writes are among these events, and how late.
 
         `caught_up_at` is when the journal last had nothing more for us: an event that was there
         for who knows how long, because nobody asked, is late by no fault of HubSpot's.
@@ -72,21 +83,25 @@ class OwnWrites:
             for event in events
             if event.kind is EventKind.CREATION and event.records[0].kind is ObjectKind.BOOKING
         }
-        shown: list[datetime] = []
+        shown: dict[str, datetime] = {}
         for chunk in chunks(sorted(created), CHUNK):
             rows = OwnWrite.objects.filter(record_id__in=chunk)
-            shown.extend(rows.values_list("answered_at", flat=True))
-            rows.delete()
+            shown.update(rows.values_list("record_id", "answered_at"))
         if len(shown) == 0:
-            return None
-        answered_at = max(shown)
+            return ShownWrites()
+        answered_at = max(shown.values())
         delay = self._now() - answered_at
         was_missed = caught_up_at is not None and caught_up_at > answered_at
         if delay > self._max_delay and not was_missed:
-            return None
+            return ShownWrites(frozenset(shown))
         delay_s = max(delay.total_seconds(), 0.0)
         self._observers.notify_delay(delay_s)
-        return delay_s
+        return ShownWrites(frozenset(shown), delay_s)
+
+    def expect_no_more(self, record_ids: Collection[str]) -> None:
+        """Forget writes that were shown: in the transaction that stores what showed them."""
+        for chunk in chunks(sorted(record_ids), CHUNK):
+            OwnWrite.objects.filter(record_id__in=chunk).delete()
 
     def forget(self) -> None:
         """Expect none of those that are taken down: the journal is gone on with behind them."""
@@ -109,5 +124,11 @@ class OwnWrites:
         return asked_at - min(answered.values()) if answered else None
 
     def is_late(self, position: FeedPosition) -> bool:
-        """Say whether the feed was too late when it last showed, or owed us, a write of ours."""
-        return position.delay_s is not None and position.delay_s > self._max_delay.total_seconds()
+        """Say whether the feed owes us a write for too long, or showed one too late a short while
+        ago. What it never showed it owes until it shows a later one: it may miss others, too."""
+        if position.owed_since is not None:
+            return True
+        if position.delay_s is None or position.delay_measured_at is None:
+            return False
+        is_over = self._now() - position.delay_measured_at >= LATE_FOR
+        return position.delay_s > self._max_delay.total_seconds() and not is_over

@@ -56,12 +56,14 @@ _LINKED: Final = frozenset({"associationadded", "associationremoved"})
 @dataclass(slots=True)
 class JournalReading:
     """The events of some files in their order; how many more mean nothing here, and how many may
-    mean something that cannot be understood. `published_at` is the latest that the files say."""
+    mean something that cannot be understood. `published_at` is the latest that the files say;
+    `names_portal` that an event names our portal."""
 
     events: list[Event] = field(default_factory=list)
     ignored: int = 0
     unreadable: int = 0
     published_at: datetime | None = None
+    names_portal: bool = False
 
 
 def read_files(
@@ -103,6 +105,7 @@ class _Reader:
         portal_id = _plain_id(raw.get("portalId"))
         if portal_id is not None and str(portal_id) != self._portal_id:
             return []
+        self._reading.names_portal |= portal_id is not None
         action = _NO_LETTERS.sub("", str(raw.get("action") or "").lower())
         if action in _UNCHANGING:
             return []

@@ -28,6 +28,7 @@ class FeedPosition(models.Model):
     recount_due = models.BooleanField("exams are to be recounted", default=False)
     delay_s = models.FloatField("delay in seconds", null=True)
     delay_measured_at = models.DateTimeField("delay measured", null=True)
+    owed_since = models.DateTimeField("owes us a booking since", null=True)
     error = models.CharField("last failure", max_length=300, blank=True)
     failing_since = models.DateTimeField(null=True)
 

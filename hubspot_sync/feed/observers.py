@@ -12,6 +12,8 @@ class EpochReason(StrEnum):
 
     FIRST_START = "first start"
     OFFSET_LOST = "offset lost"
+    SOURCE_CHANGED = "another journal"
+    """Another app, portal or version: an offset means nothing to it."""
     FILE_LOST = "file lost"
     COVERAGE_CHANGED = "subscriptions changed"
     NOT_APPLIED = "event not applied"

@@ -45,13 +45,23 @@ class Positions:
         """Return the position; None before the first start, or with another app or portal."""
         return FeedPosition.objects.filter(source=self._source).first()
 
-    def begin(self, lease: FeedLease, offset: str) -> None:
-        """Begin at an offset; what was known of other sources is forgotten."""
+    def knows_other_source(self) -> bool:
+        """Return whether the journal of another app, portal or version was followed until now."""
+        return FeedPosition.objects.exclude(source=self._source).exists()
+
+    def begin(self, lease: FeedLease, offset: str, *, lost_at: datetime | None) -> None:
+        """Begin at an offset; what was known of other sources is forgotten. `lost_at` is when that
+        was, None where nothing was known."""
         with lease.fenced_transaction():
             FeedPosition.objects.exclude(source=self._source).delete()
             FeedPosition.objects.get_or_create(
                 source=self._source,
-                defaults={"portal_id": self._portal_id, "offset": offset},
+                defaults={
+                    "portal_id": self._portal_id,
+                    "offset": offset,
+                    "lost_at": lost_at,
+                    "recount_due": lost_at is not None,
+                },
             )
 
     @contextmanager

@@ -32,6 +32,7 @@ ASK_COVERAGE_EVERY_S: Final = 10.0
 COVERAGE_WITHIN_S: Final = 9.0
 MAX_COVERAGE_AGE_S: Final = 30.0
 MAX_UNAPPLIED_S: Final = 60.0
+OWN_WRITES_FAMILY: Final = "bookings"
 CLOCK_MARGIN: Final = timedelta(seconds=5)
 """By so much two processes, or one at two moments, may be wrong about the database's time."""
 MAX_CLOCK_JUMP_S: Final = 5.0
@@ -44,10 +45,17 @@ that lasts empties no cache every minute."""
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Coverage:
     """The cache's families of which the live subscriptions tell every change, by name; `mark` is
-    another whenever the subscriptions, or what the profile needs of them, are others."""
+    another whenever the subscriptions, or what the profile needs of them, are others.
+    `names_portal` says that HubSpot named our portal as the one whose journal this is."""
 
     mark: str
     families: frozenset[str]
+    names_portal: bool = True
+
+    @property
+    def shows_own_writes(self) -> bool:
+        """Whether the bookings that we make are certainly told of."""
+        return OWN_WRITES_FAMILY in self.families
 
 
 AskCoverage = Callable[[Deadline], Coverage]
@@ -97,6 +105,7 @@ class FeedProof:
         self._oldest: tuple[datetime, float] | None = None
         self._clocks: tuple[int, float] | None = None
         self._asked_s: float | None = None
+        self._has_heard_of_portal = False
         self._since_begin, self._since_change = (
             GrowingInterval(first_s=MIN_EPOCH_S, max_s=MAX_EPOCH_S, clock=clock) for _ in range(2)
         )
@@ -111,21 +120,33 @@ class FeedProof:
         if coverage is None:
             return None
         clock_ms = self._cache.freshness.read_clock()
-        if self._has_jumped(clock_ms) or self._is_late(position):
+        is_late = coverage.shows_own_writes and self._is_late(position)
+        if self._has_jumped(clock_ms) or is_late:
             self.end(lease)
             return None
         waiting_since = self._waiting_since(position)
         reason = self._reason_to_begin(position, coverage, waiting_since)
         if reason is None:
             return None if waiting_since is not None else clock_ms
-        if not self._may_begin(reason):
-            # The reason may pass, what was missed meanwhile does not.
+        is_ours = coverage.names_portal or self._has_heard_of_portal
+        if not is_ours or not self._may_begin(reason):
+            # The reason may pass, what was missed meanwhile does not. And another portal's journal
+            # says nothing of ours, and would prove everything.
             self.end(lease)
             return None
         self.begin(position, reason, lease)
         if reason is EpochReason.COVERAGE_CHANGED:
             self._since_change.begin()
         return self._cache.freshness.read_clock()
+
+    @property
+    def awaits_own_writes(self) -> bool:
+        """Whether the bookings that we make are to be told of, as far as is known."""
+        return self._known is None or self._known.coverage.shows_own_writes
+
+    def note_portal(self) -> None:
+        """Take down that the journal told of our portal by its id."""
+        self._has_heard_of_portal = True
 
     def begin(self, position: FeedPosition, reason: EpochReason, lease: FeedLease) -> None:
         """Drop everything, refuse the loads in flight, and begin an epoch. Whoever asks has the
@@ -171,11 +192,20 @@ class FeedProof:
         self, position: FeedPosition, reason: EpochReason, lease: FeedLease
     ) -> None:
         """Drop everything because something was missed; raises as `begin`."""
+        self._empty_cache(reason)
+        if self._is_on:
+            self.begin(position, reason, lease)
+
+    def drop_for_another_source(self, lease: FeedLease) -> None:
+        """Drop everything because another journal is followed from now on; the epoch begins with
+        its first position. Raises as `begin`."""
+        self.end(lease)
+        self._empty_cache(EpochReason.SOURCE_CHANGED)
+
+    def _empty_cache(self, reason: EpochReason) -> None:
         self._cache.invalidator.invalidate_everything(
             cause=Cause.FEED, reason=f"change feed: {reason.value}"
         )
-        if self._is_on:
-            self.begin(position, reason, lease)
 
     def _waiting_since(self, position: FeedPosition) -> datetime | None:
         """Return since when an event of this epoch, or of just before, waits to be applied to the

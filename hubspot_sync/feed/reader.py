@@ -18,8 +18,9 @@ import structlog
 from cache_layer import BackendUnavailable
 from hubspot_sync.background.backoff import backoff
 from hubspot_sync.batching.chunking import chunks
-from hubspot_sync.errors import FileUnreadable, HubSpotError, OffsetGone
+from hubspot_sync.errors import HubSpotError, OffsetGone
 from hubspot_sync.feed.delays import OwnWrites
+from hubspot_sync.feed.file_trouble import FailedFile, FileTrouble
 from hubspot_sync.feed.intervals import GrowingInterval
 from hubspot_sync.feed.journal_events import JournalReading, read_files
 from hubspot_sync.feed.models import FeedPosition
@@ -50,8 +51,6 @@ MAX_EVENTS_TOGETHER: Final = 10_000
 FIRST_RETRY_S: Final = 1.0
 MAX_RETRY_S: Final = 30.0
 MAX_RETRY_AFTER_S: Final = 300.0
-MAX_FILE_TROUBLE_S: Final = 60.0
-"""A file that cannot be read for so long is passed over, as everything it may have said."""
 RETENTION: Final = timedelta(days=3)
 RETENTION_MARGIN: Final = timedelta(hours=1)
 NOTE_END_EVERY: Final = timedelta(seconds=30)
@@ -106,7 +105,7 @@ class FeedReader:
         self._is_behind = True
         self._failures = 0
         self._caught_up_at: datetime | None = None
-        self._file_trouble: tuple[str, float] | None = None
+        self._file_trouble = FileTrouble(clock)
         self._since_loss = GrowingInterval(first_s=MIN_EPOCH_S, max_s=MAX_EPOCH_S, clock=clock)
 
     def step(self, lease: FeedLease) -> float:
@@ -126,10 +125,7 @@ class FeedReader:
         deadline = Deadline.after(STEP_WITHIN_S)
         position = self._positions.load()
         if position is None:
-            latest = self._journal.read_latest(deadline)
-            self._own_writes.forget()
-            # Where it is empty, `earliest` is asked: `latest` would jump over what comes first.
-            self._positions.begin(lease, "" if latest is None else latest.offset)
+            self._begin(lease, deadline)
             return 0.0
         asked_at = self._now()
         # Before the journal is asked: what it then has no more of, had not happened before.
@@ -145,6 +141,21 @@ class FeedReader:
         self._is_behind = True
         self._take_in(position, entries, lease, deadline)
         return 0.0
+
+    def _begin(self, lease: FeedLease, deadline: Deadline) -> None:
+        """Begin where the journal is now. What another app's or portal's told since we looked there
+        last is unknown, as after a lost offset."""
+        latest = self._journal.read_latest(deadline)
+        lost_at = None
+        if self._positions.knows_other_source():
+            log.error("feed_source_changed")
+            self._observers.notify(FeedHappening.OFFSET_LOST)
+            self._proof.drop_for_another_source(lease)
+            lost_at = self._now()
+        self._own_writes.forget()
+        # Where it is empty, `earliest` is asked: `latest` would jump over what comes first.
+        offset = "" if latest is None else latest.offset
+        self._positions.begin(lease, offset, lost_at=lost_at)
 
     def _prepare(self, position: FeedPosition, lease: FeedLease) -> int | None:
         """As the proof's; an unanswering cache is no reason not to read: the inbox keeps what it
@@ -174,7 +185,9 @@ class FeedReader:
         self._caught_up_at = asked_at
         self._observers.notify(FeedHappening.AT_END)
         overdue = self._own_writes.find_overdue(asked_at)
-        if overdue is not None and not self._own_writes.is_late(position):
+        if not self._proof.awaits_own_writes:
+            overdue = None
+        if overdue is not None and position.owed_since is None:
             self._note_late(position, overdue, lease)
         elif overdue is None and clock_ms is not None:
             self._proof.confirm(position, clock_ms, lease)
@@ -185,7 +198,14 @@ class FeedReader:
         delay_s = overdue.total_seconds()
         log.error("feed_late", seconds=delay_s)
         self._observers.notify(FeedHappening.LATE)
-        self._positions.note(lease, position, delay_s=delay_s, delay_measured_at=self._now())
+        now = self._now()
+        self._positions.note(
+            lease,
+            position,
+            delay_s=delay_s,
+            delay_measured_at=now,
+            owed_since=now - overdue,
+        )
         self._proof.end(lease)
 
     def _take_in(
@@ -198,11 +218,11 @@ class FeedReader:
         """Read the entries' files and store what they say; as far as they can be read."""
         files: list[JournalFile] = []
         for group in chunks(entries, FILES_AT_ONCE):
-            read, error = self._fetch(group, Deadline.after(FILES_WITHIN_S))
+            read, failed = self._fetch(group, Deadline.after(FILES_WITHIN_S))
             files.extend(read)
-            if error is not None:
+            if failed is not None:
                 if self._store(position, files, lease, deadline):
-                    self._pass_over(position, group[len(read)], error, lease)
+                    self._pass_over(position, failed, lease)
                 return
             if deadline.passed:
                 break
@@ -214,14 +234,17 @@ class FeedReader:
 
     def _fetch(
         self, entries: Sequence[JournalEntry], deadline: Deadline
-    ) -> tuple[list[JournalFile], HubSpotError | None]:
-        """Return the entries' files in their order, up to the first that cannot be read, and why
-        that one cannot."""
+    ) -> tuple[list[JournalFile], FailedFile | None]:
+        """Return the entries' files in their order, up to the first that cannot be read, and that
+        one."""
         files: list[JournalFile] = []
-        fetch = [partial(self._try_fetch, entry, deadline) for entry in entries]
-        for fetched in self._fan_out.run(fetch):
+        all_fetched = self._fan_out.run(
+            [partial(self._try_fetch, entry, deadline) for entry in entries]
+        )
+        for entry, fetched in zip(entries, all_fetched, strict=True):
             if isinstance(fetched, HubSpotError):
-                return files, fetched
+                others_come = any(isinstance(each, JournalFile) for each in all_fetched)
+                return files, FailedFile(entry.offset, fetched, others_come=others_come)
             files.append(fetched)
         return files, None
 
@@ -256,21 +279,27 @@ class FeedReader:
             # Before the offset moves, or whoever is killed here would forget it.
             log.error("feed_events_unreadable", number=reading.unreadable)
             self._proof.end(lease)
+        if reading.names_portal:
+            self._proof.note_portal()
         new_events: list[NewEvent] = []
         for part in chunks(reading.events, MAX_EVENTS_AT_ONCE):
             new_events.extend(self._intake.invalidate(part))
-        delay_s = self._own_writes.measure(reading.events, caught_up_at=self._caught_up_at)
+        own = self._own_writes.measure(reading.events, caught_up_at=self._caught_up_at)
         values: dict[str, Any] = {"read_at": self._now(), "published_at": reading.published_at}
-        if delay_s is not None:
-            values |= {"delay_s": delay_s, "delay_measured_at": self._now()}
+        if own.delay_s is not None:
+            values |= {"delay_s": own.delay_s, "delay_measured_at": self._now()}
+        if len(own.record_ids) > 0:
+            # What else is owed is found at the journal's end.
+            values |= {"owed_since": None}
         with self._positions.moving(lease, position, files[-1].offset, **values):
+            self._own_writes.expect_no_more(own.record_ids)
             stored = self._inbox.store(new_events, WebhookEvent.Source.JOURNAL)
             if stored.refused > 0:
                 # Nobody will ask for the links that they bring back.
                 self._proof.end(lease)
         duplicates = len(new_events) - len(stored.new) - stored.refused
         self._intake.notify(stored.new, duplicates)
-        self._file_trouble = None
+        self._file_trouble.end()
         self._count(files, reading, len(stored.new), duplicates)
         if any(each.state == WebhookEvent.State.RECEIVED for each in stored.new):
             self._wake_applier()
@@ -288,20 +317,16 @@ class FeedReader:
     def _pass_over(
         self,
         position: FeedPosition,
-        entry: JournalEntry,
-        error: HubSpotError,
+        failed: FailedFile,
         lease: FeedLease,
     ) -> None:
-        """Raise why a file cannot be read; one that is none for too long is passed over, and what
-        it may have said is made good as after a lost offset."""
-        now_s = self._clock()
-        if self._file_trouble is None or self._file_trouble[0] != entry.offset:
-            self._file_trouble = (entry.offset, now_s)
-        lasting = now_s - self._file_trouble[1] >= MAX_FILE_TROUBLE_S
-        if not isinstance(error, FileUnreadable) or not lasting:
-            raise error
-        log.error("feed_file_passed_over", reason=error.reason)
-        self._start_over(position, entry.offset, EpochReason.FILE_LOST, lease)
+        """Raise why a file cannot be read; after too long it is passed over, and what it may have
+        said is made good as after a lost offset."""
+        if not self._file_trouble.is_given_up(failed):
+            raise failed.error
+        log.error("feed_file_passed_over", reason=failed.error.safe_text)
+        self._start_over(position, failed.offset, EpochReason.FILE_LOST, lease)
+        self._file_trouble.note_passed_over()
 
     def _find_way_on(
         self, gone: OffsetGone, position: FeedPosition, lease: FeedLease, deadline: Deadline
@@ -339,7 +364,8 @@ class FeedReader:
         right: everything is dropped, and all upcoming exams are to be recounted."""
         self._proof.drop_everything(position, reason, lease)
         now = self._now()
-        with self._positions.moving(lease, position, offset, lost_at=now, recount_due=True):
+        values: dict[str, Any] = {"lost_at": now, "recount_due": True, "owed_since": None}
+        with self._positions.moving(lease, position, offset, **values):
             self._own_writes.forget()
 
     def _fail(self, error: str, retry_after_s: float | None) -> float:

@@ -124,7 +124,8 @@ class Applier:
         while True:
             claim = self._inbox.claim(MAX_PER_CLAIM, only_invalidated=only_invalidated)
             if len(claim.rows) == 0:
-                self._observers.notify_waiting(self._inbox.count_waiting())
+                for source, number in self._inbox.count_waiting_by_source().items():
+                    self._observers.notify_waiting(source, number)
                 return result
             # Only a database that is away is no row's fault: the claims come back by themselves.
             do_apart(
@@ -139,7 +140,7 @@ class Applier:
         logger.error("Webhook event %s cannot be applied", row.id, exc_info=error)
         self._inbox.mark_failed(claim, [row], _describe(error))
         result.failed += 1
-        self._observers.notify(EventOutcome.FAILED, 1)
+        self._notify(EventOutcome.FAILED, [row])
 
     def _apply_together(
         self, claim: Claim, result: ApplyResult, rows: Sequence[WebhookEvent]
@@ -160,7 +161,7 @@ class Applier:
             self._inbox.mark_applied(claim, done)
         result.exam_ids |= exam_ids
         result.applied += len(done)
-        self._observers.notify(EventOutcome.APPLIED, len(done), self._measure_delays(done))
+        self._notify(EventOutcome.APPLIED, done)
         self._requeue(claim, [event for event in events if event.error != ""], result)
 
     def _read_effect(self, row: WebhookEvent) -> Effect:
@@ -241,10 +242,17 @@ class Applier:
         for error, rows in by_error.items():
             given_up = self._inbox.requeue(claim, rows, error)
             logger.warning("%d webhook events wait for another attempt: %s", len(rows), error)
-            result.failed += given_up
-            result.requeued += len(rows) - given_up
-            self._observers.notify(EventOutcome.FAILED, given_up)
-            self._observers.notify(EventOutcome.REQUEUED, len(rows) - given_up)
+            result.failed += len(given_up)
+            result.requeued += len(rows) - len(given_up)
+            self._notify(EventOutcome.FAILED, given_up)
+            self._notify(EventOutcome.REQUEUED, [row for row in rows if row not in given_up])
+
+    def _notify(self, outcome: EventOutcome, rows: Sequence[WebhookEvent]) -> None:
+        """Tell the observers what became of rows; of those applied how long it took, too."""
+        for source in WebhookEvent.Source:
+            those = [row for row in rows if row.source == source]
+            delays = self._measure_delays(those) if outcome is EventOutcome.APPLIED else ()
+            self._observers.notify(source, outcome, len(those), delays)
 
     def _measure_delays(self, rows: Sequence[WebhookEvent]) -> tuple[timedelta, ...]:
         now = self._now()

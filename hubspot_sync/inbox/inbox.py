@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 from typing_extensions import override
 
@@ -174,9 +174,9 @@ class Inbox:
         """Mark that the cache has heard of these; return how many were still this claim's."""
         return self._update_claimed(claim, rows, invalidated=True)
 
-    def requeue(self, claim: Claim, rows: Iterable[WebhookEvent], error: str) -> int:
-        """Have rows taken up again, after each failure later than after the one before; return how
-        many have failed too often and were marked as failed instead."""
+    def requeue(self, claim: Claim, rows: Iterable[WebhookEvent], error: str) -> list[WebhookEvent]:
+        """Have rows taken up again, after each failure later than after the one before; return
+        those that have failed too often and were marked as failed instead."""
         given_up = [row for row in rows if row.attempts >= MAX_ATTEMPTS]
         self.mark_failed(claim, given_up, error)
         by_attempts: dict[int, list[WebhookEvent]] = {}
@@ -188,7 +188,7 @@ class Inbox:
             self._update_claimed(
                 claim, group, due_at=due_at, claim=None, error=_fit_column(error, 500)
             )
-        return len(given_up)
+        return given_up
 
     def mark_failed(self, claim: Claim, rows: Iterable[WebhookEvent], error: str) -> int:
         """Move rows aside: nothing but `reopen` has them taken up again; return how many were still
@@ -227,7 +227,13 @@ class Inbox:
 
     def count_waiting(self) -> int:
         """Return how many rows are still to be applied."""
-        return WebhookEvent.objects.filter(state=State.RECEIVED).count()
+        return sum(self.count_waiting_by_source().values())
+
+    def count_waiting_by_source(self) -> dict[Source, int]:
+        """Return how many rows of each source are still to be applied."""
+        waiting = WebhookEvent.objects.filter(state=State.RECEIVED).order_by()
+        counted = dict(waiting.values_list("source").annotate(Count("id")))
+        return {source: counted.get(source, 0) for source in Source}
 
     def oldest_undelivered(self, source: Source, since: datetime) -> datetime | None:
         """Return when the oldest event of a source was received, since a moment, of which the cache

@@ -24,11 +24,12 @@ from hubspot_sync.reading.cached_portal import CachedPortal
 logger = logging.getLogger(__name__)
 
 State = WebhookEvent.State
+Source = WebhookEvent.Source
 CachedExams = Mapping[str, frozenset[str]]
 
 
 class Intake:
-    """Takes events from one source; `cause` names it to those who count invalidations."""
+    """Takes events from one source, which `cause` names to those who count invalidations."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class Intake:
         observers: EventObservers,
         told: ToldRecords,
         now: Callable[[], datetime],
+        source: Source,
         cause: Cause,
     ) -> None:
         self._profile = profile
@@ -45,6 +47,7 @@ class Intake:
         self._observers = observers
         self._told = told
         self._now = now
+        self._source = source
         self._cause = cause
 
     def invalidate(self, events: Sequence[Event]) -> list[NewEvent]:
@@ -73,12 +76,12 @@ class Intake:
         """Tell the observers of what was stored now, and how many more were known."""
         done = [new_event.event for new_event in stored if new_event.state == State.APPLIED]
         ignored = sum(new_event.state == State.IGNORED for new_event in stored)
-        self._observers.notify(EventOutcome.RECEIVED, len(stored))
-        self._observers.notify(EventOutcome.DUPLICATE, duplicates)
-        self._observers.notify(EventOutcome.IGNORED, ignored)
+        self._observers.notify(self._source, EventOutcome.RECEIVED, len(stored))
+        self._observers.notify(self._source, EventOutcome.DUPLICATE, duplicates)
+        self._observers.notify(self._source, EventOutcome.IGNORED, ignored)
         now = self._now()
         delays = tuple(now - event.occurred_at for event in done if event.occurred_at is not None)
-        self._observers.notify(EventOutcome.APPLIED, len(done), delays)
+        self._observers.notify(self._source, EventOutcome.APPLIED, len(done), delays)
 
     def _find_cached_exams(self, effects: Sequence[Effect]) -> CachedExams:
         booking_ids = frozenset(

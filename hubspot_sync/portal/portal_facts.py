@@ -92,6 +92,17 @@ def ask_own_app_id(transport: Transport, token: str, context: CallContext) -> st
     return None if app_id is None else str(app_id)
 
 
+def ask_own_portal_id(transport: Transport, token: str, context: CallContext) -> str | None:
+    """Return the id of the portal whose token this is, None where HubSpot does not say; raises
+    HubSpotError where it could not be asked."""
+    request = Request(operation=Operation.TOKEN_INFO, body={"tokenKey": token})
+    try:
+        portal_id = transport.call(request, context).body.get("hubId")
+    except (Refused, NotFound):
+        return None
+    return None if portal_id is None else str(portal_id)
+
+
 def ask_has_marker(transport: Transport, profile: PortalProfile, context: CallContext) -> bool:
     """Return whether the portal has the contact's property for marks, and it takes any text; raises
     HubSpotError where that could not be asked."""

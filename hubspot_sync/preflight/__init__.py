@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from hubspot_sync.preflight.findings import Finding, FindingKind
 from hubspot_sync.preflight.inspection import Inspection, inspect
+from hubspot_sync.preflight.journal_portal import check_portal
 from hubspot_sync.preflight.journal_subscriptions import check_subscriptions
 from hubspot_sync.preflight.journal_trial import JournalEnvironment, try_journal
 from hubspot_sync.preflight.missing_properties import create_missing
@@ -23,6 +24,7 @@ __all__ = [
     "Inspection",
     "JournalEnvironment",
     "ProbeEnvironment",
+    "check_portal",
     "check_subscriptions",
     "create_missing",
     "inspect",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from hubspot_sync.config import JournalConfig
-from hubspot_sync.errors import HubSpotError, NotFound, Refused
+from hubspot_sync.errors import HubSpotError, NotFound, Refused, WrongPortal
 from hubspot_sync.portal.journal_coverage import (
     covered_parts,
     is_covered,
@@ -162,6 +162,8 @@ def _describe(subscription: Subscription) -> str:
 
 
 def _words_of(error: HubSpotError) -> str:
+    if isinstance(error, WrongPortal):
+        return error.message
     return f"{error.status} {error.category or ''}".strip()
 
 

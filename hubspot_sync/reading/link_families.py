@@ -117,6 +117,14 @@ def _build_links_loader(
         keep_s = {**shown.keep_s, **unsettled}
         for record_id in shown.keep_s.keys() & unsettled.keys():
             keep_s[record_id] = min(shown.keep_s[record_id], unsettled[record_id])
-        return to_loads(by_id, shown.links, tags, keep_s)
+        survivors = shown.links.survivors
+
+        def tags_of_both(record_id: str, linked: Ids) -> frozenset[str]:
+            """What is told of a record that was merged is told of the survivor."""
+            return frozenset(tags(record_id, linked)).union(
+                tags(survivors.get(record_id, record_id), linked)
+            )
+
+        return to_loads(by_id, shown.links, tags_of_both, keep_s)
 
     return load_many

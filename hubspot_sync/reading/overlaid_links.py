@@ -9,7 +9,7 @@ may tell that its own were removed: there ours count for as long as they may be 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 
@@ -132,7 +132,7 @@ def add_unshown(
         else:
             unknown[record_id] = error
             del found[record_id]
-    return Many(found=found, missing=links.missing, unknown=unknown)
+    return replace(links, found=found, unknown=unknown)
 
 
 def _list_shown_for(
@@ -177,7 +177,7 @@ def _read_ends(
     made = empty & own.by_id.keys()
     standing = made - ends.taken_away(made) if len(made) > 0 else made
     found = {**links.found, **{each: own.by_id[each] for each in standing}}
-    filled = Many(found=found, missing=links.missing, unknown=links.unknown)
+    filled = replace(links, found=found)
     return ShownLinks(links=filled, keep_s=_bounds(own, empty))
 
 

@@ -70,6 +70,8 @@ class JournalConfig:
     merge_links: bool = False  # whether a merge tells the links that move
     merged_ids: bool = True  # whether a merge names what was merged
     privacy_type: str = "crmObject"
+    tells_portal: bool = True  # whether the answer to a request for a token names its portal
+    subscriptions_page: int = 0  # how many are listed at once; 0: all
 
 
 JOURNAL_WORDS: Mapping[str, tuple[str, ...]] = {

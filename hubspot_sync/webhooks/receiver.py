@@ -67,6 +67,7 @@ class Receiver:
             observers=observers,
             told=told,
             now=now,
+            source=WebhookEvent.Source.WEBHOOK,
             cause=Cause.WEBHOOK,
         )
 

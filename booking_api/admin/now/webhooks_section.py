@@ -89,7 +89,9 @@ def _show_feed(picture: Picture, links: Links) -> Fact:
             value, tone = "followed", ""
         else:
             value = f"not followed for {write_age(since, picture.at)}"
-        if position.delay_s is not None:
+        if position.owed_since is not None:
+            note = f"owes us a booking for {write_age(position.owed_since, picture.at)}"
+        elif position.delay_s is not None:
             note = f"a booking of ours was shown after {position.delay_s:.1f} s"
     return Fact(
         key="feed", label="Change journal", value=value, tone=tone, note=note, link=links.feed

@@ -108,6 +108,7 @@ def describe_deployment(options: dict[str, Any]) -> Deployment:
         cache_prefix=settings.CACHE.key_prefix,
         processes=settings.PROCESSES,
         connections=pool.get("max_size", 1),
+        journal=settings.HUBSPOT_JOURNAL,
         takes_webhooks=len(settings.HUBSPOT_WEBHOOK_SECRETS) > 0,
         has_scheduler=settings.SCHEDULER,
         server_url="" if options["no_server"] else options["url"],

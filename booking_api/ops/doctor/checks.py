@@ -10,6 +10,8 @@ from booking_api.ops.doctor.database_check import AREA as DATABASE
 from booking_api.ops.doctor.database_check import check_database
 from booking_api.ops.doctor.deployment import Deployment
 from booking_api.ops.doctor.examination import MAX_SLOW_CHECK_S, Check
+from booking_api.ops.doctor.feed_check import AREA as FEED
+from booking_api.ops.doctor.feed_check import check_feed
 from booking_api.ops.doctor.hubspot_check import check_hubspot, check_hubspot_clock
 from booking_api.ops.doctor.redis_check import ADVICE as REDIS_ADVICE
 from booking_api.ops.doctor.redis_check import AREA as REDIS
@@ -42,6 +44,7 @@ def list_checks(deployment: Deployment) -> Iterator[Check]:
         yield Check(area="HubSpot", look=partial(check_hubspot, deployment), max_s=MAX_SLOW_CHECK_S)
         yield Check(area="clocks", look=partial(check_hubspot_clock, deployment))
     yield Check(area="webhooks", look=partial(check_webhooks, deployment))
+    yield Check(area=FEED, look=partial(check_feed, deployment), max_s=MAX_SLOW_CHECK_S)
     yield Check(area="workers", look=partial(check_workers, deployment))
     if deployment.server_url != "":
         yield Check(area="server", look=partial(check_server, deployment), max_s=MAX_SLOW_CHECK_S)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hubspot_sync.config import HubSpotConfig
+from hubspot_sync.config import HubSpotConfig, JournalConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,6 +18,7 @@ class Deployment:
     debug: bool
     env_file: str
     hubspot: HubSpotConfig
+    journal: JournalConfig
     portal: str
     asks_hubspot: bool
     redis_url: str = field(repr=False)

@@ -12,7 +12,7 @@ from booking_api.ops.metrics.observing import never_raising
 from cache_layer.counters import Count
 from cache_layer.counters import Tally as CacheTally
 from cache_layer.endings import Ending
-from hubspot_sync.inbox.observers import EventsHandled
+from hubspot_sync.inbox.observers import EventsHandled, Source
 from hubspot_sync.wire.call_log import BreakerChanged, CallRecord, Paused, WireEvent
 from hubspot_sync.wire.circuit_breaker import BreakerState
 from hubspot_sync.wire.limits.rate_budget import BudgetUsage
@@ -79,6 +79,8 @@ class HistoryObservers:
 
     @never_raising
     def observe_events(self, handled: EventsHandled) -> None:
+        if handled.source is not Source.WEBHOOK:
+            return
         self._tally.add(keys.EVENTS, handled.outcome, number=handled.number)
         for delay in handled.delays:
             delay_s = max(0.0, delay.total_seconds())
@@ -86,7 +88,7 @@ class HistoryObservers:
             self._tally.add(keys.DELAYS, bound)
             self._tally.note_peak(keys.DELAY_S, value=delay_s)
 
-    def observe_inbox(self, waiting: int) -> None:
+    def observe_inbox(self, source: Source, waiting: int) -> None:
         """Nothing: what waits is asked of the database when somebody looks."""
 
     @never_raising

@@ -54,9 +54,8 @@ def start_observing() -> None:
     composition.observe_calls(metrics().hubspot.observe_call)
     composition.observe_wire(metrics().hubspot.observe_event)
     composition.observe_unreadable(metrics().hubspot.observe_unreadable)
-    composition.observe_webhooks(
-        metrics().webhooks.observe_events, metrics().webhooks.observe_inbox
-    )
+    for told in (metrics().webhooks, metrics().feed):
+        composition.observe_webhooks(told.observe_events, told.observe_inbox)
     composition.observe_feed(metrics().feed.observe, metrics().feed.observe_delay)
     composition.observe_cache(metrics().cache.observe_tally, metrics().cache.observe_endings)
     composition.observe_desk(metrics().desk.observe)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from booking_api.ops.metrics.observing import never_raising
-from hubspot_sync.inbox.observers import EventsHandled
+from hubspot_sync.inbox.observers import EventsHandled, Source
 from hubspot_sync.webhooks.signature import SignatureResult
 
 # From the moment it is seen to the day after, when HubSpot gives up.
@@ -55,10 +55,13 @@ class WebhookMetrics:
 
     @never_raising
     def observe_events(self, handled: EventsHandled) -> None:
+        if handled.source is not Source.WEBHOOK:
+            return
         self._events.labels(handled.outcome).inc(handled.number)
         for delay in handled.delays:
             self._delays.observe(delay.total_seconds())
 
     @never_raising
-    def observe_inbox(self, waiting: int) -> None:
-        self._waiting.set(waiting)
+    def observe_inbox(self, source: Source, waiting: int) -> None:
+        if source is Source.WEBHOOK:
+            self._waiting.set(waiting)

@@ -40,6 +40,7 @@ from hubspot_sync.preflight import (
     Inspection,
     JournalEnvironment,
     ProbeEnvironment,
+    check_portal,
     check_subscriptions,
     create_missing,
     inspect,
@@ -144,8 +145,11 @@ def _check_journal(
     context = CallContext(deadline=Deadline.after(PATIENCE_S))
     with closing(build_journal_calls(config)) as calls:
         subscriptions = JournalSubscriptions(config, calls)
-        findings = check_subscriptions(
-            profile, config, subscriptions, context.deadline, apply=options["apply"]
+        findings = (
+            check_portal(config.portal_id, settings.HUBSPOT, client.transport, context),
+            *check_subscriptions(
+                profile, config, subscriptions, context.deadline, apply=options["apply"]
+            ),
         )
         if options["probe"]:
             tried = JournalEnvironment(

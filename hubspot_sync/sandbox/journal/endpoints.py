@@ -171,9 +171,14 @@ class JournalEndpoints:
 
     # Subscriptions -----------------------------------------------------------------------------
 
-    def _list_subscriptions(self, _request: Request) -> Reply:
+    def _list_subscriptions(self, request: Request) -> Reply:
         listed = [each.as_json() for each in self.journal.subscriptions.all()]
-        return Reply(200, {"results": listed})
+        size, start = self._live.journal.subscriptions_page, _parse_cursor(request)
+        end = start + (size or len(listed))
+        body: dict[str, Any] = {"results": listed[start:end]}
+        if end < len(listed):
+            body["paging"] = {"next": {"after": str(end)}}
+        return Reply(200, body)
 
     def _put_subscription(self, request: Request) -> Reply:
         return Reply(200, self.journal.subscriptions.put(request.fields).as_json())
@@ -214,6 +219,13 @@ def _count(request: Request) -> int:
     if not count.isdigit() or not 1 <= int(count) <= MAX_BATCH:
         raise invalid(f"The batch size must be from 1 to {MAX_BATCH}")
     return int(count)
+
+
+def _parse_cursor(request: Request) -> int:
+    after = request.query.get("after", "0")
+    if not after.isdigit():
+        raise invalid("Invalid cursor")
+    return int(after)
 
 
 def _stamp(clock: Clock) -> str:

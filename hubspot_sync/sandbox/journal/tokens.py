@@ -67,9 +67,10 @@ class Tokens:
             "access_token": token,
             "expires_in": int(config.token_s),
             "token_use": "client_credentials",
-            "hub_id": PORTAL_ID,
             "scopes": sorted(scopes),
         }
+        if config.tells_portal:
+            body["hub_id"] = PORTAL_ID
         return Reply(200, body)
 
     def check(self, authorization: str, scope: str) -> None:

@@ -1,7 +1,9 @@
 """The journal's access token: fetched when first needed, renewed in time, by one thread for all.
 
 A client-credentials grant (hubspot-facts, "The change journal"): no refresh token, a new one is
-asked for with the app's id and secret. The token and the secret are shown nowhere.
+asked for with the app's id and secret. The token and the secret are shown nowhere. Where HubSpot
+says of what portal a token is, one of another than ours is refused here: nothing of what that
+portal tells may be taken for ours.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from hubspot_sync.errors import HubSpotError, Refused, Unavailable
+from hubspot_sync.errors import HubSpotError, Refused, Unavailable, WrongPortal
 from hubspot_sync.wire.deadlines import Deadline, Monotonic
 from hubspot_sync.wire.verdicts import JsonObject
 
@@ -39,11 +41,12 @@ _FORBIDDEN: Final = 403
 @dataclass(frozen=True, slots=True)
 class AccessToken:
     """A token, and until when it is used, by the keeper's clock; `wide` says that it was asked for
-    with the objects' scopes too."""
+    with the objects' scopes too, `names_portal` that HubSpot said it is our portal's."""
 
     text: str = field(repr=False)
     until_s: float
     wide: bool = False
+    names_portal: bool = False
 
 
 FetchToken = Callable[[Sequence[str], Deadline], JsonObject]
@@ -53,12 +56,19 @@ FetchToken = Callable[[Sequence[str], Deadline], JsonObject]
 class AccessTokens:
     """Keeps one token for all threads of the process."""
 
-    def __init__(self, fetch: FetchToken, clock: Monotonic) -> None:
+    def __init__(self, fetch: FetchToken, clock: Monotonic, portal_id: str) -> None:
         self._fetch = fetch
+        self._portal_id = portal_id
         self._clock = clock
         self._lock = threading.Lock()
         self._token: AccessToken | None = None
         self._wide = False
+
+    @property
+    def names_portal(self) -> bool:
+        """Whether HubSpot said of the latest token that it is our portal's."""
+        token = self._token
+        return token is not None and token.names_portal
 
     def current(self, deadline: Deadline) -> AccessToken:
         """Return a token that holds for a while yet; raises a HubSpotError where there is none."""
@@ -99,10 +109,23 @@ class AccessTokens:
         text = body.get("access_token")
         if not isinstance(text, str) or _TOKEN.fullmatch(text) is None:
             raise Unavailable("HubSpot's answer to the request for a token has none.")
+        names_portal = self._check_portal(body.get("hub_id"))
         life_s = _life_s(body.get("expires_in"))
         log.info("hubspot_journal_token_renewed", life_s=life_s, object_scopes=wide)
         margin_s = min(MAX_MARGIN_S, life_s * MARGIN_PART)
-        return AccessToken(text, asked_s + life_s - margin_s, wide)
+        return AccessToken(text, asked_s + life_s - margin_s, wide, names_portal)
+
+    def _check_portal(self, hub_id: object) -> bool:
+        """Return whether HubSpot says that the token is our portal's, which it need not
+        (hubspot-facts); raises WrongPortal where it is another's."""
+        if hub_id is None:
+            return False
+        if str(hub_id) != self._portal_id:
+            raise WrongPortal(
+                f"HubSpot's token is for portal {hub_id}, and HUBSPOT_PORTAL_ID is "
+                f"{self._portal_id}."
+            )
+        return True
 
 
 def wants_more_scopes(token: AccessToken, error: HubSpotError) -> bool:

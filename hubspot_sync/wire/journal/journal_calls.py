@@ -130,7 +130,7 @@ class JournalCalls:
         self._session = build_session(POOL_SIZE, sender)
         # The pool would wait for a connection without an end.
         self._connections = threading.BoundedSemaphore(POOL_SIZE)
-        self._tokens = AccessTokens(self._fetch_token, clock)
+        self._tokens = AccessTokens(self._fetch_token, clock, config.portal_id)
 
     def call(self, request: JournalRequest, deadline: Deadline) -> JournalAnswer:
         """Return the answer; raises RateLimited, Unavailable, NotFound or Refused."""
@@ -143,6 +143,11 @@ class JournalCalls:
                 raise
         token = self._tokens.renew(token, deadline, wide=wider)
         return self._call_once(request, deadline, {"Authorization": f"Bearer {token.text}"})
+
+    @property
+    def names_portal(self) -> bool:
+        """Whether HubSpot said of the latest token that it is the configured portal's."""
+        return self._tokens.names_portal
 
     def tell(self, call: JournalCall) -> None:
         """Tell the observers of a call, also of one made by others for the journal."""

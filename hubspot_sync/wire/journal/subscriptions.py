@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -23,6 +24,8 @@ from hubspot_sync.wire.journal.journal_calls import (
 from hubspot_sync.wire.verdicts import JsonObject
 
 _BAD_REQUEST: Final = 400
+MAX_PAGES: Final = 100
+NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class SubscriptionKind(StrEnum):
@@ -60,14 +63,16 @@ class JournalSubscriptions:
         self._calls = calls
 
     def list_all(self, deadline: Deadline) -> tuple[Subscription, ...]:
-        """Return what this portal's changes are told by, in HubSpot's order; a call for the list,
-        and one for each subscription's filters."""
-        body = self._ask(JournalOperation.SUBSCRIPTIONS_LIST, "GET", "", deadline)
-        listed = body.get("results")
-        if not isinstance(listed, list):
-            raise Unavailable("HubSpot's list of subscriptions is none.")
+        """Return what this portal's changes are told by, in HubSpot's order; a call for each page
+        of the list, and one for each subscription's filters."""
+        listed = self._list_pages(JournalOperation.SUBSCRIPTIONS_LIST, "", deadline)
         found = [parse_subscription(each, self._portal_id) for each in listed]
         return tuple(self._with_filters(each, deadline) for each in found if each is not None)
+
+    @property
+    def names_portal(self) -> bool:
+        """Whether HubSpot said that the token these were listed by is this portal's."""
+        return self._calls.names_portal
 
     def put(self, wanted: Subscription, deadline: Deadline) -> None:
         """Make a subscription, or make the one that HubSpot takes for the same what is wanted.
@@ -101,8 +106,28 @@ class JournalSubscriptions:
             body = self._ask(JournalOperation.FILTERS_LIST, "GET", tail, deadline)
         except NotFound:
             return listed
-        filters = body.get("results")
-        return listed if filters == [] else replace(listed, narrowed=True)
+        none = body.get("results") == [] and _cursor_in(body) is None
+        return listed if none else replace(listed, narrowed=True)
+
+    def _list_pages(
+        self, operation: JournalOperation, tail: str, deadline: Deadline
+    ) -> list[object]:
+        """Return all of a list. Nobody says that it comes in pages; one that does is no end."""
+        listed: list[object] = []
+        query: dict[str, str] = {}
+        for _ in range(MAX_PAGES):
+            body = self._ask(operation, "GET", tail, deadline, query=query)
+            page = body.get("results")
+            if not isinstance(page, list):
+                raise Unavailable("HubSpot's list of subscriptions is none.")
+            listed += page
+            cursor = _cursor_in(body)
+            if cursor is None:
+                return listed
+            if query.get("after") == cursor:
+                break
+            query = {"after": cursor}
+        raise Unavailable("HubSpot's list of subscriptions has no end.")
 
     def _ask(
         self,
@@ -111,9 +136,10 @@ class JournalSubscriptions:
         tail: str,
         deadline: Deadline,
         body: JsonObject | None = None,
+        query: Mapping[str, str] = NO_QUERY,
     ) -> JsonObject:
         request = JournalRequest(
-            operation=operation, method=method, path=self._root + tail, body=body
+            operation=operation, method=method, path=self._root + tail, query=query, body=body
         )
         return self._calls.call(request, deadline).body
 
@@ -139,6 +165,14 @@ def parse_subscription(raw: object, portal_id: str) -> Subscription | None:
         id=str(given_id) if is_id else None,
         narrowed=bool(raw.get("actionOverrides")) or not _is_clear(raw.get("objectIds")),
     )
+
+
+def _cursor_in(body: JsonObject) -> str | None:
+    """Return where a list goes on, None where this is its last page."""
+    paging = body.get("paging")
+    following = paging.get("next") if isinstance(paging, Mapping) else None
+    after = following.get("after") if isinstance(following, Mapping) else None
+    return None if after is None or after == "" else str(after)
 
 
 def _is_clear(listed: object) -> bool:

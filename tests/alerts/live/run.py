@@ -23,6 +23,7 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import NoReturn
 
+from hubspot_sync.preflight.sandbox_journal import SANDBOX_APP
 from tests.alerts.live.clues import look_for_cause
 from tests.alerts.live.prometheus import Fired, OwnPrometheus
 from tests.alerts.live.school import School, at_work
@@ -30,7 +31,8 @@ from tests.alerts.live.trials import TRIALS, Trial
 from tests.chaos.world.world import NotInstalled, Size, opening_world
 
 LOOK_EVERY_S, CALM_WITHIN_S, EXPLAINED_WITHIN_S = 0.5, 360.0, 30.0
-SETTINGS = {"VALIDATE_EVERY_S": "86400", "LOG_FORMAT": "json"}
+# The change journal is followed; nothing is subscribed to, so that no other trial hears of it.
+SETTINGS = {"VALIDATE_EVERY_S": "86400", "LOG_FORMAT": "json", **SANDBOX_APP}
 
 
 def main() -> int:

@@ -303,6 +303,14 @@ TRIALS = (
         rest_s=0.5,
     ),
     Trial(
+        alert="FeedSilent",
+        query='sum(increase(mocks_feed_total{what="failure"}[5m]))',
+        logged="feed_stands_still",
+        fault="the change journal answers 503",
+        begin=order(action="status", path="/webhooks-journal", status=503),
+        rest_s=0.5,
+    ),
+    Trial(
         alert="CacheHitRateLow",
         query='sum by (reason) (rate(mocks_cache_reads_total{result="miss"}[30m]))',
         fault="Redis emptied five times a second",
@@ -320,8 +328,8 @@ TRIALS = (
         limit_s=300.0,
     ),
 )
-UNTRIED: Mapping[str, str] = dict.fromkeys(
-    ("FeedSilent", "FeedLost"),
-    "a trial's servers run without DEBUG, and so fetch no file of a journal from this machine",
-)
+UNTRIED: Mapping[str, str] = {
+    "FeedLost": "a place is that of a file, and a trial's servers run without DEBUG: they fetch no "
+    "file of a journal from this machine",
+}
 """Alerts that no trial makes fire, and why."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -12,13 +12,14 @@ from booking_api import composition
 from hubspot_sync.errors import (
     Unavailable,
 )
-from hubspot_sync.feed.models import FeedPosition, OwnWrite
+from hubspot_sync.feed.models import FeedPosition
 from hubspot_sync.feed.observers import FeedHappening
 from hubspot_sync.feed.proof import MIN_EPOCH_S, Coverage
 from hubspot_sync.inbox.models import WebhookEvent
 from tests.api import Api
 from tests.builders import Portal
 from tests.journal import (
+    CONFIG,
     Follower,
     JournalEvents,
     MemoryJournal,
@@ -230,105 +231,70 @@ def test_without_proof_the_feed_still_tells_and_drops_nothing_at_its_start(
     assert not proof().proven
 
 
-# Delay
-
-
-def created(told: JournalEvents, number: int) -> dict[str, Any]:
-    return told.record("CREATE", "bookings", str(number))
-
-
-def test_the_delay_is_from_the_answer_to_our_write_until_the_feed_shows_it(
-    at_end: Follower, told: JournalEvents
+def test_nothing_is_proven_before_it_is_known_whose_journal_it_is(
+    follower: Follower, told: JournalEvents
 ) -> None:
-    at_end.feed.own_writes.note(["7"])
-    OwnWrite.objects.update(answered_at=timezone.now() - timedelta(seconds=5))
-    at_end.journal.publish(created(told, 7))
+    """HubSpot need not name the portal with the token; another's journal tells nothing of ours."""
+    sure = follower.coverage[0]
+    follower.coverage.append(replace(sure, names_portal=False))
+    follower.journal.publish(told.changed("bookings", "7", name="x") | {"portalId": 1})
+    follower.journal.publish(told.changed("bookings", "7", name="x") | {"portalId": None})
+    follower.catch_up()
+    before = proof().epoch
 
-    at_end.catch_up()
+    follower.journal.publish(told.changed("bookings", "7", name="x"))
+    follower.catch_up()
 
-    (delay_s,) = at_end.delays
-    assert 5 <= delay_s < 10
-    assert position().delay_s == delay_s
-    assert not OwnWrite.objects.exists()
-
-
-def test_a_write_that_is_not_read_back_ends_the_proof_until_one_is(
-    at_end: Follower, told: JournalEvents, seconds: Seconds
-) -> None:
-    at_end.feed.own_writes.note(["7"])
-    OwnWrite.objects.update(answered_at=timezone.now() - timedelta(seconds=61))
-
-    at_end.catch_up()
-    assert not proof().proven
-    assert at_end.count(FeedHappening.LATE) == 1
-    seconds.move(2 * MIN_EPOCH_S)
-    at_end.catch_up()
-    assert not proof().proven
-
-    at_end.feed.own_writes.note(["8"])
-    at_end.journal.publish(created(told, 7))
-    at_end.catch_up()
-    assert not proof().proven  # seen, and too late
-    at_end.journal.publish(created(told, 8))
-    at_end.catch_up()
-    at_end.catch_up()
+    assert before == ""
     assert proof().proven
 
 
-def test_a_write_that_was_shown_before_it_was_taken_down_is_not_late(
-    at_end: Follower, told: JournalEvents
+@pytest.mark.parametrize(
+    "other", [{"client_id": "other"}, {"portal_id": "62516"}, {"api_version": "2026-03"}]
+)
+def test_another_journal_is_begun_as_after_a_lost_offset(
+    at_end: Follower, told: JournalEvents, other: dict[str, str]
 ) -> None:
-    at_end.journal.publish(created(told, 7))
-    at_end.catch_up()
-    at_end.feed.own_writes.note(["7"])
-    OwnWrite.objects.update(answered_at=timezone.now() - timedelta(seconds=61))
-
-    at_end.catch_up()
-
-    assert proof().proven
-    assert not OwnWrite.objects.exists()
-
-
-def test_whoever_did_not_look_does_not_call_the_journal_late(
-    api: Api, journal: MemoryJournal, told: JournalEvents
-) -> None:
-    journal.publish()
-    follower = follow(journal)
-    follower.step()
-    follower.feed.own_writes.note(["7"])
-    OwnWrite.objects.update(answered_at=timezone.now() - timedelta(hours=1))
-    journal.publish(created(told, 7))
+    """What it told while nobody followed it is unknown, and an offset of one means nothing to the
+    other."""
+    before = proof().epoch
+    dropped = len(composition.services().cached.cache.invalidator.latest)
+    journal = MemoryJournal()
+    latest = journal.publish()
+    follower = follow(journal, lease=at_end.lease, config=replace(CONFIG, **other))
 
     follower.catch_up()
 
-    assert follower.delays == []
-    assert proof().proven
+    assert position().offset == latest
+    assert position().recount_due
+    assert position().lost_at is not None
+    assert follower.count(FeedHappening.OFFSET_LOST) == 1
+    assert len(composition.services().cached.cache.invalidator.latest) > dropped
+    assert proof().epoch not in {"", before}
 
 
-def test_a_write_before_the_feeds_first_start_is_not_waited_for(
-    api: Api, journal: MemoryJournal, told: JournalEvents
+def test_another_journal_whose_beginning_was_cut_off_is_begun_again(
+    at_end: Follower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal.publish()
-    follower = follow(journal)
-    follower.feed.own_writes.note(["7"])
-    OwnWrite.objects.update(answered_at=timezone.now() - timedelta(seconds=90))
-    journal.publish(created(told, 7))
+    follower = follow(at_end.journal, lease=at_end.lease, config=replace(CONFIG, client_id="other"))
+    with monkeypatch.context() as patched:
+        patched.setattr(type(at_end.feed.positions), "begin", cut_off)
+        with pytest.raises(ConnectionError):
+            follower.step()
+    was_proven = proof().proven
 
     follower.catch_up()
 
-    assert follower.count(FeedHappening.LATE) == 0
-    assert proof().proven
+    assert not was_proven
+    assert position().recount_due
 
 
-def test_a_write_that_was_lost_with_the_offset_is_not_waited_for(
-    at_end: Follower, told: JournalEvents
-) -> None:
-    at_end.feed.own_writes.note(["7"])
-    OwnWrite.objects.update(answered_at=timezone.now() - timedelta(seconds=90))
-    at_end.journal.expire()
-    at_end.journal.publish(created(told, 7))
+def cut_off(*_: object, **__: object) -> None:
+    raise ConnectionError
 
-    at_end.catch_up()
 
-    assert at_end.count(FeedHappening.LATE) == 0
-    assert proof().proven
+def test_the_very_first_start_has_missed_nothing(follower: Follower) -> None:
+    follower.catch_up()
+
+    assert not position().recount_due
+    assert follower.count(FeedHappening.OFFSET_LOST) == 0

@@ -44,7 +44,7 @@ def begin_anew(journal: MemoryJournal) -> None:
     FeedPosition.objects.all().delete()
     Lease.objects.all().delete()
     follower = follow(journal)
-    follower.feed.positions.begin(follower.lease, journal.entries[0].offset)
+    follower.feed.positions.begin(follower.lease, journal.entries[0].offset, lost_at=None)
     follower.lease.give_back()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -172,3 +173,17 @@ def token_of(portal: Portal) -> str:
     reader = JournalReader(portal.sandbox)
     reader.authenticate()
     return reader.token
+
+
+def test_another_portals_id_proves_nothing(
+    settings: Settings, portal: Portal, feed: ChangeFeed, lease: Any
+) -> None:
+    catch_up(feed, lease)
+    settings.HUBSPOT_JOURNAL = replace(settings.HUBSPOT_JOURNAL, portal_id="62516")
+    composition.close()
+    other = composition.services().feed
+    assert other is not None
+
+    assert other.reader.step(lease) > 0
+
+    assert not proof().proven

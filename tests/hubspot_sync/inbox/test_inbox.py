@@ -150,13 +150,13 @@ def test_what_failed_is_tried_again_later_each_time(inbox: Inbox, clock: Clock) 
     inbox.store(new_events([1]))
     for attempt in range(1, MAX_ATTEMPTS):
         claimed = inbox.claim(1)
-        assert inbox.requeue(claimed, claimed.rows, "HubSpot is away") == 0
+        assert inbox.requeue(claimed, claimed.rows, "HubSpot is away") == []
         assert inbox.claim(1).rows == ()
         clock.move(backoff(attempt, first_s=FIRST_RETRY_S, max_s=MAX_RETRY_S))
 
     last = inbox.claim(1)
 
-    assert inbox.requeue(last, last.rows, "HubSpot is away") == 1
+    assert inbox.requeue(last, last.rows, "HubSpot is away") == list(last.rows)
     clock.move(timedelta(days=1))
     assert inbox.claim(1).rows == ()
     row = WebhookEvent.objects.get()

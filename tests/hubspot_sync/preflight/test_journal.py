@@ -60,7 +60,7 @@ def test_what_is_missing_is_told_and_nothing_made_without_apply(portal: SandboxH
 
     wanted = {f"OBJECT {CONTACTS}", f"ASSOCIATION {CONTACTS}", f"GDPR_PRIVACY_DELETION {CONTACTS}"}
     assert wanted <= set(findings)
-    assert verdicts(findings).count("missing") == len(findings) - 1
+    assert verdicts(findings).count("missing") == len(findings) - 2
     assert portal.journal()["subscriptions"] == []
 
 
@@ -75,11 +75,11 @@ def test_apply_makes_each_once_whatever_counts_as_the_same(
     listed = portal.journal()["subscriptions"]
     again = check("--apply")
 
-    assert set(verdicts(made)) == {"made", "warning"}
+    assert set(verdicts(made)) == {"made", "warning", "ok"}
     assert set(verdicts(again)) == {"ok", "warning"}
     assert portal.journal()["subscriptions"] == listed
     kinds = [(each["subscriptionType"], each["objectTypeId"]) for each in listed]
-    assert len(kinds) == len(set(kinds)) == len(again) - 1
+    assert len(kinds) == len(set(kinds)) == len(again) - 2
 
 
 def test_the_subscriptions_have_the_profiles_properties_and_links(portal: SandboxHandle) -> None:
@@ -181,7 +181,7 @@ def test_an_app_that_hubspot_does_not_know_is_a_finding(
 ) -> None:
     settings.HUBSPOT_JOURNAL = journal_config(portal.base_url, client_id="somebody")
 
-    (finding,) = check("--apply").values()
+    finding = check("--apply")["subscriptions"]
 
     assert (finding["verdict"], finding["found"]) == ("wrong", "400 BAD_CLIENT_ID")
 
@@ -251,3 +251,31 @@ def test_a_trial_without_subscriptions_says_so(
 
     assert findings["a new record: bookings"]["found"] == "not subscribed to"
     assert findings["a subscription that names no objects"]["verdict"] == "unknown"
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_subscriptions_that_are_listed_in_pages_are_all_seen(
+    portal: SandboxHandle, size: int
+) -> None:
+    check("--apply")
+    portal.configure(journal={"subscriptions_page": size})
+
+    assert set(verdicts(check())) == {"ok", "warning"}
+
+
+def test_another_portals_id_is_told_at_once(portal: SandboxHandle, settings: Settings) -> None:
+    settings.HUBSPOT_JOURNAL = journal_config(portal.base_url, portal_id="62516")
+
+    findings = check("--apply")
+
+    assert findings["HUBSPOT_PORTAL_ID"]["verdict"] == "wrong"
+    assert findings["HUBSPOT_PORTAL_ID"]["wanted"] == "62515"
+    assert "62516" in findings["subscriptions"]["found"]
+    assert findings["subscriptions"]["verdict"] == "wrong"
+    assert portal.journal()["subscriptions"] == []
+
+
+def test_a_portal_that_no_token_names_is_not_known_to_be_right(portal: SandboxHandle) -> None:
+    portal.configure(journal={"tells_portal": False}, app_info="empty")
+
+    assert check()["HUBSPOT_PORTAL_ID"]["verdict"] == "warning"

@@ -212,3 +212,15 @@ def test_neither_secret_nor_token_is_shown(
     assert token.text not in shown
     assert CLIENT_SECRET not in shown
     assert isinstance(token, AccessToken)
+
+
+def test_another_portals_token_is_used_for_nothing(kind_sandbox: SandboxHandle) -> None:
+    told: list[JournalCall] = []
+    with (
+        journal_of(kind_sandbox.base_url, told=told, portal_id="62516") as journal,
+        pytest.raises(Refused) as refused,
+    ):
+        journal.read_latest(soon())
+
+    assert "62515" in refused.value.safe_text
+    assert [call.operation.value for call in told] == ["journal.token"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubspot_sync.errors import Unavailable
 from hubspot_sync.wire.journal.entries import (
     JournalEntry,
     SignedAddress,
@@ -16,7 +18,9 @@ from hubspot_sync.wire.journal.entries import (
     parse_instant,
 )
 from hubspot_sync.wire.journal.file_pieces import parse_in_pieces
-from hubspot_sync.wire.journal.subscriptions import parse_subscription
+from hubspot_sync.wire.journal.subscriptions import JournalSubscriptions, parse_subscription
+from tests.hubspot_sync.journals import journal_calls_of, journal_config, soon
+from tests.hubspot_sync.wire_server import answers, reply, wire_server
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 JSON = st.recursive(
@@ -85,3 +89,14 @@ def test_pieces_are_the_same_as_the_whole(events: list[dict[str, object]], escap
 def test_pieces_of_anything_are_a_file_or_nothing(content: bytes) -> None:
     found = parse_in_pieces(b'{"journalEvents":[' + content)
     assert found is None or isinstance(found["journalEvents"], list)
+
+
+@pytest.mark.parametrize("cursor", ["same", 7, {"next": 1}])
+def test_a_list_of_subscriptions_without_an_end_is_no_list(cursor: object) -> None:
+    page = {"access_token": "t", "results": [], "paging": {"next": {"after": cursor}}}
+    with (
+        wire_server(answers(reply(json.dumps(page).encode()))) as server,
+        journal_calls_of(server.base_url) as calls,
+        pytest.raises(Unavailable),
+    ):
+        JournalSubscriptions(journal_config(server.base_url), calls).list_all(soon())
