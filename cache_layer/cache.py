@@ -120,6 +120,7 @@ def open_cache(
         counters=counters,
         threads=config.loader_threads,
         lease_s=config.load_lease_s,
+        ahead_rank=config.ahead_rank,
     )
     return Cache(
         config=config,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -122,7 +122,8 @@ def build_cached_portal(
     return CachedPortal(
         profile=profile,
         hubspot=hubspot,
-        config=config,
+        # What is loaded in the background is loaded before anybody asks for it.
+        config=replace(config, ahead_rank=Priority.BACKGROUND),
         compose=compose,
         load_s=settings.HUBSPOT.request_deadline_s,
         recent=recent,

@@ -99,6 +99,7 @@ class _ResultBuilder:
         self.epoch: str | None = None
         self.needs_proof = False
         self.outlived = 0
+        self.loaded_ahead = 0
 
     def add_held(self, key: Key, value: Any, held: HeldEntry) -> None:
         """Add the value of an entry."""
@@ -110,6 +111,7 @@ class _ResultBuilder:
             self.ttl_left_s = min(self.ttl_left_s, held.ttl_left_s)
         self.epoch = join_epochs(self.epoch, held.entry.epoch)
         self.keep_s = min(self.keep_s, held.keep_left_s)
+        self.loaded_ahead += held.entry.ahead
         if held.proven:
             self.needs_proof = self.needs_proof or self._age.needs_proof(held)
             self.outlived += held.ttl_left_s <= 0
@@ -176,6 +178,7 @@ class Reader:
         self._single_flight = single_flight
         self._enabled = config.enabled
         self._percentage = config.rollout_percentage
+        self._ahead_rank = config.ahead_rank
         self._counters = counters
         self._clock = clock
 
@@ -214,7 +217,8 @@ class Reader:
         give it the load's own time limit, not the reader's. `subject` is whose request this is, for
         the rollout; without one the cache is used. What has been held for more than `max_age_s` is
         loaded anew, unless it is proven fresh and that will do (`or_proven`). The loads of readers
-        with a lower `rank` go first: none of a higher is joined.
+        with a lower `rank` go first: none of a higher is joined. Who only reads ahead of others is
+        no reader to be counted (see `CacheConfig`).
         """
         wanted = list(dict.fromkeys(keys))
         bypass = self.prepare_or_bypass(subject)
@@ -228,9 +232,11 @@ class Reader:
         builder = _ResultBuilder(family.ttl_s, age)
         found = held.young_enough(age)
         missing = self._add_found(family, builder, wanted, found)
-        self._counters.add(Count.HITS, family.name, len(wanted) - len(missing))
-        self._counters.add(Count.PROVEN_HITS, family.name, builder.outlived)
-        self._count_misses(family, missing, held, found)
+        if rank < self._ahead_rank:
+            self._counters.add(Count.HITS, family.name, len(wanted) - len(missing))
+            self._counters.add(Count.PROVEN_HITS, family.name, builder.outlived)
+            self._counters.add(Count.AHEAD_HITS, family.name, builder.loaded_ahead)
+            self._count_misses(family, missing, held, found)
         logger.debug("cache: %s, %d of %d missed", family.name, len(missing), len(wanted))
         if not missing:
             return builder.build(CacheStatus.HIT)
