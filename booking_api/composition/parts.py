@@ -18,6 +18,7 @@ from booking_api.desk.journal.own_links import JournalLinks
 from booking_api.pairs.digests import Digests
 from booking_api.pairs.look_ups import LookUps
 from booking_api.pairs.right_pairs import RightPairs
+from booking_api.pairs.seen_students import SeenStudents
 from booking_api.pairs.student_pairs import StudentPairs
 from booking_api.queries.composed_loaders import ComposedLoaders
 from booking_api.rules.cursors import CursorSeal
@@ -190,6 +191,10 @@ def build_student_pairs(cached: CachedPortal, hubspot: PortalReads, clocks: Cloc
         RightPairs(digests, clocks.now),
         LookUps(int(settings.SERVER_THREADS * LOOK_UPS_SHARE), time.monotonic),
     )
+
+
+def build_seen_students(clocks: Clocks) -> SeenStudents:
+    return SeenStudents(settings.WARM_STUDENT_DAYS, clocks.now)
 
 
 def build_cursor_seal() -> CursorSeal:

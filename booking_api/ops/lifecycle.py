@@ -57,6 +57,7 @@ class ProcessLifecycle:
             services.unreadable.worker.start()
             services.availability.worker.start()
             services.pairs.right.worker.start()
+            services.seen.worker.start()
             # Beside the start: it asks HubSpot for what the first booking will need.
             threading.Thread(target=services.booking.start, name="start", daemon=True).start()
             self._scheduler = build_scheduler(job_times()) if settings.SCHEDULER else None
