@@ -19,6 +19,7 @@ from booking_api.desk.journal.models import Lease
 from booking_api.ops import lifecycle
 from booking_api.ops import scheduler as module
 from booking_api.ops.scheduler import Job, JobTimes, Scheduler, Work, periodic_jobs
+from booking_api.ops.warming.job import WarmingPolicy
 from cache_layer.models import ValidationRun
 from hubspot_sync.inbox.models import WebhookEvent
 from tests.api import Api
@@ -29,6 +30,7 @@ LEASE = timedelta(minutes=5)
 TIMES = JobTimes(
     recount_every_s=600,
     validate_every_s=3_600,
+    warming=WarmingPolicy(extent="proven", every_s=60, student_days=14, everywhere=True),
     keep_webhooks=timedelta(days=7),
 )
 
