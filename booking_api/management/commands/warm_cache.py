@@ -5,6 +5,8 @@
     manage.py warm_cache --type clinical         the exams of one type, and what it may cost
     manage.py warm_cache --students 500          the 500 students who were here last
     manage.py warm_cache --days 3                those of the last three days
+    manage.py warm_cache --contacts list.txt     these contacts, by HubSpot's ids, one a line; - for
+                                                 standard input: those who may register
     manage.py warm_cache --keep-minutes 30       and keep all of it warm for so long
     manage.py warm_cache --json                  the same for a machine
 
@@ -22,6 +24,7 @@ import threading
 import time
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -32,12 +35,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from typing_extensions import override
 
 from booking_api import composition
+from booking_api.api.serializers import is_record_id
 from booking_api.composition import Services
 from booking_api.ops.warming.rounds import ALL_STUDENTS, Plan, Report, Rounds
 from hubspot_sync.portal.mock_types import MockType
 
 EXIT_SOMETHING_LEFT, EXIT_NOTHING_TO_WARM = 1, 2
 ALL_ACTIVE = "all-active"
+STANDARD_INPUT = "-"
 
 
 def number_of_students(text: str) -> int:
@@ -71,6 +76,9 @@ class Command(BaseCommand):
             metavar="N",
             help=f"how many students, those who were here last; by default {ALL_ACTIVE}",
         )
+        which.add_argument(
+            "--contacts", metavar="FILE", help="these contacts, by HubSpot's ids, one a line"
+        )
         parser.add_argument(
             "--days",
             type=whole_number,
@@ -98,6 +106,7 @@ class Command(BaseCommand):
                 with_seats=True,
                 students=0 if options["exams"] else options["students"],
                 days=options["days"],
+                named=read_ids(options["contacts"]),
             )
             report = self._warm(services, plan, options)
         if report.stopped or report.left > 0:
@@ -121,6 +130,21 @@ class Command(BaseCommand):
             self.stdout.write(orjson.dumps(report_json(report, no_room)).decode())
             return
         self.stdout.write(describe(report, no_room))
+
+
+def read_ids(place: str | None) -> Sequence[str] | None:
+    """Return the ids in a file, each once, None where none is named; raise CommandError."""
+    if place is None:
+        return None
+    try:
+        text = sys.stdin.read() if place == STANDARD_INPUT else Path(place).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"--contacts {place}: {error}") from error
+    ids = list(dict.fromkeys(text.split()))
+    strange = next((each for each in ids if not is_record_id(each)), None)
+    if strange is not None:
+        raise CommandError(f"--contacts {place}: {strange!r} is no HubSpot record id.")
+    return ids
 
 
 def warm_and_show(

@@ -87,6 +87,17 @@ def test_of_many_processes_one_does_them(hours: Hours) -> None:
     assert hours.pass_by(3_600, *processes) == ["recount"] * 6
 
 
+def test_what_is_every_processes_own_each_of_them_does(hours: Hours) -> None:
+    jobs = (
+        Job(name="warm", every_s=60, work=partial(hours.done.append, "warm"), everywhere=True),
+        hours.job("recount", 600),
+    )
+    processes = [hours.scheduler(*jobs) for _ in range(3)]
+
+    assert sorted(hours.pass_by(60, *processes)) == ["recount", *["warm"] * 3]
+    assert sorted(hours.pass_by(60, *processes)) == ["warm"] * 3
+
+
 def test_when_the_one_ends_another_goes_on_at_once(hours: Hours) -> None:
     first, second = (hours.scheduler(hours.job("recount", 600)) for _ in range(2))
     hours.pass_by(60, first, second)

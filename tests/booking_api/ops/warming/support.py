@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,21 +31,29 @@ class WarmSchool:
     students: list[Student] = field(default_factory=list)
     _rounds: Rounds | None = None
 
-    def fill(self, students: int, bookings: int = 2, **exam: object) -> None:
-        """Add so many students with so many bookings each, all of whom were here today."""
+    def fill(self, students: int, bookings: int = 2) -> None:
+        """Add two exams of each type and so many students with so many bookings each, all of whom
+        were here today. The exams' stored counts are right."""
         portal = self.portal
-        types = [each.value for each in portal.profile.mock_types]
+        types = [each.value for each in portal.profile.mock_types for _ in range(2)]
+        booked = [
+            (number, (number + turn) % len(types))
+            for number in range(students)
+            for turn in range(bookings)
+        ]
+        totals = Counter(exam for _, exam in booked)
         with portal.at_once():
-            self.exams += [
-                portal.exam(mock_type=mock_type, in_days=3 + day, capacity=5_000)
-                for mock_type in types
-                for day in range(2)
+            exams = [
+                portal.exam(
+                    mock_type=mock_type, in_days=3 + day, capacity=5_000, total_bookings=totals[day]
+                )
+                for day, mock_type in enumerate(types)
             ]
-        with portal.at_once():
             added = [portal.student(f"warm{number}", credits=3) for number in range(students)]
-            for number, student in enumerate(added):
-                for turn in range(bookings):
-                    portal.booking(student, self.exams[(number + turn) % len(self.exams)])
+        with portal.at_once():
+            for number, exam in booked:
+                portal.booking(added[number], exams[exam])
+        self.exams += exams
         self.students += added
         self.see(added)
 
