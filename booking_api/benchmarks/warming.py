@@ -25,7 +25,7 @@ def warm_before_rush(
     ran = subprocess.run(
         [sys.executable, "manage.py", "warm_cache", "--json", *named],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "booking_api.settings", **environment},
         input="\n".join(contact_ids or ()),
         capture_output=True,
         text=True,
