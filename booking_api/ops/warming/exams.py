@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from booking_api.ops.warming.loading import AheadLoads, WarmingStopped
-from booking_api.queries.available_exams import is_bookable
+from booking_api.queries.available_exams import END_OF_TIME, is_bookable
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.profile import MockType
 from hubspot_sync.portal.records import MockExam
@@ -70,14 +70,16 @@ def _find_bookable(
         for exam_id, exam in exams
         if exam.mock_type in by_name and is_bookable(exam, by_name[exam.mock_type], now)
     )
-    return sorted(there, key=lambda each: (each[1].ends_at is None, each[1].ends_at, each[0]))
+    return sorted(there, key=lambda each: (each[1].ends_at or END_OF_TIME, each[0]))
 
 
 def _within_room(
     bookable: Sequence[tuple[str, MockExam]], room: int
 ) -> Iterable[tuple[str, MockExam]]:
+    """Yield those whose bookings there is room for. A stored count may be any number: one that is
+    far too large leaves out that exam alone."""
     for exam_id, exam in bookable:
-        room -= max(1, exam.total_bookings)
-        if room < 0:
-            return
-        yield exam_id, exam
+        needed = max(1, exam.total_bookings)
+        if needed <= room:
+            room -= needed
+            yield exam_id, exam

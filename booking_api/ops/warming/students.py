@@ -14,12 +14,14 @@ from typing import Final
 from booking_api.ops.warming.loading import AheadLoads
 from booking_api.queries.student_bookings import PageRequest
 from booking_api.rules.pages import DEFAULT_PAGE_SIZE
-from cache_layer import Key
+from cache_layer import BadPattern, Key
 from cache_layer.entries.rollout import reads_through_cache
 from hubspot_sync.portal.mock_types import MockType
 from hubspot_sync.portal.records import Contact, ids_of
 
 FIRST_FILTER: Final = "all"
+MAX_BOOKINGS: Final = 100
+"""Who has more asks for the page themselves: their calls would be taken from the others."""
 
 
 def warm_students(
@@ -29,20 +31,29 @@ def warm_students(
     and the ids that nobody has any more. Students outside the cache's rollout are left out. Raises
     WarmingStopped."""
     cached = loads.services.cached
-    percentage = cached.cache.config.rollout_percentage
     by_email = cached.families.contacts
     answer = loads.read_parts(by_email, "contact_id", loads.reads().contacts, contact_ids)
-    emails = {
-        email: contact
-        for contact in answer.found.values()
-        for email in contact.emails
-        if email != "" and reads_through_cache(email, percentage)
-    }
-    loads.bring_up(by_email, [by_email.key(email=email) for email in emails])
-    students = {contact.id: contact for contact in emails.values()}
+    keys = {key: each for each in answer.found.values() for key in _keys_by_email(loads, each)}
+    loads.bring_up(by_email, [*keys])
+    students = {contact.id: contact for contact in keys.values()}
     _warm_pages(loads, [*students])
     _warm_credits(loads, students, mock_types)
     return len(students), answer.missing
+
+
+def _keys_by_email(loads: AheadLoads, contact: Contact) -> list[Key]:
+    """Return the keys of the contact by those of its e-mails that read through the cache. By what
+    makes no key nobody can ask."""
+    cached, keys = loads.services.cached, []
+    percentage = cached.cache.config.rollout_percentage
+    for email in contact.emails:
+        if email == "" or not reads_through_cache(email, percentage):
+            continue
+        try:
+            keys.append(cached.families.contacts.key(email=email))
+        except BadPattern:
+            loads.loaded.left += 1
+    return keys
 
 
 def _warm_pages(loads: AheadLoads, contact_ids: Sequence[str]) -> None:
@@ -57,7 +68,9 @@ def _warm_pages(loads: AheadLoads, contact_ids: Sequence[str]) -> None:
         reads.contact_bookings,
         [keys[key] for key in due],
     )
-    bookings = {each for linked in links.found.values() for each in linked}
+    few = {each: linked for each, linked in links.found.items() if len(linked) <= MAX_BOOKINGS}
+    due = [key for key in due if keys[key] in few]
+    bookings = {each for linked in few.values() for each in linked}
     loads.read_parts(families.bookings, "booking_id", reads.bookings, bookings)
     of_bookings = loads.read_parts(
         families.booking_exams, "booking_id", reads.booking_exams, bookings

@@ -9,9 +9,9 @@ from pytest_django import Settings
 
 from booking_api import composition
 from booking_api.benchmarks.clock import SteeredClock
-from booking_api.ops.warming import loading
+from booking_api.ops.warming import loading, students
 from booking_api.pairs.models import SeenStudent
-from cache_layer import CacheConfig
+from cache_layer import MISS, CacheConfig
 from hubspot_sync.portal.profile import load_profile
 from tests.api import connected
 from tests.booking_api.ops.warming.support import LIST, NOON, WarmSchool
@@ -177,3 +177,63 @@ def test_a_cache_that_does_not_answer_is_not_warmed(
 
     assert report.stopped == "The cache does not answer."
     assert kind_sandbox.calls_count() == 0
+
+
+STRANGE = {
+    "no e-mail at all": {"email": "nobody"},
+    "spaces": {"email": " a b@example.org "},
+    "too long": {"email": f"{'x' * 2_000}@example.org"},
+    "cut in half": {"email": "cut\ud83d@example.org"},
+    "a pattern": {"email": "*@example.org"},
+    "no number": {"credits_osce": "nan"},
+    "much of it": {"firstname": "x" * 65_536, "credits_written": "9" * 5_000},
+}
+
+
+@pytest.mark.parametrize("way", STRANGE)
+def test_strange_values_cost_only_their_student(school: WarmSchool, way: str) -> None:
+    alice, *others = school.students
+    school.portal.sandbox.poison(CONTACTS, alice.id, **STRANGE[way])
+
+    report = school.warm()
+
+    assert report.stopped == ""
+    assert school.calls_of_first_requests(others) == 0
+    school.portal.sandbox.clear_calls()
+    school.warm()
+    assert school.warm().calls == 0
+
+
+def test_strange_exams_cost_only_themselves(school: WarmSchool) -> None:
+    portal, exams = school.portal, school.portal.profile.object_types.mock_exams
+    for stored in (
+        {"total_bookings": "9" * 20},
+        {"exam_date": ""},
+        {"exam_date": "0000-00-00"},
+        {"capacity": "1e999999999", "total_bookings": "nan"},
+    ):
+        portal.sandbox.poison(exams, portal.exam(in_days=1).id, **stored)
+
+    report = school.warm()
+
+    assert report.stopped == ""
+    for exam in school.exams:
+        assert is_held(f"mockexam:{exam.id}:capacity"), exam
+
+
+def test_who_has_very_many_bookings_takes_no_calls_from_the_others(
+    school: WarmSchool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(students, "MAX_BOOKINGS", 10)
+    alice, *others = school.students
+    school.portal.bookings(alice, school.exams, 30)
+
+    school.warm(with_seats=False)
+
+    for student in others:
+        assert is_held(f"bookings:list:{student.id}:all:page:1")
+    assert not is_held(f"bookings:list:{alice.id}:all:page:1")
+
+
+def is_held(key: str) -> bool:
+    return composition.services().cached.cache.peek(key) is not MISS
