@@ -8,7 +8,7 @@ round: what was warmed stays, and the next round goes on from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -127,27 +127,17 @@ class AheadLoads:
         found: dict[str, V] = {}
         missing = {each for each, key in keys.items() if key.text in self._absent}
         for part in chunks(wanted, BATCH):
-            answer = self._read_apart(keys, read, part)
+            answer = self._read_held(read, part)
             found |= answer.found
             missing |= answer.missing
         return Complete(found=found, missing=frozenset(missing))
 
-    def _read_apart(
-        self,
-        keys: Mapping[str, Key],
-        read: Callable[[Collection[str], CallContext], Many[V]],
-        ids: Sequence[str],
+    def _read_held(
+        self, read: Callable[[Collection[str], CallContext], Many[V]], ids: Sequence[str]
     ) -> Complete[V]:
-        """Return what is held, as it mostly is by now, and read the rest: where HubSpot refuses
-        some, the others are read without them, so that they are kept."""
+        """Return what is held, as it is by now, but for what was invalidated again."""
         try:
-            answer = read(ids, self.call_context())
-            while answer.refused:
-                for each in answer.refused:
-                    self._leave(keys[each].text)
-                ids = [each for each in ids if each not in answer.refused]
-                answer = read(ids, self.call_context())
-            return answer.require_complete()
+            return read(ids, self.call_context()).without_refused().require_complete()
         except HubSpotError as error:
             raise WarmingStopped(error.safe_text) from error
 
