@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
@@ -19,7 +19,8 @@ from booking_api.ops.warming.postponed import Postponed
 from cache_layer import BackendUnavailable, Family, HeldEntry, Key, WaitedTooLong
 from hubspot_sync.batching.chunking import chunks
 from hubspot_sync.batching.outcomes import STATUSES_OF_ONE_RECORD, Complete, Many
-from hubspot_sync.errors import HubSpotError, Refused
+from hubspot_sync.batching.refused_records import MIN_REFUSED_BY_PORTAL
+from hubspot_sync.errors import HubSpotError, LeftOut, Refused, Unavailable
 from hubspot_sync.reading.cache_families import LoadContext
 from hubspot_sync.reading.cached_portal import FamilyReads
 from hubspot_sync.wire.call_context import CallContext, Priority
@@ -146,8 +147,10 @@ class AheadLoads:
         those that failed for themselves."""
         while len(keys) > 0:
             failed = self._load_once(family, keys)
-            own = [key for key, error in failed.items() if _is_for_itself(error)]
-            if len(failed) > len(own) or (len(own) == len(keys) > 1):
+            answers = len(failed) < len(keys)
+            own = [key for key, error in failed.items() if _is_for_itself(error, answers)]
+            is_portals = len(own) == len(keys) >= MIN_REFUSED_BY_PORTAL
+            if len(failed) > len(own) or is_portals:
                 self._load_each_or_stop(family, keys, failed)
                 return
             for key in own:
@@ -226,9 +229,12 @@ class AheadLoads:
             raise WarmingStopped("Others need the calls.")
 
 
-def _is_for_itself(error: Any) -> bool:
-    """Whether HubSpot refused a record for what it holds."""
-    return isinstance(error, Refused) and error.status in STATUSES_OF_ONE_RECORD
+def _is_for_itself(error: Exception, answers: bool) -> bool:
+    """Whether it lies with the record: HubSpot refused it for what it holds, or says nothing of it,
+    or does not give this one, but `answers` for others of the same load."""
+    if isinstance(error, Refused):
+        return error.status in STATUSES_OF_ONE_RECORD
+    return isinstance(error, LeftOut) or (answers and isinstance(error, Unavailable))
 
 
 def _share_of(used_of: tuple[int, int]) -> float:

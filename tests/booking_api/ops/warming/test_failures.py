@@ -239,3 +239,31 @@ def test_who_has_very_many_bookings_takes_no_calls_from_the_others(
 
 def is_held(key: str) -> bool:
     return composition.services().cached.cache.peek(key) is not MISS
+
+
+def test_a_few_that_are_all_refused_end_no_round(school: WarmSchool) -> None:
+    alice, bob, *others = school.students
+    refused = [
+        {"object_type": CONTACTS, "id": each.id, "operations": r"objects\.(batch_)?read"}
+        for each in (alice, bob)
+    ]
+    school.portal.sandbox.configure(refused_records=refused)
+    SeenStudent.objects.exclude(contact_id__in=[alice.id, bob.id]).delete()
+
+    alone = school.warm()
+    school.see(others)
+    together = school.warm()
+
+    assert (alone.students, alone.stopped) == (0, "")
+    assert (together.students, together.stopped) == (4, "")
+
+
+def test_who_is_left_out_of_an_answer_costs_only_themselves(school: WarmSchool) -> None:
+    school.portal.sandbox.fault(
+        "spoil", how="fewer_rows", path=f"{CONTACTS}/batch/read", last=1, times=1
+    )
+
+    report = school.warm()
+
+    assert report.stopped == ""
+    assert report.students >= 5
