@@ -12,7 +12,7 @@ from booking_api.desk.journal.models import (
     RecountRequest,
 )
 from booking_api.ops.history.models import HistoryRow, JobRun
-from booking_api.pairs.models import RightPair
+from booking_api.pairs.models import RightPair, SeenStudent
 
 __all__ = [
     "CountRecord",
@@ -27,4 +27,5 @@ __all__ = [
     "OutboxNote",
     "RecountRequest",
     "RightPair",
+    "SeenStudent",
 ]

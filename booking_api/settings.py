@@ -180,6 +180,13 @@ WEBHOOK_RETENTION_DAYS: int = read("WEBHOOK_RETENTION_DAYS", integer, 7, minimum
 SCHEDULER: bool = read("SCHEDULER", boolean, True)
 RECOUNT_EVERY_S: int = read("RECOUNT_EVERY_S", integer, 600, minimum=10)
 VALIDATE_EVERY_S: int = read("VALIDATE_EVERY_S", integer, 3_600, minimum=10)
+# What is loaded before anybody asks for it, while the scheduler runs: `exams`; with `proven`, what
+# students who were here lately will ask for too, while the change feed proves that it stays fresh;
+# with `always`, without that proof as well, for a call for every hundred of them each minute or so.
+WARM_CACHE: str = read("WARM_CACHE", one_of("off", "exams", "proven", "always"), "proven")
+WARM_EVERY_S: int = read("WARM_EVERY_S", integer, 60, minimum=5)
+# For so many days after their last request students count as active; 0 keeps no note of them.
+WARM_STUDENT_DAYS: int = read("WARM_STUDENT_DAYS", integer, 14, minimum=0)
 # Readiness is learnt from the traffic; without any for so long, one call in the background asks.
 READY_PROBE_AFTER_S: float = read("READY_PROBE_AFTER_S", number, 15.0, minimum=2)
 TRUSTED_PROXIES: list[str] = read("TRUSTED_PROXIES", networks, [])

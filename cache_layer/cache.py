@@ -66,6 +66,7 @@ class Cache:
             return False  # counted and logged where it happened
         hits: dict[str, int] = {}
         outlived: dict[str, int] = {}
+        loaded_ahead: dict[str, int] = {}
         for key, stamp in stamps.items():
             held = found.entries.get(key.text)
             if held is None or (found.ticket.generation, held.stamp) != stamp:
@@ -74,8 +75,11 @@ class Cache:
             hits[family] = hits.get(family, 0) + 1
             if held.proven and held.ttl_left_s <= 0:
                 outlived[family] = outlived.get(family, 0) + 1
+            if held.entry.ahead:
+                loaded_ahead[family] = loaded_ahead.get(family, 0) + 1
         self.counters.add_by_family(Count.HITS, hits)
         self.counters.add_by_family(Count.PROVEN_HITS, outlived)
+        self.counters.add_by_family(Count.AHEAD_HITS, loaded_ahead)
         return True
 
     def start(self) -> None:
@@ -145,6 +149,7 @@ def open_cache(
         counters=counters,
         threads=config.loader_threads,
         lease_s=config.load_lease_s,
+        ahead_rank=config.ahead_rank,
     )
     return Cache(
         config=config,

@@ -7,6 +7,7 @@ key. Nothing here reads the environment.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -47,6 +48,8 @@ class CacheConfig:
     where the feed has been silent for `feed_max_silence_s`, and is not given to what was loaded
     within `settle_s` after an invalidation of what it is built from. `origin` says where values
     come from: what another origin's process has stored under the same prefix is no value here.
+    Reads of a rank of `ahead_rank` and above are made ahead of readers: they are no hits or misses,
+    and who is served what they brought is counted.
     `key_secrets` hide e-mails in keys, the first of them; the others are those it replaced. Without
     one a process has its own, which will do for a cache in its memory.
     """
@@ -70,6 +73,7 @@ class CacheConfig:
     ttl_confirmed_s: float = DEFAULT_TTL_CONFIRMED_S
     feed_max_silence_s: float = 30.0
     settle_s: float = DEFAULT_SETTLE_S
+    ahead_rank: int = sys.maxsize
 
     def __post_init__(self) -> None:
         _refuse_bad_ttls(self.ttls_s)

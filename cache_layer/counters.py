@@ -25,11 +25,13 @@ class Count(StrEnum):
 
     HITS = "hits"
     PROVEN_HITS = "proven_hits"  # of the hits, those past their time to live
+    AHEAD_HITS = "ahead_hits"  # of the hits, those of entries that were loaded ahead of readers
     MISSES = "misses"  # detail: why
     LOADS = "loads"  # detail: the outcome
     SHARED_LOADS = "shared_loads"  # misses that waited for another reader's load
     BYPASSES = "bypasses"  # read from the loader, the cache not asked
     STORES = "stores"
+    AHEAD_STORES = "ahead_stores"  # of the stores, those of loads ahead of readers
     BYTES_STORED = "bytes_stored"  # in bytes
     REFUSED_STORES = "refused_stores"  # detail: why
     EVICTIONS = "evictions"  # detail: for which bound

@@ -20,6 +20,7 @@ OWN = (
     "SECRET_KEY_FALLBACKS",
     "RECOUNT_",
     "VALIDATE_",
+    "WARM_",
 )
 for name in [name for name in os.environ if name.startswith(OWN)]:
     del os.environ[name]

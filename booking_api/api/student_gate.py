@@ -65,7 +65,9 @@ def admit_student(request: Request, pair: StudentPair, *, tells_half: bool = Fal
     query = composition.query_context(context.call_context(), pair.email)
     context.built_from = query.reads.built_from
     question = PairQuestion(pair, query.reads, query.call, tells_half)
-    contact = _Gate(composition.services().pairs, question, client_address(request)).admit()
+    services = composition.services()
+    contact = _Gate(services.pairs, question, client_address(request)).admit()
+    services.seen.note(contact.id)
     context.is_authenticated = True
     context.hides_cost = False
     return Admitted(pair=pair, contact=contact, query=_as_student(query, context))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -18,6 +18,7 @@ from booking_api.desk.journal.own_links import JournalLinks
 from booking_api.pairs.digests import Digests
 from booking_api.pairs.look_ups import LookUps
 from booking_api.pairs.right_pairs import RightPairs
+from booking_api.pairs.seen_students import SeenStudents
 from booking_api.pairs.student_pairs import StudentPairs
 from booking_api.queries.composed_loaders import ComposedLoaders
 from booking_api.queries.likely_ids import LikelyExams
@@ -127,7 +128,8 @@ def build_cached_portal(
     return CachedPortal(
         profile=profile,
         hubspot=hubspot,
-        config=config,
+        # What is loaded in the background is loaded before anybody asks for it.
+        config=replace(config, ahead_rank=Priority.BACKGROUND),
         compose=compose,
         load_s=settings.HUBSPOT.request_deadline_s,
         recent=recent,
@@ -194,6 +196,10 @@ def build_student_pairs(cached: CachedPortal, hubspot: PortalReads, clocks: Cloc
         RightPairs(digests, clocks.now),
         LookUps(int(settings.SERVER_THREADS * LOOK_UPS_SHARE), time.monotonic),
     )
+
+
+def build_seen_students(clocks: Clocks) -> SeenStudents:
+    return SeenStudents(settings.WARM_STUDENT_DAYS, clocks.now)
 
 
 def build_cursor_seal() -> CursorSeal:

@@ -23,12 +23,14 @@ from booking_api.composition.parts import (
     build_feed,
     build_own_links,
     build_own_writes,
+    build_seen_students,
     build_shared_clock,
     build_student_pairs,
     build_told_records,
 )
 from booking_api.desk.events import DeskEvent, DeskObserver
 from booking_api.desk.factory import BookingDesk, build_booking_desk
+from booking_api.pairs.seen_students import SeenStudents
 from booking_api.pairs.student_pairs import StudentPairs
 from booking_api.queries.likely_ids import LikelyExams
 from booking_api.rules.cursors import CursorSeal
@@ -75,6 +77,7 @@ class Services:
     availability: AvailabilityWatch
     anonymous_places: threading.BoundedSemaphore
     pairs: StudentPairs
+    seen: SeenStudents
     cursor_seal: CursorSeal
     likely: LikelyExams
     clocks: Clocks
@@ -87,6 +90,7 @@ class Services:
             self.unreadable.worker,
             self.availability.worker,
             self.pairs.right.worker,
+            self.seen.worker,
         )
 
     def close(self) -> None:
@@ -275,6 +279,7 @@ class Composition:
             cached.cache.counters.observe(of_tallies)
         for of_endings in self._endings_observers:
             cached.cache.endings.observe(of_endings)
+        seen = build_seen_students(self.clocks)
         booking = build_booking_desk(
             build_desk_context(
                 *(profile, client, hubspot, told, evidence, linked, has_marker, cached),
@@ -282,6 +287,7 @@ class Composition:
                 note_nowhere if own_writes is None else own_writes.note,
             ),
             serves_callers=self._serves_callers,
+            forget_also=seen.forget,
         )
         webhooks = build_webhook_pipeline(
             profile=profile,
@@ -323,6 +329,7 @@ class Composition:
                 max(1, int(settings.SERVER_THREADS * MAX_ANONYMOUS_SHARE))
             ),
             pairs=build_student_pairs(cached, hubspot, self.clocks),
+            seen=seen,
             cursor_seal=build_cursor_seal(),
             likely=likely,
             clocks=self.clocks,

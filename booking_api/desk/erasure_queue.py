@@ -7,7 +7,7 @@ id, or by a digest of its e-mail. Any process may do it, and doing it twice chan
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -38,7 +38,13 @@ POLL_INTERVAL_S: Final = 10.0
 FIRST_RETRY_S: Final = 1.0
 MAX_RETRY_S: Final = 300.0
 
+ForgetContacts = Callable[[Collection[str]], None]
+
 log = structlog.get_logger(__name__)
+
+
+def forget_nothing(_: Collection[str]) -> None:
+    """For a desk beside which nobody keeps anything of persons."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,10 +60,14 @@ class ErasureReport:
 
 
 class ErasureQueue:
-    """Does what `ErasureRequest` says in a thread of its own."""
+    """Does what `ErasureRequest` says in a thread of its own; `forget_also` has those forget who
+    keep something of contacts besides the desk. It may raise Django's database errors."""
 
-    def __init__(self, desk_context: DeskContext) -> None:
+    def __init__(
+        self, desk_context: DeskContext, forget_also: ForgetContacts = forget_nothing
+    ) -> None:
         self._desk_context = desk_context
+        self._forget_also = forget_also
         self.worker = Worker("erasure", self.erase_due)
 
     def request(self, contact_ids: Collection[str]) -> None:
@@ -128,6 +138,7 @@ class ErasureQueue:
         self._desk_context.invalidate_cache(_tags_of(person, traces))
         invalidations = forget_named(self._spell_all(person.emails))
         forget_contacts(person.contact_ids)
+        self._forget_also(person.contact_ids)
         left = traces.at_work + erasure.erase(traces)
         report = _build_report(person, traces, invalidations, left=left)
         log.info(

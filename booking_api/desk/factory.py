@@ -15,7 +15,7 @@ from booking_api.desk.counts.recount import Recount, search_upcoming_exam_ids
 from booking_api.desk.counts.recount_queue import RecountQueue
 from booking_api.desk.desk import Desk
 from booking_api.desk.desk_context import DeskContext
-from booking_api.desk.erasure_queue import ErasureQueue
+from booking_api.desk.erasure_queue import ErasureQueue, ForgetContacts, forget_nothing
 from booking_api.desk.journal import follow_ups, journal, known_bookings, merges
 from booking_api.desk.notes.outbox import Outbox
 from hubspot_sync.background.retention import delete_expired
@@ -136,8 +136,13 @@ class BookingDesk:
         return known_bookings.exams_of_bookings(record_ids)
 
 
-def build_booking_desk(desk_context: DeskContext, *, serves_callers: bool = True) -> BookingDesk:
-    """Return a desk that has started nothing."""
+def build_booking_desk(
+    desk_context: DeskContext,
+    *,
+    serves_callers: bool = True,
+    forget_also: ForgetContacts = forget_nothing,
+) -> BookingDesk:
+    """Return a desk that has started nothing; `forget_also` forgets what others keep of persons."""
 
     def wake_workers() -> None:
         outbox.worker.wake()
@@ -153,5 +158,5 @@ def build_booking_desk(desk_context: DeskContext, *, serves_callers: bool = True
         recount=recount,
         recounts=recounts,
         outbox=outbox,
-        erasures=ErasureQueue(desk_context),
+        erasures=ErasureQueue(desk_context, forget_also),
     )

@@ -21,6 +21,7 @@ from booking_api.ops.feed import FeedFollower, build_follower
 from booking_api.ops.history.process import history
 from booking_api.ops.metrics import metrics
 from booking_api.ops.scheduler import JobTimes, Scheduler, build_scheduler
+from booking_api.ops.warming.job import WarmingPolicy
 from hubspot_sync.background.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,7 @@ class ProcessLifecycle:
             services.unreadable.worker.start()
             services.availability.worker.start()
             services.pairs.right.worker.start()
+            services.seen.worker.start()
             # Beside the start: it asks HubSpot for what the first booking will need.
             threading.Thread(target=services.booking.start, name="start", daemon=True).start()
             self._scheduler = build_scheduler(job_times()) if settings.SCHEDULER else None
@@ -105,7 +107,21 @@ def job_times() -> JobTimes:
     return JobTimes(
         recount_every_s=settings.RECOUNT_EVERY_S,
         validate_every_s=settings.VALIDATE_EVERY_S,
+        warming=warming_policy(),
         keep_webhooks=timedelta(days=settings.WEBHOOK_RETENTION_DAYS),
+    )
+
+
+def warming_policy() -> WarmingPolicy | None:
+    """Return what is to be kept warm, None where nothing is."""
+    if settings.WARM_CACHE == "off" or not settings.CACHE.enabled:
+        return None
+    return WarmingPolicy(
+        extent=settings.WARM_CACHE,
+        every_s=settings.WARM_EVERY_S,
+        student_days=settings.WARM_STUDENT_DAYS,
+        # A cache in another process's memory is out of reach.
+        everywhere=settings.CACHE.redis_url == "",
     )
 
 

@@ -3,7 +3,8 @@
 Every serving process has a scheduler; the one that holds the lease runs the jobs, and when it dies
 another takes over. A job runs in a thread of its own, so that a long one holds up neither the
 others nor the lease, and never twice at a time. Its failure is logged, and it is due again after
-its usual time. Whoever calls the cron addresses or commands instead sets `SCHEDULER=false`.
+its usual time. What concerns one process alone, as a cache in its memory, each does for itself.
+Whoever calls the cron addresses or commands instead sets `SCHEDULER=false`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from booking_api import composition
 from booking_api.desk.journal.lease import HeldLease, LeaseKeeper, LeaseLost
 from booking_api.ops.history.process import running
 from booking_api.ops.metrics import metrics
+from booking_api.ops.warming.job import WARM_CACHE, WarmingJob, WarmingPolicy
 from cache_layer.operating.audit import validate_and_record
 from hubspot_sync.background.worker import Worker
 
@@ -42,11 +44,13 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """Something to be done every so many seconds."""
+    """Something to be done every so many seconds: in the process that holds the lease, or
+    `everywhere`, whoever holds it."""
 
     name: str
     every_s: float
     work: Work
+    everywhere: bool = False
 
 
 def start_in_thread(work: Work) -> None:
@@ -93,13 +97,13 @@ class Scheduler:
         self._worker.stop()
 
     def run_due_jobs(self) -> None:
-        """Start the jobs that are due, if this process holds or gets the lease; raise Django's
-        database errors."""
-        if not self._acquire_or_renew_lease():
-            return
+        """Start the jobs that are due: all of them if this process holds or gets the lease, else
+        those that are every process's; raise Django's database errors."""
+        holds_lease = self._acquire_or_renew_lease()
         now_s = self._clock()
         for name, job in self._jobs.items():
-            if self._due_s[name] <= now_s and self._mark_running(name):
+            is_ours = holds_lease or job.everywhere
+            if is_ours and self._due_s[name] <= now_s and self._mark_running(name):
                 self._due_s[name] = now_s + job.every_s
                 self._run(partial(self._run_job, job))
 
@@ -160,10 +164,12 @@ class Scheduler:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobTimes:
-    """How often the jobs are due, and how long applied webhooks are kept."""
+    """How often the jobs are due, and how long applied webhooks are kept. `warming` is None where
+    nothing is warmed."""
 
     recount_every_s: float
     validate_every_s: float
+    warming: WarmingPolicy | None
     keep_webhooks: timedelta
 
 
@@ -177,7 +183,7 @@ def build_scheduler(times: JobTimes) -> Scheduler:
 def periodic_jobs(times: JobTimes) -> tuple[Job, ...]:
     # A little more than since the last time: a credit may be written while this is asked.
     lately = timedelta(seconds=2 * times.recount_every_s)
-    return (
+    jobs = (
         Job(name=RECOUNT, every_s=times.recount_every_s, work=recount),
         Job(
             name="review credits",
@@ -187,6 +193,15 @@ def periodic_jobs(times: JobTimes) -> tuple[Job, ...]:
         Job(name=VALIDATE_CACHE, every_s=times.validate_every_s, work=validate_cache),
         Job(name="prune", every_s=PRUNE_EVERY_S, work=partial(prune, times)),
     )
+    if times.warming is None:
+        return jobs
+    warming = Job(
+        name=WARM_CACHE,
+        every_s=times.warming.every_s,
+        work=WarmingJob(times.warming).warm,
+        everywhere=times.warming.everywhere,
+    )
+    return (*jobs, warming)
 
 
 def recount() -> None:

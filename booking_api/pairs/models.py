@@ -1,4 +1,4 @@
-"""What is kept of pairs that were right."""
+"""What is kept of pairs that were right, and of whose they were."""
 
 from __future__ import annotations
 
@@ -27,3 +27,18 @@ class RightPair(models.Model):
     @override
     def __str__(self) -> str:
         return self.pair
+
+
+class SeenStudent(models.Model):
+    """A student whose pair was right on some day. Nothing but the contact's id."""
+
+    contact_id = models.CharField("contact", max_length=20, primary_key=True)
+    last_seen = models.DateField(db_index=True)
+
+    class Meta:
+        default_permissions = ()
+        ordering = ("-last_seen", "contact_id")
+
+    @override
+    def __str__(self) -> str:
+        return self.contact_id

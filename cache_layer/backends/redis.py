@@ -279,6 +279,8 @@ def _entry_as_json(key: str, entry: Entry) -> dict[str, Any]:
         "version": entry.version,
         "tags": sorted(entry.tags),
     }
+    if entry.ahead:
+        told["ahead"] = True
     if entry.epoch:
         told["epoch"] = entry.epoch
     if entry.keep_s != math.inf:
@@ -287,7 +289,7 @@ def _entry_as_json(key: str, entry: Entry) -> dict[str, Any]:
 
 
 def _parse_held_entry(row: Sequence[Any], now_ms: int) -> HeldEntry:
-    _, family, version, stamp, stored_ms, expires_ms, payload, tags, *proof = row
+    _, family, version, stamp, stored_ms, expires_ms, payload, tags, ahead, *proof = row
     epoch, ends_ms, proven = proof or (b"", -1, 0)
     entry = Entry(
         family=family.decode(),
@@ -297,6 +299,7 @@ def _parse_held_entry(row: Sequence[Any], now_ms: int) -> HeldEntry:
         version=version.decode(),
         keep_s=math.inf if ends_ms < 0 else (ends_ms - stored_ms) / 1000,
         epoch=epoch.decode(),
+        ahead=bool(ahead),
     )
     return HeldEntry(
         entry=entry,

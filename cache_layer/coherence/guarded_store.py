@@ -145,13 +145,18 @@ class GuardedStore:
         return MISS
 
     def store(
-        self, ticket: Ticket, family: Family[Any, Any], loaded: Mapping[Key, LoadedValue[Any]]
+        self,
+        ticket: Ticket,
+        family: Family[Any, Any],
+        loaded: Mapping[Key, LoadedValue[Any]],
+        *,
+        ahead: bool = False,
     ) -> StoreResult:
         """Store a load's results where nothing they were built from was invalidated since the
-        ticket; never raises for the cache's own faults, they are refusals."""
-        entries, refused = self._pack_or_refuse(
-            ticket, [FreshValue(family, key, value) for key, value in loaded.items()]
-        )
+        ticket; never raises for the cache's own faults, they are refusals. `ahead` says that no
+        reader has asked for them yet."""
+        fresh = [FreshValue(family, key, value) for key, value in loaded.items()]
+        entries, refused = self._pack_or_refuse(ticket, fresh, ahead=ahead)
         try:
             stored = self.backend.store(ticket, entries)
         except BackendUnavailable as error:
@@ -256,7 +261,7 @@ class GuardedStore:
             return None
 
     def _pack_or_refuse(
-        self, ticket: Ticket, fresh: Sequence[FreshValue]
+        self, ticket: Ticket, fresh: Sequence[FreshValue], *, ahead: bool = False
     ) -> tuple[dict[str, Entry], dict[str, Refusal]]:
         entries: dict[str, Entry] = {}
         refused: dict[str, Refusal] = {}
@@ -266,14 +271,14 @@ class GuardedStore:
                 refused[value.key.text] = Refusal.TOO_OLD
                 continue
             try:
-                entries[value.key.text] = self._pack(ticket, value)
+                entries[value.key.text] = self._pack(ticket, value, ahead=ahead)
             except UnfitValue as error:
                 logger.error("A value of %s cannot be stored: %s", value.family.name, error)  # noqa: TRY400
                 self.count_refused(value.family, 1, Refusal.UNFIT)
                 refused[value.key.text] = Refusal.UNFIT
         return entries, refused
 
-    def _pack(self, ticket: Ticket, fresh: FreshValue) -> Entry:
+    def _pack(self, ticket: Ticket, fresh: FreshValue, *, ahead: bool) -> Entry:
         family = fresh.family
         return pack(
             family.name,
@@ -284,6 +289,7 @@ class GuardedStore:
             fresh.key.tags,
             epoch=ticket.epoch,
             ttl_confirmed_s=self._ttl_confirmed_s,
+            ahead=ahead,
         )
 
     def _is_ours(self, held: HeldEntry) -> bool:
@@ -302,6 +308,7 @@ class GuardedStore:
                 self._counters.add(Count.REFUSED_STORES, entry.family, detail=reason)
             else:
                 self._counters.add(Count.STORES, entry.family)
+                self._counters.add(Count.AHEAD_STORES, entry.family, int(entry.ahead))
                 self._counters.add(Count.BYTES_STORED, entry.family, len(entry.payload))
         for family, number in stored.evicted.items():
             for_bytes = stored.evicted_for_bytes.get(family, 0)

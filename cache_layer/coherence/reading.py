@@ -107,6 +107,7 @@ class _ResultBuilder:
         self.unproven_s = 0.0
         self.outlived = 0
         self.stamps: dict[Key, Stamp] = {}
+        self.loaded_ahead = 0
 
     def add_held(self, key: Key, value: Any, held: HeldEntry) -> None:
         """Add the value of an entry."""
@@ -121,6 +122,7 @@ class _ResultBuilder:
         self.keep_s = min(self.keep_s, held.keep_left_s)
         if held.entry.epoch == "":
             self.unproven_s = max(self.unproven_s, held.age_s)
+        self.loaded_ahead += held.entry.ahead
         if held.proven:
             self.needs_proof = self.needs_proof or self._age.needs_proof(held)
             self.outlived += held.ttl_left_s <= 0
@@ -189,6 +191,7 @@ class Reader:
         self._single_flight = single_flight
         self._enabled = config.enabled
         self._percentage = config.rollout_percentage
+        self._ahead_rank = config.ahead_rank
         self._counters = counters
         self._clock = clock
 
@@ -227,7 +230,8 @@ class Reader:
         give it the load's own time limit, not the reader's. `subject` is whose request this is, for
         the rollout; without one the cache is used. What has been held for more than `max_age_s` is
         loaded anew, unless it is proven fresh and that will do (`or_proven`). The loads of readers
-        with a lower `rank` go first: none of a higher is joined.
+        with a lower `rank` go first: none of a higher is joined. Who only reads ahead of others is
+        no reader to be counted (see `CacheConfig`).
         """
         wanted = list(dict.fromkeys(keys))
         bypass = self.prepare_or_bypass(subject)
@@ -241,9 +245,11 @@ class Reader:
         builder = _ResultBuilder(family.ttl_s, age, held.ticket.generation)
         found = held.young_enough(age)
         missing = self._add_found(family, builder, wanted, found)
-        self._counters.add(Count.HITS, family.name, len(wanted) - len(missing))
-        self._counters.add(Count.PROVEN_HITS, family.name, builder.outlived)
-        self._count_misses(family, missing, held, found)
+        if rank < self._ahead_rank:
+            self._counters.add(Count.HITS, family.name, len(wanted) - len(missing))
+            self._counters.add(Count.PROVEN_HITS, family.name, builder.outlived)
+            self._counters.add(Count.AHEAD_HITS, family.name, builder.loaded_ahead)
+            self._count_misses(family, missing, held, found)
         logger.debug("cache: %s, %d of %d missed", family.name, len(missing), len(wanted))
         if not missing:
             return builder.build(CacheStatus.HIT)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -90,14 +91,22 @@ class AwaitedLoads:
 
 class SingleFlight:
     """The loads under way in one process. `threads` bounds the loader threads, which start at first
-    use; `lease_s` is how long a load of another process is waited for."""
+    use; `lease_s` is how long a load of another process is waited for. Loads of `ahead_rank`
+    and above are stored as loaded ahead of any reader."""
 
     def __init__(
-        self, *, guarded_store: GuardedStore, counters: Counters, threads: int, lease_s: float
+        self,
+        *,
+        guarded_store: GuardedStore,
+        counters: Counters,
+        threads: int,
+        lease_s: float,
+        ahead_rank: int = sys.maxsize,
     ) -> None:
         self._guarded_store = guarded_store
         self._counters = counters
         self._lease_s = lease_s
+        self._ahead_rank = ahead_rank
         self._owner = uuid.uuid4().hex
         self._lock = threading.Lock()
         self._pending: dict[Key, PendingLoad] = {}
@@ -275,7 +284,7 @@ class SingleFlight:
             raise
         results = results_by_key(load_result, keys)
         self._count_loads(family, results)
-        as_of, provable = self._store_or_refuse(family, load_result, ticket)
+        as_of, provable = self._store_or_refuse(request, load_result, ticket)
         self._finish(started, _with_epochs(results, ticket, provable), as_of)
 
     def _count_loads(self, family: Family[Any, Any], results: Mapping[Key, KeyResult]) -> None:
@@ -287,11 +296,11 @@ class SingleFlight:
         self._counters.add(Count.LOADS, family.name, failed, LoadOutcome.FAILED)
 
     def _store_or_refuse(
-        self, family: Family[Any, Any], load_result: LoadResult[Any], ticket: Ticket | None
+        self, request: LoadRequest, load_result: LoadResult[Any], ticket: Ticket | None
     ) -> tuple[dict[Key, Ticket], frozenset[str]]:
         """Store what may be stored and count the rest as refused; return the ticket as of which
         each key's result is known to be current, and the texts of the keys that are provable."""
-        loaded, absent = load_result.loaded, load_result.absent
+        family, loaded, absent = request.family, load_result.loaded, load_result.absent
         if ticket is None:
             self._guarded_store.count_refused(family, len(loaded), Refusal.UNAVAILABLE)
             return {}, frozenset()
@@ -300,7 +309,9 @@ class SingleFlight:
             self._guarded_store.count_refused(family, len(loaded), Refusal.PARTIAL)
             return as_of, frozenset()
         if loaded:
-            stored = self._guarded_store.store(ticket, family, loaded)
+            stored = self._guarded_store.store(
+                ticket, family, loaded, ahead=request.rank >= self._ahead_rank
+            )
             accepted = (key for key in loaded if key.text not in stored.refused)
             as_of.update(dict.fromkeys(accepted, stored.as_of))
             return as_of, stored.provable

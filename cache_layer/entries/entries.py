@@ -49,7 +49,8 @@ class Entry:
     """What a backend keeps under a key. `version` is that of the value's types and of where it
     came from: an entry of another is none to whoever reads it, and `payload` means nothing to
     them. With an `epoch` of the change feed it may outlive `ttl_s`, which may be 0; without, the
-    epoch is empty. It, and what is built from it, comes to be `keep_s` old at most."""
+    epoch is empty. It, and what is built from it, comes to be `keep_s` old at most. `ahead` says
+    that it was loaded ahead of any reader."""
 
     family: str
     payload: bytes
@@ -58,6 +59,7 @@ class Entry:
     version: str
     keep_s: float = math.inf
     epoch: str = ""
+    ahead: bool = False
 
 
 Stamp = tuple[str, int]
@@ -95,6 +97,7 @@ def pack(
     *,
     epoch: str = "",
     ttl_confirmed_s: float = 0.0,
+    ahead: bool = False,
 ) -> Entry:
     """Return the entry of a value that was loaded in an epoch of the change feed, and may come to
     be `ttl_confirmed_s` old where that proves it fresh; raises UnfitValue."""
@@ -109,6 +112,7 @@ def pack(
         version=version,
         keep_s=min(keep_s, proven_s),
         epoch=epoch if ttl_confirmed_s > 0 and loaded.epoch in (None, epoch) else "",
+        ahead=ahead,
     )
 
 

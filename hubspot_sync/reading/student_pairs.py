@@ -166,6 +166,7 @@ class PairReads:
         if value is MISS:
             return None
         self._cache.counters.add(Count.HITS, family.name)
+        self._cache.counters.add(Count.AHEAD_HITS, family.name, int(held.entry.ahead))
         return value
 
     def _contact_key(self, email: str) -> Key:

@@ -42,6 +42,13 @@ def show_cache(picture: Picture, links: Links) -> Section:
             link="#families",
         ),
         Fact(
+            key="warmed-hits",
+            label="Hits of warmed entries, last hour",
+            value=UNKNOWN if hour is None else write_number(hour.total(keys.WARMED_HITS)),
+            note="loaded before anybody asked",
+            link="#families",
+        ),
+        Fact(
             key="entries",
             label="Entries",
             value=entries,

@@ -28,6 +28,7 @@ DELAYS_S: Final = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 7
 LONGER: Final = "longer"
 _WORDS_OF_CACHE: Final = {
     Count.HITS: keys.HITS,
+    Count.AHEAD_HITS: keys.WARMED_HITS,
     Count.MISSES: keys.MISSES,
     Count.BYPASSES: keys.MISSES,
     Count.DRIFTS: keys.DRIFT,

@@ -31,6 +31,18 @@ class CacheMetrics:
             ["family", "outcome"],
             registry=registry,
         )
+        self._warmed = Counter(
+            "mocks_cache_warmed_entries",
+            "Entries loaded before anybody asked for them, by family.",
+            ["family"],
+            registry=registry,
+        )
+        self._warmed_hits = Counter(
+            "mocks_cache_warmed_hits",
+            "Hits of entries loaded before anybody asked for them, by family.",
+            ["family"],
+            registry=registry,
+        )
         self._refusals = Counter(
             "mocks_cache_refusals",
             "Entries that were loaded and not kept, by family and reason.",
@@ -129,6 +141,10 @@ class CacheMetrics:
                 return self._reads.labels(family, "miss", detail)
             case Count.BYPASSES:
                 return self._reads.labels(family, "miss", MissReason.BYPASS)
+            case Count.AHEAD_HITS:
+                return self._warmed_hits.labels(family)
+            case Count.AHEAD_STORES:
+                return self._warmed.labels(family)
             case Count.LOADS:
                 return self._loads.labels(family, detail)
             case Count.REFUSED_STORES:

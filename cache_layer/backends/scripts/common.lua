@@ -256,7 +256,7 @@ local function put(entry, payload, cost)
   local meta = {
     family = entry.family, version = entry.version, tags = entry.tags,
     stamp = redis.call('HINCRBY', STATE, 'stamp', 1), stored_ms = now_ms,
-    expires_ms = now_ms + entry.ttl_ms, size = #payload, cost = cost,
+    expires_ms = now_ms + entry.ttl_ms, size = #payload, cost = cost, ahead = entry.ahead,
   }
   local held_ms, keep_ms = entry.ttl_ms, entry.keep_ms
   if entry.epoch then

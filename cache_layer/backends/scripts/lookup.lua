@@ -19,10 +19,11 @@ for i = 5, #ARGV do
     if ARGV[4] == '1' then redis.pcall('ZADD', USES, now_us, key) end
     local row = {
       key, meta.family, meta.version, meta.stamp, meta.stored_ms, meta.expires_ms, payload, meta.tags,
+      meta.ahead and 1 or 0,
     }
     if meta.ends_ms then
-      row[9], row[10] = meta.epoch or '', meta.ends_ms
-      row[11] = proven_until(meta) > now_ms and 1 or 0
+      row[10], row[11] = meta.epoch or '', meta.ends_ms
+      row[12] = proven_until(meta) > now_ms and 1 or 0
     end
     found[#found + 1] = row
   elseif meta then

@@ -19,6 +19,7 @@ from booking_api.desk.journal.models import Lease
 from booking_api.ops import lifecycle
 from booking_api.ops import scheduler as module
 from booking_api.ops.scheduler import Job, JobTimes, Scheduler, Work, periodic_jobs
+from booking_api.ops.warming.job import WarmingPolicy
 from cache_layer.models import ValidationRun
 from hubspot_sync.inbox.models import WebhookEvent
 from tests.api import Api
@@ -29,6 +30,7 @@ LEASE = timedelta(minutes=5)
 TIMES = JobTimes(
     recount_every_s=600,
     validate_every_s=3_600,
+    warming=WarmingPolicy(extent="proven", every_s=60, student_days=14, everywhere=True),
     keep_webhooks=timedelta(days=7),
 )
 
@@ -83,6 +85,17 @@ def test_of_many_processes_one_does_them(hours: Hours) -> None:
     processes = [hours.scheduler(hours.job("recount", 600)) for _ in range(3)]
 
     assert hours.pass_by(3_600, *processes) == ["recount"] * 6
+
+
+def test_what_is_every_processes_own_each_of_them_does(hours: Hours) -> None:
+    jobs = (
+        Job(name="warm", every_s=60, work=partial(hours.done.append, "warm"), everywhere=True),
+        hours.job("recount", 600),
+    )
+    processes = [hours.scheduler(*jobs) for _ in range(3)]
+
+    assert sorted(hours.pass_by(60, *processes)) == ["recount", *["warm"] * 3]
+    assert sorted(hours.pass_by(60, *processes)) == ["warm"] * 3
 
 
 def test_when_the_one_ends_another_goes_on_at_once(hours: Hours) -> None:

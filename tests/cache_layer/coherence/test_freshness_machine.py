@@ -139,13 +139,13 @@ def notices_no_flush(self: LocalMarks, now_ms: int) -> None:
 pack_entry = GuardedStore._pack
 
 
-def lifts_ends(self: GuardedStore, ticket: Any, fresh: Any) -> Entry:
-    return replace(pack_entry(self, ticket, fresh), keep_s=CONFIRMED_S)
+def lifts_ends(self: GuardedStore, ticket: Any, fresh: Any, *, ahead: bool) -> Entry:
+    return replace(pack_entry(self, ticket, fresh, ahead=ahead), keep_s=CONFIRMED_S)
 
 
-def grows_old(self: GuardedStore, ticket: Any, fresh: Any) -> Entry:
+def grows_old(self: GuardedStore, ticket: Any, fresh: Any, *, ahead: bool) -> Entry:
     keep_s = math.inf if fresh.loaded.keep_s is None else fresh.loaded.keep_s
-    return replace(pack_entry(self, ticket, fresh), keep_s=keep_s)
+    return replace(pack_entry(self, ticket, fresh, ahead=ahead), keep_s=keep_s)
 
 
 def takes_over_no_epoch(one: str | None, other: str | None) -> None:
