@@ -11,10 +11,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from booking_api.benchmarks.cache_sizes import FEW, MANY, Bound, Invalidating
 from booking_api.benchmarks.change_feed import FeedFigures
 from booking_api.benchmarks.hour.replay import HourResult
-from booking_api.benchmarks.kept_values import BOOKINGS, KeptValues
+from booking_api.benchmarks.sizes.cache_sizes import FEW, MANY, Bound, Invalidating
+from booking_api.benchmarks.sizes.kept_values import BOOKINGS, KeptValues
 from booking_api.benchmarks.system_comparison import Cost
 from booking_api.benchmarks.throughput import Throughput
 from booking_api.benchmarks.webhooks import WebhookFigures

@@ -17,14 +17,7 @@ from django.core.management.base import BaseCommand
 from rich.console import Console
 from typing_extensions import override
 
-from booking_api.benchmarks import (
-    cache_sizes,
-    change_feed,
-    kept_values,
-    system_comparison,
-    throughput,
-    webhooks,
-)
+from booking_api.benchmarks import change_feed, system_comparison, throughput, webhooks
 from booking_api.benchmarks.hour import replay
 from booking_api.benchmarks.hour.plan import Size
 from booking_api.benchmarks.processes import running_sandbox
@@ -37,6 +30,7 @@ from booking_api.benchmarks.report import (
     print_throughput,
     print_webhooks,
 )
+from booking_api.benchmarks.sizes import cache_sizes, kept_values
 
 PARTS = ("systems", "throughput", "sizes", "webhooks", "feed", "hour")
 SEED = 3
