@@ -90,8 +90,8 @@ types: $(VENV)/.installed-dev
 
 BENCH_DATABASE = DATABASE_URL=sqlite:///$(CURDIR)/.run/bench.sqlite3
 
-# On loopback, in six minutes, and writes the record; ARGS=--quick for one and a half, ARGS=--check for
-# counts alone, against the record. docs/benchmarks.md.
+# On loopback, in some minutes, and writes the record; ARGS=--quick for less of it, ARGS=--check for counts
+# alone, against the record. docs/benchmarks.md.
 bench: $(VENV)/.installed
 	@mkdir -p .run && rm -f .run/bench.sqlite3
 	@DEBUG=true $(BENCH_DATABASE) $(BIN)/python manage.py migrate --verbosity 0

@@ -54,7 +54,6 @@ class Limits:
 
 HUBSPOTS = Limits()
 OF_SEARCH = Limits(per_window=UNLIMITED)
-"""Where a few calls are repeated, and only the sandbox knows that time has passed between."""
 NONE = Limits(per_window=UNLIMITED, searches_per_second=UNLIMITED)
 
 KINDS = (

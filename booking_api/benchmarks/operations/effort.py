@@ -17,9 +17,9 @@ class Effort:
     are lifted: where nothing but calls is counted."""
 
     latency_ms: float = 100.0
-    repeat_s: float = 1.2
+    repeat_s: float = 0.8
     patience_s: float = 20.0
-    least: int = 4
+    least: int = 3
     most: int = 20
     limited: bool = True
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -98,7 +99,9 @@ class Command(BaseCommand):
         figures = Figures()
         for part in options["parts"] or PARTS:
             figures.part = part
+            started_s = time.monotonic()
             PARTS[part](console, figures, quick=quick)
+            console.print(f"[dim]{part}: {time.monotonic() - started_s:.0f} s[/dim]")
         record = Record(
             run=describe_run(latency_ms=LATENCY_MS, quick=quick),
             operations=tuple(figures.costs),
