@@ -28,7 +28,7 @@ help:
 	@echo "make chaos  a deployment of its own, people at work and every fault at once, by seed"
 	@echo "make slow-tests     what is slow and seldom finds anything: more kills, floods and disorder"
 	@echo "make load   hundreds of users at once, and the old system beside this one; less than six minutes"
-	@echo "make bench  HubSpot calls, throughput, hit rates, a flood of webhooks, measured here in minutes"
+	@echo "make bench  what each operation costs beside the old system, and all else with a limit; minutes"
 	@echo "make alerts what deploy/ tells Prometheus and Alertmanager, checked and tried by their own tools"
 	@echo "make fire-alerts    each alert made to fire against a running deployment; half an hour"
 	@echo "make fmt lint types    the habit before a commit"
@@ -102,7 +102,8 @@ types: $(VENV)/.installed-dev
 
 BENCH_DATABASE = DATABASE_URL=sqlite:///$(CURDIR)/.run/bench.sqlite3
 
-# On loopback, less than three minutes; ARGS=--quick for one, ARGS=--json for programs.
+# On loopback, in some minutes, and writes the record; ARGS=--quick for less of it, ARGS=--check for counts
+# alone, against the record. docs/benchmarks.md.
 bench: $(VENV)/.installed
 	@mkdir -p .run && rm -f .run/bench.sqlite3
 	@DEBUG=true $(BENCH_DATABASE) $(BIN)/python manage.py migrate --verbosity 0

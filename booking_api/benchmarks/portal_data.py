@@ -32,16 +32,18 @@ class Student:
 
 @dataclass(slots=True)
 class PortalData:
-    """Writes records; what is made is kept until `write`, which is one request for thousands."""
+    """Writes records; what is made is kept until `write`, which is one request for thousands. Ids
+    come from `numbers`: data of two portals that one database hears of must not share them."""
 
     sandbox: Sandbox
     today: date = field(default_factory=lambda: datetime.now(UTC).date())
+    numbers: Iterator[int] = field(default_factory=lambda: count(1001))
+    _offered: dict[str, list[str]] = field(default_factory=dict)
     _records: list[dict[str, Any]] = field(default_factory=list)
     _links: list[tuple[str, str, str, str]] = field(default_factory=list)
-    _numbers: Iterator[int] = field(default_factory=lambda: count(1001))
 
     def add_student(self, credits_left: int = 5) -> Student:
-        number = next(self._numbers)
+        number = next(self.numbers)
         student = Student(f"1{number}", f"S{number}", f"student{number}@example.org")
         properties = {
             "email": student.email,
@@ -57,9 +59,9 @@ class PortalData:
         self, *, in_days: int, mock_type: str = "clinical", end_time: str = "13:00", taken: int = 0
     ) -> str:
         """Make an active exam; return its id."""
-        exam_id = f"5{next(self._numbers)}"
+        exam_id = f"5{next(self.numbers)}"
         properties = {
-            "exam_date": (self.today + timedelta(days=in_days)).isoformat(),
+            "exam_date": self.day(in_days),
             "start_time": "09:00",
             "end_time": end_time,
             "capacity": "20",
@@ -73,7 +75,7 @@ class PortalData:
 
     def add_booking(self, student: Student, exam_id: str, *, mock_type: str = "clinical") -> str:
         """Make an active booking linked to both; return its id."""
-        booking_id = f"9{next(self._numbers)}"
+        booking_id = f"9{next(self.numbers)}"
         properties = {
             "booking_id": f"{mock_type}-{student.student_id}-{booking_id}",
             "name": "Student",
@@ -99,6 +101,32 @@ class PortalData:
             self.add_booking(student, exam_ids[number % exams])
         self.write()
         return student
+
+    def add_offered(
+        self, exams: int, mock_type: str, *, bookings: int, wrong: int = 0
+    ) -> list[str]:
+        """Make the exams of a type, of so many bookings each, all by the same students, and write
+        all of it; the stored counts of the first `wrong` of them are one too low. Return the exams'
+        ids, where they were made before those."""
+        if mock_type in self._offered:
+            return self._offered[mock_type]
+        students = [self.add_student() for _ in range(bookings)]
+        exam_ids = [
+            self.add_exam(
+                in_days=1 + number % 365, mock_type=mock_type, taken=bookings - (number < wrong)
+            )
+            for number in range(exams)
+        ]
+        for exam_id in exam_ids:
+            for student in students:
+                self.add_booking(student, exam_id, mock_type=mock_type)
+        self.write()
+        self._offered[mock_type] = exam_ids
+        return exam_ids
+
+    def day(self, in_days: int) -> str:
+        """Return the date of an exam in so many days, as HubSpot has it."""
+        return (self.today + timedelta(days=in_days)).isoformat()
 
     def write(self) -> None:
         """Put everything made so far into the sandbox."""

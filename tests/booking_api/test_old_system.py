@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from booking_api.benchmarks.old_system import OldSystem
+from booking_api.benchmarks.operations.application import hubspot_config
 from booking_api.benchmarks.portal_data import BOOKINGS, CONTACTS, EXAMS, PortalData, Student
 from booking_api.benchmarks.processes import Address, Sandbox
-from booking_api.benchmarks.system_comparison import hubspot_config
 from hubspot_sync.client import build_client
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Deadline

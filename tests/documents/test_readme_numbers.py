@@ -1,4 +1,4 @@
-"""The numbers of the README: calls to HubSpot are counted anew, times are the benchmark's."""
+"""The numbers of the README are the record's, and its calls to HubSpot are counted anew."""
 
 from __future__ import annotations
 
@@ -6,19 +6,13 @@ import re
 
 import pytest
 
-from booking_api.benchmarks.portal_data import PortalData
-from booking_api.benchmarks.processes import Address, Sandbox
-from booking_api.benchmarks.system_comparison import (
-    list_question,
-    measure_application,
-    measure_old_system,
-    running_application,
-)
-from cache_layer import CacheConfig
+from booking_api.benchmarks.operations import comparison
+from booking_api.benchmarks.operations.catalogue import OPERATIONS
+from booking_api.benchmarks.operations.effort import Effort
+from booking_api.benchmarks.record.pages import README_OPERATION
 from tests.documents.markdown import ROOT, rows_of
-from tests.sandbox import SandboxHandle
 
-BOOKINGS, EXAMS = 50, 10
+ONCE = Effort(latency_ms=0, least=1, most=1, limited=False)
 SYSTEMS = {
     "before: one record after the other": "naive",
     "asked for the first time": "batched",
@@ -26,36 +20,16 @@ SYSTEMS = {
 }
 
 
-def promised() -> dict[str, tuple[int, str]]:
-    """Return the calls and the time that the README names for each system."""
-    rows = {row[0]: row[1:] for row in rows_of(ROOT / "README.md")}
-    return {system: (int(rows[said][0]), rows[said][1].strip()) for said, system in SYSTEMS.items()}
-
-
 @pytest.mark.django_db(transaction=True)
-def test_the_calls_are_as_many_as_the_readme_says(kind_sandbox: SandboxHandle) -> None:
-    sandbox = Sandbox(Address(kind_sandbox.base_url))
-    student = PortalData(sandbox).add_student_with(bookings=BOOKINGS, exams=EXAMS)
-    question = list_question("the list", student)
+def test_the_calls_are_as_many_as_the_readme_says() -> None:
+    said = {row[0]: row[1] for row in rows_of(ROOT / "README.md")}
+    asked = [operation for operation in OPERATIONS if operation.name == README_OPERATION]
 
-    costs = [measure_old_system(sandbox, question)]
-    with running_application(sandbox, CacheConfig()) as client:
-        costs.append(measure_application(sandbox, client, question, "batched"))
-        costs.append(measure_application(sandbox, client, question, "cached"))
+    costs = comparison.measure(asked, ONCE, systems=("naive", "batched", "cached"))
 
     assert [cost.failure for cost in costs] == ["", "", ""]
-    assert {cost.system: cost.calls for cost in costs} == {
-        system: calls for system, (calls, _) in promised().items()
-    }
-
-
-def test_calls_and_times_are_those_of_the_benchmark() -> None:
-    """Whose page has all of one run: times are what that machine took, and nothing is measured."""
-    head, *_ = rows = rows_of(ROOT / "docs" / "benchmarks.md")
-    (measured,) = (row for row in rows if row[0] == "list, 50 bookings of 10 exams")
-
-    assert dict(zip(head[1:], measured[1:], strict=True)) == {
-        system: f"{calls} calls, {time}" for system, (calls, time) in promised().items()
+    assert {cost.system: str(cost.calls) for cost in costs} == {
+        system: said[words] for words, system in SYSTEMS.items()
     }
 
 
