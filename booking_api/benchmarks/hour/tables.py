@@ -54,10 +54,13 @@ def print_hour(console: Console, figures: Figures, hour: FollowedHour) -> None:
         console, figures, f"calls of the feed that count{where}", hour.feed_calls, maximum=0
     )
     if hour.requests < MANY_REQUESTS or hour.students > MANY_STUDENTS:
-        console.print(f"Hits, asked before: {unedited:.3g}; share of calls: {hour.calls_share:.3g}")
+        console.print(
+            f"Hits, asked before and not edited since: {unedited:.3g}; share of calls: {hour.calls_share:.3g}"
+        )
         return
     maximum = MAX_SHARE_IN_VISITS if hour.in_visits else MAX_SHARE_WITHOUT
-    print_verdict(console, figures, f"hits, asked before{where}", unedited, minimum=MIN_AGAIN_RATE)
+    row = f"hits, asked before and not edited since{where}"
+    print_verdict(console, figures, row, unedited, minimum=MIN_AGAIN_RATE)
     print_verdict(
         console, figures, f"share of HubSpot calls{where}", hour.calls_share, maximum=maximum
     )
