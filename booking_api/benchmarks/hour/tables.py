@@ -55,7 +55,8 @@ def print_hour(console: Console, figures: Figures, hour: FollowedHour) -> None:
     )
     if hour.requests < MANY_REQUESTS or hour.students > MANY_STUDENTS:
         console.print(
-            f"Hits, asked before and not edited since: {unedited:.3g}; share of calls: {hour.calls_share:.3g}"
+            f"Hits, asked before and not edited since: {unedited:.3g}; "
+            f"share of calls: {hour.calls_share:.3g}"
         )
         return
     maximum = MAX_SHARE_IN_VISITS if hour.in_visits else MAX_SHARE_WITHOUT
