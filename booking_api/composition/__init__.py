@@ -17,9 +17,8 @@ from booking_api.composition.process_services import Composition, Services
 from booking_api.queries.query_context import QueryContext
 from cache_layer import CacheStatus
 from cache_layer.operating.host import CacheHost, SelfTestCheck
-from hubspot_sync.reading.cache_families import LoadContext
 from hubspot_sync.reading.cache_self_test import Trial, run_self_test
-from hubspot_sync.reading.entry_sources import DirectSource
+from hubspot_sync.reading.entry_sources import DirectSource, LoadContext
 from hubspot_sync.reading.tags import tags_of_exam, tags_of_student
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallMeter

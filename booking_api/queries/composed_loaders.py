@@ -26,9 +26,9 @@ from cache_layer import CacheConfig, CacheStatus, Key, LoadedValue, LoadResult
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import Contact
-from hubspot_sync.reading.cache_families import ComposedFamilyLoaders, LoadContext, Seats
+from hubspot_sync.reading.cache_families import ComposedFamilyLoaders, Seats
 from hubspot_sync.reading.cached_portal import FamilyReads
-from hubspot_sync.reading.entry_sources import DirectSource
+from hubspot_sync.reading.entry_sources import DirectSource, LoadContext
 from hubspot_sync.reading.provenance import Provenance
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import FanOut

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from cache_layer import (
     ArgumentType,
@@ -26,13 +26,13 @@ from cache_layer import (
     KeyPattern,
     LoadedValue,
     LoadResult,
-    ReadManyResult,
     ValueCodec,
 )
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.paging import MAX_FILTER_GROUPS
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
+from hubspot_sync.reading.entry_sources import LoadContext
 from hubspot_sync.reading.own_links import Ids
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.reading.tags import (
@@ -50,46 +50,6 @@ from hubspot_sync.wire.call_context import CallContext
 V = TypeVar("V")
 
 NOT_BOUNDED: Final[Mapping[str, float]] = MappingProxyType({})
-
-
-class Beside(Protocol):
-    """Runs a load, and beside it what the reader will need whatever the load says."""
-
-    def __call__(self, load: Callable[[], V], /) -> V: ...
-
-
-def load_alone(load: Callable[[], V], /) -> V:
-    return load()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LoadContext:
-    """What a loader needs: on whose behalf it calls, and where the entries it builds upon come
-    from: `direct` where it is given, HubSpot anew when `fresh`, otherwise the cache. What is built
-    `seeks_proof` where entries that have none are read anew for it. `subject` is the student, for
-    the rollout; `beside` runs what is searched for."""
-
-    call: CallContext
-    direct: EntrySource | None = None
-    fresh: bool = False
-    subject: str | None = None
-    seeks_proof: bool = False
-    beside: Beside = load_alone
-
-
-class EntrySource(Protocol):
-    """Where a reader gets entries from."""
-
-    def __call__(
-        self,
-        family: Family[V, LoadContext],
-        keys: Sequence[Key],
-        context: CallContext,
-        beside: Beside = load_alone,
-    ) -> ReadManyResult[V]:
-        """Return the entries; a key whose load failed is in `failed`, nothing is raised for it. A
-        load of ours runs `beside` something else, one of another's that is joined does not."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

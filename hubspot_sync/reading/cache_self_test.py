@@ -22,8 +22,9 @@ from hubspot_sync.batching.raw_records import NewRecord
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import Booking, Contact, MockExam
-from hubspot_sync.reading.cache_families import LoadContext, PortalFamilies
+from hubspot_sync.reading.cache_families import PortalFamilies
 from hubspot_sync.reading.cached_portal import CachedPortal
+from hubspot_sync.reading.entry_sources import LoadContext
 from hubspot_sync.reading.tags import booking_tag, contact_tag, exam_tag
 from hubspot_sync.wire.call_context import CallContext
 

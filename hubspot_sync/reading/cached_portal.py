@@ -29,16 +29,19 @@ from hubspot_sync.portal.identities import normalize_email
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.records import Booking, Contact, Enrollment, MockExam
 from hubspot_sync.reading.cache_families import (
-    Beside,
     ComposedFamilyLoaders,
-    EntrySource,
-    LoadContext,
     PortalFamilies,
     Seats,
     build_portal_families,
+)
+from hubspot_sync.reading.entry_sources import (
+    Beside,
+    CacheSource,
+    DirectSource,
+    EntrySource,
+    LoadContext,
     load_alone,
 )
-from hubspot_sync.reading.entry_sources import CacheSource, DirectSource
 from hubspot_sync.reading.kept_links import KeptLinks, build_kept_links_family
 from hubspot_sync.reading.link_families import build_link_families
 from hubspot_sync.reading.overlaid_links import OverlaidLinks

@@ -1,5 +1,6 @@
 """Where readers get the entries of the catalogue's families from.
 
+An `EntrySource` is given to whoever reads, and a `LoadContext` to whoever loads what is missing.
 There are two sources: `CacheSource`, and `DirectSource`, which asks HubSpot for each thing at most
 once and is used where there is no cache to use, and for checking the cache against the truth.
 """
@@ -8,15 +9,14 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from cache_layer import Cache, CacheStatus, Family, Key, LoadedValue, ReadManyResult
 from cache_layer.entries.entries import join_epochs
 from hubspot_sync.errors import HubSpotError
-from hubspot_sync.reading.cache_families import Beside, LoadContext, load_alone
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.deadlines import Deadline
 
@@ -25,6 +25,45 @@ V = TypeVar("V")
 # Less, and an entry built of old parts would soon have to be built again; more, and parts that are
 # good for some time yet would be read twice. Measured in `make bench`.
 MIN_SHARE: Final = 0.5
+
+
+class Beside(Protocol):
+    """Runs a load, and beside it what the reader will need whatever the load says."""
+
+    def __call__(self, load: Callable[[], V], /) -> V: ...
+
+
+def load_alone(load: Callable[[], V], /) -> V:
+    return load()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadContext:
+    """What a loader needs: on whose behalf it calls, and where the entries it builds upon come
+    from: `direct` where it is given, HubSpot anew when `fresh`, otherwise the cache. What is built
+    `seeks_proof` where entries that have none are read anew for it. `subject` is the student, for
+    the rollout; `beside` runs what is searched for."""
+
+    call: CallContext
+    direct: EntrySource | None = None
+    fresh: bool = False
+    subject: str | None = None
+    seeks_proof: bool = False
+    beside: Beside = load_alone
+
+
+class EntrySource(Protocol):
+    """Where a reader gets entries from."""
+
+    def __call__(
+        self,
+        family: Family[V, LoadContext],
+        keys: Sequence[Key],
+        context: CallContext,
+        beside: Beside = load_alone,
+    ) -> ReadManyResult[V]:
+        """Return the entries; a key whose load failed is in `failed`, nothing is raised for it. A
+        load of ours runs `beside` something else, one of another's that is joined does not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from functools import partial
 
 from cache_layer import CacheConfig, Family, Key, KeyPattern, LoadResult, ValueCodec
-from hubspot_sync.reading.cache_families import LinkFamilies, LoadContext, to_loads
+from hubspot_sync.reading.cache_families import LinkFamilies, to_loads
+from hubspot_sync.reading.entry_sources import LoadContext
 from hubspot_sync.reading.overlaid_links import OverlaidLinks, ShownLinks
 from hubspot_sync.reading.own_links import Ids
 from hubspot_sync.reading.recent_changes import RecentChanges, Topic

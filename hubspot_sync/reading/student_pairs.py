@@ -21,8 +21,9 @@ from cache_layer.counters import Cause, Count, LoadOutcome
 from cache_layer.endings import MissReason
 from cache_layer.errors import BackendUnavailable
 from hubspot_sync.portal.records import Contact
-from hubspot_sync.reading.cache_families import LoadContext, PortalFamilies
+from hubspot_sync.reading.cache_families import PortalFamilies
 from hubspot_sync.reading.cached_portal import FamilyReads
+from hubspot_sync.reading.entry_sources import LoadContext
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.reading.tags import contact_tag, tags_with_links
 from hubspot_sync.reading.wrong_pairs import WRONG_PAIR_TTL_S, student_pairs_tag

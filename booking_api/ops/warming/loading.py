@@ -21,8 +21,8 @@ from hubspot_sync.batching.chunking import chunks
 from hubspot_sync.batching.outcomes import STATUSES_OF_ONE_RECORD, Complete, Many
 from hubspot_sync.batching.refused_records import MIN_REFUSED_BY_PORTAL
 from hubspot_sync.errors import HubSpotError, LeftOut, Refused, Unavailable
-from hubspot_sync.reading.cache_families import LoadContext
 from hubspot_sync.reading.cached_portal import FamilyReads
+from hubspot_sync.reading.entry_sources import LoadContext
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
