@@ -133,8 +133,10 @@ class FileFetcher:
                 preload_content=False,
             )
             response: BaseHTTPResponse = connection.getresponse()
+            encoding = response.headers.get("Content-Encoding", "").strip().lower()
             content = b""
-            if response.status == _OK:
+            # Which other encodings could be decoded depends on the packages that happen to be there.
+            if response.status == _OK and encoding in _ENCODINGS:
                 # The response sets its socket's time-outs itself.
                 content = read_whole(
                     response,
@@ -145,7 +147,7 @@ class FileFetcher:
                 )
             return _Received(
                 response.status,
-                response.headers.get("Content-Encoding", "").strip().lower(),
+                encoding,
                 parse_retry_after_s(response.headers.get("Retry-After", "")),
                 content,
             )
