@@ -14,6 +14,7 @@ from django.conf import settings
 
 from booking_api.composition.parts import REAL_TIME, Clocks, build_cached_portal
 from booking_api.composition.process_services import Composition, Services
+from booking_api.queries.likely_ids import LikelyExams
 from booking_api.queries.query_context import QueryContext
 from cache_layer import CacheStatus
 from cache_layer.operating.host import CacheHost, SelfTestCheck
@@ -145,7 +146,13 @@ def self_test_cache(built: Services) -> tuple[SelfTestCheck, ...]:
             profile=built.profile,
             batch=built.client.batch,
             config=settings.CACHE,
-            open_portal=partial(build_cached_portal, built.profile, built.client, built.hubspot),
+            open_portal=partial(
+                build_cached_portal,
+                built.profile,
+                built.client,
+                built.hubspot,
+                likely=LikelyExams(),
+            ),
             context=CallContext(
                 deadline=Deadline.after(MAX_SELF_TEST_S), meters=(CallMeter("validation"),)
             ),
