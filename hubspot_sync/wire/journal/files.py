@@ -135,7 +135,7 @@ class FileFetcher:
             response: BaseHTTPResponse = connection.getresponse()
             encoding = response.headers.get("Content-Encoding", "").strip().lower()
             content = b""
-            # Which other encodings could be decoded depends on the packages that happen to be there.
+            # Which others could be decoded depends on the packages that happen to be there.
             if response.status == _OK and encoding in _ENCODINGS:
                 # The response sets its socket's time-outs itself.
                 content = read_whole(
