@@ -33,7 +33,7 @@ from hubspot_sync.reading.provenance import Provenance
 
 View = Callable[..., HttpResponseBase]
 
-MAX_ANSWERS: Final = 2_000
+MAX_ANSWERS: Final = 1_500
 MAX_BYTES: Final = 8_388_608
 MAX_ANSWER_BYTES: Final = 65_536
 MAX_COST: Final = MAX_BYTES // 4
@@ -42,8 +42,8 @@ MAX_QUESTION_CHARS: Final = 512
 """Of a query, or of a body: ordinary ones have about a hundred."""
 KEEP_S: Final = 300.0
 """Whatever the cache holds, an answer is made anew after so long: it is somebody's data."""
-ENTRY_BYTES: Final = 2_500
-STAMP_BYTES: Final = 850
+ENTRY_BYTES: Final = 1_300
+STAMP_BYTES: Final = 800
 """What is kept beside a body, about, and for each entry that an answer was made of: its key, whose
 arguments are kept with it, and its stamp."""
 ALL_HELD: Final = Provenance(cache_statuses={CacheStatus.HIT})

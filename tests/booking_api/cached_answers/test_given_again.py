@@ -228,10 +228,11 @@ def test_answers_are_bounded_in_number_bytes_and_time(api: Api) -> None:
 
 
 def test_what_an_answer_was_made_of_counts_and_one_alone_does_not_fill_all(api: Api) -> None:
-    answers, services = WarmAnswers(Seconds()), composition.services()
+    clock, services = Seconds(), composition.services()
+    answers = WarmAnswers(clock)
     pattern = KeyPattern("booking:{booking_id}")
     stamps = {pattern.build({"booking_id": str(number)}): ("g", number) for number in range(2_000)}
-    answer = replace(make_answer(0.0), stamps=stamps)
+    answer = replace(make_answer(clock()), stamps=stamps)
 
     for number in range(10):
         answers.keep(question_number(number), answer, services)
