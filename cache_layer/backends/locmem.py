@@ -313,7 +313,7 @@ class LocMemBackend(LocMemCache):
         expires_at_s = self._expire_info[key]
         if expires_at_s is not None:
             self._set_deadline(key, expires_at_s)
-        if len(self._deadlines) > 2 * len(self._cache) + _SLACK:
+        if len(self._deadlines) > len(self._cache) * 5 // 4 + _SLACK:
             self._deadlines = [(at, key) for key, at in self._expire_info.items() if at is not None]
             heapq.heapify(self._deadlines)
 
