@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-MAX_REMEMBERED: Final = 20_000
-"""About two megabytes; what ended first is forgotten first."""
+MAX_REMEMBERED: Final = 10_000
+"""About a megabyte; what ended first is forgotten first."""
 MAX_TOLD_PER_STEP: Final = 1_000
 """Of a step that ends more, no backend tells all."""
 

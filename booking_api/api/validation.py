@@ -23,7 +23,7 @@ from hubspot_sync.portal.profile import MockType, PortalProfile
 
 AnyField = Field[Any, Any, Any, Any]
 
-MAX_QUERIES_KEPT = 4096
+MAX_QUERIES_KEPT = 1024
 # In characters, of names and values together. Ordinary questions have about a hundred.
 MAX_QUERY_KEPT = 400
 

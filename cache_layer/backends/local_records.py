@@ -13,8 +13,8 @@ from cache_layer.entries.entries import Entry, HeldEntry
 # What CPython 3.11 to 3.14 take on 64 bits, measured over caches of few and of many tags
 # (tests/cache_layer/backends/test_memory.py): for an entry beside its payload and its key's text,
 # for each of its tags beside the text, and for a mark beside its text.
-ENTRY_BYTES: Final = 850
-TAG_BYTES: Final = 350
+ENTRY_BYTES: Final = 700
+TAG_BYTES: Final = 220
 MARK_BYTES: Final = 250
 
 

@@ -35,6 +35,7 @@ from cache_layer.backends.base import (
 from cache_layer.backends.chunks import split_into_chunks
 from cache_layer.backends.local_guard import LocalGuard
 from cache_layer.backends.local_records import Record, compute_cost
+from cache_layer.backends.local_tags import LocalTags
 from cache_layer.backends.proof import ProofState
 from cache_layer.config import DEFAULT_MAX_BYTES, DEFAULT_SETTLE_S
 from cache_layer.endings import MAX_TOLD_PER_STEP, Ended, Ending, EndingsObserver
@@ -92,7 +93,7 @@ class LocMemBackend(LocMemCache):
         self._budget = ByteBudget(max_bytes)
         self._clock = clock
         self._records: dict[str, Record] = {}
-        self._tagged: dict[str, set[str]] = {}
+        self._tags = LocalTags()
         self._deadlines: list[tuple[float, str]] = []
         self._entries: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
@@ -106,7 +107,8 @@ class LocMemBackend(LocMemCache):
             settle_s=settle_s,
             clock=clock,
         )
-        self._costs: dict[str, int] = {}
+        # What Django's own methods have stored: `incr` makes it longer without telling.
+        self._plain_costs: dict[str, int] = {}
         self._entry_bytes = 0
         self._ended: list[Ending] = []
         self._observers: list[EndingsObserver] = []
@@ -162,7 +164,7 @@ class LocMemBackend(LocMemCache):
 
     @as_step
     def find_keys_by_tags(self, tags: Collection[str]) -> frozenset[str]:
-        return self._find_keys_by_tags(tags)
+        return self._tags.find_keys(tags)
 
     @as_step
     def remove(self, keys: Collection[str]) -> ByFamily:
@@ -213,7 +215,7 @@ class LocMemBackend(LocMemCache):
         self._cache.clear()
         self._expire_info.clear()
         self._deadlines.clear()
-        self._costs.clear()
+        self._plain_costs.clear()
         self._entry_bytes = 0
 
     @override
@@ -264,16 +266,12 @@ class LocMemBackend(LocMemCache):
         )
         self._entries[entry.family] += 1
         self._bytes[entry.family] += len(entry.payload)
-        for tag in entry.tags:
-            self._tagged.setdefault(tag, set()).add(key)
+        self._tags.add(key, entry.tags)
         return True
 
     def _invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
         self._guard.mark(tags, keys)
-        return self._remove(self._find_keys_by_tags(tags).union(keys))
-
-    def _find_keys_by_tags(self, tags: Collection[str]) -> frozenset[str]:
-        return frozenset().union(*(self._tagged.get(tag, ()) for tag in tags))
+        return self._remove(self._tags.find_keys(tags).union(keys))
 
     def _remove(self, keys: Collection[str]) -> ByFamily:
         removed: Counter[str] = Counter()
@@ -304,18 +302,18 @@ class LocMemBackend(LocMemCache):
         cost = compute_cost(key, value, ())
         if cost <= self._budget.for_one_entry:
             self._set_at_cost(key, value, timeout, cost)
+            self._plain_costs[key] = cost
 
     def _set_at_cost(self, key: str, value: bytes, timeout: float | None, cost: int) -> None:
         self._end(key, self._records.get(key), Ended.REPLACED)
         self._make_room(cost)
         # LocMemCache.get_backend_timeout takes whole and broken seconds alike.
         super()._set(key, value, timeout)  # type: ignore[misc]  # the stubs leave it out
-        self._costs[key] = cost
         self._entry_bytes += cost
         expires_at_s = self._expire_info[key]
         if expires_at_s is not None:
             self._set_deadline(key, expires_at_s)
-        if len(self._deadlines) > 2 * len(self._cache) + _SLACK:
+        if len(self._deadlines) > len(self._cache) * 5 // 4 + _SLACK:
             self._deadlines = [(at, key) for key, at in self._expire_info.items() if at is not None]
             heapq.heapify(self._deadlines)
 
@@ -333,17 +331,15 @@ class LocMemBackend(LocMemCache):
         self._delete(key)
 
     def _delete(self, key: str) -> bool:
-        self._entry_bytes -= self._costs.pop(key, 0)
         record = self._records.pop(key, None)
-        if record is not None:
+        if record is None:
+            self._entry_bytes -= self._plain_costs.pop(key, 0)
+        else:
             entry = record.entry
+            self._entry_bytes -= compute_cost(key, entry.payload, entry.tags)
             self._entries[entry.family] -= 1
             self._bytes[entry.family] -= len(entry.payload)
-            for tag in entry.tags:
-                keys = self._tagged[tag]
-                keys.discard(key)
-                if not keys:
-                    del self._tagged[tag]
+            self._tags.discard(key, entry.tags)
         return bool(super()._delete(key))  # type: ignore[misc]  # the stubs leave it out
 
     def _has_expired(self, key: str) -> bool:

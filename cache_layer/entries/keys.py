@@ -25,7 +25,7 @@ from cache_layer.entries.hidden_names import HIDDEN_MARK, HIDDEN_NAME, HiddenNam
 from cache_layer.errors import BadPattern
 
 MAX_KEY_LENGTH = 2000
-MAX_BUILT_KEYS_KEPT = 4096
+MAX_BUILT_KEYS_KEPT = 1024
 
 _ESCAPED = r"[A-Za-z0-9_.~%-]"
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")

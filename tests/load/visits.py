@@ -28,6 +28,7 @@ from tests.load.traffic import Person
 from tests.memory import resident_bytes_of
 
 THREADS = 12
+SEED = 0
 LIST, AVAILABLE = "/api/bookings/list", "/api/mock-exams/available"
 
 
@@ -57,21 +58,23 @@ class Visitors:
         self._application = application
         self._order = order
         self._weights = list(itertools.accumulate(1 / n for n in range(1, len(order.people) + 1)))
+        self._seeds = random.Random(SEED)
         self._lock = threading.Lock()
         self._left = 0
         self.refused = 0
 
     def make(self, requests: int) -> None:
         """Have so many requests made, by threads that end with the last of them."""
+        # Drawn before any of them begins: each sees other students than the others.
+        chances = [random.Random(self._seeds.random()) for _ in range(THREADS)]
         self._left = requests
-        threads = [threading.Thread(target=self._work, args=(seed,)) for seed in range(THREADS)]
+        threads = [threading.Thread(target=self._work, args=(chance,)) for chance in chances]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    def _work(self, seed: int) -> None:
-        chance = random.Random(seed + self._left)
+    def _work(self, chance: random.Random) -> None:
         for path, query, address in self._visits(chance):
             with self._lock:
                 if self._left == 0:

@@ -33,15 +33,19 @@ from hubspot_sync.reading.provenance import Provenance
 
 View = Callable[..., HttpResponseBase]
 
-MAX_ANSWERS: Final = 2_000
+MAX_ANSWERS: Final = 1_500
 MAX_BYTES: Final = 8_388_608
 MAX_ANSWER_BYTES: Final = 65_536
+MAX_COST: Final = MAX_BYTES // 4
+"""One answer that takes more is not kept: it would leave no room for others."""
 MAX_QUESTION_CHARS: Final = 512
 """Of a query, or of a body: ordinary ones have about a hundred."""
 KEEP_S: Final = 300.0
 """Whatever the cache holds, an answer is made anew after so long: it is somebody's data."""
-ENTRY_BYTES: Final = 1_000
-"""What is kept beside a body, about."""
+ENTRY_BYTES: Final = 1_300
+STAMP_BYTES: Final = 800
+"""What is kept beside a body, about, and for each entry that an answer was made of: its key, whose
+arguments are kept with it, and its stamp."""
 ALL_HELD: Final = Provenance(cache_statuses={CacheStatus.HIT})
 
 
@@ -82,7 +86,7 @@ class WarmAnswer:
 
     @property
     def cost(self) -> int:
-        return len(self.body or b"") + ENTRY_BYTES
+        return len(self.body or b"") + ENTRY_BYTES + STAMP_BYTES * len(self.stamps)
 
 
 class WarmAnswers:
@@ -109,6 +113,8 @@ class WarmAnswers:
                 self._answers.clear()
                 self._bytes = 0
             self._drop(question)
+            if answer.cost > MAX_COST:
+                return
             self._answers[question] = answer
             self._bytes += answer.cost
             while self._is_full():

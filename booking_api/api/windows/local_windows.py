@@ -15,6 +15,8 @@ from booking_api.api.windows.accounts import MICROSECONDS, Account, Accounts, Ta
 
 MAX_CALLERS: Final = 10_000
 """For each scope: who floods one makes nobody forgotten in another."""
+MAX_FORGOTTEN: Final = 2
+"""For each caller who comes: accounts that are over go faster than others come, none waits long."""
 
 
 def read_clock() -> float:
@@ -42,6 +44,10 @@ class Slots:
             expired += 1
         if expired > 0:
             self._drop_oldest(expired)
+
+    def are_over(self, now_us: int, period_us: int) -> bool:
+        """Return whether nothing is left in the window."""
+        return len(self._instants) == 0 or self._instants[-1] <= now_us - period_us
 
     def add(self, instant_us: int) -> int:
         """Count one and return at which instant it is counted: never before an earlier one."""
@@ -160,6 +166,7 @@ class LocalWindows:
         callers = self._scopes[scope]
         slots = callers.get(account.key)
         if slots is None:
+            _forget_some_that_are_over(callers, period_us, now_us)
             slots = callers[account.key] = Slots()
             if len(callers) > self._max_callers:
                 callers.popitem(last=False)
@@ -171,3 +178,14 @@ class LocalWindows:
         while slots.total > account.amount:
             slots.remove_oldest()
         return instant_us
+
+
+def _forget_some_that_are_over(
+    callers: OrderedDict[str, Slots], period_us: int, now_us: int
+) -> None:
+    """Forget the accounts that were counted in longest ago, as far as they are empty by now."""
+    for _ in range(MAX_FORGOTTEN):
+        oldest = next(iter(callers), None)
+        if oldest is None or not callers[oldest].are_over(now_us, period_us):
+            return
+        del callers[oldest]

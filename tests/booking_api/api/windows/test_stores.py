@@ -270,6 +270,22 @@ def test_more_callers_than_are_kept_let_the_least_recent_be_forgotten(clock: Clo
     assert counts == [2, 0, 1]
 
 
+def test_callers_who_have_left_the_window_leave_no_account_once_others_come(clock: Clock) -> None:
+    store = LocalWindows(clock)
+    for number in range(100):
+        store.add("reads", MINUTE_US, (Account(f"early {number}", 5),))
+    clock.now_s = BEGIN_S + 30
+    store.add("reads", MINUTE_US, (Account("late", 5),))
+    clock.now_s = BEGIN_S + 60
+
+    for number in range(60):
+        store.add("reads", MINUTE_US, (Account(f"new {number}", 5),))
+
+    kept = {account.split()[0] for account in store._scopes["reads"]}
+    assert kept == {"late", "new"}
+    assert store.count("reads", MINUTE_US, Account("late", 5)) == 1
+
+
 @pytest.mark.redis
 def test_processes_on_one_redis_share_a_count_and_its_clock(own_redis: OwnRedis) -> None:
     own_redis.empty()
