@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -302,14 +303,20 @@ class GuardedStore:
         return False
 
     def _count_store(self, entries: Mapping[str, Entry], stored: StoreResult) -> None:
+        kept: Counter[str] = Counter()
+        kept_ahead: Counter[str] = Counter()
+        kept_bytes: Counter[str] = Counter()
         for key, entry in entries.items():
             if key in stored.refused:
                 reason = stored.refused[key]
                 self._counters.add(Count.REFUSED_STORES, entry.family, detail=reason)
             else:
-                self._counters.add(Count.STORES, entry.family)
-                self._counters.add(Count.AHEAD_STORES, entry.family, int(entry.ahead))
-                self._counters.add(Count.BYTES_STORED, entry.family, len(entry.payload))
+                kept[entry.family] += 1
+                kept_ahead[entry.family] += int(entry.ahead)
+                kept_bytes[entry.family] += len(entry.payload)
+        self._counters.add_by_family(Count.STORES, kept)
+        self._counters.add_by_family(Count.AHEAD_STORES, kept_ahead)
+        self._counters.add_by_family(Count.BYTES_STORED, kept_bytes)
         for family, number in stored.evicted.items():
             for_bytes = stored.evicted_for_bytes.get(family, 0)
             self._counters.add(Count.EVICTIONS, family, for_bytes, Bound.BYTES)

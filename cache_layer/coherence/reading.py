@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
@@ -273,13 +274,16 @@ class Reader:
     ) -> None:
         """Count what is missing by its reason: of what is `held`, not all was `found` to be young
         enough, and of that not all could be read."""
+        by_reason: Counter[str] = Counter()
         for key in missing:
             reason: str = MissReason.UNREADABLE
             if key.text not in held.entries:
                 reason = self._endings.reason_of(key.text)
             elif key.text not in found.entries:
                 reason = MissReason.TOO_OLD
-            self._counters.add(Count.MISSES, family.name, detail=reason)
+            by_reason[reason] += 1
+        for reason, number in by_reason.items():
+            self._counters.add(Count.MISSES, family.name, number, reason)
 
     def _try_look_up(self, keys: Sequence[Key]) -> Lookup | None:
         """Return what is held, or None where the cache cannot be asked."""

@@ -26,6 +26,7 @@ from cache_layer.errors import BadPattern
 
 MAX_KEY_LENGTH = 2000
 MAX_BUILT_KEYS_KEPT = 1024
+MAX_TAGS_KEPT = 1024
 
 _ESCAPED = r"[A-Za-z0-9_.~%-]"
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
@@ -97,6 +98,7 @@ def slug(name: str) -> str:
     return text
 
 
+@lru_cache(maxsize=MAX_TAGS_KEPT)
 def object_tag(kind: str, record_id: str) -> str:
     """Return the tag of one object: `contact:7`."""
     return f"{_require_literal(kind)}:{_encode_segment(ArgumentType.TEXT, record_id)}"
@@ -128,7 +130,7 @@ def _encode_segment(kind: ArgumentType, value: str) -> str:
         local, at, domain = value.translate(_LOWER).rpartition("@")
         text = f"{escape(local)}{at}{escape(domain)}"
     elif kind is ArgumentType.TEXT:
-        text = escape(value)
+        return escape(value)  # which leaves nothing that does not fit
     if _SEGMENTS[kind].fullmatch(text) is None:
         raise BadPattern(f"An argument is no {kind}.")
     return text
@@ -185,13 +187,13 @@ class KeyPattern:
         text = self._format(arguments)
         if len(text) > MAX_KEY_LENGTH:
             raise BadPattern(f"A key of {len(text)} characters is longer than {MAX_KEY_LENGTH}.")
-        return self._name(arguments)
+        return self._name(arguments, text)
 
-    def _name(self, arguments: Mapping[str, str]) -> Key:
-        """Return the key of arguments that were found to fit."""
+    def _name(self, arguments: Mapping[str, str], text: str) -> Key:
+        """Return the key of arguments that were found to fit, and which people write as `text`."""
         normal = MappingProxyType(self._normalize(arguments))
         if not self._emails:
-            return Key(self._format(arguments), normal)
+            return Key(text, normal)
         hidden = {name: self._names.hide(normal[name]) for name in self._emails}
         texts = [
             self._format(arguments, {name: spellings[index] for name, spellings in hidden.items()})
@@ -217,7 +219,7 @@ class KeyPattern:
         if len(hidden) not in {0, len(self._emails)} or self._format(arguments, hidden) != text:
             return None
         if not hidden:
-            return self._name(arguments)
+            return self._name(arguments, text)
         known = {name: value for name, value in arguments.items() if name not in hidden}
         return Key(text, MappingProxyType(known), frozenset({text}))
 

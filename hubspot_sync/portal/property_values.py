@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,7 @@ bits that JSON's integers have."""
 MAX_DECIMAL_PLACES: Final = 6
 MAX_NUMBER_CHARS: Final = 60
 """Longer ones are no numbers, whatever zeros they may consist of."""
+MAX_WORDS_KEPT: Final = 64
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _EPOCH_MS = re.compile(r"-?\d{9,15}", re.ASCII)
@@ -97,10 +99,20 @@ def parse_yes_no(text: str | None) -> bool | None:
 def means_any_of(text: str, words: tuple[str, ...]) -> bool:
     """Whether `text` is one of a portal's words, in any case; where one of those is a truth value,
     another spelling of the same truth will do."""
-    if text.casefold() in {word.casefold() for word in words}:
+    spellings, truths = _read_words(words)
+    if text.casefold() in spellings:
         return True
     truth = _truth_of(text)
-    return truth is not None and truth in {_truth_of(word) for word in words}
+    return truth is not None and truth in truths
+
+
+@lru_cache(maxsize=MAX_WORDS_KEPT)
+def _read_words(words: tuple[str, ...]) -> tuple[frozenset[str], frozenset[bool | None]]:
+    """Return a profile's words for one thing as they are compared, and the truth of each."""
+    return (
+        frozenset(word.casefold() for word in words),
+        frozenset(_truth_of(word) for word in words),
+    )
 
 
 def is_false(text: str) -> bool:

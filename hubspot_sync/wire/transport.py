@@ -295,8 +295,9 @@ class Transport:
         if waited_s > LONG_WAIT_S:
             waited = {"operation": record.operation, "asked_by": record.asked_by}
             log.warning("hubspot_waited_long", **waited, waited_s=round(waited_s, 3))
-        extra = {**asdict(record), "correlation_id": correlation_id_of(body)}
-        logger.debug("hubspot.call", extra=extra)
+        if logger.isEnabledFor(logging.DEBUG):
+            extra = {**asdict(record), "correlation_id": correlation_id_of(body)}
+            logger.debug("hubspot.call", extra=extra)
 
     def _exchange(self, sending: _Sending) -> _Reply:
         """Send and read the whole answer; raises _NotSent or _NoReply."""

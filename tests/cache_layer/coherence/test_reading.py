@@ -65,6 +65,18 @@ def test_many_are_one_load_of_the_misses(cache: Cache, truth: Truth) -> None:
     assert picture.total(Count.STORES, "exam") == 50
 
 
+def test_many_are_told_to_observers_at_once(cache: Cache, truth: Truth) -> None:
+    truth.exams = {str(number): number for number in range(50)}
+    told: list[tuple[Count, int]] = []
+    cache.counters.observe(lambda tally, number: told.append((tally.count, number)))
+
+    cache.reader.read_many(truth.exam, truth.keys(*truth.exams), "", wait_s=WAIT_S)
+
+    once = {Count.MISSES: 50, Count.LOADS: 50, Count.STORES: 50}
+    assert sorted(each for each in told if each[0] in once) == sorted(once.items())
+    assert [count for count, _ in told].count(Count.BYTES_STORED) == 1
+
+
 def test_asking_for_nothing_loads_nothing(cache: Cache, truth: Truth) -> None:
     reads = cache.reader.read_many(truth.exam, [], "", wait_s=WAIT_S)
 
