@@ -34,14 +34,18 @@ from hubspot_sync.reading.provenance import Provenance
 View = Callable[..., HttpResponseBase]
 
 MAX_ANSWERS: Final = 2_000
-MAX_BYTES: Final = 8_388_608
+MAX_BYTES: Final = 16_777_216
 MAX_ANSWER_BYTES: Final = 65_536
 MAX_QUESTION_CHARS: Final = 512
-"""Of a query, or of a body: ordinary ones have about a hundred."""
+"""Of each part of a question: ordinary ones have about a hundred."""
 KEEP_S: Final = 300.0
 """Whatever the cache holds, an answer is made anew after so long: it is somebody's data."""
 ENTRY_BYTES: Final = 1_000
-"""What is kept beside a body, about."""
+"""What is kept of every answer beside its texts and stamps, about."""
+STAMP_BYTES: Final = 800
+"""What a stamp takes, with a key that no other answer has."""
+PARSED_BYTES: Final = 25
+"""What a byte of a question's body takes once it is parsed, at most."""
 ALL_HELD: Final = Provenance(cache_statuses={CacheStatus.HIT})
 
 
@@ -80,10 +84,6 @@ class WarmAnswer:
             response.headers[name] = value
         return response
 
-    @property
-    def cost(self) -> int:
-        return len(self.body or b"") + ENTRY_BYTES
-
 
 class WarmAnswers:
     """One process's, the oldest first; `clock` counts seconds and never goes back."""
@@ -110,7 +110,7 @@ class WarmAnswers:
                 self._bytes = 0
             self._drop(question)
             self._answers[question] = answer
-            self._bytes += answer.cost
+            self._bytes += count_bytes(question, answer)
             while self._is_full():
                 self._drop(next(iter(self._answers)))
 
@@ -127,7 +127,14 @@ class WarmAnswers:
     def _drop(self, question: Question) -> None:
         dropped = self._answers.pop(question, None)
         if dropped is not None:
-            self._bytes -= dropped.cost
+            self._bytes -= count_bytes(question, dropped)
+
+
+def count_bytes(question: Question, answer: WarmAnswer) -> int:
+    """Return how many bytes an answer takes in memory, about, and rather too many than too few."""
+    of_stamps, of_parsed = STAMP_BYTES * len(answer.stamps), PARSED_BYTES * len(question.body)
+    texts = sum(map(len, question)) + len(answer.body or b"")
+    return ENTRY_BYTES + texts + of_stamps + of_parsed
 
 
 _warm = WarmAnswers()
@@ -165,17 +172,15 @@ def find_question(request: HttpRequest) -> Question | None:
         body = request.body
     elif request.method != "GET":
         return None
-    query = meta.get("QUERY_STRING", "")
-    if len(query) > MAX_QUESTION_CHARS:
-        return None
-    return Question(
+    question = Question(
         request.method,
         request.path_info,
-        query,
+        meta.get("QUERY_STRING", ""),
         meta.get("HTTP_ACCEPT", ""),
         meta.get("CONTENT_TYPE", ""),
         body,
     )
+    return None if max(map(len, question)) > MAX_QUESTION_CHARS else question
 
 
 def give_again(
@@ -228,7 +233,8 @@ def keep(question: Question, request: HttpRequest, response: HttpResponseBase) -
     if len(body) > MAX_ANSWER_BYTES or not (is_not_modified or response.status_code == 200):
         return
     answer = WarmAnswer(
-        body=None if is_not_modified else body,
+        # A copy: what orjson writes holds some kilobytes more than it has.
+        body=None if is_not_modified else memoryview(body).tobytes(),
         body_bytes=response.body_bytes if isinstance(response, NotModified) else len(body),
         content_type=response.headers.get("Content-Type", ""),
         headers=tuple(each for each in response.headers.items() if each[0] != "Content-Type"),

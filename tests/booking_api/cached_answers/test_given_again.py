@@ -3,8 +3,11 @@ nobody can tell it from one that was made anew."""
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import time, timedelta
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -14,7 +17,7 @@ from booking_api import composition
 from booking_api.api.context import Reuse
 from booking_api.api.views import warm_answers
 from booking_api.api.views.warm_answers import Question, WarmAnswer, WarmAnswers
-from cache_layer import CacheConfig, Cause, Count
+from cache_layer import CacheConfig, Cause, Count, Key
 from hubspot_sync.portal.profile import load_profile
 from tests.api import Api, Reply, connected
 from tests.builders import Portal, Student
@@ -22,6 +25,7 @@ from tests.sandbox import SandboxHandle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+AVAILABLE = "/api/mock-exams/available"
 CREDITS = "/api/mock-exams/validate-credits"
 OWN_TO_EACH = {"X-Request-ID", "Server-Timing"}
 
@@ -37,7 +41,7 @@ def questions_of(portal: Portal) -> dict[str, tuple[str, str, dict[str, Any], by
         "second page": ("GET", "/api/bookings/list", {**alice.pair, "page": "2"}, b""),
         "booking": ("GET", f"/api/bookings/{booking.id}", alice.pair, b""),
         "named booking": ("GET", f"/api/bookings/{booking.booking_id}", alice.pair, b""),
-        "available": ("GET", "/api/mock-exams/available", for_type, b""),
+        "available": ("GET", AVAILABLE, for_type, b""),
         "credits": ("POST", CREDITS, {}, orjson.dumps({**alice.pair, **for_type})),
     }
 
@@ -177,6 +181,26 @@ def test_a_client_that_takes_no_json_is_refused_still(api: Api, portal: Portal) 
     assert refused.status == 406
 
 
+@pytest.mark.parametrize(
+    "padded",
+    [
+        lambda pad: {"headers": {"Accept": f"application/json, x/{pad}"}},
+        lambda pad: {"headers": {"Content-Type": f"application/json; x={pad}"}},
+        lambda pad: {"query": {"x": pad}},
+    ],
+    ids=["accept", "content type", "query"],
+)
+def test_a_question_of_many_bytes_is_answered_and_not_remembered(
+    api: Api, portal: Portal, given: list[WarmAnswer], padded: Callable[[str], dict[str, Any]]
+) -> None:
+    for size in (warm_answers.MAX_QUESTION_CHARS, 10):
+        asked = padded("y" * size)
+        query = {"mock_type": portal.first_type.value, **asked.pop("query", {})}
+        for _ in range(3):
+            assert api.send("GET", AVAILABLE, query=query, **asked).status == 200
+        assert len(given) == (0 if size > 10 else 2)
+
+
 class Seconds:
     """A clock that is set."""
 
@@ -199,6 +223,39 @@ def make_answer(kept_at_s: float, size: int = 10) -> WarmAnswer:
         reuse=Reuse(),
         kept_at_s=kept_at_s,
     )
+
+
+@pytest.mark.parametrize("stamps", [0, 5, 300])
+@pytest.mark.parametrize("size", [0, 20_000])
+def test_all_that_is_kept_takes_no_more_memory_than_it_may(
+    monkeypatch: pytest.MonkeyPatch, stamps: int, size: int
+) -> None:
+    """304s to questions about many exams have no body, and questions may be all of their size."""
+    monkeypatch.setattr(warm_answers, "MAX_BYTES", 1_000_000)
+    answers, services = WarmAnswers(), cast(composition.Services, object())
+    tracemalloc.start()
+
+    for number in range(200):
+        parts = (f"{number:{warm_answers.MAX_QUESTION_CHARS}}" for _ in range(3))
+        body = b"[%b]" % b",".join([b"[[]]"] * 100)
+        answer = replace(
+            make_answer(warm_answers.time.monotonic(), size),
+            said=orjson.loads(body),
+            stamps={
+                Key(f"exam:{number}{each}:details", {"id": f"{number}{each}"}): (
+                    "a",
+                    number + 1_000,
+                )
+                for each in range(stamps)
+            },
+        )
+        answers.keep(Question("POST", "/api", *parts, body), answer, services)
+    del answer
+
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(answers._answers) > 1
+    assert taken < warm_answers.MAX_BYTES * 1.1
 
 
 def question_number(number: int) -> Question:
