@@ -17,6 +17,7 @@ from booking_api import composition
 from booking_api.api.context import Reuse
 from booking_api.api.views import warm_answers
 from booking_api.api.views.warm_answers import Question, WarmAnswer, WarmAnswers
+from booking_api.ops.metrics import render_metrics
 from cache_layer import CacheConfig, Cause, Count, Key
 from hubspot_sync.portal.profile import load_profile
 from tests.api import Api, Reply, connected
@@ -145,6 +146,47 @@ def test_another_pair_is_not_given_it(
 
     assert reply.status in {400, 401}
     assert given == []
+
+
+def test_where_many_guesses_come_from_the_gate_is_asked_each_time(
+    api: Api, portal: Portal, given: list[WarmAnswer]
+) -> None:
+    alice = portal.student("alice")
+    for _ in range(3):
+        api.get("/api/bookings/list", **alice.pair)
+    given.clear()
+    composition.services().pairs.look_ups.suspect("127.0.0.1", 60.0)
+
+    assert api.get("/api/bookings/list", **alice.pair).status == 200
+    assert given == []
+
+
+def test_who_holds_no_answer_is_given_one_after_those_who_do(
+    api: Api, portal: Portal, given: list[WarmAnswer]
+) -> None:
+    asked = {"mock_type": portal.first_type.value}
+    held = {"If-None-Match": "*"}
+    statuses = [api.get(AVAILABLE, headers=held, **asked).status for _ in range(3)]
+    replies = [api.get(AVAILABLE, **asked) for _ in range(2)]
+    other = api.get(AVAILABLE, headers={"If-None-Match": '"other"'}, **asked)
+    again = api.get(AVAILABLE, headers=held, **asked)
+
+    assert statuses == [304] * 3
+    assert [reply.status for reply in (*replies, other, again)] == [200, 200, 200, 304]
+    assert replies[0].body == replies[1].body == other.body
+    assert len(given) == 4
+
+
+def test_each_check_of_credits_is_counted(api: Api, portal: Portal) -> None:
+    question = questions_of(portal)["credits"]
+    counted = []
+    for _ in range(4):
+        assert ask(api, question).status == 200
+        page = render_metrics().decode()
+        lines = [line for line in page.splitlines() if line.startswith("mocks_credit_checks_total")]
+        counted.append(sum(float(line.rpartition(" ")[2]) for line in lines))
+
+    assert [each - counted[0] for each in counted] == [0, 1, 2, 3]
 
 
 def test_what_is_asked_too_often_is_refused_as_ever(
