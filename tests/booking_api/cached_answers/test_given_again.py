@@ -20,6 +20,7 @@ from booking_api.api.views.warm_answers import Question, WarmAnswer, WarmAnswers
 from booking_api.ops.metrics import render_metrics
 from cache_layer import CacheConfig, Cause, Count, Key
 from hubspot_sync.portal.profile import load_profile
+from hubspot_sync.reading.tags import contact_tag, exam_tag
 from tests.api import Api, Reply, connected
 from tests.builders import Portal, Student
 from tests.sandbox import SandboxHandle
@@ -129,6 +130,53 @@ def test_the_entry_that_takes_another_s_place_is_another(
     after = ask(api, asked).data["available_credits"]
 
     assert (before, after) == ([3, 3, 3], 1)
+
+
+def test_an_entry_that_others_had_loaded_anew_is_another(
+    api: Api, portal: Portal, given: list[WarmAnswer]
+) -> None:
+    """All its keys are held again, one of them with what is true now."""
+    exam = portal.exam(in_days=3, capacity=5)
+    asked = {"mock_type": exam.mock_type}
+    before = [api.get(AVAILABLE, **asked).data[0]["capacity"] for _ in range(3)]
+    assert len(given) == 1
+    portal.sandbox.edit(portal.profile.object_types.mock_exams, exam.id, capacity="6")
+    cache = composition.services().cached.cache
+    cache.guarded_store.invalidate({exam_tag(exam.id)}, (), cause=Cause.WEBHOOK)
+    api.get(AVAILABLE, include_capacity="false", **asked)
+
+    assert (before, api.get(AVAILABLE, **asked).data[0]["capacity"]) == ([5, 5, 5], 6)
+
+
+@pytest.mark.parametrize("kind", ["list", "booking", "named booking", "credits"])
+def test_a_pair_that_is_right_no_more_is_given_nothing(
+    api: Api, portal: Portal, given: list[WarmAnswer], kind: str
+) -> None:
+    questions = questions_of(portal)
+    contact_id = ask(api, questions["credits"]).data["contact_id"]
+    for _ in range(3):
+        assert ask(api, questions[kind]).status == 200
+    assert len(given) > 0
+    given.clear()
+    portal.sandbox.edit("0-1", contact_id, student_id="S4711")
+    cache = composition.services().cached.cache
+    cache.guarded_store.invalidate({contact_tag(contact_id)}, (), cause=Cause.WEBHOOK)
+
+    reply = ask(api, questions[kind])
+
+    assert reply.code in {"AUTH_FAILED", "STUDENT_NOT_FOUND", "EMAIL_MISMATCH"}
+    assert given == []
+
+
+def test_counts_to_be_corrected_are_told_each_time(
+    api: Api, portal: Portal, given: list[WarmAnswer]
+) -> None:
+    exam = portal.exam(in_days=3, total_bookings=4)
+    for _ in range(3):
+        rows = api.get(AVAILABLE, mock_type=exam.mock_type, realtime="true").data
+        assert [row["total_bookings"] for row in rows] == [0]
+
+    assert given == []
 
 
 @pytest.mark.parametrize(
