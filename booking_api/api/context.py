@@ -38,6 +38,8 @@ from hubspot_sync.wire.deadlines import Deadline
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,128}")
 REQUEST_ID_BYTES = 16
 MAX_QUERIES_KEPT = 1_024
+# In characters. Ordinary ones have about a hundred.
+MAX_QUERY_KEPT = 400
 BAD_REQUEST = 400
 UNAUTHORIZED = 401
 META_KEY = "booking_api.request_context"
@@ -153,17 +155,21 @@ def route_of(request: HttpRequest) -> str:
 def find_said(request: HttpRequest, context: RequestContext) -> Iterator[Any]:
     """Yield what the request says of a person: in its query, form and JSON body, as far as they
     have been read."""
-    yield find_said_in_query(request.META.get("QUERY_STRING", ""))
+    query = request.META.get("QUERY_STRING", "")
+    yield recall_said(query) if len(query) <= MAX_QUERY_KEPT else find_said_in_query(query)
     if vars(request).get("_post"):
         yield dict(request.POST)
     if context.body is not None:
         yield context.body
 
 
-@lru_cache(maxsize=MAX_QUERIES_KEPT)
 def find_said_in_query(query: str) -> tuple[str, ...]:
-    """Return what a query says of a person; the same callers send the same again and again."""
+    """Return what a query says of a person."""
     return tuple(redaction.find_texts([{name: value} for name, value in parse_qsl(query)]))
+
+
+# The same callers send the same again and again.
+recall_said = lru_cache(maxsize=MAX_QUERIES_KEPT)(find_said_in_query)
 
 
 def find_action(request: HttpRequest) -> str:

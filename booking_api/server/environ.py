@@ -17,6 +17,8 @@ from booking_api.server.requests import Request
 
 PROTOCOLS = {"1": "HTTP/1.0", "1.1": "HTTP/1.1"}
 BLOCK_BYTES = 65_536
+MAX_NAME_KEPT = 64
+"""Of a header's name; a caller may send one of `MAX_HEAD_BYTES`."""
 
 
 class FileBody:
@@ -84,7 +86,7 @@ def make_environ(request: Request, base: dict[str, Any]) -> dict[str, Any]:
 def add_headers(environ: dict[str, Any], headers: list[tuple[bytes, bytes]]) -> None:
     """Add the headers; those of one name are joined, as RFC 9110 (5.3) and RFC 6265 (5.4) say."""
     for name, value in headers:
-        key = environ_key(name)
+        key = recall_environ_key(name) if len(name) <= MAX_NAME_KEPT else environ_key(name)
         if key is None:
             continue
         text = value.decode("latin-1")
@@ -93,7 +95,6 @@ def add_headers(environ: dict[str, Any], headers: list[tuple[bytes, bytes]]) -> 
         environ[key] = text
 
 
-@lru_cache(maxsize=1_024)
 def environ_key(name: bytes) -> str | None:
     """Return the environ's name of a header, None for those that the application must not see.
 
@@ -105,3 +106,6 @@ def environ_key(name: bytes) -> str | None:
     if name == b"content-type":
         return "CONTENT_TYPE"
     return "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+
+
+recall_environ_key = lru_cache(maxsize=1_024)(environ_key)

@@ -34,18 +34,20 @@ from hubspot_sync.reading.provenance import Provenance
 View = Callable[..., HttpResponseBase]
 
 MAX_ANSWERS: Final = 1_500
-MAX_BYTES: Final = 8_388_608
+MAX_BYTES: Final = 16_777_216
 MAX_ANSWER_BYTES: Final = 65_536
 MAX_COST: Final = MAX_BYTES // 4
 """One answer that takes more is not kept: it would leave no room for others."""
 MAX_QUESTION_CHARS: Final = 512
-"""Of a query, or of a body: ordinary ones have about a hundred."""
+"""Of each part of a question: ordinary ones have about a hundred."""
 KEEP_S: Final = 300.0
 """Whatever the cache holds, an answer is made anew after so long: it is somebody's data."""
 ENTRY_BYTES: Final = 1_300
+"""What is kept of every answer beside its texts and stamps, about."""
 STAMP_BYTES: Final = 800
-"""What is kept beside a body, about, and for each entry that an answer was made of: its key, whose
-arguments are kept with it, and its stamp."""
+"""What a stamp takes, with a key that no other answer has, and the key's arguments."""
+PARSED_BYTES: Final = 25
+"""What a byte of a question's body takes once it is parsed, at most."""
 ALL_HELD: Final = Provenance(cache_statuses={CacheStatus.HIT})
 
 
@@ -84,10 +86,6 @@ class WarmAnswer:
             response.headers[name] = value
         return response
 
-    @property
-    def cost(self) -> int:
-        return len(self.body or b"") + ENTRY_BYTES + STAMP_BYTES * len(self.stamps)
-
 
 class WarmAnswers:
     """One process's, the oldest first; `clock` counts seconds and never goes back."""
@@ -113,10 +111,11 @@ class WarmAnswers:
                 self._answers.clear()
                 self._bytes = 0
             self._drop(question)
-            if answer.cost > MAX_COST:
+            cost = count_bytes(question, answer)
+            if cost > MAX_COST:
                 return
             self._answers[question] = answer
-            self._bytes += answer.cost
+            self._bytes += cost
             while self._is_full():
                 self._drop(next(iter(self._answers)))
 
@@ -133,7 +132,14 @@ class WarmAnswers:
     def _drop(self, question: Question) -> None:
         dropped = self._answers.pop(question, None)
         if dropped is not None:
-            self._bytes -= dropped.cost
+            self._bytes -= count_bytes(question, dropped)
+
+
+def count_bytes(question: Question, answer: WarmAnswer) -> int:
+    """Return how many bytes an answer takes in memory, about, and rather too many than too few."""
+    of_stamps, of_parsed = STAMP_BYTES * len(answer.stamps), PARSED_BYTES * len(question.body)
+    texts = sum(map(len, question)) + len(answer.body or b"")
+    return ENTRY_BYTES + texts + of_stamps + of_parsed
 
 
 _warm = WarmAnswers()
@@ -171,17 +177,15 @@ def find_question(request: HttpRequest) -> Question | None:
         body = request.body
     elif request.method != "GET":
         return None
-    query = meta.get("QUERY_STRING", "")
-    if len(query) > MAX_QUESTION_CHARS:
-        return None
-    return Question(
+    question = Question(
         request.method,
         request.path_info,
-        query,
+        meta.get("QUERY_STRING", ""),
         meta.get("HTTP_ACCEPT", ""),
         meta.get("CONTENT_TYPE", ""),
         body,
     )
+    return None if max(map(len, question)) > MAX_QUESTION_CHARS else question
 
 
 def give_again(
@@ -234,7 +238,8 @@ def keep(question: Question, request: HttpRequest, response: HttpResponseBase) -
     if len(body) > MAX_ANSWER_BYTES or not (is_not_modified or response.status_code == 200):
         return
     answer = WarmAnswer(
-        body=None if is_not_modified else body,
+        # A copy: what orjson writes holds some kilobytes more than it has.
+        body=None if is_not_modified else memoryview(body).tobytes(),
         body_bytes=response.body_bytes if isinstance(response, NotModified) else len(body),
         content_type=response.headers.get("Content-Type", ""),
         headers=tuple(each for each in response.headers.items() if each[0] != "Content-Type"),

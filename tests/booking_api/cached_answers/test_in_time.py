@@ -103,6 +103,31 @@ def test_an_exam_leaves_the_available_ones_when_it_ends(steered: Steered) -> Non
         assert rows == []
 
 
+def test_what_is_given_again_changes_when_an_exam_ends(steered: Steered) -> None:
+    """Whatever it was made of is still held."""
+    portal, api = steered.portal, steered.api
+    alice = portal.student("alice")
+    exam = portal.exam(in_days=0, start=time(9), end=time(12, 1), total_bookings=1)
+    booking = portal.booking(alice, exam)
+    steered.clock.go_to(55)
+    for _ in range(3):
+        for realtime in ("false", "true"):
+            assert len(api.get(AVAILABLE, mock_type="clinical", realtime=realtime).data) == 1
+        assert (
+            api.get(f"/api/bookings/{booking.id}", **alice.pair).data["booking"]["status"]
+            == "scheduled"
+        )
+
+    steered.clock.go_to(60)
+
+    for realtime in ("false", "true"):
+        reply = api.get(AVAILABLE, mock_type="clinical", realtime=realtime)
+        assert (reply.data, "hit" in reply.headers["Server-Timing"]) == ([], True)
+    reply = api.get(f"/api/bookings/{booking.id}", **alice.pair)
+    assert reply.data["booking"]["status"] == "completed"
+    assert "hit" in reply.headers["Server-Timing"]
+
+
 @pytest.mark.parametrize("asked_before_s", [0, 30, 100, 150, 179, 181, 240, 299])
 def test_an_exam_in_a_page_is_never_older_than_its_own_time(
     asked_before_s: float, steered: Steered

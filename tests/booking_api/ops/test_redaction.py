@@ -6,8 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from django.test import RequestFactory
 
+from booking_api.api import context
+from booking_api.api.context import RequestContext, find_said
 from booking_api.ops.redaction import Redaction, masking
+from hubspot_sync.wire.deadlines import Deadline
 
 REDACTION = Redaction()
 
@@ -189,3 +193,23 @@ def test_a_line_with_nothing_to_mask_is_left_as_it_is() -> None:
 
     with masking(lambda: [{"student_id": "S1001"}]):
         assert REDACTION.value(line) == line
+
+
+@pytest.mark.parametrize("length", [0, context.MAX_QUERY_KEPT])
+def test_what_a_query_says_is_masked_however_long_it_is(length: int) -> None:
+    request = RequestFactory().get("/", {"student_id": "S100234", "x": "y" * length})
+    asked = RequestContext(request_id="1", deadline=Deadline.after(1.0))
+
+    with masking(lambda: find_said(request, asked)):
+        assert "S100234" not in REDACTION.text("of S100234")
+
+
+def test_long_queries_are_not_remembered() -> None:
+    context.recall_said.cache_clear()
+    asked = RequestContext(request_id="1", deadline=Deadline.after(1.0))
+
+    for number in range(3):
+        padded = RequestFactory().get("/", {"x": "y" * context.MAX_QUERY_KEPT, "n": str(number)})
+        assert len(list(find_said(padded, asked))) == 1
+
+    assert context.recall_said.cache_info().currsize == 0

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from booking_api.server.environ import MAX_NAME_KEPT, add_headers, recall_environ_key
 from tests.raw import request_head, send_raw
 from tests.server import Server
 
@@ -102,3 +103,16 @@ def test_http_1_0_may_do_without_a_host(echo: Server) -> None:
     assert environ["SERVER_PROTOCOL"] == "HTTP/1.0"
     assert "HTTP_HOST" not in environ
     assert environ["SERVER_NAME"] == "127.0.0.1"
+
+
+def test_long_names_of_headers_are_not_remembered() -> None:
+    recall_environ_key.cache_clear()
+    environ: dict[str, Any] = {}
+
+    add_headers(environ, [(b"x" * MAX_NAME_KEPT, b"kept"), (b"y" * (MAX_NAME_KEPT + 1), b"not")])
+
+    assert environ == {
+        f"HTTP_{'X' * MAX_NAME_KEPT}": "kept",
+        f"HTTP_{'Y' * (MAX_NAME_KEPT + 1)}": "not",
+    }
+    assert recall_environ_key.cache_info().currsize == 1
