@@ -249,6 +249,24 @@ def test_a_file_that_fails_while_others_come_is_given_up_like_one_that_is_none(
     assert position().recount_due
 
 
+def test_a_file_that_fails_once_more_when_its_server_is_back_is_waited_for(
+    at_end: Follower, told: JournalEvents, seconds: Seconds
+) -> None:
+    files = [at_end.journal.publish(told.changed("bookings", "7", name=str(n))) for n in range(3)]
+    at_end.journal.broken |= dict.fromkeys(files, Unavailable("", status=503))
+    for _ in range(4):
+        seconds.move(MAX_BROKEN_S)
+        at_end.step()
+    del at_end.journal.broken[files[1]], at_end.journal.broken[files[2]]
+    at_end.step()
+    at_end.journal.broken.clear()
+
+    at_end.catch_up()
+
+    assert WebhookEvent.objects.count() == 3
+    assert not position().recount_due
+
+
 def test_files_of_which_none_comes_are_waited_for_and_not_for_ever(
     at_end: Follower, told: JournalEvents, seconds: Seconds
 ) -> None:
