@@ -252,7 +252,7 @@ def test_nothing_is_proven_before_it_is_known_whose_journal_it_is(
 def test_what_another_portals_journal_lost_proves_nothing_either(
     follower: Follower, told: JournalEvents
 ) -> None:
-    """After a lost offset all is dropped and an epoch begins, but only of a journal that is ours."""
+    """After a loss all is dropped and an epoch begins, but only of a journal that is ours."""
     sure = follower.coverage[0]
     follower.coverage.append(replace(sure, names_portal=False))
     follower.journal.publish(told.changed("bookings", "7", name="x") | {"portalId": 1})
