@@ -43,6 +43,8 @@ from hubspot_sync.portal.mock_types import MockType
 EXIT_SOMETHING_LEFT, EXIT_NOTHING_TO_WARM = 1, 2
 ALL_ACTIVE = "all-active"
 STANDARD_INPUT = "-"
+MAX_NUMBER = 1_000_000
+"""Of days or minutes; more is taken for so many."""
 
 
 def number_of_students(text: str) -> int:
@@ -50,13 +52,13 @@ def number_of_students(text: str) -> int:
         return ALL_STUDENTS
     if not text.isdecimal():
         raise ArgumentTypeError(f"a number or {ALL_ACTIVE}, not {text!r}")
-    return int(text)
+    return min(int(text), ALL_STUDENTS)
 
 
 def whole_number(text: str) -> int:
     if not text.isdecimal():
         raise ArgumentTypeError(f"a whole number, not {text!r}")
-    return int(text)
+    return min(int(text), MAX_NUMBER)
 
 
 class Command(BaseCommand):

@@ -109,6 +109,15 @@ def test_what_cannot_be_is_refused(
         run(*arguments)
 
 
+@pytest.mark.redis
+@pytest.mark.parametrize("number", ["0", "1000000", "99999999999999999999", "9" * 400])
+@pytest.mark.parametrize("option", ["--students", "--days"])
+def test_any_number_is_taken(school: WarmSchool, option: str, number: str) -> None:
+    expected = 0 if (option, number) == ("--students", "0") else 8
+
+    assert run_json(option, number)["students"] == expected
+
+
 @pytest.mark.parametrize("cache", [CacheConfig(), CacheConfig(enabled=False)])
 def test_a_cache_out_of_reach_cannot_be_warmed(
     api: Api, settings: Settings, cache: CacheConfig
