@@ -99,12 +99,11 @@ class SeenStudents:
         if len(unwritten) == 0:
             return
         try:
-            # When the table is full, nobody new is added until somebody's time is over.
-            room = max(0, MAX_ROWS - SeenStudent.objects.count())
+            kept = _within_room(unwritten)
             SeenStudent.objects.bulk_create(
                 [
-                    SeenStudent(contact_id=contact_id, last_seen=day)
-                    for contact_id, day in islice(sorted(unwritten.items()), room)
+                    SeenStudent(contact_id=contact_id, last_seen=unwritten[contact_id])
+                    for contact_id in sorted(kept)
                 ],
                 batch_size=MAX_PER_STATEMENT,
                 update_conflicts=True,
@@ -115,6 +114,19 @@ class SeenStudents:
             with self._lock:
                 self._unwritten = unwritten | self._unwritten
             raise
+
+
+def _within_room(contact_ids: Collection[str]) -> Collection[str]:
+    """Return whom the table has room for: when it is full, nobody new is added until somebody's
+    time is over; raise Django's database errors."""
+    room = max(0, MAX_ROWS - SeenStudent.objects.count())
+    if len(contact_ids) <= room:
+        return contact_ids
+    known: set[str] = set()
+    for part in chunks(sorted(contact_ids), MAX_PER_STATEMENT):
+        rows = SeenStudent.objects.filter(contact_id__in=part)
+        known.update(rows.values_list("contact_id", flat=True))
+    return known.union(islice(sorted(set(contact_ids) - known), room))
 
 
 def _last_seen_before(moment: datetime) -> QuerySet[SeenStudent]:
