@@ -12,6 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
+from booking_api.ops.warming import rounds
 from booking_api.pairs.models import SeenStudent
 from cache_layer import CacheConfig
 from hubspot_sync.portal.profile import load_profile
@@ -90,6 +91,18 @@ def test_ending_early_is_told(school: WarmSchool) -> None:
 
     assert code == SOMETHING_LEFT
     assert "Ended early: " in said
+
+
+@pytest.mark.redis
+def test_whom_there_was_no_room_for_is_told(
+    school: WarmSchool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "ENTRIES_OF_A_STUDENT", CacheConfig().max_entries // 10)
+
+    code, said = run()
+
+    assert code == SOMETHING_LEFT
+    assert "3 more students: no room for them" in said
 
 
 @pytest.mark.redis
