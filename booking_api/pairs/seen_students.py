@@ -28,6 +28,8 @@ MAX_HELD: Final = 10_000
 MAX_UNWRITTEN: Final = 5_000
 MAX_ROWS: Final = 200_000
 MAX_PER_STATEMENT: Final = 200
+MAX_DAYS: Final = 36_500
+"""More than anybody means; the calendar begins some lifetimes before."""
 GATHER_S: Final = 5.0
 PRUNE_EVERY_S: Final = 3_600.0
 
@@ -37,7 +39,7 @@ class SeenStudents:
     for `keep_days` after they were last here; with 0 none is."""
 
     def __init__(self, keep_days: int, now: Callable[[], datetime]) -> None:
-        self._keep = timedelta(days=keep_days)
+        self._keep = timedelta(days=min(keep_days, MAX_DAYS))
         self._now = now
         self._lock = threading.Lock()
         self._held: OrderedDict[str, date] = OrderedDict()
@@ -81,9 +83,9 @@ class SeenStudents:
     def seen_lately(self, days: int, at_most: int) -> list[str]:
         """Return the contacts seen within so many days, those seen last first; raise Django's
         database errors."""
-        since = self._now().date() - timedelta(days=days)
+        since = self._now().date() - timedelta(days=min(days, MAX_DAYS))
         rows = SeenStudent.objects.filter(last_seen__gte=since).order_by("-last_seen", "contact_id")
-        return list(rows.values_list("contact_id", flat=True)[:at_most])
+        return list(rows.values_list("contact_id", flat=True)[: min(at_most, MAX_ROWS)])
 
     def write_noted(self) -> float:
         """Write what was noted and drop what is too old; return for how many seconds to rest."""
@@ -97,12 +99,11 @@ class SeenStudents:
         if len(unwritten) == 0:
             return
         try:
-            # When the table is full, nobody new is added until somebody's time is over.
-            room = max(0, MAX_ROWS - SeenStudent.objects.count())
+            kept = _within_room(unwritten)
             SeenStudent.objects.bulk_create(
                 [
-                    SeenStudent(contact_id=contact_id, last_seen=day)
-                    for contact_id, day in islice(sorted(unwritten.items()), room)
+                    SeenStudent(contact_id=contact_id, last_seen=unwritten[contact_id])
+                    for contact_id in sorted(kept)
                 ],
                 batch_size=MAX_PER_STATEMENT,
                 update_conflicts=True,
@@ -113,6 +114,19 @@ class SeenStudents:
             with self._lock:
                 self._unwritten = unwritten | self._unwritten
             raise
+
+
+def _within_room(contact_ids: Collection[str]) -> Collection[str]:
+    """Return whom the table has room for: when it is full, nobody new is added until somebody's
+    time is over; raise Django's database errors."""
+    room = max(0, MAX_ROWS - SeenStudent.objects.count())
+    if len(contact_ids) <= room:
+        return contact_ids
+    known: set[str] = set()
+    for part in chunks(sorted(contact_ids), MAX_PER_STATEMENT):
+        rows = SeenStudent.objects.filter(contact_id__in=part)
+        known.update(rows.values_list("contact_id", flat=True))
+    return known.union(islice(sorted(set(contact_ids) - known), room))
 
 
 def _last_seen_before(moment: datetime) -> QuerySet[SeenStudent]:

@@ -72,12 +72,17 @@ class OwnWrites:
             trace = None if is_database_away(error) else error
             log.warning("own_write_not_noted", exc_info=trace, error=type(error).__name__)
 
-    def measure(self, events: Collection[Event], *, caught_up_at: datetime | None) -> ShownWrites:
+    def measure(
+        self, events: Collection[Event], position: FeedPosition, *, caught_up_at: datetime | None
+    ) -> ShownWrites:
         """Return which of our writes are among these events, and how late.
 
         `caught_up_at` is when the journal last had nothing more for us: an event that was there
-        for who knows how long, because nobody asked, is late by no fault of HubSpot's.
+        for who knows how long, because nobody asked, is late by no fault of HubSpot's. Where this
+        process does not know, whoever found that the feed owes a write was at the end then.
         """
+        if caught_up_at is None and position.owed_since is not None:
+            caught_up_at = position.delay_measured_at
         created = {
             event.records[0].id
             for event in events

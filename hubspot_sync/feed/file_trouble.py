@@ -29,29 +29,39 @@ class FailedFile:
     others_come: bool
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """Since when the file that is next is waited for, and has been broken; None while it is away
+    with all others."""
+
+    offset: str
+    since_s: float
+    broken_since_s: float | None = None
+
+
 class FileTrouble:
     """The trouble with the file that is next, if any."""
 
     def __init__(self, clock: Monotonic) -> None:
         self._clock = clock
-        self._next: tuple[str, float] | None = None
+        self._next: _Waiting | None = None
         self._since_away = GrowingInterval(first_s=MAX_AWAY_S, max_s=MAX_BETWEEN_S, clock=clock)
-        self._is_away = False
 
     def is_given_up(self, failed: FailedFile) -> bool:
         """Take down that a file could not be had; say whether that has been so for too long."""
         now_s = self._clock()
-        if self._next is None or self._next[0] != failed.offset:
-            self._next = (failed.offset, now_s)
-        lasting_s = now_s - self._next[1]
-        self._is_away = not (isinstance(failed.error, FileUnreadable) or failed.others_come)
-        if self._is_away:
-            return lasting_s >= MAX_AWAY_S and self._since_away.is_over
-        return lasting_s >= MAX_BROKEN_S
+        if self._next is None or self._next.offset != failed.offset:
+            self._next = _Waiting(failed.offset, now_s)
+        if not (isinstance(failed.error, FileUnreadable) or failed.others_come):
+            self._next.broken_since_s = None
+            return now_s - self._next.since_s >= MAX_AWAY_S and self._since_away.is_over
+        if self._next.broken_since_s is None:
+            self._next.broken_since_s = now_s
+        return now_s - self._next.broken_since_s >= MAX_BROKEN_S
 
     def note_passed_over(self) -> None:
         """Take down that it was passed over."""
-        if self._is_away:
+        if self._next is not None and self._next.broken_since_s is None:
             self._since_away.begin()
         self.end()
 

@@ -128,10 +128,8 @@ class FeedProof:
         reason = self._reason_to_begin(position, coverage, waiting_since)
         if reason is None:
             return None if waiting_since is not None else clock_ms
-        is_ours = coverage.names_portal or self._has_heard_of_portal
-        if not is_ours or not self._may_begin(reason):
-            # The reason may pass, what was missed meanwhile does not. And another portal's journal
-            # says nothing of ours, and would prove everything.
+        if not self._is_ours(coverage) or not self._may_begin(reason):
+            # The reason may pass, what was missed meanwhile does not.
             self.end(lease)
             return None
         self.begin(position, reason, lease)
@@ -191,16 +189,26 @@ class FeedProof:
     def drop_everything(
         self, position: FeedPosition, reason: EpochReason, lease: FeedLease
     ) -> None:
-        """Drop everything because something was missed; raises as `begin`."""
+        """Drop everything because something was missed, and begin an epoch where the journal is
+        known to be ours; raises as `begin`."""
         self._empty_cache(reason)
-        if self._is_on:
+        if not self._is_on:
+            return
+        if self._known is None or self._is_ours(self._known.coverage):
             self.begin(position, reason, lease)
+        else:
+            self.end(lease)
 
     def drop_for_another_source(self, lease: FeedLease) -> None:
         """Drop everything because another journal is followed from now on; the epoch begins with
         its first position. Raises as `begin`."""
         self.end(lease)
         self._empty_cache(EpochReason.SOURCE_CHANGED)
+
+    def _is_ours(self, coverage: Coverage) -> bool:
+        """Say whether it is known whose journal this is. Another portal's says nothing of ours, and
+        would prove everything."""
+        return coverage.names_portal or self._has_heard_of_portal
 
     def _empty_cache(self, reason: EpochReason) -> None:
         self._cache.invalidator.invalidate_everything(

@@ -284,7 +284,7 @@ class FeedReader:
         new_events: list[NewEvent] = []
         for part in chunks(reading.events, MAX_EVENTS_AT_ONCE):
             new_events.extend(self._intake.invalidate(part))
-        own = self._own_writes.measure(reading.events, caught_up_at=self._caught_up_at)
+        own = self._own_writes.measure(reading.events, position, caught_up_at=self._caught_up_at)
         values: dict[str, Any] = {"read_at": self._now(), "published_at": reading.published_at}
         if own.delay_s is not None:
             values |= {"delay_s": own.delay_s, "delay_measured_at": self._now()}

@@ -14,7 +14,8 @@ Works beside running servers that share their cache in Redis, and uses the backg
 budget: nobody waits for it. What is warm already costs nothing, so it may be run again at any time.
 A cache in a server's own memory is out of reach: such a server warms its own (`WARM_CACHE`).
 
-Exit code 0: all of it is warm. 1: it ended early, or something was left. 2: nothing can be warmed.
+Exit code 0: all of it is warm. 1: it ended early, something was left, or there was no room for it.
+2: nothing can be warmed.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ from hubspot_sync.portal.mock_types import MockType
 EXIT_SOMETHING_LEFT, EXIT_NOTHING_TO_WARM = 1, 2
 ALL_ACTIVE = "all-active"
 STANDARD_INPUT = "-"
+MAX_NUMBER = 1_000_000
+"""Of days or minutes; more is taken for so many."""
 
 
 def number_of_students(text: str) -> int:
@@ -50,13 +53,13 @@ def number_of_students(text: str) -> int:
         return ALL_STUDENTS
     if not text.isdecimal():
         raise ArgumentTypeError(f"a number or {ALL_ACTIVE}, not {text!r}")
-    return int(text)
+    return min(int(text), ALL_STUDENTS)
 
 
 def whole_number(text: str) -> int:
     if not text.isdecimal():
         raise ArgumentTypeError(f"a whole number, not {text!r}")
-    return int(text)
+    return min(int(text), MAX_NUMBER)
 
 
 class Command(BaseCommand):
@@ -108,12 +111,13 @@ class Command(BaseCommand):
                 days=options["days"],
                 named=read_ids(options["contacts"]),
             )
-            report = self._warm(services, plan, options)
-        if report.stopped or report.left > 0:
+            report, no_room = self._warm(services, plan, options)
+        if report.stopped or report.left > 0 or no_room > 0:
             sys.exit(EXIT_SOMETHING_LEFT)
 
-    def _warm(self, services: Services, plan: Plan, options: dict[str, Any]) -> Report:
-        """Warm until the time is over; return the last round's report."""
+    def _warm(self, services: Services, plan: Plan, options: dict[str, Any]) -> tuple[Report, int]:
+        """Warm until the time is over; return the last round's report, and for how many students
+        there was no room."""
         rounds = Rounds(services, every_s=settings.WARM_EVERY_S, patient=True)
         until_s = time.monotonic() + 60 * options["keep_minutes"]
         pause = threading.Event()
@@ -122,7 +126,7 @@ class Command(BaseCommand):
             report = warm_and_show(rounds, plan, contact_ids, hidden=options["json"])
             self._print(report, no_room, as_json=options["json"])
             if time.monotonic() + settings.WARM_EVERY_S > until_s:
-                return report
+                return report, no_room
             pause.wait(settings.WARM_EVERY_S)
 
     def _print(self, report: Report, no_room: int, *, as_json: bool) -> None:

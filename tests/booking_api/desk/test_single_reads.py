@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 
+from booking_api.desk.journal.models import RecountRequest
 from tests.builders import Booking, Student
-from tests.desk import School, cancel, credit_of, stored_total, update
+from tests.desk import School, cancel, create, credit_of, stored_total, update
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.larger_portal]
 
@@ -71,9 +72,11 @@ def test_a_read_that_is_refused_is_made_the_other_way(school: School, status: in
     assert_cancelled(school, student, booking)
 
 
-def test_a_read_without_an_answer_decides_nothing(school: School) -> None:
+@pytest.mark.parametrize("kind", ["bookings", "mock_exams"])
+def test_a_read_without_an_answer_decides_nothing(school: School, kind: str) -> None:
     student, booking = booked(school)
-    refuse_alone(school, 502)
+    path = f"/{getattr(school.portal.profile.object_types, kind)}/"
+    school.portal.sandbox.fault("status", method="GET", path=path, status=502)
 
     reply = cancel(school.api, student, booking.id)
 
@@ -127,6 +130,31 @@ def test_an_exam_whose_read_is_refused_is_read_the_other_way(school: School, sta
     assert cancel(school.api, student, booking.id).status == 200
 
     assert_cancelled(school, student, booking)
+
+
+def test_states_that_cannot_be_read_are_counted_later_and_are_no_zero(school: School) -> None:
+    student, booking = booked(school)
+    before = stored_total(school.portal, booking.exam)
+    path = f"/{school.portal.profile.object_types.bookings}/batch/read"
+    school.portal.sandbox.fault("status", path=path, status=503)
+
+    assert cancel(school.api, student, booking.id).status == 200
+
+    assert credit_of(school.portal, student) == student.credits[first_credit(school)] + 1
+    assert stored_total(school.portal, booking.exam) == before
+    assert RecountRequest.objects.filter(subject_id=booking.exam.id).exists()
+
+
+def test_a_booking_of_ours_that_is_not_shown_yet_is_counted(school: School) -> None:
+    exam = school.portal.exam()
+    alice, other = school.portal.student("alice"), school.portal.student("charlie")
+    booked = [create(school.api, each, exam).data["booking_record_id"] for each in (alice, other)]
+    types = school.portal.profile.object_types
+    school.portal.sandbox.dissociate(types.bookings, booked[1], types.mock_exams, exam.id)
+
+    assert cancel(school.api, alice, booked[0]).status == 200
+
+    assert stored_total(school.portal, exam) == 1
 
 
 def test_what_is_not_there_is_not_found(school: School) -> None:

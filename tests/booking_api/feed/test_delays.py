@@ -158,6 +158,24 @@ def test_a_write_that_was_shown_too_late_ends_the_proof_for_a_while(
     assert proof().epoch != before
 
 
+def test_a_write_that_another_process_sees_too_late_ends_the_proof_for_a_while_too(
+    at_end: Follower, told: JournalEvents, seconds: Seconds
+) -> None:
+    owe(at_end, "7", 61)
+    at_end.catch_up()
+    measured_ago(2 * LATE_FOR)
+    OwnWrite.objects.update(answered_at=timezone.now() - 3 * LATE_FOR)
+    at_end.journal.publish(created(told, 7))
+    seconds.move(2 * MIN_EPOCH_S)
+    other = follow(at_end.journal, lease=at_end.lease)
+
+    other.catch_up()
+    other.catch_up()
+
+    assert position().owed_since is None
+    assert not proof().proven
+
+
 def test_a_write_that_is_never_shown_ends_the_proof_until_a_later_one_is(
     at_end: Follower, told: JournalEvents, seconds: Seconds
 ) -> None:

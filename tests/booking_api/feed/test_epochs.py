@@ -249,6 +249,28 @@ def test_nothing_is_proven_before_it_is_known_whose_journal_it_is(
     assert proof().proven
 
 
+def test_what_another_portals_journal_lost_proves_nothing_either(
+    follower: Follower, told: JournalEvents
+) -> None:
+    """After a loss all is dropped and an epoch begins, but only of a journal that is ours."""
+    sure = follower.coverage[0]
+    follower.coverage.append(replace(sure, names_portal=False))
+    follower.journal.publish(told.changed("bookings", "7", name="x") | {"portalId": 1})
+    follower.catch_up()
+    follower.journal.expire()
+    follower.journal.publish(told.changed("bookings", "7", name="x") | {"portalId": 1})
+    follower.catch_up()
+    after_the_loss = proof()
+
+    follower.journal.publish(told.changed("bookings", "7", name="x"))
+    follower.catch_up()
+
+    assert follower.count(FeedHappening.OFFSET_LOST) == 1
+    assert not after_the_loss.proven
+    assert proof().proven
+    assert position().recount_due
+
+
 @pytest.mark.parametrize(
     "other", [{"client_id": "other"}, {"portal_id": "62516"}, {"api_version": "2026-03"}]
 )

@@ -12,6 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
+from booking_api.ops.warming import rounds
 from booking_api.pairs.models import SeenStudent
 from cache_layer import CacheConfig
 from hubspot_sync.portal.profile import load_profile
@@ -93,6 +94,18 @@ def test_ending_early_is_told(school: WarmSchool) -> None:
 
 
 @pytest.mark.redis
+def test_whom_there_was_no_room_for_is_told(
+    school: WarmSchool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "ENTRIES_OF_A_STUDENT", CacheConfig().max_entries // 10)
+
+    code, said = run()
+
+    assert code == SOMETHING_LEFT
+    assert "3 more students: no room for them" in said
+
+
+@pytest.mark.redis
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -107,6 +120,15 @@ def test_what_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(CommandError, match=sentence):
         run(*arguments)
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("number", ["0", "1000000", "99999999999999999999", "9" * 400])
+@pytest.mark.parametrize("option", ["--students", "--days"])
+def test_any_number_is_taken(school: WarmSchool, option: str, number: str) -> None:
+    expected = 0 if (option, number) == ("--students", "0") else 8
+
+    assert run_json(option, number)["students"] == expected
 
 
 @pytest.mark.parametrize("cache", [CacheConfig(), CacheConfig(enabled=False)])

@@ -127,6 +127,28 @@ def test_memory_and_table_are_bounded(days: Days, monkeypatch: pytest.MonkeyPatc
     assert len(rows()) == 3
 
 
+@pytest.mark.parametrize("days", [1_000_000, 10**10])
+def test_more_days_than_there_ever_were_are_all_days(days: int) -> None:
+    seen = SeenStudents(days, lambda: NOON)
+    seen.note("1")
+    seen.write_noted()
+
+    assert seen.seen_lately(days, 10) == ["1"]
+
+
+def test_when_the_table_is_full_those_in_it_stay_while_they_come(
+    days: Days, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_ROWS", 2)
+    days.come("5", "6")
+    days.now += timedelta(days=10)
+    days.come("1", "5", "6")
+    days.now += timedelta(days=10)
+    days.come()
+
+    assert rows() == {"5", "6"}
+
+
 def test_with_no_days_nobody_is_noted(settings: Settings) -> None:
     seen = SeenStudents(0, lambda: NOON)
     seen.note("1")
