@@ -14,11 +14,11 @@ the figures of pages. Exit status 1 where a figure is not what it must be.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -33,7 +33,7 @@ from booking_api.benchmarks.operations import comparison
 from booking_api.benchmarks.operations.catalogue import OPERATIONS, QUICK
 from booking_api.benchmarks.operations.effort import Effort
 from booking_api.benchmarks.operations.growth import GROWING
-from booking_api.benchmarks.processes import running_sandbox
+from booking_api.benchmarks.processes import find_redis, running_sandbox
 from booking_api.benchmarks.record import check
 from booking_api.benchmarks.record.html import REPORT, write_report
 from booking_api.benchmarks.record.pages import write_pages
@@ -63,6 +63,7 @@ SEED = 3
 SMALL_SEED = 11
 LATENCY_MS = 100.0
 CHECK_LATENCY_MS = 40.0
+QUICK_REQUESTS = 1_000
 SMALL_HOUR = "hour in small"
 
 
@@ -109,6 +110,10 @@ class Command(BaseCommand):
             rows=tuple(figures.rows),
         )
         if not options["parts"] and not quick:
+            if find_redis() == "":
+                raise CommandError(
+                    "Not recorded: half of it is measured with Redis, and none answers."
+                )
             write_record(record)
             console.print(f"Written: {RESULTS.name}.")
             write_pages_of(console, recorded())
@@ -173,9 +178,8 @@ def measure_throughput(console: Console, figures: Figures, *, quick: bool) -> No
 
 
 def measure_sizes(console: Console, figures: Figures, *, quick: bool) -> None:
-    redis_url = os.environ.get("TEST_REDIS_URL") or "redis://127.0.0.1:6379/9"
     figures.invalidating = cache_sizes.measure_invalidation(
-        redis_url=redis_url, rounds=30 if quick else 200
+        redis_url=find_redis(), rounds=30 if quick else 200
     )
     figures.bound = cache_sizes.measure_bound(keys=100_000 if quick else 1_000_000, allowed=10_000)
     figures.values = kept_values.measure(rounds=100 if quick else 1_000)
@@ -191,11 +195,10 @@ def measure_webhooks(console: Console, figures: Figures, *, quick: bool) -> None
 
 
 def measure_feed(console: Console, figures: Figures, *, quick: bool) -> None:
-    redis_url = os.environ.get("TEST_REDIS_URL") or "redis://127.0.0.1:6379/9"
     looks, edits, seconds = (10, 100, 2.0) if quick else (50, 1_000, 15.0)
     found = [
         change_feed.measure(redis_url=url, looks=looks, edits=edits, seconds=seconds)
-        for url in ("", redis_url)
+        for url in dict.fromkeys(("", find_redis()))
     ]
     figures.feeds = found
     for each in found:
@@ -203,13 +206,16 @@ def measure_feed(console: Console, figures: Figures, *, quick: bool) -> None:
 
 
 def measure_hour(console: Console, figures: Figures, *, quick: bool) -> None:
-    # A tenth of the requests finds little in the cache; a tenth of the check against no cache does.
-    size, every = (Size(), 10) if quick else (Size(), 5)
-    with running_sandbox() as sandbox:
+    """Counts alone are looked at, so that all hours may be lived through at the same time."""
+    size, every = (Size(requests=QUICK_REQUESTS), 20) if quick else (Size(), 10)
+    with running_sandbox() as sandbox, ThreadPoolExecutor(1) as beside:
+        following = beside.submit(measurement.measure, redis_url=find_redis(), quick=quick)
         figures.hour = replay.replay_hour(sandbox, size=size, seed=SEED, every=every)
-    print_hour(console, figures, figures.hour)
-    redis_url = os.environ.get("TEST_REDIS_URL") or "redis://127.0.0.1:6379/9"
-    figures.followed_hours = measurement.measure(redis_url=redis_url, quick=quick)
+        figures.followed_hours = following.result()
+    if quick:
+        print_small_hour(console, figures, figures.hour)
+    else:
+        print_hour(console, figures, figures.hour)
     print_followed(console, figures, figures.followed_hours)
 
 
