@@ -172,16 +172,16 @@ def check_counts(console: Console, record: Record) -> int:
 
 
 def measure_throughput(console: Console, figures: Figures, *, quick: bool) -> None:
-    rounds, requests = (9, 300) if quick else (31, 500)
+    rounds, requests = (5, 300) if quick else (15, 500)
     figures.throughput = throughput.measure(rounds=rounds, requests=requests)
     print_throughput(console, figures, figures.throughput)
 
 
 def measure_sizes(console: Console, figures: Figures, *, quick: bool) -> None:
     figures.invalidating = cache_sizes.measure_invalidation(
-        redis_url=find_redis(), rounds=30 if quick else 200
+        redis_url=find_redis(), rounds=20 if quick else 200
     )
-    figures.bound = cache_sizes.measure_bound(keys=100_000 if quick else 1_000_000, allowed=10_000)
+    figures.bound = cache_sizes.measure_bound(keys=50_000 if quick else 300_000, allowed=10_000)
     figures.values = kept_values.measure(rounds=100 if quick else 1_000)
     print_sizes(console, figures)
 
@@ -195,7 +195,7 @@ def measure_webhooks(console: Console, figures: Figures, *, quick: bool) -> None
 
 
 def measure_feed(console: Console, figures: Figures, *, quick: bool) -> None:
-    looks, edits, seconds = (10, 100, 2.0) if quick else (50, 1_000, 15.0)
+    looks, edits, seconds = (3, 100, 1.0) if quick else (15, 1_000, 10.0)
     found = [
         change_feed.measure(redis_url=url, looks=looks, edits=edits, seconds=seconds)
         for url in dict.fromkeys(("", find_redis()))
