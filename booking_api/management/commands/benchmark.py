@@ -14,6 +14,7 @@ the figures of pages. Exit status 1 where a figure is not what it must be.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import time
 from argparse import ArgumentParser
@@ -79,6 +80,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--write-docs", action="store_true", help="make report and pages of the record"
         )
+
+    @override
+    def run_from_argv(self, argv: list[str]) -> None:
+        # Told to end, it ends what it started, as after Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        super().run_from_argv(argv)
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
