@@ -32,10 +32,10 @@ class Shape:
 # The large school has as many exams for each student as the small one; a request of it takes ten
 # times as long, and nothing but wrong answers is judged: it is a few of an hour's requests, with
 # more edits among them.
-LARGE = Size(students=10_000, exams=800, requests=300, edited_share=0.12)
+LARGE = Size(students=10_000, exams=800, requests=200, edited_share=0.15)
 SHAPES: tuple[Shape, ...] = (
-    Shape(size=LARGE, every=30, with_redis=True),
-    Shape(size=replace(LARGE, visit=1), every=30, with_redis=False),
+    Shape(size=LARGE, every=40, with_redis=True),
+    Shape(size=replace(LARGE, visit=1), every=40, with_redis=False),
     Shape(size=Size(), every=20, with_redis=True),
     Shape(size=Size(visit=1), every=20, with_redis=True),
 )

@@ -214,7 +214,7 @@ def measure_feed(console: Console, figures: Figures, *, quick: bool) -> None:
 
 def measure_hour(console: Console, figures: Figures, *, quick: bool) -> None:
     """Counts alone are looked at, so that all hours may be lived through at the same time."""
-    size, every = (Size(requests=QUICK_REQUESTS), 20) if quick else (Size(), 10)
+    size, every = (Size(requests=QUICK_REQUESTS), 20) if quick else (Size(), 20)
     with running_sandbox() as sandbox, ThreadPoolExecutor(1) as beside:
         following = beside.submit(measurement.measure, redis_url=find_redis(), quick=quick)
         figures.hour = replay.replay_hour(sandbox, size=size, seed=SEED, every=every)
