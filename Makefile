@@ -82,7 +82,7 @@ chaos: $(VENV)/.installed-dev
 
 # ARGS='-k "some words"' for a part of it.
 slow-tests: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m chaos -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -m "chaos or drawn" -n $(WORKERS) $(ARGS)
 
 # ARGS=--quick, ARGS='morning cold', ARGS='soak --soak-minutes 30'; docs/how-to/run-load.md.
 load: $(VENV)/.installed-dev

@@ -1,8 +1,9 @@
 """Which of a test's cases `make test` tries, where each is long and seldom finds more than another.
 
 A test marked `sampled` is tried with one of its cases, one marked `sampled(3)` with three, drawn
-anew by each run's seed: over the runs all are tried. The others are left to `make slow-tests`.
-A run that is told a seed (`--randomly-seed=1`) draws the same again.
+anew by each run's seed: over the runs all are tried. `make slow-tests` tries them all: those that
+are not drawn are marked `chaos`, the others `drawn`. A run that is told a seed
+(`--randomly-seed=1`) draws the same again.
 """
 
 from __future__ import annotations
@@ -42,5 +43,4 @@ def _draw(cases: Iterable[pytest.Item], wanted: int, seed: str) -> None:
     left = [item for item in cases if item.get_closest_marker("chaos") is None]
     drawn = set(random.Random(seed).sample(left, min(wanted, len(left))))
     for item in left:
-        if item not in drawn:
-            item.add_marker(pytest.mark.chaos)
+        item.add_marker(pytest.mark.drawn if item in drawn else pytest.mark.chaos)

@@ -28,10 +28,10 @@ from hubspot_sync.preflight.sandbox_journal import SANDBOX_APP, subscribe_in_san
 
 SEED = 5
 STUDENTS, BOOKINGS_EACH = 20, 5
-SETTLE_S = 3.0
+SETTLE_S = 2.0
 LOOK_EVERY_S = 0.01
 MAX_WAIT_S = 30.0
-TTL_S = 15.0
+TTL_S = 8.0
 """Of every entry, and of the proof without the feed: longer than any edit may take to be seen, and
 shorter than the outage."""
 BETWEEN_EDITS_S = 3.6

@@ -37,6 +37,12 @@ class LikelyIds:
                 _, forgotten = self._by_name.popitem(last=False)
                 self._count -= len(forgotten)
 
+    def forget(self) -> None:
+        """Know no more than a process that has answered nothing yet."""
+        with self._lock:
+            self._by_name.clear()
+            self._count = 0
+
     def of(self, names: Iterable[str]) -> frozenset[str]:
         """Return all ids of these names."""
         with self._lock:

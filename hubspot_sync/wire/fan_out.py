@@ -1,22 +1,23 @@
 """Independent calls at the same time, without ever waiting for a thread.
 
-One thunk runs in the caller's thread, the others on a shared pool when it has an idle worker and
-otherwise in the caller's thread too. A full pool therefore makes work slower, never stuck: a task
-running on the pool may itself fan out.
+The caller's thread works them off, one after the other, and idle threads of a shared pool help. A
+full pool therefore makes work slower, never stuck: a task running on the pool may itself fan out.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar, overload
+from typing import Any, TypeAlias, TypeVar, overload
 
 V = TypeVar("V")
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
+Tasks: TypeAlias = deque[tuple[Callable[[], V], Future[V]]]
 
 
 class FanOut:
@@ -29,17 +30,12 @@ class FanOut:
     def run(self, thunks: Sequence[Callable[[], V]]) -> list[V]:
         """Return the thunks' results in their order; the first error, in their order, is raised
         once all have ended."""
-        futures: list[Future[V]] = []
-        inline: list[tuple[Callable[[], V], Future[V]]] = []
-        for index, thunk in enumerate(thunks):
-            last = index == len(thunks) - 1
-            future = None if last else self._submit(thunk)
-            if future is None:
-                future = Future()
-                inline.append((thunk, future))
-            futures.append(future)
-        for thunk, future in inline:
-            _run_into(thunk, future)
+        futures: list[Future[V]] = [Future() for _ in thunks]
+        left = deque(zip(thunks, futures, strict=True))
+        for _ in thunks[1:]:
+            if not self._find_help(left):
+                break
+        _work_off(left)
         errors = [error for future in futures if (error := future.exception()) is not None]
         if errors:
             raise errors[0]
@@ -48,35 +44,42 @@ class FanOut:
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _submit(self, thunk: Callable[[], V]) -> Future[V] | None:
-        """Have a thread of the pool run it; None where none is idle, or the pool takes nothing:
-        Python ends all pools before it tells anybody that the process ends."""
+    def _find_help(self, left: Tasks[V]) -> bool:
+        """Have a thread of the pool help with what is left. Say whether one does: none where none
+        is idle, or the pool takes nothing: Python ends all pools before it tells anybody that the
+        process ends."""
         if not self._idle.acquire(blocking=False):
-            return None
-        future: Future[V] = Future()
+            return False
+        help_: Future[None] = Future()
         try:
-            self._pool.submit(self._run_and_release, thunk, future)
+            self._pool.submit(self._help, left, help_)
         except RuntimeError:
             # It may have been queued all the same, where no thread could be started for it.
-            future.cancel()
+            help_.cancel()
             self._idle.release()
-            return None
-        return future
+            return False
+        return True
 
-    def _run_and_release(self, thunk: Callable[[], V], future: Future[V]) -> None:
-        if not future.set_running_or_notify_cancel():
+    def _help(self, left: Tasks[V], help_: Future[None]) -> None:
+        if not help_.set_running_or_notify_cancel():
             return
         try:
-            _run_into(thunk, future)
+            _work_off(left)
         finally:
             self._idle.release()
 
 
-def _run_into(thunk: Callable[[], V], future: Future[V]) -> None:
-    try:
-        future.set_result(thunk())
-    except Exception as error:  # noqa: BLE001 - handed to whoever asks the future
-        future.set_exception(error)
+def _work_off(left: Tasks[V]) -> None:
+    """Run what is left until nothing is; others take of it at the same time."""
+    while True:
+        try:
+            thunk, future = left.popleft()
+        except IndexError:
+            return
+        try:
+            future.set_result(thunk())
+        except Exception as error:  # noqa: BLE001 - handed to whoever asks the future
+            future.set_exception(error)
 
 
 @overload

@@ -82,16 +82,21 @@ def judge_nothing(_ours: Figures, _naive: Figures | None) -> list[Check]:
 
 
 def judge_average(ours: Figures, _naive: Figures | None) -> list[Check]:
+    """Reads there must be: an average of none would be missed by nobody."""
+    reads = {what: times for what, times in ours.times.items() if what in READS}
     return [
-        at_most(f"average of {what}, in seconds", MAX_AVERAGE_S, times.average_s)
-        for what, times in ours.times.items()
-        if what in READS
+        at_least("reads answered", 1, sum(times.answers for times in reads.values())),
+        *(
+            at_most(f"average of {what}, in seconds", MAX_AVERAGE_S, times.average_s)
+            for what, times in reads.items()
+        ),
     ]
 
 
 def judge_events(ours: Figures, naive: Figures | None) -> list[Check]:
     return [
         *judge_average(ours, naive),
+        at_least("events delivered", 1, ours.numbers["events delivered"]),
         at_most("events that were not taken", 0, ours.numbers["events lost"]),
         at_most("rows of lists that are not so any more", 0, ours.numbers["stale rows"]),
     ]
@@ -110,7 +115,10 @@ def judge_morning(ours: Figures, naive: Figures | None) -> list[Check]:
 
 
 def judge_cold(ours: Figures, naive: Figures | None) -> list[Check]:
-    checks = [at_most("calls to HubSpot for all", MAX_COLD_CALLS, ours.calls)]
+    checks = [
+        at_least("lists answered", 1, sum(times.answers for times in ours.times.values())),
+        at_most("calls to HubSpot for all", MAX_COLD_CALLS, ours.calls),
+    ]
     if naive is not None:
         found = naive.numbers["calls that all would take"]
         checks.append(at_least("calls of the old system", MIN_NAIVE_COLD_CALLS, found))

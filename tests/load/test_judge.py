@@ -15,6 +15,7 @@ from tests.load.traffic import Deed, Diary
 
 QUICK = Times(answers=10, average_s=0.01, p50_s=0.01, p95_s=0.02, p99_s=0.03)
 NUMBERS = {
+    "events delivered": 100.0,
     "events lost": 0.0,
     "stale rows": 0.0,
     "bookings a minute": 4_000.0,
@@ -72,9 +73,11 @@ def test_what_is_as_promised_holds(scenario: str) -> None:
         *[(name, {"broken": ["no exam is oversold: …"]}) for name in SCENARIOS],
         *[(name, {"limited": 1}) for name in SCENARIOS],
         *[(name, {"most_in_window": 191}) for name in SCENARIOS],
+        *[(name, {"times": {}}) for name in ("listing", "availability", "events", "cold", "warm")],
         ("listing", {"times": {"list": SLOW}}),
         ("availability", {"times": {"list": QUICK, "available": SLOW}}),
         ("events", {"times": {"list": SLOW}}),
+        ("events", with_number("events delivered", 0)),
         ("events", with_number("events lost", 1)),
         ("events", with_number("stale rows", 1)),
         ("morning", with_number("bookings a minute", 20 * 127 - 1)),

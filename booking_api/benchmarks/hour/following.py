@@ -3,7 +3,7 @@ is something to learn.
 
 A server asks every 0.7 s. Between two such questions nothing happens here but requests, so those
 that would find nothing, and confirm nothing that matters, are left out: the journal is asked a
-second after an edit at the latest, and every `QUIET_S` besides, a third of the silence allowed.
+second after an edit at the latest, and every `QUIET_S` besides, two thirds of the silence allowed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from booking_api.desk.journal.lease import HeldLease, LeaseKeeper
 from booking_api.ops.feed import FEED_LEASE
 from hubspot_sync.feed.change_feed import ChangeFeed
 
-QUIET_S = 10.0
+QUIET_S = 20.0
 TOLD_WITHIN_S = 1.0
 MAX_STEPS = 20
 COVERAGE_THREAD = "feed coverage"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -17,17 +17,31 @@ from booking_api.benchmarks.processes import ROOT
 
 SEED = 3
 AT_ONCE = 2
-# Each with how many of its requests are asked without a cache, one in so many. The large school has
-# as many exams for each student as the small one; of its hour it is a sixth.
-SHAPES: tuple[tuple[Size, int], ...] = (
-    (Size(students=10_000, exams=800, requests=800), 20),
-    (Size(students=10_000, exams=800, requests=800, visit=1), 20),
-    (Size(students=500), 5),
-    (Size(students=500, visit=1), 5),
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """An hour's size; one in `every` of its requests is asked without a cache; `with_redis` it is
+    lived through twice."""
+
+    size: Size
+    every: int
+    with_redis: bool
+
+
+# The large school has as many exams for each student as the small one; a request of it takes ten
+# times as long, and nothing but wrong answers is judged: it is a few of an hour's requests, with
+# more edits among them.
+LARGE = Size(students=10_000, exams=800, requests=200, edited_share=0.15)
+SHAPES: tuple[Shape, ...] = (
+    Shape(size=LARGE, every=40, with_redis=True),
+    Shape(size=replace(LARGE, visit=1), every=40, with_redis=False),
+    Shape(size=Size(), every=20, with_redis=True),
+    Shape(size=Size(visit=1), every=20, with_redis=True),
 )
-QUICK_SHAPES: tuple[tuple[Size, int], ...] = (
-    (Size(requests=300), 20),
-    (Size(requests=300, visit=1), 20),
+QUICK_SHAPES: tuple[Shape, ...] = (
+    Shape(size=Size(requests=200), every=20, with_redis=True),
+    Shape(size=Size(requests=200, visit=1), every=20, with_redis=False),
 )
 
 
@@ -36,16 +50,18 @@ class HourFailed(Exception):
 
 
 def measure(*, redis_url: str, quick: bool) -> tuple[FollowedHour, ...]:
-    """Return an hour for each shape and kind of cache; raise HourFailed."""
+    """Return an hour for each shape and kind of cache, Redis left out where its address is empty;
+    raise HourFailed."""
     shapes = QUICK_SHAPES if quick else SHAPES
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        hours = pool.map(lambda shape: measure_shape(shape[0], shape[1], ("", redis_url)), shapes)
+        hours = pool.map(lambda shape: measure_shape(shape, redis_url), shapes)
         return tuple(hour for found in hours for hour in found)
 
 
-def measure_shape(size: Size, every: int, redis_urls: Sequence[str]) -> list[FollowedHour]:
-    """Return an hour of this shape for each of these caches, '' being the process's own."""
-    order = Order(size=size, seed=SEED, every=every, redis_urls=tuple(redis_urls))
+def measure_shape(shape: Shape, redis_url: str) -> list[FollowedHour]:
+    """Return an hour of this shape for each kind of cache, that of the process first."""
+    redis_urls = ("", redis_url) if shape.with_redis and redis_url != "" else ("",)
+    order = Order(size=shape.size, seed=SEED, every=shape.every, redis_urls=redis_urls)
     done = subprocess.run(
         [sys.executable, "-m", f"{__package__}.child", msgspec.json.encode(order).decode()],
         cwd=ROOT,

@@ -20,6 +20,7 @@ from booking_api.benchmarks.operations.measurement import (
     count_round_trips,
     sum_up,
 )
+from booking_api.benchmarks.processes import find_redis
 from hubspot_sync.feed.models import FeedPosition
 
 ONCE = Effort(latency_ms=0, least=1, most=1, limited=False)
@@ -52,6 +53,19 @@ def test_what_is_asked_again_costs_no_call_also_when_its_time_is_over_and_the_fe
     }
     assert by_system(costs, "available, 20 exams")["batched"].calls == 2
     assert by_system(costs, "available, 20 exams, ids known")["batched"].calls == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_known_beforehand_however_often_it_was_asked() -> None:
+    thrice = Effort(latency_ms=20, repeat_s=0, least=3, most=3, limited=False)
+    names = ("available, 20 exams", "available, 20 exams, realtime")
+
+    costs = comparison.measure(chosen(*names), thrice, systems=("batched",))
+
+    # A busy machine makes more of them, never fewer.
+    assert [cost.round_trips >= least for cost, least in zip(costs, (2, 3), strict=True)] == [
+        True
+    ] * 2
 
 
 @pytest.mark.django_db(transaction=True)
@@ -134,6 +148,12 @@ def test_an_operation_is_repeated_as_often_as_wanted_and_not_after_a_failure() -
     assert repeat({1}) == 2
     assert repeat(set(), Effort(repeat_s=3600)) == 5
     assert repeat(set(), Effort(repeat_s=3600, patience_s=0)) == 1
+
+
+def test_a_redis_that_does_not_answer_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_REDIS_URL", "redis://127.0.0.1:1/0")
+
+    assert find_redis() == ""
 
 
 def test_each_operation_has_a_name_of_its_own_and_limits_are_of_operations() -> None:

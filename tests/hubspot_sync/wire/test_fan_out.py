@@ -35,6 +35,14 @@ def test_calls_run_at_the_same_time(fan_out: FanOut) -> None:
     assert not together.broken
 
 
+def test_more_calls_than_threads_run_as_many_at_a_time_to_the_end(fan_out: FanOut) -> None:
+    together = threading.Barrier(3, timeout=PATIENCE_S)
+
+    fan_out.run([together.wait] * 12)
+
+    assert not together.broken
+
+
 def test_a_lone_call_runs_in_the_callers_thread(fan_out: FanOut) -> None:
     assert fan_out.run([threading.get_ident]) == [threading.get_ident()]
 
