@@ -27,7 +27,7 @@ help:
 	@echo "make conformance    what the schema says against what the API does, by generated requests"
 	@echo "make chaos  a deployment of its own, people at work and every fault at once, by seed"
 	@echo "make slow-tests     what is slow and seldom finds anything: more kills, floods and disorder"
-	@echo "make load   hundreds of users at once, and the old system beside this one; less than six minutes"
+	@echo "make load   hundreds of users at once, and the old system beside this one; some minutes"
 	@echo "make bench  what each operation costs beside the old system, and all else with a limit; minutes"
 	@echo "make alerts what deploy/ tells Prometheus and Alertmanager, checked and tried by their own tools"
 	@echo "make fire-alerts    each alert made to fire against a running deployment; half an hour"
