@@ -1,6 +1,6 @@
 """Independent calls at the same time, without ever waiting for a thread.
 
-The caller's thread works them off, one after the other, and idle threads of a shared pool help. A
+The caller's thread works them off, the last one first, and idle threads of a shared pool help. A
 full pool therefore makes work slower, never stuck: a task running on the pool may itself fan out.
 """
 
@@ -29,12 +29,15 @@ class FanOut:
 
     def run(self, thunks: Sequence[Callable[[], V]]) -> list[V]:
         """Return the thunks' results in their order; the first error, in their order, is raised
-        once all have ended."""
+        once all have ended. The last one runs in the caller's thread whatever is idle: it may be
+        what needs that thread's connection to the database."""
         futures: list[Future[V]] = [Future() for _ in thunks]
         left = deque(zip(thunks, futures, strict=True))
+        own = deque([left.pop()] if left else [])
         for _ in thunks[1:]:
             if not self._find_help(left):
                 break
+        _work_off(own)
         _work_off(left)
         errors = [error for future in futures if (error := future.exception()) is not None]
         if errors:

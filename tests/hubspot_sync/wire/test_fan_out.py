@@ -47,6 +47,13 @@ def test_a_lone_call_runs_in_the_callers_thread(fan_out: FanOut) -> None:
     assert fan_out.run([threading.get_ident]) == [threading.get_ident()]
 
 
+def test_the_last_call_runs_in_the_callers_thread_whatever_is_idle(fan_out: FanOut) -> None:
+    for _ in range(500):
+        *_, last = fan_out.run([threading.get_ident] * 3)
+
+        assert last == threading.get_ident()
+
+
 def test_calls_within_calls_are_never_stuck(fan_out: FanOut) -> None:
     def deep(level: int) -> int:
         if level == 0:
