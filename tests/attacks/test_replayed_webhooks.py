@@ -40,6 +40,8 @@ def environment(folder: Path) -> Mapping[str, str]:
         "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
         # Only what webhooks drop is loaded again while this file runs.
         "CACHE_TTL_BOOKING_LIST": "600",
+        # What is read within the lag of an event is kept for a moment only.
+        "HUBSPOT_SEARCH_LAG_S": "0",
     }
 
 
