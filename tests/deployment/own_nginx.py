@@ -76,7 +76,8 @@ class OwnNginx:
 
     def start(self) -> None:
         self.process = subprocess.Popen(self.command(), stderr=subprocess.DEVNULL)
-        eventually(lambda: connects(self.plain_port))
+        # It listens at one after the other.
+        eventually(lambda: connects(self.plain_port) and connects(self.tls_port))
 
     def stop(self) -> None:
         if self.process is not None:
