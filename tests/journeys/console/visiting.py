@@ -133,6 +133,7 @@ def check_contrast(page: Page) -> None:
 
 def check_width(page: Page) -> None:
     """Raise AssertionError where the page scrolls sideways."""
+    page.wait_for_load_state()  # a click does not wait for all style sheets
     overflow = page.evaluate(OVERFLOW)
     assert overflow == "", f"{page.url} is {overflow}"
 
