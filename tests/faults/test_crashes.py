@@ -97,9 +97,10 @@ FIRST_KILLED = {
 WRITES_AFTER_A_KILL = {
     book: ("update contacts #1", "update exams #1", "create notes #1"),
     cancel: ("update contacts #1", "update exams #1", "create notes #1"),
-    book_in_vain: ("update contacts #1", "update bookings #1", "update exams #1"),
+    book_in_vain: ("update contacts #1", "update bookings #1"),
 }
-"""What is still to be done once a deed is killed there: a trial without these tried nothing."""
+"""What is still to be done once a deed is killed there: a trial without these tried nothing. Of a
+booking in vain the count is a job of its own, with nothing to write once the booking is undone."""
 
 
 def do_until_idle(child: Child, deed: Deed, scene: Scene) -> None:
@@ -195,7 +196,7 @@ def test_a_killed_process_leaves_nothing_wrong(
         stations = child.stations()
     assert {FIRST_KILLED[deed], *WRITES_AFTER_A_KILL[deed]} <= {*stations}
     if deed is book_in_vain:  # its count is a job of its own, and takes the lease when it can
-        stations = [station for station in stations if is_always_passed(station)]
+        stations = [station for station in stations if is_always_passed(station, deed)]
     stations = stations[SIDES.index(side) :: every]
     stage = scenes(portal, len(stations), booked=deed is cancel)
 
@@ -259,7 +260,7 @@ def test_a_process_killed_while_it_recovers_leaves_nothing_wrong(
         heir.wait_until_idle()
         passed = dict.fromkeys(heir.stations())
     assert {*WRITES_AFTER_A_KILL[deed]} <= passed.keys()
-    stations = [station for station in passed if is_always_passed(station)][::every]
+    stations = [station for station in passed if is_always_passed(station, deed)][::every]
     stage = scenes(portal, len(stations), booked=deed is cancel)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -272,9 +273,11 @@ def test_a_process_killed_while_it_recovers_leaves_nothing_wrong(
     print_table([["killed again after", "found", "recovered", "asked again"], *rows])
 
 
-def is_always_passed(station: str) -> bool:
+def is_always_passed(station: str, deed: Deed) -> bool:
     """Whether every recovery passes it: how many rounds the background's threads make, and how
     often the lease changes hands, differ from one to the next."""
+    if deed is book_in_vain and station.startswith("update exams"):
+        return False
     journal = station.startswith("commit") and "journalentry" in station
     first_call = station.endswith("#1") and not station.startswith(("commit", "update outbox"))
     return journal or (first_call and "lease" not in station and "recount" not in station)
