@@ -89,6 +89,7 @@ class Command(BaseCommand):
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
+        refuse_what_is_ignored(options)
         # A line for each of some thousand requests would be what is measured.
         logging.disable(logging.INFO)
         console = Console(stderr=options["json"])
@@ -130,6 +131,15 @@ class Command(BaseCommand):
             console.print(f"[red]MISSED[/red]  {line}")
         if figures.missed:
             sys.exit(1)
+
+
+def refuse_what_is_ignored(options: Mapping[str, Any]) -> None:
+    """Raise CommandError for options of which one would be ignored."""
+    alone = [name for name in ("check", "write_docs") if options[name]]
+    others = [name for name in ("parts", "quick", "json") if options[name]]
+    if len(alone) > 1 or (alone and others):
+        name = "--" + alone[0].replace("_", "-")
+        raise CommandError(f"{name} is of the whole record: give it nothing else.")
 
 
 def recorded() -> Record:
