@@ -90,14 +90,15 @@ class Queue:
         """Return the row once it has ended, or None where it has not by the deadline."""
         if place.row.state in ANSWERED:
             return place.row
-        # A waiting caller holds no connection: there are more callers than those.
-        if not connection.in_atomic_block:
-            connection.close()
         caller = _Caller(meter, deadline)
         with self._lock:
             self._callers[place.row.id].append(caller)
         try:
             self._on_arrival()
+            # A waiting caller holds no connection: there are more callers than those. The desk is
+            # at work by then, since SQLite may have to write for a while to close one.
+            if not connection.in_atomic_block:
+                connection.close()
             caller.ended.wait(max(0.0, deadline.remaining_s() - ANSWER_MARGIN_S))
         finally:
             with self._lock:
