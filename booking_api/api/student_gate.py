@@ -66,11 +66,13 @@ def admit_student(request: Request, pair: StudentPair, *, tells_half: bool = Fal
     context.built_from = query.reads.built_from
     question = PairQuestion(pair, query.reads, query.call, tells_half)
     services = composition.services()
-    contact = _Gate(services.pairs, question, client_address(request)).admit()
+    gate = _Gate(services.pairs, question, client_address(request))
+    contact = gate.admit()
     services.seen.note(contact.id)
     context.is_authenticated = True
     context.hides_cost = False
-    return Admitted(pair=pair, contact=contact, query=_as_student(query, context))
+    looked_up = frozenset({contact.id} if gate.has_looked_up else ())
+    return Admitted(pair=pair, contact=contact, query=_as_student(query, context, looked_up))
 
 
 def turn_away(request: Request, admitted: Admitted) -> None:
@@ -85,20 +87,24 @@ def turn_away(request: Request, admitted: Admitted) -> None:
     GuessLimits(address, admitted.pair, pairs.look_ups).count_wrong()
 
 
-def _as_student(query: QueryContext, context: RequestContext) -> QueryContext:
+def _as_student(
+    query: QueryContext, context: RequestContext, looked_up: frozenset[str]
+) -> QueryContext:
     """Return what the queries ask with once the caller is known."""
-    call = context.call_context()
+    call = replace(context.call_context(), looked_up=looked_up)
     return replace(query, call=call, fan_out=composition.services().client.fan_out_for(call))
 
 
 class _Gate:
-    """One request at the gate. `_is_known` says whether its pair was right from here before."""
+    """One request at the gate. `_is_known` says whether its pair was right from here before,
+    `has_looked_up` whether HubSpot was asked for it."""
 
     def __init__(self, pairs: StudentPairs, question: PairQuestion, address: str) -> None:
         self._pairs = pairs
         self._question = question
         self._address = address
         self._is_known = False
+        self.has_looked_up = False
 
     @cached_property
     def _limits(self) -> GuessLimits:
@@ -205,6 +211,7 @@ class _Gate:
         token.give_back()
         if not self._is_known:
             self._limits.count_right()
+        self.has_looked_up = True
         return contact
 
     def _count_wrong(self, recall: PairRecall) -> WrongPair:

@@ -94,6 +94,7 @@ class CacheSource:
             deadline=Deadline.after(self.load_s, context.deadline.clock),
             priority=context.priority,
             meters=context.meters,
+            looked_up=context.looked_up,
         )
         longest_s = max(family.ttl_s, self.composed_s)
         max_age_s = longest_s - MIN_SHARE * self.composed_s if self.composed_s > 0 else math.inf

@@ -189,11 +189,11 @@ def _read_contact_bookings(
     hubspot: PortalReads, contact_ids: Collection[str], context: CallContext
 ) -> Many[Ids]:
     """Return all booking ids of each contact, or of the one it was merged into; one call more where
-    a contact has none: whoever asks holds the contact from a cache, and an old id that has no links
-    any more may be another's by now. "No bookings" would be kept and shown."""
+    a contact has none: whoever asks may hold the contact from a cache, and an old id that has no
+    links any more may be another's by now. "No bookings" would be kept and shown."""
     links = hubspot.contact_bookings(contact_ids, context)
     without = {contact_id for contact_id, linked in links.found.items() if len(linked) == 0}
-    contacts = hubspot.contacts(without, context)
+    contacts = hubspot.contacts(without - context.looked_up, context)
     survivors = {key: contact.id for key, contact in contacts.found.items() if contact.id != key}
     if len(survivors) == 0:
         return links

@@ -30,11 +30,13 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallContext:
-    """Passed to everything that may call HubSpot."""
+    """Passed to everything that may call HubSpot. `looked_up` are the ids of records that HubSpot
+    has just told of for the same request: none of them is the old id of one that was merged."""
 
     deadline: Deadline
     priority: Priority = Priority.PEOPLE
     meters: tuple[CallMeter, ...] = field(default=())
+    looked_up: frozenset[str] = frozenset()
 
     @property
     def asked_by(self) -> str:

@@ -105,6 +105,12 @@ def counted(
         yield Counted(api, portal)
 
 
+def test_a_list_without_bookings(counted: Counted) -> None:
+    alice = counted.portal.student("alice")
+
+    assert counted.cost("GET", LIST, rounds=2, **alice.pair) == (2, 2)
+
+
 def test_a_list_of_50_bookings_of_10_exams(counted: Counted) -> None:
     alice = counted.student_with(bookings=50, exams=10)
 
