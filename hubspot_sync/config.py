@@ -28,7 +28,9 @@ class HubSpotConfig:
     `desk_share` of it for the desk alone, and for looking up who wants it to do something.
     `search_lag_s` is how long
     search, and the links between records, may lag behind what webhooks tell.
-    `request_deadline_s` is how long a person's request may take in all.
+    `request_deadline_s` is how long a person's request may take in all. `pool_size` is how many
+    calls may be under way at once; of that, too, everybody has their share. Half of forty lets
+    anybody's question have two thousand records read in one round trip.
 
     A HubSpot that hangs costs whole time-outs until `breaker_failures` calls in a row have failed,
     and few are under way, because callers share them. Five calls with a time-out of ten seconds,
@@ -50,7 +52,7 @@ class HubSpotConfig:
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 10.0
     request_deadline_s: float = 25.0
-    pool_size: int = 32
+    pool_size: int = 40
     max_attempts: int = 4
     breaker_failures: int = 5
     breaker_cooldown_s: float = 2.0

@@ -21,8 +21,6 @@ MAX_COUNTS: Final[Mapping[tuple[str, System], Mapping[str, int]]] = MappingProxy
             for exams in (20, 50, 200)
             for words, most in (("", 2), (", ids known", 1), (", realtime", 3))
         },
-        # Two thousand bookings are twenty calls, and anybody's question has seventeen threads.
-        ("available, 200 exams, realtime", "batched"): {"round_trips": 4},
         ("create", "batched"): {"calls": 10},
         ("create", "cached"): {"calls": 9, "round_trips": 4},
         ("create", "feed"): {"calls": 9, "round_trips": 4},
