@@ -15,6 +15,7 @@ NOTHING: Final[Mapping[str, int]] = MappingProxyType({"calls": 0, "round_trips":
 # One call more where nobody has asked who the student is.
 MAX_COUNTS: Final[Mapping[tuple[str, System], Mapping[str, int]]] = MappingProxyType(
     {
+        ("list, 0 bookings", "batched"): {"calls": 2, "round_trips": 2},
         ("list, 50 bookings", "batched"): {"calls": 5},
         **{
             (f"available, {exams} exams{words}", "batched"): {"round_trips": most}
