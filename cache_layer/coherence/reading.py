@@ -12,7 +12,6 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -355,10 +354,7 @@ class Reader:
 
     def _await_load(self, load: PendingLoad, until_s: float) -> FinishedLoad | None:
         """Return how a load ended, or None where it has not by then."""
-        try:
-            return load.future.result(timeout=max(0.0, until_s - self._clock()))
-        except FutureTimeout:
-            return None
+        return load.await_end(max(0.0, until_s - self._clock()))
 
     def _load_directly(
         self, family: Family[V, C], keys: Sequence[Key], context: C, cache_status: CacheStatus
