@@ -107,7 +107,7 @@ class Answer:
         listed = self.body.get("results")
         if not isinstance(listed, list):
             return ()
-        return [result for result in listed if isinstance(result, Mapping)]
+        return [result for result in listed if isinstance(result, dict)]
 
 
 @dataclass(frozen=True, slots=True)
