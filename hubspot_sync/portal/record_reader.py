@@ -82,8 +82,7 @@ class _Reading:
     def field(self, own_name: str, stored_as: StoredAs[T]) -> T:
         """Return a field parsed; where the portal has no such property, as if never set."""
         name = self.names.get(own_name)
-        text = self.text(name)
-        if name is None or text == "":
+        if name is None or (text := (self.properties.get(name) or "").strip()) == "":
             return stored_as.where_never_set
         try:
             return stored_as.parse(text, self.profile.time_zone)
