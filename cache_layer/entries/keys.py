@@ -177,6 +177,7 @@ class KeyPattern:
         self._names = names if names is not None else HiddenNames(())
         if self._emails and not self._names.keys:
             raise BadPattern(f"{text!r} has an e-mail, and nothing to hide it with.")
+        self._around = _split_around_field(text) if len(fields) == 1 and not self._emails else None
         # Checking, escaping and hiding cost more than finding what they gave the last time.
         self._built = lru_cache(maxsize=MAX_BUILT_KEYS_KEPT)(self._build)
         if _LITERAL.fullmatch(self._segments[0]) is None:
@@ -278,6 +279,10 @@ class KeyPattern:
         )
 
     def _format(self, arguments: Mapping[str, str], hidden: Mapping[str, str] = NOT_HIDDEN) -> str:
+        if self._around is not None:
+            ((name, value),) = arguments.items()
+            before, after = self._around
+            return before + _encode_segment(self.argument_types[name], value) + after
         return self.text.format_map(
             {
                 name: hidden.get(name) or _encode_segment(self.argument_types[name], value)
@@ -310,6 +315,12 @@ class KeyPattern:
                 for part in self._segments
             )
         )
+
+
+def _split_around_field(text: str) -> tuple[str, str]:
+    """Return what stands before a pattern's only field, and what after it."""
+    before, _, rest = text.partition("{")
+    return before, rest.partition("}")[2]
 
 
 def _could_be_equal(first: str | ArgumentType, second: str | ArgumentType) -> bool:
