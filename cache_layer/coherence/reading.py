@@ -273,14 +273,13 @@ class Reader:
     ) -> None:
         """Count what is missing by its reason: of what is `held`, not all was `found` to be young
         enough, and of that not all could be read."""
-        by_reason: Counter[str] = Counter()
-        for key in missing:
-            reason: str = MissReason.UNREADABLE
-            if key.text not in held.entries:
-                reason = self._endings.reason_of(key.text)
-            elif key.text not in found.entries:
-                reason = MissReason.TOO_OLD
-            by_reason[reason] += 1
+        unheld = [key.text for key in missing if key.text not in held.entries]
+        by_reason = Counter(self._endings.reasons_of(unheld))
+        if len(unheld) < len(missing):
+            held_keys = [key.text for key in missing if key.text in held.entries]
+            too_old = sum(key not in found.entries for key in held_keys)
+            by_reason[MissReason.TOO_OLD] += too_old
+            by_reason[MissReason.UNREADABLE] += len(held_keys) - too_old
         for reason, number in by_reason.items():
             self._counters.add(Count.MISSES, family.name, number, reason)
 

@@ -302,8 +302,9 @@ class SingleFlight:
         self._finish(started, _with_epochs(results, ticket, provable), as_of)
 
     def _count_loads(self, family: Family[Any, Any], results: Mapping[Key, KeyResult]) -> None:
-        absent = sum(isinstance(result, Absent) for result in results.values())
-        failed = sum(isinstance(result, Exception) for result in results.values())
+        others = [result for result in results.values() if not isinstance(result, LoadedValue)]
+        absent = sum(isinstance(result, Absent) for result in others)
+        failed = sum(isinstance(result, Exception) for result in others)
         loaded = len(results) - absent - failed
         self._counters.add(Count.LOADS, family.name, loaded, LoadOutcome.LOADED)
         self._counters.add(Count.LOADS, family.name, absent, LoadOutcome.ABSENT)
