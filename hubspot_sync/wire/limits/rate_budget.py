@@ -245,6 +245,8 @@ class RateBudget:
         one waits."""
         granted = False
         for lanes in self._lanes_by_priority:
+            if not any(lane.queue for lane in lanes):
+                continue
             while (lane := _take_for_first(lanes)) is not None:
                 ticket = lane.queue[0]
                 ticket.leave_queues()
