@@ -157,15 +157,21 @@ class Counters:
         self._observers.append(observer)
 
     def add(self, count: Count, family: str = "", number: int = 1, detail: str = "") -> None:
-        self.add_by_family(count, {family: number}, detail)
+        if number != 0:
+            self._add_all([(_tally(count, family, str(detail)), number)])
 
     def add_by_family(self, count: Count, by_family: Mapping[str, int], detail: str = "") -> None:
         """Add to several at once."""
-        tallies = [
-            (_tally(count, family, str(detail)), number)
-            for family, number in by_family.items()
-            if number != 0
-        ]
+        if len(by_family) > 0:
+            self._add_all(
+                [
+                    (_tally(count, family, str(detail)), number)
+                    for family, number in by_family.items()
+                    if number != 0
+                ]
+            )
+
+    def _add_all(self, tallies: list[tuple[Tally, int]]) -> None:
         if len(tallies) == 0:
             return
         now = self._clock()

@@ -76,5 +76,9 @@ class Endings:
 
     def reason_of(self, key: str) -> str:
         """Return why a key is not held: how its last entry ended, else that it is cold."""
+        return self.reasons_of([key])[0]
+
+    def reasons_of(self, keys: Sequence[str]) -> list[str]:
+        """Return the same of many keys, in their order."""
         with self._lock:
-            return self._causes.get(hash(key), MissReason.COLD)
+            return [self._causes.get(hash(key), MissReason.COLD) for key in keys]

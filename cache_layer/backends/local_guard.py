@@ -53,16 +53,25 @@ class LocalGuard:
         self, ticket: Ticket, entries: Mapping[str, Entry], tags: frozenset[str]
     ) -> dict[str, Refusal]:
         """Return why entries may not be stored; `tags` are beside their own."""
-        refusals = {
-            key: self._find_refusal(ticket, key, entry, tags | entry.tags)
-            for key, entry in entries.items()
-        }
-        return {key: refusal for key, refusal in refusals.items() if refusal is not None}
+        of_all = self._find_refusal_of_all(ticket)
+        if of_all is not None:
+            return dict.fromkeys(entries, of_all)
+        refusals: dict[str, Refusal] = {}
+        # Where nothing at all was invalidated since, no mark has to be looked for.
+        is_untouched = self._marks.count <= ticket.count
+        for key, entry in entries.items():
+            if not is_untouched and self._was_invalidated(ticket, key, tags | entry.tags):
+                refusals[key] = Refusal.INVALIDATED
+            elif entry.ttl_s <= 0 and entry.epoch == "":
+                refusals[key] = Refusal.TOO_OLD
+        return refusals
 
     def withhold_epochs(self, ticket: Ticket, entries: Mapping[str, Entry]) -> dict[str, Entry]:
         """Return the entries, those that no proof may cover without their epoch."""
         return {
-            key: entry if self._is_provable(ticket, key, entry) else replace(entry, epoch="")
+            key: entry
+            if entry.epoch == "" or self._is_provable(ticket, key, entry)
+            else replace(entry, epoch="")
             for key, entry in entries.items()
         }
 
@@ -94,22 +103,20 @@ class LocalGuard:
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
 
-    def _find_refusal(
-        self, ticket: Ticket, key: str, entry: Entry, tags: frozenset[str]
-    ) -> Refusal | None:
+    def _find_refusal_of_all(self, ticket: Ticket) -> Refusal | None:
+        """Return why nothing that was loaded with this ticket may be stored."""
         if ticket.generation != self._generation:
             return Refusal.LOST
         if self._now_ms() - ticket.began_ms > self._horizon_ms:
             return Refusal.TOO_SLOW
         if self._marks.floor > ticket.count:
             return Refusal.FLUSHED
-        if self._marks.any_above(ticket.count, [key_mark(key), *map(tag_mark, tags)]):
-            return Refusal.INVALIDATED
-        return Refusal.TOO_OLD if entry.ttl_s <= 0 and entry.epoch == "" else None
+        return None
+
+    def _was_invalidated(self, ticket: Ticket, key: str, tags: frozenset[str]) -> bool:
+        return self._marks.any_above(ticket.count, [key_mark(key), *map(tag_mark, tags)])
 
     def _is_provable(self, ticket: Ticket, key: str, entry: Entry) -> bool:
-        if entry.epoch == "":
-            return True  # has none to withhold
         if entry.epoch != self.proof.epoch or entry.family not in self.proof.covered:
             return False
         # Objects do not lag.

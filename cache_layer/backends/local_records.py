@@ -52,7 +52,8 @@ class Record:
 
 def compute_cost(key: str, value: bytes, tags: Collection[str]) -> int:
     """Return what an entry takes of the bound in bytes."""
-    return ENTRY_BYTES + len(key) + len(value) + sum(TAG_BYTES + len(tag) for tag in tags)
+    of_tags = TAG_BYTES * len(tags) + sum(map(len, tags))
+    return ENTRY_BYTES + len(key) + len(value) + of_tags
 
 
 def tag_mark(tag: str) -> str:

@@ -25,14 +25,17 @@ class LocalTags:
 
     def add(self, key: str, tags: Collection[str]) -> None:
         """Note a key that has no tags here yet."""
+        known = self._keys
         for tag in tags:
-            keys = self._keys.get(tag, ())
-            if isinstance(keys, set):
+            keys = known.get(tag)
+            if keys is None:
+                known[tag] = (key,)
+            elif isinstance(keys, set):
                 keys.add(key)
             elif len(keys) < MAX_IN_TUPLE:
-                self._keys[tag] = (*keys, key)
+                known[tag] = (*keys, key)
             else:
-                self._keys[tag] = {*keys, key}
+                known[tag] = {*keys, key}
 
     def discard(self, key: str, tags: Collection[str]) -> None:
         """Forget a key, and each of its tags that no other key has."""

@@ -305,7 +305,8 @@ class LocMemBackend(LocMemCache):
             self._plain_costs[key] = cost
 
     def _set_at_cost(self, key: str, value: bytes, timeout: float | None, cost: int) -> None:
-        self._end(key, self._records.get(key), Ended.REPLACED)
+        if key in self._cache:
+            self._end(key, self._records.get(key), Ended.REPLACED)
         self._make_room(cost)
         # LocMemCache.get_backend_timeout takes whole and broken seconds alike.
         super()._set(key, value, timeout)  # type: ignore[misc]  # the stubs leave it out

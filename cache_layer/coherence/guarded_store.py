@@ -303,19 +303,16 @@ class GuardedStore:
         return False
 
     def _count_store(self, entries: Mapping[str, Entry], stored: StoreResult) -> None:
-        kept: Counter[str] = Counter()
-        kept_ahead: Counter[str] = Counter()
+        kept = [entry for key, entry in entries.items() if key not in stored.refused]
+        for key in entries.keys() & stored.refused.keys():
+            reason = stored.refused[key]
+            self._counters.add(Count.REFUSED_STORES, entries[key].family, detail=reason)
         kept_bytes: Counter[str] = Counter()
-        for key, entry in entries.items():
-            if key in stored.refused:
-                reason = stored.refused[key]
-                self._counters.add(Count.REFUSED_STORES, entry.family, detail=reason)
-            else:
-                kept[entry.family] += 1
-                kept_ahead[entry.family] += int(entry.ahead)
-                kept_bytes[entry.family] += len(entry.payload)
-        self._counters.add_by_family(Count.STORES, kept)
-        self._counters.add_by_family(Count.AHEAD_STORES, kept_ahead)
+        for entry in kept:
+            kept_bytes[entry.family] += len(entry.payload)
+        self._counters.add_by_family(Count.STORES, Counter(entry.family for entry in kept))
+        ahead = Counter(entry.family for entry in kept if entry.ahead)
+        self._counters.add_by_family(Count.AHEAD_STORES, ahead)
         self._counters.add_by_family(Count.BYTES_STORED, kept_bytes)
         for family, number in stored.evicted.items():
             for_bytes = stored.evicted_for_bytes.get(family, 0)

@@ -12,7 +12,6 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -274,14 +273,13 @@ class Reader:
     ) -> None:
         """Count what is missing by its reason: of what is `held`, not all was `found` to be young
         enough, and of that not all could be read."""
-        by_reason: Counter[str] = Counter()
-        for key in missing:
-            reason: str = MissReason.UNREADABLE
-            if key.text not in held.entries:
-                reason = self._endings.reason_of(key.text)
-            elif key.text not in found.entries:
-                reason = MissReason.TOO_OLD
-            by_reason[reason] += 1
+        unheld = [key.text for key in missing if key.text not in held.entries]
+        by_reason = Counter(self._endings.reasons_of(unheld))
+        if len(unheld) < len(missing):
+            held_keys = [key.text for key in missing if key.text in held.entries]
+            too_old = sum(key not in found.entries for key in held_keys)
+            by_reason[MissReason.TOO_OLD] += too_old
+            by_reason[MissReason.UNREADABLE] += len(held_keys) - too_old
         for reason, number in by_reason.items():
             self._counters.add(Count.MISSES, family.name, number, reason)
 
@@ -355,10 +353,7 @@ class Reader:
 
     def _await_load(self, load: PendingLoad, until_s: float) -> FinishedLoad | None:
         """Return how a load ended, or None where it has not by then."""
-        try:
-            return load.future.result(timeout=max(0.0, until_s - self._clock()))
-        except FutureTimeout:
-            return None
+        return load.await_end(max(0.0, until_s - self._clock()))
 
     def _load_directly(
         self, family: Family[V, C], keys: Sequence[Key], context: C, cache_status: CacheStatus

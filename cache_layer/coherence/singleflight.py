@@ -17,8 +17,8 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from cache_layer.backends.base import ANY_AGE, AcceptedAge, Lookup, Refusal, Ticket
@@ -52,15 +52,22 @@ class FinishedLoad:
     as_of: Ticket | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class PendingLoad:
-    """One key being loaded."""
+    """One key being loaded, `finished` once it has been. Keys that were asked for together share
+    the condition on which their ends are told of: a lock of its own for each of a hundred keys
+    costs more than their entries do."""
 
-    rank: int = 0
-    future: Future[FinishedLoad] = field(default_factory=Future)
+    rank: int
+    told: threading.Condition
+    finished: FinishedLoad | None = None
 
-    def finish(self, result: KeyResult, as_of: Ticket | None) -> None:
-        self.future.set_result(FinishedLoad(result, as_of))
+    def await_end(self, timeout_s: float) -> FinishedLoad | None:
+        """Return how the load ended, or None where it has not within so many seconds."""
+        if self.finished is None:
+            with self.told:
+                self.told.wait_for(lambda: self.finished is not None, timeout_s)
+        return self.finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +136,12 @@ class SingleFlight:
         used where its `age` is accepted."""
         started: dict[Key, PendingLoad] = {}
         joined: dict[Key, PendingLoad] = {}
+        told = threading.Condition()
         with self._lock:
             for key in keys:
                 pending = self._pending.get(key)
                 if pending is None or pending.rank > rank:
-                    started[key] = self._pending[key] = PendingLoad(rank)
+                    started[key] = self._pending[key] = PendingLoad(rank, told)
                 else:
                     joined[key] = pending
         self._counters.add(Count.SHARED_LOADS, family.name, len(joined))
@@ -179,23 +187,29 @@ class SingleFlight:
             self._fail_unfinished(started, LoadFailed("The load ended without an answer."))
 
     def _fail_unfinished(self, started: Mapping[Key, PendingLoad], error: Exception) -> None:
-        unfinished = {key: load for key, load in started.items() if not load.future.done()}
+        unfinished = {key: load for key, load in started.items() if load.finished is None}
         self._finish(unfinished, dict.fromkeys(unfinished, error), None)
 
     def _finish(
         self,
         started: Mapping[Key, PendingLoad],
         results: Mapping[Key, KeyResult],
-        as_of: Mapping[Key, Ticket] | Ticket | None,
+        as_of: dict[Key, Ticket] | Ticket | None,
     ) -> None:
+        """Tell those who wait how these keys, some of what was started together, have ended."""
+        if not results:
+            return
         # Off the table first: whoever comes now must not join a load that has finished.
         with self._lock:
             for key in results:
                 if self._pending.get(key) is started[key]:
                     del self._pending[key]
         for key, result in results.items():
-            ticket = as_of.get(key) if isinstance(as_of, Mapping) else as_of
-            started[key].finish(result, ticket)
+            ticket = as_of.get(key) if isinstance(as_of, dict) else as_of
+            started[key].finished = FinishedLoad(result, ticket)
+        told = next(started[key].told for key in results)
+        with told:
+            told.notify_all()
 
     def _load_or_await_others(
         self, request: LoadRequest, started: Mapping[Key, PendingLoad]
@@ -214,7 +228,7 @@ class SingleFlight:
                     self._load_and_store(request, started, to_load)
             finally:
                 self._release_leases(request, to_load)
-            unfinished = [key for key in unfinished if not started[key].future.done()]
+            unfinished = [key for key in unfinished if started[key].finished is None]
             if unfinished:
                 self._closed.wait(LEASE_POLL_S)
                 unfinished = self._finish_from_cache(request, started, unfinished)
@@ -288,8 +302,9 @@ class SingleFlight:
         self._finish(started, _with_epochs(results, ticket, provable), as_of)
 
     def _count_loads(self, family: Family[Any, Any], results: Mapping[Key, KeyResult]) -> None:
-        absent = sum(isinstance(result, Absent) for result in results.values())
-        failed = sum(isinstance(result, Exception) for result in results.values())
+        others = [result for result in results.values() if not isinstance(result, LoadedValue)]
+        absent = sum(isinstance(result, Absent) for result in others)
+        failed = sum(isinstance(result, Exception) for result in others)
         loaded = len(results) - absent - failed
         self._counters.add(Count.LOADS, family.name, loaded, LoadOutcome.LOADED)
         self._counters.add(Count.LOADS, family.name, absent, LoadOutcome.ABSENT)
@@ -325,7 +340,7 @@ def _with_epochs(
     them must know of those that no proof covers."""
     epoch = "" if ticket is None else ticket.epoch
     return {
-        key: replace(result, epoch=epoch if key.text in provable else "")
+        key: result.stored_in(epoch if key.text in provable else "")
         if isinstance(result, LoadedValue)
         else result
         for key, result in results.items()
@@ -335,11 +350,12 @@ def _with_epochs(
 def results_by_key(load_result: LoadResult[Any], keys: Sequence[Key]) -> dict[Key, LoaderResult]:
     """Return the result for each key asked for; one the loader did not mention has failed."""
     results: dict[Key, LoaderResult] = {}
+    loaded, failed = load_result.loaded, load_result.failed
     for key in keys:
-        if key in load_result.failed:
-            results[key] = load_result.failed[key]
-        elif key in load_result.loaded:
-            results[key] = load_result.loaded[key]
+        if key in failed:
+            results[key] = failed[key]
+        elif key in loaded:
+            results[key] = loaded[key]
         elif key in load_result.absent:
             results[key] = Absent()
         else:

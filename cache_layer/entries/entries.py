@@ -43,6 +43,10 @@ class LoadedValue(Generic[V]):
     def built_from(cls, value: V, tags: Collection[str]) -> LoadedValue[V]:
         return cls(value, frozenset(tags))
 
+    def stored_in(self, epoch: str) -> LoadedValue[V]:
+        """Return the same as it was stored: in an epoch of the feed, or without proof."""
+        return LoadedValue(self.value, self.tags, self.keep_s, self.ttl_s, epoch)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -107,7 +111,7 @@ def pack(
     return Entry(
         family=family,
         payload=codec.encode(loaded.value),
-        tags=loaded.tags | tags_of_key,
+        tags=loaded.tags | tags_of_key if tags_of_key else loaded.tags,
         ttl_s=max(0.0, min(ttl_s, left_s, keep_s)),
         version=version,
         keep_s=min(keep_s, proven_s),

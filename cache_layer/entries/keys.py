@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from types import MappingProxyType
@@ -27,6 +26,7 @@ from cache_layer.errors import BadPattern
 MAX_KEY_LENGTH = 2000
 MAX_BUILT_KEYS_KEPT = 1024
 MAX_TAGS_KEPT = 1024
+MAX_COLLECTIONS_KEPT = 64
 
 _ESCAPED = r"[A-Za-z0-9_.~%-]"
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
@@ -67,18 +67,29 @@ _SPELLINGS: Mapping[ArgumentType, str] = {
 NOT_HIDDEN: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(str):
     """One entry's key: its text as it is kept, and the arguments it was built from, as the loader
     needs them; without the e-mail where the text was found and not built.
 
     An entry carries `tags` beside its value's: what its key is called under each secret, where it
     has an e-mail. So whoever removes it by name finds it, whichever of the secrets they know.
+
+    It is its text, and is compared and hashed as such: each key is looked for two dozen times on
+    the way of one answer, and a method of ours for that would be a third of looking.
     """
 
+    __slots__ = ("arguments", "tags", "text")
+
     text: str
-    arguments: Mapping[str, str] = field(compare=False, repr=False)
-    tags: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    arguments: Mapping[str, str]
+    tags: frozenset[str]
+
+    def __new__(
+        cls, text: str, arguments: Mapping[str, str], tags: frozenset[str] = frozenset()
+    ) -> Key:
+        key = super().__new__(cls, text)
+        key.text, key.arguments, key.tags = text, arguments, tags
+        return key
 
 
 def escape(value: str) -> str:
@@ -107,7 +118,12 @@ def object_tag(kind: str, record_id: str) -> str:
 def collection_tag(owner: str, name: str) -> str:
     """Return the tag of a collection: of an object (`contact:7/bookings`, the owner being its tag)
     or of a kind (`mockexams/clinical`)."""
-    return f"{owner}/{_encode_segment(ArgumentType.TEXT, name)}"
+    return f"{owner}/{_name_collection(name)}"
+
+
+@lru_cache(maxsize=MAX_COLLECTIONS_KEPT)
+def _name_collection(name: str) -> str:
+    return _encode_segment(ArgumentType.TEXT, name)
 
 
 def is_collection_tag(tag: str) -> bool:
@@ -161,6 +177,7 @@ class KeyPattern:
         self._names = names if names is not None else HiddenNames(())
         if self._emails and not self._names.keys:
             raise BadPattern(f"{text!r} has an e-mail, and nothing to hide it with.")
+        self._around = _split_around_field(text) if len(fields) == 1 and not self._emails else None
         # Checking, escaping and hiding cost more than finding what they gave the last time.
         self._built = lru_cache(maxsize=MAX_BUILT_KEYS_KEPT)(self._build)
         if _LITERAL.fullmatch(self._segments[0]) is None:
@@ -191,9 +208,9 @@ class KeyPattern:
 
     def _name(self, arguments: Mapping[str, str], text: str) -> Key:
         """Return the key of arguments that were found to fit, and which people write as `text`."""
-        normal = MappingProxyType(self._normalize(arguments))
         if not self._emails:
-            return Key(text, normal)
+            return Key(text, MappingProxyType(arguments))
+        normal = MappingProxyType(self._normalize(arguments))
         hidden = {name: self._names.hide(normal[name]) for name in self._emails}
         texts = [
             self._format(arguments, {name: spellings[index] for name, spellings in hidden.items()})
@@ -262,6 +279,10 @@ class KeyPattern:
         )
 
     def _format(self, arguments: Mapping[str, str], hidden: Mapping[str, str] = NOT_HIDDEN) -> str:
+        if self._around is not None:
+            ((name, value),) = arguments.items()
+            before, after = self._around
+            return before + _encode_segment(self.argument_types[name], value) + after
         return self.text.format_map(
             {
                 name: hidden.get(name) or _encode_segment(self.argument_types[name], value)
@@ -294,6 +315,12 @@ class KeyPattern:
                 for part in self._segments
             )
         )
+
+
+def _split_around_field(text: str) -> tuple[str, str]:
+    """Return what stands before a pattern's only field, and what after it."""
+    before, _, rest = text.partition("{")
+    return before, rest.partition("}")[2]
 
 
 def _could_be_equal(first: str | ArgumentType, second: str | ArgumentType) -> bool:

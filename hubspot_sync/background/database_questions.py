@@ -7,9 +7,10 @@ A reader is never failed for one. Where the database does not answer, it is left
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from django.db import Error as DatabaseFailure
 from django.db import connection
@@ -24,11 +25,25 @@ UNSURE_S: Final = 5.0
 MAX_ASK_S: Final = 2.0
 """What a reader does without is not worth the pool's own patience."""
 
+KEEP_S: Final = 5.0
+"""How long a thread keeps a connection of its own that no pool waits for. Django makes one of
+SQLite's in a millisecond, and the question takes a tenth of that."""
+
 V = TypeVar("V")
 
 
 class DatabaseSilent(Exception):
     """The database did not answer, or is left alone because it did not a moment ago."""
+
+
+class _Kept(threading.local):
+    """The connection that this thread keeps for its next question."""
+
+    connection: Any = None
+    until_s = 0.0
+
+
+_kept = _Kept()
 
 
 class DatabaseQuestions:
@@ -44,14 +59,27 @@ class DatabaseQuestions:
         if self._clock() < self._ask_again_at_s:
             raise DatabaseSilent
         # A thread of a pool has no end of a request at which it would give its connection back.
-        is_own = connection.connection is None
+        is_own = connection.connection in (None, _kept.connection)
+        answered = False
         try:
             with waiting_at_most(MAX_ASK_S):
-                return question()
+                answer = question()
+            answered = True
         except DatabaseFailure as error:
             self._ask_again_at_s = self._clock() + UNSURE_S
             logger.warning("The database did not answer a reader: %s", type(error).__name__)
             raise DatabaseSilent from error
         finally:
-            if is_own:
+            may_close = is_own and not connection.in_atomic_block
+            if may_close and not (answered and self._may_keep_connection()):
                 connection.close()
+        return answer
+
+    def _may_keep_connection(self) -> bool:
+        """Whether this thread may keep its connection: for `KEEP_S`, and one of a pool never."""
+        if connection.vendor != "sqlite":
+            return False
+        now_s = self._clock()
+        if connection.connection is not _kept.connection:
+            _kept.connection, _kept.until_s = connection.connection, now_s + KEEP_S
+        return now_s < _kept.until_s

@@ -280,8 +280,7 @@ def _read_targets(links: object) -> list[str] | None:
     if not isinstance(links, list):
         return None
     targets = [
-        as_record_id(link.get("toObjectId")) if isinstance(link, Mapping) else None
-        for link in links
+        as_record_id(link.get("toObjectId")) if isinstance(link, dict) else None for link in links
     ]
     readable = [target for target in targets if target is not None]
     return readable if len(readable) == len(links) else None
@@ -316,7 +315,7 @@ def _next_cursor(body: JsonObject) -> str | None:
     paging = body.get("paging")
     following = {} if paging is None else paging
     for key in ("next", "after"):
-        if not isinstance(following, Mapping):
+        if not isinstance(following, dict):
             raise _UnreadableCursor
         following = following.get(key)
         if following is None:

@@ -25,6 +25,9 @@ MAX_DECIMAL_PLACES: Final = 6
 MAX_NUMBER_CHARS: Final = 60
 """Longer ones are no numbers, whatever zeros they may consist of."""
 MAX_WORDS_KEPT: Final = 64
+MAX_READINGS_KEPT: Final = 1024
+MAX_KEPT_CHARS: Final = 40
+"""Longer texts are no words and no days, and are not kept."""
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _EPOCH_MS = re.compile(r"-?\d{9,15}", re.ASCII)
@@ -99,11 +102,19 @@ def parse_yes_no(text: str | None) -> bool | None:
 def means_any_of(text: str, words: tuple[str, ...]) -> bool:
     """Whether `text` is one of a portal's words, in any case; where one of those is a truth value,
     another spelling of the same truth will do."""
+    # The same few words stand in thousands of records.
+    return (_compare_again if len(text) <= MAX_KEPT_CHARS else _compare)(text, words)
+
+
+def _compare(text: str, words: tuple[str, ...]) -> bool:
     spellings, truths = _read_words(words)
     if text.casefold() in spellings:
         return True
     truth = _truth_of(text)
     return truth is not None and truth in truths
+
+
+_compare_again = lru_cache(maxsize=MAX_READINGS_KEPT)(_compare)
 
 
 @lru_cache(maxsize=MAX_WORDS_KEPT)
@@ -151,12 +162,21 @@ def parse_day(text: str | None, zone: ZoneInfo) -> date | None:
     HubSpot keeps a date as midnight UTC, whatever the portal's time zone, so an instant at that
     midnight is that day; any other instant is the day it falls on in the portal.
     """
+    # Of a hundred bookings most are of a dozen days.
+    kept = text is not None and len(text) <= MAX_KEPT_CHARS
+    return (_parse_day_again if kept else _parse_day)(text, zone)
+
+
+def _parse_day(text: str | None, zone: ZoneInfo) -> date | None:
     found = parse_instant(text)
     if found is None:
         return None
     if found.timetz() == time(tzinfo=UTC):
         return found.date()
     return found.astimezone(zone).date()
+
+
+_parse_day_again = lru_cache(maxsize=MAX_READINGS_KEPT)(_parse_day)
 
 
 def parse_time(text: str | None) -> time | datetime | None:

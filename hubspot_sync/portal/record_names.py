@@ -44,5 +44,7 @@ def additional_emails_of(properties: Properties) -> tuple[str, ...]:
 
 
 def _split(text: str | None) -> list[str]:
-    parts = (part.strip() for part in (text or "").split(";"))
+    if not text:
+        return []
+    parts = (part.strip() for part in text.split(";"))
     return list(dict.fromkeys(part for part in parts if part != ""))

@@ -56,7 +56,7 @@ Properties = Mapping[str, str | None]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Reading:
     """One record being read: its properties, by the names that the profile has for its fields, and
     which of them turned out to be unreadable."""
@@ -80,13 +80,14 @@ class _Reading:
             return None
 
     def field(self, own_name: str, stored_as: StoredAs[T]) -> T:
-        """Return a field parsed; where the portal has no such property, from ""."""
+        """Return a field parsed; where the portal has no such property, as if never set."""
         name = self.names.get(own_name)
+        if name is None or (text := (self.properties.get(name) or "").strip()) == "":
+            return stored_as.where_never_set
         try:
-            return stored_as.parse(self.text(name), self.profile.time_zone)
+            return stored_as.parse(text, self.profile.time_zone)
         except Unreadable:
-            if name is not None:
-                self.unreadable[name] = None
+            self.unreadable[name] = None
             return stored_as.where_unreadable
 
 
@@ -170,8 +171,11 @@ def read_booking(
     making, and the booking id where it keeps no type or day."""
     reading = _Reading(properties, profile, profile.booking_properties)
     is_active, booking_id = reading.field("is_active", CHOICE), reading.field("booking_id", TEXT)
-    named_type, named_day = parse_booking_id(booking_id, profile)
-    stored_day = reading.field("exam_date", DAY)
+    mock_type, exam_date = reading.field("mock_type", CHOICE), reading.field("exam_date", DAY)
+    if mock_type == "" or exam_date is None:
+        named_type, named_day = parse_booking_id(booking_id, profile)
+        mock_type = mock_type or named_type
+        exam_date = named_day if exam_date is None else exam_date
     location = reading.field("attending_location", CHOICE)
     return Booking(
         id=record_id,
@@ -179,8 +183,8 @@ def read_booking(
         name=reading.field("name", TEXT),
         email=reading.field("email", TEXT),
         student_id=reading.field("student_id", TEXT),
-        mock_type=reading.field("mock_type", CHOICE) or named_type,
-        exam_date=named_day if stored_day is None else stored_day,
+        mock_type=mock_type,
+        exam_date=exam_date,
         state=_state_of(is_active, reading.field("status", CHOICE), profile),
         is_active=is_active,
         dominant_hand=reading.field("dominant_hand", YES_NO),
@@ -239,12 +243,14 @@ def _state_of(is_active: str, status: str, profile: PortalProfile) -> BookingSta
     Any spelling of false is cancelled where it is none of the portal's own words. Another value
     nobody foresaw counts as active: a seat that may be taken is not sold again.
     """
-    stored = ((is_active, profile.booking_states), (status, profile.booking_statuses))
+    states, statuses = profile.booking_states, profile.booking_statuses
     for state in ("cancelled", "completed"):
-        if any(means_any_of(value, values.get(state, ())) for value, values in stored):
+        if means_any_of(is_active, states.get(state, ())):
             return state
-    is_own_word = means_any_of(is_active, profile.booking_states["active"])
-    return "cancelled" if is_false(is_active) and not is_own_word else "active"
+        if means_any_of(status, statuses.get(state, ())):
+            return state
+    is_own_word = means_any_of(is_active, states["active"])
+    return "cancelled" if not is_own_word and is_false(is_active) else "active"
 
 
 def _as_sent(stored: str, choices: Mapping[str, str]) -> str:

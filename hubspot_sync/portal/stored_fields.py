@@ -8,7 +8,7 @@ it in the portal. Fields of plain types are made from the others by `record_read
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Annotated, Final, Generic, TypeAlias, TypeVar, get_type_hints
 from zoneinfo import ZoneInfo
@@ -27,6 +27,7 @@ from hubspot_sync.portal.record_names import is_record_id
 TEXT_TYPES: Final = ("string", "enumeration")
 CHOICE_TYPES: Final = ("enumeration", "string")
 YES_NO_TYPES: Final = ("bool", "enumeration", "string")
+ANY_ZONE: Final = ZoneInfo("UTC")
 
 V_co = TypeVar("V_co", covariant=True)
 
@@ -36,22 +37,30 @@ class StoredAs(Generic[V_co]):
     """How a property is kept. `types` are those it may have in HubSpot, several because schools
     made theirs by hand; a missing property is created with the first. `parse` gets the text,
     trimmed and "" where never set, and the portal's time zone, and raises Unreadable;
-    `where_unreadable` is then the field's value."""
+    `where_unreadable` is then the field's value. What was never set is the same in every zone."""
 
     types: tuple[str, ...]
     parse: Callable[[str, ZoneInfo], V_co]
     where_unreadable: V_co
     optional: bool = False
+    where_never_set: V_co = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "where_never_set", self.parse("", ANY_ZONE))
 
 
 OPTIONAL: Final = "a portal may do without it"
 
 
+def _as_it_is(text: str, _zone: ZoneInfo) -> str:
+    return text
+
+
 def _stored_text(
-    types: tuple[str, ...] = TEXT_TYPES, parse: Callable[[str], str] = str
+    types: tuple[str, ...] = TEXT_TYPES, parse: Callable[[str, ZoneInfo], str] = _as_it_is
 ) -> StoredAs[str]:
     """Return how a text is kept, of which none is unreadable."""
-    return StoredAs(types, lambda text, _: parse(text), "")
+    return StoredAs(types, parse, "")
 
 
 def _parse_record_id(text: str) -> str | None:
@@ -61,7 +70,7 @@ def _parse_record_id(text: str) -> str | None:
 
 
 TEXT: Final = _stored_text()
-EMAIL: Final = _stored_text(parse=normalize_email)
+EMAIL: Final = _stored_text(parse=lambda text, _: normalize_email(text))
 CHOICE: Final = _stored_text(CHOICE_TYPES)
 CLOCK_TIME: Final = _stored_text(("string", "datetime"))
 COUNT: Final[StoredAs[int | None]] = StoredAs(("number",), lambda text, _: parse_count(text), None)

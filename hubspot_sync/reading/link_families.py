@@ -63,7 +63,7 @@ def build_link_families(
             "booking-mockexam",
             *("assoc:booking:{booking_id}:mockexam", links.booking_exams, config),
             lambda record_id, exam_ids: {
-                *_links_tags(booking_tag, [record_id]),
+                links_tag(booking_tag(record_id)),
                 *_links_tags(exam_tag, exam_ids),
             },
             links_of_booking,
@@ -72,7 +72,7 @@ def build_link_families(
             "booking-contact",
             *("assoc:booking:{booking_id}:contact", links.booking_contacts, config),
             lambda record_id, contact_ids: {
-                *_links_tags(booking_tag, [record_id]),
+                links_tag(booking_tag(record_id)),
                 *_links_tags(contact_tag, contact_ids),
             },
             links_of_booking,
@@ -122,9 +122,9 @@ def _build_links_loader(
 
         def tags_of_both(record_id: str, linked: Ids) -> frozenset[str]:
             """What is told of a record that was merged is told of the survivor."""
-            return frozenset(tags(record_id, linked)).union(
-                tags(survivors.get(record_id, record_id), linked)
-            )
+            survivor = survivors.get(record_id)
+            own = frozenset(tags(record_id, linked))
+            return own if survivor is None else own.union(tags(survivor, linked))
 
         return to_loads(by_id, shown.links, tags_of_both, keep_s)
 

@@ -85,9 +85,9 @@ def tags_of_exam(exam_id: str, profile: PortalProfile) -> frozenset[str]:
 
 def tags_of_booking(booking_id: str, booking: Booking) -> frozenset[str]:
     """Return the tags of a booking's own entry, by whichever of its ids it was asked for."""
-    named = (
-        (contact_tag, booking.contact_id),
-        (exam_tag, booking.mock_exam_id),
-    )
-    owners = {by_hand_tag(tag(record_id)) for tag, record_id in named if record_id is not None}
-    return frozenset({booking_tag(booking_id), booking_tag(booking.id), *owners})
+    tags = {booking_tag(booking_id), booking_tag(booking.id)}
+    if booking.contact_id is not None:
+        tags.add(by_hand_tag(contact_tag(booking.contact_id)))
+    if booking.mock_exam_id is not None:
+        tags.add(by_hand_tag(exam_tag(booking.mock_exam_id)))
+    return frozenset(tags)

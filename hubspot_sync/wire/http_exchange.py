@@ -1,6 +1,6 @@
 """What every exchange over HTTP keeps to: a pool that follows nothing, and a body read in time.
 
-The sessions come from here, with the retries of `requests` off, and with no proxy, password file or
+What sends comes from here, with the retries of `requests` off, and with no proxy, password file or
 cookie of the machine's: what is sent goes where the settings say.
 """
 
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final, Protocol
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, default_headers
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 from urllib3.util import create_urllib3_context
 
@@ -23,6 +23,9 @@ from hubspot_sync.wire.deadlines import Deadline
 
 CHUNK_BYTES: Final = 65_536
 MIN_TIMEOUT_S: Final = 0.001
+MAX_PREPARED: Final = 128
+"""More than there are operations and pairs of objects; what has a record's id in it comes and
+goes."""
 
 Sender = BaseAdapter
 """What puts a call on the wire, as Requests knows it."""
@@ -43,9 +46,7 @@ class Body(Protocol):
 def build_session(pool_size: int, sender: Sender | None) -> requests.Session:
     """Return a session of so many connections; `sender` takes the pool's place."""
     session = requests.Session()
-    sender = sender or HTTPAdapter(
-        pool_connections=1, pool_maxsize=pool_size, max_retries=0, pool_block=True
-    )
+    sender = sender or _build_pool(pool_size)
     session.mount("http://", sender)
     session.mount("https://", sender)
     # No .netrc, no proxies from the environment: the token goes where the settings say.
@@ -54,6 +55,46 @@ def build_session(pool_size: int, sender: Sender | None) -> requests.Session:
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.headers["Accept"] = "application/json"
     return session
+
+
+class DirectSender:
+    """Sends to few addresses, many times, with `headers` of its own, by a pool of so many
+    connections; `sender` takes the pool's place.
+
+    A session of `requests` would make the same of address and headers anew for each call, merge
+    its settings with the machine's, and keep cookies: a fifth of what a cold list costs. Here each
+    address is made ready once; nothing is followed and nothing kept.
+    """
+
+    def __init__(self, pool_size: int, headers: Mapping[str, str], sender: Sender | None) -> None:
+        self._sender = sender or _build_pool(pool_size)
+        self._headers = {**default_headers(), "Accept": "application/json", **headers}
+        self._prepared = lru_cache(maxsize=MAX_PREPARED)(self._prepare)
+
+    def send(
+        self, method: str, url: str, content: bytes | None, *, timeout_s: tuple[float, float]
+    ) -> requests.Response:
+        """Return the answer, its body still to be read, and to be closed by the caller. The
+        time-outs are those of connecting and of each reading. Raises
+        requests.RequestException."""
+        request = self._prepared(method, url).copy()
+        if content is not None:
+            request.body = content
+            request.headers["Content-Length"] = str(len(content))
+        return self._sender.send(
+            request, stream=True, timeout=timeout_s, verify=True, cert=None, proxies={}
+        )
+
+    def close(self) -> None:
+        """Close the idle connections; those in use close when their calls end."""
+        self._sender.close()
+
+    def _prepare(self, method: str, url: str) -> requests.PreparedRequest:
+        return requests.Request(method, url, headers=self._headers).prepare()
+
+
+def _build_pool(size: int) -> Sender:
+    return HTTPAdapter(pool_connections=1, pool_maxsize=size, max_retries=0, pool_block=True)
 
 
 @cache

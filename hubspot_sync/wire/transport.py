@@ -31,8 +31,8 @@ from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.endpoints import ENDPOINTS, Effect, Endpoint, Operation
 from hubspot_sync.wire.http_exchange import (
     MIN_TIMEOUT_S,
+    DirectSender,
     Sender,
-    build_session,
     never_connected,
     read_whole,
     socket_of,
@@ -107,7 +107,7 @@ class Answer:
         listed = self.body.get("results")
         if not isinstance(listed, list):
             return ()
-        return [result for result in listed if isinstance(result, Mapping)]
+        return [result for result in listed if isinstance(result, dict)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,8 @@ class Transport:
         self._clock = clock
         self._retries = RetryPolicy(max_attempts=config.max_attempts, random=random.random)
         self._connections = threading.BoundedSemaphore(config.pool_size)
-        self._session = _build_session(config, sender)
+        self._sender = _build_sender(config, sender)
+        self._base_url = config.base_url.rstrip("/")
 
     def call(self, request: Request, context: CallContext) -> Answer:
         """Return HubSpot's answer, after as many attempts as are safe and in time.
@@ -204,7 +205,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the idle connections; those in use close when their calls end."""
-        self._session.close()
+        self._sender.close()
 
     def _attempt_once(self, sending: _Sending, number: int) -> Answer:
         deadline = sending.context.deadline
@@ -307,13 +308,11 @@ class Transport:
         read_s = min(config.read_timeout_s, left_s)
         path = sending.endpoint.path(config.api_version, request.object_type, request.to_type)
         try:
-            with self._session.request(
+            with self._sender.send(
                 sending.endpoint.method,
-                config.base_url.rstrip("/") + path + request.tail,
-                data=sending.content,
-                timeout=(connect_s, read_s),
-                allow_redirects=False,
-                stream=True,
+                self._base_url + path + request.tail,
+                sending.content,
+                timeout_s=(connect_s, read_s),
             ) as response:
                 content = read_whole(
                     response.raw, lambda: socket_of(response.raw), deadline, read_s
@@ -352,8 +351,9 @@ class Transport:
         self._call_log.tell(Paused(seconds=seconds, search=search))
 
 
-def _build_session(config: HubSpotConfig, sender: Sender | None) -> requests.Session:
-    session = build_session(config.pool_size, sender)
-    session.headers["Authorization"] = f"Bearer {config.token}"
-    session.headers["Content-Type"] = "application/json"
-    return session
+def _build_sender(config: HubSpotConfig, sender: Sender | None) -> DirectSender:
+    headers = {
+        "Authorization": f"Bearer {config.token}",
+        "Content-Type": "application/json",
+    }
+    return DirectSender(config.pool_size, headers, sender)

@@ -140,6 +140,10 @@ class RateBudget:
         wait: Wait,
     ) -> None:
         self._lanes = lanes
+        self._lanes_by_priority = tuple(
+            tuple(lane for lane in lanes.values() if lane.priority is priority)
+            for priority in Priority
+        )
         self._shared = shared
         self._pausable = pausable
         self._day = day
@@ -240,8 +244,9 @@ class RateBudget:
         """Give slots to all who can have one; to those of a priority only when nobody of a better
         one waits."""
         granted = False
-        for priority in Priority:
-            lanes = [lane for lane in self._lanes.values() if lane.priority is priority]
+        for lanes in self._lanes_by_priority:
+            if not any(lane.queue for lane in lanes):
+                continue
             while (lane := _take_for_first(lanes)) is not None:
                 ticket = lane.queue[0]
                 ticket.leave_queues()
@@ -261,7 +266,8 @@ class RateBudget:
 
 def _take_for_first(lanes: Iterable[_Lane]) -> _Lane | None:
     """Take from the limits for whoever came first and can be served; None if nobody can."""
-    waiting = sorted((lane for lane in lanes if lane.queue), key=lambda lane: lane.queue[0].order)
+    waiting = [lane for lane in lanes if lane.queue]
+    waiting.sort(key=lambda lane: lane.queue[0].order)
     return next((lane for lane in waiting if lane.take()), None)
 
 
