@@ -13,6 +13,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
+MAX_COUNT = 1_000_000_000
+UNITS = {
+    # More than anybody means; the calendar begins some lifetimes before.
+    "_DAYS": 36_500,
+    # The longest wait of poll(2): 2^31 milliseconds, three weeks and a half.
+    "_S": 2_147_483,
+    "_SECONDS": 2_147_483,
+    "_BYTES": 2**40,
+}
+"""The largest number there may be of each unit that a variable's name ends with."""
 PERIODS_S = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 
@@ -75,9 +85,19 @@ def rate(text: str) -> tuple[int, int] | None:
     if text == "":
         return None
     count, _, period = text.partition("/")
-    if not (count.isdecimal() and int(count) > 0 and period in PERIODS_S):
-        raise ValueError("a rate as 100/minute (second, minute, hour, day), or empty for no limit")
+    # Python reads no number of thousands of digits.
+    is_count = count.isdecimal() and len(count) <= len(str(MAX_COUNT))
+    if not (is_count and 0 < int(count) <= MAX_COUNT and period in PERIODS_S):
+        raise ValueError(
+            "a rate as 100/minute (second, minute, hour, day) of at most "
+            f"{MAX_COUNT}, or empty for no limit"
+        )
     return int(count), PERIODS_S[period]
+
+
+def largest(name: str) -> int:
+    """Return the largest number that a variable of this name may hold, by the unit at its end."""
+    return next((most for unit, most in UNITS.items() if name.endswith(unit)), MAX_COUNT)
 
 
 def one_of(*choices: str) -> Callable[[str], str]:

@@ -19,7 +19,7 @@ from environ.fileaware_mapping import FileAwareMapping
 from typing_extensions import override
 
 from booking_api.desk.config import DeskConfig
-from booking_api.env_types import boolean, csv, integer, number
+from booking_api.env_types import boolean, csv, integer, largest, number
 from booking_api.ops.redaction import Redaction
 from cache_layer.config import CacheConfig
 from cache_layer.errors import ConfigurationError as CacheConfigurationError
@@ -63,23 +63,39 @@ if env_file and Path(env_file).is_file():
 @dataclass(frozen=True, slots=True)
 class Variable:
     """A variable of the environment. `parse` makes its value of its text, or raises ValueError with
-    what is wanted; the default is a value already."""
+    what is wanted; the default is a value already. A number is `largest` at most, where no other
+    `maximum` is given."""
 
     name: str
     parse: Callable[[str], Any]
     default: Any
     minimum: int | None = None
+    maximum: int | None = None
 
     def read(self) -> Any:
         """Return the value; raise ImproperlyConfigured with a sentence naming the variable."""
+        value = self.take()
+        self.refuse_extreme(value)
+        return value
+
+    def take(self) -> Any:
+        """Return the value, whatever its size; raise ImproperlyConfigured."""
         try:
-            value = environment(self.name, cast=self.parse, default=self.default)
+            return environment(self.name, cast=self.parse, default=self.default)
         except ValueError as error:
             given = Redaction().text(repr(environment.ENVIRON.get(self.name)))
             raise ImproperlyConfigured(f"{self.name} must be {error}, not {given}.") from error
+
+    def refuse_extreme(self, value: Any) -> None:
+        """Raise ImproperlyConfigured where a value is too small or too large."""
         if self.minimum is not None and value < self.minimum:
             raise ImproperlyConfigured(f"{self.name} must be at least {self.minimum}, not {value}.")
-        return value
+        if self.parse in (integer, number) and value > self.most:
+            raise ImproperlyConfigured(f"{self.name} must be at most {self.most}, not {value}.")
+
+    @property
+    def most(self) -> int:
+        return largest(self.name) if self.maximum is None else self.maximum
 
 
 VARIABLES: dict[str, Variable] = {}
@@ -90,18 +106,28 @@ PARSERS: dict[Any, Callable[[str], Any]] = {bool: boolean, int: integer, float: 
 
 
 def declare(
-    name: str, parse: Callable[[str], Any], default: Any, *, minimum: int | None = None
+    name: str,
+    parse: Callable[[str], Any],
+    default: Any,
+    *,
+    minimum: int | None = None,
+    maximum: int | None = None,
 ) -> Variable:
     """Return a variable that is to be read only where its value matters."""
-    variable = VARIABLES[name] = Variable(name, parse, default, minimum)
+    variable = VARIABLES[name] = Variable(name, parse, default, minimum, maximum)
     return variable
 
 
 def read(
-    name: str, parse: Callable[[str], Any], default: Any, *, minimum: int | None = None
+    name: str,
+    parse: Callable[[str], Any],
+    default: Any,
+    *,
+    minimum: int | None = None,
+    maximum: int | None = None,
 ) -> Any:
     """Declare a variable and return its value; raise ImproperlyConfigured."""
-    return declare(name, parse, default, minimum=minimum).read()
+    return declare(name, parse, default, minimum=minimum, maximum=maximum).read()
 
 
 def read_config(config: type[Config], variables: dict[str, str], **others: Any) -> Config:
@@ -109,14 +135,19 @@ def read_config(config: type[Config], variables: dict[str, str], **others: Any) 
     has `others` besides. A field's type and default are the variable's. Raises
     ImproperlyConfigured."""
     types, defaults = get_type_hints(config), config()
-    values = {
-        field: read(name, PARSERS.get(types[field], str), getattr(defaults, field))
+    declared = {
+        field: declare(name, PARSERS.get(types[field], str), getattr(defaults, field))
         for field, name in variables.items()
     }
+    values = {field: variable.take() for field, variable in declared.items()}
     try:
-        return config(**values, **others)
+        read_all = config(**values, **others)
     except (ConfigurationError, CacheConfigurationError) as error:
         raise ImproperlyConfigured(str(error)) from error
+    # After it: what it says of its own bounds is nearer to the point.
+    for field, variable in declared.items():
+        variable.refuse_extreme(values[field])
+    return read_all
 
 
 def configured_secrets() -> list[str]:

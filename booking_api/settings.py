@@ -25,7 +25,7 @@ from booking_api.env_types import (
     web_address,
 )
 from booking_api.env_variables import BASE_DIR, configured_secrets, declare, read, read_config
-from cache_layer.config import DEFAULT_TTLS_S, CacheConfig
+from cache_layer.config import DEFAULT_TTLS_S, MAX_TTL_S, CacheConfig
 from hubspot_sync.config import HubSpotConfig, JournalConfig
 
 
@@ -121,7 +121,10 @@ def cache_config(
             "ttl_confirmed_s": "CACHE_TTL_CONFIRMED_S",
             "feed_max_silence_s": "FEED_MAX_SILENCE_S",
         },
-        ttls_s={name: read(name, number, ttl_s) for name, ttl_s in DEFAULT_TTLS_S.items()},
+        ttls_s={
+            name: read(name, number, ttl_s, maximum=MAX_TTL_S)
+            for name, ttl_s in DEFAULT_TTLS_S.items()
+        },
         redis_url=redis_url,
         key_prefix=key_prefix,
         origin=origin,
@@ -141,7 +144,7 @@ ALLOWED_HOSTS: list[str] = ["*"] if DEBUG else hosts
 CSRF_TRUSTED_ORIGINS: list[str] = read("CSRF_TRUSTED_ORIGINS", csv, [])
 
 DATABASE_URL: str = read("DATABASE_URL", str, "")
-pool_size = declare("DATABASE_POOL_SIZE", integer, 10, minimum=2)
+pool_size = declare("DATABASE_POOL_SIZE", integer, 10, minimum=2, maximum=10_000)
 limits_session: bool = read("DATABASE_SESSION_LIMITS", boolean, True)
 REDIS_URL: str = read("REDIS_URL", str, "")
 HUBSPOT: HubSpotConfig = hubspot_config()
@@ -210,8 +213,8 @@ PROMETHEUS_MULTIPROC_DIR: str = read("PROMETHEUS_MULTIPROC_DIR", directory, "")
 if PROMETHEUS_MULTIPROC_DIR == "":
     # `prometheus_client` would take it for the current folder.
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-SERVER_WORKERS: int = read("SERVER_WORKERS", integer, 1, minimum=1)
-SERVER_THREADS: int = read("SERVER_THREADS", integer, 128, minimum=1)
+SERVER_WORKERS: int = read("SERVER_WORKERS", integer, 1, minimum=1, maximum=1_000)
+SERVER_THREADS: int = read("SERVER_THREADS", integer, 128, minimum=1, maximum=10_000)
 MAX_QUEUED_REQUESTS: int = read("MAX_QUEUED_REQUESTS", integer, 1_024, minimum=1)
 # By default longer than a request's deadline, so that a stop cuts nobody off.
 STOP_TIMEOUT_S: int = read("STOP_TIMEOUT_S", integer, 30, minimum=5)
@@ -306,7 +309,7 @@ SESSION_COOKIE_SECURE = not DEBUG
 # every request besides.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 CSRF_COOKIE_SECURE = not DEBUG
-hsts_seconds = declare("HSTS_SECONDS", integer, 31_536_000, minimum=0)
+hsts_seconds = declare("HSTS_SECONDS", integer, 31_536_000, minimum=0, maximum=3_153_600_000)
 SECURE_HSTS_SECONDS: int = 0 if DEBUG else hsts_seconds.read()
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

@@ -26,6 +26,7 @@ from cache_layer.errors import (
     WaitedTooLong,
 )
 from cache_layer.operating.validation import Comparison, Drift, ValidationReport
+from cache_layer.recent import Recent
 
 __all__ = [
     "MISS",
@@ -60,6 +61,7 @@ __all__ = [
     "Miss",
     "ReadManyResult",
     "ReadResult",
+    "Recent",
     "Removal",
     "Stamp",
     "TermPassed",

@@ -8,14 +8,15 @@ another process may have seen it; then the reason is not known here, and the mis
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from cache_layer.recent import Recent
+
 MAX_REMEMBERED: Final = 10_000
-"""About a megabyte; what ended first is forgotten first."""
+"""Some 600 KiB; of these the half that ended first is forgotten together."""
 MAX_TOLD_PER_STEP: Final = 1_000
 """Of a step that ends more, no backend tells all."""
 
@@ -56,7 +57,7 @@ class Endings:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._causes: OrderedDict[int, Ended] = OrderedDict()
+        self._causes: Recent[int, Ended] = Recent(MAX_REMEMBERED)
         self._observers: list[EndingsObserver] = []
 
     def observe(self, observer: EndingsObserver) -> None:
@@ -66,11 +67,7 @@ class Endings:
         """Remember these, and tell the observers."""
         with self._lock:
             for ending in endings:
-                number = hash(ending.key)
-                self._causes[number] = ending.cause
-                self._causes.move_to_end(number)
-            while len(self._causes) > MAX_REMEMBERED:
-                self._causes.popitem(last=False)
+                self._causes.hold(hash(ending.key), ending.cause)
         for observer in self._observers:
             observer(endings)
 
@@ -81,4 +78,4 @@ class Endings:
     def reasons_of(self, keys: Sequence[str]) -> list[str]:
         """Return the same of many keys, in their order."""
         with self._lock:
-            return [self._causes.get(hash(key), MissReason.COLD) for key in keys]
+            return [self._causes.get(hash(key)) or MissReason.COLD for key in keys]

@@ -14,6 +14,8 @@ ApiVersion = Literal["2026-09", "2026-03", "legacy"]
 API_VERSIONS: tuple[ApiVersion, ...] = get_args(ApiVersion)
 
 MAX_SEARCH_LAG_S = 3_600
+MAX_POOL_SIZE = 10_000
+MAX_ATTEMPTS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +103,14 @@ class HubSpotConfig:
         for name, value in positive.items():
             if value <= 0:
                 raise ConfigurationError(f"{name} must be above 0, not {value}.")
+        if self.pool_size > MAX_POOL_SIZE:
+            raise ConfigurationError(
+                f"HUBSPOT_POOL_SIZE must be at most {MAX_POOL_SIZE}, not {self.pool_size}."
+            )
+        if self.max_attempts > MAX_ATTEMPTS:
+            raise ConfigurationError(
+                f"HUBSPOT_MAX_ATTEMPTS must be at most {MAX_ATTEMPTS}, not {self.max_attempts}."
+            )
 
     def _check_shares(self) -> None:
         shares = {

@@ -187,13 +187,11 @@ def count_items_of(response: HttpResponseBase, context: RequestContext) -> int:
     return count_items(getattr(response, "data", None)) if context.items is None else context.items
 
 
-def release_parsed_body(response: HttpResponseBase) -> None:
-    """Let go of what was read of the body. DRF's request holds itself by its parser's context, and
-    would keep a megabyte, many times as much once parsed, until the collector comes by."""
-    renderer_context = getattr(response, "renderer_context", None) or {}
-    request = renderer_context.get("request")
-    if request is not None:
-        request.parser_context.clear()
+def release_rendering(response: HttpResponseBase) -> None:
+    """Let go of what an answer was rendered with: DRF puts the answer itself there, and both would
+    stay until the collector comes by (views: `released_view.py`)."""
+    renderer_context: dict[str, Any] = getattr(response, "renderer_context", None) or {}
+    renderer_context.clear()
 
 
 class RequestContextMiddleware:
@@ -227,7 +225,7 @@ class RequestContextMiddleware:
         if is_api_path(request):
             response.headers.setdefault("Cache-Control", "no-store")
         context.body = None
-        release_parsed_body(response)
+        release_rendering(response)
         return response
 
     def process_view(self, request: HttpRequest, *_: object) -> None:

@@ -8,7 +8,6 @@ would be refused otherwise. What is kept are digests, for `KEEP`.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -20,14 +19,16 @@ from django.db.models import Q, QuerySet
 
 from booking_api.pairs.digests import CallerDigests, Digests
 from booking_api.pairs.models import RightPair
+from booking_api.pairs.today import Today
 from booking_api.rules.students import StudentPair
+from cache_layer import Recent
 from hubspot_sync.background.retention import delete_expired
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.batching.chunking import chunks
 
 KEEP: Final = timedelta(days=30)
 MAX_HELD: Final = 10_000
-"""Callers remembered in memory; of more, the ones not seen for longest are read again."""
+"""Callers remembered in memory; of more, half of them, not seen for longest, are read again."""
 MAX_UNWRITTEN: Final = 5_000
 """Callers kept until the worker writes them; of more, their next request is soon enough."""
 MAX_ROWS: Final = 500_000
@@ -44,8 +45,9 @@ class RightPairs:
     def __init__(self, digests: Digests, now: Callable[[], datetime]) -> None:
         self._digests = digests
         self._now = now
+        self._today = Today(now)
         self._lock = threading.Lock()
-        self._held: OrderedDict[str, date] = OrderedDict()
+        self._held: Recent[str, date] = Recent(MAX_HELD)
         self._unwritten: dict[str, CallerDigests] = {}
         self._forgotten: set[str] = set()
         self._being_deleted: set[str] = set()
@@ -59,7 +61,7 @@ class RightPairs:
 
     def note(self, address: str, pair: StudentPair) -> None:
         """Take notice that a pair was right."""
-        key, today = self._digests.of_pair_from(address, pair), self._now().date()
+        key, today = self._digests.of_pair_from(address, pair), self._today()
         with self._lock:
             is_known = self._hold(key, today)
             if is_known or len(self._unwritten) >= MAX_UNWRITTEN:
@@ -71,7 +73,7 @@ class RightPairs:
         """Take back that a pair was right: it is no longer."""
         key = self._digests.of_pair_from(address, pair)
         with self._lock:
-            self._held.pop(key, None)
+            self._held.drop(key)
             self._unwritten.pop(key, None)
             if len(self._forgotten) < MAX_UNWRITTEN:
                 self._forgotten.add(key)
@@ -81,7 +83,7 @@ class RightPairs:
         """Whether this process knows that the pair was right from there."""
         key = self._digests.of_pair_from(address, pair)
         with self._lock:
-            return self._held.get(key, date.min) > self._now().date() - KEEP
+            return (self._held.get(key) or date.min) > self._today() - KEEP
 
     def was_right(self, address: str, pair: StudentPair) -> bool:
         """Whether the pair was right from there within `KEEP`; not so, too, where the database does
@@ -133,7 +135,7 @@ class RightPairs:
             self._being_deleted = set()
         # When the table is full, those in it are let in a while longer, and nobody new is added.
         room = max(0, MAX_ROWS - RightPair.objects.count())
-        today = self._now().date()
+        today = self._today()
         RightPair.objects.bulk_create(
             [
                 RightPair(
@@ -150,15 +152,12 @@ class RightPairs:
     def _hold(self, key: str, day: date) -> bool:
         """Hold a caller as the one seen last; say whether that day was held already."""
         is_known = self._held.get(key) == day
-        self._held[key] = day
-        self._held.move_to_end(key)
-        if len(self._held) > MAX_HELD:
-            self._held.popitem(last=False)
+        self._held.hold(key, day)
         return is_known
 
     def _find(self, named: Q) -> date | None:
         """Return the day of the latest row; raise Django's database errors."""
-        since = self._now().date() - KEEP
+        since = self._today() - KEEP
         rows = RightPair.objects.filter(named, last_used__gt=since).order_by("-last_used")
         return rows.values_list("last_used", flat=True).first()
 

@@ -9,7 +9,6 @@ has not written yet is lost: that student is loaded when they ask.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Collection
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -19,12 +18,14 @@ from django.db import Error as DatabaseFailure
 from django.db.models import QuerySet
 
 from booking_api.pairs.models import SeenStudent
+from booking_api.pairs.today import Today
+from cache_layer import Recent
 from hubspot_sync.background.retention import delete_expired
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.batching.chunking import chunks
 
 MAX_HELD: Final = 10_000
-"""Students remembered in memory; of more, the ones not seen for longest are written again."""
+"""Students remembered in memory; of more, half of them, noted longest ago, are written again."""
 MAX_UNWRITTEN: Final = 5_000
 MAX_ROWS: Final = 200_000
 MAX_PER_STATEMENT: Final = 200
@@ -41,8 +42,9 @@ class SeenStudents:
     def __init__(self, keep_days: int, now: Callable[[], datetime]) -> None:
         self._keep = timedelta(days=min(keep_days, MAX_DAYS))
         self._now = now
+        self._today = Today(now)
         self._lock = threading.Lock()
-        self._held: OrderedDict[str, date] = OrderedDict()
+        self._held: Recent[str, date] = Recent(MAX_HELD)
         self._unwritten: dict[str, date] = {}
         self.worker = Worker(
             "seen students",
@@ -56,7 +58,7 @@ class SeenStudents:
         """Take notice that this contact's pair was right."""
         if not self._keep:
             return
-        today = self._now().date()
+        today = self._today()
         with self._lock:
             if self._held.get(contact_id) == today:
                 return
@@ -64,10 +66,7 @@ class SeenStudents:
                 # Their next request is soon enough.
                 return
             self._unwritten[contact_id] = today
-            self._held[contact_id] = today
-            self._held.move_to_end(contact_id)
-            if len(self._held) > MAX_HELD:
-                self._held.popitem(last=False)
+            self._held.hold(contact_id, today)
         self.worker.wake()
 
     def forget(self, contact_ids: Collection[str]) -> None:
@@ -76,14 +75,14 @@ class SeenStudents:
         with self._lock:
             for contact_id in contact_ids:
                 self._unwritten.pop(contact_id, None)
-                self._held.pop(contact_id, None)
+                self._held.drop(contact_id)
         for part in chunks(sorted(contact_ids), MAX_PER_STATEMENT):
             SeenStudent.objects.filter(contact_id__in=part).delete()
 
     def seen_lately(self, days: int, at_most: int) -> list[str]:
         """Return the contacts seen within so many days, those seen last first; raise Django's
         database errors."""
-        since = self._now().date() - timedelta(days=min(days, MAX_DAYS))
+        since = self._today() - timedelta(days=min(days, MAX_DAYS))
         rows = SeenStudent.objects.filter(last_seen__gte=since).order_by("-last_seen", "contact_id")
         return list(rows.values_list("contact_id", flat=True)[: min(at_most, MAX_ROWS)])
 

@@ -6,8 +6,10 @@ import os
 import re
 import runpy
 import signal
+import socket
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from booking_api.backing_services import caches, database
+from booking_api.env_types import integer, number, rate
 from booking_api.env_variables import VARIABLES, EnvironmentOrFiles, configured_secrets
 from booking_api.settings import cache_origin, cache_prefix, hubspot_config
 from tests.manage import PRODUCTION, ROOT, manage
@@ -28,6 +31,10 @@ READERS = {
     "DATABASE_URL": lambda: database(value_of("DATABASE_URL"), VARIABLES["DATABASE_POOL_SIZE"]),
     "REDIS_URL": lambda: caches(value_of("REDIS_URL")),
 }
+
+
+NUMBERS = [name for name, each in VARIABLES.items() if each.parse in (integer, number)]
+RATES = [name for name, each in VARIABLES.items() if each.parse is rate]
 
 
 def value_of(name: str) -> Any:
@@ -174,7 +181,10 @@ def test_a_bad_value_stops_the_start_with_a_sentence_and_no_traceback() -> None:
         ("PUBLIC_BASE_URL", "booking.example.org", "PUBLIC_BASE_URL must be an address as https"),
         ("PUBLIC_BASE_URL", "https://a.org/?x", "PUBLIC_BASE_URL must be an address without ?"),
         ("WEBHOOK_RETENTION_DAYS", "1", "WEBHOOK_RETENTION_DAYS must be at least 2, not 1."),
+        ("WEBHOOK_RETENTION_DAYS", "36501", "WEBHOOK_RETENTION_DAYS must be at most 36500, not"),
         ("SERVER_THREADS", "0", "SERVER_THREADS must be at least 1, not 0."),
+        ("SERVER_THREADS", "10001", "SERVER_THREADS must be at most 10000, not 10001."),
+        ("THROTTLE_READS", "1000000001/hour", "THROTTLE_READS must be a rate as 100/minute"),
         ("DATABASE_URL", "nonsense://", "DATABASE_URL must be an address"),
         ("REDIS_URL", "localhost", "REDIS_URL must be an address as redis://host/0"),
     ],
@@ -188,6 +198,43 @@ def test_a_value_that_cannot_work_is_refused_in_a_sentence(
         READERS.get(name, lambda: value_of(name))()
 
     assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", ["1" + "0" * 30, "-1"])
+def test_no_number_is_taken_that_nothing_can_be_done_with(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some would overflow a date or a wait, hours after the start; some start a million threads."""
+    # Some are read only where they matter.
+    monkeypatch.setenv("DEBUG", "false")
+    monkeypatch.setenv("DATABASE_URL", "postgres://db.example.org/exams")
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ImproperlyConfigured, match=rf"^{name} must be "):
+        runpy.run_path(str(ROOT / "booking_api/settings.py"))
+
+
+@pytest.mark.parametrize("name", RATES)
+@pytest.mark.parametrize("count", ["1" + "0" * 30, "9" * 5_000, "-1"])
+def test_no_rate_is_taken_that_nobody_can_count(
+    name: str, count: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, f"{count}/minute")
+
+    with pytest.raises(ImproperlyConfigured, match=rf"^{name} must be a rate as 100/minute "):
+        value_of(name)
+
+
+@pytest.mark.parametrize("name", [name for name in NUMBERS if name.endswith(("_S", "_DAYS"))])
+def test_whatever_time_is_taken_can_be_waited_for_and_looked_back(name: str) -> None:
+    most = VARIABLES[name].most
+    longest = timedelta(days=most) if name.endswith("_DAYS") else timedelta(seconds=most)
+
+    assert datetime.now(UTC) - longest < datetime.now(UTC) + longest
+    if name.endswith("_S"):
+        with socket.socket() as waiting:
+            waiting.settimeout(most)
 
 
 def test_what_a_databases_address_says_of_its_connections_stays(

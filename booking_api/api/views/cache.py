@@ -12,7 +12,6 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission, IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from typing_extensions import override
 
 from booking_api.api.authentication import STAFF_AUTHENTICATION
@@ -28,6 +27,7 @@ from booking_api.api.schema.operations import (
     documented,
 )
 from booking_api.api.serializers import FamilyField, RecordIdField, SentBooleanField, SentTextField
+from booking_api.api.views.released_view import ReleasedView
 from booking_api.rules.errors import InvalidRequest
 from cache_layer.counters import Count
 from cache_layer.errors import BadPattern
@@ -204,7 +204,7 @@ class ReportFields(ComparedFields):
     drifts = DriftFields(many=True)
 
 
-class StaffView(APIView):
+class StaffView(ReleasedView):
     """Base of what staff call, by session or token."""
 
     authentication_classes = STAFF_AUTHENTICATION

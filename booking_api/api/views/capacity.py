@@ -9,7 +9,6 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from typing_extensions import override
 
 from booking_api import composition
@@ -28,6 +27,7 @@ from booking_api.api.schema.operations import (
 )
 from booking_api.api.serializers import RecordIdField, SentBooleanField
 from booking_api.api.validation import validate_fields
+from booking_api.api.views.released_view import ReleasedView
 from booking_api.desk.counts.count_log import record_named_counts
 from booking_api.desk.counts.exam_count import ExamCount
 from booking_api.desk.counts.models import CountKind
@@ -131,7 +131,7 @@ class SyncFields(serializers.Serializer[Any]):
     results = ResultsFields()
 
 
-class SyncCapacityView(APIView):
+class SyncCapacityView(ReleasedView):
     """Counts now and answers with what was found and corrected."""
 
     authentication_classes = CRON_AUTHENTICATION

@@ -6,7 +6,6 @@ from typing import Any
 
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from booking_api.api.authentication import CRON_AUTHENTICATION
 from booking_api.api.permissions import CronOrStaff, MayValidate, NotCrossSite
@@ -21,6 +20,7 @@ from booking_api.api.views.cache import (
     run_validation,
     username_of,
 )
+from booking_api.api.views.released_view import ReleasedView
 from booking_api.ops.history.process import running
 from booking_api.ops.scheduler import VALIDATE_CACHE
 
@@ -34,7 +34,7 @@ CHECK = Operation(
 )
 
 
-class ValidateCacheView(APIView):
+class ValidateCacheView(ReleasedView):
     """The hourly sample; schedulers that can only GET may."""
 
     authentication_classes = CRON_AUTHENTICATION

@@ -19,7 +19,6 @@ from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from typing_extensions import override
 
 from booking_api.api.authentication import is_one_of
@@ -37,6 +36,7 @@ from booking_api.api.guesses import check_secret
 from booking_api.api.proxies import find_caller, is_trusted
 from booking_api.api.schema.answers import ErrorFields, named_answer
 from booking_api.api.schema.operations import ALWAYS, Operation, codes, documented
+from booking_api.api.views.released_view import ReleasedView
 from booking_api.env_types import csv
 from booking_api.ops.health import check_readiness
 from booking_api.ops.metrics import render_metrics
@@ -88,7 +88,7 @@ def flat_and_enveloped_schema(
     return named_answer(operation_id, fields)
 
 
-class HealthView(APIView):
+class HealthView(ReleasedView):
     """Whether this process answers; nothing else is asked."""
 
     @documented(
@@ -103,7 +103,7 @@ class HealthView(APIView):
         return Response(envelop_and_keep_flat(data, "Healthy."))
 
 
-class ReadyView(APIView):
+class ReadyView(ReleasedView):
     """Whether everything it needs answers; asking costs nothing."""
 
     @documented(

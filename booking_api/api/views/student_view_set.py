@@ -12,12 +12,13 @@ from booking_api import composition
 from booking_api.api.context import context_of
 from booking_api.api.serializers import MAX_BOOKING_ID_CHARS
 from booking_api.api.throttling import ReadThrottle
+from booking_api.api.views.released_view import ReleasedView
 from booking_api.api.views.warm_answers import given_again
 from booking_api.queries.query_context import QueryContext
 from booking_api.rules.errors import InvalidRequest
 
 
-class StudentViewSet(ViewSet):
+class StudentViewSet(ReleasedView, ViewSet):
     """Base of what students call; what is a student's own begins with `admit_student`."""
 
     throttle_classes: tuple[type[ReadThrottle], ...] = (ReadThrottle,)

@@ -24,7 +24,6 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from booking_api import composition
 from booking_api.api.envelope import PayloadTooLarge
@@ -38,6 +37,7 @@ from booking_api.api.schema.operations import (
     codes,
     documented,
 )
+from booking_api.api.views.released_view import ReleasedView
 from booking_api.ops.metrics import metrics
 from booking_api.ops.metrics.webhooks import SOURCE
 from hubspot_sync.inbox.events import TooManyEvents
@@ -123,7 +123,7 @@ SIGNATURE_PARAMETERS = [
 ]
 
 
-class WebhookView(APIView):
+class WebhookView(ReleasedView):
     """Both addresses: two subscriptions in HubSpot, one pipeline."""
 
     authentication_classes = ()

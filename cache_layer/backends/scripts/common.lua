@@ -46,11 +46,27 @@ local function is_full()
   return type(answer) == 'table' and answer.err ~= nil and string.find(answer.err, 'OOM') ~= nil
 end
 
+-- A deployment that is no more leaves nothing for good. Whoever stores or invalidates gives the keys
+-- that have no entry's own expiry as long anew: twice as long as any entry may live. Losing them after
+-- that is safe, as above.
+local KEPT_MS = 14 * 24 * 3600 * 1000
+local function is_short_kept(key)
+  local left_ms = redis.call('PTTL', key) -- -1: for good, -2: there is none
+  return left_ms ~= -2 and left_ms < KEPT_MS / 2
+end
+
+local function keep()
+  if is_short_kept(STATE) or is_short_kept(META) then
+    for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, KEPT_MS) end
+  end
+end
+
 local function begin_generation()
   redis.call('UNLINK', STATE, TAGS, META, USES, DEADLINES)
   generation = ARGV[2]
   redis.call('HSET', STATE, 'generation', generation, 'count', 0, 'floor', 0)
   redis.call('ZADD', TAGS, 0, '!' .. generation)
+  keep()
 end
 
 -- The proof of the change feed, see proof.py: no epoch is '', none confirmed -1.
@@ -318,6 +334,7 @@ local function store(order, refused, first_payload)
       end
     end
   end
+  keep()
   local provable = {}
   for _, entry in ipairs(order.entries) do
     if entry.epoch and not refused[entry.key] then provable[#provable + 1] = entry.key end
@@ -397,6 +414,7 @@ local function invalidate(order, tags, keys)
     redis.call('ZREMRANGEBYLEX', TAGS, from, to)
   end
   forget_old_marks(order, #tags + #keys)
+  keep()
   return flat(removed)
 end
 

@@ -41,6 +41,9 @@ MAX_NEWS_S: Final = 0.5
 SMALLEST_SHARE: Final = 1 / 16
 LOOK_AGAIN_S: Final = 3.0
 """So long nothing is sent once HubSpot has said that nothing is left."""
+NAME_KEPT_S: Final = 604_800.0
+"""So long after the last call Redis is called what it was. Whoever is told another name later is
+careful for a window; with none for good every token that ever was would leave one."""
 KEPT_BACK: Final = 0.1
 """The part of a window that nobody uses knowingly: for the calls of those who do not know how much
 is left, and for what others send at the same moment. Each server cut off from Redis or waking from
@@ -89,6 +92,7 @@ if left > 0 then
   end
 end
 redis.call('SET', KEYS[2], ARGV[6], 'NX')
+redis.call('PEXPIRE', KEYS[2], {round(NAME_KEPT_S * 1000)})
 local info = redis.pcall('INFO', 'server')
 local run = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
 redis.call('ZADD', KEYS[3], write(now), ARGV[7])

@@ -99,3 +99,52 @@ def test_marks_are_forgotten_once_no_load_can_need_them(
             return int(client.hlen(f"{{{redis_prefix}}}:state")) < 50
 
         eventually(few_are_left)
+
+
+def kept_for_good(redis_url: str, redis_prefix: str) -> set[str]:
+    """The keys that end by nothing but a hand; there are others."""
+    with Redis.from_url(redis_url, decode_responses=True) as client:
+        left_s = {key: client.ttl(key) for key in client.scan_iter(f"{{{redis_prefix}}}:*")}
+    assert len(left_s) > 0
+    return {key for key, left in left_s.items() if left == -1}
+
+
+def test_a_deployment_that_is_no_more_leaves_no_key_for_good(
+    make_redis: MakeRedis, redis_url: str, redis_prefix: str
+) -> None:
+    backend = make_redis()
+    backend.look_up(())
+    assert kept_for_good(redis_url, redis_prefix) == set()
+
+    put(backend, "k", tags=["exam:9"])
+    backend.claim_leases(["a"], "me")
+    backend.begin_epoch("epoch", ["exam"], 1)
+    assert kept_for_good(redis_url, redis_prefix) == set()
+
+    # With the last entry its keys go, and come again with the next.
+    backend.invalidate(["exam:9"], ["k"])
+    put(backend, "k", tags=["exam:9"])
+    backend.raise_floor()
+    assert kept_for_good(redis_url, redis_prefix) == set()
+
+
+@pytest.mark.parametrize("asks", ["store", "invalidate"])
+def test_what_was_kept_for_good_or_for_little_longer_is_kept_while_somebody_works(
+    make_redis: MakeRedis, redis_url: str, redis_prefix: str, asks: str
+) -> None:
+    """For good, as an earlier release left it."""
+    backend = make_redis()
+    put(backend, "k", b"old", tags=["exam:9"])
+    week_s = 7 * 24 * 3_600
+    with Redis.from_url(redis_url) as client:
+        names = [f"{{{redis_prefix}}}:{name}" for name in ("state", "tags", "meta")]
+        client.persist(names[0])
+        client.expire(names[2], 1_000)
+        if asks == "store":
+            put(backend, "other")
+        else:
+            backend.invalidate(["exam:8"], [])
+        left_s = [client.ttl(name) for name in names]
+
+    assert min(left_s) > week_s
+    assert payload_at(backend, "k") == b"old"

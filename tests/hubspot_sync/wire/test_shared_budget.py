@@ -230,3 +230,16 @@ def test_a_budget_opens_no_connection_and_starts_no_thread_before_it_is_used() -
     )
 
     assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.redis
+def test_a_token_that_is_used_no_more_leaves_no_key_for_good(redis_url: str) -> None:
+    config = HubSpotConfig(token=uuid.uuid4().hex)
+    budget = build_rate_budget(config, clock=time.monotonic, day=PortalDay(), redis_url=redis_url)
+
+    budget.acquire(Deadline.after(30), priority=Priority.DESK, search=True).report_answer(0.1)
+
+    with Redis.from_url(redis_url) as client:
+        left_s = {key: client.ttl(key) for key in client.scan_iter(f"*{config.budget_name}*")}
+    assert len(left_s) > 0
+    assert {key for key, left in left_s.items() if left == -1} == set()
