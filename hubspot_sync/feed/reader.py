@@ -266,6 +266,8 @@ class FeedReader:
             if stored.refused > 0:
                 # Nobody will ask for the links that they bring back.
                 self._proof.end(lease)
+            if stored.refused > 0 or reading.unreadable > 0:
+                self._positions.note_unreadable(position)
         duplicates = len(new_events) - len(stored.new) - stored.refused
         self._intake.notify(stored.new, duplicates)
         self._file_trouble.end()
@@ -330,10 +332,12 @@ class FeedReader:
         self, position: FeedPosition, offset: str, reason: EpochReason, lease: FeedLease
     ) -> None:
         """Go on from an offset that HubSpot has just named, with nothing of before held to be
-        right: everything is dropped, and all upcoming exams are to be recounted."""
+        right: everything is dropped, all upcoming exams are to be recounted, and it is to be found
+        out whom HubSpot has forgotten meanwhile."""
         self._proof.drop_everything(position, reason, lease)
         now = self._now()
         values: dict[str, Any] = {"lost_at": now, "recount_due": True, "owed_since": None}
+        values |= {"erasures_missed_at": now}
         with self._positions.moving(lease, position, offset, **values):
             self._own_writes.forget()
 
