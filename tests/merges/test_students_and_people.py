@@ -61,7 +61,7 @@ def test_told_by_the_journal_alone(deployment: Deployment, profile_name: str) ->
     def begin() -> FedStudentsAndPeople:
         return FedStudentsAndPeople(deployment, profile_name)
 
-    run_state_machine_as_test(begin, settings=settings(SHORT, max_examples=1))
+    run_state_machine_as_test(begin, settings=settings(SHORT, max_examples=2))
 
 
 @pytest.mark.chaos
