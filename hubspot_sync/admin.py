@@ -96,7 +96,7 @@ class FeedPositionAdmin(ReadOnly):
     fields = (
         *("portal_id", "state", "at_end_at", "read_at", "published_at", "offset"),
         *("late", "delay_measured_at", "owed_since", "epoch_began_at", "epoch_reason"),
-        *("lost_at", "recount_due", "error", "failing_since"),
+        *("lost_at", "recount_due", "erasures_missed_at", "error", "failing_since"),
     )
     readonly_fields = ("state", "late")
 

@@ -38,7 +38,7 @@ from hubspot_sync.feed.observers import FeedObservers
 from hubspot_sync.inbox.observers import EventObservers
 from hubspot_sync.inbox.told_records import ToldRecords
 from hubspot_sync.portal.association_types import AssociationTypes
-from hubspot_sync.portal.portal_facts import PortalFact, ask_own_app_id
+from hubspot_sync.portal.portal_facts import PortalFact, ask_own_app_id, ask_own_portal_id
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.portal.unreadable_values import NoteReading
 from hubspot_sync.reading.availability import AvailabilityWatch, probe_hubspot
@@ -48,7 +48,7 @@ from hubspot_sync.reading.own_links import NO_OWN_LINKS, OwnLinks
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.reading.recent_changes import NO_RECENT_CHANGES, RecentChanges
 from hubspot_sync.reading.student_pairs import PairReads
-from hubspot_sync.wire.call_context import Priority
+from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.journal.change_journal import build_change_journal, build_journal_calls
 from hubspot_sync.wire.journal.subscriptions import JournalSubscriptions
@@ -186,6 +186,13 @@ def build_feed(
         now=now,
         clock=clock,
     )
+
+
+def is_portal_of_journal(client: HubSpotClient, context: CallContext) -> bool:
+    """Say whether the records that we read are of the portal whose journal we follow, as far as
+    HubSpot says whose token ours is; raises HubSpotError where it could not be asked."""
+    own = ask_own_portal_id(client.transport, settings.HUBSPOT.token, context)
+    return own is None or own == settings.HUBSPOT_JOURNAL.portal_id
 
 
 def build_student_pairs(cached: CachedPortal, hubspot: PortalReads, clocks: Clocks) -> StudentPairs:

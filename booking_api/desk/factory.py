@@ -18,6 +18,7 @@ from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.erasure_queue import ErasureQueue, ForgetContacts, forget_nothing
 from booking_api.desk.journal import follow_ups, journal, known_bookings, merges
 from booking_api.desk.notes.outbox import Outbox
+from booking_api.desk.repair.missed_erasures import VanishedPersons, find_vanished_persons
 from hubspot_sync.background.retention import delete_expired
 from hubspot_sync.background.worker import Worker
 from hubspot_sync.errors import HubSpotError
@@ -107,6 +108,11 @@ class BookingDesk:
         )
         self.recounts.request({count.exam_id for count in counts if count.error})
         return counts
+
+    def find_vanished_persons(self) -> VanishedPersons:
+        """Return of whom something is kept whom HubSpot has forgotten; nothing is changed. Raises
+        HubSpotError where that is not known of all."""
+        return find_vanished_persons(self.desk_context)
 
     def review_credits(self, since: timedelta) -> int:
         """Ask for a review of the credits that were written lately, within `since`: a person may

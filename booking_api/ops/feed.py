@@ -8,21 +8,23 @@ before the proof's silence is over.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 import structlog
-from django.db import Error as DatabaseFailure
-from django.db import connection
 
 from booking_api import composition
 from booking_api.desk.journal.lease import HeldLease, LeaseKeeper, LeaseLost
+from booking_api.ops.remedies import (
+    ERASURES_AGAIN_S,
+    RECOUNT_AGAIN_S,
+    Remedy,
+    request_missed_erasures,
+)
 from cache_layer import TermPassed
 from hubspot_sync.background.worker import Worker
-from hubspot_sync.errors import HubSpotError
 from hubspot_sync.feed.change_feed import ChangeFeed
 from hubspot_sync.feed.positions import PositionMoved
 
@@ -30,33 +32,48 @@ FEED_LEASE = "change feed"
 LEASE_DURATION = timedelta(seconds=15)
 RENEW_EVERY_S = 4.0
 LOOK_AGAIN_S = 3.0
-RECOUNT_AGAIN_S = 60.0
 STOP_WITHIN_S = 12.0
 
 log = structlog.get_logger(__name__)
 
 
 class FeedFollower:
-    """Has the feed's reader take its steps while this process holds the lease. `recount_upcoming`
-    counts all exams that may still be booked; it is called in a thread of its own, and again until
-    it succeeds, once the feed has missed something."""
+    """Has the feed's reader take its steps while this process holds the lease. Once the feed has
+    missed something, `recount_upcoming` counts all exams that may still be booked, and
+    `request_missed_erasures` has those forgotten whom HubSpot has forgotten meanwhile: each in a
+    thread of its own, and again until it succeeds."""
 
     def __init__(
         self,
         feed: ChangeFeed,
         lease_keeper: LeaseKeeper,
         recount_upcoming: Callable[[], object],
+        request_missed_erasures: Callable[[], object],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._feed = feed
         self._lease_keeper = lease_keeper
-        self._recount_upcoming = recount_upcoming
         self._clock = clock
         self._lease: HeldLease | None = None
         self._renewed_s = 0.0
-        self._recounting = threading.Lock()
-        self._recount_due_s = 0.0
+        positions = feed.positions
+        self._remedies = (
+            Remedy(
+                name="recount",
+                work=recount_upcoming,
+                due_since=positions.recount_due_since,
+                note_done=positions.note_recounted,
+                again_s=RECOUNT_AGAIN_S,
+            ),
+            Remedy(
+                name="erasures",
+                work=request_missed_erasures,
+                due_since=positions.erasures_missed_since,
+                note_done=positions.note_erasures_found,
+                again_s=ERASURES_AGAIN_S,
+            ),
+        )
         self._due_s = 0.0
         self._worker = Worker(
             "feed", self.follow, finish=self.release_lease, stop_within_s=STOP_WITHIN_S
@@ -85,7 +102,8 @@ class FeedFollower:
                 self._lease = None
                 return LOOK_AGAIN_S
             self._due_s = self._clock() + rest_s
-            self._recount_if_due()
+            for remedy in self._remedies:
+                remedy.start_if_due(self._clock())
         # A rest that was asked for may be longer than the lease.
         return max(min(self._due_s - self._clock(), RENEW_EVERY_S), 0.0)
 
@@ -127,28 +145,6 @@ class FeedFollower:
         log.warning("feed_term_raised", epoch=self._lease.epoch)
         return 0.0
 
-    def _recount_if_due(self) -> None:
-        if self._clock() < self._recount_due_s:
-            return
-        since = self._feed.positions.recount_due_since()
-        if since is None:
-            return
-        self._recount_due_s = self._clock() + RECOUNT_AGAIN_S
-        work = partial(self._recount, since)
-        threading.Thread(target=work, name="feed recount", daemon=True).start()
-
-    def _recount(self, since: datetime) -> None:
-        if not self._recounting.acquire(blocking=False):
-            return
-        try:
-            self._recount_upcoming()
-            self._feed.positions.note_recounted(since)
-        except (HubSpotError, DatabaseFailure) as error:
-            log.warning("feed_recount_put_off", error=type(error).__name__)
-        finally:
-            self._recounting.release()
-            connection.close()
-
 
 def build_follower() -> FeedFollower | None:
     """Return who follows the feed here; None where there is none to follow."""
@@ -156,4 +152,9 @@ def build_follower() -> FeedFollower | None:
     if services.feed is None:
         return None
     keeper = LeaseKeeper(FEED_LEASE, LEASE_DURATION)
-    return FeedFollower(services.feed, keeper, services.booking.recount_upcoming)
+    return FeedFollower(
+        services.feed,
+        keeper,
+        services.booking.recount_upcoming,
+        partial(request_missed_erasures, services),
+    )

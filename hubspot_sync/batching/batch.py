@@ -143,6 +143,27 @@ class BatchClient:
             )
         return _add_missing(join_spellings(read, spelled), impossible)
 
+    def read_archived(
+        self, object_type: str, ids: Collection[str], *, context: CallContext, singly: bool = False
+    ) -> Many[RawRecord]:
+        """Return those of the records that are archived: they may be restored. `singly` asks for
+        each by itself, a hundred at most: by a merged record's id a batch may know of none."""
+        if singly:
+            none: Many[RawRecord] = Many({}, missing=frozenset(ids))
+            asked = object_type, none, (), (), context, self._fan_outs[context.priority]
+            return self._single_reads.complete(*asked, archived=True)
+
+        def read_chunk(chunk: Sequence[str]) -> Many[RawRecord]:
+            body = {"inputs": [{"id": key} for key in chunk], "properties": [MERGED_IDS]}
+            tail = "?archived=true"
+            answer = self._ask(Operation.BATCH_READ, object_type, body, context, tail=tail)
+            return match_by_key(chunk, answer, None)
+
+        kind = CallKind(operation=Operation.BATCH_READ, object_type=object_type, detail="archived")
+        keys, impossible = _split_possible_keys(ids, None)
+        read = self._read_in_chunks(kind, keys, MAX_PER_READ, read_chunk, context)
+        return _add_missing(read, impossible)
+
     def read_associations(
         self, from_type: str, to_type: str, ids: Collection[str], *, context: CallContext
     ) -> Many[tuple[str, ...]]:
@@ -237,8 +258,11 @@ class BatchClient:
         context: CallContext,
         *,
         once: bool = False,
+        tail: str = "",
     ) -> Answer:
-        request = Request(operation=operation, object_type=object_type, body=body, once=once)
+        request = Request(
+            operation=operation, object_type=object_type, tail=tail, body=body, once=once
+        )
         return self._transport.call(request, context)
 
     def _read_in_chunks(

@@ -43,15 +43,18 @@ class SingleReads:
         history: Collection[str],
         context: CallContext,
         fan_out: FanOut,
+        *,
+        archived: bool = False,
     ) -> Many[RawRecord]:
         """Return a batch's outcome with what single reads say of the ids that it left out; it may
-        be of a record with another id."""
+        be of a record with another id. With `archived`, only archived records are there."""
         silent = {key for key, error in read.unknown.items() if isinstance(error, LeftOut)}
         left_out = sorted(read.missing | (silent if len(silent) <= MAX_SILENT else set()))
         if context.priority not in PROVEN or len(left_out) == 0:
             return read
         asked = left_out[:MAX_AT_ONCE]
         query = {"properties": ",".join(properties), "propertiesWithHistory": ",".join(history)}
+        query |= {"archived": "true"} if archived else {}
         tail = urlencode({name: names for name, names in query.items() if names != ""})
         outcomes = fan_out.run(
             [partial(self._read_one, object_type, key, tail, context) for key in asked]

@@ -10,10 +10,11 @@ from datetime import datetime
 from cache_layer import Cause
 from hubspot_sync.config import JournalConfig
 from hubspot_sync.feed.delays import OwnWrites
+from hubspot_sync.feed.files import FILES_AT_ONCE, Journal
 from hubspot_sync.feed.observers import FeedObservers
 from hubspot_sync.feed.positions import Positions
 from hubspot_sync.feed.proof import AskCoverage, FeedProof, RunAside, run_in_thread
-from hubspot_sync.feed.reader import FILES_AT_ONCE, FeedReader, Journal
+from hubspot_sync.feed.reader import FeedReader
 from hubspot_sync.feed.replay import Replay
 from hubspot_sync.inbox.inbox import Inbox
 from hubspot_sync.inbox.intake import Intake

@@ -26,6 +26,9 @@ class FeedPosition(models.Model):
     coverage = models.CharField(max_length=64, blank=True, editable=False)
     lost_at = models.DateTimeField("offset last lost", null=True)
     recount_due = models.BooleanField("exams are to be recounted", default=False)
+    erasures_missed_at = models.DateTimeField(
+        "requests to forget somebody may have been lost", null=True
+    )
     delay_s = models.FloatField("delay in seconds", null=True)
     delay_measured_at = models.DateTimeField("delay measured", null=True)
     owed_since = models.DateTimeField("owes us a booking since", null=True)

@@ -61,6 +61,7 @@ class Positions:
                     "offset": offset,
                     "lost_at": lost_at,
                     "recount_due": lost_at is not None,
+                    "erasures_missed_at": lost_at,
                 },
             )
 
@@ -98,6 +99,24 @@ class Positions:
         """Write down that they were, for what was missed then."""
         rows = FeedPosition.objects.filter(source=self._source, lost_at=since)
         rows.update(recount_due=False)
+
+    def note_unreadable(self, position: FeedPosition) -> None:
+        """Write down that something told could not be understood or kept: it may have been that
+        somebody is to be forgotten. For a transaction that moves the offset."""
+        now = self._now()
+        FeedPosition.objects.filter(pk=position.pk).update(erasures_missed_at=now)
+        _assign(position, erasures_missed_at=now)
+
+    def erasures_missed_since(self) -> datetime | None:
+        """Return when a request to forget somebody may last have been lost; None where those lost
+        were looked for since."""
+        rows = FeedPosition.objects.filter(source=self._source)
+        return rows.values_list("erasures_missed_at", flat=True).first()
+
+    def note_erasures_found(self, since: datetime) -> None:
+        """Write down that those were looked for that may have been lost until then."""
+        rows = FeedPosition.objects.filter(source=self._source, erasures_missed_at=since)
+        rows.update(erasures_missed_at=None)
 
 
 def name_source(config: JournalConfig) -> str:

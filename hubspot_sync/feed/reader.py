@@ -8,10 +8,9 @@ drops the same once more and stores nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
@@ -21,6 +20,13 @@ from hubspot_sync.batching.chunking import chunks
 from hubspot_sync.errors import HubSpotError, OffsetGone
 from hubspot_sync.feed.delays import OwnWrites
 from hubspot_sync.feed.file_trouble import FailedFile, FileTrouble
+from hubspot_sync.feed.files import (
+    ENTRIES_AT_ONCE,
+    FILES_AT_ONCE,
+    FileFetcher,
+    Journal,
+    group_by_events,
+)
 from hubspot_sync.feed.intervals import GrowingInterval
 from hubspot_sync.feed.journal_events import JournalReading, read_files
 from hubspot_sync.feed.models import FeedPosition
@@ -41,9 +47,6 @@ POLL_S: Final = 0.7
 STEP_WITHIN_S: Final = 6.0
 FILES_WITHIN_S: Final = 8.0
 """Of those fetched at the same time. Together with the step less than the lease's 15 s."""
-ENTRIES_AT_ONCE: Final = 100
-FILES_AT_ONCE: Final = 10
-"""Fetched at the same time; each may have 10 000 events."""
 MAX_EVENTS_AT_ONCE: Final = 2_000
 """Dropped together; no more files are read before what so many say is stored."""
 MAX_EVENTS_TOGETHER: Final = 10_000
@@ -54,18 +57,6 @@ MAX_RETRY_AFTER_S: Final = 300.0
 RETENTION: Final = timedelta(days=3)
 RETENTION_MARGIN: Final = timedelta(hours=1)
 NOTE_END_EVERY: Final = timedelta(seconds=30)
-
-
-class Journal(Protocol):
-    """The change journal, as `wire.journal.change_journal` reads it."""
-
-    def read_earliest(self, deadline: Deadline) -> JournalEntry | None: ...
-    def read_latest(self, deadline: Deadline) -> JournalEntry | None: ...
-    def read_next(self, offset: str, deadline: Deadline) -> JournalEntry | None: ...
-    def read_batch_next(
-        self, offset: str, count: int, deadline: Deadline
-    ) -> tuple[JournalEntry, ...]: ...
-    def fetch_file(self, entry: JournalEntry, deadline: Deadline) -> JournalFile: ...
 
 
 class FeedReader:
@@ -97,7 +88,7 @@ class FeedReader:
         self._positions = positions
         self._proof = proof
         self._own_writes = own_writes
-        self._fan_out = fan_out
+        self._files = FileFetcher(journal, fan_out)
         self._observers = observers
         self._wake_applier = wake_applier
         self._now = now
@@ -218,7 +209,7 @@ class FeedReader:
         """Read the entries' files and store what they say; as far as they can be read."""
         files: list[JournalFile] = []
         for group in chunks(entries, FILES_AT_ONCE):
-            read, failed = self._fetch(group, Deadline.after(FILES_WITHIN_S))
+            read, failed = self._files.fetch(group, Deadline.after(FILES_WITHIN_S))
             files.extend(read)
             if failed is not None:
                 if self._store(position, files, lease, deadline):
@@ -232,28 +223,6 @@ class FeedReader:
                 files = []
         self._store(position, files, lease, deadline)
 
-    def _fetch(
-        self, entries: Sequence[JournalEntry], deadline: Deadline
-    ) -> tuple[list[JournalFile], FailedFile | None]:
-        """Return the entries' files in their order, up to the first that cannot be read, and that
-        one."""
-        files: list[JournalFile] = []
-        all_fetched = self._fan_out.run(
-            [partial(self._try_fetch, entry, deadline) for entry in entries]
-        )
-        for entry, fetched in zip(entries, all_fetched, strict=True):
-            if isinstance(fetched, HubSpotError):
-                others_come = any(isinstance(each, JournalFile) for each in all_fetched)
-                return files, FailedFile(entry.offset, fetched, others_come=others_come)
-            files.append(fetched)
-        return files, None
-
-    def _try_fetch(self, entry: JournalEntry, deadline: Deadline) -> JournalFile | HubSpotError:
-        try:
-            return self._journal.fetch_file(entry, deadline)
-        except HubSpotError as error:
-            return error
-
     def _store(
         self,
         position: FeedPosition,
@@ -263,7 +232,7 @@ class FeedReader:
     ) -> bool:
         """Store what the files say as far as there is time; return whether that is all of it."""
         stored = 0
-        for together in _group_by_events(files):
+        for together in group_by_events(files, MAX_EVENTS_TOGETHER):
             if stored > 0 and deadline.passed:
                 break
             self._store_together(position, together, lease)
@@ -297,6 +266,8 @@ class FeedReader:
             if stored.refused > 0:
                 # Nobody will ask for the links that they bring back.
                 self._proof.end(lease)
+            if stored.refused > 0 or reading.unreadable > 0:
+                self._positions.note_unreadable(position)
         duplicates = len(new_events) - len(stored.new) - stored.refused
         self._intake.notify(stored.new, duplicates)
         self._file_trouble.end()
@@ -361,10 +332,12 @@ class FeedReader:
         self, position: FeedPosition, offset: str, reason: EpochReason, lease: FeedLease
     ) -> None:
         """Go on from an offset that HubSpot has just named, with nothing of before held to be
-        right: everything is dropped, and all upcoming exams are to be recounted."""
+        right: everything is dropped, all upcoming exams are to be recounted, and it is to be found
+        out whom HubSpot has forgotten meanwhile."""
         self._proof.drop_everything(position, reason, lease)
         now = self._now()
         values: dict[str, Any] = {"lost_at": now, "recount_due": True, "owed_since": None}
+        values |= {"erasures_missed_at": now}
         with self._positions.moving(lease, position, offset, **values):
             self._own_writes.forget()
 
@@ -377,19 +350,6 @@ class FeedReader:
         wait = backoff(self._failures, first_s=FIRST_RETRY_S, max_s=MAX_RETRY_S)
         asked_s = 0.0 if retry_after_s is None else min(retry_after_s, MAX_RETRY_AFTER_S)
         return max(wait.total_seconds(), asked_s)
-
-
-def _group_by_events(files: Sequence[JournalFile]) -> Iterator[list[JournalFile]]:
-    """Yield the files in their order, in groups of not too many events."""
-    group: list[JournalFile] = []
-    for file in files:
-        number = sum(len(each.events) for each in group)
-        if len(group) > 0 and number + len(file.events) > MAX_EVENTS_TOGETHER:
-            yield group
-            group = []
-        group.append(file)
-    if len(group) > 0:
-        yield group
 
 
 def _is_end_worth_noting(position: FeedPosition, asked_at: datetime) -> bool:

@@ -14,8 +14,8 @@ from typing import Final, TypeVar
 
 from hubspot_sync.batching.chunking import chunks
 from hubspot_sync.errors import RateLimited, Unavailable
+from hubspot_sync.feed.files import ENTRIES_AT_ONCE, FILES_AT_ONCE, Journal
 from hubspot_sync.feed.journal_events import read_files
-from hubspot_sync.feed.reader import ENTRIES_AT_ONCE, FILES_AT_ONCE, Journal
 from hubspot_sync.inbox.inbox import Inbox
 from hubspot_sync.inbox.intake import Intake
 from hubspot_sync.inbox.models import WebhookEvent

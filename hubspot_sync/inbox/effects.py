@@ -52,6 +52,8 @@ class Effect:
     """Contacts whose persons want to be forgotten, by id."""
     merged: frozenset[str] = NOTHING
     """Contacts that have become one, by id."""
+    merged_bookings: frozenset[str] = NOTHING
+    """Bookings that have become one, by id."""
     listed_exam_ids: frozenset[str] = NOTHING
     """Exams that may belong in other lists now than search knows."""
     relinked: frozenset[RecordRef] = frozenset()
@@ -186,6 +188,7 @@ def _effect_of_record(event: Event, profile: PortalProfile) -> Effect:
         links_known=event.kind not in {EventKind.DELETION, EventKind.PRIVACY_DELETION},
         restored=tuple(record for record in restored if record.kind in _LINKED_KINDS),
         merged=_ids_of_kind(event, ObjectKind.CONTACT) if is_merge else NOTHING,
+        merged_bookings=_ids_of_kind(event, ObjectKind.BOOKING) if is_merge else NOTHING,
         listed_exam_ids=exam_ids,
         relinked=frozenset(record for record in event.records if record.kind in _LINKED_KINDS),
         by_subscriber=event.by_subscriber,

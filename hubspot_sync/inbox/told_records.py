@@ -46,6 +46,7 @@ _LEFT_TOPICS: Mapping[ObjectKind, Topic] = {
     ObjectKind.CONTACT: Topic.LEFT_CONTACT,
     ObjectKind.EXAM: Topic.LEFT_EXAM,
 }
+_ASKED_AS_LONG_AS_LINKS: Final = (*_LEFT_TOPICS.values(), Topic.MERGED_BOOKING)
 
 
 class ToldRecords(RecentChanges):
@@ -74,6 +75,7 @@ class ToldRecords(RecentChanges):
                 (topic, ref.id) for ref in effect.relinked if (topic := _LINK_TOPICS.get(ref.kind))
             }
             told |= {(_LEFT_TOPICS[kind], booking_id) for kind, booking_id in effect.unlinked}
+            told |= {(Topic.MERGED_BOOKING, each) for each in effect.merged_bookings}
         now = self._now()
         # In one order, so that no two writers wait for each other's rows.
         ToldRecord.objects.bulk_create(
@@ -115,6 +117,13 @@ class ToldRecords(RecentChanges):
 
     @override
     def taken_away(self, topic: Topic, booking_ids: Collection[str]) -> frozenset[str]:
+        return self._told_within_link_lag(topic, booking_ids)
+
+    @override
+    def merged(self, booking_ids: Collection[str]) -> frozenset[str]:
+        return self._told_within_link_lag(Topic.MERGED_BOOKING, booking_ids)
+
+    def _told_within_link_lag(self, topic: Topic, booking_ids: Collection[str]) -> frozenset[str]:
         def ask() -> frozenset[str]:
             rows = ToldRecord.objects.filter(topic=topic, told_at__gt=self._now() - MAX_LINK_LAG)
             return frozenset(
@@ -131,7 +140,7 @@ class ToldRecords(RecentChanges):
         """Delete what was told of too long ago for anybody to ask; return how many rows."""
         now = self._now()
         return delete_expired(_told_before, keep=self._lag, now=now) + delete_expired(
-            _taken_away_before, keep=MAX_LINK_LAG, now=now
+            _told_of_links_before, keep=MAX_LINK_LAG, now=now
         )
 
     def _told_within_lag(self, topic: Topic) -> QuerySet[ToldRecord]:
@@ -148,8 +157,8 @@ class ToldRecords(RecentChanges):
 
 def _told_before(moment: datetime) -> QuerySet[ToldRecord]:
     told = ToldRecord.objects.filter(told_at__lte=moment)
-    return told.exclude(topic__in=_LEFT_TOPICS.values())
+    return told.exclude(topic__in=_ASKED_AS_LONG_AS_LINKS)
 
 
-def _taken_away_before(moment: datetime) -> QuerySet[ToldRecord]:
-    return ToldRecord.objects.filter(told_at__lte=moment, topic__in=_LEFT_TOPICS.values())
+def _told_of_links_before(moment: datetime) -> QuerySet[ToldRecord]:
+    return ToldRecord.objects.filter(told_at__lte=moment, topic__in=_ASKED_AS_LONG_AS_LINKS)

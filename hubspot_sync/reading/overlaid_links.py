@@ -3,7 +3,8 @@
 HubSpot's word counts where there is one: a booking of ours that it shows to be linked to others by
 now was moved, and is not put back. Where it shows none of a booking's links, ours count, unless it
 told us that they were removed. Of one that was merged with another it shows the other's links, and
-may tell that its own were removed: there ours count for as long as they may be unshown.
+may tell that its own were removed: there ours count for as long as they may be unshown, unless it
+told us that the other's were removed.
 """
 
 from __future__ import annotations
@@ -77,21 +78,22 @@ class OverlaidLinks:
 @dataclass(frozen=True, slots=True)
 class BookingEnds:
     """How it is learnt what bookings are linked to: what HubSpot shows, which were taken away from
-    there lately, and the bookings themselves."""
+    there lately, which were merged lately, and the bookings themselves."""
 
     read: Read
     taken_away: Callable[[Collection[str]], frozenset[str]]
+    merged: Callable[[Collection[str]], frozenset[str]]
     read_bookings: Callable[[Collection[str], CallContext], Many[Booking]]
 
 
 def contacts_of_bookings(hubspot: PortalReads, recent: RecentChanges) -> BookingEnds:
     taken_away = partial(recent.taken_away, Topic.LEFT_CONTACT)
-    return BookingEnds(hubspot.booking_contacts, taken_away, hubspot.bookings)
+    return BookingEnds(hubspot.booking_contacts, taken_away, recent.merged, hubspot.bookings)
 
 
 def exams_of_bookings(hubspot: PortalReads, recent: RecentChanges) -> BookingEnds:
     taken_away = partial(recent.taken_away, Topic.LEFT_EXAM)
-    return BookingEnds(hubspot.booking_exams, taken_away, hubspot.bookings)
+    return BookingEnds(hubspot.booking_exams, taken_away, recent.merged, hubspot.bookings)
 
 
 def add_unshown(
@@ -102,9 +104,9 @@ def add_unshown(
     context: CallContext,
 ) -> Many[Ids]:
     """Return the bookings of records, with those that were `made` for each of them and are not
-    shown for it; one call more where there are any, and another where some were moved. `all_ids`
-    has the ids that mean a record, where there are more than its key. A record is unknown where it
-    could not be learnt whether one of them was moved since."""
+    shown for it; one call more where there are any, and another where some were moved or merged.
+    `all_ids` has the ids that mean a record, where there are more than its key. A record is unknown
+    where it could not be learnt whether one of them was moved since."""
     unshown = {
         record_id: set(made.get(record_id, ())).difference(shown)
         for record_id, shown in links.found.items()
@@ -122,12 +124,13 @@ def add_unshown(
         for record_id, booking_ids in unshown.items()
     }
     moved = set[str]().union(*(unshown[each] - theirs[each] for each in unshown))
-    merged = _read_merged(ends, moved, context)
+    merged = _read_merged(ends, moved | ends.merged(standing), context)
+    left = _list_left(ends, merged)
     found, unknown = dict(links.found), dict(links.unknown)
     for record_id, booking_ids in unshown.items():
         error = _first_error({**shown_ends.unknown, **merged.unknown}, booking_ids)
         if error is None:
-            added = theirs[record_id] | booking_ids.intersection(merged.found.keys())
+            added = (theirs[record_id] | booking_ids.intersection(merged.found.keys())) - left
             found[record_id] = (*found[record_id], *sorted(added))
         else:
             unknown[record_id] = error
@@ -155,6 +158,14 @@ def _read_merged(
     return Many(found=merged, unknown=bookings.unknown)
 
 
+def _list_left(ends: BookingEnds, merged: Many[Booking]) -> frozenset[str]:
+    """Return those of these bookings whose survivor was taken away: of what happens to one after
+    it was merged, nobody is told by its own id."""
+    survivors = {booking.id for booking in merged.found.values()}
+    gone = ends.taken_away(survivors) if len(survivors) > 0 else frozenset()
+    return frozenset(each for each, booking in merged.found.items() if booking.id in gone)
+
+
 def _first_error(
     errors: Mapping[str, HubSpotError], booking_ids: Collection[str]
 ) -> HubSpotError | None:
@@ -176,8 +187,12 @@ def _read_ends(
     own = read_own(empty)
     made = empty & own.by_id.keys()
     standing = made - ends.taken_away(made) if len(made) > 0 else made
+    merged = _read_merged(ends, ends.merged(standing), context)
+    standing = standing - _list_left(ends, merged)
     found = {**links.found, **{each: own.by_id[each] for each in standing}}
-    filled = replace(links, found=found)
+    unknown = {**links.unknown, **merged.unknown}
+    found = {each: linked for each, linked in found.items() if each not in unknown}
+    filled = replace(links, found=found, unknown=unknown)
     return ShownLinks(links=filled, keep_s=_bounds(own, empty))
 
 

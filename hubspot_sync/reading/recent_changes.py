@@ -17,7 +17,7 @@ from typing_extensions import override
 class Topic(StrEnum):
     """What was told of a record: that its place in the lists of exams may be another, or that it
     may be linked to other bookings, or as a booking to other records; or that it is a booking that
-    was taken from a contact, or from an exam."""
+    was taken from a contact, or from an exam, or that was merged."""
 
     EXAM_LISTING = "exam listing"
     CONTACT_LINKS = "contact links"
@@ -25,6 +25,7 @@ class Topic(StrEnum):
     BOOKING_LINKS = "booking links"
     LEFT_CONTACT = "left contact"
     LEFT_EXAM = "left exam"
+    MERGED_BOOKING = "merged booking"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +54,11 @@ class RecentChanges(Protocol):
         `MAX_LINK_LAG`: nothing that we know of their links from before holds."""
         ...
 
+    def merged(self, booking_ids: Collection[str]) -> frozenset[str]:
+        """Return those of these bookings that were merged with others within `MAX_LINK_LAG`, by
+        their old ids or the survivor's: of their links is told by the survivor's id alone."""
+        ...
+
 
 class NoRecentChanges(RecentChanges):
     """For those whom nobody tells anything."""
@@ -67,6 +73,10 @@ class NoRecentChanges(RecentChanges):
 
     @override
     def taken_away(self, topic: Topic, booking_ids: Collection[str]) -> frozenset[str]:
+        return frozenset()
+
+    @override
+    def merged(self, booking_ids: Collection[str]) -> frozenset[str]:
         return frozenset()
 
 

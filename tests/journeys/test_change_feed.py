@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from booking_api.ops.feed import FEED_LEASE
 from tests.builders import Portal
 from tests.hubspot_sync.sandbox.journal_reader import CLIENT, PORTAL_ID, JournalReader
+from tests.journeys.test_hosts import all_of
 from tests.migrated import copy_migrated_file
 from tests.server import Server, serving
 
@@ -103,3 +107,74 @@ def test_whoever_follows_may_be_killed_and_another_goes_on(
             portal.sandbox.edit(types.bookings, booking.id, name="Alice M.")
 
             assert wait_until(lambda: shown(second) == "Alice M.")
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("path", ["/webhooks-journal/journal", "/journal-files/"])
+def test_whoever_stood_still_while_another_followed_spoils_nothing(
+    path: str, portal: Portal, folder: Path, redis_url: str
+) -> None:
+    """It is stopped while it waits for the journal, and wakes with the answer of before."""
+    subscribe(portal)
+    alice = portal.student("alice")
+    booking = portal.booking(alice, portal.exam())
+    bookings = portal.profile.object_types.bookings
+
+    def shown(api: Server) -> str:
+        return str(api.get(LIST, **alice.pair).body["data"]["bookings"][0]["name"])
+
+    def edit(name: str, *seen_by: Server) -> None:
+        portal.sandbox.edit(bookings, booking.id, name=name)
+        for api in seen_by:
+            assert wait_until(lambda api=api: shown(api) == name), (api, name)
+
+    settings = {**FOLLOWED, "REDIS_URL": redis_url}
+    with serving(portal.sandbox, folder, **settings) as first:
+        edit("Alice 1", first)
+        with serving(portal.sandbox, folder, **settings) as second:
+            late = portal.sandbox.fault("delay", path=path, times=1, delay_ms=60_000)
+            edit("Alice 2")
+            assert wait_until(lambda: portal.sandbox.faults()[0]["fired"] == 1)
+            with standing_still(first):
+                take_the_lease_away(folder)
+                edit("Alice 3", second)
+                before = read_standing(folder)
+                portal.sandbox.clear_faults(late)
+            edit("Alice 4", second, first)
+            # What is outdated is dropped before the offset is written.
+            assert wait_until(lambda: read_standing(folder)[1] != before[1])
+            epoch, _ = read_standing(folder)
+
+    assert epoch == before[0], "nobody has followed since but the second"
+
+
+@contextmanager
+def standing_still(server: Server) -> Iterator[None]:
+    """Stop all of a server's processes while the block runs."""
+    pids = all_of(server)
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def take_the_lease_away(folder: Path) -> None:
+    """As if its time were over; for the feed alone."""
+    statement = "UPDATE booking_api_lease SET expires_at = '2000-01-01 00:00:00' WHERE name = ?"
+    with closing(sqlite3.connect(folder / "db.sqlite3", timeout=PATIENCE_S)) as database, database:
+        assert database.execute(statement, (FEED_LEASE,)).rowcount == 1
+
+
+def read_standing(folder: Path) -> tuple[int, str]:
+    """Return the epoch of the feed's lease, and the offset that was read up to."""
+    statement = (
+        "SELECT lease.epoch, position.offset FROM booking_api_lease lease,"
+        " hubspot_sync_feedposition position WHERE lease.name = ?"
+    )
+    with closing(sqlite3.connect(folder / "db.sqlite3", timeout=PATIENCE_S)) as database:
+        ((epoch, offset),) = database.execute(statement, (FEED_LEASE,))
+        return epoch, offset

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 from time import monotonic
@@ -17,12 +17,15 @@ from booking_api import composition
 from booking_api.composition import Clocks
 from booking_api.desk.journal.models import (
     CreditReview,
+    ErasureRequest,
     JournalEntry,
     MergedContact,
     OutboxNote,
     RecountRequest,
 )
 from cache_layer import CacheConfig
+from hubspot_sync.config import JournalConfig
+from hubspot_sync.feed.models import FeedPosition, OwnWrite
 from hubspot_sync.inbox.models import ToldRecord, WebhookEvent
 from hubspot_sync.portal.profile import load_profile
 from hubspot_sync.webhooks.models import SeenSignature
@@ -30,6 +33,7 @@ from tests.builders import Portal
 from tests.faults.groups import DeskUnderTest, running_desk
 from tests.faults.rest import ForwardClock
 from tests.merges.deliveries import Deliveries, receiving
+from tests.merges.following import Following, subscribe
 from tests.sandbox import SandboxHandle
 from tests.webhooks import SECRET, apply_waiting
 
@@ -38,10 +42,13 @@ TABLES = (
     JournalEntry,
     RecountRequest,
     CreditReview,
+    ErasureRequest,
     MergedContact,
     ToldRecord,
     WebhookEvent,
     SeenSignature,
+    FeedPosition,
+    OwnWrite,
 )
 LONG_ENOUGH = timedelta(minutes=31)
 """Longer than any entry is kept, any repeat is guessed at and any link may lag."""
@@ -53,6 +60,8 @@ class Hearing(Enum):
     TOLD = "told"
     LOST = "lost"
     UNCACHED = "uncached"
+    FED = "fed"
+    """No webhook comes; the change journal is followed."""
 
 
 class WholeClock(ForwardClock):
@@ -73,9 +82,11 @@ class Deployment:
     deliveries: Deliveries
     settings: Settings
     hearing: Hearing = Hearing.TOLD
+    following: Following = field(default_factory=Following)
 
     def begin(self, profile_name: str, hearing: Hearing, *, batches_know_merged: bool) -> Portal:
         """Forget everything, and return a new, empty portal."""
+        self.following.hand_on()
         composition.close()
         self._set_clocks()
         for cache in caches.all():
@@ -88,16 +99,27 @@ class Deployment:
         self.sandbox.configure(rate_limit=100_000, batches_know_merged=batches_know_merged)
         self.settings.HUBSPOT_PORTAL = profile_name
         self.settings.CACHE = CacheConfig(enabled=hearing is not Hearing.UNCACHED)
+        self.settings.HUBSPOT_JOURNAL = JournalConfig()
         self.hearing = hearing
         if hearing is Hearing.TOLD:
             self.deliveries.begin()
+        if hearing is Hearing.FED:
+            self.settings.HUBSPOT_JOURNAL = subscribe(portal)
+            self.following.catch_up()
         return portal
+
+    @property
+    def hears(self) -> bool:
+        """Whether all that happens is told, by webhooks or by the journal."""
+        return self.hearing in {Hearing.TOLD, Hearing.FED}
 
     def hear(self) -> None:
         """Take in all that HubSpot has told, to the last consequence."""
         if self.hearing is Hearing.TOLD:
             self.deliveries.hand_on(self.desk.api)
             apply_waiting()
+        if self.hearing is Hearing.FED:
+            self.following.catch_up()
 
     def recount(self, exam_ids: Collection[str]) -> None:
         """Count these exams, and return once nothing at all is left to do."""

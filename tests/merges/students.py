@@ -31,7 +31,7 @@ from tests.merges.rest import broken_answers, broken_records
 
 log = logging.getLogger(__name__)
 
-HEARINGS = st.sampled_from([*Hearing])
+HEARINGS = st.sampled_from([Hearing.TOLD, Hearing.LOST, Hearing.UNCACHED])
 
 
 class StudentsAndPeople(PeopleAtWork):
@@ -44,6 +44,9 @@ class StudentsAndPeople(PeopleAtWork):
 
     @initialize(hearing=HEARINGS, known=st.booleans())
     def begin(self, hearing: Hearing, known: bool) -> None:
+        self.begin_with(hearing, known)
+
+    def begin_with(self, hearing: Hearing, known: bool) -> None:
         """A student, a duplicate of theirs, another one, and a parent; exams of two days and two
         types, one of them with a single seat."""
         self.portal = portal = self.deployment.begin(
@@ -200,7 +203,7 @@ class StudentsAndPeople(PeopleAtWork):
     @rule()
     def hear(self) -> None:
         """What HubSpot tells comes in."""
-        if self.deployment.hearing is Hearing.TOLD:
+        if self.deployment.hears:
             self.deployment.hear()
             self.is_current = True
 
@@ -209,17 +212,17 @@ class StudentsAndPeople(PeopleAtWork):
         """Told of all, the cache has to be right at once; untold, once its entries are old."""
         self.hear()
         self.deployment.recount(self._all_exam_ids())
-        if self.deployment.hearing is Hearing.TOLD:
+        if self.deployment.hears:
             api = self.deployment.desk.api
-            _check_none(broken_answers(api, self.view(), self._types, counted=False))
+            check_none(broken_answers(api, self.view(), self._types, counted=False))
         self.deployment.wait_long()
         self.ledger.lately.clear()
         self.deployment.recount(self._all_exam_ids())
         view, api = self.view(), self.deployment.desk.api
         self.is_current = True
-        _check_none(broken_records(view, self.ledger))
-        _check_none(broken_answers(api, view, self._types, counted=True))
-        _check_none([str(each.body) for ask in self.unanswered if (each := ask()).status == 503])
+        check_none(broken_records(view, self.ledger))
+        check_none(broken_answers(api, view, self._types, counted=True))
+        check_none([str(each.body) for ask in self.unanswered if (each := ask()).status == 503])
         self.unanswered.clear()
 
     def teardown(self) -> None:
@@ -259,16 +262,16 @@ class StudentsAndPeople(PeopleAtWork):
 
     @property
     def _is_told(self) -> bool:
-        return self.deployment.hearing is Hearing.TOLD and self.is_current
+        return self.deployment.hears and self.is_current
 
     def _check_code(self, reply: Reply, expected: set[str]) -> None:
         if reply.status == 503:
             return
         allowed = expected if self.is_current else expected | STALE
-        _check_none([] if code_of(reply) in allowed else [f"{_said(reply)}, not {expected}"])
+        check_none([] if code_of(reply) in allowed else [f"{_said(reply)}, not {expected}"])
 
 
-def _check_none(broken: list[str]) -> None:
+def check_none(broken: list[str]) -> None:
     """Fail, and say why in the log, too: what threads do may be another thing the next time, and of
     a failure that does not come again Hypothesis says no more than that."""
     for each in broken:

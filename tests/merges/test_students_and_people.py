@@ -11,6 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from pytest_django import Settings
 
 from tests.merges.deployment import Deployment, running_deployment
+from tests.merges.fed import FedStudentsAndPeople
 from tests.merges.students import StudentsAndPeople
 from tests.sandbox import SandboxHandle
 
@@ -50,5 +51,27 @@ def test_students_and_people_at_work(deployment: Deployment, profile_name: str) 
 def test_for_long(deployment: Deployment, profile_name: str, seed_: int) -> None:
     def begin() -> StudentsAndPeople:
         return StudentsAndPeople(deployment, profile_name)
+
+    run_state_machine_as_test(seed(seed_)(begin), settings=LONG)
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("profile_name", ["default", "prepdoctors"])
+def test_told_by_the_journal_alone(deployment: Deployment, profile_name: str) -> None:
+    def begin() -> FedStudentsAndPeople:
+        return FedStudentsAndPeople(deployment, profile_name)
+
+    run_state_machine_as_test(begin, settings=settings(SHORT, max_examples=2))
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed_", range(6))
+@PROFILES
+def test_told_by_the_journal_alone_for_long(
+    deployment: Deployment, profile_name: str, seed_: int
+) -> None:
+    def begin() -> FedStudentsAndPeople:
+        return FedStudentsAndPeople(deployment, profile_name)
 
     run_state_machine_as_test(seed(seed_)(begin), settings=LONG)

@@ -25,12 +25,14 @@ from booking_api.desk.journal.idempotency import ERASED, erased_key
 from booking_api.desk.journal.models import (
     ENDED,
     EntryState,
+    ErasureRequest,
     JournalEntry,
     NoteState,
     OutboxNote,
     RequestKind,
 )
 from hubspot_sync.background.isolation import write_apart
+from hubspot_sync.portal.record_names import is_record_id
 
 JUST_ENDED: Final = timedelta(seconds=1)
 """So long its caller, in another process, may not have fetched its answer."""
@@ -82,6 +84,21 @@ def contacts_of(emails: Collection[str]) -> frozenset[str]:
     rows = JournalEntry.objects.filter(email__in=emails).exclude(contact_id="")
     found = rows.values_list("contact_id", "plan__asked_by")
     return frozenset(asked_by or contact_id for contact_id, asked_by in found)
+
+
+def contacts_kept() -> frozenset[str]:
+    """Return the contacts of whom something personal is kept, but for those who are being forgotten
+    already."""
+    rows = JournalEntry.objects.exclude(email="").order_by()
+    named = (
+        rows.values_list("contact_id", flat=True),
+        rows.filter(plan__has_key="asked_by").values_list("plan__asked_by", flat=True),
+        rows.filter(state=EntryState.REFUSED).values_list("request__contact_id", flat=True),
+        OutboxNote.objects.exclude(body="").order_by().values_list("contact_id", flat=True),
+    )
+    kept = {str(each) for ids in named for each in ids.distinct() if each is not None}
+    kept -= set(ErasureRequest.objects.values_list("subject_id", flat=True))
+    return frozenset(filter(is_record_id, kept))
 
 
 def find_traces(person: Person, now: datetime) -> Traces:

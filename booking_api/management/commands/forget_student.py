@@ -3,6 +3,8 @@
     manage.py forget_student --email alice@example.org --dry-run    what is there?
     manage.py forget_student --email alice@example.org              forget it
     manage.py forget_student --contact-id 1234 5678                 by HubSpot's ids
+    manage.py forget_student --vanished --dry-run                   whom HubSpot has no more
+    manage.py forget_student --vanished                             forget them all
 
 HubSpot's own copy is deleted in HubSpot, which then tells a server to do the same by itself. Works
 beside a server or without one. What is still at work is finished first and forgotten then, by a
@@ -26,6 +28,7 @@ from booking_api import composition
 from booking_api.desk.erasure_queue import ErasureReport
 from booking_api.desk.journal.erasure import Person
 from booking_api.management.commands.sync_capacity import record_id
+from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.identities import normalize_email
 
 EXIT_SOMETHING_LEFT = 1
@@ -47,6 +50,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--email", nargs="+", default=[], help="the person's e-mails, and their contacts"
         )
+        parser.add_argument(
+            "--vanished",
+            action="store_true",
+            help="all contacts of whom something is kept and that HubSpot has in no form any more",
+        )
         parser.add_argument("--dry-run", action="store_true", help="look, change nothing")
         parser.add_argument("--json", action="store_true", help="print JSON, not sentences")
 
@@ -56,11 +64,14 @@ class Command(BaseCommand):
             contact_ids=frozenset(options["contact_id"]),
             emails=frozenset(map(normalize_email, options["email"])) - {""},
         )
-        if not (person.contact_ids or person.emails):
-            raise CommandError("Say who: --contact-id or --email.")
+        is_named, is_vanished = bool(person.contact_ids or person.emails), options["vanished"]
+        if is_named == is_vanished:
+            raise CommandError("Say who: --contact-id or --email; or --vanished alone.")
         with composition.command_services() as services:
             erasures = services.booking.erasures
             dry_run = options["dry_run"]
+            if is_vanished:
+                person = Person(contact_ids=_find_vanished(services))
             report = erasures.look_for(person) if dry_run else erasures.erase(person)
         if options["json"]:
             self.stdout.write(orjson.dumps(report_json(report, dry_run=dry_run)).decode())
@@ -68,6 +79,13 @@ class Command(BaseCommand):
             self.stdout.write(describe(report, dry_run=dry_run))
         if report.left > 0 and not dry_run:
             sys.exit(EXIT_SOMETHING_LEFT)
+
+
+def _find_vanished(services: composition.Services) -> frozenset[str]:
+    try:
+        return services.booking.find_vanished_persons().contact_ids
+    except HubSpotError as error:
+        raise CommandError(f"HubSpot does not say whom it has: {error.safe_text}") from None
 
 
 def describe(report: ErasureReport, *, dry_run: bool) -> str:

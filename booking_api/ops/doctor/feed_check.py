@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import Error as DatabaseFailure
@@ -36,6 +36,8 @@ MAX_WAIT_S: Final = 4.0
 """For one answer."""
 MAX_ALL_S: Final = 10.0
 MAX_NAMED: Final = 3
+LOOKED_FOR_WITHIN: Final = timedelta(hours=1)
+FORGET: Final = "manage.py forget_student --vanished --dry-run; docs/how-to/forget-a-student.md."
 
 
 def check_feed(deployment: Deployment) -> Iterator[Diagnosis]:
@@ -83,6 +85,10 @@ def _judge_position(position: FeedPosition, now: datetime) -> Diagnosis:
         said = f"not confirmed for {minutes:.0f} min{why}"
         advice = "docs/runbooks/feed-silent.md has the causes."
         return _diagnose("followed", FindingKind.WARNING, said, advice)
+    missed_at = position.erasures_missed_at
+    if missed_at is not None and now - missed_at > LOOKED_FOR_WITHIN:
+        said = "requests to forget somebody may have been lost, and were not looked for since"
+        return _diagnose("followed", FindingKind.WARNING, said, FORGET)
     if position.owed_since is not None:
         minutes = (now - position.owed_since).total_seconds() / 60
         said = f"a booking made {minutes:.0f} min ago is not told of: nothing is proven fresh"

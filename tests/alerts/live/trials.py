@@ -137,6 +137,15 @@ def change_untold(school: School) -> Lift:
     return school.world.deliver_webhooks
 
 
+def lose_the_place(school: School) -> Lift:
+    """As after four days in which nobody followed. Nothing is subscribed to, so no file is read."""
+    school.world.postgres.ask(
+        "UPDATE hubspot_sync_feedposition SET \"offset\" = 'of four days ago',"
+        " at_end_at = now() - interval '4 days' RETURNING id"
+    )
+    return lambda: None
+
+
 def sign_wrongly(school: School) -> Lift:
     school.world.sandbox.configure(webhook={"secret": "of another application"})
     return school.world.deliver_webhooks
@@ -311,6 +320,14 @@ TRIALS = (
         rest_s=0.5,
     ),
     Trial(
+        alert="FeedLost",
+        query='sum(increase(mocks_feed_total{what="offset lost"}[1h]))',
+        logged="feed_offset_lost",
+        fault="the place is one of four days ago",
+        begin=lose_the_place,
+        rest_s=0.5,
+    ),
+    Trial(
         alert="CacheHitRateLow",
         query='sum by (reason) (rate(mocks_cache_reads_total{result="miss"}[30m]))',
         fault="Redis emptied five times a second",
@@ -328,8 +345,5 @@ TRIALS = (
         limit_s=300.0,
     ),
 )
-UNTRIED: Mapping[str, str] = {
-    "FeedLost": "a place is that of a file, and a trial's servers run without DEBUG: they fetch no "
-    "file of a journal from this machine",
-}
+UNTRIED: Mapping[str, str] = {}
 """Alerts that no trial makes fire, and why."""

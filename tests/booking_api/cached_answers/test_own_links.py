@@ -152,6 +152,32 @@ def test_a_booking_that_a_person_took_away_is_not_put_back(late: Late) -> None:
     assert late.shown() == {}
 
 
+@pytest.mark.usefixtures("webhook_secret")
+@pytest.mark.parametrize("knows_merged", [True, False])
+@pytest.mark.parametrize("end", ["contacts", "mock_exams"])
+def test_a_booking_that_was_merged_and_then_taken_away_is_not_put_back(
+    late: Late, end: str, knows_merged: bool
+) -> None:
+    """We have made it under an id that HubSpot names no more: what is taken away is the other."""
+    sandbox, types = late.portal.sandbox, late.portal.profile.object_types
+    events, other = Events(late.portal.profile), late.portal.exam(in_days=9)
+    sandbox.configure(association_lag_s=0, batches_know_merged=knows_merged)
+    booked, kept = late.book(), late.portal.booking(late.alice, other).id
+    sandbox.merge(types.bookings, kept, booked)
+    told = {"primaryObjectId": int(kept), "mergedObjectIds": [int(booked)]}
+    tell(late.api, events.booking("merge", kept, **told))
+    assert late.shown().keys() == {kept}
+
+    for end_id in [late.alice.id] if end == "contacts" else [late.exam.id, other.id]:
+        sandbox.dissociate(getattr(types, end), end_id, types.bookings, kept)
+        removed = events.link(("bookings", kept), (end, end_id), associationRemoved=True)
+        tell(late.api, removed)
+
+    assert late.shown() == ({} if end == "contacts" else {kept: None})
+    if knows_merged:  # else a stranger's question spends no call on what became of an old id
+        assert (late.taken(), late.taken(other)) == ((1, 1) if end == "contacts" else (0, 0))
+
+
 def test_a_booking_of_an_exam_that_was_merged_takes_a_seat_of_the_survivor(late: Late) -> None:
     booked, survivor = late.book(), late.portal.exam()
     late.portal.sandbox.merge(

@@ -64,7 +64,7 @@ def test_a_database_of_a_backup_is_followed_and_proven_again(
     at_end.journal.publish(told.changed("bookings", "7", name="x"))
     keeper = LeaseKeeper("feed", LEASE_FOR)
     at_end.lease.give_back()
-    follower = FeedFollower(at_end.feed, keeper, lambda: None, clock=seconds)
+    follower = FeedFollower(at_end.feed, keeper, *[lambda: None] * 2, clock=seconds)
     for _ in range(5):
         seconds.move(max(follower.follow(), MIN_EPOCH_S))
 

@@ -127,3 +127,35 @@ def test_who_paid_and_who_cancelled_are_two_persons(
     assert said["contactIds"] == [people[who].id]
     assert people[who].email not in names_left()
     assert people[left].email in names_left()
+
+
+def test_all_whom_hubspot_has_no_more_are_forgotten_at_a_persons_order(
+    portal: Portal, alice: Student
+) -> None:
+    """As after a backup was restored: it has persons who were forgotten since."""
+    portal.sandbox.forget(portal.profile.object_types.contacts, alice.id)
+    before = names_left()
+
+    looked = run("--vanished", "--dry-run")
+    assert f"Contacts: {alice.id}." in looked
+    assert names_left() == before
+    assert not ErasureRequest.objects.exists()
+
+    assert "Forgotten: 2 journal entries" in run("--vanished")
+    assert names_left() == [email for email in before if email != alice.email]
+    assert "Contacts: none known." in run("--vanished")
+
+
+@pytest.mark.parametrize("also", [(), ("--vanished", "--contact-id", "7")])
+def test_it_has_to_be_said_who(also: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError, match="Say who"):
+        run(*also)
+
+
+def test_what_hubspot_does_not_say_is_said(portal: Portal, alice: Student) -> None:
+    portal.sandbox.fault("status", path="/batch/read", status=403)
+
+    with pytest.raises(CommandError, match="does not say"):
+        run("--vanished")
+
+    assert alice.email in names_left()

@@ -15,10 +15,10 @@ from booking_api.ops.feed import (
     FEED_LEASE,
     LEASE_DURATION,
     LOOK_AGAIN_S,
-    RECOUNT_AGAIN_S,
     RENEW_EVERY_S,
     FeedFollower,
 )
+from booking_api.ops.remedies import RECOUNT_AGAIN_S
 from cache_layer import TermPassed
 from hubspot_sync.errors import Unavailable
 from hubspot_sync.feed.positions import PositionMoved
@@ -53,6 +53,12 @@ class Feed:
         assert since == self.missed_at
         self.missed_at = None
 
+    def erasures_missed_since(self) -> datetime | None:
+        return None
+
+    def note_erasures_found(self, since: datetime) -> None:
+        raise AssertionError("none was due")
+
 
 @pytest.fixture
 def feed() -> Feed:
@@ -67,7 +73,8 @@ def seconds() -> Seconds:
 def follower_of(
     feed: Any, seconds: Seconds, recount: Callable[[], object] = lambda: None
 ) -> FeedFollower:
-    return FeedFollower(feed, LeaseKeeper(FEED_LEASE, LEASE_DURATION), recount, clock=seconds)
+    keeper = LeaseKeeper(FEED_LEASE, LEASE_DURATION)
+    return FeedFollower(feed, keeper, recount, lambda: None, clock=seconds)
 
 
 def test_of_two_followers_one_takes_steps(feed: Feed, seconds: Seconds) -> None:

@@ -123,9 +123,10 @@ def test_a_lease_that_nobody_holds(hubspot: SandboxHandle, lose: Callable[[], An
         ({"at_end_at": timedelta(minutes=5)}, "not confirmed for 5 min"),
         ({"failing_since": timedelta(minutes=9)}, "not confirmed for 9 min"),
         ({"owed_since": timedelta(minutes=7)}, "a booking made 7 min ago"),
+        ({"erasures_missed_at": timedelta(minutes=61)}, "requests to forget somebody"),
     ],
 )
-def test_one_that_stands_still_or_owes_us_a_booking(
+def test_one_that_stands_still_or_owes_us_something(
     hubspot: SandboxHandle, values: dict[str, timedelta], said: str
 ) -> None:
     now = timezone.now()
