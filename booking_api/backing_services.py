@@ -8,11 +8,6 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from booking_api.env_variables import BASE_DIR, Variable
-from hubspot_sync.background.postgres.connections import (
-    CONNECTION_OPTIONS,
-    POOL_OPTIONS,
-    limit_session,
-)
 
 
 def database(url: str, pool_size: Variable, *, limits_session: bool = True) -> dict[str, Any]:
@@ -38,6 +33,13 @@ def database(url: str, pool_size: Variable, *, limits_session: bool = True) -> d
             "timeout": 20,
         }
     else:
+        # Its driver takes a tenth of a start, which a process with a file need not wait for.
+        from hubspot_sync.background.postgres.connections import (
+            CONNECTION_OPTIONS,
+            POOL_OPTIONS,
+            limit_session,
+        )
+
         # Threads outnumber the connections a server allows; each has one only while it uses it.
         pool = POOL_OPTIONS | {"max_size": pool_size.read()}
         # What the address itself says, such as sslmode, stays.

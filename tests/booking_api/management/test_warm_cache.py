@@ -123,6 +123,7 @@ def test_what_cannot_be_is_refused(
 
 
 @pytest.mark.redis
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("number", ["0", "1000000", "99999999999999999999", "9" * 400])
 @pytest.mark.parametrize("option", ["--students", "--days"])
 def test_any_number_is_taken(school: WarmSchool, option: str, number: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,12 +17,13 @@ from tests.migrated import copy_migrated_file
 from tests.sandbox import SandboxHandle
 from tests.server import Server, serving
 
-HERE = Path(__file__).parent
+HERE = f"{Path(__file__).parent}{os.sep}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # As text: each worker asks this of thousands of tests.
     for item in items:
-        if HERE in item.path.parents:
+        if str(item.path).startswith(HERE):
             for mark in browser_marks:
                 item.add_marker(mark)
 
