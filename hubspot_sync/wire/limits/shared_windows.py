@@ -5,7 +5,9 @@ there are, and how much was left. Without it a process goes on with its share, o
 until the window is over in which others may have used the rest, and then of the whole. Where it
 does not know how many others there are, or has not heard for too long, it takes the smallest
 share. A Redis that is back may remember nothing: each process tells it anew what it has sent, and
-all keep to their shares until the last of them can have done so.
+all keep to their shares until the last of them can have done so. So does one that has just begun,
+which cannot know whether Redis has forgotten, until HubSpot has said how many are left: then Redis
+counts in what it has not heard of.
 
 Not locked: whoever holds the limits does that. Who goes next is `rate_budget.py`'s.
 """
@@ -83,6 +85,7 @@ class SharedRedis:
         self._called: bytes | None = None
         self._held_until_s = 0.0
         self._new_until_s = math.inf
+        self._is_held_as_new = False
         self.has_been_told_left = False
         """Whether HubSpot has said how many are left."""
         self.lost_at_s: float | None = None
@@ -98,7 +101,10 @@ class SharedRedis:
     @property
     def holds_to_share(self) -> bool:
         """Whether others may have sent what Redis does not know of."""
-        return self.lost_at_s is not None or self.clock() < self._held_until_s
+        if self.lost_at_s is not None:
+            return True
+        knows = self._is_held_as_new and self.has_been_told_left
+        return self.clock() < self._held_until_s and not knows
 
     def ask(self, question: Callable[[], V]) -> V | None:
         """Return the answer, None where there is none."""
@@ -117,10 +123,12 @@ class SharedRedis:
     def note(self, said: _Said) -> None:
         """Remember what was said of others. One that forgot has not heard of all of them yet; and a
         process that hears it for the first time cannot know whether it did."""
+        is_new = self._called is None and self.times_forgotten == 0
         if self._called is None:
             self._new_until_s = self.clock() + self._hold_s
         if self._called != said.called:
             self._expect_nothing_of_it()
+            self._is_held_as_new = is_new
         self._called = said.called
         known = self._processes if self.holds_to_share else 0
         self._processes, self._heard_s = max(known, said.processes), self.clock()
@@ -150,6 +158,7 @@ class SharedRedis:
 
     def _expect_nothing_of_it(self) -> None:
         self.times_forgotten += 1
+        self._is_held_as_new = False
         self._held_until_s = self.clock() + self._hold_s
 
 
