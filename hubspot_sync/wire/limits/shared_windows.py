@@ -200,8 +200,12 @@ class SharedArrivals:
         self._known_left: int | None = None
         self._told_left: int | None = None
 
-    def has_room(self) -> bool:
-        return self._may_send("")
+    def has_room(self, calls: int = 1) -> bool:
+        """Without Redis it is known of one alone."""
+        may_send = self._may_send("")
+        if calls == 1 or self._left is None or self._shared.lost_at_s is not None:
+            return may_send
+        return may_send and self._left[0] >= calls
 
     def take(self) -> bool:
         name = uuid.uuid4().hex
