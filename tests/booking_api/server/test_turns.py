@@ -94,6 +94,20 @@ def test_with_every_thread_held_health_and_readiness_are_answered(echo: Server) 
     assert [caller.status() for caller in slow] == [200] * 6
 
 
+def test_with_every_thread_held_hubspot_is_answered(echo: Server) -> None:
+    """It waits for five seconds, and then it has to come again."""
+    hold_every_thread(echo)
+    crowd = [Caller(echo, "203.0.113.3", "/echo") for _ in range(4)]
+    wait_until(lambda: queued(echo) == 4)
+
+    told = Caller(echo, "203.0.113.1", "/api/webhooks/booking-sync", "Content-Length: 2", b"[]")
+
+    assert told.status() == 200
+    assert queued(echo) == 4
+    release(echo)
+    assert [caller.status() for caller in crowd] == [200] * 4
+
+
 def test_an_address_that_asks_little_waits_for_no_queue_of_others(echo: Server) -> None:
     hold_every_thread(echo)
     slow = [Caller(echo, address, "/hold") for address in ["203.0.113.1", "203.0.113.2"] * 4]
