@@ -11,6 +11,7 @@ from functools import partial
 from django.conf import settings
 from django.utils import timezone
 
+from booking_api.desk.config import MAX_CALLS_OF_GROUP
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.events import DeskObserver
 from booking_api.desk.journal.lease_renewal import LeaseRenewal
@@ -52,6 +53,7 @@ from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.journal.change_journal import build_change_journal, build_journal_calls
 from hubspot_sync.wire.journal.subscriptions import JournalSubscriptions
+from hubspot_sync.wire.limits.rate_windows import cut
 from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
 from hubspot_sync.writing.linked_bookings import LinkedBookingReads
 from hubspot_sync.writing.portal_writes import NoteCreated, PortalWrites
@@ -277,5 +279,16 @@ def build_desk_context(
         config=settings.DESK,
         renewal=LeaseRenewal(settings.DESK.renew_every_s),
         now=shared_now,
+        await_room=partial(
+            client.rate_budget.await_room, count_room_of_group(), priority=Priority.DESK
+        ),
         notify=notify,
     )
+
+
+def count_room_of_group() -> int:
+    """Return for how many calls there is to be room before a group is begun: half of what readers
+    leave the desk at most. Other processes' readers, and writers who have not proved who they are,
+    do not know that it waits, and may keep it from more."""
+    hubspot = settings.HUBSPOT
+    return min(MAX_CALLS_OF_GROUP, cut(hubspot.requests_per_window, hubspot.desk_share / 2))

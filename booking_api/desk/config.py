@@ -7,6 +7,8 @@ from datetime import timedelta
 
 from hubspot_sync.errors import ConfigurationError
 
+MAX_CALLS_OF_GROUP = 8
+"""As a rule: five reads, the change, and credits and counts beside each other."""
 MAX_GROUP_SIZE = 100
 """HubSpot's batch: one call makes or changes so many records (hubspot-facts, Objects)."""
 

@@ -45,7 +45,7 @@ from booking_api.desk.repair.takeover import take_over
 from hubspot_sync.background.database_errors import is_database_away
 from hubspot_sync.background.wait_limits import waiting_at_most
 from hubspot_sync.background.worker import Worker
-from hubspot_sync.errors import HubSpotError
+from hubspot_sync.errors import HubSpotError, RateLimited
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
@@ -56,6 +56,7 @@ AFTER_A_FAILURE_S: Final = 0.5
 
 MAX_TURN_S: Final = 2.0
 LET_OTHERS_S: Final = 0.05
+AFTER_A_STALL_S: Final = 0.5
 
 T = TypeVar("T")
 Serve = Callable[[DeskContext, HeldLease, Sequence[JournalEntry], Collection[CallMeter]], None]
@@ -70,11 +71,12 @@ log = structlog.get_logger(__name__)
 
 class TurnOutcome(Enum):
     """What became of a turn: there was nothing to do, everything was done, or it was cut short for
-    other processes and there is more to do."""
+    other processes and there is more to do; or it was, because HubSpot takes no calls for now."""
 
     IDLE = "idle"
     WORKED = "worked"
     CUT = "cut"
+    STALLED = "stalled"
 
 
 class Desk:
@@ -103,6 +105,7 @@ class Desk:
         self._lease: HeldLease | None = None
         # Rows that our database refuses to change at all, by id: they are nobody's turn here.
         self._left_out: set[int] = set()
+        self._is_stalled = False
         self._worker = Worker("desk", self._next_pause_s)
 
     # For callers --------------------------------------------------------------------------------
@@ -167,6 +170,8 @@ class Desk:
             log.exception("desk_failed", exc_info=trace, database_away=is_away, error=name)
             connection.close()
             return AFTER_A_FAILURE_S
+        if worked is TurnOutcome.STALLED:
+            return AFTER_A_STALL_S
         if worked is TurnOutcome.CUT:
             return LET_OTHERS_S
         if worked is TurnOutcome.WORKED:
@@ -212,7 +217,7 @@ class Desk:
             turn = TurnOutcome.WORKED
             if until.passed or self._is_handing_on:
                 return TurnOutcome.CUT
-        return turn
+        return TurnOutcome.STALLED if self._is_stalled else turn
 
     def _run_round(self, lease: HeldLease) -> bool:
         """Do some of everything there is; say whether there was anything."""
@@ -220,6 +225,7 @@ class Desk:
             return self._jobs.do_next(lease)
         desk_context = self._desk_context
         backlog, now, done = self._read_backlog(), desk_context.now(), False
+        self._is_stalled = False
         if backlog.has_given_up:
             journal.refuse_expired(now, self._leave_out, left_out=self._left_out)
         if backlog.has_unfinished:
@@ -228,17 +234,31 @@ class Desk:
         for kind, serve in SERVING_ORDER:
             if done and self._is_handing_on:
                 return True
-            if kind not in backlog.waiting:
+            if self._is_stalled or kind not in backlog.waiting:
                 continue
-            rows = journal.read_next_group(
-                [kind], desk_context.now(), desk_context.config.late_write, self._left_out
-            )
+            rows = self._read_group(lease, kind)
             if len(rows) > 0:
                 self._serve_rows(lease, serve, rows)
                 done, backlog = True, self._read_backlog()
         if self._jobs.do_next(lease):
             return True
         return (backlog.has_reviews and review_due_credits(desk_context, lease) > 0) or done
+
+    def _read_group(self, lease: HeldLease, kind: RequestKind) -> list[JournalEntry]:
+        """Return the next rows of a kind once HubSpot takes their calls. Where it does not for now,
+        they stay in the queue, and none is returned; but where one of them cannot wait so long,
+        they are, to be told so."""
+        desk_context, stall = self._desk_context, None
+        try:
+            desk_context.await_room_for_group(lease)
+        except RateLimited as error:
+            stall = error
+        now = desk_context.now()
+        rows = journal.read_next_group([kind], now, desk_context.config.late_write, self._left_out)
+        if stall is None or not all(journal.may_wait(row, stall, now) for row in rows):
+            return rows
+        self._is_stalled = True
+        return []
 
     def _read_backlog(self) -> Backlog:
         return read_backlog(self._desk_context.now(), self._left_out)

@@ -13,11 +13,13 @@ from booking_api.desk.journal.lease import HeldLease, LeaseHandedOn
 from booking_api.desk.journal.lease_renewal import LeaseRenewal
 from booking_api.desk.journal.models import JournalEntry
 from cache_layer import Cache, Cause
+from hubspot_sync.errors import RateLimited
 from hubspot_sync.portal.profile import PortalProfile
 from hubspot_sync.reading.portal_reads import PortalReads
 from hubspot_sync.reading.recent_changes import RecentChanges
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallMeter
+from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.fan_out import FanOut
 from hubspot_sync.writing.authoritative_reads import AuthoritativeReads
 from hubspot_sync.writing.linked_bookings import LinkedBookingReads
@@ -29,8 +31,9 @@ class DeskContext:
     """`hubspot` reads HubSpot itself, never the cache; `recent` says what HubSpot told of
     lately; `keep_links` keeps for readers what the journal knows of these contacts, exams and
     bookings; `guess_exams` says of some bookings which exams they may be of, and asks HubSpot
-    nothing; `now` is the clock that all processes of the deployment share, aware; `notify` hears of
-    what was done."""
+    nothing; `await_room` returns once HubSpot takes the calls of a group, or raises
+    RateLimited; `now` is the clock that all processes of the deployment share, aware; `notify`
+    hears of what was done."""
 
     profile: PortalProfile
     hubspot: PortalReads
@@ -45,6 +48,7 @@ class DeskContext:
     config: DeskConfig
     renewal: LeaseRenewal
     now: Callable[[], datetime]
+    await_room: Callable[[Deadline], None]
     notify: DeskObserver = ignore_event
 
     def renew_for_calls(self, lease: HeldLease, meters: Collection[CallMeter] = ()) -> CallContext:
@@ -55,6 +59,15 @@ class DeskContext:
         # What nobody here waits for, the desk asks for itself.
         who = tuple(meters) if len(meters) > 0 else (CallMeter("desk"),)
         return CallContext(deadline=deadline, priority=Priority.DESK, meters=who)
+
+    def await_room_for_group(self, lease: HeldLease) -> None:
+        """Return once HubSpot takes the calls of one more group, before it is read: whoever comes
+        meanwhile goes with it. Raises RateLimited where a step would not last that long, and
+        LeaseLost."""
+        try:
+            self.await_room(Deadline.after(0.0))  # mostly there is, and nothing is to be renewed
+        except RateLimited:
+            self.await_room(self.renew_for_calls(lease).deadline)
 
     def renew_for_writes(
         self,

@@ -13,6 +13,8 @@ from urllib.parse import unquote_to_bytes
 from booking_api.api.proxies import resolve_client
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+# Questions that anybody may ask, and whose answers HubSpot may have to be asked for.
+ANONYMOUS_PATHS = frozenset({"/api/mock-exams/available", "/api/mock-exams/available/"})
 # It sends when called; awaited, it waits for the client to take what is sent.
 Send = Callable[[dict[str, Any]], Any]
 
@@ -57,6 +59,11 @@ class Request:
         """Return a request to be refused in place of this one, which a thread is at work on; who of
         the two is first answers."""
         return replace(self, refusal=refusal, body=io.BytesIO())
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether nobody has to say who they are to ask this."""
+        return self.path in ANONYMOUS_PATHS
 
     @property
     def has_body(self) -> bool:

@@ -19,6 +19,7 @@ from hubspot_sync.wire.limits.rate_budget import RateBudget, Slot, build_rate_bu
 PATIENCE_S = 30.0
 BEGINNING = datetime(2026, 11, 25, tzinfo=UTC)
 """The clock began to count at a midnight in UTC."""
+PATIENT = Deadline(at_s=1_000_000.0, clock=lambda: 1_000.0)
 
 
 class World:
@@ -91,13 +92,24 @@ class Queue:
 
     def join(self, name: str, *, priority: Priority = Priority.DESK, search: bool = False) -> None:
         """Have somebody wait; returns once they do."""
-        deadline = Deadline(at_s=1_000_000.0, clock=lambda: 1_000.0)
 
         def ask() -> None:
-            slot = acquire(self.budget, deadline, priority=priority, search=search)
+            slot = acquire(self.budget, PATIENT, priority=priority, search=search)
             self.served.append(name)
             slot.report_unused()
 
+        self._have_wait(ask)
+
+    def join_for_room(self, name: str, *, calls: int) -> None:
+        """Have the desk wait for room for so many calls; returns once it does."""
+
+        def ask() -> None:
+            self.budget.await_room(calls, PATIENT, priority=Priority.DESK)
+            self.served.append(name)
+
+        self._have_wait(ask)
+
+    def _have_wait(self, ask: Callable[[], None]) -> None:
         thread = threading.Thread(target=ask)
         thread.start()
         self._threads.append(thread)

@@ -67,6 +67,7 @@ def serve_cancels(
         if row.id not in requests:
             continue
         plan_or_refuse(
+            desk_context,
             row,
             partial(_plan_cancel, desk_context, owned, exams, row, requests[row.id], turns, plans),
         )

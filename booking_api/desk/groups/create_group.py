@@ -96,6 +96,7 @@ def serve_creates(
         if row.id not in requests:
             continue
         plan_or_refuse(
+            desk_context,
             row,
             partial(_plan_create, desk_context, days, row, requests[row.id], owners, turns, plans),
         )

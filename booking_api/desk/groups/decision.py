@@ -1,4 +1,5 @@
-"""A row is planned, or it is refused with what planning raised; never both, and never neither."""
+"""A row is planned, or it is refused with what planning raised, or it waits on because HubSpot
+takes no more calls for now; never two of these, and never none."""
 
 from __future__ import annotations
 
@@ -73,15 +74,24 @@ def read_requests(rows: Sequence[JournalEntry], from_json: Callable[[object], R]
     return requests
 
 
-def plan_or_refuse(row: JournalEntry, plan: Callable[[], None]) -> None:
-    """Let `plan` fill in the row, or refuse it with what that raises."""
+def plan_or_refuse(desk_context: DeskContext, row: JournalEntry, plan: Callable[[], None]) -> None:
+    """Let `plan` fill in the row, or refuse it with what that raises; leave it as it was where it
+    can wait for what is missing."""
+    before = {name: getattr(row, name) for name in journal.MUTABLE_FIELDS}
     try:
         plan()
     except BookingError as refusal:
         journal.refuse(row, refusal)
     except HubSpotError as error:
-        log.warning("not_decided", entry=row.id, error=error.safe_text, status=error.status)
-        journal.refuse(row, unavailable_from(error))
+        waits = journal.may_wait(row, error, desk_context.now())
+        log.warning(
+            "not_decided", entry=row.id, error=error.safe_text, status=error.status, waits=waits
+        )
+        if waits:
+            for name, value in before.items():
+                setattr(row, name, value)
+        else:
+            journal.refuse(row, unavailable_from(error))
     except Exception as error:
         if is_database_away(error):
             raise

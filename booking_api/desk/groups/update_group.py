@@ -44,7 +44,7 @@ def serve_updates(
         if row.id not in requests:
             continue
         plan = partial(_plan_update, desk_context, owned, row, requests[row.id], turns)
-        plan_or_refuse(row, plan)
+        plan_or_refuse(desk_context, row, plan)
     with lease.fenced_transaction():
         begun = journal.begin(lease, rows, desk_context.now())
     change_bookings(

@@ -35,7 +35,7 @@ from booking_api.desk.journal.plans import CreatePlan, change_plan, planned_answ
 from booking_api.rules.errors import BookingError
 from hubspot_sync.background.backoff import backoff
 from hubspot_sync.background.isolation import update_apart, write_apart
-from hubspot_sync.errors import HubSpotError
+from hubspot_sync.errors import HubSpotError, RateLimited
 
 MAX_WAITING_READ: Final = 5 * MAX_GROUP_SIZE
 """Of so many waiting rows a group is chosen: students with several take up one place each."""
@@ -100,6 +100,14 @@ def read_next_group(
     return list(group.values())
 
 
+def may_wait(row: JournalEntry, error: Exception, now: datetime) -> bool:
+    """Whether a row of which nothing was begun can stay in the queue, because its caller still
+    waits once HubSpot, as this error says, takes calls again."""
+    if not isinstance(error, RateLimited):
+        return False
+    return now + timedelta(seconds=error.retry_after_s or 0.0) < row.wanted_until
+
+
 def reviews_in_doubt(since: datetime) -> QuerySet[CreditReview]:
     """Return the reviews whose correction was not answered since then."""
     return CreditReview.objects.filter(in_doubt_since__gt=since)
@@ -134,8 +142,8 @@ def read_again(rows: Iterable[JournalEntry]) -> list[JournalEntry]:
 def begin(lease: HeldLease, rows: Iterable[JournalEntry], now: datetime) -> list[JournalEntry]:
     """Write what was decided of waiting rows, inside `lease.fenced_transaction()`, and return those
     rows. One whose caller has given it up meanwhile is left as it is: that caller was told that
-    nothing was changed."""
-    decided = list(rows)
+    nothing was changed. So is one that was not decided, and waits on."""
+    decided = [row for row in rows if row.state != EntryState.QUEUED]
     ids = [row.id for row in decided]
     queued = JournalEntry.objects.filter(id__in=ids, state=EntryState.QUEUED)
     waiting = set(queued.select_for_update().values_list("id", flat=True))
@@ -169,13 +177,15 @@ def _save_together(lease: HeldLease, now: datetime, rows: Sequence[JournalEntry]
 
 def set_aside(row: JournalEntry, error: Exception, now: datetime) -> None:
     """Put away a row that could not be handled, as the journal has it: refuse it where nothing was
-    begun, else look at it again later. Where the fault is on our own side, that is done for this
-    row alone, once its caller waits no longer. Only what that needs is written, none of which is
-    anybody's data. Raises the database's errors."""
-    log.error("row_set_aside", entry=row.id, exc_info=error)
+    begun, but where it can wait, else look at it again later. Where the fault is on our own side,
+    that is done for this row alone, once its caller waits no longer. Only what that needs is
+    written, none of which is anybody's data. Raises the database's errors."""
     of_hubspot = isinstance(error, HubSpotError)
     row.was_set_aside = not of_hubspot
     row.refresh_from_db(fields=MUTABLE_FIELDS)
+    if row.state == EntryState.QUEUED and may_wait(row, error, now):
+        return
+    log.error("row_set_aside", entry=row.id, exc_info=error)
     if row.state == EntryState.QUEUED:
         refuse(row, _refusal_of(error))
         row.changed_at = now

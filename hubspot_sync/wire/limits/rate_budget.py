@@ -60,10 +60,14 @@ class _Lane:
         return len(self.queue) == 0 and all(limit.has_room() for limit in self.limits)
 
     def take(self) -> bool:
-        """Take one from every limit and return True; where one has no room, take from none and
-        return False. All are asked first, because what Redis has counted cannot be put back."""
-        if not all(limit.has_room() for limit in self.limits):
+        """Take one from every limit for whoever is first, nothing for who only waits for room, and
+        return True; where a limit has no room, take from none and return False. All are asked
+        first, because what Redis has counted cannot be put back."""
+        first = self.queue[0]
+        if not all(limit.has_room(first.calls) for limit in self.limits):
             return False
+        if first.takes_nothing:
+            return True
         for index, limit in enumerate(self.limits):
             if not limit.take():
                 for taken in self.limits[:index]:
@@ -77,11 +81,14 @@ class _Lane:
 
 @dataclass(eq=False, slots=True)
 class _Ticket:
-    """Somebody who waits in `lanes`, until one of them lets them go: `lane`."""
+    """Somebody who waits in `lanes`, until one of them lets them go: `lane`. That has room for so
+    many `calls` then."""
 
     order: int
     lanes: tuple[_Lane, ...]
     lane: _Lane
+    calls: int = 1
+    takes_nothing: bool = False
     granted_s: float | None = None
     turn: threading.Event = field(default_factory=threading.Event)
 
@@ -162,16 +169,19 @@ class RateBudget:
         with self._lock:
             lanes = self._find_lanes(priority, search=search)
             ticket = _Ticket(order=next(self._orders), lanes=lanes, lane=lanes[0])
-            ticket.join_queues()
-            self._grant_slots()
-        while ticket.granted_s is None:
-            with self._lock:
-                wait_s = self._decide_wait_s(ticket, deadline)
-            self._wait(ticket.turn, wait_s)
-            with self._lock:
-                ticket.turn.clear()
-                self._grant_slots()
-        return Slot(self, ticket.lane, asked_s, ticket.granted_s)
+        granted_s = self._wait_for_turn(ticket, deadline)
+        return Slot(self, ticket.lane, asked_s, granted_s)
+
+    def await_room(self, calls: int, deadline: Deadline, *, priority: Priority) -> None:
+        """Return once so many calls can be sent, in the order of asking. None of them is kept for
+        whoever asked; but while they wait, nobody of a worse priority takes what comes free.
+
+        Raises RateLimited as `acquire` does.
+        """
+        with self._lock:
+            lanes = (self._lanes[priority, False],)
+            ticket = _Ticket(next(self._orders), lanes, lanes[0], calls, takes_nothing=True)
+        self._wait_for_turn(ticket, deadline)
 
     def pause(self, seconds: float, *, search: bool) -> float:
         """Let nobody send (or nobody search) for so long, `MAX_PAUSE_S` at most; return how long
@@ -205,6 +215,20 @@ class RateBudget:
                     limit.count_answer(took_s)
             self._grant_slots()
 
+    def _wait_for_turn(self, ticket: _Ticket, deadline: Deadline) -> float:
+        """Return when the ticket's turn came; raise RateLimited where it does not in time."""
+        with self._lock:
+            ticket.join_queues()
+            self._grant_slots()
+        while ticket.granted_s is None:
+            with self._lock:
+                wait_s = self._decide_wait_s(ticket, deadline)
+            self._wait(ticket.turn, wait_s)
+            with self._lock:
+                ticket.turn.clear()
+                self._grant_slots()
+        return ticket.granted_s
+
     def _find_lanes(self, priority: Priority, *, search: bool) -> tuple[_Lane, ...]:
         own, readers = self._lanes[priority, search], self._lanes[Priority.UNPROVEN, search]
         if priority is not Priority.UNPROVEN_WRITER:
@@ -220,7 +244,10 @@ class RateBudget:
         if ticket.granted_s is not None:
             return 0.0
         left_s = deadline.remaining_s()
-        min_wait_s = min(lane.min_wait_s(lane.queue.index(ticket)) for lane in ticket.lanes)
+        others = ticket.calls - 1
+        min_wait_s = min(
+            lane.min_wait_s(lane.queue.index(ticket) + others) for lane in ticket.lanes
+        )
         first_in = [lane for lane in ticket.lanes if lane.queue[0] is ticket]
         if left_s <= 0 or min_wait_s > left_s:
             ticket.leave_queues()
@@ -231,7 +258,7 @@ class RateBudget:
                 "The budget of HubSpot requests is used up; try again later.",
                 retry_after_s=max(min_wait_s, 1.0),
             )
-        waits_s = [lane.min_wait_s(0) for lane in first_in if not self._must_yield(lane)]
+        waits_s = [lane.min_wait_s(others) for lane in first_in if not self._must_yield(lane)]
         return min([left_s, *(max(wait_s, MIN_WAIT_S) for wait_s in waits_s)])
 
     def _must_yield(self, lane: _Lane) -> bool:

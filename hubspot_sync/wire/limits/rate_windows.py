@@ -122,8 +122,8 @@ class RateLimit(Protocol):
     """One limit. Before each sending `has_room` is asked, then `take`, and afterwards exactly one
     of `put_back` and `count_answer`."""
 
-    def has_room(self) -> bool:
-        """Return whether one more may be sent now."""
+    def has_room(self, calls: int = 1) -> bool:
+        """Return whether so many more may be sent now."""
         ...
 
     def take(self) -> bool:
@@ -166,10 +166,10 @@ class ArrivalWindow:
     def pause(self, seconds: float) -> None:
         self._paused_until_s = max(self._paused_until_s, self._clock() + seconds)
 
-    def has_room(self) -> bool:
+    def has_room(self, calls: int = 1) -> bool:
         if self._clock() < self._paused_until_s:
             return False
-        return self._limiter.test(self._item, self._name, cost=self._in_flight + 1)
+        return self._limiter.test(self._item, self._name, cost=self._in_flight + calls)
 
     def take(self) -> bool:
         self._in_flight += 1
@@ -203,8 +203,8 @@ class UnderWay:
         self._amount = amount
         self._under_way = 0
 
-    def has_room(self) -> bool:
-        return self._under_way < self._amount
+    def has_room(self, calls: int = 1) -> bool:
+        return self._under_way + calls <= self._amount
 
     def take(self) -> bool:
         self._under_way += 1
@@ -242,8 +242,8 @@ class Day:
     def used(self) -> int:
         return self._item.amount - self._limiter.get_window_stats(self._item, self._name).remaining
 
-    def has_room(self) -> bool:
-        return self._limiter.test(self._item, self._name)
+    def has_room(self, calls: int = 1) -> bool:
+        return self._limiter.test(self._item, self._name, cost=calls)
 
     def take(self) -> bool:
         return self._limiter.hit(self._item, self._name)

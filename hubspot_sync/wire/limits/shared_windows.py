@@ -5,7 +5,9 @@ there are, and how much was left. Without it a process goes on with its share, o
 until the window is over in which others may have used the rest, and then of the whole. Where it
 does not know how many others there are, or has not heard for too long, it takes the smallest
 share. A Redis that is back may remember nothing: each process tells it anew what it has sent, and
-all keep to their shares until the last of them can have done so.
+all keep to their shares until the last of them can have done so. So does one that has just begun,
+which cannot know whether Redis has forgotten, until HubSpot has said how many are left: then Redis
+counts in what it has not heard of.
 
 Not locked: whoever holds the limits does that. Who goes next is `rate_budget.py`'s.
 """
@@ -25,6 +27,13 @@ from redis.exceptions import RedisError
 
 from hubspot_sync.wire.deadlines import Monotonic
 from hubspot_sync.wire.limits.rate_windows import TRANSIT_ALLOWANCE_S, UNKNOWN_WAIT_S
+from hubspot_sync.wire.limits.window_scripts import (
+    COUNT_ANSWER,
+    LOOK_AGAIN_S,
+    SCRIPTS,
+    TAKE,
+    TELL,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -39,89 +48,12 @@ MAX_HEARSAY_S: Final = 30.0
 MAX_NEWS_S: Final = 0.5
 """How long it is good what Redis said was left."""
 SMALLEST_SHARE: Final = 1 / 16
-LOOK_AGAIN_S: Final = 3.0
-"""So long nothing is sent once HubSpot has said that nothing is left."""
-NAME_KEPT_S: Final = 604_800.0
-"""So long after the last call Redis is called what it was. Whoever is told another name later is
-careful for a window; with none for good every token that ever was would leave one."""
 KEPT_BACK: Final = 0.1
 """The part of a window that nobody uses knowingly: for the calls of those who do not know how much
 is left, and for what others send at the same moment. Each server cut off from Redis or waking from
 a long sleep may send a few; the chaos suite saw up to 14 beside a full window."""
 SHARED_OUT: Final = 0.9
 """The rest is for processes that have just begun and are not counted yet."""
-
-# KEYS: who was sent, by the time in microseconds until which they may arrive (whoever was answered
-# arrived before that); what this Redis is called since it remembers; processes by the time they
-# were heard; how many HubSpot has had besides, as an answer told; whether one did lately. One that
-# began anew with an old dump is called by its old name, so what Redis calls this run goes with it.
-# ARGV: now or nothing, window, amount, time under way, who is to be sent or nothing, a name, this
-# process, for how long a process counts.
-_NOW: Final = """
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000000 + time[2]
-end
-local function write(number) return string.format('%.0f', number) end
-"""
-# What lies further ahead than any call can be under way was counted by a clock that has been set
-# back since: it is as if it had arrived now, or it would count for as long as the clock went back.
-_TAKE: Final = f"""{_NOW}
-local window, amount = tonumber(ARGV[2]), tonumber(ARGV[3])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. write(now - window))
-local ahead = '(' .. write(now + window + ARGV[4])
-for _, sent in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], ahead, '+inf')) do
-  redis.call('ZADD', KEYS[1], write(now), sent)
-end
-local left, granted = amount - redis.call('ZCARD', KEYS[1]), 0
-local unseen = tonumber(redis.call('GET', KEYS[4]) or 0)
-if left > 0 and left <= unseen then
-  local quiet = redis.call('EXISTS', KEYS[5]) == 0
-    and redis.call('ZCOUNT', KEYS[1], '(' .. write(now), '+inf') == 0
-  left = quiet and 1 or 0
-else
-  left = math.max(0, left - unseen)
-end
-if left > 0 then
-  granted = 1
-  if ARGV[5] ~= '' then
-    left = left - 1
-    redis.call('ZADD', KEYS[1], write(now + ARGV[4]), ARGV[5])
-    redis.call('PEXPIRE', KEYS[1], math.ceil((window + ARGV[4]) / 1000) + 1000)
-  end
-end
-redis.call('SET', KEYS[2], ARGV[6], 'NX')
-redis.call('PEXPIRE', KEYS[2], {round(NAME_KEPT_S * 1000)})
-local info = redis.pcall('INFO', 'server')
-local run = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
-redis.call('ZADD', KEYS[3], write(now), ARGV[7])
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', '(' .. write(now - ARGV[8]))
-redis.call('PEXPIRE', KEYS[3], math.ceil(ARGV[8] / 1000) + 1000)
-return {{granted, left, redis.call('ZCARD', KEYS[3]), redis.call('GET', KEYS[2]) .. run}}
-"""
-# ARGV from the ninth: how many HubSpot says are left or nothing, and of how many. What it has had
-# and no answered call here explains somebody sent who cannot reach this Redis. Those under way may
-# be among them: that is too careful, until they are answered.
-_COUNT_ANSWER: Final = f"""{_NOW}
-redis.call('ZADD', KEYS[1], 'XX', write(now), ARGV[5])
-if ARGV[9] ~= '' then
-  local answered = redis.call('ZCOUNT', KEYS[1], write(now - ARGV[2]), write(now))
-  local unseen = math.max(0, ARGV[10] - ARGV[9] - answered)
-  redis.call('SET', KEYS[4], write(unseen), 'PX', math.ceil(ARGV[2] / 1000))
-  redis.call('SET', KEYS[5], 1, 'PX', {round(LOOK_AGAIN_S * 1000)})
-end
-return 1
-"""
-# ARGV from the ninth: who was sent, and how long ago they were answered; negative: under way.
-_TELL: Final = f"""{_NOW}
-for place = 9, #ARGV, 2 do
-  redis.call('ZADD', KEYS[1], 'GT', write(now - ARGV[place + 1]), ARGV[place])
-end
-redis.call('PEXPIRE', KEYS[1], math.ceil((ARGV[2] + ARGV[4]) / 1000) + 1000)
-return 1
-"""
-_SCRIPTS: Final = (_TAKE, _COUNT_ANSWER, _TELL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +85,7 @@ class SharedRedis:
         self._called: bytes | None = None
         self._held_until_s = 0.0
         self._new_until_s = math.inf
+        self._is_held_as_new = False
         self.has_been_told_left = False
         """Whether HubSpot has said how many are left."""
         self.lost_at_s: float | None = None
@@ -168,7 +101,10 @@ class SharedRedis:
     @property
     def holds_to_share(self) -> bool:
         """Whether others may have sent what Redis does not know of."""
-        return self.lost_at_s is not None or self.clock() < self._held_until_s
+        if self.lost_at_s is not None:
+            return True
+        knows = self._is_held_as_new and self.has_been_told_left
+        return self.clock() < self._held_until_s and not knows
 
     def ask(self, question: Callable[[], V]) -> V | None:
         """Return the answer, None where there is none."""
@@ -187,10 +123,12 @@ class SharedRedis:
     def note(self, said: _Said) -> None:
         """Remember what was said of others. One that forgot has not heard of all of them yet; and a
         process that hears it for the first time cannot know whether it did."""
+        is_new = self._called is None and self.times_forgotten == 0
         if self._called is None:
             self._new_until_s = self.clock() + self._hold_s
         if self._called != said.called:
             self._expect_nothing_of_it()
+            self._is_held_as_new = is_new
         self._called = said.called
         known = self._processes if self.holds_to_share else 0
         self._processes, self._heard_s = max(known, said.processes), self.clock()
@@ -220,6 +158,7 @@ class SharedRedis:
 
     def _expect_nothing_of_it(self) -> None:
         self.times_forgotten += 1
+        self._is_held_as_new = False
         self._held_until_s = self.clock() + self._hold_s
 
 
@@ -250,7 +189,7 @@ class SharedArrivals:
         self._amount, self._window_s, self._under_way_s = amount, window_s, under_way_s
         self._kept_back = int(amount * KEPT_BACK)
         self._shared = shared
-        self._scripts = {text: shared.redis.register_script(text) for text in _SCRIPTS}
+        self._scripts = {text: shared.redis.register_script(text) for text in SCRIPTS}
         self._now_s = now_s
         self._sent: deque[_Sent] = deque()
         self._told = shared.times_forgotten
@@ -261,8 +200,12 @@ class SharedArrivals:
         self._known_left: int | None = None
         self._told_left: int | None = None
 
-    def has_room(self) -> bool:
-        return self._may_send("")
+    def has_room(self, calls: int = 1) -> bool:
+        """Without Redis it is known of one alone."""
+        may_send = self._may_send("")
+        if calls == 1 or self._left is None or self._shared.lost_at_s is not None:
+            return may_send
+        return may_send and self._left[0] >= calls
 
     def take(self) -> bool:
         name = uuid.uuid4().hex
@@ -290,7 +233,7 @@ class SharedArrivals:
         sent.answered_s = self._shared.clock()
         left, self._told_left = self._told_left, None
         told = ("" if left is None else left, self._amount)
-        self._shared.ask(lambda: self._run(_COUNT_ANSWER, sent.name, *told))
+        self._shared.ask(lambda: self._run(COUNT_ANSWER, sent.name, *told))
 
     def note_left(self, left: int) -> None:
         """HubSpot says that so many are left, for all who share it. Said before the call's end is
@@ -324,9 +267,9 @@ class SharedArrivals:
     def _ask(self, name: str) -> _Said:
         forgotten = self._shared.times_forgotten
         if self._told != forgotten or self._shared.lost_at_s is not None:
-            self._run(_TELL, "", *self._list_sent())
+            self._run(TELL, "", *self._list_sent())
             self._told = forgotten
-        granted, left, processes, called = self._run(_TAKE, name)
+        granted, left, processes, called = self._run(TAKE, name)
         return _Said(bool(granted), left, processes, called)
 
     def _is_within_share(self) -> bool:

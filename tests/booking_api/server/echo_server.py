@@ -37,7 +37,7 @@ FILE = Path(__file__)
 
 
 class Echo:
-    """A WSGI application; `/hold` waits until `/api/ready` lets go."""
+    """A WSGI application. `/hold`, and whatever is asked with `?hold`, waits until `/api/ready`."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -55,6 +55,8 @@ class Echo:
                 self._wait_until_let_go()
             return self._say(start, environ["booking_api.refusal"], status="400 Refused")
         answer = getattr(self, f"_answer_{path.strip('/').replace('api/', '')}", self._answer_echo)
+        if environ["QUERY_STRING"] == "hold":
+            answer = self._answer_hold
         with self._changed:
             self._served.append(f"{path}?{environ['QUERY_STRING']}")
         result: Iterable[bytes] = answer(environ, start)

@@ -11,6 +11,7 @@ from tests.raw import RawAnswer, connect, request_head, send_raw
 from tests.server import Server
 
 TRIES = 400
+ANONYMOUS = "/api/mock-exams/available"
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +94,20 @@ def test_with_every_thread_held_health_and_readiness_are_answered(echo: Server) 
     assert [caller.status() for caller in slow] == [200] * 6
 
 
+def test_with_every_thread_held_hubspot_is_answered(echo: Server) -> None:
+    """It waits for five seconds, and then it has to come again."""
+    hold_every_thread(echo)
+    crowd = [Caller(echo, "203.0.113.3", "/echo") for _ in range(4)]
+    wait_until(lambda: queued(echo) == 4)
+
+    told = Caller(echo, "203.0.113.1", "/api/webhooks/booking-sync", "Content-Length: 2", b"[]")
+
+    assert told.status() == 200
+    assert queued(echo) == 4
+    release(echo)
+    assert [caller.status() for caller in crowd] == [200] * 4
+
+
 def test_an_address_that_asks_little_waits_for_no_queue_of_others(echo: Server) -> None:
     hold_every_thread(echo)
     slow = [Caller(echo, address, "/hold") for address in ["203.0.113.1", "203.0.113.2"] * 4]
@@ -105,6 +120,40 @@ def test_an_address_that_asks_little_waits_for_no_queue_of_others(echo: Server) 
     wait_until(lambda: one.answer is not None)
     release(echo)
     assert [caller.status() for caller in [one, *slow]] == [200] * 9
+
+
+def hold_anonymous(echo: Server, number: int) -> list[Caller]:
+    """So many ask what anybody may ask, each from an address of their own: two of them have a
+    thread."""
+    crowd = [Caller(echo, f"203.0.113.{place}", f"{ANONYMOUS}?hold") for place in range(number)]
+    wait_until(lambda: busy(echo) == 2 and queued(echo) == number - 2)
+    return crowd
+
+
+def test_a_crowd_of_anybody_leaves_threads_for_others_and_is_answered_in_turn(
+    echo: Server,
+) -> None:
+    crowd = hold_anonymous(echo, 7)
+
+    assert Caller(echo, "198.51.100.1", "/echo").status() == 200
+    # Whoever waits so leaves a thread for what else is asked from there.
+    assert Caller(echo, "203.0.113.6", "/echo").status() == 200
+
+    release(echo)
+    assert [caller.status() for caller in crowd] == [200] * 7
+
+
+def test_a_crowd_of_anybody_has_half_of_the_places_of_those_who_wait(echo: Server) -> None:
+    crowd = hold_anonymous(echo, 10)
+
+    refused = Caller(echo, "198.51.100.1", ANONYMOUS)
+    assert refused.status() == 400
+    slow = hold(echo, "198.51.100.2", 2, until_busy=4)
+    waiting = [Caller(echo, f"198.51.100.{number}", "/echo") for number in range(10, 18)]
+    wait_until(lambda: queued(echo) == 16)
+
+    release(echo)
+    assert [caller.status() for caller in [*crowd, *slow, *waiting]] == [200] * 20
 
 
 def test_who_comes_when_too_many_wait_is_asked_to_come_again(echo: Server) -> None:

@@ -312,3 +312,48 @@ def test_a_writer_who_waits_takes_what_comes_free_first(freed: Priority) -> None
     queue.finish()
 
     assert queue.served == ["writer"]
+
+
+def test_whoever_waits_for_room_goes_once_there_is_and_takes_nothing() -> None:
+    world = World()
+    budget = shared_out(world)
+    for _ in range(20):
+        world.advance(0.25)
+        acquire(budget, world.deadline(0)).report_answer(0.0)
+    asked_s = world.now_s
+
+    budget.await_room(5, world.deadline(25), priority=Priority.DESK)
+
+    # The fifth was answered a second after the first.
+    assert world.now_s - asked_s == pytest.approx(WINDOW_S - 19 * 0.25 + 1.0, abs=0.1)
+    assert taken_at_once(budget, world, Priority.DESK, search=False) == 5
+
+
+def test_room_that_comes_too_late_is_told_at_once() -> None:
+    world = World()
+    budget = shared_out(world)
+    taken_at_once(budget, world, Priority.DESK, search=False)
+    asked_s = world.now_s
+
+    with pytest.raises(RateLimited) as told:
+        budget.await_room(5, world.deadline(4), priority=Priority.DESK)
+
+    assert world.now_s == asked_s
+    assert told.value.retry_after_s == pytest.approx(WINDOW_S, abs=0.1)
+
+
+def test_while_the_desk_waits_for_room_readers_take_none_of_what_comes_free() -> None:
+    queue = Queue(
+        HubSpotConfig(requests_per_window=3, window_s=1.0, reserved_share=0, desk_share=0)
+    )
+    held = hold(queue.budget, Priority.DESK, 3)
+    queue.join_for_room("a group", calls=2)
+
+    held.pop().report_unused()
+    with pytest.raises(RateLimited):
+        queue.ask("a reader", priority=Priority.PEOPLE)
+    held.pop().report_unused()
+    queue.finish()
+    queue.ask("a reader", priority=Priority.PEOPLE)
+
+    assert queue.served == ["a group", "a reader"]

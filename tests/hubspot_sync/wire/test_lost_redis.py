@@ -197,6 +197,52 @@ def test_one_that_has_just_begun_trusts_no_redis_either(redis: OwnRedis, lose: L
     assert world.most <= AMOUNT
 
 
+def test_one_that_takes_the_place_of_another_has_what_that_one_left(redis: OwnRedis) -> None:
+    """HubSpot's first answer says that nobody else is there."""
+    world = World(redis.url)
+    former = world.add(eagerness=4)
+    world.run(2 * WINDOW_S)
+    former.eagerness = 0
+    world.run(WINDOW_S + 2)
+
+    world.add(eagerness=100)
+
+    assert world.run(1) >= AMOUNT * 0.85
+    world.run(2 * WINDOW_S)
+    assert world.most <= AMOUNT
+
+
+def forget_and_tell_of_nothing(world: World, redis: OwnRedis) -> None:
+    """As a failover to a Redis that has an old copy of everything."""
+    redis.save()
+    redis.kill()
+    world.run(25)
+    redis.start()
+
+
+def cut_off_all(world: World, _: OwnRedis) -> None:
+    """For so long that Redis does not count them any more: they do not reach it, and it is well."""
+    for process in world.processes:
+        process.connect(1)
+    world.run(COUNTED_FOR_S + WINDOW_S)
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("lose", [kill, empty, forget_and_tell_of_nothing, cut_off_all])
+def test_one_that_takes_a_place_amid_a_loss_trusts_nothing(redis: OwnRedis, lose: Lose) -> None:
+    world = World(redis.url)
+    for _ in range(PROCESSES - 1):
+        world.add(eagerness=3)
+    world.let_all_look()
+    world.run(2 * WINDOW_S)
+    lose(world, redis)
+
+    world.add(eagerness=100)
+    world.run(3 * WINDOW_S)
+
+    assert world.most <= AMOUNT
+
+
 def test_nobody_is_stopped_without_redis(redis: OwnRedis) -> None:
     """After the window in which others may have used what was left, all share the whole."""
     world = World(redis.url)

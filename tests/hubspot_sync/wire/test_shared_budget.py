@@ -179,6 +179,16 @@ def test_the_searches_of_two_processes_are_used_in_full(redis_url: str) -> None:
 
 
 @pytest.mark.redis
+def test_room_for_several_is_what_all_processes_leave(redis_url: str) -> None:
+    one, other = Processes(redis_url).settled_windows(5)
+    assert one.take()
+    assert one.take()
+
+    assert other.has_room(3)
+    assert not other.has_room(4)
+
+
+@pytest.mark.redis
 def test_what_is_under_way_in_one_process_counts_in_the_other(redis_url: str) -> None:
     """However long it takes; and for a second after its answer, as HubSpot may count it then."""
     processes = Processes(redis_url)

@@ -1,0 +1,87 @@
+"""HubSpot takes no more calls for a while: what waits at the desk goes on waiting, for as long as
+its caller does; and is told so at once where that cannot be long enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from pytest_django import Settings
+
+from booking_api import composition
+from booking_api.desk.config import DeskConfig
+from hubspot_sync.errors import RateLimited
+from hubspot_sync.wire.call_context import Priority
+from hubspot_sync.wire.deadlines import Deadline
+from tests.api import Reply, connected
+from tests.builders import Booking, Exam, Portal, Student
+from tests.desk import School, cancel, create, credit_of, update
+
+LIST = "/api/bookings/list"
+LIMIT = 40
+PATIENCE_S = 25
+SOON_S, LATE_S = 3.0, 60.0
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Ask = Callable[[School, Student, Exam, Booking], Reply]
+ASKED: dict[str, Ask] = {
+    "create": lambda school, alice, exam, _: create(school.api, alice, exam),
+    "cancel": lambda school, alice, _, booking: cancel(school.api, alice, booking.id),
+    "update": lambda school, alice, _, booking: update(
+        school.api, alice, booking.id, attending_location="calgary"
+    ),
+}
+
+
+@pytest.fixture(params=[SOON_S])
+def school(request: pytest.FixtureRequest, settings: Settings, portal: Portal) -> Iterator[School]:
+    """A step of the desk's calls may take less time than a window lasts."""
+    portal.sandbox.kind()
+    settings.DESK = DeskConfig(lease_s=1.0, grace_s=0.0)
+    window = {"requests_per_window": LIMIT, "window_s": request.param}
+    with connected(settings, portal.sandbox, **window) as api:
+        yield School(api, portal)
+
+
+def known(school: School) -> tuple[Student, Exam, Booking]:
+    """A student of whom all is cached, and who may book another exam."""
+    student = school.portal.student("alice", credits=3)
+    booking = school.portal.booking(student, school.portal.exam(in_days=3))
+    assert school.api.get(LIST, **student.pair).status == 200
+    return student, school.portal.exam(), booking
+
+
+def use_up_everything() -> None:
+    budget = composition.services().client.rate_budget
+    while True:
+        try:
+            slot = budget.acquire(Deadline.after(0), priority=Priority.DESK, search=False)
+        except RateLimited:
+            return
+        slot.report_answer(0.0)
+
+
+@pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
+def test_it_is_done_once_hubspot_takes_calls_again(school: School, ask: Ask) -> None:
+    alice, exam, booking = known(school)
+    use_up_everything()
+
+    asked = ask(school, alice, exam, booking)
+
+    assert asked.status in {200, 201}, asked.body
+
+
+@pytest.mark.parametrize("school", [LATE_S], indirect=True)
+@pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
+def test_it_is_told_at_once_where_that_is_too_late(school: School, ask: Ask) -> None:
+    alice, exam, booking = known(school)
+    use_up_everything()
+    school.portal.sandbox.clear_calls()
+
+    asked = ask(school, alice, exam, booking)
+
+    assert (asked.status, asked.code) == (503, "RATE_LIMITED")
+    assert PATIENCE_S < int(asked.headers["Retry-After"]) <= LATE_S
+    assert school.portal.sandbox.calls() == []
+    assert credit_of(school.portal, alice) == 3
