@@ -25,7 +25,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from booking_api import composition
 from booking_api.api.context import RequestContext, Reuse, context_of, count_items_of
 from booking_api.api.envelope import NotModified
-from booking_api.api.proxies import client_address
+from booking_api.api.proxies import address_in
 from booking_api.api.throttling import window_of
 from booking_api.api.views.entity_tags import names_tag
 from cache_layer import CacheStatus, Key, Stamp
@@ -48,6 +48,8 @@ STAMP_BYTES: Final = 800
 """What a stamp takes, with a key that no other answer has, and the key's arguments."""
 PARSED_BYTES: Final = 25
 """What a byte of a question's body takes once it is parsed, at most."""
+OK: Final = 200
+NOT_MODIFIED: Final = 304
 ALL_HELD: Final = Provenance(cache_statuses={CacheStatus.HIT})
 
 
@@ -177,9 +179,14 @@ def find_question(request: HttpRequest) -> Question | None:
         body = request.body
     elif request.method != "GET":
         return None
+    return make_question(meta, request.method, request.path_info, body)
+
+
+def make_question(meta: Mapping[str, Any], method: str, path: str, body: bytes) -> Question | None:
+    """Return the question, from a request's environ; None where a part of it is too long."""
     question = Question(
-        request.method,
-        request.path_info,
+        method,
+        path,
         meta.get("QUERY_STRING", ""),
         meta.get("HTTP_ACCEPT", ""),
         meta.get("CONTENT_TYPE", ""),
@@ -193,9 +200,24 @@ def give_again(
 ) -> HttpResponse | None:
     """Return the answer, None where the question has to go its ordinary way: then nothing of it is
     counted."""
-    reuse, address = known.reuse, client_address(request)
+    status = count_again(known, request.META, services)
+    if status is None:
+        return None
+    context = context_of(request)
+    describe_to_log(known, context)
+    if status == NOT_MODIFIED or known.body is None:
+        return known.add_headers(NotModified(known.body_bytes))
+    return known.add_headers(HttpResponse(known.body, content_type=known.content_type))
+
+
+def count_again(
+    known: WarmAnswer, meta: Mapping[str, Any], services: composition.Services
+) -> int | None:
+    """Decide whether the answer is given again to the request with this environ, and if it is,
+    count what its view would: return its status, 200 or 304, else None."""
+    reuse, address = known.reuse, address_in(meta)
     pair, pairs = reuse.pair, services.pairs
-    is_named = names_tag(request.META.get("HTTP_IF_NONE_MATCH", ""), known.tag)
+    is_named = names_tag(meta.get("HTTP_IF_NONE_MATCH", ""), known.tag)
     if known.body is None and not is_named:
         return None
     if reuse.until is not None and services.clocks.now() >= reuse.until:
@@ -210,10 +232,7 @@ def give_again(
     if pair is not None:
         pairs.right.note(address, pair)
     reuse.count()
-    describe_to_log(known, context_of(request))
-    if known.body is None or is_named:
-        return known.add_headers(NotModified(known.body_bytes))
-    return known.add_headers(HttpResponse(known.body, content_type=known.content_type))
+    return NOT_MODIFIED if is_named else OK
 
 
 def describe_to_log(known: WarmAnswer, context: RequestContext) -> None:
@@ -235,7 +254,7 @@ def keep(question: Question, request: HttpRequest, response: HttpResponseBase) -
         render()
     is_not_modified = isinstance(response, NotModified)
     body = response.content
-    if len(body) > MAX_ANSWER_BYTES or not (is_not_modified or response.status_code == 200):
+    if len(body) > MAX_ANSWER_BYTES or not (is_not_modified or response.status_code == OK):
         return
     answer = WarmAnswer(
         # A copy: what orjson writes holds some kilobytes more than it has.
