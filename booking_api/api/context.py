@@ -80,7 +80,8 @@ class RequestContext:
     booking made, changed or cancelled and ask for that. While `hides_cost`, the response does not
     say what it cost: that would tell whoever guesses what the cache holds. `body` is
     what its parser has read. `items` is the number of records the answer is about, None where the
-    answer itself shows it. `served` is what is recorded of the request once it is answered.
+    answer itself shows it. `again` is the kept answer that was given again, if one was; `served` is
+    what is recorded of the request once it is answered.
     """
 
     request_id: str
@@ -94,6 +95,7 @@ class RequestContext:
     body: Any = None
     items: int | None = None
     reuse: Reuse | None = None
+    again: object | None = None
     served: ServedRequest | None = None
 
     def call_context(self, *, anonymous: bool = False) -> CallContext:
@@ -250,7 +252,7 @@ class RequestContextMiddleware:
         start_history()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        context = open_context(request.META, request.path)
+        context = request.META.get(META_KEY) or open_context(request.META, request.path)
         with serving(context, lambda: find_said(request, context)):
             response = self._get_response(request)
             self._record(request, response, context)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import time
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 import pytest
@@ -19,6 +20,7 @@ from cache_layer import CacheConfig, Cause, Count
 from hubspot_sync.portal.profile import load_profile
 from hubspot_sync.reading.tags import contact_tag, exam_tag
 from tests.api import Api, Reply, connected
+from tests.both_ways import OWN_TO_EACH, Asked
 from tests.builders import Portal, Student
 from tests.sandbox import SandboxHandle
 
@@ -26,7 +28,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 AVAILABLE = "/api/mock-exams/available"
 CREDITS = "/api/mock-exams/validate-credits"
-OWN_TO_EACH = {"X-Request-ID", "Server-Timing"}
 
 
 def questions_of(portal: Portal) -> dict[str, tuple[str, str, dict[str, Any], bytes]]:
@@ -43,6 +44,15 @@ def questions_of(portal: Portal) -> dict[str, tuple[str, str, dict[str, Any], by
         "available": ("GET", AVAILABLE, for_type, b""),
         "credits": ("POST", CREDITS, {}, orjson.dumps({**alice.pair, **for_type})),
     }
+
+
+def ask_questions(portal: Portal) -> dict[str, Asked]:
+    """Return the same questions as they come over the wire."""
+    asked = {}
+    for kind, (method, path, query, body) in questions_of(portal).items():
+        target = f"{path}?{urlencode(query)}" if query else path
+        asked[kind] = Asked(method, target, body)
+    return asked
 
 
 KINDS = ["list", "second page", "booking", "named booking", "available", "credits"]

@@ -12,8 +12,9 @@ import pytest
 
 from booking_api import composition
 from booking_api.api.context import Reuse
+from booking_api.api.middleware.warm_way import CIRCUMSTANCES
 from booking_api.api.views import warm_answers
-from booking_api.api.views.warm_answers import Question, WarmAnswer, WarmAnswers
+from booking_api.api.views.warm_answers import Head, Question, WarmAnswer, WarmAnswers
 from cache_layer import Key, KeyPattern
 from tests.api import Api
 
@@ -46,8 +47,9 @@ def make_answer(kept_at_s: float, size: int = 10) -> WarmAnswer:
 
 @pytest.mark.parametrize("stamps", [0, 5, 300])
 @pytest.mark.parametrize("size", [0, 20_000])
+@pytest.mark.parametrize("heads", [0, warm_answers.MAX_HEADS])
 def test_all_that_is_kept_takes_no_more_memory_than_it_may(
-    monkeypatch: pytest.MonkeyPatch, stamps: int, size: int
+    monkeypatch: pytest.MonkeyPatch, stamps: int, size: int, heads: int
 ) -> None:
     """304s to questions about many exams have no body, and questions may be all of their size."""
     monkeypatch.setattr(warm_answers, "MAX_BYTES", 1_000_000)
@@ -68,13 +70,24 @@ def test_all_that_is_kept_takes_no_more_memory_than_it_may(
                 for each in range(stamps)
             },
         )
-        answers.keep(Question("POST", "/api", *parts, body), answer, services)
+        question = Question("POST", "/api", *parts, body)
+        answers.keep(question, answer, services)
+        for each in range(heads):
+            circumstances = tuple(f"{number} {each} {name}" for name in CIRCUMSTANCES)
+            answers.keep_head(question, answer, circumstances, make_head(f"{number} {each}"))
     del answer
 
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(answers._answers) > 1
     assert taken < warm_answers.MAX_BYTES * 1.1
+
+
+def make_head(own: str) -> Head:
+    """Return a head with as many headers as ours have, three of them its own."""
+    headers = [("Content-Length", own), ("ETag", f"{own:40}"), ("X-Allow", f"{own:80}")]
+    shared = [("X-Shared", "x")] * 15
+    return Head(f"200 {own}", (*headers, *shared), 12, "api/bookings/list", "list")
 
 
 def question_number(number: int) -> Question:
