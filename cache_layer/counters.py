@@ -161,6 +161,8 @@ class Counters:
 
     def add_by_family(self, count: Count, by_family: Mapping[str, int], detail: str = "") -> None:
         """Add to several at once."""
+        if not by_family:
+            return
         tallies = [
             (_tally(count, family, str(detail)), number)
             for family, number in by_family.items()
