@@ -80,7 +80,30 @@ def proxied(settings: Settings) -> None:
     settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     settings.ALLOWED_HOSTS = ["localhost"]
+    settings.SECURE_HSTS_SECONDS = 3_600
     settings.THROTTLE_RATES = {**settings.THROTTLE_RATES, "reads": (1_000_000, 86_400)}
+
+
+PEERS = (("127.0.0.1", "http"), ("10.0.0.1", "http"), ("::1", "https"))
+
+
+@pytest.mark.parametrize("name", sorted(VALUES))
+def test_each_header_does_what_it_does_with_django(
+    api: Api, portal: Portal, proxied: None, name: str
+) -> None:
+    """One question after the other, so that none is sent what another's header has made."""
+    ways, questions = BothWays(), ask_questions(portal)
+    for kind in ("list", "available", "credits"):
+        plain = questions[kind]
+        make_warm(ways, plain)
+        for value in (*VALUES[name], *ODD):
+            for peer, scheme in PEERS:
+                asked = Asked(
+                    plain.method, plain.target, plain.body, ((name, value),), peer, scheme
+                )
+                for _ in range(2):
+                    assert ways.ask(asked).shown == ways.ask_django(asked).shown, asked
+        assert ways.ask(plain).shown == ways.ask_django(plain).shown
 
 
 def test_however_it_is_asked_both_ways_give_the_same(
