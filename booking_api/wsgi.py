@@ -12,10 +12,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "booking_api.settings")
 django_application = get_wsgi_application()
 
 from booking_api.api.middleware.odd_requests import leave_out_charset  # noqa: E402 - needs Django set up
+from booking_api.api.middleware.warm_way import WarmWay  # noqa: E402 - as above
 from booking_api.checks import refuse_unsafe_start  # noqa: E402 - as above
 from booking_api.ops import lifecycle  # noqa: E402 - as above
 
-application = leave_out_charset(django_application)
+application = leave_out_charset(WarmWay(django_application))
 refuse_unsafe_start()
 lifecycle.start_serving()
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -72,18 +73,20 @@ class Reuse:
 
 @dataclass(kw_only=True, slots=True)
 class RequestContext:
-    """One request's own.
+    """One request's own; `started_s` is when it had come, on the monotonic clock.
 
     `built_from` is the account of what its answer was read from; `is_authenticated` is set once
     the caller has proved to be a student or a member of staff, `is_for_desk` where they may have a
     booking made, changed or cancelled and ask for that. While `hides_cost`, the response does not
     say what it cost: that would tell whoever guesses what the cache holds. `body` is
     what its parser has read. `items` is the number of records the answer is about, None where the
-    answer itself shows it.
+    answer itself shows it. `again` is the kept answer that was given again, if one was; `served` is
+    what is recorded of the request once it is answered.
     """
 
     request_id: str
     deadline: Deadline
+    started_s: float = field(default_factory=time.monotonic)
     is_authenticated: bool = False
     is_for_desk: bool = False
     hides_cost: bool = False
@@ -92,6 +95,8 @@ class RequestContext:
     body: Any = None
     items: int | None = None
     reuse: Reuse | None = None
+    again: object | None = None
+    served: ServedRequest | None = None
 
     def call_context(self, *, anonymous: bool = False) -> CallContext:
         """Return the context for calls to HubSpot made on this request's behalf, as who its caller
@@ -155,10 +160,15 @@ def route_of(request: HttpRequest) -> str:
 def find_said(request: HttpRequest, context: RequestContext) -> Iterator[Any]:
     """Yield what the request says of a person: in its query, form and JSON body, as far as they
     have been read."""
-    query = request.META.get("QUERY_STRING", "")
-    yield recall_said(query) if len(query) <= MAX_QUERY_KEPT else find_said_in_query(query)
+    yield from find_said_outside_forms(request.META, context)
     if vars(request).get("_post"):
         yield dict(request.POST)
+
+
+def find_said_outside_forms(meta: Mapping[str, Any], context: RequestContext) -> Iterator[Any]:
+    """Yield what a request says of a person in its query and its JSON body."""
+    query = meta.get("QUERY_STRING", "")
+    yield recall_said(query) if len(query) <= MAX_QUERY_KEPT else find_said_in_query(query)
     if context.body is not None:
         yield context.body
 
@@ -194,6 +204,45 @@ def release_rendering(response: HttpResponseBase) -> None:
     renderer_context.clear()
 
 
+def open_context(meta: dict[str, Any], path: str) -> RequestContext:
+    """Make the context of a request to this address, from its environ. A request that waited for a
+    thread has less time left, and took longer."""
+    started_s: float = meta.get(ARRIVED_KEY) or time.monotonic()
+    context = RequestContext(
+        request_id=choose_request_id(meta.get("HTTP_X_REQUEST_ID")),
+        started_s=started_s,
+        deadline=Deadline(at_s=started_s + patience_s(path)),
+    )
+    meta[META_KEY] = context
+    lifecycle.ensure_started()
+    return context
+
+
+@contextmanager
+def serving(context: RequestContext, said: Callable[[], Iterator[Any]]) -> Iterator[None]:
+    """Inside the block, lines of the log name the request and nothing that it has `said`, and the
+    database is waited for as long as there is time."""
+    bound = structlog.contextvars.bind_contextvars(request_id=context.request_id)
+    try:
+        with redaction.masking(said), waiting_until(context.deadline.at_s - ANSWER_MARGIN_S):
+            yield
+    finally:
+        structlog.contextvars.reset_contextvars(**bound)
+
+
+def record(served: ServedRequest, path: str) -> None:
+    """Count a request that has been answered, and write its line."""
+    metrics().requests.observe_request(
+        method=served.method,
+        route=served.route,
+        status=served.status,
+        took_s=served.took_s,
+        patience_s=patience_s(path),
+    )
+    history().observers.observe_request(route=served.route, status=served.status)
+    log.info("request", **describe_request(served))
+
+
 class RequestContextMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
@@ -201,24 +250,10 @@ class RequestContextMiddleware:
         start_history()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        # A request that waited for a thread has less time left, and took longer.
-        started_s: float = request.META.get(ARRIVED_KEY) or time.monotonic()
-        context = RequestContext(
-            request_id=choose_request_id(request.META.get("HTTP_X_REQUEST_ID")),
-            deadline=Deadline(at_s=started_s + patience_s(request.path)),
-        )
-        request.META[META_KEY] = context
-        lifecycle.ensure_started()
-        bound = structlog.contextvars.bind_contextvars(request_id=context.request_id)
-        try:
-            with (
-                redaction.masking(lambda: find_said(request, context)),
-                waiting_until(context.deadline.at_s - ANSWER_MARGIN_S),
-            ):
-                response = self._get_response(request)
-                self._record(request, response, context, time.monotonic() - started_s)
-        finally:
-            structlog.contextvars.reset_contextvars(**bound)
+        context = request.META.get(META_KEY) or open_context(request.META, request.path)
+        with serving(context, lambda: find_said(request, context)):
+            response = self._get_response(request)
+            self._record(request, response, context)
         response["X-Request-ID"] = context.request_id
         if not (context.hides_cost or response.status_code == UNAUTHORIZED):
             response["Server-Timing"] = context.server_timing()
@@ -233,30 +268,17 @@ class RequestContextMiddleware:
         context_of(request).meter.asked_by = route_of(request)
 
     def _record(
-        self,
-        request: HttpRequest,
-        response: HttpResponseBase,
-        context: RequestContext,
-        took_s: float,
+        self, request: HttpRequest, response: HttpResponseBase, context: RequestContext
     ) -> None:
-        route = route_of(request)
-        metrics().requests.observe_request(
-            method=request.method or "",
-            route=route,
-            status=response.status_code,
-            took_s=took_s,
-            patience_s=patience_s(request.path),
-        )
-        history().observers.observe_request(route=route, status=response.status_code)
-        served = ServedRequest(
+        context.served = ServedRequest(
             request_id=context.request_id,
             method=request.method or "",
-            route=route,
+            route=route_of(request),
             action=find_action(request),
             status=response.status_code,
-            took_s=took_s,
+            took_s=time.monotonic() - context.started_s,
             hubspot_calls=context.meter.calls,
             cache=context.cache_outcome,
             items=count_items_of(response, context),
         )
-        log.info("request", **describe_request(served))
+        record(context.served, request.path)

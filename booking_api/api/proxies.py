@@ -10,9 +10,9 @@ from __future__ import annotations
 import ipaddress
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from django.conf import settings
@@ -40,6 +40,8 @@ FORWARDING_HEADERS: Final = {
     "HTTP_X_REAL_IP": "X-Real-IP",
 }
 
+UNTRUSTED: Final = "untrusted"
+UNREAD: Final = "unread"
 FORWARDED_KEY: Final = "booking_api.forwarded"
 """In a request's META where a stranger wrote a forwarding header, of which some are taken off."""
 
@@ -88,9 +90,14 @@ def is_trusted_peer(remote: str, trusted: tuple[str, ...]) -> bool:
 
 def client_address(request: HttpRequest | Request) -> str:
     """Return who is calling, as something to count by."""
+    return address_in(request.META)
+
+
+def address_in(meta: Mapping[str, Any]) -> str:
+    """Return who is calling by a request's environ, as something to count by."""
     return resolve_client(
-        request.META.get("REMOTE_ADDR", ""),
-        request.META.get("HTTP_X_FORWARDED_FOR", ""),
+        meta.get("REMOTE_ADDR", ""),
+        meta.get("HTTP_X_FORWARDED_FOR", ""),
         tuple(settings.TRUSTED_PROXIES),
     )
 
@@ -211,14 +218,23 @@ class ForwardedProtoMiddleware:
 
     def take_off_untrusted(self, request: HttpRequest) -> None:
         meta = request.META
-        sent = [name for key, name in FORWARDING_HEADERS.items() if key in meta]
-        if len(sent) > 0:
-            remote = meta.get("REMOTE_ADDR", "")
-            if not is_trusted_peer(remote, tuple(settings.TRUSTED_PROXIES)):
-                meta.pop("HTTP_X_FORWARDED_PROTO", None)
-                meta[FORWARDED_KEY] = True
-                self._notices.note("untrusted", remote, sent)
-            elif "HTTP_X_FORWARDED_FOR" not in meta:
-                unread = [name for name in sent if name in {"Forwarded", "X-Real-IP"}]
-                if len(unread) > 0:
-                    self._notices.note("unread", remote, unread)
+        reason, headers = find_unbelieved(meta)
+        if reason == UNTRUSTED:
+            meta.pop("HTTP_X_FORWARDED_PROTO", None)
+            meta[FORWARDED_KEY] = True
+        if reason is not None:
+            self._notices.note(reason, meta.get("REMOTE_ADDR", ""), headers)
+
+
+def find_unbelieved(meta: Mapping[str, Any]) -> tuple[str | None, list[str]]:
+    """Return which forwarding headers in a request's environ are not believed, and why; None and
+    nothing where there is none."""
+    sent = [name for key, name in FORWARDING_HEADERS.items() if key in meta]
+    if len(sent) == 0:
+        return None, []
+    if not is_trusted_peer(meta.get("REMOTE_ADDR", ""), tuple(settings.TRUSTED_PROXIES)):
+        return UNTRUSTED, sent
+    unread = [name for name in sent if name in {"Forwarded", "X-Real-IP"}]
+    if "HTTP_X_FORWARDED_FOR" in meta or len(unread) == 0:
+        return None, []
+    return UNREAD, unread

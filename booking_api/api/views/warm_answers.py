@@ -16,7 +16,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Final, NamedTuple
 
@@ -25,7 +25,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from booking_api import composition
 from booking_api.api.context import RequestContext, Reuse, context_of, count_items_of
 from booking_api.api.envelope import NotModified
-from booking_api.api.proxies import client_address
+from booking_api.api.proxies import address_in
 from booking_api.api.throttling import window_of
 from booking_api.api.views.entity_tags import names_tag
 from cache_layer import CacheStatus, Key, Stamp
@@ -40,6 +40,10 @@ MAX_COST: Final = MAX_BYTES // 4
 """One answer that takes more is not kept: it would leave no room for others."""
 MAX_QUESTION_CHARS: Final = 512
 """Of each part of a question: ordinary ones have about a hundred."""
+MAX_HEADS: Final = 4
+"""Browsers of one kind, at one address, send the same; who asks may vary what they send."""
+HEAD_BYTES: Final = 1_800
+"""What a head takes, besides its circumstances' texts, that shares no circumstances with others."""
 KEEP_S: Final = 300.0
 """Whatever the cache holds, an answer is made anew after so long: it is somebody's data."""
 ENTRY_BYTES: Final = 1_300
@@ -48,6 +52,10 @@ STAMP_BYTES: Final = 800
 """What a stamp takes, with a key that no other answer has, and the key's arguments."""
 PARSED_BYTES: Final = 25
 """What a byte of a question's body takes once it is parsed, at most."""
+REFUSED_KEY: Final = "booking_api.not_given_again"
+"""In the environ of a request that was looked at already and is to go its ordinary way."""
+OK: Final = 200
+NOT_MODIFIED: Final = 304
 ALL_HELD: Final = Provenance(cache_statuses={CacheStatus.HIT})
 
 
@@ -62,10 +70,25 @@ class Question(NamedTuple):
     body: bytes
 
 
+class Head(NamedTuple):
+    """The head of an answer as it was sent: in `headers` there is no X-Request-ID, whose place is
+    `id_at`. `route` and `action` are what is recorded of the request."""
+
+    status_line: str
+    headers: tuple[tuple[str, str], ...]
+    id_at: int
+    route: str
+    action: str
+
+
+Circumstances = tuple[str | None, ...]
+"""What the head of an answer depends on, of the request, besides the question."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WarmAnswer:
     """An answer, the entries it was made of, and what else it rests on. Of one that was 304 there
-    is no body, but its size."""
+    is no body, but its size. `heads` are those it was sent with lately, at most `MAX_HEADS`."""
 
     body: bytes | None
     body_bytes: int
@@ -76,6 +99,7 @@ class WarmAnswer:
     stamps: Mapping[Key, Stamp]
     reuse: Reuse
     kept_at_s: float
+    heads: dict[Circumstances, Head] = field(default_factory=dict)
 
     @property
     def tag(self) -> str:
@@ -116,12 +140,31 @@ class WarmAnswers:
                 return
             self._answers[question] = answer
             self._bytes += cost
-            while self._is_full():
-                self._drop(next(iter(self._answers)))
+            self._make_room()
+
+    def keep_head(
+        self, question: Question, answer: WarmAnswer, circumstances: Circumstances, head: Head
+    ) -> None:
+        """Keep with an answer the head that it was sent with; do nothing once it is kept no
+        more."""
+        with self._lock:
+            if self._answers.get(question) is not answer:
+                return
+            before = count_bytes(question, answer)
+            answer.heads.pop(circumstances, None)
+            if len(answer.heads) >= MAX_HEADS:
+                del answer.heads[next(iter(answer.heads))]
+            answer.heads[circumstances] = head
+            self._bytes += count_bytes(question, answer) - before
+            self._make_room()
 
     def drop(self, question: Question) -> None:
         with self._lock:
             self._drop(question)
+
+    def _make_room(self) -> None:
+        while self._answers and self._is_full():
+            self._drop(next(iter(self._answers)))
 
     def _is_full(self) -> bool:
         if len(self._answers) > MAX_ANSWERS or self._bytes > MAX_BYTES:
@@ -139,10 +182,16 @@ def count_bytes(question: Question, answer: WarmAnswer) -> int:
     """Return how many bytes an answer takes in memory, about, and rather too many than too few."""
     of_stamps, of_parsed = STAMP_BYTES * len(answer.stamps), PARSED_BYTES * len(question.body)
     texts = sum(map(len, question)) + len(answer.body or b"")
-    return ENTRY_BYTES + texts + of_stamps + of_parsed
+    of_heads = sum(map(count_head_bytes, answer.heads))
+    return ENTRY_BYTES + texts + of_stamps + of_parsed + of_heads
 
 
-_warm = WarmAnswers()
+def count_head_bytes(circumstances: Circumstances) -> int:
+    return HEAD_BYTES + sum(len(each or "") for each in circumstances)
+
+
+warm_answers = WarmAnswers()
+"""This process's."""
 
 
 def given_again(view: View) -> View:
@@ -154,12 +203,13 @@ def given_again(view: View) -> View:
         if question is None:
             return view(request, *args, **kwargs)
         services = composition.built_services()
-        known = None if services is None else _warm.find(question, services)
+        known = None if services is None else warm_answers.find(question, services)
         if services is not None and known is not None:
-            again = give_again(known, request, services)
+            decided = REFUSED_KEY in request.META
+            again = None if decided else give_again(known, request, services)
             if again is not None:
                 return again
-            _warm.drop(question)
+            warm_answers.drop(question)
         response = view(request, *args, **kwargs)
         keep(question, request, response)
         return response
@@ -177,9 +227,14 @@ def find_question(request: HttpRequest) -> Question | None:
         body = request.body
     elif request.method != "GET":
         return None
+    return make_question(meta, request.method, request.path_info, body)
+
+
+def make_question(meta: Mapping[str, Any], method: str, path: str, body: bytes) -> Question | None:
+    """Return the question, from a request's environ; None where a part of it is too long."""
     question = Question(
-        request.method,
-        request.path_info,
+        method,
+        path,
         meta.get("QUERY_STRING", ""),
         meta.get("HTTP_ACCEPT", ""),
         meta.get("CONTENT_TYPE", ""),
@@ -193,9 +248,25 @@ def give_again(
 ) -> HttpResponse | None:
     """Return the answer, None where the question has to go its ordinary way: then nothing of it is
     counted."""
-    reuse, address = known.reuse, client_address(request)
+    status = count_again(known, request.META, services)
+    if status is None:
+        return None
+    context = context_of(request)
+    describe_to_log(known, context)
+    context.again = known
+    if status == NOT_MODIFIED or known.body is None:
+        return known.add_headers(NotModified(known.body_bytes))
+    return known.add_headers(HttpResponse(known.body, content_type=known.content_type))
+
+
+def count_again(
+    known: WarmAnswer, meta: Mapping[str, Any], services: composition.Services
+) -> int | None:
+    """Decide whether the answer is given again to the request with this environ, and if it is,
+    count what its view would: return its status, 200 or 304, else None."""
+    reuse, address = known.reuse, address_in(meta)
     pair, pairs = reuse.pair, services.pairs
-    is_named = names_tag(request.META.get("HTTP_IF_NONE_MATCH", ""), known.tag)
+    is_named = names_tag(meta.get("HTTP_IF_NONE_MATCH", ""), known.tag)
     if known.body is None and not is_named:
         return None
     if reuse.until is not None and services.clocks.now() >= reuse.until:
@@ -210,10 +281,7 @@ def give_again(
     if pair is not None:
         pairs.right.note(address, pair)
     reuse.count()
-    describe_to_log(known, context_of(request))
-    if known.body is None or is_named:
-        return known.add_headers(NotModified(known.body_bytes))
-    return known.add_headers(HttpResponse(known.body, content_type=known.content_type))
+    return NOT_MODIFIED if is_named else OK
 
 
 def describe_to_log(known: WarmAnswer, context: RequestContext) -> None:
@@ -235,7 +303,7 @@ def keep(question: Question, request: HttpRequest, response: HttpResponseBase) -
         render()
     is_not_modified = isinstance(response, NotModified)
     body = response.content
-    if len(body) > MAX_ANSWER_BYTES or not (is_not_modified or response.status_code == 200):
+    if len(body) > MAX_ANSWER_BYTES or not (is_not_modified or response.status_code == OK):
         return
     answer = WarmAnswer(
         # A copy: what orjson writes holds some kilobytes more than it has.
@@ -249,4 +317,4 @@ def keep(question: Question, request: HttpRequest, response: HttpResponseBase) -
         reuse=context.reuse,
         kept_at_s=time.monotonic(),
     )
-    _warm.keep(question, answer, services)
+    warm_answers.keep(question, answer, services)

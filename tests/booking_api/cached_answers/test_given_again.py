@@ -3,25 +3,24 @@ nobody can tell it from one that was made anew."""
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import time, timedelta
-from typing import Any, cast
+from datetime import time
+from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 import pytest
 from pytest_django import Settings
 
 from booking_api import composition
-from booking_api.api.context import Reuse
 from booking_api.api.views import warm_answers
-from booking_api.api.views.warm_answers import Question, WarmAnswer, WarmAnswers
+from booking_api.api.views.warm_answers import WarmAnswer
 from booking_api.ops.metrics import render_metrics
-from cache_layer import CacheConfig, Cause, Count, Key, KeyPattern
+from cache_layer import CacheConfig, Cause, Count
 from hubspot_sync.portal.profile import load_profile
 from hubspot_sync.reading.tags import contact_tag, exam_tag
 from tests.api import Api, Reply, connected
+from tests.both_ways import OWN_TO_EACH, Asked
 from tests.builders import Portal, Student
 from tests.sandbox import SandboxHandle
 
@@ -29,7 +28,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 AVAILABLE = "/api/mock-exams/available"
 CREDITS = "/api/mock-exams/validate-credits"
-OWN_TO_EACH = {"X-Request-ID", "Server-Timing"}
 
 
 def questions_of(portal: Portal) -> dict[str, tuple[str, str, dict[str, Any], bytes]]:
@@ -46,6 +44,15 @@ def questions_of(portal: Portal) -> dict[str, tuple[str, str, dict[str, Any], by
         "available": ("GET", AVAILABLE, for_type, b""),
         "credits": ("POST", CREDITS, {}, orjson.dumps({**alice.pair, **for_type})),
     }
+
+
+def ask_questions(portal: Portal) -> dict[str, Asked]:
+    """Return the same questions as they come over the wire."""
+    asked = {}
+    for kind, (method, path, query, body) in questions_of(portal).items():
+        target = f"{path}?{urlencode(query)}" if query else path
+        asked[kind] = Asked(method, target, body)
+    return asked
 
 
 KINDS = ["list", "second page", "booking", "named booking", "available", "credits"]
@@ -289,108 +296,3 @@ def test_a_question_of_many_bytes_is_answered_and_not_remembered(
         for _ in range(3):
             assert api.send("GET", AVAILABLE, query=query, **asked).status == 200
         assert len(given) == (0 if size > 10 else 2)
-
-
-class Seconds:
-    """A clock that is set."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-def make_answer(kept_at_s: float, size: int = 10) -> WarmAnswer:
-    return WarmAnswer(
-        body=b"x" * size,
-        body_bytes=size,
-        content_type="application/json",
-        headers=(),
-        items=1,
-        said=None,
-        stamps={},
-        reuse=Reuse(),
-        kept_at_s=kept_at_s,
-    )
-
-
-@pytest.mark.parametrize("stamps", [0, 5, 300])
-@pytest.mark.parametrize("size", [0, 20_000])
-def test_all_that_is_kept_takes_no_more_memory_than_it_may(
-    monkeypatch: pytest.MonkeyPatch, stamps: int, size: int
-) -> None:
-    """304s to questions about many exams have no body, and questions may be all of their size."""
-    monkeypatch.setattr(warm_answers, "MAX_BYTES", 1_000_000)
-    answers, services = WarmAnswers(), cast(composition.Services, object())
-    tracemalloc.start()
-
-    for number in range(200):
-        parts = (f"{number:{warm_answers.MAX_QUESTION_CHARS}}" for _ in range(3))
-        body = b"[%b]" % b",".join([b"[[]]"] * 100)
-        answer = replace(
-            make_answer(warm_answers.time.monotonic(), size),
-            said=orjson.loads(body),
-            stamps={
-                Key(f"exam:{number}{each}:details", {"id": f"{number}{each}"}): (
-                    "a",
-                    number + 1_000,
-                )
-                for each in range(stamps)
-            },
-        )
-        answers.keep(Question("POST", "/api", *parts, body), answer, services)
-    del answer
-
-    taken, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert len(answers._answers) > 1
-    assert taken < warm_answers.MAX_BYTES * 1.1
-
-
-def question_number(number: int) -> Question:
-    return Question("GET", "/api/bookings/list", str(number), "", "", b"")
-
-
-def test_answers_are_bounded_in_number_bytes_and_time(api: Api) -> None:
-    clock, services = Seconds(), composition.services()
-    answers = WarmAnswers(clock)
-    found = lambda number: answers.find(question_number(number), services)  # noqa: E731
-
-    for number in range(warm_answers.MAX_ANSWERS + 1):
-        answers.keep(question_number(number), make_answer(clock()), services)
-    assert found(0) is None
-    assert found(1) is not None
-
-    large = warm_answers.MAX_BYTES // 5
-    for number in range(5):
-        answers.keep(question_number(number), make_answer(clock(), large), services)
-    assert [found(number) is not None for number in range(5)] == [False, True, True, True, True]
-
-    clock.now_s += timedelta(seconds=warm_answers.KEEP_S).total_seconds()
-    assert found(4) is None
-    answers.keep(question_number(9), make_answer(clock()), services)
-    assert list(answers._answers) == [question_number(9)]
-
-
-def test_one_answer_alone_does_not_fill_all(api: Api) -> None:
-    answers, services = WarmAnswers(), composition.services()
-    pattern = KeyPattern("booking:{booking_id}")
-    stamps = {pattern.build({"booking_id": str(number)}): ("g", number) for number in range(6_000)}
-    small = make_answer(warm_answers.time.monotonic())
-
-    answers.keep(question_number(1), small, services)
-    answers.keep(question_number(2), replace(small, stamps=stamps), services)
-
-    assert answers.find(question_number(1), services) is not None
-    assert answers.find(question_number(2), services) is None
-
-
-def test_another_process_state_knows_no_answer(api: Api) -> None:
-    answers, before = WarmAnswers(), composition.services()
-    answers.keep(question_number(1), make_answer(warm_answers.time.monotonic()), before)
-    assert answers.find(question_number(1), before) is not None
-
-    composition.close()
-
-    assert answers.find(question_number(1), composition.services()) is None
