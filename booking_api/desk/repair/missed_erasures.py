@@ -13,8 +13,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from booking_api.desk.desk_context import DeskContext
-from booking_api.desk.journal.erasure import contacts_kept
+from booking_api.desk.journal.erasure import contacts_kept, contacts_of, emails_of
 from booking_api.desk.journal.merges import same_contacts
 from hubspot_sync.batching.chunking import chunks
 from hubspot_sync.wire.call_context import CallContext, Priority
@@ -24,6 +26,8 @@ from hubspot_sync.wire.deadlines import Deadline
 AT_ONCE: Final = 100
 """As many as HubSpot takes in a batch: of those that it does not know, each is asked for alone."""
 ASKED_WITHIN_S: Final = 120.0
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +44,20 @@ def find_vanished_persons(desk_context: DeskContext) -> VanishedPersons:
     kept = contacts_kept()
     gone = _find_gone(desk_context, kept)
     # Whoever is forgotten is so by all ids: none of them may be another's that is there.
-    same = {contact_id: same_contacts({contact_id}) for contact_id in gone}
+    same = {contact_id: _all_ids_of(contact_id) for contact_id in gone}
     others = frozenset().union(*same.values()) - kept
     gone_by_all_ids = gone | _find_gone(desk_context, others)
-    return VanishedPersons(
-        contact_ids=frozenset(each for each, ids in same.items() if ids <= gone_by_all_ids),
-        kept=len(kept),
-    )
+    vanished = frozenset(each for each, ids in same.items() if ids <= gone_by_all_ids)
+    if len(vanished) < len(gone):
+        log.warning("vanished_but_there_by_another_id", contacts=sorted(gone - vanished))
+    return VanishedPersons(contact_ids=vanished, kept=len(kept))
+
+
+def _all_ids_of(contact_id: str) -> frozenset[str]:
+    """Return the contacts of which something would be forgotten with this one: the same, and those
+    under its e-mails. Who was deleted may have come back under another id, and booked."""
+    same = same_contacts({contact_id})
+    return same | same_contacts(contacts_of(emails_of(same)))
 
 
 def _find_gone(desk_context: DeskContext, contact_ids: Collection[str]) -> frozenset[str]:

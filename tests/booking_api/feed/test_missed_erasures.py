@@ -136,6 +136,18 @@ def test_whoever_is_known_by_the_id_of_another_that_is_there_is_kept(
     assert asked_to_forget() == set()
 
 
+def test_whoever_has_come_back_under_another_id_is_kept(api: Api, portal: Portal) -> None:
+    """What is forgotten of an e-mail is forgotten whoever's contact it was."""
+    alice, again, ben = (portal.student(name) for name in ("alice", "alice-again", "ben"))
+    keep(alice, ben)
+    keep_row(again.id, alice.email)
+    portal.sandbox.forget(portal.profile.object_types.contacts, alice.id)
+
+    look()
+
+    assert asked_to_forget() == set()
+
+
 @pytest.mark.parametrize("path", ["/batch/read", "?"])
 def test_what_hubspot_does_not_say_forgets_nobody(path: str, api: Api, portal: Portal) -> None:
     alice = portal.student("alice")
