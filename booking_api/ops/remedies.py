@@ -82,7 +82,7 @@ class Remedy:
 def request_missed_erasures(services: Services) -> VanishedPersons:
     """Have everybody forgotten whom HubSpot has forgotten. Raises HubSpotError where that is not
     known of all, HeldBack where it is not to be believed, and Django's database errors."""
-    _check_portal(services)
+    check_portal(services)
     vanished = services.booking.find_vanished_persons()
     number = len(vanished.contact_ids)
     log.info("missed_erasures_looked_for", kept=vanished.kept, found=number)
@@ -94,8 +94,9 @@ def request_missed_erasures(services: Services) -> VanishedPersons:
     return vanished
 
 
-def _check_portal(services: Services) -> None:
-    """Of another portal's token every contact of ours is unknown."""
+def check_portal(services: Services) -> None:
+    """Raise HeldBack where our token is of another portal than the one whose journal is followed:
+    of that one's every contact of ours is unknown. Raises HubSpotError where that is not known."""
     context = CallContext(
         deadline=Deadline.after(PORTAL_ASKED_WITHIN_S),
         priority=Priority.BACKGROUND,

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from pytest_django import Settings
 
 from booking_api.desk.journal.models import (
     EntryState,
@@ -18,6 +19,7 @@ from booking_api.desk.journal.models import (
     NoteState,
     OutboxNote,
 )
+from hubspot_sync.config import JournalConfig
 from tests.api import Api
 from tests.builders import Portal, Student
 from tests.desk import cancel, create
@@ -144,6 +146,20 @@ def test_all_whom_hubspot_has_no_more_are_forgotten_at_a_persons_order(
     assert "Forgotten: 2 journal entries" in run("--vanished")
     assert names_left() == [email for email in before if email != alice.email]
     assert "Contacts: none known." in run("--vanished")
+
+
+@pytest.mark.parametrize("how", [(), ("--dry-run",)])
+def test_another_portals_token_says_of_nobody_that_they_are_gone(
+    how: tuple[str, ...], portal: Portal, alice: Student, settings: Settings
+) -> None:
+    portal.sandbox.forget(portal.profile.object_types.contacts, alice.id)
+    settings.HUBSPOT_JOURNAL = JournalConfig(client_id="a", client_secret="s", portal_id="99")
+
+    with pytest.raises(CommandError, match="HUBSPOT_PORTAL_ID"):
+        run("--vanished", *how)
+
+    assert alice.email in names_left()
+    assert not ErasureRequest.objects.exists()
 
 
 @pytest.mark.parametrize("also", [(), ("--vanished", "--contact-id", "7")])
