@@ -32,6 +32,8 @@ MAX_AT_ONCE: Final = 20
 MAX_SHARE: Final = 0.1
 """Of more than so many, if it is more than this share too, a person has to say that HubSpot has
 forgotten them all: it may be that we ask another portal, or one that was restored."""
+MAX_SHARE_OF_FEW: Final = 0.5
+"""Of several, however few they are."""
 PORTAL_ASKED_WITHIN_S: Final = 30.0
 
 log = structlog.get_logger(__name__)
@@ -86,7 +88,7 @@ def request_missed_erasures(services: Services) -> VanishedPersons:
     vanished = services.booking.find_vanished_persons()
     number = len(vanished.contact_ids)
     log.info("missed_erasures_looked_for", kept=vanished.kept, found=number)
-    if number > max(MAX_AT_ONCE, MAX_SHARE * vanished.kept):
+    if _are_too_many(number, of=vanished.kept):
         log.error("missed_erasures_held_back", kept=vanished.kept, found=number)
         raise HeldBack
     with transaction.atomic():
@@ -105,3 +107,8 @@ def check_portal(services: Services) -> None:
     if not is_portal_of_journal(services.client, context):
         log.error("missed_erasures_of_another_portal")
         raise HeldBack
+
+
+def _are_too_many(number: int, *, of: int) -> bool:
+    """Whether so many of so many are more than HubSpot is believed to have forgotten."""
+    return number > max(MAX_AT_ONCE, MAX_SHARE * of) or number > max(1, MAX_SHARE_OF_FEW * of)

@@ -180,6 +180,21 @@ def test_too_many_at_once_are_left_to_a_person(
     assert asked_to_forget() == set()
 
 
+@pytest.mark.parametrize("kept", [2, 3, 18])
+def test_most_of_a_few_are_left_to_a_person(kept: int, api: Api, portal: Portal) -> None:
+    """They may be another portal's, and it may be that nobody says whose our token is."""
+    portal.sandbox.fault("status", path="/access-token-info", status=404)
+    students = [portal.student(f"student-{number}") for number in range(kept)]
+    keep(*students)
+    for student in students[: kept // 2 + 1]:
+        portal.sandbox.forget(portal.profile.object_types.contacts, student.id)
+
+    with pytest.raises(HeldBack):
+        look()
+
+    assert asked_to_forget() == set()
+
+
 @pytest.fixture(autouse=True)
 def journal_of_our_portal(api: Api, settings: Settings) -> None:
     settings.HUBSPOT_JOURNAL = CONFIG
