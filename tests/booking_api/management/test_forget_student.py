@@ -18,6 +18,7 @@ from booking_api.desk.journal.models import (
     JournalEntry,
     NoteState,
     OutboxNote,
+    RequestKind,
 )
 from hubspot_sync.config import JournalConfig
 from tests.api import Api
@@ -146,6 +147,18 @@ def test_all_whom_hubspot_has_no_more_are_forgotten_at_a_persons_order(
     assert "Forgotten: 2 journal entries" in run("--vanished")
     assert names_left() == [email for email in before if email != alice.email]
     assert "Contacts: none known." in run("--vanished")
+
+
+def test_who_asked_for_anothers_cancel_is_known_by_their_email(alice: Student) -> None:
+    """A plan's id is a text in it; SQLite gives it as a number."""
+    charlie = JournalEntry.objects.exclude(email=alice.email).get()
+    plan = {"asked_by": alice.id}
+    JournalEntry.objects.filter(id=charlie.id).update(kind=RequestKind.CANCEL, plan=plan)
+
+    said = orjson.loads(run("--email", charlie.email, "--json"))
+
+    assert said["contactIds"] == [alice.id]
+    assert ErasureRequest.objects.get().subject_id == alice.id
 
 
 @pytest.mark.parametrize("how", [(), ("--dry-run",)])
