@@ -19,7 +19,7 @@ from django.db import connection, transaction
 
 from booking_api.composition import Services
 from booking_api.composition.parts import is_portal_of_journal
-from booking_api.desk.repair.missed_erasures import VanishedPersons
+from booking_api.desk.repair.missed_erasures import TooManyVanished, VanishedPersons
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallMeter
@@ -28,6 +28,8 @@ from hubspot_sync.wire.deadlines import Deadline
 RECOUNT_AGAIN_S: Final = 60.0
 ERASURES_AGAIN_S: Final = 600.0
 """An event that nobody understands may come every second, and everybody kept is asked for."""
+HELD_BACK_S: Final = 3600.0
+"""More after that, where a person has to look first."""
 MAX_AT_ONCE: Final = 20
 MAX_SHARE: Final = 0.1
 """Of more than so many, if it is more than this share too, a person has to say that HubSpot has
@@ -46,7 +48,8 @@ class HeldBack(Exception):
 @dataclass(slots=True)
 class Remedy:
     """`due_since` says since when it is due, None where it is not; `note_done` that what was due
-    since then is done. `work` is called again `again_s` seconds later at the earliest."""
+    since then is done. `work` is called again `again_s` seconds later at the earliest, where it was
+    held back `HELD_BACK_S` more."""
 
     name: str
     work: Callable[[], object]
@@ -75,6 +78,8 @@ class Remedy:
             self.work()
             self.note_done(since)
         except (HubSpotError, DatabaseFailure, HeldBack) as error:
+            if isinstance(error, HeldBack):
+                self._next_s += HELD_BACK_S
             log.warning("feed_remedy_put_off", what=self.name, error=type(error).__name__)
         finally:
             self._at_work.release()
@@ -85,12 +90,12 @@ def request_missed_erasures(services: Services) -> VanishedPersons:
     """Have everybody forgotten whom HubSpot has forgotten. Raises HubSpotError where that is not
     known of all, HeldBack where it is not to be believed, and Django's database errors."""
     check_portal(services)
-    vanished = services.booking.find_vanished_persons()
+    try:
+        vanished = services.booking.find_vanished_persons(_believed_of)
+    except TooManyVanished as too_many:
+        raise HeldBack from too_many
     number = len(vanished.contact_ids)
     log.info("missed_erasures_looked_for", kept=vanished.kept, found=number)
-    if _are_too_many(number, of=vanished.kept):
-        log.error("missed_erasures_held_back", kept=vanished.kept, found=number)
-        raise HeldBack
     with transaction.atomic():
         services.booking.erasures.request(vanished.contact_ids)
     return vanished
@@ -109,6 +114,6 @@ def check_portal(services: Services) -> None:
         raise HeldBack
 
 
-def _are_too_many(number: int, *, of: int) -> bool:
-    """Whether so many of so many are more than HubSpot is believed to have forgotten."""
-    return number > max(MAX_AT_ONCE, MAX_SHARE * of) or number > max(1, MAX_SHARE_OF_FEW * of)
+def _believed_of(kept: int) -> float:
+    """Return how many of so many HubSpot is believed to have forgotten, at most."""
+    return min(max(MAX_AT_ONCE, MAX_SHARE * kept), max(1, MAX_SHARE_OF_FEW * kept))

@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 from django.utils import timezone
 from pytest_django import Settings
+from structlog.testing import capture_logs
 
 from booking_api import composition
 from booking_api.desk.journal.lease import LeaseKeeper
@@ -21,7 +22,12 @@ from booking_api.desk.journal.models import (
 )
 from booking_api.ops import remedies
 from booking_api.ops.feed import FeedFollower
-from booking_api.ops.remedies import HeldBack, request_missed_erasures
+from booking_api.ops.remedies import (
+    ERASURES_AGAIN_S,
+    HELD_BACK_S,
+    HeldBack,
+    request_missed_erasures,
+)
 from hubspot_sync.config import JournalConfig
 from hubspot_sync.errors import FileUnreadable, HubSpotError
 from hubspot_sync.feed.file_trouble import MAX_BROKEN_S
@@ -109,7 +115,8 @@ def test_whoever_is_only_archived_or_merged_or_there_is_kept(
     contacts = portal.profile.object_types.contacts
     names = ("there", "archived", "merged", "survivor", "merged 2", "survivor 2", "gone")
     people = {name: portal.student(name.replace(" ", "-")) for name in names}
-    keep(*people.values())
+    # Of a survivor that is asked for beside it, a batch would tell what was merged into it.
+    keep(*(people[name] for name in names if not name.startswith("survivor")))
     portal.sandbox.configure(batches_know_merged=knows_merged)
     portal.archive(people["archived"])
     for one, other in (("survivor", "merged"), ("survivor 2", "merged 2")):
@@ -232,6 +239,37 @@ def test_a_few_hundred_cost_two_calls_a_hundred(api: Api, portal: Portal) -> Non
 
     assert portal.sandbox.calls_count("objects.batch_read") == 6
     assert portal.sandbox.calls_count("objects.read") == 0
+
+
+def test_where_too_many_have_vanished_the_rest_is_not_asked_for(
+    api: Api, portal: Portal, at_end: Follower, seconds: Seconds, told: JournalEvents
+) -> None:
+    """As with another portal's token: each that is known of to nobody takes two calls more, and
+    these would be spent again every ten minutes."""
+    for number in range(450):
+        keep_row(str(8_000_000 + number), f"s{number}@example.org")
+    lose_a_file(at_end, told, seconds)
+    at_end.lease.give_back()
+    portal.sandbox.clear_calls()
+    look = partial(request_missed_erasures, composition.services())
+    keeper = LeaseKeeper("feed", LEASE_FOR)
+    follower = FeedFollower(at_end.feed, keeper, lambda: None, look, clock=seconds)
+    asked = partial(portal.sandbox.calls_count, "token.info")
+
+    with capture_logs() as logs:
+        for _ in range(5):
+            follower.follow()
+        eventually(lambda: any(each["event"] == "feed_remedy_put_off" for each in logs))
+        seconds.move(ERASURES_AGAIN_S)
+        follower.follow()
+
+    assert portal.sandbox.calls_count("objects.read") == 200
+    assert asked() == 1
+    seconds.move(HELD_BACK_S)
+    follower.follow()
+    eventually(lambda: asked() == 2)
+    follower.release_lease()
+    assert asked_to_forget() == set()
 
 
 def look() -> None:
