@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
@@ -18,6 +18,8 @@ from booking_api.desk.journal.models import (
     ErasureRequest,
     JournalEntry,
     MergedContact,
+    NoteState,
+    OutboxNote,
     RequestKind,
 )
 from booking_api.ops import remedies
@@ -31,6 +33,7 @@ from booking_api.ops.remedies import (
 from hubspot_sync.config import JournalConfig
 from hubspot_sync.errors import FileUnreadable, HubSpotError
 from hubspot_sync.feed.file_trouble import MAX_BROKEN_S
+from hubspot_sync.feed.models import FeedPosition
 from tests.api import Api
 from tests.builders import Portal, Student
 from tests.journal import CONFIG, LEASE_FOR, Follower, JournalEvents, Seconds, position
@@ -270,6 +273,71 @@ def test_where_too_many_have_vanished_the_rest_is_not_asked_for(
     eventually(lambda: asked() == 2)
     follower.release_lease()
     assert asked_to_forget() == set()
+
+
+@pytest.mark.parametrize("trace", ["a note", "a request refused", "a cancel for another"])
+def test_whoever_has_left_a_trace_is_asked_for(trace: str, api: Api, portal: Portal) -> None:
+    alice, ben = portal.student("alice"), portal.student("ben")
+    keep(ben)
+    rows = JournalEntry.objects.filter(contact_id=ben.id)
+    if trace == "a note":
+        OutboxNote.objects.create(
+            entry=rows.get(),
+            contact_id=alice.id,
+            body="Alice has booked.",
+            state=NoteState.REFUSED,
+            noted_at=timezone.now(),
+            next_attempt_at=timezone.now(),
+        )
+    elif trace == "a request refused":
+        request = {"contact_id": alice.id}
+        rows.update(contact_id="", state=EntryState.REFUSED, request=request)
+    else:
+        rows.update(kind=RequestKind.CANCEL, plan={"asked_by": alice.id})
+    portal.sandbox.forget(portal.profile.object_types.contacts, alice.id)
+
+    look()
+
+    assert asked_to_forget() == {alice.id}
+
+
+def test_whoever_is_being_forgotten_already_is_not_asked_for(api: Api, portal: Portal) -> None:
+    """They would be looked after for another day, each time."""
+    alice, ben = portal.student("alice"), portal.student("ben")
+    keep(alice, ben)
+    portal.sandbox.forget(portal.profile.object_types.contacts, alice.id)
+    look()
+    asked_at = ErasureRequest.objects.get().asked_at
+
+    look()
+
+    assert ErasureRequest.objects.get().asked_at == asked_at
+
+
+def test_what_is_lost_while_somebody_looks_is_looked_for_again(
+    at_end: Follower, told: JournalEvents, seconds: Seconds
+) -> None:
+    lose_a_file(at_end, told, seconds)
+    at_end.lease.give_back()
+    looked: list[datetime | None] = []
+
+    def look() -> None:
+        looked.append(position().erasures_missed_at)
+        if len(looked) == 1:
+            FeedPosition.objects.update(erasures_missed_at=timezone.now() + timedelta(minutes=1))
+
+    keeper = LeaseKeeper("feed", LEASE_FOR)
+    follower = FeedFollower(at_end.feed, keeper, lambda: None, look, clock=seconds)
+    for _ in range(5):
+        follower.follow()
+    eventually(lambda: len(looked) == 1)
+    seconds.move(ERASURES_AGAIN_S)
+    follower.follow()
+
+    eventually(lambda: len(looked) == 2)
+    eventually(lambda: position().erasures_missed_at is None)
+    follower.release_lease()
+    assert looked[0] != looked[1]
 
 
 def look() -> None:
