@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -109,10 +110,12 @@ class BookingDesk:
         self.recounts.request({count.exam_id for count in counts if count.error})
         return counts
 
-    def find_vanished_persons(self) -> VanishedPersons:
+    def find_vanished_persons(
+        self, believed_of: Callable[[int], float] = lambda _: math.inf
+    ) -> VanishedPersons:
         """Return of whom something is kept whom HubSpot has forgotten; nothing is changed. Raises
-        HubSpotError where that is not known of all."""
-        return find_vanished_persons(self.desk_context)
+        HubSpotError where that is not known of all, TooManyVanished where it is not believed."""
+        return find_vanished_persons(self.desk_context, believed_of)
 
     def review_credits(self, since: timedelta) -> int:
         """Ask for a review of the credits that were written lately, within `since`: a person may

@@ -58,6 +58,7 @@ class DatabaseQuestions:
         """Return the answer; raise DatabaseSilent where there is none."""
         if self._clock() < self._ask_again_at_s:
             raise DatabaseSilent
+        self._close_if_kept_for_long()
         # A thread of a pool has no end of a request at which it would give its connection back.
         is_own = connection.connection in (None, _kept.connection)
         answered = False
@@ -75,11 +76,17 @@ class DatabaseQuestions:
                 connection.close()
         return answer
 
+    def _close_if_kept_for_long(self) -> None:
+        """Of a file that was replaced while this thread had nothing to ask, a connection goes on
+        telling what was."""
+        is_kept = connection.connection is not None and connection.connection is _kept.connection
+        if is_kept and self._clock() >= _kept.until_s and not connection.in_atomic_block:
+            connection.close()
+
     def _may_keep_connection(self) -> bool:
-        """Whether this thread may keep its connection: for `KEEP_S`, and one of a pool never."""
+        """Whether this thread may keep its connection: one of a pool never."""
         if connection.vendor != "sqlite":
             return False
-        now_s = self._clock()
         if connection.connection is not _kept.connection:
-            _kept.connection, _kept.until_s = connection.connection, now_s + KEEP_S
-        return now_s < _kept.until_s
+            _kept.connection, _kept.until_s = connection.connection, self._clock() + KEEP_S
+        return True

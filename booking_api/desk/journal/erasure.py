@@ -83,7 +83,8 @@ def contacts_of(emails: Collection[str]) -> frozenset[str]:
     """Return the contacts whose these e-mails were proven to be."""
     rows = JournalEntry.objects.filter(email__in=emails).exclude(contact_id="")
     found = rows.values_list("contact_id", "plan__asked_by")
-    return frozenset(asked_by or contact_id for contact_id, asked_by in found)
+    # A text of digits inside JSON is a number to SQLite.
+    return frozenset(str(asked_by or contact_id) for contact_id, asked_by in found)
 
 
 def contacts_kept() -> frozenset[str]:

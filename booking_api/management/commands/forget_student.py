@@ -21,6 +21,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 import orjson
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
@@ -28,6 +29,7 @@ from booking_api import composition
 from booking_api.desk.erasure_queue import ErasureReport
 from booking_api.desk.journal.erasure import Person
 from booking_api.management.commands.sync_capacity import record_id
+from booking_api.ops.remedies import HeldBack, check_portal
 from hubspot_sync.errors import HubSpotError
 from hubspot_sync.portal.identities import normalize_email
 
@@ -83,7 +85,12 @@ class Command(BaseCommand):
 
 def _find_vanished(services: composition.Services) -> frozenset[str]:
     try:
+        if settings.HUBSPOT_JOURNAL.is_set:
+            check_portal(services)
         return services.booking.find_vanished_persons().contact_ids
+    except HeldBack:
+        message = "HubSpot's token is not of the portal that HUBSPOT_PORTAL_ID names."
+        raise CommandError(message) from None
     except HubSpotError as error:
         raise CommandError(f"HubSpot does not say whom it has: {error.safe_text}") from None
 

@@ -7,11 +7,14 @@ from datetime import timedelta
 
 import pytest
 from django.db import OperationalError, connection
+from django.utils import timezone
 from pytest_django import Settings
 
 from booking_api import composition
 from hubspot_sync.inbox import told_records
 from hubspot_sync.inbox.models import ToldRecord
+from hubspot_sync.reading.own_links import MAX_LINK_LAG
+from hubspot_sync.reading.recent_changes import Topic
 from tests.builders import Exam
 from tests.desk import School
 from tests.webhooks import Events, Raw, exams_to_recount, tell
@@ -213,3 +216,17 @@ def test_what_was_told_is_removed_when_it_is_over(school: School) -> None:
     rows = list(ToldRecord.objects.all())
     ToldRecord.objects.update(told_at=rows[0].told_at - timedelta(seconds=LAG_S))
     assert told.prune() == len(rows) > 0
+
+
+@pytest.mark.parametrize("topic", [Topic.LEFT_CONTACT, Topic.LEFT_EXAM, Topic.MERGED_BOOKING])
+def test_what_was_told_of_a_bookings_links_is_kept_as_long_as_it_is_asked_for(
+    topic: Topic, school: School
+) -> None:
+    told, now = composition.services().webhooks.told, timezone.now()
+    ToldRecord.objects.create(
+        topic=topic, record_id="7", told_at=now - 2 * timedelta(seconds=LAG_S)
+    )
+
+    assert told.prune() == 0
+    ToldRecord.objects.update(told_at=now - MAX_LINK_LAG)
+    assert told.prune() == 1

@@ -93,3 +93,4 @@ def test_another_apps_position_is_none_of_ours(at_end: Follower) -> None:
 
     assert FeedPosition.objects.count() == 1
     assert position().source != "another app's"
+    assert position().erasures_missed_at is not None

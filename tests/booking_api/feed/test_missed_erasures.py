@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
 from django.utils import timezone
 from pytest_django import Settings
+from structlog.testing import capture_logs
 
 from booking_api import composition
 from booking_api.desk.journal.lease import LeaseKeeper
@@ -17,14 +18,22 @@ from booking_api.desk.journal.models import (
     ErasureRequest,
     JournalEntry,
     MergedContact,
+    NoteState,
+    OutboxNote,
     RequestKind,
 )
 from booking_api.ops import remedies
 from booking_api.ops.feed import FeedFollower
-from booking_api.ops.remedies import HeldBack, request_missed_erasures
+from booking_api.ops.remedies import (
+    ERASURES_AGAIN_S,
+    HELD_BACK_S,
+    HeldBack,
+    request_missed_erasures,
+)
 from hubspot_sync.config import JournalConfig
 from hubspot_sync.errors import FileUnreadable, HubSpotError
 from hubspot_sync.feed.file_trouble import MAX_BROKEN_S
+from hubspot_sync.feed.models import FeedPosition
 from tests.api import Api
 from tests.builders import Portal, Student
 from tests.journal import CONFIG, LEASE_FOR, Follower, JournalEvents, Seconds, position
@@ -109,7 +118,8 @@ def test_whoever_is_only_archived_or_merged_or_there_is_kept(
     contacts = portal.profile.object_types.contacts
     names = ("there", "archived", "merged", "survivor", "merged 2", "survivor 2", "gone")
     people = {name: portal.student(name.replace(" ", "-")) for name in names}
-    keep(*people.values())
+    # Of a survivor that is asked for beside it, a batch would tell what was merged into it.
+    keep(*(people[name] for name in names if not name.startswith("survivor")))
     portal.sandbox.configure(batches_know_merged=knows_merged)
     portal.archive(people["archived"])
     for one, other in (("survivor", "merged"), ("survivor 2", "merged 2")):
@@ -129,6 +139,18 @@ def test_whoever_is_known_by_the_id_of_another_that_is_there_is_kept(
     alice, ben = portal.student("alice"), portal.student("ben")
     keep(alice)
     MergedContact.objects.create(contact_id=alice.id, same_as=ben.id)
+    portal.sandbox.forget(portal.profile.object_types.contacts, alice.id)
+
+    look()
+
+    assert asked_to_forget() == set()
+
+
+def test_whoever_has_come_back_under_another_id_is_kept(api: Api, portal: Portal) -> None:
+    """What is forgotten of an e-mail is forgotten whoever's contact it was."""
+    alice, again, ben = (portal.student(name) for name in ("alice", "alice-again", "ben"))
+    keep(alice, ben)
+    keep_row(again.id, alice.email)
     portal.sandbox.forget(portal.profile.object_types.contacts, alice.id)
 
     look()
@@ -160,6 +182,21 @@ def test_too_many_at_once_are_left_to_a_person(
     students = [portal.student(f"student-{number}") for number in range(9)]
     keep(*students)
     for student in students[:3]:
+        portal.sandbox.forget(portal.profile.object_types.contacts, student.id)
+
+    with pytest.raises(HeldBack):
+        look()
+
+    assert asked_to_forget() == set()
+
+
+@pytest.mark.parametrize("kept", [2, 3, 18])
+def test_most_of_a_few_are_left_to_a_person(kept: int, api: Api, portal: Portal) -> None:
+    """They may be another portal's, and it may be that nobody says whose our token is."""
+    portal.sandbox.fault("status", path="/access-token-info", status=404)
+    students = [portal.student(f"student-{number}") for number in range(kept)]
+    keep(*students)
+    for student in students[: kept // 2 + 1]:
         portal.sandbox.forget(portal.profile.object_types.contacts, student.id)
 
     with pytest.raises(HeldBack):
@@ -205,6 +242,102 @@ def test_a_few_hundred_cost_two_calls_a_hundred(api: Api, portal: Portal) -> Non
 
     assert portal.sandbox.calls_count("objects.batch_read") == 6
     assert portal.sandbox.calls_count("objects.read") == 0
+
+
+def test_where_too_many_have_vanished_the_rest_is_not_asked_for(
+    api: Api, portal: Portal, at_end: Follower, seconds: Seconds, told: JournalEvents
+) -> None:
+    """As with another portal's token: each that is known of to nobody takes two calls more, and
+    these would be spent again every ten minutes."""
+    for number in range(450):
+        keep_row(str(8_000_000 + number), f"s{number}@example.org")
+    lose_a_file(at_end, told, seconds)
+    at_end.lease.give_back()
+    portal.sandbox.clear_calls()
+    look = partial(request_missed_erasures, composition.services())
+    keeper = LeaseKeeper("feed", LEASE_FOR)
+    follower = FeedFollower(at_end.feed, keeper, lambda: None, look, clock=seconds)
+    asked = partial(portal.sandbox.calls_count, "token.info")
+
+    with capture_logs() as logs:
+        for _ in range(5):
+            follower.follow()
+        eventually(lambda: any(each["event"] == "feed_remedy_put_off" for each in logs))
+        seconds.move(ERASURES_AGAIN_S)
+        follower.follow()
+
+    assert portal.sandbox.calls_count("objects.read") == 200
+    assert asked() == 1
+    seconds.move(HELD_BACK_S)
+    follower.follow()
+    eventually(lambda: asked() == 2)
+    follower.release_lease()
+    assert asked_to_forget() == set()
+
+
+@pytest.mark.parametrize("trace", ["a note", "a request refused", "a cancel for another"])
+def test_whoever_has_left_a_trace_is_asked_for(trace: str, api: Api, portal: Portal) -> None:
+    alice, ben = portal.student("alice"), portal.student("ben")
+    keep(ben)
+    rows = JournalEntry.objects.filter(contact_id=ben.id)
+    if trace == "a note":
+        OutboxNote.objects.create(
+            entry=rows.get(),
+            contact_id=alice.id,
+            body="Alice has booked.",
+            state=NoteState.REFUSED,
+            noted_at=timezone.now(),
+            next_attempt_at=timezone.now(),
+        )
+    elif trace == "a request refused":
+        request = {"contact_id": alice.id}
+        rows.update(contact_id="", state=EntryState.REFUSED, request=request)
+    else:
+        rows.update(kind=RequestKind.CANCEL, plan={"asked_by": alice.id})
+    portal.sandbox.forget(portal.profile.object_types.contacts, alice.id)
+
+    look()
+
+    assert asked_to_forget() == {alice.id}
+
+
+def test_whoever_is_being_forgotten_already_is_not_asked_for(api: Api, portal: Portal) -> None:
+    """They would be looked after for another day, each time."""
+    alice, ben = portal.student("alice"), portal.student("ben")
+    keep(alice, ben)
+    portal.sandbox.forget(portal.profile.object_types.contacts, alice.id)
+    look()
+    asked_at = ErasureRequest.objects.get().asked_at
+
+    look()
+
+    assert ErasureRequest.objects.get().asked_at == asked_at
+
+
+def test_what_is_lost_while_somebody_looks_is_looked_for_again(
+    at_end: Follower, told: JournalEvents, seconds: Seconds
+) -> None:
+    lose_a_file(at_end, told, seconds)
+    at_end.lease.give_back()
+    looked: list[datetime | None] = []
+
+    def look() -> None:
+        looked.append(position().erasures_missed_at)
+        if len(looked) == 1:
+            FeedPosition.objects.update(erasures_missed_at=timezone.now() + timedelta(minutes=1))
+
+    keeper = LeaseKeeper("feed", LEASE_FOR)
+    follower = FeedFollower(at_end.feed, keeper, lambda: None, look, clock=seconds)
+    for _ in range(5):
+        follower.follow()
+    eventually(lambda: len(looked) == 1)
+    seconds.move(ERASURES_AGAIN_S)
+    follower.follow()
+
+    eventually(lambda: len(looked) == 2)
+    eventually(lambda: position().erasures_missed_at is None)
+    follower.release_lease()
+    assert looked[0] != looked[1]
 
 
 def look() -> None:

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from pytest_django import Settings
 
 from booking_api.desk.journal.models import (
     EntryState,
@@ -17,7 +18,9 @@ from booking_api.desk.journal.models import (
     JournalEntry,
     NoteState,
     OutboxNote,
+    RequestKind,
 )
+from hubspot_sync.config import JournalConfig
 from tests.api import Api
 from tests.builders import Portal, Student
 from tests.desk import cancel, create
@@ -144,6 +147,32 @@ def test_all_whom_hubspot_has_no_more_are_forgotten_at_a_persons_order(
     assert "Forgotten: 2 journal entries" in run("--vanished")
     assert names_left() == [email for email in before if email != alice.email]
     assert "Contacts: none known." in run("--vanished")
+
+
+def test_who_asked_for_anothers_cancel_is_known_by_their_email(alice: Student) -> None:
+    """A plan's id is a text in it; SQLite gives it as a number."""
+    charlie = JournalEntry.objects.exclude(email=alice.email).get()
+    plan = {"asked_by": alice.id}
+    JournalEntry.objects.filter(id=charlie.id).update(kind=RequestKind.CANCEL, plan=plan)
+
+    said = orjson.loads(run("--email", charlie.email, "--json"))
+
+    assert said["contactIds"] == [alice.id]
+    assert ErasureRequest.objects.get().subject_id == alice.id
+
+
+@pytest.mark.parametrize("how", [(), ("--dry-run",)])
+def test_another_portals_token_says_of_nobody_that_they_are_gone(
+    how: tuple[str, ...], portal: Portal, alice: Student, settings: Settings
+) -> None:
+    portal.sandbox.forget(portal.profile.object_types.contacts, alice.id)
+    settings.HUBSPOT_JOURNAL = JournalConfig(client_id="a", client_secret="s", portal_id="99")
+
+    with pytest.raises(CommandError, match="HUBSPOT_PORTAL_ID"):
+        run("--vanished", *how)
+
+    assert alice.email in names_left()
+    assert not ErasureRequest.objects.exists()
 
 
 @pytest.mark.parametrize("also", [(), ("--vanished", "--contact-id", "7")])
