@@ -236,7 +236,8 @@ def make_question(meta: Mapping[str, Any], method: str, path: str, body: bytes) 
         method,
         path,
         meta.get("QUERY_STRING", ""),
-        meta.get("HTTP_ACCEPT", ""),
+        # Who says nothing takes anything; who names nothing is refused.
+        meta.get("HTTP_ACCEPT", "*/*"),
         meta.get("CONTENT_TYPE", ""),
         body,
     )
