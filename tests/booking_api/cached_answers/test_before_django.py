@@ -8,11 +8,17 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
+import orjson
 import pytest
 from pytest_django import Settings
 
 from booking_api import composition
+from booking_api.api import context as request_context
+from booking_api.api.middleware import warm_way
 from booking_api.api.views import warm_answers as kept
+from booking_api.api.windows import SlidingWindow
+from booking_api.ops.metrics.requests import RequestMetrics
+from booking_api.pairs.right_pairs import RightPairs
 from cache_layer import Cause, Count
 from hubspot_sync.portal.profile import load_profile
 from tests.api import Api
@@ -183,6 +189,60 @@ def test_what_is_asked_too_often_is_refused_and_no_hit(
 
     assert refused.status == 429
     assert not [name for name in counted if name.startswith("reads of")]
+
+
+def fail(*_: object, **__: object) -> Any:
+    raise RuntimeError("S4711")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (SlidingWindow, "take"),
+        (RightPairs, "note"),
+        (RequestMetrics, "observe_request"),
+        (request_context.log, "info"),
+    ],
+)
+def test_where_something_fails_it_is_answered_as_django_does(
+    ways: BothWays,
+    questions: dict[str, Asked],
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    name: str,
+) -> None:
+    plain = questions["list"]
+    asked = Asked("GET", plain.target, headers=(("origin", "https://school.example"),))
+    make_warm(ways, asked)
+    monkeypatch.setattr(owner, name, fail)
+
+    warm, django = ways.ask(asked), ways.ask_django(asked)
+
+    assert warm.status == 500
+    assert warm.shown == django.shown
+    assert b"S4711" not in warm.body
+
+
+def test_what_fails_here_alone_is_answered_and_said(
+    ways: BothWays,
+    questions: dict[str, Asked],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asked = questions["credits"]
+    make_warm(ways, asked)
+    student_id = orjson.loads(asked.body)["student_id"]
+
+    def fail_with_what_was_said(*_: object) -> None:
+        raise RuntimeError(f"no student {student_id}")
+
+    monkeypatch.setattr(warm_way, "count_again", fail_with_what_was_said)
+    counted, answer = difference(ways.ask, asked)
+
+    assert answer.status == 200
+    assert counted["reads of 127.0.0.1"] == 1
+    assert "warm_way_failed" in caplog.text
+    assert student_id not in caplog.text
 
 
 def test_the_line_says_nothing_that_the_student_said(
