@@ -274,10 +274,13 @@ def count_again(
         return None
     if pair is not None and pairs.look_ups.is_suspected(address):
         return None
+    # Before the cache is asked, which counts what it holds as read.
+    taken = window_of("reads").take(f"{address} {reuse.reader}".rstrip())
+    if not taken.granted:
+        return None
     subject = None if pair is None else pair.email
     if not services.cached.cache.holds(known.stamps, subject):
-        return None
-    if not window_of("reads").take(f"{address} {reuse.reader}".rstrip()).granted:
+        taken.give_back()
         return None
     if pair is not None:
         pairs.right.note(address, pair)

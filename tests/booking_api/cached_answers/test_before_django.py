@@ -222,17 +222,34 @@ def test_where_many_guesses_come_from_the_gate_is_asked(
     assert ways.is_passed_on(questions["list"])
 
 
-def test_what_is_asked_too_often_is_refused_and_no_hit(
-    ways: BothWays, questions: dict[str, Asked], settings: Settings
+@pytest.mark.parametrize(
+    ("kind", "hits"),
+    [("available", 0), pytest.param("list", 1, id="list, whose student is let in first")],
+)
+def test_what_is_asked_too_often_is_refused_and_is_no_hit(
+    ways: BothWays, questions: dict[str, Asked], settings: Settings, kind: str, hits: int
 ) -> None:
     settings.THROTTLE_RATES = {**settings.THROTTLE_RATES, "reads": (5, 60)}
-    make_warm(ways, questions["list"])
-    assert [ways.ask(questions["list"]).status for _ in range(2)] == [200, 200]
+    asked = questions[kind]
+    make_warm(ways, asked)
+    assert [ways.ask(asked).status for _ in range(2)] == [200, 200]
 
-    counted, refused = difference(ways.ask, questions["list"])
+    counted, refused = difference(ways.ask, asked)
 
     assert refused.status == 429
+    assert counted.get(str(Count.HITS), 0) == hits
     assert not [name for name in counted if name.startswith("reads of")]
+
+
+def test_what_is_not_held_counts_as_one_read(ways: BothWays, questions: dict[str, Asked]) -> None:
+    asked = questions["available"]
+    make_warm(ways, asked)
+    cache = composition.services().cached.cache
+    cache.guarded_store.flush(lambda _: True, cause=Cause.WEBHOOK)
+
+    counted, _ = difference(ways.ask, asked)
+
+    assert counted["reads of 127.0.0.1"] == 1
 
 
 def fail(*_: object, **__: object) -> Any:
