@@ -56,6 +56,7 @@ REFUSED_KEY: Final = "booking_api.not_given_again"
 """In the environ of a request that was looked at already and is to go its ordinary way."""
 OK: Final = 200
 NOT_MODIFIED: Final = 304
+TOO_OFTEN: Final = 429
 ALL_HELD: Final = Provenance(cache_statuses={CacheStatus.HIT})
 
 
@@ -209,8 +210,10 @@ def given_again(view: View) -> View:
             again = None if decided else give_again(known, request, services)
             if again is not None:
                 return again
-            warm_answers.drop(question)
         response = view(request, *args, **kwargs)
+        # Who asks too often takes it from nobody else.
+        if known is not None and response.status_code != TOO_OFTEN:
+            warm_answers.drop(question)
         keep(question, request, response)
         return response
 

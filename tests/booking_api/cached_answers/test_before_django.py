@@ -241,6 +241,18 @@ def test_what_is_asked_too_often_is_refused_and_is_no_hit(
     assert not [name for name in counted if name.startswith("reads of")]
 
 
+def test_who_asks_too_often_takes_the_answer_from_nobody_else(
+    ways: BothWays, questions: dict[str, Asked], settings: Settings
+) -> None:
+    settings.THROTTLE_RATES = {**settings.THROTTLE_RATES, "reads": (4, 60)}
+    asked = questions["available"]
+    make_warm(ways, asked)
+    often = replace(asked, peer="192.0.2.7")
+
+    assert [ways.ask(often).status for _ in range(6)] == [200] * 4 + [429] * 2
+    assert not ways.is_passed_on(asked)
+
+
 def test_what_is_not_held_counts_as_one_read(ways: BothWays, questions: dict[str, Asked]) -> None:
     asked = questions["available"]
     make_warm(ways, asked)
