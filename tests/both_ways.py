@@ -29,7 +29,7 @@ COUNTED = ("mocks_request", "mocks_credit", "mocks_forwarding", "mocks_hubspot_c
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as it comes over the wire."""
+    """A request as it comes over the wire; `more` is what a server has added to its environ."""
 
     method: str
     target: str
@@ -37,6 +37,7 @@ class Asked:
     headers: tuple[tuple[str, str], ...] = ()
     peer: str = "127.0.0.1"
     scheme: str = "http"
+    more: tuple[tuple[str, Any], ...] = ()
 
     def environ(self) -> dict[str, Any]:
         path, _, query = self.target.partition("?")
@@ -60,7 +61,7 @@ class Asked:
             body=io.BytesIO(self.body),
             size=len(self.body),
         )
-        return make_environ(request, base_environ(workers=1))
+        return make_environ(request, base_environ(workers=1)) | dict(self.more)
 
 
 LOOP = asyncio.new_event_loop()

@@ -5,7 +5,8 @@ Django has given an answer again (`views/warm_answers.py`), its head is kept wit
 whoever asks the same in the same circumstances gets both, and no request and no response of
 Django's is made. No header is decided on here, and nothing of what is counted, limited and logged
 is left out: that is done by the same functions. What was never sent before, and whatever is unusual
-about a request, goes Django's way.
+about a request, goes Django's way. So does what fails here: Django answers failures as any other
+answer, with a request id, the headers of all answers and a line.
 
 A compressed answer is compressed anew each time, since its length is to be padded at random.
 """
@@ -15,8 +16,11 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+
+import structlog
 
 from booking_api import composition
 from booking_api.api.context import (
@@ -59,6 +63,8 @@ REQUEST_ID: Final = "X-Request-ID"
 # Heads differ in little from each other: what they have in common is held once.
 MAX_SHARED: Final = 512
 share: Final[Any] = lru_cache(maxsize=MAX_SHARED)(lambda each: each)
+
+log = structlog.get_logger(__name__)
 
 
 class WarmWay:
@@ -143,29 +149,39 @@ def send_again(
     context: RequestContext,
 ) -> int | None:
     """Decide whether the answer may be given again, and count and record it; return its status,
-    None where the question has to go its ordinary way."""
+    None where the question has to go its ordinary way, as it has, too, where that failed."""
 
     def find_said() -> Iterator[Any]:
         return find_said_outside_forms(environ, context)
 
+    context.body = known.said
     with serving(context, find_said):
-        status = count_again(known, environ, services)
-        if status is None:
+        try:
+            status = count_again(known, environ, services)
+            if status is not None:
+                describe_to_log(known, context)
+                record(make_served(status, known, head, environ, context), environ["PATH_INFO"])
+        except Exception:
+            with suppress(Exception):  # the log may be what fails
+                log.exception("warm_way_failed", route=head.route)
             return None
-        describe_to_log(known, context)
-        served = ServedRequest(
-            request_id=context.request_id,
-            method=environ["REQUEST_METHOD"],
-            route=head.route,
-            action=head.action,
-            status=status,
-            took_s=time.monotonic() - context.started_s,
-            hubspot_calls=context.meter.calls,
-            cache=context.cache_outcome,
-            items=known.items,
-        )
-        record(served, environ["PATH_INFO"])
     return status
+
+
+def make_served(
+    status: int, known: WarmAnswer, head: Head, environ: WSGIEnvironment, context: RequestContext
+) -> ServedRequest:
+    return ServedRequest(
+        request_id=context.request_id,
+        method=environ["REQUEST_METHOD"],
+        route=head.route,
+        action=head.action,
+        status=status,
+        took_s=time.monotonic() - context.started_s,
+        hubspot_calls=context.meter.calls,
+        cache=context.cache_outcome,
+        items=known.items,
+    )
 
 
 def keep_head(

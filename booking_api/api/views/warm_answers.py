@@ -56,6 +56,7 @@ REFUSED_KEY: Final = "booking_api.not_given_again"
 """In the environ of a request that was looked at already and is to go its ordinary way."""
 OK: Final = 200
 NOT_MODIFIED: Final = 304
+TOO_OFTEN: Final = 429
 ALL_HELD: Final = Provenance(cache_statuses={CacheStatus.HIT})
 
 
@@ -209,8 +210,10 @@ def given_again(view: View) -> View:
             again = None if decided else give_again(known, request, services)
             if again is not None:
                 return again
-            warm_answers.drop(question)
         response = view(request, *args, **kwargs)
+        # Who asks too often takes it from nobody else.
+        if known is not None and response.status_code != TOO_OFTEN:
+            warm_answers.drop(question)
         keep(question, request, response)
         return response
 
@@ -236,7 +239,8 @@ def make_question(meta: Mapping[str, Any], method: str, path: str, body: bytes) 
         method,
         path,
         meta.get("QUERY_STRING", ""),
-        meta.get("HTTP_ACCEPT", ""),
+        # Who says nothing takes anything; who names nothing is refused.
+        meta.get("HTTP_ACCEPT", "*/*"),
         meta.get("CONTENT_TYPE", ""),
         body,
     )
@@ -273,10 +277,13 @@ def count_again(
         return None
     if pair is not None and pairs.look_ups.is_suspected(address):
         return None
+    # Before the cache is asked, which counts what it holds as read.
+    taken = window_of("reads").take(f"{address} {reuse.reader}".rstrip())
+    if not taken.granted:
+        return None
     subject = None if pair is None else pair.email
     if not services.cached.cache.holds(known.stamps, subject):
-        return None
-    if not window_of("reads").take(f"{address} {reuse.reader}".rstrip()).granted:
+        taken.give_back()
         return None
     if pair is not None:
         pairs.right.note(address, pair)

@@ -5,15 +5,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
+import orjson
 import pytest
 from pytest_django import Settings
 
 from booking_api import composition
+from booking_api.api import context as request_context
+from booking_api.api.middleware.refusals import REFUSAL_KEY
 from booking_api.api.views import warm_answers as kept
-from cache_layer import Cause, Count
+from booking_api.api.windows import SlidingWindow
+from booking_api.ops.metrics.requests import RequestMetrics
+from booking_api.pairs.right_pairs import RightPairs
+from cache_layer import Cache, Cause, Count
 from hubspot_sync.portal.profile import load_profile
 from tests.api import Api
 from tests.booking_api.cached_answers.test_given_again import (
@@ -137,15 +144,58 @@ def test_what_is_unusual_is_passed_on(
     assert not ways.is_passed_on(plain)
 
 
-def test_what_is_compressed_is_compressed_anew(ways: BothWays, portal: Portal) -> None:
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [((REFUSAL_KEY, "RATE_LIMITED"), 503), (("HTTP_TRANSFER_ENCODING", "chunked"), 200)],
+)
+def test_what_the_server_has_refused_or_not_read_is_passed_on(
+    ways: BothWays, questions: dict[str, Asked], more: tuple[str, str], status: int
+) -> None:
+    plain = questions["list"]
+    make_warm(ways, plain)
+    odd = replace(plain, more=(more,))
+
+    assert [ways.is_passed_on(odd) for _ in range(4)] == [True] * 4
+    assert (ways.ask(odd).status, ways.ask(plain).status) == (status, 200)
+
+
+def test_a_body_that_is_longer_than_it_says_is_passed_on(
+    ways: BothWays, questions: dict[str, Asked]
+) -> None:
+    plain = questions["credits"]
+    make_warm(ways, plain)
+    cut = replace(plain, more=(("CONTENT_LENGTH", "5"),))
+
+    assert ways.is_passed_on(cut)
+    assert ways.ask(cut).shown == ways.ask_django(cut).shown
+
+
+@pytest.fixture
+def much(portal: Portal) -> Asked:
+    """A question whose answer is long enough to be compressed."""
     for number in range(6):
         portal.exam(in_days=3 + number)
     mock_type = portal.exam(in_days=2).mock_type
-    target = f"{AVAILABLE}?{urlencode({'mock_type': mock_type})}"
-    asked = Asked("GET", target, headers=(("accept-encoding", "gzip"),))
+    return Asked("GET", f"{AVAILABLE}?{urlencode({'mock_type': mock_type})}")
+
+
+def test_what_is_compressed_is_compressed_anew(ways: BothWays, much: Asked) -> None:
+    asked = replace(much, headers=(("accept-encoding", "gzip"),))
 
     assert [ways.is_passed_on(asked) for _ in range(4)] == [True] * 4
     assert dict(ways.ask(asked).headers)["Content-Encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("holds", [(), (("if-none-match", "*"),)])
+def test_who_takes_it_compressed_is_sent_no_other_head(
+    ways: BothWays, much: Asked, holds: tuple[tuple[str, str], ...]
+) -> None:
+    plain = replace(much, headers=holds)
+    packed = replace(much, headers=(*holds, ("accept-encoding", "gzip")))
+
+    for asked in (plain, packed, plain):
+        make_warm(ways, asked)
+        assert ways.ask(asked).shown == ways.ask_django(asked).shown
 
 
 def test_nothing_is_sent_again_once_an_entry_has_gone(
@@ -172,17 +222,98 @@ def test_where_many_guesses_come_from_the_gate_is_asked(
     assert ways.is_passed_on(questions["list"])
 
 
-def test_what_is_asked_too_often_is_refused_and_no_hit(
-    ways: BothWays, questions: dict[str, Asked], settings: Settings
+@pytest.mark.parametrize(
+    ("kind", "hits"),
+    [("available", 0), pytest.param("list", 1, id="list, whose student is let in first")],
+)
+def test_what_is_asked_too_often_is_refused_and_is_no_hit(
+    ways: BothWays, questions: dict[str, Asked], settings: Settings, kind: str, hits: int
 ) -> None:
     settings.THROTTLE_RATES = {**settings.THROTTLE_RATES, "reads": (5, 60)}
-    make_warm(ways, questions["list"])
-    assert [ways.ask(questions["list"]).status for _ in range(2)] == [200, 200]
+    asked = questions[kind]
+    make_warm(ways, asked)
+    assert [ways.ask(asked).status for _ in range(2)] == [200, 200]
 
-    counted, refused = difference(ways.ask, questions["list"])
+    counted, refused = difference(ways.ask, asked)
 
     assert refused.status == 429
+    assert counted.get(str(Count.HITS), 0) == hits
     assert not [name for name in counted if name.startswith("reads of")]
+
+
+def test_who_asks_too_often_takes_the_answer_from_nobody_else(
+    ways: BothWays, questions: dict[str, Asked], settings: Settings
+) -> None:
+    settings.THROTTLE_RATES = {**settings.THROTTLE_RATES, "reads": (4, 60)}
+    asked = questions["available"]
+    make_warm(ways, asked)
+    often = replace(asked, peer="192.0.2.7")
+
+    assert [ways.ask(often).status for _ in range(6)] == [200] * 4 + [429] * 2
+    assert not ways.is_passed_on(asked)
+
+
+def test_what_is_not_held_counts_as_one_read(ways: BothWays, questions: dict[str, Asked]) -> None:
+    asked = questions["available"]
+    make_warm(ways, asked)
+    cache = composition.services().cached.cache
+    cache.guarded_store.flush(lambda _: True, cause=Cause.WEBHOOK)
+
+    counted, _ = difference(ways.ask, asked)
+
+    assert counted["reads of 127.0.0.1"] == 1
+
+
+def fail(*_: object, **__: object) -> Any:
+    raise RuntimeError("S4711")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (SlidingWindow, "take"),
+        (RightPairs, "note"),
+        (RequestMetrics, "observe_request"),
+        (request_context.log, "info"),
+    ],
+)
+def test_where_something_fails_it_is_answered_as_django_does(
+    ways: BothWays,
+    questions: dict[str, Asked],
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    name: str,
+) -> None:
+    plain = questions["list"]
+    asked = Asked("GET", plain.target, headers=(("origin", "https://school.example"),))
+    make_warm(ways, asked)
+    monkeypatch.setattr(owner, name, fail)
+
+    warm, django = ways.ask(asked), ways.ask_django(asked)
+
+    assert warm.status == 500
+    assert warm.shown == django.shown
+    assert b"S4711" not in warm.body
+
+
+def test_what_fails_here_alone_is_answered_and_said(
+    ways: BothWays,
+    questions: dict[str, Asked],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asked = questions["credits"]
+    make_warm(ways, asked)
+    student_id = orjson.loads(asked.body)["student_id"]
+
+    def fail_with_what_was_said(*_: object) -> None:
+        raise RuntimeError(f"no student {student_id}")
+
+    monkeypatch.setattr(Cache, "holds", fail_with_what_was_said)
+
+    assert ways.ask(asked).status == 200
+    assert "warm_way_failed" in caplog.text
+    assert student_id not in caplog.text
 
 
 def test_the_line_says_nothing_that_the_student_said(

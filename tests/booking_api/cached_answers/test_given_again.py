@@ -268,12 +268,15 @@ def test_what_is_not_cached_is_made_anew(
     assert given == []
 
 
-def test_a_client_that_takes_no_json_is_refused_still(api: Api, portal: Portal) -> None:
+@pytest.mark.parametrize("accepted", ["text/csv", ""])
+def test_a_client_that_takes_no_json_is_refused_still(
+    api: Api, portal: Portal, accepted: str
+) -> None:
     alice = portal.student("alice")
     for _ in range(3):
         api.get("/api/bookings/list", **alice.pair)
 
-    refused = api.get("/api/bookings/list", headers={"Accept": "text/csv"}, **alice.pair)
+    refused = api.get("/api/bookings/list", headers={"Accept": accepted}, **alice.pair)
 
     assert refused.status == 406
 

@@ -115,6 +115,21 @@ def test_answers_are_bounded_in_number_bytes_and_time(api: Api) -> None:
     assert list(answers._answers) == [question_number(9)]
 
 
+def test_the_head_of_an_answer_that_is_kept_no_more_takes_nothing(api: Api) -> None:
+    answers, services = WarmAnswers(), composition.services()
+    former, latter = (make_answer(warm_answers.time.monotonic()) for _ in range(2))
+    answers.keep(question_number(1), former, services)
+    answers.keep(question_number(1), latter, services)
+    taken = answers._bytes
+
+    answers.keep_head(question_number(1), former, ("a",), make_head("a"))
+    assert answers._bytes == taken
+
+    answers.drop(question_number(1))
+    answers.keep_head(question_number(1), latter, ("a",), make_head("a"))
+    assert answers._bytes == 0
+
+
 def test_one_answer_alone_does_not_fill_all(api: Api) -> None:
     answers, services = WarmAnswers(), composition.services()
     pattern = KeyPattern("booking:{booking_id}")
