@@ -197,6 +197,23 @@ def test_one_that_has_just_begun_trusts_no_redis_either(redis: OwnRedis, lose: L
     assert world.most <= AMOUNT
 
 
+def test_one_that_awakes_once_redis_forgot_hears_first_what_is_left(redis: OwnRedis) -> None:
+    """The share that it is sure of otherwise another has used, which tells Redis when it sends."""
+    world = World(redis.url)
+    busy, other = world.add(eagerness=4), world.add()
+    world.let_all_look()
+    world.run(2 * WINDOW_S)
+    world.let_all_look()
+    busy.eagerness = 0
+    world.run(1)
+
+    redis.empty()
+    other.eagerness = 100
+    world.run(3 * WINDOW_S)
+
+    assert world.most <= AMOUNT
+
+
 def test_one_that_takes_the_place_of_another_has_what_that_one_left(redis: OwnRedis) -> None:
     """HubSpot's first answer says that nobody else is there."""
     world = World(redis.url)
