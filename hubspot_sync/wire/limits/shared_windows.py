@@ -278,11 +278,13 @@ class SharedArrivals:
     def _is_within_share(self) -> bool:
         """Whether this process alone has sent less than its share within the window, and has no
         more under way than may be beside a full one: others may have used it up, which HubSpot's
-        answers tell."""
+        answers tell. Without Redis they may be using it up at the same moment."""
         recent = sum(self._age_s(sent) <= self._window_s for sent in self._sent)
         if recent >= self._shared.share_of(self._amount):
             return False
         under_way = sum(sent.answered_s is None for sent in self._sent)
+        if self._shared.lost_at_s is not None and self._kept_back > 0:
+            return under_way < max(1, self._shared.share_of(self._kept_back))
         return self._shared.is_told or under_way < cut(self._amount, SMALLEST_SHARE)
 
     def _may_send_alone(self) -> bool:

@@ -319,6 +319,26 @@ def test_hubspot_gets_no_more_where_some_cannot_reach_redis(
     assert world.most <= AMOUNT
 
 
+@pytest.mark.parametrize("quiet_s", [1.0, 15.0])
+def test_a_rush_upon_one_that_cannot_reach_redis_and_one_that_can(
+    redis: OwnRedis, quiet_s: float
+) -> None:
+    """HubSpot's answers come too late for what is sent in the same moment."""
+    world = World(redis.url)
+    for _ in range(2):
+        world.add(eagerness=1)
+    world.run(2 * WINDOW_S)
+    world.processes[0].connect(1)
+    world.processes[1].eagerness = 0
+    world.run(quiet_s)
+
+    for process in world.processes:
+        process.eagerness = 100
+    world.run(3 * WINDOW_S)
+
+    assert world.most <= AMOUNT
+
+
 @pytest.mark.sampled
 @pytest.mark.parametrize("step_s", [-15.0, 3_600.0])
 def test_a_redis_whose_clock_is_set_stops_nobody(redis: OwnRedis, step_s: float) -> None:
