@@ -105,6 +105,8 @@ class Desk:
         self._lease: HeldLease | None = None
         # Rows that our database refuses to change at all, by id: they are nobody's turn here.
         self._left_out: set[int] = set()
+        # Until when HubSpot takes no calls for rows that wait on, by id.
+        self._waiting_on: dict[int, datetime] = {}
         self._is_stalled = False
         self._worker = Worker("desk", self._next_pause_s)
 
@@ -254,14 +256,21 @@ class Desk:
         except RateLimited as error:
             stall = error
         now = desk_context.now()
-        rows = journal.read_next_group([kind], now, desk_context.config.late_write, self._left_out)
+        passed_over = self._list_passed_over(now)
+        rows = journal.read_next_group([kind], now, desk_context.config.late_write, passed_over)
         if stall is None or not all(journal.may_wait(row, stall, now) for row in rows):
             return rows
         self._is_stalled = True
         return []
 
     def _read_backlog(self) -> Backlog:
-        return read_backlog(self._desk_context.now(), self._left_out)
+        now = self._desk_context.now()
+        return read_backlog(now, self._list_passed_over(now))
+
+    def _list_passed_over(self, now: datetime) -> frozenset[int]:
+        """Return the rows that are nobody's turn now."""
+        self._waiting_on = {each: until for each, until in self._waiting_on.items() if until > now}
+        return frozenset(self._left_out | self._waiting_on.keys())
 
     def _recover_due(self, lease: HeldLease, now: datetime) -> bool:
         """Take up again what is due; say whether anything was. A row that has failed several times
@@ -320,7 +329,10 @@ class Desk:
                 self._serve_rows(lease, serve, waiting)
 
     def _deliver(self, rows: Sequence[JournalEntry], *, recovery: bool = False) -> None:
-        """Let whoever waits for these rows hear of them, and those who listen."""
+        """Let whoever waits for these rows hear of them, and those who listen; not of those that
+        wait on."""
+        self._waiting_on |= {row.id: row.waits_until for row in rows if row.waits_until is not None}
+        rows = [row for row in rows if row.state != EntryState.QUEUED]
         if len(rows) == 0:
             return
         self._desk_context.notify(GroupServed.from_rows(rows, recovery=recovery))

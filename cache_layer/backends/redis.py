@@ -43,6 +43,7 @@ from cache_layer.errors import BackendUnavailable
 
 _SCRIPTS = Path(__file__).parent / "scripts"
 _SCAN_COUNT = 500  # a hint: Redis may return more or fewer
+_MAX_CONNECTIONS = 64
 
 T = TypeVar("T")
 
@@ -101,7 +102,12 @@ class RedisBackend:
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
             # One more try at once, for a pooled connection that Redis has closed. redis-py's own
             # default waits seconds. Every script may run twice: the second time only removes more.
+            # Threads outnumber the connections and wait for one: a script takes a fraction of a
+            # millisecond. One refused would go without the cache, as if Redis were away.
+            "CONNECTION_POOL_CLASS": "redis.connection.BlockingConnectionPool",
             "CONNECTION_POOL_KWARGS": {
+                "max_connections": _MAX_CONNECTIONS,
+                "timeout": timeout_s,
                 "redis_connect_func": self._adopt,
                 "retry": Retry(NoBackoff(), 1),
             },

@@ -83,7 +83,7 @@ def plan_or_refuse(desk_context: DeskContext, row: JournalEntry, plan: Callable[
     except BookingError as refusal:
         journal.refuse(row, refusal)
     except HubSpotError as error:
-        waits = journal.may_wait(row, error, desk_context.now())
+        waits = journal.let_wait(row, error, desk_context.now())
         log.warning(
             "not_decided", entry=row.id, error=error.safe_text, status=error.status, waits=waits
         )

@@ -108,6 +108,15 @@ def may_wait(row: JournalEntry, error: Exception, now: datetime) -> bool:
     return now + timedelta(seconds=error.retry_after_s or 0.0) < row.wanted_until
 
 
+def let_wait(row: JournalEntry, error: HubSpotError, now: datetime) -> bool:
+    """Have a row that can stay in the queue wait for as long as HubSpot says; say whether it can.
+    Not every limit pauses all calls: the row would be looked at again at once."""
+    waits = may_wait(row, error, now)
+    if waits:
+        row.waits_until = now + timedelta(seconds=error.retry_after_s or 0.0)
+    return waits
+
+
 def reviews_in_doubt(since: datetime) -> QuerySet[CreditReview]:
     """Return the reviews whose correction was not answered since then."""
     return CreditReview.objects.filter(in_doubt_since__gt=since)
@@ -183,7 +192,8 @@ def set_aside(row: JournalEntry, error: Exception, now: datetime) -> None:
     of_hubspot = isinstance(error, HubSpotError)
     row.was_set_aside = not of_hubspot
     row.refresh_from_db(fields=MUTABLE_FIELDS)
-    if row.state == EntryState.QUEUED and may_wait(row, error, now):
+    is_waiting = row.state == EntryState.QUEUED
+    if is_waiting and isinstance(error, HubSpotError) and let_wait(row, error, now):
         return
     log.error("row_set_aside", entry=row.id, exc_info=error)
     if row.state == EntryState.QUEUED:

@@ -129,6 +129,8 @@ class JournalEntry(models.Model):
     was_set_aside = False
     """Whether this object stands for a row that has just been put away: nobody is to wait for it.
     No column."""
+    waits_until: datetime | None = None
+    """Until when HubSpot takes no calls for a row that waits on. No column."""
 
     class Meta:
         ordering = ("-id",)

@@ -75,8 +75,10 @@ class WindowStorage(Storage, MovingWindowSupport):
         return (entries[0] if entries else self._clock()), len(entries)
 
     def nth_leaves_at(self, key: str, expiry: int, nth: int) -> float:
-        """Return when the nth oldest entry, from 1, will be out of the window."""
-        return self._drop_expired(key, expiry)[nth - 1] + expiry
+        """Return when the nth oldest entry, from 1, will be out of the window. It may have left
+        since it was counted."""
+        entries = self._drop_expired(key, expiry)
+        return entries[nth - 1] + expiry if nth <= len(entries) else self._clock()
 
     @override
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:

@@ -5,9 +5,10 @@ there are, and how much was left. Without it a process goes on with its share, o
 until the window is over in which others may have used the rest, and then of the whole. Where it
 does not know how many others there are, or has not heard for too long, it takes the smallest
 share. A Redis that is back may remember nothing: each process tells it anew what it has sent, and
-all keep to their shares until the last of them can have done so. So does one that has just begun,
-which cannot know whether Redis has forgotten, until HubSpot has said how many are left: then Redis
-counts in what it has not heard of.
+all keep to their shares until the last of them can have done so, and begin with few: the answers
+tell what others have used who say nothing because they send nothing. So does one that has just
+begun, which cannot know whether Redis has forgotten, until HubSpot has said how many are left: then
+Redis counts in what it has not heard of.
 
 Not locked: whoever holds the limits does that. Who goes next is `rate_budget.py`'s.
 """
@@ -26,7 +27,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from hubspot_sync.wire.deadlines import Monotonic
-from hubspot_sync.wire.limits.rate_windows import TRANSIT_ALLOWANCE_S, UNKNOWN_WAIT_S
+from hubspot_sync.wire.limits.rate_windows import TRANSIT_ALLOWANCE_S, UNKNOWN_WAIT_S, cut
 from hubspot_sync.wire.limits.window_scripts import (
     COUNT_ANSWER,
     LOOK_AGAIN_S,
@@ -88,6 +89,8 @@ class SharedRedis:
         self._is_held_as_new = False
         self.has_been_told_left = False
         """Whether HubSpot has said how many are left."""
+        self.is_told = False
+        """Whether it has said so since Redis may have forgotten."""
         self.lost_at_s: float | None = None
         self.times_forgotten = 0
         """How often Redis may have forgotten what this process sent."""
@@ -158,7 +161,7 @@ class SharedRedis:
 
     def _expect_nothing_of_it(self) -> None:
         self.times_forgotten += 1
-        self._is_held_as_new = False
+        self._is_held_as_new = self.is_told = False
         self._held_until_s = self.clock() + self._hold_s
 
 
@@ -239,7 +242,7 @@ class SharedArrivals:
         """HubSpot says that so many are left, for all who share it. Said before the call's end is
         counted: it may not know yet of the others under way."""
         self._told_left = left
-        self._shared.has_been_told_left = True
+        self._shared.has_been_told_left = self._shared.is_told = True
         left = max(0, left - self._kept_back)
         if left == 0:
             self._used_up_at_s = self._shared.clock()
@@ -273,9 +276,16 @@ class SharedArrivals:
         return _Said(bool(granted), left, processes, called)
 
     def _is_within_share(self) -> bool:
-        """Whether this process alone has sent less than its share within the window."""
+        """Whether this process alone has sent less than its share within the window, and has no
+        more under way than may be beside a full one: others may have used it up, which HubSpot's
+        answers tell. Without Redis they may be using it up at the same moment."""
         recent = sum(self._age_s(sent) <= self._window_s for sent in self._sent)
-        return recent < self._shared.share_of(self._amount)
+        if recent >= self._shared.share_of(self._amount):
+            return False
+        under_way = sum(sent.answered_s is None for sent in self._sent)
+        if self._shared.lost_at_s is not None and self._kept_back > 0:
+            return under_way < max(1, self._shared.share_of(self._kept_back))
+        return self._shared.is_told or under_way < cut(self._amount, SMALLEST_SHARE)
 
     def _may_send_alone(self) -> bool:
         """Whether what others may have sent, before they too went on alone, leaves room for one."""

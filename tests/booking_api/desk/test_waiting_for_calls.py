@@ -16,6 +16,7 @@ from hubspot_sync.wire.deadlines import Deadline
 from tests.api import Reply, connected
 from tests.builders import Booking, Exam, Portal, Student
 from tests.desk import School, cancel, create, credit_of, update
+from tests.faults.tables import READS, WITHOUT_A_POLICY
 
 LIST = "/api/bookings/list"
 LIMIT = 40
@@ -85,3 +86,28 @@ def test_it_is_told_at_once_where_that_is_too_late(school: School, ask: Ask) -> 
     assert PATIENCE_S < int(asked.headers["Retry-After"]) <= LATE_S
     assert school.portal.sandbox.calls() == []
     assert credit_of(school.portal, alice) == 3
+
+
+AGAIN_S = 2
+
+
+@pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
+def test_hubspot_is_asked_again_only_once_it_says_that_it_may_be(
+    settings: Settings, portal: Portal, ask: Ask
+) -> None:
+    """By a limit that is not the account's, so that others may go on asking."""
+    settings.DESK = DeskConfig(lease_s=1.0, grace_s=0.0)
+    with connected(settings, portal.sandbox, request_deadline_s=5.0) as api:
+        school = School(api, portal)
+        alice, exam, booking = known(school)
+        refusing = {
+            "status": 429,
+            "body": WITHOUT_A_POLICY,
+            "headers": {"Retry-After": str(AGAIN_S)},
+        }
+        portal.sandbox.fault("status", path=READS["contacts"], **refusing)
+
+        asked = ask(school, alice, exam, booking)
+
+        assert asked.status == 503
+        assert 1 <= portal.sandbox.calls_count(status=429) <= 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from redis import Redis
 from typing_extensions import override
@@ -9,6 +11,7 @@ from typing_extensions import override
 from cache_layer.backends.base import Refusal
 from tests.cache_layer.backend_contract import BackendContract, MakeBackend
 from tests.cache_layer.conftest import MakeRedis
+from tests.cache_layer.own_redis import OwnRedis
 from tests.cache_layer.support import entry, payload_at, put
 from tests.waiting import eventually
 
@@ -148,3 +151,22 @@ def test_what_was_kept_for_good_or_for_little_longer_is_kept_while_somebody_work
 
     assert min(left_s) > week_s
     assert payload_at(backend, "k") == b"old"
+
+
+THREADS = 200
+"""More than a server has by default, and more connections than redis-py lets a pool have."""
+
+
+def test_no_thread_of_a_rush_is_refused_a_connection(
+    make_redis: MakeRedis, own_redis: OwnRedis
+) -> None:
+    """All ask while Redis answers none of them for a moment."""
+    backend = make_redis(url=own_redis.url)
+    put(backend, "k")
+    with Redis.from_url(own_redis.url) as client:
+        client.client_pause(500)
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        asked = [threads.submit(payload_at, backend, "k") for _ in range(THREADS)]
+
+    assert {each.result() for each in asked} == {b"v"}

@@ -197,6 +197,23 @@ def test_one_that_has_just_begun_trusts_no_redis_either(redis: OwnRedis, lose: L
     assert world.most <= AMOUNT
 
 
+def test_one_that_awakes_once_redis_forgot_hears_first_what_is_left(redis: OwnRedis) -> None:
+    """The share that it is sure of otherwise another has used, which tells Redis when it sends."""
+    world = World(redis.url)
+    busy, other = world.add(eagerness=4), world.add()
+    world.let_all_look()
+    world.run(2 * WINDOW_S)
+    world.let_all_look()
+    busy.eagerness = 0
+    world.run(1)
+
+    redis.empty()
+    other.eagerness = 100
+    world.run(3 * WINDOW_S)
+
+    assert world.most <= AMOUNT
+
+
 def test_one_that_takes_the_place_of_another_has_what_that_one_left(redis: OwnRedis) -> None:
     """HubSpot's first answer says that nobody else is there."""
     world = World(redis.url)
@@ -298,6 +315,26 @@ def test_hubspot_gets_no_more_where_some_cannot_reach_redis(
     for process in world.processes[:cut]:
         process.connect(port)
     world.run(5 * WINDOW_S)
+
+    assert world.most <= AMOUNT
+
+
+@pytest.mark.parametrize("quiet_s", [1.0, 15.0])
+def test_a_rush_upon_one_that_cannot_reach_redis_and_one_that_can(
+    redis: OwnRedis, quiet_s: float
+) -> None:
+    """HubSpot's answers come too late for what is sent in the same moment."""
+    world = World(redis.url)
+    for _ in range(2):
+        world.add(eagerness=1)
+    world.run(2 * WINDOW_S)
+    world.processes[0].connect(1)
+    world.processes[1].eagerness = 0
+    world.run(quiet_s)
+
+    for process in world.processes:
+        process.eagerness = 100
+    world.run(3 * WINDOW_S)
 
     assert world.most <= AMOUNT
 

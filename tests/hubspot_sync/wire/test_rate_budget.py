@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from hubspot_sync.config import HubSpotConfig
 from hubspot_sync.errors import RateLimited
@@ -207,3 +209,29 @@ def test_background_work_yields_even_to_people_who_wait_for_something_else() -> 
 
     # Both at once now, so in either order.
     assert sorted(queue.served) == ["alice", "recount"]
+
+
+class Ticking(World):
+    """Every look at the clock takes as long as a thread may have to wait for its turn; and whoever
+    waits is woken all the time."""
+
+    @override
+    def clock(self) -> float:
+        self.now_s += 0.003
+        return self.now_s
+
+    @override
+    def wait(self, event: threading.Event, seconds: float) -> None:
+        super().wait(event, 0.0)
+
+
+@pytest.mark.parametrize("search", [False, True], ids=["calls", "searches"])
+def test_a_call_that_leaves_the_window_while_a_wait_is_reckoned_fails_nobody(
+    *, search: bool
+) -> None:
+    world = Ticking()
+    budget = world.budget(requests_per_window=1, window_s=1.0, searches_per_second=1)
+
+    for place in range(100):
+        acquire(budget, world.deadline(60), search=search).report_answer(0.0)
+        world.advance(0.0017 * place)
