@@ -315,6 +315,7 @@ def make_answer(kept_at_s: float, size: int = 10) -> WarmAnswer:
     )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("stamps", [0, 5, 300])
 @pytest.mark.parametrize("size", [0, 20_000])
 def test_all_that_is_kept_takes_no_more_memory_than_it_may(
