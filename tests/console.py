@@ -50,6 +50,12 @@ def make_staff() -> None:
     sam.user_permissions.add(Permission.objects.get(codename="view_entries"))
 
 
+def hire_ivy() -> None:
+    """Ivy may view the journal and sees nobody's data."""
+    ivy = User.objects.create_user("ivy", password=PASSWORD, is_staff=True)
+    ivy.user_permissions.add(Permission.objects.get(codename="view_journalentry"))
+
+
 def fill_console() -> None:
     """Make rows of every kind, with values as long as they may be."""
     Group.objects.create(name="front desk")

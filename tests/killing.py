@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
+import pytest
 from django.db import connection
+
+SHARES = pytest.mark.parametrize(
+    "every",
+    [
+        pytest.param(3, id="some statements"),
+        pytest.param(1, id="all statements", marks=pytest.mark.chaos),
+    ],
+)
+"""`make test` kills after each third statement, `make slow-tests` after all."""
+
+
+def count_statements(every: int) -> Iterator[int]:
+    """Yield each `every`th number without end, from one of the first that the run's seed draws."""
+    return count(random.randint(1, every), every)
 
 
 def kill_after(statement: int, work: Callable[[], Any]) -> bool:
@@ -24,7 +41,7 @@ def kill_after(statement: int, work: Callable[[], Any]) -> bool:
 def _work_and_die(statement: int, work: Callable[[], Any]) -> None:
     done = 0
 
-    def count(execute: Any, *arguments: Any) -> Any:
+    def count_one(execute: Any, *arguments: Any) -> Any:
         nonlocal done
         result = execute(*arguments)
         done += 1
@@ -34,7 +51,7 @@ def _work_and_die(statement: int, work: Callable[[], Any]) -> None:
 
     code = 1
     try:
-        with connection.execute_wrapper(count):
+        with connection.execute_wrapper(count_one):
             work()
         code = 0
     finally:

@@ -1,4 +1,5 @@
-"""Which tests one worker runs after another: those of a file, or a folder, that share a server.
+"""Which tests one worker runs after another: those of a file, a folder or a few files that share a
+server or a migrated database.
 
 xdist's own marks for it (`--dist loadgroup`) have no effect under pytest 9.2, whose test ids are
 not rewritten any more; every worker would start a server for its part of the file.
@@ -13,10 +14,20 @@ from xdist.scheduler import LoadScopeScheduling
 
 SHARED_BY_FOLDER = ("tests/journeys/console/",)
 SHARED_BY_FILE = ("tests/attacks/", "tests/journeys/", "tests/booking_api/server/")
+SHARED_BY_FILES = (
+    # A PostgreSQL with all migrations, which takes seconds to make.
+    ("tests/attacks/test_odd_characters.py", "tests/attacks/test_staff.py"),
+    ("tests/journeys/test_doctor_beside_a_server.py", "tests/journeys/test_postgres.py"),
+    # One server for all of them.
+    (
+        *("tests/journeys/test_docs_page.py", "tests/journeys/test_generated_clients.py"),
+        *("tests/journeys/test_many_users.py", "tests/journeys/test_new_user.py"),
+    ),
+)
 
 
 class SharedServerScheduling(LoadScopeScheduling):
-    """A folder or a file where a server is shared, a test everywhere else."""
+    """A folder, a few files or one where a server is shared, a test everywhere else."""
 
     @override
     def _split_scope(self, nodeid: str) -> str:
@@ -24,6 +35,9 @@ class SharedServerScheduling(LoadScopeScheduling):
         for folder in SHARED_BY_FOLDER:
             if file.startswith(folder):
                 return folder
+        for files in SHARED_BY_FILES:
+            if file in files:
+                return files[0]
         return file if file.startswith(SHARED_BY_FILE) else nodeid
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from hubspot_sync.portal.profile import load_profile
+from tests.attacks.staff import hired
 from tests.builders import Portal
 from tests.sandbox import SandboxHandle
 from tests.server import Server, serving
@@ -20,6 +21,16 @@ from tests.server import Server, serving
 def environment() -> Mapping[str, str]:
     """The settings of the file's server, besides those of `serving`."""
     return {}
+
+
+@pytest.fixture(scope="package")
+def accounts(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[str, Mapping[str, tuple[str, str]]]]:
+    """A database with its staff, for the files that need it: its address, and each one's token and
+    session."""
+    with hired(tmp_path_factory.mktemp("staffed")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -54,6 +54,7 @@ def test_monitors_are_answered_by_any_name(server: Server, path: str) -> None:
     assert statuses == dict.fromkeys(statuses, 200)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("path", MONITORED)
 def test_monitors_that_name_no_host_are_answered(server: Server, path: str) -> None:
     assert status_of(server, f"GET {path} HTTP/1.0\r\n\r\n") == 200

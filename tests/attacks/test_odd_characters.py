@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from booking_api.api.errors import STATUS_OF_CODE
-from tests.attacks.staff import CSRF, Person, hired
+from tests.attacks.staff import CSRF, Person
 from tests.desk import CREATE
 from tests.server import Answer, Server
 
@@ -89,14 +89,6 @@ TOO_MUCH = {
 
 
 @pytest.fixture(scope="module")
-def accounts(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[str, Mapping[str, tuple[str, str]]]]:
-    with hired(tmp_path_factory.mktemp("staffed")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def environment(accounts: tuple[str, Any]) -> Mapping[str, str]:
     return {"DATABASE_URL": accounts[0], "THROTTLE_FAILED_PAIRS": ""}
 
@@ -114,6 +106,7 @@ def is_enveloped(answer: Answer) -> bool:
     return answer.code == "VALIDATION_ERROR" and answer.body["success"] is False
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("odd", NO_TEXT)
 def test_what_is_no_text_is_refused_wherever_it_stands_in_an_address(
     odd: str, root: Person
@@ -128,6 +121,7 @@ def test_what_is_no_text_is_refused_wherever_it_stands_in_an_address(
     assert taken == {}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("odd", UNUSUAL)
 def test_unusual_text_breaks_nothing(odd: str, root: Person) -> None:
     answers = {path: root.open(path.replace("{}", odd)) for path in (*ADMIN, *API)}
@@ -186,6 +180,7 @@ def test_a_login_with_odd_names_fails_as_any_other(server: Server) -> None:
         assert server.send("POST", "/admin/login/", form, **headers).status == 200
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("charset", ["utf-7", "utf-16", "cp037", "base64", "unicode_escape", "x"])
 def test_no_charset_smuggles_nul_into_an_address(charset: str, root: Person) -> None:
     headers = {"Content-Type": f"text/plain; charset={charset}", **root.cookies}

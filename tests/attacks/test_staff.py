@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from tests.api import connected
-from tests.attacks.staff import CACHE, PAGES, SEE_PERSONS, Person, hired
+from tests.attacks.staff import CACHE, PAGES, SEE_PERSONS, Person
 from tests.builders import Exam, Portal, Student
 from tests.desk import CREATE, create_body
 from tests.server import Server
@@ -52,14 +52,6 @@ def holders(permission: str) -> set[str]:
 def other_than(permission: str) -> str:
     """Somebody who may open the page, and not do this there."""
     return "validate" if permission == "invalidate" else "invalidate"
-
-
-@pytest.fixture(scope="module")
-def accounts(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Accounts]:
-    with hired(tmp_path_factory.mktemp("staffed")) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -89,6 +89,7 @@ def test_the_exams_are_listed_todays_first_with_what_is_left(
     assert "Calgary" in page
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("stored", "capacity", "words"),
     [
@@ -221,6 +222,7 @@ def test_a_booking_written_during_a_recount_is_counted(desk: DeskUnderTest, port
     assert stored_total(portal, exam) == 2
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "reason", ["", "   ", "x" * 201, "nul \x00"], ids=["none", "blank", "long", "nul"]
 )

@@ -178,6 +178,7 @@ def available(request: pytest.FixtureRequest, counted: Counted) -> Available:
     return Available(counted, request.param)
 
 
+@pytest.mark.sampled(2)
 def test_available_exams(available: Available) -> None:
     calls = 1 + available.batches
 
@@ -187,6 +188,7 @@ def test_available_exams(available: Available) -> None:
     assert available.cost(rounds=1, prepare=known) == (calls, 1)
 
 
+@pytest.mark.sampled(2)
 def test_available_exams_counted_in_realtime(available: Available) -> None:
     calls = 1 + available.batches + available.counting
 

@@ -13,7 +13,7 @@ from hubspot_sync.inbox.inbox import CLAIMED_FOR
 from hubspot_sync.inbox.models import WebhookEvent
 from tests.api import Api
 from tests.builders import Portal
-from tests.killing import kill_after
+from tests.killing import SHARES, count_statements, kill_after
 from tests.webhooks import Events, Raw, exams_to_recount, pipeline, tell
 
 pytestmark = [
@@ -77,11 +77,12 @@ def test_whoever_is_killed_while_taking_events_is_sent_them_again(
             return
 
 
+@SHARES
 def test_whoever_is_killed_while_applying_events_leaves_them_to_the_next(
-    api: Api, told: tuple[list[Raw], set[str]]
+    api: Api, told: tuple[list[Raw], set[str]], every: int
 ) -> None:
     raw, exams = told
-    for statement in count(1):
+    for statement in count_statements(every):
         nothing_happened_yet()
         tell(api, *raw)
         killed = kill_after(statement, apply_here)

@@ -60,6 +60,7 @@ def test_in_a_pipe_there_are_few_lines_and_none_of_pips(tmp_path: Path) -> None:
     assert "Collecting" not in ended.stderr
 
 
+@pytest.mark.chaos
 def test_on_a_terminal_one_line_moves(tmp_path: Path) -> None:
     make_wheel(tmp_path, "alpha")
     seen, terminal = pty.openpty()
@@ -74,7 +75,7 @@ def test_on_a_terminal_one_line_moves(tmp_path: Path) -> None:
     assert shown.count("\n") == 1
 
 
-def test_a_narrow_terminal_does_not_scroll(tmp_path: Path) -> None:
+def test_on_a_narrow_terminal_one_line_moves_and_does_not_scroll(tmp_path: Path) -> None:
     make_wheel(tmp_path, "apackagewhosenameislongerthantheline")
     seen, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, 40))
@@ -85,6 +86,8 @@ def test_a_narrow_terminal_does_not_scroll(tmp_path: Path) -> None:
     shown = os.read(seen, 65_536).decode()
     os.close(seen)
     assert ended.returncode == 0
+    assert shown.startswith("\rInstalling (once), ")
+    assert shown.count("\n") == 1
     assert {len(line.strip("\r\n")) for line in shown.split("\r")[1:]} <= {39, 0}
 
 

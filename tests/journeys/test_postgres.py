@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,10 +32,13 @@ pytestmark = pytest.mark.postgres
 @pytest.fixture
 def staff_token(database_url: str) -> str:
     """The token of an administrator in the test's database."""
-    named = {"DJANGO_SUPERUSER_USERNAME": "staff", "DJANGO_SUPERUSER_PASSWORD": uuid.uuid4().hex}
-    named |= {"DJANGO_SUPERUSER_EMAIL": "staff@example.org"}
-    manage(database_url, "createsuperuser", "--noinput", **named)
-    return manage(database_url, "drf_create_token", "staff").split()[2]
+    made = (
+        "from django.contrib.auth.models import User;"
+        "from rest_framework.authtoken.models import Token;"
+        "staff = User.objects.create_superuser('staff');"
+        "print(Token.objects.create(user=staff).key)"
+    )
+    return manage(database_url, "shell", "-c", made).splitlines()[-1]
 
 
 @dataclass(frozen=True, slots=True)

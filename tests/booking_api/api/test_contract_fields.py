@@ -96,6 +96,7 @@ def test_an_exam_without_a_place_or_with_an_impossible_count_is_shown(
     assert shown == ("TBD", 0, 5)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("junk", ["atlantis", "", None, 7, ["calgary"], {"a": 1}, True])
 def test_a_field_of_another_mock_type_is_ignored_whatever_it_holds(
     junk: Any, school: School

@@ -30,6 +30,7 @@ def production(settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["booking.example.org"]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("host", WRONG)
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_what_monitors_ask_is_answered_whatever_the_host(api: Api, host: str, slash: str) -> None:

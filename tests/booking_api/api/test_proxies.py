@@ -114,6 +114,7 @@ def test_a_client_is_one_however_its_address_is_written(address: Any, port: int)
     assert len(clients) == 1
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "header", ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "X-Real-IP"]
 )

@@ -73,6 +73,7 @@ def test_an_answer_without_exams_is_revalidated_too(api: Api) -> None:
     assert ask(api, tag_of(first)).status == 304
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("tags", "status"),
     [

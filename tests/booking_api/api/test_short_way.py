@@ -63,6 +63,7 @@ def describe(response: Any) -> dict[str, Any]:
     return {"status": response.status_code, "headers": headers, "names": names, "body": body}
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize(("method", "path", "more"), REQUESTS)
 def test_both_ways_give_the_same_answer(
     api: Api, settings: Settings, method: str, path: str, more: dict[str, Any]

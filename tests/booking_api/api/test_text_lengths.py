@@ -74,6 +74,7 @@ def test_the_schema_bounds_every_text_and_every_list(api: Api) -> None:
     assert unbounded == []
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "field", ["student_id", "email", "contact_id", "mock_exam_id", "name", "exam_date", "mock_type"]
 )

@@ -28,6 +28,7 @@ def has_socket(process: int) -> bool:
     return False
 
 
+@pytest.mark.chaos
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc which processes there are")
 def test_it_ends_what_it_started(tmp_path: Path) -> None:
     database_url = copy_migrated_file(tmp_path / "run.sqlite3")

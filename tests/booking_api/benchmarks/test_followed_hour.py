@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from redis import Redis
 
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.django_db
 SMALL = Size(requests=150, students=15, exams=6, edited_share=0.06)
 LIST = Request(at_s=0.0, student=0, asked="list", choice=0.0)
 CREDITS = Edit(at_s=0.0, student=0, exam=0, edited="credits", choice=0.5)
+OTHER_CREDITS = replace(CREDITS, choice=0.55)
 
 
 @pytest.fixture(params=["in the process", pytest.param("Redis", marks=pytest.mark.redis)])
@@ -62,18 +65,20 @@ def kept_in(redis_url: str) -> set[bytes]:
         return set(client.scan_iter("{hour-*"))
 
 
-def edit_what_is_cached(replay: FollowedReplay) -> None:
-    replay.go_to(1_000.2)
+def edit_what_is_cached(replay: FollowedReplay, edit: Edit, *, at_s: float) -> None:
+    """Ask then, and edit half a minute later."""
+    replay.go_to(at_s)
     replay.ask(LIST)
-    replay.go_to(1_030.2)
-    replay.edit(CREDITS)
+    replay.go_to(at_s + 30)
+    replay.edit(edit)
 
 
-def test_until_it_is_told_the_answer_before_an_edit_is_right_and_no_longer(
+def test_an_answer_of_before_an_edit_is_right_until_the_feed_tells_of_it_or_should_have(
     sandbox: SandboxHandle,
 ) -> None:
+    """In one replay, which costs more than all that is asked of it."""
     with open_followed_replay(Sandbox(Address(sandbox.base_url)), SMALL, 5, "") as replay:
-        edit_what_is_cached(replay)
+        edit_what_is_cached(replay, CREDITS, at_s=1_000.2)
         hits = []
         for untold_then_told in (1_030.9, 1_031.0):
             replay.go_to(untold_then_told)
@@ -84,12 +89,9 @@ def test_until_it_is_told_the_answer_before_an_edit_is_right_and_no_longer(
         assert replay.wrong == []
         assert (asked.asked, asked.first, hits) == (3, 1, [1, 1])
 
-
-def test_an_edit_that_the_feed_never_tells_of_is_noticed(sandbox: SandboxHandle) -> None:
-    with open_followed_replay(Sandbox(Address(sandbox.base_url)), SMALL, 5, "") as replay:
         sandbox.configure(journal={"lose": 1.0})
-        edit_what_is_cached(replay)
-        replay.go_to(1_031.0)
+        edit_what_is_cached(replay, OTHER_CREDITS, at_s=1_040.2)
+        replay.go_to(1_071.0)
         replay.ask(LIST)
 
         assert len(replay.wrong) == 1

@@ -35,6 +35,8 @@ def by_system(costs: Collection[Cost], name: str) -> dict[str, Cost]:
     return {cost.system: cost for cost in costs if cost.operation == name}
 
 
+# `make bench ARGS=--check` counts all of our operations, and a test of the README the old system's.
+@pytest.mark.chaos
 @pytest.mark.django_db(transaction=True)
 def test_what_is_asked_again_costs_no_call_also_when_its_time_is_over_and_the_feed_proves_it() -> (
     None

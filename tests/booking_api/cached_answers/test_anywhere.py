@@ -51,7 +51,7 @@ def stage(settings: Settings, kind_sandbox: SandboxHandle) -> tuple[Settings, Po
 
 
 @hypothesis_settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(exams=exams_of, bookings=bookings_of, pages=pages_of)
 def test_any_page_is_the_same_cached_and_uncached(

@@ -45,6 +45,7 @@ def make_answer(kept_at_s: float, size: int = 10) -> WarmAnswer:
     )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("stamps", [0, 5, 300])
 @pytest.mark.parametrize("size", [0, 20_000])
 @pytest.mark.parametrize("heads", [0, warm_answers.MAX_HEADS])

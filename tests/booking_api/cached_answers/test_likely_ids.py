@@ -86,6 +86,7 @@ def booking_moves(portal: Portal, exams: list[Exam], bookings: list[Booking]) ->
     portal.sandbox.associate(types.bookings, bookings[0].id, types.mock_exams, exams[1].id)
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     "change",
     [

@@ -69,6 +69,7 @@ CASES = [
 ]
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize(("question", "call", "fault"), CASES)
 def test_what_failed_in_part_is_said_and_not_kept(
     question: str, call: str, fault: str, impatient: Api, portal: Portal

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import count
 from typing import Any
 
 import pytest
@@ -30,7 +29,7 @@ from hubspot_sync.portal.models import UnreadableValue
 from tests.api import Api
 from tests.builders import Exam, Portal, Student
 from tests.desk import cancel, create, stored_total, update
-from tests.killing import kill_after
+from tests.killing import SHARES, count_statements, kill_after
 from tests.waiting import eventually
 from tests.webhooks import Events, apply_waiting, tell
 
@@ -345,8 +344,9 @@ def test_a_row_that_our_database_will_not_let_go_of_stops_no_other(
     eventually(lambda: look_again() or tables_naming(*words_of(alice)) == set())
 
 
+@SHARES
 def test_whoever_is_killed_while_forgetting_leaves_it_to_the_next(
-    api: Api, portal: Portal, events: Events, alice: Student
+    api: Api, portal: Portal, events: Events, alice: Student, every: int
 ) -> None:
     """At any statement: then another process forgets the rest, e-mails without a contact too."""
     book(api, alice, portal.exam())
@@ -357,7 +357,7 @@ def test_whoever_is_killed_while_forgetting_leaves_it_to_the_next(
     composition.services().booking.close()
     rows: list[Any] = list(JournalEntry.objects.all())
     notes: list[Any] = list(OutboxNote.objects.all())
-    for statement in count(1):
+    for statement in count_statements(every):
         for row in (*rows, *notes):
             row.save()
         ErasureRequest.objects.all().delete()

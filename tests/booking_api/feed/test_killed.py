@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
-
 import pytest
 
 from booking_api import composition
@@ -14,7 +12,7 @@ from hubspot_sync.inbox.models import WebhookEvent
 from tests.api import Api
 from tests.builders import Portal
 from tests.journal import LEASE_FOR, JournalEvents, MemoryJournal, follow
-from tests.killing import kill_after
+from tests.killing import SHARES, count_statements, kill_after
 from tests.webhooks import exams_to_recount, pipeline
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,10 +50,11 @@ def follow_here(journal: MemoryJournal) -> None:
     follow(journal).catch_up()
 
 
+@SHARES
 def test_whoever_is_killed_anywhere_leaves_all_to_the_next(
-    api: Api, journal: MemoryJournal, filled: set[str]
+    api: Api, journal: MemoryJournal, filled: set[str], every: int
 ) -> None:
-    for statement in count(1):
+    for statement in count_statements(every):
         begin_anew(journal)
         killed = kill_after(statement, lambda: follow_here(journal))
         Lease.objects.update(holder="", epoch=1_000 + statement)  # its time is over
@@ -72,10 +71,11 @@ def test_whoever_is_killed_anywhere_leaves_all_to_the_next(
             return
 
 
+@SHARES
 def test_whoever_is_killed_after_a_lost_offset_has_all_recounted(
-    api: Api, journal: MemoryJournal, filled: set[str]
+    api: Api, journal: MemoryJournal, filled: set[str], every: int
 ) -> None:
-    for statement in count(1):
+    for statement in count_statements(every):
         begin_anew(journal)
         FeedPosition.objects.update(offset="long gone")
         killed = kill_after(statement, lambda: follow_here(journal))

@@ -210,6 +210,7 @@ POISON: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("poison", POISON)
 def test_an_event_that_nobody_understands_costs_itself_and_the_proof(
     at_end: Follower, told: JournalEvents, seconds: Seconds, poison: dict[str, Any]
@@ -240,6 +241,7 @@ def test_what_is_no_event_at_all_ends_the_proof_too(at_end: Follower) -> None:
     assert not proof().proven
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     "odd",
     [

@@ -181,6 +181,7 @@ STAYS_EMPTY = {"exam-bookings", "booking-mockexam", "booking-contact"}
 """Where HubSpot knows no links of an old id, it knows none of it later either."""
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize(
     ("name", "batches_know_merged"),
     [(name, True) for name in BY_ID]

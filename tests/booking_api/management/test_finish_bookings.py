@@ -227,6 +227,7 @@ def test_old_entries_are_deleted_and_what_is_unfinished_or_unsent_stays(
     assert not JournalEntry.objects.filter(idempotency_key="key-2").exists()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("word", "credit"), [("--credit-written", 4), ("--credit-unwritten", 3)], ids=["yes", "no"]
 )

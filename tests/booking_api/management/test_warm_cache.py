@@ -132,6 +132,7 @@ def test_any_number_is_taken(school: WarmSchool, option: str, number: str) -> No
     assert run_json(option, number)["students"] == expected
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("cache", [CacheConfig(), CacheConfig(enabled=False)])
 def test_a_cache_out_of_reach_cannot_be_warmed(
     api: Api, settings: Settings, cache: CacheConfig

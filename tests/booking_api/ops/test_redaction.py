@@ -163,6 +163,7 @@ def test_a_field_named_for_a_person_is_hidden_whole_and_others_are_searched() ->
     }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "text",
     [

@@ -166,7 +166,7 @@ def test_locmem_keeps_the_promise_and_the_bound_where_bytes_are_few(
     run(make, clock, TRUST, CrowdedMachine)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_a_broken_locmem_is_found_out(
     mutant: type[Faithful], make_locmem: MakeLocMem, clock: Clock
@@ -203,7 +203,7 @@ def test_redis_keeps_the_promise_and_the_bound_where_bytes_are_few(
     run(Emptied(make_redis, max_bytes=CROWDED_BYTES), None, how, CrowdedMachine)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled
 @pytest.mark.redis
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_a_broken_redis_is_found_out(mutant: type[Faithful], make_redis: MakeRedis) -> None:

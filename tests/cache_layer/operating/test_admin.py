@@ -100,6 +100,7 @@ def test_nothing_goes_before_it_was_confirmed(api: Api, alice: Student) -> None:
     assert CacheInvalidation.objects.count() == 0
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("scope", "named", "number"),
     [
@@ -148,6 +149,7 @@ def test_without_the_permission_nothing_goes_and_the_page_says_why(
     assert held() == before
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("scope", "named", "words"),
     [

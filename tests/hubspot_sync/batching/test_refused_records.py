@@ -112,6 +112,7 @@ def picky_portal(bad: set[str]) -> Iterator[PickyPortal]:
             yield portal
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("operation", ["read", "links", "update"])
 @pytest.mark.parametrize("culprit", ["1", "50", "100"])
 def test_one_culprit_is_searched_for_once_and_then_sent_apart(operation: str, culprit: str) -> None:

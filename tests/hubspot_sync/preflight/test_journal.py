@@ -64,6 +64,7 @@ def test_what_is_missing_is_told_and_nothing_made_without_apply(portal: SandboxH
     assert portal.journal()["subscriptions"] == []
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("same", ["type", "whole", "none"])
 @pytest.mark.parametrize("missing", ["all", "refused"])
 def test_apply_makes_each_once_whatever_counts_as_the_same(

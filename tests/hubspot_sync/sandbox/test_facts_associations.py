@@ -58,6 +58,7 @@ def test_a_thousand_inputs_are_read_and_one_more_is_refused(hub: Hub) -> None:
     assert hub.associated(BOOKINGS, EXAMS, *inputs).status == 400
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("operation", ["create", "associate/default", "archive"])
 def test_two_thousand_links_are_written_and_one_more_is_refused(hub: Hub, operation: str) -> None:
     made = pairs(hub, 2_001)

@@ -89,6 +89,7 @@ def test_an_answer_that_is_lost_is_asked_for_again(
     check_booked(language, printed)
 
 
+@pytest.mark.sampled
 @in_each_language
 def test_who_is_sent_away_comes_back_when_told(
     language: str, demo: Demo, twin: Twin, tmp_path: Path

@@ -33,7 +33,9 @@ def staffed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a database with the staff of `tests.console`, and its rows of every kind."""
     folder: Path = tmp_path_factory.mktemp("staffed")
     database = copy_migrated_file(folder / "db.sqlite3")
-    fill = "from tests.console import fill_console, make_staff; make_staff(); fill_console()"
+    fill = (
+        "from tests import console;console.make_staff(); console.hire_ivy(); console.fill_console()"
+    )
     done = manage("shell", "-c", fill, DEBUG="true", DATABASE_URL=database)
     assert done.returncode == 0, done.stderr
     return folder

@@ -22,6 +22,7 @@ from tests.journeys.console.visiting import (
 SECTIONS = ("booking_api", "hubspot_sync", "cache", "auth", "authtoken")
 # Of these one page is like another, whatever it is about.
 ALIKE = ("_history", "_delete")
+LOOKS = ("light", "dark")
 JOURNAL = "/admin/booking_api/journalentry/"
 
 # The tables that are wider than their room.
@@ -29,17 +30,25 @@ HIDDEN = """() => [...document.querySelectorAll(".results, .c-scroll")]
   .filter(each => each.scrollWidth > each.clientWidth + 1)
   .map(each => each.className + " " + each.scrollWidth + " of " + each.clientWidth)"""
 
+in_either_look = pytest.mark.parametrize(
+    "look", [pytest.param(look, marks=pytest.mark.sampled) for look in LOOKS]
+)
+
 
 def check_page(page: Page, name: str) -> None:
     """Check a page at the width of a telephone, in light and in dark, and keep how it looks."""
-    for look in ("light", "dark"):
-        page.emulate_media(color_scheme="dark" if look == "dark" else "light")
-        keep_screenshot(page, f"{name}-{look}")
-        if look == "light":
-            check_width(page)
-            check_axe(page)
-        else:
-            check_contrast(page)
+    for look in LOOKS:
+        check_look(page, name, look)
+
+
+def check_look(page: Page, name: str, look: str) -> None:
+    page.emulate_media(color_scheme="dark" if look == "dark" else "light")
+    keep_screenshot(page, f"{name}-{look}")
+    if look == "light":
+        check_width(page)
+        check_axe(page)
+    else:
+        check_contrast(page)
 
 
 def visit_section(page: Page, root: str, base_url: str) -> Iterator[str]:
@@ -84,33 +93,46 @@ def test_a_desktop_shows_all_columns(section: str, visitors: Visitors) -> None:
         assert hidden == [], kind
 
 
-def test_what_belongs_to_no_section_is_for_everybody(visitors: Visitors) -> None:
-    page = visitors.open(size=TELEPHONE)
-    check_page(page, "front-page")
-    page.goto(f"{visitors.base_url}/admin/password_change/")
-    check_page(page, "password-change")
-    page.goto(f"{visitors.base_url}{JOURNAL}?q=nobody-at-all")
-    expect(page.get_by_text("Nothing is found by this search")).to_be_visible()
-    check_page(page, "nothing-found")
+@in_either_look
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/admin/", "Log out"),
+        ("/admin/password_change/", "Password change"),
+        (f"{JOURNAL}?q=nobody-at-all", "Nothing is found by this search"),
+    ],
+    ids=["front-page", "password-change", "nothing-found"],
+)
+def test_what_belongs_to_no_section_is_for_everybody(
+    visitors: Visitors, path: str, words: str, look: str, request: pytest.FixtureRequest
+) -> None:
+    page = visitors.open(path, size=TELEPHONE)
 
+    expect(page.get_by_text(words).first).to_be_visible()
+    check_look(page, request.node.callspec.id, look)
+
+
+@in_either_look
+def test_what_a_stranger_sees_is_for_everybody(visitors: Visitors, look: str) -> None:
     stranger = visitors.open("/", name="", size=TELEPHONE)
-    check_page(stranger, "outside")
+    check_look(stranger, "outside", look)
     stranger.get_by_role("link", name="Console").click()
-    check_page(stranger, "login")
+    check_look(stranger, "login", look)
     stranger.fill("input[name=username]", "nobody")
     stranger.fill("input[name=password]", "wrong")
     stranger.click("[type=submit]")
     expect(stranger.locator(".errornote")).to_be_visible()
-    check_page(stranger, "login-wrong")
+    check_look(stranger, "login-wrong", look)
 
 
-def test_who_logs_out_is_told(visitors: Visitors) -> None:
+@in_either_look
+def test_who_logs_out_is_told(visitors: Visitors, look: str) -> None:
     page = visitors.open(name="sam", size=TELEPHONE)
 
     page.get_by_role("button", name="Log out").click()
 
     expect(page.get_by_text("Log in again")).to_be_visible()
-    check_page(page, "logged-out")
+    check_look(page, "logged-out", look)
     visitors.forget("sam")
 
 

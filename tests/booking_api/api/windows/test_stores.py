@@ -50,6 +50,7 @@ def test_the_one_after_the_last_waits_until_the_first_has_left_the_window(
     assert not take(store)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("amount", [1, 2, 5, MAX_SLOTS + 1, 2_000])
 def test_no_more_than_the_amount_pass_at_the_edge_of_a_minute(
     store: WindowStore, clock: Clock, amount: int
@@ -63,6 +64,7 @@ def test_no_more_than_the_amount_pass_at_the_edge_of_a_minute(
     assert (before, after) == (amount, 0)
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("amount", [1, 3, MAX_SLOTS, MAX_SLOTS + 1, 1_000])
 @pytest.mark.parametrize("offset_us", [0, 1, 58_593, 117_187])
 def test_nothing_leaves_a_window_a_microsecond_too_soon(

@@ -192,6 +192,7 @@ STRANGE = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("way", STRANGE)
 def test_strange_values_cost_only_their_student(school: WarmSchool, way: str) -> None:
     alice, *others = school.students
