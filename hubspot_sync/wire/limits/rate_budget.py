@@ -216,18 +216,38 @@ class RateBudget:
             self._grant_slots()
 
     def _wait_for_turn(self, ticket: _Ticket, deadline: Deadline) -> float:
-        """Return when the ticket's turn came; raise RateLimited where it does not in time."""
+        """Return when the ticket's turn came; raise RateLimited where it does not in time. Whatever
+        ends the waiting, nobody waits behind it then."""
         with self._lock:
             ticket.join_queues()
-            self._grant_slots()
-        while ticket.granted_s is None:
+        try:
             with self._lock:
-                wait_s = self._decide_wait_s(ticket, deadline)
-            self._wait(ticket.turn, wait_s)
-            with self._lock:
-                ticket.turn.clear()
                 self._grant_slots()
+            while ticket.granted_s is None:
+                with self._lock:
+                    wait_s = self._decide_wait_s(ticket, deadline)
+                self._wait(ticket.turn, wait_s)
+                with self._lock:
+                    ticket.turn.clear()
+                    self._grant_slots()
+        except BaseException:
+            with self._lock:
+                self._give_up(ticket)
+            raise
         return ticket.granted_s
+
+    def _give_up(self, ticket: _Ticket) -> None:
+        """Take a ticket out of its queues, or give back what it was granted and does not use."""
+        if ticket.granted_s is None:
+            was_first = any(lane.queue[0] is ticket for lane in ticket.lanes)
+            ticket.leave_queues()
+            if not was_first:
+                return
+        elif not ticket.takes_nothing:
+            for limit in ticket.lane.limits:
+                limit.put_back()
+        self._grant_slots()
+        self._wake_first_of_lanes()
 
     def _find_lanes(self, priority: Priority, *, search: bool) -> tuple[_Lane, ...]:
         own, readers = self._lanes[priority, search], self._lanes[Priority.UNPROVEN, search]
@@ -238,8 +258,8 @@ class RateBudget:
         return own, readers
 
     def _decide_wait_s(self, ticket: _Ticket, deadline: Deadline) -> float:
-        """Return how many seconds this ticket may sleep. If waiting is hopeless, take it out of its
-        queues and raise RateLimited. Only the first of a lane wakes by the clock; the others, and
+        """Return how many seconds this ticket may sleep; raise RateLimited if waiting is hopeless.
+        Only the first of a lane wakes by the clock; the others, and
         background work that yields, are woken when it is their turn to look."""
         if ticket.granted_s is not None:
             return 0.0
@@ -250,10 +270,6 @@ class RateBudget:
         )
         first_in = [lane for lane in ticket.lanes if lane.queue[0] is ticket]
         if left_s <= 0 or min_wait_s > left_s:
-            ticket.leave_queues()
-            if first_in:
-                self._grant_slots()
-                self._wake_first_of_lanes()
             raise RateLimited(
                 "The budget of HubSpot requests is used up; try again later.",
                 retry_after_s=max(min_wait_s, 1.0),

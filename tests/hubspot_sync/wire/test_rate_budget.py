@@ -235,3 +235,28 @@ def test_a_call_that_leaves_the_window_while_a_wait_is_reckoned_fails_nobody(
     for place in range(100):
         acquire(budget, world.deadline(60), search=search).report_answer(0.0)
         world.advance(0.0017 * place)
+
+
+class Stopped(BaseException):
+    """As of a process that is told to end."""
+
+
+def test_nobody_waits_behind_one_whose_waiting_was_stopped() -> None:
+    class Interrupted(World):
+        stops = True
+
+        @override
+        def wait(self, event: threading.Event, seconds: float) -> None:
+            if self.stops:
+                raise Stopped
+            super().wait(event, seconds)
+
+    world = Interrupted()
+    budget = world.budget(requests_per_window=1, window_s=10.0)
+    acquire(budget, world.deadline(1.0)).report_answer(0.1)
+    with pytest.raises(Stopped):
+        acquire(budget, world.deadline(60.0))
+    world.stops = False
+
+    acquire(budget, world.deadline(60.0)).report_answer(0.1)
+    assert budget.usage().window[0] == 1
