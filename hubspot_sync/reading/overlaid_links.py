@@ -78,8 +78,11 @@ class OverlaidLinks:
 @dataclass(frozen=True, slots=True)
 class BookingEnds:
     """How it is learnt what bookings are linked to: what HubSpot shows, which were taken away from
-    there lately, which were merged lately, and the bookings themselves."""
+    there lately, which were merged lately, and the bookings themselves. What `has_seats` keeps the
+    seat of a merged booking until HubSpot shows its links: which exam the survivor was taken from
+    is not known, and a seat kept too long is sold to nobody twice."""
 
+    has_seats: bool
     read: Read
     taken_away: Callable[[Collection[str]], frozenset[str]]
     merged: Callable[[Collection[str]], frozenset[str]]
@@ -88,12 +91,24 @@ class BookingEnds:
 
 def contacts_of_bookings(hubspot: PortalReads, recent: RecentChanges) -> BookingEnds:
     taken_away = partial(recent.taken_away, Topic.LEFT_CONTACT)
-    return BookingEnds(hubspot.booking_contacts, taken_away, recent.merged, hubspot.bookings)
+    return BookingEnds(
+        has_seats=False,
+        read=hubspot.booking_contacts,
+        taken_away=taken_away,
+        merged=recent.merged,
+        read_bookings=hubspot.bookings,
+    )
 
 
 def exams_of_bookings(hubspot: PortalReads, recent: RecentChanges) -> BookingEnds:
     taken_away = partial(recent.taken_away, Topic.LEFT_EXAM)
-    return BookingEnds(hubspot.booking_exams, taken_away, recent.merged, hubspot.bookings)
+    return BookingEnds(
+        has_seats=True,
+        read=hubspot.booking_exams,
+        taken_away=taken_away,
+        merged=recent.merged,
+        read_bookings=hubspot.bookings,
+    )
 
 
 def add_unshown(
@@ -124,8 +139,10 @@ def add_unshown(
         for record_id, booking_ids in unshown.items()
     }
     moved = set[str]().union(*(unshown[each] - theirs[each] for each in unshown))
-    merged = _read_merged(ends, moved | ends.merged(standing), context)
-    left = _list_left(ends, merged)
+    if not ends.has_seats:
+        moved |= ends.merged(standing)
+    merged = _read_merged(ends, moved, context)
+    left = frozenset() if ends.has_seats else _list_left(ends, merged)
     found, unknown = dict(links.found), dict(links.unknown)
     for record_id, booking_ids in unshown.items():
         error = _first_error({**shown_ends.unknown, **merged.unknown}, booking_ids)
@@ -160,10 +177,13 @@ def _read_merged(
 
 def _list_left(ends: BookingEnds, merged: Many[Booking]) -> frozenset[str]:
     """Return those of these bookings whose survivor was taken away: of what happens to one after
-    it was merged, nobody is told by its own id."""
+    it was merged, nobody is told by its own id. What is told of a survivor itself may be that it
+    lost its own links to the other's."""
     survivors = {booking.id for booking in merged.found.values()}
     gone = ends.taken_away(survivors) if len(survivors) > 0 else frozenset()
-    return frozenset(each for each, booking in merged.found.items() if booking.id in gone)
+    return frozenset(
+        each for each, booking in merged.found.items() if booking.id in gone and booking.id != each
+    )
 
 
 def _first_error(

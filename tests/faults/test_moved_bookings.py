@@ -103,7 +103,6 @@ def test_a_booking_taken_from_its_student_is_theirs_no_more(
         assert after.code == cancel(desk.api, alice, booked).code == "ACCESS_DENIED"
 
 
-@pytest.mark.sampled(2)
 @pytest.mark.parametrize("is_survivor", [False, True])
 @pytest.mark.parametrize("told_away", [False, True])
 @pytest.mark.parametrize("batches_know_merged", [True, False])
@@ -130,6 +129,25 @@ def test_a_seat_is_kept_whose_booking_is_merged_before_its_links_are_shown(
 
     assert [reply.code for reply in answers] == ["EXAM_FULL"] * 2
     assert (stored_total(portal, exam), stored_total(portal, other)) == (1, 1)
+
+
+@pytest.mark.parametrize("batches_know_merged", [True, False])
+def test_a_seat_is_kept_whose_survivor_is_taken_from_another_exam(
+    batches_know_merged: bool, desk: DeskUnderTest, portal: Portal
+) -> None:
+    """HubSpot tells by the survivor's id, and the links of both are the survivor's by now."""
+    alice, ben, exam, other = portal.student("alice"), portal.student("ben"), *exams(portal)
+    older = book(desk, alice, other)
+    portal.sandbox.advance(LAG_S + 1)
+    portal.sandbox.configure(association_lag_s=LAG_S, batches_know_merged=batches_know_merged)
+    booked = book(desk, alice, exam)
+    portal.sandbox.merge(portal.profile.object_types.bookings, older, booked)
+    told = {"primaryObjectId": int(older), "mergedObjectIds": [int(booked)]}
+    tell(desk.api, Events(portal.profile).booking("merge", older, **told))
+    unlink(portal, older, "mock_exams", other.id)
+    tell_unlinked(desk, portal, older, "mock_exams", other.id)
+
+    assert create(desk.api, ben, exam).code == "EXAM_FULL"
 
 
 def exams(portal: Portal) -> tuple[Exam, Exam]:
