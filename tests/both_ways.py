@@ -16,7 +16,7 @@ from booking_api import composition
 from booking_api.api.middleware.odd_requests import leave_out_charset
 from booking_api.api.middleware.warm_way import WarmWay
 from booking_api.api.throttling import window_of
-from booking_api.ops.metrics import render_metrics
+from booking_api.ops.metrics import metrics
 from booking_api.server.environ import base_environ, make_environ
 from booking_api.server.requests import Request
 from booking_api.server.responses import StartResponse
@@ -132,10 +132,13 @@ def counted() -> dict[str, float]:
     """Return what has been counted so far of requests, durations aside."""
     hits = composition.services().cached.cache.counters.snapshot()
     found = {str(count): float(hits.total(count)) for count in Count}
-    for line in render_metrics().decode().splitlines():
-        name, _, value = line.rpartition(" ")
-        if name.startswith(COUNTED) and not ("_sum" in name or "_bucket" in name):
-            found[name] = float(value)
+    for family in metrics().registry.collect():
+        if family.name.startswith(COUNTED):
+            found |= {
+                f"{sample.name} {sample.labels}": sample.value
+                for sample in family.samples
+                if not sample.name.endswith(("_sum", "_bucket", "_created"))
+            }
     for caller in ("127.0.0.1", "127.0.0.1 S4711", "127.0.0.1 S1"):
         found[f"reads of {caller}"] = float(window_of("reads").count(caller))
     return found

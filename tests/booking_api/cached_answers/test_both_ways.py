@@ -115,7 +115,7 @@ def test_however_it_is_asked_both_ways_give_the_same(
     variants: set[tuple[str, Asked]] = set()
 
     @examples(
-        max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
     @given(kind=st.sampled_from(KINDS), variation=variations())
     def ask_both(kind: str, variation: Callable[[Asked], Asked]) -> None:
