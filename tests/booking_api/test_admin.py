@@ -102,6 +102,7 @@ def test_a_journal_row_shows_state_age_attempts_and_last_error(
     booked: tuple[Student, Exam],
 ) -> None:
     alice, exam = booked
+    composition.close()  # no desk is at work that would do the rest
     long_ago = timezone.now() - timedelta(hours=3)
     JournalEntry.objects.update(
         state=EntryState.WRITTEN, attempts=7, last_error="HubSpot was silent.", arrived_at=long_ago

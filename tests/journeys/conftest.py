@@ -19,11 +19,12 @@ from tests.sandbox import SandboxHandle
 from tests.server import Server, serving
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(
     sandbox_process: SandboxHandle, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """One API process for all journeys of this worker; it remembers nothing of HubSpot's."""
+    """One API process for all journeys of this worker; it remembers nothing of HubSpot's. It ends
+    with them: what it still had to do would be calls that the next test counts."""
     folder: Path = tmp_path_factory.mktemp("api")
     with serving(sandbox_process, folder, THROTTLE_FAILED_PAIRS="", CACHE_ENABLED="false") as api:
         yield api
