@@ -27,7 +27,8 @@ from booking_api.ops import lifecycle, redaction
 from booking_api.ops.history.process import history, start_history
 from booking_api.ops.metrics import metrics, start_observing
 from booking_api.ops.metrics.requests import OTHER
-from booking_api.ops.request_line import ServedRequest, count_items, describe_request
+from booking_api.ops.request_line import ServedRequest, count_items
+from booking_api.ops.request_log import RequestLog
 from booking_api.rules.students import StudentPair
 from cache_layer import CacheStatus
 from hubspot_sync.background.wait_limits import waiting_until
@@ -52,7 +53,7 @@ ANSWER_MARGIN_S = 0.05
 # When the whole request had come, on the monotonic clock; the server says so, where it is ours.
 ARRIVED_KEY = "booking_api.arrived_s"
 
-log = structlog.get_logger(__name__)
+request_log = RequestLog(__name__)
 
 
 def count_nothing() -> None:
@@ -240,7 +241,7 @@ def record(served: ServedRequest, path: str) -> None:
         patience_s=patience_s(path),
     )
     history().observers.observe_request(route=served.route, status=served.status)
-    log.info("request", **describe_request(served))
+    request_log.write(served)
 
 
 class RequestContextMiddleware:

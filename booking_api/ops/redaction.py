@@ -214,19 +214,22 @@ class Redaction:
             return value
         return self._mask_value(value, said)
 
+    def leaves(self, whole: str) -> bool:
+        """Whether there is neither a secret in a text nor what the request under way says of a
+        person; `are_clean` says whether there is what looks like such data."""
+        return self._has_none_of(whole, find_said())
+
+    def _has_none_of(self, whole: str, said: list[str]) -> bool:
+        for secret in self._secrets:
+            if secret in whole:
+                return False
+        folded = whole.casefold()
+        return all(word.casefold() not in folded for word in said)
+
     def _leaves(self, texts: list[str], said: list[str]) -> bool:
         """Whether there is nothing in these texts to mask: asked of all of them at once, since each
         request writes a line in which there is nothing."""
-        whole = "\n".join(texts)
-        if any(secret in whole for secret in self._secrets):
-            return False
-        folded = whole.casefold()
-        if any(word.casefold() in folded for word in said):
-            return False
-        others = [text for text in texts if PLAIN.fullmatch(text) is None]
-        return all(
-            recall_clean(text) if len(text) <= MAX_CHARS_KEPT else is_clean(text) for text in others
-        )
+        return self._has_none_of("\n".join(texts), said) and are_clean(texts)
 
     def _mask_value(self, value: Any, said: list[str]) -> Any:
         if value is None or isinstance(value, bool | int | float):
@@ -289,6 +292,15 @@ def is_clean(text: str) -> bool:
 
 # What a request's line says of its route is one of few texts.
 recall_clean = lru_cache(maxsize=MAX_TEXTS_KEPT)(is_clean)
+
+
+def are_clean(texts: Iterable[str]) -> bool:
+    """Return whether no pattern finds anything in any of a line's texts."""
+    return all(
+        recall_clean(text) if len(text) <= MAX_CHARS_KEPT else is_clean(text)
+        for text in texts
+        if PLAIN.fullmatch(text) is None
+    )
 
 
 def mask_said(text: str, said: list[str]) -> str:
