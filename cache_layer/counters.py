@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 MINUTES_KEPT = 60
 MINUTE = timedelta(minutes=1)
@@ -79,11 +80,10 @@ class Cause(StrEnum):
     FEED = "feed"
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(NamedTuple):
     """One counter: what is counted, in which family (empty: none), with which detail."""
 
-    count: Count
+    counted: Count
     family: str = ""
     detail: str = ""
 
@@ -113,20 +113,20 @@ class CountersSnapshot:
         return sum(
             number
             for tally, number in self.totals.items()
-            if tally.count is count and family in (None, tally.family)
+            if tally.counted is count and family in (None, tally.family)
         )
 
     def by_family(self, count: Count) -> Mapping[str, int]:
         found: Counter[str] = Counter()
         for tally, number in self.totals.items():
-            if tally.count is count:
+            if tally.counted is count:
                 found[tally.family] += number
         return MappingProxyType(found)
 
     def by_detail(self, count: Count, family: str | None = None) -> Mapping[str, int]:
         found: Counter[str] = Counter()
         for tally, number in self.totals.items():
-            if tally.count is count and family in (None, tally.family):
+            if tally.counted is count and family in (None, tally.family):
                 found[tally.detail] += number
         return MappingProxyType(found)
 
@@ -163,13 +163,18 @@ class Counters:
     def add_by_family(self, count: Count, by_family: Mapping[str, int], detail: str = "") -> None:
         """Add to several at once."""
         if len(by_family) > 0:
-            self._add_all(
-                [
-                    (_tally(count, family, str(detail)), number)
-                    for family, number in by_family.items()
-                    if number != 0
-                ]
-            )
+            self.add_all({count: by_family}, detail)
+
+    def add_all(self, counted: Mapping[Count, Mapping[str, int]], detail: str = "") -> None:
+        """Add to several of several counts at once, each by its family."""
+        self._add_all(
+            [
+                (_tally(count, family, str(detail)), number)
+                for count, by_family in counted.items()
+                for family, number in by_family.items()
+                if number != 0
+            ]
+        )
 
     def _add_all(self, tallies: list[tuple[Tally, int]]) -> None:
         if len(tallies) == 0:

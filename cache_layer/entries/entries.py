@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from cache_layer.entries.values import ValueCodec
 
@@ -71,8 +71,7 @@ Stamp = tuple[str, int]
 entry, earlier or later, under whatever key, has the same."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldEntry:
+class HeldEntry(NamedTuple):
     """An entry as it was found. `stamp` differs for every store, so that two looks at one key can
     tell whether it is still the same entry. `proven` says whether the change feed proves it fresh,
     which one must be whose `ttl_left_s` is not above 0."""

@@ -68,7 +68,7 @@ class Ledger:
     _missed: set[Tally] = field(default_factory=set)
 
     def note_tally(self, tally: Tally, number: int) -> None:  # noqa: ARG002 - a cache's observer
-        if tally.count is Count.MISSES:
+        if tally.counted is Count.MISSES:
             self._missed.add(tally)
 
     def begin(self) -> None:

@@ -93,10 +93,10 @@ class HistoryObservers:
         """Nothing: what waits is asked of the database when somebody looks."""
 
     @never_raising
-    def observe_cache(self, counted: CacheTally, number: int) -> None:
-        word = _WORDS_OF_CACHE.get(counted.count)
+    def observe_cache(self, tally: CacheTally, number: int) -> None:
+        word = _WORDS_OF_CACHE.get(tally.counted)
         if word is not None:
-            self._tally.add(word, counted.family, number=number)
+            self._tally.add(word, tally.family, number=number)
 
     def observe_endings(self, endings: Sequence[Ending]) -> None:
         """Nothing: how old entries grow is no question of the console's."""

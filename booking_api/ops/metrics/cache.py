@@ -134,7 +134,7 @@ class CacheMetrics:
     def _find_counter(self, tally: Tally) -> Counter | None:
         """Return what counts this, None for what is not shown, or is by something else."""
         family, detail = tally.family, tally.detail
-        match tally.count:
+        match tally.counted:
             case Count.HITS:
                 return self._reads.labels(family, "hit", "")
             case Count.MISSES:
@@ -158,7 +158,7 @@ class CacheMetrics:
 
     def _find_counter_of_all(self, tally: Tally) -> Counter | None:
         """The same for what belongs to no family."""
-        match tally.count:
+        match tally.counted:
             case Count.INVALIDATIONS:
                 return self._invalidations.labels(tally.detail)
             case Count.ERRORS:
