@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from itertools import islice
@@ -157,15 +156,20 @@ PUBLIC_FIELDS = frozenset(
 _said: ContextVar[Callable[[], Iterable[Any]]] = ContextVar("said", default=tuple)
 
 
-@contextmanager
-def masking(said: Callable[[], Iterable[Any]]) -> Iterator[None]:
-    """Mask inside whatever `said` returns when a line is written: mappings of fields, however
-    nested, whose texts are a person's unless the field is known for a public one."""
-    token = _said.set(said)
-    try:
-        yield
-    finally:
-        _said.reset(token)
+class Masking:
+    """Masks inside its block whatever `said` returns when a line is written: mappings of fields,
+    however nested, whose texts are a person's unless the field is known for a public one."""
+
+    __slots__ = ("_said", "_token")
+
+    def __init__(self, said: Callable[[], Iterable[Any]]) -> None:
+        self._said = said
+
+    def __enter__(self) -> None:
+        self._token = _said.set(self._said)
+
+    def __exit__(self, *_: object) -> None:
+        _said.reset(self._token)
 
 
 def find_texts(value: Any) -> Iterator[str]:
@@ -173,13 +177,13 @@ def find_texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         if len(value.strip()) >= MIN_SAID_CHARS:
             yield value.strip()
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from find_texts(inner)
     elif isinstance(value, Mapping):
         for name, inner in value.items():
             if name not in PUBLIC_FIELDS:
                 yield from find_texts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from find_texts(inner)
 
 
 def write_forms(secret: str) -> Iterator[str]:

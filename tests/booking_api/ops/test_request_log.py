@@ -74,7 +74,7 @@ def write_in_request(
     write: Callable[[ServedRequest], None], request: ServedRequest, said: Any
 ) -> None:
     bound = structlog.contextvars.bound_contextvars(request_id=request.request_id)
-    with bound, redaction.masking(lambda: [said]):
+    with bound, redaction.Masking(lambda: [said]):
         write(request)
 
 
