@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -92,7 +92,8 @@ class Tally(NamedTuple):
 _tally = lru_cache(maxsize=1024)(Tally)
 
 Tallies = Mapping[Tally, int]
-TallyObserver = Callable[[Tally, int], None]
+Counted = Sequence[tuple[Tally, int]]
+TallyObserver = Callable[[Counted], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,8 @@ class Counters:
         self._observers: list[TallyObserver] = []
 
     def observe(self, observer: TallyObserver) -> None:
-        """Tell `observer` of everything that is counted; it must be quick."""
+        """Tell `observer` of everything that is counted, together what is counted at once; it must
+        be quick."""
         self._observers.append(observer)
 
     def add(self, count: Count, family: str = "", number: int = 1, detail: str = "") -> None:
@@ -176,7 +178,7 @@ class Counters:
             ]
         )
 
-    def _add_all(self, tallies: list[tuple[Tally, int]]) -> None:
+    def _add_all(self, tallies: Counted) -> None:
         if len(tallies) == 0:
             return
         now = self._clock()
@@ -188,8 +190,7 @@ class Counters:
                 totals[tally] += number
                 of_minute[tally] += number
         for observer in self._observers:
-            for tally, number in tallies:
-                observer(tally, number)
+            observer(tallies)
 
     def snapshot(self) -> CountersSnapshot:
         """Return the counters now, with the minutes of the last hour in which anything happened."""

@@ -210,6 +210,8 @@ def configure(config: Mapping[str, Any]) -> None:
     `secrets`, texts that no line may have in it."""
     redaction = Redaction(config.get("secrets", ()))
     logging.setLogRecordFactory(RecordFactory(redaction))
+    # No line shows them, and to find them out is a third of making a record.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     take_over_stderr()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -11,11 +11,11 @@ cannot be taken back.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -172,18 +172,27 @@ class Masking:
         _said.reset(self._token)
 
 
-def find_texts(value: Any) -> Iterator[str]:
-    """Yield the texts in a value that was said, those of public fields left out."""
+def find_texts(value: Any, at_most: float = math.inf) -> list[str]:
+    """Return the first texts in a value that was said, those of public fields left out."""
+    found: list[str] = []
+    _gather_texts(value, found, at_most)
+    return found
+
+
+def _gather_texts(value: Any, found: list[str], at_most: float) -> None:
+    if len(found) >= at_most:
+        return
     if isinstance(value, str):
-        if len(value.strip()) >= MIN_SAID_CHARS:
-            yield value.strip()
+        text = value.strip()
+        if len(text) >= MIN_SAID_CHARS:
+            found.append(text)
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from find_texts(inner)
+            _gather_texts(inner, found, at_most)
     elif isinstance(value, Mapping):
         for name, inner in value.items():
             if name not in PUBLIC_FIELDS:
-                yield from find_texts(inner)
+                _gather_texts(inner, found, at_most)
 
 
 def write_forms(secret: str) -> Iterator[str]:
@@ -195,7 +204,7 @@ def write_forms(secret: str) -> Iterator[str]:
 
 def find_said() -> list[str]:
     """Return the texts that are said by the request under way."""
-    return list(islice(find_texts(list(_said.get()())), MAX_SAID_VALUES))
+    return find_texts(list(_said.get()()), MAX_SAID_VALUES)
 
 
 class Redaction:

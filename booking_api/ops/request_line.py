@@ -6,7 +6,6 @@ The short names are for people; the others are those that the school's dashboard
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from cache_layer import CacheStatus
@@ -18,8 +17,7 @@ COUNTED: Final = ("processed", "sampled", "removed")
 """What an answer that sums up calls the number of records it is about."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ServedRequest:
+class ServedRequest(NamedTuple):
     """A request that has been answered; `action` is what its view calls what it did, `items` is the
     number of records the answer is about."""
 

@@ -9,6 +9,7 @@ logged. Where there is something to mask, or might be, the line goes the way of 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -76,7 +77,10 @@ class RequestLog:
             return None
         if not request_id.isascii() or PLAIN.fullmatch(request_id) is None:
             return None
-        form, timestamp = self._recall_form(kind_of(served)), write_timestamp()
+        form, timestamp = (
+            self._recall_form(kind_of(served)),
+            write_timestamp(time.time_ns() // 1_000),
+        )
         if form.texts is None:
             return None
         if not factory.redaction.leaves(f"{form.texts}\n{request_id}\n{timestamp}"):
@@ -116,6 +120,13 @@ class RequestLog:
         return Form(line, "\n".join(static) if texts is not None and are_clean(static) else None)
 
 
-def write_timestamp() -> str:
-    """Return the time as structlog's TimeStamper writes it."""
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+def write_timestamp(now_us: int) -> str:
+    """Return a time, in microseconds since 1970, as structlog's TimeStamper writes it."""
+    second, microsecond = divmod(now_us, 1_000_000)
+    whole = write_second(second)
+    return f"{whole}.{microsecond:06}Z" if microsecond else f"{whole}Z"
+
+
+@lru_cache(maxsize=4)
+def write_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import structlog
 from django.conf import settings
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from booking_api.ops import redaction
 from booking_api.ops.logs import configure
 from booking_api.ops.request_line import ServedRequest, describe_request
-from booking_api.ops.request_log import RequestLog
+from booking_api.ops.request_log import RequestLog, write_timestamp
 
 NAME = "booking_api.tests"
 SECRET = "correct-horse-battery"
@@ -110,6 +111,15 @@ def test_a_line_is_what_any_event_is_made_into(
     lines = open_lines()
 
     assert timeless(lines.written(request, said)) == timeless(lines.written_as_any(request, said))
+
+
+@given(now_us=st.integers(0, 7 * 10**15))
+@example(now_us=10**12)
+@example(now_us=10**12 + 1)
+def test_a_time_is_written_as_structlog_writes_it(now_us: int) -> None:
+    moment = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=now_us)
+
+    assert write_timestamp(now_us) == moment.isoformat().replace("+00:00", "Z")
 
 
 @pytest.mark.parametrize(
