@@ -129,7 +129,7 @@ class GuardedStore:
         if not others:
             return found
         ours = {key: held for key, held in found.entries.items() if key not in others}
-        return replace(found, entries=ours)
+        return found._replace(entries=ours)
 
     def peek(self, key: Key) -> HeldEntry | Miss:
         """Return one entry without marking it as used, or MISS; raises BackendUnavailable."""
