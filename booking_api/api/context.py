@@ -20,11 +20,11 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from rest_framework.request import Request
 
-from booking_api.api.request_ids import choose_request_id
 from booking_api.ops import lifecycle, redaction
 from booking_api.ops.history.process import history, start_history
 from booking_api.ops.metrics import metrics, start_observing
 from booking_api.ops.metrics.requests import OTHER
+from booking_api.ops.request_ids import choose_request_id
 from booking_api.ops.request_line import ServedRequest, count_items
 from booking_api.ops.request_log import RequestLog
 from booking_api.rules.students import StudentPair

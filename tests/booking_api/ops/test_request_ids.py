@@ -6,7 +6,7 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-from booking_api.api.request_ids import IDS_AT_ONCE, RandomIds, choose_request_id
+from booking_api.ops.request_ids import IDS_AT_ONCE, RandomIds, choose_request_id
 
 
 def test_no_id_is_given_twice_however_many_ask() -> None:
