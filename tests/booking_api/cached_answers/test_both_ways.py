@@ -10,9 +10,10 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pytest_django import Settings
 
+from booking_api.ops.metrics import metrics
 from tests.api import Api
 from tests.booking_api.cached_answers.test_given_again import KINDS, ask_questions
-from tests.both_ways import Asked, BothWays, difference, make_warm
+from tests.both_ways import COUNTED, Asked, BothWays, difference, make_warm
 from tests.builders import Portal
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -107,6 +108,12 @@ def test_each_header_does_what_it_does_with_django(
                 for _ in range(2):
                     assert ways.ask(asked).shown == ways.ask_django(asked).shown, asked
         assert ways.ask(plain).shown == ways.ask_django(plain).shown
+
+
+def test_what_both_ways_are_to_count_alike_is_counted() -> None:
+    counted = {family.name for family in metrics().registry.collect()}
+
+    assert {name.removesuffix("_total").removesuffix("_count") for name in COUNTED} <= counted
 
 
 def test_however_it_is_asked_both_ways_give_the_same(
