@@ -91,7 +91,7 @@ def sandbox_process() -> Iterator[SandboxHandle]:
 @pytest.fixture
 def sandbox(sandbox_process: SandboxHandle) -> SandboxHandle:
     """The sandbox, empty and unkind."""
-    sandbox_process.reset()
+    sandbox_process.reset_before_use()
     return sandbox_process
 
 
