@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from hubspot_sync.portal.profile import load_profile
-from tests.builders import Portal
+from tests.builders import Portal, shipped_profile
 from tests.sandbox import SandboxHandle
 
 
 @pytest.fixture
 def portal(sandbox: SandboxHandle) -> Portal:
     """The default portal, empty; limits that no number of trials reaches."""
-    portal = Portal(sandbox, load_profile("default"))
+    portal = Portal(sandbox, shipped_profile("default"))
     sandbox.kind()
     sandbox.configure(rate_limit=100_000)
     return portal
