@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.server import ROOT, STOP_TIMEOUT_S, Server, free_port, wait_until_it_answers
+from tests.manage import ROOT
+from tests.server import STOP_TIMEOUT_S, Server, free_port, wait_until_it_answers
 
 
 @pytest.fixture(scope="module")
