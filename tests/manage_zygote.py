@@ -23,13 +23,19 @@ import time
 from typing import Final
 
 PRELOADED: Final = (
-    *("django.core.management", "django.contrib.auth.hashers", "django.contrib.postgres.forms"),
+    *("django.core.management.commands.migrate", "django.contrib.auth.hashers"),
+    *("django.contrib.admin.templatetags.log", "django.contrib.postgres.forms"),
     *("django.db.backends.sqlite3.base", "django.template.backends.django", "django.test"),
-    *("django.urls", "django.views.debug", "corsheaders", "django_redis", "redis", "sqlparse"),
-    *("asyncio", "inflection", "jinja2", "jsonschema", "limits", "psycopg", "requests"),
-    *("stamina", "structlog", "uritemplate", "yaml", "granian.server.mp"),
-    *("booking_api.desk.config", "hubspot_sync.client"),
-    *("hubspot_sync.sandbox.process", "cache_layer.cache"),
+    *("django.urls", "django.views.debug", "corsheaders", "django_redis", "drf_spectacular.utils"),
+    *("redis", "sqlparse", "whitenoise.middleware", "asyncio", "inflection", "jinja2"),
+    *("jsonschema", "limits", "psycopg", "requests", "stamina", "structlog", "uritemplate", "yaml"),
+    *("granian.server.mp", "booking_api.api.guess_limits", "booking_api.api.validation"),
+    *("booking_api.desk.config", "booking_api.desk.journal.answers", "booking_api.ops.redaction"),
+    *("booking_api.rules.cursors", "booking_api.rules.expected_balances"),
+    *("hubspot_sync.client", "hubspot_sync.feed.journal_events", "hubspot_sync.sandbox.process"),
+    *("hubspot_sync.reading.family_coverage", "hubspot_sync.wire.journal.change_journal"),
+    *("hubspot_sync.writing.portal_writes", "cache_layer.cache", "cache_layer.operating.forms"),
+    "cache_layer.operating.report",
 )
 # Not `prometheus_client`, which looks for its folder when it is imported; nor what reads `.env`.
 MAX_ORDER_BYTES: Final = 1_000_000
