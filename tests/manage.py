@@ -57,7 +57,7 @@ def run_manage(
 
 
 class Forked:
-    """A `manage.py` that the zygote was forked for; of Popen, what tests ask for."""
+    """A program that the zygote was forked for; of Popen, what tests ask for."""
 
     def __init__(self, status: IO[bytes], stdout: TextIO | None) -> None:
         self.stdout = stdout
@@ -71,7 +71,7 @@ class Forked:
     def wait(self, timeout: float | None = None) -> int:
         code = self._look(timeout)
         if code is None:
-            raise subprocess.TimeoutExpired("manage.py", timeout or 0)
+            raise subprocess.TimeoutExpired("python", timeout or 0)
         return code
 
     def send_signal(self, number: int) -> None:
@@ -104,9 +104,21 @@ def start_manage(
 ) -> Process:
     """Start it in this environment alone; `anew` for a test that is about its very beginning, or
     about what two interpreters do not share."""
+    return start_python(["manage.py", *arguments], environment, stdout, stderr, anew=anew)
+
+
+def start_python(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    stdout: IO[Any] | int = subprocess.DEVNULL,
+    stderr: IO[Any] | None = None,
+    *,
+    anew: bool = False,
+) -> Process:
+    """Start a program, which is a file or `-m` and a module, as `start_manage` does."""
     if anew or not CAN_FORK:
         return subprocess.Popen(
-            [sys.executable, "manage.py", *arguments],
+            [sys.executable, *arguments],
             cwd=ROOT,
             env=environment,
             stdout=stdout,

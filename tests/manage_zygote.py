@@ -1,11 +1,11 @@
-"""A process that has loaded what reads no settings, and is forked for each `manage.py` of a test.
+"""A process that has loaded what reads no settings, and is forked for each program of a test.
 
 `python -m tests.manage_zygote FD`: over the socket FD come orders, one a packet: arguments and
 environment, and the descriptors that the child writes to. The last of them is a pipe, where the
 child's id is told and, once it has ended, its exit code. The zygote ends with the socket.
 
 A child has its own environment and settings, and ends as any interpreter does. Two things are not
-those of `python manage.py`: the libraries are there already, and all children have one hash seed.
+those of a program by itself: the libraries are there already, and all children have one hash seed.
 """
 
 from __future__ import annotations
@@ -92,12 +92,17 @@ def main(descriptor: int) -> None:
     ordered = serve_orders(socket.socket(fileno=descriptor))
     if ordered is None:
         return
-    sys.argv, environment = ["manage.py", *ordered[0]], ordered[1]
+    arguments, environment = ordered
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
     gc.enable()
-    runpy.run_path("manage.py", run_name="__main__")
+    if arguments[0] == "-m":
+        sys.argv = arguments[1:]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = arguments
+        runpy.run_path(arguments[0], run_name="__main__")
 
 
 if __name__ == "__main__":
