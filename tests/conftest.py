@@ -27,7 +27,7 @@ from tests.faults.groups import DeskUnderTest, running_desk
 from tests.migrated import copy_migrated_file
 from tests.sampling import leave_to_slow_tests
 from tests.sandbox import SandboxHandle, start_sandbox
-from tests.scheduling import make_scheduler
+from tests.scheduling import begin_with_long, make_scheduler
 
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
@@ -38,9 +38,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return make_scheduler(config, log)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Iterator[None]:
     leave_to_slow_tests(items, config.getoption("randomly_seed", 0))
+    yield
+    begin_with_long(items)
 
 
 @pytest.hookimpl(wrapper=True)

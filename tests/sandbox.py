@@ -11,15 +11,14 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.manage import Process, start_manage
+
 TOKEN = "sandbox-token"
 READY = re.compile(r"HubSpot sandbox on (http://\S+)")
 ANSWER_TIMEOUT_S = 60
@@ -44,7 +43,7 @@ class SandboxHandle:
     """A running sandbox process."""
 
     address: str
-    process: subprocess.Popen[str]
+    process: Process
     token: str = TOKEN
     starts_unkind: bool = False
     is_unkind: bool = field(init=False)
@@ -315,13 +314,10 @@ def start_sandbox(*, port: int = 0, unkind: bool = False, **options: object) -> 
     arguments = ["--port", str(port), *(["--unkind"] if unkind else [])]
     for name, value in {"seed": "empty", **options}.items():
         arguments += [f"--{name.replace('_', '-')}", str(value)]
-    command = [sys.executable, str(ROOT / "manage.py"), "hubspot_sandbox", *arguments]
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        text=True,
+    process = start_manage(
+        ["hubspot_sandbox", *arguments],
+        {**os.environ, "PYTHONUNBUFFERED": "1"},
+        subprocess.PIPE,
     )
     line = process.stdout.readline() if process.stdout is not None else ""
     ready = READY.match(line)
