@@ -103,6 +103,34 @@ def test_a_booking_taken_from_its_student_is_theirs_no_more(
         assert after.code == cancel(desk.api, alice, booked).code == "ACCESS_DENIED"
 
 
+def test_a_booking_passed_on_to_a_duplicate_is_no_duplicate_booking(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    """HubSpot shows whose it is; who it was made for has no booking on that day any more."""
+    alice, exam, same_day = portal.student("alice"), portal.exam(), portal.exam()
+    twin = portal.student("twin", student_id=alice.student_id)
+    types, booked = portal.profile.object_types, book(desk, alice, exam)
+    portal.sandbox.associate(types.bookings, booked, types.contacts, twin.id)
+    unlink(portal, booked, "contacts", alice.id)
+
+    assert create(desk.api, twin, same_day).code == "DUPLICATE_BOOKING"
+    book(desk, alice, same_day)
+
+
+def test_a_booking_taken_from_its_student_is_no_duplicate_booking(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    alice, exam, same_day = portal.student("alice"), portal.exam(), portal.exam()
+    booked = book(desk, alice, exam)
+    unlink(portal, booked, "contacts", alice.id)
+    before = create(desk.api, alice, same_day)
+    assert before.code == "DUPLICATE_BOOKING", "the link may not be shown yet"
+
+    tell_unlinked(desk, portal, booked, "contacts", alice.id)
+
+    book(desk, alice, same_day)
+
+
 @pytest.mark.parametrize("is_survivor", [False, True])
 @pytest.mark.parametrize("told_away", [False, True])
 @pytest.mark.parametrize("batches_know_merged", [True, False])

@@ -19,7 +19,11 @@ from booking_api.rules.seats import free_seat, seat_number
 from hubspot_sync.batching.outcomes import FoundByKey, Many, merge
 from hubspot_sync.errors import Unavailable
 from hubspot_sync.portal.records import Booking, MockExam, ids_of
-from hubspot_sync.reading.overlaid_links import add_unshown, exams_of_bookings
+from hubspot_sync.reading.overlaid_links import (
+    add_unshown,
+    contacts_of_bookings,
+    exams_of_bookings,
+)
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import run_together
 from hubspot_sync.writing.authoritative_reads import SeenContact
@@ -90,11 +94,7 @@ class DecisionInputs:
 
     def bookings_of_contact(self, contact_id: str) -> list[Booking]:
         """Return all bookings of the contact, cancelled ones too."""
-        linked = set(self.contact_links.answered(contact_id) or ())
-        seen = self.contacts.if_found(contact_id)
-        for each in (contact_id,) if seen is None else ids_of(seen.contact):
-            linked |= self.unlisted.by_contact.get(each, frozenset())
-        return self._existing_bookings(linked)
+        return self._existing_bookings(self.contact_links.answered(contact_id) or ())
 
     def exam_of(self, booking: Booking) -> MockExam | None:
         """Return the exam that a contact's booking is of now; the journal's word where HubSpot
@@ -180,18 +180,18 @@ def read_decision_inputs(
         lambda: hubspot.exam_bookings(exam_ids, context),
         lambda: hubspot.contact_bookings(contact_ids, context),
     )
-    all_contact_ids = {
-        *contact_ids,
-        *(each for seen in contacts.found.values() for each in ids_of(seen.contact)),
-    }
+    ids_of_contacts = {key: ids_of(seen.contact) for key, seen in contacts.found.items()}
+    all_contact_ids = {*contact_ids, *chain.from_iterable(ids_of_contacts.values())}
     unlisted = known_bookings.read_unlisted_bookings(
         exam_ids, all_contact_ids, desk_context.now(), excluded_rows
     )
     ends = exams_of_bookings(hubspot, desk_context.recent)
     made = unlisted.of_exams({exam_id: (exam_id,) for exam_id in exam_ids})
     exam_links = add_unshown(exam_links, made, {}, ends, context)
-    of_exams = _join(exam_links.found)
-    of_contacts = _join(contact_links.found, unlisted.by_contact)
+    contact_links = _add_unshown_of_contacts(
+        desk_context, contact_links, unlisted, ids_of_contacts, context
+    )
+    of_exams, of_contacts = _join(exam_links.found), _join(contact_links.found)
     others = of_contacts - of_exams
     made_for = known_bookings.exams_of_bookings(others)
     guessed = desk_context.guess_exams(others - made_for.keys())
@@ -230,6 +230,18 @@ def read_decision_inputs(
         further = _join(inputs.exam_links.found) - of_exams - of_contacts
         inputs.bookings = merge((bookings, hubspot.bookings(further, context)))
     return inputs
+
+
+def _add_unshown_of_contacts(
+    desk_context: DeskContext,
+    links: Many[tuple[str, ...]],
+    unlisted: known_bookings.UnlistedBookings,
+    all_ids: Mapping[str, Collection[str]],
+    context: CallContext,
+) -> Many[tuple[str, ...]]:
+    made = unlisted.of_contacts({each: all_ids.get(each, (each,)) for each in links.found})
+    ends = contacts_of_bookings(desk_context.hubspot, desk_context.recent)
+    return add_unshown(links, made, all_ids, ends, context)
 
 
 def _join(*links: FoundByKey[Collection[str]]) -> set[str]:
