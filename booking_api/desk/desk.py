@@ -144,6 +144,7 @@ class Desk:
         self._jobs.end()
         self._stopping.set()
         self._desk_context.renewal.hand_on()
+        self._desk_context.end_waits_for_room()
         self._worker.begin_stop()
 
     def close(self) -> None:

@@ -4,12 +4,14 @@ its caller does; and is told so at once where that cannot be long enough."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pytest_django import Settings
 
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
+from booking_api.desk.journal.models import Lease
 from hubspot_sync.errors import RateLimited
 from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline
@@ -17,6 +19,7 @@ from tests.api import Reply, connected
 from tests.builders import Booking, Exam, Portal, Student
 from tests.desk import School, cancel, create, credit_of, update
 from tests.faults.tables import READS, WITHOUT_A_POLICY
+from tests.waiting import eventually
 
 LIST = "/api/bookings/list"
 LIMIT = 40
@@ -89,6 +92,7 @@ def test_it_is_told_at_once_where_that_is_too_late(school: School, ask: Ask) -> 
 
 
 AGAIN_S = 2
+STOPPED_AFTER_S = 5.0
 
 
 @pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
@@ -111,3 +115,24 @@ def test_hubspot_is_asked_again_only_once_it_says_that_it_may_be(
 
         assert asked.status == 503
         assert 1 <= portal.sandbox.calls_count(status=429) <= 3
+
+
+def test_a_stop_ends_the_wait_and_the_lease_is_given_back(
+    settings: Settings, portal: Portal
+) -> None:
+    """The next process need not wait for the lease; and whoever waits here is answered."""
+    portal.sandbox.kind()
+    settings.DESK = DeskConfig(lease_s=60.0, grace_s=50.0)
+    window = {"requests_per_window": LIMIT, "window_s": LATE_S}
+    with connected(settings, portal.sandbox, request_deadline_s=STOPPED_AFTER_S, **window) as api:
+        school = School(api, portal)
+        alice, exam, _ = known(school)
+        use_up_everything()
+        with ThreadPoolExecutor() as pool:
+            asked = pool.submit(create, api, alice, exam)
+            eventually(lambda: Lease.objects.exclude(holder="").exists())
+
+            composition.services().booking.desk.close()
+
+            assert Lease.objects.get().holder == ""
+            assert asked.result().status == 503
