@@ -5,20 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from pytest_django import Settings
+from requests import PreparedRequest
 
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
-from booking_api.desk.journal.models import Lease
+from booking_api.desk.journal.models import EntryState, JournalEntry, Lease
 from hubspot_sync.errors import RateLimited
 from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline
 from tests.api import Reply, connected
 from tests.builders import Booking, Exam, Portal, Student
-from tests.desk import School, cancel, create, credit_of, update
-from tests.faults.tables import READS, WITHOUT_A_POLICY
+from tests.desk import School, active_bookings, cancel, create, credit_of, stored_total, update
+from tests.faults.groups import running_desk
+from tests.faults.tables import EXAMS, READS, WITHOUT_A_POLICY
+from tests.faults.watched_sender import Watch
 from tests.waiting import eventually
 
 LIST = "/api/bookings/list"
@@ -136,3 +140,43 @@ def test_a_stop_ends_the_wait_and_the_lease_is_given_back(
 
             assert Lease.objects.get().holder == ""
             assert asked.result().status == 503
+
+
+def test_a_create_that_finds_no_room_after_its_reads_leaves_nothing_behind(
+    settings: Settings, portal: Portal
+) -> None:
+    """It is refused with its seat and its credit untouched, and may come again by its key."""
+    portal.sandbox.kind()
+    window = {"requests_per_window": 2 * LIMIT, "window_s": LATE_S}
+    config = DeskConfig(lease_s=1.0, grace_s=0.0)
+    alice, ben, exam = portal.student("alice", credits=3), portal.student("ben"), portal.exam()
+    wanted = portal.exam(capacity=1, in_days=9)
+    with running_desk(settings, portal.sandbox, config, **window) as desk:
+        assert create(desk.api, ben, exam).status == 201, "all that is asked once was asked"
+        desk.wait_until_idle()
+        with desk.sender.watched(using_up_all_at("/batch/read", of=EXAMS)):
+            refused = create(desk.api, alice, wanted, "key-1")
+        row = JournalEntry.objects.get(idempotency_key="key-1")
+        composition.close()  # who begins anew has a window of its own
+
+        again = create(desk.api, alice, wanted, "key-1")
+
+    assert (refused.status, refused.code) == (503, "RATE_LIMITED")
+    assert int(refused.headers["Retry-After"]) > 1
+    assert row.exam_id == wanted.id, "it had been planned"
+    assert (row.state, row.record_id, row.in_doubt_since) == (EntryState.REFUSED, "", None)
+    assert again.status == 201, again.body
+    assert len(active_bookings(portal, wanted)) == stored_total(portal, wanted) == 1
+    assert credit_of(portal, alice) == 2
+
+
+def using_up_all_at(path: str, *, of: str) -> Watch:
+    """Nobody may send anything more once such a call has begun."""
+
+    @contextmanager
+    def use_up(request: PreparedRequest) -> Iterator[None]:
+        if request.path_url.endswith(f"/{of}{path}"):
+            use_up_everything()
+        yield
+
+    return use_up
