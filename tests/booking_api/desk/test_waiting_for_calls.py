@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 from requests import PreparedRequest
 
@@ -17,12 +19,14 @@ from booking_api.desk.journal.models import EntryState, JournalEntry, Lease
 from hubspot_sync.errors import RateLimited
 from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.wire.limits.rate_budget import Slot
 from tests.api import Reply, connected
 from tests.builders import Booking, Exam, Portal, Student
 from tests.desk import School, active_bookings, cancel, create, credit_of, stored_total, update
 from tests.faults.groups import running_desk
 from tests.faults.tables import EXAMS, READS, WITHOUT_A_POLICY
 from tests.faults.watched_sender import Watch
+from tests.journal_rows import make_row
 from tests.waiting import eventually
 
 LIST = "/api/bookings/list"
@@ -60,14 +64,19 @@ def known(school: School) -> tuple[Student, Exam, Booking]:
     return student, school.portal.exam(), booking
 
 
-def use_up_everything() -> None:
+def use_up_everything(*, but: int = 0) -> None:
     budget = composition.services().client.rate_budget
+    slots: list[Slot] = []
     while True:
         try:
-            slot = budget.acquire(Deadline.after(0), priority=Priority.DESK, search=False)
+            slots.append(budget.acquire(Deadline.after(0), priority=Priority.DESK, search=False))
         except RateLimited:
-            return
-        slot.report_answer(0.0)
+            break
+    for number, slot in enumerate(slots):
+        if number < but:
+            slot.report_unused()
+        else:
+            slot.report_answer(0.0)
 
 
 @pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
@@ -180,3 +189,32 @@ def using_up_all_at(path: str, *, of: str) -> Watch:
         yield
 
     return use_up
+
+
+def test_who_cannot_wait_is_told_so_and_nothing_is_read_for_who_can(
+    settings: Settings, portal: Portal
+) -> None:
+    portal.sandbox.kind()
+    window = {"requests_per_window": LIMIT, "window_s": LATE_S}
+    config, sent = DeskConfig(lease_s=1.0, grace_s=0.0), list[str]()
+    with running_desk(settings, portal.sandbox, config, **window) as desk:
+        inner = composition.services().booking.desk
+        inner.run(lambda _: None).result(PATIENCE_S)
+        use_up_everything(but=2)
+        desk.sender.watch(lambda request: nullcontext(sent.append(str(request.body))))
+        now = timezone.now()
+        hasty, patient = (
+            make_row(contact_id=contact_id, wanted_until=now + timedelta(seconds=seconds))
+            for contact_id, seconds in (("1456", LATE_S / 2), ("1789", 10 * LATE_S))
+        )
+        for row in (hasty, patient):
+            row.request["contact_id"] = row.contact_id
+            row.save()
+
+        inner.run(lambda _: None).result(PATIENCE_S)
+
+        hasty.refresh_from_db()
+        patient.refresh_from_db()
+    assert (hasty.state, patient.state) == (EntryState.REFUSED, EntryState.QUEUED)
+    assert len(sent) == 2
+    assert [body for body in sent if "1789" in body] == []
