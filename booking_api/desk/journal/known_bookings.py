@@ -39,10 +39,20 @@ class UnlistedBookings:
     def of_exams(self, all_ids: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:
         """Return the bookings of exams, each by whichever of `all_ids` it had when they were made;
         by its key there."""
-        return {
-            exam_id: tuple({booking for each in ids for booking in self.by_exam.get(each, ())})
-            for exam_id, ids in all_ids.items()
-        }
+        return _gather(self.by_exam, all_ids)
+
+    def of_contacts(self, all_ids: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:
+        """As `of_exams`, of contacts."""
+        return _gather(self.by_contact, all_ids)
+
+
+def _gather(
+    by_id: Mapping[str, frozenset[str]], all_ids: Mapping[str, Collection[str]]
+) -> dict[str, tuple[str, ...]]:
+    return {
+        key: tuple({booking for each in ids for booking in by_id.get(each, ())})
+        for key, ids in all_ids.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
