@@ -19,6 +19,8 @@ SHARED_BY_FILES = (
     # A PostgreSQL with all migrations, which takes seconds to make.
     ("tests/attacks/test_odd_characters.py", "tests/attacks/test_staff.py"),
     ("tests/journeys/test_doctor_beside_a_server.py", "tests/journeys/test_postgres.py"),
+    # An application that is loaded, to be forked and killed.
+    ("tests/faults/test_crashes.py", "tests/faults/test_paused_desk.py"),
     # One server for all of them.
     (
         *("tests/journeys/test_docs_page.py", "tests/journeys/test_generated_clients.py"),
@@ -29,8 +31,8 @@ SHARED_BY_FILES = (
 LONG = (
     *("tests/journeys/test_demo.py", "tests/journeys/test_rush.py"),
     *("tests/journeys/test_an_hour.py", "tests/journeys/test_change_feed.py"),
-    *("tests/faults/test_conservation.py", "tests/faults/test_paused_desk.py"),
-    *("tests/merges/", "tests/booking_api/benchmarks/test_followed_hour.py"),
+    *("tests/faults/test_conservation.py", "tests/merges/"),
+    "tests/booking_api/benchmarks/test_followed_hour.py",
     "tests/booking_api/cached_answers/test_both_ways.py",
 )
 """What no more than one or two tests take ten seconds for. Of what is shared the most tests come

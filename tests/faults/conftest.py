@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.builders import Portal, shipped_profile
+from tests.faults.children import Zygote, zygote
 from tests.sandbox import SandboxHandle
 
 
@@ -15,3 +18,12 @@ def portal(sandbox: SandboxHandle) -> Portal:
     sandbox.kind()
     sandbox.configure(rate_limit=100_000)
     return portal
+
+
+@pytest.fixture(scope="session")
+def forks(
+    sandbox_process: SandboxHandle, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Zygote]:
+    """The loaded application, to be forked and killed."""
+    with zygote(sandbox_process, tmp_path_factory.mktemp("forks")) as running:
+        yield running
