@@ -64,6 +64,7 @@ def serving_staff(
 @pytest.fixture
 def administered(sandbox: SandboxHandle, serving_staff: Server) -> Server:
     """An API whose cache is empty, before an empty portal."""
+    sandbox.reset()  # now: the API has its address, and asks for it no more
     emptied = serving_staff.post(
         "/api/admin/cache/invalidate",
         {"all": True, "reason": "the next test"},
