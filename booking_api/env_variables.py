@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,16 +34,15 @@ MAX_FILE_BYTES = 65_536
 class EnvironmentOrFiles(FileAwareMapping):  # type: ignore[misc]  # it has no types
     """The environment, in which `NAME_FILE` may stand instead of NAME and names a file that holds
     the value; a line's end after it is no part of it. Reading raises ImproperlyConfigured where
-    there is no such file, or one that is too large for a value."""
+    there is no such file, or one that is too large for a value; one that is none, as a pipe, may
+    never end."""
 
     @override
     def __getitem__(self, name: str) -> str:
         file = self.env.get(f"{name}_FILE")
         try:
-            if file and Path(file).stat().st_size > MAX_FILE_BYTES:
-                raise ImproperlyConfigured(
-                    f"{name}_FILE must name a file of a value, of {MAX_FILE_BYTES} bytes at most."
-                )
+            if file:
+                _check_file(name, Path(file))
             text: str = super().__getitem__(name)
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
@@ -50,6 +50,16 @@ class EnvironmentOrFiles(FileAwareMapping):  # type: ignore[misc]  # it has no t
                 f"{name}_FILE must name a file that can be read: {reason}."
             ) from error
         return text.rstrip("\r\n") if file else text
+
+
+def _check_file(name: str, file: Path) -> None:
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ImproperlyConfigured(f"{name}_FILE must name a file, no folder, pipe or device.")
+    if found.st_size > MAX_FILE_BYTES:
+        raise ImproperlyConfigured(
+            f"{name}_FILE must name a file of a value, of {MAX_FILE_BYTES} bytes at most."
+        )
 
 
 environment = environ.Env()

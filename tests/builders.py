@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from itertools import count
 from typing import Any
 
-from hubspot_sync.portal.profile import BookingState, MockType, PortalProfile
+from hubspot_sync.portal.profile import BookingState, MockType, PortalProfile, load_profile
 from tests.sandbox import SandboxHandle
 
 CAST = {
@@ -30,6 +31,8 @@ EXTRA_FIELDS: dict[str, dict[str, Any]] = {
     "Mini-mock": {"attending_location": "richmond_hill"},
 }
 """What a student fills in besides, by mock type."""
+
+shipped_profile = cache(load_profile)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ waited for with patience.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from tests.faults.groups import DeskUnderTest, running_desk
 from tests.migrated import copy_migrated_file
 from tests.sampling import leave_to_slow_tests
 from tests.sandbox import SandboxHandle, start_sandbox
-from tests.scheduling import make_scheduler
+from tests.scheduling import begin_with_long, make_scheduler
 
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
@@ -38,15 +38,31 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return make_scheduler(config, log)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Iterator[None]:
     leave_to_slow_tests(items, config.getoption("randomly_seed", 0))
+    yield
+    begin_with_long(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Do without the collector while all is made that stays: each worker makes all of it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish() -> None:
     """Keep the collector from what is there for good: modules and thousands of tests, which it
-    would look through again and again, and five times in a row at the end."""
+    would look through again and again, and five times in a row at the end. What comes later it
+    looks through as seldom as in a server."""
     gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +95,7 @@ def sandbox_process() -> Iterator[SandboxHandle]:
 @pytest.fixture
 def sandbox(sandbox_process: SandboxHandle) -> SandboxHandle:
     """The sandbox, empty and unkind."""
-    sandbox_process.reset()
+    sandbox_process.reset_before_use()
     return sandbox_process
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -54,6 +55,16 @@ def hire_ivy() -> None:
     """Ivy may view the journal and sees nobody's data."""
     ivy = User.objects.create_user("ivy", password=PASSWORD, is_staff=True)
     ivy.user_permissions.add(Permission.objects.get(codename="view_journalentry"))
+
+
+def print_sessions() -> None:
+    """Print a session of each of the staff as JSON, by name."""
+    sessions = {}
+    for user in User.objects.all():
+        client = Client()
+        client.force_login(user)
+        sessions[user.get_username()] = client.session.session_key
+    print(json.dumps(sessions))
 
 
 def fill_console() -> None:

@@ -1,7 +1,7 @@
 """Databases that are ready, copied instead of migrated: that takes seconds for each.
 
-The copies' original lies in the system's folder for temporary files, one for each state of the
-migrations, made by whoever needs it first.
+The copies' original lies in the system's folder for temporary files, or in PostgreSQL beside them,
+one for each state of the migrations, made by whoever needs it first.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
 
 from tests.manage import ROOT, manage
 
@@ -40,6 +44,28 @@ def find_or_make_original() -> Path:
             gather_into_one_file(made)
             made.rename(original)
     return original
+
+
+def find_or_make_template(connection: psycopg.Connection, address: str) -> str:
+    """Return the name of the migrated database in PostgreSQL that others are copied from; `address`
+    is where the connection leads."""
+    name = f"mock_exams_migrated_{hash_of_migrations()}"
+    key = int(hash_of_migrations()[:15], 16)
+    connection.execute("SELECT pg_advisory_lock(%s)", (key,))
+    try:
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
+            return name
+        made = sql.Identifier(f"{name}_in_the_making")
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(made))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(made))
+        url = urlunsplit(urlsplit(address)._replace(path=f"/{name}_in_the_making"))
+        done = manage("migrate", "--verbosity", "0", DEBUG="true", DATABASE_URL=url)
+        assert done.returncode == 0, done.stderr
+        renamed = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(made, sql.Identifier(name))
+        connection.execute(renamed)
+        return name
+    finally:
+        connection.execute("SELECT pg_advisory_unlock(%s)", (key,))
 
 
 def hash_of_migrations() -> str:

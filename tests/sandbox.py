@@ -11,14 +11,14 @@ import os
 import re
 import signal
 import subprocess
-import sys
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.manage import Process, start_manage
+
 TOKEN = "sandbox-token"
 READY = re.compile(r"HubSpot sandbox on (http://\S+)")
 ANSWER_TIMEOUT_S = 60
@@ -42,16 +42,24 @@ class Answer:
 class SandboxHandle:
     """A running sandbox process."""
 
-    base_url: str
-    process: subprocess.Popen[str]
+    address: str
+    process: Process
     token: str = TOKEN
     starts_unkind: bool = False
     is_unkind: bool = field(init=False)
     _idle: list[http.client.HTTPConnection] = field(default_factory=list, repr=False)
     _pid: int = field(default_factory=os.getpid, repr=False)
+    _owes_reset: bool = field(default=False, repr=False)
+    _paying: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
         self.is_unkind = self.starts_unkind
+
+    @property
+    def base_url(self) -> str:
+        """Where it is called; whoever asks is about to call it."""
+        self._pay_reset()
+        return self.address
 
     # Its paths, plainly
 
@@ -59,6 +67,7 @@ class SandboxHandle:
         self, method: str, path: str, body: object = None, *, token: str | None = TOKEN
     ) -> Answer:
         """One call to any path; raises OSError or HTTPException for a cut connection."""
+        self._pay_reset()
         connection = self._connect()
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         try:
@@ -67,6 +76,10 @@ class SandboxHandle:
             connection.close()
 
     def _control(self, method: str, path: str, body: object = None) -> Any:
+        self._pay_reset()
+        return self._control_now(method, path, body)
+
+    def _control_now(self, method: str, path: str, body: object = None) -> Any:
         # On a connection that is kept: each test asks several times, and each new connection is a
         # thread of the sandbox's.
         connection = self._take_idle() or self._connect()
@@ -81,7 +94,7 @@ class SandboxHandle:
         return answer.body
 
     def _connect(self) -> http.client.HTTPConnection:
-        address = urlsplit(self.base_url)
+        address = urlsplit(self.address)
         return http.client.HTTPConnection(
             address.hostname or "", address.port, timeout=ANSWER_TIMEOUT_S
         )
@@ -126,9 +139,23 @@ class SandboxHandle:
         """Back to the start; what is not given is as the process was started."""
         given = {"seed": seed, "portal": portal, "bookings": bookings}
         body = {name: value for name, value in given.items() if value is not None}
-        reply: dict[str, Any] = self._control("POST", "reset", body)
+        reply: dict[str, Any] = self._control_now("POST", "reset", body)
+        self._owes_reset = False
         self.is_unkind = self.starts_unkind
         return reply
+
+    def reset_before_use(self) -> None:
+        """As `reset`, but not before somebody uses it: a portal is about to be made in it, mostly,
+        which resets it anyway."""
+        self._owes_reset = True
+        self.is_unkind = self.starts_unkind
+
+    def _pay_reset(self) -> None:
+        if not self._owes_reset:
+            return
+        with self._paying:
+            if self._owes_reset:
+                self.reset()
 
     def snapshot(self) -> str:
         return str(self._control("POST", "snapshots")["id"])
@@ -287,13 +314,10 @@ def start_sandbox(*, port: int = 0, unkind: bool = False, **options: object) -> 
     arguments = ["--port", str(port), *(["--unkind"] if unkind else [])]
     for name, value in {"seed": "empty", **options}.items():
         arguments += [f"--{name.replace('_', '-')}", str(value)]
-    command = [sys.executable, str(ROOT / "manage.py"), "hubspot_sandbox", *arguments]
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        text=True,
+    process = start_manage(
+        ["hubspot_sandbox", *arguments],
+        {**os.environ, "PYTHONUNBUFFERED": "1"},
+        subprocess.PIPE,
     )
     line = process.stdout.readline() if process.stdout is not None else ""
     ready = READY.match(line)
@@ -301,7 +325,7 @@ def start_sandbox(*, port: int = 0, unkind: bool = False, **options: object) -> 
         process.kill()
         process.wait()
         raise RuntimeError(f"the sandbox did not start: {line!r}")
-    return SandboxHandle(base_url=ready[1], process=process, starts_unkind=unkind)
+    return SandboxHandle(address=ready[1], process=process, starts_unkind=unkind)
 
 
 def _exchange(

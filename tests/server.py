@@ -8,7 +8,6 @@ import os
 import secrets
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlencode, urlsplit
 
+from tests.manage import Process, start_manage
 from tests.migrated import copy_migrated_file
 from tests.sandbox import SandboxHandle
 
-ROOT = Path(__file__).resolve().parents[1]
 START_TRIES = 600
 FIRST_PORT, PORTS = 12_000, 18_000
 ANSWER_TIMEOUT_S = 40
@@ -101,11 +100,16 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    sandbox: SandboxHandle, folder: Path, output: IO[bytes] | None = None, **environment: str
+    sandbox: SandboxHandle,
+    folder: Path,
+    output: IO[bytes] | None = None,
+    *,
+    anew: bool = False,
+    **environment: str,
 ) -> Iterator[Server]:
     """Serve the API against the sandbox, with a migrated database of its own in `folder`,
     unless the environment names another. All that it prints and logs goes to `output` where that is
-    given."""
+    given; `anew` is for `start_manage`."""
     port = free_port()
     if not (folder / "db.sqlite3").exists():
         copy_migrated_file(folder / "db.sqlite3")
@@ -117,12 +121,12 @@ def serving(
         "READY_PROBE_AFTER_S": "3600",
         "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
     }
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "serve", "--port", str(port)],
-        cwd=ROOT,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "booking_api.settings", **own, **environment},
-        stdout=subprocess.DEVNULL if output is None else output,
-        stderr=None if output is None else output,
+    process = start_manage(
+        ["serve", "--port", str(port)],
+        {**os.environ, "DJANGO_SETTINGS_MODULE": "booking_api.settings", **own, **environment},
+        subprocess.DEVNULL if output is None else output,
+        output,
+        anew=anew,
     )
     server = Server(base_url=f"http://127.0.0.1:{port}", pid=process.pid)
     try:
@@ -133,7 +137,7 @@ def serving(
         process.wait(timeout=STOP_TIMEOUT_S)
 
 
-def wait_until_it_answers(server: Server, process: subprocess.Popen[bytes]) -> None:
+def wait_until_it_answers(server: Server, process: Process | subprocess.Popen[bytes]) -> None:
     """Return when the server answers; raise RuntimeError where it ended or never did."""
     pause = threading.Event()
     for _ in range(START_TRIES):

@@ -33,3 +33,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 # Nobody needs the tests' database after the machine has lost its power.
 DATABASES["default"]["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"  # noqa: F405
+
+# A worker hands its connection back after each step, which is a pool's business; here each would be
+# made anew, in more time than most steps take.
+DATABASES["default"]["CONN_MAX_AGE"] = None  # noqa: F405

@@ -282,6 +282,7 @@ def build_desk_context(
         await_room=partial(
             client.rate_budget.await_room, count_room_of_group(), priority=Priority.DESK
         ),
+        end_waits_for_room=client.rate_budget.end_waits_for_room,
         notify=notify,
     )
 

@@ -144,6 +144,7 @@ class Desk:
         self._jobs.end()
         self._stopping.set()
         self._desk_context.renewal.hand_on()
+        self._desk_context.end_waits_for_room()
         self._worker.begin_stop()
 
     def close(self) -> None:
@@ -248,8 +249,8 @@ class Desk:
 
     def _read_group(self, lease: HeldLease, kind: RequestKind) -> list[JournalEntry]:
         """Return the next rows of a kind once HubSpot takes their calls. Where it does not for now,
-        they stay in the queue, and none is returned; but where one of them cannot wait so long,
-        they are, to be told so."""
+        they stay in the queue, and only those are returned that cannot wait so long, to be told
+        so."""
         desk_context, stall = self._desk_context, None
         try:
             desk_context.await_room_for_group(lease)
@@ -258,10 +259,11 @@ class Desk:
         now = desk_context.now()
         passed_over = self._list_passed_over(now)
         rows = journal.read_next_group([kind], now, desk_context.config.late_write, passed_over)
-        if stall is None or not all(journal.may_wait(row, stall, now) for row in rows):
+        if stall is None:
             return rows
-        self._is_stalled = True
-        return []
+        hasty = [row for row in rows if not journal.may_wait(row, stall, now)]
+        self._is_stalled = len(hasty) == 0
+        return hasty
 
     def _read_backlog(self) -> Backlog:
         now = self._desk_context.now()

@@ -32,8 +32,8 @@ class DeskContext:
     lately; `keep_links` keeps for readers what the journal knows of these contacts, exams and
     bookings; `guess_exams` says of some bookings which exams they may be of, and asks HubSpot
     nothing; `await_room` returns once HubSpot takes the calls of a group, or raises
-    RateLimited; `now` is the clock that all processes of the deployment share, aware; `notify`
-    hears of what was done."""
+    RateLimited, and at once after `end_waits_for_room`; `now` is the clock that all processes of
+    the deployment share, aware; `notify` hears of what was done."""
 
     profile: PortalProfile
     hubspot: PortalReads
@@ -49,6 +49,7 @@ class DeskContext:
     renewal: LeaseRenewal
     now: Callable[[], datetime]
     await_room: Callable[[Deadline], None]
+    end_waits_for_room: Callable[[], None]
     notify: DeskObserver = ignore_event
 
     def renew_for_calls(self, lease: HeldLease, meters: Collection[CallMeter] = ()) -> CallContext:

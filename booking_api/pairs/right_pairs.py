@@ -8,7 +8,7 @@ would be refused otherwise. What is kept are digests, for `KEEP`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Final
@@ -129,10 +129,19 @@ class RightPairs:
             # Those too whose deletion failed.
             self._being_deleted |= self._forgotten
             self._forgotten = set()
-        for keys in chunks(sorted(self._being_deleted), MAX_PER_STATEMENT):
-            RightPair.objects.filter(pair__in=keys).delete()
-        with self._lock:
-            self._being_deleted = set()
+        try:
+            for keys in chunks(sorted(self._being_deleted), MAX_PER_STATEMENT):
+                RightPair.objects.filter(pair__in=keys).delete()
+            with self._lock:
+                self._being_deleted = set()
+            self._insert(unwritten.values())
+        except DatabaseFailure:
+            with self._lock:
+                kept = {key: each for key, each in unwritten.items() if key not in self._forgotten}
+                self._unwritten = kept | self._unwritten
+            raise
+
+    def _insert(self, callers: Collection[CallerDigests]) -> None:
         # When the table is full, those in it are let in a while longer, and nobody new is added.
         room = max(0, MAX_ROWS - RightPair.objects.count())
         today = self._today()
@@ -141,7 +150,7 @@ class RightPairs:
                 RightPair(
                     pair=each.pair, student_id=each.student_id, email=each.email, last_used=today
                 )
-                for each in islice(unwritten.values(), room)
+                for each in islice(callers, room)
             ],
             batch_size=MAX_PER_STATEMENT,
             update_conflicts=True,

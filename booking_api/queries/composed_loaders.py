@@ -89,7 +89,7 @@ class ComposedLoaders:
         except HubSpotError as error:
             return LoadResult(loaded={}, failed=dict.fromkeys(keys, error))
         loaded = {
-            by_id[exam_id]: replace(built_from.build(seats, ttl_s), tags=tags)
+            by_id[exam_id]: built_from.build(seats, ttl_s).with_tags(tags)
             for exam_id, (seats, tags) in counted.found.items()
         }
         return LoadResult(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from cache_layer.backends.base import Refusal, Ticket
 from cache_layer.backends.local_marks import LocalMarks

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from cache_layer.backends.proof import Proof
 from cache_layer.entries.entries import Entry, HeldEntry
@@ -18,8 +19,7 @@ TAG_BYTES: Final = 220
 MARK_BYTES: Final = 250
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """An entry with its times: it expires at `expires_s`, unless the feed proves it to be fresh,
     and then at `ends_s`."""
 

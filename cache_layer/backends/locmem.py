@@ -90,7 +90,9 @@ class LocMemBackend(LocMemCache):
         self._expire_info: dict[str, float | None] = {}
         self._lock = threading.Lock()
         self.max_entries = max_entries
-        self._budget = ByteBudget(max_bytes)
+        budget = ByteBudget(max_bytes)
+        self._max_entry_bytes = budget.for_entries
+        self._max_bytes_of_one = budget.for_one_entry
         self._clock = clock
         self._records: dict[str, Record] = {}
         self._tags = LocalTags()
@@ -102,7 +104,7 @@ class LocMemBackend(LocMemCache):
         self._expired: Counter[str] = Counter()
         self._stamp = 0
         self._guard = LocalGuard(
-            max_mark_bytes=self._budget.for_marks,
+            max_mark_bytes=budget.for_marks,
             load_horizon_s=load_horizon_s,
             settle_s=settle_s,
             clock=clock,
@@ -256,7 +258,7 @@ class LocMemBackend(LocMemCache):
     def _put(self, key: str, entry: Entry) -> bool:
         """Store an entry, room for it being made; return whether it is not too large."""
         cost = compute_cost(key, entry.payload, entry.tags)
-        if cost > self._budget.for_one_entry:
+        if cost > self._max_bytes_of_one:
             return False
         self._set_at_cost(key, entry.payload, entry.ttl_s, cost)
         self._stamp += 1
@@ -300,7 +302,7 @@ class LocMemBackend(LocMemCache):
 
     def _set(self, key: str, value: bytes, timeout: float | None = DEFAULT_TIMEOUT) -> None:
         cost = compute_cost(key, value, ())
-        if cost <= self._budget.for_one_entry:
+        if cost <= self._max_bytes_of_one:
             self._set_at_cost(key, value, timeout, cost)
             self._plain_costs[key] = cost
 
@@ -367,7 +369,7 @@ class LocMemBackend(LocMemCache):
     def _has_room(self, cost: int) -> bool:
         return (
             len(self._cache) < self.max_entries
-            and self._entry_bytes + cost <= self._budget.for_entries
+            and self._entry_bytes + cost <= self._max_entry_bytes
         )
 
 

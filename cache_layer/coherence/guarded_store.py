@@ -17,6 +17,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from cache_layer.backends.base import Backend, ByFamily, Lookup, Refusal, StoreResult, Ticket
 from cache_layer.coherence.backend_faults import BackendFaults
 from cache_layer.coherence.delivery import Delivery, OwnDelivery
@@ -42,8 +44,7 @@ V = TypeVar("V")
 W = TypeVar("W")
 
 
-@dataclass(frozen=True, slots=True)
-class FreshValue:
+class FreshValue(msgspec.Struct, frozen=True):
     """A value known to be current, from a write or a load, and the entry it belongs in."""
 
     family: Family[Any, Any]

@@ -21,6 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from cache_layer.backends.base import ANY_AGE, AcceptedAge, Lookup, Refusal, Ticket
 from cache_layer.coherence.guarded_store import GuardedStore
 from cache_layer.counters import Count, Counters, LoadOutcome
@@ -43,8 +45,7 @@ LoaderResult = LoadedValue[Any] | Absent | Exception
 KeyResult = LoaderResult | HeldEntry
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedLoad:
+class FinishedLoad(msgspec.Struct, frozen=True):
     """What came of one key: a value, an absence, or an error. It is current as of the ticket; None
     where the cache could not tell."""
 

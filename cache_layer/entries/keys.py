@@ -177,9 +177,12 @@ class KeyPattern:
         self._names = names if names is not None else HiddenNames(())
         if self._emails and not self._names.keys:
             raise BadPattern(f"{text!r} has an e-mail, and nothing to hide it with.")
-        self._around = _split_around_field(text) if len(fields) == 1 and not self._emails else None
+        has_one_field = len(fields) == 1 and not self._emails
+        self._around = _split_around_field(text) if has_one_field else None
+        self._only_field = fields[0] if has_one_field else None
         # Checking, escaping and hiding cost more than finding what they gave the last time.
         self._built = lru_cache(maxsize=MAX_BUILT_KEYS_KEPT)(self._build)
+        self._built_of_one = lru_cache(maxsize=MAX_BUILT_KEYS_KEPT)(self._build_of_one)
         if _LITERAL.fullmatch(self._segments[0]) is None:
             raise BadPattern(f"{text!r} must start with a word.")
         for part in self._segments:
@@ -193,7 +196,15 @@ class KeyPattern:
     def build(self, arguments: Mapping[str, str]) -> Key:
         """Return the key of these arguments; raises BadPattern when one is missing, unknown,
         empty, of another type, or all together too long."""
+        only = self._only_field
+        if only is not None and only in arguments and len(arguments) == 1:
+            return self._built_of_one(only, arguments[only])
         return self._built(tuple(arguments.items()))
+
+    def _build_of_one(self, name: str, value: str) -> Key:
+        """Return the key of a pattern with one field: an answer has a hundred of them."""
+        arguments = {name: value}
+        return Key(_check_length(self._format(arguments)), MappingProxyType(arguments))
 
     def _build(self, items: tuple[tuple[str, str], ...]) -> Key:
         arguments = dict(items)
@@ -201,10 +212,7 @@ class KeyPattern:
             raise BadPattern(
                 f"{self.text} is built from {', '.join(self.argument_types) or 'nothing'}."
             )
-        text = self._format(arguments)
-        if len(text) > MAX_KEY_LENGTH:
-            raise BadPattern(f"A key of {len(text)} characters is longer than {MAX_KEY_LENGTH}.")
-        return self._name(arguments, text)
+        return self._name(arguments, _check_length(self._format(arguments)))
 
     def _name(self, arguments: Mapping[str, str], text: str) -> Key:
         """Return the key of arguments that were found to fit, and which people write as `text`."""
@@ -315,6 +323,12 @@ class KeyPattern:
                 for part in self._segments
             )
         )
+
+
+def _check_length(text: str) -> str:
+    if len(text) > MAX_KEY_LENGTH:
+        raise BadPattern(f"A key of {len(text)} characters is longer than {MAX_KEY_LENGTH}.")
+    return text
 
 
 def _split_around_field(text: str) -> tuple[str, str]:

@@ -54,14 +54,18 @@ class RefusedRecords:
         """Return those of the names that were refused in the last ten minutes."""
         with self._lock:
             self._drop_old()
+            # Mostly nobody was: then a hundred names need not be looked for.
+            if not self._until_s:
+                return frozenset()
             return frozenset(name for name in names if (kind, name) in self._until_s)
 
     def learn(self, kind: CallKind, *, refused: Collection[str], accepted: Collection[str]) -> None:
         """Remember who was refused, and forget who was accepted; "" is nobody's name."""
         by_portal = len(accepted) == 0 and len(refused) >= MIN_REFUSED_BY_PORTAL
         with self._lock:
-            for name in {*refused, *accepted}:
-                self._until_s.pop((kind, name), None)
+            if self._until_s:
+                for name in {*refused, *accepted}:
+                    self._until_s.pop((kind, name), None)
             if not by_portal:
                 until_s = self._clock() + KEPT_S
                 self._until_s.update({(kind, name): until_s for name in refused if name != ""})

@@ -69,10 +69,12 @@ class OverlaidLinks:
         return add_unshown(links, made, all_ids, self._exams, context)
 
     def booking_contacts(self, booking_ids: Collection[str], context: CallContext) -> ShownLinks:
-        return _read_ends(self._contacts, self._own.contacts_of_bookings, booking_ids, context)
+        links = self._contacts.read(booking_ids, context)
+        return add_unshown_ends(links, self._contacts, self._own.contacts_of_bookings, context)
 
     def booking_exams(self, booking_ids: Collection[str], context: CallContext) -> ShownLinks:
-        return _read_ends(self._exams, self._own.exams_of_bookings, booking_ids, context)
+        links = self._exams.read(booking_ids, context)
+        return add_unshown_ends(links, self._exams, self._own.exams_of_bookings, context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,15 +194,14 @@ def _first_error(
     return next((errors[each] for each in booking_ids if each in errors), None)
 
 
-def _read_ends(
+def add_unshown_ends(
+    links: Many[Ids],
     ends: BookingEnds,
     read_own: Callable[[Collection[str]], KnownLinks],
-    booking_ids: Collection[str],
     context: CallContext,
 ) -> ShownLinks:
-    """Return what HubSpot shows, and for those bookings that it shows none of whom they were made
+    """Return what HubSpot shows of bookings, and of those that it shows none of what they were made
     for, where they were not taken away since."""
-    links = ends.read(booking_ids, context)
     empty = {record_id for record_id, shown in links.found.items() if len(shown) == 0}
     if len(empty) == 0:
         return ShownLinks(links=links)

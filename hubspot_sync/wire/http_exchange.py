@@ -11,15 +11,17 @@ import ssl
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from http.cookiejar import DefaultCookiePolicy
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, default_headers
+from typing_extensions import override
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 from urllib3.util import create_urllib3_context
 
 from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.wire.name_resolution import POOLS_BY_SCHEME
 
 CHUNK_BYTES: Final = 65_536
 MIN_TIMEOUT_S: Final = 0.001
@@ -93,8 +95,17 @@ class DirectSender:
         return requests.Request(method, url, headers=self._headers).prepare()
 
 
+class _PromptAdapter(HTTPAdapter):
+    """Sends as its base does; its time-outs hold for the look-up of a name, too."""
+
+    @override
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = POOLS_BY_SCHEME
+
+
 def _build_pool(size: int) -> Sender:
-    return HTTPAdapter(pool_connections=1, pool_maxsize=size, max_retries=0, pool_block=True)
+    return _PromptAdapter(pool_connections=1, pool_maxsize=size, max_retries=0, pool_block=True)
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Any
 import promql_parser
 import yaml
 
-from tests.server import ROOT
+from tests.manage import ROOT
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 RUNBOOKS = ROOT / "docs" / "runbooks"

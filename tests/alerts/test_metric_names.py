@@ -22,8 +22,8 @@ from tests.alerts.rules import (
     selectors_of,
 )
 from tests.api import connected
+from tests.manage import ROOT
 from tests.sandbox import SandboxHandle
-from tests.server import ROOT
 
 pytestmark = pytest.mark.django_db
 

@@ -23,7 +23,7 @@ from tests.alerts.rules import (
     rule_files,
     selectors_of,
 )
-from tests.server import ROOT
+from tests.manage import ROOT
 
 ALERTS = read_alerts()
 PARTS = ["## What it means", "## Find the cause", "## Mend", "## Do not"]

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 import psycopg
-from psycopg import sql
 
-from tests.journeys.databases import manage
+from tests.journeys.databases import DATABASE_URL, made_database, manage, url_of
+from tests.migrated import copy_migrated_file, find_or_make_template
 from tests.server import Answer, Server
 
-DATABASE_URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 CACHE = ("view_entries", "validate", "invalidate")
 SEE_PERSONS = "view_personal_data"
 PAGES = (
@@ -75,7 +73,6 @@ def hire() -> None:
     from django.test import Client
     from rest_framework.authtoken.models import Token
 
-    call_command("migrate", verbosity=0)
     call_command("migrate", "cache", "0001", verbosity=0)
     User.objects.create_user("veteran", is_staff=True)
     User.objects.create_user("retired", is_staff=True, is_active=False)
@@ -99,20 +96,18 @@ def hire() -> None:
 
 @contextmanager
 def own_database(folder: Path) -> Iterator[str]:
-    """An empty database, dropped afterwards."""
+    """A migrated database, dropped afterwards."""
     try:
         connection = psycopg.connect(DATABASE_URL, autocommit=True, connect_timeout=2)
     except psycopg.OperationalError:
         if os.environ.get("POSTGRES_PROMISED"):
             raise
-        yield f"sqlite:///{folder / 'staffed.sqlite3'}"
+        yield copy_migrated_file(folder / "staffed.sqlite3")
         return
-    database = f"test_{uuid.uuid4().hex}"
-    name = sql.Identifier(database)
     with closing(connection):
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-        yield urlunsplit(urlsplit(DATABASE_URL)._replace(path=f"/{database}"))
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        template = find_or_make_template(connection, DATABASE_URL)
+        with made_database(connection, "test", template=template) as name:
+            yield url_of(name)
 
 
 @contextmanager

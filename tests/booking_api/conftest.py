@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
-from hubspot_sync.portal.profile import load_profile
 from tests.api import Api, connected
-from tests.builders import Portal
+from tests.builders import Portal, shipped_profile
 from tests.desk import School
 from tests.sampling import leave_one_portal
 from tests.sandbox import SandboxHandle
@@ -32,7 +31,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture
 def portal(sandbox: SandboxHandle) -> Portal:
     """The default portal, empty, in a sandbox without surprises."""
-    portal = Portal(sandbox, load_profile("default"))
+    portal = Portal(sandbox, shipped_profile("default"))
     sandbox.kind()
     return portal
 
@@ -47,7 +46,7 @@ def api(settings: Settings, portal: Portal) -> Iterator[Api]:
 @pytest.fixture
 def prepdoctors(sandbox: SandboxHandle) -> Portal:
     """The other shipped portal, empty, in a sandbox without surprises."""
-    portal = Portal(sandbox, load_profile("prepdoctors"))
+    portal = Portal(sandbox, shipped_profile("prepdoctors"))
     sandbox.kind()
     return portal
 
@@ -76,7 +75,7 @@ def school(
     request: pytest.FixtureRequest, settings: Settings, sandbox: SandboxHandle
 ) -> Iterator[School]:
     """The API with each of the shipped portals in turn."""
-    portal = Portal(sandbox, load_profile(request.param))
+    portal = Portal(sandbox, shipped_profile(request.param))
     sandbox.kind()
     with connected(settings, sandbox, portal=portal.profile.name) as connected_api:
         yield School(connected_api, portal)

@@ -288,6 +288,20 @@ def test_a_file_that_cannot_be_read_stops_the_start_with_a_sentence(
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("kind", ["a pipe", "a device", "a folder"])
+def test_what_is_no_file_is_not_read(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe that nobody writes to would be read for ever."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    named = {"a pipe": pipe, "a device": Path(os.devnull), "a folder": tmp_path}[kind]
+    monkeypatch.setenv("SECRET_KEY_FILE", str(named))
+
+    with pytest.raises(ImproperlyConfigured, match="SECRET_KEY_FILE must name a file, no folder"):
+        EnvironmentOrFiles()["SECRET_KEY"]
+
+
 def test_a_password_in_a_file_is_a_secret_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

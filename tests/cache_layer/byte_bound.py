@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -190,7 +189,7 @@ class ByteBound:
         for step in done:
             match step:
                 case "store", keys, size, tags:
-                    value = replace(entry(b"x" * size, tags=[f"t{n}" for n in range(tags)]))
+                    value = entry(b"x" * size, tags=[f"t{n}" for n in range(tags)])
                     backend.store(backend.look_up(()).ticket, dict.fromkeys(keys, value))
                 case "write", key, size:
                     ticket = backend.look_up(()).ticket

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from django.db import connection
+from msgspec import structs
 
 from cache_layer.backends.base import Backend
 from cache_layer.entries.entries import MISS, Entry, HeldEntry, Miss
@@ -58,7 +58,7 @@ def overwrite(backend: Backend, key: str, payload: bytes) -> None:
     """Put other bytes into an entry, as whoever can write to the store can."""
     found = backend.look_up([key])
     entry_there = found.entries[key].entry
-    stored = backend.store(found.ticket, {key: replace(entry_there, payload=payload)})
+    stored = backend.store(found.ticket, {key: structs.replace(entry_there, payload=payload)})
     assert stored.refused == {}
 
 

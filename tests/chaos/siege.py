@@ -36,9 +36,10 @@ from tests.chaos.attackers import order
 from tests.chaos.attacks import ATTACKS, GUESS, WEBHOOK, Siege
 from tests.chaos.class_at_work import Class, Deed, body_of, seat_class
 from tests.journeys.databases import query
+from tests.manage import ROOT
 from tests.memory import resident_bytes
 from tests.sandbox import SandboxHandle, start_sandbox
-from tests.server import ROOT, Server, serving
+from tests.server import Server, serving
 
 STUDENTS, LATE, EXAMS, SEATS = 20, 4, 6, 60
 BOOKINGS_OF_THE_ATTACKER = 150

@@ -20,8 +20,9 @@ from typing import Any
 from hubspot_sync.portal.profile import load_profile
 from tests.builders import Portal
 from tests.journeys.databases import manage
+from tests.manage import ROOT
 from tests.sandbox import start_sandbox
-from tests.server import ROOT, serving
+from tests.server import serving
 
 MIN_CASES = 2_000
 MAX_RUN_S = 600

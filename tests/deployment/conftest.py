@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tests.journeys.conftest import (  # noqa: F401 - fixtures
     database_url,
-    migrated_database,
     portal,
     postgres,
     redis_url,

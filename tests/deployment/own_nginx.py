@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.deployment.promises import require
-from tests.server import ROOT, Answer, free_port
+from tests.manage import ROOT
+from tests.server import Answer, free_port
 from tests.waiting import eventually
 
 PROMISE = "NGINX_PROMISED"

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from tests.deployment.own_nginx import NAME
 from tests.journeys.databases import settings_of
+from tests.manage import ROOT
 from tests.sandbox import SandboxHandle
-from tests.server import ROOT, STOP_TIMEOUT_S, Server, free_port, wait_until_it_answers
+from tests.server import STOP_TIMEOUT_S, Server, free_port, wait_until_it_answers
 
 
 @dataclass(slots=True)

@@ -12,7 +12,8 @@ import pytest
 
 from tests.deployment.promises import require
 from tests.journeys.conftest import DATABASE_URL
-from tests.server import ROOT, free_port
+from tests.manage import ROOT
+from tests.server import free_port
 
 pytestmark = pytest.mark.postgres
 SPOILT_DUMP = """#!/bin/sh

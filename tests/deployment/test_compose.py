@@ -15,7 +15,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from booking_api.env_variables import VARIABLES
-from tests.server import ROOT
+from tests.manage import ROOT
 
 FOLDER = ROOT / "deploy" / "compose"
 SCHEMA = Path(__file__).parent / "compose_spec" / "compose-spec.json"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.deployment.container import copy_context
-from tests.server import ROOT
+from tests.manage import ROOT
 
 NAMESPACES = ["unshare", "--mount"]
 

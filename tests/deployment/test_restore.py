@@ -23,7 +23,8 @@ from tests.desk import create_body, credit_of
 from tests.faults.world import Holdings, broken_promises, seats
 from tests.journeys.conftest import made_database, url_of
 from tests.journeys.databases import manage, query
-from tests.server import ROOT, Answer
+from tests.manage import ROOT
+from tests.server import Answer
 from tests.waiting import eventually
 
 PROMISE = "POSTGRES_PROMISED"

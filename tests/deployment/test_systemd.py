@@ -11,7 +11,7 @@ import pytest
 
 from booking_api.env_variables import VARIABLES
 from tests.deployment.promises import require
-from tests.server import ROOT
+from tests.manage import ROOT
 
 UNITS = ROOT / "deploy" / "systemd"
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))

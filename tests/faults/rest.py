@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -53,7 +53,7 @@ def wait_until_idle(services: Services, clock: ForwardClock, *, hurry: bool) -> 
             step = min(step * 2, MAX_STEP) if left == before else FIRST_STEP
             clock.ahead += step
         before = left
-        wake_all(services)
+        wake_for(left, services)
         pause.wait(POLL_INTERVAL_S)
     return count_unfinished()
 
@@ -71,10 +71,12 @@ def count_unfinished() -> Mapping[str, int]:
     return {name: number for name, number in counts.items() if number > 0}
 
 
-def wake_all(services: Services) -> None:
-    services.booking.desk.wake()
-    for worker in services.booking.workers:
-        worker.wake()
+def wake_for(left: Iterable[str], services: Services) -> None:
+    """Wake who is to do what is left, and nobody else: each would look for work many times over."""
+    booking = services.booking
+    others = {"notes": booking.outbox.worker.wake, "recounts": booking.recounts.worker.wake}
+    for wake in {others.get(kind, booking.desk.wake) for kind in left}:
+        wake()
 
 
 def wait_for_queue(number: int) -> None:

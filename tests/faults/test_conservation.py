@@ -41,7 +41,7 @@ from tests.api import Reply
 from tests.builders import Exam, Portal, Student
 from tests.desk import cancel, create, credit_of
 from tests.faults.groups import DeskUnderTest, running_desk
-from tests.faults.rest import FIRST_STEP, MAX_WAIT_S, POLL_INTERVAL_S, count_unfinished, wake_all
+from tests.faults.rest import FIRST_STEP, MAX_WAIT_S, POLL_INTERVAL_S, count_unfinished, wake_for
 from tests.faults.tables import FAULTS, OF_A_CANCEL, OF_A_CREATE
 from tests.faults.world import Holdings, Seat, broken_promises, seats
 from tests.sandbox import SandboxHandle
@@ -256,7 +256,7 @@ class Conservation(RuleBasedStateMachine):
             left = count_unfinished()
             if "unfinished" in left and "queued" not in left:
                 self.desk.clock.ahead += FIRST_STEP
-                wake_all(composition.services())
+                wake_for(left, composition.services())
             for thread in threads:
                 thread.join(POLL_INTERVAL_S)
         raise AssertionError("a request was never answered")

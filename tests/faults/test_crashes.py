@@ -8,7 +8,7 @@ promises hold, and whoever asks again is told the truth. `-s` shows the table of
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,11 +18,10 @@ import pytest
 
 from tests.builders import Booking, Exam, Portal, Student
 from tests.desk import credit_of, stored_total
-from tests.faults.children import SHORT, Child, Died, Zygote, let_the_lease_expire, zygote
+from tests.faults.children import SHORT, Child, Died, Zygote, let_the_lease_expire
 from tests.faults.stations import SIDES, Stop
 from tests.faults.tables import CONTACTS, NOT_NOW
 from tests.faults.world import Holdings, broken_promises, notes_of, seats
-from tests.sandbox import SandboxHandle
 
 AT_ONCE = 20
 SHARES = pytest.mark.parametrize(
@@ -30,14 +29,6 @@ SHARES = pytest.mark.parametrize(
     [pytest.param(6, id="some points"), pytest.param(1, id="all points", marks=pytest.mark.chaos)],
 )
 """`make test` kills at each sixth point, `make chaos` at all."""
-
-
-@pytest.fixture(scope="module")
-def forks(
-    sandbox_process: SandboxHandle, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Zygote]:
-    with zygote(sandbox_process, tmp_path_factory.mktemp("crashes")) as running:
-        yield running
 
 
 @dataclass(frozen=True, slots=True)

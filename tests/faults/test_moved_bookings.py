@@ -3,11 +3,14 @@ counts by HubSpot's word, where there is one, though it remembers the booking it
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from pytest_django import Settings
 
 from booking_api import composition
 from hubspot_sync.portal.profile import load_profile
+from hubspot_sync.reading.own_links import MAX_LINK_LAG
 from tests.builders import Exam, Portal, Student
 from tests.desk import cancel, create, stored_total, update
 from tests.faults.groups import DeskUnderTest, running_desk
@@ -101,6 +104,55 @@ def test_a_booking_taken_from_its_student_is_theirs_no_more(
 
         after = update(desk.api, alice, booked, attending_location="montreal")
         assert after.code == cancel(desk.api, alice, booked).code == "ACCESS_DENIED"
+
+
+def test_a_booking_passed_on_to_a_duplicate_is_no_duplicate_booking(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    """HubSpot shows whose it is; who it was made for has no booking on that day any more."""
+    alice, exam, same_day = portal.student("alice"), portal.exam(), portal.exam()
+    twin = portal.student("twin", student_id=alice.student_id)
+    types, booked = portal.profile.object_types, book(desk, alice, exam)
+    portal.sandbox.associate(types.bookings, booked, types.contacts, twin.id)
+    unlink(portal, booked, "contacts", alice.id)
+
+    assert create(desk.api, twin, same_day).code == "DUPLICATE_BOOKING"
+    book(desk, alice, same_day)
+
+
+def test_a_booking_taken_from_its_student_is_no_duplicate_booking(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    alice, exam, same_day = portal.student("alice"), portal.exam(), portal.exam()
+    booked = book(desk, alice, exam)
+    unlink(portal, booked, "contacts", alice.id)
+    before = create(desk.api, alice, same_day)
+    assert before.code == "DUPLICATE_BOOKING", "the link may not be shown yet"
+
+    tell_unlinked(desk, portal, booked, "contacts", alice.id)
+
+    book(desk, alice, same_day)
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_booking_taken_from_its_exam_is_for_its_own_day(
+    is_told: bool, desk: DeskUnderTest, portal: Portal
+) -> None:
+    """A person moves that exam, and the booking is not of it any more."""
+    alice, exam = portal.student("alice", credits=3), portal.exam()
+    booked, names = book(desk, alice, exam), portal.profile.exam_properties
+    same_day, new_day = portal.exam(), portal.exam(in_days=9)
+    unlink(portal, booked, "mock_exams", exam.id)
+    if is_told:
+        tell_unlinked(desk, portal, booked, "mock_exams", exam.id)
+    else:
+        desk.clock.ahead += MAX_LINK_LAG + timedelta(seconds=1)
+    moved = {names["exam_date"]: new_day.day.isoformat()}
+    portal.sandbox.edit(portal.profile.object_types.mock_exams, exam.id, **moved)
+
+    book(desk, alice, new_day)
+
+    assert create(desk.api, alice, same_day).code == "DUPLICATE_BOOKING"
 
 
 @pytest.mark.parametrize("is_survivor", [False, True])

@@ -8,7 +8,7 @@ Nothing is oversold, and no credit is lost or taken twice.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,12 +24,10 @@ from tests.faults.children import (
     Child,
     Zygote,
     let_the_lease_expire,
-    zygote,
 )
 from tests.faults.stations import Stop
 from tests.faults.test_proved_charges import MARKER, marks_of
 from tests.faults.world import Holdings, broken_promises, seats
-from tests.sandbox import SandboxHandle
 
 AT_ONCE = 6
 IN_DOUBT = {**PATIENT, "late_write_s": 0.5}
@@ -50,14 +48,6 @@ CANCEL_STOPS = [
     ("update bookings #1" if "create" in station else station, side)
     for station, side in CREATE_STOPS
 ]
-
-
-@pytest.fixture(scope="module")
-def forks(
-    sandbox_process: SandboxHandle, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Zygote]:
-    with zygote(sandbox_process, tmp_path_factory.mktemp("paused")) as running:
-        yield running
 
 
 @dataclass(frozen=True, slots=True)

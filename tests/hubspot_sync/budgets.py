@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from hubspot_sync.config import HubSpotConfig
+from hubspot_sync.errors import RateLimited
 from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.limits.portal_day import PortalDay
@@ -104,8 +105,12 @@ class Queue:
         """Have the desk wait for room for so many calls; returns once it does."""
 
         def ask() -> None:
-            self.budget.await_room(calls, PATIENT, priority=Priority.DESK)
-            self.served.append(name)
+            try:
+                self.budget.await_room(calls, PATIENT, priority=Priority.DESK)
+            except RateLimited:
+                self.served.append(f"{name}, refused")
+            else:
+                self.served.append(name)
 
         self._have_wait(ask)
 

@@ -14,7 +14,8 @@ import pytest
 from hubspot_sync.portal.profile import load_profile
 from tests.builders import Portal
 from tests.cache_layer.own_redis import OwnRedis
-from tests.journeys.databases import DATABASE_URL, made_database, manage, url_of
+from tests.journeys.databases import DATABASE_URL, made_database, url_of
+from tests.migrated import find_or_make_template
 from tests.sandbox import SandboxHandle
 from tests.server import Server, serving
 
@@ -51,18 +52,11 @@ def postgres() -> Iterator[psycopg.Connection]:
         yield connection
 
 
-@pytest.fixture(scope="session")
-def migrated_database(postgres: psycopg.Connection) -> Iterator[str]:
-    """The name of a migrated database, to be copied: migrating takes seconds."""
-    with made_database(postgres, "template") as name:
-        manage(url_of(name), "migrate", "--verbosity", "0")
-        yield name
-
-
 @pytest.fixture
-def database_url(postgres: psycopg.Connection, migrated_database: str) -> Iterator[str]:
+def database_url(postgres: psycopg.Connection) -> Iterator[str]:
     """A database of this test's own, migrated, and dropped afterwards."""
-    with made_database(postgres, "test", template=migrated_database) as name:
+    template = find_or_make_template(postgres, DATABASE_URL)
+    with made_database(postgres, "test", template=template) as name:
         yield url_of(name)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,21 +13,16 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from tests.server import ROOT
+from tests.manage import run_manage
 
 DATABASE_URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 
 
 def manage(url: str, *command: str, **environment: str) -> str:
-    """Run a management command on the database; return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "manage.py", *command],
-        cwd=ROOT,
-        env={**os.environ, **settings_of(url), **environment},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    """Run a management command on the database; return what it printed. Raises CalledProcessError
+    where it failed."""
+    done = run_manage(command, {**os.environ, **settings_of(url), **environment})
+    done.check_returncode()
     return done.stdout
 
 

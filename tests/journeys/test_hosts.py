@@ -23,8 +23,9 @@ from tests.builders import Exam, Portal, Student
 from tests.desk import create_body
 from tests.faults.world import seats
 from tests.journeys.databases import query, settings_of
+from tests.manage import ROOT
 from tests.sandbox import SandboxHandle
-from tests.server import ROOT, Answer, Server, serving
+from tests.server import Answer, Server, serving
 from tests.swallowing_proxy import SwallowingProxy, proxy_before
 from tests.waiting import eventually
 

@@ -75,6 +75,7 @@ def test_on_a_terminal_one_line_moves(tmp_path: Path) -> None:
     assert shown.count("\n") == 1
 
 
+@pytest.mark.chaos
 def test_on_a_narrow_terminal_one_line_moves_and_does_not_scroll(tmp_path: Path) -> None:
     make_wheel(tmp_path, "apackagewhosenameislongerthantheline")
     seen, terminal = pty.openpty()

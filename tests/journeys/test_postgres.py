@@ -61,11 +61,14 @@ def two(
     with ExitStack() as stack:
         redis = stack.enter_context(Cuttable("127.0.0.1", address.port or 6379))
         cuttable_url = address._replace(netloc=f"127.0.0.1:{redis.port}").geturl()
+        # One of them anew: nothing that they share may depend on an interpreter's own hashes.
         first, second = (
             stack.enter_context(
-                serving(kind_sandbox, tmp_path, **settings_of(database_url), REDIS_URL=url)
+                serving(
+                    kind_sandbox, tmp_path, anew=anew, **settings_of(database_url), REDIS_URL=url
+                )
             )
-            for url in (cuttable_url, redis_url)
+            for url, anew in ((cuttable_url, False), (redis_url, True))
         )
         yield Two(first, second, portal, redis)
 

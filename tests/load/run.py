@@ -34,7 +34,7 @@ from tests.load.scenarios.reading import play_availability, play_listing
 from tests.load.scenarios.soak import play_memory, play_soak
 from tests.load.scenarios.warm import play_warm
 from tests.load.size import Size
-from tests.server import ROOT
+from tests.manage import ROOT
 
 INTERRUPTED = 130
 Play = Callable[[World, Size], Sequence[Run]]

@@ -14,7 +14,7 @@ import msgspec
 from tests.builders import Exam, Portal, Student
 from tests.load.deployment import Deployment, MemoryWatch, System, World
 from tests.load.traffic import Diary, Group, Offer, Person, Plan
-from tests.server import ROOT
+from tests.manage import ROOT
 
 PATIENCE_S = 120.0
 """What a crowd may take longer than its plan says."""

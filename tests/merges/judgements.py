@@ -95,7 +95,8 @@ def judge_create(
 ) -> tuple[str, frozenset[str]]:
     """Return what a create must be answered with, "" for a booking, and what else it may be refused
     with, because the desk counts in what it made lately and HubSpot may not show yet. `is_told` of
-    all links that were taken away, it does not count those."""
+    all links that were taken away, it does not count those. What was merged keeps its seat in any
+    case (decision 31): the links that are shown may be the other's."""
     if exam.archived:
         return "EXAM_NOT_FOUND", frozenset()
     day = exam.text("mock_type"), exam.text("exam_date")
@@ -104,7 +105,8 @@ def judge_create(
     linked = {each.id for each in active if exam.id in view.exam_links.get(each.id, ())}
     made_for = _made_lately(active, lately, exam.ids, lambda made: made.exam_id)
     shown = {each for each in made_for if is_told or len(view.exam_links.get(each, ())) > 0}
-    unshown = made_for - (shown & lately.keys())
+    merged = {each.id for each in active if len(each.ids) > 1}
+    unshown = made_for - ((shown & lately.keys()) - merged)
     own = view.bookings_of(contact.id)
     standing = {
         each.id

@@ -10,6 +10,7 @@ from typing import Final
 from booking_api.admin.now.links import Links
 from booking_api.admin.now.words import JOBS, count, write_age, write_duration, write_share
 from booking_api.ops.history import tally as keys
+from booking_api.ops.history.reading import History
 from booking_api.ops.now.bounds import (
     DAY_NEARLY_USED,
     MAX_BACKLOG,
@@ -104,18 +105,28 @@ def _of_desk(picture: Picture, links: Links) -> Iterator[Problem]:
         )
 
 
+def _of_hubspot_lately(history: History) -> Iterator[Problem]:
+    processes = history.processes
+    unanswered = sum(process.lately.peak(keys.BREAKER) > 0 for process in processes)
+    if unanswered > 0:
+        yield Problem(
+            tone=WARN,
+            sentence="In the last two minutes HubSpot did not answer "
+            f"{unanswered} of {count(len(processes), 'process', 'processes')} as it should.",
+            link="#hubspot",
+        )
+
+
 def _of_hubspot(picture: Picture) -> Iterator[Problem]:
     hubspot, history = picture.hubspot, picture.history
-    processes = () if history is None else history.processes
-    is_open = hubspot.breaker is not BreakerState.CLOSED or any(
-        process.lately.peak(keys.BREAKER) > 0 for process in processes
-    )
-    if is_open or hubspot.state is State.FAILED:
+    if hubspot.breaker is not BreakerState.CLOSED or hubspot.state is State.FAILED:
         yield Problem(
             tone=BAD,
             sentence="HubSpot does not answer as it should: bookings are refused until it does.",
             link="#hubspot",
         )
+    elif history is not None:
+        yield from _of_hubspot_lately(history)
     used, limit = calls_today(picture)
     if used > DAY_NEARLY_USED * limit:
         yield Problem(

@@ -31,6 +31,7 @@ from booking_api.api.views.student_view_set import StudentViewSet
 from booking_api.ops.metrics import metrics
 from booking_api.queries.available_exams import ExamSeats, find_available_exams
 from booking_api.queries.credit_check import check_credits
+from booking_api.queries.exam_rendering import render_exams
 from booking_api.rules.seats import ExamStatus
 
 AVAILABLE = Operation(
@@ -64,6 +65,8 @@ class AvailableQuery(serializers.Serializer[Any]):
 
 
 class AvailableExamFields(serializers.Serializer[Any]):
+    """What `queries/exam_rendering.py` writes, for the documentation."""
+
     mock_exam_id = serializers.CharField(source="exam.id")
     exam_date = serializers.DateField(source="exam.exam_date", allow_null=True)
     start_time = serializers.CharField(source="exam.start_time")
@@ -109,8 +112,8 @@ def queue_corrections(exam_ids: Collection[str]) -> None:
 
 def write_available(listed: Sequence[ExamSeats]) -> bytes:
     """Return the body of the answer."""
-    data = AvailableExamFields(listed, many=True).data
-    return orjson.dumps(success(data, f"{len(listed)} mock exams."))
+    exams = orjson.Fragment(render_exams(listed))
+    return orjson.dumps(success(exams, f"{len(listed)} mock exams."))
 
 
 class MockExamViewSet(StudentViewSet):

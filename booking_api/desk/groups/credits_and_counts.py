@@ -25,7 +25,7 @@ from booking_api.desk.journal.models import (
     OutboxNote,
     RequestKind,
 )
-from booking_api.desk.journal.plans import contact_ids_of
+from booking_api.desk.journal.plans import contact_ids_of, record_ids_of
 from booking_api.desk.notes.note_text import note_body, reference_of
 from hubspot_sync.background.isolation import write_apart
 from hubspot_sync.batching.outcomes import Many, Unknown
@@ -202,8 +202,8 @@ def tags_of(rows: Sequence[JournalEntry]) -> set[str]:
             tags |= {contact_tag(contact_id), contact_bookings_tag(contact_id)}
         if row.exam_id:
             tags |= {exam_tag(row.exam_id), exam_bookings_tag(row.exam_id)}
-        if row.record_id:
-            tags |= tags_with_links(booking_tag(row.record_id))
+        for record_id in record_ids_of(row):
+            tags |= tags_with_links(booking_tag(record_id))
     return tags
 
 

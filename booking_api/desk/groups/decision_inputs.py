@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, count, islice
 
 from booking_api.desk.desk_context import DeskContext
@@ -19,7 +20,13 @@ from booking_api.rules.seats import free_seat, seat_number
 from hubspot_sync.batching.outcomes import FoundByKey, Many, merge
 from hubspot_sync.errors import Unavailable
 from hubspot_sync.portal.records import Booking, MockExam, ids_of
-from hubspot_sync.reading.overlaid_links import add_unshown, exams_of_bookings
+from hubspot_sync.reading.overlaid_links import (
+    add_unshown,
+    add_unshown_ends,
+    contacts_of_bookings,
+    exams_of_bookings,
+)
+from hubspot_sync.reading.own_links import KnownLinks
 from hubspot_sync.wire.call_context import CallContext
 from hubspot_sync.wire.fan_out import run_together
 from hubspot_sync.writing.authoritative_reads import SeenContact
@@ -68,8 +75,8 @@ class ExamInputs:
 class DecisionInputs:
     """All that was read for one group; asking for what could not be read raises HubSpotError.
 
-    `other_links` has the exams of the contacts' bookings that are not of the group's exams, and
-    `made_for` those that the journal knows them to have been made for; `exams` has all of them.
+    `other_links` has the exams of the contacts' bookings that are not of the group's exams, `exams`
+    has all of them.
     """
 
     contacts: Many[SeenContact]
@@ -77,7 +84,6 @@ class DecisionInputs:
     exam_links: Many[tuple[str, ...]]
     contact_links: Many[tuple[str, ...]]
     other_links: Many[tuple[str, ...]]
-    made_for: Mapping[str, str]
     bookings: Many[Booking]
     unlisted: known_bookings.UnlistedBookings
     _exam_inputs: dict[str, ExamInputs] = field(default_factory=dict)
@@ -90,11 +96,7 @@ class DecisionInputs:
 
     def bookings_of_contact(self, contact_id: str) -> list[Booking]:
         """Return all bookings of the contact, cancelled ones too."""
-        linked = set(self.contact_links.answered(contact_id) or ())
-        seen = self.contacts.if_found(contact_id)
-        for each in (contact_id,) if seen is None else ids_of(seen.contact):
-            linked |= self.unlisted.by_contact.get(each, frozenset())
-        return self._existing_bookings(linked)
+        return self._existing_bookings(self.contact_links.answered(contact_id) or ())
 
     def exam_of(self, booking: Booking) -> MockExam | None:
         """Return the exam that a contact's booking is of now; the journal's word where HubSpot
@@ -110,8 +112,7 @@ class DecisionInputs:
         asked_by = next((each for each in own_ids if self.other_links.covers(each)), booking.id)
         if len(of_group) == 0 and not self.other_links.covers(asked_by):
             self.exam_links.require_complete()  # of an exam whose links are unknown now
-        linked = of_group or self.other_links.answered(asked_by)
-        exam_ids = self._exam_ids_of(asked_by, linked)
+        exam_ids = of_group or self.other_links.answered(asked_by) or ()
         readable = [each for each in exam_ids if each not in self.exams.refused]
         return linked_exam(booking, exam_ids, self.exams.require(readable).found)
 
@@ -122,12 +123,8 @@ class DecisionInputs:
             for booking_id, linked in self.other_links.found.items()
             if (booking := self.bookings.if_found(booking_id)) is not None
             and booking.state == "active"
-            for exam_id in self._exam_ids_of(booking_id, linked)
+            for exam_id in linked
         }
-
-    def _exam_ids_of(self, booking_id: str, linked: tuple[str, ...] | None) -> tuple[str, ...]:
-        made_for = (self.made_for[booking_id],) if booking_id in self.made_for else ()
-        return linked or made_for
 
     def _gather_exam(self, exam_id: str) -> ExamInputs:
         exam = self.exams.answered(exam_id)
@@ -180,38 +177,40 @@ def read_decision_inputs(
         lambda: hubspot.exam_bookings(exam_ids, context),
         lambda: hubspot.contact_bookings(contact_ids, context),
     )
-    all_contact_ids = {
-        *contact_ids,
-        *(each for seen in contacts.found.values() for each in ids_of(seen.contact)),
-    }
+    ids_of_contacts: dict[str, tuple[str, ...]] = {each: (each,) for each in contact_ids}
+    ids_of_contacts |= {key: ids_of(seen.contact) for key, seen in contacts.found.items()}
+    all_contact_ids = set(chain.from_iterable(ids_of_contacts.values()))
     unlisted = known_bookings.read_unlisted_bookings(
         exam_ids, all_contact_ids, desk_context.now(), excluded_rows
     )
     ends = exams_of_bookings(hubspot, desk_context.recent)
     made = unlisted.of_exams({exam_id: (exam_id,) for exam_id in exam_ids})
     exam_links = add_unshown(exam_links, made, {}, ends, context)
-    of_exams = _join(exam_links.found)
-    of_contacts = _join(contact_links.found, unlisted.by_contact)
+    contact_links = add_unshown(
+        contact_links,
+        unlisted.of_contacts(ids_of_contacts),
+        ids_of_contacts,
+        contacts_of_bookings(hubspot, desk_context.recent),
+        context,
+    )
+    of_exams, of_contacts = _join(exam_links.found), _join(contact_links.found)
     others = of_contacts - of_exams
-    made_for = known_bookings.exams_of_bookings(others)
-    guessed = desk_context.guess_exams(others - made_for.keys())
-    early = set[str]()
-    # The exams are one call: it waits until all that are wanted are known, or guessed.
-    if made_for.keys() | guessed.keys() == others:
-        early = {*exam_ids, *made_for.values(), *chain.from_iterable(guessed.values())}
+    early = _list_early_exams(desk_context, exam_ids, others)
     bookings, other_links, exams = run_together(
         desk_context.fan_out,
         lambda: hubspot.bookings(of_exams | of_contacts, context),
         lambda: hubspot.booking_exams(others, context),
         lambda: hubspot.exams(early, context),
     )
+    other_links = add_unshown_ends(
+        other_links, ends, partial(_read_made_for, desk_context), context
+    ).links
     inputs = DecisionInputs(
         contacts=contacts,
         exams=exams,
         exam_links=exam_links,
         contact_links=contact_links,
         other_links=other_links,
-        made_for=made_for,
         bookings=bookings,
         unlisted=unlisted,
     )
@@ -230,6 +229,23 @@ def read_decision_inputs(
         further = _join(inputs.exam_links.found) - of_exams - of_contacts
         inputs.bookings = merge((bookings, hubspot.bookings(further, context)))
     return inputs
+
+
+def _list_early_exams(
+    desk_context: DeskContext, exam_ids: Collection[str], booking_ids: Collection[str]
+) -> set[str]:
+    """Return these exams with those of the bookings, where the journal or the cache tells all of
+    them, else nothing: they are read in one call, which then has to wait."""
+    made_for = known_bookings.exams_of_bookings(booking_ids)
+    guessed = desk_context.guess_exams(set(booking_ids) - made_for.keys())
+    if made_for.keys() | guessed.keys() != booking_ids:
+        return set()
+    return {*exam_ids, *made_for.values(), *chain.from_iterable(guessed.values())}
+
+
+def _read_made_for(desk_context: DeskContext, booking_ids: Collection[str]) -> KnownLinks:
+    found = known_bookings.read_unlisted_links(booking_ids, desk_context.now())
+    return KnownLinks(by_id={key: (links.exam_id,) for key, links in found.items()})
 
 
 def _join(*links: FoundByKey[Collection[str]]) -> set[str]:

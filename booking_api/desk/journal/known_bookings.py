@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from booking_api.desk.journal.models import (
     UNFINISHED,
@@ -19,6 +19,7 @@ from booking_api.desk.journal.models import (
     RequestKind,
 )
 from booking_api.desk.journal.plans import find_seat_number
+from hubspot_sync.background.kept_queries import KeptQuery
 from hubspot_sync.reading.own_links import MAX_LINK_LAG
 
 LATE_WINDOW: Final = timedelta(days=1)
@@ -39,10 +40,20 @@ class UnlistedBookings:
     def of_exams(self, all_ids: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:
         """Return the bookings of exams, each by whichever of `all_ids` it had when they were made;
         by its key there."""
-        return {
-            exam_id: tuple({booking for each in ids for booking in self.by_exam.get(each, ())})
-            for exam_id, ids in all_ids.items()
-        }
+        return _gather(self.by_exam, all_ids)
+
+    def of_contacts(self, all_ids: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:
+        """As `of_exams`, of contacts."""
+        return _gather(self.by_contact, all_ids)
+
+
+def _gather(
+    by_id: Mapping[str, frozenset[str]], all_ids: Mapping[str, Collection[str]]
+) -> dict[str, tuple[str, ...]]:
+    return {
+        key: tuple({booking for each in ids for booking in by_id.get(each, ())})
+        for key, ids in all_ids.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +76,7 @@ def read_unlisted_bookings(
     owned = Q(contact_id__in=contact_ids)
     if len(exam_ids) > 0:
         owned |= Q(exam_id__in=exam_ids)
-    rows = JournalEntry.objects.filter(
-        owned,
-        Q(state__in=UNFINISHED) | Q(state=EntryState.DONE, changed_at__gt=now - MAX_LINK_LAG),
-        kind=RequestKind.CREATE,
-    )
+    rows = _unlisted_rows(owned, since=now - MAX_LINK_LAG)
     # What Django makes of a condition on nothing takes as long as the question.
     if len(excluded_rows) > 0:
         rows = rows.exclude(id__in=excluded_rows)
@@ -97,14 +104,30 @@ def read_unlisted_bookings(
     )
 
 
+def may_know_bookings_of(contact_id: str, now: datetime) -> bool:
+    """Whether `read_unlisted_bookings` may know something of this contact."""
+    return _OF_CONTACT.has_rows(contact_id, now - MAX_LINK_LAG)
+
+
+def _unlisted_rows(owned: Q, *, since: datetime) -> QuerySet[JournalEntry]:
+    """Return the creates that stand or may, and that HubSpot may not list: those that were done
+    since then, and those that are not."""
+    return JournalEntry.objects.filter(
+        owned,
+        Q(state__in=UNFINISHED) | Q(state=EntryState.DONE, changed_at__gt=since),
+        kind=RequestKind.CREATE,
+    )
+
+
+_OF_CONTACT: Final = KeptQuery(
+    lambda contact_id, since: _unlisted_rows(Q(contact_id__in=[contact_id]), since=since)
+)
+
+
 def read_unlisted_links(record_ids: Collection[str], now: datetime) -> Mapping[str, UnlistedLinks]:
     """Return the links, by record id, of those of these bookings that were made here so lately that
     HubSpot may not show them yet."""
-    rows = JournalEntry.objects.filter(
-        Q(state__in=UNFINISHED) | Q(state=EntryState.DONE, changed_at__gt=now - MAX_LINK_LAG),
-        kind=RequestKind.CREATE,
-        record_id__in=record_ids,
-    )
+    rows = _unlisted_rows(Q(record_id__in=record_ids), since=now - MAX_LINK_LAG)
     found = rows.values_list("record_id", "contact_id", "exam_id", "state")
     return {
         record_id: UnlistedLinks(contact_id, exam_id, is_taken_back=state == EntryState.UNDOING)

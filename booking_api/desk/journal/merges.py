@@ -7,12 +7,14 @@ needs those of merged contacts too, and after the person's deletion nobody can b
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import Final
 
 import structlog
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from booking_api.desk.journal.models import MergedContact
 from hubspot_sync.background.isolation import write_apart
+from hubspot_sync.background.kept_queries import KeptQuery
 
 log = structlog.get_logger(__name__)
 
@@ -35,10 +37,21 @@ def same_contacts(contact_ids: Collection[str]) -> frozenset[str]:
     known, further = frozenset[str](), frozenset(contact_ids)
     while len(further) > 0:
         known |= further
-        pairs = MergedContact.objects.filter(Q(contact_id__in=further) | Q(same_as__in=further))
-        found = pairs.values_list("contact_id", "same_as")
+        found = _rows_of(further).values_list("contact_id", "same_as")
         further = frozenset(each for pair in found for each in pair) - known
     return known
+
+
+def may_be_merged(contact_id: str) -> bool:
+    """Whether `same_contacts` knows more of this contact than itself."""
+    return _OF_CONTACT.has_rows(contact_id)
+
+
+def _rows_of(contact_ids: Collection[str]) -> QuerySet[MergedContact]:
+    return MergedContact.objects.filter(Q(contact_id__in=contact_ids) | Q(same_as__in=contact_ids))
+
+
+_OF_CONTACT: Final = KeptQuery(lambda contact_id, _: _rows_of([contact_id]))
 
 
 def _store_pairs(pairs: Sequence[Pair]) -> None:

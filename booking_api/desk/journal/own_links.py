@@ -13,7 +13,7 @@ from datetime import datetime
 from typing_extensions import override
 
 from booking_api.desk.journal import known_bookings
-from booking_api.desk.journal.merges import same_contacts
+from booking_api.desk.journal.merges import may_be_merged, same_contacts
 from hubspot_sync.background.database_questions import (
     UNSURE_S,
     DatabaseQuestions,
@@ -64,8 +64,11 @@ class JournalLinks(OwnLinks):
 
     def _read_of_contacts(self, contact_ids: Collection[str]) -> Links:
         """A row names the contact as it was called then: it may have been merged since."""
+        now = self._now()
+        if len(contact_ids) == 1 and not any(_may_know(each, now) for each in contact_ids):
+            return {}
         all_ids = same_contacts(contact_ids)
-        found = known_bookings.read_unlisted_bookings((), all_ids, self._now()).by_contact
+        found = known_bookings.read_unlisted_bookings((), all_ids, now).by_contact
         if len(found) == 0:
             return {}
         is_merged = all_ids != frozenset(contact_ids)
@@ -86,3 +89,9 @@ class JournalLinks(OwnLinks):
             return KnownLinks(by_id=self._questions.ask(read_all))
         except DatabaseSilent:
             return KnownLinks(keep_s=UNSURE_S)
+
+
+def _may_know(contact_id: str, now: datetime) -> bool:
+    """Whether the journal may know a booking of this contact. Of hardly anybody it does, and this
+    takes a fifth of the time of asking which."""
+    return may_be_merged(contact_id) or known_bookings.may_know_bookings_of(contact_id, now)

@@ -151,6 +151,17 @@ def contact_ids_of(row: JournalEntry) -> tuple[str, ...]:
         return (row.contact_id,)
 
 
+def record_ids_of(row: JournalEntry) -> tuple[str, ...]:
+    """Return the ids by which the row's booking is known: whoever asked may have named it by the id
+    of one that was merged into it. None where there is none yet."""
+    if row.record_id == "":
+        return ()
+    try:
+        return (row.record_id, read_stored(row.request, _NamingBooking).booking_id or row.record_id)
+    except NotUnderstood:
+        return (row.record_id,)
+
+
 def find_seat_number(stored: object) -> int | None:
     """Return the seat that a stored plan names; None where it names none that we understand."""
     try:
@@ -164,6 +175,13 @@ class _WithMergedContacts:
     """Any plan, or none."""
 
     merged_contacts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _NamingBooking:
+    """Any request; who books names none."""
+
+    booking_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

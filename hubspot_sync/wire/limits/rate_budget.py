@@ -158,6 +158,7 @@ class RateBudget:
         self._wait = wait
         self._lock = threading.Lock()
         self._orders = itertools.count()
+        self._lets_wait_for_room = True
 
     def acquire(self, deadline: Deadline, *, priority: Priority, search: bool) -> Slot:
         """Return a slot once there is one, in the order of asking.
@@ -182,6 +183,15 @@ class RateBudget:
             lanes = (self._lanes[priority, False],)
             ticket = _Ticket(next(self._orders), lanes, lanes[0], calls, takes_nothing=True)
         self._wait_for_turn(ticket, deadline)
+
+    def end_waits_for_room(self) -> None:
+        """Refuse all who wait for room, now and from now on."""
+        with self._lock:
+            self._lets_wait_for_room = False
+            for lane in self._lanes.values():
+                for ticket in lane.queue:
+                    if ticket.takes_nothing:
+                        ticket.turn.set()
 
     def pause(self, seconds: float, *, search: bool) -> float:
         """Let nobody send (or nobody search) for so long, `MAX_PAUSE_S` at most; return how long
@@ -269,7 +279,8 @@ class RateBudget:
             lane.min_wait_s(lane.queue.index(ticket) + others) for lane in ticket.lanes
         )
         first_in = [lane for lane in ticket.lanes if lane.queue[0] is ticket]
-        if left_s <= 0 or min_wait_s > left_s:
+        may_wait = self._lets_wait_for_room or not ticket.takes_nothing
+        if left_s <= 0 or min_wait_s > left_s or not may_wait:
             raise RateLimited(
                 "The budget of HubSpot requests is used up; try again later.",
                 retry_after_s=max(min_wait_s, 1.0),

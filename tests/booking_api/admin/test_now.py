@@ -26,6 +26,7 @@ from cache_layer import CacheConfig
 from hubspot_sync.feed.models import FeedPosition
 from hubspot_sync.inbox.models import WebhookEvent
 from hubspot_sync.portal.models import UnreadableValue
+from hubspot_sync.wire.circuit_breaker import BreakerState
 from tests.api import Api
 from tests.builders import Portal
 from tests.desk import create
@@ -279,6 +280,19 @@ def test_the_worst_is_said_first(api: Api) -> None:
     assert "Recount of all exams: the last run failed." in said
     assert "1 webhook event could not be applied." in said
     assert "1 value in HubSpot cannot be read." in said
+
+
+def test_an_outage_that_is_over_is_said_to_be(api: Api) -> None:
+    """Each process learns by itself, and this one has nothing against HubSpot."""
+    peaks = {"breaker": float(BreakerState.OPEN)}
+    HistoryRow.objects.create(
+        process="p", began_at=timezone.now(), span_s=60, measured={"peaks": peaks}
+    )
+
+    page = look(staff(superuser=True))
+
+    said = "warn: In the last two minutes HubSpot did not answer 1 of 1 process as it should."
+    assert state_of(page) == said
 
 
 def test_looking_asks_hubspot_nothing(api: Api, portal: Portal) -> None:

@@ -256,3 +256,20 @@ def test_the_survivor_is_deleted_and_restored(school: School) -> None:
 
     assert create(school.api, alice, exams[1]).status == 201
     assert school.api.get(path, **alice.pair).data["booking"]["id"] == bookings[0].id
+
+
+def test_what_a_student_changes_by_an_old_id_they_see_by_it(school: School) -> None:
+    """They have looked at it before it was merged, of which nobody told."""
+    portal = school.portal
+    alice = portal.student("alice")
+    survivor, other = (portal.booking(alice, portal.exam(in_days=days)) for days in (7, 9))
+    shown = f"/api/bookings/{other.id}"
+    assert school.api.get(shown, **alice.pair).data["booking"]["id"] == other.id
+    merge(school, survivor, other)
+
+    changed = update(school.api, alice, other.id, attending_location="calgary")
+    assert cancel(school.api, alice, other.id).status == 200
+
+    assert changed.data["booking"]["id"] == survivor.id
+    seen = school.api.get(shown, **alice.pair).data["booking"]
+    assert (seen["id"], seen["status"]) == (survivor.id, "cancelled")

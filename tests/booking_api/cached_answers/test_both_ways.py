@@ -10,9 +10,10 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pytest_django import Settings
 
+from booking_api.ops.metrics import metrics
 from tests.api import Api
 from tests.booking_api.cached_answers.test_given_again import KINDS, ask_questions
-from tests.both_ways import Asked, BothWays, difference, make_warm
+from tests.both_ways import COUNTED, Asked, BothWays, difference, make_warm
 from tests.builders import Portal
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -85,25 +86,34 @@ def proxied(settings: Settings) -> None:
 
 
 PEERS = (("127.0.0.1", "http"), ("10.0.0.1", "http"), ("::1", "https"))
+"""A stranger, a proxy that we trust, and one who comes by another address and scheme."""
 
 
 @pytest.mark.parametrize("name", sorted(VALUES))
 def test_each_header_does_what_it_does_with_django(
     api: Api, portal: Portal, proxied: None, name: str
 ) -> None:
-    """One question after the other, so that none is sent what another's header has made."""
+    """One question after the other, so that none is sent what another's header has made. Every
+    value comes from everybody with one of the questions, and from one or another with the rest."""
     ways, questions = BothWays(), ask_questions(portal)
-    for kind in ("list", "available", "credits"):
+    for place, kind in enumerate(("list", "available", "credits")):
         plain = questions[kind]
         make_warm(ways, plain)
-        for value in (*VALUES[name], *ODD):
-            for peer, scheme in PEERS:
+        for number, value in enumerate((*VALUES[name], *ODD), start=place):
+            peers = PEERS if place == 0 else PEERS[number % 3 :][:1]
+            for peer, scheme in peers:
                 asked = Asked(
                     plain.method, plain.target, plain.body, ((name, value),), peer, scheme
                 )
                 for _ in range(2):
                     assert ways.ask(asked).shown == ways.ask_django(asked).shown, asked
         assert ways.ask(plain).shown == ways.ask_django(plain).shown
+
+
+def test_what_both_ways_are_to_count_alike_is_counted() -> None:
+    counted = {family.name for family in metrics().registry.collect()}
+
+    assert {name.removesuffix("_total").removesuffix("_count") for name in COUNTED} <= counted
 
 
 def test_however_it_is_asked_both_ways_give_the_same(

@@ -4,19 +4,30 @@ its caller does; and is told so at once where that cannot be long enough."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
+from requests import PreparedRequest
 
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
+from booking_api.desk.journal.models import EntryState, JournalEntry, Lease
 from hubspot_sync.errors import RateLimited
 from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.wire.limits.rate_budget import Slot
 from tests.api import Reply, connected
 from tests.builders import Booking, Exam, Portal, Student
-from tests.desk import School, cancel, create, credit_of, update
-from tests.faults.tables import READS, WITHOUT_A_POLICY
+from tests.desk import School, active_bookings, cancel, create, credit_of, stored_total, update
+from tests.faults.groups import running_desk
+from tests.faults.tables import EXAMS, READS, WITHOUT_A_POLICY
+from tests.faults.watched_sender import Watch
+from tests.journal_rows import make_row
+from tests.waiting import eventually
 
 LIST = "/api/bookings/list"
 LIMIT = 40
@@ -53,14 +64,19 @@ def known(school: School) -> tuple[Student, Exam, Booking]:
     return student, school.portal.exam(), booking
 
 
-def use_up_everything() -> None:
+def use_up_everything(*, but: int = 0) -> None:
     budget = composition.services().client.rate_budget
+    slots: list[Slot] = []
     while True:
         try:
-            slot = budget.acquire(Deadline.after(0), priority=Priority.DESK, search=False)
+            slots.append(budget.acquire(Deadline.after(0), priority=Priority.DESK, search=False))
         except RateLimited:
-            return
-        slot.report_answer(0.0)
+            break
+    for number, slot in enumerate(slots):
+        if number < but:
+            slot.report_unused()
+        else:
+            slot.report_answer(0.0)
 
 
 @pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
@@ -89,6 +105,7 @@ def test_it_is_told_at_once_where_that_is_too_late(school: School, ask: Ask) -> 
 
 
 AGAIN_S = 2
+STOPPED_AFTER_S = 5.0
 
 
 @pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
@@ -111,3 +128,93 @@ def test_hubspot_is_asked_again_only_once_it_says_that_it_may_be(
 
         assert asked.status == 503
         assert 1 <= portal.sandbox.calls_count(status=429) <= 3
+
+
+def test_a_stop_ends_the_wait_and_the_lease_is_given_back(
+    settings: Settings, portal: Portal
+) -> None:
+    """The next process need not wait for the lease; and whoever waits here is answered."""
+    portal.sandbox.kind()
+    settings.DESK = DeskConfig(lease_s=60.0, grace_s=50.0)
+    window = {"requests_per_window": LIMIT, "window_s": LATE_S}
+    with connected(settings, portal.sandbox, request_deadline_s=STOPPED_AFTER_S, **window) as api:
+        school = School(api, portal)
+        alice, exam, _ = known(school)
+        use_up_everything()
+        with ThreadPoolExecutor() as pool:
+            asked = pool.submit(create, api, alice, exam)
+            eventually(lambda: Lease.objects.exclude(holder="").exists())
+
+            composition.services().booking.desk.close()
+
+            assert Lease.objects.get().holder == ""
+            assert asked.result().status == 503
+
+
+def test_a_create_that_finds_no_room_after_its_reads_leaves_nothing_behind(
+    settings: Settings, portal: Portal
+) -> None:
+    """It is refused with its seat and its credit untouched, and may come again by its key."""
+    portal.sandbox.kind()
+    window = {"requests_per_window": 2 * LIMIT, "window_s": LATE_S}
+    config = DeskConfig(lease_s=1.0, grace_s=0.0)
+    alice, ben, exam = portal.student("alice", credits=3), portal.student("ben"), portal.exam()
+    wanted = portal.exam(capacity=1, in_days=9)
+    with running_desk(settings, portal.sandbox, config, **window) as desk:
+        assert create(desk.api, ben, exam).status == 201, "all that is asked once was asked"
+        desk.wait_until_idle()
+        with desk.sender.watched(using_up_all_at("/batch/read", of=EXAMS)):
+            refused = create(desk.api, alice, wanted, "key-1")
+        row = JournalEntry.objects.get(idempotency_key="key-1")
+        composition.close()  # who begins anew has a window of its own
+
+        again = create(desk.api, alice, wanted, "key-1")
+
+    assert (refused.status, refused.code) == (503, "RATE_LIMITED")
+    assert int(refused.headers["Retry-After"]) > 1
+    assert row.exam_id == wanted.id, "it had been planned"
+    assert (row.state, row.record_id, row.in_doubt_since) == (EntryState.REFUSED, "", None)
+    assert again.status == 201, again.body
+    assert len(active_bookings(portal, wanted)) == stored_total(portal, wanted) == 1
+    assert credit_of(portal, alice) == 2
+
+
+def using_up_all_at(path: str, *, of: str) -> Watch:
+    """Nobody may send anything more once such a call has begun."""
+
+    @contextmanager
+    def use_up(request: PreparedRequest) -> Iterator[None]:
+        if request.path_url.endswith(f"/{of}{path}"):
+            use_up_everything()
+        yield
+
+    return use_up
+
+
+def test_who_cannot_wait_is_told_so_and_nothing_is_read_for_who_can(
+    settings: Settings, portal: Portal
+) -> None:
+    portal.sandbox.kind()
+    window = {"requests_per_window": LIMIT, "window_s": LATE_S}
+    config, sent = DeskConfig(lease_s=1.0, grace_s=0.0), list[str]()
+    with running_desk(settings, portal.sandbox, config, **window) as desk:
+        inner = composition.services().booking.desk
+        inner.run(lambda _: None).result(PATIENCE_S)
+        use_up_everything(but=2)
+        desk.sender.watch(lambda request: nullcontext(sent.append(str(request.body))))
+        now = timezone.now()
+        hasty, patient = (
+            make_row(contact_id=contact_id, wanted_until=now + timedelta(seconds=seconds))
+            for contact_id, seconds in (("1456", LATE_S / 2), ("1789", 10 * LATE_S))
+        )
+        for row in (hasty, patient):
+            row.request["contact_id"] = row.contact_id
+            row.save()
+
+        inner.run(lambda _: None).result(PATIENCE_S)
+
+        hasty.refresh_from_db()
+        patient.refresh_from_db()
+    assert (hasty.state, patient.state) == (EntryState.REFUSED, EntryState.QUEUED)
+    assert len(sent) == 2
+    assert [body for body in sent if "1789" in body] == []

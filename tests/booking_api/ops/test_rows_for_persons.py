@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError, connection
 from django.utils import timezone
-from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from booking_api import composition
@@ -14,6 +13,7 @@ from booking_api.desk.journal.models import CreditReview, EntryState, JournalEnt
 from tests.api import Api
 from tests.builders import Portal, Student
 from tests.desk import cancel, create
+from tests.metrics import shown
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,12 +23,10 @@ NONE = {"owed_credit": 0, "cut_history": 0, "credit_review": 0, "unreadable_plan
 
 def for_persons(api: Api) -> dict[str, float]:
     """How many rows wait for a person, by why; empty where that is not shown."""
-    families = text_string_to_metric_families(api.get("/metrics").body.decode())
     return {
-        sample.labels["why"]: sample.value
-        for family in families
-        if family.name == "mocks_desk_needs_person"
-        for sample in family.samples
+        dict(labels)["why"]: value
+        for (name, labels), value in shown(api).items()
+        if name == "mocks_desk_needs_person"
     }
 
 

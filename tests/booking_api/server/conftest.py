@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
-from tests.server import ROOT, STOP_TIMEOUT_S, Server, free_port, wait_until_it_answers
+from tests.manage import start_python
+from tests.server import STOP_TIMEOUT_S, Server, free_port, wait_until_it_answers
 
 
 @pytest.fixture(scope="module")
 def echo() -> Iterator[Server]:
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.booking_api.server.echo_server", str(port)],
-        cwd=ROOT,
-        env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
+    process = start_python(
+        ["-m", "tests.booking_api.server.echo_server", str(port)],
+        os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
     )
     server = Server(base_url=f"http://127.0.0.1:{port}")
     try:

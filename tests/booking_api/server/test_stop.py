@@ -15,7 +15,8 @@ import pytest
 from booking_api.server.requests import Request
 from booking_api.server.responses import Answerer, begin
 from tests.booking_api.server.test_turns import Caller, busy, queued, wait_until
-from tests.server import ROOT, STOP_TIMEOUT_S, Server, free_port, wait_until_it_answers
+from tests.manage import ROOT
+from tests.server import STOP_TIMEOUT_S, Server, free_port, wait_until_it_answers
 
 Started = tuple[Server, "subprocess.Popen[bytes]"]
 

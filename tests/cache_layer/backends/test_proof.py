@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from redis import Redis
 
 from cache_layer.backends.base import Backend, Refusal
@@ -47,7 +47,7 @@ class Held:
 
 def provable(**changes: object) -> Entry:
     made = entry(tags=["exam:9", "exams/all"], ttl_s=TTL_S)
-    return replace(made, epoch=EPOCH, keep_s=CONFIRMED_S, **changes)  # type: ignore[arg-type]  # by name
+    return structs.replace(made, epoch=EPOCH, keep_s=CONFIRMED_S, **changes)  # type: ignore[arg-type]  # by name
 
 
 @pytest.fixture(params=["locmem", pytest.param("redis", marks=pytest.mark.redis)])
@@ -168,7 +168,7 @@ def test_it_is_proven_again_once_the_feed_is_back(held: Held) -> None:
 
 
 def test_no_proof_lifts_its_own_end(held: Held) -> None:
-    held.store("k", replace(provable(), keep_s=TTL_S + 10))
+    held.store("k", structs.replace(provable(), keep_s=TTL_S + 10))
     held.clock.advance(TTL_S + 5)
     held.confirm()
     before = payload_at(held.backend, "k")
@@ -190,13 +190,13 @@ def test_it_is_not_kept_for_ever(held: Held) -> None:
 
 
 def test_one_may_live_by_proof_alone(held: Held) -> None:
-    born_old = replace(provable(), ttl_s=0.0)
+    born_old = structs.replace(provable(), ttl_s=0.0)
     held.store("k", born_old)
     unproven = held.backend.store(
-        held.backend.look_up(()).ticket, {"other": replace(born_old, epoch="")}
+        held.backend.look_up(()).ticket, {"other": structs.replace(born_old, epoch="")}
     )
     uncovered = held.backend.store(
-        held.backend.look_up(()).ticket, {"page": replace(born_old, family="page")}
+        held.backend.look_up(()).ticket, {"page": structs.replace(born_old, family="page")}
     )
 
     assert payload_at(held.backend, "k") == b"v"

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from msgspec import structs
 from redis import Redis
 
 from cache_layer.backends.base import Backend
@@ -88,7 +89,9 @@ confirmed = Proof.confirmed
 
 
 def compares_no_epochs(self: Record, proof: Proof) -> float:
-    return proven_until_s(replace(self, entry=replace(self.entry, epoch=proof.epoch)), proof)
+    return proven_until_s(
+        structs.replace(self, entry=structs.replace(self.entry, epoch=proof.epoch)), proof
+    )
 
 
 def hears_no_silence(self: Record, proof: Proof) -> float:
@@ -101,7 +104,7 @@ def settles_at_once(self: LocalGuard, ticket: Any, key: str, entry: Entry) -> bo
 
 def covers_everything(self: LocalGuard, ticket: Any, key: str, entry: Entry) -> bool:
     family = next(iter(self.proof.covered), "")
-    return is_provable(self, ticket, key, replace(entry, family=family))
+    return is_provable(self, ticket, key, structs.replace(entry, family=family))
 
 
 def confirms_any_epoch(self: Proof, epoch: str, until: int, lapses: int, term: int) -> Proof | None:
@@ -140,12 +143,12 @@ pack_entry = GuardedStore._pack
 
 
 def lifts_ends(self: GuardedStore, ticket: Any, fresh: Any, *, ahead: bool) -> Entry:
-    return replace(pack_entry(self, ticket, fresh, ahead=ahead), keep_s=CONFIRMED_S)
+    return structs.replace(pack_entry(self, ticket, fresh, ahead=ahead), keep_s=CONFIRMED_S)
 
 
 def grows_old(self: GuardedStore, ticket: Any, fresh: Any, *, ahead: bool) -> Entry:
     keep_s = math.inf if fresh.loaded.keep_s is None else fresh.loaded.keep_s
-    return replace(pack_entry(self, ticket, fresh, ahead=ahead), keep_s=keep_s)
+    return structs.replace(pack_entry(self, ticket, fresh, ahead=ahead), keep_s=keep_s)
 
 
 def takes_over_no_epoch(one: str | None, other: str | None) -> None:

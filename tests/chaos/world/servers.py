@@ -16,7 +16,8 @@ from pathlib import Path
 
 from tests.chaos.world.processes import OwnProcess
 from tests.chaos.world.proxies import Proxy
-from tests.server import ROOT, Server, free_port
+from tests.manage import ROOT
+from tests.server import Server, free_port
 
 CHILDREN = Path(__file__).parents[1] / "children"
 START_LIMIT_S, PAUSE_S = 90.0, 0.1

@@ -21,8 +21,8 @@ from tests.chaos.world.postgres import OwnPostgres, find_binaries
 from tests.chaos.world.proxies import Proxy
 from tests.chaos.world.redis_server import OwnRedisServer
 from tests.chaos.world.servers import ApiServer
+from tests.manage import ROOT
 from tests.sandbox import SandboxHandle, start_sandbox
-from tests.server import ROOT
 
 WEBHOOK_PATH = "/api/webhooks/booking-sync"
 LATENCY_MS, JITTER_MS = 15, 5

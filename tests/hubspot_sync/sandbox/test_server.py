@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.hubspot_sync.sandbox.paths import BOOKINGS, CONTACTS, objects
-from tests.sandbox import ROOT, TOKEN, SandboxHandle, start_sandbox
+from tests.manage import ROOT
+from tests.sandbox import TOKEN, SandboxHandle, start_sandbox
 from tests.server import free_port
 
 FOR_EVER_MS = 100_000

@@ -20,7 +20,7 @@ from hubspot_sync.errors import ConfigurationError, RateLimited
 from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.limits.rate_budget import RateBudget, Slot
-from tests.hubspot_sync.budgets import Queue, World, acquire, full_budget, most_in_a_window
+from tests.hubspot_sync.budgets import PATIENT, Queue, World, acquire, full_budget, most_in_a_window
 
 WINDOW_S = 10.0
 MOST = {
@@ -357,3 +357,17 @@ def test_while_the_desk_waits_for_room_readers_take_none_of_what_comes_free() ->
     queue.ask("a reader", priority=Priority.PEOPLE)
 
     assert queue.served == ["a group", "a reader"]
+
+
+def test_who_waits_for_room_is_refused_at_the_end_and_nobody_waits_behind_them() -> None:
+    queue = Queue(HubSpotConfig(requests_per_window=2, window_s=1.0, desk_share=0))
+    (held,) = hold(queue.budget, Priority.DESK, 1)
+    queue.join_for_room("a group", calls=2)
+
+    queue.budget.end_waits_for_room()
+    queue.finish()
+    queue.ask("a reader", priority=Priority.PEOPLE)
+    held.report_unused()
+
+    assert queue.served == ["a group, refused", "a reader"]
+    queue.budget.await_room(2, PATIENT, priority=Priority.DESK)  # there is some

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -28,21 +29,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(mark)
 
 
+FILL = (
+    "from tests import console; console.make_staff(); console.hire_ivy(); console.fill_console();"
+    "console.print_sessions()"
+)
+
+
 @pytest.fixture(scope="package")
 def staffed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a database with the staff of `tests.console`, and its rows of every kind."""
     folder: Path = tmp_path_factory.mktemp("staffed")
-    database = copy_migrated_file(folder / "db.sqlite3")
-    fill = (
-        "from tests import console;console.make_staff(); console.hire_ivy(); console.fill_console()"
-    )
-    done = manage("shell", "-c", fill, DEBUG="true", DATABASE_URL=database)
-    assert done.returncode == 0, done.stderr
+    copy_migrated_file(folder / "db.sqlite3")
     return folder
 
 
 @pytest.fixture(scope="package")
-def serving_staff(sandbox_process: SandboxHandle, staffed: Path) -> Iterator[Server]:
+def sessions(staffed: Path) -> Mapping[str, str]:
+    """A session of each of the staff, by name: a browser takes a second to log in."""
+    database = f"sqlite:///{staffed / 'db.sqlite3'}"
+    done = manage("shell", "-c", FILL, DEBUG="true", DATABASE_URL=database)
+    assert done.returncode == 0, done.stderr
+    made: Mapping[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return made
+
+
+@pytest.fixture(scope="package")
+def serving_staff(
+    sandbox_process: SandboxHandle, staffed: Path, sessions: Mapping[str, str]
+) -> Iterator[Server]:
     with serving(sandbox_process, staffed) as api:
         yield api
 
@@ -50,6 +64,7 @@ def serving_staff(sandbox_process: SandboxHandle, staffed: Path) -> Iterator[Ser
 @pytest.fixture
 def administered(sandbox: SandboxHandle, serving_staff: Server) -> Server:
     """An API whose cache is empty, before an empty portal."""
+    sandbox.reset()  # now: the API has its address, and asks for it no more
     emptied = serving_staff.post(
         "/api/admin/cache/invalidate",
         {"all": True, "reason": "the next test"},
@@ -67,8 +82,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def logged_in(browser: Browser, serving_staff: Server) -> Visitors:
-    return Visitors(browser, serving_staff.base_url)
+def logged_in(browser: Browser, serving_staff: Server, sessions: Mapping[str, str]) -> Visitors:
+    return Visitors(browser, serving_staff.base_url, sessions)
 
 
 @pytest.fixture

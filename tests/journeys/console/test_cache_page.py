@@ -108,6 +108,7 @@ def test_a_bad_pattern_is_explained(visitors: Visitors, alice: Student) -> None:
     expect(page.get_by_role("alert")).to_contain_text("must start with a word")
 
 
+@pytest.mark.chaos
 def test_staff_without_the_permission_see_numbers_and_no_removal(
     visitors: Visitors, alice: Student
 ) -> None:

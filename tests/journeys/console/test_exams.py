@@ -120,6 +120,7 @@ def test_the_pages_are_read_on_a_telephone(
     keep_screenshot(page, f"exams-{name}-telephone-{'dark' if dark else 'light'}")
 
 
+@pytest.mark.chaos
 def test_who_may_not_sees_no_exams(visitors: Visitors, exam: Exam) -> None:
     page = visitors.open(name="sam")
 

@@ -34,10 +34,7 @@ PATIENCE_S = 30
 @pytest.fixture
 def page(visitors: Visitors, administered: Server) -> Page:
     """The front page before olga, whose time passes when it is told to."""
-    page = visitors.open()
-    page.clock.install()
-    page.reload()
-    return page
+    return visitors.open(stands_still=True)
 
 
 def fact(page: Page, key: str) -> str:
@@ -102,7 +99,9 @@ def test_what_goes_wrong_meanwhile_is_said_and_changes_nothing_else(
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
 
 
-def test_a_refresh_that_fails_says_since_when(page: Page) -> None:
+def test_a_refresh_that_fails_says_since_when_and_a_session_that_has_ended_that_it_has(
+    page: Page,
+) -> None:
     said_at = page.locator("#as-of").inner_text()
     page.route("**/admin/now/", lambda route: route.abort())
     page.clock.run_for(TEN_SECONDS_MS + 100)
@@ -114,12 +113,9 @@ def test_a_refresh_that_fails_says_since_when(page: Page) -> None:
     pass_time(page)
     expect(status).to_be_hidden()
 
-
-def test_a_session_that_has_ended_is_said_and_asked_for_no_more(page: Page) -> None:
     page.context.clear_cookies()
     pass_time(page)
 
-    status = page.get_by_role("status")
     expect(status).to_contain_text("You are not logged in any more.")
     assert asked_within_a_minute(page) == []
     status.get_by_role("link", name="Log in again").click()

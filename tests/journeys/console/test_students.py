@@ -64,7 +64,7 @@ def test_a_pair_that_left_no_row_is_asked_for(visitors: Visitors, bob: Student) 
     check_axe(page)
 
 
-@pytest.mark.sampled
+@pytest.mark.chaos
 @pytest.mark.parametrize(
     "path", ["", "?q={id}", "student/{id}/"], ids=["journal", "search", "story"]
 )

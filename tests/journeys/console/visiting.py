@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,12 +42,15 @@ def page_of(message: ConsoleMessage) -> str:
 
 
 class Visitors:
-    """Opens pages of one server as whoever is named; each logs in once."""
+    """Opens pages of one server as whoever is named, each in a session of his own."""
 
-    def __init__(self, browser: Browser, base_url: str) -> None:
+    def __init__(self, browser: Browser, base_url: str, sessions: Mapping[str, str]) -> None:
         self.base_url = base_url
         self._browser = browser
-        self._sessions: dict[str, Any] = {}
+        self._sessions: dict[str, Any] = {
+            name: {"cookies": [{"name": "sessionid", "value": key, "url": base_url}]}
+            for name, key in sessions.items()
+        }
         self._contexts: list[BrowserContext] = []
         self._complaints: list[str] = []
 
@@ -57,11 +61,15 @@ class Visitors:
         name: str = "olga",
         size: tuple[int, int] = DESKTOP,
         dark: bool = False,
+        stands_still: bool = False,
     ) -> Page:
-        """Return a page at this address; `name` "" for somebody who is not logged in."""
+        """Return a page at this address; `name` "" for somebody who is not logged in. Where it
+        stands still, its time passes when it is told to."""
         if name and name not in self._sessions:
             self._sessions[name] = self._log_in(name)
         page = self._new_page(size, dark=dark, session=self._sessions.get(name))
+        if stands_still:
+            page.clock.install()
         page.goto(f"{self.base_url}{path}")
         return page
 

@@ -18,7 +18,7 @@ from tests.load.runs import Run, offers_of, people_of, plan_of, watch
 from tests.load.size import Size
 from tests.load.traffic import Diary, Group
 from tests.load.visits import Held, Order
-from tests.server import ROOT
+from tests.manage import ROOT
 
 STUDENTS, BOOKINGS, USERS = 400, 3, 40
 SOAK_S = 30.0

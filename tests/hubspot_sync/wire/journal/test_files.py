@@ -271,7 +271,8 @@ def test_a_files_address_is_shown_nowhere(caplog: pytest.LogCaptureFixture) -> N
     behind: list[BaseException | None] = []
     told: list[JournalCall] = []
     bodies = [reply(EMPTY_FILE), reply(b"{"), reply(b"x", status="403 Forbidden"), b"nonsense"]
-    config = journal_config("http://x")
+    # Whoever is asked for TLS here waits for more, and so do we.
+    config = journal_config("http://x", connect_timeout_s=0.3, read_timeout_s=0.3)
 
     for body in bodies:
         with wire_server(answers(body)) as server:

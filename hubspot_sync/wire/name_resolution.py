@@ -1,0 +1,127 @@
+"""Connections whose time-out begins before the name is looked up.
+
+The system's own look-up takes no time-out, and one whose name server is silent goes on for half a
+minute. What a call would send after that was nobody's any more: its desk may have lost its lease.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, Final
+
+from typing_extensions import override
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import create_connection
+
+from hubspot_sync.wire.deadlines import Deadline
+
+Place = tuple[str, int]
+
+
+class Names:
+    """The look-ups under way: one for each name, however many wait for it and give up."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way: dict[Place, Future[list[str]]] = {}
+
+    def addresses_of(self, host: str, port: int, timeout_s: float) -> list[str]:
+        """Return the addresses of a name; raise OSError where it has none, TimeoutError where that
+        takes too long."""
+        place = host, port
+        with self._lock:
+            found = self._under_way.get(place)
+            if found is None:
+                found = self._under_way[place] = Future()
+                look_up = partial(self._look_up, place, found)
+                threading.Thread(target=look_up, name="names", daemon=True).start()
+        return found.result(timeout_s)
+
+    def _look_up(self, place: Place, found: Future[list[str]]) -> None:
+        host, port = place
+        try:
+            infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except Exception as error:  # noqa: BLE001 - it is raised where somebody waits for it
+            self._end(place)
+            found.set_exception(error)
+        else:
+            self._end(place)
+            found.set_result(list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in infos)))
+
+    def _end(self, place: Place) -> None:
+        with self._lock:
+            del self._under_way[place]
+
+
+class NamedConnection(HTTPConnection):
+    """Plain HTTP."""
+
+    def __init__(self, names: Names, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._names = names
+
+    @override
+    def _new_conn(self) -> socket.socket:
+        return _connect(self, self._names)
+
+
+class NamedTlsConnection(HTTPSConnection):
+    """HTTPS."""
+
+    def __init__(self, names: Names, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._names = names
+
+    @override
+    def _new_conn(self) -> socket.socket:
+        return _connect(self, self._names)
+
+
+class NamedPool(HTTPConnectionPool):
+    """One host's connections."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.ConnectionCls = partial(NamedConnection, Names())  # type: ignore[assignment] # only called
+
+
+class NamedTlsPool(HTTPSConnectionPool):
+    """As `NamedPool`, by HTTPS."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.ConnectionCls = partial(NamedTlsConnection, Names())  # type: ignore[assignment] # only called
+
+
+POOLS_BY_SCHEME: Final = {"http": NamedPool, "https": NamedTlsPool}
+
+
+def _connect(connection: HTTPConnection, names: Names) -> socket.socket:
+    """Return a socket that is connected within the connection's time-out, to whichever of its
+    addresses takes it first; raise urllib3's errors."""
+    limit = Deadline.after(float(connection.timeout or 0.0))
+    port = connection.port or connection.default_port
+    failure: Exception = NewConnectionError(connection, "The name has no address.")
+    try:
+        for address in names.addresses_of(connection.host, port, limit.remaining_s()):
+            try:
+                return create_connection(
+                    (address, port),
+                    limit.remaining_s(),
+                    source_address=connection.source_address,
+                    socket_options=connection.socket_options,
+                )
+            except TimeoutError:
+                raise
+            except OSError as error:
+                failure = NewConnectionError(connection, f"No connection was made: {error}")
+    except TimeoutError as error:
+        raise ConnectTimeoutError(connection, "No connection was made in time.") from error
+    except socket.gaierror as error:
+        raise NameResolutionError(connection.host, connection, error) from error
+    raise failure
