@@ -67,9 +67,10 @@ class Cache:
         hits: dict[str, int] = {}
         outlived: dict[str, int] = {}
         loaded_ahead: dict[str, int] = {}
+        entries, generation = found.entries, found.ticket.generation
         for key, stamp in stamps.items():
-            held = found.entries.get(key.text)
-            if held is None or (found.ticket.generation, held.stamp) != stamp:
+            held = entries.get(key.text)
+            if held is None or (generation, held.stamp) != stamp:
                 return False
             family = held.entry.family
             hits[family] = hits.get(family, 0) + 1
@@ -77,9 +78,9 @@ class Cache:
                 outlived[family] = outlived.get(family, 0) + 1
             if held.entry.ahead:
                 loaded_ahead[family] = loaded_ahead.get(family, 0) + 1
-        self.counters.add_by_family(Count.HITS, hits)
-        self.counters.add_by_family(Count.PROVEN_HITS, outlived)
-        self.counters.add_by_family(Count.AHEAD_HITS, loaded_ahead)
+        self.counters.add_all(
+            {Count.HITS: hits, Count.PROVEN_HITS: outlived, Count.AHEAD_HITS: loaded_ahead}
+        )
         return True
 
     def start(self) -> None:

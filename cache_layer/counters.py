@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 MINUTES_KEPT = 60
 MINUTE = timedelta(minutes=1)
@@ -79,11 +80,10 @@ class Cause(StrEnum):
     FEED = "feed"
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(NamedTuple):
     """One counter: what is counted, in which family (empty: none), with which detail."""
 
-    count: Count
+    counted: Count
     family: str = ""
     detail: str = ""
 
@@ -92,7 +92,8 @@ class Tally:
 _tally = lru_cache(maxsize=1024)(Tally)
 
 Tallies = Mapping[Tally, int]
-TallyObserver = Callable[[Tally, int], None]
+Counted = Sequence[tuple[Tally, int]]
+TallyObserver = Callable[[Counted], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +114,20 @@ class CountersSnapshot:
         return sum(
             number
             for tally, number in self.totals.items()
-            if tally.count is count and family in (None, tally.family)
+            if tally.counted is count and family in (None, tally.family)
         )
 
     def by_family(self, count: Count) -> Mapping[str, int]:
         found: Counter[str] = Counter()
         for tally, number in self.totals.items():
-            if tally.count is count:
+            if tally.counted is count:
                 found[tally.family] += number
         return MappingProxyType(found)
 
     def by_detail(self, count: Count, family: str | None = None) -> Mapping[str, int]:
         found: Counter[str] = Counter()
         for tally, number in self.totals.items():
-            if tally.count is count and family in (None, tally.family):
+            if tally.counted is count and family in (None, tally.family):
                 found[tally.detail] += number
         return MappingProxyType(found)
 
@@ -153,7 +154,8 @@ class Counters:
         self._observers: list[TallyObserver] = []
 
     def observe(self, observer: TallyObserver) -> None:
-        """Tell `observer` of everything that is counted; it must be quick."""
+        """Tell `observer` of everything that is counted, together what is counted at once; it must
+        be quick."""
         self._observers.append(observer)
 
     def add(self, count: Count, family: str = "", number: int = 1, detail: str = "") -> None:
@@ -163,15 +165,20 @@ class Counters:
     def add_by_family(self, count: Count, by_family: Mapping[str, int], detail: str = "") -> None:
         """Add to several at once."""
         if len(by_family) > 0:
-            self._add_all(
-                [
-                    (_tally(count, family, str(detail)), number)
-                    for family, number in by_family.items()
-                    if number != 0
-                ]
-            )
+            self.add_all({count: by_family}, detail)
 
-    def _add_all(self, tallies: list[tuple[Tally, int]]) -> None:
+    def add_all(self, counted: Mapping[Count, Mapping[str, int]], detail: str = "") -> None:
+        """Add to several of several counts at once, each by its family."""
+        self._add_all(
+            [
+                (_tally(count, family, str(detail)), number)
+                for count, by_family in counted.items()
+                for family, number in by_family.items()
+                if number != 0
+            ]
+        )
+
+    def _add_all(self, tallies: Counted) -> None:
         if len(tallies) == 0:
             return
         now = self._clock()
@@ -183,8 +190,7 @@ class Counters:
                 totals[tally] += number
                 of_minute[tally] += number
         for observer in self._observers:
-            for tally, number in tallies:
-                observer(tally, number)
+            observer(tallies)
 
     def snapshot(self) -> CountersSnapshot:
         """Return the counters now, with the minutes of the last hour in which anything happened."""

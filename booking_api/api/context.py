@@ -7,11 +7,8 @@ writes the request's one log line, which has no query string, because that is wh
 
 from __future__ import annotations
 
-import re
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -27,17 +24,17 @@ from booking_api.ops import lifecycle, redaction
 from booking_api.ops.history.process import history, start_history
 from booking_api.ops.metrics import metrics, start_observing
 from booking_api.ops.metrics.requests import OTHER
-from booking_api.ops.request_line import ServedRequest, count_items, describe_request
+from booking_api.ops.request_ids import choose_request_id
+from booking_api.ops.request_line import ServedRequest, count_items
+from booking_api.ops.request_log import RequestLog
 from booking_api.rules.students import StudentPair
 from cache_layer import CacheStatus
-from hubspot_sync.background.wait_limits import waiting_until
+from hubspot_sync.background.wait_limits import WaitingUntil
 from hubspot_sync.reading.provenance import Provenance
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import CallMeter
 from hubspot_sync.wire.deadlines import Deadline
 
-REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,128}")
-REQUEST_ID_BYTES = 16
 MAX_QUERIES_KEPT = 1_024
 # In characters. Ordinary ones have about a hundred.
 MAX_QUERY_KEPT = 400
@@ -52,7 +49,7 @@ ANSWER_MARGIN_S = 0.05
 # When the whole request had come, on the monotonic clock; the server says so, where it is ours.
 ARRIVED_KEY = "booking_api.arrived_s"
 
-log = structlog.get_logger(__name__)
+request_log = RequestLog(__name__)
 
 
 def count_nothing() -> None:
@@ -129,13 +126,6 @@ def context_of(request: HttpRequest | Request) -> RequestContext:
     """Return the context the middleware made for `request`, the DRF request's or Django's own."""
     context: RequestContext = request.META[META_KEY]
     return context
-
-
-def choose_request_id(header: str | None) -> str:
-    """Return the caller's id where it is sane, otherwise a new one."""
-    if header is not None and REQUEST_ID_PATTERN.fullmatch(header) is not None:
-        return header
-    return secrets.token_hex(REQUEST_ID_BYTES)
 
 
 def patience_s(path: str) -> float:
@@ -218,16 +208,27 @@ def open_context(meta: dict[str, Any], path: str) -> RequestContext:
     return context
 
 
-@contextmanager
-def serving(context: RequestContext, said: Callable[[], Iterator[Any]]) -> Iterator[None]:
-    """Inside the block, lines of the log name the request and nothing that it has `said`, and the
+class Serving:
+    """Inside its block, lines of the log name the request and nothing that it has `said`, and the
     database is waited for as long as there is time."""
-    bound = structlog.contextvars.bind_contextvars(request_id=context.request_id)
-    try:
-        with redaction.masking(said), waiting_until(context.deadline.at_s - ANSWER_MARGIN_S):
-            yield
-    finally:
-        structlog.contextvars.reset_contextvars(**bound)
+
+    __slots__ = ("_bound", "_masking", "_request_id", "_waiting")
+
+    def __init__(self, context: RequestContext, said: Callable[[], Iterator[Any]]) -> None:
+        self._request_id = context.request_id
+        self._masking = redaction.Masking(said)
+        self._waiting = WaitingUntil(context.deadline.at_s - ANSWER_MARGIN_S)
+
+    def __enter__(self) -> None:
+        # Nothing here fails, so that what was entered need not be left again.
+        self._bound = structlog.contextvars.bind_contextvars(request_id=self._request_id)
+        self._masking.__enter__()
+        self._waiting.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._waiting.__exit__()
+        self._masking.__exit__()
+        structlog.contextvars.reset_contextvars(**self._bound)
 
 
 def record(served: ServedRequest, path: str) -> None:
@@ -240,7 +241,7 @@ def record(served: ServedRequest, path: str) -> None:
         patience_s=patience_s(path),
     )
     history().observers.observe_request(route=served.route, status=served.status)
-    log.info("request", **describe_request(served))
+    request_log.write(served)
 
 
 class RequestContextMiddleware:
@@ -251,7 +252,7 @@ class RequestContextMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         context = request.META.get(META_KEY) or open_context(request.META, request.path)
-        with serving(context, lambda: find_said(request, context)):
+        with Serving(context, lambda: find_said(request, context)):
             response = self._get_response(request)
             self._record(request, response, context)
         response["X-Request-ID"] = context.request_id

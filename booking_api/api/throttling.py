@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import ClassVar, Final
 
 from django.conf import settings
@@ -26,7 +27,11 @@ CROWD_RETRY_S: Final = 2.0
 
 
 def window_of(scope: str) -> SlidingWindow:
-    return SlidingWindow(scope, settings.THROTTLE_RATES[scope])
+    return recall_window(scope, settings.THROTTLE_RATES[scope])
+
+
+# There are few, and a window keeps nothing itself.
+recall_window = lru_cache(maxsize=32)(SlidingWindow)
 
 
 class ReadThrottle(BaseThrottle):

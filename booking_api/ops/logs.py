@@ -70,7 +70,7 @@ class RecordFactory:
     """Makes records whose text, traceback and event are masked, for whatever handler."""
 
     def __init__(self, redaction: Redaction) -> None:
-        self._redaction = redaction
+        self.redaction = redaction
 
     def __call__(
         self,
@@ -86,14 +86,24 @@ class RecordFactory:
     ) -> logging.LogRecord:
         record = logging.LogRecord(name, level, fn, lno, msg, args, None, func, sinfo)
         if isinstance(msg, Mapping):  # structlog's event
-            record.msg = self._redaction.value(msg)
+            record.msg = self.redaction.value(msg)
         elif msg != "":
-            record.msg, record.args = self._redaction.text(write_message(record)), ()
+            record.msg, record.args = self.redaction.text(write_message(record)), ()
         if exc_info:
-            record.exc_text = self._redaction.text(describe_exc_info(exc_info)) or None
+            record.exc_text = self.redaction.text(describe_exc_info(exc_info)) or None
         if sinfo:
-            record.stack_info = self._redaction.text(sinfo)
+            record.stack_info = self.redaction.text(sinfo)
         return record
+
+
+class WrittenRecord(logging.LogRecord):
+    """structlog's event as a record, and as the JSON line that would be made of it. Whoever makes
+    one has found nothing in it to mask."""
+
+    def __init__(self, logger: str, level: int, event: Mapping[str, Any], json_line: str) -> None:
+        super().__init__(logger, level, "", 0, event, (), None)
+        self._name = logging.getLevelName(level).lower()
+        self.json_line = json_line
 
 
 def write_message(record: logging.LogRecord) -> str:
@@ -128,9 +138,12 @@ class LineFormatter(structlog.stdlib.ProcessorFormatter):
         remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
         super().__init__(processors=[remove_meta, renderer], foreign_pre_chain=foreign_pre_chain)
         self._renderer = renderer
+        self._is_json = isinstance(renderer, structlog.processors.JSONRenderer)
 
     @override
     def format(self, record: logging.LogRecord) -> str:
+        if self._is_json and isinstance(record, WrittenRecord):
+            return record.json_line
         name = getattr(record, "_name", None)
         if name is None or record.exc_text or record.stack_info:
             return super().format(record)
@@ -141,7 +154,7 @@ class LineFormatter(structlog.stdlib.ProcessorFormatter):
 _encoder = json.JSONEncoder(default=repr)
 
 
-def write_json(event: EventDict, **_: Any) -> str:
+def write_json(event: Any, **_: Any) -> str:
     return _encoder.encode(event)
 
 
@@ -197,6 +210,8 @@ def configure(config: Mapping[str, Any]) -> None:
     `secrets`, texts that no line may have in it."""
     redaction = Redaction(config.get("secrets", ()))
     logging.setLogRecordFactory(RecordFactory(redaction))
+    # No line shows them, and to find them out is a third of making a record.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     take_over_stderr()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

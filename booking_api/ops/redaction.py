@@ -11,12 +11,11 @@ cannot be taken back.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -157,29 +156,43 @@ PUBLIC_FIELDS = frozenset(
 _said: ContextVar[Callable[[], Iterable[Any]]] = ContextVar("said", default=tuple)
 
 
-@contextmanager
-def masking(said: Callable[[], Iterable[Any]]) -> Iterator[None]:
-    """Mask inside whatever `said` returns when a line is written: mappings of fields, however
-    nested, whose texts are a person's unless the field is known for a public one."""
-    token = _said.set(said)
-    try:
-        yield
-    finally:
-        _said.reset(token)
+class Masking:
+    """Masks inside its block whatever `said` returns when a line is written: mappings of fields,
+    however nested, whose texts are a person's unless the field is known for a public one."""
+
+    __slots__ = ("_said", "_token")
+
+    def __init__(self, said: Callable[[], Iterable[Any]]) -> None:
+        self._said = said
+
+    def __enter__(self) -> None:
+        self._token = _said.set(self._said)
+
+    def __exit__(self, *_: object) -> None:
+        _said.reset(self._token)
 
 
-def find_texts(value: Any) -> Iterator[str]:
-    """Yield the texts in a value that was said, those of public fields left out."""
+def find_texts(value: Any, at_most: float = math.inf) -> list[str]:
+    """Return the first texts in a value that was said, those of public fields left out."""
+    found: list[str] = []
+    _gather_texts(value, found, at_most)
+    return found
+
+
+def _gather_texts(value: Any, found: list[str], at_most: float) -> None:
+    if len(found) >= at_most:
+        return
     if isinstance(value, str):
-        if len(value.strip()) >= MIN_SAID_CHARS:
-            yield value.strip()
+        text = value.strip()
+        if len(text) >= MIN_SAID_CHARS:
+            found.append(text)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _gather_texts(inner, found, at_most)
     elif isinstance(value, Mapping):
         for name, inner in value.items():
             if name not in PUBLIC_FIELDS:
-                yield from find_texts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from find_texts(inner)
+                _gather_texts(inner, found, at_most)
 
 
 def write_forms(secret: str) -> Iterator[str]:
@@ -191,7 +204,7 @@ def write_forms(secret: str) -> Iterator[str]:
 
 def find_said() -> list[str]:
     """Return the texts that are said by the request under way."""
-    return list(islice(find_texts(list(_said.get()())), MAX_SAID_VALUES))
+    return find_texts(list(_said.get()()), MAX_SAID_VALUES)
 
 
 class Redaction:
@@ -214,19 +227,22 @@ class Redaction:
             return value
         return self._mask_value(value, said)
 
+    def leaves(self, whole: str) -> bool:
+        """Whether there is neither a secret in a text nor what the request under way says of a
+        person; `are_clean` says whether there is what looks like such data."""
+        return self._has_none_of(whole, find_said())
+
+    def _has_none_of(self, whole: str, said: list[str]) -> bool:
+        for secret in self._secrets:
+            if secret in whole:
+                return False
+        folded = whole.casefold()
+        return all(word.casefold() not in folded for word in said)
+
     def _leaves(self, texts: list[str], said: list[str]) -> bool:
         """Whether there is nothing in these texts to mask: asked of all of them at once, since each
         request writes a line in which there is nothing."""
-        whole = "\n".join(texts)
-        if any(secret in whole for secret in self._secrets):
-            return False
-        folded = whole.casefold()
-        if any(word.casefold() in folded for word in said):
-            return False
-        others = [text for text in texts if PLAIN.fullmatch(text) is None]
-        return all(
-            recall_clean(text) if len(text) <= MAX_CHARS_KEPT else is_clean(text) for text in others
-        )
+        return self._has_none_of("\n".join(texts), said) and are_clean(texts)
 
     def _mask_value(self, value: Any, said: list[str]) -> Any:
         if value is None or isinstance(value, bool | int | float):
@@ -289,6 +305,15 @@ def is_clean(text: str) -> bool:
 
 # What a request's line says of its route is one of few texts.
 recall_clean = lru_cache(maxsize=MAX_TEXTS_KEPT)(is_clean)
+
+
+def are_clean(texts: Iterable[str]) -> bool:
+    """Return whether no pattern finds anything in any of a line's texts."""
+    return all(
+        recall_clean(text) if len(text) <= MAX_CHARS_KEPT else is_clean(text)
+        for text in texts
+        if PLAIN.fullmatch(text) is None
+    )
 
 
 def mask_said(text: str, said: list[str]) -> str:

@@ -6,18 +6,18 @@ The short names are for people; the others are those that the school's dashboard
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cache_layer import CacheStatus
+
+Shown = int | float | str
 
 SERVICE: Final = "booking-api"
 COUNTED: Final = ("processed", "sampled", "removed")
 """What an answer that sums up calls the number of records it is about."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ServedRequest:
+class ServedRequest(NamedTuple):
     """A request that has been answered; `action` is what its view calls what it did, `items` is the
     number of records the answer is about."""
 
@@ -32,26 +32,52 @@ class ServedRequest:
     items: int
 
 
+class RequestKind(NamedTuple):
+    """What many lines have in common."""
+
+    method: str
+    route: str
+    action: str
+    status: int
+    cache: str
+
+
 def describe_request(served: ServedRequest) -> dict[str, Any]:
     """Return the fields of the line."""
-    took_ms = round(served.took_s * 1000, 1)
+    return describe_kind(
+        kind_of(served),
+        took_ms=round(served.took_s * 1000, 1),
+        hubspot_calls=served.hubspot_calls,
+        items=served.items,
+        request_id=served.request_id,
+    )
+
+
+def kind_of(served: ServedRequest) -> RequestKind:
+    return RequestKind(served.method, served.route, served.action, served.status, served.cache)
+
+
+def describe_kind(
+    kind: RequestKind, *, took_ms: Shown, hubspot_calls: Shown, items: Shown, request_id: str
+) -> dict[str, Any]:
+    """Return the fields of a line of this kind, with what differs from request to request."""
     return {
-        "method": served.method,
-        "route": served.route,
-        "status": served.status,
+        "method": kind.method,
+        "route": kind.route,
+        "status": kind.status,
         "took_ms": took_ms,
-        "hubspot_calls": served.hubspot_calls,
-        "cache": served.cache,
+        "hubspot_calls": hubspot_calls,
+        "cache": kind.cache,
         "service": SERVICE,
-        "endpoint": f"/{served.route}",
-        "action": served.action,
+        "endpoint": f"/{kind.route}",
+        "action": kind.action,
         "metrics": {
-            "apiCalls": served.hubspot_calls,
+            "apiCalls": hubspot_calls,
             "responseTime": took_ms,
-            "cacheHit": served.cache == CacheStatus.HIT,
-            "itemsProcessed": served.items,
+            "cacheHit": kind.cache == CacheStatus.HIT,
+            "itemsProcessed": items,
         },
-        "traceId": served.request_id,
+        "traceId": request_id,
     }
 
 

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from cache_layer.backends.proof import ProofState
 from cache_layer.endings import EndingsObserver
@@ -107,20 +107,19 @@ class AcceptedAge:
 ANY_AGE: Final = AcceptedAge()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lookup:
+class Lookup(NamedTuple):
     """The live entries by key, and the ticket for loading the others, noted in the same step."""
 
     entries: Mapping[str, HeldEntry]
     ticket: Ticket
-    expired: ByFamily = field(default_factory=_nothing)
+    expired: ByFamily = _nothing()
 
     def young_enough(self, age: AcceptedAge) -> Lookup:
         """Return this without the entries that are older."""
         if age.max_s == math.inf or all(map(age.accepts, self.entries.values())):
             return self
         young = {key: entry for key, entry in self.entries.items() if age.accepts(entry)}
-        return replace(self, entries=young)
+        return self._replace(entries=young)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,8 +126,11 @@ class GuardedStore:
             self._faults.record("lookup", error)
             raise
         self._counters.add_by_family(Count.EXPIRATIONS, found.expired)
-        ours = {key: held for key, held in found.entries.items() if self._is_ours(held)}
-        return Lookup(entries=ours, ticket=found.ticket)
+        others = [key for key, held in found.entries.items() if not self._is_ours(held)]
+        if not others:
+            return found
+        ours = {key: held for key, held in found.entries.items() if key not in others}
+        return found._replace(entries=ours)
 
     def peek(self, key: Key) -> HeldEntry | Miss:
         """Return one entry without marking it as used, or MISS; raises BackendUnavailable."""

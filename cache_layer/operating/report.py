@@ -129,7 +129,7 @@ def _sum_counts(minute: Minute, family: str | None) -> Counter[Count]:
     sums: Counter[Count] = Counter()
     for tally, number in minute.tallies.items():
         if family in (None, tally.family):
-            sums[tally.count] += number
+            sums[tally.counted] += number
     return sums
 
 

@@ -36,16 +36,21 @@ def longest_wait_s() -> float | None:
     return left_s if each_s is None else min(left_s, each_s)
 
 
-@contextmanager
-def waiting_until(until_s: float) -> Iterator[None]:
-    """Inside the block this thread waits until an instant of `time.monotonic` at most; an earlier
+class WaitingUntil:
+    """Inside its block this thread waits until an instant of `time.monotonic` at most; an earlier
     one that was set before stays."""
-    before = _limits.until_s
-    _limits.until_s = until_s if before is None else min(until_s, before)
-    try:
-        yield
-    finally:
-        _limits.until_s = before
+
+    __slots__ = ("_before", "_until_s")
+
+    def __init__(self, until_s: float) -> None:
+        self._until_s = until_s
+
+    def __enter__(self) -> None:
+        before = self._before = _limits.until_s
+        _limits.until_s = self._until_s if before is None else min(self._until_s, before)
+
+    def __exit__(self, *_: object) -> None:
+        _limits.until_s = self._before
 
 
 @contextmanager

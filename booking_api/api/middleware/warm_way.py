@@ -26,10 +26,10 @@ from booking_api import composition
 from booking_api.api.context import (
     META_KEY,
     RequestContext,
+    Serving,
     find_said_outside_forms,
     open_context,
     record,
-    serving,
 )
 from booking_api.api.middleware.refusals import REFUSAL_KEY
 from booking_api.api.proxies import find_unbelieved
@@ -155,7 +155,7 @@ def send_again(
         return find_said_outside_forms(environ, context)
 
     context.body = known.said
-    with serving(context, find_said):
+    with Serving(context, find_said):
         try:
             status = count_again(known, environ, services)
             if status is not None:

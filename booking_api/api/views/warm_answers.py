@@ -270,7 +270,8 @@ def count_again(
     count what its view would: return its status, 200 or 304, else None."""
     reuse, address = known.reuse, address_in(meta)
     pair, pairs = reuse.pair, services.pairs
-    is_named = names_tag(meta.get("HTTP_IF_NONE_MATCH", ""), known.tag)
+    if_none_match = meta.get("HTTP_IF_NONE_MATCH", "")
+    is_named = if_none_match != "" and names_tag(if_none_match, known.tag)
     if known.body is None and not is_named:
         return None
     if reuse.until is not None and services.clocks.now() >= reuse.until:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from array import array
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from functools import partial
 from typing import Final
-
-from django.utils import timezone
 
 from booking_api.api.windows.accounts import MICROSECONDS, Account, Accounts, Take
 
@@ -21,7 +20,7 @@ MAX_FORGOTTEN: Final = 2
 
 def read_clock() -> float:
     """Return the seconds since 1970: a restarted process need not agree with what it counted."""
-    return timezone.now().timestamp()
+    return time.time()
 
 
 class Slots:

@@ -182,7 +182,7 @@ def open_followed_replay(
             redis.tell(0.0)
         feed = stack.enter_context(following(-BEFORE_S))
         replay = FollowedReplay(state, clock, Client(), feed=feed, redis=redis)
-        composition.services().cached.cache.counters.observe(replay.ledger.note_tally)
+        composition.services().cached.cache.counters.observe(replay.ledger.note_tallies)
         yield replay
 
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cache_layer.counters import Count, Tally
+from cache_layer.counters import Count, Counted, Tally
 
 EDITED = "edited since"
 NOTHING_MISSED = "nothing missed"
@@ -59,7 +59,7 @@ def sum_up(parts: Iterable[Asked]) -> Asked:
 
 @dataclass(slots=True)
 class Ledger:
-    """One hour's. The cache's counters are to tell `note_tally`. `lost` has the requests asked
+    """One hour's. The cache's counters are to tell `note_tallies`. `lost` has the requests asked
     before that took calls, by kind and why."""
 
     counts: dict[str, Counter[str]] = field(default_factory=dict)
@@ -67,9 +67,8 @@ class Ledger:
     _rights: dict[Hashable, Any] = field(default_factory=dict)
     _missed: set[Tally] = field(default_factory=set)
 
-    def note_tally(self, tally: Tally, number: int) -> None:  # noqa: ARG002 - a cache's observer
-        if tally.count is Count.MISSES:
-            self._missed.add(tally)
+    def note_tallies(self, tallies: Counted) -> None:
+        self._missed.update(tally for tally, _ in tallies if tally.counted is Count.MISSES)
 
     def begin(self) -> None:
         """A request comes: what is missed from now on is missed for it."""

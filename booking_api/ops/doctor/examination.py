@@ -13,7 +13,7 @@ import structlog
 from django.db import connections
 
 from booking_api.ops.doctor.diagnosis import Diagnosis
-from hubspot_sync.background.wait_limits import waiting_until
+from hubspot_sync.background.wait_limits import WaitingUntil
 from hubspot_sync.preflight import FindingKind
 
 MAX_CHECK_S: Final = 5.0
@@ -50,7 +50,7 @@ class _Run:
 
     def _look(self) -> None:
         try:
-            with waiting_until(time.monotonic() + self.check.max_s):
+            with WaitingUntil(time.monotonic() + self.check.max_s):
                 for diagnosis in self.check.look():
                     self.found.append(diagnosis)
         except Exception as error:

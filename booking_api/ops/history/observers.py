@@ -9,8 +9,7 @@ from booking_api.desk.events import DeskEvent, GroupServed
 from booking_api.ops.history import tally as keys
 from booking_api.ops.history.tally import Tally
 from booking_api.ops.metrics.observing import never_raising
-from cache_layer.counters import Count
-from cache_layer.counters import Tally as CacheTally
+from cache_layer.counters import Count, Counted
 from cache_layer.endings import Ending
 from hubspot_sync.inbox.observers import EventsHandled, Source
 from hubspot_sync.wire.call_log import BreakerChanged, CallRecord, Paused, WireEvent
@@ -93,10 +92,11 @@ class HistoryObservers:
         """Nothing: what waits is asked of the database when somebody looks."""
 
     @never_raising
-    def observe_cache(self, counted: CacheTally, number: int) -> None:
-        word = _WORDS_OF_CACHE.get(counted.count)
-        if word is not None:
-            self._tally.add(word, counted.family, number=number)
+    def observe_cache(self, tallies: Counted) -> None:
+        for tally, number in tallies:
+            word = _WORDS_OF_CACHE.get(tally.counted)
+            if word is not None:
+                self._tally.add(word, tally.family, number=number)
 
     def observe_endings(self, endings: Sequence[Ending]) -> None:
         """Nothing: how old entries grow is no question of the console's."""

@@ -57,7 +57,7 @@ def start_observing() -> None:
     for told in (metrics().webhooks, metrics().feed):
         composition.observe_webhooks(told.observe_events, told.observe_inbox)
     composition.observe_feed(metrics().feed.observe, metrics().feed.observe_delay)
-    composition.observe_cache(metrics().cache.observe_tally, metrics().cache.observe_endings)
+    composition.observe_cache(metrics().cache.observe_tallies, metrics().cache.observe_endings)
     composition.observe_desk(metrics().desk.observe)
 
 

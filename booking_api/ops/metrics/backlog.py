@@ -33,7 +33,7 @@ from booking_api.desk.journal.models import (
 )
 from booking_api.desk.repair.credit_reconciliation import FOR_A_PERSON
 from hubspot_sync.background.database_errors import is_database_away
-from hubspot_sync.background.wait_limits import waiting_until
+from hubspot_sync.background.wait_limits import WaitingUntil
 
 MAX_WAIT_S: Final = 3.0
 """For the database, in all. Prometheus waits ten seconds for everything: with a silent database the
@@ -51,7 +51,7 @@ class BacklogCollector(Collector):
 
     @override
     def collect(self) -> Iterator[Metric]:
-        with waiting_until(time.monotonic() + MAX_WAIT_S):
+        with WaitingUntil(time.monotonic() + MAX_WAIT_S):
             yield from list(self._collect())
 
     def _collect(self) -> Iterator[Metric]:

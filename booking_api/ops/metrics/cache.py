@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from booking_api.ops.metrics.observing import never_raising
 from cache_layer.backends.base import Size
-from cache_layer.counters import Count, Tally, ValidationOutcome
+from cache_layer.counters import Count, Counted, Tally, ValidationOutcome
 from cache_layer.endings import Ending, MissReason
 
 AGES_S: Final = (1, 5, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 86_400)
@@ -105,8 +105,12 @@ class CacheMetrics:
             multiprocess_mode="livemax",
         )
 
+    def observe_tallies(self, tallies: Counted) -> None:
+        for tally, number in tallies:
+            self._observe_tally(tally, number)
+
     @never_raising
-    def observe_tally(self, tally: Tally, number: int) -> None:
+    def _observe_tally(self, tally: Tally, number: int) -> None:
         try:
             counter = self._children[tally]
         except KeyError:
@@ -134,7 +138,7 @@ class CacheMetrics:
     def _find_counter(self, tally: Tally) -> Counter | None:
         """Return what counts this, None for what is not shown, or is by something else."""
         family, detail = tally.family, tally.detail
-        match tally.count:
+        match tally.counted:
             case Count.HITS:
                 return self._reads.labels(family, "hit", "")
             case Count.MISSES:
@@ -158,7 +162,7 @@ class CacheMetrics:
 
     def _find_counter_of_all(self, tally: Tally) -> Counter | None:
         """The same for what belongs to no family."""
-        match tally.count:
+        match tally.counted:
             case Count.INVALIDATIONS:
                 return self._invalidations.labels(tally.detail)
             case Count.ERRORS:

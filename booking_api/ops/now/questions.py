@@ -14,7 +14,7 @@ import structlog
 from django.db import Error as DatabaseFailure
 
 from hubspot_sync.background.database_errors import is_database_away
-from hubspot_sync.background.wait_limits import waiting_until
+from hubspot_sync.background.wait_limits import WaitingUntil
 
 MAX_WAIT_S: Final = 3.0
 """For all of them together."""
@@ -36,7 +36,7 @@ class Questions:
         """Return the answer, None where there is none."""
         if not self._is_away and time.monotonic() < self._until_s:
             try:
-                with waiting_until(self._until_s):
+                with WaitingUntil(self._until_s):
                     return question()
             except DatabaseFailure as error:
                 log.warning("not_known_now", what=what, error=type(error).__name__)

@@ -14,11 +14,11 @@ import pytest
 from pytest_django import Settings
 
 from booking_api import composition
-from booking_api.api import context as request_context
 from booking_api.api.middleware.refusals import REFUSAL_KEY
 from booking_api.api.views import warm_answers as kept
 from booking_api.api.windows import SlidingWindow
 from booking_api.ops.metrics.requests import RequestMetrics
+from booking_api.ops.request_log import RequestLog
 from booking_api.pairs.right_pairs import RightPairs
 from cache_layer import Cache, Cause, Count
 from hubspot_sync.portal.profile import load_profile
@@ -274,7 +274,7 @@ def fail(*_: object, **__: object) -> Any:
         (SlidingWindow, "take"),
         (RightPairs, "note"),
         (RequestMetrics, "observe_request"),
-        (request_context.log, "info"),
+        (RequestLog, "write"),
     ],
 )
 def test_where_something_fails_it_is_answered_as_django_does(

@@ -10,7 +10,7 @@ from django.test import RequestFactory
 
 from booking_api.api import context
 from booking_api.api.context import RequestContext, find_said
-from booking_api.ops.redaction import Redaction, masking
+from booking_api.ops.redaction import Masking, Redaction
 from hubspot_sync.wire.deadlines import Deadline
 
 REDACTION = Redaction()
@@ -119,7 +119,7 @@ def test_what_the_request_under_way_says_is_masked_to_the_letter() -> None:
         {"student_id": " s1001 ", "mock_type": "clinical", "page": "12"},
         {"name": "Ada Lovelace", "extra": {"note": ["my grandmother"]}, "events": [{"n": "Zoe"}]},
     ]
-    with masking(lambda: said):
+    with Masking(lambda: said):
         masked = REDACTION.text("S1001 ada lovelace (Zoe): My Grandmother, clinical 12, Zoes")
 
     assert masked == "<hidden> <hidden> (<hidden>): <hidden>, clinical 12, Zoes"
@@ -183,7 +183,7 @@ def test_a_line_of_own_fields_is_masked_as_each_of_its_texts(text: str, field: s
     redaction = Redaction(["hush-hush"])
     line = {"event": "request", field: text, "status": 200, "metrics": {"cacheHit": True}}
 
-    with masking(lambda: [{"student_id": "s1001"}]):
+    with Masking(lambda: [{"student_id": "s1001"}]):
         assert redaction.value(line)[field] == redaction.text(text) != text
         within = redaction.value({"metrics": {field: text}})["metrics"]
         assert within[field] == redaction.text(text)
@@ -192,7 +192,7 @@ def test_a_line_of_own_fields_is_masked_as_each_of_its_texts(text: str, field: s
 def test_a_line_with_nothing_to_mask_is_left_as_it_is() -> None:
     line = {"event": "request", "route": "/api/bookings/list", "metrics": {"cacheHit": True}}
 
-    with masking(lambda: [{"student_id": "S1001"}]):
+    with Masking(lambda: [{"student_id": "S1001"}]):
         assert REDACTION.value(line) == line
 
 
@@ -201,7 +201,7 @@ def test_what_a_query_says_is_masked_however_long_it_is(length: int) -> None:
     request = RequestFactory().get("/", {"student_id": "S100234", "x": "y" * length})
     asked = RequestContext(request_id="1", deadline=Deadline.after(1.0))
 
-    with masking(lambda: find_said(request, asked)):
+    with Masking(lambda: find_said(request, asked)):
         assert "S100234" not in REDACTION.text("of S100234")
 
 

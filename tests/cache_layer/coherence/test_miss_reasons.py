@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from cache_layer import Cache, CacheConfig, Cause, Count, open_cache
+from cache_layer.counters import Counted
 from cache_layer.endings import MAX_REMEMBERED, Ended, Ending, Endings, MissReason
 from tests.cache_layer.conftest import MakeLocMem
 from tests.cache_layer.faithful import Breakable
@@ -120,8 +121,9 @@ def test_what_is_remembered_is_bounded() -> None:
 def test_whoever_observes_hears_all_that_is_counted(cache: Cache, truth: Truth) -> None:
     heard: dict[str, int] = {}
 
-    def add(tally: object, number: int) -> None:
-        heard[str(tally)] = heard.get(str(tally), 0) + number
+    def add(tallies: Counted) -> None:
+        for tally, number in tallies:
+            heard[str(tally)] = heard.get(str(tally), 0) + number
 
     cache.counters.observe(add)
     for _ in range(2):

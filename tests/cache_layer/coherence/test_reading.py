@@ -68,7 +68,9 @@ def test_many_are_one_load_of_the_misses(cache: Cache, truth: Truth) -> None:
 def test_many_are_told_to_observers_at_once(cache: Cache, truth: Truth) -> None:
     truth.exams = {str(number): number for number in range(50)}
     told: list[tuple[Count, int]] = []
-    cache.counters.observe(lambda tally, number: told.append((tally.count, number)))
+    cache.counters.observe(
+        lambda tallies: told.extend((tally.counted, number) for tally, number in tallies)
+    )
 
     cache.reader.read_many(truth.exam, truth.keys(*truth.exams), "", wait_s=WAIT_S)
 

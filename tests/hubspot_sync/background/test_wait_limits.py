@@ -17,9 +17,9 @@ from hubspot_sync.background.postgres.base import DatabaseWrapper
 from hubspot_sync.background.postgres.connections import POOL_OPTIONS
 from hubspot_sync.background.wait_limits import (
     MAX_WAIT_S,
+    WaitingUntil,
     longest_wait_s,
     waiting_at_most,
-    waiting_until,
     waiting_without_limit,
 )
 from tests.hubspot_sync.background.lines import URL, open_connection
@@ -99,7 +99,7 @@ def test_silent_connections_are_replaced_at_once(line: Line) -> None:
     line.fill_pool(4)
     line.proxy.swallow_what_is_open()
 
-    with waiting_until(in_seconds(4.0)):
+    with WaitingUntil(in_seconds(4.0)):
         assert line.ask() == 1
     line.connection.close()
     for _ in range(4):
@@ -115,7 +115,7 @@ def test_nobody_waits_for_a_place_in_the_pool_after_their_time(line: Line) -> No
     pool.open()
     held = [pool.getconn() for _ in range(10)]
 
-    with pytest.raises(OperationalError) as raised, waiting_until(in_seconds(SHORT_S)):
+    with pytest.raises(OperationalError) as raised, WaitingUntil(in_seconds(SHORT_S)):
         line.ask()
 
     assert is_database_away(raised.value)
@@ -195,10 +195,10 @@ def test_an_open_end_of_a_migration_that_fails_leaves_the_limits(stack: ExitStac
 def test_the_shortest_limit_holds_and_each_thread_has_its_own() -> None:
     others: list[float | None] = []
 
-    with waiting_until(in_seconds(PATIENCE_S)), waiting_at_most(5.0):
-        with waiting_at_most(8.0), waiting_until(in_seconds(2 * PATIENCE_S)):
+    with WaitingUntil(in_seconds(PATIENCE_S)), waiting_at_most(5.0):
+        with waiting_at_most(8.0), WaitingUntil(in_seconds(2 * PATIENCE_S)):
             assert longest_wait_s() == 5.0
-        with waiting_until(in_seconds(-1)):
+        with WaitingUntil(in_seconds(-1)):
             assert longest_wait_s() == 0.0
         with waiting_without_limit():
             assert longest_wait_s() is None
