@@ -191,6 +191,11 @@ def using_up_all_at(path: str, *, of: str) -> Watch:
     return use_up
 
 
+def state_of(row: JournalEntry) -> str:
+    state: str = JournalEntry.objects.get(id=row.id).state
+    return state
+
+
 def test_who_cannot_wait_is_told_so_and_nothing_is_read_for_who_can(
     settings: Settings, portal: Portal
 ) -> None:
@@ -211,10 +216,12 @@ def test_who_cannot_wait_is_told_so_and_nothing_is_read_for_who_can(
             row.request["contact_id"] = row.contact_id
             row.save()
 
-        inner.run(lambda _: None).result(PATIENCE_S)
+        def is_refused() -> bool:
+            inner.run(lambda _: None).result(PATIENCE_S)
+            return state_of(hasty) == EntryState.REFUSED
 
-        hasty.refresh_from_db()
-        patient.refresh_from_db()
-    assert (hasty.state, patient.state) == (EntryState.REFUSED, EntryState.QUEUED)
+        # A desk whose lease ran out on a slow machine looks again before it takes them up.
+        eventually(is_refused)
+        assert state_of(patient) == EntryState.QUEUED
     assert len(sent) == 2
     assert [body for body in sent if "1789" in body] == []
