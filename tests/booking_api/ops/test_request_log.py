@@ -59,7 +59,16 @@ class Lines:
 
 
 @pytest.fixture
-def open_lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Lines]]:
+def usual_logging() -> Iterator[None]:
+    yield
+    configure(settings.LOGGING)
+
+
+@pytest.fixture
+def open_lines(
+    usual_logging: None,  # set up again when capsys has given stderr back, which it closes
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., Lines]:
     """Return a function that sets up logging, to be called in the test: what a fixture opens is
     closed by then."""
 
@@ -67,8 +76,7 @@ def open_lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Lin
         configure({"level": level, "format": format_, "secrets": [SECRET]})
         return Lines(capsys)
 
-    yield open_
-    configure(settings.LOGGING)
+    return open_
 
 
 def write_in_request(
