@@ -18,7 +18,13 @@ from hypothesis import strategies as st
 from booking_api.ops import redaction
 from booking_api.ops.logs import configure
 from booking_api.ops.request_line import ServedRequest, describe_request
-from booking_api.ops.request_log import RequestLog, write_timestamp
+from booking_api.ops.request_log import (
+    CALLS,
+    REQUEST_ID,
+    TIMESTAMP,
+    RequestLog,
+    write_timestamp,
+)
 
 NAME = "booking_api.tests"
 SECRET = "correct-horse-battery"
@@ -113,6 +119,8 @@ requests = st.builds(
 
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(request=requests, said=st.lists(words, max_size=3))
+@example(request=served(route=CALLS), said=[])
+@example(request=served(action=f"x{REQUEST_ID}", cache=TIMESTAMP), said=[TIMESTAMP])
 def test_a_line_is_what_any_event_is_made_into(
     open_lines: OpenLines, request: ServedRequest, said: list[str]
 ) -> None:
