@@ -31,7 +31,7 @@ EVENT: Final = "request"
 MAX_KINDS: Final = 256
 MAX_METHOD_CHARS: Final = 16
 """Callers may send others than there are; long ones are not kept."""
-# No text of a line has a NUL in it.
+# A kind with a NUL in it goes the way of all lines.
 TOOK, CALLS, ITEMS, REQUEST_ID, TIMESTAMP = "\0took", "\0calls", "\0items", "\0id", "\0time"
 PLACES: Final[Mapping[str, str]] = {
     TOOK: "%(took_ms)s",
@@ -46,7 +46,7 @@ otherwise."""
 
 class Form(NamedTuple):
     """A kind of line: its JSON, to be filled in, and the texts in it, None where a pattern finds
-    something in them."""
+    something in them, or a mark might."""
 
     line: str
     texts: str | None
@@ -107,6 +107,8 @@ class RequestLog:
         return event
 
     def _make_form(self, kind: RequestKind) -> Form:
+        if any("\0" in str(said) for said in kind):
+            return Form("", None)
         described = describe_kind(
             kind, took_ms=TOOK, hubspot_calls=CALLS, items=ITEMS, request_id=REQUEST_ID
         )

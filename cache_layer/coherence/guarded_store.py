@@ -126,7 +126,7 @@ class GuardedStore:
             self._faults.record("lookup", error)
             raise
         self._counters.add_by_family(Count.EXPIRATIONS, found.expired)
-        others = [key for key, held in found.entries.items() if not self._is_ours(held)]
+        others = {key for key, held in found.entries.items() if not self._is_ours(held)}
         if not others:
             return found
         ours = {key: held for key, held in found.entries.items() if key not in others}

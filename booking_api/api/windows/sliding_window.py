@@ -75,7 +75,10 @@ class SlidingWindow:
         )
 
     def _hash(self, caller: str) -> str:
-        return hash_caller(self._scope, caller, settings.SECRET_KEY)
+        hashed = begin_hash(self._scope, settings.SECRET_KEY).copy()
+        # What a caller sends may hold half a surrogate pair.
+        hashed.update(caller.encode(errors="surrogatepass"))
+        return hashed.hexdigest()
 
 
 @lru_cache(maxsize=4096)
@@ -92,17 +95,12 @@ def find_wider_network(address: str) -> str | None:
     return str(network.supernet(new_prefix=WIDER_PREFIX))
 
 
-# The same callers come again, each for several requests.
-@lru_cache(maxsize=1024)
-def hash_caller(scope: str, caller: str, secret: str) -> str:
-    # What a caller sends may hold half a surrogate pair.
-    said = f"{scope}\0{caller}".encode(errors="surrogatepass")
-    return hashlib.blake2b(said, key=derive_key(secret), digest_size=16).hexdigest()
-
-
-@lru_cache(maxsize=2)
-def derive_key(secret: str) -> bytes:
-    return hashlib.sha256(f"windows {secret}".encode()).digest()
+@lru_cache(maxsize=64)
+def begin_hash(scope: str, secret: str) -> hashlib.blake2b:
+    """Return the hash of a scope, to be copied and gone on with: a caller's is not remembered, as
+    its text is of any length and says who it is."""
+    key = hashlib.sha256(f"windows {secret}".encode()).digest()
+    return hashlib.blake2b(f"{scope}\0".encode(), key=key, digest_size=16)
 
 
 class Stores:

@@ -22,10 +22,11 @@ def test_a_forked_process_has_ids_of_its_own() -> None:
     ids = RandomIds()
     ids.take()
     readable, writable = os.pipe()
-    if os.fork() == 0:
+    child = os.fork()
+    if child == 0:
         os.write(writable, ids.take().encode())
         os._exit(0)
-    os.wait()
+    os.waitpid(child, 0)
 
     childs = os.read(readable, 100).decode()
     os.close(readable)

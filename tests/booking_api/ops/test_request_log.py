@@ -18,7 +18,13 @@ from hypothesis import strategies as st
 from booking_api.ops import redaction
 from booking_api.ops.logs import configure
 from booking_api.ops.request_line import ServedRequest, describe_request
-from booking_api.ops.request_log import RequestLog, write_timestamp
+from booking_api.ops.request_log import (
+    CALLS,
+    REQUEST_ID,
+    TIMESTAMP,
+    RequestLog,
+    write_timestamp,
+)
 
 NAME = "booking_api.tests"
 SECRET = "correct-horse-battery"
@@ -59,7 +65,16 @@ class Lines:
 
 
 @pytest.fixture
-def open_lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Lines]]:
+def usual_logging() -> Iterator[None]:
+    yield
+    configure(settings.LOGGING)
+
+
+@pytest.fixture
+def open_lines(
+    usual_logging: None,  # set up again when capsys has given stderr back, which it closes
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., Lines]:
     """Return a function that sets up logging, to be called in the test: what a fixture opens is
     closed by then."""
 
@@ -67,8 +82,7 @@ def open_lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Lin
         configure({"level": level, "format": format_, "secrets": [SECRET]})
         return Lines(capsys)
 
-    yield open_
-    configure(settings.LOGGING)
+    return open_
 
 
 def write_in_request(
@@ -105,6 +119,8 @@ requests = st.builds(
 
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(request=requests, said=st.lists(words, max_size=3))
+@example(request=served(route=CALLS), said=[])
+@example(request=served(action=f"x{REQUEST_ID}", cache=TIMESTAMP), said=[TIMESTAMP])
 def test_a_line_is_what_any_event_is_made_into(
     open_lines: OpenLines, request: ServedRequest, said: list[str]
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -109,6 +111,26 @@ def test_redis_holds_nothing_that_says_who_it_is(settings: Settings, own_redis: 
         kept = b" ".join(part for key in keys for part in (key, *client.lrange(key, 0, -1)))
     assert len(keys) == 3  # an address, a network, and the site around it
     assert not any(told in kept for told in (b"192.0", b"db8", b"S1001"))
+
+
+class Caller(str):
+    """A caller's text of which can be told whether anybody keeps it."""
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8:1::/64"])
+def test_nothing_keeps_what_a_caller_sent(address: str) -> None:
+    """It says who it is, and a name that somebody tries to log in by has any length."""
+    window = SlidingWindow("reads", (1, HOUR))
+    caller = Caller(f"{address} ada@example.org")
+    kept = weakref.ref(caller)
+    window.take(caller)
+    window.add(caller)
+    window.count(caller)
+
+    del caller
+    gc.collect()
+
+    assert kept() is None
 
 
 def test_while_redis_is_away_this_process_counts_on_and_nothing_fails(
