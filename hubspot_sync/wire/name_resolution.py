@@ -31,16 +31,23 @@ class Names:
         self._under_way: dict[Place, Future[list[str]]] = {}
 
     def addresses_of(self, host: str, port: int, timeout_s: float) -> list[str]:
-        """Return the addresses of a name; raise OSError where it has none, TimeoutError where that
-        takes too long."""
+        """Return the addresses of a name; raise OSError where it has none or cannot be looked up,
+        UnicodeError where it can be no name, TimeoutError where that takes too long."""
         place = host, port
         with self._lock:
             found = self._under_way.get(place)
             if found is None:
-                found = self._under_way[place] = Future()
-                look_up = partial(self._look_up, place, found)
-                threading.Thread(target=look_up, name="names", daemon=True).start()
+                found = Future()
+                self._start_look_up(place, found)
+                self._under_way[place] = found
         return found.result(timeout_s)
+
+    def _start_look_up(self, place: Place, found: Future[list[str]]) -> None:
+        look_up = partial(self._look_up, place, found)
+        try:
+            threading.Thread(target=look_up, name="names", daemon=True).start()
+        except RuntimeError as error:
+            raise OSError(str(error)) from error
 
     def _look_up(self, place: Place, found: Future[list[str]]) -> None:
         host, port = place
@@ -102,26 +109,37 @@ POOLS_BY_SCHEME: Final = {"http": NamedPool, "https": NamedTlsPool}
 
 
 def _connect(connection: HTTPConnection, names: Names) -> socket.socket:
-    """Return a socket that is connected within the connection's time-out, to whichever of its
-    addresses takes it first; raise urllib3's errors."""
+    """Return a socket that is connected within the connection's time-out, to the first of its
+    addresses that takes it; raise urllib3's errors. Each address gets its share of the time that is
+    left: one that is silent must not use up the others'."""
     limit = Deadline.after(float(connection.timeout or 0.0))
     port = connection.port or connection.default_port
+    addresses = _find_addresses(connection, names, port, limit)
     failure: Exception = NewConnectionError(connection, "The name has no address.")
+    for number, address in enumerate(addresses):
+        try:
+            return create_connection(
+                (address, port),
+                limit.remaining_s() / (len(addresses) - number),
+                source_address=connection.source_address,
+                socket_options=connection.socket_options,
+            )
+        except TimeoutError:
+            failure = ConnectTimeoutError(connection, "No connection was made in time.")
+        except OSError as error:
+            failure = NewConnectionError(connection, f"No connection was made: {error}")
+    raise failure
+
+
+def _find_addresses(
+    connection: HTTPConnection, names: Names, port: int, limit: Deadline
+) -> list[str]:
     try:
-        for address in names.addresses_of(connection.host, port, limit.remaining_s()):
-            try:
-                return create_connection(
-                    (address, port),
-                    limit.remaining_s(),
-                    source_address=connection.source_address,
-                    socket_options=connection.socket_options,
-                )
-            except TimeoutError:
-                raise
-            except OSError as error:
-                failure = NewConnectionError(connection, f"No connection was made: {error}")
+        return names.addresses_of(connection.host, port, limit.remaining_s())
     except TimeoutError as error:
-        raise ConnectTimeoutError(connection, "No connection was made in time.") from error
+        raise ConnectTimeoutError(connection, "The name was not looked up in time.") from error
     except socket.gaierror as error:
         raise NameResolutionError(connection.host, connection, error) from error
-    raise failure
+    # The machine has no more files or threads, or the text can be no name.
+    except (OSError, UnicodeError) as error:
+        raise NewConnectionError(connection, f"The name was not looked up: {error}") from error

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -17,9 +18,14 @@ from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.transport import Request
 from tests.hubspot_sync.clients import client_of
-from tests.hubspot_sync.wire_server import reply, wire_server
+from tests.hubspot_sync.wire_server import answers, reply, wire_server
 
-READ = Request(operation=Operation.BATCH_READ, object_type="0-1", body={"inputs": [{"id": "1"}]})
+# Of what changes nothing it makes no difference whether it was sent.
+WRITE = Request(
+    operation=Operation.BATCH_UPDATE,
+    object_type="0-1",
+    body={"inputs": [{"id": "1", "properties": {"city": "Calgary"}}]},
+)
 NAME = "hubspot.example"
 LONGEST_S = 10.0
 """So long the name server is silent, where nobody has it answer."""
@@ -46,7 +52,7 @@ def name_server(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> Iterator[lis
 
 def ask(client: HubSpotClient, seconds: float) -> int:
     context = CallContext(deadline=Deadline.after(seconds))
-    return client.transport.call(READ, context).status
+    return client.transport.call(WRITE, context).status
 
 
 def test_a_call_ends_at_its_deadline_while_the_name_is_looked_up(
@@ -89,6 +95,64 @@ def test_of_several_addresses_the_one_that_answers_is_taken(
     with wire_server(behave) as server, name_server(monkeypatch, lambda: "::1 127.0.0.1"):
         url = server.base_url.replace("127.0.0.1", NAME)
         with client_of(url, max_attempts=1) as client:
+            assert ask(client, LONGEST_S) == 200
+
+
+def fill_up(stack: ExitStack, address: str, port: int) -> None:
+    """Have this address answer no more connections, as one behind a broken route does."""
+    listener = stack.enter_context(socket.socket())
+    listener.bind((address, port))
+    listener.listen(0)
+    for _ in range(4):
+        waiting = stack.enter_context(socket.socket())
+        waiting.setblocking(False)
+        waiting.connect_ex((address, port))
+
+
+@pytest.mark.allow_hosts(["127.0.0.1", "127.0.0.2"])
+def test_an_address_that_is_silent_leaves_the_others_their_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = name_server(monkeypatch, lambda: "127.0.0.2 127.0.0.1")
+    with wire_server(answers(reply(b'{"results":[]}'))) as server, names, ExitStack() as stack:
+        fill_up(stack, "127.0.0.2", int(server.base_url.rpartition(":")[2]))
+        url = server.base_url.replace("127.0.0.1", NAME)
+        with client_of(url, max_attempts=1, connect_timeout_s=1.0) as client:
+            assert ask(client, LONGEST_S) == 200
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EMFILE, "Too many open files"), UnicodeError("label empty or too long")],
+    ids=["no file", "no name"],
+)
+def test_a_look_up_that_the_machine_refuses_was_never_sent(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused() -> str:
+        raise error
+
+    with name_server(monkeypatch, refused), client_of(f"http://{NAME}", max_attempts=1) as client:
+        with pytest.raises(Unavailable) as failed:
+            ask(client, LONGEST_S)
+        assert failed.value.may_have_taken_effect is False
+
+
+def test_a_name_is_looked_up_again_after_no_thread_was_to_be_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    names = name_server(monkeypatch, lambda: "127.0.0.1")
+    with wire_server(answers(reply(b'{"results":[]}'))) as server, names:
+        url = server.base_url.replace("127.0.0.1", NAME)
+        with client_of(url, max_attempts=1) as client:
+            with monkeypatch.context() as full:
+                full.setattr(threading.Thread, "start", refuse)
+                with pytest.raises(Unavailable):
+                    ask(client, LONGEST_S)
+
             assert ask(client, LONGEST_S) == 200
 
 
