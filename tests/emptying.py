@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.core.management.color import no_style
-from django.db import connection
+from django.db import connection, transaction
 from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker
 
@@ -31,8 +31,9 @@ def emptying_quickly(blocker: DjangoDbBlocker) -> Iterator[None]:
     emptied = [name for name in names if name not in KEPT]
 
     def empty(_: Any) -> None:
-        filled = find_filled(emptied)
-        connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), filled))
+        with transaction.atomic():  # after whoever still writes, that no row comes unseen
+            filled = find_filled(emptied)
+            connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), filled))
         assert count_furniture() == furniture, "A test changed what every database begins with."
 
     with pytest.MonkeyPatch.context() as patch:

@@ -48,7 +48,7 @@ def run_manage(
         process = start_manage(arguments, environment, out, err)
         try:
             code = process.wait(TIMEOUT_S)
-        except subprocess.TimeoutExpired:
+        except BaseException:  # a test's own time-out, or Ctrl-C, too
             process.kill()
             raise
         for each in (out, err):

@@ -2,7 +2,8 @@
 
 `python -m tests.manage_zygote FD`: over the socket FD come orders, one a packet: arguments and
 environment, and the descriptors that the child writes to. The last of them is a pipe, where the
-child's id is told and, once it has ended, its exit code. The zygote ends with the socket.
+child's id is told and, once it has ended, its exit code. The zygote ends with the socket, and so
+does what still runs then: whoever started it was killed, or forgot it.
 
 A child has its own environment and settings, and ends as any interpreter does. Two things are not
 those of a program by itself: the libraries are there already, and all children have one hash seed.
@@ -58,6 +59,8 @@ def serve_orders(orders: socket.socket) -> tuple[list[str], dict[str, str]] | No
             continue
         packet, descriptors, _, _ = socket.recv_fds(orders, MAX_ORDER_BYTES, 3)
         if not packet:
+            for pid, _ in running.values():
+                os.kill(pid, signal.SIGTERM)
             return None
         out, err, told = descriptors
         pid = os.fork()

@@ -21,6 +21,11 @@ from psycopg import sql
 
 from tests.manage import ROOT, manage
 
+TEMPLATES = "mock_exams_migrated_"
+MAX_TEMPLATES = 4
+"""A few, since runs of several branches go on beside each other."""
+MAKING_TEMPLATES = 0x7E57
+"""The lock of whoever makes a template or drops one."""
 PACKAGES = ("booking_api", "hubspot_sync", "cache_layer")
 
 
@@ -49,9 +54,8 @@ def find_or_make_original() -> Path:
 def find_or_make_template(connection: psycopg.Connection, address: str) -> str:
     """Return the name of the migrated database in PostgreSQL that others are copied from; `address`
     is where the connection leads."""
-    name = f"mock_exams_migrated_{hash_of_migrations()}"
-    key = int(hash_of_migrations()[:15], 16)
-    connection.execute("SELECT pg_advisory_lock(%s)", (key,))
+    name = f"{TEMPLATES}{hash_of_migrations()}"
+    connection.execute("SELECT pg_advisory_lock(%s)", (MAKING_TEMPLATES,))
     try:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
             return name
@@ -63,9 +67,24 @@ def find_or_make_template(connection: psycopg.Connection, address: str) -> str:
         assert done.returncode == 0, done.stderr
         renamed = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(made, sql.Identifier(name))
         connection.execute(renamed)
+        drop_old_templates(connection)
         return name
     finally:
-        connection.execute("SELECT pg_advisory_unlock(%s)", (key,))
+        connection.execute("SELECT pg_advisory_unlock(%s)", (MAKING_TEMPLATES,))
+
+
+def drop_old_templates(
+    connection: psycopg.Connection, named: str = TEMPLATES, keep: int = MAX_TEMPLATES
+) -> None:
+    """Drop all but the newest, those that somebody was killed while making among them."""
+    found = connection.execute(
+        "SELECT datname FROM pg_database WHERE starts_with(datname, %s) ORDER BY oid DESC",
+        (named,),
+    ).fetchall()
+    used = connection.execute("SELECT DISTINCT datname FROM pg_stat_activity").fetchall()
+    for (name,) in found[keep:]:
+        if (name,) not in used:
+            connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
 
 def hash_of_migrations() -> str:

@@ -16,6 +16,7 @@ from tests.api import Api, Reply, connected
 from tests.faults.rest import ForwardClock, wait_for_queue, wait_until_idle
 from tests.faults.watched_sender import WatchedSender
 from tests.sandbox import SandboxHandle
+from tests.waiting import eventually
 
 MAX_WAIT_S = 40.0
 
@@ -119,6 +120,19 @@ class DeskUnderTest:
         thread = threading.Thread(target=do)
         thread.start()
         return Group([thread], replies)
+
+    def outlast(self, deed: Deed, call: Stuck | None = None) -> Reply:
+        """Have the deed's request made, and its deadline pass while it waits for the desk: once the
+        call is about to be sent, where one is named."""
+        group = self.begin_one(deed)
+        if call is not None:
+            call.wait_for_it()
+        queue = composition.services().booking.desk._queue
+        eventually(lambda: len(queue.waited_for) > 0)
+        # No deadline that is short in earnest: a slow machine would pass it before it waits.
+        queue.release(queue.waited_for)
+        (reply,) = group.wait_for_replies()
+        return reply
 
     def wait_until_idle(self) -> None:
         """Return once the group under way is done, and nothing is left to do."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -16,7 +15,7 @@ from tests.faults.groups import DeskUnderTest, running_desk
 from tests.faults.world import Holdings, broken_promises, seats
 from tests.sandbox import SandboxHandle
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.desk(request_deadline_s=1.0)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 READ_CONTACTS = "/0-1/batch/read"
 CREATE = "/2-50158943/batch/create"
@@ -25,11 +24,6 @@ CREATE = "/2-50158943/batch/create"
 def told_to_ask_again(reply: Reply, key: str) -> bool:
     asked_later = int(reply.headers["Retry-After"]) > 0
     return reply.status == 503 and asked_later and reply.body["idempotency_key"] == key
-
-
-def give_time(settings: Settings) -> None:
-    """Let requests from now on last as long as a slow machine may need."""
-    settings.HUBSPOT = replace(settings.HUBSPOT, request_deadline_s=60.0)
 
 
 def let_in(desk: DeskUnderTest, student: Student) -> None:
@@ -43,11 +37,9 @@ def test_nothing_is_booked_for_whom_was_told_that_nothing_was(
     """The deadline passes while the desk is reading for the group."""
     alice, exam = portal.student("alice"), portal.exam()
     owned = Holdings.of(portal, [alice])
-
     let_in(desk, alice)
-
-    with desk.stuck(READ_CONTACTS):
-        reply = create(desk.api, alice, exam, "key-1")
+    with desk.stuck(READ_CONTACTS) as call:
+        reply = desk.outlast(partial(create, desk.api, alice, exam, "key-1"), call)
     desk.wait_until_idle()
 
     assert told_to_ask_again(reply, "key-1"), reply
@@ -55,19 +47,14 @@ def test_nothing_is_booked_for_whom_was_told_that_nothing_was(
     assert broken_promises(portal, [exam], [alice], owned) == []
 
 
-def test_who_asks_again_meanwhile_is_served_once(
-    desk: DeskUnderTest, portal: Portal, settings: Settings
-) -> None:
-    """The same key comes again, with more time, while the desk is still at work on the row that
+def test_who_asks_again_meanwhile_is_served_once(desk: DeskUnderTest, portal: Portal) -> None:
+    """The same key comes again while the desk is still at work on the row that
     was given up."""
     alice, exam = portal.student("alice"), portal.exam()
     owned = Holdings.of(portal, [alice])
-
     let_in(desk, alice)
-
     with desk.stuck(READ_CONTACTS) as call:
-        first = create(desk.api, alice, exam, "key-1")
-        give_time(settings)
+        first = desk.outlast(partial(create, desk.api, alice, exam, "key-1"), call)
         group = desk.begin([partial(create, desk.api, alice, exam, "key-1")])
         call.go_on()
         (second,) = group.wait_for_replies()
@@ -86,9 +73,9 @@ def test_a_create_whose_outcome_is_not_known_in_time_is_told_by_its_key(
     alice, exam = portal.student("alice"), portal.exam()
     owned = Holdings.of(portal, [alice])
 
-    with desk.stuck(CREATE):
-        first = create(desk.api, alice, exam, "key-1")
-        again = create(desk.api, alice, exam, "key-1")
+    with desk.stuck(CREATE) as call:
+        first = desk.outlast(partial(create, desk.api, alice, exam, "key-1"), call)
+        again = desk.outlast(partial(create, desk.api, alice, exam, "key-1"))
     desk.wait_until_idle()
     last = create(desk.api, alice, exam, "key-1")
 
@@ -100,18 +87,15 @@ def test_a_create_whose_outcome_is_not_known_in_time_is_told_by_its_key(
     assert broken_promises(portal, [exam], [alice], owned) == []
 
 
-def test_who_waited_in_vain_in_the_queue_has_nothing(
-    desk: DeskUnderTest, portal: Portal, settings: Settings
-) -> None:
+def test_who_waited_in_vain_in_the_queue_has_nothing(desk: DeskUnderTest, portal: Portal) -> None:
     alice, exam = portal.student("alice"), portal.exam()
 
     with desk.held_up():
-        reply = create(desk.api, alice, exam, "key-1")
+        reply = desk.outlast(partial(create, desk.api, alice, exam, "key-1"))
     desk.wait_until_idle()
 
     assert told_to_ask_again(reply, "key-1"), reply
     assert (seats(portal), credit_of(portal, alice)) == ([], 5)
-    give_time(settings)
     assert create(desk.api, alice, exam, "key-1").status == 201
 
 
@@ -123,11 +107,9 @@ def test_who_was_told_that_nobody_knows_is_told_with_the_next_booking_how_it_end
     sandbox.kind()
     alice, charlie = portal.student("alice"), portal.student("charlie")
     exams = [portal.exam(in_days=days) for days in (3, 4, 5)]
-    with running_desk(settings, sandbox, portal=school, request_deadline_s=4.0) as desk:
-        let_in(desk, alice)
-        with desk.stuck(CREATE):
-            unknown = create(desk.api, alice, exams[0])
-        give_time(settings)
+    with running_desk(settings, sandbox, portal=school) as desk:
+        with desk.stuck(CREATE) as call:
+            unknown = desk.outlast(partial(create, desk.api, alice, exams[0]), call)
         desk.wait_until_idle()
         told = create(desk.api, alice, exams[1])
         others = create(desk.api, charlie, exams[1])

@@ -56,7 +56,8 @@ def made_database(connection: psycopg.Connection, kind: str, **options: str) -> 
     try:
         yield name
     finally:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        dropped = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        connection.execute(dropped.format(sql.Identifier(name)))
 
 
 def url_of(database: str) -> str:
