@@ -64,8 +64,8 @@ test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) $(if $(UNTRACED),$(addprefix --ignore=,$(TRACED))) $(ARGS)
 
 # Most of what these tests do happens in their own process; the sandbox's, and those of servers and
-# commands that they start, are measured with it. Those of cached answers go where the others have been,
-# and traced they take twice as long.
+# commands that they start, are measured with it. Those of cached answers go where the others have
+# been, and traced they take twice as long.
 FOLDERS_TRACED := tests/booking_api tests/cache_layer tests/hubspot_sync
 TRACED := $(filter-out tests/booking_api/cached_answers/ %/__pycache__/, \
 	$(foreach each,$(FOLDERS_TRACED),$(wildcard $(each)/*/ $(each)/test_*.py)))
