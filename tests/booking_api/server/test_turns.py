@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 import pytest
 
@@ -18,11 +19,17 @@ ANONYMOUS = "/api/mock-exams/available"
 def let_go(echo: Server) -> Iterator[None]:
     yield
     release(echo)
+    Caller.of_this_test.clear()
 
 
 def release(echo: Server) -> None:
-    """Let go of what is held, and of what is held then, until nothing is."""
-    wait_until(lambda: echo.get("/api/ready").status == 200 and busy(echo) + queued(echo) == 0)
+    """Let go of what is held, and of what is held then, until all have their answers: who was given
+    a thread just now waits in no queue any more, and is not held yet."""
+    wait_until(lambda: echo.get("/api/ready").status == 200 and not any_wait())
+
+
+def any_wait() -> bool:
+    return any(caller.is_alive() for caller in Caller.of_this_test)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -33,6 +40,8 @@ def wait_until(condition: Callable[[], bool]) -> None:
 class Caller(threading.Thread):
     """Asks once, from an address of its own choice, and keeps the answer."""
 
+    of_this_test: ClassVar[list[Caller]] = []
+
     def __init__(
         self, echo: Server, address: str, target: str, framing: str = "X-A: 1", body: bytes = b""
     ) -> None:
@@ -42,6 +51,7 @@ class Caller(threading.Thread):
         head = request_head(method, target, f"X-Forwarded-For: {address}", framing)
         self._raw = head + body
         self.answer: RawAnswer | None = None
+        self.of_this_test.append(self)
         self.start()
 
     def run(self) -> None:
