@@ -77,16 +77,8 @@ class NamedConnection(HTTPConnection):
         return _connect(self, self._names)
 
 
-class NamedTlsConnection(HTTPSConnection):
+class NamedTlsConnection(NamedConnection, HTTPSConnection):
     """HTTPS."""
-
-    def __init__(self, names: Names, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._names = names
-
-    @override
-    def _new_conn(self) -> socket.socket:
-        return _connect(self, self._names)
 
 
 class NamedPool(HTTPConnectionPool):
