@@ -26,6 +26,7 @@ from stamina.instrumentation import set_on_retry_hooks
 from structlog.typing import EventDict, Processor, WrappedLogger
 from typing_extensions import override
 
+from booking_api.ops.log_lines import LineHandler
 from booking_api.ops.redaction import Redaction
 from hubspot_sync.errors import HubSpotError
 
@@ -251,7 +252,7 @@ def logging_config(level: str, lines: dict[str, Any]) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {"lines": lines},
         "filters": {"with_cause": {"()": WithCause}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
+        "handlers": {"stderr": {"()": LineHandler, "formatter": "lines"}},
         "root": {"handlers": ["stderr"], "level": others},
         "loggers": {
             **{package: {"level": level} for package in OWN_PACKAGES},
