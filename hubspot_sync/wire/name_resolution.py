@@ -135,8 +135,11 @@ def _connect(connection: HTTPConnection, names: Names) -> socket.socket:
 def _find_addresses(
     connection: HTTPConnection, names: Names, port: int, limit: Deadline
 ) -> list[str]:
+    # A dot at its end says that the name is whole, and tried with no domain of ours after it. The
+    # certificate's name has none, nor has `host`.
+    name = connection._dns_host
     try:
-        return names.addresses_of(connection.host, port, limit.remaining_s())
+        return names.addresses_of(name, port, limit.remaining_s())
     except TimeoutError as error:
         raise ConnectTimeoutError(connection, "The name was not looked up in time.") from error
     except socket.gaierror as error:

@@ -171,13 +171,14 @@ class FileFetcher:
         timeout_s = self._limit_connecting(deadline)
         if not target.secure:
             return HTTPConnection(address, target.port, timeout=timeout_s)
+        name = target.host.removesuffix(".")  # certificates are for names without
         return HTTPSConnection(
             address,
             target.port,
             timeout=timeout_s,
             ssl_context=self._tls if self._tls is not None else trusted_tls(),
-            server_hostname=target.host,
-            assert_hostname=target.host,
+            server_hostname=name,
+            assert_hostname=name,
         )
 
     def _limit_connecting(self, deadline: Deadline) -> float:
