@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -24,6 +24,7 @@ from typing_extensions import override
 from booking_api import composition
 from booking_api.admin.exams import details
 from booking_api.admin.exams.deeds import (
+    SENT_TWICE,
     Done,
     count_exam,
     count_held,
@@ -35,9 +36,9 @@ from booking_api.admin.exams.listing import list_exams, look_context
 from booking_api.admin.exams.sights import ExamSight, ask_database, see_exams
 from booking_api.admin.hubspot_pages import record_url
 from booking_api.desk.counts.models import CountKind, ExamPage
-from cache_layer.errors import InvalidationUnacknowledged
+from cache_layer.errors import InvalidationUnacknowledged, SentBefore
+from cache_layer.operating.audit import remove_once
 from cache_layer.operating.host import cache_host
-from cache_layer.operating.manual_invalidation import remove
 from cache_layer.operating.read_only import ReadOnly
 from cache_layer.permissions import INVALIDATE, VIEW_ENTRIES
 from hubspot_sync.batching.outcomes import Found, Missing, Unknown
@@ -127,7 +128,7 @@ class ExamPageAdmin(ReadOnly):
     ) -> Done:
         who, reason = request.user.get_username(), sent["reason"]
         if deed == "remove":
-            return remove_exam(exam_id, who=who, reason=reason)
+            return remove_exam(exam_id, who=who, reason=reason, token=sent["token"])
         kind = CountKind.DRY_RUN if deed == "dry-run" else CountKind.RECOUNT
         try:
             return count_exam(
@@ -269,10 +270,12 @@ def list_details(request: HttpRequest, exam_id: str) -> dict[str, Any]:
     }
 
 
-def remove_exam(exam_id: str, *, who: str, reason: str) -> Done:
+def remove_exam(exam_id: str, *, who: str, reason: str, token: UUID) -> Done:
     """Have the cache forget all that shows an exam, as its own page does."""
     try:
-        done = remove(cache_host(), removal_of(exam_id), who=who, reason=reason)
+        done = remove_once(cache_host(), removal_of(exam_id), who=who, reason=reason, token=token)
+    except SentBefore:
+        return SENT_TWICE
     except InvalidationUnacknowledged:
         return NOBODY_TOLD
     if not done.delivered:
