@@ -76,9 +76,19 @@ class CacheInvalidationAdmin(ReadOnly):
     personal_search_fields = ("reason",)
     date_hierarchy = "at"
 
-    @admin.display(description="its page", empty_value="none")
+    @override
+    def get_fields(self, request: HttpRequest, obj: CacheInvalidation | None = None) -> Any:
+        """The page of what was named is for whoever may open it."""
+        may = request.user.has_perm
+        if obj is not None and admin_page.find_subject_page(
+            cache_host(), obj.scope, obj.named, may
+        ):
+            return self.fields
+        return tuple(name for name in self.fields if name != "subject")
+
+    @admin.display(description="its page")
     def subject(self, row: CacheInvalidation) -> SafeString | None:
-        url = admin_page.find_subject_page(cache_host(), row.scope, row.named)
+        url = admin_page.find_subject_page(cache_host(), row.scope, row.named, lambda _: True)
         return format_html('<a href="{}">{} {}</a>', url, row.scope, row.named[0]) if url else None
 
 
@@ -250,7 +260,11 @@ class CachePageAdmin(ReadOnly):
         context = {
             **self._base_context(request, "Cache"),
             **admin_page.list_names(host),
-            **(admin_page.build_overview(host, timezone.now()) if may_view else {}),
+            **(
+                admin_page.build_overview(host, timezone.now(), request.user.has_perm)
+                if may_view
+                else {}
+            ),
             "may_view": may_view,
             "may_view_records": request.user.has_perm("cache.view_cacheinvalidation"),
             "may_validate": request.user.has_perm(VALIDATE),

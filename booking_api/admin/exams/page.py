@@ -22,6 +22,7 @@ from django.urls import URLPattern, path, re_path, reverse
 from typing_extensions import override
 
 from booking_api import composition
+from booking_api.admin.console_links import VIEW_EXAMS, VIEW_JOURNAL
 from booking_api.admin.exams import details
 from booking_api.admin.exams.deeds import (
     SENT_TWICE,
@@ -49,10 +50,8 @@ from hubspot_sync.wire.call_log import CallMeter
 if TYPE_CHECKING:
     from booking_api.api.context import RequestContext
 
-VIEW_EXAMS: Final = "booking_api.view_exams"
 RECOUNT_EXAMS: Final = "booking_api.recount_exams"
 JOURNAL: Final = "admin:booking_api_journalentry_changelist"
-VIEW_JOURNAL: Final = "booking_api.view_journalentry"
 VIEW_COUNTS: Final = "booking_api.view_countrecord"
 VIEW_EVENTS: Final = "hubspot_sync.view_webhookevent"
 VIEW_UNREADABLE: Final = "hubspot_sync.view_unreadablevalue"
