@@ -9,6 +9,7 @@ deed. Texts in a value are masked without `cache.view_personal_data`.
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -22,16 +23,20 @@ from django.utils.safestring import SafeString
 from typing_extensions import override
 
 from cache_layer.entries.entries import MISS
-from cache_layer.errors import BackendUnavailable, BadPattern, InvalidationUnacknowledged
+from cache_layer.errors import (
+    BackendUnavailable,
+    BadPattern,
+    InvalidationUnacknowledged,
+    SentBefore,
+)
 from cache_layer.models import CacheInvalidation, CachePage, ValidationRun
 from cache_layer.operating import admin_page
-from cache_layer.operating.audit import validate_and_record
+from cache_layer.operating.audit import remove_once, validate_and_record
 from cache_layer.operating.forms import InvalidateForm, LookUpForm, ValidateForm
 from cache_layer.operating.host import CacheHost, cache_host
 from cache_layer.operating.manual_invalidation import (
     InvalidationRequest,
     preview,
-    remove,
     singles_out_person,
 )
 from cache_layer.operating.read_only import ReadOnly, may_see_personal_data
@@ -45,6 +50,7 @@ from cache_layer.permissions import (
 )
 
 NO_ANSWER = "The cache does not answer now. Requests are served from HubSpot; please try again."
+SENT_TWICE = "That form had been sent before, and was carried out once."
 NOBODY_TOLD = (
     "Nobody could be told: neither the cache nor the database answers. It is tried again by "
     "itself; until then other processes may show what was to go."
@@ -70,9 +76,19 @@ class CacheInvalidationAdmin(ReadOnly):
     personal_search_fields = ("reason",)
     date_hierarchy = "at"
 
-    @admin.display(description="its page", empty_value="none")
+    @override
+    def get_fields(self, request: HttpRequest, obj: CacheInvalidation | None = None) -> Any:
+        """The page of what was named is for whoever may open it."""
+        may = request.user.has_perm
+        if obj is not None and admin_page.find_subject_page(
+            cache_host(), obj.scope, obj.named, may
+        ):
+            return self.fields
+        return tuple(name for name in self.fields if name != "subject")
+
+    @admin.display(description="its page")
     def subject(self, row: CacheInvalidation) -> SafeString | None:
-        url = admin_page.find_subject_page(cache_host(), row.scope, row.named)
+        url = admin_page.find_subject_page(cache_host(), row.scope, row.named, lambda _: True)
         return format_html('<a href="{}">{} {}</a>', url, row.scope, row.named[0]) if url else None
 
 
@@ -208,13 +224,18 @@ class CachePageAdmin(ReadOnly):
             "named": "\n".join(invalidation.named),
             "described": admin_page.describe_request(invalidation),
             "number": number,
+            "token": uuid4(),
         }
         return TemplateResponse(request, "admin/cache/confirm.html", context)
 
     def _remove(self, request: HttpRequest, host: CacheHost, form: InvalidateForm) -> HttpResponse:
         who, reason = request.user.get_username(), form.cleaned_data["reason"]
+        token = form.cleaned_data["token"]
         try:
-            done = remove(host, form.to_request(), who=who, reason=reason)
+            done = remove_once(host, form.to_request(), who=who, reason=reason, token=token)
+        except SentBefore:
+            messages.warning(request, SENT_TWICE)
+            return self._redirect_to_page()
         except InvalidationUnacknowledged:
             return self._refuse(request, NOBODY_TOLD, status=503)
         if done.delivered:
@@ -239,7 +260,11 @@ class CachePageAdmin(ReadOnly):
         context = {
             **self._base_context(request, "Cache"),
             **admin_page.list_names(host),
-            **(admin_page.build_overview(host, timezone.now()) if may_view else {}),
+            **(
+                admin_page.build_overview(host, timezone.now(), request.user.has_perm)
+                if may_view
+                else {}
+            ),
             "may_view": may_view,
             "may_view_records": request.user.has_perm("cache.view_cacheinvalidation"),
             "may_validate": request.user.has_perm(VALIDATE),

@@ -8,6 +8,7 @@ CacheError
 ├── UnfitValue            a value that would not come back as it is, and so is not stored
 ├── TermPassed            somebody else leads the change feed by now; nothing was done
 ├── BadPattern            a key, a tag or a pattern that cannot be built or would match too much
+├── SentBefore            a form that asks for a removal was carried out before
 └── LoadFailed            a load gave no answer for a key
     └── WaitedTooLong     its waiter's own limit passed first; the load goes on for the others
 
@@ -43,6 +44,10 @@ class InvalidationUnacknowledged(CacheError, OperationalError):
 
     To whoever handles a database that is away it is one: nothing may be answered as done. It is
     delivered as soon as one of the two is back."""
+
+
+class SentBefore(CacheError):
+    """A form that asks for a removal comes a second time; nothing was done."""
 
 
 class UnreadableReason(StrEnum):

@@ -23,6 +23,9 @@ class CacheInvalidation(models.Model):
         help_text="Whether the cache had heard of it when this was written; if not, it was kept "
         "and delivered later."
     )
+    token = models.UUIDField(
+        null=True, unique=True, editable=False, help_text="Of the form, which is one deed."
+    )
 
     class Meta:
         ordering = ("-at", "-id")

@@ -7,12 +7,12 @@ from typing import Final
 from django.contrib import messages
 from django.http import HttpRequest
 
-from cache_layer.operating.read_only import ReadOnly
+from booking_api.admin.console_links import LinkingPage
 
 FINISH_PERMISSION: Final = "booking_api.finish_bookings"
 
 
-class DeskAdmin(ReadOnly):
+class DeskAdmin(LinkingPage):
     """What the desk's pages have in common: who may hurry it, and what they are told then."""
 
     def has_finish_permission(self, request: HttpRequest) -> bool:

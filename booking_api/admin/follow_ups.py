@@ -10,11 +10,10 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from typing_extensions import override
 
-from booking_api.admin.console_links import link_exam, link_story
+from booking_api.admin.console_links import LinkingPage, links_from
 from booking_api.admin.formats import format_age_since
 from booking_api.desk.journal.models import CreditReview, ErasureRequest, RecountRequest
 from booking_api.desk.repair.credit_reconciliation import FOR_A_PERSON
-from cache_layer.operating.read_only import ReadOnly
 
 FAILING_FILTER = ("last_error", admin.EmptyFieldListFilter)
 
@@ -40,7 +39,7 @@ class ForPersonFilter(admin.SimpleListFilter):
         return wanted if self.value() == self.person else queryset.none()
 
 
-class FollowUpAdmin(ReadOnly):
+class FollowUpAdmin(LinkingPage):
     search_fields = ("subject_id", "last_error")
 
     @admin.display(description="age", ordering="-asked_at")
@@ -49,7 +48,7 @@ class FollowUpAdmin(ReadOnly):
 
     @admin.display(description="the student's story")
     def story(self, row: CreditReview | ErasureRequest) -> SafeString | str:
-        return link_story(row.subject_id)
+        return links_from(row).link_story(row.subject_id)
 
 
 @admin.register(RecountRequest)
@@ -76,7 +75,7 @@ class RecountRequestAdmin(FollowUpAdmin):
 
     @admin.display(description="its requests")
     def requests(self, row: RecountRequest) -> SafeString | str:
-        return link_exam(row.subject_id)
+        return links_from(row).link_exam(row.subject_id)
 
 
 @admin.register(CreditReview)

@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 from typing_extensions import override
 
 from booking_api import composition
-from booking_api.admin.console_links import describe_exam, link_exam, link_story
+from booking_api.admin.console_links import link_story, links_from
 from booking_api.admin.desk_pages import DeskAdmin
 from booking_api.admin.formats import format_moment, format_took, render_json, stored_now
 from booking_api.admin.hubspot_pages import link_record
@@ -191,7 +191,8 @@ class JournalEntryAdmin(DeskAdmin):
     @admin.display(description="asked to")
     def asked_briefly(self, row: JournalEntry) -> SafeString:
         told = _tell(row)
-        exam = format_html('<br><span class="c-small">exam {}</span>', link_exam(told.exam_id))
+        link = links_from(row).link_exam(told.exam_id)
+        exam = format_html('<br><span class="c-small">exam {}</span>', link)
         return format_html("{}{}", told.words.asked, exam if told.exam_id else "")
 
     @admin.display(description="as", empty_value="not kept, or not for you to see")
@@ -201,7 +202,7 @@ class JournalEntryAdmin(DeskAdmin):
     @admin.display(description="exam", empty_value="none known")
     def exam(self, row: JournalEntry) -> SafeString | None:
         exam_id = _tell(row).exam_id
-        return describe_exam(exam_id) if exam_id else None
+        return links_from(row).describe_exam(exam_id) if exam_id else None
 
     @admin.display(description="booking", empty_value="none")
     def booking(self, row: JournalEntry) -> SafeString | str | None:

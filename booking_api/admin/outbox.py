@@ -5,12 +5,11 @@ from __future__ import annotations
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from booking_api import composition
-from booking_api.admin.console_links import link_exam, link_story
+from booking_api.admin.console_links import links_from
 from booking_api.admin.desk_pages import DeskAdmin
 from booking_api.admin.formats import format_age_since, stored_now
 from booking_api.admin.words.notes import render_note
@@ -43,17 +42,16 @@ class OutboxNoteAdmin(DeskAdmin):
 
     @admin.display(description="student")
     def student(self, row: OutboxNote) -> SafeString | str:
-        return link_story(row.contact_id)
+        return links_from(row).link_story(row.contact_id)
 
     @admin.display(description="request")
-    def request(self, row: OutboxNote) -> SafeString:
-        url = reverse("admin:booking_api_journalentry_change", args=[row.entry_id])
-        return format_html('<a href="{}">{}</a>', url, row.entry_id)
+    def request(self, row: OutboxNote) -> SafeString | str:
+        return links_from(row).link_request(row.entry_id)
 
     @admin.display(description="exam", empty_value="none known")
     def exam(self, row: OutboxNote) -> SafeString | str | None:
         exam_id = asked_exam_id(row.entry)
-        return link_exam(exam_id) if exam_id else None
+        return links_from(row).link_exam(exam_id) if exam_id else None
 
     @admin.display(description="as an adviser sees it", empty_value="forgotten")
     def as_seen(self, row: OutboxNote) -> SafeString | None:

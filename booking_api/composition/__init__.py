@@ -124,7 +124,7 @@ def cache_host() -> CacheHost:
         },
         load_context=validation_context,
         self_test=partial(self_test_cache, built),
-        subject_pages={"exam": "admin:booking_api_exam"},
+        subject_pages={"exam": ("admin:booking_api_exam", "booking_api.view_exams")},
     )
 
 

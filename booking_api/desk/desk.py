@@ -23,6 +23,7 @@ from django.db import connection
 from booking_api.desk.backlog import Backlog, read_backlog
 from booking_api.desk.desk_context import DeskContext
 from booking_api.desk.events import GroupServed
+from booking_api.desk.groups.arrival_order import share_out_turns
 from booking_api.desk.groups.cancel_group import serve_cancels
 from booking_api.desk.groups.create_group import serve_creates
 from booking_api.desk.groups.credits_and_counts import tags_of
@@ -105,9 +106,9 @@ class Desk:
         self._lease: HeldLease | None = None
         # Rows that our database refuses to change at all, by id: they are nobody's turn here.
         self._left_out: set[int] = set()
-        # Until when HubSpot takes no calls for rows that wait on, by id.
-        self._waiting_on: dict[int, datetime] = {}
-        self._is_stalled = False
+        # Rows for which HubSpot takes no calls for a while, by id.
+        self._waiting_on: dict[int, JournalEntry] = {}
+        self._stall: RateLimited | None = None
         self._worker = Worker("desk", self._next_pause_s)
 
     # For callers --------------------------------------------------------------------------------
@@ -220,7 +221,7 @@ class Desk:
             turn = TurnOutcome.WORKED
             if until.passed or self._is_handing_on:
                 return TurnOutcome.CUT
-        return TurnOutcome.STALLED if self._is_stalled else turn
+        return turn if self._stall is None else TurnOutcome.STALLED
 
     def _run_round(self, lease: HeldLease) -> bool:
         """Do some of everything there is; say whether there was anything."""
@@ -228,7 +229,7 @@ class Desk:
             return self._jobs.do_next(lease)
         desk_context = self._desk_context
         backlog, now, done = self._read_backlog(), desk_context.now(), False
-        self._is_stalled = False
+        self._stall = None
         if backlog.has_given_up:
             journal.refuse_expired(now, self._leave_out, left_out=self._left_out)
         if backlog.has_unfinished:
@@ -237,7 +238,7 @@ class Desk:
         for kind, serve in SERVING_ORDER:
             if done and self._is_handing_on:
                 return True
-            if self._is_stalled or kind not in backlog.waiting:
+            if kind not in backlog.waiting:
                 continue
             rows = self._read_group(lease, kind)
             if len(rows) > 0:
@@ -251,19 +252,22 @@ class Desk:
         """Return the next rows of a kind once HubSpot takes their calls. Where it does not for now,
         they stay in the queue, and only those are returned that cannot wait so long, to be told
         so."""
-        desk_context, stall = self._desk_context, None
-        try:
-            desk_context.await_room_for_group(lease)
-        except RateLimited as error:
-            stall = error
+        desk_context = self._desk_context
+        if self._stall is None:  # else it has been waited for in this round
+            try:
+                desk_context.await_room_for_group(lease)
+            except RateLimited as error:
+                self._stall = error
         now = desk_context.now()
         passed_over = self._list_passed_over(now)
         rows = journal.read_next_group([kind], now, desk_context.config.late_write, passed_over)
-        if stall is None:
-            return rows
-        hasty = [row for row in rows if not journal.may_wait(row, stall, now)]
-        self._is_stalled = len(hasty) == 0
-        return hasty
+        waiting_on = journal.keep_queued(self._waiting_on.values())
+        turns = share_out_turns(rows, waiting_on, self._stall, now)
+        self._deliver(turns.held)
+        if len(turns.hopeless) > 0:
+            journal.refuse_hopeless(turns.hopeless, now, self._leave_out)
+            self._deliver(journal.read_again(turns.hopeless))
+        return turns.served
 
     def _read_backlog(self) -> Backlog:
         now = self._desk_context.now()
@@ -271,7 +275,11 @@ class Desk:
 
     def _list_passed_over(self, now: datetime) -> frozenset[int]:
         """Return the rows that are nobody's turn now."""
-        self._waiting_on = {each: until for each, until in self._waiting_on.items() if until > now}
+        self._waiting_on = {
+            row_id: row
+            for row_id, row in self._waiting_on.items()
+            if row.waits_until is not None and row.waits_until > now
+        }
         return frozenset(self._left_out | self._waiting_on.keys())
 
     def _recover_due(self, lease: HeldLease, now: datetime) -> bool:
@@ -333,7 +341,7 @@ class Desk:
     def _deliver(self, rows: Sequence[JournalEntry], *, recovery: bool = False) -> None:
         """Let whoever waits for these rows hear of them, and those who listen; not of those that
         wait on."""
-        self._waiting_on |= {row.id: row.waits_until for row in rows if row.waits_until is not None}
+        self._waiting_on |= {row.id: row for row in rows if row.waits_until is not None}
         rows = [row for row in rows if row.state != EntryState.QUEUED]
         if len(rows) == 0:
             return

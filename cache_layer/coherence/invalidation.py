@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 from cache_layer.backends.base import ByFamily
 from cache_layer.coherence.guarded_store import GuardedStore, Removal
@@ -37,6 +38,8 @@ class Invalidation:
     delivered: bool
     acknowledged: bool = True
     reason: str = ""
+    token: UUID | None = None
+    """Of the form that asked for it."""
 
     @property
     def total_removed(self) -> int:
@@ -81,6 +84,7 @@ class Invalidator:
         cause: Cause,
         who: str = "",
         reason: str = "",
+        token: UUID | None = None,
         scope: str = "tags",
         named: Sequence[str] = (),
         wait: bool = True,
@@ -90,38 +94,52 @@ class Invalidator:
         guarded store."""
         removal = self._guarded_store.invalidate(tags, (), cause=cause, wait=wait)
         names = tuple(named) or tuple(sorted(tags))
-        return self._record(scope, names, cause, removal, who=who, reason=reason)
+        return self._record(scope, names, cause, removal, who=who, reason=reason, token=token)
 
     def invalidate_keys(
-        self, keys: Collection[str], *, cause: Cause, who: str = "", reason: str = ""
+        self,
+        keys: Collection[str],
+        *,
+        cause: Cause,
+        who: str = "",
+        reason: str = "",
+        token: UUID | None = None,
     ) -> Invalidation:
         """Remove these entries, given as the texts of their keys; what is recorded has their
         e-mails hidden. Raises BadPattern for a text that is no key."""
         found = self._parse_keys(keys)
         texts = tuple(key.text for key in found)
         removal = self._guarded_store.invalidate(_tags_of(found), texts, cause=cause)
-        return self._record("keys", texts, cause, removal, who=who, reason=reason)
+        return self._record("keys", texts, cause, removal, who=who, reason=reason, token=token)
 
     def invalidate_pattern(
-        self, pattern: str, *, cause: Cause, who: str = "", reason: str = ""
+        self,
+        pattern: str,
+        *,
+        cause: Cause,
+        who: str = "",
+        reason: str = "",
+        token: UUID | None = None,
     ) -> Invalidation:
         """Remove every entry whose key matches; raises BadPattern."""
         matches = self._catalogue.flush_pattern(pattern).matches
         removal = self._guarded_store.flush(matches, cause=cause)
-        return self._record("pattern", (pattern,), cause, removal, who=who, reason=reason)
+        return self._record(
+            "pattern", (pattern,), cause, removal, who=who, reason=reason, token=token
+        )
 
     def invalidate_family(
-        self, name: str, *, cause: Cause, who: str = "", reason: str = ""
+        self, name: str, *, cause: Cause, who: str = "", reason: str = "", token: UUID | None = None
     ) -> Invalidation:
         """Remove a family's entries; raises BadPattern for a name that is none."""
         removal = self._guarded_store.flush(self._in_family(name), cause=cause)
-        return self._record("family", (name,), cause, removal, who=who, reason=reason)
+        return self._record("family", (name,), cause, removal, who=who, reason=reason, token=token)
 
     def invalidate_everything(
-        self, *, cause: Cause, who: str = "", reason: str = ""
+        self, *, cause: Cause, who: str = "", reason: str = "", token: UUID | None = None
     ) -> Invalidation:
         removal = self._guarded_store.flush(lambda _: True, cause=cause)
-        return self._record("all", (), cause, removal, who=who, reason=reason)
+        return self._record("all", (), cause, removal, who=who, reason=reason, token=token)
 
     def preview_tags(self, tags: Collection[str]) -> int:
         """Return how many entries carry one of these tags; raises BackendUnavailable."""
@@ -173,6 +191,7 @@ class Invalidator:
         *,
         who: str,
         reason: str,
+        token: UUID | None,
     ) -> Invalidation:
         invalidation = Invalidation(
             at=self._clock(),
@@ -184,6 +203,7 @@ class Invalidator:
             delivered=removal.delivered,
             acknowledged=removal.acknowledged,
             reason=reason,
+            token=token,
         )
         self._latest.append(invalidation)
         for observer in self._observers:

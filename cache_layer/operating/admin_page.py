@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,8 @@ from cache_layer.operating.manual_invalidation import (
 )
 from cache_layer.operating.redaction import format_value, mask_emails, mask_texts
 from cache_layer.operating.report import CacheReport, FamilyReport, MinuteReport, build_report
+
+HasPermission = Callable[[str], bool]
 
 MAX_LATEST = 12
 MAX_LATEST_RUNS = 15  # one whole comparison, a run for each family, and some before it
@@ -90,7 +92,7 @@ class EntryDetails:
     value: str
 
 
-def build_overview(host: CacheHost, now: datetime) -> dict[str, Any]:
+def build_overview(host: CacheHost, now: datetime, may: HasPermission) -> dict[str, Any]:
     """Return what the page shows of the cache and its latest past."""
     report = build_report(host.cache, now)
     return {
@@ -108,7 +110,7 @@ def build_overview(host: CacheHost, now: datetime) -> dict[str, Any]:
         "refused": explain_refusals(report.refused),
         "unreadable": explain_unreadable(report.unreadable),
         "failures": sorted(report.errors.items()),
-        "latest": list_latest_invalidations(host),
+        "latest": list_latest_invalidations(host, may),
         "runs": ValidationRun.objects.all()[:MAX_LATEST_RUNS],
     }
 
@@ -192,7 +194,7 @@ def explain_unreadable(unreadable: Mapping[str, int]) -> list[tuple[str, str, in
     ]
 
 
-def list_latest_invalidations(host: CacheHost) -> list[LatestInvalidation]:
+def list_latest_invalidations(host: CacheHost, may: HasPermission) -> list[LatestInvalidation]:
     """Return the latest, newest first: forced ones of every process, from the audit, and those that
     webhooks asked of this process. What is on record says where its record and its subject are."""
     forced = [
@@ -204,7 +206,7 @@ def list_latest_invalidations(host: CacheHost) -> list[LatestInvalidation]:
             removed=row.removed,
             delivered=row.delivered,
             record_url=reverse("admin:cache_cacheinvalidation_change", args=[row.pk]),
-            subject_url=find_subject_page(host, row.scope, row.named),
+            subject_url=find_subject_page(host, row.scope, row.named, may),
         )
         for row in CacheInvalidation.objects.all()[:MAX_LATEST]
     ]
@@ -223,12 +225,16 @@ def list_latest_invalidations(host: CacheHost) -> list[LatestInvalidation]:
     return sorted(forced + own, key=lambda row: row.at, reverse=True)[:MAX_LATEST]
 
 
-def find_subject_page(host: CacheHost, scope: str, named: Sequence[str]) -> str:
-    """Return the address of the page of the one that was named, "" where there is none."""
+def find_subject_page(host: CacheHost, scope: str, named: Sequence[str], may: HasPermission) -> str:
+    """Return the address of the page of the one that was named, "" where there is none, or none
+    that the reader may open."""
     if scope not in host.subject_pages or len(named) != 1:
         return ""
+    page, permission = host.subject_pages[scope]
+    if not may(permission):
+        return ""
     try:
-        return reverse(host.subject_pages[scope], args=named)
+        return reverse(page, args=named)
     except NoReverseMatch:  # named by a text that is no id
         return ""
 

@@ -10,15 +10,17 @@ import logging
 import time
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from uuid import UUID
 
 from django.db import Error as DatabaseFailure
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 
 from cache_layer.coherence.invalidation import Invalidation
 from cache_layer.entries.keys import escape
-from cache_layer.errors import BackendUnavailable
+from cache_layer.errors import BackendUnavailable, SentBefore
 from cache_layer.models import CacheInvalidation, ValidationRun
 from cache_layer.operating.host import CacheHost
+from cache_layer.operating.manual_invalidation import InvalidationRequest, remove
 from cache_layer.operating.validation import (
     DEFAULT_SAMPLE,
     Comparison,
@@ -47,8 +49,33 @@ def record_invalidation(invalidation: Invalidation) -> None:
             removed=invalidation.total_removed,
             removed_by_family=dict(invalidation.removed),
             delivered=invalidation.delivered,
+            token=invalidation.token,
         )
     )
+
+
+def remove_once(
+    host: CacheHost,
+    request: InvalidationRequest,
+    *,
+    who: str,
+    reason: str,
+    token: UUID | None,
+) -> Invalidation:
+    """Remove entries as `remove` does, which raises; raise SentBefore where what the form of this
+    token asks for is on record already."""
+    if token is not None and _is_recorded(token):
+        raise SentBefore
+    return remove(host, request, who=who, reason=reason, token=token)
+
+
+def _is_recorded(token: UUID) -> bool:
+    """Where the database does not say, a form is taken for new: what goes twice is gone."""
+    try:
+        return CacheInvalidation.objects.filter(token=token).exists()
+    except DatabaseFailure:
+        logger.exception("The audit does not say whether a form was sent before")
+        return False
 
 
 def count_named(words: Collection[str]) -> int:
@@ -128,5 +155,8 @@ def _save(row: models.Model) -> None:
         # A transaction of its own: a failure must not spoil one that is open around it.
         with transaction.atomic():
             row.save()
+    except IntegrityError:
+        # By its form it is one with another that was sent at the same moment, and has a record.
+        logger.info("The audit has a record of this %s already", row._meta.verbose_name)
     except DatabaseFailure:
         logger.exception("The audit has no record of this %s", row._meta.verbose_name)

@@ -37,12 +37,14 @@ class ValidateForm(forms.Form):
 
 
 class InvalidateForm(forms.Form):
-    """One of the ways to name what has to go; `confirmed` only once its preview was seen."""
+    """One of the ways to name what has to go; `confirmed` only once its preview was seen.
+    `token` makes a form that is sent twice one deed."""
 
     scope = forms.ChoiceField()
     named = forms.CharField(max_length=100_000, required=False)
     reason = forms.CharField(max_length=200, required=False)
     confirmed = forms.BooleanField(required=False)
+    token = forms.UUIDField(required=False)
 
     def __init__(self, host: CacheHost, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

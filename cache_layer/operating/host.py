@@ -36,7 +36,8 @@ class CacheHost:
     """One process's cache, and what only its application knows.
 
     `subjects` maps a word for a kind of object ("student") to the tags of all that shows the one
-    with an id, and `subject_pages` to the name of the admin's page of that one, which takes its id;
+    with an id, and `subject_pages` to the name of the admin's page of that one, which takes its id,
+    and the permission to open it;
     `load_context` makes the context for loads that ask the truth anew, with time enough
     for all of a validation. `self_test` tries the cache end to end on records of its own; it raises
     TruthUnavailable.
@@ -46,7 +47,7 @@ class CacheHost:
     subjects: Mapping[str, TagsOf]
     load_context: Callable[[], Any]
     self_test: Callable[[], Sequence[SelfTestCheck]]
-    subject_pages: Mapping[str, str] = field(default_factory=dict)
+    subject_pages: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def cache_host() -> CacheHost:

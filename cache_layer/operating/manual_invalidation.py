@@ -6,6 +6,7 @@ The page and the API share this, so that they refuse the same things in the same
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from cache_layer.coherence.invalidation import Invalidation
 from cache_layer.counters import Cause
@@ -54,23 +55,32 @@ def preview(host: CacheHost, request: InvalidationRequest) -> int:
 
 
 def remove(
-    host: CacheHost, request: InvalidationRequest, *, who: str, reason: str = ""
+    host: CacheHost,
+    request: InvalidationRequest,
+    *,
+    who: str,
+    reason: str = "",
+    token: UUID | None = None,
 ) -> Invalidation:
     """Remove the entries and return what went; raises BadPattern. What the backend could not be
-    told is delivered later, see `Invalidation.delivered`."""
+    told is delivered later, see `Invalidation.delivered`. `token` is of the form that asks."""
     invalidator = host.cache.invalidator
     if request.scope == EVERYTHING:
-        return invalidator.invalidate_everything(cause=Cause.FORCED, who=who, reason=reason)
+        return invalidator.invalidate_everything(
+            cause=Cause.FORCED, who=who, reason=reason, token=token
+        )
     if request.scope == KEYS:
         keys = _require_keys(request)
-        return invalidator.invalidate_keys(keys, cause=Cause.FORCED, who=who, reason=reason)
+        return invalidator.invalidate_keys(
+            keys, cause=Cause.FORCED, who=who, reason=reason, token=token
+        )
     if request.scope == PATTERN:
         return invalidator.invalidate_pattern(
-            _require_one_name(request), cause=Cause.FORCED, who=who, reason=reason
+            _require_one_name(request), cause=Cause.FORCED, who=who, reason=reason, token=token
         )
     if request.scope == FAMILY:
         return invalidator.invalidate_family(
-            _require_one_name(request), cause=Cause.FORCED, who=who, reason=reason
+            _require_one_name(request), cause=Cause.FORCED, who=who, reason=reason, token=token
         )
     tags = _find_tags(host, request)
     return invalidator.invalidate_tags(
@@ -78,6 +88,7 @@ def remove(
         cause=Cause.FORCED,
         who=who,
         reason=reason,
+        token=token,
         scope=request.scope,
         named=request.named,
     )

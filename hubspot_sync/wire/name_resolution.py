@@ -1,4 +1,4 @@
-"""Connections whose time-out begins before the name is looked up.
+"""Names looked up in time, and connections whose time-out begins before that.
 
 The system's own look-up takes no time-out, and one whose name server is silent goes on for half a
 minute. What a call would send after that was nobody's any more: its desk may have lost its lease.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, Final
@@ -21,18 +22,27 @@ from urllib3.util.connection import create_connection
 from hubspot_sync.wire.deadlines import Deadline
 
 Place = tuple[str, int]
+Resolve = Callable[[str, int], list[str]]
+"""Takes as long as it likes; raises OSError and UnicodeError as `resolve_name` does."""
+
+
+def resolve_name(host: str, port: int) -> list[str]:
+    """Return all addresses of a name, each once; raises OSError where it has none or cannot be
+    looked up, UnicodeError where it can be no name."""
+    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in infos))
 
 
 class Names:
     """The look-ups under way: one for each name, however many wait for it and give up."""
 
-    def __init__(self) -> None:
+    def __init__(self, resolve: Resolve = resolve_name) -> None:
+        self._resolve = resolve
         self._lock = threading.Lock()
         self._under_way: dict[Place, Future[list[str]]] = {}
 
     def addresses_of(self, host: str, port: int, timeout_s: float) -> list[str]:
-        """Return the addresses of a name; raise OSError where it has none or cannot be looked up,
-        UnicodeError where it can be no name, TimeoutError where that takes too long."""
+        """Return what `resolve` finds; raise its errors, or TimeoutError after so long."""
         place = host, port
         with self._lock:
             found = self._under_way.get(place)
@@ -50,15 +60,14 @@ class Names:
             raise OSError(str(error)) from error
 
     def _look_up(self, place: Place, found: Future[list[str]]) -> None:
-        host, port = place
         try:
-            infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = self._resolve(*place)
         except Exception as error:  # noqa: BLE001 - it is raised where somebody waits for it
             self._end(place)
             found.set_exception(error)
         else:
             self._end(place)
-            found.set_result(list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in infos)))
+            found.set_result(addresses)
 
     def _end(self, place: Place) -> None:
         with self._lock:
@@ -126,8 +135,11 @@ def _connect(connection: HTTPConnection, names: Names) -> socket.socket:
 def _find_addresses(
     connection: HTTPConnection, names: Names, port: int, limit: Deadline
 ) -> list[str]:
+    # A dot at its end says that the name is whole, and tried with no domain of ours after it. The
+    # certificate's name has none, nor has `host`.
+    name = connection._dns_host
     try:
-        return names.addresses_of(connection.host, port, limit.remaining_s())
+        return names.addresses_of(name, port, limit.remaining_s())
     except TimeoutError as error:
         raise ConnectTimeoutError(connection, "The name was not looked up in time.") from error
     except socket.gaierror as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import uuid4
@@ -204,6 +205,28 @@ def test_a_form_that_is_sent_twice_at_once_is_carried_out_once(
     assert CountRecord.objects.count() == 1
     assert any("had been sent before, and was carried out once" in page for page in pages)
     assert stored_total(portal, exam) == 1
+
+
+def test_a_removal_that_is_sent_twice_at_once_is_on_record_once(
+    desk: DeskUnderTest, portal: Portal
+) -> None:
+    exam, client, token = portal.exam(), browser(*ALL), str(uuid4())
+    cookies, together = client.cookies, threading.Barrier(2)
+
+    def send(_: int) -> int:
+        own = Client()
+        own.cookies = cookies
+        together.wait()
+        status, _ = do(own, exam, "remove", token=token)
+        connection.close()
+        return status
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(send, range(2))) == [200, 200]
+    _, again = do(client, exam, "remove", token=token)
+
+    assert "had been sent before, and was carried out once" in again
+    assert CacheInvalidation.objects.count() == 1
 
 
 def test_a_booking_written_during_a_recount_is_counted(desk: DeskUnderTest, portal: Portal) -> None:

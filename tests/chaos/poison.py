@@ -20,7 +20,6 @@ import sys
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -29,7 +28,6 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import psycopg
-from psycopg import sql
 
 from hubspot_sync.portal.profile import load_profile
 from tests.builders import Portal
@@ -43,7 +41,7 @@ from tests.chaos.neighbours import (
 )
 from tests.chaos.population import settle_population
 from tests.chaos.ways import Way, by_group
-from tests.journeys.databases import manage, settings_of
+from tests.journeys.databases import made_database, manage, settings_of
 from tests.sandbox import SandboxHandle, start_sandbox
 from tests.server import Server, serving
 
@@ -118,16 +116,13 @@ def own_database(postgres: str | None, folder: Path) -> Iterator[str]:
         manage(url, "migrate", "--verbosity", "0")
         yield url
         return
-    database = f"chaos_{uuid.uuid4().hex}"
-    name = sql.Identifier(database)
-    with closing(psycopg.connect(postgres, autocommit=True)) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-        try:
-            url = urlunsplit(urlsplit(postgres)._replace(path=f"/{database}"))
-            manage(url, "migrate", "--verbosity", "0")
-            yield url
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+    with (
+        closing(psycopg.connect(postgres, autocommit=True)) as connection,
+        made_database(connection, "chaos") as name,
+    ):
+        url = urlunsplit(urlsplit(postgres)._replace(path=f"/{name}"))
+        manage(url, "migrate", "--verbosity", "0")
+        yield url
 
 
 def try_ways(sandbox: SandboxHandle, ways: Sequence[Way], options: argparse.Namespace) -> Finding:

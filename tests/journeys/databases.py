@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import uuid
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -16,6 +17,12 @@ from psycopg import sql
 from tests.manage import run_manage
 
 DATABASE_URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+
+OF_A_RUN = "_of_a_run_"
+"""Stands in the names of what is dropped once its maker is gone. Runs of older branches lock
+nothing, and their databases have other names."""
+MAKING_OF_A_RUN = 0x7E58
+"""The locks of those makers."""
 
 
 def manage(url: str, *command: str, **environment: str) -> str:
@@ -47,8 +54,12 @@ def query(url: str, statement: str) -> list[tuple[Any, ...]]:
 
 @contextmanager
 def made_database(connection: psycopg.Connection, kind: str, **options: str) -> Iterator[str]:
-    """Make a database; drop it at the end of the block. Returns its name."""
-    name = f"{kind}_{uuid.uuid4().hex}"
+    """Make a database; drop it at the end of the block, and those of runs that were killed before
+    it. Returns its name."""
+    name = f"{kind}{OF_A_RUN}{uuid.uuid4().hex}"
+    drop_abandoned(connection)
+    # Before the database is there, and for as long as its maker is.
+    connection.execute("SELECT pg_advisory_lock(%s, %s)", (MAKING_OF_A_RUN, _lock_of(name)))
     made = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
     if "template" in options:
         made += sql.SQL(" TEMPLATE {}").format(sql.Identifier(options["template"]))
@@ -58,6 +69,33 @@ def made_database(connection: psycopg.Connection, kind: str, **options: str) -> 
     finally:
         dropped = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
         connection.execute(dropped.format(sql.Identifier(name)))
+        connection.execute("SELECT pg_advisory_unlock(%s, %s)", (MAKING_OF_A_RUN, _lock_of(name)))
+
+
+def drop_abandoned(connection: psycopg.Connection) -> None:
+    """Drop the databases whose makers are gone and that nobody is connected to."""
+    found = connection.execute(
+        "SELECT datname FROM pg_database WHERE datname ~ %s AND NOT EXISTS"
+        " (SELECT FROM pg_stat_activity AS used WHERE used.datname = pg_database.datname)",
+        (f"{OF_A_RUN}[0-9a-f]{{32}}$",),
+    ).fetchall()
+    # Read after the names: whoever makes a database has locked its name before. The locks of all
+    # databases of a server are told, and a name is given once.
+    locked = connection.execute(
+        "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = %s",
+        (MAKING_OF_A_RUN,),
+    ).fetchall()
+    for (name,) in found:
+        if (_lock_of(name),) in locked:
+            continue
+        try:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+        except psycopg.errors.ObjectInUse:
+            continue  # by somebody who has come meanwhile, or drops it too
+
+
+def _lock_of(name: str) -> int:
+    return zlib.crc32(name.encode()) >> 1  # PostgreSQL's are signed
 
 
 def url_of(database: str) -> str:

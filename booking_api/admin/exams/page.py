@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -22,8 +22,10 @@ from django.urls import URLPattern, path, re_path, reverse
 from typing_extensions import override
 
 from booking_api import composition
+from booking_api.admin.console_links import VIEW_EXAMS, VIEW_JOURNAL
 from booking_api.admin.exams import details
 from booking_api.admin.exams.deeds import (
+    SENT_TWICE,
     Done,
     count_exam,
     count_held,
@@ -35,9 +37,9 @@ from booking_api.admin.exams.listing import list_exams, look_context
 from booking_api.admin.exams.sights import ExamSight, ask_database, see_exams
 from booking_api.admin.hubspot_pages import record_url
 from booking_api.desk.counts.models import CountKind, ExamPage
-from cache_layer.errors import InvalidationUnacknowledged
+from cache_layer.errors import InvalidationUnacknowledged, SentBefore
+from cache_layer.operating.audit import remove_once
 from cache_layer.operating.host import cache_host
-from cache_layer.operating.manual_invalidation import remove
 from cache_layer.operating.read_only import ReadOnly
 from cache_layer.permissions import INVALIDATE, VIEW_ENTRIES
 from hubspot_sync.batching.outcomes import Found, Missing, Unknown
@@ -48,10 +50,8 @@ from hubspot_sync.wire.call_log import CallMeter
 if TYPE_CHECKING:
     from booking_api.api.context import RequestContext
 
-VIEW_EXAMS: Final = "booking_api.view_exams"
 RECOUNT_EXAMS: Final = "booking_api.recount_exams"
 JOURNAL: Final = "admin:booking_api_journalentry_changelist"
-VIEW_JOURNAL: Final = "booking_api.view_journalentry"
 VIEW_COUNTS: Final = "booking_api.view_countrecord"
 VIEW_EVENTS: Final = "hubspot_sync.view_webhookevent"
 VIEW_UNREADABLE: Final = "hubspot_sync.view_unreadablevalue"
@@ -127,7 +127,7 @@ class ExamPageAdmin(ReadOnly):
     ) -> Done:
         who, reason = request.user.get_username(), sent["reason"]
         if deed == "remove":
-            return remove_exam(exam_id, who=who, reason=reason)
+            return remove_exam(exam_id, who=who, reason=reason, token=sent["token"])
         kind = CountKind.DRY_RUN if deed == "dry-run" else CountKind.RECOUNT
         try:
             return count_exam(
@@ -269,10 +269,12 @@ def list_details(request: HttpRequest, exam_id: str) -> dict[str, Any]:
     }
 
 
-def remove_exam(exam_id: str, *, who: str, reason: str) -> Done:
+def remove_exam(exam_id: str, *, who: str, reason: str, token: UUID) -> Done:
     """Have the cache forget all that shows an exam, as its own page does."""
     try:
-        done = remove(cache_host(), removal_of(exam_id), who=who, reason=reason)
+        done = remove_once(cache_host(), removal_of(exam_id), who=who, reason=reason, token=token)
+    except SentBefore:
+        return SENT_TWICE
     except InvalidationUnacknowledged:
         return NOBODY_TOLD
     if not done.delivered:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from booking_api.admin.exams.page import url_of
+from booking_api.admin.console_links import LinkingPage, links_from
 from booking_api.desk.counts.models import CountRecord
-from cache_layer.operating.read_only import ReadOnly
-from hubspot_sync.portal.record_names import is_record_id
 
 
 @admin.register(CountRecord)
-class CountRecordAdmin(ReadOnly):
+class CountRecordAdmin(LinkingPage):
     list_display = (
         *("at", "who", "reason", "kind", "exam_id", "stored", "actual", "corrected", "error"),
     )
@@ -29,6 +26,4 @@ class CountRecordAdmin(ReadOnly):
 
     @admin.display(description="exam", ordering="exam_id")
     def exam(self, row: CountRecord) -> SafeString | str:
-        if not is_record_id(row.exam_id):
-            return row.exam_id
-        return format_html('<a href="{}">{}</a>', url_of(row.exam_id), row.exam_id)
+        return links_from(row).link_exam(row.exam_id)

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from booking_api import composition
-from booking_api.admin.console_links import STORY, story_url
+from booking_api.admin.console_links import STORY, links_of, story_url
 from booking_api.admin.hubspot_pages import record_url
 from booking_api.admin.students.questions import AskForm, ask_hubspot
 from booking_api.admin.students.sight import sight_of
@@ -50,8 +50,8 @@ class StudentPages:
         if not is_record_id(contact_id):
             raise Http404("HubSpot gives no contact such an id.")
         number = _read_page(request.GET.get("page", "1"))
-        sight = sight_of(request.user)
-        story = StoryReader(sight, list_mock_types()).read(contact_id, number)
+        sight, links = sight_of(request.user), links_of(request.user)
+        story = StoryReader(sight, links, list_mock_types()).read(contact_id, number)
         return self._render(
             request,
             "admin/students/story.html",

@@ -17,7 +17,7 @@ from django.db.models import Count, QuerySet
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from booking_api.admin.console_links import describe_exam
+from booking_api.admin.console_links import Links
 from booking_api.admin.formats import format_took
 from booking_api.admin.hubspot_pages import link_record
 from booking_api.admin.students.finding import find_by_contacts
@@ -105,8 +105,9 @@ class Story:
 class StoryReader:
     """Reads stories for one reader; `mock_types` are the portal's."""
 
-    def __init__(self, sight: Sight, mock_types: Sequence[str]) -> None:
+    def __init__(self, sight: Sight, links: Links, mock_types: Sequence[str]) -> None:
         self._sight = sight
+        self._links = links
         self._mock_types = mock_types
 
     def read(self, contact_id: str, page: int) -> Story:
@@ -146,7 +147,7 @@ class StoryReader:
         lines: list[tuple[str, str | SafeString]] = [("took", format_took(row))]
         exam_id, asked_by = asked_exam_id(row), read_text(row.plan, "asked_by")
         if exam_id:
-            lines.append(("exam", describe_exam(exam_id)))
+            lines.append(("exam", self._links.describe_exam(exam_id)))
         if row.record_id:
             shown = link_record("bookings", row.record_id, row.record_id) or row.record_id
             lines.append(("booking", shown))

@@ -100,6 +100,8 @@ def serve_creates(
             row,
             partial(_plan_create, desk_context, days, row, requests[row.id], owners, turns, plans),
         )
+        if row.waits_until is not None:
+            turns.keep_place(requests[row.id].mock_exam_id, row.waits_until)
         if row.state == EntryState.WRITING:
             plan = CreatePlan.from_json(row.plan)
             answer = plan.answer.with_warnings(_warn_of_late(inputs, row, late))
@@ -215,8 +217,8 @@ def _plan_create(
     turns: Turns,
     plans: CreditPlans,
 ) -> None:
-    """Decide in this order: contact, type, exam, seat, duplicate, credit. Fill in all that follows
-    from it."""
+    """Decide in this order: contact, type, exam, seat, duplicate, credit, who waits before. Fill in
+    all that follows from it."""
     inputs = days.inputs
     seen = _require_own_contact(inputs, request, owners_by_email)
     row.contact_id = request.contact_id  # of a refusal too: by it, all of a person's rows are found
@@ -229,6 +231,7 @@ def _plan_create(
     exam.check_seat()
     days.check_no_duplicate(request)
     cost = choose_charge(seen.contact.credits, mock_type)
+    turns.check_nobody_first(request.mock_exam_id)
     turns.take_credits(seen.contact)
     number = exam.take_seat()
     new = _build_booking(row, request, cost, number, now)

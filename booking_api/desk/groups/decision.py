@@ -4,6 +4,7 @@ takes no more calls for now; never two of these, and never none."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 import structlog
@@ -14,7 +15,7 @@ from booking_api.desk.journal import journal, known_bookings
 from booking_api.desk.journal.models import JournalEntry
 from booking_api.rules.errors import BookingError
 from hubspot_sync.background.database_errors import is_database_away
-from hubspot_sync.errors import HubSpotError
+from hubspot_sync.errors import HubSpotError, RateLimited
 from hubspot_sync.portal.records import Booking, Contact, ids_of
 
 R = TypeVar("R")
@@ -23,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 class Turns:
-    """One change at a time of a contact's credits, and of a booking.
+    """One change at a time of a contact's credits, and of a booking; and an exam's seats in order.
 
     Both are absolute values: two credits planned from the same balance would be one, and a late
     change of a booking would put its values over a newer one's. A contact may be charged for by
@@ -45,6 +46,18 @@ class Turns:
         self._contacts = known_bookings.unsettled_contacts(contact_ids)
         self._contacts |= set(in_doubt.values_list("subject_id", flat=True))
         self._bookings = known_bookings.unsettled_bookings(record_ids)
+        self._now = desk_context.now
+        self._kept: dict[str, datetime] = {}
+
+    def keep_place(self, exam_id: str, until: datetime) -> None:
+        """Let nobody later in this group have a seat in the exam: one who came first waits on."""
+        self._kept[exam_id] = max(until, self._kept.get(exam_id, until))
+
+    def check_nobody_first(self, exam_id: str) -> None:
+        """Raise RateLimited where somebody waits on who came first."""
+        if exam_id in self._kept:
+            wait_s = max(0.0, (self._kept[exam_id] - self._now()).total_seconds())
+            raise RateLimited("Others wait for this exam's seats.", retry_after_s=wait_s)
 
     def take_credits(self, contact: Contact) -> None:
         """Raise TooBusy where a change is planned already, in this group or before it."""

@@ -8,6 +8,8 @@ refuses for good (models.py): `written → undoing → undone`, or `owing`.
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -115,6 +117,33 @@ def let_wait(row: JournalEntry, error: HubSpotError, now: datetime) -> bool:
     if waits:
         row.waits_until = now + timedelta(seconds=error.retry_after_s or 0.0)
     return waits
+
+
+def keep_queued(rows: Collection[JournalEntry]) -> list[JournalEntry]:
+    """Return those of the rows that wait still."""
+    if len(rows) == 0:
+        return []
+    queued = JournalEntry.objects.filter(id__in=[row.id for row in rows], state=EntryState.QUEUED)
+    ids = set(queued.values_list("id", flat=True))
+    return [row for row in rows if row.id in ids]
+
+
+def refuse_hopeless(rows: Iterable[JournalEntry], now: datetime, leave_out: LeaveOut) -> None:
+    """Refuse rows, where they wait still, whose callers have gone by the time until which each
+    would wait; nothing has happened for them."""
+    by_end: dict[datetime, list[int]] = defaultdict(list)
+    for row in rows:
+        by_end[now if row.waits_until is None else row.waits_until].append(row.id)
+    for until, ids in by_end.items():
+        refused = errors.TooBusy()
+        refused.retry_after_s = max(1, math.ceil((until - now).total_seconds()))
+        update_apart(
+            JournalEntry.objects.filter(id__in=ids, state=EntryState.QUEUED),
+            leave_out,
+            state=EntryState.REFUSED,
+            changed_at=now,
+            answer=Refusal.of(refused).to_json(),
+        )
 
 
 def reviews_in_doubt(since: datetime) -> QuerySet[CreditReview]:

@@ -30,12 +30,11 @@ from hubspot_sync.wire.journal.file_pieces import parse_in_pieces
 from hubspot_sync.wire.journal.journal_calls import JournalCall, JournalOperation
 from hubspot_sync.wire.journal.public_addresses import (
     ForbiddenAddress,
-    Resolve,
     check_addresses,
-    resolve_name,
 )
 from hubspot_sync.wire.journal.timed_responses import timed_response_class
 from hubspot_sync.wire.json_parser import InvalidJson, parse_json
+from hubspot_sync.wire.name_resolution import Names, Resolve, resolve_name
 from hubspot_sync.wire.retries import parse_retry_after_s
 
 EXPIRED: Final = "expired"
@@ -79,7 +78,7 @@ class FileFetcher:
     ) -> None:
         self._config = config
         self._tell = tell
-        self._resolve = resolve
+        self._names = Names(resolve)
         self._tls = tls
         self._clock = clock
 
@@ -118,10 +117,8 @@ class FileFetcher:
         raise failure
 
     def _exchange(self, target: _Target, deadline: Deadline) -> _Received:
-        allow_private = self._config.allow_private_files
-        addresses = check_addresses(
-            self._resolve(target.host, target.port), allow_private=allow_private
-        )
+        found = self._names.addresses_of(target.host, target.port, self._limit_connecting(deadline))
+        addresses = check_addresses(found, allow_private=self._config.allow_private_files)
         connection = self._connect(target, addresses, deadline)
         try:
             read_s = self._config.read_timeout_s
@@ -171,17 +168,22 @@ class FileFetcher:
         raise failure
 
     def _connection_to(self, address: str, target: _Target, deadline: Deadline) -> HTTPConnection:
-        timeout_s = min(self._config.connect_timeout_s, max(deadline.remaining_s(), MIN_TIMEOUT_S))
+        timeout_s = self._limit_connecting(deadline)
         if not target.secure:
             return HTTPConnection(address, target.port, timeout=timeout_s)
+        name = target.host.removesuffix(".")  # certificates are for names without
         return HTTPSConnection(
             address,
             target.port,
             timeout=timeout_s,
             ssl_context=self._tls if self._tls is not None else trusted_tls(),
-            server_hostname=target.host,
-            assert_hostname=target.host,
+            server_hostname=name,
+            assert_hostname=name,
         )
+
+    def _limit_connecting(self, deadline: Deadline) -> float:
+        """Return for how long one step towards a connection may take, in seconds."""
+        return min(self._config.connect_timeout_s, max(deadline.remaining_s(), MIN_TIMEOUT_S))
 
 
 def _take_apart(address: str, *, allow_http: bool) -> _Target | None:

@@ -8,13 +8,10 @@ storage service has such, an attack on our own network does.
 from __future__ import annotations
 
 import ipaddress
-import socket
-from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
 IpAddress = IPv4Address | IPv6Address
-Resolve = Callable[[str, int], list[str]]
 
 NAT64: Final = IPv6Network("64:ff9b::/96")
 """RFC 6052: the last four bytes are the IPv4 address that is reached."""
@@ -26,12 +23,6 @@ SPECIAL: Final = (IPv4Network("192.0.0.0/24"), IPv6Network("3fff::/20"))
 
 class ForbiddenAddress(Exception):
     """A name has an address that is not public, or none. The text names neither."""
-
-
-def resolve_name(host: str, port: int) -> list[str]:
-    """Return all addresses of a name, each once; raises OSError where it has none."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 def check_addresses(addresses: list[str], *, allow_private: bool) -> list[str]:

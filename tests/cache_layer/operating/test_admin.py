@@ -170,6 +170,24 @@ def test_what_names_nothing_sensible_is_explained(
     assert (status, words in text) == (400, True)
 
 
+def test_a_form_that_is_sent_twice_is_one_removal_on_record(api: Api, alice: Student) -> None:
+    client = browser("invalidate")
+    asked = {"scope": "student", "named": alice.id}
+    page = client.post(INVALIDATE, asked).content.decode()
+    found = re.search(r'name="token" value="([^"]+)"', page)
+    assert found is not None
+    confirmed = {**asked, "confirmed": "true", "token": found[1]}
+
+    for _ in range(2):
+        status, text = said(client, "post", INVALIDATE, **confirmed)
+        assert status == 200
+
+    assert "had been sent before" in text
+    assert CacheInvalidation.objects.get().removed > 0
+    said(client, "post", INVALIDATE, **asked, confirmed="true")
+    assert CacheInvalidation.objects.count() == 2, "what was asked for anew is another"
+
+
 def test_a_session_from_elsewhere_removes_nothing(api: Api, alice: Student) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(User.objects.create_superuser("olga"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,6 +29,9 @@ from tests.hubspot_sync.journals import (
 )
 from tests.hubspot_sync.wire_server import answers, reply, wire_server
 from tests.sandbox import SandboxHandle
+
+LONGEST_S = 10.0
+"""So long a name server is silent."""
 
 
 @pytest.fixture
@@ -290,3 +294,20 @@ def test_a_files_address_is_shown_nowhere(caplog: pytest.LogCaptureFixture) -> N
     assert (len(told), set(behind)) == (8, {None})
     assert "abcdef0123456789" not in everything
     assert "private-path" not in everything
+
+
+def test_a_name_server_that_is_silent_holds_nobody_up_for_longer_than_a_connection_may() -> None:
+    over, answered = threading.Event(), list[str]()
+    config = journal_config("https://x", connect_timeout_s=0.2)
+
+    def resolve(host: str, _port: int) -> list[str]:
+        over.wait(LONGEST_S)
+        answered.append(host)
+        return []
+
+    fetcher = FileFetcher(config, lambda _: None, resolve=resolve)
+    with pytest.raises(Unavailable):
+        fetcher.fetch(entry_at("https://files.example.org/f"), soon())
+
+    assert answered == []
+    over.set()
