@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,6 +26,8 @@ MIN_METRICS_TOKEN_LENGTH = 16
 MIN_CRON_SECRET_LENGTH = 16
 # HubSpot's are UUIDs of 36 characters.
 MIN_WEBHOOK_SECRET_LENGTH = 16
+# What Django takes for the name in a Host header (`host_validation_re`), or a dot and one.
+HOST_PATTERN = re.compile(r"\.?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[a-f0-9]*:[a-f0-9.:]+\]", re.IGNORECASE)
 
 Check = Callable[[], Iterator[CheckMessage]]
 
@@ -142,6 +145,24 @@ def check_allowed_hosts() -> Iterator[CheckMessage]:
     )
 
 
+def check_form_of_hosts() -> Iterator[CheckMessage]:
+    """Django compares a request's host name with these as they stand, and says of none that it is
+    no name."""
+    hosts = settings.ALLOWED_HOSTS
+    wrong = [host for host in hosts if host != "*" and HOST_PATTERN.fullmatch(host) is None]
+    if len(wrong) == 0:
+        return
+    sentence = f"ALLOWED_HOSTS has what no request's host can be: {', '.join(wrong)}."
+    hint = (
+        "Set ALLOWED_HOSTS to names alone, without https://, port or path, as booking.example.org; "
+        ".example.org stands for itself and every name below it."
+    )
+    if len(wrong) < len(hosts):
+        yield Caution(sentence, hint=hint, id="booking_api.W018")
+    else:
+        yield Error(f"{sentence} Every request would be refused.", hint=hint, id="booking_api.E018")
+
+
 def check_trusted_proxies() -> Iterator[CheckMessage]:
     if any(network.endswith("/0") for network in settings.TRUSTED_PROXIES):
         yield Caution(
@@ -162,6 +183,7 @@ CHECKS: tuple[Check, ...] = (
     check_webhook_secret,
     check_webhook_signatures,
     check_allowed_hosts,
+    check_form_of_hosts,
     check_trusted_proxies,
 )
 

@@ -77,7 +77,8 @@ class RequestContext:
     booking made, changed or cancelled and ask for that. While `hides_cost`, the response does not
     say what it cost: that would tell whoever guesses what the cache holds. `body` is
     what its parser has read. `items` is the number of records the answer is about, None where the
-    answer itself shows it. `again` is the kept answer that was given again, if one was; `served` is
+    answer itself shows it. `failure_code` is what an answer in the envelope called its failure, if
+    it is one. `again` is the kept answer that was given again, if one was; `served` is
     what is recorded of the request once it is answered.
     """
 
@@ -91,6 +92,7 @@ class RequestContext:
     built_from: Provenance | None = None
     body: Any = None
     items: int | None = None
+    failure_code: str = ""
     reuse: Reuse | None = None
     again: object | None = None
     served: ServedRequest | None = None
@@ -281,5 +283,6 @@ class RequestContextMiddleware:
             hubspot_calls=context.meter.calls,
             cache=context.cache_outcome,
             items=count_items_of(response, context),
+            failure_code=context.failure_code,
         )
         record(context.served, request.path)

@@ -251,13 +251,15 @@ def report_unexpected(error: Exception, request: HttpRequest) -> None:
 
 
 def make_body(meaning: Failure, request: Any) -> dict[str, Any]:
-    """Return the envelope of a failure, with the request's id."""
+    """Return the envelope of a failure, with the request's id; its log line says the code."""
+    context = context_of(request)
+    context.failure_code = meaning.code
     return failure(
         code=meaning.code,
         message=meaning.message,
         validation_errors=meaning.validation_errors,
         retry_after_s=meaning.retry_after_s,
-        request_id=context_of(request).request_id,
+        request_id=context.request_id,
     ) | dict(meaning.details)
 
 

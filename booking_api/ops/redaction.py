@@ -113,7 +113,7 @@ PLAIN = re.compile(r"(?!.*(?:pat-|/api/))[\w.<>/-]{0,32}|[\d-]+T[\d:.]+Z")
 OWN_FIELDS = frozenset(
     {
         *("event", "level", "logger", "timestamp", "request_id"),
-        *("method", "route", "status", "took_ms", "hubspot_calls", "cache"),
+        *("method", "route", "status", "code", "took_ms", "hubspot_calls", "cache"),
         *("service", "endpoint", "action", "metrics", "traceId"),
         *("apiCalls", "responseTime", "cacheHit", "itemsProcessed"),
     }

@@ -19,7 +19,7 @@ COUNTED: Final = ("processed", "sampled", "removed")
 
 class ServedRequest(NamedTuple):
     """A request that has been answered; `action` is what its view calls what it did, `items` is the
-    number of records the answer is about."""
+    number of records the answer is about, `failure_code` what an error calls itself, else empty."""
 
     request_id: str
     method: str
@@ -30,6 +30,7 @@ class ServedRequest(NamedTuple):
     hubspot_calls: int
     cache: str
     items: int
+    failure_code: str = ""
 
 
 class RequestKind(NamedTuple):
@@ -40,6 +41,7 @@ class RequestKind(NamedTuple):
     action: str
     status: int
     cache: str
+    failure_code: str
 
 
 def describe_request(served: ServedRequest) -> dict[str, Any]:
@@ -54,7 +56,14 @@ def describe_request(served: ServedRequest) -> dict[str, Any]:
 
 
 def kind_of(served: ServedRequest) -> RequestKind:
-    return RequestKind(served.method, served.route, served.action, served.status, served.cache)
+    return RequestKind(
+        served.method,
+        served.route,
+        served.action,
+        served.status,
+        served.cache,
+        served.failure_code,
+    )
 
 
 def describe_kind(
@@ -78,6 +87,7 @@ def describe_kind(
             "itemsProcessed": items,
         },
         "traceId": request_id,
+        **({"code": kind.failure_code} if kind.failure_code else {}),
     }
 
 

@@ -44,6 +44,12 @@ def test_production_settings_as_they_should_be_pass(production: Settings) -> Non
         ({"METRICS_TOKEN": f"{STRONG},short"}, "booking_api.E015"),
         ({"METRICS_TOKEN": "short"}, "booking_api.E015"),
         ({"ALLOWED_HOSTS": []}, "booking_api.E007"),
+        ({"ALLOWED_HOSTS": ["https://booking.example.org"]}, "booking_api.E018"),
+        ({"ALLOWED_HOSTS": ["booking.example.org:443"]}, "booking_api.E018"),
+        ({"ALLOWED_HOSTS": ["booking.example.org", "booking.example.org:443"]}, "booking_api.W018"),
+        ({"ALLOWED_HOSTS": ["booking.example.org/"]}, "booking_api.E018"),
+        ({"ALLOWED_HOSTS": ["*.example.org"]}, "booking_api.E018"),
+        ({"ALLOWED_HOSTS": ["::1"]}, "booking_api.E018"),
         ({"HUBSPOT_WEBHOOK_SECRETS": []}, "booking_api.W008"),
         ({"TRUSTED_PROXIES": ["10.0.0.0/8", "::/0"]}, "booking_api.W013"),
         ({"HUBSPOT_WEBHOOK_SECRETS": [STRONG, "short"]}, "booking_api.E009"),
@@ -61,6 +67,15 @@ def test_each_check_speaks_alone_and_says_what_to_set(
 
     assert [message.id for message in messages] == [id_]
     assert (messages[0].hint or "").startswith("Set ")
+
+
+@pytest.mark.parametrize(
+    "host", ["*", "booking.example.org", ".example.org", "10.0.0.7", "[::1]", "BOOKING.example.ORG"]
+)
+def test_whatever_a_request_can_match_is_a_host(host: str, production: Settings) -> None:
+    production.ALLOWED_HOSTS = [host]
+
+    assert check_settings() == []
 
 
 def test_several_processes_may_share_a_redis(production: Settings) -> None:

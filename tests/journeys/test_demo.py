@@ -64,6 +64,7 @@ def own(tmp_path: Path) -> dict[str, str]:
         "ENV_FILE": "",
         "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
         "DJANGO_SETTINGS_MODULE": "booking_api.settings",
+        "WARM_EVERY_S": "5",
     }
 
 

@@ -27,6 +27,7 @@ JOBS: Final[Mapping[str, str]] = {
     "review credits": "Review of credits",
     "validate cache": "Comparison of the cache with HubSpot",
     "prune": "Removal of what was kept long enough",
+    "warm cache": "Loading into the cache of what is asked for first",
 }
 OPERATIONS: Final[Mapping[str, str]] = {
     "objects.read": "read one",

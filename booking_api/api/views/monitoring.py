@@ -129,10 +129,12 @@ class ReadyView(ReleasedView):
         }
         if not silent:
             return Response(envelop_and_keep_flat(data, "Ready."))
+        context = context_of(request)
+        context.failure_code = SOMETHING_AWAY
         body = failure(
             code=SOMETHING_AWAY,
             message=f"No answer from: {', '.join(silent)}.",
-            request_id=context_of(request).request_id,
+            request_id=context.request_id,
             retry_after_s=RETRY_AFTER_S,
         )
         headers = {"Retry-After": str(RETRY_AFTER_S)}

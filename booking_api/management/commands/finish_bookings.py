@@ -14,14 +14,16 @@ HubSpot could not be reached, and nothing was tried.
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 import orjson
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import BigIntegerField
 from django.utils import timezone
 from rich.table import Table
 from typing_extensions import override
@@ -43,6 +45,7 @@ from hubspot_sync.wire.deadlines import Deadline
 
 EXIT_SOMETHING_LEFT, EXIT_COULD_NOT_ASK = 1, 2
 DEFAULT_WAIT_S = 60.0
+MAX_WAIT_S = 86_400
 MAX_PROBE_S = 3.0
 CREDIT_WORDS = {"credit_written": True, "credit_unwritten": False}
 
@@ -54,7 +57,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--wait",
-            type=float,
+            type=parse_wait,
             default=DEFAULT_WAIT_S,
             metavar="SECONDS",
             help=f"for the desk's lease and for HubSpot, in all ({DEFAULT_WAIT_S:.0f})",
@@ -64,7 +67,7 @@ class Command(BaseCommand):
         for name in CREDIT_WORDS:
             parser.add_argument(
                 f"--{name.replace('_', '-')}",
-                type=int,
+                type=parse_entry_id,
                 nargs="+",
                 default=(),
                 metavar="ID",
@@ -105,6 +108,24 @@ class Command(BaseCommand):
             self.stdout.write(told)
         if pruned is not None:
             self.stdout.write(f"{pruned} old entries deleted.")
+
+
+def parse_wait(text: str) -> float:
+    """Return seconds; raise ArgumentTypeError where nobody can wait so long."""
+    try:
+        wait_s = float(text)
+    except ValueError:
+        wait_s = math.nan
+    if not 0 <= wait_s <= MAX_WAIT_S:
+        raise ArgumentTypeError(f"seconds from 0 to {MAX_WAIT_S}, not {text!r}")
+    return wait_s
+
+
+def parse_entry_id(text: str) -> int:
+    """Return a journal entry's id; raise ArgumentTypeError where there can be none such."""
+    if not (text.isascii() and text.isdecimal() and int(text) <= BigIntegerField.MAX_BIGINT):
+        raise ArgumentTypeError(f"{text!r} is no journal entry's id")
+    return int(text)
 
 
 def refuse_while_hubspot_is_away(services: Services) -> None:

@@ -47,7 +47,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             sandbox = open_sandbox(_options(options))
-        except (OSError, ValueError) as error:
+        except (OSError, OverflowError) as error:
+            at = f"{options['host']}, port {options['port']}"
+            raise CommandError(f"The sandbox cannot listen on {at}: {error}.") from error
+        except ValueError as error:
             raise CommandError(str(error)) from error
 
         def stop(*_: object) -> None:

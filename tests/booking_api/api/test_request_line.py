@@ -84,6 +84,25 @@ def test_items_are_the_records_that_an_answer_is_about(
     ]
 
 
+def test_the_line_of_a_refusal_says_why(school: School, lines: Any) -> None:
+    """What is refused before the desk leaves no row in the journal: only its line says why."""
+    alice, full = school.portal.student("alice"), school.portal.exam(capacity=0)
+
+    create(school.api, alice, full)
+    create(school.api, alice, school.portal.exam(in_days=9), email="x@y.org")
+    create(school.api, alice, full, name="")
+    school.api.get(LIST, **alice.pair)
+    school.api.get("/api/unknown")
+
+    assert [one.get("code") for one in lines()] == [
+        "EXAM_FULL",
+        "AUTH_FAILED",
+        "VALIDATION_ERROR",
+        None,
+        "NOT_FOUND",
+    ]
+
+
 def test_a_text_that_looks_like_a_name_is_no_booking(api: Api, portal: Portal, lines: Any) -> None:
     alice = portal.student("alice")
     portal.booking(alice, portal.exam(), name='"booking_number":"booking_number":')

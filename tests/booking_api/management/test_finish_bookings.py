@@ -49,6 +49,23 @@ def ran(*arguments: str) -> tuple[int, str]:
     return 0, out.getvalue()
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "1e99", "soon"])
+def test_a_wait_that_has_no_end_or_begins_before_now_is_refused(seconds: str) -> None:
+    code, said = ran(f"--wait={seconds}")
+
+    assert code == 1
+    assert f"seconds from 0 to 86400, not '{seconds}'" in said
+
+
+@pytest.mark.parametrize("option", ["--credit-written", "--credit-unwritten"])
+@pytest.mark.parametrize("entry", ["x", "-1", "9223372036854775808"])
+def test_what_no_entry_is_called_is_refused(option: str, entry: str) -> None:
+    code, said = ran(f"{option}={entry}")
+
+    assert code == 1
+    assert f"'{entry}' is no journal entry's id" in said
+
+
 @pytest.fixture
 def cut_off(settings: Settings, sandbox: SandboxHandle) -> tuple[Portal, Student, Exam]:
     """A booking as a server leaves it that was killed while its create call was under way: HubSpot

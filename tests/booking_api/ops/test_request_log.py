@@ -114,6 +114,7 @@ requests = st.builds(
     hubspot_calls=st.integers(0, 300),
     cache=words,
     items=st.integers(0, 10**6),
+    failure_code=words | st.just("EXAM_FULL"),
 )
 
 

@@ -54,7 +54,20 @@ def test_a_taken_port_is_an_error_in_words(own: SandboxHandle) -> None:
     ended = subprocess.run([*command, "--port", port], capture_output=True, text=True, check=False)
 
     assert ended.returncode == 1
+    assert f"127.0.0.1, port {port}" in ended.stderr
     assert "in use" in ended.stderr
+
+
+def test_a_port_that_there_cannot_be_is_an_error_in_words() -> None:
+    command = [sys.executable, str(ROOT / "manage.py"), "hubspot_sandbox", "--seed", "empty"]
+
+    ended = subprocess.run(
+        [*command, "--port", "99999"], capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 1
+    assert "port 99999" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.chaos
