@@ -179,10 +179,8 @@ class KeyPattern:
             raise BadPattern(f"{text!r} has an e-mail, and nothing to hide it with.")
         has_one_field = len(fields) == 1 and not self._emails
         self._around = _split_around_field(text) if has_one_field else None
-        self._only_field = fields[0] if has_one_field else None
         # Checking, escaping and hiding cost more than finding what they gave the last time.
         self._built = lru_cache(maxsize=MAX_BUILT_KEYS_KEPT)(self._build)
-        self._built_of_one = lru_cache(maxsize=MAX_BUILT_KEYS_KEPT)(self._build_of_one)
         if _LITERAL.fullmatch(self._segments[0]) is None:
             raise BadPattern(f"{text!r} must start with a word.")
         for part in self._segments:
@@ -196,15 +194,22 @@ class KeyPattern:
     def build(self, arguments: Mapping[str, str]) -> Key:
         """Return the key of these arguments; raises BadPattern when one is missing, unknown,
         empty, of another type, or all together too long."""
-        only = self._only_field
-        if only is not None and only in arguments and len(arguments) == 1:
-            return self._built_of_one(only, arguments[only])
         return self._built(tuple(arguments.items()))
 
-    def _build_of_one(self, name: str, value: str) -> Key:
-        """Return the key of a pattern with one field: an answer has a hundred of them."""
-        arguments = {name: value}
-        return Key(_check_length(self._format(arguments)), MappingProxyType(arguments))
+    def build_each(self, name: str, values: Iterable[str]) -> dict[str, Key]:
+        """Return the keys of many values of this pattern's only field, by value; raises BadPattern
+        as `build` does. Kept are none: an answer has a hundred of them, mostly new ones."""
+        if self._around is None or name not in self.argument_types:
+            return {value: self.build({name: value}) for value in values}
+        before, after = self._around
+        kind = self.argument_types[name]
+        return {
+            value: Key(
+                _check_length(f"{before}{_encode_segment(kind, value)}{after}"),
+                MappingProxyType({name: value}),
+            )
+            for value in values
+        }
 
     def _build(self, items: tuple[tuple[str, str], ...]) -> Key:
         arguments = dict(items)
