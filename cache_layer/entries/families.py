@@ -8,7 +8,7 @@ the catalogue and name no family themselves.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import combinations
 from types import MappingProxyType
@@ -76,7 +76,7 @@ class Family(Generic[V, C]):
         BadPattern when there is none or an argument does not fit."""
         return self._pattern_of(arguments.keys()).build(arguments)
 
-    def keys(self, argument: str, values: Iterable[str]) -> dict[str, Key]:
+    def keys(self, argument: str, values: Collection[str]) -> dict[str, Key]:
         """Return the keys of many values of an argument, by value; raises BadPattern as `key`."""
         return self._pattern_of({argument}).build_each(argument, values)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from types import MappingProxyType
@@ -152,6 +152,13 @@ def _encode_segment(kind: ArgumentType, value: str) -> str:
     return text
 
 
+def _encode_segments(kind: ArgumentType, values: Collection[str]) -> Collection[str]:
+    # What is plain all together is plain each, and stands as it is.
+    if kind is ArgumentType.TEXT and all(values) and _PLAIN.fullmatch("".join(values)):
+        return values
+    return [_encode_segment(kind, value) for value in values]
+
+
 class KeyPattern:
     """A key with fields, such as `bookings:list:{contact_id}:{filter}:page:{page}`.
 
@@ -196,19 +203,18 @@ class KeyPattern:
         empty, of another type, or all together too long."""
         return self._built(tuple(arguments.items()))
 
-    def build_each(self, name: str, values: Iterable[str]) -> dict[str, Key]:
+    def build_each(self, name: str, values: Collection[str]) -> dict[str, Key]:
         """Return the keys of many values of this pattern's only field, by value; raises BadPattern
         as `build` does. Kept are none: an answer has a hundred of them, mostly new ones."""
         if self._around is None or name not in self.argument_types:
             return {value: self.build({name: value}) for value in values}
         before, after = self._around
-        kind = self.argument_types[name]
+        segments = _encode_segments(self.argument_types[name], values)
+        texts = [f"{before}{segment}{after}" for segment in segments]
+        _check_length(max(texts, key=len, default=""))
         return {
-            value: Key(
-                _check_length(f"{before}{_encode_segment(kind, value)}{after}"),
-                MappingProxyType({name: value}),
-            )
-            for value in values
+            value: Key(text, MappingProxyType({name: value}))
+            for value, text in zip(values, texts, strict=True)
         }
 
     def _build(self, items: tuple[tuple[str, str], ...]) -> Key:
