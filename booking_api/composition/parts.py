@@ -236,7 +236,7 @@ def find_held_exams(
     if cached.cache.reader.prepare_or_bypass(None) is not None:
         return {}
     family, guarded_store = cached.families.booking_exams, cached.cache.guarded_store
-    keys = {booking_id: family.key(booking_id=booking_id) for booking_id in booking_ids}
+    keys = family.keys("booking_id", booking_ids)
     try:
         held = guarded_store.look_up(list(keys.values()), touch=False).entries
     except BackendUnavailable:

@@ -57,24 +57,26 @@ class LocalGuard:
         of_all = self._find_refusal_of_all(ticket)
         if of_all is not None:
             return dict.fromkeys(entries, of_all)
-        refusals: dict[str, Refusal] = {}
+        refusals = {
+            key: Refusal.TOO_OLD
+            for key, entry in entries.items()
+            if entry.ttl_s <= 0 and entry.epoch == ""
+        }
         # Where nothing at all was invalidated since, no mark has to be looked for.
-        is_untouched = self._marks.count <= ticket.count
-        for key, entry in entries.items():
-            if not is_untouched and self._was_invalidated(ticket, key, tags | entry.tags):
-                refusals[key] = Refusal.INVALIDATED
-            elif entry.ttl_s <= 0 and entry.epoch == "":
-                refusals[key] = Refusal.TOO_OLD
+        if self._marks.count > ticket.count:
+            for key, entry in entries.items():
+                if self._was_invalidated(ticket, key, tags | entry.tags):
+                    refusals[key] = Refusal.INVALIDATED
         return refusals
 
-    def withhold_epochs(self, ticket: Ticket, entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    def withhold_epochs(self, ticket: Ticket, entries: Mapping[str, Entry]) -> Mapping[str, Entry]:
         """Return the entries, those that no proof may cover without their epoch."""
-        return {
-            key: entry
-            if entry.epoch == "" or self._is_provable(ticket, key, entry)
-            else replace(entry, epoch="")
+        withheld = {
+            key: replace(entry, epoch="")
             for key, entry in entries.items()
+            if entry.epoch != "" and not self._is_provable(ticket, key, entry)
         }
+        return {**entries, **withheld} if withheld else entries
 
     def read_proof(self) -> ProofState:
         return ProofState(proof=self.proof, now_ms=self._now_ms())

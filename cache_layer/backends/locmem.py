@@ -241,34 +241,40 @@ class LocMemBackend(LocMemCache):
 
     def _store(self, refused: Mapping[str, Refusal], entries: Mapping[str, Entry]) -> StoreResult:
         found = dict(refused)
+        now_s = self._clock()
         for key, entry in entries.items():
-            if key not in found and not self._put(key, entry):
+            if key not in found and not self._put(key, entry, now_s):
                 found[key] = Refusal.TOO_LARGE
+        self._trim_deadlines()
         return StoreResult(
             refused=found,
             as_of=self._guard.take_ticket(),
             provable=frozenset(
-                key for key, entry in entries.items() if entry.epoch and key not in found
+                [key for key, entry in entries.items() if entry.epoch != "" and key not in found]
             ),
             evicted=_drain(self._evicted),
             evicted_for_bytes=_drain(self._evicted_for_bytes),
             expired=_drain(self._expired),
         )
 
-    def _put(self, key: str, entry: Entry) -> bool:
+    def _put(self, key: str, entry: Entry, now_s: float) -> bool:
         """Store an entry, room for it being made; return whether it is not too large."""
-        cost = compute_cost(key, entry.payload, entry.tags)
+        family, payload, tags = entry.family, entry.payload, entry.tags
+        cost = compute_cost(key, payload, tags)
         if cost > self._max_bytes_of_one:
             return False
-        self._set_at_cost(key, entry.payload, entry.ttl_s, cost)
+        self._clear_place(key, cost)
+        # What Django's own `_set` does, which would ask for the time anew.
+        self._cache[key] = payload
+        self._cache.move_to_end(key, last=False)
+        self._entry_bytes += cost
         self._stamp += 1
-        now_s = self._clock()
-        self._records[key] = Record(
-            entry, self._stamp, now_s, now_s + entry.ttl_s, now_s + entry.keep_s
-        )
-        self._entries[entry.family] += 1
-        self._bytes[entry.family] += len(entry.payload)
-        self._tags.add(key, entry.tags)
+        expires_s = now_s + entry.ttl_s
+        self._set_deadline(key, expires_s)
+        self._records[key] = Record(entry, self._stamp, now_s, expires_s, now_s + entry.keep_s)
+        self._entries[family] += 1
+        self._bytes[family] += len(payload)
+        self._tags.add(key, tags)
         return True
 
     def _invalidate(self, tags: Collection[str], keys: Collection[str]) -> ByFamily:
@@ -302,20 +308,27 @@ class LocMemBackend(LocMemCache):
 
     def _set(self, key: str, value: bytes, timeout: float | None = DEFAULT_TIMEOUT) -> None:
         cost = compute_cost(key, value, ())
-        if cost <= self._max_bytes_of_one:
-            self._set_at_cost(key, value, timeout, cost)
-            self._plain_costs[key] = cost
-
-    def _set_at_cost(self, key: str, value: bytes, timeout: float | None, cost: int) -> None:
-        if key in self._cache:
-            self._end(key, self._records.get(key), Ended.REPLACED)
-        self._make_room(cost)
+        if cost > self._max_bytes_of_one:
+            return
+        self._clear_place(key, cost)
         # LocMemCache.get_backend_timeout takes whole and broken seconds alike.
         super()._set(key, value, timeout)  # type: ignore[misc]  # the stubs leave it out
         self._entry_bytes += cost
+        self._plain_costs[key] = cost
         expires_at_s = self._expire_info[key]
         if expires_at_s is not None:
             self._set_deadline(key, expires_at_s)
+        self._trim_deadlines()
+
+    def _clear_place(self, key: str, cost: int) -> None:
+        """End the entry that has this key, and make room for the next."""
+        if key in self._cache:
+            self._end(key, self._records.get(key), Ended.REPLACED)
+        if not self._has_room(cost):
+            self._make_room(cost)
+
+    def _trim_deadlines(self) -> None:
+        """Forget the deadlines of what is gone, where they are many."""
         if len(self._deadlines) > len(self._cache) * 5 // 4 + _SLACK:
             self._deadlines = [(at, key) for key, at in self._expire_info.items() if at is not None]
             heapq.heapify(self._deadlines)
@@ -354,8 +367,6 @@ class LocMemBackend(LocMemCache):
 
     def _make_room(self, cost: int) -> None:
         """Make room for one more entry, so that Django finds nothing to cull."""
-        if self._has_room(cost):
-            return
         self._sweep()
         while not self._has_room(cost):
             oldest = next(reversed(self._cache))

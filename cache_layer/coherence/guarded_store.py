@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -27,7 +28,7 @@ from cache_layer.coherence.shared_delivery import SharedDelivery
 from cache_layer.coherence.undelivered import UndeliveredParts
 from cache_layer.config import CacheConfig
 from cache_layer.counters import Bound, Cause, Count, Counters
-from cache_layer.entries.entries import MISS, Entry, HeldEntry, LoadedValue, Miss, pack
+from cache_layer.entries.entries import MISS, Entry, HeldEntry, LoadedValue, Miss, Packing
 from cache_layer.entries.families import Catalogue, Family
 from cache_layer.entries.keys import Key
 from cache_layer.entries.values import VERSION_LENGTH
@@ -160,8 +161,7 @@ class GuardedStore:
         """Store a load's results where nothing they were built from was invalidated since the
         ticket; never raises for the cache's own faults, they are refusals. `ahead` says that no
         reader has asked for them yet."""
-        fresh = [FreshValue(family, key, value) for key, value in loaded.items()]
-        entries, refused = self._pack_or_refuse(ticket, fresh, ahead=ahead)
+        entries, refused = self._pack_or_refuse(ticket, family, loaded, ahead=ahead)
         try:
             stored = self.backend.store(ticket, entries)
         except BackendUnavailable as error:
@@ -247,7 +247,12 @@ class GuardedStore:
         """Invalidate the tags and store the fresh values, unless somebody else invalidated since
         the ticket. Waits and raises as `invalidate`."""
         self._counters.add(Count.INVALIDATIONS, detail=cause)
-        entries, refused = self._pack_or_refuse(ticket, fresh)
+        entries: dict[str, Entry] = {}
+        refused: dict[str, Refusal] = {}
+        for value in fresh:
+            packed, unfit = self._pack_or_refuse(ticket, value.family, {value.key: value.loaded})
+            entries |= packed
+            refused |= unfit
         tags = frozenset(tags) | _tags_of_keys(fresh)
         try:
             written = self.backend.write_through(ticket, tags, entries)
@@ -266,34 +271,40 @@ class GuardedStore:
             return None
 
     def _pack_or_refuse(
-        self, ticket: Ticket, fresh: Sequence[FreshValue], *, ahead: bool = False
+        self,
+        ticket: Ticket,
+        family: Family[Any, Any],
+        loaded: Mapping[Key, LoadedValue[Any]],
+        *,
+        ahead: bool = False,
     ) -> tuple[dict[str, Entry], dict[str, Refusal]]:
+        packing = self._choose_packing(ticket, family, ahead=ahead)
         entries: dict[str, Entry] = {}
         refused: dict[str, Refusal] = {}
-        for value in fresh:
-            if value.loaded.keep_s is not None and value.loaded.keep_s <= 0:
-                self.count_refused(value.family, 1, Refusal.TOO_OLD)
-                refused[value.key.text] = Refusal.TOO_OLD
+        for key, value in loaded.items():
+            if value.keep_s is not None and value.keep_s <= 0:
+                self.count_refused(family, 1, Refusal.TOO_OLD)
+                refused[key.text] = Refusal.TOO_OLD
                 continue
             try:
-                entries[value.key.text] = self._pack(ticket, value, ahead=ahead)
+                entries[key.text] = packing.pack(value, key.tags)
             except UnfitValue as error:
-                logger.error("A value of %s cannot be stored: %s", value.family.name, error)  # noqa: TRY400
-                self.count_refused(value.family, 1, Refusal.UNFIT)
-                refused[value.key.text] = Refusal.UNFIT
+                logger.error("A value of %s cannot be stored: %s", family.name, error)  # noqa: TRY400
+                self.count_refused(family, 1, Refusal.UNFIT)
+                refused[key.text] = Refusal.UNFIT
         return entries, refused
 
-    def _pack(self, ticket: Ticket, fresh: FreshValue, *, ahead: bool) -> Entry:
-        family = fresh.family
-        return pack(
-            family.name,
-            family.values,
-            fresh.loaded,
-            family.ttl_s,
-            self._versions[family.name],
-            fresh.key.tags,
-            epoch=ticket.epoch,
-            ttl_confirmed_s=self._ttl_confirmed_s,
+    def _choose_packing(
+        self, ticket: Ticket, family: Family[Any, Any], *, ahead: bool
+    ) -> Packing[Any]:
+        confirmed_s = self._ttl_confirmed_s
+        return Packing(
+            family=family.name,
+            codec=family.values,
+            ttl_s=family.ttl_s,
+            version=self._versions[family.name],
+            epoch=ticket.epoch if confirmed_s > 0 else "",
+            proven_s=max(family.ttl_s, confirmed_s) if ticket.epoch != "" else math.inf,
             ahead=ahead,
         )
 
@@ -307,22 +318,31 @@ class GuardedStore:
         return False
 
     def _count_store(self, entries: Mapping[str, Entry], stored: StoreResult) -> None:
-        kept = [entry for key, entry in entries.items() if key not in stored.refused]
-        for key in entries.keys() & stored.refused.keys():
-            reason = stored.refused[key]
-            self._counters.add(Count.REFUSED_STORES, entries[key].family, detail=reason)
-        kept_bytes: Counter[str] = Counter()
-        for entry in kept:
-            kept_bytes[entry.family] += len(entry.payload)
-        self._counters.add_by_family(Count.STORES, Counter(entry.family for entry in kept))
-        ahead = Counter(entry.family for entry in kept if entry.ahead)
-        self._counters.add_by_family(Count.AHEAD_STORES, ahead)
-        self._counters.add_by_family(Count.BYTES_STORED, kept_bytes)
+        numbers: Counter[str] = Counter()
+        ahead: Counter[str] = Counter()
+        payload_bytes: Counter[str] = Counter()
+        for key, entry in entries.items():
+            family = entry.family
+            if key in stored.refused:
+                reason = stored.refused[key]
+                self._counters.add(Count.REFUSED_STORES, family, detail=reason)
+                continue
+            numbers[family] += 1
+            payload_bytes[family] += len(entry.payload)
+            if entry.ahead:
+                ahead[family] += 1
+        self._counters.add_all(
+            {
+                Count.STORES: numbers,
+                Count.AHEAD_STORES: ahead,
+                Count.BYTES_STORED: payload_bytes,
+                Count.EXPIRATIONS: stored.expired,
+            }
+        )
         for family, number in stored.evicted.items():
             for_bytes = stored.evicted_for_bytes.get(family, 0)
             self._counters.add(Count.EVICTIONS, family, for_bytes, Bound.BYTES)
             self._counters.add(Count.EVICTIONS, family, number - for_bytes, Bound.ENTRIES)
-        self._counters.add_by_family(Count.EXPIRATIONS, stored.expired)
 
     def _count_removal(self, removed: ByFamily, cause: Cause) -> Removal:
         self._counters.add_by_family(Count.REMOVALS, removed, cause)

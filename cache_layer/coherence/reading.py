@@ -21,9 +21,9 @@ from cache_layer.backends.base import ANY_AGE, AcceptedAge, Lookup, Ticket
 from cache_layer.coherence.guarded_store import GuardedStore
 from cache_layer.coherence.singleflight import (
     Absent,
-    FinishedLoad,
+    Flight,
+    KeyResult,
     LoaderResult,
-    PendingLoad,
     SingleFlight,
     results_by_key,
 )
@@ -127,20 +127,21 @@ class _ResultBuilder:
             self.needs_proof = self.needs_proof or self._age.needs_proof(held)
             self.outlived += held.ttl_left_s <= 0
 
-    def add(self, key: Key, result: LoaderResult) -> None:
-        """Add what a load brought."""
-        match result:
-            case LoadedValue():
+    def add_all(self, results: Mapping[Key, LoaderResult]) -> None:
+        """Add what loads brought."""
+        for key, result in results.items():
+            if isinstance(result, LoadedValue):
                 self.found[key] = result.value
                 self.tags |= result.tags
-                self.epoch = join_epochs(self.epoch, result.epoch)
+                if result.epoch != self.epoch:
+                    self.epoch = join_epochs(self.epoch, result.epoch)
                 if result.keep_s is not None:
                     self.keep_s = min(self.keep_s, result.keep_s)
                 if result.ttl_s is not None:
                     self.ttl_left_s = min(self.ttl_left_s, result.ttl_s)
-            case Absent():
+            elif isinstance(result, Absent):
                 self.absent.add(key)
-            case Exception():
+            else:
                 self.failed[key] = result
 
     def build(self, cache_status: CacheStatus) -> ReadManyResult[Any]:
@@ -294,6 +295,8 @@ class Reader:
         self, family: Family[Any, Any], builder: _ResultBuilder, keys: Sequence[Key], found: Lookup
     ) -> list[Key]:
         """Add what is held to the result; return the keys still missing."""
+        if not found.entries:
+            return list(keys)
         missing = []
         for key in keys:
             entry = found.entries.get(key.text)
@@ -329,39 +332,51 @@ class Reader:
                 age=request.age,
                 rank=request.rank,
             )
+            ended = self._await_ends(request, loads.started, loads.started.keys)
             again: list[Key] = []
-            for key in missing:
-                own = key in loads.started
-                load = self._await_load(
-                    loads.started[key] if own else loads.joined[key], request.until_s
-                )
-                if load is None:
-                    builder.failed[key] = WaitedTooLong(
-                        f"A load of {request.family.name} takes too long."
-                    )
-                elif not (own or _may_share(load, request)):
-                    (unshareable if load.as_of is None else again).append(key)
-                elif not isinstance(load.result, HeldEntry):
-                    builder.add(key, load.result)
-                elif not self._add_or_drop(request.family, builder, key, load.result):
-                    again.append(key)
+            for key, flight in loads.joined.items():
+                result = self._await_ends(request, flight, [key])[key]
+                as_of = flight.as_of.get(key)
+                if _may_share(result, as_of, request):
+                    ended[key] = result
+                else:
+                    (unshareable if as_of is None else again).append(key)
+            again += self._add_ended(request.family, builder, ended)
             missing = again
         if unshareable:
-            results = self._call_loader(request.family, unshareable, request.context)
-            for key, result in results.items():
-                builder.add(key, result)
+            builder.add_all(self._call_loader(request.family, unshareable, request.context))
 
-    def _await_load(self, load: PendingLoad, until_s: float) -> FinishedLoad | None:
-        """Return how a load ended, or None where it has not by then."""
-        return load.await_end(max(0.0, until_s - self._clock()))
+    def _await_ends(
+        self, request: _ReadRequest, flight: Flight, keys: Sequence[Key]
+    ) -> dict[Key, KeyResult]:
+        """Return how the loads of these keys have ended; those that have not in time, failed."""
+        ended = flight.await_ends(keys, max(0.0, request.until_s - self._clock()))
+        if len(ended) < len(keys):
+            late = WaitedTooLong(f"A load of {request.family.name} takes too long.")
+            ended |= {key: late for key in keys if key not in ended}
+        return ended
+
+    def _add_ended(
+        self,
+        family: Family[Any, Any],
+        builder: _ResultBuilder,
+        ended: Mapping[Key, KeyResult],
+    ) -> list[Key]:
+        """Add what came of loads to the result; return the keys of entries that cannot be read."""
+        held = {key: entry for key, entry in ended.items() if isinstance(entry, HeldEntry)}
+        builder.add_all(
+            {key: result for key, result in ended.items() if not isinstance(result, HeldEntry)}
+        )
+        return [
+            key for key, entry in held.items() if not self._add_or_drop(family, builder, key, entry)
+        ]
 
     def _load_directly(
         self, family: Family[V, C], keys: Sequence[Key], context: C, cache_status: CacheStatus
     ) -> ReadManyResult[V]:
         """Return what the loader says, stored nowhere; it runs on the reader's own time."""
         builder = _ResultBuilder(family.ttl_s)
-        for key, result in self._call_loader(family, keys, context).items():
-            builder.add(key, result)
+        builder.add_all(self._call_loader(family, keys, context))
         return cast(ReadManyResult[V], builder.build(cache_status))
 
     def _call_loader(
@@ -373,10 +388,10 @@ class Reader:
             return dict.fromkeys(keys, error)
 
 
-def _may_share(load: FinishedLoad, request: _ReadRequest) -> bool:
+def _may_share(result: KeyResult, as_of: Ticket | None, request: _ReadRequest) -> bool:
     """Say whether what another's load brought may be given to this reader."""
-    if isinstance(load.result, Exception):
+    if isinstance(result, Exception):
         return True  # no value, so none that is out of date
-    if isinstance(load.result, HeldEntry) and not request.age.accepts(load.result):
+    if isinstance(result, HeldEntry) and not request.age.accepts(result):
         return False
-    return load.as_of is not None and load.as_of.covers(request.ticket)
+    return as_of is not None and as_of.covers(request.ticket)

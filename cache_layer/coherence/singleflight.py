@@ -21,8 +21,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from cache_layer.backends.base import ANY_AGE, AcceptedAge, Lookup, Refusal, Ticket
 from cache_layer.coherence.guarded_store import GuardedStore
 from cache_layer.counters import Count, Counters, LoadOutcome
@@ -45,30 +43,38 @@ LoaderResult = LoadedValue[Any] | Absent | Exception
 KeyResult = LoaderResult | HeldEntry
 
 
-class FinishedLoad(msgspec.Struct, frozen=True):
-    """What came of one key: a value, an absence, or an error. It is current as of the ticket; None
-    where the cache could not tell."""
+class Flight:
+    """Keys that are loaded together: how each has ended so far, and as of which ticket its result
+    is current; it has none where the cache could not tell. One lock for all of them: one for each
+    of a hundred keys costs more than their entries do."""
 
-    result: KeyResult
-    as_of: Ticket | None
+    __slots__ = ("_told", "as_of", "keys", "rank", "results")
 
+    def __init__(self, keys: Sequence[Key], rank: int) -> None:
+        self.keys = keys
+        self.rank = rank
+        self.results: dict[Key, KeyResult] = {}
+        self.as_of: dict[Key, Ticket] = {}
+        self._told = threading.Condition()
 
-@dataclass(eq=False, slots=True)
-class PendingLoad:
-    """One key being loaded, `finished` once it has been. Keys that were asked for together share
-    the condition on which their ends are told of: a lock of its own for each of a hundred keys
-    costs more than their entries do."""
+    def list_unfinished(self) -> list[Key]:
+        return [key for key in self.keys if key not in self.results]
 
-    rank: int
-    told: threading.Condition
-    finished: FinishedLoad | None = None
+    def finish(self, results: Mapping[Key, KeyResult], as_of: Mapping[Key, Ticket]) -> None:
+        """Tell those who wait how these keys have ended."""
+        # First, as results are looked for without the lock.
+        self.as_of.update(as_of)
+        self.results.update(results)
+        with self._told:
+            self._told.notify_all()
 
-    def await_end(self, timeout_s: float) -> FinishedLoad | None:
-        """Return how the load ended, or None where it has not within so many seconds."""
-        if self.finished is None:
-            with self.told:
-                self.told.wait_for(lambda: self.finished is not None, timeout_s)
-        return self.finished
+    def await_ends(self, keys: Sequence[Key], timeout_s: float) -> dict[Key, KeyResult]:
+        """Return how these keys have ended, without those that have not within so many seconds."""
+        results = self.results
+        if not all(map(results.__contains__, keys)):
+            with self._told:
+                self._told.wait_for(lambda: all(map(results.__contains__, keys)), timeout_s)
+        return {key: results[key] for key in keys if key in results}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +97,10 @@ class LoadRequest:
 
 @dataclass(frozen=True, slots=True)
 class AwaitedLoads:
-    """The loads a reader waits for: those it started, and those of others it joined."""
+    """The loads a reader waits for: those it started, and those of others it joined, by key."""
 
-    started: Mapping[Key, PendingLoad]
-    joined: Mapping[Key, PendingLoad]
+    started: Flight
+    joined: Mapping[Key, Flight]
 
 
 class SingleFlight:
@@ -117,7 +123,7 @@ class SingleFlight:
         self._ahead_rank = ahead_rank
         self._owner = uuid.uuid4().hex
         self._lock = threading.Lock()
-        self._pending: dict[Key, PendingLoad] = {}
+        self._pending: dict[Key, Flight] = {}
         self._idle_threads = threading.Semaphore(threads)
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="cache-loader")
         self._thread_state = threading.local()
@@ -135,18 +141,17 @@ class SingleFlight:
         """Join the loads under way of these keys and start one load for all the rest, and for those
         whose load goes after one of this `rank`. An entry that turns out to be there already is
         used where its `age` is accepted."""
-        started: dict[Key, PendingLoad] = {}
-        joined: dict[Key, PendingLoad] = {}
-        told = threading.Condition()
         with self._lock:
-            for key in keys:
-                pending = self._pending.get(key)
-                if pending is None or pending.rank > rank:
-                    started[key] = self._pending[key] = PendingLoad(rank, told)
-                else:
-                    joined[key] = pending
+            pending = self._pending
+            joined = {
+                key: flight
+                for key in keys
+                if (flight := pending.get(key)) is not None and flight.rank <= rank
+            }
+            started = Flight([key for key in keys if key not in joined], rank)
+            pending.update(dict.fromkeys(started.keys, started))
         self._counters.add(Count.SHARED_LOADS, family.name, len(joined))
-        if started:
+        if started.keys:
             version = self._guarded_store.version_of(family)
             request = LoadRequest(family, version, context, age, rank)
             self._start(lambda: self._load_or_await_others(request, started), started)
@@ -157,82 +162,69 @@ class SingleFlight:
         self._closed.set()
         self._pool.shutdown(wait=True, cancel_futures=False)
 
-    def _start(self, load: Callable[[], None], started: Mapping[Key, PendingLoad]) -> None:
+    def _start(self, load: Callable[[], None], flight: Flight) -> None:
         nested = getattr(self._thread_state, "loading", False)
         if nested or not self._idle_threads.acquire(blocking=False):
-            self._finish_after(load, started)
+            self._finish_after(load, flight)
             return
         run = contextvars.copy_context().run
         try:
-            self._pool.submit(run, self._run_on_loader_thread, load, started)
+            self._pool.submit(run, self._run_on_loader_thread, load, flight)
         except RuntimeError:  # the pool is shut: the process is ending, the reader is still served
             self._idle_threads.release()
-            self._finish_after(load, started)
+            self._finish_after(load, flight)
 
-    def _run_on_loader_thread(
-        self, load: Callable[[], None], started: Mapping[Key, PendingLoad]
-    ) -> None:
+    def _run_on_loader_thread(self, load: Callable[[], None], flight: Flight) -> None:
         self._thread_state.loading = True
         try:
-            self._finish_after(load, started)
+            self._finish_after(load, flight)
         finally:
             self._idle_threads.release()
 
-    def _finish_after(self, load: Callable[[], None], started: Mapping[Key, PendingLoad]) -> None:
+    def _finish_after(self, load: Callable[[], None], flight: Flight) -> None:
         """Run `load`; fail for its waiters what it leaves unfinished, whatever happens to it."""
         try:
             load()
         except Exception as error:  # noqa: BLE001 - handed to those who wait for it
-            self._fail_unfinished(started, error)
+            self._fail_unfinished(flight, error)
         finally:
-            self._fail_unfinished(started, LoadFailed("The load ended without an answer."))
+            self._fail_unfinished(flight, LoadFailed("The load ended without an answer."))
 
-    def _fail_unfinished(self, started: Mapping[Key, PendingLoad], error: Exception) -> None:
-        unfinished = {key: load for key, load in started.items() if load.finished is None}
-        self._finish(unfinished, dict.fromkeys(unfinished, error), None)
+    def _fail_unfinished(self, flight: Flight, error: Exception) -> None:
+        self._finish(flight, dict.fromkeys(flight.list_unfinished(), error), {})
 
     def _finish(
-        self,
-        started: Mapping[Key, PendingLoad],
-        results: Mapping[Key, KeyResult],
-        as_of: dict[Key, Ticket] | Ticket | None,
+        self, flight: Flight, results: Mapping[Key, KeyResult], as_of: Mapping[Key, Ticket]
     ) -> None:
-        """Tell those who wait how these keys, some of what was started together, have ended."""
+        """Tell those who wait how these keys of a flight have ended."""
         if not results:
             return
         # Off the table first: whoever comes now must not join a load that has finished.
         with self._lock:
             for key in results:
-                if self._pending.get(key) is started[key]:
+                if self._pending.get(key) is flight:
                     del self._pending[key]
-        for key, result in results.items():
-            ticket = as_of.get(key) if isinstance(as_of, dict) else as_of
-            started[key].finished = FinishedLoad(result, ticket)
-        told = next(started[key].told for key in results)
-        with told:
-            told.notify_all()
+        flight.finish(results, as_of)
 
-    def _load_or_await_others(
-        self, request: LoadRequest, started: Mapping[Key, PendingLoad]
-    ) -> None:
+    def _load_or_await_others(self, request: LoadRequest, flight: Flight) -> None:
         """Load each key in the one process that has its lease; the others wait for its entry."""
         if not self._guarded_store.backend.shared:
-            self._load_and_store(request, started, list(started))
+            self._load_and_store(request, flight, flight.keys)
             return
-        unfinished = list(started)
+        unfinished = flight.list_unfinished()
         until_s = self._guarded_store.clock() + self._lease_s
         while unfinished:
             give_up = self._guarded_store.clock() >= until_s
             to_load = self._claim_leases(request, unfinished, give_up=give_up)
             try:
                 if to_load:
-                    self._load_and_store(request, started, to_load)
+                    self._load_and_store(request, flight, to_load)
             finally:
                 self._release_leases(request, to_load)
-            unfinished = [key for key in unfinished if started[key].finished is None]
+            unfinished = flight.list_unfinished()
             if unfinished:
                 self._closed.wait(LEASE_POLL_S)
-                unfinished = self._finish_from_cache(request, started, unfinished)
+                unfinished = self._finish_from_cache(request, flight, unfinished)
 
     def _claim_leases(
         self, request: LoadRequest, keys: Sequence[Key], *, give_up: bool
@@ -258,25 +250,23 @@ class SingleFlight:
             logger.debug("Leases were left to end by themselves")
 
     def _finish_from_cache(
-        self, request: LoadRequest, started: Mapping[Key, PendingLoad], keys: Sequence[Key]
+        self, request: LoadRequest, flight: Flight, keys: Sequence[Key]
     ) -> list[Key]:
         """Finish the keys that another process has stored meanwhile; return the rest."""
         try:
             found = self._guarded_store.look_up(keys).young_enough(request.age)
         except BackendUnavailable:
             return list(keys)
-        return self._finish_found(found, started, keys)
+        return self._finish_found(found, flight, keys)
 
-    def _finish_found(
-        self, found: Lookup, started: Mapping[Key, PendingLoad], keys: Sequence[Key]
-    ) -> list[Key]:
+    def _finish_found(self, found: Lookup, flight: Flight, keys: Sequence[Key]) -> list[Key]:
+        if not found.entries:
+            return list(keys)
         entries = {key: found.entries[key.text] for key in keys if key.text in found.entries}
-        self._finish(started, entries, found.ticket)
+        self._finish(flight, entries, dict.fromkeys(entries, found.ticket))
         return [key for key in keys if key not in entries]
 
-    def _load_and_store(
-        self, request: LoadRequest, started: Mapping[Key, PendingLoad], keys: Sequence[Key]
-    ) -> None:
+    def _load_and_store(self, request: LoadRequest, flight: Flight, keys: Sequence[Key]) -> None:
         """Look up again what may have been stored between the reader's look-up and this load; load
         the rest, store it where it is still current, and finish all of it."""
         family = request.family
@@ -288,7 +278,7 @@ class SingleFlight:
                 logger.debug("Loading %s without a ticket", family.name)
             else:
                 ticket = found.ticket
-                keys = self._finish_found(found, started, keys)
+                keys = self._finish_found(found, flight, keys)
         if not keys:
             return
         logger.debug("cache load: %s, %d entries", family.name, len(keys))
@@ -300,7 +290,7 @@ class SingleFlight:
         results = results_by_key(load_result, keys)
         self._count_loads(family, results)
         as_of, provable = self._store_or_refuse(request, load_result, ticket)
-        self._finish(started, _with_epochs(results, ticket, provable), as_of)
+        self._finish(flight, _with_epochs(results, ticket, provable), as_of)
 
     def _count_loads(self, family: Family[Any, Any], results: Mapping[Key, KeyResult]) -> None:
         others = [result for result in results.values() if not isinstance(result, LoadedValue)]
@@ -350,15 +340,18 @@ def _with_epochs(
 
 def results_by_key(load_result: LoadResult[Any], keys: Sequence[Key]) -> dict[Key, LoaderResult]:
     """Return the result for each key asked for; one the loader did not mention has failed."""
-    results: dict[Key, LoaderResult] = {}
     loaded, failed = load_result.loaded, load_result.failed
-    for key in keys:
-        if key in failed:
-            results[key] = failed[key]
-        elif key in loaded:
-            results[key] = loaded[key]
-        elif key in load_result.absent:
-            results[key] = Absent()
-        else:
-            results[key] = LoadFailed("The loader said nothing about a key it was asked for.")
-    return results
+    return {
+        key: loaded[key]
+        if key in loaded and key not in failed
+        else _end_without_value(load_result, key)
+        for key in keys
+    }
+
+
+def _end_without_value(load_result: LoadResult[Any], key: Key) -> Absent | Exception:
+    if key in load_result.failed:
+        return load_result.failed[key]
+    if key in load_result.absent:
+        return Absent()
+    return LoadFailed("The loader said nothing about a key it was asked for.")

@@ -96,33 +96,36 @@ class HeldEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.entry.keep_s - self.age_s
 
 
-def pack(
-    family: str,
-    codec: ValueCodec[V],
-    loaded: LoadedValue[V],
-    ttl_s: float,
-    version: str,
-    tags_of_key: frozenset[str] = frozenset(),
-    *,
-    epoch: str = "",
-    ttl_confirmed_s: float = 0.0,
-    ahead: bool = False,
-) -> Entry:
-    """Return the entry of a value that was loaded in an epoch of the change feed, and may come to
-    be `ttl_confirmed_s` old where that proves it fresh; raises UnfitValue."""
-    keep_s = math.inf if loaded.keep_s is None else loaded.keep_s
-    proven_s = max(ttl_s, ttl_confirmed_s) if epoch else math.inf
-    left_s = ttl_s if loaded.ttl_s is None else loaded.ttl_s
-    return Entry(
-        family=family,
-        payload=codec.encode(loaded.value),
-        tags=loaded.tags | tags_of_key if tags_of_key else loaded.tags,
-        ttl_s=max(0.0, min(ttl_s, left_s, keep_s)),
-        version=version,
-        keep_s=min(keep_s, proven_s),
-        epoch=epoch if ttl_confirmed_s > 0 and loaded.epoch in (None, epoch) else "",
-        ahead=ahead,
-    )
+class Packing(msgspec.Struct, Generic[V], frozen=True, kw_only=True):
+    """How the values of one family become entries: of a version, after a load that began in an
+    epoch of the change feed. They may come to be `proven_s` old where that proves them fresh;
+    without an epoch nothing does."""
+
+    family: str
+    codec: ValueCodec[V]
+    ttl_s: float
+    version: str
+    epoch: str = ""
+    proven_s: float = math.inf
+    ahead: bool = False
+
+    def pack(self, loaded: LoadedValue[V], tags_of_key: frozenset[str] = frozenset()) -> Entry:
+        """Return a value's entry; raises UnfitValue."""
+        ttl_s, keep_s = self.ttl_s, self.proven_s
+        if loaded.ttl_s is not None:
+            ttl_s = min(ttl_s, loaded.ttl_s)
+        if loaded.keep_s is not None:
+            ttl_s, keep_s = min(ttl_s, loaded.keep_s), min(keep_s, loaded.keep_s)
+        return Entry(
+            family=self.family,
+            payload=self.codec.encode(loaded.value),
+            tags=loaded.tags | tags_of_key if tags_of_key else loaded.tags,
+            ttl_s=max(0.0, ttl_s),
+            version=self.version,
+            keep_s=keep_s,
+            epoch=self.epoch if loaded.epoch is None or loaded.epoch == self.epoch else "",
+            ahead=self.ahead,
+        )
 
 
 def join_epochs(one: str | None, other: str | None) -> str | None:

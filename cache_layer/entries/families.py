@@ -8,7 +8,7 @@ the catalogue and name no family themselves.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import combinations
 from types import MappingProxyType
@@ -74,9 +74,16 @@ class Family(Generic[V, C]):
     def key(self, **arguments: str) -> Key:
         """Return the key of these arguments, by the pattern that has just these fields; raises
         BadPattern when there is none or an argument does not fit."""
+        return self._pattern_of(arguments.keys()).build(arguments)
+
+    def keys(self, argument: str, values: Collection[str]) -> dict[str, Key]:
+        """Return the keys of many values of an argument, by value; raises BadPattern as `key`."""
+        return self._pattern_of({argument}).build_each(argument, values)
+
+    def _pattern_of(self, arguments: Set[str]) -> KeyPattern:
         for pattern in self.patterns:
-            if pattern.argument_types.keys() == arguments.keys():
-                return pattern.build(arguments)
+            if pattern.argument_types.keys() == arguments:
+                return pattern
         raise BadPattern(f"No key of {self.name} is built from {', '.join(arguments)}.")
 
     def parse(self, text: str) -> Key | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from types import MappingProxyType
@@ -152,6 +152,13 @@ def _encode_segment(kind: ArgumentType, value: str) -> str:
     return text
 
 
+def _encode_segments(kind: ArgumentType, values: Collection[str]) -> Collection[str]:
+    # What is plain all together is plain each, and stands as it is.
+    if kind is ArgumentType.TEXT and all(values) and _PLAIN.fullmatch("".join(values)):
+        return values
+    return [_encode_segment(kind, value) for value in values]
+
+
 class KeyPattern:
     """A key with fields, such as `bookings:list:{contact_id}:{filter}:page:{page}`.
 
@@ -179,10 +186,8 @@ class KeyPattern:
             raise BadPattern(f"{text!r} has an e-mail, and nothing to hide it with.")
         has_one_field = len(fields) == 1 and not self._emails
         self._around = _split_around_field(text) if has_one_field else None
-        self._only_field = fields[0] if has_one_field else None
         # Checking, escaping and hiding cost more than finding what they gave the last time.
         self._built = lru_cache(maxsize=MAX_BUILT_KEYS_KEPT)(self._build)
-        self._built_of_one = lru_cache(maxsize=MAX_BUILT_KEYS_KEPT)(self._build_of_one)
         if _LITERAL.fullmatch(self._segments[0]) is None:
             raise BadPattern(f"{text!r} must start with a word.")
         for part in self._segments:
@@ -196,15 +201,21 @@ class KeyPattern:
     def build(self, arguments: Mapping[str, str]) -> Key:
         """Return the key of these arguments; raises BadPattern when one is missing, unknown,
         empty, of another type, or all together too long."""
-        only = self._only_field
-        if only is not None and only in arguments and len(arguments) == 1:
-            return self._built_of_one(only, arguments[only])
         return self._built(tuple(arguments.items()))
 
-    def _build_of_one(self, name: str, value: str) -> Key:
-        """Return the key of a pattern with one field: an answer has a hundred of them."""
-        arguments = {name: value}
-        return Key(_check_length(self._format(arguments)), MappingProxyType(arguments))
+    def build_each(self, name: str, values: Collection[str]) -> dict[str, Key]:
+        """Return the keys of many values of this pattern's only field, by value; raises BadPattern
+        as `build` does. Kept are none: an answer has a hundred of them, mostly new ones."""
+        if self._around is None or name not in self.argument_types:
+            return {value: self.build({name: value}) for value in values}
+        before, after = self._around
+        segments = _encode_segments(self.argument_types[name], values)
+        texts = [f"{before}{segment}{after}" for segment in segments]
+        _check_length(max(texts, key=len, default=""))
+        return {
+            value: Key(text, MappingProxyType({name: value}))
+            for value, text in zip(values, texts, strict=True)
+        }
 
     def _build(self, items: tuple[tuple[str, str], ...]) -> Key:
         arguments = dict(items)

@@ -182,8 +182,7 @@ class FamilyReads(PortalReads):
         values: Collection[str],
         context: CallContext,
     ) -> Many[V]:
-        keys = {value: family.key(**{argument: value}) for value in values}
-        return self._read_by_name(family, keys, context)
+        return self._read_by_name(family, family.keys(argument, values), context)
 
     def _read_by_name(
         self,
@@ -270,7 +269,7 @@ class CachedPortal:
         if self.cache.reader.prepare_or_bypass(None) is not None:
             return {}
         family, guarded_store = self.families.seats, self.cache.guarded_store
-        keys = {exam_id: family.key(exam_id=exam_id) for exam_id in exam_ids}
+        keys = family.keys("exam_id", exam_ids)
         try:
             held = guarded_store.look_up(list(keys.values()), touch=False).entries
         except BackendUnavailable:

@@ -120,7 +120,7 @@ class KeptLinks(OwnLinks):
         return KnownLinks(by_id=self._recall(argument, ids), keep_s=known.keep_s)
 
     def _recall(self, argument: str, ids: Collection[str]) -> Mapping[str, Ids]:
-        keys = {record_id: self._family.key(**{argument: record_id}) for record_id in ids}
+        keys = self._family.keys(argument, ids)
         store = self._cache().guarded_store
         try:
             held = store.look_up(list(keys.values())).entries

@@ -85,7 +85,9 @@ def tags_of_exam(exam_id: str, profile: PortalProfile) -> frozenset[str]:
 
 def tags_of_booking(booking_id: str, booking: Booking) -> frozenset[str]:
     """Return the tags of a booking's own entry, by whichever of its ids it was asked for."""
-    tags = {booking_tag(booking_id), booking_tag(booking.id)}
+    tags = {booking_tag(booking_id)}
+    if booking.id != booking_id:
+        tags.add(booking_tag(booking.id))
     if booking.contact_id is not None:
         tags.add(by_hand_tag(contact_tag(booking.contact_id)))
     if booking.mock_exam_id is not None:

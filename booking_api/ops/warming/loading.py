@@ -122,7 +122,7 @@ class AheadLoads:
         """Return what is known of these, brought up to date, so that nothing built of it ends early
         with it; `argument` is what an id is in the family's keys. What HubSpot refuses is left out.
         """
-        keys = {each: family.key(**{argument: each}) for each in sorted(set(ids))}
+        keys = family.keys(argument, sorted(set(ids)))
         self.bring_up(family, list(keys.values()))
         wanted = [each for each, key in keys.items() if key.text not in self.postponed]
         found: dict[str, V] = {}

@@ -16,7 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from cache_layer.backends.base import Backend, Ticket
 from cache_layer.coherence.shared_delivery import SharedDelivery
-from cache_layer.entries.entries import LoadedValue, pack
+from cache_layer.entries.entries import LoadedValue, Packing
 from cache_layer.entries.keys import Key
 from cache_layer.errors import BackendUnavailable
 from tests.cache_layer.coherence.coherence_machine import ONE
@@ -136,7 +136,8 @@ class SharedMachine(RuleBasedStateMachine):
             return
         self.edit(record)
         loaded = LoadedValue(self.versions[record], frozenset(tags))
-        fresh = {self.key(record).text: pack(ONE.name, ONE.values, loaded, ONE.ttl_s, "")}
+        packing = Packing(family=ONE.name, codec=ONE.values, ttl_s=ONE.ttl_s, version="")
+        fresh = {self.key(record).text: packing.pack(loaded)}
         self.tell(number, {record}, lambda: backend.write_through(ticket, tags, fresh))
 
     def tell(

@@ -25,7 +25,7 @@ from cache_layer.backends.proof import Proof
 from cache_layer.coherence import freshness, reading, singleflight
 from cache_layer.coherence.guarded_store import GuardedStore
 from cache_layer.counters import Cause
-from cache_layer.entries.entries import Entry
+from cache_layer.entries.entries import Entry, LoadedValue, Packing
 from tests.cache_layer.coherence.freshness_machine import FreshnessMachine
 from tests.cache_layer.coherence.freshness_world import CONFIRMED_S, LAG_S
 from tests.cache_layer.conftest import MakeLocMem, MakeRedis
@@ -139,16 +139,16 @@ def notices_no_flush(self: LocalMarks, now_ms: int) -> None:
     self.floor = self.count
 
 
-pack_entry = GuardedStore._pack
+pack_entry = Packing.pack
 
 
-def lifts_ends(self: GuardedStore, ticket: Any, fresh: Any, *, ahead: bool) -> Entry:
-    return structs.replace(pack_entry(self, ticket, fresh, ahead=ahead), keep_s=CONFIRMED_S)
+def lifts_ends(self: Packing[Any], loaded: LoadedValue[Any], tags: frozenset[str]) -> Entry:
+    return structs.replace(pack_entry(self, loaded, tags), keep_s=CONFIRMED_S)
 
 
-def grows_old(self: GuardedStore, ticket: Any, fresh: Any, *, ahead: bool) -> Entry:
-    keep_s = math.inf if fresh.loaded.keep_s is None else fresh.loaded.keep_s
-    return structs.replace(pack_entry(self, ticket, fresh, ahead=ahead), keep_s=keep_s)
+def grows_old(self: Packing[Any], loaded: LoadedValue[Any], tags: frozenset[str]) -> Entry:
+    keep_s = math.inf if loaded.keep_s is None else loaded.keep_s
+    return structs.replace(pack_entry(self, loaded, tags), keep_s=keep_s)
 
 
 def takes_over_no_epoch(one: str | None, other: str | None) -> None:
@@ -166,8 +166,8 @@ MUTANTS = [
     (LocalGuard, "_is_provable", settles_at_once),
     (LocalMarks, "raise_floor", notices_no_flush),
     (LocalGuard, "_is_provable", covers_everything),
-    (GuardedStore, "_pack", lifts_ends),
-    (GuardedStore, "_pack", grows_old),
+    (Packing, "pack", lifts_ends),
+    (Packing, "pack", grows_old),
     (GuardedStore, "flush", drops_nothing),
     (Proof, "confirmed", confirms_any_epoch),
     (Proof, "confirmed", confirms_any_term),

@@ -80,6 +80,32 @@ def test_a_key_gives_back_the_arguments_it_was_built_from(
     assert key.text in (key.tags or {key.text})
 
 
+@given(st.sampled_from([CONTACT, CONTACT_BY_EMAIL, BOOKING]), st.data())
+def test_many_keys_are_those_that_each_would_be_alone(
+    pattern: KeyPattern, data: st.DataObject
+) -> None:
+    ((name, kind),) = pattern.argument_types.items()
+    values = data.draw(st.lists(VALUES[kind], max_size=5))
+
+    keys = pattern.build_each(name, values)
+
+    assert keys == {value: pattern.build({name: value}) for value in values}
+    for value, key in keys.items():
+        alone = pattern.build({name: value})
+        assert (key.text, key.arguments, key.tags) == (alone.text, alone.arguments, alone.tags)
+
+
+@pytest.mark.parametrize("value", ["", "x" * 3000])
+def test_one_value_that_makes_no_key_makes_none_of_many(value: str) -> None:
+    with pytest.raises(BadPattern):
+        BOOKING.build_each("booking_id", ["7", value])
+
+
+def test_no_keys_are_made_by_a_field_that_a_pattern_has_not() -> None:
+    with pytest.raises(BadPattern):
+        BOOKING.build_each("exam_id", ["7"])
+
+
 def written(pattern: KeyPattern, arguments: dict[str, str]) -> str:
     """A key as people write it."""
     segments = {}
