@@ -174,7 +174,6 @@ class Transport:
         self._retries = RetryPolicy(max_attempts=config.max_attempts, random=random.random)
         self._connections = threading.BoundedSemaphore(config.pool_size)
         self._sender = _build_sender(config, sender)
-        self._base_url = config.base_url.rstrip("/")
 
     def call(self, request: Request, context: CallContext) -> Answer:
         """Return HubSpot's answer, after as many attempts as are safe and in time.
@@ -310,7 +309,7 @@ class Transport:
         try:
             with self._sender.send(
                 sending.endpoint.method,
-                self._base_url + path + request.tail,
+                path + request.tail,
                 sending.content,
                 timeout_s=(connect_s, read_s),
             ) as response:
@@ -356,4 +355,4 @@ def _build_sender(config: HubSpotConfig, sender: Sender | None) -> DirectSender:
         "Authorization": f"Bearer {config.token}",
         "Content-Type": "application/json",
     }
-    return DirectSender(config.pool_size, headers, sender)
+    return DirectSender(config.base_url, config.pool_size, headers, sender)
