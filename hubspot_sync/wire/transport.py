@@ -116,6 +116,7 @@ class _Reply:
 
     status: int
     body: JsonObject | None
+    verdict: Verdict
     retry_after_s: float | None
     left: int | None
     day_left: int | None
@@ -137,10 +138,6 @@ class _Sending:
     @property
     def writes(self) -> bool:
         return self.endpoint.effect is not Effect.READ
-
-    def judge(self, reply: _Reply) -> Verdict:
-        request = self.request
-        return judge_reply(request.operation, reply.status, reply.body, request.accepts)
 
 
 class _NotSent(Exception):
@@ -284,7 +281,7 @@ class Transport:
             waited_s=waited_s,
             took_s=took_s,
             background=sending.context.priority is Priority.BACKGROUND,
-            meaning=None if reply is None else sending.judge(reply).meaning,
+            meaning=None if reply is None else reply.verdict.meaning,
             hurried=hurried,
             asked_by=sending.context.asked_by,
             policy=policy_of(body) if reply is not None and reply.status == TOO_MANY else None,
@@ -320,9 +317,11 @@ class Transport:
             raise (_NotSent if never_connected(error) else _NoReply) from error
         except (Urllib3Error, OSError) as error:
             raise _NoReply from error
+        body = parse_body(content)
         return _Reply(
             response.status_code,
-            parse_body(content),
+            body,
+            judge_reply(request.operation, response.status_code, body, request.accepts),
             parse_retry_after_s(response.headers.get("Retry-After", "")),
             parse_count(response.headers.get("X-HubSpot-RateLimit-Remaining", "")),
             parse_count(response.headers.get("X-HubSpot-RateLimit-Daily-Remaining", "")),
@@ -331,7 +330,7 @@ class Transport:
     def _judge_reply(self, reply: _Reply, sending: _Sending) -> Answer:
         """Return the answer if it is one, else raise what it means."""
         body: JsonObject = reply.body if reply.body is not None else {}
-        verdict = sending.judge(reply)
+        verdict = reply.verdict
         if verdict.meaning in {Meaning.OK, Meaning.PARTIAL}:
             return Answer(status=reply.status, body=body)
         error = build_error(verdict, reply.status, body, retry_after_s=reply.retry_after_s)
