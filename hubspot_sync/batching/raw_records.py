@@ -7,10 +7,12 @@ costs ten times as much, and is asked for each of a hundred records."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
+
+import msgspec
 
 from hubspot_sync.portal.record_names import is_record_id
 
@@ -45,13 +47,12 @@ class PropertyVersion:
 _NO_HISTORY: Final[Mapping[str, tuple[PropertyVersion, ...]]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RawRecord:
+class RawRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A record as HubSpot gave it. `history` has the properties asked for with it, newest first."""
 
     id: str
     properties: Mapping[str, str | None]
-    history: Mapping[str, tuple[PropertyVersion, ...]] = field(default_factory=lambda: _NO_HISTORY)
+    history: Mapping[str, tuple[PropertyVersion, ...]] = _NO_HISTORY
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
