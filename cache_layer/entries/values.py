@@ -1,10 +1,10 @@
 """Values into bytes and back, by a schema: data with named fields, never code.
 
-A codec is made of a value's type. What it writes is MessagePack, in which a dataclass is a map by
-the names of its fields. What it reads is only what it would have written itself: a field more or
-less, another type, a byte behind the end or another spelling of the same is no value. Its version
-follows from the type and all types within: releases that disagree about one of them never read each
-other's values.
+A codec is made of a value's type. What it writes is MessagePack, in which a dataclass or a struct
+is a map by the names of its fields. What it reads is only what it would have written itself: a
+field more or less, another type, a byte behind the end or another spelling of the same is no value.
+Its version follows from the type and all types within: releases that disagree about one of them
+never read each other's values.
 """
 
 from __future__ import annotations
@@ -131,8 +131,8 @@ class _Description:
         if isinstance(info, _DESCRIBED_BY_NAME):
             return repr(info)
         match info:
-            case inspect.DataclassType():
-                return self._describe_dataclass(info)
+            case inspect.DataclassType() | inspect.StructType(array_like=False, tag=None):
+                return self._describe_fields(info)
             case inspect.EnumType():
                 members = ",".join(f"{member.name}={member.value!r}" for member in info.cls)
                 return f"{info.cls.__qualname__}[{members}]"
@@ -149,7 +149,7 @@ class _Description:
             case _:
                 raise ConfigurationError(f"{_name(info)} is no type of which values can be kept.")
 
-    def _describe_dataclass(self, info: inspect.DataclassType) -> str:
+    def _describe_fields(self, info: inspect.DataclassType | inspect.StructType) -> str:
         name = info.cls.__qualname__
         if any(info is outer for outer in self._within):
             return name

@@ -15,6 +15,8 @@ from decimal import Decimal
 from pprint import pformat
 from typing import Any
 
+import msgspec
+
 MAX_DIFFERENCES = 5
 MASK = "•••"
 # From the start of a segment alone: tried from each letter of a long text, it would take minutes.
@@ -55,7 +57,8 @@ def format_value(value: Any) -> str:
 
 
 def _to_plain(value: Any) -> Any:
-    """Return a dataclass as a mapping of what it is compared by, and rendered JSON as its value."""
+    """Return a dataclass or a struct as a mapping of what it is compared by, and rendered JSON as
+    its value."""
     if isinstance(value, bytes):
         try:
             return json.loads(value)
@@ -64,6 +67,8 @@ def _to_plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         compared = (field.name for field in dataclasses.fields(value) if field.compare)
         return {name: getattr(value, name) for name in compared}
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.asdict(value)
     return value
 
 

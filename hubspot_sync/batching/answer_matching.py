@@ -6,7 +6,7 @@ asked for and is neither given nor named is unknown.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from hubspot_sync.batching.chunking import EMAIL, normal_key
@@ -32,6 +32,8 @@ def match_by_key(keys: Sequence[str], answer: Answer, id_property: str | None) -
     wanted = frozenset(names.values())
     given, strangers = _index_records(answer, wanted, id_property)
     found = {key: given[name] for key, name in names.items() if name in given}
+    if len(found) == len(names):
+        return Many(found=found)
     members = {
         _as_named(key, id_property): member
         for member in judge_members(answer.body)
@@ -52,7 +54,7 @@ def match_by_key(keys: Sequence[str], answer: Answer, id_property: str | None) -
 
 
 def _index_records(
-    answer: Answer, wanted: Collection[str], id_property: str | None
+    answer: Answer, wanted: frozenset[str], id_property: str | None
 ) -> tuple[Mapping[str, RawRecord], int]:
     """Return the answer's records by what was asked for, and how many go by none of it. Whoever has
     a name as its own wins over who has it besides."""
@@ -64,7 +66,7 @@ def _index_records(
         if record is None:
             continue
         own, further = _names_of(record, id_property)
-        known = frozenset(wanted).intersection(further)
+        known = wanted.intersection(further) if further else ()
         if own in wanted:
             own_names[own] = _older(record, own_names.get(own))
         for name in known:

@@ -11,8 +11,7 @@ gets the refusal, the others go through, and for ten minutes it is sent apart fr
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -24,7 +23,7 @@ from hubspot_sync.batching.answer_matching import (
     match_archived,
     match_by_key,
 )
-from hubspot_sync.batching.chunking import EMAIL, chunks, normal_key, spell_key
+from hubspot_sync.batching.chunking import EMAIL, chunks, normal_key, spell_key, split_possible_keys
 from hubspot_sync.batching.outcomes import Many, merge
 from hubspot_sync.batching.paging import read_association_targets
 from hubspot_sync.batching.raw_records import NewRecord, RawRecord
@@ -37,12 +36,11 @@ from hubspot_sync.batching.refused_records import (
 )
 from hubspot_sync.batching.single_reads import SingleReads
 from hubspot_sync.errors import HubSpotError, NotFound, Refused
-from hubspot_sync.portal.record_names import ADDITIONAL_EMAILS, MERGED_IDS, is_record_id
+from hubspot_sync.portal.record_names import ADDITIONAL_EMAILS, MERGED_IDS
 from hubspot_sync.wire.call_context import CallContext, Priority
 from hubspot_sync.wire.call_log import BatchSent
 from hubspot_sync.wire.endpoints import Operation
 from hubspot_sync.wire.fan_out import FanOut
-from hubspot_sync.wire.storable_text import is_storable
 from hubspot_sync.wire.transport import Answer, Request, Transport
 from hubspot_sync.wire.verdicts import Meaning, judge_members
 
@@ -51,7 +49,6 @@ MAX_PER_READ_WITH_HISTORY: Final = 50
 MAX_PER_WRITE: Final = 100
 MAX_PER_ASSOCIATION_READ: Final = 1_000
 
-POSSIBLE_EMAIL: Final = re.compile(r"[^\s@]+@[^\s@]+")
 STATUSES_OF_ONE_WRITE: Final = frozenset({400, 404, 409})
 STATUSES_OF_ONE_READ: Final = frozenset({400})
 """With these one record can refuse a whole batch. A read's 404 says that there is no such type."""
@@ -132,16 +129,18 @@ class BatchClient:
             operation=Operation.BATCH_READ, object_type=object_type, detail=id_property or ""
         )
         limit = MAX_PER_READ if len(with_history) == 0 else MAX_PER_READ_WITH_HISTORY
-        keys, impossible = _split_possible_keys(ids, id_property)
-        spelled = {key: spell_key(key, id_property) for key in keys}
-        asked = [spelling for spellings in spelled.values() for spelling in spellings]
-        read = self._read_in_chunks(kind, asked, limit, read_chunk, context)
-        if id_property is None:
-            history, fan_out = sorted(set(with_history)), self._fan_outs[context.priority]
-            read = self._single_reads.complete(
-                object_type, read, wanted["properties"], history, context, fan_out
-            )
-        return _add_missing(join_spellings(read, spelled), impossible)
+        keys, impossible = split_possible_keys(ids, id_property)
+        if id_property is not None:
+            spelled = {key: spell_key(key, id_property) for key in keys}
+            asked = [spelling for spellings in spelled.values() for spelling in spellings]
+            read = self._read_in_chunks(kind, asked, limit, read_chunk, context)
+            return _add_missing(join_spellings(read, spelled), impossible)
+        read = self._read_in_chunks(kind, keys, limit, read_chunk, context)
+        history, fan_out = sorted(set(with_history)), self._fan_outs[context.priority]
+        read = self._single_reads.complete(
+            object_type, read, wanted["properties"], history, context, fan_out
+        )
+        return _add_missing(read, impossible)
 
     def read_archived(
         self, object_type: str, ids: Collection[str], *, context: CallContext, singly: bool = False
@@ -160,7 +159,7 @@ class BatchClient:
             return match_by_key(chunk, answer, None)
 
         kind = CallKind(operation=Operation.BATCH_READ, object_type=object_type, detail="archived")
-        keys, impossible = _split_possible_keys(ids, None)
+        keys, impossible = split_possible_keys(ids, None)
         read = self._read_in_chunks(kind, keys, MAX_PER_READ, read_chunk, context)
         return _add_missing(read, impossible)
 
@@ -175,7 +174,7 @@ class BatchClient:
         kind = CallKind(
             operation=Operation.ASSOCIATIONS_READ, object_type=from_type, detail=to_type
         )
-        keys, impossible = _split_possible_keys(ids, None)
+        keys, impossible = split_possible_keys(ids, None)
         read = self._read_in_chunks(kind, keys, MAX_PER_ASSOCIATION_READ, read_chunk, context)
         return _add_missing(read, impossible)
 
@@ -216,7 +215,7 @@ class BatchClient:
         of any other unknown nobody knows, but the same absolute values may be sent again. They are,
         here already, unless `once`: for values that a late arrival of the first sending could put
         over newer ones. `common` are properties for which no record is refused by itself."""
-        keys, impossible = _split_possible_keys(changes, None)
+        keys, impossible = split_possible_keys(changes, None)
         by_key = {normal_key(record_id): values for record_id, values in changes.items()}
 
         def send(chunk: Sequence[str]) -> Many[RawRecord]:
@@ -245,7 +244,7 @@ class BatchClient:
             return mark_unknown(chunk, error)
 
         kind = CallKind(operation=Operation.BATCH_ARCHIVE, object_type=object_type)
-        keys, impossible = _split_possible_keys(ids, None)
+        keys, impossible = split_possible_keys(ids, None)
         names = dict(zip(keys, keys, strict=True))
         archived = merge(self._write_in_chunks(kind, names, send, fail, context))
         return _add_missing(archived, impossible)
@@ -342,23 +341,6 @@ def _count_batch(operation: Operation, sent: Sent[Any]) -> BatchSent:
             errors += [outcome.error for outcome in refusals]
     failed = sum(isinstance(error, Refused | NotFound) for error in errors)
     return BatchSent(operation=operation.value, ok=ok, failed=failed, unknown=len(errors) - failed)
-
-
-def _split_possible_keys(
-    ids: Iterable[str], id_property: str | None
-) -> tuple[list[str], frozenset[str]]:
-    """Return the ids worth asking for, each once, and those that nothing can have."""
-    keys = dict.fromkeys(normal_key(key, id_property) for key in ids)
-    possible = [key for key in keys if _is_possible_key(key, id_property)]
-    return possible, frozenset(keys) - frozenset(possible)
-
-
-def _is_possible_key(key: str, id_property: str | None) -> bool:
-    if id_property is None:
-        return is_record_id(key)
-    if id_property == EMAIL:
-        return POSSIBLE_EMAIL.fullmatch(key) is not None and is_storable(key)
-    return key != "" and is_storable(key)
 
 
 def _match_created(sent: Sequence[NewRecord], answer: Answer) -> Mapping[str, CreateOutcome]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 from hubspot_sync.batching.batch import MAX_PER_ASSOCIATION_READ, MAX_PER_READ, BatchClient
-from hubspot_sync.batching.chunking import chunks, normal_key
+from hubspot_sync.batching.chunking import chunks, normal_keys
 from hubspot_sync.batching.outcomes import Many
 from hubspot_sync.batching.paging import SearchFilter, WordFilter, search_rows
 from hubspot_sync.batching.raw_records import RawRecord
@@ -62,6 +62,8 @@ class _Gathering(Generic[V]):
 
     @property
     def ids(self) -> tuple[str, ...]:
+        if len(self.callers) == 1:
+            return self.callers[0].ids
         return tuple(dict.fromkeys(key for caller in self.callers for key in caller.ids))
 
 
@@ -119,8 +121,8 @@ class Coalescer:
                 object_type, asked, properties=wanted, context=shared, id_property=id_property
             )
 
-        normal = (normal_key(key, id_property) for key in ids)
-        return self._ask_together(key, MAX_PER_READ, ask, tuple(dict.fromkeys(normal)), context)
+        normal = normal_keys(ids, id_property)
+        return self._ask_together(key, MAX_PER_READ, ask, normal, context)
 
     def read_associations(
         self, from_type: str, to_type: str, ids: Collection[str], *, context: CallContext
@@ -132,9 +134,7 @@ class Coalescer:
         def ask(asked: Collection[str], shared: CallContext) -> Many[tuple[str, ...]]:
             return self._batch.read_associations(from_type, to_type, asked, context=shared)
 
-        normal = (normal_key(key) for key in ids)
-        limit = MAX_PER_ASSOCIATION_READ
-        return self._ask_together(key, limit, ask, tuple(dict.fromkeys(normal)), context)
+        return self._ask_together(key, MAX_PER_ASSOCIATION_READ, ask, normal_keys(ids), context)
 
     def search_ids(
         self,
@@ -233,6 +233,8 @@ class Coalescer:
             self._make_call(key, gathering, ask)
         if gathering.outcome is None:
             return _mark_unknown(ids, "The shared call to HubSpot did not end in time.")
+        if len(gathering.callers) == 1:
+            return gathering.outcome
         if _another_may_be_culprit(gathering.outcome, ids):
             return ask(ids, context)
         return _select(gathering.outcome, ids)

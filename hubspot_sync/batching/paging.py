@@ -312,8 +312,9 @@ class _UnreadableCursor(Exception):
 
 def _next_cursor(body: JsonObject) -> str | None:
     """Return where the next page begins, None at the end; raises _UnreadableCursor."""
-    paging = body.get("paging")
-    following = {} if paging is None else paging
+    following = body.get("paging")
+    if following is None:
+        return None
     for key in ("next", "after"):
         if not isinstance(following, dict):
             raise _UnreadableCursor

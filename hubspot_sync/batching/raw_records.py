@@ -7,10 +7,12 @@ costs ten times as much, and is asked for each of a hundred records."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
+
+import msgspec
 
 from hubspot_sync.portal.record_names import is_record_id
 
@@ -19,6 +21,8 @@ JsonObject = Mapping[str, Any]
 # HubSpot's own, the same in every portal.
 NOTE_BODY: Final = "hs_note_body"
 NOTE_TIME: Final = "hs_timestamp"
+
+_TEXT_OR_NONE: Final = frozenset({str, type(None)})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,15 +44,15 @@ class PropertyVersion:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RawRecord:
+_NO_HISTORY: Final[Mapping[str, tuple[PropertyVersion, ...]]] = MappingProxyType({})
+
+
+class RawRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A record as HubSpot gave it. `history` has the properties asked for with it, newest first."""
 
     id: str
     properties: Mapping[str, str | None]
-    history: Mapping[str, tuple[PropertyVersion, ...]] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
+    history: Mapping[str, tuple[PropertyVersion, ...]] = _NO_HISTORY
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
@@ -60,16 +64,15 @@ class RawRecord:
         if record_id is None or not isinstance(record, dict):
             return None
         properties = record.get("properties")
-        history = _read_history(record.get("propertiesWithHistory"))
-        if not isinstance(properties, dict) or history is None:
+        if not isinstance(properties, dict):
+            return None
+        versions = record.get("propertiesWithHistory")
+        history = _NO_HISTORY if versions is None else _read_history(versions)
+        if history is None:
             return None
         return cls(
             id=record_id,
-            # Almost all of them are texts, and nothing has to be done to those.
-            properties={
-                name: value if value is None or isinstance(value, str) else str(value)
-                for name, value in properties.items()
-            },
+            properties=_as_texts(properties),
             history=history,
             created_at=_instant(record.get("createdAt")),
             updated_at=_instant(record.get("updatedAt")),
@@ -123,10 +126,15 @@ def as_record_id(value: object) -> str | None:
     return value if is_record_id(value) else None
 
 
+def _as_texts(properties: dict[str, Any]) -> dict[str, str | None]:
+    # Almost always all of them are texts already, and nothing has to be done.
+    if _TEXT_OR_NONE.issuperset(map(type, properties.values())):
+        return properties
+    return {name: _text(value) for name, value in properties.items()}
+
+
 def _read_history(value: object) -> Mapping[str, tuple[PropertyVersion, ...]] | None:
     """Return the versions of each property; None where any cannot be read."""
-    if value is None:
-        return {}
     if not isinstance(value, Mapping):
         return None
     history: dict[str, tuple[PropertyVersion, ...]] = {}
@@ -145,8 +153,12 @@ def _text(value: object) -> str | None:
 
 def _instant(value: object) -> datetime | None:
     """Return an ISO instant with its zone; None for anything else, it is for information only."""
+    if not isinstance(value, str):
+        return None
     try:
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return None if instant is None or instant.tzinfo is None else instant.astimezone(UTC)
+        instant = datetime.fromisoformat(value)
+        if instant.tzinfo is UTC:
+            return instant
+        return None if instant.tzinfo is None else instant.astimezone(UTC)
     except (ValueError, OverflowError):
         return None

@@ -153,6 +153,8 @@ def parse_instant(text: str | None) -> datetime | None:
         raise Unreadable("no instant") from error
     if found.year not in YEARS:
         raise Unreadable("an instant nobody means")
+    if found.tzinfo is UTC:
+        return found
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 

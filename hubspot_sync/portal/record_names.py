@@ -35,16 +35,16 @@ def is_record_id(text: str) -> bool:
 
 def merged_ids_of(properties: Properties) -> tuple[str, ...]:
     """Return the ids of the records that became part of this one; what is no id is left out."""
-    return tuple(each for each in _split(properties.get(MERGED_IDS)) if is_record_id(each))
+    text = properties.get(MERGED_IDS)
+    return tuple(each for each in _split(text) if is_record_id(each)) if text else ()
 
 
 def additional_emails_of(properties: Properties) -> tuple[str, ...]:
     """Return a contact's further e-mails, as e-mails are compared."""
-    return tuple(normalize_email(each) for each in _split(properties.get(ADDITIONAL_EMAILS)))
+    text = properties.get(ADDITIONAL_EMAILS)
+    return tuple(normalize_email(each) for each in _split(text)) if text else ()
 
 
-def _split(text: str | None) -> list[str]:
-    if not text:
-        return []
+def _split(text: str) -> list[str]:
     parts = (part.strip() for part in text.split(";"))
     return list(dict.fromkeys(part for part in parts if part != ""))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 from hubspot_sync.portal.booking_ids import parse_booking_id
 from hubspot_sync.portal.profile import PortalProfile
@@ -31,25 +31,17 @@ from hubspot_sync.portal.record_names import (
     merged_ids_of,
 )
 from hubspot_sync.portal.records import (
+    BOOKING_FIELDS,
+    CONTACT_FIELDS,
+    ENROLLMENT_FIELDS,
+    EXAM_FIELDS,
     Booking,
     BookingState,
     Contact,
     Enrollment,
     MockExam,
 )
-from hubspot_sync.portal.stored_fields import (
-    CAPACITY,
-    CHOICE,
-    CLOCK_TIME,
-    COUNT,
-    DAY,
-    EMAIL,
-    INSTANT,
-    RECORD_ID,
-    TEXT,
-    YES_NO,
-    StoredAs,
-)
+from hubspot_sync.portal.stored_fields import StoredAs
 
 Properties = Mapping[str, str | None]
 
@@ -58,37 +50,65 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Reading:
-    """One record being read: its properties, by the names that the profile has for its fields, and
-    which of them turned out to be unreadable."""
+    """One record being read: its properties, and which of them turned out to be unreadable."""
 
     properties: Properties
     profile: PortalProfile
-    names: Mapping[str, str]
     unreadable: dict[str, None] = field(default_factory=dict)
-
-    def text(self, name: str | None) -> str:
-        """Return a property's text without blanks around it; "" where it was never set, or where
-        the portal has no such property."""
-        return (self.properties.get(name) or "").strip() if name is not None else ""
 
     def parse(self, name: str, parse: Callable[[str], T]) -> T | None:
         """Return the property parsed, None where it is unreadable."""
         try:
-            return parse(self.text(name))
+            return parse((self.properties.get(name) or "").strip())
         except Unreadable:
             self.unreadable[name] = None
             return None
 
-    def field(self, own_name: str, stored_as: StoredAs[T]) -> T:
-        """Return a field parsed; where the portal has no such property, as if never set."""
-        name = self.names.get(own_name)
-        if name is None or (text := (self.properties.get(name) or "").strip()) == "":
-            return stored_as.where_never_set
-        try:
-            return stored_as.parse(text, self.profile.time_zone)
-        except Unreadable:
-            self.unreadable[name] = None
-            return stored_as.where_unreadable
+    def fields(self, declared: _Declared, names: Mapping[str, str]) -> dict[str, Any]:
+        """Return every declared field parsed, by its own name; `names` has what the portal calls
+        it. Where it has no such property, the field is as if never set."""
+        values = dict(declared.never_set)
+        properties, zone = self.properties, self.profile.time_zone
+        for own_name, name in names.items():
+            # Of a hundred records most properties are texts or were never set: this is the whole
+            # way of those.
+            text = properties.get(name)
+            if not text or (text := text.strip()) == "":
+                continue
+            if own_name in declared.texts:
+                values[own_name] = text
+                continue
+            stored_as = declared.fields[own_name]
+            try:
+                values[own_name] = stored_as.parse(text, zone)
+            except Unreadable:
+                self.unreadable[name] = None
+                values[own_name] = stored_as.where_unreadable
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """A record's fields that are properties, with what they are where never set, and which are
+    their text as it is."""
+
+    fields: Mapping[str, StoredAs[object]]
+    never_set: Mapping[str, object]
+    texts: frozenset[str]
+
+    @classmethod
+    def of(cls, fields: Mapping[str, StoredAs[object]]) -> _Declared:
+        return cls(
+            fields,
+            {name: stored_as.where_never_set for name, stored_as in fields.items()},
+            frozenset(name for name, stored_as in fields.items() if stored_as.is_text_as_it_is),
+        )
+
+
+_CONTACT: Final = _Declared.of(CONTACT_FIELDS)
+_EXAM: Final = _Declared.of(EXAM_FIELDS)
+_BOOKING: Final = _Declared.of(BOOKING_FIELDS)
+_ENROLLMENT: Final = _Declared.of(ENROLLMENT_FIELDS)
 
 
 def contact_property_names(profile: PortalProfile) -> tuple[str, ...]:
@@ -108,13 +128,14 @@ def enrollment_property_names(profile: PortalProfile) -> tuple[str, ...]:
 
 
 def read_contact(record_id: str, properties: Properties, profile: PortalProfile) -> Contact:
-    reading = _Reading(properties, profile, profile.contact_properties)
+    reading = _Reading(properties, profile)
+    values = reading.fields(_CONTACT, profile.contact_properties)
     return Contact(
         id=record_id,
-        email=reading.field("email", EMAIL),
-        firstname=reading.field("firstname", TEXT),
-        lastname=reading.field("lastname", TEXT),
-        student_id=reading.field("student_id", TEXT),
+        email=values["email"],
+        firstname=values["firstname"],
+        lastname=values["lastname"],
+        student_id=values["student_id"],
         credits={name: reading.parse(name, parse_number) for name in profile.credit_properties},
         merged_ids=merged_ids_of(properties),
         additional_emails=additional_emails_of(properties),
@@ -124,26 +145,24 @@ def read_contact(record_id: str, properties: Properties, profile: PortalProfile)
 
 def read_exam(record_id: str, properties: Properties, profile: PortalProfile) -> MockExam:
     names = profile.exam_properties
-    reading = _Reading(properties, profile, names)
-    exam_date = reading.field("exam_date", DAY)
-    capacity = reading.field("capacity", CAPACITY)
-    stored_total = reading.field("total_bookings", COUNT)
+    reading = _Reading(properties, profile)
+    values = reading.fields(_EXAM, names)
     starts_at, ends_at = _place_times(
-        exam_date,
+        values["exam_date"],
         reading.parse(names["start_time"], parse_time),
         reading.parse(names["end_time"], parse_time),
         profile,
     )
     return MockExam(
         id=record_id,
-        mock_type=reading.field("mock_type", CHOICE),
-        exam_date=exam_date,
-        start_time=reading.field("start_time", CLOCK_TIME),
-        end_time=reading.field("end_time", CLOCK_TIME),
-        location=reading.field("location", TEXT),
-        capacity=capacity,
-        is_active=means_any_of(reading.field("is_active", CHOICE), profile.exam_active_values),
-        stored_total=stored_total,
+        mock_type=values["mock_type"],
+        exam_date=values["exam_date"],
+        start_time=values["start_time"],
+        end_time=values["end_time"],
+        location=values["location"],
+        capacity=values["capacity"],
+        is_active=means_any_of(values["is_active"], profile.exam_active_values),
+        stored_total=values["total_bookings"],
         starts_at=starts_at,
         ends_at=ends_at,
         merged_ids=merged_ids_of(properties),
@@ -169,32 +188,32 @@ def read_booking(
 ) -> Booking:
     """Return the booking. `created_at`, HubSpot's own, stands in where the portal keeps no date of
     making, and the booking id where it keeps no type or day."""
-    reading = _Reading(properties, profile, profile.booking_properties)
-    is_active, booking_id = reading.field("is_active", CHOICE), reading.field("booking_id", TEXT)
-    mock_type, exam_date = reading.field("mock_type", CHOICE), reading.field("exam_date", DAY)
+    reading = _Reading(properties, profile)
+    values = reading.fields(_BOOKING, profile.booking_properties)
+    mock_type, exam_date = values["mock_type"], values["exam_date"]
     if mock_type == "" or exam_date is None:
-        named_type, named_day = parse_booking_id(booking_id, profile)
+        named_type, named_day = parse_booking_id(values["booking_id"], profile)
         mock_type = mock_type or named_type
-        exam_date = named_day if exam_date is None else exam_date
-    location = reading.field("attending_location", CHOICE)
+        exam_date = _first_known(exam_date, named_day)
+    location = values["attending_location"]
     return Booking(
         id=record_id,
-        booking_id=booking_id,
-        name=reading.field("name", TEXT),
-        email=reading.field("email", TEXT),
-        student_id=reading.field("student_id", TEXT),
+        booking_id=values["booking_id"],
+        name=values["name"],
+        email=values["email"],
+        student_id=values["student_id"],
         mock_type=mock_type,
         exam_date=exam_date,
-        state=_state_of(is_active, reading.field("status", CHOICE), profile),
-        is_active=is_active,
-        dominant_hand=reading.field("dominant_hand", YES_NO),
+        state=_state_of(values["is_active"], values["status"], profile),
+        is_active=values["is_active"],
+        dominant_hand=values["dominant_hand"],
         attending_location=_as_sent(location, profile.choices.get("attending_location", {})),
-        token_used=reading.field("token_used", TEXT),
-        idempotency_key=reading.field("idempotency_key", TEXT),
-        seat_key=reading.field("seat_key", TEXT),
-        contact_id=reading.field("contact_id", RECORD_ID),
-        mock_exam_id=reading.field("mock_exam_id", RECORD_ID),
-        created_at=_first_known(reading.field("created_at", INSTANT), created_at),
+        token_used=values["token_used"],
+        idempotency_key=values["idempotency_key"],
+        seat_key=values["seat_key"],
+        contact_id=values["contact_id"],
+        mock_exam_id=values["mock_exam_id"],
+        created_at=_first_known(values["created_at"], created_at),
         updated_at=updated_at,
         merged_ids=merged_ids_of(properties),
         unreadable=tuple(reading.unreadable),
@@ -202,19 +221,19 @@ def read_booking(
 
 
 def read_enrollment(record_id: str, properties: Properties, profile: PortalProfile) -> Enrollment:
-    reading = _Reading(properties, profile, profile.enrollment_properties)
-    status = reading.field("enrollment_status", TEXT)
+    reading = _Reading(properties, profile)
+    values = reading.fields(_ENROLLMENT, profile.enrollment_properties)
     return Enrollment(
         id=record_id,
-        enrollment_id=reading.field("enrollment_id", TEXT),
-        course_id=reading.field("course_id", TEXT),
-        enrollment_status=status,
-        contact_record_id=reading.field("contact_record_id", RECORD_ID),
-        is_registered=means_any_of(status, profile.registered_values),
+        enrollment_id=values["enrollment_id"],
+        course_id=values["course_id"],
+        enrollment_status=values["enrollment_status"],
+        contact_record_id=values["contact_record_id"],
+        is_registered=means_any_of(values["enrollment_status"], profile.registered_values),
     )
 
 
-def _first_known(kept: datetime | None, otherwise: datetime | None) -> datetime | None:
+def _first_known(kept: T | None, otherwise: T | None) -> T | None:
     return otherwise if kept is None else kept
 
 
@@ -255,6 +274,8 @@ def _state_of(is_active: str, status: str, profile: PortalProfile) -> BookingSta
 
 def _as_sent(stored: str, choices: Mapping[str, str]) -> str:
     """Return what a caller sends for a stored value; the value itself where none can."""
+    if stored == "":
+        return ""
     for sent, meaning in choices.items():
         if meaning.casefold() == stored.casefold():
             return sent

@@ -4,15 +4,20 @@ This is the declaration of what is read: a field's type says how HubSpot keeps i
 `stored_fields.py`), the portal's profile under which name. To read one more property, add a field
 here and its name to the profiles. `unreadable` has HubSpot's names of the properties whose text
 means nothing to us; what stands in the fields instead is each type's own.
+
+They are structs of msgspec's: fifty of them are made, kept and compared for one list. A struct is
+changed by `msgspec.structs.replace`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Final, Literal
+
+import msgspec
 
 from hubspot_sync.portal.stored_fields import (
     CHOICE,
@@ -34,8 +39,7 @@ from hubspot_sync.portal.stored_fields import (
 BookingState = Literal["active", "cancelled", "completed"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Contact:
+class Contact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A student. `email` is as e-mails are compared; `credits` has every credit property of the
     portal: 0 where it was never set, None where it cannot be read and must not be written over.
     `merged_ids` are those of the contacts that were merged into this one, here as in every record:
@@ -57,8 +61,7 @@ class Contact:
         return (self.email, *self.additional_emails)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MockExam:
+class MockExam(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An exam as stored. `start_time` and `end_time` are HubSpot's own text, as the frontends get
     them; `starts_at` and `ends_at` are the instants they mean in the portal's time zone, in UTC
     (the start and the end of its day where the time is missing), None only without a date. An end
@@ -85,8 +88,7 @@ class MockExam:
         return max(0, self.stored_total or 0)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Booking:
+class Booking(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A booking as stored. Texts are empty and the rest None where never set; `contact_id` and
     `mock_exam_id` are hints, the associations are the truth. `attending_location` is spelt as
     callers send it."""
@@ -113,8 +115,7 @@ class Booking:
     unreadable: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Enrollment:
+class Enrollment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A student's enrollment, where the portal has them. `contact_record_id` is the student's
     record; `is_registered` says that the status is one the profile calls so."""
 

@@ -48,6 +48,11 @@ class StoredAs(Generic[V_co]):
     def __post_init__(self) -> None:
         object.__setattr__(self, "where_never_set", self.parse("", ANY_ZONE))
 
+    @property
+    def is_text_as_it_is(self) -> bool:
+        """Whether the field is the property's text, trimmed: nothing has to be parsed."""
+        return self.parse is _as_it_is
+
 
 OPTIONAL: Final = "a portal may do without it"
 

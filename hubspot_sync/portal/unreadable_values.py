@@ -36,10 +36,10 @@ NoteReading = Callable[[Record], None]
 UnreadableObserver = Callable[[str, str], None]
 """Hears the object's kind and the property's name, at each reading."""
 
-_KINDS: Final[Mapping[type[Record], ObjectKind]] = {
-    Contact: ObjectKind.CONTACT,
-    Booking: ObjectKind.BOOKING,
-    MockExam: ObjectKind.EXAM,
+_KINDS: Final[Mapping[type[Record], str]] = {
+    Contact: ObjectKind.CONTACT.value,
+    Booking: ObjectKind.BOOKING.value,
+    MockExam: ObjectKind.EXAM.value,
 }
 _Key = tuple[str, str]
 
@@ -71,10 +71,13 @@ class UnreadableValues:
 
     def note(self, record: Record) -> None:
         """Take notice of a record that was read with all its properties."""
-        kind, names = _KINDS[type(record)], frozenset(record.unreadable)
+        kind = _KINDS[type(record)]
+        key = (kind, record.id)
+        if not record.unreadable and key not in self._listed:
+            return
+        names = frozenset(record.unreadable)
         for name in names:
             self._notify(kind, name)
-        key = (str(kind), record.id)
         if self._is_listed_as(key, names) or not is_record_id(record.id):
             return
         with self._lock:
@@ -99,7 +102,7 @@ class UnreadableValues:
         """Whether the list says so already, and has been told so lately."""
         listed = self._listed.get(key)
         if listed is None:
-            return len(names) == 0
+            return False
         return listed.names == names and listed.seen > self._now() - REFRESH_AFTER
 
 

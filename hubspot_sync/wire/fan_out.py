@@ -31,6 +31,8 @@ class FanOut:
         """Return the thunks' results in their order; the first error, in their order, is raised
         once all have ended. The last one runs in the caller's thread whatever is idle: it may be
         what needs that thread's connection to the database."""
+        if len(thunks) == 1:
+            return [thunks[0]()]
         futures: list[Future[V]] = [Future() for _ in thunks]
         left = deque(zip(thunks, futures, strict=True))
         own = deque([left.pop()] if left else [])

@@ -17,6 +17,7 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, default_headers
 from typing_extensions import override
+from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 from urllib3.util import create_urllib3_context
 
@@ -48,7 +49,7 @@ class Body(Protocol):
 def build_session(pool_size: int, sender: Sender | None) -> requests.Session:
     """Return a session of so many connections; `sender` takes the pool's place."""
     session = requests.Session()
-    sender = sender or _build_pool(pool_size)
+    sender = sender or _build_pool(_PromptAdapter, pool_size)
     session.mount("http://", sender)
     session.mount("https://", sender)
     # No .netrc, no proxies from the environment: the token goes where the settings say.
@@ -60,26 +61,29 @@ def build_session(pool_size: int, sender: Sender | None) -> requests.Session:
 
 
 class DirectSender:
-    """Sends to few addresses, many times, with `headers` of its own, by a pool of so many
-    connections; `sender` takes the pool's place.
+    """Sends to few addresses of one server, many times, with `headers` of its own, by a pool of so
+    many connections; `sender` takes the pool's place.
 
     A session of `requests` would make the same of address and headers anew for each call, merge
     its settings with the machine's, and keep cookies: a fifth of what a cold list costs. Here each
     address is made ready once; nothing is followed and nothing kept.
     """
 
-    def __init__(self, pool_size: int, headers: Mapping[str, str], sender: Sender | None) -> None:
-        self._sender = sender or _build_pool(pool_size)
+    def __init__(
+        self, base_url: str, pool_size: int, headers: Mapping[str, str], sender: Sender | None
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._sender = sender or _build_pool(_DirectAdapter, pool_size)
         self._headers = {**default_headers(), "Accept": "application/json", **headers}
         self._prepared = lru_cache(maxsize=MAX_PREPARED)(self._prepare)
 
     def send(
-        self, method: str, url: str, content: bytes | None, *, timeout_s: tuple[float, float]
+        self, method: str, target: str, content: bytes | None, *, timeout_s: tuple[float, float]
     ) -> requests.Response:
-        """Return the answer, its body still to be read, and to be closed by the caller. The
-        time-outs are those of connecting and of each reading. Raises
+        """Return the answer to a call of `target`, path and query; its body is still to be read,
+        and the caller closes it. The time-outs are those of connecting and of each reading. Raises
         requests.RequestException."""
-        request = self._prepared(method, url).copy()
+        request = self._prepared(method, target).copy()
         if content is not None:
             request.body = content
             request.headers["Content-Length"] = str(len(content))
@@ -91,7 +95,8 @@ class DirectSender:
         """Close the idle connections; those in use close when their calls end."""
         self._sender.close()
 
-    def _prepare(self, method: str, url: str) -> requests.PreparedRequest:
+    def _prepare(self, method: str, target: str) -> requests.PreparedRequest:
+        url = self._base_url + target
         return requests.Request(method, url, headers=self._headers).prepare()
 
 
@@ -104,8 +109,35 @@ class _PromptAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = POOLS_BY_SCHEME
 
 
-def _build_pool(size: int) -> Sender:
-    return _PromptAdapter(pool_connections=1, pool_maxsize=size, max_retries=0, pool_block=True)
+class _DirectAdapter(_PromptAdapter):
+    """Sends to one server alone. Its base would find the connections by address and TLS anew for
+    each call, and make of an answer what a session and its users may ask of it."""
+
+    _found: ConnectionPool | None = None
+
+    @override
+    def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> ConnectionPool:
+        found = self._found
+        if found is None:
+            self._found = found = super().get_connection_with_tls_context(*arguments, **options)
+        return found
+
+    @override
+    def close(self) -> None:
+        self._found = None
+        super().close()
+
+    @override
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Return status, headers and the body to be read."""
+        response = requests.Response()
+        response.status_code, response.headers, response.raw = resp.status, resp.headers, resp
+        response.request = req
+        return response
+
+
+def _build_pool(adapter: type[_PromptAdapter], size: int) -> Sender:
+    return adapter(pool_connections=1, pool_maxsize=size, max_retries=0, pool_block=True)
 
 
 @cache

@@ -116,6 +116,7 @@ class _Reply:
 
     status: int
     body: JsonObject | None
+    verdict: Verdict
     retry_after_s: float | None
     left: int | None
     day_left: int | None
@@ -137,10 +138,6 @@ class _Sending:
     @property
     def writes(self) -> bool:
         return self.endpoint.effect is not Effect.READ
-
-    def judge(self, reply: _Reply) -> Verdict:
-        request = self.request
-        return judge_reply(request.operation, reply.status, reply.body, request.accepts)
 
 
 class _NotSent(Exception):
@@ -174,7 +171,6 @@ class Transport:
         self._retries = RetryPolicy(max_attempts=config.max_attempts, random=random.random)
         self._connections = threading.BoundedSemaphore(config.pool_size)
         self._sender = _build_sender(config, sender)
-        self._base_url = config.base_url.rstrip("/")
 
     def call(self, request: Request, context: CallContext) -> Answer:
         """Return HubSpot's answer, after as many attempts as are safe and in time.
@@ -285,7 +281,7 @@ class Transport:
             waited_s=waited_s,
             took_s=took_s,
             background=sending.context.priority is Priority.BACKGROUND,
-            meaning=None if reply is None else sending.judge(reply).meaning,
+            meaning=None if reply is None else reply.verdict.meaning,
             hurried=hurried,
             asked_by=sending.context.asked_by,
             policy=policy_of(body) if reply is not None and reply.status == TOO_MANY else None,
@@ -310,7 +306,7 @@ class Transport:
         try:
             with self._sender.send(
                 sending.endpoint.method,
-                self._base_url + path + request.tail,
+                path + request.tail,
                 sending.content,
                 timeout_s=(connect_s, read_s),
             ) as response:
@@ -321,9 +317,11 @@ class Transport:
             raise (_NotSent if never_connected(error) else _NoReply) from error
         except (Urllib3Error, OSError) as error:
             raise _NoReply from error
+        body = parse_body(content)
         return _Reply(
             response.status_code,
-            parse_body(content),
+            body,
+            judge_reply(request.operation, response.status_code, body, request.accepts),
             parse_retry_after_s(response.headers.get("Retry-After", "")),
             parse_count(response.headers.get("X-HubSpot-RateLimit-Remaining", "")),
             parse_count(response.headers.get("X-HubSpot-RateLimit-Daily-Remaining", "")),
@@ -332,7 +330,7 @@ class Transport:
     def _judge_reply(self, reply: _Reply, sending: _Sending) -> Answer:
         """Return the answer if it is one, else raise what it means."""
         body: JsonObject = reply.body if reply.body is not None else {}
-        verdict = sending.judge(reply)
+        verdict = reply.verdict
         if verdict.meaning in {Meaning.OK, Meaning.PARTIAL}:
             return Answer(status=reply.status, body=body)
         error = build_error(verdict, reply.status, body, retry_after_s=reply.retry_after_s)
@@ -356,4 +354,4 @@ def _build_sender(config: HubSpotConfig, sender: Sender | None) -> DirectSender:
         "Authorization": f"Bearer {config.token}",
         "Content-Type": "application/json",
     }
-    return DirectSender(config.pool_size, headers, sender)
+    return DirectSender(config.base_url, config.pool_size, headers, sender)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from booking_api.rules.ownership import is_owner, judge_ownership
 from hubspot_sync.portal.booking_ids import parse_student_id
@@ -94,7 +94,7 @@ def test_the_owner_is_who_the_booking_names_or_the_only_one_linked(
 
 
 def test_of_two_records_of_one_student_one_is_the_owner() -> None:
-    twin = replace(OTHER, student_id="S1")
+    twin = structs.replace(OTHER, student_id="S1")
 
     assert is_owner(booked(student_id="S1", email=twin.email), twin, (OWNER, twin))
     assert not is_owner(booked(student_id="S1", email=twin.email), OWNER, (OWNER, twin))
@@ -121,7 +121,7 @@ def test_one_at_most_owns_a_booking_and_what_it_says_alone_is_never_wrong(
 def test_a_link_more_takes_no_booking_from_whom_it_names(
     booking: Booking, owner: Contact, other: Contact
 ) -> None:
-    named = replace(booking, contact_id=owner.id)
+    named = structs.replace(booking, contact_id=owner.id)
     if owner.id == other.id:
         return
 

@@ -6,10 +6,11 @@ import enum
 import subprocess
 import sys
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, make_dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -215,8 +216,15 @@ def test_a_type_without_a_schema_by_names_is_refused_where_it_is_declared(value_
 # Two releases. Each pair is the same class as two of them have it.
 
 
-def room(*fields: Any) -> type[Any]:
-    return make_dataclass("Room", fields, frozen=True, slots=True)
+Fields = tuple[Any, ...]
+
+
+def dataclass_of(name: str, *fields: Fields) -> type[Any]:
+    return make_dataclass(name, fields, frozen=True, slots=True)
+
+
+def struct_of(name: str, *fields: Fields) -> type[Any]:
+    return msgspec.defstruct(name, fields, frozen=True, kw_only=True)
 
 
 class Before(enum.Enum):
@@ -229,43 +237,52 @@ class After(enum.Enum):
 
 
 Before.__qualname__ = After.__qualname__ = "State"
-DOOR, WIDER_DOOR = room(("width", int)), room(("width", int), ("height", int, 2))
+Release = tuple[type[Any], dict[str, Any]]
 
-RELEASES = {
-    "added": (
-        (room(("building", int)), {"building": 20}),
-        (room(("building", int), ("capacity", int)), {"building": 20, "capacity": 3}),
-    ),
-    "added in front": (
-        (room(("capacity", int)), {"capacity": 20}),
-        (room(("building", int), ("capacity", int)), {"building": 3, "capacity": 20}),
-    ),
-    "added with a default": (
-        (room(("building", int)), {"building": 20}),
-        (room(("building", int), ("capacity", int, 5)), {"building": 20, "capacity": 3}),
-    ),
-    "renamed": ((room(("name", str)), {"name": "A"}), (room(("title", str)), {"title": "A"})),
-    "retyped": ((room(("floor", int)), {"floor": 1}), (room(("floor", str)), {"floor": "1"})),
-    "made optional": (
-        (room(("floor", int)), {"floor": 1}),
-        (room(("floor", int | None)), {"floor": None}),
-    ),
-    "reordered": (
-        (room(("one", int), ("two", int)), {"one": 1, "two": 2}),
-        (room(("two", int), ("one", int)), {"one": 1, "two": 2}),
-    ),
-    "nested": (
-        (room(("door", DOOR)), {"door": DOOR(1)}),
-        (room(("door", WIDER_DOOR)), {"door": WIDER_DOOR(1, 2)}),
-    ),
-    "nested in many": (
-        (room(("doors", tuple[DOOR, ...])), {"doors": (DOOR(1),)}),  # type: ignore[valid-type]
-        (room(("doors", tuple[WIDER_DOOR, ...])), {"doors": (WIDER_DOOR(1),)}),  # type: ignore[valid-type]
-    ),
-    "a choice more": (
-        (room(("state", Before)), {"state": Before.OPEN}),
-        (room(("state", After)), {"state": After.SHUT}),
-    ),
+
+def releases_of(made: Callable[..., type[Any]]) -> dict[str, tuple[Release, Release]]:
+    room = partial(made, "Room")
+    door, wider = room(("width", int)), room(("width", int), ("height", int, 2))
+    return {
+        "added": (
+            (room(("building", int)), {"building": 20}),
+            (room(("building", int), ("capacity", int)), {"building": 20, "capacity": 3}),
+        ),
+        "added in front": (
+            (room(("capacity", int)), {"capacity": 20}),
+            (room(("building", int), ("capacity", int)), {"building": 3, "capacity": 20}),
+        ),
+        "added with a default": (
+            (room(("building", int)), {"building": 20}),
+            (room(("building", int), ("capacity", int, 5)), {"building": 20, "capacity": 3}),
+        ),
+        "renamed": ((room(("name", str)), {"name": "A"}), (room(("title", str)), {"title": "A"})),
+        "retyped": ((room(("floor", int)), {"floor": 1}), (room(("floor", str)), {"floor": "1"})),
+        "made optional": (
+            (room(("floor", int)), {"floor": 1}),
+            (room(("floor", int | None)), {"floor": None}),
+        ),
+        "reordered": (
+            (room(("one", int), ("two", int)), {"one": 1, "two": 2}),
+            (room(("two", int), ("one", int)), {"one": 1, "two": 2}),
+        ),
+        "nested": (
+            (room(("door", door)), {"door": door(width=1)}),
+            (room(("door", wider)), {"door": wider(width=1, height=2)}),
+        ),
+        "nested in many": (
+            (room(("doors", tuple[door, ...])), {"doors": (door(width=1),)}),  # type: ignore[valid-type]
+            (room(("doors", tuple[wider, ...])), {"doors": (wider(width=1),)}),  # type: ignore[valid-type]
+        ),
+        "a choice more": (
+            (room(("state", Before)), {"state": Before.OPEN}),
+            (room(("state", After)), {"state": After.SHUT}),
+        ),
+    }
+
+
+RELEASES = releases_of(dataclass_of) | {
+    f"{change} in a struct": both for change, both in releases_of(struct_of).items()
 }
 
 
@@ -297,7 +314,11 @@ def test_a_type_has_one_version_in_every_process() -> None:
 
 
 # Where one type takes all that the other writes, only the version tells them apart.
-WIDER = {("a choice more", False), ("made optional", False)}
+WIDER = {
+    (f"{change}{made}", False)
+    for change in ("a choice more", "made optional")
+    for made in ("", " in a struct")
+}
 
 
 @pytest.mark.parametrize(

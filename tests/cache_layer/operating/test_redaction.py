@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 
 from cache_layer.operating.redaction import describe_difference, format_value, mask_emails
@@ -15,6 +16,11 @@ class Exam:
     seats: int
     open: bool = True
     read_at: str = field(default="", compare=False)
+
+
+class Room(msgspec.Struct, frozen=True):
+    name: str
+    exam: Exam
 
 
 @pytest.mark.parametrize(
@@ -45,6 +51,7 @@ def test_a_long_text_without_an_e_mail_is_shown_as_it_is() -> None:
         (Exam("Calgary", 3), Exam("Calgary", 4), "seats 3 → 4"),
         (Exam("Calgary", 3), Exam("Toronto", 3, open=False), "location, open True → False"),
         (Exam("Calgary", 3, read_at="1"), Exam("Calgary", 3, read_at="2"), ""),
+        (Room("A", Exam("York", 3)), Room("A", Exam("York", 4)), "exam.seats 3 → 4"),
         ({"a": {"b": None}}, {"a": {"b": 2}}, "a.b None → 2"),
         (("1", "2"), ("1", "2", "3"), "value 2 → 3 items"),
         (b'{"rows": [{"n": 1}]}', b'{"rows": [{"n": 2}]}', "rows[0].n 1 → 2"),

@@ -12,6 +12,13 @@ from hypothesis import strategies as st
 
 from hubspot_sync.portal import record_reader
 from hubspot_sync.portal.profile import BookingState, PortalProfile, load_profile
+from hubspot_sync.portal.property_values import Unreadable
+from hubspot_sync.portal.records import (
+    BOOKING_FIELDS,
+    CONTACT_FIELDS,
+    ENROLLMENT_FIELDS,
+    EXAM_FIELDS,
+)
 
 DEFAULT = load_profile("default")
 PREPDOCTORS = load_profile("prepdoctors")
@@ -51,6 +58,40 @@ def test_no_value_in_hubspot_breaks_reading(profile: PortalProfile, data: st.Dat
         assert instant is None or instant.utcoffset() == timedelta(0)
     assert set(contact.credits) == set(profile.credit_properties)
     assert booking.state in ("active", "cancelled", "completed")
+
+
+KINDS = {
+    "contact": CONTACT_FIELDS,
+    "exam": EXAM_FIELDS,
+    "booking": BOOKING_FIELDS,
+    "enrollment": ENROLLMENT_FIELDS,
+}
+MADE_OF_SEVERAL = {"is_active", "status", "attending_location", "mock_type", "exam_date"}
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("profile", [DEFAULT, PREPDOCTORS], ids=lambda profile: profile.name)
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=st.data())
+def test_each_field_is_what_its_own_type_reads_in_its_property(
+    kind: str, profile: PortalProfile, data: st.DataObject
+) -> None:
+    names: dict[str, str] = getattr(profile, f"{kind}_properties")
+    stored = data.draw(properties(tuple(names.values())))
+    record = getattr(record_reader, f"read_{kind}")("1", stored, profile)
+
+    unreadable = set()
+    for own_name, stored_as in KINDS[kind].items():
+        name = names.get(own_name, "")
+        try:
+            value = stored_as.parse((stored.get(name) or "").strip(), profile.time_zone)
+        except Unreadable:
+            value = stored_as.where_unreadable
+            unreadable.add(name)
+        if own_name not in MADE_OF_SEVERAL:
+            in_record = "stored_total" if own_name == "total_bookings" else own_name
+            assert getattr(record, in_record) == value, own_name
+    assert kind == "enrollment" or unreadable <= set(record.unreadable)
 
 
 @given(day=st.dates(date(1900, 1, 1), date(2999, 12, 30)), zone=st.sampled_from([LONDON, TORONTO]))
