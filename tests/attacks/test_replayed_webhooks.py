@@ -158,7 +158,8 @@ def test_ten_of_the_largest_deliveries_at_once_are_taken(server: Server, events:
 def test_whoever_wants_to_be_forgotten_is_named_nowhere(
     server: Server, portal: Portal, events: Events, folder: Path
 ) -> None:
-    # Somebody else: what follows a booking goes on for a while, and drops what was read of them.
+    # Somebody else than others read: who was forgotten is looked after for a day, after 2 s, 6, 14,
+    # 30 and so on, and each time all that shows them and their bookings is dropped: four calls.
     bella, exam = portal.student("bella"), portal.exam(in_days=30)
     created = server.post("/api/bookings/create", create_body(bella, exam))
     assert created.status == 201, created

@@ -22,10 +22,7 @@ from tests.faults.test_proved_charges import CREDIT, MARKER, come_to_rest, marks
 from tests.faults.world import Holdings, broken_promises, seats
 from tests.waiting import eventually
 
-SHORT_S = 2.0
-"""How long a caller waits here."""
-
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.desk(request_deadline_s=SHORT_S)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 CREDITS_PATH = WRITES["credits"]
 BOOKINGS_PATH = f"/{BOOKINGS}/batch/update"
@@ -44,9 +41,10 @@ def test_a_late_charge_is_waited_for_and_only_its_student_waits(
     owned = Holdings.of(portal, [ann, ben])
     held = portal.sandbox.fault("hold", path=CREDITS_PATH, times=1)
 
-    first = create(desk.api, ann, exams[0], "key-1")
-    second = desk.begin_one(partial(create, desk.api, ann, exams[1], "key-2"))
+    first = desk.outlast_turn(partial(create, desk.api, ann, exams[0], "key-1"))
+    second = desk.begin([partial(create, desk.api, ann, exams[1], "key-2")])
     assert create(desk.api, ben, exams[2]).status == 201
+    desk.pass_deadlines()
     (refused,) = second.wait_for_replies()
     assert [(one.status, "Retry-After" in one.headers) for one in (first, refused)] == [
         (503, True),
@@ -70,7 +68,7 @@ def test_a_charge_that_comes_after_it_was_given_up_is_counted_once(
     ann, exams = portal.student("ann", credits=5), [portal.exam(in_days=day) for day in (7, 8, 9)]
     owned = Holdings.of(portal, [ann])
     held = portal.sandbox.fault("hold", path=CREDITS_PATH, times=1)
-    create(desk.api, ann, exams[0])
+    desk.outlast_turn(partial(create, desk.api, ann, exams[0]))
     desk.wait_until_idle()
     assert credit_of(portal, ann) == 4
     assert create(desk.api, ann, exams[1]).status == 201
@@ -88,7 +86,7 @@ def test_a_late_refund_of_a_cancel_is_given_once(desk: DeskUnderTest, portal: Po
     ann, exam = portal.student("ann", credits=5), portal.exam(total_bookings=1)
     booking = portal.booking(ann, exam, seat_key=f"{exam.id}:1")
     held = portal.sandbox.fault("hold", path=CREDITS_PATH, times=1)
-    assert cancel(desk.api, ann, booking.id).status == 503
+    assert desk.outlast_turn(partial(cancel, desk.api, ann, booking.id)).status == 503
     desk.wait_until_idle()
     portal.sandbox.edit(CONTACTS, ann.id, **{CREDIT: "9"})
 
@@ -105,8 +103,9 @@ def test_a_late_change_of_a_booking_is_put_over_no_newer_one(
     booking = portal.booking(ann, exam, attending_location="", seat_key=f"{exam.id}:1")
     held = portal.sandbox.fault("hold", path=BOOKINGS_PATH, times=1)
 
-    assert update(desk.api, ann, booking.id, attending_location="calgary").status == 503
-    assert update(desk.api, ann, booking.id, attending_location="vancouver").status == 503
+    for place in ("calgary", "vancouver"):
+        change = partial(update, desk.api, ann, booking.id, attending_location=place)
+        assert desk.outlast_turn(change).status == 503
     portal.sandbox.clear_faults(held)
     desk.wait_until_idle()
     assert JournalEntry.objects.filter(state=EntryState.DONE).count() == 1
@@ -122,7 +121,7 @@ def test_a_late_cancel_is_not_sent_again_over_what_a_person_did_since(
     ann, exam = portal.student("ann", credits=5), portal.exam(total_bookings=1)
     booking = portal.booking(ann, exam, seat_key=f"{exam.id}:1")
     held = portal.sandbox.fault("hold", path=BOOKINGS_PATH, times=1)
-    assert cancel(desk.api, ann, booking.id).status == 503
+    assert desk.outlast_turn(partial(cancel, desk.api, ann, booking.id)).status == 503
     with desk.held_up():
         portal.sandbox.clear_faults(held)
         portal.sandbox.edit(BOOKINGS, booking.id, is_active="true", booking_status="confirmed")
@@ -145,7 +144,7 @@ def test_a_late_correction_is_waited_for_as_well(desk: DeskUnderTest, portal: Po
     composition.services().booking.review_credits(timedelta(hours=1))
     eventually(lambda: CreditReview.objects.filter(in_doubt_since__isnull=False).exists())
 
-    assert create(desk.api, ann, exams[2]).status == 503
+    assert desk.outlast_turn(partial(create, desk.api, ann, exams[2])).status == 503
     portal.sandbox.clear_faults(held)
     desk.wait_until_idle()
     assert credit_of(portal, ann) == 3
@@ -160,7 +159,8 @@ def test_a_charge_of_a_desk_that_vanished_is_waited_for_from_the_takeover_on(
     """It was only paused, and may have sent what it had saved long before."""
     ann, ben = portal.student("ann", credits=5), portal.student("ben", credits=5)
     portal.sandbox.fault("hold", path=CREDITS_PATH, times=1)
-    assert create(desk.api, ann, portal.exam(), "key-1").status == 503
+    given_up = desk.outlast_turn(partial(create, desk.api, ann, portal.exam(), "key-1"))
+    assert given_up.status == 503
     with desk.held_up():
         long_ago = timezone.now() - timedelta(seconds=150)
         JournalEntry.objects.update(in_doubt_since=long_ago, next_attempt_at=None)
@@ -191,7 +191,7 @@ def test_a_correction_of_a_desk_that_vanished_is_waited_for_from_the_takeover_on
     Lease.objects.update_or_create(name=LEASE_NAME, defaults=vanished)
 
     assert create(desk.api, ben, portal.exam()).status == 201
-    assert create(desk.api, ann, portal.exam()).status == 503
+    assert desk.outlast_turn(partial(create, desk.api, ann, portal.exam())).status == 503
     desk.clock.ahead += timedelta(seconds=121)
     assert create(desk.api, ann, portal.exam()).status == 201
 

@@ -85,7 +85,7 @@ class PartBuilder:
                 for amount, window_s in searches
             ),
             shared_window=self._share_arrivals(
-                name, ((requests, float(math.ceil(config.window_s))),)
+                name, ((requests, float(math.ceil(config.window_s))),), is_part=share < 1.0
             ),
             shared_search_windows=self._share_arrivals(f"{name}-search", searches),
             day=Day(f"{name}-day", cut(config.daily_limit, share), self._day_storage, clock),
@@ -101,14 +101,18 @@ class PartBuilder:
             shared_search_windows=(),
         )
 
-    def _share_arrivals(self, name: str, amounts: Amounts) -> tuple[SharedArrivals, ...]:
+    def _share_arrivals(
+        self, name: str, amounts: Amounts, *, is_part: bool = False
+    ) -> tuple[SharedArrivals, ...]:
         if self._shared is None:
             return ()
         from hubspot_sync.wire.limits.shared_windows import SharedArrivals
 
         under_way_s = self._config.connect_timeout_s + self._config.read_timeout_s
         return tuple(
-            SharedArrivals(*(name, amount, window_s, self._shared), under_way_s=under_way_s)
+            SharedArrivals(
+                *(name, amount, window_s, self._shared), under_way_s=under_way_s, is_part=is_part
+            )
             for amount, window_s in amounts
         )
 

@@ -175,7 +175,8 @@ class SharedArrivals:
     """At most `amount` arrivals of several processes in any `window_s`, in Redis and by its clock.
 
     What `ArrivalWindow` is for one process. What a process sent that was killed counts as under way
-    for `under_way_s`. `now_s` is another clock than Redis's, in seconds.
+    for `under_way_s`. `is_part` says that it is a part of a window that is kept besides, and that
+    is told how many are left. `now_s` is another clock than Redis's, in seconds.
     """
 
     def __init__(
@@ -186,11 +187,13 @@ class SharedArrivals:
         shared: SharedRedis,
         *,
         under_way_s: float,
+        is_part: bool = False,
         now_s: Callable[[], float] | None = None,
     ) -> None:
         self._keys = shared.keys_of(f"{name}-{window_s:g}")
         self._amount, self._window_s, self._under_way_s = amount, window_s, under_way_s
         self._kept_back = int(amount * KEPT_BACK)
+        self._is_part = is_part
         self._shared = shared
         self._scripts = {text: shared.redis.register_script(text) for text in SCRIPTS}
         self._now_s = now_s
@@ -199,6 +202,7 @@ class SharedArrivals:
         self._left: tuple[int, float] | None = None
         self._alone_since_s: float | None = None
         self._allowance = 0
+        self._is_unsure = False
         self._used_up_at_s = -math.inf
         self._known_left: int | None = None
         self._told_left: int | None = None
@@ -247,9 +251,11 @@ class SharedArrivals:
         if left == 0:
             self._used_up_at_s = self._shared.clock()
         if self._alone_since_s is not None:
-            self._allowance = min(self._allowance, self._share_of_left(left))
             others = sum(sent.answered_s is None for sent in self._sent) - 1
             self._known_left = max(0, left - others)
+            if self._is_unsure:
+                self._allowance, self._is_unsure = self._share_of_left(self._known_left), False
+            self._allowance = min(self._allowance, self._share_of_left(left))
 
     def min_wait_s(self, ahead: int) -> float:  # noqa: ARG002 - Redis is asked, not reckoned
         """Others fill it too."""
@@ -291,7 +297,7 @@ class SharedArrivals:
         """Whether what others may have sent, before they too went on alone, leaves room for one."""
         shared = self._shared
         if self._alone_since_s != shared.lost_at_s:
-            self._alone_since_s = shared.lost_at_s
+            self._alone_since_s, self._is_unsure = shared.lost_at_s, False
             self._allowance = self._share_of_what_was_left()
             self._known_left = None
         if shared.clock() - self._used_up_at_s < LOOK_AGAIN_S:
@@ -312,9 +318,12 @@ class SharedArrivals:
         if not self._shared.has_been_heard or self._left is None:
             return self._shared.share_of(self._amount)
         left, said_s = self._left
-        is_news = self._shared.clock() - said_s <= MAX_NEWS_S
-        # One: its answer says how many are left.
-        return self._share_of_left(left) if is_news else 1
+        if self._shared.clock() - said_s <= MAX_NEWS_S:
+            return self._share_of_left(left)
+        if self._is_part:
+            return self._shared.share_of(self._amount)
+        self._is_unsure = True
+        return 1  # its answer says how many are left
 
     def _share_of_left(self, left: int) -> int:
         return 0 if left <= 0 else self._shared.share_of(left)

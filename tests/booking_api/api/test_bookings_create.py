@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from pytest_django import Settings
 
 from booking_api.desk.config import DeskConfig
 from booking_api.desk.journal.models import JournalEntry
-from tests.api import Api, connected
+from tests.api import Api
 from tests.builders import Portal
 from tests.desk import School, active_bookings, create, credit_of, stored_total
+from tests.faults.groups import running_desk
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -205,14 +207,13 @@ def test_what_is_left_is_said_of_the_credit_as_it_was_when_it_was_charged(
     alice, exam = portal.student("alice"), portal.exam()
     types, credit = portal.profile.object_types, portal.first_type.credit_property
     portal.sandbox.fault("status", path=f"{types.contacts}/batch/update", status=503)
-    settings.DESK = DeskConfig(late_write_s=0)
-    with connected(settings, portal.sandbox, request_deadline_s=1) as api:
-        unknown = create(api, alice, exam, "key-1")
+    with running_desk(settings, portal.sandbox, DeskConfig(late_write_s=0)) as desk:
+        unknown = desk.outlast_turn(partial(create, desk.api, alice, exam, "key-1"))
         portal.sandbox.edit(types.contacts, alice.id, **{credit: "9"})
         portal.sandbox.clear_faults()
         eventually(lambda: credit_of(portal, alice) == 8)
-        eventually(lambda: create(api, alice, exam, "key-1").status == 200)
-        replay = create(api, alice, exam, "key-1")
+        eventually(lambda: create(desk.api, alice, exam, "key-1").status == 200)
+        replay = create(desk.api, alice, exam, "key-1")
 
     assert (unknown.status, unknown.code) == (503, "HUBSPOT_UNAVAILABLE")
     assert replay.data["credit_details"]["remaining_credits"] == 8

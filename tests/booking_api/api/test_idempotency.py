@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import orjson
 import pytest
@@ -15,6 +15,9 @@ from booking_api.desk.journal.models import EntryState, JournalEntry
 from tests.api import Api, connected
 from tests.builders import Portal, Student
 from tests.desk import CREATE, School, active_bookings, cancel, create, create_body, credit_of
+from tests.faults.groups import running_desk
+
+LIST = "/api/bookings/list"
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.larger_portal]
 
@@ -200,11 +203,13 @@ def test_a_request_under_way_is_in_progress_for_whoever_sends_it_again(
     settings: Settings, portal: Portal
 ) -> None:
     alice, exam = portal.student("alice"), portal.exam()
-    with connected(settings, portal.sandbox, request_deadline_s=1) as api:
-        begun = without_a_desk(api, portal, create_body(alice, exam))
-        JournalEntry.objects.update(state=EntryState.WRITING, next_attempt_at="2999-01-01T00:00Z")
+    with running_desk(settings, portal.sandbox) as desk:
+        with desk.held_up():
+            begun = desk.outlast(partial(create, desk.api, alice, exam, "key-1"))
+            at_work = {"state": EntryState.WRITING, "next_attempt_at": "2999-01-01T00:00Z"}
+            JournalEntry.objects.update(**at_work)
 
-        reply = create(api, alice, exam, "key-1")
+        reply = create(desk.api, alice, exam, "key-1")
 
     assert (begun.status, begun.code) == (503, "RATE_LIMITED")
     assert (reply.status, reply.code) == (409, "REQUEST_IN_PROGRESS")
@@ -212,21 +217,20 @@ def test_a_request_under_way_is_in_progress_for_whoever_sends_it_again(
     assert reply.body["idempotency_key"] == "key-1"
 
 
-def without_a_desk(api: Api, portal: Portal, body: dict[str, Any]) -> Any:
-    """Send a create with the key `key-1` while no desk is at work."""
-    held = LeaseKeeper(LEASE_NAME, DeskConfig(lease_s=600).lease_duration).acquire()
-    assert held is not None
-    reply = api.send("POST", CREATE, body=orjson.dumps(body), headers={"Idempotency-Key": "key-1"})
-    held.give_back()
-    return reply
+KEPT_S = 5.0
+"""The one deadline here that passes by itself."""
 
 
 def test_a_deadline_is_kept_and_says_the_key_to_ask_again_with(
     settings: Settings, portal: Portal
 ) -> None:
     alice, exam = portal.student("alice"), portal.exam()
-    with connected(settings, portal.sandbox, request_deadline_s=1) as api:
-        late = without_a_desk(api, portal, create_body(alice, exam))
+    with connected(settings, portal.sandbox, request_deadline_s=KEPT_S) as api:
+        api.get(LIST, **alice.pair)  # at the door nobody is asked any more
+        another = LeaseKeeper(LEASE_NAME, DeskConfig(lease_s=600).lease_duration).acquire()
+        assert another is not None
+        late = create(api, alice, exam, "key-1")
+        another.give_back()
 
         assert (late.status, late.code) == (503, "RATE_LIMITED")
         assert late.body["retryAfter"] == int(late.headers["Retry-After"]) > 0

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,11 +17,12 @@ from pytest_django import Settings
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
 from booking_api.desk.journal.models import EntryState, JournalEntry
-from tests.api import Api, Reply, connected
+from tests.api import Api, Reply
 from tests.booking_api.api.test_idempotency import end_booking
 from tests.booking_api.api.test_waiting import waiting
 from tests.builders import Exam, Portal, Student
 from tests.desk import School, active_bookings, create, credit_of
+from tests.faults.groups import running_desk
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.larger_portal]
@@ -197,14 +199,14 @@ def test_a_repeat_waits_for_a_first_that_is_unsettled_and_names_its_key(
     alice, exam = portal.student("alice"), portal.exam()
     types = portal.profile.object_types
     portal.sandbox.fault("status", path=f"{types.contacts}/batch/update", status=503)
-    settings.DESK = DeskConfig(late_write_s=0)
-    with connected(settings, portal.sandbox, request_deadline_s=2) as api:
-        unknown = create(api, alice, exam)
-        JournalEntry.objects.update(next_attempt_at="2999-01-01T00:00Z")
-        repeat = create(api, alice, exam)
+    with running_desk(settings, portal.sandbox, DeskConfig(late_write_s=0)) as desk:
+        unknown = desk.outlast_turn(partial(create, desk.api, alice, exam))
+        with desk.held_up():  # it does not try again meanwhile
+            JournalEntry.objects.update(next_attempt_at="2999-01-01T00:00Z")
+        repeat = create(desk.api, alice, exam)
         portal.sandbox.clear_faults()
         JournalEntry.objects.update(next_attempt_at=None)
-        eventually(lambda: create(api, alice, exam).status == 200)
+        eventually(lambda: create(desk.api, alice, exam).status == 200)
 
     assert (unknown.status, unknown.code) == (503, "HUBSPOT_UNAVAILABLE")
     assert (repeat.status, repeat.code) == (409, "REQUEST_IN_PROGRESS")

@@ -42,7 +42,7 @@ from tests.waiting import eventually
 LIST = "/api/bookings/list"
 LIMIT = 40
 PATIENCE_S = 25
-SOON_S, LATE_S = 3.0, 60.0
+SOON_S, LATE_S = 5.0, 60.0
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -60,7 +60,7 @@ ASKED: dict[str, Ask] = {
 def school(request: pytest.FixtureRequest, settings: Settings, portal: Portal) -> Iterator[School]:
     """A step of the desk's calls may take less time than a window lasts."""
     portal.sandbox.kind()
-    settings.DESK = DeskConfig(lease_s=1.0, grace_s=0.0)
+    settings.DESK = DeskConfig(lease_s=request.param / 2, grace_s=0.0)
     window = {"requests_per_window": LIMIT, "window_s": request.param}
     with connected(settings, portal.sandbox, **window) as api:
         yield School(api, portal)
@@ -123,7 +123,7 @@ def test_hubspot_is_asked_again_only_once_it_says_that_it_may_be(
     settings: Settings, portal: Portal, ask: Ask
 ) -> None:
     """By a limit that is not the account's, so that others may go on asking."""
-    settings.DESK = DeskConfig(lease_s=1.0, grace_s=0.0)
+    settings.DESK = DeskConfig(lease_s=AGAIN_S, grace_s=0.0)
     with connected(settings, portal.sandbox, request_deadline_s=5.0) as api:
         school = School(api, portal)
         alice, exam, booking = known(school)
@@ -167,7 +167,7 @@ def test_a_create_that_finds_no_room_after_its_reads_leaves_nothing_behind(
     """It is refused with its seat and its credit untouched, and may come again by its key."""
     portal.sandbox.kind()
     window = {"requests_per_window": 2 * LIMIT, "window_s": LATE_S}
-    config = DeskConfig(lease_s=1.0, grace_s=0.0)
+    config = DeskConfig(lease_s=LATE_S / 2, grace_s=0.0)
     alice, ben, exam = portal.student("alice", credits=3), portal.student("ben"), portal.exam()
     wanted = portal.exam(capacity=1, in_days=9)
     with running_desk(settings, portal.sandbox, config, **window) as desk:
@@ -211,7 +211,7 @@ def test_who_cannot_wait_is_told_so_and_nothing_is_read_for_who_can(
 ) -> None:
     portal.sandbox.kind()
     window = {"requests_per_window": LIMIT, "window_s": LATE_S}
-    config, sent = DeskConfig(lease_s=1.0, grace_s=0.0), list[str]()
+    config, sent = DeskConfig(lease_s=LATE_S / 2, grace_s=0.0), list[str]()
     with running_desk(settings, portal.sandbox, config, **window) as desk:
         inner = composition.services().booking.desk
         inner.run(lambda _: None).result(PATIENCE_S)

@@ -207,7 +207,7 @@ def test_the_desk_that_vanished_is_taken_over_from(
     cut_off: tuple[Portal, Student, Exam], settings: Settings
 ) -> None:
     portal, alice, _ = cut_off
-    settings.DESK = DeskConfig(lease_s=1, grace_s=0.1)
+    settings.DESK = DeskConfig(grace_s=0.1)
     assert LeaseKeeper(LEASE_NAME, settings.DESK.lease_duration).acquire() is not None
     Lease.objects.update(expires_at=LONG_AGO)
 

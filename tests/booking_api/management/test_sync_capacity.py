@@ -186,9 +186,9 @@ def test_what_a_servers_callers_wait_for_is_left_to_the_server(school: School) -
 
 
 def test_a_desk_at_work_is_waited_for(settings: Settings, school: School) -> None:
-    settings.DESK = DeskConfig(lease_s=1, grace_s=0)
+    settings.DESK = DeskConfig(grace_s=0)
     exam = school.portal.exam(total_bookings=1)
-    vanished = LeaseKeeper(LEASE_NAME, settings.DESK.lease_duration).acquire()
+    vanished = LeaseKeeper(LEASE_NAME, timedelta(seconds=1)).acquire()
     assert vanished is not None
 
     assert ran("--exam", exam.id)[0] == 0

@@ -67,7 +67,7 @@ def test_what_recovery_finishes_is_told_apart(api: Api, portal: Portal) -> None:
 def test_a_takeover_and_a_mended_credit_are_counted(
     settings: Settings, api: Api, portal: Portal
 ) -> None:
-    settings.DESK = DeskConfig(lease_s=1, grace_s=0)
+    settings.DESK = DeskConfig(grace_s=0)
     composition.close()
     alice, exam = portal.student("alice"), portal.exam()
     create(api, alice, exam)

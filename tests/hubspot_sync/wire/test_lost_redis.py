@@ -339,6 +339,28 @@ def test_a_rush_upon_one_that_cannot_reach_redis_and_one_that_can(
     assert world.most <= AMOUNT
 
 
+@pytest.mark.parametrize("cut", [1, 2])
+def test_one_that_had_not_asked_lately_goes_on_once_it_hears_what_is_left(
+    redis: OwnRedis, cut: int
+) -> None:
+    """HubSpot's first answer tells it, long before the window is over."""
+    world = World(redis.url)
+    for _ in range(2):
+        world.add()
+    world.let_all_look()
+    world.let_all_look()
+    world.run(5)
+    for process in world.processes[:cut]:
+        process.connect(1)
+    world.processes[0].eagerness = 1
+
+    assert world.run(3) > 3
+    for process in world.processes:
+        process.eagerness = 100
+    world.run(3 * WINDOW_S)
+    assert world.most <= AMOUNT
+
+
 @pytest.mark.sampled
 @pytest.mark.parametrize("step_s", [-15.0, 3_600.0])
 def test_a_redis_whose_clock_is_set_stops_nobody(redis: OwnRedis, step_s: float) -> None:

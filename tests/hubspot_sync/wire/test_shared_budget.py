@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
@@ -19,6 +20,7 @@ from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.limits.portal_day import PortalDay
 from hubspot_sync.wire.limits.rate_budget import RateBudget, build_rate_budget
 from hubspot_sync.wire.limits.shared_windows import KEPT_BACK, SharedArrivals, SharedRedis
+from tests.cuttable import Cuttable
 from tests.hubspot_sync.budgets import most_in_a_window
 
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
@@ -230,6 +232,24 @@ def test_a_process_that_never_saw_redis_takes_the_smallest_share(
 
     assert taken_now(alone, 30) == 10
     assert [record.message for record in caplog.records] == ["hubspot.shared_budget_lost"]
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("priority", [Priority.DESK, Priority.PEOPLE, Priority.ANONYMOUS], ids=str)
+def test_one_that_lost_redis_goes_on_once_it_hears_what_is_left(
+    redis_url: str, priority: Priority
+) -> None:
+    """It had not asked for a while, and the window in which others may send lasts a minute."""
+    address = urlsplit(redis_url)
+    with Cuttable(address.hostname or "", address.port or 6379) as proxy:
+        url = address._replace(netloc=f"127.0.0.1:{proxy.port}").geturl()
+        one, _ = budgets(url, requests_per_window=160)
+        proxy.cut()
+
+        first = one.acquire(Deadline.after(30), priority=priority, search=False)
+        first.report_answer(0.0, 159)
+
+        assert taken_now(one, 4, priority) == 4
 
 
 def test_a_budget_opens_no_connection_and_starts_no_thread_before_it_is_used() -> None:
