@@ -365,7 +365,7 @@ SPECTACULAR_SETTINGS = {
     "SORT_OPERATIONS": False,
 }
 
-LOGGING_CONFIG = "booking_api.ops.logs.configure"
+LOGGING_CONFIG = "booking_api.ops.logs.configuration.configure"
 LOGGING = {
     "level": read("LOG_LEVEL", one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
     "format": read("LOG_FORMAT", one_of("console", "json"), "console"),

@@ -22,11 +22,11 @@ from rest_framework.request import Request
 
 from booking_api.ops import lifecycle, redaction
 from booking_api.ops.history.process import history, start_history
+from booking_api.ops.logs.request_line import ServedRequest, count_items
+from booking_api.ops.logs.request_log import RequestLog
 from booking_api.ops.metrics import metrics, start_observing
 from booking_api.ops.metrics.requests import OTHER
 from booking_api.ops.request_ids import choose_request_id
-from booking_api.ops.request_line import ServedRequest, count_items
-from booking_api.ops.request_log import RequestLog
 from booking_api.rules.students import StudentPair
 from cache_layer import CacheStatus
 from hubspot_sync.background.wait_limits import WaitingUntil

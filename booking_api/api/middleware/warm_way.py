@@ -46,7 +46,7 @@ from booking_api.api.views.warm_answers import (
     make_question,
     warm_answers,
 )
-from booking_api.ops.request_line import ServedRequest
+from booking_api.ops.logs.request_line import ServedRequest
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

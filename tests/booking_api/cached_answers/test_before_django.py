@@ -17,8 +17,8 @@ from booking_api import composition
 from booking_api.api.middleware.refusals import REFUSAL_KEY
 from booking_api.api.views import warm_answers as kept
 from booking_api.api.windows import SlidingWindow
+from booking_api.ops.logs.request_log import RequestLog
 from booking_api.ops.metrics.requests import RequestMetrics
-from booking_api.ops.request_log import RequestLog
 from booking_api.pairs.right_pairs import RightPairs
 from cache_layer import Cache, Cause, Count
 from hubspot_sync.portal.profile import load_profile

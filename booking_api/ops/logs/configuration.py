@@ -26,7 +26,7 @@ from stamina.instrumentation import set_on_retry_hooks
 from structlog.typing import EventDict, Processor, WrappedLogger
 from typing_extensions import override
 
-from booking_api.ops.log_lines import LineHandler
+from booking_api.ops.logs.line_handler import LineHandler
 from booking_api.ops.redaction import Redaction
 from hubspot_sync.errors import HubSpotError
 

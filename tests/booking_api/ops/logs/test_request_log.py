@@ -16,9 +16,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from booking_api.ops import redaction
-from booking_api.ops.logs import configure
-from booking_api.ops.request_line import ServedRequest, describe_request
-from booking_api.ops.request_log import (
+from booking_api.ops.logs.configuration import configure
+from booking_api.ops.logs.request_line import ServedRequest, describe_request
+from booking_api.ops.logs.request_log import (
     CALLS,
     REQUEST_ID,
     TIMESTAMP,

@@ -17,15 +17,15 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
-from booking_api.ops.logs import RecordFactory, WrittenRecord, write_json
-from booking_api.ops.redaction import PLAIN, are_clean, find_own_texts
-from booking_api.ops.request_line import (
+from booking_api.ops.logs.configuration import RecordFactory, WrittenRecord, write_json
+from booking_api.ops.logs.request_line import (
     RequestKind,
     ServedRequest,
     describe_kind,
     describe_request,
     kind_of,
 )
+from booking_api.ops.redaction import PLAIN, are_clean, find_own_texts
 
 EVENT: Final = "request"
 MAX_KINDS: Final = 256
@@ -98,7 +98,7 @@ class RequestLog:
         )
 
     def _complete(self, event: dict[str, Any], request_id: str, timestamp: str) -> dict[str, Any]:
-        """Add what the processors of `ops/logs.py` add to each event, in their order."""
+        """Add what the processors of `configuration.py` add to each event, in their order."""
         event["event"] = EVENT
         event["request_id"] = request_id
         event["logger"] = self._name

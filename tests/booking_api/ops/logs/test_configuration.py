@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from booking_api.ops.logs import configure
+from booking_api.ops.logs.configuration import configure
 from booking_api.ops.redaction import Redaction
 from hubspot_sync.errors import Refused
 
@@ -207,7 +207,7 @@ def test_known_secrets_are_masked_in_every_line(
 
 SCRIPT = """
 import threading, warnings
-from booking_api.ops.logs import configure
+from booking_api.ops.logs.configuration import configure
 configure({"level": "INFO", "format": "console"})
 class Bad:
     def __del__(self):
@@ -234,7 +234,7 @@ def test_what_python_itself_writes_of_exceptions_and_warnings_is_masked() -> Non
 
 ENDING_SCRIPT = """
 import threading
-from booking_api.ops.logs import configure
+from booking_api.ops.logs.configuration import configure
 configure({"level": "INFO", "format": "console"})
 class Bad:
     def __del__(self):

@@ -16,7 +16,7 @@ from select import PIPE_BUF
 import pytest
 from typing_extensions import override
 
-from booking_api.ops.log_lines import MAX_WAITING_LINES, LineHandler
+from booking_api.ops.logs.line_handler import MAX_WAITING_LINES, LineHandler
 
 LONG_S = 30.0
 
@@ -214,7 +214,7 @@ def test_a_filter_is_asked(handler: LineHandler, stream: Stream) -> None:
 
 FORKED_WHILE_WRITING = """
 import logging, os, sys, threading
-from booking_api.ops.log_lines import LineHandler
+from booking_api.ops.logs.line_handler import LineHandler
 
 class Held:
     def __init__(self): self.entered, self.may_go = threading.Event(), threading.Event()
