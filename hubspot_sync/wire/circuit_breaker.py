@@ -59,6 +59,7 @@ class CircuitBreaker:
         self._failures_in_a_row = 0
         self._open_until_s: float | None = None
         self._probing = False
+        self._last_failure = ""
         # Results of calls sent before the circuit last opened or closed say nothing about now.
         self._generation = 0
 
@@ -81,12 +82,13 @@ class CircuitBreaker:
         left_s = self._open_until_s - self._clock()
         if left_s > 0 or self._probing:
             raise Unavailable(
-                "HubSpot has not been answering; not asking again yet.",
+                f"HubSpot has not been answering ({self._last_failure}); not asking again yet.",
                 retry_after_s=max(left_s, 1.0),
             )
 
-    def count_result(self, generation: int, *, worked: bool | None) -> None:
-        """Count a call's result; None where it was never made."""
+    def count_result(self, generation: int, *, worked: bool | None, failure: str = "") -> None:
+        """Count a call's result; None where it was never made. `failure` says in few words why it
+        did not work, for those who are refused."""
         with self._lock:
             if generation != self._generation:
                 return
@@ -94,6 +96,7 @@ class CircuitBreaker:
             if worked is True:
                 self._close()
             elif worked is False:
+                self._last_failure = failure
                 self._count_failure()
             self._note_state()
 
@@ -136,19 +139,19 @@ class Permit:
     def report_answer(self) -> None:
         self._circuit_breaker.count_result(self._generation, worked=True)
 
-    def report_failure(self) -> None:
-        self._circuit_breaker.count_result(self._generation, worked=False)
+    def report_failure(self, failure: str = "no answer") -> None:
+        self._circuit_breaker.count_result(self._generation, worked=False, failure=failure)
 
     def report_unused(self) -> None:
         """The call was never made: nothing was learnt."""
         self._circuit_breaker.count_result(self._generation, worked=None)
 
-    def report(self, status: int | None, *, hurried: bool) -> None:
-        """Tell how a call that was sent ended; None is no answer, and a `hurried` one says
-        nothing."""
+    def report(self, status: int | None, *, hurried: bool, failure: str = "no answer") -> None:
+        """Tell how a call that was sent ended; None is no answer, for which `failure` says why, and
+        a `hurried` one says nothing."""
         if status is not None and status < SERVER_ERROR:
             self.report_answer()
         elif hurried:
             self.report_unused()
         else:
-            self.report_failure()
+            self.report_failure(failure if status is None else f"status {status}")

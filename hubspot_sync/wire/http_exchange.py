@@ -6,9 +6,10 @@ cookie of the machine's: what is sent goes where the settings say.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final, Protocol
@@ -19,6 +20,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, default_headers
 from typing_extensions import override
 from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError
+from urllib3.exceptions import TimeoutError as TimeoutException
 from urllib3.util import create_urllib3_context
 
 from hubspot_sync.wire.deadlines import Deadline
@@ -191,3 +193,35 @@ def never_connected(error: requests.RequestException) -> bool:
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause
     return isinstance(reason, NewConnectionError)
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return why an exchange came to nothing, in the system's own words: never an address, a value
+    or a text of the other side's."""
+    for found in _find_causes(error):
+        if isinstance(found, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted, {found.verify_message}"
+        if isinstance(found, ssl.SSLError):
+            return "no TLS connection came about"
+        if isinstance(found, socket.gaierror):
+            return "its name has no address"
+        if isinstance(found, OSError) and found.errno is not None:
+            return os.strerror(found.errno).lower()
+        if isinstance(found, NewConnectionError):  # which is a time-out to urllib3
+            return "no connection was made"
+        if isinstance(found, requests.Timeout | TimeoutError | TimeoutException):
+            return "timed out"
+    return type(error).__name__
+
+
+def _find_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield what an error of a library was made of, the innermost first. Each library keeps that in
+    another place."""
+    seen: list[BaseException] = []
+    waiting: list[object] = [error]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, BaseException) and found not in seen:
+            seen.append(found)
+            waiting += [getattr(found, "reason", None), *found.args, found.__cause__]
+    yield from reversed(seen)

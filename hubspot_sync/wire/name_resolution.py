@@ -129,6 +129,7 @@ def _connect(connection: HTTPConnection, names: Names) -> socket.socket:
             failure = ConnectTimeoutError(connection, "No connection was made in time.")
         except OSError as error:
             failure = NewConnectionError(connection, f"No connection was made: {error}")
+            failure.__cause__ = error
     raise failure
 
 

@@ -33,6 +33,7 @@ from hubspot_sync.wire.http_exchange import (
     MIN_TIMEOUT_S,
     DirectSender,
     Sender,
+    describe_failure,
     never_connected,
     read_whole,
     socket_of,
@@ -237,14 +238,15 @@ class Transport:
         """Send once; report on slot and permit, and write the call log, whatever happens."""
         started_s = self._clock()
         reply: _Reply | None = None
-        sent = True
+        sent, failure = True, ""
         try:
             reply = self._exchange(sending)
         except _NotSent as error:
-            sent = False
-            unreachable = Unavailable("HubSpot could not be reached.")
+            sent, failure = False, describe_failure(error)
+            unreachable = Unavailable(f"HubSpot could not be reached: {failure}.")
             raise AttemptFailed(Completion.NO, unreachable, wait_s=RETRY_WAIT_S) from error
         except _NoReply as error:
+            failure = describe_failure(error)
             cut_off = Unavailable(
                 "HubSpot did not answer in time, or the connection was lost.",
                 may_have_taken_effect=sending.writes,
@@ -257,7 +259,8 @@ class Transport:
             else:
                 slot.report_unused()
             hurried = sending.context.deadline.passed and took_s < MIN_FAIR_CHANCE_S
-            permit.report(None if reply is None else reply.status, hurried=hurried)
+            status = None if reply is None else reply.status
+            permit.report(status, hurried=hurried, failure=failure)
             self._log_call(sending, reply, number, slot.waited_s, took_s, hurried=hurried)
         return reply
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import socket
 from io import StringIO
 from typing import Any
 
@@ -124,6 +125,24 @@ def test_a_hubspot_that_does_not_answer_is_exit_code_2(kind_sandbox: SandboxHand
         run()
 
     assert refusal.value.returncode == 2
+
+
+def test_why_no_connection_came_about_is_said(config: HubSpotConfig, settings: Settings) -> None:
+    with socket.socket() as nobodys:
+        nobodys.bind(("127.0.0.1", 0))
+        settings.HUBSPOT = dataclasses.replace(
+            config, base_url=f"http://127.0.0.1:{nobodys.getsockname()[1]}"
+        )
+
+        with pytest.raises(CommandError, match="connection refused"):
+            run()
+
+
+def test_a_name_without_address_is_said(config: HubSpotConfig, settings: Settings) -> None:
+    settings.HUBSPOT = dataclasses.replace(config, base_url="http://nobody.invalid")
+
+    with pytest.raises(CommandError, match="its name has no address"):
+        run()
 
 
 @pytest.mark.usefixtures("config")

@@ -46,6 +46,20 @@ def test_failures_in_a_row_open_the_circuit_and_say_when_to_come_back(
     assert not refused.value.may_have_taken_effect
 
 
+@pytest.mark.parametrize(
+    ("status", "failure", "said"),
+    [(None, "connection refused", "connection refused"), (503, "", "status 503")],
+)
+def test_who_is_refused_is_told_what_the_last_call_met(
+    breaker: CircuitBreaker, status: int | None, failure: str, said: str
+) -> None:
+    for permit in [breaker.issue_permit() for _ in range(3)]:
+        permit.report(status, hurried=False, failure=failure)
+
+    with pytest.raises(Unavailable, match=said):
+        breaker.refuse_while_open()
+
+
 def test_looking_whether_the_circuit_is_open_takes_nobodys_turn(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
