@@ -10,7 +10,8 @@ import pytest
 from typing_extensions import override
 
 from cache_layer import Cache, CacheConfig, Cause, Count, WaitedTooLong, open_cache
-from cache_layer.backends.base import Backend, Lookup
+from cache_layer.backends.base import ANY_AGE, Backend, Lookup
+from cache_layer.coherence.singleflight import LoadRequest
 from tests.cache_layer.conftest import MakeRedis
 from tests.cache_layer.faithful import Faithful
 from tests.cache_layer.truth import Gate, Truth
@@ -35,6 +36,12 @@ def read_ranked(cache: Cache, truth: Truth, rank: int) -> object:
     key = truth.key("1")
     reads = cache.reader.read_many(truth.exam, [key], "", wait_s=WAIT_S, rank=rank)
     return reads.found[key]
+
+
+def lease_of(cache: Cache, truth: Truth, exam_id: str) -> str:
+    """What another process of this release takes to load an exam for a reader."""
+    version = cache.guarded_store.version_of(truth.exam)
+    return LoadRequest(truth.exam, version, "", ANY_AGE, rank=0).lease_of(truth.key(exam_id))
 
 
 def joined(cache: Cache, number: int) -> Callable[[], bool]:
@@ -245,7 +252,7 @@ def test_a_process_that_died_while_loading_blocks_nobody(
     backend = make_redis(lease_s=0.05)
     cache = open_cache(truth.catalogue, CacheConfig(), backend=backend)
     truth.exams = {"1": "one"}
-    backend.claim_leases([truth.key("1").text], "the dead")
+    backend.claim_leases([lease_of(cache, truth, "1")], "the dead")
 
     assert read(cache, truth) == "one"
     cache.close()
@@ -259,7 +266,7 @@ def test_another_process_is_waited_for_no_longer_than_a_lease_lives(
     backend = make_redis(lease_s=3_600)
     cache = open_cache(truth.catalogue, CacheConfig(load_lease_s=0.05), backend=backend)
     truth.exams = {"1": "one"}
-    backend.claim_leases([truth.key("1").text], "one load after the other")
+    backend.claim_leases([lease_of(cache, truth, "1")], "one load after the other")
 
     assert read(cache, truth) == "one"
     cache.close()
