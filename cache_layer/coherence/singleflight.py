@@ -62,8 +62,9 @@ class Flight:
 
     def finish(self, results: Mapping[Key, KeyResult], as_of: Mapping[Key, Ticket]) -> None:
         """Tell those who wait how these keys have ended."""
-        # First, as results are looked for without the lock.
-        self.as_of.update(as_of)
+        # First, as results are looked for without the lock. A load may bring more than it was asked
+        # for, and what has ended before is no newer for it.
+        self.as_of.update({key: as_of[key] for key in results if key in as_of})
         self.results.update(results)
         with self._told:
             self._told.notify_all()

@@ -155,8 +155,13 @@ def _save(row: models.Model) -> None:
         # A transaction of its own: a failure must not spoil one that is open around it.
         with transaction.atomic():
             row.save()
-    except IntegrityError:
-        # By its form it is one with another that was sent at the same moment, and has a record.
-        logger.info("The audit has a record of this %s already", row._meta.verbose_name)
-    except DatabaseFailure:
+    except DatabaseFailure as error:
+        if isinstance(error, IntegrityError) and _is_sent_twice(row):
+            logger.info("The audit has a record of this %s already", row._meta.verbose_name)
+            return
         logger.exception("The audit has no record of this %s", row._meta.verbose_name)
+
+
+def _is_sent_twice(row: models.Model) -> bool:
+    """Say whether a row is one with another by its form, which was sent twice at once."""
+    return isinstance(row, CacheInvalidation) and row.token is not None and _is_recorded(row.token)

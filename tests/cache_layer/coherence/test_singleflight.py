@@ -5,12 +5,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from typing_extensions import override
 
-from cache_layer import Cache, CacheConfig, Cause, Count, WaitedTooLong, open_cache
-from cache_layer.backends.base import Backend, Lookup
+from cache_layer import (
+    Cache,
+    CacheConfig,
+    Catalogue,
+    Cause,
+    Count,
+    Key,
+    LoadResult,
+    WaitedTooLong,
+    open_cache,
+)
+from cache_layer.backends.base import ANY_AGE, Backend, Lookup
+from cache_layer.coherence.singleflight import LoadRequest
 from tests.cache_layer.conftest import MakeRedis
 from tests.cache_layer.faithful import Faithful
 from tests.cache_layer.truth import Gate, Truth
@@ -35,6 +47,12 @@ def read_ranked(cache: Cache, truth: Truth, rank: int) -> object:
     key = truth.key("1")
     reads = cache.reader.read_many(truth.exam, [key], "", wait_s=WAIT_S, rank=rank)
     return reads.found[key]
+
+
+def lease_of(cache: Cache, truth: Truth, exam_id: str) -> str:
+    """What another process of this release takes to load an exam for a reader."""
+    version = cache.guarded_store.version_of(truth.exam)
+    return LoadRequest(truth.exam, version, "", ANY_AGE, rank=0).lease_of(truth.key(exam_id))
 
 
 def joined(cache: Cache, number: int) -> Callable[[], bool]:
@@ -245,7 +263,7 @@ def test_a_process_that_died_while_loading_blocks_nobody(
     backend = make_redis(lease_s=0.05)
     cache = open_cache(truth.catalogue, CacheConfig(), backend=backend)
     truth.exams = {"1": "one"}
-    backend.claim_leases([truth.key("1").text], "the dead")
+    backend.claim_leases([lease_of(cache, truth, "1")], "the dead")
 
     assert read(cache, truth) == "one"
     cache.close()
@@ -259,9 +277,46 @@ def test_another_process_is_waited_for_no_longer_than_a_lease_lives(
     backend = make_redis(lease_s=3_600)
     cache = open_cache(truth.catalogue, CacheConfig(load_lease_s=0.05), backend=backend)
     truth.exams = {"1": "one"}
-    backend.claim_leases([truth.key("1").text], "one load after the other")
+    backend.claim_leases([lease_of(cache, truth, "1")], "one load after the other")
 
     assert read(cache, truth) == "one"
+    cache.close()
+
+
+@pytest.mark.redis
+def test_what_one_load_brought_is_no_newer_for_being_brought_again(
+    make_redis: MakeRedis, truth: Truth, gate: Gate
+) -> None:
+    """A flight of two: one exam is loaded and refused as out of date, and while the other waits for
+    another process, somebody joins. Then that one's load brings both anew."""
+
+    def load_all(_: Sequence[Key], context: str) -> LoadResult[object]:
+        return truth.exam.load_many(truth.keys(*truth.exams), context)
+
+    family = replace(truth.exam, load_many=load_all)
+    backend = make_redis(lease_s=3_600)
+    cache = open_cache(Catalogue([family]), CacheConfig(), backend=backend)
+
+    def read_both() -> list[object]:
+        keys = truth.keys("1", "2")
+        found = cache.reader.read_many(family, keys, "", wait_s=WAIT_S).found
+        return [found[key] for key in keys]
+
+    lease = lease_of(cache, truth, "1")
+    backend.claim_leases([lease], "another process")
+    truth.exams = {"1": "old", "2": "old"}
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(read_both)
+        gate.wait_until_reached()
+        truth.exams = {"1": "new", "2": "new"}
+        cache.invalidator.invalidate_tags(["exam:1", "exam:2"], cause=Cause.WEBHOOK)
+        late = pool.submit(read_both)
+        eventually(joined(cache, 2))
+        truth.before_answering = lambda: None
+        gate.open()
+        backend.release_leases([lease], "another process")
+
+        assert late.result() == ["new", "new"]
     cache.close()
 
 

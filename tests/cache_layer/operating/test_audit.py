@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import IntegrityError, OperationalError, connection
 
 from cache_layer import Cache, CacheConfig, Cause, open_cache
 from cache_layer.models import CacheInvalidation, ValidationRun
@@ -85,3 +87,35 @@ def test_without_the_database_the_entries_go_and_the_log_says_what_is_missing(
     assert "no record of this invalidation" in caplog.text
     assert "no record of this validation run" in caplog.text
     assert "olga@example.org" not in caplog.messages[0]
+
+
+def take_no_rows(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+    """As a database whose numbers for new rows are taken, after it was restored from a copy."""
+    if sql.startswith("INSERT"):
+        raise IntegrityError("duplicate key")
+    return execute(sql, *rest)
+
+
+@pytest.mark.django_db
+def test_a_row_that_the_database_refuses_is_no_form_that_was_sent_twice(
+    audited: Cache, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR), connection.execute_wrapper(take_no_rows):
+        for token in (None, uuid4()):
+            audited.invalidator.invalidate_everything(cause=Cause.FORCED, who="olga", token=token)
+
+    assert caplog.text.count("no record of this invalidation") == 2
+
+
+@pytest.mark.django_db
+def test_a_form_that_is_sent_twice_at_one_moment_has_one_record(
+    audited: Cache, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = uuid4()
+
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            audited.invalidator.invalidate_everything(cause=Cause.FORCED, who="olga", token=token)
+
+    assert CacheInvalidation.objects.get().token == token
+    assert caplog.text == ""
