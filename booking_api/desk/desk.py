@@ -108,7 +108,9 @@ class Desk:
         self._left_out: set[int] = set()
         # Rows for which HubSpot takes no calls for a while, by id.
         self._waiting_on: dict[int, JournalEntry] = {}
-        self._stall: RateLimited | None = None
+        # In this round: until when HubSpot takes no calls at all, and who waits for that.
+        self._stall_ends_at: datetime | None = None
+        self._stalled: list[JournalEntry] = []
         self._worker = Worker("desk", self._next_pause_s)
 
     # For callers --------------------------------------------------------------------------------
@@ -221,7 +223,7 @@ class Desk:
             turn = TurnOutcome.WORKED
             if until.passed or self._is_handing_on:
                 return TurnOutcome.CUT
-        return turn if self._stall is None else TurnOutcome.STALLED
+        return turn if self._stall_ends_at is None else TurnOutcome.STALLED
 
     def _run_round(self, lease: HeldLease) -> bool:
         """Do some of everything there is; say whether there was anything."""
@@ -229,7 +231,7 @@ class Desk:
             return self._jobs.do_next(lease)
         desk_context = self._desk_context
         backlog, now, done = self._read_backlog(), desk_context.now(), False
-        self._stall = None
+        self._stall_ends_at, self._stalled = None, []
         if backlog.has_given_up:
             journal.refuse_expired(now, self._leave_out, left_out=self._left_out)
         if backlog.has_unfinished:
@@ -253,16 +255,17 @@ class Desk:
         they stay in the queue, and only those are returned that cannot wait so long, to be told
         so."""
         desk_context = self._desk_context
-        if self._stall is None:  # else it has been waited for in this round
+        if self._stall_ends_at is None:  # else it has been waited for
             try:
                 desk_context.await_room_for_group(lease)
             except RateLimited as error:
-                self._stall = error
+                self._stall_ends_at = journal.find_end(error, desk_context.now())
         now = desk_context.now()
         passed_over = self._list_passed_over(now)
         rows = journal.read_next_group([kind], now, desk_context.config.late_write, passed_over)
-        waiting_on = journal.keep_queued(self._waiting_on.values())
-        turns = share_out_turns(rows, waiting_on, self._stall, now)
+        waiting_on = journal.keep_queued([*self._waiting_on.values(), *self._stalled])
+        turns = share_out_turns(rows, waiting_on, self._stall_ends_at)
+        self._stalled += turns.stalled
         self._deliver(turns.held)
         if len(turns.hopeless) > 0:
             journal.refuse_hopeless(turns.hopeless, now, self._leave_out)

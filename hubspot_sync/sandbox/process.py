@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,10 @@ from hubspot_sync.sandbox.webhooks.delivery import Deliverer
 
 LOOK_FOR_STOP_S = 0.05
 DRAIN_S = 2.0
+
+
+class CannotListen(Exception):
+    """A port is taken, or there cannot be such a one; the text says which."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,8 +76,8 @@ class SandboxProcess:
 
 
 def open_sandbox(options: Options) -> SandboxProcess:
-    """A seeded sandbox on its socket; raises OSError for a port that is taken, ValueError for a
-    seed that cannot be sown."""
+    """A seeded sandbox on its socket; raises CannotListen for a port that is taken or that there
+    cannot be, ValueError for a seed that cannot be sown."""
     clock = Clock()
     store = Store(clock)
     live = LiveConfig(options.config)
@@ -94,8 +99,20 @@ def open_sandbox(options: Options) -> SandboxProcess:
     endpoints = JournalEndpoints(journal, Tokens(clock, live), clock, live)
     exchange = Exchange(Sandbox(store, clock, live), endpoints, options.random_seed)
     deliverer = Deliverer(store, clock, live, random_seed=options.random_seed)
-    files = FileServer((options.host, options.files_port), journal, live, exchange.answer_file)
-    server = SandboxServer(
-        (options.host, options.port), exchange, Control(exchange, sow, deliverer, files)
-    )
+    with naming(options.host, options.files_port):
+        files = FileServer((options.host, options.files_port), journal, live, exchange.answer_file)
+    with naming(options.host, options.port):
+        server = SandboxServer(
+            (options.host, options.port), exchange, Control(exchange, sow, deliverer, files)
+        )
     return SandboxProcess(server, deliverer, files)
+
+
+@contextmanager
+def naming(host: str, port: int) -> Iterator[None]:
+    """Raise CannotListen for what the block finds when it listens there."""
+    try:
+        yield
+    except (OSError, OverflowError) as error:
+        at = f"{host}, port {port}"
+        raise CannotListen(f"The sandbox cannot listen on {at}: {error}.") from error

@@ -15,15 +15,16 @@ from booking_api.desk.journal import journal
 from booking_api.desk.journal.models import JournalEntry, RequestKind
 from booking_api.desk.journal.requests import CreateRequest
 from booking_api.desk.journal.stored_json import NotUnderstood
-from hubspot_sync.errors import RateLimited
 
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """What is to become of waiting rows: `served` now; `held` until those before them are, or
-    refused because that is after their callers have gone (`hopeless`)."""
+    """What is to become of waiting rows: `served` now; `stalled` as all are; `held` until those
+    before them are served, or refused because that is after their callers have gone
+    (`hopeless`)."""
 
     served: list[JournalEntry] = field(default_factory=list)
+    stalled: list[JournalEntry] = field(default_factory=list)
     held: list[JournalEntry] = field(default_factory=list)
     hopeless: list[JournalEntry] = field(default_factory=list)
 
@@ -31,18 +32,18 @@ class Turns:
 def share_out_turns(
     rows: Sequence[JournalEntry],
     waiting_on: Iterable[JournalEntry],
-    stall: RateLimited | None,
-    now: datetime,
+    stall_ends_at: datetime | None,
 ) -> Turns:
     """Return what is to become of rows, in their order, while `waiting_on` wait, each until a time
-    of its own. In a stall those who can wait for its end are none of these, but keep their place;
-    the others are served, to be told so."""
+    of its own. In a stall those who can wait for its end keep their place; the others are served,
+    to be told so."""
     turns, ahead = Turns(), _Ahead()
     for row in waiting_on:
         ahead.add(row)
     for row in rows:
-        if stall is not None and journal.let_wait(row, stall, now):
+        if stall_ends_at is not None and journal.let_wait_until(row, stall_ends_at):
             ahead.add(row)
+            turns.stalled.append(row)
             continue
         row.waits_until = ahead.find_end(row)
         if row.waits_until is None:

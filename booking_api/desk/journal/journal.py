@@ -102,20 +102,23 @@ def read_next_group(
     return list(group.values())
 
 
-def may_wait(row: JournalEntry, error: Exception, now: datetime) -> bool:
-    """Whether a row of which nothing was begun can stay in the queue, because its caller still
-    waits once HubSpot, as this error says, takes calls again."""
-    if not isinstance(error, RateLimited):
-        return False
-    return now + timedelta(seconds=error.retry_after_s or 0.0) < row.wanted_until
+def find_end(error: RateLimited, now: datetime) -> datetime:
+    """Return when HubSpot takes calls again, as this error says that has just been raised."""
+    return now + timedelta(seconds=error.retry_after_s or 0.0)
 
 
 def let_wait(row: JournalEntry, error: HubSpotError, now: datetime) -> bool:
-    """Have a row that can stay in the queue wait for as long as HubSpot says; say whether it can.
-    Not every limit pauses all calls: the row would be looked at again at once."""
-    waits = may_wait(row, error, now)
+    """Have a row of which nothing was begun stay in the queue until HubSpot takes calls again; say
+    whether it can, because its caller still waits then. Not every limit pauses all calls: the row
+    would be looked at again at once."""
+    return isinstance(error, RateLimited) and let_wait_until(row, find_end(error, now))
+
+
+def let_wait_until(row: JournalEntry, end: datetime) -> bool:
+    """As `let_wait`, until then."""
+    waits = end < row.wanted_until
     if waits:
-        row.waits_until = now + timedelta(seconds=error.retry_after_s or 0.0)
+        row.waits_until = end
     return waits
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections import deque
 from select import PIPE_BUF
 from typing import Final, TextIO
@@ -25,6 +26,8 @@ _handlers: WeakSet[LineHandler] = WeakSet()
 class LineHandler(logging.StreamHandler[TextIO]):
     """A `StreamHandler` whose lines below WARNING are left, in their order, to the thread that is
     writing, if one is. Without one, and from WARNING up, a line is written when `handle` returns.
+    What the writing thread says meanwhile, as a signal's handler or a destructor may, follows what
+    it writes: no stream can be written to in the middle of a write.
 
     Lines are put together up to what a pipe takes in one piece (`PIPE_BUF`, pipe(7)), so that those
     of several processes do not mix.
@@ -33,6 +36,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO | None = None) -> None:
         super().__init__(stream)
         self._waiting: deque[str] = deque()
+        self._writer: int | None = None
         _handlers.add(self)
 
     @override
@@ -62,18 +66,21 @@ class LineHandler(logging.StreamHandler[TextIO]):
     def forget_waiting(self) -> None:
         """Leave the waiting lines to the process that this one was forked from."""
         self._waiting.clear()
+        self._writer = None
 
     def _write_waiting(self, *, wait: bool) -> None:
         lock = self.lock
-        if lock is None:
+        if lock is None or self._writer == threading.get_ident():
             return
         # Looked for again when the lock is free: another's line may have come after the last look.
         while self._waiting and lock.acquire(blocking=wait):
+            self._writer = threading.get_ident()
             try:
                 while self._waiting:
                     self.stream.write(self._take_piece())
                     self.stream.flush()
             finally:
+                self._writer = None
                 lock.release()
 
     def _take_piece(self) -> str:

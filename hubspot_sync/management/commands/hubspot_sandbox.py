@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
 from hubspot_sync.sandbox.config import DEFAULT_TOKEN, Config
-from hubspot_sync.sandbox.process import Options, open_sandbox
+from hubspot_sync.sandbox.process import CannotListen, Options, open_sandbox
 
 
 class Command(BaseCommand):
@@ -47,10 +47,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             sandbox = open_sandbox(_options(options))
-        except (OSError, OverflowError) as error:
-            at = f"{options['host']}, port {options['port']}"
-            raise CommandError(f"The sandbox cannot listen on {at}: {error}.") from error
-        except ValueError as error:
+        except (CannotListen, ValueError) as error:
             raise CommandError(str(error)) from error
 
         def stop(*_: object) -> None:

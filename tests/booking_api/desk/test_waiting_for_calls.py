@@ -3,6 +3,8 @@ its caller does; and is told so at once where that cannot be long enough."""
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -264,6 +266,19 @@ def wants(student: Student, exam: Exam, patience: timedelta) -> JournalEntry:
     )
 
 
+def wants_no_more(student: Student, record_id: str, patience: timedelta) -> JournalEntry:
+    """A cancel, as above."""
+    now = timezone.now()
+    return make_row(
+        kind="cancel",
+        email=student.email,
+        contact_id=student.id,
+        request={**student.pair, "booking_id": record_id, "reason": ""},
+        arrived_at=now,
+        wanted_until=now + patience,
+    )
+
+
 def test_the_last_seat_goes_to_who_came_first_though_they_can_wait(
     settings: Settings, portal: Portal
 ) -> None:
@@ -300,15 +315,79 @@ def test_who_cannot_wait_is_told_so_though_others_wait_to_cancel(
         warm_up(desk, portal)
         with desk.held_up():
             use_up_everything()
-            patient = wants(alice, booking.exam, LONG)
-            patient.kind = "cancel"
-            patient.request = {**alice.pair, "booking_id": booking.id, "reason": ""}
-            patient.save()
+            patient = wants_no_more(alice, booking.id, LONG)
             hasty = wants(ben, booking.exam, SHORT)
         eventually(lambda: state_of(hasty) == EntryState.REFUSED)
         hasty.refresh_from_db()
         assert hasty.changed_at < hasty.wanted_until
         assert state_of(patient) == EntryState.QUEUED
+
+
+def test_nothing_of_a_student_is_done_before_what_they_asked_for_first(
+    settings: Settings, portal: Portal
+) -> None:
+    portal.sandbox.kind()
+    alice, exam = portal.student("alice"), portal.exam(in_days=9)
+    config = DeskConfig(lease_s=LATE_S / 2, grace_s=0.0)
+    window = {"requests_per_window": 5 * LIMIT, "window_s": LATE_S}
+    with running_desk(settings, portal.sandbox, config, **window) as desk:
+        warm_up(desk, portal)
+        with desk.held_up():
+            use_up_everything(but=CALLS_OF_ONE_CREATE)
+            first, later = wants_no_more(alice, "999", LONG), wants(alice, exam, SHORT)
+        eventually(lambda: state_of(later) in SETTLED)
+
+        later.refresh_from_db()
+        assert later.state == EntryState.REFUSED
+        assert Refusal.from_json(later.answer).code == "RATE_LIMITED"
+        assert state_of(first) == EntryState.QUEUED
+    assert active_bookings(portal, exam) == []
+
+
+def test_what_is_served_meanwhile_does_not_put_off_the_end_of_a_wait(
+    settings: Settings, portal: Portal
+) -> None:
+    """Who is still there when HubSpot takes calls again waits for that, behind who came first."""
+    portal.sandbox.kind()
+    alice, ben, chloe = (portal.student(name) for name in ("alice", "ben", "chloe"))
+    last_seat = portal.exam(capacity=1, in_days=9)
+    config = DeskConfig(lease_s=LATE_S / 2, grace_s=0.0)
+    window = {"requests_per_window": 5 * LIMIT, "window_s": LATE_S}
+
+    decided, looked_at = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        decided.set()
+        assert looked_at.wait(PATIENCE_S)
+
+    @contextmanager
+    def take_long(_: PreparedRequest) -> Iterator[None]:
+        desk.clock.ahead = before + timedelta(seconds=LATE_S / 3)
+        # After this round's groups: a call that took so long makes the next one reckon with more.
+        composition.services().booking.desk.run(hold)
+        yield
+
+    with running_desk(settings, portal.sandbox, config, **window) as desk:
+        composition.use_clocks(
+            composition.Clocks(
+                now=desk.clock.now,
+                monotonic=lambda: time.monotonic() + desk.clock.ahead.total_seconds(),
+            )
+        )
+        warm_up(desk, portal)
+        # No call of these is in the window any more.
+        before = desk.clock.ahead = desk.clock.ahead + timedelta(seconds=LATE_S)
+        with desk.sender.watched(take_long):
+            with desk.held_up():
+                use_up_everything(but=1)
+                hasty = wants_no_more(chloe, "999", before + SHORT)
+                first = wants(alice, last_seat, before + LONG)
+                later = wants(ben, last_seat, before + timedelta(seconds=LATE_S + 1))
+            assert decided.wait(PATIENCE_S)
+            states = [state_of(row) for row in (hasty, first, later)]
+            looked_at.set()
+
+    assert states == [EntryState.REFUSED, EntryState.QUEUED, EntryState.QUEUED]
 
 
 def test_who_waits_for_hubspot_alone_keeps_the_last_seat(

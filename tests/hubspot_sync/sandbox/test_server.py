@@ -47,11 +47,14 @@ def test_it_says_one_line_and_ends_cleanly_when_asked(own: SandboxHandle) -> Non
     kept_alive.close()
 
 
-def test_a_taken_port_is_an_error_in_words(own: SandboxHandle) -> None:
+@pytest.mark.parametrize("option", ["--port", "--files-port"])
+def test_a_taken_port_is_an_error_in_words(own: SandboxHandle, option: str) -> None:
     command = [sys.executable, str(ROOT / "manage.py"), "hubspot_sandbox", "--seed", "empty"]
     port = str(urlsplit(own.base_url).port)
 
-    ended = subprocess.run([*command, "--port", port], capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [*command, "--port", "0", option, port], capture_output=True, text=True, check=False
+    )
 
     assert ended.returncode == 1
     assert f"127.0.0.1, port {port}" in ended.stderr

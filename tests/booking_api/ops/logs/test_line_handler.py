@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from select import PIPE_BUF
+from select import PIPE_BUF, select
 
 import pytest
 from typing_extensions import override
@@ -248,3 +249,40 @@ def test_a_process_forked_meanwhile_writes_its_own_lines_alone() -> None:
     )
 
     assert sorted(done.stdout.splitlines()) == ["first", "of the child", "second"]
+
+
+SIGNALLED_WHILE_WRITING = """
+import logging, os, signal, sys
+from booking_api.ops.log_lines import LineHandler
+
+def say(text): handler.handle(logging.LogRecord("a", logging.WARNING, "", 0, text, (), None))
+
+def report(*_):
+    say("of the signal")
+    os.write(1, b"said")
+
+handler = LineHandler(sys.stderr)
+signal.signal(signal.SIGUSR1, report)
+say("x" * 1_000_000)
+"""
+
+
+def test_what_a_signal_says_in_the_middle_of_a_write_follows_it() -> None:
+    # Unbuffered, Python itself leaves out what is left of an interrupted write.
+    buffered = {name: os.environ[name] for name in os.environ if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(
+        [sys.executable, "-c", SIGNALLED_WHILE_WRITING],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=buffered,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        assert select([child.stderr], [], [], LONG_S)[0], "it writes more than a pipe takes"
+        child.send_signal(signal.SIGUSR1)
+        select([child.stdout], [], [], LONG_S)
+        lines = child.stderr.read().decode().splitlines()
+        said = child.stdout.read()
+
+    assert child.returncode == 0
+    assert (said, lines) == (b"said", ["x" * 1_000_000, "of the signal"])
