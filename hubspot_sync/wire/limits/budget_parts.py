@@ -72,8 +72,25 @@ class PartBuilder:
         if redis_url is not None:
             self._shared = _open_shared_redis(redis_url, config, clock)
 
+    def build_whole(self) -> Part:
+        """Return all of the budget, of which HubSpot says how many calls are left."""
+        return replace(self._build("all", 1.0, is_part=False), under_way=())
+
     def build_share(self, name: str, share: float) -> Part:
-        """Return a part that all processes have together."""
+        """Return a part that all processes have together; it may be as large as the whole."""
+        return self._build(name, share, is_part=True)
+
+    def build_background(self) -> Part:
+        """Return the background's part: of this process alone, and bounded in what is under way by
+        its threads."""
+        return replace(
+            self.build_share("background", self._config.background_share),
+            under_way=(),
+            shared_window=(),
+            shared_search_windows=(),
+        )
+
+    def _build(self, name: str, share: float, *, is_part: bool) -> Part:
         config, clock = self._config, self._clock
         requests = cut(config.requests_per_window, share)
         searches = spread(config.searches_per_second, share)
@@ -85,20 +102,10 @@ class PartBuilder:
                 for amount, window_s in searches
             ),
             shared_window=self._share_arrivals(
-                name, ((requests, float(math.ceil(config.window_s))),), is_part=share < 1.0
+                name, ((requests, float(math.ceil(config.window_s))),), is_part=is_part
             ),
             shared_search_windows=self._share_arrivals(f"{name}-search", searches),
             day=Day(f"{name}-day", cut(config.daily_limit, share), self._day_storage, clock),
-        )
-
-    def build_background(self) -> Part:
-        """Return the background's part: of this process alone, and bounded in what is under way by
-        its threads."""
-        return replace(
-            self.build_share("background", self._config.background_share),
-            under_way=(),
-            shared_window=(),
-            shared_search_windows=(),
         )
 
     def _share_arrivals(

@@ -19,7 +19,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from hubspot_sync.config import HubSpotConfig
@@ -335,7 +335,7 @@ def build_rate_budget(
 ) -> RateBudget:
     """Return the budget of this process, or with a Redis its part of everybody's."""
     builder = PartBuilder(config, clock, day, redis_url)
-    everything = replace(builder.build_share("all", 1.0), under_way=())
+    everything = builder.build_whole()
     readers = builder.build_share("readers", 1.0 - config.desk_share)
     writers = builder.build_share("writers", config.desk_share * UNPROVEN_WRITERS_PART)
     unreserved = builder.build_share("unreserved", 1.0 - config.reserved_share)

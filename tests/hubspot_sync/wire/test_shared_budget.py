@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, field
+from itertools import product
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,6 +24,7 @@ from hubspot_sync.wire.limits.shared_windows import KEPT_BACK, SharedArrivals, S
 from tests.cuttable import Cuttable
 from tests.hubspot_sync.budgets import most_in_a_window
 
+NOTHING_KEPT = {"desk_share": 0.0, "reserved_share": 0.0, "anonymous_share": 1.0}
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 
 
@@ -40,7 +42,12 @@ def redis_url() -> str:
 
 
 def budgets(
-    redis_url: str, *, requests_per_window: int = 6, window_s: float = 60.0, searches: int = 5
+    redis_url: str,
+    *,
+    requests_per_window: int = 6,
+    window_s: float = 60.0,
+    searches: int = 5,
+    **shares: float,
 ) -> tuple[RateBudget, RateBudget]:
     """The budgets of two processes that have been there for a while: six calls in a window too long
     to end before a test does."""
@@ -50,6 +57,7 @@ def budgets(
         requests_per_window=requests_per_window,
         window_s=window_s,
         searches_per_second=searches,
+        **shares,
     )
     one, other = (
         build_rate_budget(
@@ -60,8 +68,8 @@ def budgets(
         )
         for _ in "ab"
     )
-    for part in (one, other):
-        part.acquire(Deadline.after(30), priority=Priority.DESK, search=True).report_unused()
+    for part, priority in product((one, other), Priority):
+        part.acquire(Deadline.after(30), priority=priority, search=True).report_unused()
     ahead_s = 1_000.0
     return one, other
 
@@ -236,14 +244,15 @@ def test_a_process_that_never_saw_redis_takes_the_smallest_share(
 
 @pytest.mark.redis
 @pytest.mark.parametrize("priority", [Priority.DESK, Priority.PEOPLE, Priority.ANONYMOUS], ids=str)
+@pytest.mark.parametrize("shares", [{}, NOTHING_KEPT], ids=["shares", "nothing kept for anybody"])
 def test_one_that_lost_redis_goes_on_once_it_hears_what_is_left(
-    redis_url: str, priority: Priority
+    redis_url: str, shares: dict[str, float], priority: Priority
 ) -> None:
     """It had not asked for a while, and the window in which others may send lasts a minute."""
     address = urlsplit(redis_url)
     with Cuttable(address.hostname or "", address.port or 6379) as proxy:
         url = address._replace(netloc=f"127.0.0.1:{proxy.port}").geturl()
-        one, _ = budgets(url, requests_per_window=160)
+        one, _ = budgets(url, requests_per_window=160, **shares)
         proxy.cut()
 
         first = one.acquire(Deadline.after(30), priority=priority, search=False)
