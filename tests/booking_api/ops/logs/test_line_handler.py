@@ -253,7 +253,7 @@ def test_a_process_forked_meanwhile_writes_its_own_lines_alone() -> None:
 
 SIGNALLED_WHILE_WRITING = """
 import logging, os, signal, sys
-from booking_api.ops.log_lines import LineHandler
+from booking_api.ops.logs.line_handler import LineHandler
 
 def say(text): handler.handle(logging.LogRecord("a", logging.WARNING, "", 0, text, (), None))
 
