@@ -12,6 +12,10 @@ from requests import PreparedRequest
 
 from booking_api import composition
 from booking_api.desk.config import DeskConfig
+from hubspot_sync.errors import RateLimited
+from hubspot_sync.wire.call_context import Priority
+from hubspot_sync.wire.deadlines import Deadline
+from hubspot_sync.wire.limits.rate_budget import Slot
 from tests.api import Api, Reply, connected
 from tests.faults.rest import ForwardClock, wait_for_queue, wait_until_idle
 from tests.faults.watched_sender import WatchedSender
@@ -172,3 +176,19 @@ def running_desk(
         yield desk
         composition.use_clocks(composition.REAL_TIME)
         composition.use_sender(None)
+
+
+def use_up_everything(*, but: int = 0) -> None:
+    """Take all calls that this process may make now, but for so many."""
+    budget = composition.services().client.rate_budget
+    slots: list[Slot] = []
+    while True:
+        try:
+            slots.append(budget.acquire(Deadline.after(0), priority=Priority.DESK, search=False))
+        except RateLimited:
+            break
+    for number, slot in enumerate(slots):
+        if number < but:
+            slot.report_unused()
+        else:
+            slot.report_answer(0.0)
