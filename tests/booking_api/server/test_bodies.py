@@ -190,8 +190,11 @@ def test_who_vanishes_gives_back_what_its_body_took(echo: Server) -> None:
 def test_a_body_in_single_bytes_is_read_while_it_is_short(echo: Server) -> None:
     head = request_head("POST", "/", "Transfer-Encoding: chunked")
 
-    short = send_raw(echo.base_url, head + in_chunks([b"x"] * 200))
+    short = head + in_chunks([b"x"] * 200)
     long = send_raw(echo.base_url, head + in_chunks([b"x"] * 1_000))
 
-    assert len(short.body["body"]) == 200
+    # The two seconds that a body has may pass on a machine that is busy.
+    bodies = (send_raw(echo.base_url, short).body for _ in range(TRIES))
+    read = next(body for body in bodies if body != "REQUEST_TIMEOUT")
+    assert len(read["body"]) == 200
     assert long.body in {"VALIDATION_ERROR", "REQUEST_TIMEOUT"}  # of a machine that is busy
