@@ -36,6 +36,7 @@ LIFTED = {
 }
 MIB = 1024**2
 MAX_MEMORY_RUN_S = 900.0
+MAX_SAID = 2_000
 
 
 def play_soak(world: World, size: Size) -> list[Run]:
@@ -80,8 +81,8 @@ def play_memory(world: World, size: Size) -> list[Run]:
         lifted=True,
     )
     run.numbers["requests"] = order.every
-    run.numbers["requests a second"] = order.every / held.seconds
-    run.numbers["not served"] = held.refused
+    run.numbers["requests a second"] = held.served / held.seconds
+    run.numbers["not served"] = order.every - held.served
     run.numbers["memory after the first, in MiB"] = held.first_bytes / MIB
     run.numbers["memory after all, in MiB"] = held.last_bytes / MIB
     run.numbers["growth"] = held.last_bytes / max(1, held.first_bytes)
@@ -89,17 +90,20 @@ def play_memory(world: World, size: Size) -> list[Run]:
 
 
 def have_visited(order: Order, environment: Mapping[str, str]) -> Held:
-    """Run the application in a process of its own until all have visited."""
+    """Run the application in a process of its own until all have visited. Raise RuntimeError, with
+    what it said last, where it did not come to that end."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.load.visits"],
         cwd=ROOT,
         env={**os.environ, **environment},
         input=msgspec.json.encode(order),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        check=True,
+        capture_output=True,
+        check=False,
         timeout=MAX_MEMORY_RUN_S,
     )
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace")[-MAX_SAID:]
+        raise RuntimeError(f"The visits ended with {done.returncode}: {said}")
     return msgspec.json.decode(done.stdout, type=Held)
 
 
