@@ -11,14 +11,21 @@ from collections.abc import Collection
 from typing import Any
 
 from booking_api import composition
-from cache_layer.operating.running_server import ServerUnavailable, validate_on_server
+from cache_layer.operating.running_server import (
+    ServerUnavailable,
+    parse_server_url,
+    validate_on_server,
+)
 
 LOCAL_URL = "http://127.0.0.1:8000"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--url", default=LOCAL_URL, help="the server to be told, if its cache is its own"
+        "--url",
+        type=parse_server_url,
+        default=LOCAL_URL,
+        help="the server to be told, if its cache is its own",
     )
     parser.add_argument("--token", default="", help="a staff member's, instead of CRON_SECRET")
 

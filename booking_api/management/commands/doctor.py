@@ -43,6 +43,7 @@ from booking_api.ops.doctor.deployment import Deployment
 from booking_api.ops.doctor.diagnosis import Diagnosis, exit_code
 from booking_api.ops.doctor.examination import examine
 from booking_api.ops.redaction import Redaction
+from cache_layer.operating.running_server import parse_server_url
 from hubspot_sync.preflight import FindingKind
 
 STYLES: Final = {
@@ -69,7 +70,12 @@ class Command(BaseCommand):
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
         server = parser.add_mutually_exclusive_group()
-        server.add_argument("--url", default=LOCAL_URL, help=f"the server to ask ({LOCAL_URL})")
+        server.add_argument(
+            "--url",
+            type=parse_server_url,
+            default=LOCAL_URL,
+            help=f"the server to ask ({LOCAL_URL})",
+        )
         server.add_argument("--no-server", action="store_true", help="ask no server")
         parser.add_argument("--offline", action="store_true", help="ask HubSpot nothing")
         parser.add_argument(

@@ -41,7 +41,11 @@ from cache_layer.errors import BackendUnavailable
 from cache_layer.operating.audit import validate_and_record
 from cache_layer.operating.host import CacheHost, SelfTestCheck, TruthUnavailable, cache_host
 from cache_layer.operating.report import join_validations, validation_as_json
-from cache_layer.operating.running_server import ServerUnavailable, validate_on_server
+from cache_layer.operating.running_server import (
+    ServerUnavailable,
+    parse_server_url,
+    validate_on_server,
+)
 from cache_layer.operating.validation import DEFAULT_SAMPLE
 
 LOCAL_URL = "http://127.0.0.1:8000"
@@ -73,7 +77,9 @@ class Command(BaseCommand):
         how_many.add_argument("--all", action="store_true", help="every entry")
         how_many.add_argument("--self-test", action="store_true", help="four checks, end to end")
         parser.add_argument("--repair", action=BooleanOptionalAction, default=True)
-        parser.add_argument("--url", default=LOCAL_URL, help="the server whose memory it is")
+        parser.add_argument(
+            "--url", type=parse_server_url, default=LOCAL_URL, help="the server whose memory it is"
+        )
         parser.add_argument("--token", default="", help="a staff member's, instead of CRON_SECRET")
         parser.add_argument("--json", action="store_true", help="print JSON, not a table")
 
