@@ -6,6 +6,7 @@ read — and kindness puts them back; each can still be set by itself.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -239,14 +240,14 @@ def refuse_unknown(changes: Mapping[str, Any], known_in: type) -> None:
 def _refuse_unfit(
     changes: Mapping[str, Any], known: Config | WebhookConfig | JournalConfig
 ) -> None:
-    """A number stays a number, a switch a switch, a text a text."""
+    """A number stays a finite number, none below nought, a switch a switch, a text a text."""
     for name, value in changes.items():
         before = getattr(known, name)
         wanted = next((kind for kind in _SIMPLE if isinstance(before, kind)), None)
         if wanted is None:
             continue
         fits = isinstance(value, wanted) and (isinstance(value, bool) == isinstance(before, bool))
-        if not fits or (not isinstance(value, str) and value < 0):
+        if not fits or (not isinstance(value, str) and not 0 <= value < math.inf):
             message = f"{name} cannot be {value!r}"
             raise ValueError(message)
 

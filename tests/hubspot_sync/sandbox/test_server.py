@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from tests.hubspot_sync.sandbox.paths import BOOKINGS, CONTACTS, objects
 from tests.manage import ROOT
@@ -71,6 +72,13 @@ def test_a_port_that_there_cannot_be_is_an_error_in_words() -> None:
     assert ended.returncode == 1
     assert "port 99999" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("option", ["--latency-ms", "--jitter-ms", "--search-lag-s"])
+@pytest.mark.parametrize("number", ["nan", "inf", "-1"])
+def test_a_time_that_there_cannot_be_is_an_error_in_words(option: str, number: str) -> None:
+    with pytest.raises(CommandError, match="cannot be"):
+        call_command("hubspot_sandbox", "--port=0", f"{option}={number}")
 
 
 @pytest.mark.chaos
