@@ -173,9 +173,11 @@ def running_desk(
         desk = DeskUnderTest(api)
         composition.use_clocks(desk.clock.clocks)
         composition.use_sender(desk.sender)
-        yield desk
-        composition.use_clocks(composition.REAL_TIME)
-        composition.use_sender(None)
+        try:
+            yield desk
+        finally:
+            composition.use_clocks(composition.REAL_TIME)
+            composition.use_sender(None)
 
 
 def use_up_everything(*, but: int = 0) -> None:
