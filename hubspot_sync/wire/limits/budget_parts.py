@@ -26,7 +26,8 @@ from hubspot_sync.wire.limits.rate_windows import (
 )
 
 if TYPE_CHECKING:
-    from hubspot_sync.wire.limits.shared_windows import SharedArrivals, SharedRedis
+    from hubspot_sync.wire.limits.shared_redis import SharedRedis
+    from hubspot_sync.wire.limits.shared_windows import SharedArrivals
 
 REDIS_TIMEOUT_S: Final = 0.25
 
@@ -130,7 +131,7 @@ def _open_shared_redis(redis_url: str, config: HubSpotConfig, clock: Monotonic) 
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    from hubspot_sync.wire.limits.shared_windows import SharedRedis
+    from hubspot_sync.wire.limits.shared_redis import SharedRedis
 
     # One attempt, and a short one: the budget waits for nobody while it asks.
     pool = ConnectionPool.from_url(

@@ -17,7 +17,8 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from hubspot_sync.wire.limits.shared_windows import COUNTED_FOR_S, SharedArrivals, SharedRedis
+from hubspot_sync.wire.limits.shared_redis import SharedRedis
+from hubspot_sync.wire.limits.shared_windows import COUNTED_FOR_S, SharedArrivals
 from tests.cache_layer.own_redis import OwnRedis
 from tests.hubspot_sync.budgets import most_in_a_window
 

@@ -20,7 +20,8 @@ from hubspot_sync.wire.call_context import Priority
 from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.limits.portal_day import PortalDay
 from hubspot_sync.wire.limits.rate_budget import RateBudget, build_rate_budget
-from hubspot_sync.wire.limits.shared_windows import KEPT_BACK, SharedArrivals, SharedRedis
+from hubspot_sync.wire.limits.shared_redis import SharedRedis
+from hubspot_sync.wire.limits.shared_windows import KEPT_BACK, SharedArrivals
 from tests.cuttable import Cuttable
 from tests.hubspot_sync.budgets import most_in_a_window
 
