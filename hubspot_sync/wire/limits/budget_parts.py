@@ -50,14 +50,19 @@ def join_limits(parts: Sequence[Part], *, search: bool) -> tuple[RateLimit, ...]
     then what another process may have emptied meanwhile, then the days, which keep what was
     counted; a share's before all of it."""
     local: list[RateLimit] = []
-    shared: list[RateLimit] = []
+    shared: list[SharedArrivals] = []
     for part in parts:
         local += (*part.under_way, part.window)
         shared += part.shared_window
         if search:
             local += part.search_windows
             shared += part.shared_search_windows
-    return (*local, *shared, *(part.day for part in reversed(parts)))
+    days = [part.day for part in reversed(parts)]
+    if not shared:
+        return (*local, *days)
+    from hubspot_sync.wire.limits.shared_windows import JointWindows
+
+    return (*local, JointWindows(tuple(shared)), *days)
 
 
 class PartBuilder:

@@ -61,13 +61,13 @@ class _Lane:
 
     def take(self) -> bool:
         """Take one from every limit for whoever is first, nothing for who only waits for room, and
-        return True; where a limit has no room, take from none and return False. All are asked
-        first, because what Redis has counted cannot be put back."""
+        return True; where a limit has no room, take from none and return False. Those of this
+        process are asked first, so that Redis counts nothing that they refuse."""
         first = self.queue[0]
-        if not all(limit.has_room(first.calls) for limit in self.limits):
-            return False
         if first.takes_nothing:
-            return True
+            return all(limit.has_room(first.calls) for limit in self.limits)
+        if not all(limit.has_room() for limit in self.limits if not limit.takes_at_once):
+            return False
         for index, limit in enumerate(self.limits):
             if not limit.take():
                 for taken in self.limits[:index]:

@@ -18,7 +18,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from limits import RateLimitItemPerDay, RateLimitItemPerSecond
 from limits.storage import MovingWindowSupport, Storage
@@ -122,7 +122,10 @@ class WindowStorage(Storage, MovingWindowSupport):
 
 class RateLimit(Protocol):
     """One limit. Before each sending `has_room` is asked, then `take`, and afterwards exactly one
-    of `put_back` and `count_answer`."""
+    of `put_back` and `count_answer`. One that `takes_at_once` finds out by `take` whether there is
+    room: of it, `has_room` would ask the same twice."""
+
+    takes_at_once: ClassVar[bool]
 
     def has_room(self, calls: int = 1) -> bool:
         """Return whether so many more may be sent now."""
@@ -145,6 +148,8 @@ class RateLimit(Protocol):
 
 class ArrivalWindow:
     """At most `amount` arrivals in any `window_s`, which is rounded up to whole seconds."""
+
+    takes_at_once: ClassVar[bool] = False
 
     def __init__(self, name: str, amount: int, window_s: float, clock: Monotonic) -> None:
         self._name = name
@@ -201,6 +206,8 @@ class ArrivalWindow:
 class UnderWay:
     """At most `amount` calls at the same time, so that a slow HubSpot leaves others connections."""
 
+    takes_at_once: ClassVar[bool] = False
+
     def __init__(self, amount: int) -> None:
         self._amount = amount
         self._under_way = 0
@@ -228,6 +235,8 @@ class Day:
 
     HubSpot counts what others send with the token, too: its own 429 `DAILY` decides.
     """
+
+    takes_at_once: ClassVar[bool] = False
 
     def __init__(self, name: str, amount: int, storage: Storage, clock: Monotonic) -> None:
         self._name = name

@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from redis import Redis
 from redis.exceptions import RedisError
 
 from hubspot_sync.wire.deadlines import Monotonic
+from hubspot_sync.wire.limits.window_scripts import SCRIPTS
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +33,11 @@ SHARED_OUT: Final = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What Redis said of a window: may one more go, how many are left after it, how many processes
-    there are, and what it is called since it remembers."""
+    """What Redis said of windows: may one more go in all of them, how many are left in each after
+    it, how many processes there are, and what it is called since it remembers."""
 
     granted: bool
-    left: int
+    left: Sequence[int]
     processes: int
     called: bytes
 
@@ -50,6 +51,9 @@ class SharedRedis:
         self.redis = redis
         # In braces: a cluster keeps them together.
         self._prefix = f"hubspot-sent:{{{name}}}"
+        self.common_keys = [f"{self._prefix}:{key}" for key in ("called", "processes")]
+        """What this Redis is called, and who shares it: of all windows together."""
+        self._scripts = {text: redis.register_script(text) for text in SCRIPTS}
         self.clock = clock
         self.process = uuid.uuid4().hex
         self._hold_s = window_s + REDIS_RETRY_AFTER_S
@@ -69,10 +73,12 @@ class SharedRedis:
         """How often Redis may have forgotten what this process sent."""
 
     def keys_of(self, window: str) -> list[str]:
-        """Return the keys of a window: its own, those that all windows have together, and what
-        HubSpot has told of it."""
-        told = (f"{window}-unseen", f"{window}-heard")
-        return [f"{self._prefix}:{key}" for key in (window, "called", "processes", *told)]
+        """Return the keys of a window: its own, and what HubSpot has told of it."""
+        return [f"{self._prefix}:{key}" for key in (window, f"{window}-unseen", f"{window}-heard")]
+
+    def run(self, script: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        """Run one of the windows' scripts; raise RedisError."""
+        return self._scripts[script](keys=keys, args=arguments)
 
     @property
     def holds_to_share(self) -> bool:

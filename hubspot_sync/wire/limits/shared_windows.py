@@ -18,16 +18,15 @@ from __future__ import annotations
 import math
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import ClassVar, Final
 
 from hubspot_sync.wire.limits.rate_windows import TRANSIT_ALLOWANCE_S, UNKNOWN_WAIT_S, cut
 from hubspot_sync.wire.limits.shared_redis import SMALLEST_SHARE, Said, SharedRedis
 from hubspot_sync.wire.limits.window_scripts import (
     COUNT_ANSWER,
     LOOK_AGAIN_S,
-    SCRIPTS,
     TAKE,
     TELL,
 )
@@ -37,6 +36,7 @@ COUNTED_FOR_S: Final = 60.0
 one in a quarter of a minute, if only to see whether HubSpot is there."""
 MAX_NEWS_S: Final = 0.5
 """How long it is good what Redis said was left."""
+MAX_ASKED: Final = 2
 KEPT_BACK: Final = 0.1
 """The part of a window that nobody uses knowingly: for the calls of those who do not know how much
 is left, and for what others send at the same moment. Each server cut off from Redis or waking from
@@ -68,12 +68,11 @@ class SharedArrivals:
         is_part: bool = False,
         now_s: Callable[[], float] | None = None,
     ) -> None:
-        self._keys = shared.keys_of(f"{name}-{window_s:g}")
+        self.keys = shared.keys_of(f"{name}-{window_s:g}")
         self._amount, self._window_s, self._under_way_s = amount, window_s, under_way_s
         self._kept_back = int(amount * KEPT_BACK)
         self._is_part = is_part
-        self._shared = shared
-        self._scripts = {text: shared.redis.register_script(text) for text in SCRIPTS}
+        self.shared = shared
         self._now_s = now_s
         self._sent: deque[_Sent] = deque()
         self._told = shared.times_forgotten
@@ -86,23 +85,10 @@ class SharedArrivals:
         self._told_left: int | None = None
 
     def has_room(self, calls: int = 1) -> bool:
-        """Without Redis it is known of one alone."""
-        may_send = self._may_send("")
-        if calls == 1 or self._left is None or self._shared.lost_at_s is not None:
-            return may_send
-        return may_send and self._left[0] >= calls
+        return have_room((self,), calls)
 
     def take(self) -> bool:
-        name = uuid.uuid4().hex
-        if not self._may_send(name):
-            return False
-        while len(self._sent) > 0 and self._age_s(self._sent[0]) > self._window_s:
-            self._sent.popleft()
-        self._sent.append(_Sent(name))
-        self._allowance -= 1
-        if self._known_left is not None:
-            self._known_left -= 1
-        return True
+        return take_together((self,))
 
     def put_back(self) -> None:
         # Which of those under way it was is all the same: they count alike.
@@ -111,23 +97,19 @@ class SharedArrivals:
         self._allowance += 1
         if self._known_left is not None:
             self._known_left += 1
-        self._shared.ask(lambda: self._shared.redis.zrem(self._keys[0], sent.name))
+        self.shared.ask(lambda: self.shared.redis.zrem(self.keys[0], sent.name))
 
-    def count_answer(self, took_s: float) -> None:  # noqa: ARG002 - the time is Redis's
-        sent = self._oldest_under_way()
-        sent.answered_s = self._shared.clock()
-        left, self._told_left = self._told_left, None
-        told = ("" if left is None else left, self._amount)
-        self._shared.ask(lambda: self._run(COUNT_ANSWER, sent.name, *told))
+    def count_answer(self, took_s: float) -> None:
+        count_together((self,), took_s)
 
     def note_left(self, left: int) -> None:
         """HubSpot says that so many are left, for all who share it. Said before the call's end is
         counted: it may not know yet of the others under way."""
         self._told_left = left
-        self._shared.has_been_told_left = self._shared.is_told = True
+        self.shared.has_been_told_left = self.shared.is_told = True
         left = max(0, left - self._kept_back)
         if left == 0:
-            self._used_up_at_s = self._shared.clock()
+            self._used_up_at_s = self.shared.clock()
         if self._alone_since_s is not None:
             others = sum(sent.answered_s is None for sent in self._sent) - 1
             self._known_left = max(0, left - others)
@@ -139,41 +121,63 @@ class SharedArrivals:
         """Others fill it too."""
         return UNKNOWN_WAIT_S
 
-    def _may_send(self, name: str) -> bool:
-        """Say whether one more may be sent; whoever has a name is counted then."""
-        shared = self._shared
-        if name != "" and shared.holds_to_share and not self._is_within_share():
-            return False
-        said = shared.ask(lambda: self._ask(name))
-        if said is None:
-            return self._is_within_share() and self._may_send_alone()
-        shared.note(said)
-        self._left, self._alone_since_s = (said.left, shared.clock()), None
-        return said.granted and (name != "" or not shared.holds_to_share or self._is_within_share())
+    def may_go_alone(self) -> bool:
+        """Say whether one more may be sent while Redis is away."""
+        return self.is_within_share() and self._may_send_alone()
 
-    def _ask(self, name: str) -> Said:
-        forgotten = self._shared.times_forgotten
-        if self._told != forgotten or self._shared.lost_at_s is not None:
-            self._run(TELL, "", *self._list_sent())
+    def heed(self, left: int) -> None:
+        """Redis says that so many are left."""
+        self._left, self._alone_since_s = (left, self.shared.clock()), None
+
+    def note_sent(self, name: str) -> None:
+        while len(self._sent) > 0 and self._age_s(self._sent[0]) > self._window_s:
+            self._sent.popleft()
+        self._sent.append(_Sent(name))
+        self._allowance -= 1
+        if self._known_left is not None:
+            self._known_left -= 1
+
+    def end_oldest(self) -> tuple[str | int, ...]:
+        """Note that a call was answered; return what Redis is told of it: who, the window, how many
+        HubSpot says are left, and of how many."""
+        sent = self._oldest_under_way()
+        sent.answered_s = self.shared.clock()
+        left, self._told_left = self._told_left, None
+        told = "" if left is None else left
+        return sent.name, _microseconds(self._window_s), told, self._amount
+
+    def sizes(self) -> tuple[int, int, int]:
+        """Return window, amount and time under way, as Redis is told: times in microseconds."""
+        window, under_way = _microseconds(self._window_s), _microseconds(self._under_way_s)
+        return window, self._amount - self._kept_back, under_way
+
+    def now(self) -> str | int:
+        """Return the time in microseconds where Redis's is not meant, else nothing."""
+        return "" if self._now_s is None else _microseconds(self._now_s())
+
+    def tell_what_was_sent(self) -> None:
+        """Tell a Redis that may have forgotten; raise RedisError."""
+        shared, forgotten = self.shared, self.shared.times_forgotten
+        if self._told != forgotten or shared.lost_at_s is not None:
+            window, _, under_way = self.sizes()
+            shared.run(TELL, self.keys, [self.now(), window, under_way, *self._list_sent()])
             self._told = forgotten
-        granted, left, processes, called = self._run(TAKE, name)
-        return Said(bool(granted), left, processes, called)
 
-    def _is_within_share(self) -> bool:
+    def is_within_share(self) -> bool:
         """Whether this process alone has sent less than its share within the window, and has no
         more under way than may be beside a full one: others may have used it up, which HubSpot's
         answers tell. Without Redis they may be using it up at the same moment."""
         recent = sum(self._age_s(sent) <= self._window_s for sent in self._sent)
-        if recent >= self._shared.share_of(self._amount):
+        if recent >= self.shared.share_of(self._amount):
             return False
         under_way = sum(sent.answered_s is None for sent in self._sent)
-        if self._shared.lost_at_s is not None and self._kept_back > 0:
-            return under_way < max(1, self._shared.share_of(self._kept_back))
-        return self._shared.is_told or under_way < cut(self._amount, SMALLEST_SHARE)
+        if self.shared.lost_at_s is not None and self._kept_back > 0:
+            return under_way < max(1, self.shared.share_of(self._kept_back))
+        return self.shared.is_told or under_way < cut(self._amount, SMALLEST_SHARE)
 
     def _may_send_alone(self) -> bool:
         """Whether what others may have sent, before they too went on alone, leaves room for one."""
-        shared = self._shared
+        shared = self.shared
         if self._alone_since_s != shared.lost_at_s:
             self._alone_since_s, self._is_unsure = shared.lost_at_s, False
             self._allowance = self._share_of_what_was_left()
@@ -193,18 +197,18 @@ class SharedArrivals:
         return all(sent.answered_s is not None for sent in self._sent)
 
     def _share_of_what_was_left(self) -> int:
-        if not self._shared.has_been_heard or self._left is None:
-            return self._shared.share_of(self._amount)
+        if not self.shared.has_been_heard or self._left is None:
+            return self.shared.share_of(self._amount)
         left, said_s = self._left
-        if self._shared.clock() - said_s <= MAX_NEWS_S:
+        if self.shared.clock() - said_s <= MAX_NEWS_S:
             return self._share_of_left(left)
         if self._is_part:
-            return self._shared.share_of(self._amount)
+            return self.shared.share_of(self._amount)
         self._is_unsure = True
         return 1  # its answer says how many are left
 
     def _share_of_left(self, left: int) -> int:
-        return 0 if left <= 0 else self._shared.share_of(left)
+        return 0 if left <= 0 else self.shared.share_of(left)
 
     def _oldest_under_way(self) -> _Sent:
         return next(sent for sent in self._sent if sent.answered_s is None)
@@ -221,14 +225,104 @@ class SharedArrivals:
     def _age_s(self, sent: _Sent) -> float:
         if sent.answered_s is None:
             return -self._under_way_s
-        return self._shared.clock() - sent.answered_s
+        return self.shared.clock() - sent.answered_s
 
-    def _run(self, script: str, name: str, *more: str | int) -> Any:
-        now = "" if self._now_s is None else _microseconds(self._now_s())
-        granted = self._amount - self._kept_back
-        sizes = (_microseconds(self._window_s), granted, _microseconds(self._under_way_s))
-        who = (name, uuid.uuid4().hex, self._shared.process, _microseconds(COUNTED_FOR_S))
-        return self._scripts[script](keys=self._keys, args=[now, *sizes, *who, *more])
+
+@dataclass(frozen=True, slots=True)
+class JointWindows:
+    """Windows of one Redis that a call counts in, each with one question for all of them."""
+
+    takes_at_once: ClassVar[bool] = True
+    windows: tuple[SharedArrivals, ...]
+
+    def has_room(self, calls: int = 1) -> bool:
+        return have_room(self.windows, calls)
+
+    def take(self) -> bool:
+        return take_together(self.windows)
+
+    def put_back(self) -> None:
+        for window in self.windows:
+            window.put_back()
+
+    def count_answer(self, took_s: float) -> None:
+        count_together(self.windows, took_s)
+
+    def min_wait_s(self, ahead: int) -> float:
+        return max(window.min_wait_s(ahead) for window in self.windows)
+
+
+def have_room(windows: Sequence[SharedArrivals], calls: int) -> bool:
+    """Return whether so many more may be sent in all of these windows of one Redis. Without it,
+    that is known of one alone."""
+    shared = windows[0].shared
+    said = shared.ask(lambda: _ask_for(windows, [""] * len(windows)))
+    if said is None:
+        return all(window.may_go_alone() for window in windows)
+    shared.note(said)
+    _heed(windows, said)
+    if min(said.left) < calls:
+        return False
+    return not shared.holds_to_share or all(window.is_within_share() for window in windows)
+
+
+def take_together(windows: Sequence[SharedArrivals]) -> bool:
+    """Count one more in all of these windows of one Redis, in one step; return False, and count
+    nothing, where there is no room for it in one of them."""
+    shared = windows[0].shared
+    names = [uuid.uuid4().hex for _ in windows]
+    for _ in range(MAX_ASKED):
+        if shared.holds_to_share and not all(window.is_within_share() for window in windows):
+            return False
+        forgotten = shared.times_forgotten
+        said = shared.ask(lambda: _ask_for(windows, names))
+        if said is None:
+            if not all(window.may_go_alone() for window in windows):
+                return False
+        else:
+            shared.note(said)
+            _heed(windows, said)
+            if not said.granted:
+                return False
+        if said is None or shared.times_forgotten == forgotten:
+            for window, name in zip(windows, names, strict=True):
+                window.note_sent(name)
+            return True
+        # It knew nothing of what this process has sent: it is told, and asked again.
+        shared.ask(lambda: _take_back(windows, names))
+    return False
+
+
+def count_together(windows: Sequence[SharedArrivals], took_s: float) -> None:  # noqa: ARG001
+    """Note in all of these windows of one Redis that a call was answered. The time is Redis's."""
+    told = [argument for window in windows for argument in window.end_oldest()]
+    keys = [key for window in windows for key in window.keys]
+    shared, now = windows[0].shared, windows[0].now()
+    shared.ask(lambda: shared.run(COUNT_ANSWER, keys, [now, *told]))
+
+
+def _ask_for(windows: Sequence[SharedArrivals], names: Sequence[str]) -> Said:
+    """Ask whether one more may be sent; whoever has a name is counted then. Raise RedisError."""
+    for window in windows:
+        window.tell_what_was_sent()
+    shared = windows[0].shared
+    keys = [*shared.common_keys, *(key for window in windows for key in window.keys)]
+    arguments: list[str | int] = [windows[0].now(), uuid.uuid4().hex, shared.process]
+    arguments.append(_microseconds(COUNTED_FOR_S))
+    for window, name in zip(windows, names, strict=True):
+        arguments += [*window.sizes(), name]
+    granted, left, processes, called = shared.run(TAKE, keys, arguments)
+    return Said(bool(granted), left, processes, called)
+
+
+def _heed(windows: Sequence[SharedArrivals], said: Said) -> None:
+    for window, left in zip(windows, said.left, strict=True):
+        window.heed(left)
+
+
+def _take_back(windows: Sequence[SharedArrivals], names: Sequence[str]) -> None:
+    for window, name in zip(windows, names, strict=True):
+        window.shared.redis.zrem(window.keys[0], name)
 
 
 def _microseconds(seconds: float) -> int:

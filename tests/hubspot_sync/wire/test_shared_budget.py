@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -21,7 +22,7 @@ from hubspot_sync.wire.deadlines import Deadline
 from hubspot_sync.wire.limits.portal_day import PortalDay
 from hubspot_sync.wire.limits.rate_budget import RateBudget, build_rate_budget
 from hubspot_sync.wire.limits.shared_redis import SharedRedis
-from hubspot_sync.wire.limits.shared_windows import KEPT_BACK, SharedArrivals
+from hubspot_sync.wire.limits.shared_windows import KEPT_BACK, JointWindows, SharedArrivals
 from tests.cuttable import Cuttable
 from tests.hubspot_sync.budgets import most_in_a_window
 
@@ -154,10 +155,10 @@ class Processes:
     def shared(self, redis: Redis) -> SharedRedis:
         return SharedRedis(redis, lambda: self.now_s, name=self.name, window_s=1.0)
 
-    def window(self, amount: int = 5) -> SharedArrivals:
+    def window(self, amount: int = 5, *, name: str = "search") -> SharedArrivals:
         redis = Redis.from_url(self.redis_url)
         return SharedArrivals(
-            *("search", amount, 1.0, self.shared(redis)),
+            *(name, amount, 1.0, self.shared(redis)),
             under_way_s=13.0,
             now_s=lambda: self.now_s,
         )
@@ -260,6 +261,44 @@ def test_one_that_lost_redis_goes_on_once_it_hears_what_is_left(
         first.report_answer(0.0, 159)
 
         assert taken_now(one, 4, priority) == 4
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    ("priority", "search"), [(Priority.DESK, True), (Priority.ANONYMOUS, False)], ids=str
+)
+def test_a_call_asks_redis_twice_however_many_windows_it_counts_in(
+    redis_url: str, priority: Priority, *, search: bool
+) -> None:
+    config = HubSpotConfig(token=uuid.uuid4().hex)
+    budget = build_rate_budget(config, clock=time.monotonic, day=PortalDay(), redis_url=redis_url)
+    # The first call of a process hears what this Redis is called.
+    budget.acquire(Deadline.after(30), priority=priority, search=search).report_answer(0.0)
+
+    with Redis.from_url(redis_url) as client, client.monitor() as monitor:
+        budget.acquire(Deadline.after(30), priority=priority, search=search).report_answer(0.0)
+        end = uuid.uuid4().hex
+        client.echo(end)
+        asked = itertools.takewhile(
+            lambda command: end not in command, (said["command"] for said in monitor.listen())
+        )
+        of_budget = [each for each in asked if config.budget_name in each]
+
+    assert sum(each.startswith("EVALSHA") for each in of_budget) == 2
+
+
+@pytest.mark.redis
+def test_what_one_window_refuses_counts_in_none(redis_url: str) -> None:
+    processes = Processes(redis_url)
+    small, large = processes.settled_windows(amount=3)[0], processes.window(amount=5, name="large")
+    large.has_room()
+    processes.now_s += 100
+    both = JointWindows((small, large))
+
+    taken = [both.take() for _ in range(6)]
+
+    assert taken == [True] * 3 + [False] * 3
+    assert [large.take() for _ in range(4)] == [True, True, False, False]
 
 
 def test_a_budget_opens_no_connection_and_starts_no_thread_before_it_is_used() -> None:
