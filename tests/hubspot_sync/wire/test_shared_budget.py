@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
+from redis.commands.core import Script
 from redis.exceptions import RedisError
 
 from hubspot_sync.config import HubSpotConfig
@@ -263,6 +264,28 @@ def test_one_that_lost_redis_goes_on_once_it_hears_what_is_left(
         assert taken_now(one, 4, priority) == 4
 
 
+class BrokenClient(Exception):
+    """No error of Redis's."""
+
+
+@pytest.mark.redis
+def test_a_question_that_fails_oddly_leaves_nothing_counted(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = budgets(redis_url)
+
+    def fail(*_: object, **__: object) -> None:
+        raise BrokenClient
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Script, "__call__", fail)
+        for _ in range(10):
+            with pytest.raises(BrokenClient):
+                one.acquire(Deadline.after(30), priority=Priority.DESK, search=False)
+
+    assert taken_now(one, 5) > 0
+
+
 @pytest.mark.redis
 @pytest.mark.parametrize(
     ("priority", "search"), [(Priority.DESK, True), (Priority.ANONYMOUS, False)], ids=str
@@ -273,7 +296,9 @@ def test_a_call_asks_redis_twice_however_many_windows_it_counts_in(
     config = HubSpotConfig(token=uuid.uuid4().hex)
     budget = build_rate_budget(config, clock=time.monotonic, day=PortalDay(), redis_url=redis_url)
     # The first call of a process hears what this Redis is called.
-    budget.acquire(Deadline.after(30), priority=priority, search=search).report_answer(0.0)
+    budget.acquire(Deadline.after(30), priority=priority, search=search).report_answer(
+        0.0, left=100
+    )
 
     with Redis.from_url(redis_url) as client, client.monitor() as monitor:
         budget.acquire(Deadline.after(30), priority=priority, search=search).report_answer(0.0)
