@@ -264,6 +264,34 @@ def test_one_that_lost_redis_goes_on_once_it_hears_what_is_left(
         assert taken_now(one, 4, priority) == 4
 
 
+@pytest.mark.redis
+def test_one_beyond_the_smallest_share_asks_a_redis_that_is_back(redis_url: str) -> None:
+    """An answer finds it; how many share it was heard too long ago to go by."""
+    address = urlsplit(redis_url)
+    with Cuttable(address.hostname or "", address.port or 6379) as proxy:
+        url = address._replace(netloc=f"127.0.0.1:{proxy.port}").geturl()
+        processes = Processes(url)
+        one, _ = processes.settled_windows(amount=60)
+        one.has_room()
+        proxy.cut()
+        for _ in range(9):
+            one.has_room()
+            processes.now_s += 5.0
+        one.has_room()
+        processes.now_s += 4.9
+        for _ in range(5):
+            assert one.take()
+            one.note_left(50)
+            one.count_answer(0.0)
+        assert one.take()
+
+        proxy.mend()
+        processes.now_s += 0.2
+        one.count_answer(0.0)
+
+        assert one.take()
+
+
 class BrokenClient(Exception):
     """No error of Redis's."""
 
