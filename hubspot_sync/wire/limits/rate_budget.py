@@ -68,12 +68,17 @@ class _Lane:
             return all(limit.has_room(first.calls) for limit in self.limits)
         if not all(limit.has_room() for limit in self.limits if not limit.takes_at_once):
             return False
-        for index, limit in enumerate(self.limits):
-            if not limit.take():
-                for taken in self.limits[:index]:
-                    taken.put_back()
-                return False
-        return True
+        taken: list[RateLimit] = []
+        try:
+            for limit in self.limits:
+                if not limit.take():
+                    break
+                taken.append(limit)
+        finally:
+            is_taken = len(taken) == len(self.limits)
+            for limit in () if is_taken else taken:
+                limit.put_back()
+        return is_taken
 
     def min_wait_s(self, ahead: int) -> float:
         return max(limit.min_wait_s(ahead) for limit in self.limits)

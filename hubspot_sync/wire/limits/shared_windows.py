@@ -263,7 +263,7 @@ def have_room(windows: Sequence[SharedArrivals], calls: int) -> bool:
     _heed(windows, said)
     if min(said.left) < calls:
         return False
-    return not shared.holds_to_share or all(window.is_within_share() for window in windows)
+    return not shared.holds_to_share or _are_within_share(windows)
 
 
 def take_together(windows: Sequence[SharedArrivals]) -> bool:
@@ -272,7 +272,9 @@ def take_together(windows: Sequence[SharedArrivals]) -> bool:
     shared = windows[0].shared
     names = [uuid.uuid4().hex for _ in windows]
     for _ in range(MAX_ASKED):
-        if shared.holds_to_share and not all(window.is_within_share() for window in windows):
+        holds_back = shared.holds_to_share and not _are_within_share(windows)
+        # What its share is may have been heard too long ago: Redis is asked, or never would be.
+        if holds_back and not have_room(windows, 1):
             return False
         forgotten = shared.times_forgotten
         said = shared.ask(lambda: _ask_for(windows, names))
@@ -313,6 +315,10 @@ def _ask_for(windows: Sequence[SharedArrivals], names: Sequence[str]) -> Said:
         arguments += [*window.sizes(), name]
     granted, left, processes, called = shared.run(TAKE, keys, arguments)
     return Said(bool(granted), left, processes, called)
+
+
+def _are_within_share(windows: Sequence[SharedArrivals]) -> bool:
+    return all(window.is_within_share() for window in windows)
 
 
 def _heed(windows: Sequence[SharedArrivals], said: Said) -> None:

@@ -104,9 +104,9 @@ def forget_undelivered(shared_delivery: Any) -> None:
 
 def count_alone(shared_windows: Any) -> None:
     """Each process has the whole budget of requests."""
-    arrivals = shared_windows.SharedArrivals
-    arrivals.has_room = arrivals.take = lambda *_: True
-    arrivals.put_back = arrivals.count_answer = lambda *_: None
+    windows = shared_windows.JointWindows
+    windows.has_room = windows.take = lambda *_: True
+    windows.put_back = windows.count_answer = lambda *_: None
 
 
 def send_notes_blindly(outbox: Any) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
+from redis.commands.core import Script
 from redis.exceptions import RedisError
 
 from hubspot_sync.config import HubSpotConfig
@@ -264,6 +265,56 @@ def test_one_that_lost_redis_goes_on_once_it_hears_what_is_left(
 
 
 @pytest.mark.redis
+def test_one_beyond_the_smallest_share_asks_a_redis_that_is_back(redis_url: str) -> None:
+    """An answer finds it; how many share it was heard too long ago to go by."""
+    address = urlsplit(redis_url)
+    with Cuttable(address.hostname or "", address.port or 6379) as proxy:
+        url = address._replace(netloc=f"127.0.0.1:{proxy.port}").geturl()
+        processes = Processes(url)
+        one, _ = processes.settled_windows(amount=60)
+        one.has_room()
+        proxy.cut()
+        for _ in range(9):
+            one.has_room()
+            processes.now_s += 5.0
+        one.has_room()
+        processes.now_s += 4.9
+        for _ in range(5):
+            assert one.take()
+            one.note_left(50)
+            one.count_answer(0.0)
+        assert one.take()
+
+        proxy.mend()
+        processes.now_s += 0.2
+        one.count_answer(0.0)
+
+        assert one.take()
+
+
+class BrokenClient(Exception):
+    """No error of Redis's."""
+
+
+@pytest.mark.redis
+def test_a_question_that_fails_oddly_leaves_nothing_counted(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = budgets(redis_url)
+
+    def fail(*_: object, **__: object) -> None:
+        raise BrokenClient
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Script, "__call__", fail)
+        for _ in range(10):
+            with pytest.raises(BrokenClient):
+                one.acquire(Deadline.after(30), priority=Priority.DESK, search=False)
+
+    assert taken_now(one, 5) > 0
+
+
+@pytest.mark.redis
 @pytest.mark.parametrize(
     ("priority", "search"), [(Priority.DESK, True), (Priority.ANONYMOUS, False)], ids=str
 )
@@ -273,7 +324,9 @@ def test_a_call_asks_redis_twice_however_many_windows_it_counts_in(
     config = HubSpotConfig(token=uuid.uuid4().hex)
     budget = build_rate_budget(config, clock=time.monotonic, day=PortalDay(), redis_url=redis_url)
     # The first call of a process hears what this Redis is called.
-    budget.acquire(Deadline.after(30), priority=priority, search=search).report_answer(0.0)
+    budget.acquire(Deadline.after(30), priority=priority, search=search).report_answer(
+        0.0, left=100
+    )
 
     with Redis.from_url(redis_url) as client, client.monitor() as monitor:
         budget.acquire(Deadline.after(30), priority=priority, search=search).report_answer(0.0)
