@@ -99,8 +99,8 @@ class SharedArrivals:
             self._known_left += 1
         self.shared.ask(lambda: self.shared.redis.zrem(self.keys[0], sent.name))
 
-    def count_answer(self, took_s: float) -> None:
-        count_together((self,), took_s)
+    def count_answer(self, took_s: float) -> None:  # noqa: ARG002 - the time is Redis's
+        count_together((self,))
 
     def note_left(self, left: int) -> None:
         """HubSpot says that so many are left, for all who share it. Said before the call's end is
@@ -245,8 +245,8 @@ class JointWindows:
         for window in self.windows:
             window.put_back()
 
-    def count_answer(self, took_s: float) -> None:
-        count_together(self.windows, took_s)
+    def count_answer(self, took_s: float) -> None:  # noqa: ARG002 - the time is Redis's
+        count_together(self.windows)
 
     def min_wait_s(self, ahead: int) -> float:
         return max(window.min_wait_s(ahead) for window in self.windows)
@@ -295,8 +295,8 @@ def take_together(windows: Sequence[SharedArrivals]) -> bool:
     return False
 
 
-def count_together(windows: Sequence[SharedArrivals], took_s: float) -> None:  # noqa: ARG001
-    """Note in all of these windows of one Redis that a call was answered. The time is Redis's."""
+def count_together(windows: Sequence[SharedArrivals]) -> None:
+    """Note in all of these windows of one Redis that a call was answered."""
     told = [argument for window in windows for argument in window.end_oldest()]
     keys = [key for window in windows for key in window.keys]
     shared, now = windows[0].shared, windows[0].now()
