@@ -103,7 +103,13 @@ class OwnNginx:
         """Have it read its configuration anew; return once nobody is served by the old one."""
         before = self._workers()
         subprocess.run(self.command("-s", "reload"), check=True, capture_output=True)
-        eventually(lambda: bool(now := self._workers()) and not now & before)
+        # The list of children may leave one out while others come and go: proc(5).
+        eventually(
+            lambda: (
+                not any(Path(f"/proc/{worker}").exists() for worker in before)
+                and bool(self._workers() - before)
+            )
+        )
 
     def connect(self, name: str = NAME) -> ssl.SSLSocket:
         """Return a connection that asks for `name`, its certificate verified."""
